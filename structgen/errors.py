@@ -1,0 +1,103 @@
+"""One root for every error; each message says what was wrong, where, and last how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StructgenError(Exception):
+    """The root of every error that structgen raises on purpose.
+
+    `where` is the place in the caller's input (a JSON pointer, a line and column, an option's name) or "".
+    `cure` is the sentence that says how to mend it; it ends the message.
+    """
+
+    def __init__(self, what: str, *, where: str = "", cure: str = "") -> None:
+        self.what, self.where, self.cure = what, where, cure
+        super().__init__(" ".join(part for part in (f"{where}: {what}" if where else what, cure) if part))
+
+
+class OptionError(StructgenError):
+    """An option has a value, or a combination of values, that is not offered."""
+
+
+class TokenizerError(StructgenError):
+    """A tokenizer cannot be read, or cannot serve for masks."""
+
+
+class MaskError(StructgenError):
+    """A mask array has the wrong size, type, or layout, or a row is out of range."""
+
+
+class TokenError(StructgenError):
+    """A token id is out of range, or is not allowed in the present state (the state is unchanged)."""
+
+
+class FinishedError(StructgenError):
+    """A mask or a token was asked of a matcher that has already taken an end token."""
+
+
+class BudgetError(StructgenError):
+    """A token budget is smaller than the least that completes the document; `minimum` is that least."""
+
+    def __init__(self, what: str, *, minimum: int, where: str = "", cure: str = "") -> None:
+        self.minimum = minimum
+        super().__init__(what, where=where, cure=cure)
+
+
+class LimitError(StructgenError):
+    """A named limit of `sg.Limits` was reached; `limit` is its field's name."""
+
+    def __init__(self, what: str, *, limit: str, where: str = "", cure: str = "") -> None:
+        self.limit = limit
+        super().__init__(
+            what, where=where, cure=cure or f"Raise it with limits=sg.Limits({limit}=...)."
+        )
+
+
+class GrammarError(StructgenError):
+    """The root of what can be wrong with a grammar or a schema."""
+
+
+class RegexError(GrammarError):
+    """A regular expression has a syntax error, or uses what cannot be compiled (back-references)."""
+
+
+class SchemaError(GrammarError):
+    """A schema is not JSON, or is not a valid JSON Schema; `where` is the JSON pointer."""
+
+
+class UnsupportedError(GrammarError):
+    """A keyword (or a use of it) that is not handled; `keyword` names it, `where` is its JSON pointer."""
+
+    def __init__(self, what: str, *, keyword: str, where: str = "", cure: str = "") -> None:
+        self.keyword = keyword
+        super().__init__(what, where=where, cure=cure)
+
+
+class UnsatisfiableSchema(GrammarError):
+    """No document satisfies the schema; `places` are the JSON pointers that contradict each other."""
+
+    def __init__(self, what: str, *, places: Sequence[str] = (), where: str = "", cure: str = "") -> None:
+        self.places = tuple(places)
+        super().__init__(what, where=where, cure=cure)
+
+
+class UnsatisfiableUnderPolicy(UnsatisfiableSchema):
+    """Documents satisfy the schema, but none under the policies; `policies` are the options to widen."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        policies: Sequence[str],
+        places: Sequence[str] = (),
+        where: str = "",
+        cure: str = "",
+    ) -> None:
+        self.policies = tuple(policies)
+        super().__init__(what, places=places, where=where, cure=cure)
+
+
+class StoreWarning(UserWarning):
+    """A mask store file was damaged or unusable and was rebuilt, or left for memory alone."""

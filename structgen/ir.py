@@ -1,0 +1,210 @@
+"""What every front end produces and the compiler reads: the language of a document, not the syntax it came from.
+
+A grammar over JSON text is a `Network`: places, residues and outcomes are small integers, interned by the
+network, expanded only when they are asked for. The engine parses JSON text itself (brackets, strings, numerals,
+white space) and asks the network what the text may mean.
+
+The words, used everywhere:
+
+place
+    What must be said about one value: an ordered tuple of *demands* (conjunctions of schemas), at least one of
+    which must come out true. Nearly every place has a single demand. Two places are the same integer when they
+    have the same demands.
+outcome
+    Which demands of a place a finished value met, as an interned non-empty set of demand indices. Outcome 0 is
+    the set {0}, the only outcome of a place with a single demand. A value that meets no demand may not close.
+residue
+    How far an object or an array has come, and what is still owed. Equal residues have equal integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol, TypeAlias, Union
+
+DEAD = -1
+"""In a transition table: no document follows."""
+UNKNOWN = -2
+"""In a transition table: not worked out yet."""
+
+Demands: TypeAlias = Mapping[int, bytes]
+"""Demand index -> the shortest completion (compact JSON text) under which that demand is met; ties go to the
+smaller byte string. A demand that can no longer be met is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The complement of a formula."""
+
+    of: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """A conjunction; empty means true."""
+
+    of: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any_:
+    """A disjunction; empty means false."""
+
+    of: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Strings in which an ECMA-262 regular expression matches somewhere (unanchored, as JSON Schema has it)."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Strings of a named format (RFC 3339 date-time, RFC 4122 uuid, ...)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Strings of `least` to `most` code points (`most` None: no bound)."""
+
+    least: int
+    most: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Strings that are one of finitely many (decoded) words."""
+
+    of: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Numbers from `low` to `high` (None: no bound); a bound is left out of the interval where `open_*` says so."""
+
+    low: Decimal | None
+    high: Decimal | None
+    open_low: bool = False
+    open_high: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """Numbers that are an integer times `of` (> 0). Integers are Multiple(Decimal(1))."""
+
+    of: Decimal
+
+
+StringAtom: TypeAlias = Union[Pattern, Format, Length, Words]
+NumberAtom: TypeAlias = Union[Interval, Multiple]
+Formula: TypeAlias = Union[Not, All, Any_, StringAtom, NumberAtom]
+TRUE = All(())
+FALSE = Any_(())
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A string or a number: one formula for each demand of its place.
+
+    `outcomes` is the network's interning function, handed the set of indices whose formula came out true.
+    """
+
+    formulas: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a value at a place may be: for each JSON type how it begins, or None where no live value has that type.
+
+    `object` and `array` are residues (nothing written yet), `string` and `number` are specs,
+    `true`, `false` and `null` are outcomes.
+    """
+
+    object: int | None = None
+    array: int | None = None
+    string: Spec | None = None
+    number: Spec | None = None
+    true: int | None = None
+    false: int | None = None
+    null: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMenu:
+    """What may come next in an object at a residue; only what is live is listed.
+
+    `named` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `named` of any
+    residue of this object (`Network.keys`) may come: one formula for each class of keys, its set of true indices
+    is looked up in `extra_places` (absent: not allowed). `close` is the outcome of closing now, or None.
+    The engine itself never offers an extra key that the object already holds.
+    """
+
+    named: Mapping[str, int]
+    extra: Spec | None
+    extra_places: Mapping[frozenset[int], int]
+    close: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayMenu:
+    """What may come next in an array at a residue: the place of the next item, or None; the outcome of closing, or None."""
+
+    item: int | None
+    close: int | None
+
+
+Key: TypeAlias = Union[str, frozenset[int], None]
+"""What a value stands under: a named key, the class of an extra key (see `ObjectMenu`), or None in an array."""
+
+
+class Network(Protocol):
+    """A language of JSON documents, expanded on demand. Everything it hands out is immutable."""
+
+    root: int
+
+    def entry(self, place: int) -> Entry:
+        """Return how a value at `place` may begin. Every type listed has a live value."""
+        ...
+
+    def outcome(self, demands: frozenset[int]) -> int:
+        """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
+        ...
+
+    def keys(self, residue: int) -> Sequence[str]:
+        """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
+        ...
+
+    def menu(self, residue: int) -> ObjectMenu:
+        """Return what may come next in the object."""
+        ...
+
+    def items(self, residue: int) -> ArrayMenu:
+        """Return what may come next in the array."""
+        ...
+
+    def after(self, residue: int, key: Key, outcome: int) -> int:
+        """Return the residue after a value under `key` has closed with `outcome`; it is live."""
+        ...
+
+    def finish_place(self, place: int) -> Demands:
+        """Return, for each demand, the shortest compact value that meets it."""
+        ...
+
+    def finish(self, residue: int) -> Demands:
+        """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
+        closing bracket included. It begins with "," where something more must be written and something was."""
+        ...
+
+    def finish_with(self, residue: int, key: Key, value: Demands) -> Demands:
+        """Return the shortest rest where a value under `key` is being written: `value` says what its rest costs."""
+        ...
+
+    def sources(self, place: int) -> Sequence[str]:
+        """Return the JSON pointers of the schemas that a place stands for, for messages."""
+        ...

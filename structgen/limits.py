@@ -1,0 +1,30 @@
+"""Bounds on work and memory: each is a number with a name, and reaching one is an error that names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on one compiled grammar. Past one a `LimitError` names the field; a mask is never weakened."""
+
+    schema_places: int = 1_000_000
+    """Schema places (subschemas, counted once) that one grammar may hold."""
+    alternatives: int = 20_000
+    """Conjunctions that one place may expand to (`anyOf` x `allOf` x negations), after pruning."""
+    automaton_states: int = 400_000
+    """Determinised states, all terminals of one grammar together."""
+    oracle_steps: int = 200_000
+    """Steps of one question to the liveness oracle (is there a document from here?)."""
+    parser_states: int = 4_000_000
+    """Interned parser states and stack frames of one compiled grammar."""
+    depth: int = 100_000
+    """Open brackets in one document."""
+    number_chars: int = 4_096
+    """Characters of one numeral under numbers="any"."""
+    mask_memory: int = 512 * 1024 * 1024
+    """Bytes of memoised masks of one compiled grammar; past it masks are computed anew, not kept."""
+    liveness: Literal["refuse", "flag"] = "refuse"
+    """What to do with a place that the oracle cannot decide: refuse it, or list it in report.may_dead_end."""
