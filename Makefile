@@ -1,0 +1,59 @@
+# Everything from one place. On a machine with Python 3.11 or newer and make, `make demo` and `make test` need nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+SCHEMAS ?= schemas
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint fmt bench-masks maskbench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+# A stamp is newer than pyproject.toml and constraints.txt exactly when the environment holds what they ask for.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "structgen needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Choose one with make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install -e . -c constraints.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install -e ".[dev]" -c constraints.txt
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(PIP) install -e ".[bench]" -c constraints.txt
+	@touch $@
+
+demo: $(VENV)/.installed ## install, then the main job on inputs of this repository
+	@BIN=$(BIN) bash scripts/demo.sh
+
+test: $(VENV)/.installed-dev ## install what the tests need, and run them
+	$(BIN)/python -m pytest -q $(TESTS)
+
+test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
+	$(BIN)/python -m pytest -q -m "" $(TESTS)
+
+lint: $(VENV)/.installed-dev ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict structgen
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-masks: $(VENV)/.installed-bench ## mask, commit and compile times beside the peers (STRUCTGEN_MASKBENCH=folder of schemas)
+	$(BIN)/python bench/bench_masks.py
+
+maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
+	$(BIN)/structgen maskbench $(SCHEMAS)
+
+clean: ## remove the environment and the caches in this folder
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

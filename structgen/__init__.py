@@ -1,0 +1,117 @@
+"""Structured generation for language models: the public names, each loaded when it is first used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from structgen.batch import RowStatus, advance_all, fill_draft, fill_masks
+    from structgen.compiler import CompiledGrammar, State, compile
+    from structgen.errors import (
+        BudgetError,
+        FinishedError,
+        GrammarError,
+        LimitError,
+        MaskError,
+        OptionError,
+        RegexError,
+        SchemaError,
+        StoreWarning,
+        StructgenError,
+        TokenError,
+        TokenizerError,
+        UnsatisfiableSchema,
+        UnsatisfiableUnderPolicy,
+        UnsupportedError,
+    )
+    from structgen.limits import Limits
+    from structgen.masks.mask import TokenMask, allocate_mask
+    from structgen.masks.store import MaskStore
+    from structgen.matcher import Matcher
+    from structgen.schema.grammar import Grammar, json_schema
+    from structgen.schema.policies import WIDEST
+    from structgen.tokenizer import Tokenizer
+
+    __version__: str
+
+__all__ = [
+    "WIDEST",
+    "BudgetError",
+    "CompiledGrammar",
+    "FinishedError",
+    "Grammar",
+    "GrammarError",
+    "LimitError",
+    "Limits",
+    "MaskError",
+    "MaskStore",
+    "Matcher",
+    "OptionError",
+    "RegexError",
+    "RowStatus",
+    "SchemaError",
+    "State",
+    "StoreWarning",
+    "StructgenError",
+    "TokenError",
+    "TokenMask",
+    "Tokenizer",
+    "TokenizerError",
+    "UnsatisfiableSchema",
+    "UnsatisfiableUnderPolicy",
+    "UnsupportedError",
+    "__version__",
+    "advance_all",
+    "allocate_mask",
+    "compile",
+    "fill_draft",
+    "fill_masks",
+    "json_schema",
+]
+
+
+def _home(name: str) -> str | None:
+    """Return the module that defines a public name; a function, so that importing builds no table."""
+    match name:
+        case "RowStatus" | "advance_all" | "fill_draft" | "fill_masks":
+            return "structgen.batch"
+        case "CompiledGrammar" | "State" | "compile":
+            return "structgen.compiler"
+        case "Limits":
+            return "structgen.limits"
+        case "TokenMask" | "allocate_mask":
+            return "structgen.masks.mask"
+        case "MaskStore":
+            return "structgen.masks.store"
+        case "Matcher":
+            return "structgen.matcher"
+        case "Grammar" | "json_schema":
+            return "structgen.schema.grammar"
+        case "WIDEST":
+            return "structgen.schema.policies"
+        case "Tokenizer":
+            return "structgen.tokenizer"
+    return "structgen.errors" if name in __all__ else None
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name, importing its module the first time (numpy and numba come in only then)."""
+    value: object
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value = version("structgen")
+    else:
+        home = _home(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(home), name)
+    setattr(sys.modules[__name__], name, value)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})
