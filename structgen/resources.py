@@ -1,4 +1,4 @@
-"""Finds the data that ships with structgen: in an installed package beside the code, in a checkout at its root."""
+"""Finds the data that ships with structgen: installed, beside the code; in a checkout, at its root."""
 
 from __future__ import annotations
 

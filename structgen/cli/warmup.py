@@ -1,0 +1,82 @@
+"""`structgen warmup`: compile the inner loop now, so that the first mask of a server need not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from structgen.errors import StructgenError
+
+if TYPE_CHECKING:
+    from structgen.tokenizer import Tokenizer
+
+
+def warmup(
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also build and keep this tokenizer's tables: a tokenizer.json, or a folder with one."
+        ),
+    ] = None,
+) -> None:
+    """Compile the inner loop and keep it with the installed code; a second call only checks that it is there.
+
+    Run it once after installation, or while an image is built. Exit status: 0 done, 2 no such tokenizer.
+    """
+    import structgen
+    from structgen.cli.tokens import byte_tokenizer
+
+    begun = time.perf_counter()
+    typer.echo("Compiling the inner loop (half a minute after an installation, a moment from then on) ...")
+    try:
+        exercise(byte_tokenizer())
+        compiled = time.perf_counter()
+        typer.echo(f"The inner loop is ready: {compiled - begun:.1f} s.")
+        if tokenizer is not None:
+            exercise(structgen.Tokenizer.from_huggingface(tokenizer))
+            typer.echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
+    except (StructgenError, OSError) as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def exercise(tokenizer: Tokenizer) -> None:
+    """Call every compiled entry point once: mask, commit, bytes, batch, draft, with every JSON type."""
+    import structgen
+
+    schema = {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string", "minLength": 1, "maxLength": 40},
+            "code": {"type": "string", "pattern": "^[a-z]{2,5}$"},
+            "day": {"type": "string", "format": "date"},
+            "count": {"type": "integer", "minimum": -3, "maximum": 1200},
+            "ratio": {"type": "number", "multipleOf": 0.25},
+            "list": {"type": "array", "items": {"enum": ["a", "b", 1, None, True]}, "maxItems": 3},
+        },
+        "required": ["text"],
+        "patternProperties": {"^x-": {"type": "string"}},
+    }
+    compiled = structgen.compile(structgen.json_schema(schema), tokenizer)
+    text = (
+        b'{"text": "ab", "code": "abc", "day": "2024-02-29", "count": -2, "ratio": 0.25,'
+        b' "list": ["a", 1], "x-1": ""}'
+    )
+    mask = structgen.allocate_mask(4, tokenizer.vocab_size)
+    matchers = [structgen.Matcher(compiled) for _ in range(2)]
+    tokens = tokenizer.encode(text)
+    structgen.fill_draft(matchers[0], tokens[:3], [-1, 0, 1], mask, [0, 1, 2, 3])
+    for token in tokens:
+        structgen.fill_masks(matchers, mask)
+        structgen.advance_all(matchers, [token, token])
+    one = structgen.Matcher(compiled)
+    for token in tokens:
+        one.fill_mask(mask)
+        one.advance(token)
+    one.fill_mask(mask, budget=one.tokens_to_finish())
+    one.rollback(len(tokens))
+    one.forced()
+    compiled.step_bytes(compiled.start, text)

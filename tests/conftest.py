@@ -1,0 +1,22 @@
+"""What every test stands on: a cache folder of its own, and no deadlines on a shared machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=1000)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests out of the user's cache folder, and each run free of what an earlier one left there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STRUCTGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -1,0 +1,68 @@
+"""What `import structgen` promises: little work, no heavy packages, every public name."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import structgen
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def best_seconds(*command: str) -> float:
+    """Return the least wall time of five runs: the machine may be busy, the code is not to blame for that."""
+
+    def once() -> float:
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - begun
+
+    return min(once() for _ in range(5))
+
+
+def test_import_loads_no_heavy_package() -> None:
+    heavy = {"numpy", "numba", "torch", "transformers", "jsonschema", "typer", "rich", "dataclasses"}
+    loaded = run("import sys, structgen; print(*sorted(sys.modules))").split()
+    assert not heavy & set(loaded)
+
+
+def test_import_takes_at_most_a_tenth_of_a_second() -> None:
+    assert best_seconds(sys.executable, "-c", "import structgen") <= 0.1
+
+
+def test_help_takes_at_most_three_tenths_of_a_second() -> None:
+    assert best_seconds(sys.executable, "-c", "from structgen.cli import main; main()", "--help") <= 0.3
+
+
+@pytest.mark.parametrize("name", structgen.__all__)
+def test_public_name_is_there_and_is_listed(name: str) -> None:
+    assert getattr(structgen, name) is not None
+    assert name in dir(structgen)
+
+
+def test_public_name_is_the_object_of_its_home() -> None:
+    assert structgen.LimitError is importlib.import_module("structgen.errors").LimitError
+    assert structgen.WIDEST is importlib.import_module("structgen.schema.policies").WIDEST
+
+
+def test_every_error_is_public() -> None:
+    errors = importlib.import_module("structgen.errors")
+    own = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and value.__module__ == errors.__name__
+    }
+    assert own <= set(structgen.__all__)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Compiler'"):
+        structgen.Compiler  # noqa: B018
