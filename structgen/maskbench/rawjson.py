@@ -1,0 +1,146 @@
+"""JSON text to values and back with every numeral exactly as written; neither way recurses."""
+
+from __future__ import annotations
+
+import json
+import re
+from json.decoder import JSONDecodeError, scanstring
+from typing import Any, Final, NoReturn
+
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_BLANKS: Final = re.compile(r"[ \t\n\r]*")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_WORDS: Final = (("true", True), ("false", False), ("null", None))
+
+
+class Numeral(str):
+    """A JSON number as its text: `1e-7`, `0.000016` and `1.0` do not survive a float."""
+
+    __slots__ = ()
+
+
+def read(text: str) -> Any:
+    """Return the value of a JSON text, numbers as `Numeral`; of equal keys the last one counts.
+
+    Depth is bounded by memory alone. Raises `json.JSONDecodeError`, also for NaN and Infinity (RFC 8259).
+    """
+    try:
+        return json.loads(text, parse_float=Numeral, parse_int=Numeral, parse_constant=_no_constant)
+    except RecursionError:
+        return _read_deep(text)
+
+
+def write(value: Any) -> str:
+    """Return the text `json.dumps(value, ensure_ascii=False)` writes, with every `Numeral` as it was read.
+
+    Lone surrogates, which no UTF-8 text can hold, are written as escapes.
+    """
+    pieces: list[str] = []
+    # What is still to be written, last first; a 1-tuple is text that is ready.
+    rest: list[Any] = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, tuple):
+            pieces.append(item[0])
+        elif isinstance(item, dict):
+            pieces.append("{")
+            rest.append(("}",))
+            first = len(rest)
+            for key, member in item.items():
+                rest.append((f"{', ' if len(rest) > first else ''}{_quote(key)}: ",))
+                rest.append(member)
+            rest[first:] = rest[: first - 1 : -1]
+        elif isinstance(item, list):
+            pieces.append("[")
+            rest.append(("]",))
+            for index in range(len(item) - 1, -1, -1):
+                rest.append(item[index])
+                if index:
+                    rest.append((", ",))
+        elif isinstance(item, Numeral):
+            pieces.append(item)
+        elif isinstance(item, str):
+            pieces.append(_quote(item))
+        else:
+            pieces.append(json.dumps(item))
+    return "".join(pieces)
+
+
+def _quote(text: str) -> str:
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise JSONDecodeError(f"{name} is no JSON value", name, 0)
+
+
+def _read_deep(text: str) -> Any:
+    """Return what `read` returns, for texts nested deeper than the interpreter's stack."""
+    result: Any = None
+    # One entry per open bracket: the container and, in an object, the key that waits for its value.
+    opened: list[tuple[Any, str]] = []
+    at = _skip(text, 0)
+    while True:
+        char = text[at : at + 1]
+        if char in ("{", "["):
+            container: Any = {} if char == "{" else []
+            at = _skip(text, at + 1)
+            if text[at : at + 1] == ("}" if char == "{" else "]"):
+                value, at = container, at + 1
+            else:
+                key, at = _key(text, at) if char == "{" else ("", at)
+                opened.append((container, key))
+                continue
+        else:
+            value, at = _scalar(text, at)
+        at = _skip(text, at)
+        while opened:
+            container, key = opened.pop()
+            if isinstance(container, dict):
+                container[key] = value
+            else:
+                container.append(value)
+            char = text[at : at + 1]
+            if char == ",":
+                at = _skip(text, at + 1)
+                key, at = _key(text, at) if isinstance(container, dict) else ("", at)
+                opened.append((container, key))
+                break
+            if char != ("}" if isinstance(container, dict) else "]"):
+                raise JSONDecodeError("Expecting ',' or a closing bracket", text, at)
+            value, at = container, _skip(text, at + 1)
+        else:
+            result = value
+            break
+    if at != len(text):
+        raise JSONDecodeError("Extra data", text, at)
+    return result
+
+
+def _skip(text: str, at: int) -> int:
+    found = _BLANKS.match(text, at)
+    return found.end() if found else at
+
+
+def _key(text: str, at: int) -> tuple[str, int]:
+    if text[at : at + 1] != '"':
+        raise JSONDecodeError("Expecting a property name in double quotes", text, at)
+    key, at = scanstring(text, at + 1, True)
+    at = _skip(text, at)
+    if text[at : at + 1] != ":":
+        raise JSONDecodeError("Expecting ':'", text, at)
+    return key, _skip(text, at + 1)
+
+
+def _scalar(text: str, at: int) -> tuple[Any, int]:
+    if text[at : at + 1] == '"':
+        string, end = scanstring(text, at + 1, True)
+        return string, end
+    for word, value in _WORDS:
+        if text.startswith(word, at):
+            return value, at + len(word)
+    found = _NUMBER.match(text, at)
+    if found is None:
+        raise JSONDecodeError("Expecting a value", text, at)
+    return Numeral(found[0]), found.end()
