@@ -14,15 +14,15 @@ from structgen import resources
 SAMPLES = sorted(resources.schemas().glob("*.json"))
 
 KEYWORDS = set(
-    "$ref $defs $id $anchor definitions id type enum const properties required additionalProperties "
-    "patternProperties items prefixItems additionalItems minItems maxItems minProperties maxProperties minLength "
-    "maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum multipleOf allOf anyOf oneOf not "
-    "dependencies".split()
+    "$ref $defs $id $anchor definitions id type enum const properties required additionalProperties"
+    " patternProperties items prefixItems additionalItems minItems maxItems minProperties maxProperties"
+    " minLength maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum multipleOf"
+    " allOf anyOf oneOf not dependencies".split()
 )
 
 FORMATS = set(
-    "date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri uri-reference iri "
-    "iri-reference uuid uri-template json-pointer relative-json-pointer regex".split()
+    "date-time date time duration email idn-email hostname idn-hostname ipv4 ipv6 uri uri-reference iri"
+    " iri-reference uuid uri-template json-pointer relative-json-pointer regex".split()
 )
 
 
