@@ -19,7 +19,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(PIP) install -e . -c constraints.txt
+	$(PIP) install -e ".[tokenizers]" -c constraints.txt
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

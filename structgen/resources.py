@@ -7,23 +7,23 @@ from pathlib import Path
 from structgen.errors import StructgenError
 
 
-def folder(name: str) -> Path:
-    """Return the folder `name` ("schemas", "tokenizers", ...) of the data that ships with structgen.
+def schemas() -> Path:
+    """Return the folder of sample schemas: MaskBench files with instances, one JSON file each."""
+    return _find("schemas", "schemas")
 
-    A wheel holds it as structgen/<name>; an editable install reads it from the root of the checkout. Raises
-    `StructgenError` where neither is there.
-    """
+
+def small_tokenizer() -> Path:
+    """Return the tokenizer.json of a small byte-level BPE (some 1,000 tokens), for demonstrations and tests."""
+    return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
+
+
+def _find(installed: str, checkout: str) -> Path:
     package = Path(__file__).parent
-    for candidate in (package / name, package.parent / name):
-        if candidate.is_dir():
+    for candidate in (package / installed, package.parent / checkout):
+        if candidate.exists():
             return candidate
     raise StructgenError(
-        f"the folder {name!r} that ships with structgen is missing.",
+        f"{installed!r}, which ships with structgen, is missing.",
         where=str(package),
         cure="Install structgen anew, or work from a complete checkout.",
     )
-
-
-def schemas() -> Path:
-    """Return the folder of sample schemas: MaskBench files with instances, one JSON file each."""
-    return folder("schemas")
