@@ -49,7 +49,7 @@ fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can men
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-masks: $(VENV)/.installed-bench ## mask, commit and compile times beside the peers (STRUCTGEN_MASKBENCH=folder of schemas)
+bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside the peers (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_masks.py
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)

@@ -13,7 +13,7 @@ def schemas() -> Path:
 
 
 def small_tokenizer() -> Path:
-    """Return the tokenizer.json of a small byte-level BPE (some 1,000 tokens), for demonstrations and tests."""
+    """Return the tokenizer.json of a small byte-level BPE, for demonstrations and tests."""
     return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
