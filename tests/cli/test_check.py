@@ -1,0 +1,142 @@
+"""`structgen check` as a person meets it: exit status, place, caret, JSON, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from structgen.cli import app
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "total": {"type": "integer"}},
+    "required": ["name", "total"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Path:
+    path = tmp_path / "schema.json"
+    path.write_text(json.dumps(SCHEMA))
+    return path
+
+
+def check(schema: Path, text: bytes, *options: str) -> Result:
+    return CliRunner().invoke(app(), ["check", "--schema", str(schema), *options], input=text)
+
+
+def report(schema: Path, text: bytes, *options: str) -> Any:
+    return json.loads(check(schema, text, "--json", *options).stdout)
+
+
+def test_valid_text_has_status_0(schema: Path) -> None:
+    result = check(schema, b'{"name": "x", "total": 3}')
+    assert (result.exit_code, result.stdout) == (0, "standard input: valid\n")
+
+
+def test_text_is_read_from_a_file(schema: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.json"
+    text.write_text('{"total": 1, "name": ""}')
+    result = check(schema, b"", str(text))
+    assert (result.exit_code, result.stdout) == (0, f"{text}: valid\n")
+
+
+def test_fault_is_named_by_line_column_and_byte_with_a_caret(schema: Path) -> None:
+    result = check(schema, b'{\n  "name": "x",\n  "total": "3"\n}')
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == 'standard input:3:12 (byte 29): "\\"" cannot come here'
+    assert lines[1:3] == ['  3 |   "total": "3"', "    |            ^"]
+    assert lines[3].startswith("expected ")
+
+
+def test_expectation_names_the_place_of_the_schema(schema: Path) -> None:
+    answer = report(schema, b'{"name": "x", "total": "3"}')
+    sources = {source for item in answer["expected"] for source in item["sources"]}
+    assert any(source.endswith("/properties/total") for source in sources)
+
+
+def test_json_holds_the_place(schema: Path) -> None:
+    answer = report(schema, b'{"name": "x",\n "total": 1.5}')
+    assert {key: answer[key] for key in ("valid", "line", "column", "byte", "found")} == {
+        "valid": False,
+        "line": 2,
+        "column": 13,
+        "byte": 26,
+        "found": "5",
+    }
+
+
+def test_text_that_ends_early_is_told_so(schema: Path) -> None:
+    result = check(schema, b'{"name": "x"')
+    assert result.exit_code == 1
+    assert "1:13 (byte 12): the text ends too early" in result.stdout
+    assert report(schema, b'{"name": "x"')["found"] is None
+
+
+def test_empty_text_ends_early(schema: Path) -> None:
+    assert check(schema, b"").exit_code == 1
+
+
+def test_text_after_the_document_is_refused(schema: Path) -> None:
+    assert report(schema, b'{"name": "", "total": 0} x')["byte"] == 25
+
+
+def test_byte_order_mark_is_explained(schema: Path) -> None:
+    assert "byte order mark" in check(schema, b"\xef\xbb\xbf{}").stdout
+
+
+def test_policies_are_the_widest_unless_told(schema: Path) -> None:
+    text = b'{"total":1,' + b" " * 100 + b'"n\\u0061me":"x"}'
+    assert check(schema, text).exit_code == 0
+    assert check(schema, text, "--whitespace", "compact").exit_code == 1
+    assert check(schema, text, "--property-order", "declared").exit_code == 1
+    assert check(schema, text, "--escapes", "canonical").exit_code == 1
+
+
+def test_whitespace_takes_an_indent(schema: Path) -> None:
+    text = json.dumps({"name": "x", "total": 1}, indent=3).encode()
+    assert check(schema, text, "--whitespace", "3").exit_code == 0
+    assert check(schema, text, "--whitespace", "2").exit_code == 1
+
+
+def test_deep_document_is_walked(tmp_path: Path) -> None:
+    path = tmp_path / "any.json"
+    path.write_text("true")
+    depth = 50_000
+    assert check(path, b"[" * depth + b"]" * depth).exit_code == 0
+    assert report(path, b"[" * depth + b"]" * (depth + 1))["byte"] == 2 * depth
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ('{"type": 5}', "SchemaError"),
+        ('{"type": ', "SchemaError"),
+        ('{"type": "string", "minLength": 2, "maxLength": 1}', "UnsatisfiableSchema"),
+        ('{"pattern": "("}', "RegexError"),
+        ('{"$ref": "#/nowhere"}', "SchemaError"),
+    ],
+)
+def test_bad_schema_has_status_2_and_says_why(tmp_path: Path, content: str, kind: str) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text(content)
+    result = check(path, b"1", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["kind"] == kind
+    assert check(path, b"1").stderr.startswith(f"{kind}: ")
+
+
+def test_missing_file_has_status_2(schema: Path, tmp_path: Path) -> None:
+    assert check(tmp_path / "none.json", b"1").exit_code == 2
+    assert check(schema, b"1", str(tmp_path / "none.json")).exit_code == 2
+
+
+def test_wrong_option_has_status_2(schema: Path) -> None:
+    assert check(schema, b"1", "--numbers", "some").exit_code == 2
+    assert check(schema, b"1", "--colour", "red").exit_code == 2
