@@ -91,7 +91,7 @@ def check(
     schema: Annotated[Path, typer.Option("--schema", help="The JSON Schema.", show_default=False)],
     text: Annotated[
         Path,
-        typer.Argument(metavar="[TEXT_FILE|-]", help="The text; - is standard input.", show_default=False),
+        typer.Argument(metavar="TEXT_FILE|-", help="The text; - is standard input.", show_default=False),
     ] = Path("-"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     draft: Annotated[
@@ -107,8 +107,9 @@ def check(
 ) -> None:
     """Say whether a text is a document of a schema, or the line, column and byte where it ceases to be one.
 
-    The policies are the widest ones unless an option narrows them. Exit status: 0 valid, 1 not valid, 2 wrong
-    usage or a schema that cannot be compiled.
+    The policies are the widest ones unless an option narrows them.
+
+    Exit status: 0 valid, 1 not valid, 2 wrong usage or a schema that cannot be compiled.
     """
     import structgen
     from structgen.cli.tokens import byte_tokenizer

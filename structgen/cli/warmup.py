@@ -24,7 +24,9 @@ def warmup(
 ) -> None:
     """Compile the inner loop and keep it with the installed code; a second call only checks that it is there.
 
-    Run it once after installation, or while an image is built. Exit status: 0 done, 2 no such tokenizer.
+    Run it once after installation, or while an image is built.
+
+    Exit status: 0 done, 2 the tokenizer cannot be read.
     """
     import structgen
     from structgen.cli.tokens import byte_tokenizer
