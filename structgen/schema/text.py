@@ -215,7 +215,7 @@ def _place(path: Any) -> str:
 
 
 def _numeral(number: Decimal) -> str:
-    """Return the one text of a number's value: an integer of up to 20 digits plainly, others with exponent."""
+    """Return the one text of a number's value: integers of up to 20 digits plainly, others by exponent."""
     sign, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, digits)).lstrip("0")

@@ -1,0 +1,374 @@
+"""A JSON Schema document: every subschema that the root reaches, read once, references resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from structgen.errors import LimitError, SchemaError, UnsupportedError
+from structgen.limits import Limits
+from structgen.schema.model import Json, Schema
+from structgen.schema.policies import Policies
+from structgen.schema.references import Found, NowhereError, References, RemoteError, Scope
+from structgen.schema.scan import DEFAULT_DRAFT, draft_of
+from structgen.schema.text import escape, kind_name
+
+_NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
+
+
+def _with_class_defaults(cls: type[Place]) -> type[Place]:
+    """Return the class with every field's default as a class attribute, which hides the slot of the base class."""
+    for item in fields(Schema):
+        if item.default is not MISSING:
+            setattr(cls, item.name, item.default)
+        elif item.default_factory is not MISSING:
+            setattr(cls, item.name, _NO_MEMBERS)
+    return cls
+
+
+@_with_class_defaults
+class Place(Schema):
+    """A `Schema` that stands in a document.
+
+    Only fields that a keyword sets are stored, all others are class attributes: a subschema has 40 fields and
+    sets two or three, and filling in the others was half of the time that reading a small schema takes.
+    """
+
+    __slots__ = ("__dict__", "at", "raw", "scope", "up")
+
+    scope: Scope
+    """The resource that it stands in."""
+    raw: dict[str, Any] | bool | None
+    """Its JSON value; None for a place that the network made up."""
+    up: Place | None
+    """The place around it; None where `at` is the whole place."""
+    at: Any
+    """The segments from `up` to here, or `#...`."""
+
+    @property
+    def pointer(self) -> str:
+        """The place as `#/properties/a`: a JSON pointer behind "#" (behind a URI in another document).
+
+        Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
+        """
+        place, parts = self, []
+        while place.up is not None:
+            parts.append("".join(["/" + escape(segment) for segment in place.at]))
+            place = place.up
+        parts.append(place.at)
+        return "".join(reversed(parts))
+
+    @pointer.setter
+    def pointer(self, value: str) -> None:
+        self.up, self.at = None, value
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A keyword that is not handled, at a place that the root reaches."""
+
+    pointer: str
+    """The place of the schema that holds the keyword."""
+    keyword: str
+    what: str
+
+
+class Document:
+    """The subschemas of one schema that its root reaches, through keywords and references.
+
+    Building it reads them all (some 4 us a subschema) and raises `SchemaError` for what is no schema: a keyword
+    with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one value. What
+    stands only under definitions that nothing refers to is not looked at. Keywords that are not handled are
+    collected in `refusals`; `require_handled` raises the first. Not safe for several threads at once while a
+    network is being built on it (`derived`).
+    """
+
+    __slots__ = (
+        "_by_raw",
+        "_referring",
+        "_targets",
+        "_todo",
+        "draft",
+        "flagged",
+        "limits",
+        "notes",
+        "patterns",
+        "policies",
+        "references",
+        "refusals",
+        "root",
+        "schemas",
+        "value",
+    )
+
+    def __init__(
+        self,
+        value: Json,
+        *,
+        draft: str | None = None,
+        policies: Policies | None = None,
+        limits: Limits | None = None,
+        flagged: list[str] | None = None,
+    ) -> None:
+        """Read the schema `value` (exact JSON, which must not change afterwards).
+
+        `draft` is one of scan.DRAFTS, or None: `$schema` decides, else 2020-12. `flagged` is the list that
+        receives the places at which documents may dead-end (`Limits.liveness`).
+        """
+        self.value = value
+        self.policies = policies if policies is not None else Policies()
+        self.limits = limits if limits is not None else Limits()
+        self.notes: list[str] = []
+        """What the report says about the document as a whole."""
+        self.draft = draft if draft is not None else self._declared_draft()
+        self.flagged = flagged if flagged is not None else []
+        self.schemas: list[Schema] = []
+        """By id: the places that were read, and those that the network derived."""
+        self.refusals: list[Refusal] = []
+        self.patterns: dict[str, Schema] = {}
+        """Every regular expression of `pattern` and `patternProperties`, with its first place."""
+        self._by_raw: dict[int, Place] = {}
+        self._targets: dict[tuple[int, str], Place] = {}
+        self._referring: list[Place] = []
+        self._todo: list[Place] = []
+        self.references = References(value, self.draft)
+        self.root: Schema = self._reached(Found(value, "#", self.references.root))
+        self._read()
+        if self._referring:
+            self._check_progress()
+
+    # --- For the network ------------------------------------------------------------------------------------
+
+    def derived(self, pointer: str, **fields: Any) -> Schema:
+        """Return a new synthetic schema with these fields of `Schema`, which messages place at `pointer`."""
+        place = self._new(None, None, pointer, self.references.root)
+        for name, value in fields.items():
+            setattr(place, name, value)
+        return place
+
+    def flag(self, pointer: str) -> None:
+        """Note a place whose liveness could not be decided (`Limits(liveness="flag")`), for the report."""
+        if pointer not in self.flagged:
+            self.flagged.append(pointer)
+
+    def require_handled(self) -> None:
+        """Raise `UnsupportedError` where the root reaches a keyword that is not handled."""
+        if not self.refusals:
+            return
+        first = self.refusals[0]
+        rest = len(self.refusals) - 1
+        more = f" ({rest:,} more such keyword{'s' if rest > 1 else ''} in grammar.report.)" if rest else ""
+        raise UnsupportedError(
+            first.what + more,
+            keyword=first.keyword,
+            where=f"{first.pointer}/{escape(first.keyword)}",
+            cure=f"Leave {first.keyword} out, or check it on the finished document.",
+        )
+
+    # --- For the keywords (scan.py) -------------------------------------------------------------------------
+
+    def child(self, up: Place, raw: Any, at: tuple[str | int, ...]) -> Place:
+        """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
+        if raw.__class__ is dict:
+            known = self._by_raw.get(id(raw))
+            if known is not None:
+                return known
+            place = self._new(raw, up, at, up.scope)
+            self._by_raw[id(raw)] = place
+            self._todo.append(place)
+            return place
+        if raw.__class__ is bool and (
+            up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
+        ):
+            place = self._new(raw, up, at, up.scope)
+            place.verdict = raw
+            return place
+        keyword = str(at[0])
+        where = "".join("/" + escape(segment) for segment in at)
+        raise self._not_a_schema(up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword)
+
+    def refer(self, place: Place, reference: str) -> None:
+        """Set `place.ref` to where a reference leads."""
+        key = (id(place.scope), reference)
+        target = self._targets.get(key)
+        if target is None:
+            where = f"{place.pointer}/$ref"
+            try:
+                found = self.references.find(place.scope, reference)
+            except NowhereError as error:
+                raise SchemaError(
+                    f"{reference!r} leads nowhere: {error}.",
+                    where=where,
+                    cure="Correct the reference, or define its target under $defs.",
+                ) from None
+            except RemoteError as error:
+                self.refuse(
+                    place, "$ref", f"{reference!r} leads out of the document, to {str(error)!r}: not handled."
+                )
+                return
+            if found.raw.__class__ is not dict and found.raw.__class__ is not bool:
+                raise SchemaError(
+                    f"{reference!r} leads to {kind_name(found.raw)}, which is not a schema.",
+                    where=where,
+                    cure="Refer to an object or a boolean.",
+                )
+            target = self._targets[key] = self._reached(found)
+        place.ref = target
+        self._referring.append(place)
+
+    def refuse(self, place: Place, keyword: str, what: str = "") -> None:
+        """Note that `keyword`, in use at `place`, is not handled."""
+        self.refusals.append(Refusal(place.pointer, keyword, what or f"{keyword} is not handled."))
+
+    def wrong(self, place: Place, keyword: str, takes: str, cure: str = "") -> SchemaError:
+        """Return the error for a keyword of `place` whose value is of the wrong kind."""
+        assert isinstance(place.raw, dict)
+        what = f"{keyword} {takes}, not {_shown(place.raw[keyword])}."
+        return self._not_a_schema(place, f"{place.pointer}/{escape(keyword)}", what, keyword, cure)
+
+    # --- Inside ---------------------------------------------------------------------------------------------
+
+    def _declared_draft(self) -> str:
+        if not isinstance(self.value, dict) or "$schema" not in self.value:
+            return DEFAULT_DRAFT
+        uri = self.value["$schema"]
+        if not isinstance(uri, str):
+            raise SchemaError(
+                f"$schema takes a URI in a string, not {_shown(uri)}.",
+                where="#/$schema",
+                cure="Name the draft, as https://json-schema.org/draft/2020-12/schema, or leave it out.",
+            )
+        draft = draft_of(uri)
+        if draft == "3":
+            raise UnsupportedError(
+                "Draft 3 is not handled.",
+                keyword="$schema",
+                where="#/$schema",
+                cure="Convert the schema to draft 4 or later.",
+            )
+        if draft is None:
+            self.notes.append(f"$schema {uri!r} is not a known draft: read as {DEFAULT_DRAFT}.")
+            return DEFAULT_DRAFT
+        return draft
+
+    def _new(self, raw: dict[str, Any] | bool | None, up: Place | None, at: Any, scope: Scope) -> Place:
+        place = Place.__new__(Place)
+        place.id = len(self.schemas)
+        place.raw, place.up, place.at, place.scope = raw, up, at, scope
+        self.schemas.append(place)
+        return place
+
+    def _reached(self, found: Found) -> Place:
+        """Return the place of a reference's target, or of the root, to be read."""
+        raw = found.raw
+        known = self._by_raw.get(id(raw)) if raw.__class__ is dict else None
+        if known is not None:
+            return known
+        place = self._new(raw, None, found.prefix, found.scope)
+        if raw.__class__ is dict:
+            self._by_raw[id(raw)] = place
+            self._todo.append(place)
+        elif raw.__class__ is bool and found.scope.dialect.booleans:
+            place.verdict = raw
+        else:
+            raise self._not_a_schema(place, found.prefix, _no_schema(raw, found.scope), "")
+        return place
+
+    def _read(self) -> None:
+        """Read every place that is waiting, and those that they bring."""
+        todo, schemas, most = self._todo, self.schemas, self.limits.schema_places
+        while todo:
+            place = todo.pop()
+            raw: Any = place.raw
+            known = place.scope.dialect
+            if known.id_key in raw:
+                self._read_identifier(place, raw)
+                known = place.scope.dialect
+            keywords = known.keywords
+            if known.hides_siblings and "$ref" in raw:
+                keywords["$ref"](self, place, raw, raw["$ref"])
+            else:
+                for keyword, value in raw.items():
+                    reader = keywords.get(keyword)
+                    if reader is not None:
+                        reader(self, place, raw, value)
+            if not place.__dict__:
+                place.verdict = True
+            if len(schemas) > most:
+                raise LimitError(
+                    f"The schema has more than {most:,} places.", limit="schema_places", where=place.pointer
+                )
+
+    def _read_identifier(self, place: Place, raw: dict[str, Any]) -> None:
+        key = place.scope.dialect.id_key
+        if not isinstance(raw[key], str):
+            raise self.wrong(place, key, "takes a URI reference in a string")
+        place.scope = self.references.enter(place.scope, raw, lambda: place.pointer)
+
+    def _check_progress(self) -> None:
+        """Raise `SchemaError` where a schema comes back to itself without going down into a value."""
+        # 0 not seen, 1 on the way here, 2 done: depth-first search with its own stack.
+        state = bytearray(len(self.schemas))
+        for start in self._referring:
+            if state[start.id]:
+                continue
+            way: list[tuple[Schema, list[Schema]]] = [(start, _same_value(start))]
+            state[start.id] = 1
+            while way:
+                schema, rest = way[-1]
+                if not rest:
+                    state[schema.id] = 2
+                    way.pop()
+                    continue
+                following = rest.pop()
+                if state[following.id] == 0:
+                    state[following.id] = 1
+                    way.append((following, _same_value(following)))
+                elif state[following.id] == 1:
+                    raise SchemaError(
+                        f"This schema refers back to itself ({following.pointer}) without going down into a value, "
+                        "so that no value can be judged.",
+                        where=schema.pointer,
+                        cure="Refer to it from within properties or items, or define what was meant.",
+                    )
+
+    def _not_a_schema(self, place: Place, where: str, what: str, keyword: str, cure: str = "") -> SchemaError:
+        # Here alone the meta-schema runs: over a whole document it costs more than a first mask.
+        from structgen.schema.metaschema import faults
+
+        others = [pointer for pointer in faults(self.value, self.draft) if pointer != where]
+        if others:
+            listed = ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
+            what = f"{what} The meta-schema of draft {self.draft} objects to {listed} as well."
+        return SchemaError(
+            what,
+            where=where,
+            cure=cure or (f"Correct {keyword}." if keyword else "Write an object."),
+        )
+
+
+def _same_value(schema: Schema) -> list[Schema]:
+    """Return the schemas that judge the same value as `schema` does, one step on."""
+    found = [*schema.all_of, *schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
+    found += [
+        one for one in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if one is not None
+    ]
+    return found
+
+
+def _no_schema(raw: object, scope: Scope) -> str:
+    if raw.__class__ is bool:
+        return f"In draft {scope.dialect.draft} {_shown(raw)} is not a schema."
+    takes = "an object, true or false" if scope.dialect.booleans else "an object"
+    return f"A schema is {takes}, not {_shown(raw)}."
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: itself where that is short, else what it is."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (dict, list)) or len(str(value)) > 40:
+        return f"{'an' if kind_name(value)[0] in 'aio' else 'a'} {kind_name(value)}"
+    return repr(value) if isinstance(value, str) else str(value)
