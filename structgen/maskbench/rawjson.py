@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from json.decoder import JSONDecodeError, scanstring
+from json import JSONDecodeError, JSONDecoder
 from typing import Any, Final, NoReturn
 
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-_WORDS: Final = (("true", True), ("false", False), ("null", None))
 
 
 class Numeral(str):
@@ -77,23 +75,22 @@ def _no_constant(name: str) -> NoReturn:
 
 def _read_deep(text: str) -> Any:
     """Return what `read` returns, for texts nested deeper than the interpreter's stack."""
-    result: Any = None
+    decoder = JSONDecoder(parse_float=Numeral, parse_int=Numeral, parse_constant=_no_constant)
     # One entry per open bracket: the container and, in an object, the key that waits for its value.
     opened: list[tuple[Any, str]] = []
     at = _skip(text, 0)
     while True:
         char = text[at : at + 1]
         if char in ("{", "["):
-            container: Any = {} if char == "{" else []
+            value: Any = {} if char == "{" else []
             at = _skip(text, at + 1)
-            if text[at : at + 1] == ("}" if char == "{" else "]"):
-                value, at = container, at + 1
-            else:
-                key, at = _key(text, at) if char == "{" else ("", at)
-                opened.append((container, key))
+            if text[at : at + 1] != ("}" if char == "{" else "]"):
+                key, at = _key(decoder, text, at) if char == "{" else ("", at)
+                opened.append((value, key))
                 continue
+            at += 1
         else:
-            value, at = _scalar(text, at)
+            value, at = decoder.raw_decode(text, at)
         at = _skip(text, at)
         while opened:
             container, key = opened.pop()
@@ -104,18 +101,16 @@ def _read_deep(text: str) -> Any:
             char = text[at : at + 1]
             if char == ",":
                 at = _skip(text, at + 1)
-                key, at = _key(text, at) if isinstance(container, dict) else ("", at)
+                key, at = _key(decoder, text, at) if isinstance(container, dict) else ("", at)
                 opened.append((container, key))
                 break
             if char != ("}" if isinstance(container, dict) else "]"):
                 raise JSONDecodeError("Expecting ',' or a closing bracket", text, at)
             value, at = container, _skip(text, at + 1)
         else:
-            result = value
-            break
-    if at != len(text):
-        raise JSONDecodeError("Extra data", text, at)
-    return result
+            if at != len(text):
+                raise JSONDecodeError("Extra data", text, at)
+            return value
 
 
 def _skip(text: str, at: int) -> int:
@@ -123,24 +118,11 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _key(text: str, at: int) -> tuple[str, int]:
+def _key(decoder: JSONDecoder, text: str, at: int) -> tuple[str, int]:
     if text[at : at + 1] != '"':
         raise JSONDecodeError("Expecting a property name in double quotes", text, at)
-    key, at = scanstring(text, at + 1, True)
+    key, at = decoder.raw_decode(text, at)
     at = _skip(text, at)
     if text[at : at + 1] != ":":
         raise JSONDecodeError("Expecting ':'", text, at)
     return key, _skip(text, at + 1)
-
-
-def _scalar(text: str, at: int) -> tuple[Any, int]:
-    if text[at : at + 1] == '"':
-        string, end = scanstring(text, at + 1, True)
-        return string, end
-    for word, value in _WORDS:
-        if text.startswith(word, at):
-            return value, at + len(word)
-    found = _NUMBER.match(text, at)
-    if found is None:
-        raise JSONDecodeError("Expecting a value", text, at)
-    return Numeral(found[0]), found.end()

