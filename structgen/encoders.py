@@ -1,0 +1,174 @@
+"""Encoders: bytes to token ids, by the tokenizer's own rules or by fewest tokens.
+
+Each is known by its `form`, a tuple of plain values from which `encoder_from_form` makes it again: that is
+what a pickled tokenizer holds. The libraries that do the work are imported, and their objects made, at the
+first text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from structgen.errors import TokenizerError
+
+Form = tuple[Any, ...]
+
+
+class Encoder(Protocol):
+    """Token ids of a text in the tokenizer's own way."""
+
+    @property
+    def form(self) -> Form:
+        """Plain values that make the encoder again, its name first."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids; whether their bytes are those of the text is for the caller to check."""
+
+
+class HuggingFaceEncoder:
+    """The encoder of a `tokenizer.json`, as text, already without special tokens and prefix."""
+
+    NAME: Final = "huggingface"
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._made: Any = None
+
+    @property
+    def form(self) -> Form:
+        """("huggingface", the JSON text)."""
+        return (self.NAME, self._text)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids as `tokenizers.Tokenizer.encode` gives them; needs the `tokenizers` package."""
+        made = self._made
+        if made is None:
+            try:
+                from tokenizers import Tokenizer
+            except ImportError as error:
+                raise TokenizerError(
+                    "encoding with a Hugging Face tokenizer needs the tokenizers package.",
+                    cure="pip install tokenizers",
+                ) from error
+            made = self._made = Tokenizer.from_str(self._text)
+        ids: list[int] = made.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+# tiktoken's regular expressions overflow their stack on a run of a million blanks (tiktoken 0.14 panics), so a run
+# is cut where the encoder of Llama 3 cuts it.
+_LONG_RUN: Final = re.compile(r"\s{25000}|\S{25000}")
+
+
+class TiktokenEncoder:
+    """The encoder of byte-pair ranks and a pattern. The ranks are the tokens' ids."""
+
+    NAME: Final = "tiktoken"
+
+    def __init__(self, pattern: str, special: Mapping[str, int], tokens: Sequence[bytes | None]) -> None:
+        self._pattern, self._special, self._tokens = pattern, dict(special), tokens
+        self._made: Any = None
+
+    @property
+    def form(self) -> Form:
+        """("tiktoken", pattern, ((special text, id), ...))."""
+        return (self.NAME, self._pattern, tuple(sorted(self._special.items())))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids as `tiktoken.Encoding.encode_ordinary` gives them; needs the `tiktoken` package."""
+        made = self._made
+        if made is None:
+            try:
+                from tiktoken import Encoding
+            except ImportError as error:
+                raise TokenizerError(
+                    "encoding with byte-pair ranks needs the tiktoken package.", cure="pip install tiktoken"
+                ) from error
+            ranks = {token: i for i, token in reversed(list(enumerate(self._tokens))) if token}
+            made = self._made = Encoding(
+                "structgen", pat_str=self._pattern, mergeable_ranks=ranks, special_tokens=self._special
+            )
+        ids: list[int] = []
+        start = 0
+        for run in _LONG_RUN.finditer(text):
+            ids += made.encode_ordinary(text[start : run.end()])
+            start = run.end()
+        ids += made.encode_ordinary(text[start:])
+        return ids
+
+
+def encoder_from_form(form: Form | None, tokens: Sequence[bytes | None]) -> Encoder | None:
+    """The encoder whose `form` this is; None for None."""
+    match form:
+        case None:
+            return None
+        case (HuggingFaceEncoder.NAME, str(text)):
+            return HuggingFaceEncoder(text)
+        case (TiktokenEncoder.NAME, str(pattern), tuple(special)):
+            return TiktokenEncoder(pattern, dict(special), tokens)
+    raise TokenizerError(
+        f"{str(form)[:80]!r} is not the form of an encoder.",
+        cure="Pickle and unpickle with the same version.",
+    )
+
+
+class FewestTokens:
+    """Fewest tokens that write the data: of equally many the longest first, of equal bytes the smallest id."""
+
+    def __init__(self, tokens: Sequence[bytes | None]) -> None:
+        self._ids = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
+        lengths: dict[bytes, set[int]] = {}
+        for token in self._ids:
+            if len(token) > 1:
+                lengths.setdefault(token[:2], set()).add(len(token))
+        # Which lengths can begin with these two bytes, longest first: few, where a trie of dicts would take
+        # 30 MB.
+        self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
+
+    def encode(self, data: bytes) -> list[int]:
+        """Token ids; raises TokenizerError where no sequence of tokens has these bytes, with the place.
+
+        Time: the length of the data times the lengths that tokens with its next two bytes have (a microsecond
+        or so a byte).
+        """
+        ids, lengths, size = self._ids, self._lengths, len(data)
+        far = size + 1
+        cost = [far] * size + [0]
+        step = [0] * size
+        for at in range(size - 1, -1, -1):
+            best, taken = far, 0
+            for length in lengths.get(data[at : at + 2], ()):
+                end = at + length
+                if end <= size and cost[end] + 1 < best and data[at:end] in ids:
+                    best, taken = cost[end] + 1, length
+            if cost[at + 1] + 1 < best and data[at : at + 1] in ids:
+                best, taken = cost[at + 1] + 1, 1
+            cost[at], step[at] = best, taken
+        if cost[0] >= far:
+            at = self._first_stop(data)
+            raise TokenizerError(
+                f"the tokens cannot write the byte 0x{data[at]:02x} there.",
+                where=f"byte {at}",
+                cure="Use a vocabulary with all 256 single bytes.",
+            )
+        out = []
+        at = 0
+        while at < size:
+            out.append(ids[data[at : at + step[at]]])
+            at += step[at]
+        return out
+
+    def _first_stop(self, data: bytes) -> int:
+        # The furthest place that tokens reach from the front: what follows it is what they cannot write.
+        reached = [True] + [False] * len(data)
+        last = 0
+        for at in range(len(data)):
+            if not reached[at]:
+                continue
+            last = at
+            for length in (1, *self._lengths.get(data[at : at + 2], ())):
+                if at + length <= len(data) and data[at : at + length] in self._ids:
+                    reached[at + length] = True
+        return last
