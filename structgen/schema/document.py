@@ -19,7 +19,7 @@ _NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
 
 
 def _with_class_defaults(cls: type[Place]) -> type[Place]:
-    """Return the class with every field's default as a class attribute, which hides the slot of the base class."""
+    """Return the class with the fields' defaults as class attributes, which hide the base class's slots."""
     for item in fields(Schema):
         if item.default is not MISSING:
             setattr(cls, item.name, item.default)
@@ -78,11 +78,11 @@ class Refusal:
 class Document:
     """The subschemas of one schema that its root reaches, through keywords and references.
 
-    Building it reads them all (some 4 us a subschema) and raises `SchemaError` for what is no schema: a keyword
-    with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one value. What
-    stands only under definitions that nothing refers to is not looked at. Keywords that are not handled are
-    collected in `refusals`; `require_handled` raises the first. Not safe for several threads at once while a
-    network is being built on it (`derived`).
+    Building it reads them all (some 2 us a subschema) and raises `SchemaError` for what is no schema: a
+    keyword with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one
+    value. What stands only under definitions that nothing refers to is not looked at. Keywords that are not
+    handled are collected in `refusals`; `require_handled` raises the first. `derived` is not for several
+    threads at once.
     """
 
     __slots__ = (
@@ -304,6 +304,8 @@ class Document:
     def _read_identifier(self, place: Place, raw: dict[str, Any]) -> None:
         key = place.scope.dialect.id_key
         if not isinstance(raw[key], str):
+            if key == "id":
+                return  # in draft 4 often a forgotten `properties`; it names nothing and asks for nothing
             raise self.wrong(place, key, "takes a URI reference in a string")
         place.scope = self.references.enter(place.scope, raw, lambda: place.pointer)
 
@@ -328,8 +330,8 @@ class Document:
                     way.append((following, _same_value(following)))
                 elif state[following.id] == 1:
                     raise SchemaError(
-                        f"This schema refers back to itself ({following.pointer}) without going down into a value, "
-                        "so that no value can be judged.",
+                        f"This schema refers back to itself ({following.pointer}) without going down into "
+                        "a value, so that no value can be judged.",
                         where=schema.pointer,
                         cure="Refer to it from within properties or items, or define what was meant.",
                     )

@@ -13,9 +13,9 @@ _MOST_VALUES = 20_000
 
 
 def faults(schema: Json, draft: str, most: int = 10) -> tuple[str, ...]:
-    """Return the places (`#/...`) to which the meta-schema of `draft` objects, at most `most`, in text order.
+    """Return the places (`#/...`) to which the meta-schema of `draft` objects, at most `most`.
 
-    Empty too where the schema is too large or too deep for the validator (package jsonschema, which recurses).
+    Empty too where the schema is too large or too deep for the validator (package jsonschema recurses).
     """
     import jsonschema
 
@@ -54,7 +54,7 @@ def _plain(schema: Json) -> list[Any] | None:
         copy: Any = value
         if isinstance(value, Decimal):
             # The meta-schemas ask for kinds and signs only, so that a saturated value serves as well.
-            copy = int(value) if abs(value) < 10**15 and value == int(value) else float(value)
+            copy = int(value) if value.adjusted() < 15 and value == int(value) else float(value)
         elif isinstance(value, dict):
             copy = dict.fromkeys(value)
             todo.extend((member, copy, name) for name, member in value.items())

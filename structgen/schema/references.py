@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urljoin
 
@@ -102,7 +103,7 @@ class References:
                 token = token.replace("~1", "/").replace("~0", "~")
             if node.__class__ is dict:
                 if scope.dialect.id_key in node:
-                    scope = self.enter(scope, node, lambda done=at: start + "/".join(tokens[:done]))
+                    scope = self.enter(scope, node, partial(_joined, start, tokens, at))
                 if token not in node:
                     raise NowhereError(f"{start + '/'.join(tokens[:at])} has no member {token!r}")
                 node = node[token]
@@ -154,7 +155,7 @@ class References:
             raw, path, scope = todo.pop()
             if raw.__class__ is not dict:
                 continue
-            scope = self.enter(scope, raw, lambda path=path: _spelled(top.prefix, path))
+            scope = self.enter(scope, raw, partial(_spelled, top.prefix, path))
             known = scope.dialect
             self._resources.setdefault(scope.base, scope)
             for name in _anchors_of(raw, known):
@@ -171,6 +172,10 @@ class References:
                     todo.extend((sub, (path, keyword, index), scope) for index, sub in enumerate(value))
 
 
+def _joined(start: str, tokens: list[str], most: int) -> str:
+    return start + "/".join(tokens[:most])
+
+
 def _spelled(prefix: str, path: Any) -> str:
     parts: list[str] = []
     while path is not None:
@@ -180,7 +185,7 @@ def _spelled(prefix: str, path: Any) -> str:
 
 
 def _dialect_of(raw: Mapping[str, Any], outer: Dialect) -> Dialect:
-    """Return the dialect of a resource: its own `$schema`, where it names a draft that is read, or the outer one."""
+    """Return the dialect of a resource: the draft that its own `$schema` names, or the outer one."""
     uri = raw.get("$schema")
     draft = draft_of(uri) if isinstance(uri, str) else None
     return outer if draft is None or draft == "3" else dialect(draft)

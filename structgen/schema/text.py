@@ -266,7 +266,8 @@ def _read_slowly(text: str, note: Callable[[str], object] | None) -> Json:
             if into is result:
                 if at != len(text):
                     raise _not_json(text, at, "something follows the end of the value")
-                return result[0]
+                whole: Json = result[0]
+                return whole
             mark = text[at : at + 1]
             if mark == ",":
                 at = _skip(text, at + 1)

@@ -1,0 +1,283 @@
+"""`json_schema`: the door for schemas, and the grammar that it returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from structgen.errors import OptionError, SchemaError, UnsupportedError
+from structgen.limits import Limits
+from structgen.schema.document import Document
+from structgen.schema.model import Json
+from structgen.schema.policies import Policies
+from structgen.schema.scan import DRAFTS
+from structgen.schema.text import exact, read, repeated, write
+
+if TYPE_CHECKING:
+    from structgen.ir import Network
+    from structgen.schema.report import Report
+
+
+class Grammar(ABC):
+    """A language, as every front end hands it to `sg.compile`: a frozen value.
+
+    Two grammars are equal when their canonical forms are; a grammar pickles by its canonical form.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    @property
+    @abstractmethod
+    def canonical(self) -> str:
+        """The canonical form: a text that says all about the language, however it was written."""
+
+    @property
+    @abstractmethod
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+
+    @property
+    @abstractmethod
+    def report(self) -> Report:
+        """What is enforced, what is annotation, what was refused."""
+
+    @abstractmethod
+    def network(self, strings: Any, numbers: Any, limits: Limits | None = None) -> Network:
+        """Return a new network of the language; the two oracles answer for its strings and numbers."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
+        return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grammar):
+            return NotImplemented
+        return self is other or self.canonical == other.canonical
+
+    def __hash__(self) -> int:
+        return hash(self.canonical)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.fingerprint}>"
+
+
+class JsonSchemaGrammar(Grammar):
+    """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
+
+    __slots__ = (
+        "_canonical",
+        "_draft",
+        "_flagged",
+        "_limits",
+        "_notes",
+        "_policies",
+        "_spare",
+        "_text",
+        "_value",
+    )
+
+    def __init__(
+        self,
+        value: Json,
+        *,
+        draft: str | None,
+        policies: Policies,
+        limits: Limits,
+        text: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from."""
+        self._value, self._text, self._notes = value, text, notes
+        self._draft, self._policies, self._limits = draft, policies, limits
+        self._canonical = ""
+        self._flagged: list[str] = []
+        # Reading the document is the check of the schema; the first network takes the document over.
+        self._spare = [self._document(limits)]
+
+    @property
+    def canonical(self) -> str:
+        """The options and the schema as one JSON text, the schema's members in their order."""
+        if not self._canonical:
+            options: dict[str, Json] = {
+                "kind": "json_schema 1",
+                "draft": self._draft or self._document(self._limits).draft,
+                "policies": dict(asdict(self._policies)),
+                "limits": dict(asdict(self._limits)),
+            }
+            self._canonical = write([options, self._value])
+        return self._canonical
+
+    @property
+    def policies(self) -> Policies:
+        """The written policies: which texts of a value are in the language."""
+        return self._policies
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+        return self._limits
+
+    @property
+    def report(self) -> Report:
+        """What is enforced, what is annotation, what was refused; worked out anew when asked.
+
+        `may_dead_end` lists the places that networks of this grammar have flagged so far.
+        """
+        from structgen.schema.report import report_of
+
+        return report_of(self._document(self._limits), self._reading_notes(), self._flagged)
+
+    def network(self, strings: Any, numbers: Any, limits: Limits | None = None) -> Network:
+        """Return a new network of the language.
+
+        `strings` and `numbers` are the oracles that `SchemaNetwork` asks about scalars; `limits` stands for
+        the grammar's own. Errors: `UnsupportedError` for a keyword that is not handled, and the network's own.
+        """
+        from structgen.schema.network import SchemaNetwork
+
+        document = self._take() if limits is None or limits == self._limits else self._document(limits)
+        document.require_handled()
+        return SchemaNetwork(document, strings, numbers)
+
+    def _take(self) -> Document:
+        """Return the document that the constructor made, the first time, and then new ones."""
+        try:
+            return self._spare.pop()  # one step, so that two threads never share a document
+        except IndexError:
+            return self._document(self._limits)
+
+    def _document(self, limits: Limits) -> Document:
+        return Document(
+            self._value, draft=self._draft, policies=self._policies, limits=limits, flagged=self._flagged
+        )
+
+    def _reading_notes(self) -> tuple[str, ...]:
+        if self._text is None:
+            return self._notes
+        return tuple(
+            f"{place} is given more than once; the last one counts." for place in repeated(self._text)
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
+        return _restored, (write(self._value), *options)
+
+
+def json_schema(
+    schema: dict[str, Any] | bool | str | Path,
+    *,
+    draft: str | None = None,
+    whitespace: str | int = "bounded",
+    property_order: str = "declared",
+    numbers: str = "bounded",
+    escapes: str = "canonical",
+    formats: str = "assert",
+    resources: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+) -> JsonSchemaGrammar:
+    """Return the grammar of a JSON Schema, given as a dict, a boolean, a JSON text, or the path of a file.
+
+    `draft` is one of "4", "6", "7", "2019-09", "2020-12"; None: the one that `$schema` names, else 2020-12.
+    The policies say which texts of an accepted value are in the language:
+
+    whitespace
+        "bounded": up to 8 blanks, or a line break and 8 blanks a level; "compact"; "oneline" (", " and ": ");
+        an int or str: exactly json.dumps(indent=...)'s text; "any".
+    property_order
+        "declared": keys in the order in which the schema first mentions them; "any".
+    numbers
+        "bounded": at most 20 integer, 20 fraction and 3 exponent digits, more where the schema asks;
+        "plain": no exponent, no -0, integers without a fraction; "any".
+    escapes
+        "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "any".
+    formats
+        "assert", or "annotate": `format` says nothing.
+
+    `sg.WIDEST` holds the widest policies. Every subschema that the root reaches is read (some 2 us each, and
+    the copy of a dict); nothing is compiled yet. Errors: `SchemaError` for what is not JSON (line and column)
+    or not a schema (its place), `OptionError`, `LimitError`. Keywords that are not handled are refused by
+    `sg.compile` (`UnsupportedError`), and listed in `grammar.report`.
+    """
+    policies = Policies.of(whitespace, property_order, numbers, escapes, formats)
+    if draft is not None and draft not in DRAFTS:
+        if draft == "3":
+            raise UnsupportedError(
+                "Draft 3 is not handled.",
+                keyword="$schema",
+                where="draft",
+                cure="Convert the schema to draft 4 or later.",
+            )
+        raise OptionError(
+            f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
+        )
+    if resources is not None and not isinstance(resources, Mapping):
+        raise OptionError(
+            f"resources is a {type(resources).__name__}.",
+            where="resources",
+            cure="Map URIs to schemas.",
+        )
+    if limits is None:
+        limits = Limits()
+    elif not isinstance(limits, Limits):
+        raise OptionError(
+            f"limits is a {type(limits).__name__}.",
+            where="limits",
+            cure="Pass sg.Limits(...).",
+        )
+    text: str | None = None
+    value: Json
+    if isinstance(schema, str):
+        text = schema
+        value = read(text)
+    elif isinstance(schema, Path):
+        text = _file_text(schema)
+        value = read(text)
+    elif isinstance(schema, (dict, bool)):
+        value = exact(schema)
+    else:
+        raise OptionError(
+            f"A schema is not given as a {type(schema).__name__}.",
+            where="schema",
+            cure="Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
+        )
+    return JsonSchemaGrammar(value, draft=draft, policies=policies, limits=limits, text=text)
+
+
+def _file_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SchemaError(
+            f"The file cannot be read: {error.strerror or error}.", where=str(path), cure="Check the path."
+        ) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SchemaError(
+            f"Byte {error.start} of the file is not UTF-8.",
+            where=str(path),
+            cure="Save the file as UTF-8.",
+        ) from error
+
+
+def _restored(
+    text: str,
+    policies: dict[str, str],
+    limits: dict[str, Any],
+    draft: str | None,
+    notes: tuple[str, ...],
+) -> JsonSchemaGrammar:
+    """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
+    known = {field.name for field in fields(Limits)}
+    return JsonSchemaGrammar(
+        read(text),
+        draft=draft,
+        policies=Policies(**policies),
+        limits=Limits(**{name: value for name, value in limits.items() if name in known}),
+        notes=notes,
+    )

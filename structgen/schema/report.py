@@ -1,0 +1,158 @@
+"""What a schema's keywords came to: enforced, annotation, or refused, place by place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from structgen.schema.document import Document, Place
+from structgen.schema.policies import Policies
+
+
+class Standing(Enum):
+    """What became of a keyword."""
+
+    ENFORCED = "enforced"
+    """Every document obeys it."""
+    ANNOTATION = "annotation"
+    """It says nothing about which documents are valid: a title, an unknown keyword, `then` without `if`."""
+    REFUSED = "refused"
+    """It is not handled, so that the grammar does not compile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One keyword at one place of the schema."""
+
+    pointer: str
+    keyword: str
+    standing: Standing
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is enforced, what is annotation and what was refused, for every place that the root reaches.
+
+    Identifiers ($schema, $id, $anchor) and definitions are not listed: they say nothing by themselves.
+    """
+
+    draft: str
+    policies: Policies
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    """What concerns the document as a whole: names given twice, an unknown `$schema`."""
+    may_dead_end: tuple[str, ...] = ()
+    """Places that the liveness oracle could not decide, compiled under `Limits(liveness="flag")`."""
+
+    @property
+    def enforced(self) -> tuple[Finding, ...]:
+        """The keywords that every document obeys."""
+        return self._with(Standing.ENFORCED)
+
+    @property
+    def annotations(self) -> tuple[Finding, ...]:
+        """The keywords that say nothing about which documents are valid."""
+        return self._with(Standing.ANNOTATION)
+
+    @property
+    def refused(self) -> tuple[Finding, ...]:
+        """The keywords that are not handled; the grammar does not compile while there are any."""
+        return self._with(Standing.REFUSED)
+
+    def _with(self, standing: Standing) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.standing is standing)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as a JSON-ready dict: draft, policies, places by pointer, notes, may_dead_end."""
+        places: dict[str, dict[str, Any]] = {}
+        for finding in self.findings:
+            place = places.setdefault(finding.pointer, {standing.value: {} for standing in Standing})
+            place[finding.standing.value][finding.keyword] = finding.why
+        return {
+            "draft": self.draft,
+            "policies": asdict(self.policies),
+            "places": places,
+            "notes": list(self.notes),
+            "may_dead_end": list(self.may_dead_end),
+        }
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{name}={value}" for name, value in asdict(self.policies).items())
+        lines = [f"JSON Schema draft {self.draft}; {options}"]
+        places: dict[str, dict[Standing, list[str]]] = {}
+        for finding in self.findings:
+            place = places.setdefault(finding.pointer, {standing: [] for standing in Standing})
+            why = f" ({finding.why})" if finding.why else ""
+            place[finding.standing].append(finding.keyword + why)
+        for pointer, place in places.items():
+            parts = [f"{standing.value} {', '.join(words)}" for standing, words in place.items() if words]
+            lines.append(f"{pointer}: {'; '.join(parts)}")
+        lines.extend(f"note: {note}" for note in self.notes)
+        lines.extend(f"may dead-end: {pointer}" for pointer in self.may_dead_end)
+        return "\n".join(lines)
+
+
+def report_of(document: Document, notes: Iterable[str] = (), may_dead_end: Iterable[str] = ()) -> Report:
+    """Return the report of a document; the reader's `notes` come before its own. Some 2 us a keyword."""
+    refused: dict[tuple[str, str], str] = {
+        (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
+    }
+    findings: list[Finding] = []
+    for schema in document.schemas:
+        if isinstance(schema, Place) and isinstance(schema.raw, dict):
+            findings.extend(_findings(document, schema, schema.raw, refused))
+    return Report(
+        draft=document.draft,
+        policies=document.policies,
+        findings=tuple(findings),
+        notes=(*notes, *document.notes),
+        may_dead_end=tuple(may_dead_end),
+    )
+
+
+_SILENT = frozenset(
+    ("$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$defs", "definitions")
+)
+
+
+def _findings(
+    document: Document, place: Place, raw: dict[str, Any], refused: dict[tuple[str, str], str]
+) -> Iterable[Finding]:
+    known = place.scope.dialect
+    pointer = place.pointer
+    hidden = known.hides_siblings and "$ref" in raw
+    for keyword, value in raw.items():
+        if keyword in _SILENT and keyword in known.annotations:
+            continue
+        standing, why = Standing.ANNOTATION, ""
+        if hidden and keyword != "$ref":
+            why = f"void beside $ref in draft {known.draft}"
+        elif (pointer, keyword) in refused:
+            standing, why = Standing.REFUSED, refused[pointer, keyword]
+        elif keyword in known.keywords:
+            why = _idle(document, place, raw, keyword, value)
+            standing = Standing.ANNOTATION if why else Standing.ENFORCED
+        elif keyword not in known.annotations:
+            why = f"unknown in draft {known.draft}"
+        yield Finding(pointer, keyword, standing, why)
+
+
+def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, value: Any) -> str:
+    """Return why a keyword that the draft knows says nothing here, or "" where it does."""
+    known = place.scope.dialect
+    if keyword == "format":
+        if document.policies.formats != "assert":
+            return f"formats={document.policies.formats!r}"
+        return "" if value in known.formats else f"{value!r} is not a format of draft {known.draft}"
+    if keyword == "if":
+        return "" if "then" in raw or "else" in raw else "says nothing without then or else"
+    if keyword in ("then", "else"):
+        return "" if "if" in raw else "says nothing without if"
+    if keyword in ("minContains", "maxContains"):
+        return "" if "contains" in raw else "says nothing without contains"
+    if keyword == "additionalItems":
+        return "" if isinstance(raw.get("items"), list) else "says nothing unless items is a list"
+    return ""
