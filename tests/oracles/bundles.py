@@ -1,0 +1,87 @@
+"""The laws over the places of one case, in bundles: what a test asks of a system at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import laws
+from cases import Case
+from laws import System
+from twin import Twin
+
+Law = Callable[[System, Case], None]
+
+
+def exact(system: System, case: Case) -> None:
+    for prefix in case.prefixes(6):
+        laws.mask_is_exact(system, case.automaton, prefix, case.chance)
+
+
+def bytes_agree(system: System, case: Case) -> None:
+    for prefix in case.prefixes(3):
+        state = system.compiled.step_bytes(system.compiled.start, prefix)
+        laws.mask_agrees_with_bytes(system, state, prefix)
+        laws.step_agrees_with_mask(system, state, case.chance)
+
+
+def words(system: System, case: Case) -> None:
+    for word in case.words(3):
+        laws.word_is_taken(system, word, case.chance)
+        laws.end_is_the_end(system, word, case.chance)
+        laws.states_are_values(system, word, case.chance)
+
+
+def foreign_texts(system: System, case: Case) -> None:
+    for prefix in case.prefixes(6):
+        laws.judged_text(
+            system, case.language, prefix + case.chance.choice([b"", b" ", b"}", b"1"]), case.chance
+        )
+
+
+def walks(system: System, case: Case) -> None:
+    for _ in range(3):
+        laws.walk_ends_in_the_language(system, case.language, case.chance, 20)
+
+
+def live(system: System, case: Case) -> None:
+    for prefix in case.prefixes(2):
+        laws.allowed_tokens_are_live(system, case.language, prefix, case.chance)
+
+
+def cursors(system: System, case: Case) -> None:
+    for _ in range(3):
+        laws.cursor_agrees_with_replay(system, case.chance)
+
+
+def forced(system: System, case: Case) -> None:
+    for prefix in case.prefixes(5):
+        assert laws.forced_is_sound(system, case.automaton, prefix, case.chance) == 0
+
+
+def counts(system: System, case: Case) -> None:
+    twin = Twin(case.automaton, case.tokens, case.eos)
+    for prefix in case.prefixes(4):
+        laws.count_falls(system, prefix, case.chance)
+        state = twin.step_bytes(twin.start, prefix)
+        assert state is not None
+        laws.count_is_near_the_least(system, twin.tokens_to_finish(state), prefix, case.chance)
+
+
+def budgets(system: System, case: Case) -> None:
+    for prefix in case.prefixes(3):
+        laws.budget_is_exact(system, prefix, case.chance)
+        laws.budget_completes(system, case.language, prefix, case.chance.randint(0, 3), case.chance)
+
+
+ALL_LAWS: tuple[Law, ...] = (
+    exact,
+    bytes_agree,
+    words,
+    foreign_texts,
+    walks,
+    live,
+    cursors,
+    forced,
+    counts,
+    budgets,
+)

@@ -1,0 +1,100 @@
+"""Cases for the laws: a schema, its policies, a vocabulary, and places in its language to look at."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+from language import Automaton, Language, Unclear, finite_language
+from laws import System
+from policy_oracle import COMPACT, Options
+from strategies import Bounded, bounded_schemas, bounded_strings, vocabulary
+from twin import Twin, TwinMask, TwinMatcher
+
+FLAT_OPTIONS = (
+    COMPACT,
+    Options(),
+    Options("any", "any", "bounded", "any"),
+    Options("oneline", "any", "plain", "any"),
+    Options(2, "declared", "bounded", "canonical"),
+    Options("\t", "any", "plain", "canonical"),
+)
+DEEP_OPTIONS = (
+    COMPACT,
+    Options("oneline", "any", "plain", "canonical"),
+    Options(1, "declared", "plain", "canonical"),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A finite language with its automaton, tokens, and a source of chance."""
+
+    schema: Any
+    options: Options
+    automaton: Automaton
+    tokens: tuple[bytes | None, ...]
+    eos: tuple[int, ...]
+    chance: random.Random
+
+    @property
+    def language(self) -> Language:
+        """The judge of the same language."""
+        return Language(self.schema, self.options)
+
+    def prefixes(self, count: int) -> list[bytes]:
+        """Return random prefixes of random words, whole words and the empty one among them."""
+        found = [b""]
+        for _ in range(count - 1):
+            word = self.automaton.sample(self.chance)
+            found.append(word[: self.chance.randint(0, len(word))] if self.chance.random() < 0.7 else word)
+        return found
+
+    def words(self, count: int) -> list[bytes]:
+        """Return random words (fewer than `count` where samples grew too long)."""
+        samples = [self.automaton.sample(self.chance) for _ in range(count)]
+        return [word for word in samples if self.automaton.accepts(self.automaton.step(0, word))]
+
+    def twin(
+        self, compiled: Callable[[Automaton, Any, Any], Twin] = Twin, matcher: Any = TwinMatcher
+    ) -> System:
+        """Return the slow engine, or a version of it, for this case."""
+        made = compiled(self.automaton, self.tokens, self.eos)
+        return System(
+            made, lambda: matcher(made), lambda rows: TwinMask(rows, len(self.tokens)), self.tokens, self.eos
+        )
+
+
+def case_of(bounded: Bounded, options: Options, seed: int) -> Case:
+    """Return the case of a bounded schema; `Unclear` where the policies leave a word open."""
+    automaton = finite_language(
+        bounded.schema, bounded.universe, options, named_strings=bounded.named_strings
+    )
+    chance = random.Random(seed)
+    samples = [] if automaton.empty else [automaton.sample(chance) for _ in range(8)]
+    tokens = vocabulary(chance, samples)
+    eos = [t for t, data in enumerate(tokens) if data is None][: chance.randint(1, 2)]
+    return Case(bounded.schema, options, automaton, tuple(tokens), tuple(eos), chance)
+
+
+@st.composite
+def cases(draw: st.DrawFn, empty: bool = False) -> Case:
+    """Return random cases; `empty`: with those whose language has no word, which is refused when compiled."""
+    bounded, options = draw(
+        st.one_of(
+            st.tuples(bounded_schemas(depth=1), st.sampled_from(FLAT_OPTIONS)),
+            st.tuples(bounded_schemas(depth=2), st.sampled_from(DEEP_OPTIONS)),
+            st.tuples(bounded_strings(), st.sampled_from(FLAT_OPTIONS)),
+        )
+    )
+    seed = draw(st.integers(0, 2**32))
+    try:
+        case = case_of(bounded, options, seed)
+    except Unclear:
+        assume(False)
+    assume(empty or not case.automaton.empty)
+    return case

@@ -1,0 +1,481 @@
+"""The laws of any engine, as functions that raise `AssertionError`: each takes a system and looks at one
+promise.
+
+A system is an engine with one grammar and one vocabulary. The functions know nothing of what is inside, so
+the same law is tried on the slow twin, on twins with seeded bugs, and on the engine.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from language import Automaton, Language
+from policy_oracle import Answer
+
+from structgen.errors import BudgetError, FinishedError, TokenError
+
+
+@dataclass
+class System:
+    """An engine: `compiled`, `matcher()` for a new cursor, `mask(rows)` for an empty mask, and what it was
+    made of.
+    """
+
+    compiled: Any
+    matcher: Callable[[], Any]
+    mask: Callable[[int], Any]
+    tokens: Sequence[bytes | None]
+    eos: tuple[int, ...]
+    by_first: dict[int, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for token, data in enumerate(self.tokens):
+            if data and token not in self.eos:
+                self.by_first.setdefault(data[0], []).append(token)
+
+
+class Caught:
+    """What a `raising` block raised."""
+
+    value: Any = None
+
+
+@contextmanager
+def raising(*kinds: type[Exception]) -> Iterator[Caught]:
+    """Hold the block to raising one of the errors."""
+    caught = Caught()
+    try:
+        yield caught
+    except kinds as error:
+        caught.value = error
+        return
+    raise AssertionError(f"did not raise {' or '.join(kind.__name__ for kind in kinds)}")
+
+
+def ids_of(system: System, row: np.ndarray) -> set[int]:
+    """Return the ids of a mask's row; bits past the vocabulary must be 0."""
+    bits = np.unpackbits(np.ascontiguousarray(row).view(np.uint8), bitorder="little")
+    ids = set(map(int, np.flatnonzero(bits)))
+    assert not ids or max(ids) < len(system.tokens), "bits past the vocabulary are set"
+    return ids
+
+
+def mask_of(system: System, matcher: Any, budget: int | None = None) -> set[int]:
+    """Return the ids that the matcher's mask allows. The row is dirtied first: filling must write every
+    word.
+    """
+    mask = system.mask(2)
+    mask.array[...] = -1
+    matcher.fill_mask(mask, 1, budget=budget)
+    assert (mask.array[0] == -1).all(), "filling a row wrote into another"
+    return ids_of(system, mask.array[1])
+
+
+def tokenise(system: System, text: bytes, chance: random.Random) -> list[int]:
+    """Return a random sequence of tokens that spells the text."""
+    found: list[int] = []
+    at = 0
+    while at < len(text):
+        fitting = [t for t in system.by_first[text[at]] if text.startswith(system.tokens[t] or b"", at)]
+        found.append(chance.choice(fitting))
+        at += len(system.tokens[found[-1]] or b"")
+    return found
+
+
+def take(matcher: Any, token: int, where: object) -> None:
+    """Advance by a token that must be allowed."""
+    try:
+        matcher.advance(token)
+    except (TokenError, FinishedError) as error:
+        raise AssertionError(f"token {token} is allowed and was refused, after {where!r}: {error}") from error
+
+
+def advanced(system: System, text: bytes, chance: random.Random) -> Any:
+    """Return a new matcher that has taken the text in random tokens."""
+    matcher = system.matcher()
+    for token in tokenise(system, text, chance):
+        take(matcher, token, f"a prefix of {text!r}")
+    return matcher
+
+
+# Masks
+
+
+def expected_mask(system: System, automaton: Automaton, state: int) -> set[int]:
+    """Return the mask by trying every token on the explicit automaton."""
+    found = {
+        t
+        for ts in system.by_first.values()
+        for t in ts
+        if automaton.step(state, system.tokens[t] or b"") is not None
+    }
+    return found | (set(system.eos) if automaton.accepts(state) else set())
+
+
+def mask_is_exact(system: System, automaton: Automaton, prefix: bytes, chance: random.Random) -> None:
+    """After a prefix of a word the mask is exactly the tokens that some word goes on with, and the end in a
+    word.
+    """
+    state = automaton.step(0, prefix)
+    assert state is not None
+    matcher = advanced(system, prefix, chance)
+    got, expected = mask_of(system, matcher), expected_mask(system, automaton, state)
+    _compare(system, prefix, got, expected)
+    assert matcher.is_complete == automaton.accepts(state), f"is_complete after {prefix!r}"
+    assert not matcher.is_finished
+
+
+def _compare(system: System, prefix: object, got: set[int], expected: set[int]) -> None:
+    hidden = [system.tokens[t] or f"end {t}" for t in sorted(expected - got)]
+    dead = [system.tokens[t] or f"end {t}" for t in sorted(got - expected)]
+    assert got == expected, f"after {prefix!r}: live but hidden {hidden[:8]}, dead but allowed {dead[:8]}"
+
+
+def mask_agrees_with_bytes(system: System, state: Any, prefix: object = "") -> None:
+    """The mask of a state is what the byte recogniser takes, one byte at a time, and what `step` takes."""
+    compiled = system.compiled
+    mask = system.mask(1)
+    compiled.fill(state, mask, 0)
+    expected: set[int] = set(system.eos) if compiled.accepts_end(state) else set()
+    for tokens in system.by_first.values():
+        first = compiled.step_bytes(state, (system.tokens[tokens[0]] or b"")[:1])
+        for token in tokens if first is not None else ():
+            at = first
+            for byte in (system.tokens[token] or b"")[1:]:
+                at = compiled.step_bytes(at, bytes([byte]))
+                if at is None:
+                    break
+            if at is not None:
+                expected.add(token)
+    got = ids_of(system, mask.array[0])
+    _compare(system, prefix, got, expected)
+
+
+def step_agrees_with_mask(system: System, state: Any, chance: random.Random) -> None:
+    """`step` gives a state for the mask's tokens and None for all others, never an end token's bytes."""
+    mask = system.mask(1)
+    system.compiled.fill(state, mask, 0)
+    got = ids_of(system, mask.array[0])
+    for token in chance.sample(range(len(system.tokens)), min(40, len(system.tokens))):
+        assert (system.compiled.step(state, token) is not None) == (token in got), (
+            f"step by {system.tokens[token]!r}"
+        )
+
+
+# Words and walks
+
+
+def word_is_taken(system: System, word: bytes, chance: random.Random) -> None:
+    """A word of the language is taken under a random tokenisation, its tokens are in the masks, and it may
+    end.
+    """
+    matcher = system.matcher()
+    at = 0
+    for token in tokenise(system, word, chance):
+        allowed = mask_of(system, matcher)
+        rest = word[at:]
+        fitting = {t for t in system.by_first[rest[0]] if rest.startswith(system.tokens[t] or b"")}
+        _compare(system, word[:at], allowed & fitting, fitting)
+        take(matcher, token, word[:at])
+        at += len(system.tokens[token] or b"")
+    assert matcher.is_complete, f"{word!r} is a word and may not end"
+    assert set(system.eos) <= mask_of(system, matcher)
+    for end in system.eos:
+        take(matcher, end, word)
+        assert matcher.is_finished
+        matcher.rollback(1)
+        assert not matcher.is_finished
+
+
+def text_is_refused(system: System, text: bytes, chance: random.Random) -> None:
+    """A text outside the language is refused at some token, or may not end."""
+    matcher = system.matcher()
+    tokens = tokenise(system, text, chance)
+    taken = matcher.accepts(tokens)
+    if taken < len(tokens):
+        for token in tokens[:taken]:
+            take(matcher, token, text)
+        assert tokens[taken] not in mask_of(system, matcher)
+        return
+    for token in tokens:
+        take(matcher, token, text)
+    assert not matcher.is_complete, f"{text!r} is not in the language and may end"
+    assert not mask_of(system, matcher) & set(system.eos)
+
+
+def judged_text(system: System, language: Language, text: bytes, chance: random.Random) -> Answer:
+    """Hold the engine to the judge on any text; return what the judge said (UNSURE: nothing was held)."""
+    answer = language.holds(text)
+    if answer is Answer.YES:
+        word_is_taken(system, text, chance)
+    elif answer is Answer.NO:
+        text_is_refused(system, text, chance)
+    return answer
+
+
+def walk(system: System, chance: random.Random, most: int, closing: float = 0.0) -> bytes:
+    """Return the document of a random walk; at `most` tokens it is completed under the least budget.
+
+    `closing` is the chance, at each step, of taking the token that ends the document soonest.
+    """
+    matcher = system.matcher()
+    out = bytearray()
+    for _ in range(most):
+        allowed = mask_of(system, matcher)
+        assert allowed, f"stuck after {bytes(out)!r}"
+        if matcher.is_complete and (allowed <= set(system.eos) or chance.random() < 0.2):
+            return bytes(out)
+        choices = sorted(allowed - set(system.eos))
+        if chance.random() < closing:
+            choices = (
+                sorted(mask_of(system, matcher, matcher.tokens_to_finish()) - set(system.eos)) or choices
+            )
+        token = _lively(system, choices, chance)
+        take(matcher, token, bytes(out))
+        out += system.tokens[token] or b""
+    return bytes(out) + completed(system, matcher, matcher.tokens_to_finish(), chance)
+
+
+def _lively(system: System, choices: list[int], chance: random.Random) -> int:
+    """Return one of the tokens, seldom blanks: a walk among them sees little else of the schema."""
+    lively = [t for t in choices if (system.tokens[t] or b"").strip()]
+    return chance.choice(lively if lively and chance.random() < 0.95 else choices)
+
+
+def completed(system: System, matcher: Any, budget: int, chance: random.Random) -> bytes:
+    """Return what a random walk writes until the document is complete under a budget; it must be, in time."""
+    out = bytearray()
+    taken = 0
+    while True:
+        allowed = mask_of(system, matcher, budget - taken)
+        if matcher.is_complete and (taken == budget or chance.random() < 0.2 or allowed <= set(system.eos)):
+            return bytes(out)
+        choices = sorted(allowed - set(system.eos))
+        assert choices, f"stuck under a budget of {budget} after {taken} tokens"
+        token = chance.choice(choices)
+        take(matcher, token, bytes(out))
+        out += system.tokens[token] or b""
+        taken += 1
+        assert taken <= budget
+
+
+def walk_ends_in_the_language(
+    system: System, language: Language, chance: random.Random, most: int = 40
+) -> bytes:
+    """Random walks, uniform or biased to closing, end in documents of the language; none is stuck."""
+    document = walk(system, chance, most, chance.choice([0.0, 0.3, 0.8]))
+    assert language.holds(document) is not Answer.NO, (
+        f"a walk wrote {document!r}, which is not in the language"
+    )
+    return document
+
+
+def allowed_tokens_are_live(system: System, language: Language, prefix: bytes, chance: random.Random) -> None:
+    """From any allowed token the document can be completed, and is then in the language."""
+    matcher = advanced(system, prefix, chance)
+    allowed = sorted(mask_of(system, matcher) - set(system.eos))
+    for token in chance.sample(allowed, min(12, len(allowed))):
+        branch = matcher.fork()
+        take(branch, token, prefix)
+        text = prefix + (system.tokens[token] or b"")
+        text += completed(system, branch, branch.tokens_to_finish(), chance)
+        assert language.holds(text) is not Answer.NO, (
+            f"{system.tokens[token]!r} after {prefix!r} leads to {text!r}"
+        )
+
+
+# Cursors
+
+
+def snapshot(system: System, matcher: Any) -> tuple[Any, ...]:
+    """Return what a matcher shows of itself."""
+    if matcher.is_finished:
+        return (True, matcher.is_complete)
+    shown = (
+        matcher.is_complete,
+        matcher.tokens_to_finish(),
+        matcher.forced(),
+        frozenset(mask_of(system, matcher)),
+    )
+    return (*shown, tuple(matcher.events(0)) if hasattr(matcher, "events") else ())
+
+
+def cursor_agrees_with_replay(system: System, chance: random.Random, moves: int = 30) -> None:
+    """After any mix of advance, rollback, fork and refused tokens a matcher shows what a fresh replay
+    shows.
+    """
+    matcher, path = system.matcher(), []
+    forks: list[tuple[Any, list[int]]] = []
+    for _ in range(moves):
+        move = chance.choice(["advance"] * 5 + ["rollback", "fork", "refuse", "accepts"])
+        allowed = set() if matcher.is_finished else mask_of(system, matcher)
+        if move == "advance" and allowed:
+            token = chance.choice(sorted(allowed))
+            take(matcher, token, path)
+            path.append(token)
+        elif move == "rollback":
+            count = chance.randint(0, len(path))
+            matcher.rollback(count)
+            del path[len(path) - count :]
+        elif move == "fork":
+            forks.append((matcher, list(path)))  # it stays where it is, whatever its fork does
+            matcher = matcher.fork()
+        elif move == "refuse" and not matcher.is_finished:
+            refused = sorted(set(range(len(system.tokens))) - allowed)
+            if refused:
+                with raising(TokenError):
+                    matcher.advance(chance.choice(refused))
+        elif move == "accepts" and not matcher.is_finished:
+            tokens = [
+                chance.choice(sorted(allowed)),
+                *(chance.randrange(len(system.tokens)) for _ in range(3)),
+            ]
+            _accepts_counts(system, matcher, path, tokens)
+    for cursor, taken in [(matcher, path), *forks[:5]]:
+        fresh = system.matcher()
+        state = system.compiled.start
+        for token in taken:
+            take(fresh, token, taken)
+            state = system.compiled.step(state, token)
+            assert state is not None
+        assert snapshot(system, cursor) == snapshot(system, fresh), f"after {taken}"
+        if not cursor.is_finished:
+            mask = system.mask(1)
+            system.compiled.fill(state, mask, 0)
+            assert ids_of(system, mask.array[0]) == mask_of(system, cursor)
+            assert system.compiled.tokens_to_finish(state) == cursor.tokens_to_finish()
+
+
+def _accepts_counts(system: System, matcher: Any, path: list[int], tokens: list[int]) -> None:
+    before = snapshot(system, matcher)
+    count = matcher.accepts(tokens)
+    assert snapshot(system, matcher) == before, "accepts changed the matcher"
+    fresh = system.matcher()
+    for token in path:
+        take(fresh, token, path)
+    taken = 0
+    for token in tokens:
+        if fresh.is_finished or token not in mask_of(system, fresh):
+            break
+        take(fresh, token, tokens)
+        taken += 1
+    assert count == taken, f"accepts({tokens}) says {count}, replay takes {taken}"
+
+
+def end_is_the_end(system: System, word: bytes, chance: random.Random) -> None:
+    """After an end token nothing may be filled or taken; one step back everything is as before."""
+    matcher = advanced(system, word, chance)
+    before = snapshot(system, matcher)
+    for end in system.eos:
+        take(matcher, end, word)
+        assert matcher.is_finished
+        with raising(FinishedError):
+            matcher.fill_mask(system.mask(1))
+        with raising(FinishedError, TokenError):
+            matcher.advance(end)
+        matcher.rollback(1)
+        assert snapshot(system, matcher) == before
+
+
+def states_are_values(system: System, text: bytes, chance: random.Random) -> None:
+    """Two ways to the same text end in states that fill alike; the same tokens give equal states, equally
+    hashed.
+    """
+    compiled = system.compiled
+    first, second = tokenise(system, text, chance), tokenise(system, text, chance)
+    masks = []
+    reached = []
+    for tokens in (first, first, second):
+        state = compiled.start
+        for token in tokens:
+            state = compiled.step(state, token)
+            assert state is not None, f"a prefix of a word was refused at {token}"
+        mask = system.mask(1)
+        compiled.fill(state, mask, 0)
+        masks.append(ids_of(system, mask.array[0]))
+        reached.append(state)
+    assert reached[0] == reached[1] and hash(reached[0]) == hash(reached[1])
+    assert masks[0] == masks[1] == masks[2]
+    assert compiled.tokens_to_finish(reached[0]) == compiled.tokens_to_finish(reached[2])
+
+
+def forced_is_sound(system: System, automaton: Automaton, prefix: bytes, chance: random.Random) -> int:
+    """`forced()` is what every word goes on with (a part of it, from its start), and empty in a word.
+
+    Return how many bytes were left unsaid.
+    """
+    matcher = advanced(system, prefix, chance)
+    state = automaton.step(0, prefix)
+    chain = bytearray()
+    while state is not None and not automaton.accepts(state) and len(automaton.followers(state)) == 1:
+        chain += bytes(automaton.followers(state))
+        state = automaton.step(state, chain[-1:])
+    forced = matcher.forced()
+    assert bytes(chain).startswith(forced), f"after {prefix!r} {forced!r} is not forced, {bytes(chain)!r} is"
+    return len(chain) - len(forced)
+
+
+# Budgets
+
+
+def count_falls(system: System, prefix: bytes, chance: random.Random) -> None:
+    """`tokens_to_finish` is 0 exactly in a word; else some allowed token lowers it by at least one."""
+    matcher = advanced(system, prefix, chance)
+    count = matcher.tokens_to_finish()
+    assert (count == 0) == matcher.is_complete
+    if count == 0:
+        return
+    allowed = mask_of(system, matcher) - set(system.eos)
+    for token in sorted(allowed, key=lambda t: -len(system.tokens[t] or b"")):
+        branch = matcher.fork()
+        take(branch, token, prefix)
+        if branch.tokens_to_finish() <= count - 1:
+            return
+    raise AssertionError(f"after {prefix!r} the count {count} falls under no token")
+
+
+def count_is_near_the_least(system: System, least: int, prefix: bytes, chance: random.Random) -> None:
+    """`tokens_to_finish` lies between the true minimum and 1.1 times it."""
+    count = advanced(system, prefix, chance).tokens_to_finish()
+    assert least <= count <= 1.1 * least, f"after {prefix!r}: {count} tokens, the least is {least}"
+
+
+def budget_is_exact(system: System, prefix: bytes, chance: random.Random) -> None:
+    """`budget=n` allows exactly the tokens after which the rest fits; too small an n raises and writes
+    nothing.
+    """
+    matcher = advanced(system, prefix, chance)
+    least = matcher.tokens_to_finish()
+    if least:
+        mask = system.mask(1)
+        mask.array[...] = 7
+        with raising(BudgetError) as caught:
+            matcher.fill_mask(mask, 0, budget=least - 1)
+        assert caught.value.minimum == least
+        assert (mask.array == 7).all(), "a refused budget wrote into the mask"
+    allowed = mask_of(system, matcher)
+    for budget in (least, least + 1, least + 3):
+        expected = set()
+        for token in allowed:
+            if token in system.eos:
+                expected.add(token)
+                continue
+            branch = matcher.fork()
+            take(branch, token, prefix)
+            if branch.tokens_to_finish() <= budget - 1:
+                expected.add(token)
+        _compare(system, prefix, mask_of(system, matcher, budget), expected)
+
+
+def budget_completes(
+    system: System, language: Language, prefix: bytes, extra: int, chance: random.Random
+) -> None:
+    """A walk under any budget that the document fits is complete in time, and in the language."""
+    matcher = advanced(system, prefix, chance)
+    text = prefix + completed(system, matcher, matcher.tokens_to_finish() + extra, chance)
+    assert language.holds(text) is not Answer.NO, f"under a budget {prefix!r} went on to {text!r}"
