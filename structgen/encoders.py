@@ -57,8 +57,8 @@ class HuggingFaceEncoder:
         return ids
 
 
-# tiktoken's regular expressions overflow their stack on a run of a million blanks (tiktoken 0.14 panics), so a run
-# is cut where the encoder of Llama 3 cuts it.
+# tiktoken's regular expressions overflow their stack on a run of a million blanks (version 0.14 panics), so a
+# run is cut where the encoder of Llama 3 cuts it.
 _LONG_RUN: Final = re.compile(r"\s{25000}|\S{25000}")
 
 
@@ -115,7 +115,7 @@ def encoder_from_form(form: Form | None, tokens: Sequence[bytes | None]) -> Enco
 
 
 class FewestTokens:
-    """Fewest tokens that write the data: of equally many the longest first, of equal bytes the smallest id."""
+    """Fewest tokens that write the data; ties go to the longest first token, then to the smallest id."""
 
     def __init__(self, tokens: Sequence[bytes | None]) -> None:
         self._ids = {token: i for i, token in reversed(list(enumerate(tokens))) if token}

@@ -198,7 +198,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
             again[tail[parent]] = i
         tail[parent] = i
         # From the back: the signature of data[at:end] is that of its first character and of what follows it.
-        suffix[end - start] = 0
+        suffix[end - start, 0] = suffix[end - start, 1] = 0
         for at in range(end - 1, start - 1, -1):
             size = _character(data, at, end)
             if size == 1:
@@ -214,12 +214,11 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
                     both |= np.uint64(1) << np.uint64(bit & 63)
                 suffix[place, half] = both
                 node_sig[path[place], half] |= both
-        string_sig[i] = suffix[0]
+        string_sig[i, 0], string_sig[i, 1] = suffix[0, 0], suffix[0, 1]
     if status == 0 and slots > MAX_SLOTS:
         status = _TOO_MANY_SLOTS
     if status:
         used = slots = kept = 0
-        root[:] = -1
 
     nodes = np.empty(used, np.uint64)
     sig = np.empty((used, 2), np.uint64)
@@ -235,7 +234,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
     filled = 0
     slot_start[0] = 0
     for lead in range(256):
-        if root[lead] < 0:
+        if root[lead] < 0 or status:
             continue
         first[lead] = written
         depth = 1
@@ -246,7 +245,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
             word = np.uint64(byte[node]) | np.uint64(depth) << np.uint64(DEPTH_SHIFT)
             if head[node] >= 0:
                 string = head[node]
-                slot_sig[slot] = string_sig[string]
+                slot_sig[slot, 0], slot_sig[slot, 1] = string_sig[string, 0], string_sig[string, 1]
                 slot_len[slot] = depth
                 chars = 0
                 for at in range(offsets[string], offsets[string + 1]):
@@ -259,12 +258,12 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
                     filled += 1
                     string = again[string]
                 if not ascending:
-                    _shell_sort(slot_ids[slot_start[slot] : filled])
+                    _shell_sort(slot_ids, slot_start[slot], filled)
                 slot += 1
                 slot_start[slot] = filled
                 word |= np.uint64(slot) << np.uint64(SLOT_SHIFT)
             nodes[written] = word
-            sig[written] = node_sig[node]
+            sig[written, 0], sig[written, 1] = node_sig[node, 0], node_sig[node, 1]
             open_at[depth] = written
             written += 1
             if child[node] >= 0:
@@ -284,16 +283,16 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
 
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _shell_sort(values: Any) -> None:
+def _shell_sort(values: Any, start: int, end: int) -> None:
     # Slots are short and mostly in order already; numba's own sort adds a second to the compilation.
     gap = 1
-    while gap < len(values) // 3:
+    while gap < (end - start) // 3:
         gap = 3 * gap + 1
     while gap > 0:
-        for i in range(gap, len(values)):
+        for i in range(start + gap, end):
             value = values[i]
             j = i
-            while j >= gap and values[j - gap] > value:
+            while j >= start + gap and values[j - gap] > value:
                 values[j] = values[j - gap]
                 j -= gap
             values[j] = value
