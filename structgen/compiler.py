@@ -1,0 +1,367 @@
+"""`compile`: a grammar and a tokenizer become a `CompiledGrammar`, whose states are values."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from structgen.automata.numerals import NumberPool
+from structgen.automata.strings import StringPool
+from structgen.errors import FinishedError, MaskError, OptionError, TokenError
+from structgen.ir import Demands, Spec
+from structgen.limits import Limits
+from structgen.machine import layout as L
+from structgen.machine import terminals, walk
+from structgen.machine.expander import Expander
+from structgen.machine.tables import Tables, address_of
+from structgen.masks.mask import TokenMask
+from structgen.masks.store import MaskStore, VocabularyStore, default_store
+from structgen.masks.vocabulary import Vocabulary
+from structgen.schema.grammar import Grammar
+from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.automata.strings import StringPool as _Strings
+
+_SPACE = {
+    "bounded": L.SPACE_BOUNDED,
+    "compact": L.SPACE_COMPACT,
+    "oneline": L.SPACE_ONELINE,
+    "any": L.SPACE_ANY,
+}
+
+
+_MOST_FORCED = 1 << 16
+"""Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in pieces."""
+
+
+class State:
+    """A place in a document: immutable, hashable, equal to another of the same compiled grammar if known to have the
+    same continuations. 56 bytes."""
+
+    __slots__ = ("compiled", "index")
+
+    def __init__(self, compiled: CompiledGrammar, index: int) -> None:
+        self.compiled = compiled
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        return self.index == other.index and self.compiled is other.compiled
+
+    def __hash__(self) -> int:
+        return hash((id(self.compiled), self.index))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text so far is a document."""
+        return self.compiled.accepts_end(self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token was taken."""
+        return self.compiled.is_finished(self)
+
+    def __repr__(self) -> str:
+        return f"<State {self.index} of {self.compiled!r}>"
+
+
+class _Scalars:
+    """What a network asks of the automata: the cheapest scalar that meets each demand."""
+
+    __slots__ = ("_intern", "_pool")
+
+    def __init__(self, pool: StringPool | NumberPool, intern: Any) -> None:
+        self._pool, self._intern = pool, intern
+
+    def shortest(self, spec: Spec) -> Demands:
+        """Return demand index -> shortest text (decoded, of a string); no entry where nothing meets it."""
+        state = self._pool.start(spec, self._intern)
+        return {} if state < 0 else self._pool.finish(state)
+
+
+class _Outcomes:
+    """Interns outcomes for the automata, before and after the network is there."""
+
+    __slots__ = ("expander",)
+
+    def __init__(self) -> None:
+        self.expander: Expander | None = None
+
+    def __call__(self, demands: frozenset[int]) -> int:
+        if self.expander is not None:
+            return self.expander.outcome(demands)
+        assert demands == frozenset((0,)), "a network asks about one demand at a time while it is built"
+        return 0
+
+
+class CompiledGrammar:
+    """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
+
+    Nothing is precomputed: states, automata and masks are made as they are met and then kept, within `limits`.
+    """
+
+    def __init__(
+        self,
+        grammar: Grammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        self.grammar, self.tokenizer = grammar, tokenizer
+        self.limits = grammar.limits if limits is None else limits
+        self.vocabulary = Vocabulary.of(tokenizer)
+        self.store = MaskStore() if store is False else (default_store() if store is None else store)
+        self._masks: VocabularyStore = self.store.of(self.vocabulary)
+        policies = grammar.policies
+        self._strings = StringPool(self.limits)
+        self._numbers = NumberPool(policies.numbers, self.limits)
+        outcomes = _Outcomes()
+        self.network = grammar.network(
+            _Scalars(self._strings, outcomes), _Scalars(self._numbers, outcomes), self.limits
+        )
+        self._tables = Tables(self.limits)
+        self._configure(policies)
+        self._expander = Expander(self.network, self._strings, self._numbers, self._tables, self.limits)
+        outcomes.expander = self._expander
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._spaces = terminals.workspaces()
+        self._words = self.vocabulary.words
+        self._vocab_size = self.vocabulary.vocab_size
+        self.end_tokens = frozenset(tokenizer.eos_token_ids)
+        self.address = self._tables.address
+        self.start = State(self, self._retry(walk.start_node))
+
+    def _configure(self, policies: Any) -> None:
+        context, vocabulary = self._tables.context, self.vocabulary
+        space: str = policies.whitespace
+        if space.startswith("indent:"):
+            indent = np.frombuffer(space[7:].encode() or b" ", np.uint8).copy()
+            self._indent = indent
+            context[L.C_SPACE] = L.SPACE_INDENT
+            context[L.C_INDENT] = address_of(indent)
+            context[L.C_INDENT_LENGTH] = len(space) - 7
+        else:
+            context[L.C_SPACE] = _SPACE[space]
+        widest = policies.escapes == "any"
+        context[L.C_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_PAIRED
+        context[L.C_KEY_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_CANONICAL
+        context[L.C_TRIE] = address_of(vocabulary.nodes)
+        context[L.C_TRIE_COUNT] = len(vocabulary.nodes)
+        context[L.C_SLOT_START] = address_of(vocabulary.slot_start)
+        context[L.C_SLOT_IDS] = address_of(vocabulary.slot_ids)
+        context[L.C_MASK_WORDS] = vocabulary.words
+        context[L.C_TOKEN_DATA] = address_of(vocabulary.token_data)
+        context[L.C_TOKEN_OFFSET] = address_of(vocabulary.token_offset)
+        context[L.C_SLOT] = address_of(vocabulary.token_slot)
+        context[L.C_VOCABULARY] = vocabulary.vocab_size
+        context[L.C_LONGEST] = vocabulary.max_token_chars
+        ends = np.array(sorted(set(self.tokenizer.eos_token_ids)), np.int32)
+        self._end_ids = ends
+        context[L.C_ENDS] = address_of(ends)
+        context[L.C_END_COUNT] = len(ends)
+        context[L.C_ROWS] = self._masks.address
+        context[L.C_DEPTH_LIMIT] = self.limits.depth
+
+    # --- questions of compiled code --------------------------------------------------------------------------------
+
+    def _retry(self, call: Any, *arguments: int) -> int:
+        """Return what a compiled call answers once all its questions have been answered. The lock is taken."""
+        with self._guard():
+            while True:
+                code: int = call(self.address, *arguments)
+                if code != walk.ASKED:
+                    return code
+                self._expander.answer(self._no_terminal)
+
+    def _guard(self) -> threading.RLock:
+        # A fork may copy the lock while another thread holds it.
+        if self._process != os.getpid():
+            self._lock = threading.RLock()
+            self._process = os.getpid()
+        return self._lock
+
+    @staticmethod
+    def _no_terminal(_index: int) -> None:
+        raise AssertionError("only masks ask for terminals")
+
+    def compute(self, index: int) -> None:
+        """Work out and memoise the mask of a state (by its number)."""
+        with self._guard():
+            space = terminals.attach(self._spaces, self.vocabulary, self._tables.context)
+            while walk.compute(self.address, index) == walk.ASKED:
+                self._expander.answer(lambda terminal: self._make_terminal(terminal, index, space))
+
+    def _make_terminal(self, terminal: int, index: int, space: terminals.Workspace) -> None:
+        tables, expander = self._tables, self._expander
+        row = tables.rows(L.T_TERMINAL)[terminal]
+        mode, state = int(row[L.X_MODE]), int(row[L.X_LEX]) & L.STATE_BITS
+        pool = self._numbers if mode == L.M_NUMBER else self._strings
+        if mode == L.M_NUMBER:
+            state = int(row[L.X_LEX])
+        key = terminals.content_key(row, pool.key(state), tables.context)
+        record = self._masks.get(key)
+        if record is None:
+            while walk.terminal_tokens(self.address, index) == walk.ASKED:
+                expander.answer(self._no_terminal)
+            inside, found = terminals.harvest(tables, space)
+            sets = {
+                o: expander.group_sets[o] if mode == L.M_KEY else expander.demands(o) for o in found
+            }
+            record = self._masks.put(key, inside, terminals.make_crossings(found, sets))
+        numbers = [
+            expander.group(c.outcome) if mode == L.M_KEY else expander.outcome(c.outcome)
+            for c in record.crossings
+        ]
+        terminals.install(tables, terminal, record, numbers)
+
+    # --- states ----------------------------------------------------------------------------------------------------
+
+    def check_token(self, token: int) -> None:
+        """Raise TokenError where a token id is out of range."""
+        if not 0 <= token < self._vocab_size:
+            raise TokenError(
+                f"Token {token} is out of range: the vocabulary has ids 0 to {self._vocab_size - 1}.",
+                cure="Check that the tokenizer is the model's.",
+            )
+
+    def next_index(self, index: int, token: int) -> int:
+        """Return the number of the state after a token, or -1 where it is not allowed."""
+        self.check_token(token)
+        if token in self.end_tokens:
+            return self._retry(walk.finish_node, index)
+        return self._retry(walk.take_token, index, token)
+
+    def step(self, state: State, token: int) -> State | None:
+        """Return the state after a token, or None where it is not allowed. About 1 us for a token met before."""
+        after = self.next_index(state.index, token)
+        return None if after < 0 else State(self, after)
+
+    def step_bytes(self, state: State, data: bytes) -> State | None:
+        """Return the state after bytes of text, or None where they leave the language."""
+        index = self.bytes_index(state.index, data)
+        return None if index < 0 else State(self, index)
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        if not data:
+            return index
+        array = np.frombuffer(data, np.uint8)
+        return self._retry(walk.take_bytes, index, address_of(array), len(data))
+
+    def accepts_end(self, state: State) -> bool:
+        """Return whether the text so far is a document."""
+        return bool(walk.may_end(self.address, state.index))
+
+    def is_finished(self, state: State) -> bool:
+        """Return whether an end token was taken."""
+        return int(self._tables.rows(L.T_NODE)[state.index, L.MODE]) == L.M_FINISHED
+
+    def check_mask(self, mask: TokenMask) -> None:
+        """Raise MaskError where a mask is too narrow for the vocabulary."""
+        if not isinstance(mask, TokenMask):
+            raise MaskError(
+                f"A mask is a TokenMask, not a {type(mask).__name__}.",
+                cure="Use sg.allocate_mask(rows, vocab_size), or TokenMask.wrap(array).",
+            )
+        if mask.words < self._words:
+            raise MaskError(
+                f"A row of {mask.words} words holds {mask.words * 32} tokens, but the largest token id is "
+                f"{self._vocab_size - 1}.",
+                cure=f"Allocate it with sg.allocate_mask(rows, {self._vocab_size}).",
+            )
+
+    def fill(self, state: State, mask: TokenMask, row: int = 0) -> None:
+        """Write the state's mask to a row: the tokens t such that the text so far and t's bytes begin a document, and the
+        end tokens where it is one. Raises FinishedError after an end token."""
+        self.check_mask(mask)
+        self.fill_index(state.index, mask, row)
+
+    def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
+        """Write the mask of a state, by its number, to a row of a mask that was checked."""
+        target = mask.row(row)
+        if walk.fill(self.address, index, target) != 0:
+            if int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_FINISHED:
+                raise FinishedError(
+                    "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+                )
+            self.compute(index)
+            walk.fill(self.address, index, target)
+        if mask.words > self._words:
+            mask.array[row, self._words :] = 0
+
+    def allowed(self, state: State) -> list[int]:
+        """Return the allowed token ids, ascending; for tests and small vocabularies."""
+        mask = TokenMask(np.zeros((1, self._words), np.int32), self._vocab_size)
+        self.fill(state, mask)
+        return [int(token) for token in mask.allowed()]
+
+    def next_bytes(self, state: State) -> bytes:
+        """Return the bytes that may come next, ascending."""
+        array = np.zeros(256, np.uint8)
+        self._retry(walk.next_bytes, state.index, address_of(array))
+        return bytes(np.flatnonzero(array).tolist())
+
+    def forced(self, index: int) -> bytes:
+        """Return the bytes that must come next; empty where the document may end here."""
+        found = bytearray()
+        node = index
+        while len(found) < _MOST_FORCED and not walk.may_end(self.address, node):
+            array = np.zeros(256, np.uint8)
+            self._retry(walk.next_bytes, node, address_of(array))
+            following = np.flatnonzero(array)
+            if len(following) != 1:
+                break
+            found.append(int(following[0]))
+            node = self.bytes_index(node, bytes(found[-1:]))
+        return bytes(found)
+
+    def row_words(self) -> int:
+        """Return the 32-bit words of a mask row of this vocabulary."""
+        return self._words
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables (not the store's, nor the vocabulary's)."""
+        return self._tables.nbytes() + self._strings.trans.nbytes + self._numbers.trans.nbytes
+
+    def __repr__(self) -> str:
+        return f"<CompiledGrammar of {self.grammar!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compile, (self.grammar, self.tokenizer)
+
+
+def compile(
+    grammar: Grammar,
+    tokenizer: Tokenizer,
+    *,
+    limits: Limits | None = None,
+    store: MaskStore | Literal[False] | None = None,
+) -> CompiledGrammar:
+    """Return a grammar compiled against a tokenizer, expanded on demand from there.
+
+    `store` is the mask store to share: None the process's default, False none, or a `MaskStore`. Raises
+    `UnsatisfiableSchema` where no document exists, `UnsupportedError`, `LimitError`.
+    """
+    if not isinstance(grammar, Grammar):
+        raise OptionError(
+            f"A grammar is not a {type(grammar).__name__}.",
+            where="grammar",
+            cure="Make one with sg.json_schema(...).",
+        )
+    if not isinstance(tokenizer, Tokenizer):
+        raise OptionError(
+            f"A tokenizer is not a {type(tokenizer).__name__}.",
+            where="tokenizer",
+            cure="Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...).",
+        )
+    return CompiledGrammar(grammar, tokenizer, limits, store)
+
+

@@ -1,0 +1,319 @@
+"""Answers to the questions of compiled code: asks the network and the automata, writes what they say into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from structgen.automata.numerals import NumberPool
+from structgen.automata.strings import StringPool
+from structgen.errors import LimitError
+from structgen.ir import All, Any_, Key, Length, Network, Spec, Words
+from structgen.limits import Limits
+from structgen.machine import layout as L
+from structgen.machine.tables import Tables, address_of
+from structgen.machine.walk import put_edge
+
+TRUE_SPEC = Spec((All(()),))
+
+
+class Expander:
+    """The meaning of one grammar, expanded on demand into its tables. The grammar's lock is held by the caller."""
+
+    __slots__ = (
+        "_entries",
+        "_groups",
+        "_key_specs",
+        "_limits",
+        "_list_of_keys",
+        "_network",
+        "_numbers",
+        "_numbers_trans",
+        "_places",
+        "_residues",
+        "_rows",
+        "_sets",
+        "_strings",
+        "_strings_trans",
+        "_tables",
+        "arrays",
+        "group_sets",
+        "place_of",
+        "residue_of",
+        "string_specs",
+    )
+
+    def __init__(
+        self, network: Network, strings: StringPool, numbers: NumberPool, tables: Tables, limits: Limits
+    ) -> None:
+        self._network, self._strings, self._numbers = network, strings, numbers
+        self._tables, self._limits = tables, limits
+        self._places: dict[int, int] = {}
+        self.place_of: list[int] = []
+        """Engine row of a place -> the network's number."""
+        self._residues: dict[int, int] = {}
+        self.residue_of: dict[int, int] = {}
+        """Engine row of a residue -> the network's number (the rows of plain objects that the engine made are not here)."""
+        self.arrays: set[int] = set()
+        """Rows of residues that are arrays'."""
+        self._sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
+        self._groups: dict[frozenset[int], int] = {frozenset((0,)): 0}
+        self.group_sets: list[frozenset[int]] = [frozenset((0,))]
+        """Class of extra keys -> the formulas that are true of it."""
+        self._list_of_keys: dict[tuple[str, ...], int] = {}
+        self._key_specs: dict[Spec, int] = {}
+        self._rows: dict[Spec, int] = {}
+        self.string_specs: list[Spec | None] = []
+        self._strings_trans: object = None
+        self._numbers_trans: object = None
+        tables.context[L.C_ROOT] = self.place(network.root)
+        self.refresh()
+
+    # --- the automata ----------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Tell compiled code where the automata's arrays lie, if they have moved."""
+        context = self._tables.context
+        if self._strings.trans is not self._strings_trans:
+            self._strings_trans = self._strings.trans
+            context[L.C_STRINGS] = address_of(self._strings.trans)
+            context[L.C_STRINGS_OUT] = address_of(self._strings.outcome)
+        if self._numbers.trans is not self._numbers_trans:
+            self._numbers_trans = self._numbers.trans
+            context[L.C_NUMBERS] = address_of(self._numbers.trans)
+            context[L.C_NUMBERS_OUT] = address_of(self._numbers.outcome)
+
+    def outcome(self, demands: frozenset[int]) -> int:
+        """Return the network's number of an outcome, and remember what it stands for."""
+        number = self._network.outcome(demands)
+        self._sets[number] = demands
+        return number
+
+    def demands(self, outcome: int) -> frozenset[int]:
+        """Return the demands that an outcome meets."""
+        return self._sets[outcome]
+
+    def group(self, formulas: frozenset[int]) -> int:
+        """Return the number of a class of extra keys."""
+        number = self._groups.setdefault(formulas, len(self.group_sets))
+        if number == len(self.group_sets):
+            self.group_sets.append(formulas)
+        return number
+
+    # --- rows ------------------------------------------------------------------------------------------------------
+
+    def place(self, number: int) -> int:
+        """Return the engine's row of a place; its contents come when they are asked."""
+        row = self._places.get(number)
+        if row is None:
+            row = self._tables.append(L.T_PLACE, 0)
+            self._places[number] = row
+            self.place_of.append(number)
+        return row
+
+    def residue(self, number: int, array: bool) -> int:
+        """Return the engine's row of a residue; its contents come when they are asked."""
+        row = self._residues.get(number)
+        if row is None:
+            row = self._tables.append(L.T_RES, 0)
+            self._tables.rows(L.T_RES)[row, L.R_PLAIN] = -1
+            self._residues[number] = row
+            self.residue_of[row] = number
+            if array:
+                self.arrays.add(row)
+        return row
+
+    def words(self, keys: tuple[str, ...]) -> int:
+        """Return the row of a list of words, which must be sorted by their UTF-8 bytes."""
+        row = self._list_of_keys.get(keys)
+        if row is None:
+            encoded = [key.encode("utf-8", "surrogatepass") for key in keys]
+            lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+            blob = b"".join(encoded)
+            start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
+            offsets = np.empty(len(encoded) + 1, np.int64)
+            offsets[0] = start
+            np.cumsum(lengths, out=offsets[1:])
+            offsets[1:] += start
+            at = self._tables.extend(L.T_OFFSET, offsets[:, None], len(offsets))
+            row = self._tables.append(L.T_LEX, (at, len(encoded)))
+            self._list_of_keys[keys] = row
+        return row
+
+    def string(self, spec: Spec) -> int:
+        """Return the row of a string spec, -1 where no string meets it."""
+        row = self._rows.get(spec)
+        if row is not None:
+            return row
+        kind, start, least, most, outcomes = 0, self._strings.FREE, 0, -1, 0
+        listed = _listed(spec)
+        bounds = _bounds(spec)
+        if listed is not None:
+            if not listed:
+                self._rows[spec] = -1
+                return -1
+            kind = 1
+            start = self.words(tuple(listed))
+            numbers = [self.outcome(met) for met in listed.values()]
+            outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
+        elif bounds is not None:
+            least, top = bounds
+            most = -1 if top is None else top
+            if most >= 0 and least > most:
+                self._rows[spec] = -1
+                return -1
+        else:
+            start = self._strings.start(spec, self.outcome)
+            self.refresh()
+            if start < 0:
+                self._rows[spec] = -1
+                return -1
+        row = self._tables.append(L.T_STRING, (kind, start, least, most, outcomes, 0))
+        self.string_specs.append(spec)
+        self._rows[spec] = row
+        return row
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
+    def answer(self, terminal: Callable[[int], None]) -> None:
+        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's mask.
+
+        Raises what the network, the automata or the limits raise; the questions are then gone, the tables whole.
+        """
+        needs = self._tables.needs
+        count = int(needs[0])
+        questions = needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
+        needs[0] = 0
+        for kind, first, second, third in questions:
+            if kind == L.Q_ROOM:
+                self._tables.room(first, second)
+            elif kind == L.Q_PLACE:
+                self._answer_place(first)
+            elif kind == L.Q_RESIDUE:
+                self._answer_residue(first)
+            elif kind == L.Q_AFTER:
+                self._answer_after(first, second, third)
+            elif kind == L.Q_EXTRA:
+                self._answer_extra(first, second)
+            elif kind == L.Q_STRING:
+                self._strings.expand(first)
+            elif kind == L.Q_NUMBER:
+                self._numbers.expand(first)
+            elif kind == L.Q_TERMINAL:
+                terminal(first)
+            else:
+                raise LimitError(f"The document has more than {self._limits.depth:,} open brackets.", limit="depth")
+        self.refresh()
+
+    def _answer_place(self, row: int) -> None:
+        if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:
+            return
+        entry = self._network.entry(self.place_of[row])
+        string = number = -1
+        if entry.string is not None:
+            string = self.string(entry.string)
+        if entry.number is not None:
+            number = self._numbers.start(entry.number, self.outcome)
+        values = (
+            1,
+            -1 if entry.object is None else self.residue(entry.object, False),
+            -1 if entry.array is None else self.residue(entry.array, True),
+            string,
+            number,
+            -1 if entry.true is None else entry.true,
+            -1 if entry.false is None else entry.false,
+            -1 if entry.null is None else entry.null,
+        )
+        self._tables.rows(L.T_PLACE)[row] = values
+
+    def _answer_residue(self, row: int) -> None:
+        if self._tables.rows(L.T_RES)[row, L.R_STATUS]:
+            return
+        number = self.residue_of[row]
+        if row in self.arrays:
+            items = self._network.items(number)
+            item = -1 if items.item is None else self.place(items.item)
+            close = -1 if items.close is None else items.close
+            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, 0, 0)
+        else:
+            menu = self._network.menu(number)
+            keys = tuple(self._network.keys(number))
+            words = self.words(keys)
+            children = np.full(len(keys), -1, np.int32)
+            for i, key in enumerate(keys):
+                place = menu.named.get(key)
+                if place is not None:
+                    children[i] = self.place(place)
+            child = self._tables.extend(L.T_CHILD, children, len(keys))
+            extra = extra_place = -1
+            if menu.extra is not None and menu.extra_places:
+                extra = self._key_spec(menu.extra)
+                if menu.extra == TRUE_SPEC:
+                    extra_place = self.place(menu.extra_places[frozenset((0,))])
+            close = -1 if menu.close is None else menu.close
+            values = (1, close, words, child, extra, extra_place, int(bool(menu.named)), -1, -1, 0, 0, 0)
+        self._tables.rows(L.T_RES)[row] = values
+
+    def _key_spec(self, spec: Spec) -> int:
+        """Return the start state of the automaton of extra keys, -1 where no key can come."""
+        if spec == TRUE_SPEC:
+            return self._strings.FREE
+        state = self._key_specs.get(spec)
+        if state is None:
+            state = self._strings.start(spec, self.group)
+            self._key_specs[spec] = state
+            self.refresh()
+        return state
+
+    def key(self, residue: int, key: int) -> Key:
+        """Return the network's key for the engine's (see layout.LEX)."""
+        if key == -1:
+            return None
+        if key < 0:
+            return self.group_sets[-2 - key]
+        return self._network.keys(self.residue_of[residue])[key]
+
+    def _answer_after(self, row: int, key: int, outcome: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        after = self._network.after(self.residue_of[row], self.key(row, key), outcome)
+        put_edge(self._tables.address, row, key, outcome, self.residue(after, key == -1))
+
+    def _answer_extra(self, row: int, group: int) -> None:
+        menu = self._network.menu(self.residue_of[row])
+        place = menu.extra_places.get(self.group_sets[group])
+        self._tables.room(L.T_EDGE, 1)
+        put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
+
+
+def _listed(spec: Spec) -> dict[str, frozenset[int]] | None:
+    """Return the words of a spec with the demands each meets, sorted by UTF-8 bytes, if it is finite lists alone."""
+    met: dict[str, set[int]] = {}
+    for index, formula in enumerate(spec.formulas):
+        parts = formula.of if isinstance(formula, Any_) else (formula,)
+        for part in parts:
+            if not isinstance(part, Words):
+                return None
+            for word in part.of:
+                met.setdefault(word, set()).add(index)
+    order = sorted(met, key=lambda word: word.encode("utf-8", "surrogatepass"))
+    return {word: frozenset(met[word]) for word in order}
+
+
+def _bounds(spec: Spec) -> tuple[int, int | None] | None:
+    """Return the bounds of a spec that speaks of its length alone."""
+    if len(spec.formulas) != 1:
+        return None
+    formula = spec.formulas[0]
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    least: int = 0
+    most: int | None = None
+    for part in parts:
+        if not isinstance(part, Length):
+            return None
+        least = max(least, part.least)
+        if part.most is not None:
+            most = part.most if most is None else min(most, part.most)
+    return least, most
+

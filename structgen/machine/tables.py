@@ -1,0 +1,179 @@
+"""The tables of one compiled grammar: allocated small, grown by doubling, read by compiled code through one address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.machine import layout as L
+from structgen.machine.walk import rehash
+
+_ROWS: dict[int, tuple[int, int, int]] = {
+    # table: words of a row (0: int32 items, -1: bytes), rows at first, hash slots at first (0: does not intern)
+    L.T_NODE: (L.N_STRIDE, 256, 512),
+    L.T_FRAME: (5, 64, 128),
+    L.T_EDGE: (4, 128, 256),
+    L.T_TEXT: (2, 128, 256),
+    L.T_SET: (4, 128, 256),
+    L.T_PLACE: (8, 64, 0),
+    L.T_RES: (L.R_STRIDE, 128, 0),
+    L.T_CHILD: (0, 1024, 0),
+    L.T_LEX: (2, 32, 0),
+    L.T_OFFSET: (1, 256, 0),
+    L.T_BLOB: (-1, 4096, 0),
+    L.T_STRING: (L.S_STRIDE, 32, 0),
+    L.T_OUTCOME: (0, 64, 0),
+    L.T_PLAIN: (L.L_STRIDE, 16, 0),
+    L.T_LIST: (0, 4096, 0),
+    L.T_TERMINAL: (L.X_STRIDE, 32, 64),
+    L.T_CROSS: (L.G_STRIDE, 32, 0),
+}
+DEEPEST = 4096
+"""Bytes of the longest token, hence blocks of registers that a walk needs."""
+_LONGEST_KEY = 1 << 16
+
+
+def _bytes(words: int, rows: int) -> int:
+    """Return the bytes of a table's rows, a multiple of eight."""
+    size = 4 * rows if words == 0 else (rows if words < 0 else 8 * words * rows)
+    return (size + 7) & ~7
+
+
+def _plan() -> tuple[list[tuple[int, int, int, int, int, int]], int, int]:
+    at = 0
+    rows = []
+    for table, (words, count, slots) in _ROWS.items():
+        if slots:
+            rows.append([table, words, count, slots, 0, at])
+            at += 4 * slots
+    hashes = at
+    plain = [[table, words, count, slots, 0, 0] for table, (words, count, slots) in _ROWS.items() if not slots]
+    rows += plain
+    for row in rows:
+        row[4] = at
+        at += _bytes(row[1], row[2])
+    return [(r[0], r[1], r[2], r[3], r[4], r[5]) for r in rows], hashes, at
+
+
+_PLAN, _HASHES, _TOTAL = _plan()
+_TEMPLATE = np.zeros(L.C_WORDS, np.int64)
+for _table, _words, _count, _slots, _start, _hash in _PLAN:
+    _TEMPLATE[6 * _table : 6 * _table + 6] = (_start, 0, _count, max(_words, 1), _hash, _slots - 1)
+_ADDRESSES = np.array([6 * row[0] for row in _PLAN] + [6 * row[0] + L.HASH for row in _PLAN if row[3]])
+
+
+def address_of(array: npt.NDArray[Any]) -> int:
+    """Return an array's address (asking numpy costs 0.7 us: keep it)."""
+    return int(array.__array_interface__["data"][0])
+
+
+class Tables:
+    """The context block and its tables. Not thread-safe: whoever appends holds the grammar's lock."""
+
+    __slots__ = ("_block", "_kept", "_limits", "_views", "address", "context", "needs", "scratch")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._block = np.empty(_TOTAL, np.uint8)
+        self._block[:_HASHES] = 255
+        self.context: npt.NDArray[np.int64] = _TEMPLATE.copy()
+        base = address_of(self._block)
+        self.context[_ADDRESSES] += base
+        self.address = address_of(self.context)
+        self.needs: npt.NDArray[np.int64] = np.zeros(1 + 4 * L.MOST_QUESTIONS, np.int64)
+        # one block for the registers of a walk, rows being interned, and the bytes of a key
+        self.scratch: npt.NDArray[np.int64] = np.empty(8 * (DEEPEST + 2) + 128 + 2 * _LONGEST_KEY + 512, np.int64)
+        here = address_of(self.scratch)
+        self.context[L.C_NEEDS] = address_of(self.needs)
+        self.context[L.C_TEMPORARY] = here
+        self.context[L.C_SCRATCH] = here + 8 * 128
+        self.context[L.C_BYTES] = here + 8 * (128 + 8 * (DEEPEST + 2))
+        self.context[L.C_PRECISE] = 1
+        self._kept: list[npt.NDArray[Any]] = []
+        self._views: dict[int, npt.NDArray[Any]] = {}
+        for table, words, count, _slots, start, _hash in _PLAN:
+            self._views[table] = self._view(self._block[start : start + _bytes(words, count)], words, count)
+        # row 0 of these stands for "nothing"
+        for table in (L.T_TEXT, L.T_SET):
+            self._views[table][0] = 0
+            self.context[6 * table + L.COUNT] = 1
+
+    @staticmethod
+    def _view(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
+        if words < 0:
+            return raw[:count]
+        if words == 0:
+            return raw.view(np.int32)[:count]
+        return raw.view(np.int64).reshape(-1, words)[:count]
+
+    def rows(self, table: int) -> npt.NDArray[Any]:
+        """Return the table's rows, those not in use included."""
+        return self._views[table]
+
+    def count(self, table: int) -> int:
+        """Return how many rows are in use."""
+        return int(self.context[6 * table + L.COUNT])
+
+    def room(self, table: int, extra: int) -> None:
+        """Make room for `extra` more rows. Raises LimitError past limits.parser_states."""
+        words, _, slots = _ROWS[table]
+        base = 6 * table
+        count, capacity = int(self.context[base + L.COUNT]), int(self.context[base + L.CAPACITY])
+        full = slots and 2 * (count + extra) > int(self.context[base + L.MASK])
+        if count + extra <= capacity and not full:
+            return
+        if slots and count + extra > self._limits.parser_states:
+            raise LimitError(
+                f"More than {self._limits.parser_states:,} parser states are needed.", limit="parser_states"
+            )
+        while capacity < count + extra:
+            capacity *= 2
+        if slots:
+            capacity = max(capacity, 2 * count)
+        raw = np.empty(_bytes(words, capacity), np.uint8)
+        rows = self._view(raw, words, capacity)
+        rows[:count] = self._views[table][:count]
+        self._kept.append(self._views[table])
+        self._views[table] = rows
+        if slots:
+            size = 1
+            while size < 4 * capacity:
+                size *= 2
+            hashes = np.full(size, -1, np.int32)
+            self._kept.append(hashes)
+            self.context[base + L.ADDRESS] = address_of(raw)
+            self.context[base + L.CAPACITY] = capacity
+            self.context[base + L.HASH] = address_of(hashes)
+            self.context[base + L.MASK] = size - 1
+            rehash(self.address, table, L.KEY_WORDS[table])
+        else:
+            self.context[base + L.ADDRESS] = address_of(raw)
+            self.context[base + L.CAPACITY] = capacity
+
+    def append(self, table: int, row: Any) -> int:
+        """Append one row to a table that does not intern; returns its index."""
+        at = int(self.context[6 * table + L.COUNT])
+        self.room(table, 1)
+        self._views[table][at] = row
+        self.context[6 * table + L.COUNT] = at + 1
+        return at
+
+    def extend(self, table: int, items: Any, size: int) -> int:
+        """Append many items; returns the index of the first."""
+        at = int(self.context[6 * table + L.COUNT])
+        self.room(table, size)
+        self._views[table][at : at + size] = items
+        self.context[6 * table + L.COUNT] = at + size
+        return at
+
+    def nbytes(self) -> int:
+        """Return the bytes of all tables, outgrown ones included."""
+        return (
+            int(self._block.nbytes + self.scratch.nbytes)
+            + sum(int(array.nbytes) for array in self._kept)
+            + sum(int(view.nbytes) for view in self._views.values())
+        )

@@ -1,0 +1,103 @@
+"""The masks of terminals: looked up in the store by content, or walked and kept there."""
+
+from __future__ import annotations
+
+import threading
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.machine import layout as L
+from structgen.machine.tables import Tables, address_of
+from structgen.machine.walk import leftovers
+from structgen.masks.store import Crossing, Record
+from structgen.masks.trie import build_trie
+from structgen.masks.vocabulary import Vocabulary
+
+
+class Workspace:
+    """The large scratch arrays of a walk, one set for each thread and vocabulary; pages are touched as they are used."""
+
+    __slots__ = ("arrays", "buffer", "crossed", "pointers")
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.buffer: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
+        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 3, np.int64)
+        marks: npt.NDArray[np.int32] = np.empty(vocabulary.words, np.int32)
+        self.arrays = (self.buffer, self.crossed, marks)
+        self.pointers = (address_of(self.buffer), address_of(self.crossed), address_of(marks))
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.spaces: dict[str, Workspace] = {}
+
+
+def workspaces() -> _PerThread:
+    """Return a holder of workspaces, each thread its own."""
+    return _PerThread()
+
+
+def attach(holder: _PerThread, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
+    """Point a context at this thread's workspace."""
+    space = holder.spaces.get(vocabulary.fingerprint)
+    if space is None:
+        space = holder.spaces[vocabulary.fingerprint] = Workspace(vocabulary)
+    context[L.C_BUFFER], context[L.C_CROSSED], context[L.C_SPECIAL] = space.pointers
+    return space
+
+
+def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArray[np.int64]) -> bytes:
+    """Return the store's key of a terminal: what it is, without the grammar it was met in."""
+    mode = int(row[L.X_MODE])
+    escapes = int(context[L.C_ESCAPES if mode == L.M_STRING else L.C_KEY_ESCAPES])
+    rest = (mode, int(row[L.X_LEX]) >> L.ESCAPE_SHIFT, int(row[L.X_LEAST]), int(row[L.X_MOST]))
+    if mode == L.M_NUMBER:
+        rest, escapes = (mode, 0, 0, -1), 0
+    return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
+
+
+def harvest(tables: Tables, space: Workspace) -> tuple[npt.NDArray[np.int32], dict[int, tuple[Any, Any]]]:
+    """Return what the last walk of a terminal found: tokens inside; outcome -> (trie of remainders, exact tokens)."""
+    context = tables.context
+    inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
+    inside.sort()
+    crossings = space.crossed[: 3 * int(context[L.C_CROSSED_COUNT])]
+    found: dict[int, tuple[Any, Any]] = {}
+    for outcome in np.unique(crossings[::3]).tolist():
+        data, offsets, owners, exact = leftovers(tables.address, outcome)
+        found[outcome] = (build_trie(data, offsets, owners), exact)
+    return inside, found
+
+
+def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> None:
+    """Write a record into a terminal's row; `outcomes` are this grammar's numbers of its crossings' outcomes."""
+    first = tables.count(L.T_CROSS)
+    for crossing, outcome in zip(record.crossings, outcomes, strict=True):
+        trie = crossing.trie
+        tables.append(
+            L.T_CROSS,
+            (
+                outcome,
+                address_of(trie.nodes),
+                len(trie.nodes),
+                address_of(trie.slot_start),
+                address_of(trie.slot_ids),
+                address_of(crossing.exact),
+                len(crossing.exact),
+                0,
+            ),
+        )
+    row = tables.rows(L.T_TERMINAL)[index]
+    row[L.X_ROW] = record.row
+    row[L.X_LIST] = address_of(record.tokens)
+    row[L.X_LISTED] = len(record.tokens)
+    row[L.X_CROSSES] = len(record.crossings)
+    row[L.X_CROSS] = first
+
+
+def make_crossings(found: dict[int, tuple[Any, Any]], sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
+    """Return the crossings of a record, outcomes as sets."""
+    return tuple(Crossing(sets[outcome], trie, exact) for outcome, (trie, exact) in found.items())

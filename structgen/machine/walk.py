@@ -1,0 +1,532 @@
+"""Masks and commits: the byte trie of a vocabulary walked through the machine, and the entry points that Python calls.
+
+Every entry point takes the address of a context (layout.py) and integers. Answers below 0 mean that questions were noted
+(`ASKED`): the caller answers them and calls again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from structgen.machine.layout import *  # noqa: F403
+from structgen.machine.memory import load8, load32, load64, store8, store32, store64
+from structgen.machine.step import (
+    accepting,
+    close_value,
+    copy,
+    extra_place,
+    hash_words,
+    intern,
+    jit,
+    need,
+    row_of,
+    settle,
+    step,
+)
+
+ASKED = -3
+MISS = -4
+REFUSED = -1
+
+
+
+def entry(signature: str) -> Any:
+    """Return a decorator that compiles an entry point for one signature (at import, or from numba's cache)."""
+    return numba.njit(signature, cache=True, nogil=True, error_model="numpy")
+
+
+
+@jit
+def emit(c, ids, first, last):
+    """Add token ids to the buffer (it holds a whole vocabulary twice)."""
+    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
+    for i in range(first, last):
+        store32(buffer, count, load32(ids, i))
+        count += 1
+    store64(c, C_BUFFER_COUNT, count)
+
+
+@jit
+def emit_unmarked(c, ids, first, last):
+    """Add the token ids that are not marked in the special bitmap."""
+    buffer, count, marks = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT), load64(c, C_SPECIAL)
+    for i in range(first, last):
+        token = load32(ids, i)
+        if (load32(marks, token >> 5) >> (token & 31)) & 1 == 0:
+            store32(buffer, count, token)
+            count += 1
+    store64(c, C_BUFFER_COUNT, count)
+
+
+@jit
+def walk(c, trie, first, last, shift, starts, ids, unmarked):
+    """Collect the tokens of the trie's nodes first..last-1 that live from the registers in scratch block 0.
+
+    `shift` is the depth of the node that block 0 stands for. Returns whether something had to be asked.
+    """
+    scratch = load64(c, C_SCRATCH)
+    asked = False
+    i = first
+    while i < last:
+        node = load64(trie, i)
+        s = scratch + 64 * (((node >> 8) & 0xFFF) - 1 - shift)
+        code = step(c, s, s + 64, node & 255)
+        if code == YES:
+            slot = (node >> 20) & 0xFFFFF
+            if slot > 0:
+                if unmarked:
+                    emit_unmarked(c, ids, load32(starts, slot - 1), load32(starts, slot))
+                else:
+                    emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            i += 1
+        else:
+            if code == ASK:
+                asked = True
+            i = (node >> 40) & 0xFFFFFF
+    return asked
+
+
+@jit
+def walk_terminal(c):
+    """Collect the tokens that stay inside the terminal in scratch block 0 (its frame is the sentinel), and, for each
+    subtree in which it closes, (outcome, node, whether the byte belongs to the terminal). Returns whether it asked."""
+    scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    crossed, crossings = load64(c, C_CROSSED), numba.int64(0)
+    asked = False
+    i = numba.int64(0)
+    while i < last:
+        node = load64(trie, i)
+        s = scratch + 64 * (((node >> 8) & 0xFFF) - 1)
+        code = step(c, s, s + 64, node & 255)
+        if code == YES:
+            slot = (node >> 20) & 0xFFFFF
+            if slot > 0:
+                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            i += 1
+            continue
+        if code == OUT or code == OUT_BEFORE:
+            store64(crossed, 3 * crossings, load64(s + 64, LEX))
+            store64(crossed, 3 * crossings + 1, i)
+            store64(crossed, 3 * crossings + 2, 1 if code == OUT else 0)
+            crossings += 1
+        elif code == ASK:
+            asked = True
+        i = (node >> 40) & 0xFFFFFF
+    store64(c, C_CROSSED_COUNT, crossings)
+    return asked
+
+
+@jit
+def terminal_key(c, d, t):
+    """Write a terminal's identity to `t`: the automaton state, and what its length bounds still ask of one token."""
+    mode = load64(d, MODE)
+    store64(t, X_MODE, mode)
+    store64(t, X_LEX, load64(d, LEX))
+    store64(t, X_LEAST, 0)
+    store64(t, X_MOST, -1)
+    store64(t, X_POLICY, 0)
+    store64(t, X_SPARE, 0)
+    if mode == M_STRING:
+        spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
+        longest = load64(c, C_LONGEST)
+        store64(t, X_LEAST, min(max(load64(spec, S_LEAST) - load64(d, AT), 0), longest + 1))
+        if load64(spec, S_MOST) >= 0 and load64(spec, S_MOST) - load64(d, AT) < longest:
+            store64(t, X_MOST, load64(spec, S_MOST) - load64(d, AT))
+
+
+@jit
+def find_terminal(c, d):
+    """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
+    t = load64(c, C_TEMPORARY) + 8 * 32
+    terminal_key(c, d, t)
+    for i in range(X_ROW, X_STRIDE):
+        store64(t, i, -1)
+    terminal = intern(c, T_TERMINAL, 6, t)
+    if terminal < 0:
+        return -1
+    if load64(row_of(c, T_TERMINAL, X_STRIDE, terminal), X_CROSS) < 0:
+        need(c, Q_TERMINAL, terminal, 0, 0)
+        return -1
+    return terminal
+
+
+@jit
+def resolve(c, d, terminal, unmarked):
+    """Collect the tokens that close the terminal and live on in what holds it."""
+    scratch = load64(c, C_SCRATCH)
+    row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    first = load64(row, X_CROSS)
+    asked = False
+    for i in range(first, first + load64(row, X_CROSSES)):
+        group = row_of(c, T_CROSS, G_STRIDE, i)
+        copy(d, scratch)
+        outcome = load64(group, G_OUTCOME)
+        if load64(d, MODE) == M_KEY:
+            value = extra_place(c, load64(d, RES), outcome)
+            if value < 0:
+                asked = asked or value == -2
+                continue
+            extras = load64(d, EXTRAS)
+            settle(scratch, M_COLON, load64(d, RES), extras | BLUR, load64(d, FRAME))
+            store64(scratch, LEX, -2 - outcome)
+            code = numba.int64(YES)
+        else:
+            code = close_value(c, scratch, outcome)
+        if code == ASK:
+            asked = True
+        if code != YES:
+            continue
+        if unmarked:
+            emit_unmarked(c, load64(group, G_EXACT), 0, load64(group, G_EXACTS))
+        else:
+            emit(c, load64(group, G_EXACT), 0, load64(group, G_EXACTS))
+        if walk(
+            c,
+            load64(group, G_TRIE),
+            0,
+            load64(group, G_COUNT),
+            0,
+            load64(group, G_STARTS),
+            load64(group, G_IDS),
+            unmarked,
+        ):
+            asked = True
+    return asked
+
+
+@jit
+def walk_listed(c, d):
+    """Collect the tokens of a key that depend on which keys are named or were written, and mark them.
+
+    An extra key may come from here, so what stays inside the key, and closes it under a key that is in no list, is the
+    business of the terminal; here only the paths that still agree with a listed key are walked.
+    """
+    scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    starts, ids, marks = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_SPECIAL)
+    for i in range(load64(c, C_MASK_WORDS)):
+        store32(marks, i, 0)
+    copy(d, scratch)
+    asked = False
+    i = numba.int64(0)
+    while i < last:
+        node = load64(trie, i)
+        depth = (node >> 8) & 0xFFF
+        s = scratch + 64 * (depth - 1)
+        byte, end = node & 255, (node >> 40) & 0xFFFFFF
+        escape = (load64(s, LEX) >> ESCAPE_SHIFT) & 15
+        closes = byte == 34 and (escape == 0 or escape == 6)
+        code = step(c, s, s + 64, byte)
+        if closes:
+            j = i
+            while j < end:
+                inner = load64(trie, j)
+                slot = (inner >> 20) & 0xFFFFF
+                if slot > 0:
+                    for k in range(load32(starts, slot - 1), load32(starts, slot)):
+                        token = load32(ids, k)
+                        store32(marks, token >> 5, load32(marks, token >> 5) | (1 << (token & 31)))
+                j += 1
+            if code == YES:
+                slot = (node >> 20) & 0xFFFFF
+                if slot > 0:
+                    emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+                # the registers after this node lie where the walk looks for them
+                if walk(c, trie, i + 1, end, 0, starts, ids, False):
+                    asked = True
+        if code == ASK:
+            asked = True
+        if closes or code != YES:
+            i = end
+            continue
+        if load64(s + 64, LEX) & STATE_BITS == NO_STATE:
+            slot = (node >> 20) & 0xFFFFF
+            if slot > 0:
+                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            if walk(c, trie, i + 1, end, 0, starts, ids, False):
+                asked = True
+            i = end
+            continue
+        if load64(s + 64, AT) < 0 and load64(s + 64, SEEN) <= 0:
+            i = end
+            continue
+        i += 1
+    return asked
+
+
+@jit
+def walk_all(c, d):
+    """Collect every token that lives from a state, by the whole trie."""
+    copy(d, load64(c, C_SCRATCH))
+    return walk(
+        c,
+        load64(c, C_TRIE),
+        0,
+        load64(c, C_TRIE_COUNT),
+        0,
+        load64(c, C_SLOT_START),
+        load64(c, C_SLOT_IDS),
+        False,
+    )
+
+
+@jit
+def collect(c, d):
+    """Collect a state's tokens: returns the dense row to start from (-1: none), or -3 when something was asked."""
+    mode = load64(d, MODE)
+    row = numba.int64(-1)
+    asked = False
+    if mode == M_STRING or mode == M_NUMBER or (mode == M_KEY and load64(d, LEX) & STATE_BITS != NO_STATE):
+        terminal = find_terminal(c, d)
+        if terminal < 0:
+            return ASKED
+        known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+        row = load64(known, X_ROW)
+        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+        listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
+        if listed and walk_listed(c, d):
+            asked = True
+        if resolve(c, d, terminal, listed):
+            asked = True
+    elif mode != M_FINISHED:
+        asked = walk_all(c, d)
+    return ASKED if asked else row
+
+
+@entry("int64(int64, int64)")
+def compute(c, index):
+    """Work out and memoise a state's mask. Returns 0, or -3 with questions noted."""
+    d = row_of(c, T_NODE, N_STRIDE, index)
+    if load64(d, N_LIST) >= 0:
+        return 0
+    store64(c, C_PRECISE, 0)
+    store64(c, C_BLURRED, 0)
+    store64(c, C_BUFFER_COUNT, 0)
+    row = collect(c, d)
+    if load64(c, C_BLURRED) != 0:
+        # a token that writes two extra keys of one object: only the walk that follows their text can tell
+        store64(c, C_PRECISE, 1)
+        store64(c, C_BUFFER_COUNT, 0)
+        row = ASKED if walk_all(c, d) else -1
+    store64(c, C_PRECISE, 1)
+    if row == ASKED:
+        return ASKED
+    if accepting(c, d):
+        emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
+    base = 6 * T_LIST
+    count, used = load64(c, C_BUFFER_COUNT), load64(c, base + COUNT)
+    if used + count + 1 > load64(c, base + CAPACITY):
+        need(c, Q_ROOM, T_LIST, count + 1, 0)
+        return ASKED
+    lists, buffer = load64(c, base + ADDRESS), load64(c, C_BUFFER)
+    store32(lists, used, count)
+    for i in range(count):
+        store32(lists, used + 1 + i, load32(buffer, i))
+    store64(c, base + COUNT, used + 1 + count)
+    store64(d, N_ROW, row)
+    store64(d, N_LIST, used)
+    return 0
+
+
+@entry("int64(int64, int64, int64)")
+def fill(c, index, target):
+    """Write a memoised mask to `target` (int32 words). Returns 0, or -4 where the mask is not known yet. Takes no lock."""
+    row = row_of(c, T_NODE, N_STRIDE, index)
+    at = load64(row, N_LIST)
+    if at < 0:
+        return MISS
+    words, dense = load64(c, C_MASK_WORDS), load64(row, N_ROW)
+    if dense >= 0:
+        source = load64(c, C_ROWS) + 4 * words * dense
+        for i in range(words):
+            store32(target, i, load32(source, i))
+    else:
+        for i in range(words):
+            store32(target, i, 0)
+    tokens = load64(c, 6 * T_LIST + ADDRESS) + 4 * at
+    for i in range(load32(tokens, 0)):
+        token = load32(tokens, 1 + i)
+        store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
+    return 0
+
+
+@jit
+def intern_node(c, d):
+    t = load64(c, C_TEMPORARY) + 8 * 40
+    copy(d, t)
+    store64(t, N_ROW, -1)
+    store64(t, N_LIST, -1)
+    return intern(c, T_NODE, 8, t)
+
+
+@jit
+def run(c, index, data, count):
+    """Take bytes from a state; the registers after them lie in the returned scratch block, or the code is returned."""
+    s = load64(c, C_SCRATCH)
+    copy(row_of(c, T_NODE, N_STRIDE, index), s)
+    for i in range(count):
+        d = load64(c, C_SCRATCH) + 64 * (1 - (i & 1))
+        code = step(c, s, d, load8(data, i))
+        if code != YES:
+            return REFUSED if code == NO else ASKED
+        s = d
+    return intern_node(c, s)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def take_bytes(c, index, data, count):
+    """Return the state after bytes, -1 when they are refused, -3 with questions noted."""
+    store64(c, C_PRECISE, 1)
+    code = run(c, index, data, count)
+    if code == -1 and load64(load64(c, C_NEEDS), 0) > 0:
+        return ASKED
+    return code
+
+
+@entry("int64(int64, int64, int64)")
+def take_token(c, index, token):
+    """Return the state after a token that is not an end token, -1 when it is refused, -3 with questions noted."""
+    if load32(load64(c, C_SLOT), token) < 0:
+        return REFUSED
+    store64(c, C_PRECISE, 1)
+    offsets = load64(c, C_TOKEN_OFFSET)
+    start, end = load64(offsets, token), load64(offsets, token + 1)
+    code = run(c, index, load64(c, C_TOKEN_DATA) + start, end - start)
+    if code == -1 and load64(load64(c, C_NEEDS), 0) > 0:
+        return ASKED
+    return code
+
+
+@entry("int64(int64, int64)")
+def may_end(c, index):
+    """Return 1 where the document may end, else 0."""
+    return 1 if accepting(c, row_of(c, T_NODE, N_STRIDE, index)) else 0
+
+
+@entry("int64(int64)")
+def start_node(c):
+    """Return the state before the first byte, or -3 when room must be made."""
+    d = load64(c, C_SCRATCH)
+    settle(d, M_DOC, 0, 0, NO_FRAME)
+    code = intern_node(c, d)
+    return ASKED if code < 0 else code
+
+
+@entry("int64(int64, int64)")
+def finish_node(c, index):
+    """Return the state after an end token, -1 where the document may not end, or -3 when room must be made."""
+    if not accepting(c, row_of(c, T_NODE, N_STRIDE, index)):
+        return REFUSED
+    d = load64(c, C_SCRATCH)
+    settle(d, M_FINISHED, 0, 0, NO_FRAME)
+    code = intern_node(c, d)
+    return ASKED if code < 0 else code
+
+
+@entry("int64(int64, int64)")
+def terminal_tokens(c, terminal_node):
+    """Walk a terminal by itself from a state's registers. Returns 0, or -3 with questions noted; the tokens inside lie
+    in the buffer, the crossings in C_CROSSED."""
+    scratch = load64(c, C_SCRATCH)
+    copy(row_of(c, T_NODE, N_STRIDE, terminal_node), scratch)
+    store64(scratch, FRAME, SENTINEL)
+    store64(scratch, SEEN, 0)
+    store64(scratch, TEXT, 0)
+    if load64(scratch, MODE) == M_KEY:
+        store64(scratch, AT, -1)
+    store64(c, C_PRECISE, 0)
+    store64(c, C_BUFFER_COUNT, 0)
+    asked = walk_terminal(c)
+    store64(c, C_PRECISE, 1)
+    return ASKED if asked else 0
+
+
+@entry("int64(int64, int64, int64)")
+def next_bytes(c, index, target):
+    """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked. Returns -3 if any."""
+    store64(c, C_PRECISE, 0)
+    s = row_of(c, T_NODE, N_STRIDE, index)
+    d = load64(c, C_SCRATCH)
+    asked = False
+    for byte in range(256):
+        code = step(c, s, d, byte)
+        asked = asked or code == ASK
+        store8(target, byte, 1 if code == YES else 0)
+    store64(c, C_PRECISE, 1)
+    return ASKED if asked else 0
+
+
+@entry("int64(int64, int64, int64)")
+def rehash(c, table, words):
+    """Put all rows of an interning table into its (emptied) hash slots."""
+    base = 6 * table
+    address, stride = load64(c, base + ADDRESS), load64(c, base + STRIDE)
+    slots, mask = load64(c, base + HASH), load64(c, base + MASK)
+    for i in range(load64(c, base + COUNT)):
+        at = hash_words(address + 8 * stride * i, words) & mask
+        while load32(slots, at) >= 0:
+            at = (at + 1) & mask
+        store32(slots, at, i)
+    return 0
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_edge(c, first, second, third, value):
+    """Note what follows (residue, key, outcome); there is room. Returns 0."""
+    t = load64(c, C_TEMPORARY) + 8 * 8
+    store64(t, 0, first)
+    store64(t, 1, second)
+    store64(t, 2, third)
+    store64(t, 3, value)
+    intern(c, T_EDGE, 3, t)
+    return 0
+
+
+@entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64)")
+def leftovers(c, outcome):
+    """Return what the tokens leave over that closed the last terminal walked with this outcome: the remainders' bytes,
+    their offsets, the token of each; and the tokens that leave nothing."""
+    trie, crossed = load64(c, C_TRIE), load64(c, C_CROSSED)
+    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    offsets_of, data_of = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    tokens = numba.int64(0)
+    size = numba.int64(0)
+    data = np.empty(0, np.uint8)
+    offsets = np.empty(1, np.int64)
+    owners = np.empty(0, np.int32)
+    exact = np.empty(0, np.int32)
+    for turn in range(2):
+        tokens, size, whole = 0, 0, 0
+        for i in range(load64(c, C_CROSSED_COUNT)):
+            if load64(crossed, 3 * i) != outcome:
+                continue
+            node = load64(trie, load64(crossed, 3 * i + 1))
+            taken = ((node >> 8) & 0xFFF) - 1 + load64(crossed, 3 * i + 2)
+            for j in range(load64(crossed, 3 * i + 1), (node >> 40) & 0xFFFFFF):
+                slot = (load64(trie, j) >> 20) & 0xFFFFF
+                if slot == 0:
+                    continue
+                for k in range(load32(starts, slot - 1), load32(starts, slot)):
+                    token = load32(ids, k)
+                    start, end = load64(offsets_of, token) + taken, load64(offsets_of, token + 1)
+                    if start == end:
+                        if turn == 1:
+                            exact[whole] = token
+                        whole += 1
+                        continue
+                    if turn == 1:
+                        for at in range(start, end):
+                            data[size + at - start] = load8(data_of, at)
+                        owners[tokens] = token
+                        offsets[tokens + 1] = size + end - start
+                    tokens += 1
+                    size += end - start
+        if turn == 0:
+            data = np.empty(size, np.uint8)
+            offsets = np.zeros(tokens + 1, np.int64)
+            owners = np.empty(tokens, np.int32)
+            exact = np.empty(whole, np.int32)
+    return data, offsets, owners, exact

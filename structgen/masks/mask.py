@@ -1,0 +1,88 @@
+"""Mask arrays: one bit a token, in the layout that vLLM, SGLang, XGrammar and llguidance speak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import MaskError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TokenMask:
+    """Rows of token bits: int32 [rows, ceil(V / 32)], bit `t % 32` of word `t // 32` is 1 where token t is allowed.
+
+    The memory stays where it is for the life of the object, so its address is asked once: asking numpy costs
+    0.7 us, three times a whole fill.
+    """
+
+    __slots__ = ("_keep", "address", "array", "rows", "stride", "vocab_size", "words")
+
+    def __init__(self, array: npt.NDArray[np.int32], vocab_size: int | None = None, keep: Any = None) -> None:
+        if not isinstance(array, np.ndarray) or array.dtype != np.int32 or array.ndim != 2:
+            what = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}".strip()
+            raise MaskError(
+                f"A mask is an int32 array [rows, words], not {what}.",
+                cure="Make one with sg.allocate_mask(rows, vocab_size).",
+            )
+        if not array.flags.c_contiguous or not array.flags.writeable:
+            raise MaskError(
+                "A mask must be C-contiguous and writeable.", cure="Pass a copy, or sg.allocate_mask(...)."
+            )
+        self.array = array
+        self.rows, self.words = array.shape
+        self.vocab_size = self.words * 32 if vocab_size is None else vocab_size
+        self.stride = 4 * self.words
+        self.address = int(array.__array_interface__["data"][0])
+        self._keep = keep
+
+    @classmethod
+    def wrap(cls, source: npt.NDArray[np.int32] | torch.Tensor) -> TokenMask:
+        """Return a mask over the caller's memory: an int32 numpy array or a CPU tensor [rows, words]."""
+        if isinstance(source, np.ndarray):
+            return cls(source)
+        device = getattr(source, "device", None)
+        if device is not None:
+            if getattr(device, "type", "") != "cpu":
+                raise MaskError(
+                    f"A mask is filled in main memory, and this tensor is on {device}.",
+                    cure="Fill a CPU mask (pinned for a fast copy), then copy it over.",
+                )
+            return cls(source.numpy(), keep=source)
+        return cls(source)
+
+    def torch(self) -> torch.Tensor:
+        """Return an int32 tensor [rows, words] over the same memory."""
+        try:
+            import torch
+        except ImportError as error:
+            raise MaskError("torch is not installed.", cure="pip install 'structgen[torch]'.") from error
+        return torch.from_numpy(self.array)
+
+    def row(self, row: int) -> int:
+        """Return the address of a row; raises MaskError where there is none."""
+        if not 0 <= row < self.rows:
+            raise MaskError(f"Row {row} of a mask of {self.rows} rows.", where="row", cure="Allocate more rows.")
+        return self.address + row * self.stride
+
+    def allowed(self, row: int = 0) -> npt.NDArray[np.int64]:
+        """Return the allowed token ids of a row, ascending."""
+        self.row(row)
+        bits = np.unpackbits(self.array[row].view(np.uint8), bitorder="little")
+        return np.flatnonzero(bits)
+
+    def __repr__(self) -> str:
+        return f"<TokenMask of {self.rows} rows for {self.vocab_size} tokens>"
+
+
+def allocate_mask(rows: int, vocab_size: int) -> TokenMask:
+    """Return a mask of `rows` rows for token ids 0 to vocab_size - 1, nothing allowed yet. Costs 4 * ceil(V / 32) bytes a row."""
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+        raise MaskError(f"A mask has at least one row, not {rows!r}.", where="rows")
+    if isinstance(vocab_size, bool) or not isinstance(vocab_size, int) or vocab_size < 1:
+        raise MaskError(f"A vocabulary has at least one token, not {vocab_size!r}.", where="vocab_size")
+    return TokenMask(np.zeros((rows, -(-vocab_size // 32)), np.int32), vocab_size)
