@@ -29,7 +29,10 @@ VERBS = (
     "is was has gives takes makes sends opens closes finds reads writes counts returns needs holds".split()
 )
 OTHERS = "the a this that every some new old large small final first last red green true false and or".split()
-FOREIGN = "café über naïve señor größe Łódź привет данные имя 東京 日本語 名前 数据 안녕 مرحبا שלום ελληνικά 🙂 🚀 ½ €".split()
+FOREIGN = (
+    "café über naïve señor größe Łódź привет данные имя ελληνικά مرحبا שלום "
+    "東京 日本語 名前 数据 안녕 🙂 🚀 ½ €"
+).split()
 
 
 def sentence(chance: random.Random) -> str:
