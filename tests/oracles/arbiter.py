@@ -24,10 +24,24 @@ class Unknown(ValueError):
     """The schema has a keyword that the arbiter does not decide."""
 
 
-ANNOTATIONS = frozenset(
-    "$schema $id id $anchor $defs definitions $comment title description default examples deprecated readOnly"
-    " writeOnly contentEncoding contentMediaType contentSchema".split()
-)
+UNDECIDED = frozenset(("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"))
+"""Keywords that would need annotations or dynamic scope. Other unknown keywords say nothing (core 6.5)."""
+
+
+_SINCE = {
+    "6": ("const", "contains", "propertyNames"),
+    "7": ("if",),
+    "2019-09": ("dependentRequired", "dependentSchemas"),
+    "2020-12": ("prefixItems",),
+}
+_DRAFTS = ("4", "6", "7", "2019-09", "2020-12")
+
+
+def is_known(keyword: str, draft: str) -> bool:
+    """Return whether a draft has a keyword: a later one's is no keyword in it."""
+    return not any(
+        keyword in names and _DRAFTS.index(draft) < _DRAFTS.index(d) for d, names in _SINCE.items()
+    )
 
 
 def same(left: Json, right: Json) -> bool:
@@ -77,38 +91,39 @@ class Arbiter:
     """The truth about one schema."""
 
     def __init__(self, schema: Json, draft: str | None = None, formats: str = "assert") -> None:
-        self._source = Source(schema, draft_of(schema, draft))
-        self._draft = self._source.draft
-        self._formats = formats == "assert"
+        self.source = Source(schema, draft_of(schema, draft))
+        self.draft = self.source.draft
+        self.formats = formats == "assert"
 
     def valid(self, value: Json) -> bool:
         """Return whether the value meets the schema; raise `Unknown` for a keyword that is not decided
         here.
         """
-        return self._meets(self._source.root, value)
+        return self.meets(self.source.root, value)
 
-    def _meets(self, schema: Json, value: Json) -> bool:
+    def meets(self, schema: Json, value: Json) -> bool:
+        """Return whether a value meets a subschema."""
         if isinstance(schema, bool):
             return schema
-        members = self._source.members(schema)
+        members = self.source.members(schema)
         holds = True
         for keyword, body in members.items():
-            if keyword in ANNOTATIONS:
-                continue
-            judge = getattr(self, "_" + keyword.replace("$", ""), None)
-            if judge is None:
+            if keyword in UNDECIDED:
                 raise Unknown(keyword)
+            judge = getattr(self, "_" + keyword.replace("$", ""), None)
+            if judge is None or not is_known(keyword, self.draft):
+                continue
             holds = judge(body, value, members) and holds
         return holds
 
     # Any type
 
     def _ref(self, body: Json, value: Json, members: Json) -> bool:
-        return self._meets(self._source.resolve(body), value)
+        return self.meets(self.source.resolve(body), value)
 
     def _type(self, body: Json, value: Json, members: Json) -> bool:
         return any(
-            type_holds(name, value, self._draft) for name in ([body] if isinstance(body, str) else body)
+            type_holds(name, value, self.draft) for name in ([body] if isinstance(body, str) else body)
         )
 
     def _enum(self, body: Json, value: Json, members: Json) -> bool:
@@ -118,20 +133,20 @@ class Arbiter:
         return same(body, value)
 
     def _allOf(self, body: Json, value: Json, members: Json) -> bool:
-        return all(self._meets(s, value) for s in body)
+        return all(self.meets(s, value) for s in body)
 
     def _anyOf(self, body: Json, value: Json, members: Json) -> bool:
-        return any(self._meets(s, value) for s in body)
+        return any(self.meets(s, value) for s in body)
 
     def _oneOf(self, body: Json, value: Json, members: Json) -> bool:
-        return sum(self._meets(s, value) for s in body) == 1
+        return sum(self.meets(s, value) for s in body) == 1
 
     def _not(self, body: Json, value: Json, members: Json) -> bool:
-        return not self._meets(body, value)
+        return not self.meets(body, value)
 
     def _if(self, body: Json, value: Json, members: Json) -> bool:
-        branch = "then" if self._meets(body, value) else "else"
-        return branch not in members or self._meets(members[branch], value)
+        branch = "then" if self.meets(body, value) else "else"
+        return branch not in members or self.meets(members[branch], value)
 
     def _then(self, body: Json, value: Json, members: Json) -> bool:
         return True  # read by `if`; alone it says nothing (core 10.2.2.2)
@@ -150,7 +165,7 @@ class Arbiter:
         return not isinstance(value, str) or ecma.search(body, value)
 
     def _format(self, body: Json, value: Json, members: Json) -> bool:
-        return not isinstance(value, str) or not self._formats or bool(_format_judge(body).is_valid(value))
+        return not isinstance(value, str) or not self.formats or bool(_format_judge(body).is_valid(value))
 
     # Numbers
 
@@ -179,13 +194,13 @@ class Arbiter:
 
     def _properties(self, body: Json, value: Json, members: Json) -> bool:
         return not isinstance(value, dict) or all(
-            self._meets(s, value[k]) for k, s in body.items() if k in value
+            self.meets(s, value[k]) for k, s in body.items() if k in value
         )
 
     def _patternProperties(self, body: Json, value: Json, members: Json) -> bool:
         if not isinstance(value, dict):
             return True
-        return all(self._meets(s, v) for p, s in body.items() for k, v in value.items() if ecma.search(p, k))
+        return all(self.meets(s, v) for p, s in body.items() for k, v in value.items() if ecma.search(p, k))
 
     def _additionalProperties(self, body: Json, value: Json, members: Json) -> bool:
         if not isinstance(value, dict):
@@ -194,10 +209,10 @@ class Arbiter:
         rest = [
             v for k, v in value.items() if k not in named and not any(ecma.search(p, k) for p in patterns)
         ]
-        return all(self._meets(body, v) for v in rest)
+        return all(self.meets(body, v) for v in rest)
 
     def _propertyNames(self, body: Json, value: Json, members: Json) -> bool:
-        return not isinstance(value, dict) or all(self._meets(body, key) for key in value)
+        return not isinstance(value, dict) or all(self.meets(body, key) for key in value)
 
     def _required(self, body: Json, value: Json, members: Json) -> bool:
         return not isinstance(value, dict) or all(key in value for key in body)
@@ -209,7 +224,7 @@ class Arbiter:
         return not isinstance(value, dict) or len(value) <= body
 
     def _dependencies(self, body: Json, value: Json, members: Json) -> bool:
-        if not isinstance(value, dict) or self._draft not in OLD_DRAFTS:
+        if not isinstance(value, dict) or self.draft not in OLD_DRAFTS:
             return True  # split into the two below in 2019-09 (validation appendix A)
         lists = {key: s for key, s in body.items() if isinstance(s, list)}
         schemas = {key: s for key, s in body.items() if not isinstance(s, list)}
@@ -224,29 +239,29 @@ class Arbiter:
 
     def _dependentSchemas(self, body: Json, value: Json, members: Json) -> bool:
         return not isinstance(value, dict) or all(
-            self._meets(s, value) for key, s in body.items() if key in value
+            self.meets(s, value) for key, s in body.items() if key in value
         )
 
     # Arrays
 
     def _prefixItems(self, body: Json, value: Json, members: Json) -> bool:
-        if not isinstance(value, list) or self._draft != "2020-12":
+        if not isinstance(value, list) or self.draft != "2020-12":
             return True
-        return all(self._meets(s, v) for s, v in zip(body, value, strict=False))
+        return all(self.meets(s, v) for s, v in zip(body, value, strict=False))
 
     def _items(self, body: Json, value: Json, members: Json) -> bool:
         if not isinstance(value, list):
             return True
         if isinstance(body, list):
-            return all(self._meets(s, v) for s, v in zip(body, value, strict=False))
-        start = len(members.get("prefixItems", [])) if self._draft == "2020-12" else 0
-        return all(self._meets(body, v) for v in value[start:])
+            return all(self.meets(s, v) for s, v in zip(body, value, strict=False))
+        start = len(members.get("prefixItems", [])) if self.draft == "2020-12" else 0
+        return all(self.meets(body, v) for v in value[start:])
 
     def _additionalItems(self, body: Json, value: Json, members: Json) -> bool:
         first = members.get("items")
-        if not isinstance(value, list) or not isinstance(first, list) or self._draft == "2020-12":
+        if not isinstance(value, list) or not isinstance(first, list) or self.draft == "2020-12":
             return True
-        return all(self._meets(body, v) for v in value[len(first) :])
+        return all(self.meets(body, v) for v in value[len(first) :])
 
     def _minItems(self, body: Json, value: Json, members: Json) -> bool:
         return not isinstance(value, list) or len(value) >= body
@@ -262,10 +277,10 @@ class Arbiter:
     def _contains(self, body: Json, value: Json, members: Json) -> bool:
         if not isinstance(value, list):
             return True
-        counted = self._draft not in OLD_DRAFTS
+        counted = self.draft not in OLD_DRAFTS
         least = members.get("minContains", 1) if counted else 1
         most = members.get("maxContains", math.inf) if counted else math.inf
-        return least <= sum(self._meets(body, item) for item in value) <= most
+        return least <= sum(self.meets(body, item) for item in value) <= most
 
     def _minContains(self, body: Json, value: Json, members: Json) -> bool:
         return True  # read by `contains` (validation 6.4.4, 6.4.5)

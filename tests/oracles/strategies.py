@@ -313,6 +313,11 @@ class Writer:
         return self._chance.choice(forms)
 
 
+def schema_text(schema: Json) -> str:
+    """Return the schema as JSON text: members in order, numbers exactly as they are."""
+    return Writer(random.Random(0), 0.0, 0.0, shuffle=False).text(schema).decode()
+
+
 def vocabulary(chance: random.Random, samples: Sequence[bytes], extra: int = 120) -> list[bytes | None]:
     """Return tokens: all single bytes, ones that cross the places of JSON, pieces of the samples, doubles,
     holes.
