@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from structgen.maskbench.results import CaseResult
 
 
-class Policy(str, Enum):
+class Policy(StrEnum):
     """Under which policies our own engine compiles."""
 
     default = "default"
@@ -73,10 +73,10 @@ def maskbench(
         ),
     ] = None,
 ) -> None:
-    """Replay JSONSchemaBench token by token: what compiles, what is accepted wrongly or refused wrongly, how fast.
+    """Replay JSONSchemaBench token by token: what compiles, what is taken or refused wrongly, how fast.
 
-    A schema passes when it compiles, each valid instance is taken token by token, every token in the mask before
-    it and an end token allowed at the end, and each invalid instance is refused somewhere. Exit status: 0 all
+    A schema passes when it compiles, each valid instance is taken token by token with an end token allowed at
+    the end, and each invalid instance is refused somewhere. Exit status: 0 all
     pass, 1 some do not, 2 wrong usage. Only our own engine is judged where it runs.
     """
     if as_json and as_csv:
@@ -144,7 +144,7 @@ def _policies(policy: Policy) -> dict[str, Any]:
 
 @contextmanager
 def _failure_file(path: Path | None) -> Iterator[Any]:
-    """Yield what writes a case's failures as JSON lines: schema, engine, kind, instance, byte, expected, detail."""
+    """Yield what writes a case's failures as JSON lines."""
     if path is None:
         yield lambda case, results: None
         return
@@ -167,7 +167,7 @@ def _failure_file(path: Path | None) -> Iterator[Any]:
 
 @contextmanager
 def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
-    """Yield what is called once a schema: it moves a bar on a terminal, and now and then prints a line elsewhere.
+    """Yield what is called once a schema: it moves a bar on a terminal; elsewhere it prints some lines.
 
     Both go to stderr. `fillings` is how many mask stores are filled beforehand.
     """

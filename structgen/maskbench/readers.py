@@ -132,19 +132,23 @@ def open_source(path: Path) -> Source:
     return _File(path)
 
 
-def split_of(name: str) -> str:
-    """Return the split that a name tells: `Github_easy---o1.json`, `Kubernetes/x.json`, `JME_7.json`."""
+def split_of(name: str, root: str) -> str:
+    """Return the split that a name tells: `Github_easy---o1.json`, `Kubernetes/x.json`, `JME_7.json`.
+
+    `root` is the split of a name that tells none: what the folder around it is called.
+    """
     folder, _, base = name.removesuffix(".json").rpartition("/")
     if "---" in base:
         return base.partition("---")[0]
     if folder:
         return folder
-    return re.sub(r"[-_]?\d+$", "", base) or "all"
+    numbered = re.fullmatch(r"(.+)[-_]\d+", base)
+    return numbered[1] if numbered else root
 
 
-def parse(name: str, data: bytes) -> Case:
+def parse(name: str, data: bytes, root: str) -> Case:
     """Return the case in the bytes of one JSON file, of either layout; what is wrong is in `problem`."""
-    split = split_of(name)
+    split = split_of(name, root)
     try:
         text = data.decode("utf-8-sig")
         value = read(text)
@@ -180,7 +184,7 @@ class _File:
 
     def read(self, names: Collection[str]) -> Iterator[Case]:
         if self.path.name in names:
-            yield parse(self.path.name, self.path.read_bytes())
+            yield parse(self.path.name, self.path.read_bytes(), self.path.resolve().parent.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,7 @@ class _Folder:
 
     def read(self, names: Collection[str]) -> Iterator[Case]:
         for name in sorted(names):
-            yield parse(name, (self.path / name).read_bytes())
+            yield parse(name, (self.path / name).read_bytes(), self.path.resolve().name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +217,9 @@ class _Tar:
                     # A tar may name a file twice; the listing has it once.
                     wanted.discard(member.name)
                     # One folder around everything is the tar's own name, not a split.
-                    yield parse(_below_root(member.name, names), file.read())
+                    yield parse(
+                        _below_root(member.name, names), file.read(), self.path.name.partition(".")[0]
+                    )
 
 
 def _below_root(name: str, names: Collection[str]) -> str:
@@ -235,7 +241,7 @@ class _Tables:
         for file in self._files:
             for name, row in self._rows(file, wanted):
                 if name in wanted:
-                    yield _of_row(name, row)
+                    yield _of_row(name, row, self._root.resolve().name)
 
     def _rows(self, file: Path, wanted: Collection[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield each row's name and content; with no wanted names only the names are read."""
@@ -263,9 +269,9 @@ class _Tables:
                 yield name, content
 
 
-def _of_row(name: str, row: Mapping[str, Any]) -> Case:
+def _of_row(name: str, row: Mapping[str, Any], root: str) -> Case:
     schema = row["schema"] if isinstance(row["schema"], str) else write(row["schema"])
-    case = parse(name, schema.encode("utf-8", "surrogatepass"))
+    case = parse(name, schema.encode("utf-8", "surrogatepass"), root)
     tests = row.get("tests")
     if isinstance(tests, str):
         tests = read(tests)

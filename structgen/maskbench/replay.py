@@ -58,8 +58,9 @@ class Probe:
         self._view[2] = used + 1
 
     def take(self) -> None:
-        """Hand over the times gathered since the last call; a mask without its commit (it raised) gets none."""
+        """Hand over the times gathered since the last call."""
         if self._view[2] % 2:
+            # The commit after the last mask raised: it has no time.
             self.record(NOT_MEASURED)
         used = self._view[2]
         if used:

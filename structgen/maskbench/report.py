@@ -34,7 +34,7 @@ _COUNTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Times of one kind, in nanoseconds. Percentiles are by nearest rank: each is a time that was measured."""
+    """Times of one kind, in nanoseconds. Percentiles are by nearest rank: each is a measured time."""
 
     count: int
     avg: float
@@ -58,7 +58,7 @@ class Timing:
 
 
 def percentile(ranked: Sequence[int], permille: int) -> int:
-    """Return the smallest of some sorted times below or at which lie `permille`/1000 of them."""
+    """Return the least of some sorted times such that `permille`/1000 of them are at or below it."""
     return ranked[max(0, -(-permille * len(ranked) // 1000) - 1)]
 
 
@@ -66,8 +66,8 @@ def percentile(ranked: Sequence[int], permille: int) -> int:
 class Counts:
     """Schemas of one engine in one split.
 
-    `passing`, `refused`, `crashed`, `timed_out` exclude each other; a schema that refuses a valid instance may
-    accept an invalid one too, and is then in both columns.
+    `passing`, `refused`, `crashed`, `timed_out` exclude each other; a schema that refuses a valid instance
+    may accept an invalid one too, and is then in both columns.
     """
 
     schemas: int = 0
@@ -117,7 +117,7 @@ class Tally:
         """Take in the results of one case."""
         for result in results:
             engine, name = result.engine, result.name
-            for split in (ALL, result.split):
+            for split in {ALL, result.split}:
                 self._counts.setdefault((engine, split), Counts()).add(result)
             if result.first_ns is not None:
                 self._first.setdefault(engine, {})[name] = result.first_ns
@@ -145,7 +145,7 @@ class Tally:
         return self._counts.get((engine, split), Counts())
 
     def common(self) -> set[str]:
-        """Return the names of the schemas that every engine compiled, or was still compiling when time was up."""
+        """Return the names of the schemas that every engine compiled, or was compiling when time was up."""
         sets = [self._compiled.get(engine, set()) for engine in self.engines()]
         return set.intersection(*sets) if sets else set()
 

@@ -220,6 +220,7 @@ class Run:
         self._stack = ExitStack()
         self.versions: dict[str, str] = {}
         self.unavailable: dict[str, str] = {}
+        self._idle: dict[str, EngineProcess] = {}
 
     def __enter__(self) -> Run:
         self._folder = Path(
@@ -258,13 +259,19 @@ class Run:
             process = EngineProcess(trial, self._timeout, self._folder)
             try:
                 process.start()
-                self.versions[config.name] = process.version
-                ready.append(config)
+            except EngineError as error:
+                self.unavailable[config.name] = error.what
+                continue
+            self.versions[config.name] = process.version
+            ready.append(config)
+            if fill is None and trial is config:
+                self._stack.callback(process.close)
+                self._idle[config.name] = process
+                continue
+            try:
                 for case in fill() if fill else ():
                     process.run(case)
                     tick()
-            except EngineError as error:
-                self.unavailable[config.name] = error.what
             finally:
                 process.close()
         self._configs = ready
@@ -300,9 +307,13 @@ class Run:
                 yield item
 
     def _lane(self) -> list[EngineProcess]:
-        lane = [EngineProcess(config, self._timeout, self._folder) for config in self._configs]
-        for process in lane:
-            self._stack.callback(process.close)
+        lane = []
+        for config in self._configs:
+            process = self._idle.pop(config.name, None)
+            if process is None:
+                process = EngineProcess(config, self._timeout, self._folder)
+                self._stack.callback(process.close)
+            lane.append(process)
         return lane
 
 

@@ -1,0 +1,178 @@
+"""Engines with one known fault each, for the tests of what maskbench makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from array import array
+from collections.abc import Callable
+
+from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session, Unavailable
+
+SECRET = "the last words"
+
+
+class ListedSession(Session):
+    """Exact: the language is a list of texts, a mask is found by trying every token."""
+
+    refusals = (ValueError,)
+
+    def __init__(self, texts, tokenizer):
+        self.texts, self.tokenizer, self.written = texts, tokenizer, b""
+        self.words = array("i", [0] * ((tokenizer.vocab_size + 31) // 32))
+        super().__init__(self.fill_row, self.take, memoryview(self.words), tokenizer.eos_token_ids)
+
+    def allowed(self, token):
+        if token in self.end_tokens:
+            return self.written in self.texts
+        text = self.tokenizer.token_bytes[token]
+        return bool(text) and any(one.startswith(self.written + text) for one in self.texts)
+
+    def fill_row(self):
+        bits = sum(1 << token for token in range(self.tokenizer.vocab_size) if self.allowed(token))
+        data = bits.to_bytes(4 * len(self.words), "little")
+        self.words[:] = array("i", data)
+
+    def take(self, token):
+        if not self.allowed(token):
+            raise ValueError(token)
+        self.written += self.tokenizer.token_bytes[token]
+
+    def locate(self, text, start):
+        return start, "one of the listed texts"
+
+
+class Listed(Engine):
+    """Reads schemas of the form {"enum": [...]}; anything else it refuses, by the first keyword."""
+
+    version = "1"
+
+    def __init__(self, config: EngineConfig, tokenizer):
+        self.name, self.tokenizer = config.name, tokenizer
+
+    def warm_up(self, tokenizer):
+        pass
+
+    def texts(self, schema):
+        value = json.loads(schema)
+        if set(value) != {"enum"}:
+            raise Refusal(f"unsupported: {min(set(value) - {'enum'})}", "only enum")
+        return [json.dumps(member, ensure_ascii=False).encode() for member in value["enum"]]
+
+    def compile(self, schema: str) -> Callable[[], Session]:
+        texts = self.texts(schema)
+        return lambda: ListedSession(texts, self.tokenizer)
+
+
+class EverythingSession(ListedSession):
+    def __init__(self, tokenizer):
+        super().__init__([], tokenizer)
+
+    def allowed(self, token):
+        return True
+
+    def take(self, token):
+        self.written += self.tokenizer.token_bytes[token] or b""
+
+
+class AcceptsEverything(Listed):
+    def compile(self, schema):
+        return lambda: EverythingSession(self.tokenizer)
+
+
+class RefusesEverything(Listed):
+    def compile(self, schema):
+        return lambda: ListedSession([], self.tokenizer)
+
+
+class RefusesByPolicy(RefusesEverything):
+    """Refuses every text, and would be exact under the widest policies."""
+
+    def widest(self):
+        return Listed(EngineConfig("widest", ""), self.tokenizer)
+
+
+class UnsatisfiableByPolicy(RefusesByPolicy):
+    def compile(self, schema):
+        raise Refusal("unsatisfiable", "no text under property_order", by_policy=True)
+
+
+class HangsInMask(Listed):
+    """Hangs in the third mask of a document."""
+
+    def compile(self, schema):
+        texts = self.texts(schema)
+
+        class Hanging(ListedSession):
+            def fill_row(self):
+                if len(self.written) >= 2:
+                    time.sleep(1000)
+                super().fill_row()
+
+        return lambda: Hanging(texts, self.tokenizer)
+
+
+class HangsInCommit(Listed):
+    def compile(self, schema):
+        texts = self.texts(schema)
+
+        class Hanging(ListedSession):
+            def take(self, token):
+                time.sleep(1000)
+
+        return lambda: Hanging(texts, self.tokenizer)
+
+
+class HangsCompiling(Listed):
+    def compile(self, schema):
+        time.sleep(1000)
+
+
+class Dies(Listed):
+    """Ends its process in the second commit of a document."""
+
+    def compile(self, schema):
+        texts = self.texts(schema)
+
+        class Dying(ListedSession):
+            def take(self, token):
+                if self.written:
+                    os.write(2, f"{SECRET}\n".encode())
+                    os.abort()
+                super().take(token)
+
+        return lambda: Dying(texts, self.tokenizer)
+
+
+class Raises(Listed):
+    """Raises in the second mask of a document."""
+
+    def compile(self, schema):
+        texts = self.texts(schema)
+
+        class Raising(ListedSession):
+            def fill_row(self):
+                if self.written:
+                    raise RuntimeError("a bug")
+                super().fill_row()
+
+        return lambda: Raising(texts, self.tokenizer)
+
+
+class Contradicts(Listed):
+    """Refuses in commit what its mask allows."""
+
+    def compile(self, schema):
+        texts = self.texts(schema)
+
+        class Contradicting(ListedSession):
+            def take(self, token):
+                raise ValueError(token)
+
+        return lambda: Contradicting(texts, self.tokenizer)
+
+
+class Missing(Listed):
+    def __init__(self, config, tokenizer):
+        raise Unavailable("ModuleNotFoundError: No module named 'missing'")

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from structgen.cli import app
+from structgen.maskbench import runner
+from structgen.maskbench.engines import EngineConfig
+
+FILE = json.dumps(
+    {"schema": {"enum": ["ab"]}, "tests": [{"data": "ab", "valid": True}, {"data": "b", "valid": False}]}
+)
+
+
+@pytest.fixture
+def called(tmp_path, monkeypatch):
+    """Return what runs the command over one file with the fake engines of the given names."""
+    (tmp_path / "Easy---a.json").write_text(FILE)
+
+    def config(name, tokenizer, policies, *, memory=0):
+        return EngineConfig(name, f"fake_engines:{name}", tokenizer, policies, memory=memory)
+
+    monkeypatch.setattr(runner, "engine_config", config)
+
+    def call(engines, *options):
+        arguments = ["maskbench", str(tmp_path), "--engine", engines, *options]
+        return CliRunner().invoke(app(), arguments)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("engine", "column", "status"),
+    [
+        ("Listed", "passing", 0),
+        ("AcceptsEverything", "invalid_accepted", 1),
+        ("RefusesEverything", "valid_refused", 1),
+        ("RefusesByPolicy", "policy", 0),
+        ("Raises", "crashed", 1),
+        ("Dies", "crashed", 1),
+        ("HangsInMask", "timed_out", 1),
+        ("HangsCompiling", "timed_out", 1),
+    ],
+)
+def test_the_column_and_the_exit_status_of_each_fault(called, engine, column, status):
+    done = called(engine, "--json", "--timeout", "1")
+    counts = json.loads(done.stdout)["engines"][engine]["all"]
+    assert (counts[column], done.exit_code) == (1, status)
+
+
+def test_failures_are_written_as_json_lines(called, tmp_path):
+    called("RefusesEverything", "--failures", str(tmp_path / "out.txt"))
+    (line,) = (tmp_path / "out.txt").read_text().splitlines()
+    found = json.loads(line)
+    assert (found["schema"], found["instance"], found["byte"]) == ("Easy---a.json", 0, 0)
+    assert found["expected"] == "one of the listed texts"
+
+
+def test_plain_lines_name_engine_and_columns(called):
+    done = called("Listed")
+    assert "Listed" in done.stdout
+    assert "refused only by a policy" in done.stdout
+    assert "first mask" in done.stdout
+
+
+def test_csv_has_a_head(called):
+    assert called("Listed", "--csv").stdout.startswith("engine,split,scope,measure,figure,value\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--json", "--csv"),
+        ("--jobs", "0"),
+        ("--tokenizer", "nowhere"),
+        ("--failures", "/nowhere/at/all"),
+        ("--nope",),
+    ],
+)
+def test_wrong_usage_is_exit_status_2(called, options):
+    assert called("Listed", *options).exit_code == 2
+
+
+def test_a_path_that_is_not_there_is_exit_status_2(tmp_path):
+    done = CliRunner().invoke(app(), ["maskbench", str(tmp_path / "nothing")])
+    assert done.exit_code == 2
+    assert "no such file or folder" in done.output
+
+
+def test_an_unknown_engine_is_exit_status_2(tmp_path):
+    (tmp_path / "a.json").write_text("true")
+    done = CliRunner().invoke(app(), ["maskbench", str(tmp_path), "--engine", "nobody"])
+    assert done.exit_code == 2
+    assert "nobody" in done.output
+
+
+def test_the_only_engine_missing_is_exit_status_2_with_the_reason(called):
+    done = called("Missing")
+    assert done.exit_code == 2
+    assert "No module named 'missing'" in done.output
