@@ -1,0 +1,945 @@
+"""The compiled determiniser: threads, sets of threads, classes, byte rows, and the search for completions.
+
+Everything lives in the arrays of one `Arena`, grown by Python when a routine raises `Interrupt`. Routines may be
+interrupted anywhere and are called again: what they have interned by then stays true, and rows are published
+only when they are whole.
+
+Words: a *thread* is one place of one atom's automaton; a *set* is a sorted set of threads, a state of the
+determinised product of a spec's atoms; a *node* is (spec, set, length so far), a state at a code point boundary;
+a *state* is what the engine sees, a node or a place within a UTF-8 sequence, with a row of 258 columns.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.program import (
+    BOL,
+    CHAR,
+    COUNT,
+    EOL,
+    MATCH,
+    PUSH,
+    REPEAT,
+    SPLIT,
+    TABLE,
+    WORDS,
+)
+from structgen.ir import DEAD, UNKNOWN
+
+Ints = npt.NDArray[np.int32]
+
+WIDTH = 258
+UNSET = -3
+
+# Registers.
+CAUSE = 0  # of an Interrupt: which array is full, or one of NEED_*
+WHAT = 1  # its argument
+N_KEY, N_SET, N_NODE, N_STATE, N_HEAP, N_PROG, N_SPEC = 2, 3, 4, 5, 6, 7, 8
+STAMP = 9
+SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
+HEAD, TAIL, FOUND = 13, 14, 15
+N_RANK = 16
+REGISTERS = 24
+
+# Causes: the arrays by their place in Arena, and what Python must answer.
+FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = range(7)
+NEED_OUTCOME, NEED_TABLE, OVER_STEPS, OVER_NODES = 16, 17, 18, 19
+
+# Columns of keys: four key words, a value, and an offset and length in the heap.
+VALUE, OFF, LEN = 4, 5, 6
+# First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
+K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE = -1, -2, -3, -4, -5, -6
+# Columns of sets.
+S_OFF, S_LEN, S_ROW, S_ACCEPT = 0, 1, 2, 3
+# Columns of nodes.
+Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
+# Columns of states.
+KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
+FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = 0, 1, 2, 3
+# Columns of specs.
+P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
+P_TRIMMED, P_COST, P_ATOM = 10, 11, 12
+SPEC_COLUMNS = 16
+
+
+class Interrupt(Exception):
+    """An array is full, or Python must answer something: see the registers CAUSE and WHAT."""
+
+
+class Arena(NamedTuple):
+    """The arrays of one pool."""
+
+    reg: npt.NDArray[np.int64]
+    keys: Ints
+    key_hash: Ints
+    stamp: Ints
+    sets: Ints
+    set_hash: Ints
+    nodes: Ints
+    states: Ints
+    trans: Ints
+    outcome: Ints
+    heap: Ints
+    prog: Ints
+    spec: Ints
+    work: Ints
+    queue: Ints
+
+
+_A = nb.types.NamedTuple(
+    [nb.int64[::1]]
+    + [
+        nb.int32[:, ::1] if name in ("keys", "sets", "nodes", "states", "trans", "prog", "spec", "queue") else nb.int32[::1]
+        for name in Arena._fields[1:]
+    ],
+    Arena,
+)
+_I = nb.int64
+
+
+@nb.njit(cache=True, nogil=True)
+def _stop(A, cause, what):  # type: ignore[no-untyped-def]
+    A.reg[CAUSE] = cause
+    A.reg[WHAT] = what
+    raise Interrupt
+
+
+@nb.njit(cache=True, nogil=True)
+def _hash(a, b, c, d):  # type: ignore[no-untyped-def]
+    h = np.uint64(a & 0xFFFFFFFF) * np.uint64(0x9E3779B97F4A7C15)
+    h = (h ^ (h >> np.uint64(29))) + np.uint64(b & 0xFFFFFFFF) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(32))) + np.uint64(c & 0xFFFFFFFF) * np.uint64(0x94D049BB133111EB)
+    h = (h ^ (h >> np.uint64(31))) + np.uint64(d & 0xFFFFFFFF) * np.uint64(0xD6E8FEB86659FD93)
+    return h ^ (h >> np.uint64(30))
+
+
+@nb.njit(cache=True, nogil=True)
+def _hash_ints(values, start, length):  # type: ignore[no-untyped-def]
+    h = np.uint64(length)
+    for i in range(start, start + length):
+        h = (h ^ np.uint64(values[i])) * np.uint64(0x9E3779B97F4A7C15)
+        h ^= h >> np.uint64(29)
+    return h
+
+
+@nb.njit(cache=True, nogil=True)
+def _intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Return the key's number; a new one has value UNSET and no offset."""
+    h = _hash(np.int64(a), np.int64(b), np.int64(c), np.int64(d))
+    mask = A.key_hash.shape[0] - 1
+    at = np.int64(h & np.uint64(mask))
+    keys = A.keys
+    while True:
+        k = A.key_hash[at]
+        if k < 0:
+            break
+        if keys[k, 0] == a and keys[k, 1] == b and keys[k, 2] == c and keys[k, 3] == d:
+            return np.int64(k)
+        at = (at + 1) & mask
+    n = A.reg[N_KEY]
+    if n >= keys.shape[0]:
+        _stop(A, FULL_KEYS, 0)
+    keys[n, 0] = a
+    keys[n, 1] = b
+    keys[n, 2] = c
+    keys[n, 3] = d
+    keys[n, VALUE] = UNSET
+    keys[n, OFF] = -1
+    keys[n, LEN] = 0
+    A.stamp[n] = 0
+    A.key_hash[at] = n
+    A.reg[N_KEY] = n + 1
+    return n
+
+
+@nb.njit(cache=True, nogil=True)
+def _intern_set(A, length):  # type: ignore[no-untyped-def]
+    """Return the number of the set in work[:length], sorted."""
+    work = A.work
+    h = _hash_ints(work, 0, length)
+    mask = A.set_hash.shape[0] - 1
+    at = np.int64(h & np.uint64(mask))
+    sets = A.sets
+    while True:
+        s = A.set_hash[at]
+        if s < 0:
+            break
+        if sets[s, S_LEN] == length:
+            off = sets[s, S_OFF]
+            same = True
+            for i in range(length):
+                if A.heap[off + i] != work[i]:
+                    same = False
+                    break
+            if same:
+                return np.int64(s)
+        at = (at + 1) & mask
+    n = A.reg[N_SET]
+    if n >= sets.shape[0]:
+        _stop(A, FULL_SETS, 0)
+    top = A.reg[N_HEAP]
+    if top + length > A.heap.shape[0]:
+        _stop(A, FULL_HEAP, length)
+    for i in range(length):
+        A.heap[top + i] = work[i]
+    A.reg[N_HEAP] = top + length
+    sets[n, S_OFF] = top
+    sets[n, S_LEN] = length
+    sets[n, S_ROW] = -1
+    sets[n, S_ACCEPT] = -1
+    A.set_hash[at] = n
+    A.reg[N_SET] = n + 1
+    return n
+
+
+@nb.njit(cache=True, nogil=True)
+def _next_stamp(A):  # type: ignore[no-untyped-def]
+    gen = A.reg[STAMP] + 1
+    if gen >= 2000000000:
+        for i in range(A.reg[N_KEY]):
+            A.stamp[i] = 0
+        for i in range(A.reg[N_NODE]):
+            A.nodes[i, Q_STAMP] = 0
+        gen = 1
+    A.reg[STAMP] = gen
+    return gen
+
+
+@nb.njit(cache=True, nogil=True)
+def _sort(work, length):  # type: ignore[no-untyped-def]
+    """Sort work[:length] (Ciura's gaps: sets are short, or nearly sorted)."""
+    for gap in (701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(gap, length):
+            value = work[i]
+            j = i
+            while j >= gap and work[j - gap] > value:
+                work[j] = work[j - gap]
+                j -= gap
+            work[j] = value
+
+
+@nb.njit(cache=True, nogil=True)
+def _settled(A, context):  # type: ignore[no-untyped-def]
+    """Return the context with no iteration marked as empty so far (a code point is about to be consumed)."""
+    if A.keys[context, 3] == 0:
+        return context
+    # The chain is short: one link for each counted repeat around the instruction.
+    depth = 0
+    link = context
+    while A.keys[link, 3] != 0:
+        depth += 1
+        link = A.keys[link, 1]
+    while depth > 0:
+        old = context
+        for _ in range(depth - 1):
+            old = A.keys[old, 1]
+        link = _intern(A, K_CONTEXT, link, A.keys[old, 2], 0)
+        depth -= 1
+    return link
+
+
+@nb.njit(cache=True, nogil=True)
+def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
+    """Append to work[out:] the threads reached from (pc, context) without consuming; return the new length.
+
+    Threads stamped with the present generation are taken as present. The upper half of `work` is the stack.
+    """
+    gen = A.reg[STAMP]
+    work, keys, prog = A.work, A.keys, A.prog
+    bottom = work.shape[0] // 2
+    top = bottom
+    room = work.shape[0] - 8
+    work[top] = pc
+    work[top + 1] = context
+    work[top + 2] = 0
+    top += 3
+    while top > bottom:
+        top -= 3
+        pc = np.int64(work[top])
+        context = np.int64(work[top + 1])
+        ended = np.int64(work[top + 2])
+        op = prog[pc, 0]
+        if op == CHAR:
+            if ended:
+                continue
+            context = _settled(A, context)
+        key = _intern(A, pc, context, ended, 0)
+        if A.stamp[key] == gen:
+            continue
+        A.stamp[key] = gen
+        if top >= room or out >= bottom - 1:
+            _stop(A, FULL_WORK, 0)
+        if op == CHAR or op == MATCH or op == WORDS or op == TABLE:
+            work[out] = key
+            out += 1
+        elif op == SPLIT:
+            work[top] = prog[pc, 2]
+            work[top + 1] = context
+            work[top + 2] = ended
+            work[top + 3] = prog[pc, 1]
+            work[top + 4] = context
+            work[top + 5] = ended
+            top += 6
+        elif op == PUSH:
+            empty = 2 if keys[context, 3] else 0
+            work[top] = prog[pc, 1]
+            work[top + 1] = _intern(A, K_CONTEXT, context, 0, empty)
+            work[top + 2] = ended
+            top += 3
+        elif op == REPEAT:
+            parent, count = keys[context, 1], keys[context, 2]
+            if count >= prog[pc, 3]:
+                work[top] = prog[pc, 2]
+                work[top + 1] = parent
+                work[top + 2] = ended
+                top += 3
+            if prog[pc, 4] < 0 or count < prog[pc, 4]:
+                inner = context
+                if prog[pc, 5]:
+                    inner = _intern(A, K_CONTEXT, parent, count, 1)
+                work[top] = prog[pc, 1]
+                work[top + 1] = inner
+                work[top + 2] = ended
+                top += 3
+        elif op == COUNT:
+            repeat = prog[pc, 1]
+            parent, count = keys[context, 1], keys[context, 2]
+            # ECMA-262 RepeatMatcher: an iteration that consumed nothing counts only towards the least.
+            if (keys[context, 3] & 1) and count >= prog[repeat, 3]:
+                continue
+            count += 1
+            if prog[repeat, 4] < 0 and count > prog[repeat, 3]:
+                count = prog[repeat, 3]
+            work[top] = repeat
+            work[top + 1] = _intern(A, K_CONTEXT, parent, count, 2 if keys[parent, 3] else 0)
+            work[top + 2] = ended
+            top += 3
+        elif op == BOL:
+            if at_start:
+                work[top] = prog[pc, 1]
+                work[top + 1] = context
+                work[top + 2] = ended
+                top += 3
+        elif op == EOL:
+            work[top] = prog[pc, 1]
+            work[top + 1] = context
+            work[top + 2] = 1
+            top += 3
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def _follow(A, thread):  # type: ignore[no-untyped-def]
+    """Return where in the heap the threads after a CHAR thread are listed; worked out once."""
+    keys = A.keys
+    if keys[thread, OFF] >= 0:
+        return keys[thread, OFF]
+    _next_stamp(A)
+    length = _closure(A, np.int64(A.prog[keys[thread, 0], 2]), np.int64(keys[thread, 1]), False, 0)
+    top = A.reg[N_HEAP]
+    if top + length > A.heap.shape[0]:
+        _stop(A, FULL_HEAP, length)
+    for i in range(length):
+        A.heap[top + i] = A.work[i]
+    A.reg[N_HEAP] = top + length
+    keys[thread, LEN] = length
+    keys[thread, OFF] = top
+    return np.int32(top)
+
+
+@nb.njit(cache=True, nogil=True)
+def _tidy(A, length):  # type: ignore[no-untyped-def]
+    """Sort work[:length], drop the other threads of atoms that have matched for good; return the new length."""
+    work, keys, prog = A.work, A.keys, A.prog
+    _sort(work, length)
+    sure = 0
+    for i in range(length):
+        t = work[i]
+        if prog[keys[t, 0], 0] == MATCH and keys[t, 2] == 0:
+            sure += 1
+    if sure == 0 or length == 1:
+        return length
+    kept = 0
+    for i in range(length):
+        t = work[i]
+        pc = keys[t, 0]
+        drop = False
+        if not (prog[pc, 0] == MATCH and keys[t, 2] == 0):
+            for j in range(length):
+                # work[j] is intact for j >= kept; earlier places hold kept threads, sure ones among them.
+                other = work[j]
+                if prog[keys[other, 0], 0] == MATCH and keys[other, 2] == 0 and prog[keys[other, 0], 5] == prog[pc, 5]:
+                    drop = True
+                    break
+        if not drop:
+            work[kept] = t
+            kept += 1
+    return kept
+
+
+@nb.njit(cache=True, nogil=True)
+def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-untyped-def]
+    """Return the first of words low..high whose class at `depth` is >= kind (> kind where `upper`)."""
+    heap = A.heap
+    while low < high:
+        mid = (low + high) // 2
+        start = heap[base + mid]
+        at = np.int64(-1)
+        if heap[base + mid + 1] - start > depth:
+            at = np.int64(heap[base + start + depth])
+        if at < kind or (upper and at == kind):
+            low = mid + 1
+        else:
+            high = mid
+    return low
+
+
+@nb.njit(cache=True, nogil=True)
+def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return where in the heap the set's successor on each class stands; worked out once."""
+    if A.sets[set_, S_ROW] >= 0:
+        return np.int64(A.sets[set_, S_ROW])
+    heap, keys, prog, work = A.heap, A.keys, A.prog, A.work
+    off, size = np.int64(A.sets[set_, S_OFF]), np.int64(A.sets[set_, S_LEN])
+    for i in range(size):
+        t = heap[off + i]
+        op = prog[keys[t, 0], 0]
+        if op == CHAR:
+            _follow(A, np.int64(t))
+        elif op == TABLE and keys[t, OFF] < 0:
+            _stop(A, NEED_TABLE, t)
+    classes = A.spec[s, P_CLASSES]
+    row = A.reg[N_HEAP]
+    if row + classes > heap.shape[0]:
+        _stop(A, FULL_HEAP, classes)
+    A.reg[N_HEAP] = row + classes
+    half = work.shape[0] // 2
+    for c in range(classes):
+        gen = _next_stamp(A)
+        length = 0
+        for i in range(size):
+            t = np.int64(heap[off + i])
+            pc = keys[t, 0]
+            op = prog[pc, 0]
+            if op == CHAR:
+                if heap[prog[pc, 1] + c]:
+                    first = keys[t, OFF]
+                    count = keys[t, LEN]
+                    if length + count >= half:
+                        _stop(A, FULL_WORK, 0)
+                    for j in range(first, first + count):
+                        u = heap[j]
+                        if A.stamp[u] != gen:
+                            A.stamp[u] = gen
+                            work[length] = u
+                            length += 1
+                continue
+            u = np.int64(-1)
+            if op == MATCH:
+                if keys[t, 2] == 0:
+                    u = t
+            elif op == WORDS:
+                base = np.int64(prog[pc, 1])
+                depth = np.int64(keys[t, 3])
+                low = _word_bound(A, base, np.int64(keys[t, 1]), np.int64(keys[t, 2]), depth, c, False)
+                high = _word_bound(A, base, low, np.int64(keys[t, 2]), depth, c, True)
+                if low < high:
+                    u = _intern(A, pc, low, high, depth + 1)
+            elif op == TABLE:
+                u = np.int64(heap[keys[t, OFF] + c])
+            if u >= 0 and A.stamp[u] != gen:
+                if length + 1 >= half:
+                    _stop(A, FULL_WORK, 0)
+                A.stamp[u] = gen
+                work[length] = u
+                length += 1
+        length = _tidy(A, length)
+        heap[row + c] = _intern_set(A, length)
+    A.sets[set_, S_ROW] = row
+    return row
+
+
+@nb.njit(cache=True, nogil=True)
+def _accepted(A, set_):  # type: ignore[no-untyped-def]
+    """Return the set (of atoms) that accept at this set of threads; worked out once."""
+    if A.sets[set_, S_ACCEPT] >= 0:
+        return np.int64(A.sets[set_, S_ACCEPT])
+    heap, keys, prog, work = A.heap, A.keys, A.prog, A.work
+    off, size = A.sets[set_, S_OFF], A.sets[set_, S_LEN]
+    length = 0
+    for i in range(off, off + size):
+        t = heap[i]
+        pc = keys[t, 0]
+        op = prog[pc, 0]
+        holds = op == MATCH
+        if op == WORDS:
+            base = prog[pc, 1]
+            holds = heap[base + keys[t, 1] + 1] - heap[base + keys[t, 1]] == keys[t, 3]
+        elif op == TABLE:
+            holds = keys[t, VALUE] == 1
+        if holds:
+            atom = prog[pc, 5]
+            new = True
+            for j in range(length):
+                if work[j] == atom:
+                    new = False
+            if new:
+                if length + 1 >= work.shape[0]:
+                    _stop(A, FULL_WORK, 0)
+                work[length] = atom
+                length += 1
+    _sort(work, length)
+    accept = _intern_set(A, length)
+    A.sets[set_, S_ACCEPT] = accept
+    return accept
+
+
+@nb.njit(cache=True, nogil=True)
+def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
+    """Return the node's number."""
+    key = _intern(A, K_NODE, s, set_, length)
+    if A.keys[key, VALUE] != UNSET:
+        return np.int64(A.keys[key, VALUE])
+    bracket = 0
+    breaks = A.spec[s, P_BREAKS]
+    while bracket < A.spec[s, P_NBREAKS] and A.heap[breaks + bracket] <= length:
+        bracket += 1
+    answer = _intern(A, K_OUTCOME, s, _accepted(A, set_), bracket)
+    outcome = A.keys[answer, VALUE]
+    if outcome == UNSET:
+        _stop(A, NEED_OUTCOME, answer)
+    n = A.reg[N_NODE]
+    if n >= A.reg[MOST_NODES]:
+        _stop(A, OVER_NODES, 0)
+    nodes = A.nodes
+    if n >= nodes.shape[0]:
+        _stop(A, FULL_NODES, 0)
+    live = 0
+    if outcome >= 0 or (A.spec[s, P_TRIMMED] and A.sets[set_, S_LEN] > 0):
+        live = 1
+    elif A.sets[set_, S_LEN] == 0 and A.spec[s, P_NBREAKS] == bracket:
+        live = -1
+    nodes[n, Q_SPEC] = s
+    nodes[n, Q_SET] = set_
+    nodes[n, Q_LENGTH] = length
+    nodes[n, Q_ROW] = -1
+    nodes[n, Q_OUTCOME] = outcome
+    nodes[n, Q_LIVE] = live
+    nodes[n, Q_STATE] = -1
+    nodes[n, Q_STAMP] = 0
+    A.keys[key, VALUE] = n
+    A.reg[N_NODE] = n + 1
+    return n
+
+
+@nb.njit(cache=True, nogil=True)
+def _node_row(A, q):  # type: ignore[no-untyped-def]
+    """Return where in the heap the node's successor on each class stands (DEAD where surely none)."""
+    nodes = A.nodes
+    if nodes[q, Q_ROW] >= 0:
+        return np.int64(nodes[q, Q_ROW])
+    s = np.int64(nodes[q, Q_SPEC])
+    from_ = _set_row(A, s, np.int64(nodes[q, Q_SET]))
+    classes = A.spec[s, P_CLASSES]
+    length = np.int64(nodes[q, Q_LENGTH])
+    if length < A.spec[s, P_CAP]:
+        length += 1
+    row = A.reg[N_HEAP]
+    if row + classes > A.heap.shape[0]:
+        _stop(A, FULL_HEAP, classes)
+    A.reg[N_HEAP] = row + classes
+    last_set, last = np.int64(-1), np.int64(-1)
+    for c in range(classes):
+        set_ = np.int64(A.heap[from_ + c])
+        if set_ != last_set:
+            last_set, last = set_, _node(A, s, set_, length)
+        A.heap[row + c] = DEAD if A.nodes[last, Q_LIVE] < 0 else last
+    nodes[q, Q_ROW] = row
+    return row
+
+
+@nb.njit(cache=True, nogil=True)
+def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
+    tail = A.reg[TAIL]
+    queue = A.queue
+    if tail >= queue.shape[0]:
+        _stop(A, FULL_QUEUE, 0)
+    queue[tail, 0] = node
+    queue[tail, 1] = left
+    queue[tail, 2] = parent
+    queue[tail, 3] = kind
+    A.reg[TAIL] = tail + 1
+
+
+@nb.njit(cache=True, nogil=True)
+def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
+    """Return the queue entry of the first completion with an outcome (or, `any_live`, of a live node), or -1.
+
+    Breadth first by bytes of the shortest spelling of each class, in byte order, so that the first entry to
+    reach a node carries its shortest, then smallest text. `resume` goes on after the last find. On a find the
+    path's nodes are marked live; after an exhausted search (that never found anything) all visited are dead.
+    """
+    nodes, reg, queue = A.nodes, A.reg, A.queue
+    if not resume:
+        reg[HEAD] = 0
+        reg[TAIL] = 0
+        reg[FOUND] = 0
+        reg[SEARCH_STEPS] = 0
+        reg[N_RANK] = _next_stamp(A)
+        _push(A, q, 0, -1, 0)
+        nodes[q, Q_STAMP] = reg[N_RANK]
+    while reg[HEAD] < reg[TAIL]:
+        head = reg[HEAD]
+        q = np.int64(queue[head, 0])
+        left = queue[head, 1]
+        # A multi-byte spelling travels one level a byte; costs are at most 4.
+        if left > 0:
+            if left > 1 or nodes[q, Q_STAMP] != reg[N_RANK]:
+                _push(A, q, left - 1, queue[head, 2], queue[head, 3])
+                if left == 1:
+                    nodes[q, Q_STAMP] = reg[N_RANK]
+            reg[HEAD] = head + 1
+            continue
+        reg[SEARCH_STEPS] += 1
+        if reg[SEARCH_STEPS] > reg[MOST_STEPS]:
+            _stop(A, OVER_STEPS, 0)
+        hit = nodes[q, Q_OUTCOME] >= 0 or (any_live and nodes[q, Q_LIVE] > 0)
+        row = np.int64(-1)
+        if not (hit and any_live):
+            row = _node_row(A, q)
+            s = nodes[q, Q_SPEC]
+            classes = A.spec[s, P_CLASSES]
+            cost = A.spec[s, P_COST]
+            if reg[TAIL] + classes > queue.shape[0]:
+                _stop(A, FULL_QUEUE, 0)
+            for c in range(classes):
+                t = np.int64(A.heap[row + c])
+                bytes_ = A.heap[cost + c]
+                if t < 0 or bytes_ == 0 or nodes[t, Q_LIVE] < 0 or nodes[t, Q_STAMP] == reg[N_RANK]:
+                    continue
+                if bytes_ == 1:
+                    nodes[t, Q_STAMP] = reg[N_RANK]
+                _push(A, t, bytes_ - 1, head, c)
+        reg[HEAD] = head + 1
+        if hit:
+            reg[FOUND] = 1
+            at = head
+            while at >= 0:
+                nodes[queue[at, 0], Q_LIVE] = 1
+                at = np.int64(queue[at, 2])
+            return head
+    if not reg[FOUND]:
+        for i in range(reg[TAIL]):
+            nodes[queue[i, 0], Q_LIVE] = -1
+    return np.int64(-1)
+
+
+@nb.njit(cache=True, nogil=True)
+def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
+    n = A.reg[N_STATE]
+    if n >= A.states.shape[0]:
+        _stop(A, FULL_STATES, 0)
+    A.states[n, KIND] = kind
+    A.states[n, ARG_A] = a
+    A.states[n, ARG_B] = b
+    A.states[n, ARG_C] = c
+    A.states[n, DONE] = 0
+    A.outcome[n] = outcome
+    for b in range(WIDTH):
+        A.trans[n, b] = UNKNOWN
+    A.reg[N_STATE] = n + 1
+    return n
+
+
+@nb.njit(cache=True, nogil=True)
+def _free(A, outcome):  # type: ignore[no-untyped-def]
+    """Return the first of the 8 states from which any text leads to `outcome`."""
+    key = _intern(A, K_FREE, outcome, 0, 0)
+    if A.keys[key, VALUE] != UNSET:
+        return np.int64(A.keys[key, VALUE])
+    base = A.reg[N_STATE]
+    if base + 8 > A.states.shape[0]:
+        _stop(A, FULL_STATES, 0)
+    for i in range(8):
+        n = _new_state(A, FREE_STATE, outcome, base, i, outcome if i == 0 else -1)
+        A.states[n, DONE] = 1
+        for b in range(WIDTH):
+            t = A.trans[i, b]
+            A.trans[n, b] = base + t if t >= 0 else DEAD
+    A.keys[key, VALUE] = base
+    return base
+
+
+@nb.njit(cache=True, nogil=True)
+def _state_of(A, q):  # type: ignore[no-untyped-def]
+    """Return the state of a node, or DEAD where nothing completes it."""
+    nodes = A.nodes
+    if nodes[q, Q_LIVE] == 0:
+        _search(A, q, False, True)
+    if nodes[q, Q_LIVE] < 0:
+        return np.int64(DEAD)
+    if nodes[q, Q_STATE] >= 0:
+        return np.int64(nodes[q, Q_STATE])
+    set_ = nodes[q, Q_SET]
+    s = nodes[q, Q_SPEC]
+    decided = nodes[q, Q_LENGTH] >= A.spec[s, P_CAP]
+    off, size = A.sets[set_, S_OFF], A.sets[set_, S_LEN]
+    for i in range(off, off + size):
+        t = A.heap[i]
+        if A.prog[A.keys[t, 0], 0] != MATCH or A.keys[t, 2] != 0:
+            decided = False
+            break
+    if decided:
+        n = _free(A, np.int64(nodes[q, Q_OUTCOME]))
+    else:
+        n = _new_state(A, NODE_STATE, q, 0, 0, nodes[q, Q_OUTCOME])
+    nodes[q, Q_STATE] = n
+    return n
+
+
+@nb.njit(cache=True, nogil=True)
+def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
+    """Return the state within a UTF-8 sequence, `left` bytes before its end, that spells low .. low + 64**left.
+
+    work[class] holds the states after each class.
+    """
+    heap, work = A.heap, A.work
+    high = low + (np.int64(1) << (6 * left)) - 1
+    if left == 2 and low == 0:
+        low_point = np.int64(0x800)
+    elif left == 3 and low == 0:
+        low_point = np.int64(0x10000)
+    else:
+        low_point = low
+    if left == 2 and low == 0xD000:
+        high = np.int64(0xD7FF)
+    high = min(high, 0x10FFFF)
+    starts, count = np.int64(A.spec[s, P_STARTS]), np.int64(A.spec[s, P_RANGES])
+    kinds = np.int64(A.spec[s, P_KINDS])
+    a, b = np.int64(0), count
+    while b - a > 1:
+        mid = (a + b) // 2
+        if heap[starts + mid] <= low_point:
+            a = mid
+        else:
+            b = mid
+    target = np.int64(work[heap[kinds + a]])
+    a += 1
+    while a < count and heap[starts + a] <= high:
+        if work[heap[kinds + a]] != target:
+            key = _intern(A, K_SPLIT, q, low, left)
+            if A.keys[key, VALUE] == UNSET:
+                A.keys[key, VALUE] = _new_state(A, SPLIT_STATE, q, low, left, -1)
+            return np.int64(A.keys[key, VALUE])
+        a += 1
+    if target < 0:
+        return target
+    if left == 1:
+        kind = 1
+    elif left == 2:
+        kind = 3 if low == 0 else 4 if low == 0xD000 else 2
+    else:
+        kind = 5 if low == 0 else 7 if low == 0x100000 else 6
+    if A.states[target, KIND] == FREE_STATE:
+        return np.int64(A.states[target, ARG_B] + kind)
+    return _middle_to(A, kind, target)
+
+
+@nb.njit(cache=True, nogil=True)
+def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
+    """Return the state that is FREE's middle `kind` with `target` at the end of the sequence."""
+    key = _intern(A, K_MIDDLE, kind, target, 0)
+    if A.keys[key, VALUE] == UNSET:
+        A.keys[key, VALUE] = _new_state(A, MIDDLE_STATE, kind, target, 0, -1)
+    return np.int64(A.keys[key, VALUE])
+
+
+@nb.njit(cache=True, nogil=True)
+def _class_states(A, q):  # type: ignore[no-untyped-def]
+    """Write the state after each class to work[class]; return how many classes there are."""
+    row = _node_row(A, q)
+    classes = np.int64(A.spec[A.nodes[q, Q_SPEC], P_CLASSES])
+    if classes >= A.work.shape[0]:
+        _stop(A, FULL_WORK, 0)
+    # Searches use `work`, so liveness comes first.
+    for c in range(classes):
+        t = np.int64(A.heap[row + c])
+        if t >= 0 and A.nodes[t, Q_LIVE] == 0:
+            _search(A, t, False, True)
+    for c in range(classes):
+        t = np.int64(A.heap[row + c])
+        A.work[c] = DEAD if t < 0 else _state_of(A, t)
+    return classes
+
+
+@nb.njit(cache=True, nogil=True)
+def _fill(A, n):  # type: ignore[no-untyped-def]
+    """Fill the row of a state."""
+    states, trans, heap = A.states, A.trans, A.heap
+    if states[n, DONE]:
+        return
+    kind = states[n, KIND]
+    if kind == MIDDLE_STATE:
+        middle, target = states[n, ARG_A], np.int64(states[n, ARG_B])
+        for b in range(128, 192):
+            t = np.int64(trans[middle, b])
+            if t > 0:
+                t = _middle_to(A, t, target)
+            elif t == 0:
+                t = target
+            trans[n, b] = t
+        for b in range(128):
+            trans[n, b] = DEAD
+        for b in range(192, WIDTH):
+            trans[n, b] = DEAD
+    elif kind == SPLIT_STATE:
+        q, low, left = np.int64(states[n, ARG_A]), np.int64(states[n, ARG_B]), np.int64(states[n, ARG_C])
+        _class_states(A, q)
+        s = np.int64(A.nodes[q, Q_SPEC])
+        for b in range(128):
+            trans[n, b] = DEAD
+        for b in range(192, WIDTH):
+            trans[n, b] = DEAD
+        starts, count, kinds = A.spec[s, P_STARTS], A.spec[s, P_RANGES], A.spec[s, P_KINDS]
+        at = np.int64(0)
+        for b in range(64):
+            first = low + (np.int64(b) << (6 * (left - 1)))
+            last = first + (np.int64(1) << (6 * (left - 1))) - 1
+            if (
+                (left == 2 and last < 0x800)
+                or (left == 3 and (last < 0x10000 or first > 0x10FFFF))
+                or (first >= 0xD800 and last <= 0xDFFF)
+            ):
+                trans[n, 128 + b] = DEAD
+            elif left > 1:
+                trans[n, 128 + b] = _middle(A, s, q, first, left - 1)
+            else:
+                if at == 0:
+                    a, z = np.int64(0), np.int64(count)
+                    while z - a > 1:
+                        mid = (a + z) // 2
+                        if heap[starts + mid] <= first:
+                            a = mid
+                        else:
+                            z = mid
+                    at = a
+                while at + 1 < count and heap[starts + at + 1] <= first:
+                    at += 1
+                trans[n, 128 + b] = A.work[heap[kinds + at]]
+    else:
+        q = np.int64(states[n, ARG_A])
+        _class_states(A, q)
+        s = np.int64(A.nodes[q, Q_SPEC])
+        ascii_ = A.spec[s, P_ASCII]
+        for b in range(128):
+            trans[n, b] = A.work[heap[ascii_ + b]]
+        for b in range(128, 0xC2):
+            trans[n, b] = DEAD
+        for b in range(0xC2, 0xE0):
+            trans[n, b] = _middle(A, s, q, np.int64(b & 31) << 6, 1)
+        for b in range(0xE0, 0xF0):
+            trans[n, b] = _middle(A, s, q, np.int64(b & 15) << 12, 2)
+        for b in range(0xF0, 0xF5):
+            trans[n, b] = _middle(A, s, q, np.int64(b & 7) << 18, 3)
+        for b in range(0xF5, 256):
+            trans[n, b] = DEAD
+        trans[n, 256] = A.work[A.spec[s, P_HIGH]]
+        trans[n, 257] = A.work[A.spec[s, P_LOW]]
+    states[n, DONE] = 1
+
+
+@nb.njit([nb.void(_A, _I, _I)], cache=True, nogil=True)
+def expand(A, n, most):  # type: ignore[no-untyped-def]
+    """Fill the row of state `n`, then of states first reached from it, `most` rows in all."""
+    first = A.reg[N_STATE]
+    _fill(A, n)
+    at = A.reg[N_STATE] - 1
+    done = 1
+    # The newest states are those that `n` has just led to; going on from there follows the same text. The
+    # middles of UTF-8 sequences are cheap, and are not counted.
+    while at >= first:
+        if A.states[at, DONE]:
+            at -= 1
+            continue
+        if A.states[at, KIND] != MIDDLE_STATE:
+            if done >= most:
+                at -= 1
+                continue
+            done += 1
+        _fill(A, at)
+        at = A.reg[N_STATE] - 1
+
+
+ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE = range(5)
+
+
+@nb.njit([nb.int64(_A, _I, _I, _I)], cache=True, nogil=True)
+def ask(A, what, a, b):  # type: ignore[no-untyped-def]
+    """Answer one of the smaller questions.
+
+    ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: go on).
+    ASK_ROW: where in the heap node `a`'s row stands, dead targets marked. ASK_THREAD: the number of thread
+    (a, b, 0, 0). ASK_NODE: the state of node `a`.
+    """
+    if what == ASK_START:
+        first, count = np.int64(A.spec[a, P_ATOM]), np.int64(A.spec[a, P_ATOM + 1])
+        _next_stamp(A)
+        length = np.int64(0)
+        for i in range(count):
+            pc = np.int64(A.heap[first + 2 * i])
+            argument = np.int64(A.heap[first + 2 * i + 1])
+            if length + 1 >= A.work.shape[0] // 2:
+                _stop(A, FULL_WORK, 0)
+            if A.prog[pc, 0] == WORDS:
+                if argument > 0:
+                    A.work[length] = _intern(A, pc, 0, argument, 0)
+                    length += 1
+            elif A.prog[pc, 0] == TABLE:
+                A.work[length] = argument
+                length += 1
+            else:
+                length = _closure(A, pc, np.int64(0), True, length)
+        length = _tidy(A, length)
+        return _node(A, a, _intern_set(A, length), np.int64(0))
+    if what == ASK_SEARCH:
+        return _search(A, a, b != 0, False)
+    if what == ASK_ROW:
+        row = _node_row(A, a)
+        for c in range(A.spec[A.nodes[a, Q_SPEC], P_CLASSES]):
+            t = np.int64(A.heap[row + c])
+            if t >= 0 and A.nodes[t, Q_LIVE] == 0:
+                _search(A, t, False, True)
+            if t >= 0 and A.nodes[t, Q_LIVE] < 0:
+                A.heap[row + c] = DEAD
+        return row
+    if what == ASK_THREAD:
+        return _intern(A, a, b, 0, 0)
+    return _state_of(A, a)
+
+
+@nb.njit([nb.void(_A, _I)], cache=True, nogil=True)
+def rehash(A, which):  # type: ignore[no-untyped-def]
+    """Fill an empty hash table anew: that of the keys (`which` FULL_KEYS) or of the sets."""
+    if which == FULL_KEYS:
+        mask = A.key_hash.shape[0] - 1
+        for n in range(A.reg[N_KEY]):
+            h = _hash(
+                np.int64(A.keys[n, 0]), np.int64(A.keys[n, 1]), np.int64(A.keys[n, 2]), np.int64(A.keys[n, 3])
+            )
+            at = np.int64(h & np.uint64(mask))
+            while A.key_hash[at] >= 0:
+                at = (at + 1) & mask
+            A.key_hash[at] = n
+    else:
+        mask = A.set_hash.shape[0] - 1
+        for n in range(A.reg[N_SET]):
+            h = _hash_ints(A.heap, np.int64(A.sets[n, S_OFF]), np.int64(A.sets[n, S_LEN]))
+            at = np.int64(h & np.uint64(mask))
+            while A.set_hash[at] >= 0:
+                at = (at + 1) & mask
+            A.set_hash[at] = n

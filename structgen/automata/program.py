@@ -1,0 +1,291 @@
+"""Patterns as programs: the instructions that the determiniser runs, and the split of look-aheads into formulas.
+
+A program's threads are pairs of an instruction and a counter context, so a counted repeat is never unrolled: its
+copies are contexts, made when they are visited.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TypeAlias, Union
+
+from structgen.automata.charsets import ANY, Ranges
+from structgen.automata.syntax import (
+    EMPTY,
+    END,
+    START,
+    Alt,
+    Boundary,
+    Chars,
+    End,
+    Look,
+    Node,
+    Repeat,
+    Seq,
+    Start,
+    nullable,
+    parse,
+)
+
+# Instructions are [op, a, b, c, d, e]; `a` to `e` as below.
+CHAR = 0  # a: index of the set, b: next
+SPLIT = 1  # a, b: both next
+PUSH = 2  # a: the REPEAT whose count starts at 0
+REPEAT = 3  # a: body, b: exit, c: least, d: most (-1: none), e: 1 where the body can match the empty word
+COUNT = 4  # a: the REPEAT whose count goes up by one
+BOL = 5  # a: next
+EOL = 6  # a: next
+MATCH = 7
+WORDS = 8  # threads are ranges of the sorted words
+TABLE = 9  # threads are states of a determiniser in Python
+LOOK = 10  # a: index of the look-around, b: next; only in programs that need one
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One pattern compiled: it matches what the strings that a search finds it in match, as a whole.
+
+    `trimmed`: from every reachable thread of a non-empty state some completion leads to a match, so that the
+    automaton alone tells live from dead. `looks` are the look-arounds (and word boundaries) of a program that
+    needs the determiniser in Python.
+    """
+
+    code: tuple[tuple[int, int, int, int, int, int], ...]
+    sets: tuple[Ranges, ...]
+    start: int
+    trimmed: bool
+    looks: tuple[LookProgram, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LookProgram:
+    """A look-around of a program: `boundary` for a word boundary, else where the body begins."""
+
+    ahead: bool
+    holds: bool
+    boundary: bool
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotTree:
+    """The complement of a pattern formula."""
+
+    of: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class AllTree:
+    """A conjunction of pattern formulas."""
+
+    of: tuple[Tree, ...]
+
+
+Tree: TypeAlias = Union[Program, NotTree, AllTree]
+
+
+@functools.lru_cache(maxsize=4096)
+def compile_pattern(source: str) -> Tree:
+    """Return what decides whether a search for the pattern succeeds: a program, or a formula over programs.
+
+    Look-aheads that stand at the very start, `^(?!a)(?=b)c`, become the conjunction of not `^a`, `^b` and `^c`,
+    whose product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
+    """
+    return _split(parse(source))
+
+
+def _split(node: Node) -> Tree:
+    parts = _flat(node)
+    if not parts or parts[0] != START:
+        return _program(node)
+    rest = 1
+    while rest < len(parts) and parts[rest] == START:
+        rest += 1
+    conditions: list[Tree] = []
+    while rest < len(parts):
+        look = parts[rest]
+        if isinstance(look, Look) and look.ahead:
+            inner = _split(Seq((START, look.of)))
+            conditions.append(inner if look.holds else NotTree(inner))
+        elif not isinstance(look, Start):
+            break
+        rest += 1
+    if not conditions:
+        return _program(node)
+    return AllTree((*conditions, _split(Seq((START, *parts[rest:])))))
+
+
+def _flat(node: Node) -> list[Node]:
+    """Return the parts of a concatenation, nested ones opened up."""
+    flat: list[Node] = []
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Seq):
+            stack.extend(reversed(top.parts))
+        else:
+            flat.append(top)
+    return flat
+
+
+def _has(node: Node, kinds: tuple[type, ...]) -> bool:
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, kinds):
+            return True
+        if isinstance(top, (Seq, Alt)):
+            stack.extend(top.parts)
+        elif isinstance(top, (Repeat, Look)):
+            stack.append(top.of)
+    return False
+
+
+def _unanchor(node: Node) -> tuple[Node | None, Node | None]:
+    """Return (the part that must stand at the start of the string, its `^` gone; the part that need not)."""
+    if isinstance(node, Start):
+        return EMPTY, None
+    if isinstance(node, Seq):
+        parts = _flat(node)
+        at = 0
+        while at < len(parts) and parts[at] == START:
+            at += 1
+        if at:
+            return Seq(tuple(parts[at:])), None
+        if not parts:
+            return None, node
+        anchored, free = _unanchor(parts[0])
+        rest = tuple(parts[1:])
+        return (
+            None if anchored is None else Seq((anchored, *rest)),
+            None if free is None else Seq((free, *rest)),
+        )
+    if isinstance(node, Alt):
+        pairs = [_unanchor(part) for part in node.parts]
+        at_start = tuple(pair[0] for pair in pairs if pair[0] is not None)
+        anywhere = tuple(pair[1] for pair in pairs if pair[1] is not None)
+        return _alt(at_start), _alt(anywhere)
+    return None, node
+
+
+def _alt(parts: tuple[Node, ...]) -> Node | None:
+    return None if not parts else parts[0] if len(parts) == 1 else Alt(parts)
+
+
+def _ends_well(node: Node, tail: bool) -> bool:
+    """Return whether every `$` stands where nothing more need follow (`tail`: `node` itself does)."""
+    if isinstance(node, End):
+        return tail
+    if isinstance(node, Seq):
+        for part in reversed(node.parts):
+            if not _ends_well(part, tail):
+                return False
+            tail = tail and nullable(part)
+        return True
+    if isinstance(node, Alt):
+        return all(_ends_well(part, tail) for part in node.parts)
+    if isinstance(node, Repeat):
+        return _ends_well(node.of, tail and node.least <= 1)
+    if isinstance(node, Chars):
+        return bool(node.ranges)
+    return not isinstance(node, (Start, Look, Boundary))
+
+
+def _surely_empty(node: Node) -> bool:
+    """Return whether the node matches the empty word wherever it stands (no assertion in the way)."""
+    if isinstance(node, Seq):
+        return all(_surely_empty(part) for part in node.parts)
+    if isinstance(node, Alt):
+        return any(_surely_empty(part) for part in node.parts)
+    if isinstance(node, Repeat):
+        return node.least == 0 or _surely_empty(node.of)
+    return False
+
+
+def _program(node: Node) -> Program:
+    if _has(node, (Look, Boundary)):
+        return _Emitter().search(node, node, node, trimmed=False)
+    if not _has(node, (Start,)):
+        return _Emitter().search(node, None, node, trimmed=_ends_well(node, True))
+    anchored, free = _unanchor(node)
+    if any(part is not None and _has(part, (Start,)) for part in (anchored, free)):
+        return _Emitter().search(node, node, node, trimmed=False)
+    trimmed = all(part is None or _ends_well(part, True) for part in (anchored, free))
+    return _Emitter().search(node, anchored, free, trimmed=trimmed)
+
+
+class _Emitter:
+    """Emits instructions backwards, each node knowing what follows it."""
+
+    def __init__(self) -> None:
+        self.code: list[tuple[int, int, int, int, int, int]] = []
+        self.sets: dict[Ranges, int] = {}
+        self.looks: list[LookProgram] = []
+
+    def search(self, node: Node, anchored: Node | None, free: Node | None, *, trimmed: bool) -> Program:
+        """Return the program: `anchored` from the start of the string alone, `free` from any place."""
+        match = self.put(MATCH)
+        start = -1
+        if free is not None:
+            start = self.put(SPLIT)
+            body = self.emit(free, match)
+            self.code[start] = (SPLIT, body, self.put(CHAR, self.set(ANY), start), 0, 0, 0)
+        if anchored is not None and anchored is not free:
+            body = self.emit(anchored, match)
+            start = body if start < 0 else self.put(SPLIT, body, start)
+        return Program(tuple(self.code), tuple(self.sets), start, trimmed, tuple(self.looks))
+
+    def put(self, op: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> int:
+        self.code.append((op, a, b, c, d, e))
+        return len(self.code) - 1
+
+    def set(self, ranges: Ranges) -> int:
+        return self.sets.setdefault(ranges, len(self.sets))
+
+    def emit(self, node: Node, after: int) -> int:
+        """Return the instruction at which `node`, followed by `after`, begins."""
+        if isinstance(node, Chars):
+            return self.put(CHAR, self.set(node.ranges), after)
+        if isinstance(node, Seq):
+            for part in reversed(node.parts):
+                after = self.emit(part, after)
+            return after
+        if isinstance(node, Alt):
+            entry = self.emit(node.parts[-1], after)
+            for part in reversed(node.parts[:-1]):
+                entry = self.put(SPLIT, self.emit(part, after), entry)
+            return entry
+        if isinstance(node, Repeat):
+            return self.repeat(node, after)
+        if isinstance(node, Start):
+            return self.put(BOL, after)
+        if isinstance(node, End):
+            return self.put(EOL, after)
+        if isinstance(node, Boundary):
+            self.looks.append(LookProgram(True, node.here, True, -1))
+            return self.put(LOOK, len(self.looks) - 1, after)
+        body = self.put(MATCH)
+        body = self.emit(node.of, body)
+        if not node.ahead:  # a look-behind's body may begin anywhere before
+            start = self.put(SPLIT, body)
+            self.code[start] = (SPLIT, body, self.put(CHAR, self.set(ANY), start), 0, 0, 0)
+            body = start
+        self.looks.append(LookProgram(node.ahead, node.holds, False, body))
+        return self.put(LOOK, len(self.looks) - 1, after)
+
+    def repeat(self, node: Repeat, after: int) -> int:
+        empty = nullable(node.of)
+        least, most = (0 if _surely_empty(node.of) else node.least), node.most
+        if (least, most) == (0, 1):
+            return self.put(SPLIT, self.emit(node.of, after), after)
+        if least <= 1 and most < 0:
+            loop = self.put(SPLIT)
+            body = self.emit(node.of, loop)
+            self.code[loop] = (SPLIT, body, after, 0, 0, 0)
+            return body if least else loop
+        repeat = self.put(REPEAT)
+        body = self.emit(node.of, self.put(COUNT, repeat))
+        self.code[repeat] = (REPEAT, body, after, least, most, int(empty))
+        return self.put(PUSH, repeat)
+

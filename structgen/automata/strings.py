@@ -1,0 +1,736 @@
+"""String automata: formulas over patterns, formats, lengths and words, determinised lazily over UTF-8 bytes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, TypeAlias, Union
+
+import numpy as np
+
+from structgen.automata import kernel as k
+from structgen.automata.charsets import LAST, WORD, Ranges
+from structgen.automata.formats import format_formula
+from structgen.automata.lookaround import LookaroundAutomaton, State
+from structgen.automata.program import (
+    CHAR,
+    MATCH,
+    TABLE,
+    WORDS,
+    AllTree,
+    NotTree,
+    Program,
+    Tree,
+    compile_pattern,
+)
+from structgen.errors import GrammarError, LimitError, RegexError, UnsupportedError
+from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Format, Formula, Length, Not, Pattern, Spec, Words
+from structgen.limits import Limits
+
+WIDTH = k.WIDTH
+"""Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
+
+FREE = 0
+_NEIGHBOURS = 48  # rows filled by one call of `expand`
+
+# The UTF-8 automaton: state 0 between code points; from each state (first byte, last byte, next state).
+_UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
+    (
+        (0x00, 0x7F, 0),
+        (0xC2, 0xDF, 1),
+        (0xE0, 0xE0, 3),
+        (0xE1, 0xEC, 2),
+        (0xED, 0xED, 4),
+        (0xEE, 0xEF, 2),
+        (0xF0, 0xF0, 5),
+        (0xF1, 0xF3, 6),
+        (0xF4, 0xF4, 7),
+        (256, 257, 0),
+    ),
+    ((0x80, 0xBF, 0),),
+    ((0x80, 0xBF, 1),),
+    ((0xA0, 0xBF, 1),),
+    ((0x80, 0x9F, 1),),
+    ((0x90, 0xBF, 2),),
+    ((0x80, 0xBF, 2),),
+    ((0x80, 0x8F, 2),),
+)
+_REST = (b"", b"\x80", b"\x80\x80", b"\xa0\x80", b"\x80\x80", b"\x90\x80\x80", b"\x80\x80\x80", b"\x80\x80\x80")
+"""The smallest end of the sequence from each state of `_UTF8`."""
+
+_Atom: TypeAlias = Union[Program, Words]
+# A formula over atoms by number: ("atom", i), ("length", least, most), ("not", f), ("all", f...), ("any", f...).
+_Node: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class _Partition:
+    """The code points divided into the classes that a spec's atoms cannot tell apart, by smallest member."""
+
+    starts: list[int]
+    kinds: list[int]
+    members: list[int]
+    """For each set given, the bit mask of its classes."""
+    first: list[int]
+    """The smallest code point of each class that UTF-8 can write, or -1."""
+
+
+@dataclass(slots=True)
+class _LoadedSpec:
+    """A spec in the arena: what Python needs of it later."""
+
+    nodes: tuple[_Node, ...]
+    outcome: Callable[[frozenset[int]], int]
+    partition: _Partition
+    breaks: list[int]
+    digest: bytes
+    atoms: dict[int, bytes]
+    """Atom number -> what its automaton came from."""
+    bases: dict[int, int]
+    """Atom number -> its first instruction."""
+    numbers: list[int]
+    """The spec's atoms by their place in `nodes`."""
+    demands: dict[int, frozenset[int]] = field(default_factory=dict)
+
+
+class StringPool:
+    """All string automata of one compiled grammar; rows are filled when `expand` asks. Not thread-safe.
+
+    `trans` (int32 [capacity, 258]) holds for each state the next state, `ir.DEAD` or `ir.UNKNOWN`; `outcome`
+    (int32 [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they grow.
+    States 0 to 7 are the free string (any text, outcome 0). A column 256 or 257 is a lone surrogate; a string
+    that could be completed by lone surrogates alone counts as one that cannot be completed.
+    """
+
+    FREE = FREE
+
+    def __init__(self, limits: Limits, extra_formats: Mapping[str, str] | None = None) -> None:
+        self._limits = limits
+        self._formats = dict(extra_formats or {})
+        self._specs: list[_LoadedSpec] = []
+        self._starts: dict[tuple[tuple[Formula, ...], Callable[[frozenset[int]], int]], int] = {}
+        self._finish: dict[int, Demands] = {}
+        self._tables: list[LookaroundAutomaton] = []
+        self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
+        self._table_numbers: dict[tuple[int, State], int] = {}
+        self._atoms = 0
+        self._arrays = _new_arrays()
+        reg = self._arrays["reg"]
+        reg[k.MOST_STEPS] = limits.oracle_steps
+        reg[k.MOST_NODES] = limits.automaton_states
+        self._bind()
+        free = _free_rows()
+        self.trans[:8] = free
+        self.outcome[:8] = -1
+        self.outcome[0] = 0
+        states = self._arrays["states"]
+        states[:8] = 0
+        states[:8, k.ARG_C] = range(8)
+        states[:8, k.DONE] = 1
+        reg[k.N_STATE] = 8
+        keys = self._arrays["keys"]
+        # Context 0, outside every counted repeat, and the free states of outcome 0.
+        k.ask(self._arena, k.ASK_THREAD, k.K_CONTEXT, -1)
+        keys[k.ask(self._arena, k.ASK_THREAD, k.K_FREE, 0), k.VALUE] = 0
+
+    @property
+    def count(self) -> int:
+        """Return how many states there are."""
+        return int(self._arrays["reg"][k.N_STATE])
+
+    def start(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
+        """Return the state before the first byte of a string of `spec`, or `ir.DEAD` if it can meet no demand.
+
+        Interned by the formulas and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
+        """
+        key = (spec.formulas, outcome)
+        found = self._starts.get(key)
+        if found is None:
+            number = self._load(spec, outcome)
+            node = self._ask(k.ASK_START, number)
+            found = self._starts[key] = self._ask(k.ASK_NODE, node)
+        return found
+
+    def expand(self, state: int) -> None:
+        """Fill the row of `state`, and of states reached from it. Raises `LimitError`."""
+        most = _NEIGHBOURS
+        while True:
+            try:
+                k.expand(self._arena, state, most)
+                return
+            except k.Interrupt:
+                cause = int(self._arrays["reg"][k.CAUSE])
+                if cause in (k.OVER_STEPS, k.OVER_NODES) and most > 1:
+                    most = 1  # the neighbours may be what is too much
+                else:
+                    self._answer()
+
+    def finish(self, state: int) -> Demands:
+        """Return, for each demand that can still be met, the shortest UTF-8 completion (then the smallest).
+
+        Cost: one search over the product, memoised along the path found. Raises `LimitError`.
+        """
+        found = self._finish.get(state)
+        if found is None:
+            found = self._finish[state] = self._find_finish(state)
+        return found
+
+    def key(self, state: int) -> bytes:
+        """Return 16 bytes that name the residual language with its outcomes, the same in every process.
+
+        Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
+        """
+        kind, a, b, c = (int(x) for x in self._arrays["states"][state, :4])
+        digest = blake2b(digest_size=16)
+        if kind == k.FREE_STATE:
+            digest.update(b"free %d %r" % (c, sorted(self._free_demands(a))))
+        elif kind == k.MIDDLE_STATE:
+            digest.update(b"middle %d " % a + self.key(b))
+        elif kind == k.SPLIT_STATE:
+            digest.update(b"split %d %d " % (b, c) + self._node_key(a))
+        else:
+            digest.update(self._node_key(a))
+        return digest.digest()
+
+    def is_finite(self, state: int, most: int) -> list[bytes] | None:
+        """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
+
+        Cost: at most a few times `most` rows are looked at for each byte of the longest word. Completions
+        through lone surrogates are not counted.
+        """
+        words: list[bytes] = []
+        # Every state is live: each entry of the stack is a word to come, and a loop always leaves one behind.
+        stack: list[tuple[int, bytes]] = [(state, b"")]
+        while stack:
+            at, text = stack.pop()
+            if self.outcome[at] >= 0:
+                words.append(text)
+            row = self._row(at)
+            for byte in np.flatnonzero(row[:256] >= 0).tolist():
+                stack.append((int(row[byte]), text + bytes((byte,))))
+            if len(words) + len(stack) > most:
+                return None
+        return sorted(words)
+
+    # The arena.
+
+    def _bind(self) -> None:
+        arrays = self._arrays
+        self.trans = arrays["trans"]
+        self.outcome = arrays["outcome"]
+        self._arena = k.Arena(**arrays)
+
+    def _ask(self, what: int, a: int, b: int = 0) -> int:
+        while True:
+            try:
+                return int(k.ask(self._arena, what, a, b))
+            except k.Interrupt:
+                self._answer()
+
+    def _answer(self) -> None:
+        """Give the kernel what it stopped for, or raise `LimitError`."""
+        reg = self._arrays["reg"]
+        cause, what = int(reg[k.CAUSE]), int(reg[k.WHAT])
+        if cause == k.NEED_OUTCOME:
+            self._answer_outcome(what)
+        elif cause == k.NEED_TABLE:
+            self._answer_table(what)
+        elif cause == k.OVER_STEPS:
+            raise LimitError(
+                "The search for a string that completes a place took more than "
+                f"{self._limits.oracle_steps} steps.",
+                limit="oracle_steps",
+            )
+        elif cause == k.OVER_NODES:
+            raise LimitError(
+                f"The string automata have more than {self._limits.automaton_states} states.",
+                limit="automaton_states",
+            )
+        else:
+            self._grow(cause, what)
+
+    def _grow(self, cause: int, least: int) -> None:
+        arrays = self._arrays
+        for name in _GROWS[cause]:
+            old = arrays[name]
+            size = len(old)
+            new_size = size * 2
+            while new_size < size + least + 1:
+                new_size *= 2
+            new = np.empty((new_size, *old.shape[1:]), np.int32)
+            new[:size] = old
+            arrays[name] = new
+        if cause in (k.FULL_KEYS, k.FULL_SETS):
+            self._rehash(cause)
+        self._bind()
+
+    def _rehash(self, cause: int) -> None:
+        arrays = self._arrays
+        name = "key_hash" if cause == k.FULL_KEYS else "set_hash"
+        arrays[name] = np.full(4 * len(arrays["keys" if cause == k.FULL_KEYS else "sets"]), -1, np.int32)
+        k.rehash(k.Arena(**arrays), cause)
+
+    def _append(self, values: Iterable[int]) -> int:
+        """Append to the heap; return the offset."""
+        data = values if isinstance(values, np.ndarray) else np.array(list(values), np.int32)
+        reg = self._arrays["reg"]
+        top = int(reg[k.N_HEAP])
+        if top + len(data) > len(self._arrays["heap"]):
+            self._grow(k.FULL_HEAP, len(data))
+        self._arrays["heap"][top : top + len(data)] = data
+        reg[k.N_HEAP] = top + len(data)
+        return top
+
+    # Specs.
+
+    def _load(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
+        """Put a spec's atoms into the arena; return the spec's number."""
+        builder = _Builder(self._formats)
+        nodes = tuple(builder.node(formula) for formula in spec.formulas)
+        atoms = list(builder.atoms)
+        sets: dict[Ranges, int] = {}
+        letters: set[int] = set()
+        for atom in atoms:
+            if isinstance(atom, Words):
+                letters.update(map(ord, set().union(*atom.of)))
+            else:
+                for ranges in atom.sets:
+                    sets.setdefault(ranges, len(sets))
+                if atom.looks:
+                    sets.setdefault(WORD, len(sets))
+        partition = _partition(tuple(sets), letters)
+        classes = len(partition.first)
+        breaks = sorted(builder.breaks)
+        number = len(self._specs)
+        loaded = _LoadedSpec(nodes, outcome, partition, breaks, _digest(spec.formulas, self._formats), {}, {}, [])
+        starts: list[int] = []
+        for atom in atoms:
+            starts += self._load_atom(atom, number, loaded, sets, classes)
+        cost = [0 if p < 0 else 1 if p < 0x80 else 2 if p < 0x800 else 3 if p < 0x10000 else 4 for p in partition.first]
+        ascii_: list[int] = []
+        ends = [*partition.starts[1:], LAST + 1]
+        for low, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
+            if low > 0x7F:
+                break
+            ascii_ += [kind] * (min(end, 0x80) - low)
+        at = self._append([*starts, *partition.starts, *partition.kinds, *cost, *ascii_, *breaks])
+        row = [0] * k.SPEC_COLUMNS
+        row[k.P_ATOM], row[k.P_ATOM + 1] = at, len(atoms)
+        at += len(starts)
+        row[k.P_STARTS], row[k.P_RANGES] = at, len(partition.starts)
+        row[k.P_KINDS] = at = at + len(partition.starts)
+        row[k.P_COST] = at = at + len(partition.kinds)
+        row[k.P_ASCII] = at = at + len(cost)
+        row[k.P_BREAKS] = at + len(ascii_)
+        row[k.P_NBREAKS], row[k.P_CAP] = len(breaks), breaks[-1] if breaks else 0
+        row[k.P_CLASSES] = classes
+        row[k.P_HIGH] = _class_of(partition, 0xD800)
+        row[k.P_LOW] = _class_of(partition, 0xDC00)
+        only = atoms[0] if len(atoms) == 1 and not breaks and ("atom", 0) in nodes else None
+        row[k.P_TRIMMED] = int(isinstance(only, Words) or (isinstance(only, Program) and only.trimmed))
+        arrays = self._arrays
+        if number >= len(arrays["spec"]):
+            arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
+            self._bind()
+        arrays["spec"][number] = row
+        self._specs.append(loaded)
+        return number
+
+    def _load_atom(
+        self, atom: _Atom, number: int, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
+    ) -> tuple[int, int]:
+        """Put an atom's instructions into the arena; return where it starts, and with what argument."""
+        ordinal = self._atoms
+        self._atoms += 1
+        base = int(self._arrays["reg"][k.N_PROG])
+        spec.atoms[ordinal] = _source(atom)
+        spec.bases[ordinal] = base
+        spec.numbers.append(ordinal)
+        partition = spec.partition
+        if isinstance(atom, Words):
+            self._put_code([[WORDS, self._append(_word_table(atom, partition)), 0, 0, 0, ordinal]])
+            return base, len(atom.of)
+        if atom.looks:
+            self._put_code([[TABLE, 0, 0, 0, 0, ordinal], [MATCH, 0, 0, 0, 0, ordinal]])
+            members = [partition.members[sets[ranges]] for ranges in atom.sets]
+            self._tables.append(LookaroundAutomaton(atom, members, partition.members[sets[WORD]]))
+            table = len(self._tables) - 1
+            return base, self._table_thread(table, self._tables[table].start(), base, number)
+        flat: list[int] = []
+        for ranges in atom.sets:
+            mask = partition.members[sets[ranges]]
+            flat += [mask >> kind & 1 for kind in range(classes)]
+        member = self._append(flat)
+        code = []
+        for op, a, b, c, d, e in atom.code:
+            if op == CHAR:
+                code.append((op, member + a * classes, b + base, 0, 0, ordinal))
+            elif op == k.REPEAT:
+                code.append((op, a + base, b + base, c, d, e))
+            elif op == MATCH:
+                code.append((op, 0, 0, 0, 0, ordinal))
+            else:
+                code.append((op, a + base, b + base, c, d, ordinal))
+        self._put_code(code)
+        return base + atom.start, 0
+
+    def _put_code(self, code: list[Any]) -> None:
+        reg = self._arrays["reg"]
+        at = int(reg[k.N_PROG])
+        prog = self._arrays["prog"]
+        if at + len(code) > len(prog):
+            new = np.empty((max(2 * len(prog), at + len(code)), prog.shape[1]), np.int32)
+            new[:at] = prog[:at]
+            self._arrays["prog"] = prog = new
+            self._bind()
+        prog[at : at + len(code)] = code
+        reg[k.N_PROG] = at + len(code)
+
+    # Answers.
+
+    def _answer_outcome(self, key: int) -> None:
+        arrays = self._arrays
+        _, number, accepted, bracket = (int(x) for x in arrays["keys"][key, :4])
+        spec = self._specs[number]
+        off, size = (int(x) for x in arrays["sets"][accepted, :2])
+        true = {int(x) for x in arrays["heap"][off : off + size]}
+        flags = [ordinal in true for ordinal in spec.numbers]
+        length = ([0, *spec.breaks])[bracket]
+        met = frozenset(
+            index for index, node in enumerate(spec.nodes) if _evaluate(node, flags, length)
+        )
+        outcome = spec.outcome(met) if met else -1
+        if met:
+            spec.demands[outcome] = met
+        arrays["keys"][key, k.VALUE] = outcome
+
+    def _answer_table(self, thread: int) -> None:
+        """Fill the row of a thread of a pattern with look-arounds."""
+        pc, number = (int(x) for x in self._arrays["keys"][thread, :2])
+        table, state, spec = self._table_states[number]
+        automaton = self._tables[table]
+        row = []
+        for kind in range(len(self._specs[spec].partition.first)):
+            after = automaton.step(state, kind)
+            row.append(-1 if after is None else self._table_thread(table, after, pc, spec))
+        off = self._append(row)
+        self._arrays["keys"][thread, k.OFF] = off
+
+    def _table_thread(self, table: int, state: State, pc: int, spec: int) -> int:
+        automaton = self._tables[table]
+        if automaton.sure(state):
+            return self._ask(k.ASK_THREAD, pc + 1, 0)
+        number = self._table_numbers.get((table, state))
+        if number is None:
+            if len(self._table_states) >= self._limits.automaton_states:
+                raise LimitError(
+                    f"The string automata have more than {self._limits.automaton_states} states.",
+                    limit="automaton_states",
+                )
+            number = self._table_numbers[table, state] = len(self._table_states)
+            self._table_states.append((table, state, spec))
+        thread = self._ask(k.ASK_THREAD, pc, number)
+        self._arrays["keys"][thread, k.VALUE] = int(automaton.accepts(state))
+        return thread
+
+    # Completions and names.
+
+    def _row(self, state: int) -> Any:
+        if not self._arrays["states"][state, k.DONE]:
+            self.expand(state)
+        return self.trans[state]
+
+    def _free_demands(self, outcome: int) -> frozenset[int]:
+        for spec in self._specs:
+            if outcome in spec.demands:
+                return spec.demands[outcome]
+        return frozenset((0,))
+
+    def _find_finish(self, state: int) -> dict[int, bytes]:
+        kind, a, b, c = (int(x) for x in self._arrays["states"][state, :4])
+        if kind == k.FREE_STATE:
+            return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
+        if kind == k.MIDDLE_STATE:
+            return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
+        if kind == k.NODE_STATE:
+            return self._node_finish(a)
+        best: dict[int, bytes] = {}
+        partition = self._specs[int(self._arrays["nodes"][a, k.Q_SPEC])].partition
+        row = self._ask(k.ASK_ROW, a)
+        low, high = b, b + (1 << 6 * c) - 1
+        low = 0x800 if c == 2 and low == 0 else 0x10000 if c == 3 and low == 0 else low
+        seen: set[int] = set()
+        for index, first in enumerate(partition.starts):
+            end = partition.starts[index + 1] if index + 1 < len(partition.starts) else LAST + 1
+            point = max(first, low)
+            if 0xD800 <= point < 0xE000:
+                point = 0xE000
+            class_ = partition.kinds[index]
+            if point >= min(end, high + 1) or class_ in seen:
+                continue
+            seen.add(class_)
+            node = int(self._arrays["heap"][row + class_])
+            if node < 0:
+                continue
+            lead = chr(point).encode()[-c:]
+            for demand, rest in self._node_finish(node).items():
+                text = lead + rest
+                old = best.get(demand)
+                if old is None or (len(text), text) < (len(old), old):
+                    best[demand] = text
+        return best
+
+    def _node_finish(self, node: int) -> dict[int, bytes]:
+        """Return the completions from a node: a search that goes on until each demand is met or out of reach."""
+        arrays = self._arrays
+        spec = self._specs[int(arrays["nodes"][node, k.Q_SPEC])]
+        wanted = set(range(len(spec.nodes)))
+        met: dict[int, bytes] = {}
+        resume = 0
+        while wanted:
+            entry = self._ask(k.ASK_SEARCH, node, resume)
+            if entry < 0:
+                break
+            resume = 1
+            nodes, queue = self._arrays["nodes"], self._arrays["queue"]
+            new = spec.demands[int(nodes[queue[entry, 0], k.Q_OUTCOME])] & wanted
+            if not new:
+                continue
+            path: list[tuple[int, int]] = []
+            at = entry
+            while at >= 0:
+                path.append((int(queue[at, 0]), int(queue[at, 3])))
+                at = int(queue[at, 2])
+            text = "".join(chr(spec.partition.first[kind]) for _, kind in reversed(path[:-1])).encode()
+            for demand in new:
+                met[demand] = text
+            wanted -= new
+        return dict(sorted(met.items()))
+
+    def _node_key(self, node: int) -> bytes:
+        arrays = self._arrays
+        number, set_, length = (int(x) for x in arrays["nodes"][node, :3])
+        spec = self._specs[number]
+        digest = blake2b(spec.digest, digest_size=16)
+        off, size = (int(x) for x in arrays["sets"][set_, :2])
+        keys = arrays["keys"]
+        parts = []
+        for thread in arrays["heap"][off : off + size].tolist():
+            pc, a, b, c = (int(x) for x in keys[thread, :4])
+            op, *_, atom = (int(x) for x in arrays["prog"][pc])
+            at = pc - spec.bases[atom]
+            what = spec.numbers.index(atom)
+            if op == CHAR:
+                counts = []
+                while a > 0:
+                    counts.append(int(keys[a, 2]))
+                    a = int(keys[a, 1])
+                parts.append(b"%d:%d %r" % (what, at, counts))
+            elif op == TABLE:
+                state = _canonical(self._table_states[a][1])
+                parts.append(b"%d:%r" % (what, state))
+            else:
+                parts.append(b"%d:%d %d %d %d" % (what, at, a, b, c))
+        digest.update(b"\n".join(sorted(parts)))
+        digest.update(b"\n%d" % length)
+        return digest.digest()
+
+
+_GROWS: Mapping[int, tuple[str, ...]] = {
+    k.FULL_KEYS: ("keys", "stamp"),
+    k.FULL_SETS: ("sets",),
+    k.FULL_NODES: ("nodes",),
+    k.FULL_STATES: ("states", "trans", "outcome"),
+    k.FULL_HEAP: ("heap",),
+    k.FULL_WORK: ("work",),
+    k.FULL_QUEUE: ("queue",),
+}
+
+
+def _new_arrays() -> dict[str, Any]:
+    """Return the arrays of an empty arena; pages are touched only when they are used."""
+    empty = np.empty
+    int32 = np.int32
+    return {
+        "reg": np.zeros(k.REGISTERS, np.int64),
+        "keys": empty((512, 7), int32),
+        "key_hash": np.full(2048, -1, int32),
+        "stamp": empty(512, int32),
+        "sets": empty((256, 4), int32),
+        "set_hash": np.full(1024, -1, int32),
+        "nodes": empty((256, 8), int32),
+        "states": empty((128, 5), int32),
+        "trans": empty((128, WIDTH), int32),
+        "outcome": empty(128, int32),
+        "heap": empty(8192, int32),
+        "prog": empty((256, 6), int32),
+        "spec": np.zeros((16, k.SPEC_COLUMNS), int32),
+        "work": empty(2048, int32),
+        "queue": empty((1024, 4), int32),
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def _free_rows() -> Any:
+    rows = np.full((8, WIDTH), DEAD, np.int32)
+    for state, edges in enumerate(_UTF8):
+        for low, high, after in edges:
+            rows[state, low : high + 1] = after
+    rows.setflags(write=False)
+    return rows
+
+
+class _Builder:
+    """Turns formulas into trees over numbered atoms."""
+
+    def __init__(self, formats: Mapping[str, str]) -> None:
+        self.formats = formats
+        self.atoms: dict[_Atom, int] = {}
+        self.breaks: set[int] = set()
+
+    def node(self, formula: Formula) -> _Node:
+        if isinstance(formula, Pattern):
+            return self.tree(compile_pattern(formula.source))
+        if isinstance(formula, Words):
+            return self.atom(formula)
+        if isinstance(formula, Length):
+            if formula.least > 0:
+                self.breaks.add(formula.least)
+            if formula.most is not None:
+                self.breaks.add(formula.most + 1)
+            return ("length", formula.least, formula.most)
+        if isinstance(formula, Format):
+            extra = self.formats.get(formula.name)
+            return self.node(Pattern(extra) if extra is not None else format_formula(formula.name))
+        if isinstance(formula, Not):
+            return ("not", self.node(formula.of))
+        if isinstance(formula, All):
+            return ("all", *map(self.node, formula.of))
+        if isinstance(formula, Any_):
+            return ("any", *map(self.node, formula.of))
+        raise GrammarError(
+            f"{type(formula).__name__} does not speak of strings.", cure="Use string atoms in a string's formula."
+        )
+
+    def tree(self, tree: Tree) -> _Node:
+        if isinstance(tree, Program):
+            return self.atom(tree)
+        if isinstance(tree, NotTree):
+            return ("not", self.tree(tree.of))
+        assert isinstance(tree, AllTree)
+        return ("all", *map(self.tree, tree.of))
+
+    def atom(self, atom: _Atom) -> _Node:
+        return ("atom", self.atoms.setdefault(atom, len(self.atoms)))
+
+
+def _evaluate(node: _Node, flags: list[bool], length: int) -> bool:
+    kind = node[0]
+    if kind == "atom":
+        return flags[node[1]]
+    if kind == "length":
+        return bool(node[1] <= length and (node[2] is None or length <= node[2]))
+    if kind == "not":
+        return not _evaluate(node[1], flags, length)
+    parts = (_evaluate(part, flags, length) for part in node[1:])
+    return all(parts) if kind == "all" else any(parts)
+
+
+def _partition(sets: tuple[Ranges, ...], letters: set[int]) -> _Partition:
+    """Return the coarsest partition in which every set is a union of classes and every letter its own class."""
+    toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
+    for index, ranges in enumerate(sets):
+        bit = 1 << index
+        for low, high in ranges:
+            toggles[low] = toggles.get(low, 0) ^ bit
+            toggles[high + 1] = toggles.get(high + 1, 0) ^ bit
+    for letter in letters:
+        toggles.setdefault(letter, 0)
+        toggles.setdefault(letter + 1, 0)
+    toggles.pop(LAST + 1, None)
+    points = sorted(toggles)
+    for point in points:
+        if 0xD800 < point < 0xE000 and point != 0xDC00:
+            raise RegexError(
+                f"A set of characters divides the surrogates at U+{point:X}, which no UTF-8 text can hold.",
+                cure="Write characters above U+FFFF as themselves, or as \\u{...}.",
+            )
+    signature = 0
+    runs: list[tuple[int, tuple[int, int]]] = []
+    for point in points:
+        signature ^= toggles[point]
+        name = (signature, point if point in letters else -1)
+        if not runs or runs[-1][1] != name or point == 0xE000:
+            runs.append((point, name))
+    classes: dict[tuple[int, int], int] = {}
+    first: list[int] = []
+    # Surrogates last: a class is numbered by the smallest code point that UTF-8 can write.
+    for point, name in sorted(runs, key=lambda run: (0xD800 <= run[0] < 0xE000, run[0])):
+        if name not in classes:
+            classes[name] = len(first)
+            first.append(-1 if 0xD800 <= point < 0xE000 else point)
+    members = [0] * len(sets)
+    for (mask, _), kind in classes.items():
+        for index in range(len(sets)):
+            if mask >> index & 1:
+                members[index] |= 1 << kind
+    return _Partition([point for point, _ in runs], [classes[name] for _, name in runs], members, first)
+
+
+def _class_of(partition: _Partition, point: int) -> int:
+    low, high = 0, len(partition.starts)
+    while high - low > 1:
+        mid = (low + high) // 2
+        if partition.starts[mid] <= point:
+            low = mid
+        else:
+            high = mid
+    return partition.kinds[low]
+
+
+def _word_table(atom: Words, partition: _Partition) -> Any:
+    """Return the words, sorted by their classes: n + 1 offsets from the start of the table, then the classes."""
+    kinds = {first: kind for kind, first in enumerate(partition.first) if first >= 0}
+    words = sorted(atom.of)
+    try:
+        text = "".join(words)
+        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    except UnicodeEncodeError as error:
+        raise UnsupportedError(
+            "A string with a lone surrogate cannot be asked for: no UTF-8 text can hold it.",
+            keyword="enum",
+            cure="Write the character it is half of.",
+        ) from error
+    offsets = np.zeros(len(words) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, words), np.int32, len(words)), out=offsets[1:])
+    offsets += len(words) + 1
+    unique, inverse = np.unique(points, return_inverse=True)
+    table = np.array([kinds[point] for point in unique.tolist()], np.int32)
+    return np.concatenate([offsets, table[inverse] if len(unique) else np.empty(0, np.int32)])
+
+
+def _source(atom: _Atom) -> bytes:
+    return repr(sorted(atom.of) if isinstance(atom, Words) else (atom.code, atom.sets)).encode()
+
+
+def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
+    """Return a digest of the formulas that does not depend on the order of any set."""
+    return blake2b(repr(tuple(_canonical(f) for f in formulas)).encode() + repr(sorted(formats.items())).encode(), digest_size=16).digest()
+
+
+def _canonical(value: Any) -> Any:
+    """Return nested tuples equal for equal values, with sets in a fixed order."""
+    if isinstance(value, frozenset):
+        return ("set", *sorted((_canonical(item) for item in value), key=repr))
+    if isinstance(value, tuple):
+        return tuple(map(_canonical, value))
+    if isinstance(value, (Not, All, Any_)):
+        return (type(value).__name__, _canonical(value.of))
+    if isinstance(value, Words):
+        return ("Words", *sorted(value.of))
+    return value if isinstance(value, (int, str, bool)) else repr(value)
+
+
+__all__ = ["FREE", "UNKNOWN", "WIDTH", "StringPool"]
