@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import laws
+import twin
 from cases import Case
 from laws import System
 from twin import Twin
@@ -59,18 +60,35 @@ def forced(system: System, case: Case) -> None:
 
 
 def counts(system: System, case: Case) -> None:
-    twin = Twin(case.automaton, case.tokens, case.eos)
+    slow = Twin(case.automaton, case.tokens, case.eos)
     for prefix in case.prefixes(4):
         laws.count_falls(system, prefix, case.chance)
-        state = twin.step_bytes(twin.start, prefix)
+        state = slow.step_bytes(slow.start, prefix)
         assert state is not None
-        laws.count_is_near_the_least(system, twin.tokens_to_finish(state), prefix, case.chance)
+        laws.count_is_near_the_least(system, slow.tokens_to_finish(state), prefix, case.chance)
 
 
 def budgets(system: System, case: Case) -> None:
     for prefix in case.prefixes(3):
         laws.budget_is_exact(system, prefix, case.chance)
         laws.budget_completes(system, case.language, prefix, case.chance.randint(0, 3), case.chance)
+
+
+def batches(system: System, case: Case) -> None:
+    laws.batch_agrees(system, twin.fill_masks, case.chance)
+    laws.batch_budgets_agree(system, twin.fill_masks, case.chance)
+
+
+def advances(system: System, case: Case) -> None:
+    laws.advance_all_agrees(system, twin.advance_all, case.chance)
+
+
+def drafts(system: System, case: Case) -> None:
+    laws.draft_agrees(system, twin.fill_draft, case.chance)
+
+
+def threads(system: System, case: Case) -> None:
+    laws.threads_agree(system, case.twin(), case.chance)
 
 
 ALL_LAWS: tuple[Law, ...] = (
@@ -84,4 +102,8 @@ ALL_LAWS: tuple[Law, ...] = (
     forced,
     counts,
     budgets,
+    batches,
+    advances,
+    drafts,
+    threads,
 )

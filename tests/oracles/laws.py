@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -305,6 +306,10 @@ def snapshot(system: System, matcher: Any) -> tuple[Any, ...]:
     return (*shown, tuple(matcher.events(0)) if hasattr(matcher, "events") else ())
 
 
+def _count(matcher: Any) -> int:
+    return matcher.tokens_to_finish() if hasattr(matcher, "tokens_to_finish") else -1
+
+
 def cursor_agrees_with_replay(system: System, chance: random.Random, moves: int = 30) -> None:
     """After any mix of advance, rollback, fork and refused tokens a matcher shows what a fresh replay
     shows.
@@ -479,3 +484,135 @@ def budget_completes(
     matcher = advanced(system, prefix, chance)
     text = prefix + completed(system, matcher, matcher.tokens_to_finish() + extra, chance)
     assert language.holds(text) is not Answer.NO, f"under a budget {prefix!r} went on to {text!r}"
+
+
+# Batches, threads
+
+
+def wandered(system: System, chance: random.Random, most: int = 12) -> Any:
+    """Return a matcher after a random number of random allowed tokens, end tokens left out."""
+    matcher = system.matcher()
+    for _ in range(chance.randint(0, most)):
+        choices = sorted(mask_of(system, matcher) - set(system.eos))
+        if not choices:
+            break
+        take(matcher, _lively(system, choices, chance), "a walk")
+    return matcher
+
+
+def batch_agrees(system: System, fill_masks: Any, chance: random.Random) -> None:
+    """One call fills what one call a row fills; a row without a matcher allows every token, a finished one
+    none.
+    """
+    matchers: list[Any] = [wandered(system, chance) for _ in range(6)]
+    expected: list[set[int] | None] = [mask_of(system, matcher) for matcher in matchers]
+    finished = wandered(system, chance)
+    completed(system, finished, finished.tokens_to_finish(), chance)
+    take(finished, system.eos[0], "a word")
+    matchers += [None, finished]
+    expected += [set(range(len(system.tokens))), None]
+    rows = chance.sample(range(10), len(matchers))
+    mask = system.mask(10)
+    mask.array[...] = 5
+    statuses = list(fill_masks(matchers, mask, rows))
+    assert len(statuses) == len(matchers)
+    for row in range(10):
+        if row not in rows:
+            assert (mask.array[row] == 5).all(), "a row that was not asked for was written"
+            continue
+        ids = expected[rows.index(row)]
+        if ids is not None:
+            _compare(system, f"batch row {row}", ids_of(system, mask.array[row]), ids)
+    assert len(set(statuses[:6])) == 1 and len({statuses[0], statuses[6], statuses[7]}) == 3, statuses
+
+
+def batch_budgets_agree(system: System, fill_masks: Any, chance: random.Random) -> None:
+    """Budgets go by row; one that is too small is that row's failure alone."""
+    matchers = [wandered(system, chance) for _ in range(5)]
+    budgets = [m.tokens_to_finish() + chance.randint(0, 2) for m in matchers]
+    expected = [mask_of(system, m, budget) for m, budget in zip(matchers, budgets, strict=True)]
+    small = next((i for i, m in enumerate(matchers) if m.tokens_to_finish()), None)
+    if small is not None:
+        budgets[small] = matchers[small].tokens_to_finish() - 1
+    mask = system.mask(5)
+    mask.array[...] = 5
+    statuses = list(fill_masks(matchers, mask, None, budgets))
+    for row in range(5):
+        if row != small:
+            _compare(system, f"batch row {row}", ids_of(system, mask.array[row]), expected[row])
+            assert small is None or statuses[row] != statuses[small]
+
+
+def advance_all_agrees(system: System, advance_all: Any, chance: random.Random) -> None:
+    """One call advances what one call a row advances; a refused row is as it was."""
+    matchers = [wandered(system, chance) for _ in range(6)]
+    tokens, twins, refused = [], [matcher.fork() for matcher in matchers], []
+    for matcher in twins:
+        allowed = mask_of(system, matcher)
+        others = sorted(set(range(len(system.tokens))) - allowed)
+        bad = bool(others) and chance.random() < 0.3
+        tokens.append(chance.choice(others if bad else sorted(allowed)))
+        refused.append(bad)
+        if not bad:
+            take(matcher, tokens[-1], "a walk")
+    statuses = list(advance_all(matchers, tokens))
+    for matcher, twin in zip(matchers, twins, strict=True):
+        assert snapshot(system, matcher) == snapshot(system, twin)
+    good = {status for status, bad in zip(statuses, refused, strict=True) if not bad}
+    assert good.isdisjoint(status for status, bad in zip(statuses, refused, strict=True) if bad)
+
+
+def draft_agrees(system: System, fill_draft: Any, chance: random.Random) -> None:
+    """The rows of a draft tree are the masks of its nodes, the root's first; below a refused token all is
+    0.
+    """
+    matcher = wandered(system, chance)
+    nodes: list[Any] = [matcher.fork()]
+    tokens: list[int] = []
+    parents: list[int] = []
+    for _ in range(8):
+        parent = chance.randrange(len(nodes))
+        base = nodes[parent]
+        allowed = set() if base is None or base.is_finished else mask_of(system, base)
+        good = bool(allowed) and chance.random() < 0.8
+        token = chance.choice(sorted(allowed)) if good else chance.randrange(len(system.tokens))
+        tokens.append(token)
+        parents.append(parent - 1)
+        child = None
+        if token in allowed:
+            child = base.fork()
+            take(child, token, "a draft")
+        nodes.append(child)
+    before = snapshot(system, matcher)
+    rows = chance.sample(range(12), 9)
+    mask = system.mask(12)
+    mask.array[...] = 5
+    fill_draft(matcher, tokens, parents, mask, rows)
+    for row, node in zip(rows, nodes, strict=True):
+        expected = set() if node is None or node.is_finished else mask_of(system, node)
+        _compare(system, f"draft {tokens} {parents}", ids_of(system, mask.array[row]), expected)
+    assert snapshot(system, matcher) == before, "a draft moved its matcher"
+
+
+def threads_agree(system: System, serial: System, chance: random.Random, threads: int = 8) -> None:
+    """Threads that fill and advance matchers of one compiled grammar at once see what one thread sees.
+
+    `serial` is the same grammar compiled apart, so that nothing that the threads left behind can help it.
+    """
+    seeds = [chance.randrange(2**32) for _ in range(threads)]
+
+    def trace(of: System, seed: int) -> list[frozenset[int]]:
+        mine, matcher, found = random.Random(seed), of.matcher(), []
+        for _ in range(40):
+            allowed = mask_of(of, matcher)
+            found.append(frozenset(allowed))
+            choices = sorted(allowed - set(of.eos))
+            if choices:
+                take(matcher, _lively(of, choices, mine), "a walk")
+            else:
+                matcher = of.matcher()
+        return found
+
+    with ThreadPoolExecutor(threads) as pool:
+        together = list(pool.map(lambda seed: trace(system, seed), seeds))
+    assert together == [trace(serial, seed) for seed in seeds]

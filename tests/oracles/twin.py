@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from language import Automaton
 
-from structgen.errors import BudgetError, FinishedError, TokenError
+from structgen.errors import BudgetError, FinishedError, StructgenError, TokenError
 
 
 class TwinMask:
     """Rows of bits, as `TokenMask` has them."""
 
     def __init__(self, rows: int, vocab_size: int) -> None:
+        self.vocab_size = vocab_size
         self.array = np.zeros((rows, (vocab_size + 31) // 32), dtype=np.int32)
 
     def write(self, row: int, ids: set[int]) -> None:
@@ -182,3 +183,57 @@ class TwinMatcher:
     def tokens_to_finish(self) -> int:
         """Return the least number of tokens to a word."""
         return self._compiled.tokens_to_finish(self.state)
+
+
+def fill_masks(
+    matchers: Sequence[TwinMatcher | None],
+    mask: TwinMask,
+    rows: Sequence[int] | None = None,
+    budgets: Sequence[int] | None = None,
+) -> list[str]:
+    """Fill a row for each matcher, one by one, and return what became of it."""
+    found = []
+    for index, matcher in enumerate(matchers):
+        row = index if rows is None else rows[index]
+        if matcher is None:
+            bits = np.zeros(mask.array.shape[1] * 32, dtype=np.uint8)
+            bits[: mask.vocab_size] = 1
+            mask.array[row] = np.packbits(bits, bitorder="little").view(np.int32)
+            found.append("all allowed")
+        elif matcher.is_finished:
+            found.append("finished")
+        else:
+            try:
+                matcher.fill_mask(mask, row, budget=None if budgets is None else budgets[index])
+                found.append("constrained")
+            except BudgetError:
+                found.append("budget")
+    return found
+
+
+def advance_all(matchers: Sequence[TwinMatcher], tokens: Sequence[int]) -> list[bool]:
+    """Advance each matcher, one by one, and return which did."""
+    found = []
+    for matcher, token in zip(matchers, tokens, strict=True):
+        try:
+            matcher.advance(token)
+            found.append(True)
+        except StructgenError:
+            found.append(False)
+    return found
+
+
+def fill_draft(
+    matcher: TwinMatcher, tokens: Sequence[int], parents: Sequence[int], mask: TwinMask, rows: Sequence[int]
+) -> None:
+    """Fill a row for the root and for each node of a draft tree."""
+    nodes: list[TwinMatcher | None] = [matcher.fork()]
+    for token, parent in zip(tokens, parents, strict=True):
+        base = nodes[parent + 1]
+        node = None if base is None else base.fork()
+        nodes.append(node if node is not None and advance_all([node], [token])[0] else None)
+    for row, node in zip(rows, nodes, strict=True):
+        if node is None or node.is_finished:
+            mask.write(row, set())
+        else:
+            node.fill_mask(mask, row)
