@@ -69,9 +69,9 @@ def build_trie(
     """The trie of the strings data[offsets[i]:offsets[i + 1]], each with the id ids[i].
 
     Equal strings share a slot; empty strings have no node and are left out; a pair (string, id) is expected
-    once. Cost: about 60 ns a byte; the first call of a process loads the compiled code, the first after
-    installation compiles it (seconds). Raises TokenizerError where a string, the strings or the nodes pass
-    the limits of the layout.
+    once. Cost: 20 to 100 ns a byte, as the strings fit the processor's cache or not; the first call of a
+    process loads the compiled code, the first after installation compiles it (seconds). Raises TokenizerError
+    where a string, the strings or the nodes pass the limits of the layout.
     """
     data = np.require(data, np.uint8, ("C", "W"))
     offsets = np.require(offsets, np.int64, ("C", "W"))

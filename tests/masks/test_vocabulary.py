@@ -1,4 +1,4 @@
-"""The byte trie against a dict of dicts, signatures against a decoder's opinion, the file against accidents."""
+"""The byte trie against a dict of dicts, signatures against Python's decoder, the file against accidents."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def slow_signature(text: bytes) -> int:
 
 
 def slow_trie(tokens: list[tuple[bytes, int]]) -> list[tuple[int, int, tuple[int, ...], int, int]]:
-    """(byte, depth, ids that end here, nodes of the subtree, signature) of every node in depth-first order."""
+    """(byte, depth, ids that end here, nodes of the subtree, signature) of every node, depth first."""
     root: dict[int, Any] = {}
     ids: dict[bytes, list[int]] = {}
     for token, i in tokens:
@@ -218,7 +218,7 @@ def test_more_nodes_than_the_layout_holds_are_refused() -> None:
         build_trie(data.reshape(-1), offsets, np.arange(count, dtype=np.int32))
 
 
-# --- Vocabulary -----------------------------------------------------------------------------------------------------
+# --- Vocabulary ---------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.none() | strings, max_size=20))
@@ -458,3 +458,37 @@ def test_a_missing_file_is_no_reason_to_warn(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert open_arrays(tmp_path / "none", "test-1", "key") is None
+
+
+@pytest.mark.real_tokenizer
+def test_a_real_vocabulary_is_built_as_sorting_says(folder: Path) -> None:
+    """A twin fast enough for 128,000 tokens: sorted strings are the slots, shared beginnings the nodes."""
+    from structgen.maskbench.vocabularies import load
+
+    of = load("llama3")
+    made = Vocabulary.of(of)
+    distinct = sorted({token for token in of.token_bytes if token})
+    expected = []
+    before = b""
+    for slot, token in enumerate(distinct):
+        shared = 0
+        while before[shared : shared + 1] == token[shared : shared + 1] != b"":
+            shared += 1
+        for at in range(shared, len(token)):
+            expected.append((token[at], at + 1, slot if at + 1 == len(token) else -1))
+        before = token
+    assert [unpack(word)[:3] for word in made.nodes] == expected
+    deepest: list[tuple[int, int]] = []  # the open nodes: place, depth
+    for place, (_, depth, _) in [*enumerate(expected), (len(expected), (0, 0, 0))]:
+        while deepest and deepest[-1][1] >= depth:
+            closed = deepest.pop()[0]
+            assert unpack(made.nodes[closed])[3] == place
+        deepest.append((place, depth))
+    assert same(reopen_after(made, of), Vocabulary._build(of))
+
+
+def reopen_after(made: Vocabulary, of: Tokenizer) -> Vocabulary:
+    """The vocabulary from its file, as `made` wrote it."""
+    file = open_arrays(vocabulary_path(of), vocabulary.KIND, made.fingerprint)
+    assert file is not None
+    return Vocabulary._from_file(made.fingerprint, file)
