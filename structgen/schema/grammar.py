@@ -136,7 +136,7 @@ class JsonSchemaGrammar(Grammar):
         """Return a new network of the language.
 
         `strings` and `numbers` are the oracles that `SchemaNetwork` asks about scalars; `limits` stands for
-        the grammar's own. Errors: `UnsupportedError` for a keyword that is not handled, and the network's own.
+        the grammar's own. Errors: `UnsupportedError` for a keyword that is not handled; the network's own.
         """
         from structgen.schema.network import SchemaNetwork
 

@@ -1,0 +1,624 @@
+"""Schemas of every draft are read into one shape, references resolved, and what is no schema is refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from schema_evaluator import holds
+
+from structgen.errors import LimitError, SchemaError, UnsupportedError
+from structgen.limits import Limits
+from structgen.schema import scan
+from structgen.schema.document import Document
+from structgen.schema.model import Schema
+from structgen.schema.policies import Policies
+from structgen.schema.text import exact, read
+
+URIS = {
+    "4": "http://json-schema.org/draft-04/schema#",
+    "6": "http://json-schema.org/draft-06/schema#",
+    "7": "http://json-schema.org/draft-07/schema#",
+    "2019-09": "https://json-schema.org/draft/2019-09/schema",
+    "2020-12": "https://json-schema.org/draft/2020-12/schema",
+}
+
+
+def document(schema: object, draft: str | None = None, **options: Any) -> Document:
+    return Document(exact(schema), draft=draft, **options)
+
+
+def root(schema: object, draft: str | None = None) -> Schema:
+    return document(schema, draft).root
+
+
+# --- Against an independent validator -----------------------------------------------------------------------
+
+NAMES = st.sampled_from(["a", "b", "c"])
+INSTANCES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "bb", "abc", 0.5, 1.0]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+TYPES = st.sampled_from(["object", "array", "string", "number", "integer", "boolean", "null"])
+
+
+def schemas(draft: str) -> st.SearchStrategy[Any]:
+    since = scan.DRAFTS.index(draft)
+    leaves: list[st.SearchStrategy[Any]] = [
+        st.builds(lambda kind: {"type": kind}, TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True)),
+        st.builds(
+            lambda values: {"enum": values}, st.lists(INSTANCES, min_size=1, max_size=3, unique_by=repr)
+        ),
+        st.fixed_dictionaries(
+            {"minimum": st.integers(-2, 2)}, optional={"multipleOf": st.sampled_from([2, 0.5])}
+        ),
+        st.fixed_dictionaries({}, optional={"minLength": st.integers(0, 2), "maxLength": st.integers(1, 3)}),
+        st.fixed_dictionaries({"pattern": st.sampled_from(["^a", "b$", "^.?$"])}),
+        st.fixed_dictionaries(
+            {}, optional={"minItems": st.integers(0, 2), "maxProperties": st.integers(0, 2)}
+        ),
+        st.fixed_dictionaries({"required": st.lists(NAMES, min_size=1, max_size=2, unique=True)}),
+        st.builds(lambda name: {"$ref": f"#/definitions/{name}", "maxLength": 1, "type": "string"}, NAMES),
+        st.just({"uniqueItems": True}),
+    ]
+    if since == 0:
+        leaves.append(st.just({"maximum": 1, "exclusiveMaximum": True}))
+    else:
+        leaves += [
+            st.booleans(),
+            st.just({"exclusiveMaximum": 1}),
+            st.builds(lambda value: {"const": value, "enum": [value, 1]}, INSTANCES.filter(lambda v: v != 1)),
+        ]
+
+    def larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        many = st.lists(inner, min_size=1, max_size=3)
+        named = st.dictionaries(NAMES, inner, max_size=2)
+        parts: dict[str, st.SearchStrategy[Any]] = {
+            "properties": named,
+            "additionalProperties": inner,
+            "patternProperties": st.dictionaries(st.sampled_from(["^a", "[bc]"]), inner, max_size=2),
+            "items": inner if since == 4 else inner | many,
+            "allOf": many,
+            "anyOf": many,
+            "oneOf": many,
+            "not": inner,
+            "dependencies": st.dictionaries(
+                NAMES, inner | st.lists(NAMES, min_size=1, max_size=2, unique=True)
+            ),
+        }
+        if since >= 1:
+            parts |= {"contains": inner, "propertyNames": inner}
+        if since >= 2:
+            parts |= {"if": inner, "then": inner, "else": inner}
+        if since >= 3:
+            parts |= {
+                "dependentSchemas": named,
+                "dependentRequired": st.dictionaries(NAMES, st.lists(NAMES, max_size=2, unique=True)),
+                "minContains": st.integers(0, 2),
+                "maxContains": st.integers(0, 2),
+            }
+        if since == 4:
+            parts["prefixItems"] = many
+        else:
+            parts["additionalItems"] = inner
+        return st.fixed_dictionaries(
+            {}, optional={name: part for name, part in parts.items() if name != "not"}
+        ) | st.fixed_dictionaries({"not": inner})
+
+    return st.recursive(st.one_of(leaves), larger, max_leaves=6)
+
+
+@pytest.mark.parametrize("draft", scan.DRAFTS)
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_documents_say_what_the_schema_says(draft: str, data: st.DataObject) -> None:
+    """The evaluator of `Schema` objects agrees with jsonschema-rs, in every draft."""
+    plain = st.sampled_from(
+        [{}, {"type": "string"}, {"type": ["integer", "null"]}, {"not": {"type": "null"}}]
+    )
+    whole = {
+        "$schema": URIS[draft],
+        "definitions": {name: data.draw(plain) for name in ("a", "b", "c")},
+        "properties": {"a": data.draw(schemas(draft))},
+    }
+    try:
+        judge = jsonschema_rs.validator_for(whole)
+    except jsonschema_rs.ValidationError:
+        assume(False)
+    judged = document(whole).root
+    for value in data.draw(st.lists(INSTANCES, min_size=1, max_size=6)):
+        assert holds(judged, exact({"a": value})) is judge.is_valid({"a": value})
+
+
+# --- Drafts -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draft", scan.DRAFTS)
+@pytest.mark.parametrize(
+    "change", [str, lambda uri: uri.rstrip("#"), lambda uri: uri.replace("http:", "https:")]
+)
+def test_schema_names_the_draft(draft: str, change: Any) -> None:
+    assert document({"$schema": change(URIS[draft])}).draft == draft
+
+
+def test_without_schema_the_draft_is_2020_12() -> None:
+    assert document({}).draft == "2020-12"
+
+
+def test_an_unknown_schema_uri_is_noted() -> None:
+    found = document({"$schema": "https://example.com/mine"})
+    assert found.draft == "2020-12"
+    assert "https://example.com/mine" in found.notes[0]
+
+
+def test_draft_3_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="Draft 3") as caught:
+        document({"$schema": "http://json-schema.org/draft-03/schema#"})
+    assert caught.value.keyword == "$schema"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "field", "since"),
+    [
+        ("const", 1, "enum", "6"),
+        ("contains", {"type": "string"}, "contains", "6"),
+        ("propertyNames", {"maxLength": 1}, "property_names", "6"),
+        ("dependentRequired", {"a": ["b"]}, "dependent_required", "2019-09"),
+        ("dependentSchemas", {"a": {"maxLength": 1}}, "dependent_schemas", "2019-09"),
+        ("prefixItems", [{"maxLength": 1}], "prefix", "2020-12"),
+    ],
+)
+def test_a_keyword_counts_from_its_draft_on(keyword: str, value: object, field: str, since: str) -> None:
+    for draft in scan.DRAFTS:
+        known = scan.DRAFTS.index(draft) >= scan.DRAFTS.index(since)
+        assert bool(getattr(root({keyword: value}, draft), field)) is known, draft
+
+
+@pytest.mark.parametrize("draft", scan.DRAFTS)
+def test_a_list_of_items_is_a_prefix_up_to_2019_09(draft: str) -> None:
+    schema = {"items": [{"type": "string"}], "additionalItems": {"type": "null"}}
+    if draft == "2020-12":
+        with pytest.raises(SchemaError, match="prefixItems"):
+            document(schema, draft)
+    else:
+        found = root(schema, draft)
+        assert [one.types for one in found.prefix] == [{"string"}]
+        assert found.items is not None
+        assert found.items.types == {"null"}
+
+
+def test_additional_items_without_a_list_says_nothing() -> None:
+    found = root({"items": {"type": "string"}, "additionalItems": False}, "7")
+    assert found.items is not None
+    assert found.items.types == {"string"}
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_draft_4_writes_exclusive_bounds_as_flags(flag: bool) -> None:
+    found = root({"exclusiveMinimum": flag, "minimum": 3, "maximum": 5, "exclusiveMaximum": flag}, "4")
+    plain, exclusive = (found.minimum, found.maximum), (found.exclusive_minimum, found.exclusive_maximum)
+    assert (exclusive if flag else plain) == (Decimal(3), Decimal(5))
+    assert (plain if flag else exclusive) == (None, None)
+
+
+@pytest.mark.parametrize("draft", scan.DRAFTS)
+def test_a_reference_hides_its_siblings_up_to_draft_7(draft: str) -> None:
+    found = root({"definitions": {"a": {}}, "$ref": "#/definitions/a", "type": "string"}, draft)
+    assert found.types == (None if draft in ("4", "6", "7") else {"string"})
+
+
+@pytest.mark.parametrize("draft", scan.DRAFTS)
+def test_dependencies_count_in_every_draft(draft: str) -> None:
+    found = root({"dependencies": {"a": ["b"], "c": {"required": ["d"]}}}, draft)
+    assert found.dependent_required == {"a": ("b",)}
+    assert found.dependent_schemas["c"].required == ("d",)
+
+
+def test_dependencies_beside_their_successors_add_up() -> None:
+    found = root(
+        {
+            "dependencies": {"a": ["b"], "s": {"required": ["x"]}},
+            "dependentRequired": {"a": ["c"]},
+            "dependentSchemas": {"s": {"required": ["y"]}},
+        }
+    )
+    assert found.dependent_required == {"a": ("b", "c")}
+    assert [one.required for one in found.dependent_schemas["s"].all_of] == [("x",), ("y",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "since"), [("date-time", "4"), ("uri-template", "6"), ("iri", "7"), ("uuid", "2019-09")]
+)
+def test_a_format_is_asserted_from_its_draft_on(name: str, since: str) -> None:
+    for draft in scan.DRAFTS:
+        known = scan.DRAFTS.index(draft) >= scan.DRAFTS.index(since)
+        assert root({"format": name}, draft).format == (name if known else None)
+
+
+def test_formats_may_be_annotations() -> None:
+    assert document({"format": "date"}, policies=Policies(formats="annotate")).root.format is None
+
+
+# --- One shape ----------------------------------------------------------------------------------------------
+
+
+def test_const_beside_enum_must_hold_as_well() -> None:
+    found = root({"enum": [1, 2], "const": 2, "allOf": [{"type": "number"}]})
+    assert found.enum == (1, 2)
+    assert [one.enum for one in found.all_of] == [(2,), None]
+
+
+@pytest.mark.parametrize("schema", [True, {}, {"title": "any", "$comment": "thing", "x-mine": 1}])
+def test_a_schema_that_says_nothing_is_true(schema: object) -> None:
+    assert root(schema).verdict is True
+
+
+def test_applicators_are_in_text_order() -> None:
+    schema = {
+        "anyOf": [True],
+        "$ref": "#/$defs/a",
+        "properties": {},
+        "then": True,
+        "if": True,
+        "dependentSchemas": {"a": True},
+        "allOf": [True],
+        "$defs": {"a": {}},
+    }
+    expected = ("anyOf", "$ref", "properties", "then", "if", "dependentSchemas", "allOf")
+    assert root(schema).applicators == expected
+
+
+def test_properties_are_in_text_order() -> None:
+    assert list(root({"properties": {"b": {}, "a": {}, "c": {}}}).properties) == ["b", "a", "c"]
+
+
+def test_required_names_each_key_once() -> None:
+    assert root({"required": ["b", "a", "b"]}).required == ("b", "a")
+
+
+@pytest.mark.parametrize("value", [3, 3.0, Decimal("3e0")])
+def test_a_count_may_be_written_with_a_fraction(value: object) -> None:
+    assert root({"minLength": value}).min_length == 3
+
+
+def test_an_enormous_count_is_no_enormous_integer() -> None:
+    found = Document(read('{"maxItems": 1e999999999, "minimum": 1e400}')).root
+    assert found.max_items == 10**18
+    assert found.minimum == Decimal("1e400")
+
+
+def test_ids_are_dense_and_derived_schemas_follow() -> None:
+    found = document({"properties": {"a": {}, "b": {"items": {"type": "null"}}}})
+    derived = found.derived("#/allOf", types=frozenset({"null"}), minimum=Decimal(1))
+    assert [one.id for one in found.schemas] == list(range(5))
+    assert (derived.id, derived.pointer, derived.minimum, derived.maximum) == (4, "#/allOf", Decimal(1), None)
+
+
+def test_an_absent_field_has_the_default_of_the_model() -> None:
+    plain, place = Schema(id=0, pointer="#"), root({"type": "null"})
+    for name in Schema.__slots__:
+        if name not in ("id", "pointer", "types"):
+            assert getattr(place, name) == getattr(plain, name), name
+
+
+def test_a_pointer_is_escaped() -> None:
+    found = root({"properties": {"a/b~c": {"items": True}}})
+    assert found.properties["a/b~c"].pointer == "#/properties/a~1b~0c"
+
+
+# --- References ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reference", "target"),
+    [
+        ("#/$defs/a", "#/$defs/a"),
+        ("#/$defs/x~1y~0", "#/$defs/x~1y~0"),
+        ("#/$defs/p%25q%20r", "#/$defs/p%q r"),
+        ("#/allOf/1", "#/allOf/1"),
+        ("#there", "#/$defs/anchored"),
+        ("#/x-unknown/deep", "#/x-unknown/deep"),
+        ("https://example.com/root.json#/$defs/a", "#/$defs/a"),
+        ("root.json#there", "#/$defs/anchored"),
+        ("other/inner.json", "#/$defs/inner"),
+        ("other/inner.json#/$defs/a", "#/$defs/inner/$defs/a"),
+        ("other/inner.json#inside", "#/$defs/inner/$defs/a"),
+        ("urn:example:thing", "#/$defs/urn"),
+    ],
+)
+def test_a_reference_finds_its_place(reference: str, target: str) -> None:
+    schema = {
+        "$id": "https://example.com/root.json",
+        "allOf": [{"$ref": reference}, {"minLength": 1}],
+        "x-unknown": {"deep": {"minLength": 2}},
+        "$defs": {
+            "a": {"minLength": 3},
+            "x/y~": {"minLength": 4},
+            "p%q r": {"minLength": 5},
+            "anchored": {"$anchor": "there", "minLength": 6},
+            "inner": {"$id": "other/inner.json", "$defs": {"a": {"$anchor": "inside", "minLength": 7}}},
+            "urn": {"$id": "urn:example:thing", "minLength": 8},
+        },
+    }
+    found = root(schema).all_of[0].ref
+    assert found is not None
+    assert found.pointer == target
+
+
+def test_a_reference_inside_an_embedded_resource_starts_there() -> None:
+    schema = {
+        "$defs": {
+            "a": {"minLength": 1},
+            "inner": {"$id": "inner", "$defs": {"a": {"minLength": 2}}, "$ref": "#/$defs/a"},
+        },
+        "$ref": "#/$defs/inner",
+    }
+    inner = root(schema).ref
+    assert inner is not None
+    assert inner.ref is not None
+    assert inner.ref.min_length == 2
+
+
+@pytest.mark.parametrize(("draft", "key"), [("4", "id"), ("6", "$id"), ("7", "$id")])
+def test_earlier_drafts_name_anchors_in_the_identifier(draft: str, key: str) -> None:
+    schema = {"allOf": [{"$ref": "#here"}], "definitions": {"a": {key: "#here", "minLength": 1}}}
+    found = root(schema, draft).all_of[0].ref
+    assert found is not None
+    assert found.min_length == 1
+
+
+def test_an_identifier_inside_enum_names_nothing() -> None:
+    schema = {
+        "enum": [{"$id": "https://example.com/a", "type": "null"}],
+        "$defs": {"real": {"$id": "https://example.com/a", "type": "string"}},
+        "$ref": "https://example.com/a",
+    }
+    found = root(schema).ref
+    assert found is not None
+    assert found.types == {"string"}
+
+
+def test_a_place_is_one_object_also_through_references() -> None:
+    found = root({"properties": {"a": {"minLength": 1}, "b": {"$ref": "#/properties/a"}, "c": {"$ref": "#"}}})
+    assert found.properties["b"].ref is found.properties["a"]
+    assert found.properties["c"].ref is found
+
+
+def test_equal_places_are_two_objects_even_when_python_shares_them() -> None:
+    shared = {"minLength": 1}
+    found = root({"properties": {"a": shared, "b": shared}})
+    assert found.properties["a"] is not found.properties["b"]
+
+
+@pytest.mark.parametrize("draft", ["4", "6", "7"])
+def test_meta_schemas_are_known_under_their_own_draft(draft: str) -> None:
+    found = root(
+        {"properties": {"a": {"$ref": URIS[draft]}, "b": {"$ref": URIS[draft] + "/definitions/stringArray"}}}
+    )
+    meta = found.properties["a"].ref
+    assert meta is not None
+    assert holds(meta, {"minLength": 1})
+    assert not holds(meta, {"minLength": -1})
+    strings = found.properties["b"].ref
+    assert strings is not None
+    assert strings.pointer == URIS[draft] + "/definitions/stringArray"
+
+
+def test_an_embedded_resource_follows_its_own_draft() -> None:
+    schema = {
+        "$schema": URIS["7"],
+        "definitions": {
+            "new": {"$id": "new.json", "$schema": URIS["2020-12"], "prefixItems": [{"type": "null"}]}
+        },
+        "allOf": [{"$ref": "new.json"}, {"$ref": "#/definitions/new"}],
+    }
+    one, other = root(schema).all_of
+    assert one.ref is other.ref
+    assert one.ref is not None
+    assert len(one.ref.prefix) == 1
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["#/$defs/no", "#/$defs/a/minLength/x", "#/allOf/01", "#/allOf/7", "#nowhere", "#/allOf/-", "#/title"],
+)
+def test_a_reference_to_nowhere_names_its_own_place(reference: str) -> None:
+    schema = {"allOf": [{"$ref": reference}], "$defs": {"a": {"minLength": 1}}, "title": "x"}
+    with pytest.raises(SchemaError) as caught:
+        document(schema)
+    assert caught.value.where == "#/allOf/0/$ref"
+
+
+@pytest.mark.parametrize(
+    "reference", ["https://example.com/other.json", "other.json#/$defs/a", "urn:example:none"]
+)
+def test_a_reference_out_of_the_document_is_refused_by_name(reference: str) -> None:
+    found = document({"properties": {"a": {"$ref": reference}}})
+    with pytest.raises(UnsupportedError) as caught:
+        found.require_handled()
+    assert caught.value.keyword == "$ref"
+    assert caught.value.where == "#/properties/a/$ref"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        {"anyOf": [{"type": "null"}, {"allOf": [{"$ref": "#"}]}]},
+        {"not": {"$ref": "#"}},
+        {"if": {"$ref": "#"}, "then": {"type": "null"}},
+        {"dependentSchemas": {"a": {"$ref": "#"}}},
+    ],
+)
+def test_references_that_make_no_progress_are_no_schema(schema: object) -> None:
+    with pytest.raises(SchemaError, match="refers back to itself"):
+        document(schema)
+
+
+@pytest.mark.parametrize("keyword", ["properties", "patternProperties"])
+def test_references_that_go_down_into_a_value_are_fine(keyword: str) -> None:
+    schema = {keyword: {"a": {"$ref": "#"}}, "items": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}
+    assert holds(root(schema), [None, {"a": {}}])
+
+
+# --- What is no schema, and what is not handled -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "where"),
+    [
+        ([], "#"),
+        (None, "#"),
+        ({"type": 5}, "#/type"),
+        ({"type": []}, "#/type"),
+        ({"type": "any"}, "#/type"),
+        ({"properties": {"a/b": {"minimum": "3"}}}, "#/properties/a~1b/minimum"),
+        ({"properties": {"a": {"required": True}}}, "#/properties/a/required"),
+        ({"required": "a"}, "#/required"),
+        ({"required": [1]}, "#/required"),
+        ({"enum": 1}, "#/enum"),
+        ({"allOf": []}, "#/allOf"),
+        ({"anyOf": {}}, "#/anyOf"),
+        ({"oneOf": [{}, 3]}, "#/oneOf/1"),
+        ({"minLength": -1}, "#/minLength"),
+        ({"minLength": 1.5}, "#/minLength"),
+        ({"maxItems": True}, "#/maxItems"),
+        ({"multipleOf": 0}, "#/multipleOf"),
+        ({"maximum": True}, "#/maximum"),
+        ({"exclusiveMinimum": True}, "#/exclusiveMinimum"),
+        ({"pattern": 1}, "#/pattern"),
+        ({"format": 1}, "#/format"),
+        ({"uniqueItems": 1}, "#/uniqueItems"),
+        ({"properties": []}, "#/properties"),
+        ({"properties": {"a": None}}, "#/properties/a"),
+        ({"patternProperties": []}, "#/patternProperties"),
+        ({"additionalProperties": "no"}, "#/additionalProperties"),
+        ({"dependencies": {"a": 1}}, "#/dependencies/a"),
+        ({"dependentRequired": {"a": "b"}}, "#/dependentRequired"),
+        ({"$ref": 1}, "#/$ref"),
+        ({"$id": 1}, "#/$id"),
+        ({"$schema": 1}, "#/$schema"),
+        ({"prefixItems": {}}, "#/prefixItems"),
+        ({"not": 1}, "#/not"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_by_its_place(schema: object, where: str) -> None:
+    with pytest.raises(SchemaError) as caught:
+        document(schema)
+    assert caught.value.where == where
+
+
+def test_draft_4_has_no_boolean_schemas() -> None:
+    with pytest.raises(SchemaError, match="draft 4"):
+        document({"properties": {"a": True}}, "4")
+    assert root({"additionalProperties": False}, "4").additional is not None
+
+
+def test_the_meta_schema_names_the_other_faults() -> None:
+    with pytest.raises(SchemaError, match="#/properties/a/maximum"):
+        document({"type": 5, "properties": {"a": {"maximum": "3"}}})
+
+
+@pytest.mark.parametrize(
+    "schema", [{"required": []}, {"enum": []}, {"type": ["null", "null"]}, {"enum": [1, 1]}]
+)
+def test_what_a_meta_schema_merely_frowns_on_is_read(schema: object) -> None:
+    assert document(schema, "4").refusals == []
+
+
+@pytest.mark.parametrize("fault", [{"type": 5}, {"$ref": "#/none"}, {"unevaluatedItems": False}])
+def test_what_nothing_refers_to_is_not_looked_at(fault: object) -> None:
+    found = document({"$defs": {"a": fault}, "x-unknown": fault})
+    found.require_handled()
+    assert len(found.schemas) == 1
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "draft"),
+    [
+        ("unevaluatedProperties", False, "2020-12"),
+        ("unevaluatedItems", {"type": "null"}, "2019-09"),
+        ("$dynamicRef", "#a", "2020-12"),
+        ("$recursiveRef", "#", "2019-09"),
+    ],
+)
+def test_a_keyword_that_is_not_handled_is_refused_by_name_and_place(
+    keyword: str, value: object, draft: str
+) -> None:
+    found = document({"properties": {"a": {keyword: value}}}, draft)
+    with pytest.raises(UnsupportedError) as caught:
+        found.require_handled()
+    assert (caught.value.keyword, caught.value.where) == (keyword, f"#/properties/a/{keyword}")
+
+
+def test_what_the_network_does_not_handle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A keyword is enforced only while the network says that it handles it."""
+    monkeypatch.setattr(scan, "HANDLED", frozenset({"then"}))
+    scan.dialect.cache_clear()
+    try:
+        for keyword, value in (("uniqueItems", True), ("contains", {}), ("propertyNames", {}), ("if", {})):
+            found = document({keyword: value, "then": {}})
+            assert [refusal.keyword for refusal in found.refusals] == [keyword]
+        assert document({"uniqueItems": False}).refusals == []
+    finally:
+        scan.dialect.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"uniqueItems": False},
+        {"unevaluatedProperties": True},
+        {"if": {"type": "null"}},
+        {"then": False, "else": False},
+        {"minContains": 3, "maxContains": 0},
+    ],
+)
+def test_a_keyword_without_effect_is_harmless(schema: object) -> None:
+    found = document(schema)
+    assert found.refusals == []
+    assert found.root.verdict is True
+
+
+# --- Size ---------------------------------------------------------------------------------------------------
+
+
+def test_a_deep_schema_is_read() -> None:
+    depth = 20_000
+    text = '{"items":' * depth + "{}" + "}" * depth
+    found = Document(read(text))
+    assert len(found.schemas) == depth + 1
+    assert found.schemas[-1].pointer == "#" + "/items" * depth
+
+
+def test_a_deep_schema_is_indexed_for_anchors() -> None:
+    depth = 20_000
+    text = '{"$ref":"#deep","items":' + '{"items":' * depth + '{"$anchor":"deep"}' + "}" * (depth + 1)
+    found = Document(read(text)).root.ref
+    assert found is not None
+    assert found.pointer == "#" + "/items" * (depth + 1)
+
+
+def test_a_long_chain_of_references_is_followed() -> None:
+    count = 5_000
+    chain = {str(i): {"$ref": f"#/$defs/{i + 1}"} for i in range(count)} | {str(count): {"type": "null"}}
+    assert len(document({"$ref": "#/$defs/0", "$defs": chain}).schemas) == count + 2
+
+
+def test_the_number_of_places_has_a_limit() -> None:
+    with pytest.raises(LimitError) as caught:
+        document({"properties": {str(i): {} for i in range(100)}}, limits=Limits(schema_places=50))
+    assert caught.value.limit == "schema_places"
+
+
+def test_a_large_enum_costs_no_places() -> None:
+    found = document({"enum": [str(i) for i in range(100_000)]})
+    assert len(found.schemas) == 1
+    assert found.root.enum is not None
+    assert len(found.root.enum) == 100_000
