@@ -159,6 +159,36 @@ class ArrayMenu:
     close: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class SimpleObject:
+    """A residue of an object in which only the declared keys and their order matter, so that the engine can work
+    out all later residues of the object itself.
+
+    There is one demand left and one way to meet it: every outcome of a value is 0, no member count, obligation or
+    conditional requirement is open, and keys that are not named all fall into one class (`extra`). The first
+    `ordered` keys come in the order of `names`; the others, and keys that are not named, come in any order after
+    them. A key with place -1 never comes. A key may come when it was not written, no key after it in the order
+    was, and no required key before it in the order is missing; the object may close when no required key is
+    missing. `names`, `places`, `required`, `ordered`, `extra` and `close` are the same objects, or equal, in all
+    residues of one object.
+    """
+
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+    required: tuple[bool, ...]
+    ordered: int
+    extra: int
+    """The place of values under keys that are not in `names`, or -1."""
+    position: int
+    """Ordered keys before this index may not come any more."""
+    written: int
+    """Keys written, as bits; of the ordered ones only those that are remembered (`position` says the rest)."""
+    begun: bool
+    """A member has been written."""
+    close: int
+    """The outcome of closing the object, once that is allowed."""
+
+
 Key: TypeAlias = Union[str, frozenset[int], None]
 """What a value stands under: a named key, the class of an extra key (see `ObjectMenu`), or None in an array."""
 

@@ -1,0 +1,399 @@
+"""Arrays: what the next item must be, when the array may close, and its shortest rest.
+
+As in objects, a residue is a set of threads; what is common to them is the number of items, counted as far as it
+matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import TypeAlias
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.schema.objects import Ask, Debt
+from structgen.schema.place import NEVER, Tables
+from structgen.schema.shapes import (
+    Alternative,
+    ArrayShape,
+    AtIndex,
+    AtLeast,
+    AtMost,
+    FromIndex,
+    Obligation,
+    Shapes,
+)
+from structgen.schema.values import EMPTY, Text
+
+Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
+"""Open obligations, and how many items each counter has counted (as far as it matters)."""
+Thread: TypeAlias = tuple[int, ArrayShape, Progress]
+"""A demand's index, one of its shapes, and how far it has come."""
+Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
+"""The place of the next item, and for each thread that goes on the index of the demand it needs."""
+
+
+class ArrayState:
+    """A residue of an array. Immutable, but for its memos."""
+
+    __slots__ = ("cap", "closing", "demands", "id", "index", "moves", "rests", "threads", "worked")
+
+    def __init__(
+        self, id: int, demands: tuple[int, ...], cap: int, index: int, threads: tuple[Thread, ...]
+    ) -> None:
+        self.id = id
+        self.demands = demands
+        self.cap = cap
+        """Items are counted up to here; at least 1, for the first item has no comma before it."""
+        self.index = index
+        self.threads = threads
+        self.worked = False
+        self.moves: Moves | None = None
+        self.closing: frozenset[int] | None = None
+        self.rests: dict[int, Text] | None = None
+
+
+class Arrays:
+    """The arrays of one network: residues and their moves."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        shapes: Shapes,
+        limits: Limits,
+        *,
+        register: Callable[[object], int],
+    ) -> None:
+        """`register` gives a new residue its number."""
+        self.tables = tables
+        self.shapes = shapes
+        self.limits = limits
+        self.register = register
+        self.alive: Callable[[int], bool] = lambda demand: True
+        """Set by the network: whether some value meets a demand."""
+        self._states: dict[tuple[object, ...], ArrayState] = {}
+        self._live: dict[tuple[object, ...], bool] = {}
+
+    # What a thread asks
+
+    def item(self, shape: ArrayShape, index: int) -> int:
+        """Return the demand on the item at an index."""
+        index = min(index, shape.settled)
+        found = shape.items_memo.get(index)
+        if found is None:
+            facets = shape.facets
+            if len(facets) == 1 and not shape.values:
+                schema = facets[0]
+                if index < len(schema.prefix):
+                    found = self.tables.demand_of(schema.prefix[index])
+                else:
+                    found = 0 if schema.items is None else self.tables.demand_of(schema.items)
+            else:
+                literals = self.shapes.item_literals(
+                    [((), schema) for schema in facets], dict(shape.values.items()), index
+                )
+                found = self.tables.demand(literals)
+            shape.items_memo[index] = found
+        return found
+
+    def begin(self, shape: ArrayShape) -> Progress:
+        """Return the progress of a shape before the first item."""
+        return shape.obligations, (0,) * len(shape.counters)
+
+    def _options(self, shape: ArrayShape, progress: Progress, index: int) -> list[tuple[int, Progress]]:
+        """Return the ways to take the item at an index: the demand on it, and the progress after it."""
+        base = self.item(shape, index)
+        if base == NEVER or (shape.hi is not None and index >= shape.hi):
+            return []
+        debt, counts = progress
+        if not debt and not counts:
+            return [(base, progress)]
+        ways: list[list[tuple[tuple[int, ...], int]]] = []
+        total = 1
+        for obligation in debt:
+            own: list[tuple[tuple[int, ...], int]] = [((), 0)]
+            for alternative in obligation:
+                if _reaches(alternative, index):
+                    assert isinstance(alternative, (AtIndex, FromIndex))
+                    own.append((alternative.literals, 1))
+            if ((), 1) in own:
+                own = [((), 1)]
+            ways.append(own)
+            total *= len(own)
+        for counter, count in zip(shape.counters, counts, strict=True):
+            yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
+            if counter.most is None:
+                own = [((), 0)] if count >= counter.least else [((), 0), (yes, 1)]
+            else:
+                own = [(no, 0), (yes, 1)] if count < counter.most else [(no, 0)]
+            ways.append(own)
+            total *= len(own)
+        if total > self.limits.alternatives:
+            raise LimitError(
+                "one item of this array can meet its obligations in too many ways.",
+                limit="alternatives",
+                where=self._where(shape),
+            )
+        found: dict[tuple[int, Progress], None] = {}
+        for combination in product(*ways):
+            extra = [literal for literals, _ in combination for literal in literals]
+            demand = self.tables.both(base, extra) if extra else base
+            if demand == NEVER or (extra and self.tables.clash(self.tables.demands[demand])):
+                continue
+            left = tuple(
+                obligation for obligation, (_, met) in zip(debt, combination, strict=False) if not met
+            )
+            counted = tuple(
+                count + met for count, (_, met) in zip(counts, combination[len(debt) :], strict=True)
+            )
+            found[demand, (left, counted)] = None
+        return list(found)
+
+    def _where(self, shape: ArrayShape) -> str:
+        return shape.facets[0].pointer if shape.facets else ""
+
+    def _owed(self, progress: Progress, count: int) -> Progress | None:
+        """Return the progress with `count` items written; None where what is owed can no longer be paid."""
+        debt, counts = progress
+        if not debt:
+            return progress
+        left: list[Obligation] = []
+        for obligation in debt:
+            kept: list[Alternative] = []
+            held = False
+            for alternative in obligation:
+                match alternative:
+                    case AtIndex(index, _):
+                        if index < count:
+                            continue
+                    case AtLeast(least):
+                        if count >= least:
+                            held = True
+                            break
+                    case AtMost(most):
+                        if count > most:
+                            continue
+                kept.append(alternative)
+            if held:
+                continue
+            if not kept:
+                return None
+            left.append(tuple(kept))
+        return tuple(left), counts
+
+    def _closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
+        debt, counts = progress
+        if count < shape.lo or (shape.hi is not None and count > shape.hi):
+            return False
+        if any(n < counter.least for counter, n in zip(shape.counters, counts, strict=True)):
+            return False
+        return all(any(isinstance(alternative, AtMost) for alternative in obligation) for obligation in debt)
+
+    def cap(self, shape: ArrayShape) -> int:
+        """Return the number of items beyond which their number does not matter to a shape."""
+        cap = max(1, shape.settled, shape.lo, 0 if shape.hi is None else shape.hi + 1)
+        for obligation in shape.obligations:
+            for alternative in obligation:
+                if isinstance(alternative, AtLeast):
+                    cap = max(cap, alternative.count)
+                elif isinstance(alternative, AtMost):
+                    cap = max(cap, alternative.count + 1)
+        return cap
+
+    # Liveness and completion
+
+    def start(self, demands: tuple[int, ...]) -> ArrayState | None:
+        """Return the residue of an array of which nothing is written, or None where no demand can be met."""
+        threads: list[Thread] = []
+        cap = 1
+        for j, demand in enumerate(demands):
+            for shape in self.shapes.arrays(demand):
+                if self._begins(shape):
+                    cap = max(cap, self.cap(shape))
+                    threads.append((j, shape, self.begin(shape)))
+        return self.state(demands, cap, 0, tuple(threads)) if threads else None
+
+    def _begins(self, shape: ArrayShape) -> bool:
+        if shape.hi is not None and shape.lo > shape.hi:
+            return False
+        for index in range(min(shape.lo, shape.settled + 1)):
+            demand = self.item(shape, index)
+            if demand == NEVER or not self.alive(demand):
+                return False
+        return shape.plain or self._goes_on(shape, self.begin(shape), 0, self.cap(shape))
+
+    def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
+        """Return whether a thread leads to a whole array."""
+        if shape.plain:
+            return True
+        key = (shape.id, progress, min(index, cap), cap)
+        found = self._live.get(key)
+        if found is None:
+            found = self._live[key] = (
+                self.complete(shape, progress, index, cap, self._known, False) is not None
+            )
+        return found
+
+    def _known(self, demand: int) -> Text | None:
+        return EMPTY if self.alive(demand) else None
+
+    def complete(
+        self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask, written: bool
+    ) -> Text | None:
+        """Return the shortest rest of an array for one thread, closing bracket included, or None.
+
+        `ask` gives the text of an item; `written` False stops at the first rest that is found. `index` counts
+        items up to `cap`.
+        """
+        if shape.plain:
+            return self._plain_rest(shape, index, ask, written)
+        longest = max(0, cap - index) + len(progress[0]) + 1
+        longest += sum(counter.least for counter in shape.counters)
+        layer: dict[Progress, Text] = {progress: EMPTY}
+        best: Text | None = None
+        steps = 0
+        for count in range(index, index + longest + 1):
+            following: dict[Progress, Text] = {}
+            for now, prefix in layer.items():
+                if self._closes(shape, now, min(count, cap)):
+                    if not written:
+                        return EMPTY
+                    if prefix.before(best):
+                        best = prefix
+                for demand, left in self._options(shape, now, count):
+                    steps += 1
+                    if steps > self.limits.oracle_steps:
+                        raise LimitError(
+                            "the ways to complete an array here are too many.",
+                            limit="oracle_steps",
+                            where=self._where(shape),
+                        )
+                    value = ask(demand)
+                    if value is None:
+                        continue
+                    owed = self._owed(left, min(count + 1, cap))
+                    if owed is None:
+                        continue
+                    new = Text((prefix, b"," if count else b"", value)) if written else EMPTY
+                    if new.before(following.get(owed)):
+                        following[owed] = new
+            layer = following
+            if not layer:
+                break
+        return None if best is None else Text((best, b"]"))
+
+    def _plain_rest(self, shape: ArrayShape, index: int, ask: Ask, written: bool) -> Text | None:
+        if shape.hi is not None and shape.lo > shape.hi:
+            return None
+        parts: list[bytes | Text] = []
+        at = index
+        while at < shape.lo:
+            demand = self.item(shape, at)
+            value = ask(demand) if demand != NEVER else None
+            if value is None:
+                return None
+            if at >= shape.settled and at:
+                # All further items are alike.
+                if written:
+                    parts.extend((Text((b",", value)),) * (shape.lo - at))
+                break
+            parts.append(Text((b",", value)) if at else value)
+            at += 1
+        parts.append(b"]")
+        return Text(tuple(parts))
+
+    # Residues
+
+    def state(
+        self, demands: tuple[int, ...], cap: int, index: int, threads: tuple[Thread, ...]
+    ) -> ArrayState:
+        """Return the residue with these contents, interned."""
+        key = (demands, cap, index, threads)
+        state = self._states.get(key)
+        if state is None:
+            state = ArrayState(0, demands, cap, index, threads)
+            state.id = self.register(state)
+            self._states[key] = state
+        return state
+
+    def moves(self, state: ArrayState) -> Moves | None:
+        """Return what the next item leads to, or None where none may come."""
+        if not state.worked:
+            state.moves = self._moves(state)
+            state.worked = True
+        return state.moves
+
+    def _moves(self, state: ArrayState) -> Moves | None:
+        demands: dict[int, int] = {}
+        going: list[tuple[int, Thread]] = []
+        index = min(state.index + 1, state.cap)
+        for j, shape, progress in state.threads:
+            for demand, left in self._options(shape, progress, state.index):
+                if not self.alive(demand):
+                    continue
+                owed = self._owed(left, index)
+                if owed is None or not self._goes_on(shape, owed, index, state.cap):
+                    continue
+                going.append((demands.setdefault(demand, len(demands)), (j, shape, owed)))
+        if not going:
+            return None
+        return self.tables.place(tuple(demands)), going
+
+    def closing(self, state: ArrayState) -> frozenset[int]:
+        """Return the indices of the demands that the array meets if it closes now."""
+        found = state.closing
+        if found is None:
+            found = state.closing = frozenset(
+                j for j, shape, progress in state.threads if self._closes(shape, progress, state.index)
+            )
+        return found
+
+    def after(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState:
+        """Return the residue after an item that met these demands of its place."""
+        index = min(state.index + 1, state.cap)
+        threads = _undominated([thread for at, thread in moves[1] if at in met])
+        return self.state(state.demands, state.cap, index, threads)
+
+    def rest(self, state: ArrayState, thread: Thread, ask: Ask) -> Text | None:
+        """Return the shortest rest of the array for one of its threads."""
+        _, shape, progress = thread
+        return self.complete(shape, progress, state.index, state.cap, ask, True)
+
+
+def _reaches(alternative: Alternative, index: int) -> bool:
+    match alternative:
+        case AtIndex(at, _):
+            return at == index
+        case FromIndex(at, _):
+            return at <= index
+    return False
+
+
+def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
+    """Return the threads without duplicates and without those that owe more than another that is otherwise the same."""
+    distinct = tuple(dict.fromkeys(threads))
+    if len(distinct) < 2:
+        return distinct
+    groups: dict[tuple[int, int], list[Progress]] = {}
+    for j, shape, progress in distinct:
+        groups.setdefault((j, shape.id), []).append(progress)
+
+    def dominated(shape: ArrayShape, progress: Progress, others: list[Progress]) -> bool:
+        open_counters = all(counter.most is None for counter in shape.counters)
+        for other in others:
+            if other == progress:
+                continue
+            if not frozenset(other[0]) <= frozenset(progress[0]):
+                continue
+            if other[1] == progress[1] or (
+                open_counters and all(a >= b for a, b in zip(other[1], progress[1], strict=True))
+            ):
+                return True
+        return False
+
+    return tuple(
+        (j, shape, progress)
+        for j, shape, progress in distinct
+        if not dominated(shape, progress, groups[j, shape.id])
+    )

@@ -1,0 +1,321 @@
+"""The liveness oracle: is there a value that meets a demand, and which is the shortest.
+
+Both are least fixpoints over demands: a value is finite, so a smallest witness never repeats a demand on one path,
+and a recursion that nothing ends is empty. The questions are answered lazily (only demands on which the answer
+may rest are opened), iteratively (a chain of 10,000 schemas is no deeper for Python than one), and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from structgen.errors import LimitError
+from structgen.ir import TRUE
+from structgen.limits import Limits
+from structgen.schema.arrays import Arrays
+from structgen.schema.objects import Ask, Objects
+from structgen.schema.place import (
+    ANYTHING,
+    ARRAY,
+    BOOLEAN,
+    EVERY,
+    NEVER,
+    NULL,
+    NUMBER,
+    OBJECT,
+    STRING,
+    Info,
+    Tables,
+)
+from structgen.schema.scalars import Scalars
+from structgen.schema.shapes import Shapes
+from structgen.schema.values import EMPTY, Text
+
+_NULL, _TRUE, _FALSE = Text((b"null",)), Text((b"true",)), Text((b"false",))
+_ZERO = Text((b"0",))
+
+
+class Oracle:
+    """Answers for the demands of one network; every answer is remembered."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        scalars: Scalars,
+        shapes: Shapes,
+        objects: Objects,
+        arrays: Arrays,
+        limits: Limits,
+    ) -> None:
+        self.tables = tables
+        self.scalars = scalars
+        self.shapes = shapes
+        self.objects = objects
+        self.arrays = arrays
+        self.limits = limits
+        self.undecided: dict[str, None] = {}
+        """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
+        self._alive: dict[int, bool] = {ANYTHING: True, NEVER: False}
+        self._texts: dict[int, Text | None] = {ANYTHING: _ZERO, NEVER: None}
+
+    # Is there a value?
+
+    def alive(self, demand: int) -> bool:
+        """Return whether some value meets a demand; LimitError past `limits.oracle_steps`."""
+        found = self._alive.get(demand)
+        if found is None:
+            found = self._quick(demand)
+            if found is None:
+                try:
+                    found = self._search_alive(demand)
+                except LimitError:
+                    if self.limits.liveness != "flag":
+                        raise
+                    found = True
+                    for pointer in self.tables.sources((demand,))[:1]:
+                        self.undecided[pointer] = None
+            self._alive[demand] = found
+        return found
+
+    def _quick(self, demand: int) -> bool | None:
+        """Return the answer for a demand that is one plain schema with an obvious value, else None."""
+        literals = self.tables.demands[demand]
+        if len(literals) != 1 or literals[0] & 1:
+            return None
+        info = self.tables.infos[literals[0] >> 1]
+        if info.combined:
+            schema = info.schema
+            if schema.any_of and info.types == EVERY and not (info.objects or info.arrays):
+                if schema.ref is None and not schema.all_of and not schema.one_of:
+                    if schema.not_ is None and schema.if_ is None and not info.strings and not info.numbers:
+                        return True if self._quick_branch(info) else None
+            return None
+        return self._quick_plain(info)
+
+    def _quick_branch(self, info: Info) -> bool:
+        for part in info.schema.any_of:
+            branch = self.tables.info(part)
+            if branch.verdict or (not branch.combined and self._quick_plain(branch)):
+                return True
+        return False
+
+    def _quick_plain(self, info: Info) -> bool | None:
+        types, schema = info.types, info.schema
+        if info.values is not None:
+            plain = not (info.strings or info.numbers or info.objects or info.arrays)
+            # Strings that cannot be written under the policy (lone surrogates) need a closer look.
+            return True if plain and types & ~STRING else None
+        if types & (NULL | BOOLEAN):
+            return True
+        if types & NUMBER and not info.numbers:
+            return True
+        if types & STRING and not info.strings:
+            return True
+        if types & OBJECT and not schema.required and not schema.min_properties:
+            if schema.max_properties is None or schema.max_properties >= 0:
+                return True
+        if types & ARRAY and not schema.min_items and (schema.contains is None or not schema.min_contains):
+            return True
+        return None
+
+    def _search_alive(self, root: int) -> bool:
+        known = self._alive
+        opened: dict[int, None] = {}
+        waiting: dict[int, set[int]] = {}
+        blockers: list[int] = []
+
+        def ask(demand: int) -> Text | None:
+            found = known.get(demand)
+            if found is None:
+                found = self._quick(demand)
+                if found is None:
+                    blockers.append(demand)
+                    return None
+                known[demand] = found
+            return EMPTY if found else None
+
+        stack = [root]
+        steps = 0
+        while stack:
+            demand = stack.pop()
+            if demand in known:
+                continue
+            steps += 1
+            if steps > self.limits.oracle_steps:
+                raise self._too_long(root)
+            blockers.clear()
+            opened[demand] = None
+            if self._has_value(demand, ask):
+                known[demand] = True
+                if demand == root:
+                    return True
+                stack.extend(waiting.pop(demand, ()))
+                continue
+            for blocker in blockers:
+                waiting.setdefault(blocker, set()).add(demand)
+                if blocker not in opened:
+                    stack.append(blocker)
+        for demand in opened:
+            known.setdefault(demand, False)
+        return known[root]
+
+    def _has_value(self, demand: int, ask: Ask) -> bool:
+        """Return whether a demand has a value, given what is known of other demands."""
+        mask = EVERY
+        for literal in self.tables.demands[demand]:
+            mask &= self.tables.mask(literal)
+        if not mask:
+            return False
+        scalars = self.scalars
+        for kind, bits in ((NULL, NULL), (BOOLEAN, BOOLEAN), (-BOOLEAN, BOOLEAN)):
+            if mask & bits and scalars.demand(demand, kind) == TRUE:
+                return True
+        for kind in (NUMBER, STRING):
+            if mask & kind and scalars.satisfiable(scalars.demand(demand, kind), kind):
+                return True
+        if mask & OBJECT:
+            for shape in self.shapes.objects(demand):
+                if shape.plain and not shape.lo and shape.hi is None:
+                    for key in shape.required:
+                        child = self.objects.value(shape, key)
+                        if child == NEVER or ask(child) is None:
+                            break
+                    else:
+                        return True
+                    continue
+                frame = self.objects.frame((demand,))
+                if (
+                    self.objects.complete(frame, shape, shape.obligations, 0, 0, 0, False, ask, False)
+                    is not None
+                ):
+                    return True
+        if mask & ARRAY:
+            for array in self.shapes.arrays(demand):
+                begin, cap = self.arrays.begin(array), self.arrays.cap(array)
+                if self.arrays.complete(array, begin, 0, cap, ask, False) is not None:
+                    return True
+        return False
+
+    def _too_long(self, demand: int) -> LimitError:
+        sources = self.tables.sources((demand,))
+        return LimitError(
+            "whether any value is possible here could not be decided.",
+            limit="oracle_steps",
+            where=sources[0] if sources else "",
+        )
+
+    # Which is the shortest?
+
+    def text(self, demand: int) -> Text | None:
+        """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
+        if demand not in self._texts:
+            self._search_text(demand)
+        return self._texts[demand]
+
+    def _search_text(self, root: int) -> None:
+        settled = self._texts
+        best: dict[int, Text | None] = {}
+        waiting: dict[int, set[int]] = {}
+        lookups: list[int] = []
+
+        def ask(demand: int) -> Text | None:
+            if demand in settled:
+                return settled[demand]
+            if not self.alive(demand):
+                settled[demand] = None
+                return None
+            leaf = self._leaf(demand)
+            if leaf is not None:
+                settled[demand] = leaf
+                return leaf
+            lookups.append(demand)
+            return best.get(demand)
+
+        stack = [root]
+        queued = {root}
+        steps = 0
+        while stack:
+            demand = stack.pop()
+            queued.discard(demand)
+            steps += 1
+            if steps > self.limits.oracle_steps:
+                raise self._too_long(root)
+            lookups.clear()
+            found = self._shortest(demand, best.get(demand), ask)
+            fresh = demand not in best
+            improved = found is not None and (fresh or found is not best[demand])
+            if fresh or improved:
+                best[demand] = found
+            for child in lookups:
+                waiting.setdefault(child, set()).add(demand)
+            if improved:
+                for parent in waiting.get(demand, ()):
+                    if parent not in queued:
+                        queued.add(parent)
+                        stack.append(parent)
+            for child in lookups:
+                if child not in best and child not in queued:
+                    queued.add(child)
+                    stack.append(child)
+        for demand, found in best.items():
+            settled[demand] = found
+
+    def _leaf(self, demand: int) -> Text | None:
+        """Return the shortest text where no object or array can be shorter, else None."""
+        mask = EVERY
+        for literal in self.tables.demands[demand]:
+            mask &= self.tables.mask(literal)
+        best = self._scalar(demand, mask)
+        if best is None:
+            return None
+        # "" is smaller than [] and {}, and nothing else has two bytes or fewer.
+        return best if best.length <= 2 or not mask & (OBJECT | ARRAY) else None
+
+    def _scalar(self, demand: int, mask: int) -> Text | None:
+        scalars = self.scalars
+        best: Text | None = None
+        for kind in (NUMBER, STRING):
+            if mask & kind:
+                found = scalars.shortest(scalars.demand(demand, kind), kind)
+                if found is not None and found.before(best):
+                    best = found
+        for kind, bits, text in (
+            (NULL, NULL, _NULL),
+            (BOOLEAN, BOOLEAN, _TRUE),
+            (-BOOLEAN, BOOLEAN, _FALSE),
+        ):
+            if mask & bits and text.before(best) and scalars.demand(demand, kind) == TRUE:
+                best = text
+        return best
+
+    def _shortest(self, demand: int, best: Text | None, ask: Callable[[int], Text | None]) -> Text | None:
+        """Return the shortest text of a demand, given the shortest known ones of others; `best` where none is shorter."""
+        mask = EVERY
+        for literal in self.tables.demands[demand]:
+            mask &= self.tables.mask(literal)
+        scalar = self._scalar(demand, mask)
+        if scalar is not None and scalar.before(best):
+            best = scalar
+        if mask & ARRAY:
+            for array in self.shapes.arrays(demand):
+                if best is not None and best.length < 2 * max(array.lo, 1):
+                    continue
+                begin, cap = self.arrays.begin(array), self.arrays.cap(array)
+                rest = self.arrays.complete(array, begin, 0, cap, ask, True)
+                if rest is not None:
+                    whole = Text((b"[", rest))
+                    if whole.before(best):
+                        best = whole
+        if mask & OBJECT:
+            frame = None
+            for shape in self.shapes.objects(demand):
+                if best is not None and best.length < 1 + 5 * max(len(shape.required), shape.lo):
+                    continue
+                if frame is None:
+                    frame = self.objects.frame((demand,))
+                rest = self.objects.complete(frame, shape, shape.obligations, 0, 0, 0, False, ask, True)
+                if rest is not None:
+                    whole = Text((b"{", rest))
+                    if whole.before(best):
+                        best = whole
+        return best

@@ -1,0 +1,440 @@
+"""Literals, demands and places: conjunctions of schemas and their disjunctions, interned as integers.
+
+A *literal* is a schema or its negation, as the integer `2 * schema.id + negated`. A *demand* is a conjunction of
+literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they are
+interned: references are followed, `allOf` that stands alone is opened, what is always true is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from structgen.errors import SchemaError
+from structgen.schema.model import Json, Schema
+from structgen.schema.values import canonical
+
+OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
+EVERY = 63
+"""The JSON types as bits."""
+
+ALWAYS = -2
+"""The literal that every value meets."""
+NEVER = -1
+"""The literal, and the demand, that no value meets."""
+ANYTHING = 0
+"""The demand without literals, which every value meets."""
+
+TYPE_BITS = {
+    "object": OBJECT,
+    "array": ARRAY,
+    "string": STRING,
+    "number": NUMBER,
+    "integer": NUMBER,
+    "boolean": BOOLEAN,
+    "null": NULL,
+}
+_SYNTHETIC = 1 << 40
+"""Ids of schemas made here start here, far above those of a document."""
+
+
+def type_bit(value: Json) -> int:
+    """Return the bit of a JSON value's type."""
+    if isinstance(value, str):
+        return STRING
+    if value is None:
+        return NULL
+    if isinstance(value, bool):
+        return BOOLEAN
+    if isinstance(value, dict):
+        return OBJECT
+    return ARRAY if isinstance(value, list) else NUMBER
+
+
+class Info:
+    """What the network needs to know of a schema at a glance; made once for each schema."""
+
+    __slots__ = (
+        "arrays",
+        "combined",
+        "demand",
+        "mask",
+        "numbers",
+        "objects",
+        "opened",
+        "place",
+        "refused",
+        "schema",
+        "strings",
+        "types",
+        "values",
+        "verdict",
+    )
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.verdict = schema.verdict
+        types = EVERY
+        if schema.types is not None:
+            types = 0
+            for name in schema.types:
+                types |= TYPE_BITS[name]
+        self.values: frozenset[Hashable] | None = None
+        if schema.enum is not None:
+            found = 0
+            for value in schema.enum:
+                found |= type_bit(value)
+            types &= found
+            self.values = frozenset(map(canonical, schema.enum))
+        self.types = types
+        """Types that the schema's own `type`, `enum` and `const` leave open."""
+        self.mask = -1
+        """The same with references and combinators read (`Tables.mask`); -1: not worked out yet."""
+        self.combined = bool(
+            schema.ref is not None
+            or schema.all_of
+            or schema.any_of
+            or schema.one_of
+            or schema.not_ is not None
+            or schema.if_ is not None
+        )
+        self.strings = bool(
+            schema.pattern is not None
+            or schema.format is not None
+            or schema.min_length
+            or schema.max_length is not None
+        )
+        self.numbers = bool(
+            schema.minimum is not None
+            or schema.maximum is not None
+            or schema.exclusive_minimum is not None
+            or schema.exclusive_maximum is not None
+            or schema.multiple_of is not None
+            or (schema.types is not None and "integer" in schema.types and "number" not in schema.types)
+        )
+        self.objects = bool(
+            schema.properties
+            or schema.required
+            or schema.additional is not None
+            or schema.pattern_properties
+            or schema.min_properties
+            or schema.max_properties is not None
+            or schema.dependent_required
+            or schema.dependent_schemas
+            or schema.property_names is not None
+        )
+        self.arrays = bool(
+            schema.items is not None
+            or schema.prefix
+            or schema.min_items
+            or schema.max_items is not None
+            or schema.contains is not None
+        )
+        self.opened: tuple[Schema, ...] | None = None
+        """The members of an `allOf` that stands alone."""
+        self.refused: Schema | None = None
+        """The operand of a `not` that stands alone."""
+        self.demand = -2
+        self.place = -1
+        if self.combined and types == EVERY and self.verdict is None and schema.enum is None:
+            own = self.strings or self.numbers or self.objects or self.arrays
+            branching = schema.any_of or schema.one_of or schema.if_ is not None
+            if not own and not branching:
+                if schema.not_ is None:
+                    # In the text's order: `$ref` beside `allOf` comes where the schema has it.
+                    parts = list(schema.all_of)
+                    if schema.ref is not None:
+                        first = schema.applicators[:1] == ("$ref",)
+                        parts.insert(0 if first else len(parts), schema.ref)
+                    self.opened = tuple(parts)
+                elif schema.ref is None and not schema.all_of:
+                    self.refused = schema.not_
+        if (
+            self.verdict is None
+            and types == EVERY
+            and not self.combined
+            and schema.enum is None
+            and not (self.strings or self.numbers or self.objects or self.arrays)
+        ):
+            self.verdict = True
+        elif self.verdict is None and types == 0:
+            self.verdict = False
+
+
+class Tables:
+    """The interned literals, demands and places of one network."""
+
+    def __init__(self) -> None:
+        self.infos: dict[int, Info] = {}
+        self.demands: list[tuple[int, ...]] = [()]
+        self.places: list[tuple[int, ...]] = []
+        self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
+        self._place_ids: dict[tuple[int, ...], int] = {}
+        self._constants: dict[Hashable, Schema] = {}
+        self._members: dict[tuple[int, int], Schema] = {}
+        self._synthetic = _SYNTHETIC
+        self.nothing = self.schema(pointer="", verdict=False)
+        """A schema that no value meets."""
+
+    # Schemas made here
+
+    def schema(self, pointer: str, **fields: object) -> Schema:
+        """Return a new schema that stands for part of the one at `pointer`."""
+        self._synthetic += 1
+        return Schema(id=self._synthetic, pointer=pointer, **fields)  # type: ignore[arg-type]
+
+    def constant(self, value: Json, pointer: str) -> Schema:
+        """Return the schema of one value; equal values give the same schema."""
+        key = canonical(value)
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
+        return found
+
+    def member(self, schema: Schema, index: int) -> Schema:
+        """Return the schema, without `enum`, of a container that is a member of `schema.enum`."""
+        found = self._members.get((schema.id, index))
+        if found is None:
+            assert schema.enum is not None
+            value = schema.enum[index]
+            if isinstance(value, dict):
+                found = self.schema(
+                    pointer=schema.pointer,
+                    types=frozenset({"object"}),
+                    properties={key: self.constant(child, schema.pointer) for key, child in value.items()},
+                    required=tuple(value),
+                    additional=self.nothing,
+                )
+            else:
+                assert isinstance(value, list)
+                found = self.schema(
+                    pointer=schema.pointer,
+                    types=frozenset({"array"}),
+                    prefix=tuple(self.constant(child, schema.pointer) for child in value),
+                    items=self.nothing,
+                    min_items=len(value),
+                    max_items=len(value),
+                )
+            self._members[schema.id, index] = found
+        return found
+
+    # Literals
+
+    def info(self, schema: Schema) -> Info:
+        """Return what is known of a schema, references followed as long as they stand alone."""
+        found = self.infos.get(schema.id)
+        if found is not None:
+            return found
+        chain: list[Schema] = []
+        seen: set[int] = set()
+        while True:
+            found = self.infos.get(schema.id)
+            if found is not None:
+                break
+            if schema.id in seen:
+                raise SchemaError(
+                    "This reference leads back to itself without saying anything.",
+                    where=schema.pointer,
+                    cure="Let the cycle pass through a property or an item, or remove it.",
+                )
+            seen.add(schema.id)
+            chain.append(schema)
+            found = Info(schema)
+            if found.opened is None or len(found.opened) != 1:
+                break
+            schema = found.opened[0]
+        for link in chain:
+            self.infos[link.id] = found
+        return found
+
+    def literal(self, schema: Schema, negated: bool = False) -> int:
+        """Return the literal of a schema or of its negation, in its simplest form."""
+        seen = 0
+        while True:
+            info = self.infos.get(schema.id) or self.info(schema)
+            if info.verdict is not None:
+                return NEVER if info.verdict is negated else ALWAYS
+            if info.refused is None:
+                return info.schema.id * 2 + negated
+            schema, negated = info.refused, not negated
+            seen += 1
+            if seen > len(self.infos):
+                raise SchemaError(
+                    "This `not` leads back to itself.", where=schema.pointer, cure="Remove the cycle."
+                )
+
+    def negate(self, literal: int) -> int:
+        """Return the negation of a literal."""
+        if literal < 0:
+            return NEVER if literal == ALWAYS else ALWAYS
+        return literal ^ 1
+
+    def about(self, literal: int) -> Info:
+        """Return what is known of a literal's schema."""
+        return self.infos[literal >> 1]
+
+    # Demands and places
+
+    def demand_of(self, schema: Schema) -> int:
+        """Return the demand that consists of one schema, NEVER if it is false."""
+        info = self.infos.get(schema.id) or self.info(schema)
+        demand = info.demand
+        if demand == -2:
+            literal = self.literal(schema)
+            demand = info.demand = self.demand((literal,))
+        return demand
+
+    def demand(self, literals: Iterable[int]) -> int:
+        """Return the demand of a conjunction, NEVER where it contradicts itself on its face."""
+        kept: dict[int, None] = {}
+        opened: set[int] = set()
+        stack = list(literals)
+        stack.reverse()
+        while stack:
+            literal = stack.pop()
+            if literal == ALWAYS or literal in kept:
+                continue
+            if literal == NEVER or literal ^ 1 in kept:
+                return NEVER
+            if not literal & 1:
+                parts = self.infos[literal >> 1].opened
+                if parts is not None:
+                    if literal not in opened:
+                        opened.add(literal)
+                        stack.extend(self.literal(part) for part in reversed(parts))
+                    continue
+            kept[literal] = None
+        key = tuple(kept)
+        demand = self._demand_ids.get(key)
+        if demand is None:
+            demand = self._demand_ids[key] = len(self.demands)
+            self.demands.append(key)
+        return demand
+
+    def both(self, demand: int, literals: Iterable[int]) -> int:
+        """Return the demand that adds literals to a demand."""
+        return self.demand((*self.demands[demand], *literals))
+
+    def place(self, demands: tuple[int, ...]) -> int:
+        """Return the place of an ordered tuple of distinct demands."""
+        place = self._place_ids.get(demands)
+        if place is None:
+            place = self._place_ids[demands] = len(self.places)
+            self.places.append(demands)
+        return place
+
+    def sources(self, demands: Iterable[int]) -> tuple[str, ...]:
+        """Return the JSON pointers of the schemas of demands, in order, each once."""
+        found: dict[str, None] = {}
+        for demand in demands:
+            for literal in self.demands[demand]:
+                found[self.infos[literal >> 1].schema.pointer] = None
+        return tuple(found)
+
+    # Cheap bounds on what a literal allows
+
+    def mask(self, literal: int) -> int:
+        """Return types outside of which no value meets the literal; not the narrowest set, but a quick one."""
+        if literal < 0:
+            return EVERY if literal == ALWAYS else 0
+        info = self.infos[literal >> 1]
+        if literal & 1:
+            return self._negative_mask(info)
+        if info.mask >= 0:
+            return info.mask
+        if not info.combined:
+            info.mask = info.types if info.verdict is not False else 0
+            return info.mask
+        stack: list[tuple[Info, bool]] = [(info, False)]
+        entered: set[int] = set()
+        while stack:
+            node, ready = stack.pop()
+            if node.mask >= 0:
+                continue
+            schema = node.schema
+            if ready:
+                mask = node.types
+                for part in (*schema.all_of, *(() if schema.ref is None else (schema.ref,))):
+                    mask &= self._known(part)
+                for group in (schema.any_of, schema.one_of):
+                    if group:
+                        union = 0
+                        for part in group:
+                            union |= self._known(part)
+                        mask &= union
+                if schema.not_ is not None:
+                    mask &= self._negative_mask(self.info(schema.not_))
+                node.mask = mask
+                continue
+            if schema.id in entered:
+                continue
+            entered.add(schema.id)
+            stack.append((node, True))
+            for part in (*schema.all_of, *schema.any_of, *schema.one_of):
+                stack.append((self.info(part), False))
+            if schema.ref is not None:
+                stack.append((self.info(schema.ref), False))
+        return info.mask
+
+    def _known(self, schema: Schema) -> int:
+        info = self.info(schema)
+        if info.verdict is not None:
+            return EVERY if info.verdict else 0
+        return info.mask if info.mask >= 0 else info.types
+
+    def _negative_mask(self, info: Info) -> int:
+        if info.verdict is not None:
+            return 0 if info.verdict else EVERY
+        if (
+            info.combined
+            or info.strings
+            or info.numbers
+            or info.objects
+            or info.arrays
+            or info.values is not None
+        ):
+            return EVERY
+        return EVERY & ~info.types
+
+    def clash(self, literals: Iterable[int]) -> bool:
+        """Return whether a conjunction is empty for a cheap reason: types that exclude each other, or finite sets.
+
+        False says nothing. Linear in the number of literals and of the smallest finite set.
+        """
+        mask = EVERY
+        smallest: frozenset[Hashable] | None = None
+        known = list(literals)
+        for literal in known:
+            if literal == NEVER:
+                return True
+            mask &= self.mask(literal)
+            if not mask:
+                return True
+            if not literal & 1 and literal >= 0:
+                values = self.infos[literal >> 1].values
+                if values is not None and (smallest is None or len(values) < len(smallest)):
+                    smallest = values
+        if smallest is None:
+            return False
+        left: set[Hashable] | frozenset[Hashable] = smallest
+        for literal in known:
+            if literal < 0:
+                continue
+            info = self.infos[literal >> 1]
+            if info.values is not None:
+                if not literal & 1:
+                    left = left & info.values
+                elif not (info.combined or info.strings or info.numbers or info.objects or info.arrays):
+                    if info.schema.types is None:
+                        left = left - info.values
+            if not left:
+                return True
+        return not any(mask & _bit_of_key(value) for value in left)
+
+
+def _bit_of_key(key: Hashable) -> int:
+    if isinstance(key, str):
+        return STRING
+    assert isinstance(key, tuple)
+    if key[0] == "literal":
+        return NULL if key[1] is None else BOOLEAN
+    return {"number": NUMBER, "object": OBJECT, "array": ARRAY}[key[0]]

@@ -1,0 +1,125 @@
+"""JSON values as keys of equality, and the compact JSON text of keys and words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from decimal import Decimal
+from functools import lru_cache
+
+from structgen.schema.model import Json
+
+
+def canonical(value: Json) -> Hashable:
+    """Return a key that two JSON values share if and only if they are equal as JSON Schema has it.
+
+    Numbers compare by value (1 = 1.0), objects without regard to the order of keys, and true is not 1.
+    Iterative: the depth of the value does not matter.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, (bool, int, Decimal)):
+        return _scalar(value)
+    done: list[Hashable] = []
+    stack: list[tuple[Json, bool]] = [(value, False)]
+    while stack:
+        node, entered = stack.pop()
+        if isinstance(node, dict):
+            if entered:
+                members = [done.pop() for _ in node]
+                members.reverse()
+                done.append(("object", frozenset(zip(node, members, strict=True))))
+            else:
+                stack.append((node, True))
+                stack.extend((child, False) for child in reversed(node.values()))
+        elif isinstance(node, list):
+            if entered:
+                members = [done.pop() for _ in node]
+                members.reverse()
+                done.append(("array", tuple(members)))
+            else:
+                stack.append((node, True))
+                stack.extend((child, False) for child in reversed(node))
+        else:
+            done.append(_scalar(node))
+    return done[0]
+
+
+def _scalar(value: bool | int | Decimal | str | None) -> Hashable:
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool):
+        return ("literal", value)
+    # An int and a Decimal of the same value are equal and hash alike.
+    return ("number", value)
+
+
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether a decoded string holds a surrogate code point, which no UTF-8 text can write raw."""
+    if text.isascii():
+        return False
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+@lru_cache(maxsize=65536)
+def json_string(text: str) -> bytes:
+    """Return the shortest JSON string literal of a decoded string, quotes included.
+
+    It is what `json.dumps(ensure_ascii=False)` writes; lone surrogates, which that cannot encode, are escaped.
+    """
+    written = json.dumps(text, ensure_ascii=False)
+    if has_lone_surrogate(text):
+        written = "".join(f"\\u{ord(char):04x}" if "\ud800" <= char <= "\udfff" else char for char in written)
+    return written.encode()
+
+
+def string_order(text: str) -> tuple[int, bytes]:
+    """Return the sort key under which the shortest JSON literal, then the smallest, comes first."""
+    written = json_string(text)
+    return len(written), written
+
+
+class Text:
+    """A piece of JSON text, kept as parts and joined only when it is asked for.
+
+    A witness of a schema nested n deep has length O(n) at each of n levels; joined at every level that would be
+    O(n^2) bytes. Immutable; compared by `before`.
+    """
+
+    __slots__ = ("_flat", "length", "parts")
+
+    def __init__(self, parts: tuple[bytes | Text, ...]) -> None:
+        self.parts = parts
+        length = 0
+        for part in parts:
+            length += len(part) if isinstance(part, bytes) else part.length
+        self.length = length
+        self._flat: bytes | None = None
+
+    def flat(self) -> bytes:
+        """Return the bytes; O(length), iterative."""
+        if self._flat is None:
+            out: list[bytes] = []
+            stack: list[bytes | Text] = [self]
+            while stack:
+                part = stack.pop()
+                if isinstance(part, bytes):
+                    out.append(part)
+                elif part._flat is not None:
+                    out.append(part._flat)
+                else:
+                    stack.extend(reversed(part.parts))
+            self._flat = b"".join(out)
+        return self._flat
+
+    def before(self, other: Text | None) -> bool:
+        """Return whether this text is shorter than the other, or as long and smaller (None is the longest)."""
+        if other is None:
+            return True
+        if self.length != other.length:
+            return self.length < other.length
+        return self is not other and self.flat() < other.flat()
+
+
+EMPTY = Text(())
+"""The empty text."""
