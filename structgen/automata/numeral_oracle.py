@@ -80,12 +80,12 @@ class Asker:
         self.next_cell = [len(hopeful)] * (len(hopeful) + 1)
         for cell in range(len(hopeful) - 1, -1, -1):
             self.next_cell[cell] = cell if hopeful[cell] else self.next_cell[cell + 1]
-        shifts = [by.shift for by in side.divisors] or [0]
-        finest = [by.tens - by.shift for by in side.divisors] or [0]
-        self.lowest = min([*self.decades, -max(shifts)]) - 2
-        """No value below 10**lowest is told apart from another by a bound or divided by a divisor."""
-        self.highest = max([*self.decades, *finest]) + 1
-        """No value from 10**highest on is told apart by a bound, and powers of ten no longer matter to divisors."""
+        edges = [
+            *self.decades,
+            *(-by.shift for by in side.divisors),
+            *(by.tens - by.shift for by in side.divisors),
+        ]
+        self.spread = 2 * max(map(abs, edges), default=0)
 
     def _floor(self, bound: int, scale: int) -> tuple[int, bool]:
         """Return floor(bound / 10**scale), and whether that is exact."""
@@ -256,22 +256,21 @@ def _exponent_rest(ask: Asker, reading: Reading, left: int, any_length: bool) ->
     return best
 
 
-def _window(ask: Asker, low: int, high: int, offset: int, spread: int) -> Iterator[int]:
-    """Return the numbers s of low..high that can make a difference, those near 0 first.
+def _exponents(ask: Asker, low: int, high: int, first: int, last: int, finest: int) -> list[int]:
+    """Return the exponents of low..high that can make a difference, those near 0 first.
 
-    Values stand at 10**(offset + s) and up, over `spread` powers of ten and with as many more digits.
+    With exponent 0 the values stand at 10**first to 10**last, and are multiples of 10**finest. Elsewhere no bound
+    is within reach and no power of ten matters to a divisor, so that the nearest exponent listed stands for all.
     """
-    first = max(low, min(ask.lowest - offset - spread - 2, high))
-    last = min(high, max(ask.highest - offset + spread + 2, low))
-    if first > last:
-        return
-    middle = min(max(0, first), last)
-    yield middle
-    for distance in range(1, max(last - middle, middle - first) + 1):
-        if middle + distance <= last:
-            yield middle + distance
-        if middle - distance >= first:
-            yield middle - distance
+    if low > high:
+        return []
+    spans = [(min(max(0, low), high),) * 2]
+    spans += [(decade - last - 1, decade - first + 1) for decade in set(ask.decades)]
+    spans += [(-by.shift - last - 2, by.tens + 1 - by.shift - finest) for by in ask.side.divisors]
+    found: set[int] = set()
+    for start, end in spans:
+        found.update(range(max(start, low), min(end, high) + 1))
+    return sorted(found, key=abs)
 
 
 def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, int, bool]]:
@@ -307,40 +306,54 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
             return
         if begun:
             yield mantissa, mantissa, -places, False
-        dot = 0 if point else 1
+        whole_open = not point and reading.whole != "0"
         far = 10 ** max(left - 1, 0)
-        for exponent in _window(ask, -far, far, size - places - 1, left + 1):
-            length = _exponent_length(exponent)
-            if begun and length <= left:
-                yield mantissa, mantissa, exponent - places, False
-            total = left - dot - length
-            if total >= 1:
+        for shift in _exponents(ask, -far, far, -places - left - 1, size - places - 1, -places - left - 1):
+            if whole_open:
+                total = _most_digits(shift, left)
+                exponent = shift
+            else:
+                exponent = shift
+                length = _exponent_length(exponent)
+                if begun and length <= left:
+                    yield mantissa, mantissa, exponent - places, False
+                total = left - length - (0 if point else 1)
+            if total >= (0 if whole_open else 1):
                 yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, exponent - places - total, False
-            total = left - length
-            if not point and reading.whole != "0" and total >= 1:
-                yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, exponent, False
-                # Some digits before the point and the others after it: exponents nearer to 0 are shorter.
-                for whole in range(1, total - 1):
-                    total_dot = total - 1
-                    yield (
-                        mantissa * 10**total_dot,
-                        (mantissa + 1) * 10**total_dot - 1,
-                        exponent - (total_dot - whole),
-                        False,
-                    )
         return
-    most = 10**caps.exponent - 1 if begun or room > 0 else -1
     if not begun and room < 1:
         return
-    for exponent in _window(ask, -most, most, size - places - 1, caps.integer + caps.fraction + 1):
-        for more in (0, whole_room) if whole_room else (0,):
-            total = more + room
-            yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, exponent - places - room, False
-    if whole_room and most < ask.highest - ask.lowest + 4 * (caps.integer + caps.fraction):
-        for exponent in range(-most, most + 1):
-            for more in range(1, whole_room):
-                total = more + room
-                yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, exponent - places - room, False
+    most = 10**caps.exponent - 1
+    wide = most > ask.spread + 4 * (caps.integer + caps.fraction)
+    for more in (0, whole_room) if wide and whole_room else range(whole_room + 1):
+        total = more + room
+        base = -places - room
+        for exponent in _exponents(ask, -most, most, base, size + total + base, base):
+            yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, base + exponent, False
+
+
+def _most_digits(shift: int, left: int) -> int:
+    """Return how many digits fit into `left` characters after a digit before the point, or -1.
+
+    The digits so far end up at 10**shift: `whole` more digits before the point and the exponent shift - whole.
+    """
+    best = -1
+    classes = [(0, 0, 0)]
+    for count in range(1, left):
+        classes.append((10 ** (count - 1), 10**count - 1, count + 1))
+        classes.append((1 - 10**count, -(10 ** (count - 1)), count + 2))
+        if 10**count > abs(shift) + left:
+            break
+    for low, high, length in classes:
+        if length > left:
+            continue
+        whole = min(left - length, shift - low)
+        if whole >= max(0, shift - high):
+            best = max(best, whole)
+        total = left - length - 1
+        if total >= 1 and shift - low >= 0 and shift - high <= total - 1:
+            best = max(best, total)
+    return best
 
 
 def alive(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -> bool:
@@ -451,7 +464,9 @@ def _layouts(ask: Asker, reading: Reading, length: int, mark: str, near: int, fa
         if side.policy == PLAIN and reading.sign and not broken and high == 0:
             continue
         least: tuple[int, int] | None = None
-        for exponent in _exponents(ask, low, high, places + after, near, far):
+        first, last = digit_count(max(low, 1)) - 1, digit_count(max(high, 1)) - 1
+        base = -places - after
+        for exponent in _exponents(ask, min(near, far), max(near, far), first + base, last + base, base):
             found = ask.first(low, high, exponent - places - after, broken)
             if found is not None and (least is None or (found, abs(exponent)) < least):
                 least = found, abs(exponent)
@@ -466,26 +481,11 @@ def _layouts(ask: Asker, reading: Reading, length: int, mark: str, near: int, fa
                 body = lead + _padded(value, width)
             else:
                 digits = _padded(value, length - (1 if after else 0))
-                body = digits[: len(digits) - after] + "." + digits[len(digits) - after :] if after else digits
+                body = (
+                    digits[: len(digits) - after] + "." + digits[len(digits) - after :] if after else digits
+                )
         else:
             width = length - (1 if lead else 0)
             digits = _padded(value - low, width)
             body = digits[: width - after] + "." + digits[width - after :] if lead else digits
         yield body + (mark + str(abs(exponent)) if mark else "")
-
-
-def _exponents(ask: Asker, low: int, high: int, places: int, near: int, far: int) -> Iterator[int]:
-    """Return the exponents from `near` to `far` that can make a difference, in that order."""
-    if near == far:
-        yield near
-        return
-    if high == 0:
-        yield near
-        return
-    # Beyond these every exponent gives what the last one gives.
-    top = ask.highest - (digit_count(max(low, 1)) - 1 - places) + digit_count(high) + 1
-    bottom = ask.lowest - (digit_count(high) - places) - 1
-    if near > 0:
-        yield from range(near, max(near, min(far, top)) + 1)
-    else:
-        yield from range(near, min(near, max(far, bottom)) - 1, -1)

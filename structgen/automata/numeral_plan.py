@@ -79,8 +79,10 @@ class Side:
     def without_zero(self) -> Side:
         """Return the side once a digit that is not 0 was written: zero's own outcome no longer matters."""
         zero = self.rows[0][0] if self.constant() else -1
-        return self if zero == self.zero else Side(
-            self.policy, self.caps, zero, self.bounds, self.divisors, self.rows
+        return (
+            self
+            if zero == self.zero
+            else Side(self.policy, self.caps, zero, self.bounds, self.divisors, self.rows)
         )
 
 

@@ -88,9 +88,7 @@ def cell_of(arena: Any, side: int, e: int, node: int) -> int:
 
 
 @register_jitable
-def outcome_of(
-    arena: Any, side: int, phase: int, left: int, mag: int, node: int, low: int, rest: int
-) -> int:
+def outcome_of(arena: Any, side: int, phase: int, left: int, mag: int, node: int, low: int, rest: int) -> int:
     """Return the outcome of ending here, or -1."""
     if phase == E_DIGITS:
         count = arena[side]
@@ -115,9 +113,7 @@ def outcome_of(
 
 
 @register_jitable
-def pieces_of(
-    arena: Any, side: int, mag: int, node: int, low: int, rest: int, piece: Any
-) -> int:
+def pieces_of(arena: Any, side: int, mag: int, node: int, low: int, rest: int, piece: Any) -> int:
     """Write the step function exponent -> outcome as (start, outcome) pairs; return how many (the first from -inf)."""
     piece[0] = -BIG
     if arena[side + FREE]:
@@ -214,11 +210,18 @@ def half(arena: Any, function: int, negative: bool, piece: Any) -> int:
 
 
 @register_jitable
+def mix(hashed: int, value: int) -> int:
+    """Return a 30-bit hash; no product exceeds 62 bits, so that lists and arrays hash alike."""
+    hashed = (hashed ^ ((value ^ (value >> 30)) & 0x3FFFFFFF)) * 0x2545F491
+    return (hashed ^ (hashed >> 31)) & 0x3FFFFFFF
+
+
+@register_jitable
 def function_of(arena: Any, functions: Any, counter: Any, piece: Any, count: int) -> int:
     """Return the offset of an interned step function."""
     hashed = count
     for which in range(2 * count):
-        hashed = ((hashed ^ (piece[which] & 0xFFFFFFFFFF)) * 0x9E3779B1 + (hashed >> 15)) & 0xFFFFFFF
+        hashed = mix(hashed, piece[which])
     mask = len(functions) - 1
     slot = hashed & mask
     while functions[slot] >= 0:
@@ -488,7 +491,11 @@ def judge(
     bounds, divisors = arena[side + BOUNDS], arena[side + DIVISORS]
     if policy == 1:
         if phase == WHOLE:
-            if bounds and arena[side + TOP_DEAD] and mag > arena[arena[side + DECADES_AT] + arena[side + DECADES] - 1]:
+            if (
+                bounds
+                and arena[side + TOP_DEAD]
+                and mag > arena[arena[side + DECADES_AT] + arena[side + DECADES] - 1]
+            ):
                 return LIFELESS
             return OPEN
         if low == HOPELESS and arena[side + POSITIVE] and arena[nodes + node * NODE_SIZE + NODE_GAP]:
@@ -626,13 +633,13 @@ def live(
 
 
 @register_jitable
-def intern(states: Any, table: Any, counter: Any, row: Any) -> int:
+def find(states: Any, table: Any, row: Any) -> int:
     """Return the number of the state in `row`, or -1 - slot where it is new and belongs into that slot."""
     hashed = 0
     for field in range(FIELDS):
-        hashed = ((hashed ^ (row[field] & 0xFFFFFFFFFF)) * 0x9E3779B1 + (hashed >> 17)) & 0xFFFFFFFFFFF
+        hashed = mix(hashed, row[field])
     mask = len(table) - 1
-    slot = (hashed ^ (hashed >> 22)) & mask
+    slot = hashed & mask
     while table[slot] >= 0:
         found = table[slot]
         same = True
@@ -648,7 +655,15 @@ def intern(states: Any, table: Any, counter: Any, row: Any) -> int:
 
 @register_jitable
 def add(
-    arena: Any, states: Any, table: Any, counter: Any, outcome: Any, row: Any, slot: int, parent: Any, origin: int
+    arena: Any,
+    states: Any,
+    table: Any,
+    counter: Any,
+    outcome: Any,
+    row: Any,
+    slot: int,
+    parent: Any,
+    origin: int,
 ) -> int:
     """Return the number of a new state; `origin` is 16 * state + column that led to it, or -1."""
     state = counter[COUNT]
@@ -723,7 +738,7 @@ def _expand(
                 trans[state, column] = before
                 continue
             row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7] = a, b, c, d, e, f, g, h
-            found = intern(states, table, counter, row)
+            found = find(states, table, row)
             if found < 0:
                 verdict = live(arena, functions, counter, piece, queue, a, b, c, d, e, f, g, h)
                 if verdict == LIVE:
@@ -756,3 +771,73 @@ expand = njit(
     cache=True,
     nogil=True,
 )(_expand)
+
+
+def _enter(
+    arena: Any,
+    functions: Any,
+    counter: Any,
+    states: Any,
+    table: Any,
+    outcome: Any,
+    parent: Any,
+    piece: Any,
+    queue: Any,
+    row: Any,
+    origin: int,
+    known_live: bool,
+) -> int:
+    """Return the number of the state in `row`: added where it is new and live, DEAD, or UNKNOWN (a lost search)."""
+    found = find(states, table, row)
+    if found >= 0:
+        return found
+    if not known_live:
+        verdict = live(
+            arena,
+            functions,
+            counter,
+            piece,
+            queue,
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            row[4],
+            row[5],
+            row[6],
+            row[7],
+        )
+        if verdict != LIVE:
+            return DEAD if verdict == LIFELESS else UNKNOWN
+    return add(arena, states, table, counter, outcome, row, -1 - found, parent, origin)
+
+
+def _rehash(arena: Any, states: Any, count: int, table: Any, old: Any, functions: Any) -> int:
+    """Fill a new, empty state table and a new, empty function table; return 0."""
+    row = states[0].copy()
+    for state in range(count):
+        if states[state, 0] > 0:
+            row[:] = states[state]
+            table[-1 - find(states, table, row)] = state
+    mask = len(functions) - 1
+    for at in old:
+        if at >= 0:
+            hashed = arena[at]
+            for which in range(2 * arena[at]):
+                hashed = mix(hashed, arena[at + 1 + which])
+            slot = hashed & mask
+            while functions[slot] >= 0:
+                slot = (slot + 1) & mask
+            functions[slot] = at
+    return 0
+
+
+enter = njit(
+    "int64(int64[::1], int64[::1], int64[::1], int64[:, ::1], int32[::1], int32[::1], int64[::1], int64[::1],"
+    " int64[:, ::1], int64[::1], int64, boolean)",
+    cache=True,
+    nogil=True,
+)(_enter)
+rehash = njit(
+    "int64(int64[::1], int64[:, ::1], int64, int32[::1], int64[::1], int64[::1])", cache=True, nogil=True
+)(_rehash)
