@@ -10,6 +10,7 @@ from typing import Any
 import ecma
 import pytest
 from arbiter import Arbiter
+from cases import Case, regular_cases
 from effort import MODEST
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -236,3 +237,24 @@ def test_the_automaton_of_a_finite_language_agrees_with_its_judge(
             word[chance.randrange(len(word))] = chance.choice(b' "a01,:{}[]\\\n')
         wrong = Answer.NO if automaton.accepts(automaton.step(0, word)) else Answer.YES
         assert language.holds(bytes(word)) is not wrong
+
+
+PIECES = (
+    *(b"", b" ", b'"', b"a", b"0", b",", b"}", b"]", b"\\", b"\n", b"e1", b".0", b"\\ud800"),
+    *(b"\xc3", b"\xc3\xa9"),
+)
+
+
+@MODEST
+@given(regular_cases())
+def test_the_automaton_of_a_regular_language_agrees_with_its_judge(case: Case) -> None:
+    for _ in range(10):
+        word = bytearray(case.automaton.sample(case.chance, 100))
+        if case.automaton.accepts(case.automaton.step(0, word)):
+            assert case.language.holds(bytes(word)) is Answer.YES
+        for _ in range(3):
+            other = bytearray(word)
+            at = case.chance.randrange(len(other) + 1)
+            other[at : at + case.chance.randint(0, 1)] = case.chance.choice(PIECES)
+            expected = Answer.YES if case.automaton.accepts(case.automaton.step(0, other)) else Answer.NO
+            assert case.language.holds(bytes(other)) is expected, bytes(other)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from language import Automaton, Language, Unclear, finite_language
 from laws import System
 from policy_oracle import COMPACT, Options
+from shapes import SHAPE_OPTIONS, automaton_of, shapes
 from strategies import Bounded, bounded_schemas, bounded_strings, vocabulary
 from twin import Twin, TwinMask, TwinMatcher
 
@@ -98,3 +99,15 @@ def cases(draw: st.DrawFn, empty: bool = False) -> Case:
         assume(False)
     assume(empty or not case.automaton.empty)
     return case
+
+
+@st.composite
+def regular_cases(draw: st.DrawFn) -> Case:
+    """Return random cases of infinite languages that are regular: free strings and numbers in containers."""
+    options = draw(st.sampled_from(SHAPE_OPTIONS))
+    shape = draw(shapes(options))
+    chance = random.Random(draw(st.integers(0, 2**32)))
+    automaton = automaton_of(shape, options)
+    tokens = vocabulary(chance, [automaton.sample(chance, 60) for _ in range(8)])
+    eos = [t for t, data in enumerate(tokens) if data is None][: chance.randint(1, 2)]
+    return Case(shape.schema(), options, automaton, tuple(tokens), tuple(eos), chance)
