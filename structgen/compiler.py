@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import threading
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from structgen.automata.numerals import NumberPool
 from structgen.automata.strings import StringPool
 from structgen.errors import FinishedError, MaskError, OptionError, TokenError
-from structgen.ir import Demands, Spec
 from structgen.limits import Limits
 from structgen.machine import layout as L
-from structgen.machine import terminals, walk
+from structgen.machine import scalars, terminals, walk
 from structgen.machine.expander import Expander
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.mask import TokenMask
@@ -23,9 +22,6 @@ from structgen.masks.store import MaskStore, VocabularyStore, default_store
 from structgen.masks.vocabulary import Vocabulary
 from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from structgen.automata.strings import StringPool as _Strings
 
 _SPACE = {
     "bounded": L.SPACE_BOUNDED,
@@ -71,20 +67,6 @@ class State:
         return f"<State {self.index} of {self.compiled!r}>"
 
 
-class _Scalars:
-    """What a network asks of the automata: the cheapest scalar that meets each demand."""
-
-    __slots__ = ("_intern", "_pool")
-
-    def __init__(self, pool: StringPool | NumberPool, intern: Any) -> None:
-        self._pool, self._intern = pool, intern
-
-    def shortest(self, spec: Spec) -> Demands:
-        """Return demand index -> shortest text (decoded, of a string); no entry where nothing meets it."""
-        state = self._pool.start(spec, self._intern)
-        return {} if state < 0 else self._pool.finish(state)
-
-
 class _Outcomes:
     """Interns outcomes for the automata, before and after the network is there."""
 
@@ -123,7 +105,7 @@ class CompiledGrammar:
         self._numbers = NumberPool(policies.numbers, self.limits)
         outcomes = _Outcomes()
         self.network = grammar.network(
-            _Scalars(self._strings, outcomes), _Scalars(self._numbers, outcomes), self.limits
+            scalars.Strings(self._strings, outcomes), scalars.Numbers(self._numbers, outcomes), self.limits
         )
         self._tables = Tables(self.limits)
         self._configure(policies)

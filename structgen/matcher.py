@@ -35,6 +35,11 @@ class Matcher:
         return State(self.compiled, self._index)
 
     @property
+    def state_index(self) -> int:
+        """The number of the present state in its compiled grammar."""
+        return self._index
+
+    @property
     def tokens(self) -> tuple[int, ...]:
         """The tokens taken."""
         return tuple(self._tokens)

@@ -112,6 +112,8 @@ C_SPECIAL = C_STRINGS + 32
 C_PRECISE = C_STRINGS + 33  # follow the text of extra keys (commits do, masks need not)
 C_TEMPORARY = C_STRINGS + 34  # rows being interned: frames at word 0, edges 8, texts 16, sets 24, terminals 32, nodes 40
 C_LONGEST = C_STRINGS + 35  # characters of the longest token
+C_MAY = C_STRINGS + 36  # uint8[16, 256]: may a byte come at all in a mode
+C_STEPS = C_STRINGS + 37  # bytes stepped by walks, since the beginning
 C_WORDS = C_STRINGS + 40
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)

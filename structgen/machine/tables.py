@@ -66,9 +66,41 @@ for _table, _words, _count, _slots, _start, _hash in _PLAN:
 _ADDRESSES = np.array([6 * row[0] for row in _PLAN] + [6 * row[0] + L.HASH for row in _PLAN if row[3]])
 
 
+def _possible() -> npt.NDArray[np.uint8]:
+    """Return, for each mode, the bytes that may come at all, whatever the grammar."""
+    space, digits = b" \t\r\n", b"-0123456789"
+    value = space + digits + b'"{[tfn'
+    after = {
+        L.M_DOC: value,
+        L.M_END: space,
+        L.M_OBJECT: space + b'"}',
+        L.M_COLON: space + b":",
+        L.M_VALUE: value,
+        L.M_MEMBER: space + b",}",
+        L.M_KEYS: space + b'"',
+        L.M_ARRAY: value + b"]",
+        L.M_ITEM: space + b",]",
+        L.M_NEXT: value,
+        L.M_NUMBER: digits + b"+.eE" + space + b",]}",
+        L.M_LITERAL: b"truefalsn",
+    }
+    table = np.zeros((16, 256), np.uint8)
+    for mode, possible in after.items():
+        table[mode, list(possible)] = 1
+    for mode in (L.M_STRING, L.M_KEY, L.M_WORDS):
+        table[mode] = 1
+    return table
+
+
+_MAY = _possible()
+
+
 def address_of(array: npt.NDArray[Any]) -> int:
     """Return an array's address (asking numpy costs 0.7 us: keep it)."""
     return int(array.__array_interface__["data"][0])
+
+
+_MAY_ADDRESS = address_of(_MAY)
 
 
 class Tables:
@@ -93,6 +125,7 @@ class Tables:
         self.context[L.C_SCRATCH] = here + 8 * 128
         self.context[L.C_BYTES] = here + 8 * (128 + 8 * (DEEPEST + 2))
         self.context[L.C_PRECISE] = 1
+        self.context[L.C_MAY] = _MAY_ADDRESS
         self._kept: list[npt.NDArray[Any]] = []
         self._views: dict[int, npt.NDArray[Any]] = {}
         for table, words, count, _slots, start, _hash in _PLAN:

@@ -25,6 +25,7 @@ from structgen.machine.step import (
     row_of,
     settle,
     step,
+    word_at,
 )
 
 ASKED = -3
@@ -62,6 +63,29 @@ def emit_unmarked(c, ids, first, last):
 
 
 @jit
+def hopeless(c, s, byte):
+    """Return whether a byte cannot come, told by the mode alone: most children of most nodes, for a load and a branch."""
+    mode = load64(s, MODE)
+    if mode == M_STRING:
+        return False
+    if mode == M_KEY or mode == M_WORDS:
+        lex = load64(s, LEX)
+        if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0) or lex >> ESCAPE_SHIFT != 0:
+            return False
+        if byte == 34 or byte == 92:
+            return False
+        place = load64(s, AT)
+        if place >> 40 != ((place >> 16) & 0xFFFFFF) - 1:
+            return False
+        if mode == M_KEY:
+            words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
+        else:
+            words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_START)
+        return word_at(c, words, place >> 40, place & 0xFFFF) != byte
+    return load8(load64(c, C_MAY), (mode << 8) | byte) == 0
+
+
+@jit
 def walk(c, trie, first, last, shift, starts, ids, unmarked):
     """Collect the tokens of the trie's nodes first..last-1 that live from the registers in scratch block 0.
 
@@ -69,10 +93,15 @@ def walk(c, trie, first, last, shift, starts, ids, unmarked):
     """
     scratch = load64(c, C_SCRATCH)
     asked = False
+    steps = load64(c, C_STEPS)
     i = first
     while i < last:
         node = load64(trie, i)
         s = scratch + 64 * (((node >> 8) & 0xFFF) - 1 - shift)
+        if hopeless(c, s, node & 255):
+            i = (node >> 40) & 0xFFFFFF
+            continue
+        steps += 1
         code = step(c, s, s + 64, node & 255)
         if code == YES:
             slot = (node >> 20) & 0xFFFFF
@@ -86,6 +115,7 @@ def walk(c, trie, first, last, shift, starts, ids, unmarked):
             if code == ASK:
                 asked = True
             i = (node >> 40) & 0xFFFFFF
+    store64(c, C_STEPS, steps)
     return asked
 
 
