@@ -196,6 +196,12 @@ def test_fewest_tokens_write_what_tokens_wrote(tokens: list[bytes], data: st.Dat
     assert len(found) <= len(ids)
 
 
+def test_of_equally_few_tokens_the_longest_come_first() -> None:
+    made = Tokenizer.from_bytes([b"a", b"aa", b"aaa", b"aaa", None], eos_token_id=4)
+    assert made.encode(b"aaaaa") == [2, 1]
+    assert made.encode(b"aaaa") == [2, 0]
+
+
 def test_bytes_that_cannot_be_written_are_named_with_their_place() -> None:
     made = Tokenizer.from_bytes([b"a", b"ab", b"cd", None], eos_token_id=3)
     with pytest.raises(TokenizerError, match="byte 3: the tokens cannot write the byte 0x63"):
@@ -248,7 +254,7 @@ def written(tokenizer: Any, folder: Path, **files: object) -> Path:
 def sentencepiece(kind: str = "BPE", **options: Any) -> dict[str, Any]:
     """A tokenizer.json as converted from SentencePiece (Llama 2, T5): byte fallback, dummy prefix."""
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256))]
-    pieces += ["▁", "a", "b", "▁a", "▁▁", "▁ab", "ab", '"', "▁{", "{", "é", "日本", "日", "本"]
+    pieces += ["▁", "a", "b", "▁a", "▁▁", "▁ab", "ab", '"', "▁{", "{", "é", "日本", "日", "本", "aba"]
     merges = [["▁", "a"], ["a", "b"], ["▁", "▁"], ["▁a", "b"], ["▁", "{"], ["日", "本"]]
     model: dict[str, Any]
     if kind == "BPE":
@@ -371,6 +377,25 @@ def test_sentencepiece_encodes_with_its_own_merges() -> None:
     assert library.encode("ab {").ids == [264, 267]  # with the blank that it puts before the text
     assert made.encode(b"ab {") == [265, 267]
     assert made.encode(b" ab {") == [264, 267]
+    assert made.encode(b"aba") == [265, 260]  # no merge leads to the piece "aba"
+
+
+def test_a_unigram_model_encodes_by_its_own_scores() -> None:
+    pytest.importorskip("tokenizers")
+    assert SENTENCEPIECE["Unigram"]().encode(b"aba") == [
+        260,
+        261,
+        260,
+    ]  # the likeliest split, not the shortest
+
+
+def test_a_byte_level_prefix_blank_is_not_put_before_the_text() -> None:
+    pytest.importorskip("tokenizers")
+    file = json.loads((BPE / "tokenizer.json").read_text("utf-8"))
+    file["pre_tokenizer"]["add_prefix_space"] = True
+    made = Tokenizer.from_huggingface(_Backend(json.dumps(file)))
+    text = b"several words of a text, and [numbers 12, 345]"
+    assert made.encode(text) == bpe_tokenizer().encode(text)
 
 
 def test_a_text_changed_by_a_normaliser_is_written_all_the_same(tmp_path: Path) -> None:
