@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from structgen.errors import LimitError, SchemaError, UnsupportedError
+from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
 from structgen.schema.model import Json, Schema
 from structgen.schema.policies import Policies
@@ -91,7 +91,7 @@ class Document:
         "_targets",
         "_todo",
         "draft",
-        "flagged",
+        "formats",
         "limits",
         "notes",
         "patterns",
@@ -110,12 +110,10 @@ class Document:
         draft: str | None = None,
         policies: Policies | None = None,
         limits: Limits | None = None,
-        flagged: list[str] | None = None,
     ) -> None:
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
-        `draft` is one of scan.DRAFTS, or None: `$schema` decides, else 2020-12. `flagged` is the list that
-        receives the places at which documents may dead-end (`Limits.liveness`).
+        `draft` is one of scan.DRAFTS, or None: `$schema` decides, else 2020-12.
         """
         self.value = value
         self.policies = policies if policies is not None else Policies()
@@ -123,12 +121,13 @@ class Document:
         self.notes: list[str] = []
         """What the report says about the document as a whole."""
         self.draft = draft if draft is not None else self._declared_draft()
-        self.flagged = flagged if flagged is not None else []
         self.schemas: list[Schema] = []
         """By id: the places that were read, and those that the network derived."""
         self.refusals: list[Refusal] = []
         self.patterns: dict[str, Schema] = {}
         """Every regular expression of `pattern` and `patternProperties`, with its first place."""
+        self.formats: dict[str, Schema] = {}
+        """Every format that is asserted, with its first place."""
         self._by_raw: dict[int, Place] = {}
         self._targets: dict[tuple[int, str], Place] = {}
         self._referring: list[Place] = []
@@ -148,14 +147,14 @@ class Document:
             setattr(place, name, value)
         return place
 
-    def flag(self, pointer: str) -> None:
-        """Note a place whose liveness could not be decided (`Limits(liveness="flag")`), for the report."""
-        if pointer not in self.flagged:
-            self.flagged.append(pointer)
-
     def require_handled(self) -> None:
-        """Raise `UnsupportedError` where the root reaches a keyword that is not handled."""
+        """Raise what keeps the document from being compiled, though it is a schema.
+
+        `UnsupportedError` for a keyword that is not handled, `RegexError` for a regular expression that has a
+        syntax error or that no automaton can read. Some 10 us a new regular expression.
+        """
         if not self.refusals:
+            self._check_patterns()
             return
         first = self.refusals[0]
         rest = len(self.refusals) - 1
@@ -229,6 +228,20 @@ class Document:
         return self._not_a_schema(place, f"{place.pointer}/{escape(keyword)}", what, keyword, cure)
 
     # --- Inside ---------------------------------------------------------------------------------------------
+
+    def _check_patterns(self) -> None:
+        # Deferred: most schemas have no pattern, and the automata take a while to import.
+        if self.patterns:
+            from structgen.automata.syntax import parse
+
+            for source, schema in self.patterns.items():
+                try:
+                    parse(source)
+                except RegexError as error:
+                    keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
+                    raise RegexError(
+                        error.what, where=f"{schema.pointer}/{keyword}", cure=error.cure
+                    ) from error
 
     def _declared_draft(self) -> str:
         if not isinstance(self.value, dict) or "$schema" not in self.value:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from structgen.errors import OptionError, SchemaError, UnsupportedError
 from structgen.limits import Limits
@@ -19,7 +20,9 @@ from structgen.schema.text import exact, read, repeated, write
 
 if TYPE_CHECKING:
     from structgen.ir import Network
+    from structgen.schema.network import SchemaNetwork
     from structgen.schema.report import Report
+    from structgen.schema.scalars import NumberOracle, StringOracle
 
 
 class Grammar(ABC):
@@ -37,6 +40,11 @@ class Grammar(ABC):
 
     @property
     @abstractmethod
+    def policies(self) -> Policies:
+        """How the texts of a value are written, as far as they are JSON."""
+
+    @property
+    @abstractmethod
     def limits(self) -> Limits:
         """The bounds on work and memory."""
 
@@ -46,7 +54,14 @@ class Grammar(ABC):
         """What is enforced, what is annotation, what was refused."""
 
     @abstractmethod
-    def network(self, strings: Any, numbers: Any, limits: Limits | None = None) -> Network:
+    def network(
+        self,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        limits: Limits | None = None,
+        *,
+        widest: Callable[[], NumberOracle] | None = None,
+    ) -> Network:
         """Return a new network of the language; the two oracles answer for its strings and numbers."""
 
     @property
@@ -72,8 +87,8 @@ class JsonSchemaGrammar(Grammar):
     __slots__ = (
         "_canonical",
         "_draft",
-        "_flagged",
         "_limits",
+        "_networks",
         "_notes",
         "_policies",
         "_spare",
@@ -95,7 +110,7 @@ class JsonSchemaGrammar(Grammar):
         self._value, self._text, self._notes = value, text, notes
         self._draft, self._policies, self._limits = draft, policies, limits
         self._canonical = ""
-        self._flagged: list[str] = []
+        self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
         self._spare = [self._document(limits)]
 
@@ -126,23 +141,36 @@ class JsonSchemaGrammar(Grammar):
     def report(self) -> Report:
         """What is enforced, what is annotation, what was refused; worked out anew when asked.
 
-        `may_dead_end` lists the places that networks of this grammar have flagged so far.
+        `may_dead_end` lists the places that its compiled forms, while they live, have flagged so far.
         """
         from structgen.schema.report import report_of
 
-        return report_of(self._document(self._limits), self._reading_notes(), self._flagged)
+        networks = [network for network in (known() for known in self._networks) if network is not None]
+        flagged = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
+        return report_of(self._document(self._limits), self._reading_notes(), flagged)
 
-    def network(self, strings: Any, numbers: Any, limits: Limits | None = None) -> Network:
-        """Return a new network of the language.
+    def network(
+        self,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        limits: Limits | None = None,
+        *,
+        widest: Callable[[], NumberOracle] | None = None,
+    ) -> SchemaNetwork:
+        """Return a new network of the language; `limits` stands for the grammar's own.
 
-        `strings` and `numbers` are the oracles that `SchemaNetwork` asks about scalars; `limits` stands for
-        the grammar's own. Errors: `UnsupportedError` for a keyword that is not handled; the network's own.
+        `strings` and `numbers` are asked about scalars; `widest` makes the number oracle of the widest policy,
+        to tell a contradiction in the schema from one with the policies. Errors: `UnsupportedError` for a
+        keyword that is not handled, `RegexError`, `UnsatisfiableSchema`, `LimitError`.
         """
         from structgen.schema.network import SchemaNetwork
 
         document = self._take() if limits is None or limits == self._limits else self._document(limits)
         document.require_handled()
-        return SchemaNetwork(document, strings, numbers)
+        network = SchemaNetwork(document, strings, numbers, widest=widest)
+        self._networks[:] = [known for known in self._networks if known() is not None]
+        self._networks.append(ref(network))
+        return network
 
     def _take(self) -> Document:
         """Return the document that the constructor made, the first time, and then new ones."""
@@ -152,9 +180,7 @@ class JsonSchemaGrammar(Grammar):
             return self._document(self._limits)
 
     def _document(self, limits: Limits) -> Document:
-        return Document(
-            self._value, draft=self._draft, policies=self._policies, limits=limits, flagged=self._flagged
-        )
+        return Document(self._value, draft=self._draft, policies=self._policies, limits=limits)
 
     def _reading_notes(self) -> tuple[str, ...]:
         if self._text is None:

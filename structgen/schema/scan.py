@@ -203,6 +203,7 @@ def _format(document: Document, place: Place, raw: dict[str, Any], value: Any) -
         raise document.wrong(place, "format", "takes a string")
     if document.policies.formats == "assert" and value in place.scope.dialect.formats:
         place.format = value
+        document.formats.setdefault(value, place)
 
 
 # --- Objects ------------------------------------------------------------------------------------------------

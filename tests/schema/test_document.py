@@ -114,7 +114,7 @@ def schemas(draft: str) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("draft", scan.DRAFTS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data())
 def test_documents_say_what_the_schema_says(draft: str, data: st.DataObject) -> None:
     """The evaluator of `Schema` objects agrees with jsonschema-rs, in every draft."""

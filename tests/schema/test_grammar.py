@@ -1,0 +1,208 @@
+"""`json_schema` takes schemas in every form and with every option, and returns a value that equals and pickles well."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from structgen.errors import OptionError, RegexError, SchemaError, UnsatisfiableSchema, UnsupportedError
+from structgen.limits import Limits
+from structgen.schema.grammar import json_schema
+from structgen.schema.policies import WIDEST
+
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {"b": {"minimum": 0.5}, "a": {"enum": ["é", None]}}}
+
+
+class _Scalars:
+    """Stands for both oracles: every scalar has the completion `0`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: {0: b"0"}
+
+
+def network(grammar: Any) -> Any:
+    return grammar.network(_Scalars(), _Scalars())
+
+
+def test_a_dict_its_text_and_its_file_are_one_grammar(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text(json.dumps(SCHEMA, indent=4, ensure_ascii=False), encoding="utf-8")
+    grammars = {json_schema(SCHEMA), json_schema(json.dumps(SCHEMA)), json_schema(path)}
+    assert len(grammars) == 1
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "schema.json"
+    path.write_bytes(b"\xef\xbb\xbf{}")
+    assert json_schema(path) == json_schema({})
+
+
+def test_booleans_are_schemas() -> None:
+    assert json_schema(True) == json_schema("true") != json_schema(False)
+
+
+def test_the_grammar_does_not_see_later_changes_of_the_dict() -> None:
+    schema: dict[str, Any] = {"properties": {"a": {"minimum": 1}}}
+    grammar = json_schema(schema)
+    before = grammar.fingerprint
+    schema["properties"]["a"]["minimum"] = 2
+    assert grammar.fingerprint == before == json_schema({"properties": {"a": {"minimum": 1}}}).fingerprint
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"whitespace": "compact"},
+        {"whitespace": 2},
+        {"property_order": "any"},
+        {"numbers": "plain"},
+        {"escapes": "any"},
+        {"formats": "annotate"},
+        {"draft": "7"},
+        {"limits": Limits(depth=7)},
+    ],
+)
+def test_every_option_is_part_of_the_canonical_form(change: dict[str, Any]) -> None:
+    assert json_schema(SCHEMA, **change) != json_schema(SCHEMA)
+
+
+def test_the_order_of_members_is_part_of_the_canonical_form() -> None:
+    assert json_schema({"properties": {"a": {}, "b": {}}}) != json_schema({"properties": {"b": {}, "a": {}}})
+
+
+def test_a_draft_by_name_or_by_schema_is_the_same_grammar_up_to_the_text() -> None:
+    declared = json_schema({"$schema": "http://json-schema.org/draft-07/schema#"})
+    assert '"draft":"7"' in declared.canonical
+    assert declared == json_schema({"$schema": "http://json-schema.org/draft-07/schema#"}, draft="7")
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":2,"minimum":1.50}', '{"$schema":"https://example.com/mine"}'])
+def test_a_pickled_grammar_is_equal_and_reports_the_same(text: str) -> None:
+    grammar = json_schema(text, **WIDEST, limits=Limits(depth=99))
+    copy = pickle.loads(pickle.dumps(grammar))
+    assert copy == grammar
+    assert (copy.fingerprint, copy.limits, copy.policies) == (
+        grammar.fingerprint,
+        grammar.limits,
+        grammar.policies,
+    )
+    assert copy.report == grammar.report
+
+
+def test_the_fingerprint_is_the_same_in_another_process() -> None:
+    program = (
+        "import sys; from structgen.schema.grammar import json_schema; "
+        "print(json_schema(sys.argv[1], whitespace='any').fingerprint)"
+    )
+    text = json.dumps(SCHEMA)
+    found = subprocess.run([sys.executable, "-c", program, text], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == json_schema(text, whitespace="any").fingerprint
+
+
+def test_reading_a_schema_needs_neither_numpy_nor_the_meta_schemas() -> None:
+    program = (
+        'import sys; from structgen.schema.grammar import json_schema; json_schema(\'{"pattern": "a"}\').fingerprint; '
+        "print({'numpy', 'numba', 'jsonschema', 'referencing', 'jsonschema_specifications'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"draft": "5"}, "draft"),
+        ({"whitespace": "some"}, "whitespace"),
+        ({"whitespace": True}, "whitespace"),
+        ({"property_order": "sorted"}, "property_order"),
+        ({"numbers": "all"}, "numbers"),
+        ({"escapes": "none"}, "escapes"),
+        ({"formats": "ignore"}, "formats"),
+        ({"resources": ["a"]}, "resources"),
+        ({"limits": {"depth": 3}}, "limits"),
+    ],
+)
+def test_an_unknown_option_value_is_refused_by_name(options: dict[str, Any], where: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        json_schema({}, **options)
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize("schema", [None, 3, [], b"{}"])
+def test_what_is_no_way_to_give_a_schema_is_refused(schema: Any) -> None:
+    with pytest.raises(OptionError, match="schema"):
+        json_schema(schema)
+
+
+def test_draft_3_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="Draft 3"):
+        json_schema({}, draft="3")
+
+
+def test_text_that_is_not_json_names_line_and_column() -> None:
+    with pytest.raises(SchemaError, match=r"line 2, column 1"):
+        json_schema('{"type":\n}')
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"none\.json"):
+        json_schema(tmp_path / "none.json")
+    (tmp_path / "latin.json").write_bytes(b'{"title": "\xe9"}')
+    with pytest.raises(SchemaError, match="Byte 11"):
+        json_schema(tmp_path / "latin.json")
+
+
+@pytest.mark.parametrize(
+    ("schema", "where"),
+    [
+        ({"properties": {"a": {"pattern": "(b"}}}, "#/properties/a/pattern"),
+        ({"patternProperties": {"[/": {}}}, "#/patternProperties/[~1"),
+        ({"not": {"pattern": r"(a)\1"}}, "#/not/pattern"),
+    ],
+)
+def test_a_bad_regular_expression_is_refused_by_its_place_before_the_first_mask(
+    schema: Any, where: str
+) -> None:
+    grammar = json_schema(schema)
+    with pytest.raises(RegexError) as caught:
+        network(grammar)
+    assert caught.value.where == where
+
+
+def test_an_unsupported_keyword_is_refused_when_compiled_not_when_read() -> None:
+    grammar = json_schema({"items": {"unevaluatedItems": False}})
+    with pytest.raises(UnsupportedError) as caught:
+        network(grammar)
+    assert (caught.value.keyword, caught.value.where) == ("unevaluatedItems", "#/items/unevaluatedItems")
+
+
+def test_resources_are_no_obstacle_unless_a_reference_needs_them() -> None:
+    resources = {"https://example.com/a": {"type": "null"}}
+    network(json_schema({"type": "null"}, resources=resources))
+    grammar = json_schema({"$ref": "https://example.com/a"}, resources=resources)
+    with pytest.raises(UnsupportedError, match=r"https://example\.com/a"):
+        network(grammar)
+
+
+def test_every_network_has_a_document_of_its_own() -> None:
+    grammar = json_schema({"type": "null"})
+    documents = [network(grammar).document for _ in range(3)]
+    assert len({id(document) for document in documents}) == 3
+
+
+def test_limits_given_to_a_network_stand_for_the_grammars_own() -> None:
+    grammar = json_schema({"type": "null"})
+    other = Limits(alternatives=3)
+    made = grammar.network(_Scalars(), _Scalars(), other)  # type: ignore[arg-type]
+    assert made.document.limits == other
+
+
+def test_a_contradiction_is_found_when_compiled() -> None:
+    with pytest.raises(UnsatisfiableSchema):
+        network(json_schema(False))
