@@ -31,7 +31,7 @@ from structgen.automata.program import (
 )
 from structgen.ir import DEAD, UNKNOWN
 
-Ints = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.int64]
 
 WIDTH = 258
 UNSET = -3
@@ -47,20 +47,22 @@ N_RANK = 16
 REGISTERS = 24
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
-FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = range(7)
-NEED_OUTCOME, NEED_TABLE, OVER_STEPS, OVER_NODES = 16, 17, 18, 19
+# (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
+FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
+NEED_OUTCOME, NEED_TABLE, OVER_STEPS, OVER_NODES = map(np.int64, range(16, 20))
+_0, _1, _2, _3, _NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.
 VALUE, OFF, LEN = 4, 5, 6
 # First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
-K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE = -1, -2, -3, -4, -5, -6
+K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE = map(np.int64, range(-1, -7, -1))
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT = 0, 1, 2, 3
 # Columns of nodes.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 # Columns of states.
 KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
-FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = 0, 1, 2, 3
+FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
 # Columns of specs.
 P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
 P_TRIMMED, P_COST, P_ATOM = 10, 11, 12
@@ -74,7 +76,7 @@ class Interrupt(Exception):
 class Arena(NamedTuple):
     """The arrays of one pool."""
 
-    reg: npt.NDArray[np.int64]
+    reg: Ints
     keys: Ints
     key_hash: Ints
     stamp: Ints
@@ -82,8 +84,8 @@ class Arena(NamedTuple):
     set_hash: Ints
     nodes: Ints
     states: Ints
-    trans: Ints
-    outcome: Ints
+    trans: npt.NDArray[np.int32]
+    outcome: npt.NDArray[np.int32]
     heap: Ints
     prog: Ints
     spec: Ints
@@ -94,7 +96,13 @@ class Arena(NamedTuple):
 _A = nb.types.NamedTuple(
     [nb.int64[::1]]
     + [
-        nb.int32[:, ::1] if name in ("keys", "sets", "nodes", "states", "trans", "prog", "spec", "queue") else nb.int32[::1]
+        nb.int32[:, ::1]
+        if name == "trans"
+        else nb.int32[::1]
+        if name == "outcome"
+        else nb.int64[:, ::1]
+        if name in ("keys", "sets", "nodes", "states", "prog", "spec", "queue")
+        else nb.int64[::1]
         for name in Arena._fields[1:]
     ],
     Arena,
@@ -102,14 +110,14 @@ _A = nb.types.NamedTuple(
 _I = nb.int64
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _stop(A, cause, what):  # type: ignore[no-untyped-def]
     A.reg[CAUSE] = cause
     A.reg[WHAT] = what
     raise Interrupt
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _hash(a, b, c, d):  # type: ignore[no-untyped-def]
     h = np.uint64(a & 0xFFFFFFFF) * np.uint64(0x9E3779B97F4A7C15)
     h = (h ^ (h >> np.uint64(29))) + np.uint64(b & 0xFFFFFFFF) * np.uint64(0xBF58476D1CE4E5B9)
@@ -118,7 +126,7 @@ def _hash(a, b, c, d):  # type: ignore[no-untyped-def]
     return h ^ (h >> np.uint64(30))
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _hash_ints(values, start, length):  # type: ignore[no-untyped-def]
     h = np.uint64(length)
     for i in range(start, start + length):
@@ -127,7 +135,7 @@ def _hash_ints(values, start, length):  # type: ignore[no-untyped-def]
     return h
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
     """Return the key's number; a new one has value UNSET and no offset."""
     h = _hash(np.int64(a), np.int64(b), np.int64(c), np.int64(d))
@@ -143,7 +151,7 @@ def _intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
         at = (at + 1) & mask
     n = A.reg[N_KEY]
     if n >= keys.shape[0]:
-        _stop(A, FULL_KEYS, 0)
+        _stop(A, FULL_KEYS, _0)
     keys[n, 0] = a
     keys[n, 1] = b
     keys[n, 2] = c
@@ -157,7 +165,7 @@ def _intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _intern_set(A, length):  # type: ignore[no-untyped-def]
     """Return the number of the set in work[:length], sorted."""
     work = A.work
@@ -181,7 +189,7 @@ def _intern_set(A, length):  # type: ignore[no-untyped-def]
         at = (at + 1) & mask
     n = A.reg[N_SET]
     if n >= sets.shape[0]:
-        _stop(A, FULL_SETS, 0)
+        _stop(A, FULL_SETS, _0)
     top = A.reg[N_HEAP]
     if top + length > A.heap.shape[0]:
         _stop(A, FULL_HEAP, length)
@@ -197,7 +205,7 @@ def _intern_set(A, length):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _next_stamp(A):  # type: ignore[no-untyped-def]
     gen = A.reg[STAMP] + 1
     if gen >= 2000000000:
@@ -210,7 +218,7 @@ def _next_stamp(A):  # type: ignore[no-untyped-def]
     return gen
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _sort(work, length):  # type: ignore[no-untyped-def]
     """Sort work[:length] (Ciura's gaps: sets are short, or nearly sorted)."""
     for gap in (701, 301, 132, 57, 23, 10, 4, 1):
@@ -223,7 +231,7 @@ def _sort(work, length):  # type: ignore[no-untyped-def]
             work[j] = value
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _settled(A, context):  # type: ignore[no-untyped-def]
     """Return the context with no iteration marked as empty so far (a code point is about to be consumed)."""
     if A.keys[context, 3] == 0:
@@ -238,12 +246,12 @@ def _settled(A, context):  # type: ignore[no-untyped-def]
         old = context
         for _ in range(depth - 1):
             old = A.keys[old, 1]
-        link = _intern(A, K_CONTEXT, link, A.keys[old, 2], 0)
+        link = _intern(A, K_CONTEXT, link, A.keys[old, 2], _0)
         depth -= 1
     return link
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
     """Append to work[out:] the threads reached from (pc, context) without consuming; return the new length.
 
@@ -268,12 +276,12 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
             if ended:
                 continue
             context = _settled(A, context)
-        key = _intern(A, pc, context, ended, 0)
+        key = _intern(A, pc, context, ended, _0)
         if A.stamp[key] == gen:
             continue
         A.stamp[key] = gen
         if top >= room or out >= bottom - 1:
-            _stop(A, FULL_WORK, 0)
+            _stop(A, FULL_WORK, _0)
         if op == CHAR or op == MATCH or op == WORDS or op == TABLE:
             work[out] = key
             out += 1
@@ -286,9 +294,9 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
             work[top + 5] = ended
             top += 6
         elif op == PUSH:
-            empty = 2 if keys[context, 3] else 0
+            empty = _2 if keys[context, 3] else _0
             work[top] = prog[pc, 1]
-            work[top + 1] = _intern(A, K_CONTEXT, context, 0, empty)
+            work[top + 1] = _intern(A, K_CONTEXT, context, _0, empty)
             work[top + 2] = ended
             top += 3
         elif op == REPEAT:
@@ -301,7 +309,7 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
             if prog[pc, 4] < 0 or count < prog[pc, 4]:
                 inner = context
                 if prog[pc, 5]:
-                    inner = _intern(A, K_CONTEXT, parent, count, 1)
+                    inner = _intern(A, K_CONTEXT, parent, count, _1)
                 work[top] = prog[pc, 1]
                 work[top + 1] = inner
                 work[top + 2] = ended
@@ -316,7 +324,7 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
             if prog[repeat, 4] < 0 and count > prog[repeat, 3]:
                 count = prog[repeat, 3]
             work[top] = repeat
-            work[top + 1] = _intern(A, K_CONTEXT, parent, count, 2 if keys[parent, 3] else 0)
+            work[top + 1] = _intern(A, K_CONTEXT, parent, count, _2 if keys[parent, 3] else _0)
             work[top + 2] = ended
             top += 3
         elif op == BOL:
@@ -333,14 +341,14 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _follow(A, thread):  # type: ignore[no-untyped-def]
     """Return where in the heap the threads after a CHAR thread are listed; worked out once."""
     keys = A.keys
     if keys[thread, OFF] >= 0:
         return keys[thread, OFF]
     _next_stamp(A)
-    length = _closure(A, np.int64(A.prog[keys[thread, 0], 2]), np.int64(keys[thread, 1]), False, 0)
+    length = _closure(A, np.int64(A.prog[keys[thread, 0], 2]), np.int64(keys[thread, 1]), _0, _0)
     top = A.reg[N_HEAP]
     if top + length > A.heap.shape[0]:
         _stop(A, FULL_HEAP, length)
@@ -349,10 +357,10 @@ def _follow(A, thread):  # type: ignore[no-untyped-def]
     A.reg[N_HEAP] = top + length
     keys[thread, LEN] = length
     keys[thread, OFF] = top
-    return np.int32(top)
+    return top
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _tidy(A, length):  # type: ignore[no-untyped-def]
     """Sort work[:length], drop the other threads of atoms that have matched for good; return the new length."""
     work, keys, prog = A.work, A.keys, A.prog
@@ -364,7 +372,7 @@ def _tidy(A, length):  # type: ignore[no-untyped-def]
             sure += 1
     if sure == 0 or length == 1:
         return length
-    kept = 0
+    kept = np.int64(0)
     for i in range(length):
         t = work[i]
         pc = keys[t, 0]
@@ -382,7 +390,7 @@ def _tidy(A, length):  # type: ignore[no-untyped-def]
     return kept
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-untyped-def]
     """Return the first of words low..high whose class at `depth` is >= kind (> kind where `upper`)."""
     heap = A.heap
@@ -399,7 +407,7 @@ def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-unty
     return low
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
     """Return where in the heap the set's successor on each class stands; worked out once."""
     if A.sets[set_, S_ROW] >= 0:
@@ -421,7 +429,7 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
     half = work.shape[0] // 2
     for c in range(classes):
         gen = _next_stamp(A)
-        length = 0
+        length = np.int64(0)
         for i in range(size):
             t = np.int64(heap[off + i])
             pc = keys[t, 0]
@@ -431,7 +439,7 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
                     first = keys[t, OFF]
                     count = keys[t, LEN]
                     if length + count >= half:
-                        _stop(A, FULL_WORK, 0)
+                        _stop(A, FULL_WORK, _0)
                     for j in range(first, first + count):
                         u = heap[j]
                         if A.stamp[u] != gen:
@@ -446,15 +454,15 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
             elif op == WORDS:
                 base = np.int64(prog[pc, 1])
                 depth = np.int64(keys[t, 3])
-                low = _word_bound(A, base, np.int64(keys[t, 1]), np.int64(keys[t, 2]), depth, c, False)
-                high = _word_bound(A, base, low, np.int64(keys[t, 2]), depth, c, True)
+                low = _word_bound(A, base, np.int64(keys[t, 1]), np.int64(keys[t, 2]), depth, c, _0)
+                high = _word_bound(A, base, low, np.int64(keys[t, 2]), depth, c, _1)
                 if low < high:
                     u = _intern(A, pc, low, high, depth + 1)
             elif op == TABLE:
                 u = np.int64(heap[keys[t, OFF] + c])
             if u >= 0 and A.stamp[u] != gen:
                 if length + 1 >= half:
-                    _stop(A, FULL_WORK, 0)
+                    _stop(A, FULL_WORK, _0)
                 A.stamp[u] = gen
                 work[length] = u
                 length += 1
@@ -464,14 +472,14 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
     return row
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _accepted(A, set_):  # type: ignore[no-untyped-def]
     """Return the set (of atoms) that accept at this set of threads; worked out once."""
     if A.sets[set_, S_ACCEPT] >= 0:
         return np.int64(A.sets[set_, S_ACCEPT])
     heap, keys, prog, work = A.heap, A.keys, A.prog, A.work
     off, size = A.sets[set_, S_OFF], A.sets[set_, S_LEN]
-    length = 0
+    length = np.int64(0)
     for i in range(off, off + size):
         t = heap[i]
         pc = keys[t, 0]
@@ -490,7 +498,7 @@ def _accepted(A, set_):  # type: ignore[no-untyped-def]
                     new = False
             if new:
                 if length + 1 >= work.shape[0]:
-                    _stop(A, FULL_WORK, 0)
+                    _stop(A, FULL_WORK, _0)
                 work[length] = atom
                 length += 1
     _sort(work, length)
@@ -499,7 +507,7 @@ def _accepted(A, set_):  # type: ignore[no-untyped-def]
     return accept
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     """Return the node's number."""
     key = _intern(A, K_NODE, s, set_, length)
@@ -515,15 +523,15 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
         _stop(A, NEED_OUTCOME, answer)
     n = A.reg[N_NODE]
     if n >= A.reg[MOST_NODES]:
-        _stop(A, OVER_NODES, 0)
+        _stop(A, OVER_NODES, _0)
     nodes = A.nodes
     if n >= nodes.shape[0]:
-        _stop(A, FULL_NODES, 0)
-    live = 0
+        _stop(A, FULL_NODES, _0)
+    live = _0
     if outcome >= 0 or (A.spec[s, P_TRIMMED] and A.sets[set_, S_LEN] > 0):
-        live = 1
+        live = _1
     elif A.sets[set_, S_LEN] == 0 and A.spec[s, P_NBREAKS] == bracket:
-        live = -1
+        live = _NONE
     nodes[n, Q_SPEC] = s
     nodes[n, Q_SET] = set_
     nodes[n, Q_LENGTH] = length
@@ -537,7 +545,7 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _node_row(A, q):  # type: ignore[no-untyped-def]
     """Return where in the heap the node's successor on each class stands (DEAD where surely none)."""
     nodes = A.nodes
@@ -563,12 +571,12 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     return row
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
     tail = A.reg[TAIL]
     queue = A.queue
     if tail >= queue.shape[0]:
-        _stop(A, FULL_QUEUE, 0)
+        _stop(A, FULL_QUEUE, _0)
     queue[tail, 0] = node
     queue[tail, 1] = left
     queue[tail, 2] = parent
@@ -576,7 +584,7 @@ def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
     A.reg[TAIL] = tail + 1
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
     """Return the queue entry of the first completion with an outcome (or, `any_live`, of a live node), or -1.
 
@@ -591,7 +599,7 @@ def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
         reg[FOUND] = 0
         reg[SEARCH_STEPS] = 0
         reg[N_RANK] = _next_stamp(A)
-        _push(A, q, 0, -1, 0)
+        _push(A, q, _0, _NONE, _0)
         nodes[q, Q_STAMP] = reg[N_RANK]
     while reg[HEAD] < reg[TAIL]:
         head = reg[HEAD]
@@ -607,7 +615,7 @@ def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
             continue
         reg[SEARCH_STEPS] += 1
         if reg[SEARCH_STEPS] > reg[MOST_STEPS]:
-            _stop(A, OVER_STEPS, 0)
+            _stop(A, OVER_STEPS, _0)
         hit = nodes[q, Q_OUTCOME] >= 0 or (any_live and nodes[q, Q_LIVE] > 0)
         row = np.int64(-1)
         if not (hit and any_live):
@@ -616,7 +624,7 @@ def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
             classes = A.spec[s, P_CLASSES]
             cost = A.spec[s, P_COST]
             if reg[TAIL] + classes > queue.shape[0]:
-                _stop(A, FULL_QUEUE, 0)
+                _stop(A, FULL_QUEUE, _0)
             for c in range(classes):
                 t = np.int64(A.heap[row + c])
                 bytes_ = A.heap[cost + c]
@@ -639,11 +647,11 @@ def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
     return np.int64(-1)
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
     n = A.reg[N_STATE]
     if n >= A.states.shape[0]:
-        _stop(A, FULL_STATES, 0)
+        _stop(A, FULL_STATES, _0)
     A.states[n, KIND] = kind
     A.states[n, ARG_A] = a
     A.states[n, ARG_B] = b
@@ -656,17 +664,17 @@ def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _free(A, outcome):  # type: ignore[no-untyped-def]
     """Return the first of the 8 states from which any text leads to `outcome`."""
-    key = _intern(A, K_FREE, outcome, 0, 0)
+    key = _intern(A, K_FREE, outcome, _0, _0)
     if A.keys[key, VALUE] != UNSET:
         return np.int64(A.keys[key, VALUE])
     base = A.reg[N_STATE]
     if base + 8 > A.states.shape[0]:
-        _stop(A, FULL_STATES, 0)
+        _stop(A, FULL_STATES, _0)
     for i in range(8):
-        n = _new_state(A, FREE_STATE, outcome, base, i, outcome if i == 0 else -1)
+        n = _new_state(A, FREE_STATE, outcome, base, i, outcome if i == 0 else _NONE)
         A.states[n, DONE] = 1
         for b in range(WIDTH):
             t = A.trans[i, b]
@@ -675,12 +683,12 @@ def _free(A, outcome):  # type: ignore[no-untyped-def]
     return base
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _state_of(A, q):  # type: ignore[no-untyped-def]
     """Return the state of a node, or DEAD where nothing completes it."""
     nodes = A.nodes
     if nodes[q, Q_LIVE] == 0:
-        _search(A, q, False, True)
+        _search(A, q, _0, _1)
     if nodes[q, Q_LIVE] < 0:
         return np.int64(DEAD)
     if nodes[q, Q_STATE] >= 0:
@@ -697,12 +705,21 @@ def _state_of(A, q):  # type: ignore[no-untyped-def]
     if decided:
         n = _free(A, np.int64(nodes[q, Q_OUTCOME]))
     else:
-        n = _new_state(A, NODE_STATE, q, 0, 0, nodes[q, Q_OUTCOME])
+        n = _new_state(A, NODE_STATE, q, _0, _0, nodes[q, Q_OUTCOME])
     nodes[q, Q_STATE] = n
     return n
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
+def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
+    """Return the state that is FREE's middle `kind` with `target` at the end of the sequence."""
+    key = _intern(A, K_MIDDLE, kind, target, _0)
+    if A.keys[key, VALUE] == UNSET:
+        A.keys[key, VALUE] = _new_state(A, MIDDLE_STATE, kind, target, _0, _NONE)
+    return np.int64(A.keys[key, VALUE])
+
+
+@nb.njit(nogil=True)
 def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
     """Return the state within a UTF-8 sequence, `left` bytes before its end, that spells low .. low + 64**left.
 
@@ -734,50 +751,41 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
         if work[heap[kinds + a]] != target:
             key = _intern(A, K_SPLIT, q, low, left)
             if A.keys[key, VALUE] == UNSET:
-                A.keys[key, VALUE] = _new_state(A, SPLIT_STATE, q, low, left, -1)
+                A.keys[key, VALUE] = _new_state(A, SPLIT_STATE, q, low, left, _NONE)
             return np.int64(A.keys[key, VALUE])
         a += 1
     if target < 0:
         return target
     if left == 1:
-        kind = 1
+        kind = _1
     elif left == 2:
-        kind = 3 if low == 0 else 4 if low == 0xD000 else 2
+        kind = _3 if low == 0 else np.int64(4) if low == 0xD000 else _2
     else:
-        kind = 5 if low == 0 else 7 if low == 0x100000 else 6
+        kind = np.int64(5 if low == 0 else 7 if low == 0x100000 else 6)
     if A.states[target, KIND] == FREE_STATE:
         return np.int64(A.states[target, ARG_B] + kind)
     return _middle_to(A, kind, target)
 
 
-@nb.njit(cache=True, nogil=True)
-def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
-    """Return the state that is FREE's middle `kind` with `target` at the end of the sequence."""
-    key = _intern(A, K_MIDDLE, kind, target, 0)
-    if A.keys[key, VALUE] == UNSET:
-        A.keys[key, VALUE] = _new_state(A, MIDDLE_STATE, kind, target, 0, -1)
-    return np.int64(A.keys[key, VALUE])
-
-
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _class_states(A, q):  # type: ignore[no-untyped-def]
     """Write the state after each class to work[class]; return how many classes there are."""
     row = _node_row(A, q)
     classes = np.int64(A.spec[A.nodes[q, Q_SPEC], P_CLASSES])
     if classes >= A.work.shape[0]:
-        _stop(A, FULL_WORK, 0)
+        _stop(A, FULL_WORK, _0)
     # Searches use `work`, so liveness comes first.
     for c in range(classes):
         t = np.int64(A.heap[row + c])
         if t >= 0 and A.nodes[t, Q_LIVE] == 0:
-            _search(A, t, False, True)
+            _search(A, t, _0, _1)
     for c in range(classes):
         t = np.int64(A.heap[row + c])
         A.work[c] = DEAD if t < 0 else _state_of(A, t)
     return classes
 
 
-@nb.njit(cache=True, nogil=True)
+@nb.njit(nogil=True)
 def _fill(A, n):  # type: ignore[no-untyped-def]
     """Fill the row of a state."""
     states, trans, heap = A.states, A.trans, A.heap
@@ -841,11 +849,11 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
         for b in range(128, 0xC2):
             trans[n, b] = DEAD
         for b in range(0xC2, 0xE0):
-            trans[n, b] = _middle(A, s, q, np.int64(b & 31) << 6, 1)
+            trans[n, b] = _middle(A, s, q, np.int64(b & 31) << 6, _1)
         for b in range(0xE0, 0xF0):
-            trans[n, b] = _middle(A, s, q, np.int64(b & 15) << 12, 2)
+            trans[n, b] = _middle(A, s, q, np.int64(b & 15) << 12, _2)
         for b in range(0xF0, 0xF5):
-            trans[n, b] = _middle(A, s, q, np.int64(b & 7) << 18, 3)
+            trans[n, b] = _middle(A, s, q, np.int64(b & 7) << 18, _3)
         for b in range(0xF5, 256):
             trans[n, b] = DEAD
         trans[n, 256] = A.work[A.spec[s, P_HIGH]]
@@ -853,8 +861,8 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     states[n, DONE] = 1
 
 
-@nb.njit([nb.void(_A, _I, _I)], cache=True, nogil=True)
-def expand(A, n, most):  # type: ignore[no-untyped-def]
+@nb.njit(nogil=True)
+def _expand(A, n, most):  # type: ignore[no-untyped-def]
     """Fill the row of state `n`, then of states first reached from it, `most` rows in all."""
     first = A.reg[N_STATE]
     _fill(A, n)
@@ -875,55 +883,8 @@ def expand(A, n, most):  # type: ignore[no-untyped-def]
         at = A.reg[N_STATE] - 1
 
 
-ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE = range(5)
-
-
-@nb.njit([nb.int64(_A, _I, _I, _I)], cache=True, nogil=True)
-def ask(A, what, a, b):  # type: ignore[no-untyped-def]
-    """Answer one of the smaller questions.
-
-    ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: go on).
-    ASK_ROW: where in the heap node `a`'s row stands, dead targets marked. ASK_THREAD: the number of thread
-    (a, b, 0, 0). ASK_NODE: the state of node `a`.
-    """
-    if what == ASK_START:
-        first, count = np.int64(A.spec[a, P_ATOM]), np.int64(A.spec[a, P_ATOM + 1])
-        _next_stamp(A)
-        length = np.int64(0)
-        for i in range(count):
-            pc = np.int64(A.heap[first + 2 * i])
-            argument = np.int64(A.heap[first + 2 * i + 1])
-            if length + 1 >= A.work.shape[0] // 2:
-                _stop(A, FULL_WORK, 0)
-            if A.prog[pc, 0] == WORDS:
-                if argument > 0:
-                    A.work[length] = _intern(A, pc, 0, argument, 0)
-                    length += 1
-            elif A.prog[pc, 0] == TABLE:
-                A.work[length] = argument
-                length += 1
-            else:
-                length = _closure(A, pc, np.int64(0), True, length)
-        length = _tidy(A, length)
-        return _node(A, a, _intern_set(A, length), np.int64(0))
-    if what == ASK_SEARCH:
-        return _search(A, a, b != 0, False)
-    if what == ASK_ROW:
-        row = _node_row(A, a)
-        for c in range(A.spec[A.nodes[a, Q_SPEC], P_CLASSES]):
-            t = np.int64(A.heap[row + c])
-            if t >= 0 and A.nodes[t, Q_LIVE] == 0:
-                _search(A, t, False, True)
-            if t >= 0 and A.nodes[t, Q_LIVE] < 0:
-                A.heap[row + c] = DEAD
-        return row
-    if what == ASK_THREAD:
-        return _intern(A, a, b, 0, 0)
-    return _state_of(A, a)
-
-
-@nb.njit([nb.void(_A, _I)], cache=True, nogil=True)
-def rehash(A, which):  # type: ignore[no-untyped-def]
+@nb.njit(nogil=True)
+def _rehash(A, which):  # type: ignore[no-untyped-def]
     """Fill an empty hash table anew: that of the keys (`which` FULL_KEYS) or of the sets."""
     if which == FULL_KEYS:
         mask = A.key_hash.shape[0] - 1
@@ -943,3 +904,59 @@ def rehash(A, which):  # type: ignore[no-untyped-def]
             while A.set_hash[at] >= 0:
                 at = (at + 1) & mask
             A.set_hash[at] = n
+
+
+ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH = range(7)
+
+
+@nb.njit(_I(_A, _I, _I, _I), cache=True, nogil=True)
+def ask(A, what, a, b):  # type: ignore[no-untyped-def]
+    """Answer one question: the one entry point, so that one compiled object is loaded.
+
+    ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: go on).
+    ASK_ROW: where in the heap node `a`'s row stands, dead targets marked. ASK_THREAD: the number of thread
+    (a, b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows from state `a` on.
+    ASK_REHASH: fill an emptied hash table, that of the array `a`.
+    """
+    if what == ASK_START:
+        first, count = np.int64(A.spec[a, P_ATOM]), np.int64(A.spec[a, P_ATOM + 1])
+        _next_stamp(A)
+        length = np.int64(0)
+        for i in range(count):
+            pc = np.int64(A.heap[first + 2 * i])
+            argument = np.int64(A.heap[first + 2 * i + 1])
+            if length + 1 >= A.work.shape[0] // 2:
+                _stop(A, FULL_WORK, _0)
+            if A.prog[pc, 0] == WORDS:
+                if argument > 0:
+                    A.work[length] = _intern(A, pc, _0, argument, _0)
+                    length += 1
+            elif A.prog[pc, 0] == TABLE:
+                A.work[length] = argument
+                length += 1
+            else:
+                length = _closure(A, pc, _0, _1, length)
+        length = _tidy(A, length)
+        return _node(A, a, _intern_set(A, length), _0)
+    if what == ASK_SEARCH:
+        return _search(A, a, b, _0)
+    if what == ASK_ROW:
+        row = _node_row(A, a)
+        for c in range(A.spec[A.nodes[a, Q_SPEC], P_CLASSES]):
+            t = np.int64(A.heap[row + c])
+            if t >= 0 and A.nodes[t, Q_LIVE] == 0:
+                _search(A, t, _0, _1)
+            if t >= 0 and A.nodes[t, Q_LIVE] < 0:
+                A.heap[row + c] = DEAD
+        return row
+    if what == ASK_THREAD:
+        return _intern(A, a, b, _0, _0)
+    if what == ASK_EXPAND:
+        _expand(A, a, b)
+        return np.int64(0)
+    if what == ASK_REHASH:
+        _rehash(A, a)
+        return np.int64(0)
+    return _state_of(A, a)
+
+

@@ -158,7 +158,7 @@ class StringPool:
         most = _NEIGHBOURS
         while True:
             try:
-                k.expand(self._arena, state, most)
+                k.ask(self._arena, k.ASK_EXPAND, state, most)
                 return
             except k.Interrupt:
                 cause = int(self._arrays["reg"][k.CAUSE])
@@ -259,7 +259,7 @@ class StringPool:
             new_size = size * 2
             while new_size < size + least + 1:
                 new_size *= 2
-            new = np.empty((new_size, *old.shape[1:]), np.int32)
+            new = np.empty((new_size, *old.shape[1:]), old.dtype)
             new[:size] = old
             arrays[name] = new
         if cause in (k.FULL_KEYS, k.FULL_SETS):
@@ -269,12 +269,12 @@ class StringPool:
     def _rehash(self, cause: int) -> None:
         arrays = self._arrays
         name = "key_hash" if cause == k.FULL_KEYS else "set_hash"
-        arrays[name] = np.full(4 * len(arrays["keys" if cause == k.FULL_KEYS else "sets"]), -1, np.int32)
-        k.rehash(k.Arena(**arrays), cause)
+        arrays[name] = np.full(4 * len(arrays["keys" if cause == k.FULL_KEYS else "sets"]), -1, np.int64)
+        k.ask(k.Arena(**arrays), k.ASK_REHASH, cause, 0)
 
     def _append(self, values: Iterable[int]) -> int:
         """Append to the heap; return the offset."""
-        data = values if isinstance(values, np.ndarray) else np.array(list(values), np.int32)
+        data = values if isinstance(values, np.ndarray) else np.array(list(values), np.int64)
         reg = self._arrays["reg"]
         top = int(reg[k.N_HEAP])
         if top + len(data) > len(self._arrays["heap"]):
@@ -381,7 +381,7 @@ class StringPool:
         at = int(reg[k.N_PROG])
         prog = self._arrays["prog"]
         if at + len(code) > len(prog):
-            new = np.empty((max(2 * len(prog), at + len(code)), prog.shape[1]), np.int32)
+            new = np.empty((max(2 * len(prog), at + len(code)), prog.shape[1]), np.int64)
             new[:at] = prog[:at]
             self._arrays["prog"] = prog = new
             self._bind()
@@ -552,23 +552,23 @@ _GROWS: Mapping[int, tuple[str, ...]] = {
 def _new_arrays() -> dict[str, Any]:
     """Return the arrays of an empty arena; pages are touched only when they are used."""
     empty = np.empty
-    int32 = np.int32
+    int64 = np.int64
     return {
-        "reg": np.zeros(k.REGISTERS, np.int64),
-        "keys": empty((512, 7), int32),
-        "key_hash": np.full(2048, -1, int32),
-        "stamp": empty(512, int32),
-        "sets": empty((256, 4), int32),
-        "set_hash": np.full(1024, -1, int32),
-        "nodes": empty((256, 8), int32),
-        "states": empty((128, 5), int32),
-        "trans": empty((128, WIDTH), int32),
-        "outcome": empty(128, int32),
-        "heap": empty(8192, int32),
-        "prog": empty((256, 6), int32),
-        "spec": np.zeros((16, k.SPEC_COLUMNS), int32),
-        "work": empty(2048, int32),
-        "queue": empty((1024, 4), int32),
+        "reg": np.zeros(k.REGISTERS, int64),
+        "keys": empty((512, 7), int64),
+        "key_hash": np.full(2048, -1, int64),
+        "stamp": empty(512, int64),
+        "sets": empty((256, 4), int64),
+        "set_hash": np.full(1024, -1, int64),
+        "nodes": empty((256, 8), int64),
+        "states": empty((128, 5), int64),
+        "trans": empty((128, WIDTH), np.int32),
+        "outcome": empty(128, np.int32),
+        "heap": empty(8192, int64),
+        "prog": empty((256, 6), int64),
+        "spec": np.zeros((16, k.SPEC_COLUMNS), int64),
+        "work": empty(2048, int64),
+        "queue": empty((1024, 4), int64),
     }
 
 
@@ -703,12 +703,12 @@ def _word_table(atom: Words, partition: _Partition) -> Any:
             keyword="enum",
             cure="Write the character it is half of.",
         ) from error
-    offsets = np.zeros(len(words) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, words), np.int32, len(words)), out=offsets[1:])
+    offsets = np.zeros(len(words) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, words), np.int64, len(words)), out=offsets[1:])
     offsets += len(words) + 1
     unique, inverse = np.unique(points, return_inverse=True)
-    table = np.array([kinds[point] for point in unique.tolist()], np.int32)
-    return np.concatenate([offsets, table[inverse] if len(unique) else np.empty(0, np.int32)])
+    table = np.array([kinds[point] for point in unique.tolist()], np.int64)
+    return np.concatenate([offsets, table[inverse] if len(unique) else np.empty(0, np.int64)])
 
 
 def _source(atom: _Atom) -> bytes:
