@@ -91,6 +91,7 @@ class JsonSchemaGrammar(Grammar):
         "_networks",
         "_notes",
         "_policies",
+        "_read_as",
         "_spare",
         "_text",
         "_value",
@@ -113,6 +114,7 @@ class JsonSchemaGrammar(Grammar):
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
         self._spare = [self._document(limits)]
+        self._read_as = self._spare[0].draft
 
     @property
     def canonical(self) -> str:
@@ -120,7 +122,7 @@ class JsonSchemaGrammar(Grammar):
         if not self._canonical:
             options: dict[str, Json] = {
                 "kind": "json_schema 1",
-                "draft": self._draft or self._document(self._limits).draft,
+                "draft": self._read_as,
                 "policies": dict(asdict(self._policies)),
                 "limits": dict(asdict(self._limits)),
             }
@@ -159,7 +161,7 @@ class JsonSchemaGrammar(Grammar):
     ) -> SchemaNetwork:
         """Return a new network of the language; `limits` stands for the grammar's own.
 
-        `strings` and `numbers` are asked about scalars; `widest` makes the number oracle of the widest policy,
+        `strings` and `numbers` are asked about scalars; `widest` makes the widest policies' number oracle,
         to tell a contradiction in the schema from one with the policies. Errors: `UnsupportedError` for a
         keyword that is not handled, `RegexError`, `UnsatisfiableSchema`, `LimitError`.
         """

@@ -586,6 +586,30 @@ def test_a_keyword_without_effect_is_harmless(schema: object) -> None:
     assert found.root.verdict is True
 
 
+KEYWORDS = sorted(
+    {keyword for draft in scan.DRAFTS for keyword in scan.dialect(draft).keywords} | {"$id", "id", "x"}
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from(["#", "#/a", "#b", "a", "string", 1.5]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYWORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("draft", scan.DRAFTS)
+@settings(deadline=None, max_examples=200)
+@given(schema=st.dictionaries(st.sampled_from(KEYWORDS), ANYTHING, max_size=5))
+def test_any_json_is_a_document_or_a_named_error(draft: str, schema: object) -> None:
+    try:
+        found = document(schema, draft)
+    except SchemaError as error:
+        assert error.where.startswith("#")
+        assert error.cure
+    else:
+        assert [one.id for one in found.schemas] == list(range(len(found.schemas)))
+        assert all(one.pointer.startswith(("#", "http")) for one in found.schemas)
+
+
 # --- Size ---------------------------------------------------------------------------------------------------
 
 
