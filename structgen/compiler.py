@@ -11,7 +11,9 @@ import numpy as np
 
 from structgen.automata.numerals import NumberPool
 from structgen.automata.strings import StringPool
-from structgen.errors import FinishedError, MaskError, OptionError, TokenError
+from structgen.completion import Completer
+from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError
+from structgen.inspection import Inspection
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine import scalars, terminals, walk
@@ -118,6 +120,10 @@ class CompiledGrammar:
         self._vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self.address = self._tables.address
+        self._machine = Inspection(
+            self.network, self._tables, self._expander, self._strings, self._numbers, self._space, self._retry
+        )
+        self._completer = Completer(self._machine, self.vocabulary)
         self.start = State(self, self._retry(walk.start_node))
 
     def _configure(self, policies: Any) -> None:
@@ -126,11 +132,13 @@ class CompiledGrammar:
         if space.startswith("indent:"):
             indent = np.frombuffer(space[7:].encode() or b" ", np.uint8).copy()
             self._indent = indent
+            self._space = (L.SPACE_INDENT, space[7:].encode())
             context[L.C_SPACE] = L.SPACE_INDENT
             context[L.C_INDENT] = address_of(indent)
             context[L.C_INDENT_LENGTH] = len(space) - 7
         else:
             context[L.C_SPACE] = _SPACE[space]
+            self._space = (_SPACE[space], b"")
         widest = policies.escapes == "any"
         context[L.C_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_PAIRED
         context[L.C_KEY_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_CANONICAL
@@ -286,22 +294,81 @@ class CompiledGrammar:
 
     def next_bytes(self, state: State) -> bytes:
         """Return the bytes that may come next, ascending."""
-        array = np.zeros(256, np.uint8)
-        self._retry(walk.next_bytes, state.index, address_of(array))
-        return bytes(np.flatnonzero(array).tolist())
+        with self._guard():
+            return self._machine.next_bytes(state.index)
+
+    # --- completion ------------------------------------------------------------------------------------------------
+
+    def tokens_to_finish(self, state: State) -> int:
+        """Return how many tokens complete the document: 0 where it is complete. A function of the state alone.
+
+        Some allowed token leads to a state whose value is smaller by at least one; the value is that of the shortest
+        completion in bytes, written with the fewest tokens. End tokens are not counted.
+        """
+        return self.cost(state.index)
+
+    def completion(self, state: State) -> bytes:
+        """Return the shortest text that completes the document."""
+        with self._guard():
+            self._open(state.index)
+            return self._completer.text(state.index)
+
+    def cost(self, index: int) -> int:
+        """Return `tokens_to_finish` of a state by its number."""
+        with self._guard():
+            self._open(index)
+            return self._completer.tokens(index)
+
+    def _open(self, index: int) -> None:
+        if int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_FINISHED:
+            raise FinishedError(
+                "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+            )
+
+    def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
+        """Write the mask of the tokens after which the document can still be completed within the budget."""
+        self.check_mask(mask)
+        mask.row(row)
+        if isinstance(budget, bool) or not isinstance(budget, int):
+            raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
+        least = self.cost(index)
+        if budget < least:
+            raise BudgetError(
+                f"The document needs {least} more tokens, and the budget is {budget}.",
+                minimum=least,
+                cure=f"Give it at least {least} (the end token is not counted).",
+            )
+        self.fill_index(index, mask, row)
+        for token in self._too_long(index, mask, row, budget):
+            mask.array[row, token >> 5] &= np.int32(~(1 << (token & 31)) if token & 31 != 31 else 0x7FFFFFFF)
+
+    def _too_long(self, index: int, mask: TokenMask, row: int, budget: int) -> list[int]:
+        """Return the allowed tokens after which the budget no longer suffices."""
+        left = budget - 1
+        with self._guard():
+            costs: dict[int, int] = {}
+            found = []
+            for token in mask.allowed(row).tolist():
+                if token in self.end_tokens:
+                    continue
+                after = self.next_index(index, token)
+                cost = costs.get(after)
+                if cost is None:
+                    cost = costs[after] = self._completer.tokens(after)
+                if cost > left:
+                    found.append(token)
+            return found
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
         found = bytearray()
         node = index
         while len(found) < _MOST_FORCED and not walk.may_end(self.address, node):
-            array = np.zeros(256, np.uint8)
-            self._retry(walk.next_bytes, node, address_of(array))
-            following = np.flatnonzero(array)
+            following = self._machine.next_bytes(node)
             if len(following) != 1:
                 break
-            found.append(int(following[0]))
-            node = self.bytes_index(node, bytes(found[-1:]))
+            found += following
+            node = self.bytes_index(node, following)
         return bytes(found)
 
     def row_words(self) -> int:

@@ -109,6 +109,10 @@ class Matcher:
         """Return the bytes that must come next whatever the model says; empty where the document may end here."""
         return self.compiled.forced(self._index)
 
+    def tokens_to_finish(self) -> int:
+        """Return how many tokens complete the document: 0 where it is complete (see CompiledGrammar.tokens_to_finish)."""
+        return self.compiled.cost(self._index)
+
     def rollback(self, count: int) -> None:
         """Undo the last `count` tokens (an end token counts one)."""
         if isinstance(count, bool) or not 0 <= count <= len(self._tokens):

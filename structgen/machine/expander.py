@@ -267,13 +267,17 @@ class Expander:
             self.refresh()
         return state
 
+    def network_residue(self, row: int) -> int:
+        """Return the network's number of a residue's row."""
+        return self.residue_of[row]
+
     def key(self, residue: int, key: int) -> Key:
         """Return the network's key for the engine's (see layout.LEX)."""
         if key == -1:
             return None
         if key < 0:
             return self.group_sets[-2 - key]
-        return self._network.keys(self.residue_of[residue])[key]
+        return self._network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
         self._tables.room(L.T_EDGE, 1)

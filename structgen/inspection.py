@@ -1,0 +1,148 @@
+"""The state of a machine read from Python: what completions, events and explanations ask of a compiled grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.numerals import NumberPool
+from structgen.automata.strings import StringPool
+from structgen.ir import Demands, Key, Network
+from structgen.machine import layout as L
+from structgen.machine import walk
+from structgen.machine.expander import Expander
+from structgen.machine.tables import Tables, address_of
+
+Registers: TypeAlias = npt.NDArray[np.int64]
+"""The eight words of a state (structgen.machine.layout)."""
+
+
+class Inspection:
+    """Reads registers, frames and tables in the terms of the network. The grammar's lock is held by the caller."""
+
+    __slots__ = ("_expander", "_numbers", "_retry", "_strings", "_tables", "network", "space")
+
+    def __init__(
+        self,
+        network: Network,
+        tables: Tables,
+        expander: Expander,
+        strings: StringPool,
+        numbers: NumberPool,
+        space: tuple[int, bytes],
+        retry: Callable[..., int],
+    ) -> None:
+        self.network = network
+        self.space = space
+        """The white space policy, and its indent."""
+        self._tables, self._expander = tables, expander
+        self._strings, self._numbers = strings, numbers
+        self._retry = retry
+
+    def registers(self, index: int) -> Registers:
+        """Return the registers of a state (a view: they never change)."""
+        view: Registers = self._tables.rows(L.T_NODE)[index, : L.WORDS]
+        return view
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the document may end here."""
+        return bool(walk.may_end(self._tables.address, index))
+
+    def frame(self, frame: int) -> tuple[int, int, int, int]:
+        """Return a stack frame: the engine's residue, the set of extra keys, the engine's key, the frame below."""
+        row = self._tables.rows(L.T_FRAME)[frame].tolist()
+        return row[L.F_RES], row[L.F_EXTRAS], row[L.F_KEY], row[L.F_PARENT]
+
+    def brackets(self, regs: Registers) -> int:
+        """Return how many brackets are open."""
+        mode, frame = int(regs[L.MODE]), int(regs[L.FRAME])
+        if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
+            return 0
+        below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.F_DEPTH])
+        return below if mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS) else below + 1
+
+    def residue(self, row: int) -> int:
+        """Return the network's residue of an engine row."""
+        return self._expander.network_residue(row)
+
+    def key(self, row: int, key: int) -> Key:
+        """Return the network's key of the engine's, in the object with this residue."""
+        return self._expander.key(row, key)
+
+    def group(self, number: int) -> frozenset[int]:
+        """Return a class of extra keys: the formulas that are true of them."""
+        return self._expander.group_sets[number]
+
+    def child_place(self, row: int, key: int) -> int:
+        """Return the network's place of the value under a key."""
+        found = self.key(row, key)
+        menu = self.network.menu(self.residue(row))
+        if isinstance(found, str):
+            return menu.named[found]
+        assert found is not None, "arrays have no keys"
+        return menu.extra_places[found]
+
+    def key_list(self, row: int) -> int:
+        """Return the word list of an object's keys."""
+        return int(self._tables.rows(L.T_RES)[row, L.R_LEX])
+
+    def listed(self, words: int, place: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the words (index, bytes) at a place in a list."""
+        offset = int(self._tables.rows(L.T_LEX)[words, 0])
+        offsets = self._tables.rows(L.T_OFFSET)[:, 0]
+        blob = self._tables.rows(L.T_BLOB)
+        for at in range(place >> 40, (place >> 16) & 0xFFFFFF):
+            yield at, blob[int(offsets[offset + at]) : int(offsets[offset + at + 1])].tobytes()
+
+    def string_row(self, row: int) -> list[int]:
+        """Return the row of a string spec (layout.S_*)."""
+        found: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
+        return found
+
+    def word_outcome(self, at: int) -> int:
+        """Return the outcome of a listed word."""
+        return int(self._tables.rows(L.T_OUTCOME)[at])
+
+    def finish_string(self, state: int) -> Demands:
+        """Return demand (or key class) -> the shortest rest of a string, decoded."""
+        return self._strings.finish(state)
+
+    def finish_number(self, state: int) -> Demands:
+        """Return demand -> the shortest rest of a numeral."""
+        return self._numbers.finish(state)
+
+    def next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next, ascending."""
+        array = np.zeros(256, np.uint8)
+        self._retry(walk.next_bytes, index, address_of(array))
+        return bytes(np.flatnonzero(array).tolist())
+
+    def after(self, index: int, data: bytes) -> int:
+        """Return the state after bytes, or -1."""
+        if not data:
+            return index
+        array = np.frombuffer(data, np.uint8)
+        return self._retry(walk.take_bytes, index, address_of(array), len(data))
+
+    def extra_keys(self, root: int) -> frozenset[str]:
+        """Return the members of a set of extra keys."""
+        rows = self._tables.rows(L.T_SET)
+        found = set()
+        pending: list[tuple[int, bytes]] = [(root, b"")]
+        while pending:
+            node, text = pending.pop()
+            if rows[node, 1] == 1:
+                found.add(text.decode("utf-8", "surrogatepass"))
+            entry = int(rows[node, 2])
+            while entry > 0:
+                pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))
+                entry = int(rows[entry, 2])
+        return frozenset(found)
+
+    def sources(self, place: int) -> tuple[str, ...]:
+        """Return the JSON pointers of a place's schemas."""
+        return tuple(self.network.sources(place))
+
