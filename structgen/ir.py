@@ -19,7 +19,7 @@ residue
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias, Union
@@ -206,6 +206,10 @@ class Network(Protocol):
         """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
         ...
 
+    def demands(self, outcome: int) -> frozenset[int]:
+        """Return the demand indices that an outcome stands for."""
+        ...
+
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
         ...
@@ -226,12 +230,23 @@ class Network(Protocol):
         """Return, for each demand, the shortest compact value that meets it."""
         ...
 
-    def finish(self, residue: int) -> Demands:
-        """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
-        closing bracket included. It begins with "," where something more must be written and something was."""
+    def simple(self, residue: int) -> SimpleObject | None:
+        """Return the residue of a plain object in the form in which the engine can go on by itself, else None."""
         ...
 
-    def finish_with(self, residue: int, key: Key, value: Demands) -> Demands:
+    def simple_after(self, residue: int, index: int) -> int:
+        """Return the residue of a plain object after the key at an index of its names (-1: one not named)."""
+        ...
+
+    def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
+        """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
+        closing bracket included. It begins with "," where something more must be written and something was.
+        `taken`: the extra keys that the object holds."""
+        ...
+
+    def finish_with(
+        self, residue: int, key: Key, value: Demands, taken: Collection[str] = ()
+    ) -> Demands:
         """Return the shortest rest where a value under `key` is being written: `value` says what its rest costs."""
         ...
 
