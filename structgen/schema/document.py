@@ -150,11 +150,12 @@ class Document:
     def require_handled(self) -> None:
         """Raise what keeps the document from being compiled, though it is a schema.
 
-        `UnsupportedError` for a keyword that is not handled, `RegexError` for a regular expression that has a
-        syntax error or that no automaton can read. Some 10 us a new regular expression.
+        `UnsupportedError` for a keyword or a format that is not handled, `RegexError` for a regular
+        expression that has a syntax error or that no automaton can read. Some 10 us a new expression.
         """
         if not self.refusals:
             self._check_patterns()
+            self._check_formats()
             return
         first = self.refusals[0]
         rest = len(self.refusals) - 1
@@ -241,6 +242,21 @@ class Document:
                     keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
                     raise RegexError(
                         error.what, where=f"{schema.pointer}/{keyword}", cure=error.cure
+                    ) from error
+
+    def _check_formats(self) -> None:
+        if self.formats:
+            from structgen.automata.formats import format_formula
+
+            for name, schema in self.formats.items():
+                try:
+                    format_formula(name)
+                except UnsupportedError as error:
+                    raise UnsupportedError(
+                        error.what,
+                        keyword="format",
+                        where=f"{schema.pointer}/format",
+                        cure=error.cure or 'Leave it out, or pass formats="annotate".',
                     ) from error
 
     def _declared_draft(self) -> str:

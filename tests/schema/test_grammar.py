@@ -206,3 +206,16 @@ def test_limits_given_to_a_network_stand_for_the_grammars_own() -> None:
 def test_a_contradiction_is_found_when_compiled() -> None:
     with pytest.raises(UnsatisfiableSchema):
         network(json_schema(False))
+
+
+def test_a_format_without_an_automaton_is_refused_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    from structgen.automata import formats
+
+    def refuse(name: str) -> None:
+        raise UnsupportedError(f"The format {name!r} is not handled.", keyword="format")
+
+    monkeypatch.setattr(formats, "format_formula", refuse)
+    grammar = json_schema({"properties": {"a": {"format": "idn-hostname"}}})
+    with pytest.raises(UnsupportedError) as caught:
+        network(grammar)
+    assert (caught.value.keyword, caught.value.where) == ("format", "#/properties/a/format")
