@@ -121,6 +121,10 @@ class SchemaNetwork:
             self._outcomes.append(demands)
         return found
 
+    def demands(self, outcome: int) -> frozenset[int]:
+        """Return the demand indices that an outcome stands for."""
+        return self._outcomes[outcome]
+
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
         return self._object(residue).frame.sorted_names()
@@ -172,7 +176,7 @@ class SchemaNetwork:
             return None
         j, shape, debt = state.threads[0]
         frame = state.frame
-        if not shape.plain or debt or shape.lo or shape.hi is not None or frame.predicates:
+        if not shape.simple or debt or frame.predicates:
             return None
         shared = frame.simple.get(shape.id)
         if shared is None:
@@ -207,9 +211,10 @@ class SchemaNetwork:
         state = self._object(residue)
         frame = state.frame
         if 0 <= index < frame.ordered:
-            pos, mask = index + 1, state.mask | (1 << index & frame.watch)
+            pos, mask = index + 1, state.mask
         else:
             pos, mask = frame.ordered, state.mask | (1 << index if index >= 0 else 0)
+        mask = mask >> frame.ordered << frame.ordered
         return self.objects.state(frame, pos, mask, 0, True, state.threads).id
 
     def finish_place(self, place: int) -> Demands:

@@ -150,7 +150,6 @@ class ObjectState:
         "id",
         "mask",
         "moves",
-        "place",
         "pos",
         "rests",
         "threads",
@@ -598,7 +597,7 @@ class Objects:
 
     def _counts(self, frame: Frame, shape: ObjectShape, pos: int, mask: int, count: int) -> bool:
         missing = self._missing(frame, shape, pos, mask)
-        if shape.hi is not None and count + missing > shape.hi:
+        if shape.hi is not None and max(shape.lo, count + missing) > shape.hi:
             return False
         if count + missing >= shape.lo:
             return True
@@ -913,7 +912,11 @@ class Objects:
         """Return the residue after a value that met these demands of its place."""
         pos, mask, count = self._after(state, where)
         threads = _undominated([thread for index, thread in moves[1] if index in met])
-        return self.state(state.frame, pos, mask, count, True, threads)
+        frame = state.frame
+        if (count or frame.watch) and all(shape.simple for _, shape, _ in threads):
+            # What was remembered for the sake of other threads matters no more.
+            count, mask = 0, mask >> frame.ordered << frame.ordered
+        return self.state(frame, pos, mask, count, True, threads)
 
     def rest(self, state: ObjectState, thread: Thread, ask: Ask, taken: Collection[str] = ()) -> Text | None:
         """Return the shortest rest of the object for one of its threads."""

@@ -146,6 +146,7 @@ class ObjectShape:
         "obligations",
         "plain",
         "required",
+        "simple",
         "values",
         "values_memo",
     )
@@ -176,6 +177,8 @@ class ObjectShape:
         """Where the first key is present the others are required."""
         self.obligations = obligations
         self.plain = not (conditional or obligations)
+        self.simple = self.plain and not lo and hi is None
+        """Neither the number of members nor, but for order, which keys were written matters."""
         self.values_memo: dict[str, int] = {}
 
 
