@@ -46,10 +46,12 @@ def _row(vocab_size: int) -> tuple[Any, memoryview]:
 def group(message: str) -> str:
     """Return a peer's error message without what is particular to one schema: names, numbers, pointers."""
     line = message.strip().splitlines()[0] if message.strip() else "no message"
-    # What a peer lists in brackets are the keywords it does not know: the very reason.
-    line = re.sub(r"/[\w$~/%.-]+", "<pointer>", line)
-    line = re.sub(r"(?<!\[)(?<!, )([\"'`]).*?\1", "<name>", line)
-    return re.sub(r"\d+", "<n>", line)[:100]
+    line = re.sub(r"(?<![\w<])#?/[\w$~/%.:-]+", "<pointer>", line)
+    # What a peer lists in brackets are the keywords that it does not know: the very reason.
+    line = re.sub(
+        r"\[[^\]]*\]|([\"'`]).*?\1", lambda found: found[0] if found[0][0] == "[" else "<name>", line
+    )
+    return re.sub(r"\d+", "<n>", line)[:140]
 
 
 class LlguidanceSession(Session):

@@ -10,6 +10,11 @@ from structgen.maskbench.peers import group
     [
         ('Unimplemented keys: ["not"]', 'Unimplemented keys: ["not"]'),
         ("Cannot resolve reference '#/definitions/a_1'\nmore", "Cannot resolve reference <name>"),
+        ('Unimplemented keys: ["if","then"]', 'Unimplemented keys: ["if","then"]'),
+        (
+            "error: #/allOf/0/if: no intersection of object/array",
+            "error: <pointer> no intersection of object/array",
+        ),
         ("too many states: 12345 > 10000", "too many states: <n> > <n>"),
         ("bad pointer /properties/a~1b/items", "bad pointer <pointer>"),
         ("", "no message"),

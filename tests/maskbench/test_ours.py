@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from array import array
+
+import pytest
+
+from structgen.maskbench.engines import EngineConfig, Refusal
+from structgen.maskbench.ours import StructgenEngine
+from structgen.maskbench.readers import Case, Instance
+from structgen.maskbench.replay import HEAD, Probe, run
+from structgen.maskbench.results import Verdict
+from structgen.maskbench.vocabularies import load
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "integer"}, "b": {"enum": ["x", "y"]}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load("small")
+
+
+def played(tokenizer, texts, policies=(), variant="", schema=SCHEMA):
+    """Return the messages of a case of these texts; an exclamation mark before one says that it is invalid."""
+    instances = tuple(Instance(text.removeprefix("!").encode(), text[0] != "!") for text in texts)
+    case = Case("c", "s", json.dumps(schema), instances, bare=not texts)
+    messages = []
+    engine = StructgenEngine(EngineConfig("ours", "", policies=dict(policies), variant=variant), tokenizer)
+    engine.warm_up(tokenizer)
+    probe = Probe(memoryview(array("q", [0] * (HEAD + 64))), lambda times: None)
+    run(engine, tokenizer, case, probe, messages.append)
+    return messages
+
+
+@pytest.mark.parametrize("variant", ["", "isolated"])
+def test_our_engine_takes_the_valid_and_refuses_the_invalid(tokenizer, variant):
+    texts = ['{"a": 1}', '{"a": 17, "b": "y"}', '!{"b": "x"}', '!{"a": 1.5}', '!{"a": 1, "b": "z"}']
+    messages = played(tokenizer, texts, variant=variant)
+    assert [message[2] for message in messages[1:]] == [Verdict.RIGHT] * 5
+
+
+def test_a_key_out_of_order_is_refused_by_a_policy_alone(tokenizer):
+    assert played(tokenizer, ['{"b": "x", "a": 1}'])[1][2] is Verdict.POLICY
+
+
+def test_under_the_widest_policies_no_refusal_is_by_policy(tokenizer):
+    from structgen import WIDEST
+
+    messages = played(tokenizer, ['{"b": "x", "a": 1}', '{"b": "z", "a": 1}'], WIDEST)
+    assert [message[2] for message in messages[1:]] == [Verdict.RIGHT, Verdict.VALID_REFUSED]
+
+
+def test_a_refusal_tells_the_exact_byte_and_what_was_expected(tokenizer):
+    text = '{"a": 1, "b": "z"}'
+    (found,) = played(tokenizer, [text], {"property_order": "any"})[1:]
+    assert found[3] == text.index("z")
+    assert found[4]
+
+
+def test_a_refused_schema_is_counted_by_its_keyword(tokenizer):
+    engine = StructgenEngine(EngineConfig("ours", ""), tokenizer)
+    with pytest.raises(Refusal) as refusal:
+        engine.compile('{"unevaluatedProperties": false}')
+    assert refusal.value.reason == "unsupported: unevaluatedProperties"
+
+
+def test_text_that_is_no_schema_is_a_refusal(tokenizer):
+    engine = StructgenEngine(EngineConfig("ours", ""), tokenizer)
+    with pytest.raises(Refusal) as refusal:
+        engine.compile("{")
+    assert refusal.value.reason == "SchemaError"
+
+
+def test_a_walk_of_a_bare_schema_ends_in_a_document_of_it(tokenizer):
+    assert played(tokenizer, [])[1][2:] == (Verdict.RIGHT, None, "", "")
