@@ -65,10 +65,8 @@ def same(one: Json, other: Json) -> bool:
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return (
-        (type(one) is type(other)
-        and one == other)
-        or (_is(one, "number") and _is(other, "number") and one == other)
+    return (type(one) is type(other) and one == other) or (
+        _is(one, "number") and _is(other, "number") and one == other
     )
 
 
