@@ -1,7 +1,7 @@
 """One function for each keyword of JSON Schema: how its value becomes fields of a `Schema`.
 
 A reader is handed the document, the place, the place's JSON object and the keyword's value. It sets fields of
-the place, has subschemas read later (`Document.child`), and raises `SchemaError` for a value of the wrong kind.
+the place, has subschemas read later (`Document.child`), and raises `SchemaError` for a value of a wrong kind.
 """
 
 from __future__ import annotations
