@@ -108,8 +108,8 @@ class Completer:
         machine = self._machine
         if machine.may_end(index):
             return b""
-        demands = self._innermost(index)
         regs = machine.registers(index)
+        demands = self._innermost(self._ready(index))
         frame = int(regs[L.FRAME])
         while frame >= 0:
             residue, extras, key, frame = machine.frame(frame)
@@ -117,6 +117,29 @@ class Completer:
                 machine.residue(residue), machine.key(residue, key), demands, self._taken(extras)
             )
         return self._spaced(min(demands.values(), key=_order), regs)
+
+    def _ready(self, index: int) -> int:
+        """Return the state once the white space is written that the policy makes obligatory (and was begun, where the
+        next token decides about it)."""
+        machine = self._machine
+        policy, _indent = machine.space
+        if policy not in (L.SPACE_ONELINE, L.SPACE_INDENT):
+            return index
+        regs = machine.registers(index)
+        mode, written = int(regs[L.MODE]), int(regs[L.AT])
+        space = b""
+        if mode == L.M_VALUE:
+            space = b" "
+        elif mode in (L.M_KEYS, L.M_NEXT):
+            space = self._break(machine.brackets(regs)) if policy == L.SPACE_INDENT else b" "
+        elif written and mode in (L.M_OBJECT, L.M_ARRAY):
+            space = self._break(machine.brackets(regs))
+        elif written and mode in (L.M_MEMBER, L.M_ITEM):
+            space = self._break(machine.brackets(regs) - 1)
+        return machine.after(index, space[written:])
+
+    def _break(self, level: int) -> bytes:
+        return b"\n" + self._machine.space[1] * level
 
     def _taken(self, extras: int) -> Collection[str]:
         return _Taken(extras & (L.BLUR - 1), self._machine.extra_keys)
@@ -332,7 +355,7 @@ class Completer:
 
     def _spaced(self, text: bytes, regs: Registers) -> bytes:
         """Return compact text with the white space that the policy makes obligatory."""
-        policy, indent = self._machine.space
+        policy, _indent = self._machine.space
         if policy not in (L.SPACE_ONELINE, L.SPACE_INDENT):
             return text
         mode, written = int(regs[L.MODE]), int(regs[L.AT])
@@ -340,7 +363,7 @@ class Completer:
         out = bytearray()
 
         def line(depth: int) -> bytes:
-            return b"\n" + indent * depth if policy == L.SPACE_INDENT else b""
+            return self._break(depth) if policy == L.SPACE_INDENT else b""
 
         def item(depth: int) -> bytes:
             return line(depth) if policy == L.SPACE_INDENT else b" "
@@ -358,10 +381,11 @@ class Completer:
             first = b"" if closes else line(level)
         elif mode in (L.M_MEMBER, L.M_ITEM) and closes:
             first = line(level - 1)
-        if not quoted and mode != L.M_LITERAL and mode != L.M_NUMBER:
+        structural = not quoted and mode not in (L.M_LITERAL, L.M_NUMBER)
+        if structural:
             out += first[written:]
-        started = True
-        escaped = False
+        started = structural
+        escaped = quoted and (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15 in (1, 7)
         for byte in text:
             if quoted:
                 out.append(byte)
