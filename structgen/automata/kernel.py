@@ -20,6 +20,7 @@ import numpy.typing as npt
 from structgen.automata.program import (
     BOL,
     CHAR,
+    CLOCK,
     COUNT,
     EOL,
     MATCH,
@@ -65,7 +66,7 @@ KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
 # Columns of specs.
 P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
-P_TRIMMED, P_COST, P_ATOM = 10, 11, 12
+P_TRIMMED, P_COST, P_ATOM, P_FIRST = 10, 11, 12, 14  # P_ATOM: two columns
 SPEC_COLUMNS = 16
 
 
@@ -282,7 +283,7 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
         A.stamp[key] = gen
         if top >= room or out >= bottom - 1:
             _stop(A, FULL_WORK, _0)
-        if op == CHAR or op == MATCH or op == WORDS or op == TABLE:
+        if op == CHAR or op == MATCH or op == CLOCK:
             work[out] = key
             out += 1
         elif op == SPLIT:
@@ -407,6 +408,80 @@ def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-unty
     return low
 
 
+# Where an RFC 3339 time has come to: phases, each with a memory.
+_H1, _H2, _HC, _M1, _M2, _MC, _S1, _S2, _LEAP = range(9)  # memory: what is known of the hour and minute
+_POINT, _F1, _FRACTION = 9, 10, 11  # memory: 0, or in a leap second 1 + the minute of the day
+_OH1, _OH2, _OC, _OM1, _OM2 = 12, 13, 14, 15, 16  # memory of _OH2: the first digit
+_LH1, _LH2, _LC, _LM1, _LM2 = 17, 18, 19, 20, 21  # a leap second's offset; memory: what must be written
+CLOCK_END = 22
+_MEMORY = 2048  # memories are below
+
+
+@nb.njit(nogil=True)
+def _clock(phase, memory, char):  # type: ignore[no-untyped-def]
+    """Return phase * _MEMORY + memory after a character, or -1: RFC 3339 section 5.6, leap seconds as in 5.7."""
+    digit = char - 48
+    if digit < 0 or digit > 9:
+        if char == 58:
+            if phase == _HC:
+                return _M1 * _MEMORY + memory
+            if phase == _MC:
+                return _S1 * _MEMORY + memory
+            if phase == _OC:
+                return np.int64(_OM1 * _MEMORY)
+            if phase == _LC:
+                return _LM1 * _MEMORY + memory
+            return _NONE
+        if phase != _POINT and phase != _FRACTION:
+            return _NONE
+        if char == 46:
+            return _F1 * _MEMORY + memory if phase == _POINT else _NONE
+        minute = memory - 1
+        if char == 90 or char == 122:
+            return np.int64(CLOCK_END * _MEMORY) if memory == 0 or minute == 1439 else _NONE
+        if char != 43 and char != 45:
+            return _NONE
+        if memory == 0:
+            return np.int64(_OH1 * _MEMORY)
+        # 23:59 in UTC: minute = 1439 + offset, modulo a day.
+        return _LH1 * _MEMORY + ((minute + 1) % 1440 if char == 43 else 1439 - minute)
+    if phase == _H1:
+        return _H2 * _MEMORY + digit if digit <= 2 else _NONE
+    if phase == _H2:
+        return _HC * _MEMORY + memory * 10 + digit if memory * 10 + digit <= 23 else _NONE
+    if phase == _M1:
+        return _M2 * _MEMORY + memory * 6 + digit if digit <= 5 else _NONE
+    if phase == _M2:
+        return _MC * _MEMORY + memory * 10 + digit
+    if phase == _S1:
+        if digit == 6:
+            return _LEAP * _MEMORY + memory
+        return np.int64(_S2 * _MEMORY) if digit <= 5 else _NONE
+    if phase == _S2:
+        return np.int64(_POINT * _MEMORY)
+    if phase == _LEAP:
+        return _POINT * _MEMORY + memory + 1 if digit == 0 else _NONE
+    if phase == _F1 or phase == _FRACTION:
+        return _FRACTION * _MEMORY + memory
+    if phase == _OH1:
+        return _OH2 * _MEMORY + digit if digit <= 2 else _NONE
+    if phase == _OH2:
+        return np.int64(_OC * _MEMORY) if memory * 10 + digit <= 23 else _NONE
+    if phase == _OM1:
+        return np.int64(_OM2 * _MEMORY) if digit <= 5 else _NONE
+    if phase == _OM2:
+        return np.int64(CLOCK_END * _MEMORY)
+    if phase == _LH1:
+        return _LH2 * _MEMORY + memory if digit == memory // 600 else _NONE
+    if phase == _LH2:
+        return _LC * _MEMORY + memory % 60 if digit == memory // 60 % 10 else _NONE
+    if phase == _LM1:
+        return _LM2 * _MEMORY + memory % 10 if digit == memory // 10 else _NONE
+    if phase == _LM2:
+        return np.int64(CLOCK_END * _MEMORY) if digit == memory else _NONE
+    return _NONE
+
+
 @nb.njit(nogil=True)
 def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
     """Return where in the heap the set's successor on each class stands; worked out once."""
@@ -460,6 +535,11 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
                     u = _intern(A, pc, low, high, depth + 1)
             elif op == TABLE:
                 u = np.int64(heap[keys[t, OFF] + c])
+            elif op == CLOCK:
+                # Thread (instruction, 0, 0, 0) is the start; context 0 is what _closure makes.
+                after = _clock(keys[t, 3], keys[t, 2], heap[A.spec[s, P_FIRST] + c])
+                if after >= 0:
+                    u = _intern(A, pc, _0, after % _MEMORY, after // _MEMORY)
             if u >= 0 and A.stamp[u] != gen:
                 if length + 1 >= half:
                     _stop(A, FULL_WORK, _0)
@@ -490,6 +570,8 @@ def _accepted(A, set_):  # type: ignore[no-untyped-def]
             holds = heap[base + keys[t, 1] + 1] - heap[base + keys[t, 1]] == keys[t, 3]
         elif op == TABLE:
             holds = keys[t, VALUE] == 1
+        elif op == CLOCK:
+            holds = keys[t, 3] == CLOCK_END
         if holds:
             atom = prog[pc, 5]
             new = True

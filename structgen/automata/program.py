@@ -40,6 +40,7 @@ MATCH = 7
 WORDS = 8  # threads are ranges of the sorted words
 TABLE = 9  # threads are states of a determiniser in Python
 LOOK = 10  # a: index of the look-around, b: next; only in programs that need one
+CLOCK = 11  # threads are places of an RFC 3339 time; it ends the string
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,25 @@ def compile_pattern(source: str) -> Tree:
     whose product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
     """
     return _split(parse(source))
+
+
+@functools.lru_cache(maxsize=8)
+def compile_clock(prefix: str) -> Program:
+    """Return the program of the strings that are a text of `prefix` (an anchored pattern), then an RFC 3339 time.
+
+    A leap second must be the last second of its day in UTC. That ties the hour and minute to the offset, which no
+    short pattern says: the instruction's threads carry them.
+    """
+    emitter = _Emitter()
+    for char in _CLOCK_CHARS:
+        emitter.set(((ord(char), ord(char)),))
+    anchored, _ = _unanchor(parse(prefix))
+    assert anchored is not None
+    start = emitter.emit(anchored, emitter.put(CLOCK))
+    return Program(tuple(emitter.code), tuple(emitter.sets), start, True)
+
+
+_CLOCK_CHARS = "0123456789:.+-Zz"  # the determiniser tells them apart, so each is a class of its own
 
 
 def _split(node: Node) -> Tree:

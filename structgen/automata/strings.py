@@ -12,10 +12,11 @@ import numpy as np
 
 from structgen.automata import kernel as k
 from structgen.automata.charsets import LAST, WORD, Ranges
-from structgen.automata.formats import format_formula
+from structgen.automata.formats import format_meaning
 from structgen.automata.lookaround import LookaroundAutomaton, State
 from structgen.automata.program import (
     CHAR,
+    CLOCK,
     MATCH,
     TABLE,
     WORDS,
@@ -315,7 +316,7 @@ class StringPool:
             if low > 0x7F:
                 break
             ascii_ += [kind] * (min(end, 0x80) - low)
-        at = self._append([*starts, *partition.starts, *partition.kinds, *cost, *ascii_, *breaks])
+        at = self._append([*starts, *partition.starts, *partition.kinds, *cost, *ascii_, *breaks, *partition.first])
         row = [0] * k.SPEC_COLUMNS
         row[k.P_ATOM], row[k.P_ATOM + 1] = at, len(atoms)
         at += len(starts)
@@ -323,7 +324,8 @@ class StringPool:
         row[k.P_KINDS] = at = at + len(partition.starts)
         row[k.P_COST] = at = at + len(partition.kinds)
         row[k.P_ASCII] = at = at + len(cost)
-        row[k.P_BREAKS] = at + len(ascii_)
+        row[k.P_BREAKS] = at = at + len(ascii_)
+        row[k.P_FIRST] = at + len(breaks)
         row[k.P_NBREAKS], row[k.P_CAP] = len(breaks), breaks[-1] if breaks else 0
         row[k.P_CLASSES] = classes
         row[k.P_HIGH] = _class_of(partition, 0xD800)
@@ -369,7 +371,7 @@ class StringPool:
                 code.append((op, member + a * classes, b + base, 0, 0, ordinal))
             elif op == k.REPEAT:
                 code.append((op, a + base, b + base, c, d, e))
-            elif op == MATCH:
+            elif op in (MATCH, CLOCK):
                 code.append((op, 0, 0, 0, 0, ordinal))
             else:
                 code.append((op, a + base, b + base, c, d, ordinal))
@@ -603,7 +605,10 @@ class _Builder:
             return ("length", formula.least, formula.most)
         if isinstance(formula, Format):
             extra = self.formats.get(formula.name)
-            return self.node(Pattern(extra) if extra is not None else format_formula(formula.name))
+            if extra is not None:
+                return self.node(Pattern(extra))
+            meaning = format_meaning(formula.name)
+            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning)
         if isinstance(formula, Not):
             return ("not", self.node(formula.of))
         if isinstance(formula, All):
