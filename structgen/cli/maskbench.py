@@ -75,9 +75,9 @@ def maskbench(
 ) -> None:
     """Replay JSONSchemaBench token by token: what compiles, what is taken or refused wrongly, how fast.
 
-    A schema passes when it compiles, each valid instance is taken token by token with an end token allowed at
-    the end, and each invalid instance is refused somewhere. Exit status: 0 all
-    pass, 1 some do not, 2 wrong usage. Only our own engine is judged where it runs.
+    A schema passes when it compiles, its valid instances are taken to an end, and its invalid ones refused.
+
+    Exit status: 0 all pass, 1 some do not, 2 wrong usage. Where our own engine runs, it alone is judged.
     """
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")

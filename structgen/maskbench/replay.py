@@ -129,7 +129,11 @@ def _judged(
         return Verdict.INVALID_ACCEPTED, None, "", ""
     error = session.error()
     begins = sum(len(tokenizer.token_bytes[token] or b"") for token in tokens[:taken])
-    byte, expected = session.locate(instance.text, begins)
+    try:
+        byte, expected = session.locate(instance.text, begins)
+    except Exception as fault:
+        # What is told of a refusal must not change the verdict on it.
+        byte, expected = begins, f"not told: {_describe(fault)}"
     probe.enter(Phase.POLICY)
     by_policy = _accepted_widest(engine, case, tokens)
     return (Verdict.POLICY if by_policy else Verdict.VALID_REFUSED), byte, expected, error

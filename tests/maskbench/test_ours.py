@@ -26,7 +26,7 @@ def tokenizer():
 
 
 def played(tokenizer, texts, policies=(), variant="", schema=SCHEMA):
-    """Return the messages of a case of these texts; an exclamation mark before one says that it is invalid."""
+    """Return the messages of a case of these texts; one with an exclamation mark before it is invalid."""
     instances = tuple(Instance(text.removeprefix("!").encode(), text[0] != "!") for text in texts)
     case = Case("c", "s", json.dumps(schema), instances, bare=not texts)
     messages = []

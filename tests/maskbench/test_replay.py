@@ -89,6 +89,18 @@ def test_a_refusal_names_the_byte_where_the_token_begins_and_what_was_expected()
     assert messages[-1][3:5] == (3, "one of the listed texts")
 
 
+def test_a_fault_in_telling_why_does_not_change_the_verdict():
+    class Silent(fake_engines.Listed):
+        def compile(self, schema):
+            session = super().compile(schema)()
+            session.locate = lambda text, start: 1 // 0
+            return lambda: session
+
+    messages, _ = played(Silent, enum("abc", valid=["abd"]))
+    assert messages[-1][2:4] == (Verdict.VALID_REFUSED, 3)
+    assert "ZeroDivisionError" in messages[-1][4]
+
+
 def test_a_refusal_by_policy_alone_is_told_apart():
     messages, _ = played(fake_engines.RefusesByPolicy, enum(1, 2, valid=[1, 3]))
     assert verdicts(messages) == [Verdict.POLICY, Verdict.VALID_REFUSED]
