@@ -10,7 +10,7 @@ import numpy as np
 from structgen.automata.numerals import NumberPool
 from structgen.automata.strings import StringPool
 from structgen.errors import LimitError
-from structgen.ir import All, Any_, Key, Length, Network, Spec, Words
+from structgen.ir import All, Any_, Key, Length, Network, SimpleObject, Spec, Words
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables, address_of
@@ -23,7 +23,8 @@ class Expander:
     """The meaning of one grammar, expanded on demand into its tables. The grammar's lock is held by the caller."""
 
     __slots__ = (
-        "_entries",
+        "_block_of",
+        "_blocks",
         "_groups",
         "_key_specs",
         "_limits",
@@ -56,6 +57,8 @@ class Expander:
         self._residues: dict[int, int] = {}
         self.residue_of: dict[int, int] = {}
         """Engine row of a residue -> the network's number (the rows of plain objects that the engine made are not here)."""
+        self._blocks: dict[int, tuple[int, SimpleObject]] = {}
+        self._block_of: dict[int, tuple[int, int, int]] = {}
         self.arrays: set[int] = set()
         """Rows of residues that are arrays'."""
         self._sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
@@ -117,12 +120,57 @@ class Expander:
         """Return the engine's row of a residue; its contents come when they are asked."""
         row = self._residues.get(number)
         if row is None:
+            if not array:
+                plain = self._network.simple(number)
+                if plain is not None and plain.ordered == len(plain.names):
+                    return self._plain(number, plain)
             row = self._tables.append(L.T_RES, 0)
             self._tables.rows(L.T_RES)[row, L.R_PLAIN] = -1
             self._residues[number] = row
             self.residue_of[row] = number
             if array:
                 self.arrays.add(row)
+        return row
+
+    def _plain(self, number: int, plain: SimpleObject) -> int:
+        """Return the row of a plain object's residue; the rows of all its residues lie side by side, by position."""
+        block = self._blocks.get(id(plain.places))
+        if block is None:
+            tables, count = self._tables, len(plain.names)
+            base = tables.count(L.T_RES)
+            tables.extend(L.T_RES, 0, count + 1)
+            rows = tables.rows(L.T_RES)[base : base + count + 1]
+            rows[:, L.R_PLAIN] = tables.count(L.T_PLAIN)
+            rows[:, L.R_INDEX] = range(count + 1)
+            encoded = [name.encode("utf-8", "surrogatepass") for name in plain.names]
+            order = sorted(range(count), key=encoded.__getitem__)
+            arrays: list[int] = []
+            for at in order:
+                place = plain.places[at]
+                arrays += (at, -1 if place < 0 else self.place(place))
+            needed = [count] * (count + 1)
+            for at in range(count - 1, -1, -1):
+                needed[at] = at if plain.required[at] else needed[at + 1]
+            arrays += needed
+            extra = plain.extra
+            tables.append(
+                L.T_PLAIN,
+                (
+                    self.words(tuple([plain.names[at] for at in order])),
+                    count,
+                    base,
+                    tables.extend(L.T_CHILD, arrays, len(arrays)),
+                    -1 if extra < 0 else self.place(extra),
+                    -1 if extra < 0 else self._strings.FREE,
+                    plain.close,
+                    0,
+                ),
+            )
+            block = self._blocks[id(plain.places)] = (base, plain)
+            self._block_of[base] = (count, number, plain.position)
+        row = block[0] + plain.position
+        self._residues[number] = row
+        self.residue_of[row] = number
         return row
 
     def words(self, keys: tuple[str, ...]) -> int:
@@ -269,7 +317,16 @@ class Expander:
 
     def network_residue(self, row: int) -> int:
         """Return the network's number of a residue's row."""
-        return self.residue_of[row]
+        number = self.residue_of.get(row)
+        if number is None:
+            # made by the engine, in a block of a plain object
+            shape = int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
+            base = int(self._tables.rows(L.T_PLAIN)[shape, L.L_BASE])
+            _count, first, position = self._block_of[base]
+            assert position == 0 or row != base
+            number = first if row - base == position == 0 else self._network.simple_after(first, row - base - 1)
+            self.residue_of[row] = number
+        return number
 
     def key(self, residue: int, key: int) -> Key:
         """Return the network's key for the engine's (see layout.LEX)."""
@@ -281,11 +338,11 @@ class Expander:
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
         self._tables.room(L.T_EDGE, 1)
-        after = self._network.after(self.residue_of[row], self.key(row, key), outcome)
+        after = self._network.after(self.network_residue(row), self.key(row, key), outcome)
         put_edge(self._tables.address, row, key, outcome, self.residue(after, key == -1))
 
     def _answer_extra(self, row: int, group: int) -> None:
-        menu = self._network.menu(self.residue_of[row])
+        menu = self._network.menu(self.network_residue(row))
         place = menu.extra_places.get(self.group_sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
