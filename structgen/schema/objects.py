@@ -95,7 +95,6 @@ class Frame:
         "extras",
         "id",
         "index",
-        "inhabited",
         "literal_at",
         "names",
         "ordered",
@@ -122,7 +121,6 @@ class Frame:
         """Ordered keys of which it is remembered whether they were written."""
         self.standings: dict[int, Standing] = {}
         self.extras: dict[tuple[int, int], int] = {}
-        self.inhabited: dict[int, bool] = {}
         self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
         self._classes: list[KeyClass] | None = None
         self._sorted: tuple[str, ...] | None = None
@@ -269,12 +267,14 @@ class Objects:
                 sources.update(dict.fromkeys(source for source, _ in facet.pattern_properties))
         universe.update(watched)
         for source in list(sources):
-            plain = patterns.simple(source)
-            if plain is not None and plain.bounded:
-                words = self.scalars.strings.words(Pattern(source), _WORDS)
-                if words is not None:
-                    universe.update(dict.fromkeys(words))
-                    del sources[source]
+            words = self.scalars.strings.words(Pattern(source), _WORDS) if _seems_finite(source) else None
+            if words is not None:
+                universe.update(dict.fromkeys(words))
+                del sources[source]
+        for literal in literals:
+            formula = self.scalars.literal(literal, STRING)
+            if isinstance(formula, Words) and len(formula.of) <= _WORDS:
+                universe.update(dict.fromkeys(sorted(formula.of)))
         if self.any_order:
             names, ordered = list(universe), 0
             names.sort(key=json_string)
@@ -328,18 +328,6 @@ class Objects:
                 KeyClass(index, frozenset(true), conjunction(formulas))
                 for index, (true, formulas) in enumerate(parts)
             ]
-        return found
-
-    def _inhabited(self, frame: Frame, key_class: KeyClass) -> bool:
-        """Return whether a key that the frame does not name belongs to the class."""
-        found = frame.inhabited.get(key_class.index)
-        if found is None:
-            formula = key_class.formula
-            if formula != TRUE and not _infinite(formula):
-                found = self.scalars.satisfiable(self._unnamed(frame, formula, ()), STRING)
-            else:
-                found = True
-            frame.inhabited[key_class.index] = found
         return found
 
     def _unnamed(self, frame: Frame, formula: Formula, taken: Iterable[str]) -> Formula:
@@ -601,8 +589,6 @@ class Objects:
             return False
         if count + missing >= shape.lo:
             return True
-        if self._any_extra(frame, shape, self.alive):
-            return True
         standing = self.standing(frame, shape)
         if standing.optional is None:
             standing.optional = 0
@@ -611,7 +597,8 @@ class Objects:
                 if demand != NEVER and self.alive(demand):
                     standing.optional |= 1 << index
         passed = (1 << min(pos, frame.ordered)) - 1
-        return count + (standing.optional & ~(mask | passed)).bit_count() >= shape.lo
+        least = shape.lo - count - (standing.optional & ~(mask | passed)).bit_count()
+        return least <= 0 or self._extras(frame, shape, least) >= least
 
     def _missing(self, frame: Frame, shape: ObjectShape, pos: int, mask: int) -> int:
         """Return how many required keys are still to be written."""
@@ -619,16 +606,16 @@ class Objects:
         missing = len(standing.required) - bisect_left(standing.required, pos)
         return missing + (standing.free_required & ~mask).bit_count()
 
-    def _any_extra(self, frame: Frame, shape: ObjectShape, alive: Callable[[int], bool]) -> bool:
-        """Return whether keys that the frame does not name may come without end."""
+    def _extras(self, frame: Frame, shape: ObjectShape, most: int) -> int:
+        """Return how many members with keys that the frame does not name a new object may have, up to `most`."""
+        found = 0
         for key_class in self.classes(frame):
             demand = self._extra(frame, shape, key_class)
-            if demand != NEVER and alive(demand):
+            if demand != NEVER and self.alive(demand):
                 if key_class.formula == TRUE or _infinite(key_class.formula):
-                    return True
-                if len(self._fresh_keys(frame, key_class, shape.lo, ())) >= shape.lo:
-                    return True
-        return False
+                    return most
+                found += len(self._fresh_keys(frame, key_class, most - found, ()))
+        return found
 
     # Completion
 
@@ -952,6 +939,11 @@ def _apart(a: str | None, b: str | None) -> bool:
     if a is None or b is None:
         return False
     return not (a.startswith(b) or b.startswith(a))
+
+
+def _seems_finite(source: str) -> bool:
+    """Return whether a pattern is anchored at both ends and has no sign of unbounded repetition."""
+    return "^" in source and "$" in source and not any(sign in source for sign in ("*", "+", ",}"))
 
 
 def _infinite(formula: Formula) -> bool:

@@ -95,7 +95,10 @@ class Oracle:
     def _quick_branch(self, info: Info) -> bool:
         for part in info.schema.any_of:
             branch = self.tables.info(part)
-            if branch.verdict or (not branch.combined and self._quick_plain(branch)):
+            if branch.verdict is not None:
+                if branch.verdict:
+                    return True
+            elif not branch.combined and self._quick_plain(branch):
                 return True
         return False
 

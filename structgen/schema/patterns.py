@@ -20,8 +20,6 @@ class Simple:
     """The same pattern as Python writes it; to be used with `search`."""
     inhabited: bool
     """Some string matches for sure (anchors stand only at the ends)."""
-    bounded: bool
-    """Anchored at both ends and without unbounded repetition: finitely many strings may match."""
     infinite: bool
     """Infinitely many strings match for sure."""
 
@@ -108,9 +106,8 @@ def simple(source: str) -> Simple | None:
         compiled = re.compile("".join(out))
     except (re.error, OverflowError):
         return None
-    bounded = starts and ends and not unbounded and not alternatives
     infinite = inhabited and not alternatives and (unbounded or not (starts and ends))
-    return Simple(compiled, inhabited, bounded, infinite)
+    return Simple(compiled, inhabited, infinite)
 
 
 def _escape(char: str) -> str | None:
