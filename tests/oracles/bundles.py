@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import laws
@@ -60,12 +61,22 @@ def forced(system: System, case: Case) -> None:
 
 
 def counts(system: System, case: Case) -> None:
-    slow = Twin(case.automaton, case.tokens, case.eos)
     for prefix in case.prefixes(4):
         laws.count_falls(system, prefix, case.chance)
+    _no_less(system, case, math.inf)
+
+
+def near_counts(system: System, case: Case) -> None:
+    _no_less(system, case, 1.1)
+
+
+def _no_less(system: System, case: Case, most: float) -> None:
+    slow = Twin(case.automaton, case.tokens, case.eos)
+    for prefix in case.prefixes(4):
         state = slow.step_bytes(slow.start, prefix)
         assert state is not None
-        laws.count_is_near_the_least(system, slow.tokens_to_finish(state), prefix, case.chance)
+        least = slow.tokens_to_finish(state)
+        laws.count_is_no_less(system, least, prefix, case.chance, most if least else 1)
 
 
 def budgets(system: System, case: Case) -> None:
@@ -101,6 +112,7 @@ ALL_LAWS: tuple[Law, ...] = (
     cursors,
     forced,
     counts,
+    near_counts,
     budgets,
     batches,
     advances,

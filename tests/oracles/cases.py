@@ -111,3 +111,8 @@ def regular_cases(draw: st.DrawFn) -> Case:
     tokens = vocabulary(chance, [automaton.sample(chance, 60) for _ in range(8)])
     eos = [t for t, data in enumerate(tokens) if data is None][: chance.randint(1, 2)]
     return Case(shape.schema(), options, automaton, tuple(tokens), tuple(eos), chance)
+
+
+def any_cases() -> st.SearchStrategy[Case]:
+    """Return random cases of both kinds: finite and regular languages."""
+    return st.one_of(cases(), cases(), regular_cases())

@@ -1,0 +1,38 @@
+"""A batch is its rows one by one, and a draft tree its nodes one by one."""
+
+from __future__ import annotations
+
+from cases import Case, any_cases
+from effort import MODEST
+from engine import system_of
+from hypothesis import given
+from laws import advance_all_agrees, batch_agrees, batch_budgets_agree, draft_agrees
+
+import structgen as sg
+
+
+@MODEST
+@given(any_cases())
+def test_a_batch_fills_what_single_calls_fill(case: Case) -> None:
+    system = system_of(case)
+    batch_agrees(system, sg.fill_masks, case.chance)
+
+
+@MODEST
+@given(any_cases())
+def test_a_budget_that_is_too_small_fails_its_own_row_alone(case: Case) -> None:
+    batch_budgets_agree(system_of(case), sg.fill_masks, case.chance)
+
+
+@MODEST
+@given(any_cases())
+def test_a_batch_advances_what_single_calls_advance(case: Case) -> None:
+    advance_all_agrees(system_of(case), sg.advance_all, case.chance)
+
+
+@MODEST
+@given(any_cases())
+def test_a_draft_tree_is_filled_node_by_node(case: Case) -> None:
+    system = system_of(case)
+    for _ in range(3):
+        draft_agrees(system, sg.fill_draft, case.chance)
