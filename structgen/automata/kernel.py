@@ -1,6 +1,7 @@
 """The compiled determiniser: threads, sets of threads, classes, byte rows, and the search for completions.
 
-Everything lives in the arrays of one `Arena`, grown by Python when a routine raises `Interrupt`. Routines may be
+Everything lives in a few arrays, whose addresses stand in the registers `A`, the one array that is handed about
+(a call with all of them costs more than the work). Python grows them when a routine raises `Interrupt`. Routines may be
 interrupted anywhere and are called again: what they have interned by then stays true, and rows are published
 only when they are whole.
 
@@ -11,11 +12,11 @@ a *state* is what the engine sees, a node or a place within a UTF-8 sequence, wi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
 import numba as nb
 import numpy as np
-import numpy.typing as npt
+from numba.extending import intrinsic
 
 from structgen.automata.program import (
     BOL,
@@ -32,8 +33,6 @@ from structgen.automata.program import (
 )
 from structgen.ir import DEAD, UNKNOWN
 
-Ints = npt.NDArray[np.int64]
-
 WIDTH = 258
 UNSET = -3
 
@@ -45,7 +44,6 @@ STAMP = 9
 SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
 HEAD, TAIL, FOUND = 13, 14, 15
 N_RANK = 16
-REGISTERS = 24
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
@@ -74,47 +72,120 @@ class Interrupt(Exception):
     """An array is full, or Python must answer something: see the registers CAUSE and WHAT."""
 
 
-class Arena(NamedTuple):
-    """The arrays of one pool."""
-
-    reg: Ints
-    keys: Ints
-    key_hash: Ints
-    stamp: Ints
-    sets: Ints
-    set_hash: Ints
-    nodes: Ints
-    states: Ints
-    trans: npt.NDArray[np.int32]
-    outcome: npt.NDArray[np.int32]
-    heap: Ints
-    prog: Ints
-    spec: Ints
-    work: Ints
-    queue: Ints
-
-
-_A = nb.types.NamedTuple(
-    [nb.int64[::1]]
-    + [
-        nb.int32[:, ::1]
-        if name == "trans"
-        else nb.int32[::1]
-        if name == "outcome"
-        else nb.int64[:, ::1]
-        if name in ("keys", "sets", "nodes", "states", "prog", "spec", "queue")
-        else nb.int64[::1]
-        for name in Arena._fields[1:]
-    ],
-    Arena,
+# The arrays: registers ADDRESS + i and ROOM + i hold where array i lies and how many rows it has.
+NAMES = (
+    "keys",
+    "sets",
+    "nodes",
+    "states",
+    "heap",
+    "work",
+    "queue",
+    "key_hash",
+    "set_hash",
+    "stamp",
+    "prog",
+    "spec",
+    "trans",
+    "outcome",
 )
-_I = nb.int64
+COLUMNS = {"keys": 7, "sets": 4, "nodes": 8, "states": 5, "queue": 4, "prog": 6, "spec": SPEC_COLUMNS, "trans": WIDTH}
+"""Of the arrays with rows; the others have one dimension."""
+ADDRESS = 32
+ROOM = ADDRESS + len(NAMES)
+REGISTERS = ROOM + len(NAMES)
+
+
+@intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
+def _longs(typing_context, address):  # type: ignore[no-untyped-def]
+    """Return the address as a pointer to int64."""
+    return nb.types.CPointer(nb.int64)(nb.int64), _as_pointer
+
+
+@intrinsic(prefer_literal=False)  # type: ignore[untyped-decorator]
+def _ints(typing_context, address):  # type: ignore[no-untyped-def]
+    """Return the address as a pointer to int32."""
+    return nb.types.CPointer(nb.int32)(nb.int64), _as_pointer
+
+
+def _as_pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+
+@nb.njit(nogil=True)
+def _keys(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 0]), (A[ROOM + 0], 7))
+
+
+@nb.njit(nogil=True)
+def _sets(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 1]), (A[ROOM + 1], 4))
+
+
+@nb.njit(nogil=True)
+def _nodes(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 2]), (A[ROOM + 2], 8))
+
+
+@nb.njit(nogil=True)
+def _states(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 3]), (A[ROOM + 3], 5))
+
+
+@nb.njit(nogil=True)
+def _heap(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 4]), (A[ROOM + 4],))
+
+
+@nb.njit(nogil=True)
+def _work(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 5]), (A[ROOM + 5],))
+
+
+@nb.njit(nogil=True)
+def _queue(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 4))
+
+
+@nb.njit(nogil=True)
+def _key_slots(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 7]), (A[ROOM + 7],))
+
+
+@nb.njit(nogil=True)
+def _set_slots(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 8]), (A[ROOM + 8],))
+
+
+@nb.njit(nogil=True)
+def _stamp(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 9]), (A[ROOM + 9],))
+
+
+@nb.njit(nogil=True)
+def _prog(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 10]), (A[ROOM + 10], 6))
+
+
+@nb.njit(nogil=True)
+def _spec(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 11]), (A[ROOM + 11], SPEC_COLUMNS))
+
+
+@nb.njit(nogil=True)
+def _trans(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_ints(A[ADDRESS + 12]), (A[ROOM + 12], WIDTH))
+
+
+@nb.njit(nogil=True)
+def _outcome(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_ints(A[ADDRESS + 13]), (A[ROOM + 13],))
 
 
 @nb.njit(nogil=True)
 def _stop(A, cause, what):  # type: ignore[no-untyped-def]
-    A.reg[CAUSE] = cause
-    A.reg[WHAT] = what
+    A[CAUSE] = cause
+    A[WHAT] = what
     raise Interrupt
 
 
@@ -140,17 +211,17 @@ def _hash_ints(values, start, length):  # type: ignore[no-untyped-def]
 def _intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
     """Return the key's number; a new one has value UNSET and no offset."""
     h = _hash(np.int64(a), np.int64(b), np.int64(c), np.int64(d))
-    mask = A.key_hash.shape[0] - 1
+    mask = _key_slots(A).shape[0] - 1
     at = np.int64(h & np.uint64(mask))
-    keys = A.keys
+    keys = _keys(A)
     while True:
-        k = A.key_hash[at]
+        k = _key_slots(A)[at]
         if k < 0:
             break
         if keys[k, 0] == a and keys[k, 1] == b and keys[k, 2] == c and keys[k, 3] == d:
             return np.int64(k)
         at = (at + 1) & mask
-    n = A.reg[N_KEY]
+    n = A[N_KEY]
     if n >= keys.shape[0]:
         _stop(A, FULL_KEYS, _0)
     keys[n, 0] = a
@@ -160,62 +231,62 @@ def _intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
     keys[n, VALUE] = UNSET
     keys[n, OFF] = -1
     keys[n, LEN] = 0
-    A.stamp[n] = 0
-    A.key_hash[at] = n
-    A.reg[N_KEY] = n + 1
+    _stamp(A)[n] = 0
+    _key_slots(A)[at] = n
+    A[N_KEY] = n + 1
     return n
 
 
 @nb.njit(nogil=True)
 def _intern_set(A, length):  # type: ignore[no-untyped-def]
     """Return the number of the set in work[:length], sorted."""
-    work = A.work
+    work = _work(A)
     h = _hash_ints(work, 0, length)
-    mask = A.set_hash.shape[0] - 1
+    mask = _set_slots(A).shape[0] - 1
     at = np.int64(h & np.uint64(mask))
-    sets = A.sets
+    sets = _sets(A)
     while True:
-        s = A.set_hash[at]
+        s = _set_slots(A)[at]
         if s < 0:
             break
         if sets[s, S_LEN] == length:
             off = sets[s, S_OFF]
             same = True
             for i in range(length):
-                if A.heap[off + i] != work[i]:
+                if _heap(A)[off + i] != work[i]:
                     same = False
                     break
             if same:
                 return np.int64(s)
         at = (at + 1) & mask
-    n = A.reg[N_SET]
+    n = A[N_SET]
     if n >= sets.shape[0]:
         _stop(A, FULL_SETS, _0)
-    top = A.reg[N_HEAP]
-    if top + length > A.heap.shape[0]:
+    top = A[N_HEAP]
+    if top + length > _heap(A).shape[0]:
         _stop(A, FULL_HEAP, length)
     for i in range(length):
-        A.heap[top + i] = work[i]
-    A.reg[N_HEAP] = top + length
+        _heap(A)[top + i] = work[i]
+    A[N_HEAP] = top + length
     sets[n, S_OFF] = top
     sets[n, S_LEN] = length
     sets[n, S_ROW] = -1
     sets[n, S_ACCEPT] = -1
-    A.set_hash[at] = n
-    A.reg[N_SET] = n + 1
+    _set_slots(A)[at] = n
+    A[N_SET] = n + 1
     return n
 
 
 @nb.njit(nogil=True)
 def _next_stamp(A):  # type: ignore[no-untyped-def]
-    gen = A.reg[STAMP] + 1
+    gen = A[STAMP] + 1
     if gen >= 2000000000:
-        for i in range(A.reg[N_KEY]):
-            A.stamp[i] = 0
-        for i in range(A.reg[N_NODE]):
-            A.nodes[i, Q_STAMP] = 0
+        for i in range(A[N_KEY]):
+            _stamp(A)[i] = 0
+        for i in range(A[N_NODE]):
+            _nodes(A)[i, Q_STAMP] = 0
         gen = 1
-    A.reg[STAMP] = gen
+    A[STAMP] = gen
     return gen
 
 
@@ -235,19 +306,19 @@ def _sort(work, length):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def _settled(A, context):  # type: ignore[no-untyped-def]
     """Return the context with no iteration marked as empty so far (a code point is about to be consumed)."""
-    if A.keys[context, 3] == 0:
+    if _keys(A)[context, 3] == 0:
         return context
     # The chain is short: one link for each counted repeat around the instruction.
     depth = 0
     link = context
-    while A.keys[link, 3] != 0:
+    while _keys(A)[link, 3] != 0:
         depth += 1
-        link = A.keys[link, 1]
+        link = _keys(A)[link, 1]
     while depth > 0:
         old = context
         for _ in range(depth - 1):
-            old = A.keys[old, 1]
-        link = _intern(A, K_CONTEXT, link, A.keys[old, 2], _0)
+            old = _keys(A)[old, 1]
+        link = _intern(A, K_CONTEXT, link, _keys(A)[old, 2], _0)
         depth -= 1
     return link
 
@@ -258,8 +329,8 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
 
     Threads stamped with the present generation are taken as present. The upper half of `work` is the stack.
     """
-    gen = A.reg[STAMP]
-    work, keys, prog = A.work, A.keys, A.prog
+    gen = A[STAMP]
+    work, keys, prog = _work(A), _keys(A), _prog(A)
     bottom = work.shape[0] // 2
     top = bottom
     room = work.shape[0] - 8
@@ -278,9 +349,9 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
                 continue
             context = _settled(A, context)
         key = _intern(A, pc, context, ended, _0)
-        if A.stamp[key] == gen:
+        if _stamp(A)[key] == gen:
             continue
-        A.stamp[key] = gen
+        _stamp(A)[key] = gen
         if top >= room or out >= bottom - 1:
             _stop(A, FULL_WORK, _0)
         if op == CHAR or op == MATCH or op == CLOCK:
@@ -345,17 +416,17 @@ def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def _follow(A, thread):  # type: ignore[no-untyped-def]
     """Return where in the heap the threads after a CHAR thread are listed; worked out once."""
-    keys = A.keys
+    keys = _keys(A)
     if keys[thread, OFF] >= 0:
         return keys[thread, OFF]
     _next_stamp(A)
-    length = _closure(A, np.int64(A.prog[keys[thread, 0], 2]), np.int64(keys[thread, 1]), _0, _0)
-    top = A.reg[N_HEAP]
-    if top + length > A.heap.shape[0]:
+    length = _closure(A, np.int64(_prog(A)[keys[thread, 0], 2]), np.int64(keys[thread, 1]), _0, _0)
+    top = A[N_HEAP]
+    if top + length > _heap(A).shape[0]:
         _stop(A, FULL_HEAP, length)
     for i in range(length):
-        A.heap[top + i] = A.work[i]
-    A.reg[N_HEAP] = top + length
+        _heap(A)[top + i] = _work(A)[i]
+    A[N_HEAP] = top + length
     keys[thread, LEN] = length
     keys[thread, OFF] = top
     return top
@@ -364,7 +435,7 @@ def _follow(A, thread):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def _tidy(A, length):  # type: ignore[no-untyped-def]
     """Sort work[:length], drop the other threads of atoms that have matched for good; return the new length."""
-    work, keys, prog = A.work, A.keys, A.prog
+    work, keys, prog = _work(A), _keys(A), _prog(A)
     _sort(work, length)
     sure = 0
     for i in range(length):
@@ -394,7 +465,7 @@ def _tidy(A, length):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-untyped-def]
     """Return the first of words low..high whose class at `depth` is >= kind (> kind where `upper`)."""
-    heap = A.heap
+    heap = _heap(A)
     while low < high:
         mid = (low + high) // 2
         start = heap[base + mid]
@@ -485,10 +556,10 @@ def _clock(phase, memory, char):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
     """Return where in the heap the set's successor on each class stands; worked out once."""
-    if A.sets[set_, S_ROW] >= 0:
-        return np.int64(A.sets[set_, S_ROW])
-    heap, keys, prog, work = A.heap, A.keys, A.prog, A.work
-    off, size = np.int64(A.sets[set_, S_OFF]), np.int64(A.sets[set_, S_LEN])
+    if _sets(A)[set_, S_ROW] >= 0:
+        return np.int64(_sets(A)[set_, S_ROW])
+    heap, keys, prog, work = _heap(A), _keys(A), _prog(A), _work(A)
+    off, size = np.int64(_sets(A)[set_, S_OFF]), np.int64(_sets(A)[set_, S_LEN])
     for i in range(size):
         t = heap[off + i]
         op = prog[keys[t, 0], 0]
@@ -496,11 +567,11 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
             _follow(A, np.int64(t))
         elif op == TABLE and keys[t, OFF] < 0:
             _stop(A, NEED_TABLE, t)
-    classes = A.spec[s, P_CLASSES]
-    row = A.reg[N_HEAP]
+    classes = _spec(A)[s, P_CLASSES]
+    row = A[N_HEAP]
     if row + classes > heap.shape[0]:
         _stop(A, FULL_HEAP, classes)
-    A.reg[N_HEAP] = row + classes
+    A[N_HEAP] = row + classes
     half = work.shape[0] // 2
     for c in range(classes):
         gen = _next_stamp(A)
@@ -517,8 +588,8 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
                         _stop(A, FULL_WORK, _0)
                     for j in range(first, first + count):
                         u = heap[j]
-                        if A.stamp[u] != gen:
-                            A.stamp[u] = gen
+                        if _stamp(A)[u] != gen:
+                            _stamp(A)[u] = gen
                             work[length] = u
                             length += 1
                 continue
@@ -537,28 +608,28 @@ def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
                 u = np.int64(heap[keys[t, OFF] + c])
             elif op == CLOCK:
                 # Thread (instruction, 0, 0, 0) is the start; context 0 is what _closure makes.
-                after = _clock(keys[t, 3], keys[t, 2], heap[A.spec[s, P_FIRST] + c])
+                after = _clock(keys[t, 3], keys[t, 2], heap[_spec(A)[s, P_FIRST] + c])
                 if after >= 0:
                     u = _intern(A, pc, _0, after % _MEMORY, after // _MEMORY)
-            if u >= 0 and A.stamp[u] != gen:
+            if u >= 0 and _stamp(A)[u] != gen:
                 if length + 1 >= half:
                     _stop(A, FULL_WORK, _0)
-                A.stamp[u] = gen
+                _stamp(A)[u] = gen
                 work[length] = u
                 length += 1
         length = _tidy(A, length)
         heap[row + c] = _intern_set(A, length)
-    A.sets[set_, S_ROW] = row
+    _sets(A)[set_, S_ROW] = row
     return row
 
 
 @nb.njit(nogil=True)
 def _accepted(A, set_):  # type: ignore[no-untyped-def]
     """Return the set (of atoms) that accept at this set of threads; worked out once."""
-    if A.sets[set_, S_ACCEPT] >= 0:
-        return np.int64(A.sets[set_, S_ACCEPT])
-    heap, keys, prog, work = A.heap, A.keys, A.prog, A.work
-    off, size = A.sets[set_, S_OFF], A.sets[set_, S_LEN]
+    if _sets(A)[set_, S_ACCEPT] >= 0:
+        return np.int64(_sets(A)[set_, S_ACCEPT])
+    heap, keys, prog, work = _heap(A), _keys(A), _prog(A), _work(A)
+    off, size = _sets(A)[set_, S_OFF], _sets(A)[set_, S_LEN]
     length = np.int64(0)
     for i in range(off, off + size):
         t = heap[i]
@@ -585,7 +656,7 @@ def _accepted(A, set_):  # type: ignore[no-untyped-def]
                 length += 1
     _sort(work, length)
     accept = _intern_set(A, length)
-    A.sets[set_, S_ACCEPT] = accept
+    _sets(A)[set_, S_ACCEPT] = accept
     return accept
 
 
@@ -593,26 +664,26 @@ def _accepted(A, set_):  # type: ignore[no-untyped-def]
 def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     """Return the node's number."""
     key = _intern(A, K_NODE, s, set_, length)
-    if A.keys[key, VALUE] != UNSET:
-        return np.int64(A.keys[key, VALUE])
+    if _keys(A)[key, VALUE] != UNSET:
+        return np.int64(_keys(A)[key, VALUE])
     bracket = 0
-    breaks = A.spec[s, P_BREAKS]
-    while bracket < A.spec[s, P_NBREAKS] and A.heap[breaks + bracket] <= length:
+    breaks = _spec(A)[s, P_BREAKS]
+    while bracket < _spec(A)[s, P_NBREAKS] and _heap(A)[breaks + bracket] <= length:
         bracket += 1
     answer = _intern(A, K_OUTCOME, s, _accepted(A, set_), bracket)
-    outcome = A.keys[answer, VALUE]
+    outcome = _keys(A)[answer, VALUE]
     if outcome == UNSET:
         _stop(A, NEED_OUTCOME, answer)
-    n = A.reg[N_NODE]
-    if n >= A.reg[MOST_NODES]:
+    n = A[N_NODE]
+    if n >= A[MOST_NODES]:
         _stop(A, OVER_NODES, _0)
-    nodes = A.nodes
+    nodes = _nodes(A)
     if n >= nodes.shape[0]:
         _stop(A, FULL_NODES, _0)
     live = _0
-    if outcome >= 0 or (A.spec[s, P_TRIMMED] and A.sets[set_, S_LEN] > 0):
+    if outcome >= 0 or (_spec(A)[s, P_TRIMMED] and _sets(A)[set_, S_LEN] > 0):
         live = _1
-    elif A.sets[set_, S_LEN] == 0 and A.spec[s, P_NBREAKS] == bracket:
+    elif _sets(A)[set_, S_LEN] == 0 and _spec(A)[s, P_NBREAKS] == bracket:
         live = _NONE
     nodes[n, Q_SPEC] = s
     nodes[n, Q_SET] = set_
@@ -622,48 +693,48 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     nodes[n, Q_LIVE] = live
     nodes[n, Q_STATE] = -1
     nodes[n, Q_STAMP] = 0
-    A.keys[key, VALUE] = n
-    A.reg[N_NODE] = n + 1
+    _keys(A)[key, VALUE] = n
+    A[N_NODE] = n + 1
     return n
 
 
 @nb.njit(nogil=True)
 def _node_row(A, q):  # type: ignore[no-untyped-def]
     """Return where in the heap the node's successor on each class stands (DEAD where surely none)."""
-    nodes = A.nodes
+    nodes = _nodes(A)
     if nodes[q, Q_ROW] >= 0:
         return np.int64(nodes[q, Q_ROW])
     s = np.int64(nodes[q, Q_SPEC])
     from_ = _set_row(A, s, np.int64(nodes[q, Q_SET]))
-    classes = A.spec[s, P_CLASSES]
+    classes = _spec(A)[s, P_CLASSES]
     length = np.int64(nodes[q, Q_LENGTH])
-    if length < A.spec[s, P_CAP]:
+    if length < _spec(A)[s, P_CAP]:
         length += 1
-    row = A.reg[N_HEAP]
-    if row + classes > A.heap.shape[0]:
+    row = A[N_HEAP]
+    if row + classes > _heap(A).shape[0]:
         _stop(A, FULL_HEAP, classes)
-    A.reg[N_HEAP] = row + classes
+    A[N_HEAP] = row + classes
     last_set, last = np.int64(-1), np.int64(-1)
     for c in range(classes):
-        set_ = np.int64(A.heap[from_ + c])
+        set_ = np.int64(_heap(A)[from_ + c])
         if set_ != last_set:
             last_set, last = set_, _node(A, s, set_, length)
-        A.heap[row + c] = DEAD if A.nodes[last, Q_LIVE] < 0 else last
+        _heap(A)[row + c] = DEAD if _nodes(A)[last, Q_LIVE] < 0 else last
     nodes[q, Q_ROW] = row
     return row
 
 
 @nb.njit(nogil=True)
 def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
-    tail = A.reg[TAIL]
-    queue = A.queue
+    tail = A[TAIL]
+    queue = _queue(A)
     if tail >= queue.shape[0]:
         _stop(A, FULL_QUEUE, _0)
     queue[tail, 0] = node
     queue[tail, 1] = left
     queue[tail, 2] = parent
     queue[tail, 3] = kind
-    A.reg[TAIL] = tail + 1
+    A[TAIL] = tail + 1
 
 
 @nb.njit(nogil=True)
@@ -674,7 +745,7 @@ def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
     reach a node carries its shortest, then smallest text. `resume` goes on after the last find. On a find the
     path's nodes are marked live; after an exhausted search (that never found anything) all visited are dead.
     """
-    nodes, reg, queue = A.nodes, A.reg, A.queue
+    nodes, reg, queue = _nodes(A), A, _queue(A)
     if not resume:
         reg[HEAD] = 0
         reg[TAIL] = 0
@@ -703,13 +774,13 @@ def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
         if not (hit and any_live):
             row = _node_row(A, q)
             s = nodes[q, Q_SPEC]
-            classes = A.spec[s, P_CLASSES]
-            cost = A.spec[s, P_COST]
+            classes = _spec(A)[s, P_CLASSES]
+            cost = _spec(A)[s, P_COST]
             if reg[TAIL] + classes > queue.shape[0]:
                 _stop(A, FULL_QUEUE, _0)
             for c in range(classes):
-                t = np.int64(A.heap[row + c])
-                bytes_ = A.heap[cost + c]
+                t = np.int64(_heap(A)[row + c])
+                bytes_ = _heap(A)[cost + c]
                 if t < 0 or bytes_ == 0 or nodes[t, Q_LIVE] < 0 or nodes[t, Q_STAMP] == reg[N_RANK]:
                     continue
                 if bytes_ == 1:
@@ -731,18 +802,18 @@ def _search(A, q, resume, any_live):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
-    n = A.reg[N_STATE]
-    if n >= A.states.shape[0]:
+    n = A[N_STATE]
+    if n >= _states(A).shape[0]:
         _stop(A, FULL_STATES, _0)
-    A.states[n, KIND] = kind
-    A.states[n, ARG_A] = a
-    A.states[n, ARG_B] = b
-    A.states[n, ARG_C] = c
-    A.states[n, DONE] = 0
-    A.outcome[n] = outcome
+    _states(A)[n, KIND] = kind
+    _states(A)[n, ARG_A] = a
+    _states(A)[n, ARG_B] = b
+    _states(A)[n, ARG_C] = c
+    _states(A)[n, DONE] = 0
+    _outcome(A)[n] = outcome
     for b in range(WIDTH):
-        A.trans[n, b] = UNKNOWN
-    A.reg[N_STATE] = n + 1
+        _trans(A)[n, b] = UNKNOWN
+    A[N_STATE] = n + 1
     return n
 
 
@@ -750,25 +821,25 @@ def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
 def _free(A, outcome):  # type: ignore[no-untyped-def]
     """Return the first of the 8 states from which any text leads to `outcome`."""
     key = _intern(A, K_FREE, outcome, _0, _0)
-    if A.keys[key, VALUE] != UNSET:
-        return np.int64(A.keys[key, VALUE])
-    base = A.reg[N_STATE]
-    if base + 8 > A.states.shape[0]:
+    if _keys(A)[key, VALUE] != UNSET:
+        return np.int64(_keys(A)[key, VALUE])
+    base = A[N_STATE]
+    if base + 8 > _states(A).shape[0]:
         _stop(A, FULL_STATES, _0)
     for i in range(8):
         n = _new_state(A, FREE_STATE, outcome, base, i, outcome if i == 0 else _NONE)
-        A.states[n, DONE] = 1
+        _states(A)[n, DONE] = 1
         for b in range(WIDTH):
-            t = A.trans[i, b]
-            A.trans[n, b] = base + t if t >= 0 else DEAD
-    A.keys[key, VALUE] = base
+            t = _trans(A)[i, b]
+            _trans(A)[n, b] = base + t if t >= 0 else DEAD
+    _keys(A)[key, VALUE] = base
     return base
 
 
 @nb.njit(nogil=True)
 def _state_of(A, q):  # type: ignore[no-untyped-def]
     """Return the state of a node, or DEAD where nothing completes it."""
-    nodes = A.nodes
+    nodes = _nodes(A)
     if nodes[q, Q_LIVE] == 0:
         _search(A, q, _0, _1)
     if nodes[q, Q_LIVE] < 0:
@@ -777,11 +848,11 @@ def _state_of(A, q):  # type: ignore[no-untyped-def]
         return np.int64(nodes[q, Q_STATE])
     set_ = nodes[q, Q_SET]
     s = nodes[q, Q_SPEC]
-    decided = nodes[q, Q_LENGTH] >= A.spec[s, P_CAP]
-    off, size = A.sets[set_, S_OFF], A.sets[set_, S_LEN]
+    decided = nodes[q, Q_LENGTH] >= _spec(A)[s, P_CAP]
+    off, size = _sets(A)[set_, S_OFF], _sets(A)[set_, S_LEN]
     for i in range(off, off + size):
-        t = A.heap[i]
-        if A.prog[A.keys[t, 0], 0] != MATCH or A.keys[t, 2] != 0:
+        t = _heap(A)[i]
+        if _prog(A)[_keys(A)[t, 0], 0] != MATCH or _keys(A)[t, 2] != 0:
             decided = False
             break
     if decided:
@@ -795,10 +866,12 @@ def _state_of(A, q):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
     """Return the state that is FREE's middle `kind` with `target` at the end of the sequence."""
+    if _states(A)[target, KIND] == FREE_STATE:
+        return _states(A)[target, ARG_B] + kind
     key = _intern(A, K_MIDDLE, kind, target, _0)
-    if A.keys[key, VALUE] == UNSET:
-        A.keys[key, VALUE] = _new_state(A, MIDDLE_STATE, kind, target, _0, _NONE)
-    return np.int64(A.keys[key, VALUE])
+    if _keys(A)[key, VALUE] == UNSET:
+        _keys(A)[key, VALUE] = _new_state(A, MIDDLE_STATE, kind, target, _0, _NONE)
+    return np.int64(_keys(A)[key, VALUE])
 
 
 @nb.njit(nogil=True)
@@ -807,7 +880,7 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
 
     work[class] holds the states after each class.
     """
-    heap, work = A.heap, A.work
+    heap, work = _heap(A), _work(A)
     high = low + (np.int64(1) << (6 * left)) - 1
     if left == 2 and low == 0:
         low_point = np.int64(0x800)
@@ -818,8 +891,8 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
     if left == 2 and low == 0xD000:
         high = np.int64(0xD7FF)
     high = min(high, 0x10FFFF)
-    starts, count = np.int64(A.spec[s, P_STARTS]), np.int64(A.spec[s, P_RANGES])
-    kinds = np.int64(A.spec[s, P_KINDS])
+    starts, count = np.int64(_spec(A)[s, P_STARTS]), np.int64(_spec(A)[s, P_RANGES])
+    kinds = np.int64(_spec(A)[s, P_KINDS])
     a, b = np.int64(0), count
     while b - a > 1:
         mid = (a + b) // 2
@@ -832,9 +905,9 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
     while a < count and heap[starts + a] <= high:
         if work[heap[kinds + a]] != target:
             key = _intern(A, K_SPLIT, q, low, left)
-            if A.keys[key, VALUE] == UNSET:
-                A.keys[key, VALUE] = _new_state(A, SPLIT_STATE, q, low, left, _NONE)
-            return np.int64(A.keys[key, VALUE])
+            if _keys(A)[key, VALUE] == UNSET:
+                _keys(A)[key, VALUE] = _new_state(A, SPLIT_STATE, q, low, left, _NONE)
+            return np.int64(_keys(A)[key, VALUE])
         a += 1
     if target < 0:
         return target
@@ -844,8 +917,6 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
         kind = _3 if low == 0 else np.int64(4) if low == 0xD000 else _2
     else:
         kind = np.int64(5 if low == 0 else 7 if low == 0x100000 else 6)
-    if A.states[target, KIND] == FREE_STATE:
-        return np.int64(A.states[target, ARG_B] + kind)
     return _middle_to(A, kind, target)
 
 
@@ -853,49 +924,50 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
 def _class_states(A, q):  # type: ignore[no-untyped-def]
     """Write the state after each class to work[class]; return how many classes there are."""
     row = _node_row(A, q)
-    classes = np.int64(A.spec[A.nodes[q, Q_SPEC], P_CLASSES])
-    if classes >= A.work.shape[0]:
+    classes = np.int64(_spec(A)[_nodes(A)[q, Q_SPEC], P_CLASSES])
+    if classes >= _work(A).shape[0]:
         _stop(A, FULL_WORK, _0)
     # Searches use `work`, so liveness comes first.
     for c in range(classes):
-        t = np.int64(A.heap[row + c])
-        if t >= 0 and A.nodes[t, Q_LIVE] == 0:
+        t = np.int64(_heap(A)[row + c])
+        if t >= 0 and _nodes(A)[t, Q_LIVE] == 0:
             _search(A, t, _0, _1)
     for c in range(classes):
-        t = np.int64(A.heap[row + c])
-        A.work[c] = DEAD if t < 0 else _state_of(A, t)
+        t = np.int64(_heap(A)[row + c])
+        if t >= 0:
+            known = _nodes(A)[t, Q_STATE]
+            t = known if known >= 0 else _state_of(A, t)
+        _work(A)[c] = t
     return classes
 
 
 @nb.njit(nogil=True)
 def _fill(A, n):  # type: ignore[no-untyped-def]
     """Fill the row of a state."""
-    states, trans, heap = A.states, A.trans, A.heap
+    states, trans, heap = _states(A), _trans(A), _heap(A)
     if states[n, DONE]:
         return
     kind = states[n, KIND]
     if kind == MIDDLE_STATE:
-        middle, target = states[n, ARG_A], np.int64(states[n, ARG_B])
+        middle, target = states[n, ARG_A], states[n, ARG_B]
+        for b in range(WIDTH):
+            trans[n, b] = DEAD
+        last, after = np.int64(DEAD), np.int64(DEAD)
         for b in range(128, 192):
             t = np.int64(trans[middle, b])
-            if t > 0:
-                t = _middle_to(A, t, target)
-            elif t == 0:
-                t = target
-            trans[n, b] = t
-        for b in range(128):
-            trans[n, b] = DEAD
-        for b in range(192, WIDTH):
-            trans[n, b] = DEAD
+            if t != last:
+                last = t
+                after = target if t == 0 else _middle_to(A, t, target) if t > 0 else t
+            trans[n, b] = after
     elif kind == SPLIT_STATE:
         q, low, left = np.int64(states[n, ARG_A]), np.int64(states[n, ARG_B]), np.int64(states[n, ARG_C])
         _class_states(A, q)
-        s = np.int64(A.nodes[q, Q_SPEC])
+        s = np.int64(_nodes(A)[q, Q_SPEC])
         for b in range(128):
             trans[n, b] = DEAD
         for b in range(192, WIDTH):
             trans[n, b] = DEAD
-        starts, count, kinds = A.spec[s, P_STARTS], A.spec[s, P_RANGES], A.spec[s, P_KINDS]
+        starts, count, kinds = _spec(A)[s, P_STARTS], _spec(A)[s, P_RANGES], _spec(A)[s, P_KINDS]
         at = np.int64(0)
         for b in range(64):
             first = low + (np.int64(b) << (6 * (left - 1)))
@@ -920,78 +992,99 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
                     at = a
                 while at + 1 < count and heap[starts + at + 1] <= first:
                     at += 1
-                trans[n, 128 + b] = A.work[heap[kinds + at]]
+                trans[n, 128 + b] = _work(A)[heap[kinds + at]]
     else:
         q = np.int64(states[n, ARG_A])
         _class_states(A, q)
-        s = np.int64(A.nodes[q, Q_SPEC])
-        ascii_ = A.spec[s, P_ASCII]
+        s = np.int64(_nodes(A)[q, Q_SPEC])
+        ascii_ = _spec(A)[s, P_ASCII]
         for b in range(128):
-            trans[n, b] = A.work[heap[ascii_ + b]]
+            trans[n, b] = _work(A)[heap[ascii_ + b]]
         for b in range(128, 0xC2):
             trans[n, b] = DEAD
-        for b in range(0xC2, 0xE0):
-            trans[n, b] = _middle(A, s, q, np.int64(b & 31) << 6, _1)
-        for b in range(0xE0, 0xF0):
-            trans[n, b] = _middle(A, s, q, np.int64(b & 15) << 12, _2)
-        for b in range(0xF0, 0xF5):
-            trans[n, b] = _middle(A, s, q, np.int64(b & 7) << 18, _3)
+        starts, count, kinds = _spec(A)[s, P_STARTS], _spec(A)[s, P_RANGES], _spec(A)[s, P_KINDS]
+        at = np.int64(0)
+        last, last_kind, last_state = np.int64(DEAD), np.int64(0), np.int64(DEAD)
+        for b in range(0xC2, 0xF5):
+            if b < 0xE0:
+                left, low = _1, np.int64(b & 31) << 6
+                first, high, middle = low, low + 0x3F, _1
+            elif b < 0xF0:
+                left, low = _2, np.int64(b & 15) << 12
+                first, high = max(low, np.int64(0x800)), low + 0xFFF
+                middle = _3 if b == 0xE0 else _2
+                if b == 0xED:
+                    high, middle = np.int64(0xD7FF), np.int64(4)
+            else:
+                left, low = _3, np.int64(b & 7) << 18
+                first, high = max(low, np.int64(0x10000)), min(low + 0x3FFFF, np.int64(0x10FFFF))
+                middle = np.int64(5 if b == 0xF0 else 7 if b == 0xF4 else 6)
+            while at + 1 < count and heap[starts + at + 1] <= first:
+                at += 1
+            if at + 1 < count and heap[starts + at + 1] <= high:
+                trans[n, b] = _middle(A, s, q, low, left)
+                continue
+            target = _work(A)[heap[kinds + at]]
+            if target != last or middle != last_kind:
+                last, last_kind = target, middle
+                last_state = _middle_to(A, middle, target) if target >= 0 else target
+            trans[n, b] = last_state
         for b in range(0xF5, 256):
             trans[n, b] = DEAD
-        trans[n, 256] = A.work[A.spec[s, P_HIGH]]
-        trans[n, 257] = A.work[A.spec[s, P_LOW]]
+        trans[n, 256] = _work(A)[_spec(A)[s, P_HIGH]]
+        trans[n, 257] = _work(A)[_spec(A)[s, P_LOW]]
     states[n, DONE] = 1
 
 
 @nb.njit(nogil=True)
 def _expand(A, n, most):  # type: ignore[no-untyped-def]
     """Fill the row of state `n`, then of states first reached from it, `most` rows in all."""
-    first = A.reg[N_STATE]
+    first = A[N_STATE]
     _fill(A, n)
-    at = A.reg[N_STATE] - 1
+    at = A[N_STATE] - 1
     done = 1
     # The newest states are those that `n` has just led to; going on from there follows the same text. The
     # middles of UTF-8 sequences are cheap, and are not counted.
     while at >= first:
-        if A.states[at, DONE]:
+        if _states(A)[at, DONE]:
             at -= 1
             continue
-        if A.states[at, KIND] != MIDDLE_STATE:
+        if _states(A)[at, KIND] != MIDDLE_STATE:
             if done >= most:
                 at -= 1
                 continue
             done += 1
         _fill(A, at)
-        at = A.reg[N_STATE] - 1
+        at = A[N_STATE] - 1
 
 
 @nb.njit(nogil=True)
 def _rehash(A, which):  # type: ignore[no-untyped-def]
     """Fill an empty hash table anew: that of the keys (`which` FULL_KEYS) or of the sets."""
     if which == FULL_KEYS:
-        mask = A.key_hash.shape[0] - 1
-        for n in range(A.reg[N_KEY]):
+        mask = _key_slots(A).shape[0] - 1
+        for n in range(A[N_KEY]):
             h = _hash(
-                np.int64(A.keys[n, 0]), np.int64(A.keys[n, 1]), np.int64(A.keys[n, 2]), np.int64(A.keys[n, 3])
+                np.int64(_keys(A)[n, 0]), np.int64(_keys(A)[n, 1]), np.int64(_keys(A)[n, 2]), np.int64(_keys(A)[n, 3])
             )
             at = np.int64(h & np.uint64(mask))
-            while A.key_hash[at] >= 0:
+            while _key_slots(A)[at] >= 0:
                 at = (at + 1) & mask
-            A.key_hash[at] = n
+            _key_slots(A)[at] = n
     else:
-        mask = A.set_hash.shape[0] - 1
-        for n in range(A.reg[N_SET]):
-            h = _hash_ints(A.heap, np.int64(A.sets[n, S_OFF]), np.int64(A.sets[n, S_LEN]))
+        mask = _set_slots(A).shape[0] - 1
+        for n in range(A[N_SET]):
+            h = _hash_ints(_heap(A), np.int64(_sets(A)[n, S_OFF]), np.int64(_sets(A)[n, S_LEN]))
             at = np.int64(h & np.uint64(mask))
-            while A.set_hash[at] >= 0:
+            while _set_slots(A)[at] >= 0:
                 at = (at + 1) & mask
-            A.set_hash[at] = n
+            _set_slots(A)[at] = n
 
 
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH = range(7)
 
 
-@nb.njit(_I(_A, _I, _I, _I), cache=True, nogil=True)
+@nb.njit("int64(int64[::1], int64, int64, int64)", cache=True, nogil=True)
 def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     """Answer one question: the one entry point, so that one compiled object is loaded.
 
@@ -1001,20 +1094,20 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     ASK_REHASH: fill an emptied hash table, that of the array `a`.
     """
     if what == ASK_START:
-        first, count = np.int64(A.spec[a, P_ATOM]), np.int64(A.spec[a, P_ATOM + 1])
+        first, count = np.int64(_spec(A)[a, P_ATOM]), np.int64(_spec(A)[a, P_ATOM + 1])
         _next_stamp(A)
         length = np.int64(0)
         for i in range(count):
-            pc = np.int64(A.heap[first + 2 * i])
-            argument = np.int64(A.heap[first + 2 * i + 1])
-            if length + 1 >= A.work.shape[0] // 2:
+            pc = np.int64(_heap(A)[first + 2 * i])
+            argument = np.int64(_heap(A)[first + 2 * i + 1])
+            if length + 1 >= _work(A).shape[0] // 2:
                 _stop(A, FULL_WORK, _0)
-            if A.prog[pc, 0] == WORDS:
+            if _prog(A)[pc, 0] == WORDS:
                 if argument > 0:
-                    A.work[length] = _intern(A, pc, _0, argument, _0)
+                    _work(A)[length] = _intern(A, pc, _0, argument, _0)
                     length += 1
-            elif A.prog[pc, 0] == TABLE:
-                A.work[length] = argument
+            elif _prog(A)[pc, 0] == TABLE:
+                _work(A)[length] = argument
                 length += 1
             else:
                 length = _closure(A, pc, _0, _1, length)
@@ -1024,12 +1117,12 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
         return _search(A, a, b, _0)
     if what == ASK_ROW:
         row = _node_row(A, a)
-        for c in range(A.spec[A.nodes[a, Q_SPEC], P_CLASSES]):
-            t = np.int64(A.heap[row + c])
-            if t >= 0 and A.nodes[t, Q_LIVE] == 0:
+        for c in range(_spec(A)[_nodes(A)[a, Q_SPEC], P_CLASSES]):
+            t = np.int64(_heap(A)[row + c])
+            if t >= 0 and _nodes(A)[t, Q_LIVE] == 0:
                 _search(A, t, _0, _1)
-            if t >= 0 and A.nodes[t, Q_LIVE] < 0:
-                A.heap[row + c] = DEAD
+            if t >= 0 and _nodes(A)[t, Q_LIVE] < 0:
+                _heap(A)[row + c] = DEAD
         return row
     if what == ASK_THREAD:
         return _intern(A, a, b, _0, _0)

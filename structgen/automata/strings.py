@@ -117,11 +117,11 @@ class StringPool:
         self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
-        self._arrays = _new_arrays()
-        reg = self._arrays["reg"]
+        self._arrays, self._reg = _new_arrays()
+        reg = self._reg
         reg[k.MOST_STEPS] = limits.oracle_steps
         reg[k.MOST_NODES] = limits.automaton_states
-        self._bind()
+        self._bind("trans", "outcome")
         free = _free_rows()
         self.trans[:8] = free
         self.outcome[:8] = -1
@@ -133,13 +133,13 @@ class StringPool:
         reg[k.N_STATE] = 8
         keys = self._arrays["keys"]
         # Context 0, outside every counted repeat, and the free states of outcome 0.
-        k.ask(self._arena, k.ASK_THREAD, k.K_CONTEXT, -1)
-        keys[k.ask(self._arena, k.ASK_THREAD, k.K_FREE, 0), k.VALUE] = 0
+        k.ask(self._reg, k.ASK_THREAD, k.K_CONTEXT, -1)
+        keys[k.ask(self._reg, k.ASK_THREAD, k.K_FREE, 0), k.VALUE] = 0
 
     @property
     def count(self) -> int:
         """Return how many states there are."""
-        return int(self._arrays["reg"][k.N_STATE])
+        return int(self._reg[k.N_STATE])
 
     def start(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
         """Return the state before the first byte of a string of `spec`, or `ir.DEAD` if it can meet no demand.
@@ -159,10 +159,10 @@ class StringPool:
         most = _NEIGHBOURS
         while True:
             try:
-                k.ask(self._arena, k.ASK_EXPAND, state, most)
+                k.ask(self._reg, k.ASK_EXPAND, state, most)
                 return
             except k.Interrupt:
-                cause = int(self._arrays["reg"][k.CAUSE])
+                cause = int(self._reg[k.CAUSE])
                 if cause in (k.OVER_STEPS, k.OVER_NODES) and most > 1:
                     most = 1  # the neighbours may be what is too much
                 else:
@@ -217,22 +217,26 @@ class StringPool:
 
     # The arena.
 
-    def _bind(self) -> None:
-        arrays = self._arrays
+    def _bind(self, *names: str) -> None:
+        """Tell the kernel where these arrays lie now."""
+        arrays, reg = self._arrays, self._reg
+        for name in names:
+            at = k.NAMES.index(name)
+            reg[k.ADDRESS + at] = arrays[name].ctypes.data
+            reg[k.ROOM + at] = len(arrays[name])
         self.trans = arrays["trans"]
         self.outcome = arrays["outcome"]
-        self._arena = k.Arena(**arrays)
 
     def _ask(self, what: int, a: int, b: int = 0) -> int:
         while True:
             try:
-                return int(k.ask(self._arena, what, a, b))
+                return int(k.ask(self._reg, what, a, b))
             except k.Interrupt:
                 self._answer()
 
     def _answer(self) -> None:
         """Give the kernel what it stopped for, or raise `LimitError`."""
-        reg = self._arrays["reg"]
+        reg = self._reg
         cause, what = int(reg[k.CAUSE]), int(reg[k.WHAT])
         if cause == k.NEED_OUTCOME:
             self._answer_outcome(what)
@@ -257,26 +261,23 @@ class StringPool:
         for name in _GROWS[cause]:
             old = arrays[name]
             size = len(old)
+            if name.endswith("_hash"):
+                arrays[name] = np.full(2 * size, -1, np.int64)
+                continue
             new_size = size * 2
             while new_size < size + least + 1:
                 new_size *= 2
             new = np.empty((new_size, *old.shape[1:]), old.dtype)
             new[:size] = old
             arrays[name] = new
+        self._bind(*_GROWS[cause])
         if cause in (k.FULL_KEYS, k.FULL_SETS):
-            self._rehash(cause)
-        self._bind()
-
-    def _rehash(self, cause: int) -> None:
-        arrays = self._arrays
-        name = "key_hash" if cause == k.FULL_KEYS else "set_hash"
-        arrays[name] = np.full(4 * len(arrays["keys" if cause == k.FULL_KEYS else "sets"]), -1, np.int64)
-        k.ask(k.Arena(**arrays), k.ASK_REHASH, cause, 0)
+            k.ask(self._reg, k.ASK_REHASH, cause, 0)
 
     def _append(self, values: Iterable[int]) -> int:
         """Append to the heap; return the offset."""
         data = values if isinstance(values, np.ndarray) else np.array(list(values), np.int64)
-        reg = self._arrays["reg"]
+        reg = self._reg
         top = int(reg[k.N_HEAP])
         if top + len(data) > len(self._arrays["heap"]):
             self._grow(k.FULL_HEAP, len(data))
@@ -335,7 +336,7 @@ class StringPool:
         arrays = self._arrays
         if number >= len(arrays["spec"]):
             arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
-            self._bind()
+            self._bind("spec")
         arrays["spec"][number] = row
         self._specs.append(loaded)
         return number
@@ -346,7 +347,7 @@ class StringPool:
         """Put an atom's instructions into the arena; return where it starts, and with what argument."""
         ordinal = self._atoms
         self._atoms += 1
-        base = int(self._arrays["reg"][k.N_PROG])
+        base = int(self._reg[k.N_PROG])
         spec.atoms[ordinal] = _source(atom)
         spec.bases[ordinal] = base
         spec.numbers.append(ordinal)
@@ -379,14 +380,14 @@ class StringPool:
         return base + atom.start, 0
 
     def _put_code(self, code: list[Any]) -> None:
-        reg = self._arrays["reg"]
+        reg = self._reg
         at = int(reg[k.N_PROG])
         prog = self._arrays["prog"]
         if at + len(code) > len(prog):
             new = np.empty((max(2 * len(prog), at + len(code)), prog.shape[1]), np.int64)
             new[:at] = prog[:at]
             self._arrays["prog"] = prog = new
-            self._bind()
+            self._bind("prog")
         prog[at : at + len(code)] = code
         reg[k.N_PROG] = at + len(code)
 
@@ -541,8 +542,8 @@ class StringPool:
 
 
 _GROWS: Mapping[int, tuple[str, ...]] = {
-    k.FULL_KEYS: ("keys", "stamp"),
-    k.FULL_SETS: ("sets",),
+    k.FULL_KEYS: ("keys", "stamp", "key_hash"),
+    k.FULL_SETS: ("sets", "set_hash"),
     k.FULL_NODES: ("nodes",),
     k.FULL_STATES: ("states", "trans", "outcome"),
     k.FULL_HEAP: ("heap",),
@@ -551,27 +552,42 @@ _GROWS: Mapping[int, tuple[str, ...]] = {
 }
 
 
-def _new_arrays() -> dict[str, Any]:
-    """Return the arrays of an empty arena; pages are touched only when they are used."""
-    empty = np.empty
-    int64 = np.int64
-    return {
-        "reg": np.zeros(k.REGISTERS, int64),
-        "keys": empty((512, 7), int64),
-        "key_hash": np.full(2048, -1, int64),
-        "stamp": empty(512, int64),
-        "sets": empty((256, 4), int64),
-        "set_hash": np.full(1024, -1, int64),
-        "nodes": empty((256, 8), int64),
-        "states": empty((128, 5), int64),
-        "trans": empty((128, WIDTH), np.int32),
-        "outcome": empty(128, np.int32),
-        "heap": empty(8192, int64),
-        "prog": empty((256, 6), int64),
-        "spec": np.zeros((16, k.SPEC_COLUMNS), int64),
-        "work": empty(2048, int64),
-        "queue": empty((1024, 4), int64),
-    }
+_ROWS: Mapping[str, int] = {
+    "keys": 512,
+    "sets": 256,
+    "nodes": 256,
+    "states": 128,
+    "heap": 8192,
+    "work": 2048,
+    "queue": 1024,
+    "key_hash": 2048,
+    "set_hash": 1024,
+    "stamp": 512,
+    "prog": 256,
+    "spec": 16,
+}
+"""Rows to begin with; the hash tables keep four times as many places as keys and sets."""
+
+
+def _new_arrays() -> tuple[dict[str, Any], Any]:
+    """Return the arrays of an empty pool, cut from one block, and the registers; pages are touched when used."""
+    arrays: dict[str, Any] = {}
+    reg = np.zeros(k.REGISTERS, np.int64)
+    block = np.empty(sum(rows * k.COLUMNS.get(name, 1) for name, rows in _ROWS.items()), np.int64)
+    base, at = block.ctypes.data, 0
+    for index, (name, rows) in enumerate(_ROWS.items()):
+        columns = k.COLUMNS.get(name, 1)
+        part = block[at : at + rows * columns]
+        arrays[name] = part.reshape(rows, columns) if columns > 1 else part
+        reg[k.ADDRESS + index] = base + 8 * at
+        reg[k.ROOM + index] = rows
+        at += rows * columns
+    arrays["key_hash"].fill(-1)
+    arrays["set_hash"].fill(-1)
+    arrays["spec"].fill(0)
+    arrays["trans"] = np.empty((_ROWS["states"], WIDTH), np.int32)
+    arrays["outcome"] = np.empty(_ROWS["states"], np.int32)
+    return arrays, reg
 
 
 @functools.lru_cache(maxsize=1)
