@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from structgen.compiler import CompiledGrammar, State
 from structgen.errors import FinishedError, StructgenError, TokenError
+from structgen.events import Event, EventLog
+from structgen.expected import Expected
 from structgen.machine.walk import fill as _fill
 from structgen.machine.walk import take_token as _take
 from structgen.masks.mask import TokenMask
@@ -18,7 +20,7 @@ class Matcher:
     Matchers of one compiled grammar may be used by different threads at once; one matcher by one thread at a time.
     """
 
-    __slots__ = ("_address", "_ends", "_index", "_states", "_tokens", "_words", "compiled")
+    __slots__ = ("_address", "_ends", "_events", "_index", "_states", "_tokens", "_words", "compiled")
 
     def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
         self.compiled = compiled
@@ -28,6 +30,7 @@ class Matcher:
         self._index = compiled.start.index if state is None else state.index
         self._states = array("i", (self._index,))
         self._tokens = array("i")
+        self._events: EventLog | None = None
 
     @property
     def state(self) -> State:
@@ -109,6 +112,34 @@ class Matcher:
         """Return the bytes that must come next whatever the model says; empty where the document may end here."""
         return self.compiled.forced(self._index)
 
+    def expected(self) -> list[Expected]:
+        """Return what may come next, in words (see CompiledGrammar.expected); for messages, not for speed."""
+        return self.compiled.expected(self.state)
+
+    def events(self, since: int = 0) -> list[Event]:
+        """Return what began and what closed in the tokens after the first `since`, in the order of the text.
+
+        A numeral closes at the byte behind it, or at the end token. Cost: nothing until the first call, then linear in
+        the bytes that were not scanned before (a rollback has at most 31 tokens scanned again). Raises StructgenError
+        where the matcher did not begin at the start of the document.
+        """
+        if isinstance(since, bool) or not 0 <= since <= len(self._tokens):
+            raise StructgenError(
+                f"There is no token {since}: {len(self._tokens)} were taken.",
+                where="since",
+                cure="Give the number of tokens taken when events were last asked.",
+            )
+        if self._states[0] != self.compiled.start.index:
+            raise StructgenError(
+                "This matcher began inside a document, whose earlier text it does not know.",
+                where="events",
+                cure="Ask a matcher that began at compiled.start, or a fork of it.",
+            )
+        if self._events is None:
+            self._events = EventLog()
+        self._events.read(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
+        return self._events.since(since)
+
     def tokens_to_finish(self) -> int:
         """Return how many tokens complete the document: 0 where it is complete (see CompiledGrammar.tokens_to_finish)."""
         return self.compiled.cost(self._index)
@@ -123,6 +154,8 @@ class Matcher:
             del self._tokens[len(self._tokens) - count :]
             del self._states[len(self._states) - count :]
             self._index = self._states[-1]
+            if self._events is not None:
+                self._events.truncate(len(self._tokens))
 
     def fork(self) -> Matcher:
         """Return an independent matcher at the same place. Cost: a copy of the history."""
@@ -130,6 +163,7 @@ class Matcher:
         twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
         twin._ends, twin._index = self._ends, self._index
         twin._states, twin._tokens = self._states[:], self._tokens[:]
+        twin._events = None if self._events is None else self._events.copy()
         return twin
 
     def reset(self) -> None:

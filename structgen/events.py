@@ -1,0 +1,319 @@
+"""What began and what closed in a document while it was being written, told from its text.
+
+The grammar plays no part: JSON text (RFC 8259) says by itself where its values, keys and numerals begin and end,
+and a matcher lets no other text through. So nothing is recorded while tokens are taken; whoever asks has the
+bytes of the new tokens scanned, once.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from array import array
+from collections.abc import Collection, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+_STRIDE = 32
+"""Tokens between two places to which a rolled back log returns."""
+
+_QUOTE = re.compile(rb'["\\]')
+_NUMERAL_END = re.compile(rb"[^0-9+\-.eE]")
+
+
+class EventKind(enum.Enum):
+    """What happened. A value is the document's own or a member's, an item is an array's; inside either comes what
+    it is: an object, an array, or a terminal (string, number, true, false, null). Keys are no terminals."""
+
+    VALUE_BEGIN = "value_begin"
+    VALUE_END = "value_end"
+    ITEM_BEGIN = "item_begin"
+    ITEM_END = "item_end"
+    OBJECT_BEGIN = "object_begin"
+    OBJECT_END = "object_end"
+    ARRAY_BEGIN = "array_begin"
+    ARRAY_END = "array_end"
+    KEY_BEGIN = "key_begin"
+    KEY_END = "key_end"
+    TERMINAL_BEGIN = "terminal_begin"
+    TERMINAL_END = "terminal_end"
+
+
+class Terminal(enum.Enum):
+    """The kinds of terminals; true, false and null by the text they have."""
+
+    STRING = "string"
+    NUMBER = "number"
+    TRUE = "true"
+    FALSE = "false"
+    NULL = "null"
+
+
+class Place:
+    """A place in a document: the keys and indices that lead there. Immutable; equal places compare equal.
+
+    A place holds the one above it, so that an event costs the same at any depth.
+    """
+
+    __slots__ = ("_above", "_part")
+
+    def __init__(self, above: Place | None, part: str | int) -> None:
+        self._above, self._part = above, part
+
+    @property
+    def parts(self) -> tuple[str | int, ...]:
+        """The keys (decoded) and indices from the root. Cost: the depth."""
+        found: list[str | int] = []
+        place: Place = self
+        while place._above is not None:
+            found.append(place._part)
+            place = place._above
+        found.reverse()
+        return tuple(found)
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer (RFC 6901); "" is the document. Cost: its length."""
+        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        return self.parts == other.parts if isinstance(other, Place) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __repr__(self) -> str:
+        return f"<Place {self.pointer!r}>"
+
+
+class Event(NamedTuple):
+    """One thing that began or closed."""
+
+    kind: EventKind
+    place: Place
+    """Where in the document. At KEY_BEGIN the object's, since the key is not known; at KEY_END the member's."""
+    start: int
+    """The byte where it begins, counted from the matcher's first byte."""
+    end: int | None
+    """The byte just past it, quotes and brackets included; None where it has only begun."""
+    terminal: Terminal | None = None
+    """At TERMINAL_BEGIN and TERMINAL_END: which."""
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer (RFC 6901) of the place."""
+        return self.place.pointer
+
+
+class _Frame(NamedTuple):
+    """An open bracket."""
+
+    below: _Frame | None
+    place: Place
+    start: int
+    items: int
+    """Items begun in an array, -1 in an object."""
+
+
+class _Mode(enum.IntEnum):
+    """What the scanner is in front of, or inside of."""
+
+    BEFORE = 0
+    KEYS = 1
+    COLON = 2
+    AFTER = 3
+    STRING = 4
+    KEY = 5
+    NUMBER = 6
+    LITERAL = 7
+
+
+class _Reached(NamedTuple):
+    """All that the scanner knows apart from the text: a value, so that going back is taking an old one."""
+
+    mode: _Mode
+    frame: _Frame | None
+    place: Place
+    """Of the value that is awaited, or being read."""
+    start: int
+    """Where the terminal or key being read begins."""
+    terminal: Terminal | None
+    escaped: bool
+    """Inside a string, just behind a backslash."""
+
+
+_TERMINALS = MappingProxyType(
+    {ord("t"): Terminal.TRUE, ord("f"): Terminal.FALSE, ord("n"): Terminal.NULL, ord('"'): Terminal.STRING}
+)
+_MODES = MappingProxyType({Terminal.STRING: _Mode.STRING, Terminal.NUMBER: _Mode.NUMBER})
+
+
+class EventLog:
+    """The events of a matcher's text, scanned up to some token; a matcher has one once events were asked.
+
+    Memory: the text, 4 bytes a token, and about 150 bytes an event.
+    """
+
+    __slots__ = ("_counts", "_events", "_marks", "_reached", "_text")
+
+    def __init__(self) -> None:
+        self._text = bytearray()
+        self._events: list[Event] = []
+        self._counts = array("i", (0,))
+        self._reached = _Reached(_Mode.BEFORE, None, Place(None, ""), 0, None, False)
+        self._marks: list[tuple[_Reached, int]] = [(self._reached, 0)]
+
+    @property
+    def scanned(self) -> int:
+        """How many tokens were scanned."""
+        return len(self._counts) - 1
+
+    def read(self, tokens: Sequence[int], token_bytes: Sequence[bytes | None], ends: Collection[int]) -> None:
+        """Scan the tokens that were not scanned yet; `ends` are the end tokens. Linear in their bytes."""
+        for at in range(self.scanned, len(tokens)):
+            token = tokens[at]
+            if token in ends:
+                self._finish()
+            else:
+                self._scan(token_bytes[token] or b"")
+            self._counts.append(len(self._events))
+            if self.scanned % _STRIDE == 0:
+                self._marks.append((self._reached, len(self._text)))
+
+    def since(self, count: int) -> list[Event]:
+        """Return the events of the tokens after the first `count`, in the order of the text."""
+        return self._events[self._counts[min(count, self.scanned)] :]
+
+    def truncate(self, count: int) -> None:
+        """Forget all tokens but the first `count`, and up to 31 of those, which are scanned again when asked."""
+        if count >= self.scanned:
+            return
+        mark = count // _STRIDE
+        del self._marks[mark + 1 :]
+        self._reached, length = self._marks[mark]
+        del self._text[length:]
+        del self._counts[mark * _STRIDE + 1 :]
+        del self._events[self._counts[-1] :]
+
+    def copy(self) -> EventLog:
+        """Return an independent log of the same tokens."""
+        twin = EventLog.__new__(EventLog)
+        twin._text, twin._events, twin._counts = self._text[:], self._events[:], self._counts[:]
+        twin._reached, twin._marks = self._reached, self._marks[:]
+        return twin
+
+    # --- the scanner ---
+
+    def _finish(self) -> None:
+        """Take the end of the text: a numeral that is the whole document ends there."""
+        reached = self._reached
+        if reached.mode is _Mode.NUMBER:
+            self._terminal_end(reached.frame, reached.place, reached.start, len(self._text), Terminal.NUMBER)
+            self._reached = reached._replace(mode=_Mode.AFTER)
+
+    def _terminal_end(
+        self, frame: _Frame | None, place: Place, start: int, end: int, terminal: Terminal | None
+    ) -> None:
+        self._events.append(Event(EventKind.TERMINAL_END, place, start, end, terminal))
+        self._value_end(frame, place, start, end)
+
+    def _value_end(self, frame: _Frame | None, place: Place, start: int, end: int) -> None:
+        item = frame is not None and frame.items >= 0
+        self._events.append(Event(EventKind.ITEM_END if item else EventKind.VALUE_END, place, start, end))
+
+    def _scan(self, data: bytes) -> None:
+        """Take more text, which goes on with the old as JSON."""
+        text, events = self._text, self._events
+        at = len(text)
+        text += data
+        size = len(text)
+        mode, frame, place, start, terminal, escaped = self._reached
+        while at < size:
+            if mode is _Mode.STRING or mode is _Mode.KEY:
+                if escaped:
+                    escaped = False
+                    at += 1
+                    continue
+                found = _QUOTE.search(text, at)
+                if found is None:
+                    break
+                at = found.end()
+                if text[at - 1] == 92:
+                    escaped = True
+                elif mode is _Mode.STRING:
+                    self._terminal_end(frame, place, start, at, terminal)
+                    mode = _Mode.AFTER
+                else:
+                    assert frame is not None, "a key is in an object"
+                    place = Place(frame.place, _decoded(text[start + 1 : at - 1]))
+                    events.append(Event(EventKind.KEY_END, place, start, at))
+                    mode = _Mode.COLON
+                continue
+            if mode is _Mode.NUMBER:
+                found = _NUMERAL_END.search(text, at)
+                if found is None:
+                    break
+                at = found.start()
+                self._terminal_end(frame, place, start, at, terminal)
+                mode = _Mode.AFTER
+                continue
+            if mode is _Mode.LITERAL:
+                assert terminal is not None, "a literal is a terminal"
+                end = start + len(terminal.value)
+                if size < end:
+                    break
+                at = end
+                self._terminal_end(frame, place, start, at, terminal)
+                mode = _Mode.AFTER
+                continue
+            byte = text[at]
+            at += 1
+            if byte in b" \t\n\r":
+                continue
+            if byte in b"}]":
+                assert frame is not None, "a closing bracket closes one"
+                below, place, start, items = frame
+                events.append(
+                    Event(EventKind.OBJECT_END if items < 0 else EventKind.ARRAY_END, place, start, at)
+                )
+                frame = below
+                self._value_end(frame, place, start, at)
+                mode = _Mode.AFTER
+            elif mode is _Mode.BEFORE:
+                start = at - 1
+                if frame is not None and frame.items >= 0:
+                    place = Place(frame.place, frame.items)
+                    frame = frame._replace(items=frame.items + 1)
+                    events.append(Event(EventKind.ITEM_BEGIN, place, start, None))
+                else:
+                    events.append(Event(EventKind.VALUE_BEGIN, place, start, None))
+                if byte == 123:
+                    frame = _Frame(frame, place, start, -1)
+                    events.append(Event(EventKind.OBJECT_BEGIN, place, start, None))
+                    mode = _Mode.KEYS
+                    continue
+                if byte == 91:
+                    frame = _Frame(frame, place, start, 0)
+                    events.append(Event(EventKind.ARRAY_BEGIN, place, start, None))
+                    continue
+                terminal = _TERMINALS.get(byte, Terminal.NUMBER)
+                mode = _MODES.get(terminal, _Mode.LITERAL)
+                events.append(Event(EventKind.TERMINAL_BEGIN, place, start, None, terminal))
+            elif mode is _Mode.KEYS:
+                assert frame is not None, "a key is in an object"
+                start = at - 1
+                events.append(Event(EventKind.KEY_BEGIN, frame.place, start, None))
+                mode = _Mode.KEY
+            elif mode is _Mode.COLON:
+                mode = _Mode.BEFORE
+            else:
+                assert frame is not None, "a comma is inside a bracket"
+                mode = _Mode.KEYS if frame.items < 0 else _Mode.BEFORE
+        self._reached = _Reached(mode, frame, place, start, terminal, escaped)
+
+
+def _decoded(written: bytearray) -> str:
+    """Return the key that its bytes between the quotes write, lone surrogates included."""
+    text: str = json.loads('"' + written.decode("utf-8", "surrogatepass") + '"')
+    return text
