@@ -153,7 +153,8 @@ L_STRIDE = 8
 ) = range(11)
 X_STRIDE = 12
 # crossing: what tokens leave over after a terminal closed: outcome, trie, its nodes, slot starts, slot ids, exact tokens
-G_OUTCOME, G_TRIE, G_COUNT, G_STARTS, G_IDS, G_EXACT, G_EXACTS = range(7)
+G_OUTCOME, G_TRIE, G_COUNT, G_STARTS, G_IDS, G_EXACT, G_EXACTS, G_WHOLE = range(8)
+"""G_WHOLE: whole tokens are left over too (a numeral ends before them): they are walked on the vocabulary's trie."""
 G_STRIDE = 8
 
 # --- questions -----------------------------------------------------------------------------------------------------

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from hashlib import blake2b
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +11,7 @@ from structgen.machine import layout as L
 from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import leftovers
 from structgen.masks.store import Crossing, Record
-from structgen.masks.trie import build_trie
+from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
 
 
@@ -59,16 +57,18 @@ def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArr
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
-def harvest(tables: Tables, space: Workspace) -> tuple[npt.NDArray[np.int32], dict[int, tuple[Any, Any]]]:
-    """Return what the last walk of a terminal found: tokens inside; outcome -> (trie of remainders, exact tokens)."""
+def harvest(tables: Tables, space: Workspace) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
+    """Return what the last walk of a terminal found: the tokens inside; outcome -> (trie of what tokens leave over,
+    tokens that leave nothing, whether whole tokens are left over)."""
     context = tables.context
     inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
     inside.sort()
     crossings = space.crossed[: 3 * int(context[L.C_CROSSED_COUNT])]
-    found: dict[int, tuple[Any, Any]] = {}
+    found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]] = {}
     for outcome in np.unique(crossings[::3]).tolist():
         data, offsets, owners, exact = leftovers(tables.address, outcome)
-        found[outcome] = (build_trie(data, offsets, owners), exact)
+        whole = bool((crossings[1::3][crossings[::3] == outcome] < 0).any())
+        found[outcome] = (build_trie(data, offsets, owners), exact, whole)
     return inside, found
 
 
@@ -87,7 +87,7 @@ def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> 
                 address_of(trie.slot_ids),
                 address_of(crossing.exact),
                 len(crossing.exact),
-                0,
+                int(crossing.whole),
             ),
         )
     row = tables.rows(L.T_TERMINAL)[index]
@@ -98,6 +98,6 @@ def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> 
     row[L.X_CROSS] = first
 
 
-def make_crossings(found: dict[int, tuple[Any, Any]], sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
+def make_crossings(found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]], sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
     """Return the crossings of a record, outcomes as sets."""
-    return tuple(Crossing(sets[outcome], trie, exact) for outcome, (trie, exact) in found.items())
+    return tuple(Crossing(sets[outcome], trie, exact, whole) for outcome, (trie, exact, whole) in found.items())

@@ -127,6 +127,7 @@ def walk_terminal(c):
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     crossed, crossings = load64(c, C_CROSSED), numba.int64(0)
     asked = False
+    whole = False
     i = numba.int64(0)
     while i < last:
         node = load64(trie, i)
@@ -138,6 +139,24 @@ def walk_terminal(c):
                 emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
             i += 1
             continue
+        if code == OUT_BEFORE:
+            if load8(load64(c, C_MAY), (M_END << 8) | (node & 255)) == 0 and (
+                load8(load64(c, C_MAY), (M_ITEM << 8) | (node & 255)) == 0
+                and load8(load64(c, C_MAY), (M_MEMBER << 8) | (node & 255)) == 0
+            ):
+                # nothing that may hold a numeral goes on with this byte
+                i = (node >> 40) & 0xFFFFFF
+                continue
+            if (node >> 8) & 0xFFF == 1:
+                # the whole token is left over: it is walked on the vocabulary's own trie
+                if not whole:
+                    store64(crossed, 3 * crossings, load64(s + 64, LEX))
+                    store64(crossed, 3 * crossings + 1, -1)
+                    store64(crossed, 3 * crossings + 2, 0)
+                    crossings += 1
+                    whole = True
+                i = (node >> 40) & 0xFFFFFF
+                continue
         if code == OUT or code == OUT_BEFORE:
             store64(crossed, 3 * crossings, load64(s + 64, LEX))
             store64(crossed, 3 * crossings + 1, i)
@@ -214,6 +233,17 @@ def resolve(c, d, terminal, unmarked):
             emit_unmarked(c, load64(group, G_EXACT), 0, load64(group, G_EXACTS))
         else:
             emit(c, load64(group, G_EXACT), 0, load64(group, G_EXACTS))
+        if load64(group, G_WHOLE) != 0 and walk(
+            c,
+            load64(c, C_TRIE),
+            0,
+            load64(c, C_TRIE_COUNT),
+            0,
+            load64(c, C_SLOT_START),
+            load64(c, C_SLOT_IDS),
+            unmarked,
+        ):
+            asked = True
         if walk(
             c,
             load64(group, G_TRIE),
@@ -531,7 +561,7 @@ def leftovers(c, outcome):
     for turn in range(2):
         tokens, size, whole = 0, 0, 0
         for i in range(load64(c, C_CROSSED_COUNT)):
-            if load64(crossed, 3 * i) != outcome:
+            if load64(crossed, 3 * i) != outcome or load64(crossed, 3 * i + 1) < 0:
                 continue
             node = load64(trie, load64(crossed, 3 * i + 1))
             taken = ((node >> 8) & 0xFFF) - 1 + load64(crossed, 3 * i + 2)

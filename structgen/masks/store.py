@@ -31,6 +31,8 @@ class Crossing:
     trie: TrieArrays
     exact: npt.NDArray[np.int32]
     """Tokens that leave nothing over."""
+    whole: bool
+    """Whether whole tokens are left over too (a numeral ends before the token): they are in no trie of ours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
