@@ -12,7 +12,9 @@ from collections.abc import Callable
 from structgen.errors import LimitError
 from structgen.ir import TRUE
 from structgen.limits import Limits
+from structgen.schema import patterns
 from structgen.schema.arrays import Arrays
+from structgen.schema.model import Schema
 from structgen.schema.objects import Ask, Objects
 from structgen.schema.place import (
     ANYTHING,
@@ -110,9 +112,9 @@ class Oracle:
             return True if plain and types & ~STRING else None
         if types & (NULL | BOOLEAN):
             return True
-        if types & NUMBER and not info.numbers:
+        if types & NUMBER and (not info.numbers or _is_half_open(schema)):
             return True
-        if types & STRING and not info.strings:
+        if types & STRING and (not info.strings or _has_string(schema)):
             return True
         if types & OBJECT and not schema.required and not schema.min_properties:
             if schema.max_properties is None or schema.max_properties >= 0:
@@ -322,3 +324,22 @@ class Oracle:
                     if whole.before(best):
                         best = whole
         return best
+
+
+def _is_half_open(schema: Schema) -> bool:
+    """Return whether at most one side of the numbers is bounded: multiples lie on the other."""
+    return (schema.minimum is None and schema.exclusive_minimum is None) or (
+        schema.maximum is None and schema.exclusive_maximum is None
+    )
+
+
+def _has_string(schema: Schema) -> bool:
+    """Return whether some string meets the string keywords, where that shows at once."""
+    if schema.pattern is None and schema.format is None:
+        return schema.max_length is None or schema.min_length <= schema.max_length
+    if schema.min_length or schema.max_length is not None or (schema.pattern and schema.format):
+        return False
+    if schema.pattern is None:
+        return True
+    plain = patterns.simple(schema.pattern)
+    return plain is not None and plain.inhabited

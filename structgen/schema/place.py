@@ -80,11 +80,17 @@ class Info:
                 types |= TYPE_BITS[name]
         self.values: frozenset[Hashable] | None = None
         if schema.enum is not None:
-            found = 0
-            for value in schema.enum:
-                found |= type_bit(value)
+            # Enums of 100,000 strings are met; a call for each is what such a schema would cost.
+            strings = [value for value in schema.enum if type(value) is str]
+            found = STRING if strings else 0
+            keys: list[Hashable] = []
+            if len(strings) < len(schema.enum):
+                for value in schema.enum:
+                    if type(value) is not str:
+                        found |= type_bit(value)
+                        keys.append(canonical(value))
             types &= found
-            self.values = frozenset(map(canonical, schema.enum))
+            self.values = frozenset((*strings, *keys)) if keys else frozenset(strings)
         self.types = types
         """Types that the schema's own `type`, `enum` and `const` leave open."""
         self.mask = -1
@@ -279,8 +285,14 @@ class Tables:
         info = self.infos.get(schema.id) or self.info(schema)
         demand = info.demand
         if demand == -2:
-            literal = self.literal(schema)
-            demand = info.demand = self.demand((literal,))
+            if info.verdict is None and not info.combined:
+                # One plain schema, met here for the first time: nothing to normalise.
+                literals = (info.schema.id * 2,)
+                demand = info.demand = self._demand_ids.setdefault(literals, len(self.demands))
+                if demand == len(self.demands):
+                    self.demands.append(literals)
+            else:
+                demand = info.demand = self.demand((self.literal(schema),))
         return demand
 
     def demand(self, literals: Iterable[int]) -> int:

@@ -28,7 +28,7 @@ from structgen.limits import Limits
 from structgen.schema import patterns
 from structgen.schema.model import Schema
 from structgen.schema.place import BOOLEAN, NULL, NUMBER, STRING, Info, Tables
-from structgen.schema.values import Text, has_lone_surrogate, json_string, string_order
+from structgen.schema.values import Text, has_lone_surrogate, json_string
 
 _FILTERED = 1_000
 """Finite sets up to this size are filtered word by word through patterns and formats; larger ones keep the formula."""
@@ -501,12 +501,25 @@ class Scalars:
                 answer = self.numbers.shortest(Spec((formula,)))
                 found = Text((answer[0],)) if 0 in answer else None
         elif isinstance(formula, Words):
-            found = Text((json_string(min(formula.of, key=string_order)),))
+            found = Text((shortest_word(formula.of),))
         else:
             answer = self.strings.shortest(Spec((formula,)))
             found = Text((answer[0],)) if 0 in answer else None
         self._shortest[key] = found
         return found
+
+
+def shortest_word(words: frozenset[str]) -> bytes:
+    """Return the shortest JSON literal of some words, the smallest of those; few words are written at all."""
+    best: bytes | None = None
+    for word in sorted(words, key=len):
+        if best is not None and len(word) + 2 > len(best):
+            break
+        text = json_string(word)
+        if best is None or (len(text), text) < (len(best), best):
+            best = text
+    assert best is not None
+    return best
 
 
 _FREE_STRING = Text((b'""',))

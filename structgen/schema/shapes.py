@@ -89,7 +89,9 @@ class AtMost:
     count: int
 
 
-Alternative: TypeAlias = AtKey | AtPattern | AtOther | BadKey | Without | AtIndex | FromIndex | AtLeast | AtMost
+Alternative: TypeAlias = (
+    AtKey | AtPattern | AtOther | BadKey | Without | AtIndex | FromIndex | AtLeast | AtMost
+)
 Obligation: TypeAlias = tuple[Alternative, ...]
 
 
@@ -101,6 +103,9 @@ class Counter:
     least: int
     most: int | None
 
+
+_PINNED = 16
+"""Schemas with more properties than this are not searched for constants that contradict what is known."""
 
 # What a branch may be asked to take up
 
@@ -293,6 +298,7 @@ class Shapes:
         self._objects: dict[int, tuple[ObjectShape, ...]] = {}
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
         self._count = 0
+        self._pins: dict[int, Mapping[str, frozenset[object]]] = {}
         self._discriminators: dict[int, Mapping[str, frozenset[object]]] = {}
 
     # The two doors
@@ -487,30 +493,29 @@ class Shapes:
         """Drop branches of choices that contradict what is asserted; take up a choice with one branch left."""
         if not facts.choices:
             return True
+        fixed: dict[str, frozenset[object]] = {}
         left: list[_Choice] = []
         for choice in facts.choices:
             kept: _Choice = []
             held = False
             for branch in choice:
+                open_steps: list[_Step] = []
                 dead = False
-                true = True
                 for step in branch:
                     if isinstance(step, _Say):
-                        if step.literal == NEVER or (
-                            step.literal ^ 1 in facts.asserted and step.literal >= 0
-                        ):
+                        truth = self._truth(facts, step.literal, fixed)
+                        if truth is False:
                             dead = True
                             break
-                        if step.literal != ALWAYS and step.literal not in facts.asserted:
-                            true = False
-                    else:
-                        true = False
+                        if truth:
+                            continue
+                    open_steps.append(step)
                 if dead:
                     continue
-                if true:
+                if not open_steps:
                     held = True
                     break
-                kept.append(branch)
+                kept.append(tuple(open_steps))
             if held:
                 continue
             if not kept:
@@ -521,6 +526,52 @@ class Shapes:
                 left.append(kept)
         facts.choices = left
         return True
+
+    def _truth(self, facts: _Facts, literal: int, fixed: dict[str, frozenset[object]]) -> bool | None:
+        """Return whether a literal follows from what is known, or its negation does, as far as that is cheap.
+
+        A schema that asks a constant of a required key which is known to have another is false; this keeps
+        long lists of `if` on one key from being split again in every branch. `fixed` is a memo for one call.
+        """
+        if literal < 0:
+            return literal == ALWAYS
+        if literal in facts.asserted:
+            return True
+        if literal ^ 1 in facts.asserted:
+            return False
+        pinned = self._pinned(literal & ~1)
+        for key, values in pinned.items():
+            if key in facts.required:
+                known = fixed.get(key)
+                if known is None:
+                    known = fixed[key] = self._fixed(facts, key)
+                if known and known.isdisjoint(values):
+                    return bool(literal & 1)
+        return None
+
+    def _pinned(self, literal: int) -> Mapping[str, frozenset[object]]:
+        """Return the keys to which a schema's own `properties` give one of finitely many values."""
+        found = self._pins.get(literal)
+        if found is None:
+            found = {}
+            info = self.tables.infos[literal >> 1]
+            if info.types & OBJECT and len(info.schema.properties) <= _PINNED:
+                for key, child in info.schema.properties.items():
+                    values = self.tables.info(child).values
+                    if values is not None:
+                        found[key] = values
+            self._pins[literal] = found
+        return found
+
+    def _fixed(self, facts: _Facts, key: str) -> frozenset[object]:
+        """Return the finitely many values that are left for a key; empty: not known to be finite."""
+        smallest: frozenset[object] = frozenset()
+        for literal in self.value_literals([schema for _, schema in facts.facets], key):
+            if literal >= 0 and not literal & 1:
+                values = self.tables.infos[literal >> 1].values
+                if values and (not smallest or len(values) < len(smallest)):
+                    smallest = values
+        return smallest
 
     def _positive(self, facts: _Facts, info: Info, rank: Rank, kind: int) -> bool:
         if not info.types & kind or info.verdict is False:
