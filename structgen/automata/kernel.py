@@ -44,6 +44,7 @@ STAMP = 9
 SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
 HEAD, TAIL, FOUND = 13, 14, 15
 N_RANK = 16
+FILLING = 17  # the state whose row is being written, or 0
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
@@ -950,6 +951,7 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     kind = states[n, KIND]
     if kind == MIDDLE_STATE:
         middle, target = states[n, ARG_A], states[n, ARG_B]
+        A[FILLING] = n
         for b in range(WIDTH):
             trans[n, b] = DEAD
         last, after = np.int64(DEAD), np.int64(DEAD)
@@ -962,6 +964,7 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     elif kind == SPLIT_STATE:
         q, low, left = np.int64(states[n, ARG_A]), np.int64(states[n, ARG_B]), np.int64(states[n, ARG_C])
         _class_states(A, q)
+        A[FILLING] = n
         s = np.int64(_nodes(A)[q, Q_SPEC])
         for b in range(128):
             trans[n, b] = DEAD
@@ -996,6 +999,7 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     else:
         q = np.int64(states[n, ARG_A])
         _class_states(A, q)
+        A[FILLING] = n
         s = np.int64(_nodes(A)[q, Q_SPEC])
         ascii_ = _spec(A)[s, P_ASCII]
         for b in range(128):
@@ -1034,12 +1038,15 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
         trans[n, 256] = _work(A)[_spec(A)[s, P_HIGH]]
         trans[n, 257] = _work(A)[_spec(A)[s, P_LOW]]
     states[n, DONE] = 1
+    A[FILLING] = 0
 
 
 @nb.njit(nogil=True)
 def _expand(A, n, most):  # type: ignore[no-untyped-def]
     """Fill the row of state `n`, then of states first reached from it, `most` rows in all."""
     first = A[N_STATE]
+    if A[FILLING] > 0:  # an interrupt left half a row
+        _fill(A, A[FILLING])
     _fill(A, n)
     at = A[N_STATE] - 1
     done = 1

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import gcd, lcm
 
-from structgen.automata.numeral_plan import ANY, PLAIN, Divisor, Side, digit_count
+from structgen.automata.numeral_plan import ANY, PLAIN, Divisor, Side, common_core, digit_count
 from structgen.errors import LimitError
 from structgen.limits import Limits
 
@@ -85,6 +85,8 @@ class Asker:
             *(-by.shift for by in side.divisors),
             *(by.tens - by.shift for by in side.divisors),
         ]
+        core = common_core(side.divisors)
+        self.period = digit_count(core) + len(side.divisors) + 6
         self.spread = 2 * max(map(abs, edges), default=0)
 
     def _floor(self, bound: int, scale: int) -> tuple[int, bool]:
@@ -256,17 +258,20 @@ def _exponent_rest(ask: Asker, reading: Reading, left: int, any_length: bool) ->
     return best
 
 
-def _exponents(ask: Asker, low: int, high: int, first: int, last: int, finest: int) -> list[int]:
+def _exponents(
+    ask: Asker, low: int, high: int, first: int, last: int, reach: int, digits: int
+) -> list[int]:
     """Return the exponents of low..high that can make a difference, those near 0 first.
 
-    With exponent 0 the values stand at 10**first to 10**last, and are multiples of 10**finest. Elsewhere no bound
-    is within reach and no power of ten matters to a divisor, so that the nearest exponent listed stands for all.
+    With exponent 0 the values stand at 10**first to 10**last, in a range of length 10**reach, as multiples of
+    10**(reach - digits). Elsewhere no bound is near and no power of ten matters to a divisor, so that the nearest
+    exponent listed stands for all.
     """
     if low > high:
         return []
     spans = [(min(max(0, low), high),) * 2]
     spans += [(decade - last - 1, decade - first + 1) for decade in set(ask.decades)]
-    spans += [(-by.shift - last - 2, by.tens + 1 - by.shift - finest) for by in ask.side.divisors]
+    spans += [(-by.shift - last - 2, by.tens + 1 - by.shift - reach + digits) for by in ask.side.divisors]
     found: set[int] = set()
     for start, end in spans:
         found.update(range(max(start, low), min(end, high) + 1))
@@ -308,7 +313,10 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
             yield mantissa, mantissa, -places, False
         whole_open = not point and reading.whole != "0"
         far = 10 ** max(left - 1, 0)
-        for shift in _exponents(ask, -far, far, -places - left - 1, size - places - 1, -places - left - 1):
+        first = size - places - 1 if mantissa else -places - left - 1
+        # A range that is longer than every period of the divisors need not be cut finer.
+        digits = min(left, ask.period)
+        for shift in _exponents(ask, -far, far, first, size - places - 1, -places, digits):
             if whole_open:
                 total = _most_digits(shift, left)
                 exponent = shift
@@ -327,9 +335,12 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
     wide = most > ask.spread + 4 * (caps.integer + caps.fraction)
     for more in (0, whole_room) if wide and whole_room else range(whole_room + 1):
         total = more + room
-        base = -places - room
-        for exponent in _exponents(ask, -most, most, base, size + total + base, base):
-            yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, base + exponent, False
+        scale = -places - room
+        first = size + total + scale - 1 if mantissa else scale
+        last = size + total + scale - 1
+        digits = min(total, ask.period)
+        for exponent in _exponents(ask, -most, most, first, last, total + scale, digits):
+            yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, scale + exponent, False
 
 
 def _most_digits(shift: int, left: int) -> int:
@@ -466,7 +477,10 @@ def _layouts(ask: Asker, reading: Reading, length: int, mark: str, near: int, fa
         least: tuple[int, int] | None = None
         first, last = digit_count(max(low, 1)) - 1, digit_count(max(high, 1)) - 1
         base = -places - after
-        for exponent in _exponents(ask, min(near, far), max(near, far), first + base, last + base, base):
+        spread = digit_count(high - low + 1)
+        for exponent in _exponents(
+            ask, min(near, far), max(near, far), first + base, last + base, base + spread, spread
+        ):
             found = ask.first(low, high, exponent - places - after, broken)
             if found is not None and (least is None or (found, abs(exponent)) < least):
                 least = found, abs(exponent)

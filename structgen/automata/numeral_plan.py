@@ -26,6 +26,7 @@ BOUNDED, PLAIN, ANY = 0, 1, 2
 POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY}
 MAX_DIVISORS = 12
 """Distinct divisors in one specification: the table has a column for each set of them."""
+_LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,10 @@ def split(value: Decimal) -> tuple[int, int]:
 
 def digit_count(number: int) -> int:
     """Return how many decimal digits a positive integer has, without writing it out."""
-    guess = (number.bit_length() * 30103) // 100000
-    while 10**guess <= number:
-        guess += 1
-    while guess > 1 and 10 ** (guess - 1) > number:
-        guess -= 1
-    return max(guess, 1)
+    bits = number.bit_length()
+    least = (bits - 1) * _LOG10_2 // 10**20
+    most = bits * _LOG10_2 // 10**20
+    return most + 1 if least == most or number >= 10**most else most
 
 
 def magnitude(value: Decimal) -> Magnitude:

@@ -117,10 +117,10 @@ _CLOCK_CHARS = "0123456789:.+-Zz"  # the determiniser tells them apart, so each 
 
 def _split(node: Node) -> Tree:
     parts = _flat(node)
-    if not parts or parts[0] != START:
+    if not parts or not isinstance(parts[0], Start):
         return _program(node)
     rest = 1
-    while rest < len(parts) and parts[rest] == START:
+    while rest < len(parts) and isinstance(parts[rest], Start):
         rest += 1
     conditions: list[Tree] = []
     while rest < len(parts):
@@ -169,7 +169,7 @@ def _unanchor(node: Node) -> tuple[Node | None, Node | None]:
     if isinstance(node, Seq):
         parts = _flat(node)
         at = 0
-        while at < len(parts) and parts[at] == START:
+        while at < len(parts) and isinstance(parts[at], Start):
             at += 1
         if at:
             return Seq(tuple(parts[at:])), None

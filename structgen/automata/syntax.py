@@ -155,12 +155,14 @@ class _Parser:
         parts = stack[0].parts
         while self.at < size:
             char = text[self.at]
+            bare = False  # an assertion that Annex B, too, lets no quantifier follow
             if char not in _SPECIAL:
                 self.at += 1
                 point = ord(char)
                 node: Node = Chars(((point, point),))
             elif char == "\\":
                 node = self.escape()
+                bare = isinstance(node, Boundary)
             elif char == "[":
                 node = Chars(self.char_class())
             elif char == ".":
@@ -168,10 +170,10 @@ class _Parser:
                 node = Chars(DOT)
             elif char == "^":
                 self.at += 1
-                node = START
+                node, bare = START, True
             elif char == "$":
                 self.at += 1
-                node = END
+                node, bare = END, True
             elif char == "|":
                 self.at += 1
                 stack[-1].split()
@@ -191,7 +193,8 @@ class _Parser:
                 parts = stack[-1].parts
                 node = frame.node()
                 if frame.kind:
-                    node = Look("<" not in frame.kind, frame.kind[-1] == "=", node)
+                    bare = "<" in frame.kind
+                    node = Look(not bare, frame.kind[-1] == "=", node)
             elif char == "{":
                 if self.counts() is not None:
                     raise self.fail("Nothing to repeat")
@@ -199,13 +202,13 @@ class _Parser:
                 node = Chars(((0x7B, 0x7B),))
             else:
                 raise self.fail("Nothing to repeat")
-            parts.append(self.quantified(node))
+            parts.append(self.quantified(node, bare))
         if len(stack) > 1:
             raise self.fail("Unclosed group opened", stack[-1].opened)
         return stack[0].node()
 
-    def quantified(self, node: Node) -> Node:
-        """Return `node` with the quantifier that follows it, if one does."""
+    def quantified(self, node: Node, assertion: bool) -> Node:
+        """Return `node` with the quantifier that follows it, if one does; an `assertion` may have none."""
         if self.at >= len(self.text):
             return node
         char = self.text[self.at]
@@ -222,7 +225,7 @@ class _Parser:
             least, most, self.at = counts[0], counts[1], counts[2] - 1
         else:
             return node
-        if isinstance(node, (Start, End, Boundary)) or (isinstance(node, Look) and not node.ahead):
+        if assertion:
             raise self.fail("Nothing to repeat")
         self.at += 1
         if self.text[self.at : self.at + 1] == "?":  # lazy: the same language
