@@ -1,8 +1,8 @@
 """What began and what closed in a document while it was being written, told from its text.
 
-The grammar plays no part: JSON text (RFC 8259) says by itself where its values, keys and numerals begin and end,
-and a matcher lets no other text through. So nothing is recorded while tokens are taken; whoever asks has the
-bytes of the new tokens scanned, once.
+The grammar plays no part: JSON text (RFC 8259) says by itself where its values, keys and numerals begin and
+end, and a matcher lets no other text through. So nothing is recorded while tokens are taken; whoever asks has
+the bytes of the new tokens scanned, once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _NUMERAL_END = re.compile(rb"[^0-9+\-.eE]")
 
 
 class EventKind(enum.Enum):
-    """What happened. A value is the document's own or a member's, an item is an array's; inside either comes what
-    it is: an object, an array, or a terminal (string, number, true, false, null). Keys are no terminals."""
+    """What happened. A value is the document's own or a member's, an item is an array's; inside either comes
+    what it is: an object, an array, or a terminal (string, number, true, false, null). A key is no terminal."""
 
     VALUE_BEGIN = "value_begin"
     VALUE_END = "value_end"
@@ -92,7 +92,7 @@ class Event(NamedTuple):
 
     kind: EventKind
     place: Place
-    """Where in the document. At KEY_BEGIN the object's, since the key is not known; at KEY_END the member's."""
+    """Where in the document. At KEY_BEGIN the object's, for the key is not known; at KEY_END the member's."""
     start: int
     """The byte where it begins, counted from the matcher's first byte."""
     end: int | None
@@ -186,7 +186,7 @@ class EventLog:
         return self._events[self._counts[min(count, self.scanned)] :]
 
     def truncate(self, count: int) -> None:
-        """Forget all tokens but the first `count`, and up to 31 of those, which are scanned again when asked."""
+        """Forget all tokens but the first `count`, and up to 31 of those (scanned again when asked)."""
         if count >= self.scanned:
             return
         mark = count // _STRIDE
