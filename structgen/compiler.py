@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from structgen.masks.store import MaskStore, VocabularyStore, default_store
 from structgen.masks.vocabulary import Vocabulary
 from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.dfa import Dfa
 
 _SPACE = {
     "bounded": L.SPACE_BOUNDED,
@@ -326,6 +329,25 @@ class CompiledGrammar:
         with self._guard():
             canonical = self.grammar.policies.escapes != "any"
             return Explainer(self._machine, canonical=canonical).expected(state.index)
+
+    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa).
+
+        `depth`: documents with more open brackets are left out; None: none are. Raises LimitError, naming
+        max_states, where there are more states (a recursive schema without a depth; keys that the schema does not
+        name). Cost: some microseconds for each state and byte, then the vocabulary's bytes times the states.
+        """
+        from structgen.dfa import explicit
+
+        with self._guard():
+            return explicit(
+                self._machine,
+                self.start.index,
+                self.tokenizer,
+                lambda number: State(self, number),
+                max_states,
+                depth,
+            )
 
     # --- completion ------------------------------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class Expander:
     def refresh(self) -> None:
         """Tell compiled code where the automata's arrays lie, if they have moved."""
         context = self._tables.context
+        context[L.C_STRING_COUNT] = self._strings.count
         if self._strings.trans is not self._strings_trans:
             self._strings_trans = self._strings.trans
             context[L.C_STRINGS] = address_of(self._strings.trans)
@@ -236,7 +237,10 @@ class Expander:
         needs[0] = 0
         for kind, first, second, third in questions:
             if kind == L.Q_ROOM:
-                self._tables.room(first, second)
+                if first == L.T_SAFE:
+                    self._room_for_safe()
+                else:
+                    self._tables.room(first, second)
             elif kind == L.Q_PLACE:
                 self._answer_place(first)
             elif kind == L.Q_RESIDUE:
@@ -254,6 +258,12 @@ class Expander:
             else:
                 raise LimitError(f"The document has more than {self._limits.depth:,} open brackets.", limit="depth")
         self.refresh()
+
+    def _room_for_safe(self) -> None:
+        """Make a row for each state of the string automata; the rows say that nothing is known yet."""
+        tables = self._tables
+        have = tables.count(L.T_SAFE)
+        tables.extend(L.T_SAFE, 0, max(2 * self._strings.count, 64) - have)
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:

@@ -69,8 +69,9 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
     T_LIST,
     T_TERMINAL,
     T_CROSS,
-) = range(18)
-TABLES = 18
+    T_SAFE,
+) = range(19)
+TABLES = 19
 KEY_WORDS = {T_NODE: 8, T_FRAME: 5, T_EDGE: 3, T_TEXT: 2, T_SET: 4, T_TERMINAL: 6}
 """The tables that intern: how many leading words of a row are its identity."""
 
@@ -114,7 +115,10 @@ C_TEMPORARY = C_STRINGS + 34  # rows being interned: frames at word 0, edges 8, 
 C_LONGEST = C_STRINGS + 35  # characters of the longest token
 C_MAY = C_STRINGS + 36  # uint8[16, 256]: may a byte come at all in a mode
 C_STEPS = C_STRINGS + 37  # bytes stepped by walks, since the beginning
-C_WORDS = C_STRINGS + 40
+C_SIGNATURES = C_STRINGS + 38  # uint64[n, 2] of the trie's subtrees
+C_SLOTS_BEFORE = C_STRINGS + 39  # int32[n + 1]: slots of the nodes before each
+C_STRING_COUNT = C_STRINGS + 40  # states of the string automata
+C_WORDS = C_STRINGS + 44
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY = range(3)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from structgen.machine.compiled import entry
 from structgen.machine.memory import load8, load32, load64, store32
 
 IMPOSSIBLE = 1 << 30
 
 
-@numba.njit("int64(int64, int64, int64, int64, int64, int64)", cache=True, nogil=True, error_model="numpy")
+@entry("int64(int64, int64, int64, int64, int64, int64)")
 def fewest_tokens(trie, count, first, text, size, best):
     """Return the fewest tokens that write text[0:size], or IMPOSSIBLE; best[i] (int32) is that of text[i:size].
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import numba
 
+from structgen.machine.compiled import jit
 from structgen.machine.layout import *  # noqa: F403  (three score constants; layout holds nothing else)
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
 WIDTH = 258
-
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 # --- tables --------------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ _ROWS: dict[int, tuple[int, int, int]] = {
     L.T_LIST: (0, 4096, 0),
     L.T_TERMINAL: (L.X_STRIDE, 32, 64),
     L.T_CROSS: (L.G_STRIDE, 32, 0),
+    L.T_SAFE: (3, 32, 0),
 }
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables, address_of
-from structgen.machine.walk import leftovers
+from structgen.machine.walk import count_characters, leftovers
 from structgen.masks.store import Crossing, Record
 from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
@@ -22,7 +22,7 @@ class Workspace:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.buffer: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
-        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 3, np.int64)
+        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 4096, np.int64)
         marks: npt.NDArray[np.int32] = np.empty(vocabulary.words, np.int32)
         self.arrays = (self.buffer, self.crossed, marks)
         self.pointers = (address_of(self.buffer), address_of(self.crossed), address_of(marks))
@@ -101,3 +101,42 @@ def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> 
 def make_crossings(found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]], sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
     """Return the crossings of a record, outcomes as sets."""
     return tuple(Crossing(sets[outcome], trie, exact, whole) for outcome, (trie, exact, whole) in found.items())
+
+
+class LengthTable:
+    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded length
+    are read off it, where walking anew for each length would cost milliseconds."""
+
+    __slots__ = ("_counts", "_exact", "_exact_counts", "_inside", "_left", "_left_counts")
+
+    def __init__(self, tables: Tables, space: Workspace) -> None:
+        """Read the walk of a free string's terminal that was just made."""
+        context = tables.context
+        inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
+        inside.sort()
+        self._inside, self._counts = inside, count_characters(tables.address, inside)
+        data, offsets, owners, exact = leftovers(tables.address, 0)
+        self._left = (data, offsets, owners)
+        self._left_counts = count_characters(tables.address, owners)
+        self._exact, self._exact_counts = exact, count_characters(tables.address, exact)
+
+    def record(
+        self, least: int, most: int
+    ) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
+        """Return what `harvest` returns for a string that takes `least` to `most` (-1: any number) further characters."""
+        inside = self._inside if most < 0 else self._inside[self._counts <= most]
+        data, offsets, owners = self._left
+        kept = _between(self._left_counts, least, most)
+        lengths = np.diff(offsets)
+        chosen = np.zeros(int(kept.sum()) + 1, np.int64)
+        np.cumsum(lengths[kept], out=chosen[1:])
+        trie = build_trie(data[np.repeat(kept, lengths)], chosen, owners[kept])
+        exact = np.ascontiguousarray(self._exact[_between(self._exact_counts, least, most)])
+        if not len(trie.nodes) and not len(exact):
+            return inside, {}
+        return inside, {0: (trie, exact, False)}
+
+
+def _between(counts: npt.NDArray[np.int32], least: int, most: int) -> npt.NDArray[np.bool_]:
+    kept: npt.NDArray[np.bool_] = counts >= least
+    return kept if most < 0 else kept & (counts <= most)

@@ -6,13 +6,13 @@ Every entry point takes the address of a context (layout.py) and integers. Answe
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 
+from structgen.machine.compiled import entry, jit
 from structgen.machine.layout import *  # noqa: F403
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
+from structgen.machine.safe import safe_row
 from structgen.machine.step import (
     accepting,
     close_value,
@@ -20,7 +20,6 @@ from structgen.machine.step import (
     extra_place,
     hash_words,
     intern,
-    jit,
     need,
     row_of,
     settle,
@@ -31,12 +30,6 @@ from structgen.machine.step import (
 ASKED = -3
 MISS = -4
 REFUSED = -1
-
-
-
-def entry(signature: str) -> Any:
-    """Return a decorator that compiles an entry point for one signature (at import, or from numba's cache)."""
-    return numba.njit(signature, cache=True, nogil=True, error_model="numpy")
 
 
 
@@ -128,10 +121,40 @@ def walk_terminal(c):
     crossed, crossings = load64(c, C_CROSSED), numba.int64(0)
     asked = False
     whole = False
+    signatures, slots_before = load64(c, C_SIGNATURES), load64(c, C_SLOTS_BEFORE)
+    lists = load64(c, C_CROSSED) + 8 * 3 * last
+    mode = load64(scratch, MODE)
+    text = mode == M_KEY or mode == M_STRING
+    counted = False
+    if mode == M_STRING:
+        spec = row_of(c, T_STRING, S_STRIDE, load64(scratch, RES))
+        counted = load64(spec, S_MOST) >= 0 or load64(spec, S_LEAST) > load64(scratch, AT)
+    known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
+    steps = load64(c, C_STEPS)
     i = numba.int64(0)
     while i < last:
         node = load64(trie, i)
         s = scratch + 64 * (((node >> 8) & 0xFFF) - 1)
+        end = (node >> 40) & 0xFFFFFF
+        if text and not counted and end - i > 8:
+            lex = load64(s, LEX)
+            if lex >> ESCAPE_SHIFT == 0:
+                if lex != known:
+                    row = safe_row(c, lex, lists)
+                    known, low, high = lex, numba.int64(0), numba.int64(0)
+                    if row == 0:
+                        return True
+                    low, high = load64(row, 1), load64(row, 2)
+                if load64(signatures, 2 * i) & ~low == 0 and load64(signatures, 2 * i + 1) & ~high == 0:
+                    emit(
+                        c,
+                        ids,
+                        load32(starts, load32(slots_before, i)),
+                        load32(starts, load32(slots_before, end)),
+                    )
+                    i = end
+                    continue
+        steps += 1
         code = step(c, s, s + 64, node & 255)
         if code == YES:
             slot = (node >> 20) & 0xFFFFF
@@ -166,6 +189,7 @@ def walk_terminal(c):
             asked = True
         i = (node >> 40) & 0xFFFFFF
     store64(c, C_CROSSED_COUNT, crossings)
+    store64(c, C_STEPS, steps)
     return asked
 
 
@@ -590,3 +614,48 @@ def leftovers(c, outcome):
             owners = np.empty(tokens, np.int32)
             exact = np.empty(whole, np.int32)
     return data, offsets, owners, exact
+
+
+@entry("int64(int64, int64, int64, int64)")
+def put_node(c, mode, residue, lex):
+    """Return the state of a terminal with nothing of it written and no frame below, or -3 when room must be made."""
+    d = load64(c, C_SCRATCH)
+    settle(d, mode, residue, 0, NO_FRAME)
+    store64(d, LEX, lex)
+    code = intern_node(c, d)
+    return ASKED if code < 0 else code
+
+
+@entry("int32[::1](int64, int32[::1])")
+def count_characters(c, tokens):
+    """Return, for tokens that begin inside a JSON string, the characters begun before they end or close it.
+
+    An escape is one character, a pair of surrogate escapes too (RFC 8259, section 7).
+    """
+    offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    counts = np.zeros(len(tokens), np.int32)
+    for i in range(len(tokens)):
+        at, end = load64(offsets, tokens[i]), load64(offsets, tokens[i] + 1)
+        count, paired = 0, False
+        while at < end:
+            byte = load8(data, at)
+            if byte == 34:
+                break
+            if byte != 92:
+                if byte & 0xC0 != 0x80:
+                    count += 1
+                paired = False
+                at += 1
+                continue
+            if not paired:
+                count += 1
+            paired = False
+            if at + 3 < end and load8(data, at + 1) == 117:
+                first, second = load8(data, at + 2) | 32, load8(data, at + 3) | 32
+                # d8 to db open a pair; what follows can only be its second half
+                paired = first == 100 and (second == 56 or second == 57 or second == 97 or second == 98)
+                at += 6
+            else:
+                at += 6 if at + 1 < end and load8(data, at + 1) == 117 else 2
+        counts[i] = count
+    return counts

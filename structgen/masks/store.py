@@ -65,6 +65,8 @@ class VocabularyStore:
         self._records: dict[bytes, Record] = {}
         self._by_content: dict[bytes, int] = {}
         self._lock = threading.Lock()
+        self.lengths: object = None
+        """What the compiler keeps for strings of bounded length (made from the vocabulary, never written to disk)."""
 
     def get(self, key: bytes) -> Record | None:
         """Return the record of a terminal state, or None."""

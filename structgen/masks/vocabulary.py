@@ -19,7 +19,7 @@ from structgen.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.masks.trie import TrieArrays
 
-KIND: Final = "vocabulary-1"
+KIND: Final = "vocabulary-2"
 """The layout of the file and of the arrays; a change of either takes the next number."""
 _WORTH_A_FILE: Final = 1 << 16
 """Bytes of all tokens below which the arrays are made anew in a millisecond: no file is worth it."""
@@ -47,6 +47,8 @@ class Vocabulary:
     """[n, 2]: signature of each subtree."""
     first: npt.NDArray[np.int32]
     """[257]: the root's child for each byte, or -1; last, n."""
+    slots_before: npt.NDArray[np.int32]
+    """[n + 1]: slots of the nodes before each node, so that a subtree's slots are a range."""
     slot_start: npt.NDArray[np.int32]
     """[slots + 1]"""
     slot_ids: npt.NDArray[np.int32]
@@ -127,7 +129,7 @@ class Vocabulary:
 
     @classmethod
     def _build(cls, tokenizer: Tokenizer) -> Vocabulary:
-        from structgen.masks.trie import build_trie
+        from structgen.masks.trie import MAX_SLOTS, SLOT_SHIFT, build_trie
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -139,7 +141,11 @@ class Vocabulary:
         token_slot[trie.slot_ids] = np.repeat(
             np.arange(len(trie.slot_len), dtype=np.int32), np.diff(trie.slot_start)
         )
+        slots_before = np.zeros(len(trie.nodes) + 1, np.int32)
+        ends = (trie.nodes >> np.uint64(SLOT_SHIFT)) & np.uint64(MAX_SLOTS)
+        np.cumsum(ends > 0, out=slots_before[1:])
         return cls(
+            slots_before=slots_before,
             fingerprint=tokenizer.fingerprint,
             vocab_size=len(tokens),
             max_token_bytes=int(lengths.max()),
@@ -165,6 +171,7 @@ _ARRAYS: Final = (
     "nodes",
     "sig",
     "first",
+    "slots_before",
     "slot_start",
     "slot_ids",
     "slot_sig",

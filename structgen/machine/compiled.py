@@ -1,0 +1,58 @@
+"""`jit` and `entry`: numba's decorators with a cache that no change of the package can make stale.
+
+Numba keeps compiled code under the name, the line and the time stamp of the file that a function stands in. But a
+function holds the code and the constants of other modules too, and numba does not see when those change: an upgrade, or
+an edit, could be answered with the old machine. Here the name of the cached file also holds a digest of the sources that
+the function's module imports, so that other sources mean another file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from structgen.sources import digest_of, imported
+
+
+@cache
+def stamp(file: str) -> str:
+    """Return the digest of a module's source file and of all of this package that it imports."""
+    return digest_of(imported(Path(file)))
+
+
+class StampedCache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of one function, in files whose names hold the stamp of its module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self.cache_path,
+            filename_base=f"{self._impl.filename_base}-{stamp(function.__code__.co_filename)}",
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Return a function for compiled code to call: compiled when first needed, kept, without the interpreter lock."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    if dispatcher is not function:  # NUMBA_DISABLE_JIT hands the function back
+        dispatcher._cache = StampedCache(function)
+    return dispatcher
+
+
+def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that compiles an entry point for one signature, at import, or takes it from the cache."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = jit(function)
+        if dispatcher is not function:
+            dispatcher.compile(signature)
+            dispatcher.disable_compile()
+        return dispatcher
+
+    return decorate
