@@ -1,9 +1,9 @@
 """`jit` and `entry`: numba's decorators with a cache that no change of the package can make stale.
 
-Numba keeps compiled code under the name, the line and the time stamp of the file that a function stands in. But a
-function holds the code and the constants of other modules too, and numba does not see when those change: an upgrade, or
-an edit, could be answered with the old machine. Here the name of the cached file also holds a digest of the sources that
-the function's module imports, so that other sources mean another file.
+Numba keeps compiled code under the name, the line and the time stamp of the file that a function stands in.
+But a function holds the code and the constants of other modules too, and numba does not see when those
+change: an upgrade, or an edit, could be answered with the old machine. Here the name of the cached file also
+holds a digest of the sources that the function's module imports, so that other sources mean another file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class StampedCache(FunctionCache):  # type: ignore[misc]
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Return a function for compiled code to call: compiled when first needed, kept, without the interpreter lock."""
+    """Return a function for compiled code to call: compiled when first needed, and kept."""
     dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
     if dispatcher is not function:  # NUMBA_DISABLE_JIT hands the function back
         dispatcher._cache = StampedCache(function)
@@ -46,7 +46,10 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator that compiles an entry point for one signature, at import, or takes it from the cache."""
+    """Return a decorator that compiles an entry point for one signature, or takes it from the cache.
+
+    It does so at once; the interpreter lock is released while the function runs.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = jit(function)

@@ -1,0 +1,102 @@
+"""Compiled code is kept between processes, and never outlives the sources that it was made from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import structgen
+from structgen.sources import digest_of, imported
+
+PACKAGE = Path(structgen.__file__).parent
+
+USER = """
+from structgen.machine.compiled import entry
+from structgen.machine.other import CONSTANT, helper
+
+@entry("int64(int64)")
+def answer(x):
+    return x + CONSTANT + helper(x)
+"""
+
+OTHER = """
+from structgen.machine.compiled import jit
+
+CONSTANT = {constant}
+
+@jit
+def helper(x):
+    return {result}
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package that has our decorators, and two modules of its own."""
+    root = tmp_path / "structgen"
+    (root / "machine").mkdir(parents=True)
+    for name in ("sources.py", "machine/compiled.py"):
+        shutil.copy(PACKAGE / name, root / name)
+    (root / "__init__.py").touch()
+    (root / "machine" / "__init__.py").touch()
+    (root / "machine" / "user.py").write_text(USER)
+    (root / "machine" / "other.py").write_text(OTHER.format(constant=1, result=10))
+    return root
+
+
+def answer(package: Path) -> tuple[int, int]:
+    """Return what the compiled function says in a new process, and how often it came from the cache."""
+    code = (
+        "from structgen.machine.user import answer; print(answer(100), sum(answer.stats.cache_hits.values()))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=package, capture_output=True, text=True, check=True
+    )
+    value, hits = done.stdout.split()
+    return int(value), int(hits)
+
+
+def test_a_second_process_takes_the_code_of_the_first(package: Path) -> None:
+    assert [answer(package), answer(package)] == [(111, 0), (111, 1)]
+
+
+@pytest.mark.parametrize(("constant", "result", "value"), [(2, 10, 112), (1, 20, 121)])
+def test_another_module_that_changes_changes_the_code(
+    package: Path, constant: int, result: int, value: int
+) -> None:
+    assert answer(package) == (111, 0)
+    (package / "machine" / "other.py").write_text(OTHER.format(constant=constant, result=result))
+    assert answer(package) == (value, 0)
+
+
+def test_the_digest_is_of_contents_alone(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    one, two = tmp_path / "a.py", tmp_path / "x" / "a.py"
+    one.write_text("a = 1")
+    two.write_text("a = 1")
+    os.utime(two, (0, 0))
+    assert digest_of([one]) == digest_of([two])
+
+
+def test_the_digest_tells_contents_and_names_apart(tmp_path: Path) -> None:
+    found = set()
+    for first, second in [("1", "2"), ("2", "1"), ("12", ""), ("", "12")]:
+        (tmp_path / "a.py").write_text(first)
+        (tmp_path / "b.py").write_text(second)
+        found.add(digest_of([tmp_path / "b.py", tmp_path / "a.py"]))
+    assert len(found) == 4
+
+
+def test_sources_that_are_not_there_have_a_digest_too(tmp_path: Path) -> None:
+    assert digest_of([tmp_path / "none.py"]) == digest_of([tmp_path / "none.py"])
+
+
+def test_the_walk_stands_on_the_step_and_the_layout() -> None:
+    names = {path.name for path in imported(PACKAGE / "machine" / "walk.py")}
+    assert {"walk.py", "step.py", "layout.py", "memory.py", "compiled.py", "sources.py"} <= names
