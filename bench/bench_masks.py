@@ -17,6 +17,7 @@ import csv
 import datetime
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,15 @@ def load() -> str:
     """Return the load averages of 1 and 15 minutes: how quiet the machine was."""
     one, _, fifteen = os.getloadavg()
     return f"{one:.2f}/{fifteen:.2f}"
+
+
+def revision() -> str:
+    """Return the commit that is measured, `+` behind it where files differ from it; "" outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def rows(tally: Tally, versions: dict[str, str], unavailable: dict[str, str]) -> Iterator[list[object]]:
@@ -119,13 +129,17 @@ def main() -> int:
             tally.add(results)
             tick()
         versions, unavailable = run.versions, run.unavailable
+    commit = revision()
+    for name in versions:
+        if commit and name.startswith("structgen"):
+            versions[name] += f" {commit}"
     now = datetime.datetime.now(datetime.UTC)
     about = (
         now.strftime("%Y-%m-%d"),
         machine(),
         f"{before} -> {load()}",
         platform.python_version(),
-        options.tokenizer,
+        Path(options.tokenizer).name,
         options.sample,
         options.seed,
         options.timeout,
