@@ -24,7 +24,7 @@ _NUMERAL_END = re.compile(rb"[^0-9+\-.eE]")
 
 class EventKind(enum.Enum):
     """What happened. A value is the document's own or a member's, an item is an array's; inside either comes
-    what it is: an object, an array, or a terminal (string, number, true, false, null). A key is no terminal."""
+    what it is: an object, an array, or a terminal (string, number, true, false, null). Keys are none."""
 
     VALUE_BEGIN = "value_begin"
     VALUE_END = "value_end"

@@ -55,7 +55,7 @@ class Explainer:
         self._machine, self._canonical = machine, canonical
 
     def expected(self, index: int) -> list[Expected]:
-        """Return what may follow a state: what is owed first, then alphabetically; at most 20 keys and values,
+        """Return what may follow a state: what is owed first, then alphabetically; up to 20 keys and values,
         and an item that counts the others. Empty after an end token.
 
         For messages, not for speed: a fraction of a millisecond, more where an object has thousands of keys.
@@ -307,7 +307,7 @@ class Explainer:
                 found.add(what, tuple(places) or holder, extra)
 
     def _may_be_extra(self, index: int, byte: int) -> bool:
-        """Return whether a key can become one that is in no list, after a byte (and the end of its escape)."""
+        """Return whether a key can become one that is in no list after a byte (and the end of its escape)."""
         machine = self._machine
         pending = [machine.after(index, bytes((byte,)))]
         while pending:

@@ -1,0 +1,206 @@
+"""An explicit automaton: all states of a compiled grammar, if they are few enough, over classes of tokens.
+
+The states are walked byte by byte, breadth first; then the tokens' bytes are folded through the table, all
+states at once, along the sorted vocabulary, so that tokens share the work for the prefixes that they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
+from structgen.inspection import Inspection
+from structgen.ir import DEAD
+
+if TYPE_CHECKING:
+    from structgen.compiler import State
+    from structgen.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Dfa:
+    """A deterministic automaton over token classes. Its arrays are read-only.
+
+    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
+    accepting states, and lead out of the automaton.
+    """
+
+    start: int
+    """The first state: 0."""
+    transitions: npt.NDArray[np.int32]
+    """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
+    token_class: npt.NDArray[np.int32]
+    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
+    accepting: npt.NDArray[np.bool_]
+    """[states]: the text so far is a document."""
+    states: tuple[State, ...]
+    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
+
+    def step(self, state: int, token: int) -> int:
+        """Return the state after a token, -1 where it is not allowed (or an end token)."""
+        column = int(self.token_class[token])
+        return DEAD if column < 0 else int(self.transitions[state, column])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.transitions.nbytes + self.token_class.nbytes + self.accepting.nbytes
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+
+def explicit(
+    machine: Inspection,
+    start: int,
+    tokenizer: Tokenizer,
+    make: Callable[[int], State],
+    max_states: int,
+    depth: int | None,
+) -> Dfa:
+    """Return the explicit automaton of a grammar from its state `start` on; `make` makes a state of a number.
+
+    Cost: about 3 us for each pair of a state and a byte that may follow, then 1 ns for each pair of a state
+    and a node of the vocabulary's trie; memory for the table, 4 bytes for each pair of a state and a class.
+    The grammar's lock is held by the caller.
+
+    Raises LimitError past `max_states`, counted before the states are dropped from which a document needs more
+    than `depth` brackets; UnsatisfiableSchema where every document does.
+    """
+    for name, value, least in (("max_states", max_states, 1), ("depth", depth, 0)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise OptionError(f"{name}={value!r} is not a number from {least} on.", where=name)
+    numbers, table = _by_bytes(machine, start, max_states, depth)
+    accepting = np.fromiter(map(machine.may_end, numbers), np.bool_, len(numbers))
+    if depth is not None:
+        kept = _live(table, accepting)
+        if not kept[0]:
+            raise UnsatisfiableSchema(
+                f"Every document has more than {depth} brackets open at some point.",
+                where="depth",
+                cure="Raise depth.",
+            )
+        # What is kept is reached by kept states only, since whatever leads to a live state is live.
+        renumbered = np.full(len(kept) + 1, DEAD, np.int32)
+        renumbered[:-1][kept] = np.arange(int(kept.sum()), dtype=np.int32)
+        table = renumbered[table[kept]]
+        accepting = accepting[kept]
+        numbers = [number for number, live in zip(numbers, kept.tolist(), strict=True) if live]
+    transitions, token_class = _by_tokens(table, tokenizer)
+    for array in (transitions, token_class, accepting):
+        array.flags.writeable = False
+    return Dfa(0, transitions, token_class, accepting, tuple(make(number) for number in numbers))
+
+
+def _by_bytes(
+    machine: Inspection, start: int, max_states: int, depth: int | None
+) -> tuple[list[int], npt.NDArray[np.int32]]:
+    """Return the states that bytes reach, and int32[states, 256] of their indices."""
+    numbers, found = [start], {start: 0}
+    rows: list[npt.NDArray[np.int32]] = []
+    too_deep: dict[int, bool] = {}
+    at = 0
+    while at < len(numbers):
+        row = np.full(256, DEAD, np.int32)
+        for byte in machine.next_bytes(numbers[at]):
+            after = machine.after(numbers[at], bytes((byte,)))
+            known = found.get(after)
+            if known is None:
+                if depth is not None:
+                    deep = too_deep.get(after)
+                    if deep is None:
+                        deep = too_deep[after] = machine.brackets(machine.registers(after)) > depth
+                    if deep:
+                        continue
+                if len(numbers) >= max_states:
+                    raise LimitError(
+                        f"The automaton has more than {max_states:,} states.",
+                        limit="max_states",
+                        cure="Raise max_states, give a depth, or bound the grammar: keys that the schema "
+                        "does not name make endlessly many states, for none may come twice.",
+                    )
+                known = found[after] = len(numbers)
+                numbers.append(after)
+            row[byte] = known
+        rows.append(row)
+        at += 1
+    return numbers, np.stack(rows)
+
+
+def _live(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return the states from which an accepting one can be reached."""
+    sources, columns = np.nonzero(table >= 0)
+    targets = table[sources, columns]
+    order = np.argsort(targets, kind="stable")
+    sources, targets = sources[order], targets[order]
+    first = np.searchsorted(targets, np.arange(len(table) + 1))
+    live = accepting.copy()
+    pending = np.flatnonzero(live).tolist()
+    while pending:
+        state = pending.pop()
+        for source in sources[first[state] : first[state + 1]].tolist():
+            if not live[source]:
+                live[source] = True
+                pending.append(source)
+    return live
+
+
+def _by_tokens(
+    table: npt.NDArray[np.int32], tokenizer: Tokenizer
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return int32[states, classes] and int32[V]: the tokens that act alike in every state are one class."""
+    states = len(table)
+    # A row of its own for the dead state, which index -1 finds.
+    columns = np.full((256, states + 1), DEAD, np.int32)
+    columns[:, :states] = table.T
+    ends = set(tokenizer.eos_token_ids)
+    texts = tokenizer.token_bytes
+    order = sorted(
+        ((text, token) for token, text in enumerate(texts) if text and token not in ends),
+        key=lambda pair: pair[0],
+    )
+    token_class = np.full(len(texts), DEAD, np.int32)
+    classes: dict[bytes, int] = {}
+    kept: list[npt.NDArray[np.int32]] = []
+    before, before_class = b"", DEAD
+    reached = [np.arange(states, dtype=np.int32)]  # reached[n]: where the first n bytes of `before` lead
+    dead = b""
+    for text, token in order:
+        if text == before:
+            token_class[token] = before_class
+            continue
+        if dead and text.startswith(dead):
+            continue
+        shared = _shared(before, text)
+        del reached[shared + 1 :]
+        before, before_class, dead = text, DEAD, b""
+        for at in range(len(reached) - 1, len(text)):
+            after = columns[text[at]][reached[at]]
+            if (after < 0).all():
+                before = dead = text[: at + 1]
+                break
+            reached.append(after)
+        else:
+            key = reached[-1].tobytes()
+            number = classes.get(key)
+            if number is None:
+                number = classes[key] = len(kept)
+                kept.append(reached[-1])
+            token_class[token] = before_class = number
+    transitions = np.stack(kept, axis=1) if kept else np.empty((states, 0), np.int32)
+    return np.ascontiguousarray(transitions), token_class
+
+
+def _shared(a: bytes, b: bytes) -> int:
+    """Return the length of the common prefix."""
+    count = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        count += 1
+    return count
