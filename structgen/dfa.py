@@ -69,8 +69,8 @@ def explicit(
     and a node of the vocabulary's trie; memory for the table, 4 bytes for each pair of a state and a class.
     The grammar's lock is held by the caller.
 
-    Raises LimitError past `max_states`, counted before the states are dropped from which a document needs more
-    than `depth` brackets; UnsatisfiableSchema where every document does.
+    Raises LimitError past `max_states`, counted before those states are dropped from which documents need
+    more than `depth` brackets; UnsatisfiableSchema where every document does.
     """
     for name, value, least in (("max_states", max_states, 1), ("depth", depth, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
