@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import islice
 
 from structgen.inspection import Inspection, Registers
-from structgen.ir import FALSE, All, Format, Formula, Interval, Length, Multiple, Not, Pattern, Words
+from structgen.ir import FALSE, All, Any_, Format, Formula, Interval, Length, Multiple, Not, Pattern, Words
 from structgen.machine import layout as L
 from structgen.schema.scalars import points
 from structgen.schema.values import json_string
@@ -26,6 +26,9 @@ _MOST_WORDS = 8
 _MOST_SOURCES = 8
 _MOST_CHARACTERS = 60
 """Of a word or a pattern that is quoted."""
+
+_MOST_ALTERNATIVES = 3
+_FURTHER = " (with further conditions)"
 
 _SPACE = b" \t\n\r"
 _NUMERAL = b"0123456789+-.eE"
@@ -428,42 +431,60 @@ def _item(what: str, sources: Iterable[str], first: Iterable[int]) -> Expected:
 
 
 def _describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) -> list[str]:
-    """Return the different descriptions of formulas, sorted, each once."""
-    return sorted({describe(formula) for formula in formulas if formula != FALSE})
+    """Return the different descriptions of formulas and of their few alternatives, sorted, each once."""
+    found: set[str] = set()
+    for formula in formulas:
+        parts = (
+            formula.of if isinstance(formula, Any_) and len(formula.of) <= _MOST_ALTERNATIVES else (formula,)
+        )
+        together = points(formula) is not None
+        found.update(describe(part) for part in ((formula,) if together else parts) if part != FALSE)
+    return sorted(found)
 
 
 def _string(formula: Formula, some: str = "a string") -> str:
-    """Return a description of strings: exact where it says more than `some`, except for complements."""
+    """Return a description of strings; it says so where it does not say all."""
     if isinstance(formula, Words):
         return _listing(_text(word) for word in sorted(formula.of))
-    size = ""
+    size, further = "", False
     clauses: list[str] = []
     for part in _conjuncts(formula):
-        if isinstance(part, Length):
-            size = _count(part.least, part.most, "character")
-        elif isinstance(part, Pattern):
-            clauses.append(f"that matches {_text(part.source)}")
-        elif isinstance(part, Format):
-            clauses.append(f"in the format {part.name}")
-        elif isinstance(part, Not) and isinstance(part.of, Words):
-            clauses.append(f"other than {_listing(_text(word) for word in sorted(part.of.of))}")
-    some = "a key" if clauses and some.startswith("a key") else some
+        match part:
+            case Length(least, most):
+                size = _count(least, most, "character")
+            case Pattern(source):
+                clauses.append(f"that matches {_text(source)}")
+            case Format(name):
+                clauses.append(f"in the format {name}")
+            case Not(Words(words)):
+                clauses.append(f"other than {_listing(map(_text, sorted(words)), ' and ')}")
+            case Not(Pattern(source)):
+                clauses.append(f"that does not match {_text(source)}")
+            case _:
+                further = True
+    if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
+        some = "a key"
     head = f"{some} of {size}" if size else some
-    return f"{head} {' and '.join(clauses)}" if clauses else head
+    return f"{head} {' and '.join(clauses)}".rstrip() + (_FURTHER if further else "")
 
 
 def _number(formula: Formula) -> str:
-    """Return a description of numbers."""
+    """Return a description of numbers; it says so where it does not say all."""
     exact = points(formula)
     if exact is not None:
-        return _listing(str(value) for value in sorted(exact))
-    some, bounds = "a number", ""
+        return _listing(_decimal(value) for value in sorted(exact))
+    some, bounds, clauses, further = "", "", "", False
     for part in _conjuncts(formula):
-        if isinstance(part, Multiple):
-            some = "an integer" if part.of == 1 else f"a multiple of {_decimal(part.of)}"
-        elif isinstance(part, Interval):
-            bounds = _bounds(part)
-    return some + bounds
+        match part:
+            case Multiple(of) if not some:
+                some = "an integer" if of == 1 else f"a multiple of {_decimal(of)}"
+            case Interval():
+                bounds = _bounds(part)
+            case Not(Multiple(of)):
+                clauses += f", not {'an integer' if of == 1 else f'a multiple of {_decimal(of)}'}"
+            case _:
+                further = True
+    return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
 
 
 def _conjuncts(formula: Formula) -> Iterator[Formula]:
