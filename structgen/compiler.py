@@ -119,7 +119,6 @@ class CompiledGrammar:
         outcomes.expander = self._expander
         self._lock = threading.RLock()
         self._process = os.getpid()
-        self._spaces = terminals.workspaces()
         self._words = self.vocabulary.words
         self._vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
@@ -190,7 +189,7 @@ class CompiledGrammar:
     def compute(self, index: int) -> None:
         """Work out and memoise the mask of a state (by its number)."""
         with self._guard():
-            space = terminals.attach(self._spaces, self.vocabulary, self._tables.context)
+            space = terminals.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
             while walk.compute(self.address, index) == walk.ASKED:
                 self._expander.answer(lambda terminal: self._make_terminal(terminal, index, space))
 

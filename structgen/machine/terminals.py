@@ -10,7 +10,7 @@ import numpy.typing as npt
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import count_characters, leftovers
-from structgen.masks.store import Crossing, Record
+from structgen.masks.records import Crossing, Record
 from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
 
@@ -28,21 +28,11 @@ class Workspace:
         self.pointers = (address_of(self.buffer), address_of(self.crossed), address_of(marks))
 
 
-class _PerThread(threading.local):
-    def __init__(self) -> None:
-        self.spaces: dict[str, Workspace] = {}
-
-
-def workspaces() -> _PerThread:
-    """Return a holder of workspaces, each thread its own."""
-    return _PerThread()
-
-
-def attach(holder: _PerThread, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
+def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
     """Point a context at this thread's workspace."""
-    space = holder.spaces.get(vocabulary.fingerprint)
+    space: Workspace | None = getattr(holder, "space", None)
     if space is None:
-        space = holder.spaces[vocabulary.fingerprint] = Workspace(vocabulary)
+        space = holder.space = Workspace(vocabulary)
     context[L.C_BUFFER], context[L.C_CROSSED], context[L.C_SPECIAL] = space.pointers
     return space
 

@@ -1,158 +1,378 @@
 """The mask store: what tokens do inside a terminal, for any grammar that meets the same automaton state.
 
-A record is keyed by the vocabulary's fingerprint and the content of the automaton state; no grammar is in the key, so
-all grammars, processes and runs share it. A record holds the tokens that stay *inside* the terminal (a dense row, or a
-list where they are few) and, for each outcome with which it may close, what tokens leave over: the *crossings*, as a
-small byte trie that is walked on the real stack. This is SynCode's pair of mask stores M0 and M1, made exact.
+A record is keyed by the vocabulary's fingerprint and the content of the automaton state; no grammar is in the
+key, so all grammars, processes and runs share it. A record holds the tokens that stay *inside* the terminal
+(a dense row, or a list where they are few) and, for each outcome with which it may close, what tokens leave
+over: the *crossings*, as a small byte trie that is walked on the real stack. This is SynCode's pair of mask
+stores M0 and M1, made exact.
+
+On disk the records lie in the segments of store_files.py, written in the background and when the process
+ends.
 """
 
 from __future__ import annotations
 
+import atexit
+import mmap
+import os
+import sys
 import threading
-from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary
+import zlib
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.cache import ENVIRONMENT_VARIABLE, cache_folder
+from structgen.errors import OptionError, StoreWarning
+from structgen.forks import STORES, WRITERS, new_lock, tell
+from structgen.masks.records import Content, Crossing, Record
+from structgen.masks.store_files import Folder, trim
 from structgen.masks.trie import TrieArrays
 from structgen.masks.vocabulary import Vocabulary
+from structgen.sources import digest_of
+from structgen.tokenizer import Tokenizer
 
-DENSE = 1024
-"""Tokens inside a terminal from which on they are kept as a dense row."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Crossing:
-    """What tokens leave over that close a terminal with one outcome (a set of indices, the terminal's own)."""
-
-    outcome: frozenset[int]
-    trie: TrieArrays
-    exact: npt.NDArray[np.int32]
-    """Tokens that leave nothing over."""
-    whole: bool
-    """Whether whole tokens are left over too (a numeral ends before the token): they are in no trie of ours."""
+_DELAY = 1.0
+"""Seconds that a new record may wait for others before it is written."""
+_SOON = 1 << 23
+"""Bytes of new records that are written without waiting."""
+_NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
-    """The mask of one terminal state: `row` is a dense row of the store or -1, `tokens` are the others inside."""
+@cache
+def _code() -> str:
+    """Return a digest of the sources that decide what a record holds; 2 ms, once in a process."""
+    package = Path(__file__).parent.parent
+    rooms = [package / room for room in ("automata", "machine", "masks")]
+    return digest_of([package / "ir.py", *(path for room in rooms for path in room.glob("*.py"))])
 
-    row: int
-    tokens: npt.NDArray[np.int32]
-    crossings: tuple[Crossing, ...]
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory, the dense row apart."""
-        return int(self.tokens.nbytes) + sum(
-            int(c.exact.nbytes) + sum(int(a.nbytes) for a in c.trie) for c in self.crossings
-        )
+class MaskRows(NamedTuple):
+    """The dense rows of a vocabulary, for whoever keeps a copy: a GPU takes rows `known` to `used` when it
+    needs them."""
+
+    array: npt.NDArray[np.int32]
+    """[capacity, ceil(V / 32)]: it keeps its address; a row below `used` never changes, the others are not
+    there yet."""
+    used: int
+    """Rows in use now."""
 
 
 class VocabularyStore:
     """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
 
-    def __init__(self, vocabulary: Vocabulary, memory: int) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        memory: int,
+        folder: Folder | None = None,
+        writer: _Writer | None = None,
+    ) -> None:
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
-        # Reserved, not touched: the system gives pages as rows are written.
-        self.rows: npt.NDArray[np.int32] = np.empty((self.capacity, words), np.int32)
+        self.rows: npt.NDArray[np.int32] = _reserve(self.capacity, words)
         self.address = int(self.rows.__array_interface__["data"][0])
         self.used = 0
-        self._vocab_size = vocabulary.vocab_size
-        self._records: dict[bytes, Record] = {}
-        self._by_content: dict[bytes, int] = {}
-        self._lock = threading.Lock()
+        self.dense = max(1, words // 4)
+        """Tokens inside a terminal from which on they are kept as a dense row: a quarter of the row's
+        memory."""
+        self.made = 0
+        """Records that were worked out, by a walk of the terminal, and put here."""
+        self.read = 0
+        """Records that were read from the disk."""
+        self.workspaces = threading.local()
+        """Each thread's scratch arrays for walks of this vocabulary (see structgen.machine.terminals)."""
         self.lengths: object = None
-        """What the compiler keeps for strings of bounded length (made from the vocabulary, never written to disk)."""
+        """A place for what the machine works out once for the vocabulary (machine.terminals.LengthTable)."""
+        self._memory = memory
+        self._held = 0
+        self._folder, self._writer = folder, writer
+        self._records: dict[bytes, Record] = {}
+        self._by_content: dict[int, list[int]] = {}
+        self._tries: dict[int, list[TrieArrays]] = {}
+        self._lock = new_lock(STORES)
 
     def get(self, key: bytes) -> Record | None:
-        """Return the record of a terminal state, or None."""
-        return self._records.get(key)
+        """Return the record of a terminal state, from memory or from the disk, or None.
+
+        Cost: 0.1 us; 10 us where the disk is asked, 30 us where it has the record.
+        """
+        record = self._records.get(key)
+        if record is not None or self._folder is None:
+            return record
+        with self._lock:
+            content = self._folder.find(key)
+            if content is None:
+                return None
+            self.read += 1
+            return self._keep(key, content)
 
     def put(self, key: bytes, inside: npt.NDArray[np.int32], crossings: tuple[Crossing, ...]) -> Record:
-        """Keep and return a record; of two threads that made the same one, both get the first."""
+        """Return a record of the tokens inside and the crossings, kept for others if there is room.
+
+        Of two threads that made the same one, both get the first. A record that is not kept lives as long as
+        the caller holds it.
+        """
         with self._lock:
             found = self._records.get(key)
             if found is not None:
                 return found
-            row = -1
-            if len(inside) >= DENSE and self.used < self.capacity:
-                row = self._add(self._dense(inside))
-                inside = np.empty(0, np.int32)
-            record = Record(row, inside, crossings)
+            self.made += 1
+            shared = tuple(
+                Crossing(one.outcome, self._shared(one.trie), one.exact, one.whole) for one in crossings
+            )
+            row = self._dense(inside) if len(inside) >= self.dense else None
+            content = Content(row, _NONE if row is not None else inside, shared)
+            if self._folder is not None and self._writer is not None:
+                self._writer.add(self._folder, key, content)
+            return self._keep(key, content)
+
+    def _keep(self, key: bytes, content: Content) -> Record:
+        found = self._records.get(key)
+        if found is not None:
+            return found
+        tokens, row = content.tokens, None
+        if content.row is not None:
+            row = self.intern_row(content.row)
+            if row is None:
+                return Record(-1, tokens_of(content.row), content.crossings)
+        record = Record(-1 if row is None else row, tokens, content.crossings)
+        size = int(tokens.nbytes) + sum(int(crossing.exact.nbytes) for crossing in content.crossings) + 200
+        if self._held + size <= self._memory:
+            self._held += size
             self._records[key] = record
-            return record
+        return record
+
+    def _shared(self, trie: TrieArrays) -> TrieArrays:
+        """Return a trie of equal content that is already here, or this one: most states leave the same things
+        over."""
+        same = self._tries.setdefault(zlib.crc32(trie.nodes.tobytes()), [])
+        for other in same:
+            if all(np.array_equal(trie[i], other[i]) for i in range(len(trie))):
+                return other
+        size = sum(int(array.nbytes) for array in trie)
+        if self._held + size <= self._memory:
+            self._held += size
+            same.append(trie)
+        return trie
 
     def _dense(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         bits = np.zeros(self.rows.shape[1] * 32, np.uint8)
         bits[tokens] = 1
         return np.packbits(bits, bitorder="little").view(np.int32)
 
-    def _add(self, row: npt.NDArray[np.int32]) -> int:
-        content = row.tobytes()
-        known = self._by_content.get(content)
-        if known is not None:
-            return known
-        at = self.used
-        self.rows[at] = row
-        self.used = at + 1
-        self._by_content[content] = at
-        return at
-
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
-        """Return the id of a whole mask as a row of the store, or None when the store is full."""
+        """Return the id of a row of this content, or None where there is none and no room for it. Cost: 5
+        us."""
         with self._lock:
-            known = self._by_content.get(row.tobytes())
-            if known is None and self.used >= self.capacity:
+            same = self._by_content.setdefault(zlib.crc32(row.tobytes()), [])
+            for at in same:
+                if np.array_equal(self.rows[at], row):
+                    return at
+            at = self.used
+            if at == self.capacity:
                 return None
-            return self._add(row) if known is None else known
+            self.rows[at] = row
+            self.used = at + 1
+            same.append(at)
+            return at
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory in use."""
-        return self.used * self.rows.shape[1] * 4 + sum(r.nbytes for r in list(self._records.values()))
+        """Bytes of memory in use: rows, tokens, tries. At most twice the store's `memory`."""
+        return self.used * int(self.rows.shape[1]) * 4 + self._held
+
+
+def tokens_of(row: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Return the token ids of a row, ascending."""
+    bits = np.unpackbits(np.ascontiguousarray(row).view(np.uint8), bitorder="little")
+    return np.flatnonzero(bits).astype(np.int32)
+
+
+def _reserve(rows: int, words: int) -> npt.NDArray[np.int32]:
+    """Return room for rows that costs memory only as they are written, page by page."""
+    if sys.platform == "win32":
+        return np.empty((rows, words), np.int32)
+    # numpy asks for pages of 2 MB, and clearing the first of them would cost more than most masks. Private:
+    # after a fork, parent and child go on apart.
+    room = mmap.mmap(-1, 4 * rows * words, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(room, np.int32).reshape(rows, words)
+
+
+class _Writer:
+    """Writes the records of one store: a thread takes what is new together, and is gone when nothing is."""
+
+    alive: ClassVar[WeakSet[Any]] = WeakSet()
+    registered: ClassVar[list[int]] = []
+
+    def __init__(self, root: Path, most: int) -> None:
+        self._root, self._most = root, most
+        self._new: dict[Folder, dict[bytes, Content]] = {}
+        self._size = 0
+        self._off = False
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._lock = new_lock(WRITERS)
+        self._writing = new_lock(WRITERS)
+        tell(self)
+
+    def add(self, folder: Folder, key: bytes, content: Content) -> None:
+        """Have a record written, in a second or when the process ends."""
+        with self._lock:
+            if self._off:
+                return
+            self._new.setdefault(folder, {})[key] = content
+            self._size += 64 + content.tokens.nbytes + (0 if content.row is None else content.row.nbytes)
+            if self._thread is None:
+                self._at_exit()
+                thread = threading.Thread(target=self._run, name="structgen-store", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    # No thread is started any more when the interpreter ends: what is new is written then.
+                    return
+                self._thread = thread
+            if self._size >= _SOON:
+                self._wake.set()
+
+    def _at_exit(self) -> None:
+        # Registered in each process: a child that a fork made may end without its parent's exit functions.
+        self.alive.add(self)
+        if os.getpid() not in self.registered:
+            self.registered[:] = [os.getpid()]
+            atexit.register(_Writer.flush_all)
+
+    @classmethod
+    def flush_all(cls) -> None:
+        """Write what is new in any store of this process."""
+        for writer in list(cls.alive):
+            writer.flush()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(_DELAY)
+            self._wake.clear()
+            self.flush()
+            with self._lock:
+                if not self._new:
+                    self._thread = None
+                    return
+
+    def flush(self) -> None:
+        """Write what is new, now. A folder that does not take it is given up, with one StoreWarning."""
+        with self._writing:
+            with self._lock:
+                new, self._new, self._size = self._new, {}, 0
+            if self._off or not new:
+                return
+            try:
+                for folder, records in new.items():
+                    if not folder.write(records):
+                        self._off = True
+                        return
+                    folder.compact()
+            except StoreWarning:
+                # where warnings are errors
+                self._off = True
+                return
+            trim(self._root, self._most)
+
+    def after_fork(self) -> None:
+        """The parent writes what it made; this process has no writing thread yet."""
+        self._new, self._size, self._thread = {}, 0, None
+        self._wake = threading.Event()
 
 
 class MaskStore:
-    """A mask store in memory; grammars that are compiled with the same store share its records.
+    """A mask store; grammars that are compiled with the same store share its records. Safe for many threads.
 
-    `memory` bounds the dense rows, in bytes, of each vocabulary: past it masks are computed, not stored.
+    `path` None: in memory. Otherwise a folder, made when first written, which many processes may share:
+    records are looked up there, and new ones written in the background and when the process ends. A damaged
+    file is deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves
+    the store in memory, with one StoreWarning.
+
+    `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
+    masks are computed, not kept. `disk` bounds the bytes of the folder: past it the oldest files go.
     """
 
-    def __init__(self, path: Any = None, *, memory: int = 256 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        memory: int = 256 * 1024 * 1024,
+        disk: int = 1024 * 1024 * 1024,
+    ) -> None:
+        for name, value in (("memory", memory), ("disk", disk)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise OptionError(f"{name}={value!r} is not a number of bytes.", where=name)
+        self.path = None if path is None else Path(path)
         self._memory = memory
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._lock = new_lock(STORES)
+        self._writer = None if self.path is None else _Writer(self.path, disk)
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
         """Return the part of the store for a vocabulary."""
-        with self._lock:
-            part = self._parts.get(vocabulary)
-            if part is None:
-                part = self._parts[vocabulary] = VocabularyStore(vocabulary, self._memory)
-            return part
+        part = self._parts.get(vocabulary)
+        if part is None:
+            with self._lock:
+                part = self._parts.get(vocabulary)
+                if part is None:
+                    part = self._parts[vocabulary] = VocabularyStore(
+                        vocabulary, self._memory, self._folder(vocabulary), self._writer
+                    )
+        return part
+
+    def _folder(self, vocabulary: Vocabulary) -> Folder | None:
+        if self.path is None:
+            return None
+        code = _code()
+        identity = blake2b(f"{code} {vocabulary.fingerprint}".encode(), digest_size=16).digest()
+        return Folder(self.path / code / vocabulary.fingerprint, identity)
+
+    def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
+        """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their
+        numbers.
+
+        [capacity, ceil(V / 32)] of int32, append-only, at a fixed address, and how many are in use.
+        """
+        vocabulary = Vocabulary.of(tokenizer) if isinstance(tokenizer, Tokenizer) else tokenizer
+        part = self.of(vocabulary)
+        return MaskRows(part.rows, part.used)
+
+    def flush(self) -> None:
+        """Write what is new to the folder now, and come back when it is there; nothing, for a store in
+        memory."""
+        if self._writer is not None:
+            self._writer.flush()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory in use, all vocabularies together."""
+        """Bytes of memory in use, all vocabularies together; what is mapped from files is not counted."""
         return sum(part.nbytes for part in list(self._parts.values()))
+
+    def __repr__(self) -> str:
+        return f"<MaskStore {'in memory' if self.path is None else f'in {self.path}'}>"
 
 
 def default_store() -> MaskStore:
-    """Return the store of this process that `store=None` means."""
+    """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
     return _Default.get()
 
 
 class _Default:
-    _store: MaskStore | None = None
-    _lock = threading.Lock()
+    stores: ClassVar[dict[str, MaskStore]] = {}
 
     @classmethod
     def get(cls) -> MaskStore:
-        with cls._lock:
-            if cls._store is None:
-                cls._store = MaskStore()
-            return cls._store
+        chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
+        found = cls.stores.get(chosen)
+        if found is None:
+            # Of two threads that come here at once, both take what the first has put there.
+            found = cls.stores.setdefault(chosen, MaskStore(cache_folder() / "masks"))
+        return found
