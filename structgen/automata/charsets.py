@@ -135,7 +135,7 @@ def _where(holds: Callable[[str], bool]) -> Ranges:
 
 @functools.lru_cache(maxsize=1)
 def _by_category() -> dict[str, Ranges]:
-    """Return the ranges of each two-letter General_Category of `unicodedata`'s Unicode version; about 20 ms, once."""
+    """Return the ranges of each two-letter General_Category in `unicodedata`; about 20 ms, once."""
     runs: dict[str, list[tuple[int, int]]] = {}
     category = unicodedata.category
     first, kind = 0, category("\0")
@@ -166,9 +166,10 @@ def _category(names: Iterable[str]) -> Ranges:
 def unicode_property(expression: str) -> Ranges:
     r"""Return the code points of a `\p{...}` expression (ECMA-262, tables 67 to 70).
 
-    General_Category in every spelling, Any, ASCII, ASCII_Hex_Digit, Assigned, White_Space, Lowercase, Uppercase,
-    XID_Start and XID_Continue are exact for the Unicode version of the interpreter's `unicodedata`. Scripts and
-    the other binary properties raise `RegexError`: the standard library has no data for them.
+    General_Category in every spelling, Any, ASCII, ASCII_Hex_Digit, Assigned, White_Space, Lowercase,
+    Uppercase, XID_Start and XID_Continue are exact for the Unicode version of the interpreter's
+    `unicodedata`. Scripts and the other binary properties raise `RegexError`: the standard library has no
+    data for them.
     """
     name, equals, value = expression.partition("=")
     if equals and name in ("General_Category", "gc"):

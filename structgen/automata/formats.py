@@ -8,7 +8,8 @@ from structgen.automata.program import Program, compile_clock
 from structgen.errors import UnsupportedError
 from structgen.ir import TRUE, All, Formula, Length, Pattern
 
-# RFC 3339 section 5.6, full-date: the days of each month, 29 February in leap years (section 5.7, appendix C).
+# RFC 3339 section 5.6, full-date: the days of each month, 29 February in leap years (section 5.7, appendix
+# C).
 _DATE = (
     "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
     "|02-(?:0[1-9]|1[0-9]|2[0-8]))"
@@ -20,7 +21,8 @@ _TIME_PART = "T(?:[0-9]+H(?:[0-9]+M(?:[0-9]+S)?)?|[0-9]+M(?:[0-9]+S)?|[0-9]+S)"
 _DATE_PART = "(?:[0-9]+D|[0-9]+M(?:[0-9]+D)?|[0-9]+Y(?:[0-9]+M(?:[0-9]+D)?)?)"
 _DURATION = f"P(?:{_DATE_PART}(?:{_TIME_PART})?|{_TIME_PART}|[0-9]+W)"
 
-# RFC 3986 section 3.2.2 (dec-octet has no leading zeros; RFC 2673 section 3.2 for `ipv4` says the same of values).
+# RFC 3986 section 3.2.2 (dec-octet has no leading zeros; RFC 2673 section 3.2 for `ipv4` says the same of
+# values).
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _GROUP = "[0-9A-Fa-f]{1,4}"
@@ -42,7 +44,8 @@ def _ipv6(least_hidden: int, octets: str) -> str:
 
 _IPV6 = _ipv6(1, _IPV4)
 
-# RFC 1123 section 2.1 and RFC 1034 section 3.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in all.
+# RFC 1123 section 2.1 and RFC 1034 section 3.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in
+# all.
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = rf"{_LABEL}(?:\.{_LABEL})*"
 
@@ -67,7 +70,7 @@ _IPRIVATE = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD}"
 
 
 def _reference(extra: str, private: str, *, relative: bool) -> str:
-    """Return RFC 3986 appendix A's URI (or URI-reference), RFC 3987's with `extra` and `private` characters."""
+    """Return the URI or URI-reference of RFC 3986 appendix A; of RFC 3987 with its additional characters."""
     escaped = "%[0-9A-Fa-f]{2}"
     unreserved = rf"A-Za-z0-9\-._~{extra}"
     sub_delims = "!$&'()*+,;="
@@ -122,8 +125,8 @@ _REFUSED = {
     "idn-hostname": "IDNA 2008 (contextual rules, Punycode lengths) has no automaton here.",
     "idn-email": "Its domain is a host name of IDNA 2008, which has no automaton here.",
 }
-# The OpenAPI formats that say nothing of strings (numbers, or display); `byte` (base64) is not asserted by JSON
-# Schema, and is left an annotation as validators leave it.
+# The OpenAPI formats that say nothing of strings (numbers, or display); `byte` (base64) is not asserted by
+# JSON Schema, and is left an annotation as validators leave it.
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
 
 KNOWN = frozenset((*_PATTERNS, *_CLOCKS, *_REFUSED, *_SILENT, "hostname"))

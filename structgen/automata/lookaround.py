@@ -1,8 +1,8 @@
 """The determiniser in Python, for the few patterns with look-arounds or word boundaries inside.
 
-A thread carries obligations: what must yet hold of the text to come. A look-ahead's body runs as a set of threads
-of its own inside the obligation, so that negative ones are exact; look-behinds run beside the pattern from the
-start of the string, and say at each position whether they hold.
+A thread carries obligations: what must yet hold of the text to come. A look-ahead's body runs as a set of
+threads of its own inside the obligation, so that negative ones are exact; look-behinds run beside the pattern
+from the start of the string, and say at each position whether they hold.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MUST_END: Obligation = ("end", True)
 
 
 class LookaroundAutomaton:
-    """The deterministic automaton of one program over the classes of one partition; states are made by `step`.
+    """The deterministic automaton of one program over the classes of one partition, made by `step`.
 
     `members[set]` is the bit mask of the classes in a set of the program, `word` that of the word characters.
     """
@@ -60,7 +60,7 @@ class LookaroundAutomaton:
             op, a, b, *_ = self._code[pc]
             if op == EOL or (op == LOOK and self._looks[a].ahead):
                 raise RegexError(
-                    "A look-behind that itself looks ahead (a look-ahead, \\b or $ in it) cannot be compiled.",
+                    "A look-behind that itself looks ahead (by a look-ahead, \\b or $) cannot be compiled.",
                     cure="Move the look-ahead out of the look-behind.",
                 )
             if op in (SPLIT, REPEAT):
@@ -73,7 +73,9 @@ class LookaroundAutomaton:
     def start(self) -> State:
         """Return the state before the first character."""
         bits: dict[int, bool] = {}
-        behind = self._run_behind({index: [(self._looks[index].start, (), _NONE)] for index in self._behind}, bits, True)
+        behind = self._run_behind(
+            {index: [(self._looks[index].start, (), _NONE)] for index in self._behind}, bits, True
+        )
         threads = self._closure([(self._program.start, (), _NONE)], bits, False, True)
         return threads, behind, False
 
@@ -83,7 +85,10 @@ class LookaroundAutomaton:
         bits: dict[int, bool] = {}
         word = bool(self._word >> kind & 1)
         behind = self._run_behind(
-            {index: self._advance(old, kind, bits, word) for index, old in zip(self._behind, behind, strict=True)},
+            {
+                index: self._advance(old, kind, bits, word)
+                for index, old in zip(self._behind, behind, strict=True)
+            },
             bits,
             False,
             word,
@@ -179,8 +184,8 @@ class LookaroundAutomaton:
     ) -> Threads:
         """Return the threads (at a character or a match) reached without consuming.
 
-        `bits` says which look-behinds hold here, `word` whether the last character is a word character. A match
-        without duties settles everything, except for a look-behind, which goes on looking.
+        `bits` says which look-behinds hold here, `word` whether the last character is a word character. A
+        match without duties settles everything, except for a look-behind, which goes on looking.
         """
         found: set[Thread] = set()
         seen: set[Thread] = set()
@@ -220,12 +225,16 @@ class LookaroundAutomaton:
                 stack.append((a, context, duties | {_MUST_END}))
             else:
                 more = self._look(a, bits, word, at_start)
-                if more is not None and not (duties & {(what, not value) for what, value in more if what == "word"}):
+                if more is not None and not (
+                    duties & {(what, not value) for what, value in more if what == "word"}
+                ):
                     stack.append((b, context, duties | more))
         sure = frozenset(t for t in found if self._code[t[0]][0] == MATCH and not t[2])
         return sure if sure and not behind else frozenset(found)
 
-    def _look(self, index: int, bits: dict[int, bool], word: bool, at_start: bool) -> frozenset[Obligation] | None:
+    def _look(
+        self, index: int, bits: dict[int, bool], word: bool, at_start: bool
+    ) -> frozenset[Obligation] | None:
         """Return what a look-around demands of the text to come, or None where it fails already."""
         look = self._looks[index]
         if look.boundary:

@@ -1,7 +1,7 @@
-"""Patterns as programs: the instructions that the determiniser runs, and the split of look-aheads into formulas.
+"""Patterns as programs: the instructions that the determiniser runs, look-aheads split off as formulas.
 
-A program's threads are pairs of an instruction and a counter context, so a counted repeat is never unrolled: its
-copies are contexts, made when they are visited.
+A program's threads are pairs of an instruction and a counter context, so a counted repeat is never unrolled:
+its copies are contexts, made when they are visited.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TypeAlias, Union
 from structgen.automata.charsets import ANY, Ranges
 from structgen.automata.syntax import (
     EMPTY,
-    END,
     START,
     Alt,
     Boundary,
@@ -43,18 +42,21 @@ LOOK = 10  # a: index of the look-around, b: next; only in programs that need on
 CLOCK = 11  # threads are places of an RFC 3339 time; it ends the string
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """One pattern compiled: it matches what the strings that a search finds it in match, as a whole.
+    """One pattern compiled: it accepts the strings in which a search finds the pattern.
 
-    `trimmed`: from every reachable thread of a non-empty state some completion leads to a match, so that the
-    automaton alone tells live from dead. `looks` are the look-arounds (and word boundaries) of a program that
-    needs the determiniser in Python.
+    Identity is equality: `compile_pattern` hands out one program a pattern, and instructions are long to
+    compare. `outer` is for each instruction the REPEAT whose body it is in, or -1. `trimmed`: from every
+    reachable thread of a non-empty state some completion leads to a match, so that the automaton alone tells
+    live from dead. `looks` are the look-arounds (and word boundaries) of a program that needs the
+    determiniser in Python.
     """
 
     code: tuple[tuple[int, int, int, int, int, int], ...]
     sets: tuple[Ranges, ...]
     start: int
+    outer: tuple[int, ...]
     trimmed: bool
     looks: tuple[LookProgram, ...] = ()
 
@@ -90,18 +92,18 @@ Tree: TypeAlias = Union[Program, NotTree, AllTree]
 def compile_pattern(source: str) -> Tree:
     """Return what decides whether a search for the pattern succeeds: a program, or a formula over programs.
 
-    Look-aheads that stand at the very start, `^(?!a)(?=b)c`, become the conjunction of not `^a`, `^b` and `^c`,
-    whose product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
+    Look-aheads that stand at the very start, `^(?!a)(?=b)c`, become the conjunction of not `^a`, `^b` and
+    `^c`, whose product is built lazily. Other look-arounds stay in the program. Raises `RegexError`.
     """
     return _split(parse(source))
 
 
 @functools.lru_cache(maxsize=8)
 def compile_clock(prefix: str) -> Program:
-    """Return the program of the strings that are a text of `prefix` (an anchored pattern), then an RFC 3339 time.
+    """Return the program of the strings of `prefix` (an anchored pattern) followed by an RFC 3339 time.
 
-    A leap second must be the last second of its day in UTC. That ties the hour and minute to the offset, which no
-    short pattern says: the instruction's threads carry them.
+    A leap second must be the last second of its day in UTC. That ties the hour and minute to the offset,
+    which no short pattern says: the instruction's threads carry them.
     """
     emitter = _Emitter()
     for char in _CLOCK_CHARS:
@@ -109,7 +111,7 @@ def compile_clock(prefix: str) -> Program:
     anchored, _ = _unanchor(parse(prefix))
     assert anchored is not None
     start = emitter.emit(anchored, emitter.put(CLOCK))
-    return Program(tuple(emitter.code), tuple(emitter.sets), start, True)
+    return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
 
 
 _CLOCK_CHARS = "0123456789:.+-Zz"  # the determiniser tells them apart, so each is a class of its own
@@ -242,6 +244,8 @@ class _Emitter:
         self.code: list[tuple[int, int, int, int, int, int]] = []
         self.sets: dict[Ranges, int] = {}
         self.looks: list[LookProgram] = []
+        self.outer: list[int] = []
+        self.inside = -1
 
     def search(self, node: Node, anchored: Node | None, free: Node | None, *, trimmed: bool) -> Program:
         """Return the program: `anchored` from the start of the string alone, `free` from any place."""
@@ -254,10 +258,13 @@ class _Emitter:
         if anchored is not None and anchored is not free:
             body = self.emit(anchored, match)
             start = body if start < 0 else self.put(SPLIT, body, start)
-        return Program(tuple(self.code), tuple(self.sets), start, trimmed, tuple(self.looks))
+        return Program(
+            tuple(self.code), tuple(self.sets), start, tuple(self.outer), trimmed, tuple(self.looks)
+        )
 
     def put(self, op: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0, e: int = 0) -> int:
         self.code.append((op, a, b, c, d, e))
+        self.outer.append(self.inside)
         return len(self.code) - 1
 
     def set(self, ranges: Ranges) -> int:
@@ -305,7 +312,52 @@ class _Emitter:
             self.code[loop] = (SPLIT, body, after, 0, 0, 0)
             return body if least else loop
         repeat = self.put(REPEAT)
+        outside, self.inside = self.inside, repeat
         body = self.emit(node.of, self.put(COUNT, repeat))
+        self.inside = outside
         self.code[repeat] = (REPEAT, body, after, least, most, int(empty))
         return self.put(PUSH, repeat)
 
+
+@functools.lru_cache(maxsize=1024)
+def completion_costs(program: Program) -> tuple[list[int], list[int]]:
+    """Return the least bytes of UTF-8 from each instruction to the end of its repeat's body, or to a match.
+
+    Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
+    way.
+    """
+    far = 1 << 40
+    code = program.code
+    widths = [_width(ranges) for ranges in program.sets]
+    cost, body = [far] * len(code), [far] * len(code)
+    changed = True
+    while changed:  # instructions come after what follows them, loops apart: two or three rounds
+        changed = False
+        for pc, (op, a, b, *_) in enumerate(code):
+            if op == CHAR:
+                value = widths[a] + cost[b]
+            elif op == SPLIT:
+                value = min(cost[a], cost[b])
+            elif op == PUSH:
+                least = code[a][3]
+                value = cost[code[a][2]] + (least * body[a] if least else 0)
+            elif op == REPEAT:
+                value, body[pc] = cost[b], cost[a]
+            elif op == EOL:
+                value = cost[a]
+            elif op == CLOCK:
+                value = len("00:00:00Z")
+            else:
+                value = 0
+            if value < cost[pc]:
+                cost[pc], changed = value, True
+    return cost, body
+
+
+def _width(ranges: Ranges) -> int:
+    """Return the bytes of the smallest code point that UTF-8 can write (far, if it can write none)."""
+    for low, high in ranges:
+        point = 0xE000 if 0xD800 <= low < 0xE000 else low
+        if point <= high:
+            return 1 if point < 0x80 else 2 if point < 0x800 else 3 if point < 0x10000 else 4
+    return 1 << 40

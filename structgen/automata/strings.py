@@ -1,4 +1,4 @@
-"""String automata: formulas over patterns, formats, lengths and words, determinised lazily over UTF-8 bytes."""
+"""String automata: formulas over patterns, formats, lengths and words, determinised lazily over UTF-8."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, TypeAlias, Union
+from typing import Any
 
 import numpy as np
 
+from structgen.automata import arena as ar
 from structgen.automata import kernel as k
 from structgen.automata.charsets import LAST, WORD, Ranges
-from structgen.automata.formats import format_meaning
 from structgen.automata.lookaround import LookaroundAutomaton, State
+from structgen.automata.partition import Partition, class_of, partition_for
 from structgen.automata.program import (
     CHAR,
     CLOCK,
     MATCH,
+    REPEAT,
+    SPLIT,
     TABLE,
     WORDS,
-    AllTree,
-    NotTree,
     Program,
-    Tree,
-    compile_pattern,
+    completion_costs,
 )
-from structgen.errors import GrammarError, LimitError, RegexError, UnsupportedError
-from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Format, Formula, Length, Not, Pattern, Spec, Words
+from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate
+from structgen.errors import LimitError, UnsupportedError
+from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Not, Spec, Words
 from structgen.limits import Limits
 
-WIDTH = k.WIDTH
+WIDTH = ar.WIDTH
 """Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
 
 FREE = 0
@@ -58,41 +59,38 @@ _UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
     ((0x80, 0xBF, 2),),
     ((0x80, 0x8F, 2),),
 )
-_REST = (b"", b"\x80", b"\x80\x80", b"\xa0\x80", b"\x80\x80", b"\x90\x80\x80", b"\x80\x80\x80", b"\x80\x80\x80")
+_REST = (
+    b"",
+    b"\x80",
+    b"\x80\x80",
+    b"\xa0\x80",
+    b"\x80\x80",
+    b"\x90\x80\x80",
+    b"\x80\x80\x80",
+    b"\x80\x80\x80",
+)
 """The smallest end of the sequence from each state of `_UTF8`."""
-
-_Atom: TypeAlias = Union[Program, Words]
-# A formula over atoms by number: ("atom", i), ("length", least, most), ("not", f), ("all", f...), ("any", f...).
-_Node: TypeAlias = tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class _Partition:
-    """The code points divided into the classes that a spec's atoms cannot tell apart, by smallest member."""
-
-    starts: list[int]
-    kinds: list[int]
-    members: list[int]
-    """For each set given, the bit mask of its classes."""
-    first: list[int]
-    """The smallest code point of each class that UTF-8 can write, or -1."""
 
 
 @dataclass(slots=True)
 class _LoadedSpec:
     """A spec in the arena: what Python needs of it later."""
 
-    nodes: tuple[_Node, ...]
+    nodes: tuple[TruthTree, ...]
     outcome: Callable[[frozenset[int]], int]
-    partition: _Partition
+    partition: Partition
     breaks: list[int]
+    formulas: tuple[Formula, ...]
     digest: bytes
-    atoms: dict[int, bytes]
-    """Atom number -> what its automaton came from."""
+    """Of the formulas; empty until a key is asked for."""
     bases: dict[int, int]
     """Atom number -> its first instruction."""
     numbers: list[int]
     """The spec's atoms by their place in `nodes`."""
+    descends: bool
+    """One demand that is one trimmed atom: the automaton itself tells how far the end is."""
+    programs: list[tuple[int, Program]]
+    """First instruction and program of each pattern, until their costs are in the arena."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
 
 
@@ -100,9 +98,9 @@ class StringPool:
     """All string automata of one compiled grammar; rows are filled when `expand` asks. Not thread-safe.
 
     `trans` (int32 [capacity, 258]) holds for each state the next state, `ir.DEAD` or `ir.UNKNOWN`; `outcome`
-    (int32 [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they grow.
-    States 0 to 7 are the free string (any text, outcome 0). A column 256 or 257 is a lone surrogate; a string
-    that could be completed by lone surrogates alone counts as one that cannot be completed.
+    (int32 [capacity]) the outcome of a string that ends in the state, or -1. Both are replaced when they
+    grow. States 0 to 7 are the free string (any text, outcome 0). A column 256 or 257 is a lone surrogate; a
+    string that could be completed by lone surrogates alone counts as one that cannot be completed.
     """
 
     FREE = FREE
@@ -119,8 +117,8 @@ class StringPool:
         self._atoms = 0
         self._arrays, self._reg = _new_arrays()
         reg = self._reg
-        reg[k.MOST_STEPS] = limits.oracle_steps
-        reg[k.MOST_NODES] = limits.automaton_states
+        reg[ar.MOST_STEPS] = limits.oracle_steps
+        reg[ar.MOST_NODES] = limits.automaton_states
         self._bind("trans", "outcome")
         free = _free_rows()
         self.trans[:8] = free
@@ -128,21 +126,21 @@ class StringPool:
         self.outcome[0] = 0
         states = self._arrays["states"]
         states[:8] = 0
-        states[:8, k.ARG_C] = range(8)
-        states[:8, k.DONE] = 1
-        reg[k.N_STATE] = 8
+        states[:8, ar.ARG_C] = range(8)
+        states[:8, ar.DONE] = 1
+        reg[ar.N_STATE] = 8
         keys = self._arrays["keys"]
         # Context 0, outside every counted repeat, and the free states of outcome 0.
-        k.ask(self._reg, k.ASK_THREAD, k.K_CONTEXT, -1)
-        keys[k.ask(self._reg, k.ASK_THREAD, k.K_FREE, 0), k.VALUE] = 0
+        k.ask(self._reg, k.ASK_THREAD, ar.K_CONTEXT, -1)
+        keys[k.ask(self._reg, k.ASK_THREAD, ar.K_FREE, 0), ar.VALUE] = 0
 
     @property
     def count(self) -> int:
         """Return how many states there are."""
-        return int(self._reg[k.N_STATE])
+        return int(self._reg[ar.N_STATE])
 
     def start(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
-        """Return the state before the first byte of a string of `spec`, or `ir.DEAD` if it can meet no demand.
+        """Return the state before the first byte of a string of `spec`, or `ir.DEAD` where there is none.
 
         Interned by the formulas and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
         """
@@ -161,9 +159,9 @@ class StringPool:
             try:
                 k.ask(self._reg, k.ASK_EXPAND, state, most)
                 return
-            except k.Interrupt:
-                cause = int(self._reg[k.CAUSE])
-                if cause in (k.OVER_STEPS, k.OVER_NODES) and most > 1:
+            except ar.Interrupt:
+                cause = int(self._reg[ar.CAUSE])
+                if cause in (ar.OVER_STEPS, ar.OVER_NODES) and most > 1:
                     most = 1  # the neighbours may be what is too much
                 else:
                     self._answer()
@@ -185,11 +183,11 @@ class StringPool:
         """
         kind, a, b, c = (int(x) for x in self._arrays["states"][state, :4])
         digest = blake2b(digest_size=16)
-        if kind == k.FREE_STATE:
+        if kind == ar.FREE_STATE:
             digest.update(b"free %d %r" % (c, sorted(self._free_demands(a))))
-        elif kind == k.MIDDLE_STATE:
+        elif kind == ar.MIDDLE_STATE:
             digest.update(b"middle %d " % a + self.key(b))
-        elif kind == k.SPLIT_STATE:
+        elif kind == ar.SPLIT_STATE:
             digest.update(b"split %d %d " % (b, c) + self._node_key(a))
         else:
             digest.update(self._node_key(a))
@@ -221,9 +219,9 @@ class StringPool:
         """Tell the kernel where these arrays lie now."""
         arrays, reg = self._arrays, self._reg
         for name in names:
-            at = k.NAMES.index(name)
-            reg[k.ADDRESS + at] = arrays[name].ctypes.data
-            reg[k.ROOM + at] = len(arrays[name])
+            at = ar.NAMES.index(name)
+            reg[ar.ADDRESS + at] = arrays[name].ctypes.data
+            reg[ar.ROOM + at] = len(arrays[name])
         self.trans = arrays["trans"]
         self.outcome = arrays["outcome"]
 
@@ -231,24 +229,24 @@ class StringPool:
         while True:
             try:
                 return int(k.ask(self._reg, what, a, b))
-            except k.Interrupt:
+            except ar.Interrupt:
                 self._answer()
 
     def _answer(self) -> None:
         """Give the kernel what it stopped for, or raise `LimitError`."""
         reg = self._reg
-        cause, what = int(reg[k.CAUSE]), int(reg[k.WHAT])
-        if cause == k.NEED_OUTCOME:
+        cause, what = int(reg[ar.CAUSE]), int(reg[ar.WHAT])
+        if cause == ar.NEED_OUTCOME:
             self._answer_outcome(what)
-        elif cause == k.NEED_TABLE:
+        elif cause == ar.NEED_TABLE:
             self._answer_table(what)
-        elif cause == k.OVER_STEPS:
+        elif cause == ar.OVER_STEPS:
             raise LimitError(
                 "The search for a string that completes a place took more than "
                 f"{self._limits.oracle_steps} steps.",
                 limit="oracle_steps",
             )
-        elif cause == k.OVER_NODES:
+        elif cause == ar.OVER_NODES:
             raise LimitError(
                 f"The string automata have more than {self._limits.automaton_states} states.",
                 limit="automaton_states",
@@ -271,25 +269,25 @@ class StringPool:
             new[:size] = old
             arrays[name] = new
         self._bind(*_GROWS[cause])
-        if cause in (k.FULL_KEYS, k.FULL_SETS):
+        if cause in (ar.FULL_KEYS, ar.FULL_SETS):
             k.ask(self._reg, k.ASK_REHASH, cause, 0)
 
     def _append(self, values: Iterable[int]) -> int:
         """Append to the heap; return the offset."""
         data = values if isinstance(values, np.ndarray) else np.array(list(values), np.int64)
         reg = self._reg
-        top = int(reg[k.N_HEAP])
+        top = int(reg[ar.N_HEAP])
         if top + len(data) > len(self._arrays["heap"]):
-            self._grow(k.FULL_HEAP, len(data))
+            self._grow(int(ar.FULL_HEAP), len(data))
         self._arrays["heap"][top : top + len(data)] = data
-        reg[k.N_HEAP] = top + len(data)
+        reg[ar.N_HEAP] = top + len(data)
         return top
 
     # Specs.
 
     def _load(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
         """Put a spec's atoms into the arena; return the spec's number."""
-        builder = _Builder(self._formats)
+        builder = TreeBuilder(self._formats)
         nodes = tuple(builder.node(formula) for formula in spec.formulas)
         atoms = list(builder.atoms)
         sets: dict[Ranges, int] = {}
@@ -302,37 +300,43 @@ class StringPool:
                     sets.setdefault(ranges, len(sets))
                 if atom.looks:
                     sets.setdefault(WORD, len(sets))
-        partition = _partition(tuple(sets), letters)
+        partition = partition_for(tuple(sets), frozenset(letters))
         classes = len(partition.first)
         breaks = sorted(builder.breaks)
         number = len(self._specs)
-        loaded = _LoadedSpec(nodes, outcome, partition, breaks, _digest(spec.formulas, self._formats), {}, {}, [])
+        loaded = _LoadedSpec(nodes, outcome, partition, breaks, spec.formulas, b"", {}, [], False, [])
         starts: list[int] = []
         for atom in atoms:
             starts += self._load_atom(atom, number, loaded, sets, classes)
-        cost = [0 if p < 0 else 1 if p < 0x80 else 2 if p < 0x800 else 3 if p < 0x10000 else 4 for p in partition.first]
+        cost = [
+            0 if p < 0 else 1 if p < 0x80 else 2 if p < 0x800 else 3 if p < 0x10000 else 4
+            for p in partition.first
+        ]
         ascii_: list[int] = []
         ends = [*partition.starts[1:], LAST + 1]
         for low, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
             if low > 0x7F:
                 break
             ascii_ += [kind] * (min(end, 0x80) - low)
-        at = self._append([*starts, *partition.starts, *partition.kinds, *cost, *ascii_, *breaks, *partition.first])
-        row = [0] * k.SPEC_COLUMNS
-        row[k.P_ATOM], row[k.P_ATOM + 1] = at, len(atoms)
+        at = self._append(
+            [*starts, *partition.starts, *partition.kinds, *cost, *ascii_, *breaks, *partition.first]
+        )
+        row = [0] * ar.SPEC_COLUMNS
+        row[ar.P_ATOM], row[ar.P_ATOM + 1] = at, len(atoms)
         at += len(starts)
-        row[k.P_STARTS], row[k.P_RANGES] = at, len(partition.starts)
-        row[k.P_KINDS] = at = at + len(partition.starts)
-        row[k.P_COST] = at = at + len(partition.kinds)
-        row[k.P_ASCII] = at = at + len(cost)
-        row[k.P_BREAKS] = at = at + len(ascii_)
-        row[k.P_FIRST] = at + len(breaks)
-        row[k.P_NBREAKS], row[k.P_CAP] = len(breaks), breaks[-1] if breaks else 0
-        row[k.P_CLASSES] = classes
-        row[k.P_HIGH] = _class_of(partition, 0xD800)
-        row[k.P_LOW] = _class_of(partition, 0xDC00)
+        row[ar.P_STARTS], row[ar.P_RANGES] = at, len(partition.starts)
+        row[ar.P_KINDS] = at = at + len(partition.starts)
+        row[ar.P_COST] = at = at + len(partition.kinds)
+        row[ar.P_ASCII] = at = at + len(cost)
+        row[ar.P_BREAKS] = at = at + len(ascii_)
+        row[ar.P_FIRST] = at + len(breaks)
+        row[ar.P_NBREAKS], row[ar.P_CAP] = len(breaks), breaks[-1] if breaks else 0
+        row[ar.P_CLASSES] = classes
+        row[ar.P_HIGH] = class_of(partition, 0xD800)
+        row[ar.P_LOW] = class_of(partition, 0xDC00)
         only = atoms[0] if len(atoms) == 1 and not breaks and ("atom", 0) in nodes else None
-        row[k.P_TRIMMED] = int(isinstance(only, Words) or (isinstance(only, Program) and only.trimmed))
+        row[ar.P_TRIMMED] = int(isinstance(only, Words) or (isinstance(only, Program) and only.trimmed))
+        loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
         arrays = self._arrays
         if number >= len(arrays["spec"]):
             arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
@@ -342,13 +346,12 @@ class StringPool:
         return number
 
     def _load_atom(
-        self, atom: _Atom, number: int, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
+        self, atom: Atom, number: int, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
     ) -> tuple[int, int]:
         """Put an atom's instructions into the arena; return where it starts, and with what argument."""
         ordinal = self._atoms
         self._atoms += 1
-        base = int(self._reg[k.N_PROG])
-        spec.atoms[ordinal] = _source(atom)
+        base = int(self._reg[ar.N_PROG])
         spec.bases[ordinal] = base
         spec.numbers.append(ordinal)
         partition = spec.partition
@@ -361,35 +364,36 @@ class StringPool:
             self._tables.append(LookaroundAutomaton(atom, members, partition.members[sets[WORD]]))
             table = len(self._tables) - 1
             return base, self._table_thread(table, self._tables[table].start(), base, number)
-        flat: list[int] = []
-        for ranges in atom.sets:
-            mask = partition.members[sets[ranges]]
-            flat += [mask >> kind & 1 for kind in range(classes)]
-        member = self._append(flat)
-        code = []
-        for op, a, b, c, d, e in atom.code:
-            if op == CHAR:
-                code.append((op, member + a * classes, b + base, 0, 0, ordinal))
-            elif op == k.REPEAT:
-                code.append((op, a + base, b + base, c, d, e))
-            elif op in (MATCH, CLOCK):
-                code.append((op, 0, 0, 0, 0, ordinal))
-            else:
-                code.append((op, a + base, b + base, c, d, ordinal))
+        spec.programs.append((base, atom))
+        if atom.sets:
+            member = self._append(
+                [
+                    mask >> kind & 1
+                    for mask in map(partition.members.__getitem__, map(sets.__getitem__, atom.sets))
+                    for kind in range(classes)
+                ]
+            )
+        else:
+            member = 0
+        code, chars, first, second, own = _relocation(atom)
+        code = code.copy()
+        code[:, 1] += chars * member + code[:, 1] * chars * (classes - 1) + first * base
+        code[:, 2] += second * base
+        code[:, 5] += own * ordinal
         self._put_code(code)
         return base + atom.start, 0
 
-    def _put_code(self, code: list[Any]) -> None:
+    def _put_code(self, code: Any) -> None:
         reg = self._reg
-        at = int(reg[k.N_PROG])
+        at = int(reg[ar.N_PROG])
         prog = self._arrays["prog"]
         if at + len(code) > len(prog):
             new = np.empty((max(2 * len(prog), at + len(code)), prog.shape[1]), np.int64)
             new[:at] = prog[:at]
             self._arrays["prog"] = prog = new
             self._bind("prog")
-        prog[at : at + len(code)] = code
-        reg[k.N_PROG] = at + len(code)
+        prog[at : at + len(code), :6] = code
+        reg[ar.N_PROG] = at + len(code)
 
     # Answers.
 
@@ -401,13 +405,11 @@ class StringPool:
         true = {int(x) for x in arrays["heap"][off : off + size]}
         flags = [ordinal in true for ordinal in spec.numbers]
         length = ([0, *spec.breaks])[bracket]
-        met = frozenset(
-            index for index, node in enumerate(spec.nodes) if _evaluate(node, flags, length)
-        )
+        met = frozenset(index for index, node in enumerate(spec.nodes) if evaluate(node, flags, length))
         outcome = spec.outcome(met) if met else -1
         if met:
             spec.demands[outcome] = met
-        arrays["keys"][key, k.VALUE] = outcome
+        arrays["keys"][key, ar.VALUE] = outcome
 
     def _answer_table(self, thread: int) -> None:
         """Fill the row of a thread of a pattern with look-arounds."""
@@ -419,7 +421,7 @@ class StringPool:
             after = automaton.step(state, kind)
             row.append(-1 if after is None else self._table_thread(table, after, pc, spec))
         off = self._append(row)
-        self._arrays["keys"][thread, k.OFF] = off
+        self._arrays["keys"][thread, ar.OFF] = off
 
     def _table_thread(self, table: int, state: State, pc: int, spec: int) -> int:
         automaton = self._tables[table]
@@ -435,13 +437,13 @@ class StringPool:
             number = self._table_numbers[table, state] = len(self._table_states)
             self._table_states.append((table, state, spec))
         thread = self._ask(k.ASK_THREAD, pc, number)
-        self._arrays["keys"][thread, k.VALUE] = int(automaton.accepts(state))
+        self._arrays["keys"][thread, ar.VALUE] = int(automaton.accepts(state))
         return thread
 
     # Completions and names.
 
     def _row(self, state: int) -> Any:
-        if not self._arrays["states"][state, k.DONE]:
+        if not self._arrays["states"][state, ar.DONE]:
             self.expand(state)
         return self.trans[state]
 
@@ -453,14 +455,14 @@ class StringPool:
 
     def _find_finish(self, state: int) -> dict[int, bytes]:
         kind, a, b, c = (int(x) for x in self._arrays["states"][state, :4])
-        if kind == k.FREE_STATE:
+        if kind == ar.FREE_STATE:
             return dict.fromkeys(sorted(self._free_demands(a)), _REST[c])
-        if kind == k.MIDDLE_STATE:
+        if kind == ar.MIDDLE_STATE:
             return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
-        if kind == k.NODE_STATE:
+        if kind == ar.NODE_STATE:
             return self._node_finish(a)
         best: dict[int, bytes] = {}
-        partition = self._specs[int(self._arrays["nodes"][a, k.Q_SPEC])].partition
+        partition = self._specs[int(self._arrays["nodes"][a, ar.Q_SPEC])].partition
         row = self._ask(k.ASK_ROW, a)
         low, high = b, b + (1 << 6 * c) - 1
         low = 0x800 if c == 2 and low == 0 else 0x10000 if c == 3 and low == 0 else low
@@ -486,9 +488,13 @@ class StringPool:
         return best
 
     def _node_finish(self, node: int) -> dict[int, bytes]:
-        """Return the completions from a node: a search that goes on until each demand is met or out of reach."""
-        arrays = self._arrays
-        spec = self._specs[int(arrays["nodes"][node, k.Q_SPEC])]
+        """Return the completions from a node, by a search until each demand is met or out of reach."""
+        spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
+        if spec.descends:
+            self._load_costs(spec)
+            length = self._ask(k.ASK_DESCEND, node)
+            assert length >= 0
+            return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
         wanted = set(range(len(spec.nodes)))
         met: dict[int, bytes] = {}
         resume = 0
@@ -498,31 +504,45 @@ class StringPool:
                 break
             resume = 1
             nodes, queue = self._arrays["nodes"], self._arrays["queue"]
-            new = spec.demands[int(nodes[queue[entry, 0], k.Q_OUTCOME])] & wanted
+            new = spec.demands[int(nodes[queue[entry, 0], ar.Q_OUTCOME])] & wanted
             if not new:
                 continue
-            path: list[tuple[int, int]] = []
+            path: list[int] = []
             at = entry
-            while at >= 0:
-                path.append((int(queue[at, 0]), int(queue[at, 3])))
+            while int(queue[at, 2]) >= 0:
+                path.append(int(queue[at, 3]))
                 at = int(queue[at, 2])
-            text = "".join(chr(spec.partition.first[kind]) for _, kind in reversed(path[:-1])).encode()
+            text = _spell(spec, path[::-1])
             for demand in new:
                 met[demand] = text
             wanted -= new
         return dict(sorted(met.items()))
 
+    def _load_costs(self, spec: _LoadedSpec) -> None:
+        """Tell the kernel what each instruction of the spec costs to complete."""
+        prog = self._arrays["prog"]
+        for base, program in spec.programs:
+            cost, body = completion_costs(program)
+            rows = prog[base : base + len(cost)]
+            rows[:, ar.I_COST] = cost
+            rows[:, ar.I_BODY] = body
+            outer = np.array(program.outer, np.int64)
+            rows[:, ar.I_OUTER] = np.where(outer < 0, -1, outer + base)
+        spec.programs.clear()
+
     def _node_key(self, node: int) -> bytes:
         arrays = self._arrays
         number, set_, length = (int(x) for x in arrays["nodes"][node, :3])
         spec = self._specs[number]
+        if not spec.digest:
+            spec.digest = _digest(spec.formulas, self._formats)
         digest = blake2b(spec.digest, digest_size=16)
         off, size = (int(x) for x in arrays["sets"][set_, :2])
         keys = arrays["keys"]
         parts = []
         for thread in arrays["heap"][off : off + size].tolist():
             pc, a, b, c = (int(x) for x in keys[thread, :4])
-            op, *_, atom = (int(x) for x in arrays["prog"][pc])
+            op, atom = int(arrays["prog"][pc, 0]), int(arrays["prog"][pc, 5])
             at = pc - spec.bases[atom]
             what = spec.numbers.index(atom)
             if op == CHAR:
@@ -542,13 +562,13 @@ class StringPool:
 
 
 _GROWS: Mapping[int, tuple[str, ...]] = {
-    k.FULL_KEYS: ("keys", "stamp", "key_hash"),
-    k.FULL_SETS: ("sets", "set_hash"),
-    k.FULL_NODES: ("nodes",),
-    k.FULL_STATES: ("states", "trans", "outcome"),
-    k.FULL_HEAP: ("heap",),
-    k.FULL_WORK: ("work",),
-    k.FULL_QUEUE: ("queue",),
+    int(ar.FULL_KEYS): ("keys", "stamp", "key_hash"),
+    int(ar.FULL_SETS): ("sets", "set_hash"),
+    int(ar.FULL_NODES): ("nodes",),
+    int(ar.FULL_STATES): ("states", "trans", "outcome"),
+    int(ar.FULL_HEAP): ("heap",),
+    int(ar.FULL_WORK): ("work",),
+    int(ar.FULL_QUEUE): ("queue",),
 }
 
 
@@ -570,17 +590,17 @@ _ROWS: Mapping[str, int] = {
 
 
 def _new_arrays() -> tuple[dict[str, Any], Any]:
-    """Return the arrays of an empty pool, cut from one block, and the registers; pages are touched when used."""
+    """Return the arrays of an empty pool, cut from one block, and the registers."""
     arrays: dict[str, Any] = {}
-    reg = np.zeros(k.REGISTERS, np.int64)
-    block = np.empty(sum(rows * k.COLUMNS.get(name, 1) for name, rows in _ROWS.items()), np.int64)
+    reg = np.zeros(ar.REGISTERS, np.int64)
+    block = np.empty(sum(rows * ar.COLUMNS.get(name, 1) for name, rows in _ROWS.items()), np.int64)
     base, at = block.ctypes.data, 0
     for index, (name, rows) in enumerate(_ROWS.items()):
-        columns = k.COLUMNS.get(name, 1)
+        columns = ar.COLUMNS.get(name, 1)
         part = block[at : at + rows * columns]
         arrays[name] = part.reshape(rows, columns) if columns > 1 else part
-        reg[k.ADDRESS + index] = base + 8 * at
-        reg[k.ROOM + index] = rows
+        reg[ar.ADDRESS + index] = base + 8 * at
+        reg[ar.ROOM + index] = rows
         at += rows * columns
     arrays["key_hash"].fill(-1)
     arrays["set_hash"].fill(-1)
@@ -600,119 +620,24 @@ def _free_rows() -> Any:
     return rows
 
 
-class _Builder:
-    """Turns formulas into trees over numbered atoms."""
-
-    def __init__(self, formats: Mapping[str, str]) -> None:
-        self.formats = formats
-        self.atoms: dict[_Atom, int] = {}
-        self.breaks: set[int] = set()
-
-    def node(self, formula: Formula) -> _Node:
-        if isinstance(formula, Pattern):
-            return self.tree(compile_pattern(formula.source))
-        if isinstance(formula, Words):
-            return self.atom(formula)
-        if isinstance(formula, Length):
-            if formula.least > 0:
-                self.breaks.add(formula.least)
-            if formula.most is not None:
-                self.breaks.add(formula.most + 1)
-            return ("length", formula.least, formula.most)
-        if isinstance(formula, Format):
-            extra = self.formats.get(formula.name)
-            if extra is not None:
-                return self.node(Pattern(extra))
-            meaning = format_meaning(formula.name)
-            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning)
-        if isinstance(formula, Not):
-            return ("not", self.node(formula.of))
-        if isinstance(formula, All):
-            return ("all", *map(self.node, formula.of))
-        if isinstance(formula, Any_):
-            return ("any", *map(self.node, formula.of))
-        raise GrammarError(
-            f"{type(formula).__name__} does not speak of strings.", cure="Use string atoms in a string's formula."
-        )
-
-    def tree(self, tree: Tree) -> _Node:
-        if isinstance(tree, Program):
-            return self.atom(tree)
-        if isinstance(tree, NotTree):
-            return ("not", self.tree(tree.of))
-        assert isinstance(tree, AllTree)
-        return ("all", *map(self.tree, tree.of))
-
-    def atom(self, atom: _Atom) -> _Node:
-        return ("atom", self.atoms.setdefault(atom, len(self.atoms)))
+@functools.lru_cache(maxsize=1024)
+def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
+    """Return a program's instructions, and which are CHAR, have targets in `a`, in `b`, name their atom."""
+    code = np.array(program.code, np.int64)
+    op = code[:, 0]
+    chars = (op == CHAR).astype(np.int64)
+    own = ((op == CHAR) | (op == MATCH) | (op == CLOCK)).astype(np.int64)
+    second = ((op == CHAR) | (op == SPLIT) | (op == REPEAT)).astype(np.int64)
+    return code, chars, 1 - own, second, own
 
 
-def _evaluate(node: _Node, flags: list[bool], length: int) -> bool:
-    kind = node[0]
-    if kind == "atom":
-        return flags[node[1]]
-    if kind == "length":
-        return bool(node[1] <= length and (node[2] is None or length <= node[2]))
-    if kind == "not":
-        return not _evaluate(node[1], flags, length)
-    parts = (_evaluate(part, flags, length) for part in node[1:])
-    return all(parts) if kind == "all" else any(parts)
+def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
+    first = spec.partition.first
+    return "".join([chr(first[kind]) for kind in kinds]).encode()
 
 
-def _partition(sets: tuple[Ranges, ...], letters: set[int]) -> _Partition:
-    """Return the coarsest partition in which every set is a union of classes and every letter its own class."""
-    toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
-    for index, ranges in enumerate(sets):
-        bit = 1 << index
-        for low, high in ranges:
-            toggles[low] = toggles.get(low, 0) ^ bit
-            toggles[high + 1] = toggles.get(high + 1, 0) ^ bit
-    for letter in letters:
-        toggles.setdefault(letter, 0)
-        toggles.setdefault(letter + 1, 0)
-    toggles.pop(LAST + 1, None)
-    points = sorted(toggles)
-    for point in points:
-        if 0xD800 < point < 0xE000 and point != 0xDC00:
-            raise RegexError(
-                f"A set of characters divides the surrogates at U+{point:X}, which no UTF-8 text can hold.",
-                cure="Write characters above U+FFFF as themselves, or as \\u{...}.",
-            )
-    signature = 0
-    runs: list[tuple[int, tuple[int, int]]] = []
-    for point in points:
-        signature ^= toggles[point]
-        name = (signature, point if point in letters else -1)
-        if not runs or runs[-1][1] != name or point == 0xE000:
-            runs.append((point, name))
-    classes: dict[tuple[int, int], int] = {}
-    first: list[int] = []
-    # Surrogates last: a class is numbered by the smallest code point that UTF-8 can write.
-    for point, name in sorted(runs, key=lambda run: (0xD800 <= run[0] < 0xE000, run[0])):
-        if name not in classes:
-            classes[name] = len(first)
-            first.append(-1 if 0xD800 <= point < 0xE000 else point)
-    members = [0] * len(sets)
-    for (mask, _), kind in classes.items():
-        for index in range(len(sets)):
-            if mask >> index & 1:
-                members[index] |= 1 << kind
-    return _Partition([point for point, _ in runs], [classes[name] for _, name in runs], members, first)
-
-
-def _class_of(partition: _Partition, point: int) -> int:
-    low, high = 0, len(partition.starts)
-    while high - low > 1:
-        mid = (low + high) // 2
-        if partition.starts[mid] <= point:
-            low = mid
-        else:
-            high = mid
-    return partition.kinds[low]
-
-
-def _word_table(atom: Words, partition: _Partition) -> Any:
-    """Return the words, sorted by their classes: n + 1 offsets from the start of the table, then the classes."""
+def _word_table(atom: Words, partition: Partition) -> Any:
+    """Return the words, sorted: n + 1 offsets from the start of the table, then each word's classes."""
     kinds = {first: kind for kind, first in enumerate(partition.first) if first >= 0}
     words = sorted(atom.of)
     try:
@@ -732,13 +657,12 @@ def _word_table(atom: Words, partition: _Partition) -> Any:
     return np.concatenate([offsets, table[inverse] if len(unique) else np.empty(0, np.int64)])
 
 
-def _source(atom: _Atom) -> bytes:
-    return repr(sorted(atom.of) if isinstance(atom, Words) else (atom.code, atom.sets)).encode()
-
-
 def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
     """Return a digest of the formulas that does not depend on the order of any set."""
-    return blake2b(repr(tuple(_canonical(f) for f in formulas)).encode() + repr(sorted(formats.items())).encode(), digest_size=16).digest()
+    return blake2b(
+        repr(tuple(_canonical(f) for f in formulas)).encode() + repr(sorted(formats.items())).encode(),
+        digest_size=16,
+    ).digest()
 
 
 def _canonical(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The slow twin of the string automata: formulas decided on whole strings, by a backtracking matcher over trees."""
+"""The slow twin of the string automata: formulas decided on whole strings by a backtracking matcher."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def _in(point: int, ranges: Ranges) -> bool:
     return any(low <= point <= high for low, high in ranges)
 
 
-def _ends(node: x.Node, text: list[int], at: int, seen: frozenset[tuple[int, int]] = frozenset()) -> Iterator[int]:
+def _ends(
+    node: x.Node, text: list[int], at: int, seen: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[int]:
     """Yield the places where a match of `node` from `at` may end (some perhaps more than once)."""
     match node:
         case x.Chars(ranges):

@@ -34,7 +34,9 @@ class Outcomes:
 class Walker:
     """One spec in a pool of its own."""
 
-    def __init__(self, *formulas: Formula, limits: Limits | None = None, pool: StringPool | None = None) -> None:
+    def __init__(
+        self, *formulas: Formula, limits: Limits | None = None, pool: StringPool | None = None
+    ) -> None:
         self.pool = pool or StringPool(limits or Limits())
         self.outcomes = Outcomes()
         self.start = self.pool.start(Spec(formulas), self.outcomes)
@@ -68,7 +70,23 @@ TEXTS = ["".join(letters) for size in range(5) for letters in itertools.product(
 
 def patterns(*, looks: bool) -> st.SearchStrategy[str]:
     """Draw patterns over ALPHABET; `looks`: with look-arounds and word boundaries."""
-    atoms = ["a", "b", "-", "é", "日", ".", "[ab]", "[^a]", r"\w", r"\W", r"[é-日]", "^", "$", "(?:)", r"\u0061"]
+    atoms = [
+        "a",
+        "b",
+        "-",
+        "é",
+        "日",
+        ".",
+        "[ab]",
+        "[^a]",
+        r"\w",
+        r"\W",
+        r"[é-日]",
+        "^",
+        "$",
+        "(?:)",
+        r"\u0061",
+    ]
     leaf = st.sampled_from(atoms + ([r"\b", r"\B"] if looks else []))
 
     def grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -135,7 +153,9 @@ def test_the_outcome_is_the_set_of_true_formulas(parts: list[Formula]) -> None:
 
 @given(st.lists(formulas(), min_size=1, max_size=2), st.text(ALPHABET, max_size=4))
 @settings(max_examples=150, deadline=None)
-def test_every_live_state_has_its_shortest_then_smallest_completion(parts: list[Formula], prefix: str) -> None:
+def test_every_live_state_has_its_shortest_then_smallest_completion(
+    parts: list[Formula], prefix: str
+) -> None:
     walker = Walker(*parts)
     data = prefix.encode()
     for size in range(len(data) + 1):
@@ -372,10 +392,11 @@ _SOURCES = [
     r"a|^b|c$",
 ]
 _TEXTS = [
-    "", "a", "b", "ab", "aa", "aab", "aaa", "ba", "bb", "abc", "foo", "bar", "foobar", "x", "xy", "a foo b", "afoo", "--",
-    "a--b", "a-b", "a.b", "ab.cd", "ab.cde", "Été", "É", "ß", "日本", "Ab1_", "1", "12", "2020-01-02", "😀", "😁", "/", "a/b",
-    "a /b", "]", "}{", "\x01A\x00", "\x08", "./$", "\n", "\u2028", "\r", "_-@", "a{,3}", "-", "a b c d e", "a b c d e f",
-    "a\u00a0b", "\x07\x018", "cb", "ca", ",a", "\u0000", "\x1f", " a", "\ufeff", "é\t ", "z-", "_",
+    "", "a", "b", "ab", "aa", "aab", "aaa", "ba", "bb", "abc", "foo", "bar", "foobar", "x", "xy",
+    "a foo b", "afoo", "--", "a--b", "a-b", "a.b", "ab.cd", "ab.cde", "Été", "É", "ß", "日本", "Ab1_",
+    "1", "12", "2020-01-02", "😀", "😁", "/", "a/b", "a /b", "]", "}{", "\x01A\x00", "\x08", "./$",
+    "\x0a", "\u2028", "\x0d", "_-@", "a{,3}", "-", "a b c d e", "a b c d e f", "a\xa0b", "\x07\x018",
+    "cb", "ca", ",a", "\x00", "\x1f", " a", "\ufeff", "é\x09 ", "z-", "_",
 ]  # fmt: skip
 
 
@@ -383,7 +404,9 @@ def test_patterns_mean_what_node_says() -> None:
     if shutil.which("node") is None:
         pytest.skip("node, whose RegExp is the oracle, is not installed")
     rows = [[source, _TEXTS] for source in _SOURCES]
-    done = subprocess.run(["node", "-e", _NODE], input=json.dumps(rows), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["node", "-e", _NODE], input=json.dumps(rows), capture_output=True, text=True, check=True
+    )
     for source, (flags, found) in zip(_SOURCES, json.loads(done.stdout), strict=True):
         if flags == "error":
             with pytest.raises(RegexError):
@@ -396,7 +419,14 @@ def test_patterns_mean_what_node_says() -> None:
             assert walker.accepts(text) == expected, (source, flags, text)
 
 
-@given(st.integers(0, 24), st.integers(0, 60), st.integers(57, 61), st.sampled_from("+-"), st.integers(0, 24), st.integers(0, 60))
+@given(
+    st.integers(0, 24),
+    st.integers(0, 60),
+    st.integers(57, 61),
+    st.sampled_from("+-"),
+    st.integers(0, 24),
+    st.integers(0, 60),
+)
 @settings(max_examples=300, deadline=None)
 def test_times_keep_leap_seconds_to_the_end_of_the_day(
     hour: int, minute: int, second: int, sign: str, hours: int, minutes: int

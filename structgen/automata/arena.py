@@ -1,0 +1,320 @@
+"""The arrays of the string determiniser: where they lie, what is in them, how keys are interned.
+
+`A`, the registers, is the one array that compiled code is handed: a call with all of them costs more than the
+work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numba.extending import intrinsic
+
+WIDTH = 258
+UNSET = -3  # the value of a key that has none yet
+
+# Registers.
+CAUSE = 0  # of an Interrupt: which array is full, or one of NEED_*
+WHAT = 1  # its argument
+N_KEY, N_SET, N_NODE, N_STATE, N_HEAP, N_PROG, N_SPEC = 2, 3, 4, 5, 6, 7, 8
+STAMP = 9
+SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
+HEAD, TAIL, FOUND = 13, 14, 15
+N_RANK = 16
+FILLING = 17  # the state whose row is being written, or 0
+
+# Causes: the arrays by their place in Arena, and what Python must answer.
+# (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
+FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
+NEED_OUTCOME, NEED_TABLE, OVER_STEPS, OVER_NODES = map(np.int64, range(16, 20))
+ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
+
+# Columns of keys: four key words, a value, and an offset and length in the heap.
+VALUE, OFF, LEN = 4, 5, 6
+# First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
+K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE = map(np.int64, range(-1, -7, -1))
+# Columns of sets.
+S_OFF, S_LEN, S_ROW, S_ACCEPT = 0, 1, 2, 3
+# Columns of nodes.
+Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
+# Columns of states.
+KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
+FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
+# Columns of instructions after their own: see program.completion_costs.
+I_COST, I_OUTER, I_BODY = 6, 7, 8
+# Columns of specs.
+P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
+P_TRIMMED, P_COST, P_ATOM, P_FIRST = 10, 11, 12, 14  # P_ATOM: two columns
+SPEC_COLUMNS = 16
+
+
+class Interrupt(Exception):
+    """An array is full, or Python must answer something: see the registers CAUSE and WHAT."""
+
+
+# The arrays: registers ADDRESS + i and ROOM + i hold where array i lies and how many rows it has.
+NAMES = (
+    "keys",
+    "sets",
+    "nodes",
+    "states",
+    "heap",
+    "work",
+    "queue",
+    "key_hash",
+    "set_hash",
+    "stamp",
+    "prog",
+    "spec",
+    "trans",
+    "outcome",
+)
+COLUMNS = {
+    "keys": 7,
+    "sets": 4,
+    "nodes": 8,
+    "states": 5,
+    "queue": 4,
+    "prog": 9,
+    "spec": SPEC_COLUMNS,
+    "trans": WIDTH,
+}
+"""Of the arrays with rows; the others have one dimension."""
+ADDRESS = 32
+ROOM = ADDRESS + len(NAMES)
+REGISTERS = ROOM + len(NAMES)
+
+
+@intrinsic(prefer_literal=False)
+def _longs(typing_context, address):  # type: ignore[no-untyped-def]
+    """Return the address as a pointer to int64."""
+    return nb.types.CPointer(nb.int64)(nb.int64), _as_pointer
+
+
+@intrinsic(prefer_literal=False)
+def _ints(typing_context, address):  # type: ignore[no-untyped-def]
+    """Return the address as a pointer to int32."""
+    return nb.types.CPointer(nb.int32)(nb.int64), _as_pointer
+
+
+def _as_pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+
+@nb.njit(nogil=True)
+def keys_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 0]), (A[ROOM + 0], 7))
+
+
+@nb.njit(nogil=True)
+def sets_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 1]), (A[ROOM + 1], 4))
+
+
+@nb.njit(nogil=True)
+def nodes_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 2]), (A[ROOM + 2], 8))
+
+
+@nb.njit(nogil=True)
+def states_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 3]), (A[ROOM + 3], 5))
+
+
+@nb.njit(nogil=True)
+def heap_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 4]), (A[ROOM + 4],))
+
+
+@nb.njit(nogil=True)
+def work_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 5]), (A[ROOM + 5],))
+
+
+@nb.njit(nogil=True)
+def queue_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 4))
+
+
+@nb.njit(nogil=True)
+def key_slots_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 7]), (A[ROOM + 7],))
+
+
+@nb.njit(nogil=True)
+def set_slots_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 8]), (A[ROOM + 8],))
+
+
+@nb.njit(nogil=True)
+def stamp_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 9]), (A[ROOM + 9],))
+
+
+@nb.njit(nogil=True)
+def prog_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 10]), (A[ROOM + 10], 9))
+
+
+@nb.njit(nogil=True)
+def spec_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 11]), (A[ROOM + 11], SPEC_COLUMNS))
+
+
+@nb.njit(nogil=True)
+def trans_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_ints(A[ADDRESS + 12]), (A[ROOM + 12], WIDTH))
+
+
+@nb.njit(nogil=True)
+def outcome_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_ints(A[ADDRESS + 13]), (A[ROOM + 13],))
+
+
+@nb.njit(nogil=True)
+def stop(A, cause, what):  # type: ignore[no-untyped-def]
+    A[CAUSE] = cause
+    A[WHAT] = what
+    raise Interrupt
+
+
+@nb.njit(nogil=True)
+def _hash(a, b, c, d):  # type: ignore[no-untyped-def]
+    h = np.uint64(a & 0xFFFFFFFF) * np.uint64(0x9E3779B97F4A7C15)
+    h = (h ^ (h >> np.uint64(29))) + np.uint64(b & 0xFFFFFFFF) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(32))) + np.uint64(c & 0xFFFFFFFF) * np.uint64(0x94D049BB133111EB)
+    h = (h ^ (h >> np.uint64(31))) + np.uint64(d & 0xFFFFFFFF) * np.uint64(0xD6E8FEB86659FD93)
+    return h ^ (h >> np.uint64(30))
+
+
+@nb.njit(nogil=True)
+def _hash_ints(values, start, length):  # type: ignore[no-untyped-def]
+    h = np.uint64(length)
+    for i in range(start, start + length):
+        h = (h ^ np.uint64(values[i])) * np.uint64(0x9E3779B97F4A7C15)
+        h ^= h >> np.uint64(29)
+    return h
+
+
+@nb.njit(nogil=True)
+def intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Return the key's number; a new one has value UNSET and no offset."""
+    h = _hash(np.int64(a), np.int64(b), np.int64(c), np.int64(d))
+    mask = key_slots_of(A).shape[0] - 1
+    at = np.int64(h & np.uint64(mask))
+    keys = keys_of(A)
+    while True:
+        k = key_slots_of(A)[at]
+        if k < 0:
+            break
+        if keys[k, 0] == a and keys[k, 1] == b and keys[k, 2] == c and keys[k, 3] == d:
+            return k
+        at = (at + 1) & mask
+    n = A[N_KEY]
+    if n >= keys.shape[0]:
+        stop(A, FULL_KEYS, ZERO)
+    keys[n, 0] = a
+    keys[n, 1] = b
+    keys[n, 2] = c
+    keys[n, 3] = d
+    keys[n, VALUE] = UNSET
+    keys[n, OFF] = -1
+    keys[n, LEN] = 0
+    stamp_of(A)[n] = 0
+    key_slots_of(A)[at] = n
+    A[N_KEY] = n + 1
+    return n
+
+
+@nb.njit(nogil=True)
+def intern_set(A, length):  # type: ignore[no-untyped-def]
+    """Return the number of the set in work[:length], sorted."""
+    work = work_of(A)
+    h = _hash_ints(work, 0, length)
+    mask = set_slots_of(A).shape[0] - 1
+    at = np.int64(h & np.uint64(mask))
+    sets = sets_of(A)
+    while True:
+        s = set_slots_of(A)[at]
+        if s < 0:
+            break
+        if sets[s, S_LEN] == length:
+            off = sets[s, S_OFF]
+            same = True
+            for i in range(length):
+                if heap_of(A)[off + i] != work[i]:
+                    same = False
+                    break
+            if same:
+                return s
+        at = (at + 1) & mask
+    n = A[N_SET]
+    if n >= sets.shape[0]:
+        stop(A, FULL_SETS, ZERO)
+    top = A[N_HEAP]
+    if top + length > heap_of(A).shape[0]:
+        stop(A, FULL_HEAP, length)
+    for i in range(length):
+        heap_of(A)[top + i] = work[i]
+    A[N_HEAP] = top + length
+    sets[n, S_OFF] = top
+    sets[n, S_LEN] = length
+    sets[n, S_ROW] = -1
+    sets[n, S_ACCEPT] = -1
+    set_slots_of(A)[at] = n
+    A[N_SET] = n + 1
+    return n
+
+
+@nb.njit(nogil=True)
+def next_stamp(A):  # type: ignore[no-untyped-def]
+    gen = A[STAMP] + 1
+    if gen >= 2000000000:
+        for i in range(A[N_KEY]):
+            stamp_of(A)[i] = 0
+        for i in range(A[N_NODE]):
+            nodes_of(A)[i, Q_STAMP] = 0
+        gen = 1
+    A[STAMP] = gen
+    return gen
+
+
+@nb.njit(nogil=True)
+def sort(work, length):  # type: ignore[no-untyped-def]
+    """Sort work[:length] (Ciura's gaps: sets are short, or nearly sorted)."""
+    for gap in (701, 301, 132, 57, 23, 10, 4, 1):
+        for i in range(gap, length):
+            value = work[i]
+            j = i
+            while j >= gap and work[j - gap] > value:
+                work[j] = work[j - gap]
+                j -= gap
+            work[j] = value
+
+
+@nb.njit(nogil=True)
+def rehash(A, which):  # type: ignore[no-untyped-def]
+    """Fill an empty hash table anew: that of the keys (`which` FULL_KEYS) or of the sets."""
+    if which == FULL_KEYS:
+        mask = key_slots_of(A).shape[0] - 1
+        for n in range(A[N_KEY]):
+            h = _hash(
+                keys_of(A)[n, 0],
+                keys_of(A)[n, 1],
+                keys_of(A)[n, 2],
+                keys_of(A)[n, 3],
+            )
+            at = np.int64(h & np.uint64(mask))
+            while key_slots_of(A)[at] >= 0:
+                at = (at + 1) & mask
+            key_slots_of(A)[at] = n
+    else:
+        mask = set_slots_of(A).shape[0] - 1
+        for n in range(A[N_SET]):
+            h = _hash_ints(heap_of(A), sets_of(A)[n, S_OFF], sets_of(A)[n, S_LEN])
+            at = np.int64(h & np.uint64(mask))
+            while set_slots_of(A)[at] >= 0:
+                at = (at + 1) & mask
+            set_slots_of(A)[at] = n

@@ -1,0 +1,76 @@
+"""Formulas over strings as trees over numbered atoms, ready to be judged by which atoms accept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, Union
+
+from structgen.automata.formats import format_meaning
+from structgen.automata.program import AllTree, NotTree, Program, Tree, compile_pattern
+from structgen.errors import GrammarError
+from structgen.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
+
+Atom: TypeAlias = Union[Program, Words]
+# A formula over atoms by number: ("atom", i), ("length", least, most), ("not", f), ("all", f...), ("any",
+# f...).
+TruthTree: TypeAlias = tuple[Any, ...]
+
+
+class TreeBuilder:
+    """Turns formulas into trees over numbered atoms."""
+
+    def __init__(self, formats: Mapping[str, str]) -> None:
+        self.formats = formats
+        self.atoms: dict[Atom, int] = {}
+        self.breaks: set[int] = set()
+
+    def node(self, formula: Formula) -> TruthTree:
+        if isinstance(formula, Pattern):
+            return self.tree(compile_pattern(formula.source))
+        if isinstance(formula, Words):
+            return self.atom(formula)
+        if isinstance(formula, Length):
+            if formula.least > 0:
+                self.breaks.add(formula.least)
+            if formula.most is not None:
+                self.breaks.add(formula.most + 1)
+            return ("length", formula.least, formula.most)
+        if isinstance(formula, Format):
+            extra = self.formats.get(formula.name)
+            if extra is not None:
+                return self.node(Pattern(extra))
+            meaning = format_meaning(formula.name)
+            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning)
+        if isinstance(formula, Not):
+            return ("not", self.node(formula.of))
+        if isinstance(formula, All):
+            return ("all", *map(self.node, formula.of))
+        if isinstance(formula, Any_):
+            return ("any", *map(self.node, formula.of))
+        raise GrammarError(
+            f"{type(formula).__name__} does not speak of strings.",
+            cure="Use string atoms in a string's formula.",
+        )
+
+    def tree(self, tree: Tree) -> TruthTree:
+        if isinstance(tree, Program):
+            return self.atom(tree)
+        if isinstance(tree, NotTree):
+            return ("not", self.tree(tree.of))
+        assert isinstance(tree, AllTree)
+        return ("all", *map(self.tree, tree.of))
+
+    def atom(self, atom: Atom) -> TruthTree:
+        return ("atom", self.atoms.setdefault(atom, len(self.atoms)))
+
+
+def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:
+    kind = node[0]
+    if kind == "atom":
+        return flags[node[1]]
+    if kind == "length":
+        return bool(node[1] <= length and (node[2] is None or length <= node[2]))
+    if kind == "not":
+        return not evaluate(node[1], flags, length)
+    parts = (evaluate(part, flags, length) for part in node[1:])
+    return all(parts) if kind == "all" else any(parts)
