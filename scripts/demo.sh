@@ -19,4 +19,4 @@ if [ "$status" -ne 1 ]; then
   echo "the text with a fault should have exit status 1, not $status" >&2
   exit 1
 fi
-show "$BIN/structgen" maskbench schemas/
+show "$BIN/structgen" maskbench schemas/ --tokenizer tests/data/bpe/tokenizer.json

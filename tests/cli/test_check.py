@@ -50,7 +50,7 @@ def test_fault_is_named_by_line_column_and_byte_with_a_caret(schema: Path) -> No
     result = check(schema, b'{\n  "name": "x",\n  "total": "3"\n}')
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert lines[0] == 'standard input:3:12 (byte 29): "\\"" cannot come here'
+    assert lines[0] == 'standard input:3:12 (byte 28): "\\"" cannot come here'
     assert lines[1:3] == ['  3 |   "total": "3"', "    |            ^"]
     assert lines[3].startswith("expected ")
 
@@ -62,14 +62,19 @@ def test_expectation_names_the_place_of_the_schema(schema: Path) -> None:
 
 
 def test_json_holds_the_place(schema: Path) -> None:
-    answer = report(schema, b'{"name": "x",\n "total": 1.5}')
+    answer = report(schema, b'{"name": "x",\n "total": null}')
     assert {key: answer[key] for key in ("valid", "line", "column", "byte", "found")} == {
         "valid": False,
         "line": 2,
-        "column": 13,
-        "byte": 26,
-        "found": "5",
+        "column": 11,
+        "byte": 24,
+        "found": "n",
     }
+
+
+def test_fault_lies_where_no_document_goes_on(schema: Path) -> None:
+    assert report(schema, b'{"name": "x", "total": 1.5e1}') == {"valid": True}
+    assert report(schema, b'{"name": "x", "total": 1.5}')["byte"] == 26
 
 
 def test_text_that_ends_early_is_told_so(schema: Path) -> None:
