@@ -21,8 +21,8 @@ KEYWORDS = set(
 )
 
 FORMATS = set(
-    "date-time date time duration email hostname ipv4 ipv6 uri uri-reference iri iri-reference uuid uri-template"
-    " json-pointer relative-json-pointer".split()
+    "date-time date time duration email hostname ipv4 ipv6 uri uri-reference iri iri-reference uuid"
+    " uri-template json-pointer relative-json-pointer".split()
 )
 """The standard formats that are asserted; idn-email, idn-hostname and regex are refused by name."""
 
