@@ -1,8 +1,8 @@
 """Exact answers about the numerals that go on from a prefix: is there one, and which is the shortest.
 
-The questions are answered by arithmetic, not by search. Fix how many digits follow, where the point stands and
-the exponent: then the values that can be written are the integers of one range, times a power of ten. Bounds cut
-that range into pieces, and on a piece divisibility is a question about residues.
+The questions are answered by arithmetic, not by search. Fix how many digits follow, where the point stands
+and the exponent: then the values that can be written are the integers of one range, times a power of ten.
+Bounds cut that range into pieces, and on a piece divisibility is a question about residues.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class Asker:
         ]
         core = common_core(side.divisors)
         self.period = digit_count(core) + len(side.divisors) + 6
+        self.detail = self.period + 40 + max((len(bound.digits) for bound in side.bounds), default=0)
         self.spread = 2 * max(map(abs, edges), default=0)
 
     def _floor(self, bound: int, scale: int) -> tuple[int, bool]:
@@ -100,7 +101,8 @@ class Asker:
     def first(self, low: int, high: int, scale: int, broken: bool) -> int | None:
         """Return the least integer x, low <= x <= high, for which x * 10**scale has a wanted outcome.
 
-        `broken`: the value must not be an integer. Cost: one division for each bound in the range, plus residues.
+        `broken`: the value must not be an integer. Cost: one division for each bound in the range, plus
+        residues.
         """
         if low > high:
             return None
@@ -199,7 +201,7 @@ class Asker:
 
 
 def _exponent_pieces(ask: Asker, reading: Reading) -> list[tuple[int, int]]:
-    """Return where a finished mantissa's outcome changes with the exponent, as ranges (first, last) that are wanted."""
+    """Return the ranges (first, last) of exponents under which a finished mantissa has a wanted outcome."""
     digits = (reading.whole or "") + (reading.places or "")
     mantissa, scale = _number(digits), -len(reading.places or "")
     far = 1 << 80
@@ -258,14 +260,12 @@ def _exponent_rest(ask: Asker, reading: Reading, left: int, any_length: bool) ->
     return best
 
 
-def _exponents(
-    ask: Asker, low: int, high: int, first: int, last: int, reach: int, digits: int
-) -> list[int]:
+def _exponents(ask: Asker, low: int, high: int, first: int, last: int, reach: int, digits: int) -> list[int]:
     """Return the exponents of low..high that can make a difference, those near 0 first.
 
     With exponent 0 the values stand at 10**first to 10**last, in a range of length 10**reach, as multiples of
-    10**(reach - digits). Elsewhere no bound is near and no power of ten matters to a divisor, so that the nearest
-    exponent listed stands for all.
+    10**(reach - digits). Elsewhere no bound is near and no power of ten matters to a divisor, so that the
+    nearest exponent listed stands for all.
     """
     if low > high:
         return []
@@ -279,7 +279,7 @@ def _exponents(
 
 
 def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, int, bool]]:
-    """Return ranges (low, high, scale, broken) that hold every value that can still be written, and no other."""
+    """Return ranges (low, high, scale, broken) of all values that can still be written, and of no other."""
     side, caps = ask.side, ask.side.caps
     policy = side.policy
     if reading.whole is None:
@@ -313,7 +313,8 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
             yield mantissa, mantissa, -places, False
         whole_open = not point and reading.whole != "0"
         far = 10 ** max(left - 1, 0)
-        first = size - places - 1 if mantissa else -places - left - 1
+        # With room to spare, a value far below the first place is written as well with a smaller exponent.
+        first = size - places - 1 if mantissa else -places - min(left, ask.detail) - 1
         # A range that is longer than every period of the divisors need not be cut finer.
         digits = min(left, ask.period)
         for shift in _exponents(ask, -far, far, first, size - places - 1, -places, digits):
@@ -346,7 +347,8 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
 def _most_digits(shift: int, left: int) -> int:
     """Return how many digits fit into `left` characters after a digit before the point, or -1.
 
-    The digits so far end up at 10**shift: `whole` more digits before the point and the exponent shift - whole.
+    The digits so far end up at 10**shift: `whole` more digits before the point and the exponent shift -
+    whole.
     """
     best = -1
     classes = [(0, 0, 0)]
@@ -370,8 +372,8 @@ def _most_digits(shift: int, left: int) -> int:
 def alive(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -> bool:
     """Return whether some numeral that begins with `text` has a wanted outcome.
 
-    `ask` is the side without a minus sign, `other` the one with it; `left` the characters that may follow (policy
-    "any"; otherwise it is not read). Raises LimitError (oracle_steps).
+    `ask` is the side without a minus sign, `other` the one with it; `left` the characters that may follow
+    (policy "any"; otherwise it is not read). Raises LimitError (oracle_steps).
     """
     reading = Reading.of(text)
     one = other if reading.sign else ask

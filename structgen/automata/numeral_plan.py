@@ -2,12 +2,12 @@
 
 A value is `sign * significand * 10**e` with the significand in [1, 10). A specification names finitely many
 *bounds* (ends of intervals) and *divisors*. The bounds cut the line into cells (the points themselves and the
-gaps between them); a formula is true or false on a whole cell once it is known which divisors divide the value.
-So the outcome of a numeral is a table lookup: cell x divisor bits -> outcome. Zero and the two signs are kept
-apart (a `Side` each), because a numeral shows its sign first and its zeros are written in their own way.
+gaps between them); a formula is true or false on a whole cell once it is known which divisors divide the
+value. So the outcome of a numeral is a table lookup: cell x divisor bits -> outcome. Zero and the two signs
+are kept apart (a `Side` each), because a numeral shows its sign first and writes its zeros in their own way.
 
-Each side is reduced: bounds that change nothing and divisors that decide nothing are dropped, so that specs that
-ask the same of a sign share states, and a side on which nothing is asked is the unconstrained numeral.
+Each side is reduced: bounds that change nothing and divisors that decide nothing are dropped, so that specs
+that ask the same of a sign share states, and a side on which nothing is asked is the unconstrained numeral.
 """
 
 from __future__ import annotations
@@ -230,8 +230,8 @@ def sides_of(
 ) -> tuple[Side, Side]:
     """Return what a specification asks of numerals without and with a minus sign.
 
-    Cost: linear in the formulas times the number of bounds / 64. Raises LimitError (alternatives) for more than
-    12 distinct divisors, (number_chars) as `caps_of` does.
+    Cost: linear in the formulas times the number of bounds / 64. Raises LimitError (alternatives) for more
+    than 12 distinct divisors, (number_chars) as `caps_of` does.
     """
     atoms = atoms_of(spec.formulas)
     if caps is None:

@@ -14,21 +14,46 @@ node   place of the digits so far among the bounds' significands (0: no digit bu
 low    power of ten of the last digit that is not 0
 rest   the digits from the first to the last that is not 0, as an integer, modulo the divisors' common core
 
-After "e" the mantissa is fixed: every bound and every divisor is then a threshold on the exponent, so the state is
-a step function from the exponent to the outcome, interned by content.
+After "e" the mantissa is fixed: every bound and every divisor is then a threshold on the exponent, so the
+state is a step function from the exponent to the outcome, interned by content.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from numba import njit
-from numba.extending import register_jitable
 
 from structgen.ir import DEAD, UNKNOWN
 
+if TYPE_CHECKING:
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+    def register_jitable(function: Function) -> Function: ...
+
+else:
+    from numba.extending import register_jitable
+
+
+class Ints(Protocol):
+    """A flat sequence of integers: an int64 array, or a list."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, at: int, /) -> int: ...
+    def __setitem__(self, at: int, value: int, /) -> None: ...
+
+
+class Grid(Protocol):
+    """A table of integers, indexed by row and column."""
+
+    def __getitem__(self, at: tuple[int, int], /) -> int: ...
+    def __setitem__(self, at: tuple[int, int], value: int, /) -> None: ...
+
+
 START, MINUS, ZERO, WHOLE, POINT, FRACTION, E, E_SIGN, E_DIGITS = 0, 1, 2, 3, 4, 5, 6, 7, 8
 FIELDS = 8
+Fields: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 
 # A side's record in the arena.
 POLICY, CAP_WHOLE, CAP_FRACTION, CAP_EXPONENT, ZERO_OUT, NONZERO, BOUNDS, DIVISORS = 0, 1, 2, 3, 4, 5, 6, 7
@@ -48,7 +73,7 @@ ROOM_STATES = 16  # new states that one expansion may make
 
 
 @register_jitable
-def divisor_bits(arena: Any, side: int, low: int, rest: int) -> int:
+def divisor_bits(arena: Ints, side: int, low: int, rest: int) -> int:
     """Return which divisors divide rest * 10**low (a bit each)."""
     bits = 0
     at = arena[side + DIVISORS_AT]
@@ -70,7 +95,7 @@ def divisor_bits(arena: Any, side: int, low: int, rest: int) -> int:
 
 
 @register_jitable
-def cell_of(arena: Any, side: int, e: int, node: int) -> int:
+def cell_of(arena: Ints, side: int, e: int, node: int) -> int:
     """Return the cell of the values whose first digit stands at 10**e and whose digits led to `node`."""
     rank = arena[arena[side + NODES_AT] + node * NODE_SIZE + NODE_RANK]
     code = e * RANKS + rank
@@ -88,7 +113,9 @@ def cell_of(arena: Any, side: int, e: int, node: int) -> int:
 
 
 @register_jitable
-def outcome_of(arena: Any, side: int, phase: int, left: int, mag: int, node: int, low: int, rest: int) -> int:
+def outcome_of(
+    arena: Ints, side: int, phase: int, left: int, mag: int, node: int, low: int, rest: int
+) -> int:
     """Return the outcome of ending here, or -1."""
     if phase == E_DIGITS:
         count = arena[side]
@@ -113,8 +140,8 @@ def outcome_of(arena: Any, side: int, phase: int, left: int, mag: int, node: int
 
 
 @register_jitable
-def pieces_of(arena: Any, side: int, mag: int, node: int, low: int, rest: int, piece: Any) -> int:
-    """Write the step function exponent -> outcome as (start, outcome) pairs; return how many (the first from -inf)."""
+def pieces_of(arena: Ints, side: int, mag: int, node: int, low: int, rest: int, piece: Ints) -> int:
+    """Return how many pieces exponent -> outcome has, written as (start, outcome), the first from -inf."""
     piece[0] = -BIG
     if arena[side + FREE]:
         piece[1] = arena[side + CONST]
@@ -164,7 +191,7 @@ def pieces_of(arena: Any, side: int, mag: int, node: int, low: int, rest: int, p
 
 
 @register_jitable
-def clip(arena: Any, side: int, piece: Any, count: int) -> int:
+def clip(arena: Ints, side: int, piece: Ints, count: int) -> int:
     """Drop what no exponent within the cap reaches; return how many pieces are left."""
     if arena[side + POLICY] == 2 or arena[side + CAP_EXPONENT] > 11:
         return count
@@ -184,7 +211,7 @@ def clip(arena: Any, side: int, piece: Any, count: int) -> int:
 
 
 @register_jitable
-def half(arena: Any, function: int, negative: bool, piece: Any) -> int:
+def half(arena: Ints, function: int, negative: bool, piece: Ints) -> int:
     """Write the step function of the exponent's digits after its sign; return how many pieces."""
     count = arena[function]
     at = function + 1
@@ -217,7 +244,7 @@ def mix(hashed: int, value: int) -> int:
 
 
 @register_jitable
-def function_of(arena: Any, functions: Any, counter: Any, piece: Any, count: int) -> int:
+def function_of(arena: Ints, functions: Ints, counter: Ints, piece: Ints, count: int) -> int:
     """Return the offset of an interned step function."""
     hashed = count
     for which in range(2 * count):
@@ -246,30 +273,28 @@ def function_of(arena: Any, functions: Any, counter: Any, piece: Any, count: int
 
 
 @register_jitable
-def exponent_live(any_length: bool, left: int, piece: Any, count: int) -> bool:
+def exponent_live(any_length: bool, left: int, piece: Ints, count: int) -> bool:
     """Return whether some exponent after "e" (`left` characters or digits after it) has an outcome."""
     if not any_length:
         # Pieces were clipped to the exponents that the cap allows.
-        if left < 1:
-            return False
+        best = -1
         for which in range(count):
-            if piece[2 * which + 1] >= 0:
-                return True
-        return False
+            best = max(best, piece[2 * which + 1])
+        return left > 0 and best >= 0
     if left < 1:
         return False
     most = 10**left - 1 if left < 17 else BIG
     least = -(10 ** (left - 1) - 1) if left < 17 else -BIG
     for which in range(count):
-        if piece[2 * which + 1] >= 0 and piece[2 * which] <= most:
-            if which + 1 == count or piece[2 * which + 2] > least:
-                return True
+        above = which + 1 == count or piece[2 * which + 2] > least
+        if above and piece[2 * which + 1] >= 0 and piece[2 * which] <= most:
+            return True
     return False
 
 
 @register_jitable
-def digits_live(arena: Any, function: int, left: int, value: int, begun: bool) -> bool:
-    """Return whether the exponent digits so far (`begun`: at least one) and at most `left` more have an outcome."""
+def digits_live(arena: Ints, function: int, left: int, value: int, begun: bool) -> bool:
+    """Return whether the exponent digits so far (`begun`: some) and at most `left` more have an outcome."""
     count = arena[function]
     at = function + 1
     last = arena[at + 2 * count - 2]
@@ -284,9 +309,9 @@ def digits_live(arena: Any, function: int, left: int, value: int, begun: bool) -
             more = left
             start, span = 0, (10**left if left < 17 else BIG)
         for which in range(count):
-            if arena[at + 2 * which + 1] >= 0 and arena[at + 2 * which] < start + span:
-                if which + 1 == count or arena[at + 2 * which + 2] > start:
-                    return True
+            above = which + 1 == count or arena[at + 2 * which + 2] > start
+            if above and arena[at + 2 * which + 1] >= 0 and arena[at + 2 * which] < start + span:
+                return True
         if start > last:
             return False
         more += 1
@@ -295,10 +320,10 @@ def digits_live(arena: Any, function: int, left: int, value: int, begun: bool) -
 
 @register_jitable
 def step(
-    arena: Any,
-    functions: Any,
-    counter: Any,
-    piece: Any,
+    arena: Ints,
+    functions: Ints,
+    counter: Ints,
+    piece: Ints,
     side: int,
     phase: int,
     left: int,
@@ -308,8 +333,8 @@ def step(
     low: int,
     rest: int,
     column: int,
-) -> tuple[int, int, int, int, int, int, int, int]:
-    """Return the state after one character; phase -1 where no numeral goes on so. Liveness is not looked at."""
+) -> Fields:
+    """Return the state after one character, phase -1 where no numeral goes on so; it need not be live."""
     dead = (0, -1, 0, 0, 0, 0, 0, 0)
     if phase >= E:
         if phase == E and column >= 10:
@@ -452,8 +477,8 @@ def step(
 
 @register_jitable
 def judge(
-    arena: Any,
-    piece: Any,
+    arena: Ints,
+    piece: Ints,
     side: int,
     phase: int,
     left: int,
@@ -463,7 +488,7 @@ def judge(
     low: int,
     rest: int,
 ) -> int:
-    """Return LIVE or LIFELESS where that can be told from the state itself, OPEN where its children must be asked."""
+    """Return LIVE or LIFELESS where the state itself tells, OPEN where its children must be asked."""
     if phase >= E:
         if phase == E:
             count = arena[side]
@@ -471,7 +496,7 @@ def judge(
                 piece[which] = arena[side + 1 + which]
             return LIVE if exponent_live(seen == 1, left, piece, count) else LIFELESS
         return LIVE if digits_live(arena, side, left, mag, phase == E_DIGITS) else LIFELESS
-    if phase == START or phase == MINUS:
+    if phase <= MINUS:
         return OPEN
     if outcome_of(arena, side, phase, left, mag, node, low, rest) >= 0:
         return LIVE
@@ -575,11 +600,11 @@ def judge(
 
 @register_jitable
 def live(
-    arena: Any,
-    functions: Any,
-    counter: Any,
-    piece: Any,
-    queue: Any,
+    arena: Ints,
+    functions: Ints,
+    counter: Ints,
+    piece: Ints,
+    queue: Grid,
     side: int,
     phase: int,
     left: int,
@@ -589,7 +614,7 @@ def live(
     low: int,
     rest: int,
 ) -> int:
-    """Return LIVE, LIFELESS, or LOST where the search outgrew its queue. Digits and points are searched, breadth first."""
+    """Return LIVE, LIFELESS, or LOST where the breadth-first search (no exponents) outgrew its queue."""
     verdict = judge(arena, piece, side, phase, left, seen, mag, node, low, rest)
     if verdict != OPEN:
         return verdict
@@ -633,7 +658,7 @@ def live(
 
 
 @register_jitable
-def find(states: Any, table: Any, row: Any) -> int:
+def find(states: Grid, table: Ints, row: Ints) -> int:
     """Return the number of the state in `row`, or -1 - slot where it is new and belongs into that slot."""
     hashed = 0
     for field in range(FIELDS):
@@ -655,14 +680,14 @@ def find(states: Any, table: Any, row: Any) -> int:
 
 @register_jitable
 def add(
-    arena: Any,
-    states: Any,
-    table: Any,
-    counter: Any,
-    outcome: Any,
-    row: Any,
+    arena: Ints,
+    states: Grid,
+    table: Ints,
+    counter: Ints,
+    outcome: Ints,
+    row: Ints,
     slot: int,
-    parent: Any,
+    parent: Ints,
     origin: int,
 ) -> int:
     """Return the number of a new state; `origin` is 16 * state + column that led to it, or -1."""
@@ -677,32 +702,38 @@ def add(
 
 
 def _expand(
-    arena: Any,
-    functions: Any,
-    counter: Any,
-    states: Any,
-    table: Any,
-    trans: Any,
-    outcome: Any,
-    parent: Any,
-    mark: Any,
-    piece: Any,
-    queue: Any,
-    work: Any,
-    row: Any,
+    arena: Ints,
+    functions: Ints,
+    counter: Ints,
+    states: Grid,
+    table: Ints,
+    trans: Grid,
+    outcome: Ints,
+    parent: Ints,
+    mark: Ints,
+    piece: Ints,
+    queue: Grid,
+    work: Ints,
+    row: Ints,
     first: int,
     most: int,
+    depth: int,
 ) -> int:
-    """Fill the row of `first` and of up to `most` states after it, breadth first.
+    """Fill the row of `first` and of up to `most` states, those fewer than `depth` characters after it.
 
-    Returns DONE; FULL where an array has no room for one more expansion (nothing is lost: call again with more);
-    UNDECIDED where an entry of the first row was left UNKNOWN, because the search outgrew its queue.
+    Returns DONE; FULL where an array has no room for one more expansion (nothing is lost: call again with
+    more); UNDECIDED where an entry of the first row was left UNKNOWN, because the search outgrew its queue.
     """
     status = DONE
     head, tail = 0, 1
     work[0] = first
     mark[first] = 2
+    level, edge = 0, 1  # the states from `edge` on are one character further
     while head < tail and head < most:
+        if head == edge:
+            level, edge = level + 1, tail
+            if level == depth:
+                break
         state = work[head]
         head += 1
         if (
@@ -718,7 +749,7 @@ def _expand(
         mag, node, low, rest = states[state, 4], states[state, 5], states[state, 6], states[state, 7]
         before = DEAD
         row[1] = -1
-        for column in range(15):
+        for column in range(14):
             a, b, c, d, e, f, g, h = step(
                 arena, functions, counter, piece, side, phase, left, seen, mag, node, low, rest, column
             )
@@ -757,6 +788,7 @@ def _expand(
                 mark[found] = 2
                 work[tail] = found
                 tail += 1
+        trans[state, 14] = trans[state, 13]
         trans[state, 15] = DEAD
         mark[state] = 1
     while head < tail:
@@ -766,28 +798,28 @@ def _expand(
 
 
 expand = njit(
-    "int64(int64[::1], int64[::1], int64[::1], int64[:, ::1], int32[::1], int32[:, ::1], int32[::1], int64[::1],"
-    " int8[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1], int64, int64)",
+    "int64(int64[::1], int64[::1], int64[::1], int64[:, ::1], int32[::1], int32[:, ::1], int32[::1],"
+    " int64[::1], int8[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1], int64, int64, int64)",
     cache=True,
     nogil=True,
 )(_expand)
 
 
 def _enter(
-    arena: Any,
-    functions: Any,
-    counter: Any,
-    states: Any,
-    table: Any,
-    outcome: Any,
-    parent: Any,
-    piece: Any,
-    queue: Any,
-    row: Any,
+    arena: Ints,
+    functions: Ints,
+    counter: Ints,
+    states: Grid,
+    table: Ints,
+    outcome: Ints,
+    parent: Ints,
+    piece: Ints,
+    queue: Grid,
+    row: Ints,
     origin: int,
     known_live: bool,
 ) -> int:
-    """Return the number of the state in `row`: added where it is new and live, DEAD, or UNKNOWN (a lost search)."""
+    """Return the number of the state in `row`, added where new and live; or DEAD; or UNKNOWN: LOST."""
     found = find(states, table, row)
     if found >= 0:
         return found
@@ -812,15 +844,16 @@ def _enter(
     return add(arena, states, table, counter, outcome, row, -1 - found, parent, origin)
 
 
-def _rehash(arena: Any, states: Any, count: int, table: Any, old: Any, functions: Any) -> int:
+def _rehash(arena: Ints, states: Grid, count: int, table: Ints, old: Ints, functions: Ints, row: Ints) -> int:
     """Fill a new, empty state table and a new, empty function table; return 0."""
-    row = states[0].copy()
     for state in range(count):
         if states[state, 0] > 0:
-            row[:] = states[state]
+            for field in range(FIELDS):
+                row[field] = states[state, field]
             table[-1 - find(states, table, row)] = state
     mask = len(functions) - 1
-    for at in old:
+    for entry in range(len(old)):
+        at = old[entry]
         if at >= 0:
             hashed = arena[at]
             for which in range(2 * arena[at]):
@@ -839,5 +872,7 @@ enter = njit(
     nogil=True,
 )(_enter)
 rehash = njit(
-    "int64(int64[::1], int64[:, ::1], int64, int32[::1], int64[::1], int64[::1])", cache=True, nogil=True
+    "int64(int64[::1], int64[:, ::1], int64, int32[::1], int64[::1], int64[::1], int64[::1])",
+    cache=True,
+    nogil=True,
 )(_rehash)

@@ -1,4 +1,4 @@
-"""Numeral automata: exactly the RFC 8259 numbers whose value meets a formula, as a written policy lets them be spelled.
+"""Numeral automata: exactly the RFC 8259 numbers whose value meets a formula, spelled as a policy allows.
 
 Values are exact decimals and compare as values: 1, 1.0, 10e-1 and 0.1e1 are one number. The policies:
 
@@ -6,18 +6,18 @@ bounded
     At most N digits before the point, F after it and X in the exponent (leading zeros of the exponent count).
     N is 20, or the digits before the point of the longest number that the specification names (an interval's
     end, a divisor) when that is written without an exponent; F is 20, or the most digits after the point
-    likewise; X is 3, or the number of digits of 4 * (N + F). So whatever number is asked for can be written
+    likewise; X is 3, or as many digits as 4 * (N + F) has. So whatever number is asked for can be written
     plainly, and an exponent can move any digits to any place where a bound or a divisor tells numbers apart.
-    N and F never exceed `Limits.number_chars`.
+    Once X is known, N and F are cut to `Limits.number_chars`.
 plain
-    No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F as
-    above. A fraction may end in zeros (1.50).
+    No exponent; no minus sign before zero; a value that is an integer has no fraction (so not 1.0); N and F
+    as above. A fraction may end in zeros (1.50).
 any
     Every RFC 8259 number of at most `Limits.number_chars` characters.
 
-A state of the automaton holds what the rest of the numeral depends on: how many digits may follow, where the digits
-so far lie among the bounds, what they leave modulo the divisors. It is live: every entry of `trans` that is not DEAD
-or UNKNOWN leads on to some numeral that meets a demand.
+A state of the automaton holds what the rest of the numeral depends on: how many digits may follow, where the
+digits so far lie among the bounds, what they leave modulo the divisors. It is live: every entry of `trans`
+that is not DEAD or UNKNOWN leads on to some numeral that meets a demand.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ from structgen.limits import Limits
 WIDTH = 16
 """Columns of a transition row: '0'..'9' are 0..9, '-' 10, '+' 11, '.' 12, 'e' 13, 'E' 14; 15 is unused."""
 COLUMNS = b"0123456789-+.eE"
+_IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 NEIGHBOURHOOD = 256
 """States that one call of `expand` fills at most."""
+DEPTH = 3
+"""One call of `expand` makes what so many characters can reach: most tokenizers cut digits in threes."""
 _FITS = 1 << 58
 """Divisors from here on are counted with unbounded integers."""
 
@@ -50,8 +53,8 @@ Outcome = Callable[[frozenset[int]], int]
 class NumberPool:
     """All numeral automata of one compiled grammar, expanded on demand. Not thread-safe.
 
-    `trans` (int32 [capacity, 16]) and `outcome` (int32 [capacity], -1 where the numeral may not end) are replaced
-    by larger arrays when they are full; `count` states are in use.
+    `trans` (int32 [capacity, 16]) and `outcome` (int32 [capacity], -1 where the numeral may not end) are
+    replaced by larger arrays when they are full; `count` states are in use.
     """
 
     def __init__(self, numbers: str, limits: Limits, *, caps: Caps | None = None) -> None:
@@ -91,14 +94,15 @@ class NumberPool:
         """Return how many states there are."""
         return int(self._counter[steps.COUNT])
 
-    # -- starting ----------------------------------------------------------------------------------------------
+    # -- starting
+    # ----------------------------------------------------------------------------------------------
 
     def start(self, spec: ir.Spec, outcome: Outcome) -> int:
         """Return the state before the first character, or ir.DEAD where no numeral meets any demand.
 
         `outcome` numbers a non-empty set of demand indices; it must be the same function for the whole pool.
-        Specs that ask the same of numerals share their states. Raises LimitError (automaton_states, oracle_steps,
-        number_chars, alternatives).
+        Specs that ask the same of numerals share their states. Raises LimitError (automaton_states,
+        oracle_steps, number_chars, alternatives).
         """
         try:
             known = self._started.get(spec)
@@ -133,7 +137,7 @@ class NumberPool:
         follower = side.without_zero()
         nonzero = 0 if follower is side else self._side(follower, large)
         strict: list[int] = []
-        if side.policy == PLAIN and not side.divisors and side.bounds:
+        if side.policy == PLAIN and not nonzero and not side.divisors and side.bounds:
             strict = [
                 self._side(Side(side.policy, side.caps, row[0], (), (), ((row[0],),)), large)
                 for row in side.rows
@@ -141,12 +145,12 @@ class NumberPool:
         pieces = 2 * (2 * len(side.bounds) + len(side.divisors) + 4)
         if large is not None:
             at = len(large.arena)
-            large.arena += _record(side, at, nonzero, strict)
+            large.arena += _record(side, at, nonzero, strict, large.arena)
             large.sides[at] = side
             large.room = max(large.room, 4 * pieces)
         else:
             at = int(self._counter[steps.USED])
-            record = _record(side, at, nonzero, strict)
+            record = _record(side, at, nonzero, strict, self._arena)
             self._reserve_arena(len(record))
             self._arena[at : at + len(record)] = record
             self._counter[steps.USED] = at + len(record)
@@ -156,7 +160,7 @@ class NumberPool:
         offsets[side] = at
         return at
 
-    def _intern(self, fields: tuple[int, ...], origin: int, large: _Large | None) -> int:
+    def _intern(self, fields: steps.Fields, origin: int, large: _Large | None) -> int:
         """Return the number of a state (ir.DEAD where it is not live), added where it is new."""
         if large is not None:
             found = large.numbers.get(fields)
@@ -181,7 +185,7 @@ class NumberPool:
         self._check()
         return found
 
-    def _enter(self, fields: tuple[int, ...], origin: int, known_live: bool) -> int:
+    def _enter(self, fields: steps.Fields, origin: int, known_live: bool) -> int:
         self._grow()
         self._row[:] = fields
         return int(
@@ -208,7 +212,7 @@ class NumberPool:
                 limit="automaton_states",
             )
 
-    def _asked(self, fields: tuple[int, ...], origin: int, large: _Large | None) -> bool:
+    def _asked(self, fields: steps.Fields, origin: int, large: _Large | None) -> bool:
         """Return whether a state is live, by arithmetic."""
         if origin < 0:
             root, text = fields, ""
@@ -220,10 +224,11 @@ class NumberPool:
         asked = [Asker(sides[offset], wanted, self.limits) for offset in (root[0], root[3])]
         return alive(asked[0], asked[1], text, root[2] - len(text), self.policy == ANY)
 
-    # -- expanding ---------------------------------------------------------------------------------------------
+    # -- expanding
+    # ---------------------------------------------------------------------------------------------
 
     def expand(self, state: int) -> None:
-        """Fill the row of a state, and in the same compiled call of up to 256 states after it.
+        """Fill the row of a state, and in the same compiled call those of states up to two characters on.
 
         Raises LimitError (automaton_states, oracle_steps).
         """
@@ -248,6 +253,7 @@ class NumberPool:
                     self._row,
                     state,
                     NEIGHBOURHOOD,
+                    DEPTH,
                 )
                 if status != steps.FULL:
                     break
@@ -263,11 +269,10 @@ class NumberPool:
                 self._functions,
                 self._counter,
                 self._piece,
-                *self._states[state].tolist(),
+                *self._fields(state),
                 column,
             )
-            fields = tuple(int(field) for field in child)
-            self.trans[state, column] = self._intern(fields, WIDTH * state + column, None)
+            self.trans[state, column] = self._intern(child, WIDTH * state + column, None)
 
     def _expand_large(self, large: _Large, state: int) -> None:
         fields = large.fields[state]
@@ -302,46 +307,63 @@ class NumberPool:
             old = self._functions
             self._table = np.full(len(self._table) * (2 if states else 1), -1, np.int32)
             self._functions = np.full(len(old) * (2 if functions else 1), -1, np.int64)
-            steps.rehash(self._arena, self._states, self.count, self._table, old, self._functions)
+            steps.rehash(self._arena, self._states, self.count, self._table, old, self._functions, self._row)
 
-    # -- asking ------------------------------------------------------------------------------------------------
+    # -- asking
+    # ------------------------------------------------------------------------------------------------
 
-    def _path(self, state: int) -> tuple[tuple[int, ...], str]:
-        """Return the fields of the start state that a state was first reached from, and the text that led there."""
+    def _path(self, state: int) -> tuple[steps.Fields, str]:
+        """Return the fields of the start that a state was first reached from, and the text that led there."""
         text: list[str] = []
         while (origin := int(self._parent[state])) >= 0:
             text.append(chr(COLUMNS[origin % WIDTH]))
             state = origin // WIDTH
         return self._fields(state), "".join(reversed(text))
 
-    def _fields(self, state: int) -> tuple[int, ...]:
+    def _fields(self, state: int) -> steps.Fields:
         if self._large is not None and state in self._large.fields:
             return self._large.fields[state]
-        return tuple(self._states[state].tolist())
+        a, b, c, d, e, f, g, h = self._states[state].tolist()
+        return a, b, c, d, e, f, g, h
 
     def finish(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it.
 
-        Of the shortest the smallest in byte order (so "E" rather than "e"). Cost: arithmetic on the numeral so
-        far, some microseconds for each length that is tried; remembered by state.
+        Of the shortest the smallest in byte order (so "E" rather than "e"). Cost: arithmetic on the numeral
+        so far, some microseconds for each length that is tried; remembered by state.
         """
         known = self._finish.get(state)
         if known is not None:
             return known
         root, text = self._path(state)
         large = self._large if self._large is not None and state in self._large.fields else None
-        sides = large.sides if large is not None else self._sides
+        sides = self._sides if large is None else large.sides
         positive, negative = sides[root[0]], sides[root[3]]
-        by_demand: dict[int, set[int]] = {}
-        for number in _outcomes(positive) | _outcomes(negative):
-            for demand in self._demands[number]:
-                by_demand.setdefault(demand, set()).add(number)
+        outcomes = _outcomes(positive) | _outcomes(negative)
+        open_demands = {demand for number in outcomes for demand in self._demands[number]}
+        found: dict[int, bytes] = {}
+
+        def met(at: int, rest: bytes) -> None:
+            number = int(self.outcome[at])
+            if number >= 0:
+                for demand in self._demands[number] & open_demands:
+                    found[demand] = rest
+                    open_demands.discard(demand)
+
+        # Most numerals may end now or after one more character.
+        met(state, b"")
+        if open_demands:
+            if (self.trans[state] == ir.UNKNOWN).any():
+                self.expand(state)
+            row = self.trans[state].tolist()
+            for column in _IN_BYTE_ORDER:
+                if row[column] >= 0:
+                    met(row[column], COLUMNS[column : column + 1])
         left = root[2] - len(text)
         any_length = self.policy == ANY
         answers: dict[frozenset[int], bytes | None] = {}
-        found: dict[int, bytes] = {}
-        for demand, numbers in sorted(by_demand.items()):
-            wanted = frozenset(numbers)
+        for demand in sorted(open_demands):
+            wanted = frozenset(number for number in outcomes if demand in self._demands[number])
             if wanted not in answers:
                 ask, other = Asker(positive, wanted, self.limits), Asker(negative, wanted, self.limits)
                 answers[wanted] = (
@@ -356,7 +378,7 @@ class NumberPool:
         return found
 
     def key(self, state: int) -> bytes:
-        """Return 16 bytes that say what may follow and with which outcomes, the same in every process and grammar."""
+        """Return 16 bytes that say what may follow and with which outcomes, in any process and grammar."""
         fields = self._fields(state)
         large = self._large if self._large is not None and state in self._large.fields else None
         parts: list[object]
@@ -369,7 +391,7 @@ class NumberPool:
             parts = [self._digest(sides[fields[0]]).hex()]
             if fields[1] == steps.START:
                 parts.append(self._digest(sides[fields[3]]).hex())
-                fields = (*fields[:3], 0, *fields[4:])
+                fields = (0, steps.START, fields[2], 0, 0, 0, 0, 0)
         return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-1").digest()
 
     def _digest(self, side: Side) -> bytes:
@@ -396,12 +418,12 @@ class _Large:
         self.arena: list[int] = [0]
         self.offsets: dict[Side, int] = {}
         self.sides: dict[int, Side] = {}
-        self.numbers: dict[tuple[int, ...], int] = {}
-        self.fields: dict[int, tuple[int, ...]] = {}
+        self.numbers: dict[steps.Fields, int] = {}
+        self.fields: dict[int, steps.Fields] = {}
         self.room = 64
         self._interned: dict[tuple[int, ...], int] = {}
 
-    def step(self, fields: tuple[int, ...], column: int) -> tuple[int, ...]:
+    def step(self, fields: steps.Fields, column: int) -> steps.Fields:
         """Return the fields after one character; the phase is -1 where none follows."""
         arena, end = self.arena, len(self.arena)
         arena += [0] * self.room
@@ -409,21 +431,21 @@ class _Large:
         content = tuple(arena[new[0] : new[0] + 1 + 2 * arena[new[0]]]) if new[1] >= steps.E else ()
         del arena[end:]
         if not content:
-            return tuple(new)
+            return new
         at = self._interned.get(content)
         if at is None:
             at = self._interned[content] = end
             arena += content
         return (at, *new[1:])
 
-    def live(self, fields: tuple[int, ...]) -> int:
+    def live(self, fields: steps.Fields) -> int:
         """Return LIVE, LIFELESS or LOST."""
         queue = np.zeros((steps.QUEUE, steps.FIELDS), object)
         end = len(self.arena)
         verdict = steps.live(self.arena, [-1] * 8, [end, 0, 0], [0] * self.room, queue, *fields)
         return int(verdict)
 
-    def outcome(self, fields: tuple[int, ...]) -> int:
+    def outcome(self, fields: steps.Fields) -> int:
         """Return the outcome of ending in a state, or -1."""
         return int(steps.outcome_of(self.arena, *fields[:3], *fields[4:]))
 
@@ -443,8 +465,20 @@ def _longer(array: npt.NDArray, size: int, fill: int) -> npt.NDArray:  # type: i
     return larger
 
 
-def _record(side: Side, at: int, nonzero: int, strict: list[int]) -> list[int]:
-    """Return a side as the compiled loop reads it, for the arena from offset `at`."""
+def _record(
+    side: Side, at: int, nonzero: int, strict: list[int], arena: list[int] | npt.NDArray[np.int64]
+) -> list[int]:
+    """Return a side as the compiled loop reads it, for the arena from offset `at`.
+
+    `nonzero` is the offset of the same side without its own outcome for zero (0: it is this one); its tables
+    serve for both.
+    """
+    if nonzero:
+        record = [int(field) for field in arena[nonzero : nonzero + steps.RECORD]]
+        record[steps.ZERO_OUT] = side.zero
+        record[steps.NONZERO] = nonzero
+        record[steps.FREE] = 0
+        return record
     record = [0] * steps.RECORD
     words = sorted({bound.digits for bound in side.bounds})
     ranks = {word: 2 * rank + 1 for rank, word in enumerate(words)}
@@ -454,7 +488,7 @@ def _record(side: Side, at: int, nonzero: int, strict: list[int]) -> list[int]:
     record[steps.CAP_FRACTION] = side.caps.fraction
     record[steps.CAP_EXPONENT] = side.caps.exponent
     record[steps.ZERO_OUT] = side.zero
-    record[steps.NONZERO] = nonzero or at
+    record[steps.NONZERO] = at
     record[steps.BOUNDS] = len(side.bounds)
     record[steps.DIVISORS] = len(side.divisors)
     record[steps.CORE] = common_core(side.divisors)
@@ -485,49 +519,58 @@ def _record(side: Side, at: int, nonzero: int, strict: list[int]) -> list[int]:
 
 
 def _nodes(words: list[str]) -> list[int]:
-    """Return the tree of the bounds' significands: for each node ten successors, its rank, whether it is a gap.
+    """Return the tree of the bounds' significands: for each node ten successors, its rank, 1 for a gap.
 
-    Node 0 stands before the first digit that is not 0. A gap's digits lie strictly between two bounds for good.
+    Node 0 stands before the first digit that is not 0. A gap is strictly between two bounds, whatever
+    follows.
     """
-    numbers: dict[str, int] = {"": 0}
+    below: dict[str, int] = {"": len(words)}  # how many words begin so
     for word in words:
         for end in range(1, len(word) + 1):
-            numbers.setdefault(word[:end], len(numbers))
-    count = len(numbers)
-    inner = {word[:end] for word in words for end in range(1, len(word))}
+            prefix = word[:end]
+            below[prefix] = below.get(prefix, 0) + 1
+    numbers = {prefix: node for node, prefix in enumerate(below)}
+    children: dict[str, list[int]] = {}
+    for prefix in below:
+        if prefix:
+            children.setdefault(prefix[:-1], []).append(int(prefix[-1]))
     rank_of = {word: 2 * at + 1 for at, word in enumerate(words)}
-    nodes: list[list[int]] = [[] for _ in range(count)]
+    nodes: list[list[int]] = [[] for _ in below]
     extra: dict[tuple[str, int], int] = {}
 
     def gap(rank: int) -> int:
         """Return the node strictly between two neighbouring words."""
-        node = extra.setdefault(("gap", rank), count + len(extra))
+        node = extra.setdefault(("gap", rank), len(nodes))
         if node == len(nodes):
             nodes.append([*([node] * 10), rank, 1])
         return node
 
     def tail(word: str) -> int:
         """Return the node of a word followed by zeros for good."""
-        if word not in inner:
+        if word not in children:
             return numbers[word]
         above = gap(rank_of[word] + 1)
-        node = extra.setdefault(("tail", rank_of[word]), count + len(extra))
+        node = extra.setdefault(("tail", rank_of[word]), len(nodes))
         if node == len(nodes):
             nodes.append([node, *([above] * 9), rank_of[word], 0])
         return node
 
     for prefix, node in numbers.items():
-        bare = prefix.rstrip("0")
+        smaller = bisect_left(words, prefix + "0") if prefix else 0
         row: list[int] = []
-        for digit in "0123456789":
-            longer = prefix + digit
-            if longer in numbers:
-                row.append(numbers[longer])
-            elif digit == "0" and not bare:
-                row.append(0)
-            elif digit == "0" and bare in rank_of:
-                row.append(tail(bare))
-            else:
-                row.append(gap(2 * bisect_left(words, longer)))
-        nodes[node] = [*row, rank_of.get(bare, 2 * bisect_left(words, bare)), 0]
+        for digit in children.get(prefix, ()):
+            if digit > len(row):
+                row += [gap(2 * smaller)] * (digit - len(row))
+            longer = prefix + str(digit)
+            row.append(numbers[longer])
+            smaller += below[longer]
+        if len(row) < 10:
+            row += [gap(2 * smaller)] * (10 - len(row))
+        bare = prefix.rstrip("0")
+        rank = rank_of.get(bare, -1)
+        if not bare:
+            row[0], rank = 0, 0
+        elif rank >= 0 and prefix + "0" not in numbers:
+            row[0] = tail(bare)
+        nodes[node] = [*row, rank if rank >= 0 else 2 * bisect_left(words, bare), 0]
     return [number for row in nodes for number in row]

@@ -1,7 +1,7 @@
 """The slow, obvious twin of the number automata: every numeral that the caps allow, listed, read and judged.
 
-Nothing here shares code with structgen.automata. Numerals are spelled with "e" only and, but for policy "any",
-without "+" in the exponent: that "E" and "+" change nothing is a test of its own.
+Nothing here shares code with structgen.automata. Numerals are spelled with "e" only and, but for policy
+"any", without "+" in the exponent: that "E" and "+" change nothing is a test of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,7 @@ class Tree:
     values: list[Fraction] = field(repr=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def tree(policy: str, whole_cap: int, place_cap: int, exponent_cap: int, chars: int) -> Tree:
     """Return every prefix of every numeral within the caps."""
     partial = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:(?<![.])[e](?:[+-]?[0-9]*))?)?")
@@ -126,13 +126,20 @@ def tree(policy: str, whole_cap: int, place_cap: int, exponent_cap: int, chars: 
             ends.append(at)
             which.append(numbers.setdefault(value, len(numbers)))
     return Tree(
-        policy, texts, np.array(parent), np.array(column), levels, np.array(ends), np.array(which), list(numbers)
+        policy,
+        texts,
+        np.array(parent),
+        np.array(column),
+        levels,
+        np.array(ends),
+        np.array(which),
+        list(numbers),
     )
 
 
 @dataclass
 class Judged:
-    """A tree under a spec: for each prefix its outcome (-1: none) and for each demand how long the shortest rest is."""
+    """A tree under a spec: each prefix's outcome (-1: none), and by demand the shortest rest's length."""
 
     outcome: npt.NDArray[np.int64]
     distance: dict[int, npt.NDArray[np.int64]]
@@ -161,7 +168,7 @@ def judged(leaves: Tree, spec: ir.Spec, outcome: Callable[[frozenset[int]], int]
 
 
 def shortest(leaves: Tree, distance: npt.NDArray[np.int64], at: int) -> str | None:
-    """Return the shortest rest after a prefix, the smallest in byte order, with "E" for "e"; None where there is none."""
+    """Return the shortest rest after a prefix, the smallest in byte order with "E" for "e", or None."""
     if distance[at] >= 1 << 30:
         return None
     rest = ""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 
-import numpy as np
 import numeral_twin as twin
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -23,7 +23,9 @@ from structgen.limits import Limits
 INTEGER = ir.Multiple(Decimal(1))
 
 
-def interval(low: str | None, high: str | None, open_low: bool = False, open_high: bool = False) -> ir.Interval:
+def interval(
+    low: str | None, high: str | None, open_low: bool = False, open_high: bool = False
+) -> ir.Interval:
     return ir.Interval(
         None if low is None else Decimal(low), None if high is None else Decimal(high), open_low, open_high
     )
@@ -55,13 +57,83 @@ def accepts(formula: ir.Formula, text: str, numbers: str = "bounded") -> bool:
     return state >= 0 and pool.outcome[state] >= 0
 
 
-# -- against the twin ------------------------------------------------------------------------------------------
+# -- against the twin
+# ------------------------------------------------------------------------------------------
 
-NUMBERS = (
-    "0 1 2 3 5 7 9 10 11 12 15 19 20 25 50 99 100 101 0.1 0.2 0.5 0.05 0.25 1.5 2.5 9.5 9.9 9.99 12.5 0.125 0.01 "
-    "1e3 12e3 1e-3 15e-4 1e9 1e-9 33 65 655 65.5"
-).split()
-DIVISORS = "1 2 3 4 5 6 7 8 10 11 12 16 20 25 100 0.1 0.2 0.3 0.5 0.25 0.01 0.05 1.5 2.5 0.7 1e-3 1e3 1e9 37".split()
+NUMBERS = [
+    "0",
+    "1",
+    "2",
+    "3",
+    "5",
+    "7",
+    "9",
+    "10",
+    "11",
+    "12",
+    "15",
+    "19",
+    "20",
+    "25",
+    "50",
+    "99",
+    "100",
+    "101",
+    "0.1",
+    "0.2",
+    "0.5",
+    "0.05",
+    "0.25",
+    "1.5",
+    "2.5",
+    "9.5",
+    "9.9",
+    "9.99",
+    "12.5",
+    "0.125",
+    "0.01",
+    "1e3",
+    "12e3",
+    "1e-3",
+    "15e-4",
+    "1e9",
+    "1e-9",
+    "33",
+    "65",
+    "655",
+    "65.5",
+]
+DIVISORS = [
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "8",
+    "10",
+    "11",
+    "12",
+    "16",
+    "20",
+    "25",
+    "100",
+    "0.1",
+    "0.2",
+    "0.3",
+    "0.5",
+    "0.25",
+    "0.01",
+    "0.05",
+    "1.5",
+    "2.5",
+    "0.7",
+    "1e-3",
+    "1e3",
+    "1e9",
+    "37",
+]
 
 bounds = st.builds(
     lambda text, minus: Decimal(text) * (-1 if minus else 1), st.sampled_from(NUMBERS), st.booleans()
@@ -92,16 +164,16 @@ specs = st.lists(formulas, min_size=1, max_size=3).map(lambda some: ir.Spec(tupl
 SHAPES = {
     "bounded-short-exponent": ("bounded", Caps(2, 1, 1), 0),
     "bounded-long-exponent": ("bounded", Caps(1, 1, 2), 0),
-    "bounded-fractions": ("bounded", Caps(1, 3, 1), 0),
+    "bounded-fractions": ("bounded", Caps(1, 2, 1), 0),
     "plain": ("plain", Caps(2, 2, 3), 0),
     "plain-long": ("plain", Caps(3, 1, 3), 0),
-    "any": ("any", Caps(0, 0, 0), 5),
+    "any": ("any", Caps(0, 0, 0), 4),
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @settings(
-    max_examples=40,
+    max_examples=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would list the tree again and again
@@ -215,13 +287,18 @@ def test_divisors_too_large_for_64_bits_are_counted_alike(spec: ir.Spec, text: s
         assert finish == small.finish(a)
 
 
-# -- facts -----------------------------------------------------------------------------------------------------
+# -- facts
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("formula", "good", "bad"),
     [
-        (ir.TRUE, ["0", "-0", "-0.0", "1e999", "12345678901234567890"], ["01", "1e1000", "123456789012345678901"]),
+        (
+            ir.TRUE,
+            ["0", "-0", "-0.0", "1e999", "12345678901234567890"],
+            ["01", "1e1000", "123456789012345678901"],
+        ),
         (INTEGER, ["1", "1.0", "10e-1", "1e2", "-0", "0e-5", "1.5e1"], ["15e-1", "1.5", "1e-1"]),
         (interval("5", None), ["5", "50e-1", "0.5e1", "1e1"], ["49e-1", "4", "-5", "4.9999"]),
         (interval(None, "0", False, True), ["-1", "-1e-9", "-0.1"], ["0", "-0", "1"]),
@@ -349,7 +426,7 @@ def test_limits_are_named() -> None:
     with pytest.raises(LimitError) as caught:
         NumberPool("plain", Limits()).start(ir.Spec((point("1e5000"),)), numbering())
     assert caught.value.limit == "number_chars"
-    pool = NumberPool("bounded", Limits(automaton_states=20))
+    pool = NumberPool("bounded", Limits(automaton_states=8))
     with pytest.raises(LimitError) as caught:
         pool.expand(pool.start(ir.Spec((ir.TRUE,)), numbering()))
     assert caught.value.limit == "automaton_states"
