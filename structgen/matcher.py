@@ -78,6 +78,15 @@ class Matcher:
         self.compiled.check_mask(mask)
         self.compiled.fill_index(self._index, mask, row)
 
+    def mask_rows(self) -> tuple[int, ...] | None:
+        """Return the numbers of at most two rows of the store whose union is the present mask; None where the store
+        has no room for them, and the mask must be filled.
+
+        The rows are those of `compiled.store.rows(tokenizer)`; a row that is there never changes. Cost: 1 us
+        where they are known, about 50 us where they are not. Raises FinishedError after an end token.
+        """
+        return self.compiled.mask_rows(self._index)
+
     def advance(self, token: int) -> None:
         """Take a token. Raises TokenError where it is not allowed, FinishedError after the end; the state is then unchanged."""
         after = self.compiled.next_index(self._index, token)
@@ -169,6 +178,11 @@ class Matcher:
     def reset(self) -> None:
         """Go back to the first state."""
         self.rollback(len(self._tokens))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of this matcher's own memory: the history, eight bytes a token; the state is the grammar's."""
+        return self.__sizeof__() + self._states.__sizeof__() + self._tokens.__sizeof__()
 
     def __repr__(self) -> str:
         return f"<Matcher after {len(self._tokens)} tokens of {self.compiled!r}>"

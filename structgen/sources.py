@@ -17,13 +17,16 @@ def digest_of(paths: Iterable[Path]) -> str:
     for its name alone.
     """
     digest = blake2b(digest_size=8)
-    for path in sorted(paths, key=lambda path: path.name):
-        try:
-            text = path.read_bytes()
-        except OSError:
-            text = b""
-        digest.update(b"%s %d " % (path.name.encode(), len(text)) + text)
+    for name, text in sorted((path.name, _text(path)) for path in paths):
+        digest.update(b"%s %d " % (name.encode(), len(text)) + text)
     return digest.hexdigest()
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def imported(path: Path) -> list[Path]:
@@ -35,11 +38,7 @@ def imported(path: Path) -> list[Path]:
     found: dict[Path, None] = {path.resolve(): None}
     waiting = [path.resolve()]
     while waiting:
-        try:
-            text = waiting.pop().read_bytes()
-        except OSError:
-            continue
-        for name in _IMPORT.findall(text):
+        for name in _IMPORT.findall(_text(waiting.pop())):
             place = root.joinpath(*name.decode().split("."))
             for other in place.glob("*.py") if place.is_dir() else (place.with_suffix(".py"),):
                 if other not in found:

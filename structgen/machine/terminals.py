@@ -88,6 +88,15 @@ def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> 
     row[L.X_CROSS] = first
 
 
+def remove(tables: Tables, index: int) -> None:
+    """Forget what was installed for a terminal: it is asked again when a mask needs it."""
+    row = tables.rows(L.T_TERMINAL)[index]
+    first, count = int(row[L.X_CROSS]), int(row[L.X_CROSSES])
+    if first + count == tables.count(L.T_CROSS):
+        tables.context[6 * L.T_CROSS + L.COUNT] = first
+    row[L.X_CROSS] = -1
+
+
 def make_crossings(found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]], sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
     """Return the crossings of a record, outcomes as sets."""
     return tuple(Crossing(sets[outcome], trie, exact, whole) for outcome, (trie, exact, whole) in found.items())

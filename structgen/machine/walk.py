@@ -29,6 +29,7 @@ from structgen.machine.step import (
 
 ASKED = -3
 MISS = -4
+LARGE = -5
 REFUSED = -1
 
 
@@ -382,7 +383,8 @@ def collect(c, d):
 
 @entry("int64(int64, int64)")
 def compute(c, index):
-    """Work out and memoise a state's mask. Returns 0, or -3 with questions noted."""
+    """Work out and memoise a state's mask. Returns 0, or -3 with questions noted; or -5 where the list of its tokens (in
+    the buffer) would be as long as a row: it is not memoised."""
     d = row_of(c, T_NODE, N_STRIDE, index)
     if load64(d, N_LIST) >= 0:
         return 0
@@ -402,6 +404,8 @@ def compute(c, index):
         emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
     base = 6 * T_LIST
     count, used = load64(c, C_BUFFER_COUNT), load64(c, base + COUNT)
+    if row < 0 and count >= load64(c, C_MASK_WORDS):
+        return LARGE
     if used + count + 1 > load64(c, base + CAPACITY):
         need(c, Q_ROOM, T_LIST, count + 1, 0)
         return ASKED

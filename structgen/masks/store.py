@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from structgen.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.errors import OptionError, StoreWarning
-from structgen.forks import STORES, WRITERS, new_lock, tell
+from structgen.forks import QUEUES, STORES, WRITING, new_lock, tell
 from structgen.masks.records import Content, Crossing, Record
 from structgen.masks.store_files import Folder, trim
 from structgen.masks.trie import TrieArrays
@@ -126,7 +126,7 @@ class VocabularyStore:
             shared = tuple(
                 Crossing(one.outcome, self._shared(one.trie), one.exact, one.whole) for one in crossings
             )
-            row = self._dense(inside) if len(inside) >= self.dense else None
+            row = self.dense_row(inside) if len(inside) >= self.dense else None
             content = Content(row, _NONE if row is not None else inside, shared)
             if self._folder is not None and self._writer is not None:
                 self._writer.add(self._folder, key, content)
@@ -161,7 +161,8 @@ class VocabularyStore:
             same.append(trie)
         return trie
 
-    def _dense(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return a row of the tokens' bits (int32 words)."""
         bits = np.zeros(self.rows.shape[1] * 32, np.uint8)
         bits[tokens] = 1
         return np.packbits(bits, bitorder="little").view(np.int32)
@@ -217,8 +218,8 @@ class _Writer:
         self._off = False
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
-        self._lock = new_lock(WRITERS)
-        self._writing = new_lock(WRITERS)
+        self._lock = new_lock(QUEUES)
+        self._writing = new_lock(WRITING)
         tell(self)
 
     def add(self, folder: Folder, key: bytes, content: Content) -> None:
@@ -276,6 +277,7 @@ class _Writer:
                         self._off = True
                         return
                     folder.compact()
+                    folder.refresh()
             except StoreWarning:
                 # where warnings are errors
                 self._off = True
