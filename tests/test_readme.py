@@ -1,0 +1,32 @@
+"""What README.md shows is what happens."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def run(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    return done.stdout + done.stderr
+
+
+def test_library_example_prints_what_the_readme_says() -> None:
+    blocks = re.search(r"```python\n(.*?)```\n```\n(.*?)```", README, re.DOTALL)
+    assert blocks is not None
+    assert run("-c", blocks[1]) == blocks[2]
+
+
+def test_check_prints_what_the_readme_says() -> None:
+    block = re.search(r"\$ structgen (check [^\n]*)\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    command = "from structgen.cli import main; main()"
+    assert run("-c", command, *shlex.split(block[1])) == block[2]
