@@ -142,7 +142,7 @@ class NumberPool:
                 self._side(Side(side.policy, side.caps, row[0], (), (), ((row[0],),)), large)
                 for row in side.rows
             ]
-        pieces = 2 * (2 * len(side.bounds) + len(side.divisors) + 4)
+        pieces = 2 * (2 * len({bound.e for bound in side.bounds}) + len(side.divisors) + 4)
         if large is not None:
             at = len(large.arena)
             large.arena += _record(side, at, nonzero, strict, large.arena)
@@ -535,14 +535,18 @@ def _nodes(words: list[str]) -> list[int]:
         if prefix:
             children.setdefault(prefix[:-1], []).append(int(prefix[-1]))
     rank_of = {word: 2 * at + 1 for at, word in enumerate(words)}
-    nodes: list[list[int]] = [[] for _ in below]
-    extra: dict[tuple[str, int], int] = {}
+    count = len(below)
+    flat: list[int] = []
+    more: list[int] = []  # the nodes after those of `numbers`
+    gaps: dict[int, int] = {}
+    tails: dict[str, int] = {}
 
     def gap(rank: int) -> int:
         """Return the node strictly between two neighbouring words."""
-        node = extra.setdefault(("gap", rank), len(nodes))
-        if node == len(nodes):
-            nodes.append([*([node] * 10), rank, 1])
+        node = gaps.get(rank, -1)
+        if node < 0:
+            node = gaps[rank] = count + len(more) // steps.NODE_SIZE
+            more.extend((node, node, node, node, node, node, node, node, node, node, rank, 1))
         return node
 
     def tail(word: str) -> int:
@@ -550,12 +554,13 @@ def _nodes(words: list[str]) -> list[int]:
         if word not in children:
             return numbers[word]
         above = gap(rank_of[word] + 1)
-        node = extra.setdefault(("tail", rank_of[word]), len(nodes))
-        if node == len(nodes):
-            nodes.append([node, *([above] * 9), rank_of[word], 0])
+        node = tails.get(word, -1)
+        if node < 0:
+            node = tails[word] = count + len(more) // steps.NODE_SIZE
+            more.extend((node, *([above] * 9), rank_of[word], 0))
         return node
 
-    for prefix, node in numbers.items():
+    for prefix in numbers:
         smaller = bisect_left(words, prefix + "0") if prefix else 0
         row: list[int] = []
         for digit in children.get(prefix, ()):
@@ -572,5 +577,6 @@ def _nodes(words: list[str]) -> list[int]:
             row[0], rank = 0, 0
         elif rank >= 0 and prefix + "0" not in numbers:
             row[0] = tail(bare)
-        nodes[node] = [*row, rank if rank >= 0 else 2 * bisect_left(words, bare), 0]
-    return [number for row in nodes for number in row]
+        flat += row
+        flat += (rank if rank >= 0 else 2 * bisect_left(words, bare), 0)
+    return flat + more
