@@ -119,6 +119,7 @@ class CompiledGrammar:
         self._configure(policies)
         self._expander = Expander(self.network, self._strings, self._numbers, self._tables, self.limits)
         outcomes.expander = self._expander
+        self._attached: terminals.Workspace | None = None
         self._lock = new_lock(GRAMMARS)
         self._records: dict[int, Record] = {}
         self._large: list[int] = []
@@ -188,16 +189,22 @@ class CompiledGrammar:
         raise AssertionError("only masks ask for terminals")
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """Work out the mask of a state (by its number). Returns True once it is memoised.
+        """Work out the mask of a state (by its number), and write it to `target`, the address of a row, if there is one.
 
-        Where it is large, and the store has no room for another row, it is not kept, but written to `target`,
-        the address of a row, if there is one; then False.
+        Returns True once it is memoised; False where it is large, and the store has no room for another row.
         """
         with self._guard():
-            space = terminals.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
-            while (code := walk.compute(self.address, index)) == walk.ASKED:
+            space = terminals.attach(self._masks.workspaces, self.vocabulary, self._attached, self._tables.context)
+            self._attached = space
+            while (code := walk.compute(self.address, index, target)) == walk.ASKED:
                 self._expander.answer(lambda terminal: self._make_terminal(terminal, index, space))
-            return code != walk.LARGE or self._keep_large(index, target, space)
+            if code == 0:
+                return True
+            if code == walk.ENDED:
+                raise FinishedError(
+                    "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+                )
+            return self._keep_large(index, target, space)
 
     def _keep_large(self, index: int, target: int, space: terminals.Workspace) -> bool:
         tables = self._tables
@@ -208,6 +215,7 @@ class CompiledGrammar:
             node = tables.rows(L.T_NODE)[index]
             node[L.N_ROW] = number
             node[L.N_LIST] = at  # last: readers take no lock
+            walk.fill(self.address, index, target)
             return True
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
@@ -236,10 +244,10 @@ class CompiledGrammar:
                 inside, found = self._lengths(space).record(*bounds)
             elif mode == L.M_SPACE:
                 walk.space_tokens(self.address, terminal)
-                inside, found = terminals.harvest(tables, space)
+                inside, found = terminals.harvest(tables, space, mode)
             else:
                 self._walk_terminal(index)
-                inside, found = terminals.harvest(tables, space)
+                inside, found = terminals.harvest(tables, space, mode)
             sets = {
                 o: expander.group_sets[o] if mode == L.M_KEY else expander.demands(o) for o in found
             }
@@ -332,12 +340,7 @@ class CompiledGrammar:
         """Write the mask of a state, by its number, to a row of a mask that was checked."""
         target = mask.row(row)
         if walk.fill(self.address, index, target) != 0:
-            if int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_FINISHED:
-                raise FinishedError(
-                    "The document is finished: an end token was taken.", cure="Roll back, or start anew."
-                )
-            if self.compute(index, target):
-                walk.fill(self.address, index, target)
+            self.compute(index, target)
         if mask.words > self._words:
             mask.array[row, self._words :] = 0
 

@@ -39,6 +39,9 @@ N_STRIDE = 10
 """DOC: nothing yet. END: the document is complete. OBJECT: after {. COLON: after a key. VALUE: after the colon.
 MEMBER: after a member. KEYS: after a comma in an object. ARRAY: after [. ITEM: after an item. NEXT: after a comma in an array."""
 
+M_SPACE = 16
+"""The mode of a terminal that is a run of white space; no state has it."""
+
 NO_FRAME = -1
 SENTINEL = -2
 """As FRAME of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
@@ -118,6 +121,7 @@ C_STEPS = C_STRINGS + 37  # bytes stepped by walks, since the beginning
 C_SIGNATURES = C_STRINGS + 38  # uint64[n, 2] of the trie's subtrees
 C_SLOTS_BEFORE = C_STRINGS + 39  # int32[n + 1]: slots of the nodes before each
 C_STRING_COUNT = C_STRINGS + 40  # states of the string automata
+C_FIRST = C_STRINGS + 41  # int32[257]: the trie's root child for each byte
 C_WORDS = C_STRINGS + 44
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)

@@ -411,6 +411,32 @@ def deepest(c, d):
 
 
 @jit
+def bounded_space(written, byte):
+    """Return what is written after one more byte of bounded white space, or -1 where neither form goes on.
+
+    Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything else;
+    from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
+    """
+    count, form, blanks = written & 15, (written >> 4) & 3, written >> 6
+    if count < 9:
+        count += 1
+    if form == 0:
+        form = 2 if byte == 10 else (1 if byte == 13 else 3)
+    elif form == 1:
+        form = 2 if byte == 10 else 3
+    elif form == 2:
+        if byte == 32 or byte == 9:
+            blanks += 1
+        else:
+            form = 3
+    if form == 3:
+        blanks = 0
+        if count > 8:
+            return -1
+    return count | (form << 4) | (blanks << 6)
+
+
+@jit
 def space_step(c, d, byte):
     """Take one byte of white space."""
     policy = load64(c, C_SPACE)
@@ -426,29 +452,16 @@ def space_step(c, d, byte):
             return YES
         return NO
     if policy == SPACE_BOUNDED:
-        count, form, blanks = written & 15, (written >> 4) & 3, written >> 6
-        if count < 9:
-            count += 1
-        if form == 0:
-            form = 2 if byte == 10 else (1 if byte == 13 else 3)
-        elif form == 1:
-            form = 2 if byte == 10 else 3
-        elif form == 2:
-            if byte == 32 or byte == 9:
-                blanks += 1
-            else:
-                form = 3
-        if form == 3:
-            blanks = 0
-        if count > 8:
-            if form != 2:
-                return NO
+        written = bounded_space(written, byte)
+        if written < 0:
+            return NO
+        if written & 15 > 8:
             most = deepest(c, d)
             if most < 0:
                 return ASK
-            if blanks > 8 * most:
+            if (written >> 6) > 8 * most:
                 return NO
-        store64(d, AT, count | (form << 4) | (blanks << 6))
+        store64(d, AT, written)
         return YES
     # json.dumps(indent=...)
     if mode == M_DOC or mode == M_END or mode == M_COLON:

@@ -22,18 +22,24 @@ class Workspace:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.buffer: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
-        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 4096, np.int64)
+        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 2 * 4096 + 8, np.int64)
         marks: npt.NDArray[np.int32] = np.empty(vocabulary.words, np.int32)
         self.arrays = (self.buffer, self.crossed, marks)
         self.pointers = (address_of(self.buffer), address_of(self.crossed), address_of(marks))
 
 
-def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
-    """Point a context at this thread's workspace."""
+def attach(
+    holder: threading.local,
+    vocabulary: Vocabulary,
+    attached: Workspace | None,
+    context: npt.NDArray[np.int64],
+) -> Workspace:
+    """Return this thread's workspace, the context pointing at it (`attached`: where it points now)."""
     space: Workspace | None = getattr(holder, "space", None)
     if space is None:
         space = holder.space = Workspace(vocabulary)
-    context[L.C_BUFFER], context[L.C_CROSSED], context[L.C_SPECIAL] = space.pointers
+    if space is not attached:
+        context[L.C_BUFFER], context[L.C_CROSSED], context[L.C_SPECIAL] = space.pointers
     return space
 
 
@@ -44,10 +50,13 @@ def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArr
     rest = (mode, int(row[L.X_LEX]) >> L.ESCAPE_SHIFT, int(row[L.X_LEAST]), int(row[L.X_MOST]))
     if mode == L.M_NUMBER:
         rest, escapes = (mode, 0, 0, -1), 0
+    elif mode == L.M_SPACE:
+        rest = (mode, *row[: L.X_SPARE].tolist())
+        escapes = 0
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
-def harvest(tables: Tables, space: Workspace) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
+def harvest(tables: Tables, space: Workspace, mode: int) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
     """Return what the last walk of a terminal found: the tokens inside; outcome -> (trie of what tokens leave over,
     tokens that leave nothing, whether whole tokens are left over)."""
     context = tables.context
@@ -56,7 +65,7 @@ def harvest(tables: Tables, space: Workspace) -> tuple[npt.NDArray[np.int32], di
     crossings = space.crossed[: 3 * int(context[L.C_CROSSED_COUNT])]
     found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]] = {}
     for outcome in np.unique(crossings[::3]).tolist():
-        data, offsets, owners, exact = leftovers(tables.address, outcome)
+        data, offsets, owners, exact = leftovers(tables.address, outcome, mode)
         whole = bool((crossings[1::3][crossings[::3] == outcome] < 0).any())
         found[outcome] = (build_trie(data, offsets, owners), exact, whole)
     return inside, found
@@ -114,7 +123,7 @@ class LengthTable:
         inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
         inside.sort()
         self._inside, self._counts = inside, count_characters(tables.address, inside)
-        data, offsets, owners, exact = leftovers(tables.address, 0)
+        data, offsets, owners, exact = leftovers(tables.address, 0, L.M_STRING)
         self._left = (data, offsets, owners)
         self._left_counts = count_characters(tables.address, owners)
         self._exact, self._exact_counts = exact, count_characters(tables.address, exact)

@@ -12,14 +12,17 @@ import numpy as np
 from structgen.machine.compiled import entry, jit
 from structgen.machine.layout import *  # noqa: F403
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
-from structgen.machine.safe import safe_row
+from structgen.machine.runs import cross, emit, walk_space, walk_string
 from structgen.machine.step import (
     accepting,
+    brackets,
     close_value,
     copy,
+    deepest,
     extra_place,
     hash_words,
     intern,
+    literal_byte,
     need,
     row_of,
     settle,
@@ -30,18 +33,9 @@ from structgen.machine.step import (
 ASKED = -3
 MISS = -4
 LARGE = -5
+ENDED = -6
 REFUSED = -1
 
-
-
-@jit
-def emit(c, ids, first, last):
-    """Add token ids to the buffer (it holds a whole vocabulary twice)."""
-    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
-    for i in range(first, last):
-        store32(buffer, count, load32(ids, i))
-        count += 1
-    store64(c, C_BUFFER_COUNT, count)
 
 
 @jit
@@ -115,82 +109,47 @@ def walk(c, trie, first, last, shift, starts, ids, unmarked):
 
 @jit
 def walk_terminal(c):
-    """Collect the tokens that stay inside the terminal in scratch block 0 (its frame is the sentinel), and, for each
+    """Collect the tokens that stay inside the terminal in scratch block 0 (its frame is the sentinel), and note, for each
     subtree in which it closes, (outcome, node, whether the byte belongs to the terminal). Returns whether it asked."""
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
-    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    crossed, crossings = load64(c, C_CROSSED), numba.int64(0)
-    asked = False
-    whole = False
-    signatures, slots_before = load64(c, C_SIGNATURES), load64(c, C_SLOTS_BEFORE)
-    lists = load64(c, C_CROSSED) + 8 * 3 * last
+    starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
     mode = load64(scratch, MODE)
-    text = mode == M_KEY or mode == M_STRING
     counted = False
     if mode == M_STRING:
         spec = row_of(c, T_STRING, S_STRIDE, load64(scratch, RES))
         counted = load64(spec, S_MOST) >= 0 or load64(spec, S_LEAST) > load64(scratch, AT)
-    known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
-    steps = load64(c, C_STEPS)
+    if not counted and (mode == M_STRING or mode == M_KEY):
+        return walk_string(c)
+    asked, whole = False, False
+    crossings = numba.int64(0)
     i = numba.int64(0)
     while i < last:
         node = load64(trie, i)
         s = scratch + 64 * (((node >> 8) & 0xFFF) - 1)
-        end = (node >> 40) & 0xFFFFFF
-        if text and not counted and end - i > 8:
-            lex = load64(s, LEX)
-            if lex >> ESCAPE_SHIFT == 0:
-                if lex != known:
-                    row = safe_row(c, lex, lists)
-                    known, low, high = lex, numba.int64(0), numba.int64(0)
-                    if row == 0:
-                        return True
-                    low, high = load64(row, 1), load64(row, 2)
-                if load64(signatures, 2 * i) & ~low == 0 and load64(signatures, 2 * i + 1) & ~high == 0:
-                    emit(
-                        c,
-                        ids,
-                        load32(starts, load32(slots_before, i)),
-                        load32(starts, load32(slots_before, end)),
-                    )
-                    i = end
-                    continue
-        steps += 1
-        code = step(c, s, s + 64, node & 255)
+        here, byte = i, node & 255
+        code = step(c, s, s + 64, byte)
         if code == YES:
             slot = (node >> 20) & 0xFFFFF
             if slot > 0:
                 emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
             i += 1
             continue
-        if code == OUT_BEFORE:
-            if load8(load64(c, C_MAY), (M_END << 8) | (node & 255)) == 0 and (
-                load8(load64(c, C_MAY), (M_ITEM << 8) | (node & 255)) == 0
-                and load8(load64(c, C_MAY), (M_MEMBER << 8) | (node & 255)) == 0
-            ):
-                # nothing that may hold a numeral goes on with this byte
-                i = (node >> 40) & 0xFFFFFF
-                continue
-            if (node >> 8) & 0xFFF == 1:
-                # the whole token is left over: it is walked on the vocabulary's own trie
-                if not whole:
-                    store64(crossed, 3 * crossings, load64(s + 64, LEX))
-                    store64(crossed, 3 * crossings + 1, -1)
-                    store64(crossed, 3 * crossings + 2, 0)
-                    crossings += 1
-                    whole = True
-                i = (node >> 40) & 0xFFFFFF
-                continue
-        if code == OUT or code == OUT_BEFORE:
-            store64(crossed, 3 * crossings, load64(s + 64, LEX))
-            store64(crossed, 3 * crossings + 1, i)
-            store64(crossed, 3 * crossings + 2, 1 if code == OUT else 0)
-            crossings += 1
+        i = (node >> 40) & 0xFFFFFF
+        if code == OUT:
+            crossings = cross(c, crossings, load64(s + 64, LEX), here, 1)
         elif code == ASK:
             asked = True
-        i = (node >> 40) & 0xFFFFFF
+        elif code == OUT_BEFORE and (
+            load8(may, (M_ITEM << 8) | byte) != 0 or load8(may, (M_MEMBER << 8) | byte) != 0
+        ):
+            # anything that may hold a numeral goes on with white space, a comma or a bracket
+            if (node >> 8) & 0xFFF > 1:
+                crossings = cross(c, crossings, load64(s + 64, LEX), here, 0)
+            elif not whole:
+                # the whole token is left over: it is walked on the vocabulary's own trie
+                crossings = cross(c, crossings, load64(s + 64, LEX), -1, 0)
+                whole = True
     store64(c, C_CROSSED_COUNT, crossings)
-    store64(c, C_STEPS, steps)
     return asked
 
 
@@ -213,12 +172,8 @@ def terminal_key(c, d, t):
 
 
 @jit
-def find_terminal(c, d):
-    """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
-    t = load64(c, C_TEMPORARY) + 8 * 32
-    terminal_key(c, d, t)
-    for i in range(X_ROW, X_STRIDE):
-        store64(t, i, -1)
+def known_terminal(c, t):
+    """Return the terminal whose identity stands at `t`, -1 when it, or room for it, must be asked."""
     terminal = intern(c, T_TERMINAL, 6, t)
     if terminal < 0:
         return -1
@@ -229,12 +184,122 @@ def find_terminal(c, d):
 
 
 @jit
+def find_terminal(c, d):
+    """Return the terminal of a state in a string, a key or a numeral; -1 when it must be asked."""
+    t = load64(c, C_TEMPORARY) + 8 * 32
+    terminal_key(c, d, t)
+    for i in range(X_ROW, X_STRIDE):
+        store64(t, i, -1)
+    return known_terminal(c, t)
+
+
+@jit
+def find_space(c, d):
+    """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
+    t = load64(c, C_TEMPORARY) + 8 * 32
+    for i in range(X_STRIDE):
+        store64(t, i, -1)
+    store64(t, X_MODE, M_SPACE)
+    level, most = numba.int64(1), numba.int64(1)
+    if load64(c, C_SPACE) == SPACE_BOUNDED:
+        level, most = brackets(c, d), deepest(c, d)
+        if most < 0:
+            return -1
+        # deeper than the longest token's white space, depth makes no difference
+        fold = load64(c, C_LONGEST) // 8 + 2
+        if level > fold:
+            most -= level - fold
+            level = fold
+    store64(t, X_LEX, level)
+    store64(t, X_LEAST, most)
+    store64(t, X_MOST, -1)
+    store64(t, X_POLICY, load64(c, C_SPACE))
+    store64(t, X_SPARE, 0)
+    return known_terminal(c, t)
+
+
+@jit
+def walk_group(c, group, unmarked):
+    """Collect the tokens of a crossing that live on from scratch block 0, where their terminal has been left."""
+    exact = load64(group, G_EXACT)
+    if unmarked:
+        emit_unmarked(c, exact, 0, load64(group, G_EXACTS))
+    else:
+        emit(c, exact, 0, load64(group, G_EXACTS))
+    return walk(
+        c,
+        load64(group, G_TRIE),
+        0,
+        load64(group, G_COUNT),
+        0,
+        load64(group, G_STARTS),
+        load64(group, G_IDS),
+        unmarked,
+    )
+
+
+@jit
+def emit_row(c, row):
+    """Add the tokens of a dense row to the buffer."""
+    words = load64(c, C_MASK_WORDS)
+    source = load64(c, C_ROWS) + 4 * words * row
+    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
+    for i in range(words):
+        word = load32(source, i) & 0xFFFFFFFF
+        while word != 0:
+            bit = numba.int64(0)
+            while (word >> bit) & 1 == 0:
+                bit += 1
+            store32(buffer, count, 32 * i + bit)
+            count += 1
+            word &= word - 1
+    store64(c, C_BUFFER_COUNT, count)
+
+
+@jit
+def walk_structure(c):
+    """Collect the tokens that live from the structural state in scratch block 0, nothing of the next token written.
+    Returns a dense row to start from (-1: none), or -3 when something was asked.
+
+    White space comes first or not at all: tokens that begin with it are those of the white space terminal; the others
+    begin with one of the few bytes that the mode allows.
+    """
+    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
+    starts, ids, roots = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_FIRST)
+    policy, mode = load64(c, C_SPACE), load64(scratch, MODE)
+    asked, dense = False, numba.int64(-1)
+    may = load64(c, C_MAY) + (mode << 8)
+    for byte in range(9, 126):
+        if load8(may, byte) == 0:
+            continue
+        space = byte == 32 or byte == 9 or byte == 10 or byte == 13
+        if space and (policy == SPACE_BOUNDED or policy == SPACE_ANY):
+            continue
+        node = load32(roots, byte)
+        if node >= 0 and walk(c, trie, node, (load64(trie, node) >> 40) & 0xFFFFFF, 0, starts, ids, False):
+            asked = True
+    if policy == SPACE_BOUNDED or policy == SPACE_ANY:
+        terminal = find_space(c, scratch)
+        if terminal < 0:
+            return ASKED
+        known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+        dense = load64(known, X_ROW)
+        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+        first = load64(known, X_CROSS)
+        for i in range(first, first + load64(known, X_CROSSES)):
+            if walk_group(c, row_of(c, T_CROSS, G_STRIDE, i), False):
+                asked = True
+    return ASKED if asked else dense
+
+
+@jit
 def resolve(c, d, terminal, unmarked):
-    """Collect the tokens that close the terminal and live on in what holds it."""
+    """Collect the tokens that close the terminal and live on in what holds it. Returns a dense row to start from (-1:
+    none), or -3 when something was asked."""
     scratch = load64(c, C_SCRATCH)
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     first = load64(row, X_CROSS)
-    asked = False
+    asked, dense = False, numba.int64(-1)
     for i in range(first, first + load64(row, X_CROSSES)):
         group = row_of(c, T_CROSS, G_STRIDE, i)
         copy(d, scratch)
@@ -254,33 +319,17 @@ def resolve(c, d, terminal, unmarked):
             asked = True
         if code != YES:
             continue
-        if unmarked:
-            emit_unmarked(c, load64(group, G_EXACT), 0, load64(group, G_EXACTS))
-        else:
-            emit(c, load64(group, G_EXACT), 0, load64(group, G_EXACTS))
-        if load64(group, G_WHOLE) != 0 and walk(
-            c,
-            load64(c, C_TRIE),
-            0,
-            load64(c, C_TRIE_COUNT),
-            0,
-            load64(c, C_SLOT_START),
-            load64(c, C_SLOT_IDS),
-            unmarked,
-        ):
+        if walk_group(c, group, unmarked):
             asked = True
-        if walk(
-            c,
-            load64(group, G_TRIE),
-            0,
-            load64(group, G_COUNT),
-            0,
-            load64(group, G_STARTS),
-            load64(group, G_IDS),
-            unmarked,
-        ):
-            asked = True
-    return asked
+        if load64(group, G_WHOLE) != 0:
+            found = walk_structure(c)
+            if found == ASKED:
+                asked = True
+            elif dense >= 0 and found >= 0 and found != dense:
+                emit_row(c, found)
+            elif found >= 0:
+                dense = found
+    return ASKED if asked else dense
 
 
 @jit
@@ -374,20 +423,51 @@ def collect(c, d):
         listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
         if listed and walk_listed(c, d):
             asked = True
-        if resolve(c, d, terminal, listed):
+        follows = resolve(c, d, terminal, listed)
+        if follows == ASKED:
             asked = True
+        elif row >= 0 and follows >= 0:
+            emit_row(c, follows)
+        elif follows >= 0:
+            row = follows
+    elif mode <= M_NEXT and load64(d, AT) == 0:
+        copy(d, load64(c, C_SCRATCH))
+        return walk_structure(c)
     elif mode != M_FINISHED:
         asked = walk_all(c, d)
     return ASKED if asked else row
 
 
-@entry("int64(int64, int64)")
-def compute(c, index):
-    """Work out and memoise a state's mask. Returns 0, or -3 with questions noted; or -5 where the list of its tokens (in
-    the buffer) would be as long as a row: it is not memoised."""
+@jit
+def write_mask(c, row, target):
+    """Write the memoised mask of a node's row to `target`, if there is one."""
+    if target == 0:
+        return 0
+    words, dense = load64(c, C_MASK_WORDS), load64(row, N_ROW)
+    if dense >= 0:
+        source = load64(c, C_ROWS) + 4 * words * dense
+        for i in range(words):
+            store32(target, i, load32(source, i))
+    else:
+        for i in range(words):
+            store32(target, i, 0)
+    tokens = load64(c, 6 * T_LIST + ADDRESS) + 4 * load64(row, N_LIST)
+    for i in range(load32(tokens, 0)):
+        token = load32(tokens, 1 + i)
+        store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
+    return 0
+
+
+@entry("int64(int64, int64, int64)")
+def compute(c, index, target):
+    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0, or -3 with questions noted;
+    -6 after an end token; or -5 where the list of its tokens (in the buffer) would be as long as a row: it is then
+    neither memoised nor written."""
     d = row_of(c, T_NODE, N_STRIDE, index)
     if load64(d, N_LIST) >= 0:
-        return 0
+        return write_mask(c, d, target)
+    if load64(d, MODE) == M_FINISHED:
+        return ENDED
     store64(c, C_PRECISE, 0)
     store64(c, C_BLURRED, 0)
     store64(c, C_BUFFER_COUNT, 0)
@@ -416,29 +496,16 @@ def compute(c, index):
     store64(c, base + COUNT, used + 1 + count)
     store64(d, N_ROW, row)
     store64(d, N_LIST, used)
-    return 0
+    return write_mask(c, d, target)
 
 
 @entry("int64(int64, int64, int64)")
 def fill(c, index, target):
     """Write a memoised mask to `target` (int32 words). Returns 0, or -4 where the mask is not known yet. Takes no lock."""
     row = row_of(c, T_NODE, N_STRIDE, index)
-    at = load64(row, N_LIST)
-    if at < 0:
+    if load64(row, N_LIST) < 0:
         return MISS
-    words, dense = load64(c, C_MASK_WORDS), load64(row, N_ROW)
-    if dense >= 0:
-        source = load64(c, C_ROWS) + 4 * words * dense
-        for i in range(words):
-            store32(target, i, load32(source, i))
-    else:
-        for i in range(words):
-            store32(target, i, 0)
-    tokens = load64(c, 6 * T_LIST + ADDRESS) + 4 * at
-    for i in range(load32(tokens, 0)):
-        token = load32(tokens, 1 + i)
-        store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
-    return 0
+    return write_mask(c, row, target)
 
 
 @jit
@@ -573,10 +640,28 @@ def put_edge(c, first, second, third, value):
     return 0
 
 
-@entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64)")
-def leftovers(c, outcome):
-    """Return what the tokens leave over that closed the last terminal walked with this outcome: the remainders' bytes,
-    their offsets, the token of each; and the tokens that leave nothing."""
+@jit
+def plausible(data, start, end, mode):
+    """Return whether what a token leaves over may follow a terminal of a mode at all, whatever the grammar."""
+    byte = load8(data, start)
+    if byte == 32 or byte == 9 or byte == 10 or byte == 13 or byte == 44 or byte == 93 or byte == 125:
+        return True
+    if byte == 58:
+        return mode != M_STRING and mode != M_NUMBER
+    if mode != M_SPACE:
+        return False
+    which = 0 if byte == 116 else (1 if byte == 102 else (2 if byte == 110 else -1))
+    if which >= 0:
+        for i in range(min(end - start, 5 if which == 1 else 4)):
+            if load8(data, start + i) != literal_byte(which, i):
+                return False
+    return True
+
+
+@entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64, int64)")
+def leftovers(c, outcome, mode):
+    """Return what the tokens leave over that closed the last terminal walked, of a mode, with this outcome: the
+    remainders' bytes, their offsets, the token of each; and the tokens that leave nothing."""
     trie, crossed = load64(c, C_TRIE), load64(c, C_CROSSED)
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     offsets_of, data_of = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
@@ -604,6 +689,8 @@ def leftovers(c, outcome):
                         if turn == 1:
                             exact[whole] = token
                         whole += 1
+                        continue
+                    if not plausible(data_of, start, end, mode):
                         continue
                     if turn == 1:
                         for at in range(start, end):
@@ -663,3 +750,12 @@ def count_characters(c, tokens):
                 at += 6 if at + 1 < end and load8(data, at + 1) == 117 else 2
         counts[i] = count
     return counts
+
+
+@entry("int64(int64, int64)")
+def space_tokens(c, terminal):
+    """Walk a white space terminal. Returns 0; the tokens inside lie in the buffer, the crossings in C_CROSSED."""
+    row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    store64(c, C_BUFFER_COUNT, 0)
+    walk_space(c, load64(row, X_LEX), load64(row, X_LEAST))
+    return 0

@@ -1,0 +1,152 @@
+"""Walks of what stands alone: the inside of a string, and a run of white space between two tokens of JSON.
+
+Both collect the tokens that stay inside, and note each subtree of the trie in which tokens leave (layout.C_CROSSED), so
+that the result serves every state of every grammar that meets the same string state, or the same depth.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.machine.compiled import jit
+from structgen.machine.layout import *  # noqa: F403
+from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.safe import safe_row
+from structgen.machine.step import WIDTH, bounded_space, need, row_of, step
+
+
+@jit
+def emit(c, ids, first, last):
+    """Add token ids to the buffer (it holds a whole vocabulary twice)."""
+    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
+    for i in range(first, last):
+        store32(buffer, count, load32(ids, i))
+        count += 1
+    store64(c, C_BUFFER_COUNT, count)
+
+
+@jit
+def cross(c, crossings, outcome, node, inside):
+    """Note that tokens leave at a node; `inside`: its byte still belongs to what is left (1) or not (0)."""
+    crossed = load64(c, C_CROSSED)
+    store64(crossed, 3 * crossings, outcome)
+    store64(crossed, 3 * crossings + 1, node)
+    store64(crossed, 3 * crossings + 2, inside)
+    return crossings + 1
+
+
+@jit
+def walk_string(c):
+    """Collect the tokens inside the string, or key, whose registers lie in scratch block 0 (its frame is the sentinel,
+    its length is not counted). Returns whether something had to be asked.
+
+    Only the automaton's state changes from byte to byte, so that it alone is kept for each depth; escapes take the
+    general step. Subtrees that are safe as a whole are taken at once.
+    """
+    scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    signatures, slots_before = load64(c, C_SIGNATURES), load64(c, C_SLOTS_BEFORE)
+    table, outcomes = load64(c, C_STRINGS), load64(c, C_STRINGS_OUT)
+    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
+    lists = load64(c, C_CROSSED) + 8 * 3 * last
+    # LEX by depth; the registers that the general step reads and writes are blocks 0 and 1
+    path = lists + 8 * 4096
+    store64(path, 0, load64(scratch, LEX))
+    crossings, asked = numba.int64(0), False
+    known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
+    steps = load64(c, C_STEPS)
+    i = numba.int64(0)
+    while i < last:
+        node = load64(trie, i)
+        depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
+        lex = load64(path, depth - 1)
+        plain = lex >> ESCAPE_SHIFT == 0
+        if plain:
+            if lex != known:
+                row = safe_row(c, lex, lists)
+                if row == 0:
+                    return True
+                known, low, high = lex, load64(row, 1), load64(row, 2)
+            if load64(signatures, 2 * i) & ~low == 0 and load64(signatures, 2 * i + 1) & ~high == 0:
+                for j in range(load32(starts, load32(slots_before, i)), load32(starts, load32(slots_before, end))):
+                    store32(buffer, count, load32(ids, j))
+                    count += 1
+                i = end
+                continue
+        steps += 1
+        after = numba.int64(-1)
+        if plain and byte >= 32 and byte != 92 and byte != 34:
+            after = load32(table, lex * WIDTH + byte)
+            if after == -2:
+                need(c, Q_STRING, lex, 0, 0)
+                asked = True
+        elif plain and byte == 34:
+            outcome = load32(outcomes, lex)
+            if outcome >= 0:
+                crossings = cross(c, crossings, outcome, i, 1)
+        elif plain and byte != 92:
+            after = numba.int64(-1)
+        else:
+            store64(scratch, LEX, lex)
+            code = step(c, scratch, scratch + 64, byte)
+            if code == YES:
+                after = load64(scratch + 64, LEX)
+            elif code == OUT:
+                crossings = cross(c, crossings, load64(scratch + 64, LEX), i, 1)
+            elif code == ASK:
+                asked = True
+        if after < 0:
+            i = end
+            continue
+        store64(path, depth, after)
+        slot = (node >> 20) & 0xFFFFF
+        if slot > 0:
+            for j in range(load32(starts, slot - 1), load32(starts, slot)):
+                store32(buffer, count, load32(ids, j))
+                count += 1
+        i += 1
+    store64(scratch, LEX, load64(path, 0))
+    store64(c, C_BUFFER_COUNT, count)
+    store64(c, C_CROSSED_COUNT, crossings)
+    store64(c, C_STEPS, steps)
+    return asked
+
+
+@jit
+def walk_space(c, level, most):
+    """Collect the tokens that are white space alone, where `level` brackets are open and at most `most` after what
+    follows; and note the subtrees of tokens that go on with what may follow (bounded and any white space)."""
+    scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
+    bounded = load64(c, C_SPACE) == SPACE_BOUNDED
+    crossings = numba.int64(0)
+    store64(scratch, 0, 0)
+    i = numba.int64(0)
+    while i < last:
+        node = load64(trie, i)
+        depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
+        written = load64(scratch, depth - 1)
+        if byte == 32 or byte == 9 or byte == 10 or byte == 13:
+            if bounded:
+                written = bounded_space(written, byte)
+                if written < 0 or (written & 15 > 8 and (written >> 6) > 8 * most):
+                    i = end
+                    continue
+            store64(scratch, depth, written)
+            slot = (node >> 20) & 0xFFFFF
+            if slot > 0:
+                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            i += 1
+            continue
+        if depth > 1 and (
+            load8(may, (M_ARRAY << 8) | byte) != 0 or byte == 58 or byte == 44 or byte == 125
+        ):
+            after = level
+            if byte == 125 or byte == 93:
+                after = level - 1
+            elif byte == 123 or byte == 91:
+                after = level + 1
+            if not bounded or written & 15 <= 8 or (written >> 6) <= 8 * after:
+                crossings = cross(c, crossings, 0, i, 0)
+        i = end
+    store64(c, C_CROSSED_COUNT, crossings)
