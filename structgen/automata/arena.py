@@ -24,6 +24,7 @@ SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
 HEAD, TAIL, FOUND = 13, 14, 15
 N_RANK = 16
 FILLING = 17  # the state whose row is being written, or 0
+FIRST = 18  # how many states there were when `expand` was called
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)

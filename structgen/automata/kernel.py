@@ -2,8 +2,8 @@
 
 Everything lives in the arrays of `arena`, which Python grows when a routine raises `Interrupt`. Routines may
 be interrupted anywhere and are called again: what they have interned by then stays true, and half a row is
-completed first. Numba's cache looks at this file alone: after a change in `arena`, `clock` or `program`,
-touch it.
+completed first. Numba's cache looks at this file alone: after a change in `arena`, `clock`, `threads` or
+`program`, touch it.
 
 Words: a *thread* is one place of one atom's automaton; a *set* is a sorted set of threads, a state of the
 determinised product of a spec's atoms; a *node* is (spec, set, length so far), a state at a code point
@@ -22,6 +22,7 @@ from structgen.automata.arena import (
     ARG_C,
     DONE,
     FILLING,
+    FIRST,
     FOUND,
     FREE_STATE,
     FULL_HEAP,
@@ -33,14 +34,12 @@ from structgen.automata.arena import (
     I_BODY,
     I_COST,
     I_OUTER,
-    K_CONTEXT,
     K_FREE,
     K_MIDDLE,
     K_NODE,
     K_OUTCOME,
     K_SPLIT,
     KIND,
-    LEN,
     MIDDLE_STATE,
     MOST_NODES,
     MOST_STEPS,
@@ -49,10 +48,8 @@ from structgen.automata.arena import (
     N_RANK,
     N_STATE,
     NEED_OUTCOME,
-    NEED_TABLE,
     NODE_STATE,
     NONE,
-    OFF,
     ONE,
     OVER_NODES,
     OVER_STEPS,
@@ -62,7 +59,6 @@ from structgen.automata.arena import (
     P_CAP,
     P_CLASSES,
     P_COST,
-    P_FIRST,
     P_HIGH,
     P_KINDS,
     P_LOW,
@@ -78,13 +74,10 @@ from structgen.automata.arena import (
     Q_SPEC,
     Q_STAMP,
     Q_STATE,
-    S_ACCEPT,
     S_LEN,
     S_OFF,
-    S_ROW,
     SEARCH_STEPS,
     SPLIT_STATE,
-    STAMP,
     TAIL,
     THREE,
     TWO,
@@ -103,318 +96,18 @@ from structgen.automata.arena import (
     queue_of,
     rehash,
     sets_of,
-    sort,
     spec_of,
-    stamp_of,
     states_of,
     stop,
     trans_of,
     work_of,
 )
-from structgen.automata.clock import CLOCK_END, MEMORY, clock_cost, clock_step
-from structgen.automata.program import (
-    BOL,
-    CHAR,
-    CLOCK,
-    COUNT,
-    EOL,
-    MATCH,
-    PUSH,
-    REPEAT,
-    SPLIT,
-    TABLE,
-    WORDS,
-)
+from structgen.automata.clock import clock_cost
+from structgen.automata.program import CHAR, CLOCK, MATCH, TABLE, WORDS
+from structgen.automata.threads import accepted, closure, set_row, tidy
 from structgen.ir import DEAD, UNKNOWN
 
 _NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searches in earnest
-
-
-@nb.njit(nogil=True)
-def _settled(A, context):  # type: ignore[no-untyped-def]
-    """Return the context with no iteration marked as empty so far (a code point is about to be consumed)."""
-    if keys_of(A)[context, 3] == 0:
-        return context
-    # The chain is short: one link for each counted repeat around the instruction.
-    depth = 0
-    link = context
-    while keys_of(A)[link, 3] != 0:
-        depth += 1
-        link = keys_of(A)[link, 1]
-    while depth > 0:
-        old = context
-        for _ in range(depth - 1):
-            old = keys_of(A)[old, 1]
-        link = intern(A, K_CONTEXT, link, keys_of(A)[old, 2], ZERO)
-        depth -= 1
-    return link
-
-
-@nb.njit(nogil=True)
-def _closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
-    """Append to work[out:] the threads reached from (pc, context) without consuming; return the new length.
-
-    Threads stamped with the present generation are taken as present. The upper half of `work` is the stack.
-    """
-    gen = A[STAMP]
-    work, keys, prog = work_of(A), keys_of(A), prog_of(A)
-    bottom = work.shape[0] // 2
-    top = bottom
-    room = work.shape[0] - 8
-    work[top] = pc
-    work[top + 1] = context
-    work[top + 2] = 0
-    top += 3
-    while top > bottom:
-        top -= 3
-        pc = work[top]
-        context = work[top + 1]
-        ended = work[top + 2]
-        op = prog[pc, 0]
-        if op == CHAR:
-            if ended:
-                continue
-            context = _settled(A, context)
-        key = intern(A, pc, context, ended, ZERO)
-        if stamp_of(A)[key] == gen:
-            continue
-        stamp_of(A)[key] = gen
-        if top >= room or out >= bottom - 1:
-            stop(A, FULL_WORK, ZERO)
-        if op in (CHAR, MATCH, CLOCK):
-            work[out] = key
-            out += 1
-        elif op == SPLIT:
-            work[top] = prog[pc, 2]
-            work[top + 1] = context
-            work[top + 2] = ended
-            work[top + 3] = prog[pc, 1]
-            work[top + 4] = context
-            work[top + 5] = ended
-            top += 6
-        elif op == PUSH:
-            empty = TWO if keys[context, 3] else ZERO
-            work[top] = prog[pc, 1]
-            work[top + 1] = intern(A, K_CONTEXT, context, ZERO, empty)
-            work[top + 2] = ended
-            top += 3
-        elif op == REPEAT:
-            parent, count = keys[context, 1], keys[context, 2]
-            if count >= prog[pc, 3]:
-                work[top] = prog[pc, 2]
-                work[top + 1] = parent
-                work[top + 2] = ended
-                top += 3
-            if prog[pc, 4] < 0 or count < prog[pc, 4]:
-                inner = context
-                if prog[pc, 5]:
-                    inner = intern(A, K_CONTEXT, parent, count, ONE)
-                work[top] = prog[pc, 1]
-                work[top + 1] = inner
-                work[top + 2] = ended
-                top += 3
-        elif op == COUNT:
-            repeat = prog[pc, 1]
-            parent, count = keys[context, 1], keys[context, 2]
-            # ECMA-262 RepeatMatcher: an iteration that consumed nothing counts only towards the least.
-            if (keys[context, 3] & 1) and count >= prog[repeat, 3]:
-                continue
-            count += 1
-            if prog[repeat, 4] < 0 and count > prog[repeat, 3]:
-                count = prog[repeat, 3]
-            work[top] = repeat
-            work[top + 1] = intern(A, K_CONTEXT, parent, count, TWO if keys[parent, 3] else ZERO)
-            work[top + 2] = ended
-            top += 3
-        elif op == BOL:
-            if at_start:
-                work[top] = prog[pc, 1]
-                work[top + 1] = context
-                work[top + 2] = ended
-                top += 3
-        elif op == EOL:
-            work[top] = prog[pc, 1]
-            work[top + 1] = context
-            work[top + 2] = 1
-            top += 3
-    return out
-
-
-@nb.njit(nogil=True)
-def _follow(A, thread):  # type: ignore[no-untyped-def]
-    """Return where in the heap the threads after a CHAR thread are listed; worked out once."""
-    keys = keys_of(A)
-    if keys[thread, OFF] >= 0:
-        return keys[thread, OFF]
-    next_stamp(A)
-    length = _closure(A, prog_of(A)[keys[thread, 0], 2], keys[thread, 1], ZERO, ZERO)
-    top = A[N_HEAP]
-    if top + length > heap_of(A).shape[0]:
-        stop(A, FULL_HEAP, length)
-    for i in range(length):
-        heap_of(A)[top + i] = work_of(A)[i]
-    A[N_HEAP] = top + length
-    keys[thread, LEN] = length
-    keys[thread, OFF] = top
-    return top
-
-
-@nb.njit(nogil=True)
-def _tidy(A, length):  # type: ignore[no-untyped-def]
-    """Sort work[:length], drop the other threads of atoms that have matched for good; return the length."""
-    work, keys, prog = work_of(A), keys_of(A), prog_of(A)
-    sort(work, length)
-    sure = 0
-    for i in range(length):
-        t = work[i]
-        if prog[keys[t, 0], 0] == MATCH and keys[t, 2] == 0:
-            sure += 1
-    if sure == 0 or length == 1:
-        return length
-    kept = np.int64(0)
-    for i in range(length):
-        t = work[i]
-        pc = keys[t, 0]
-        drop = False
-        if not (prog[pc, 0] == MATCH and keys[t, 2] == 0):
-            for j in range(length):
-                # work[j] is intact for j >= kept; earlier places hold kept threads, sure ones among them.
-                other = work[j]
-                if (
-                    prog[keys[other, 0], 0] == MATCH
-                    and keys[other, 2] == 0
-                    and prog[keys[other, 0], 5] == prog[pc, 5]
-                ):
-                    drop = True
-                    break
-        if not drop:
-            work[kept] = t
-            kept += 1
-    return kept
-
-
-@nb.njit(nogil=True)
-def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-untyped-def]
-    """Return the first of words low..high whose class at `depth` is >= kind (> kind where `upper`)."""
-    heap = heap_of(A)
-    while low < high:
-        mid = (low + high) // 2
-        start = heap[base + mid]
-        at = np.int64(-1)
-        if heap[base + mid + 1] - start > depth:
-            at = heap[base + start + depth]
-        if at < kind or (upper and at == kind):
-            low = mid + 1
-        else:
-            high = mid
-    return low
-
-
-@nb.njit(nogil=True)
-def _set_row(A, s, set_):  # type: ignore[no-untyped-def]
-    """Return where in the heap the set's successor on each class stands; worked out once."""
-    if sets_of(A)[set_, S_ROW] >= 0:
-        return sets_of(A)[set_, S_ROW]
-    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
-    for i in range(size):
-        t = heap[off + i]
-        op = prog[keys[t, 0], 0]
-        if op == CHAR:
-            _follow(A, t)
-        elif op == TABLE and keys[t, OFF] < 0:
-            stop(A, NEED_TABLE, t)
-    classes = spec_of(A)[s, P_CLASSES]
-    row = A[N_HEAP]
-    if row + classes > heap.shape[0]:
-        stop(A, FULL_HEAP, classes)
-    A[N_HEAP] = row + classes
-    half = work.shape[0] // 2
-    for c in range(classes):
-        gen = next_stamp(A)
-        length = np.int64(0)
-        for i in range(size):
-            t = heap[off + i]
-            pc = keys[t, 0]
-            op = prog[pc, 0]
-            if op == CHAR:
-                if heap[prog[pc, 1] + c]:
-                    first = keys[t, OFF]
-                    count = keys[t, LEN]
-                    if length + count >= half:
-                        stop(A, FULL_WORK, ZERO)
-                    for j in range(first, first + count):
-                        u = heap[j]
-                        if stamp_of(A)[u] != gen:
-                            stamp_of(A)[u] = gen
-                            work[length] = u
-                            length += 1
-                continue
-            u = np.int64(-1)
-            if op == MATCH:
-                if keys[t, 2] == 0:
-                    u = t
-            elif op == WORDS:
-                base = prog[pc, 1]
-                depth = keys[t, 3]
-                low = _word_bound(A, base, keys[t, 1], keys[t, 2], depth, c, ZERO)
-                high = _word_bound(A, base, low, keys[t, 2], depth, c, ONE)
-                if low < high:
-                    u = intern(A, pc, low, high, depth + 1)
-            elif op == TABLE:
-                u = heap[keys[t, OFF] + c]
-            elif op == CLOCK:
-                # Thread (instruction, 0, 0, 0) is the start; context 0 is what _closure makes.
-                after = clock_step(keys[t, 3], keys[t, 2], heap[spec_of(A)[s, P_FIRST] + c])
-                if after >= 0:
-                    u = intern(A, pc, ZERO, after % MEMORY, after // MEMORY)
-            if u >= 0 and stamp_of(A)[u] != gen:
-                if length + 1 >= half:
-                    stop(A, FULL_WORK, ZERO)
-                stamp_of(A)[u] = gen
-                work[length] = u
-                length += 1
-        length = _tidy(A, length)
-        heap[row + c] = intern_set(A, length)
-    sets_of(A)[set_, S_ROW] = row
-    return row
-
-
-@nb.njit(nogil=True)
-def _accepted(A, set_):  # type: ignore[no-untyped-def]
-    """Return the set (of atoms) that accept at this set of threads; worked out once."""
-    if sets_of(A)[set_, S_ACCEPT] >= 0:
-        return sets_of(A)[set_, S_ACCEPT]
-    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
-    length = np.int64(0)
-    for i in range(off, off + size):
-        t = heap[i]
-        pc = keys[t, 0]
-        op = prog[pc, 0]
-        holds = op == MATCH
-        if op == WORDS:
-            base = prog[pc, 1]
-            holds = heap[base + keys[t, 1] + 1] - heap[base + keys[t, 1]] == keys[t, 3]
-        elif op == TABLE:
-            holds = keys[t, VALUE] == 1
-        elif op == CLOCK:
-            holds = keys[t, 3] == CLOCK_END
-        if holds:
-            atom = prog[pc, 5]
-            new = True
-            for j in range(length):
-                if work[j] == atom:
-                    new = False
-            if new:
-                if length + 1 >= work.shape[0]:
-                    stop(A, FULL_WORK, ZERO)
-                work[length] = atom
-                length += 1
-    sort(work, length)
-    accept = intern_set(A, length)
-    sets_of(A)[set_, S_ACCEPT] = accept
-    return accept
 
 
 @nb.njit(nogil=True)
@@ -427,7 +120,7 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     breaks = spec_of(A)[s, P_BREAKS]
     while bracket < spec_of(A)[s, P_NBREAKS] and heap_of(A)[breaks + bracket] <= length:
         bracket += 1
-    answer = intern(A, K_OUTCOME, s, _accepted(A, set_), bracket)
+    answer = intern(A, K_OUTCOME, s, accepted(A, set_), bracket)
     outcome = keys_of(A)[answer, VALUE]
     if outcome == UNSET:
         stop(A, NEED_OUTCOME, answer)
@@ -462,7 +155,7 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     if nodes[q, Q_ROW] >= 0:
         return nodes[q, Q_ROW]
     s = nodes[q, Q_SPEC]
-    from_ = _set_row(A, s, nodes[q, Q_SET])
+    from_ = set_row(A, s, nodes[q, Q_SET])
     classes = spec_of(A)[s, P_CLASSES]
     length = nodes[q, Q_LENGTH]
     if length < spec_of(A)[s, P_CAP]:
@@ -850,8 +543,8 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def _expand(A, n, most):  # type: ignore[no-untyped-def]
-    """Fill the row of state `n`, then of states first reached from it, `most` rows in all."""
-    first = A[N_STATE]
+    """Fill the row of state `n`, then of states made since FIRST was set, `most` rows in all."""
+    first = A[FIRST]
     if A[FILLING] > 0:  # an interrupt left half a row
         _fill(A, A[FILLING])
     _fill(A, n)
@@ -972,8 +665,8 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
                 work_of(A)[length] = argument
                 length += 1
             else:
-                length = _closure(A, pc, ZERO, ONE, length)
-        length = _tidy(A, length)
+                length = closure(A, pc, ZERO, ONE, length)
+        length = tidy(A, length)
         return _node(A, a, intern_set(A, length), ZERO)
     if what == ASK_SEARCH:
         return _search(A, a, b, ZERO, A[MOST_STEPS])

@@ -35,7 +35,7 @@ WIDTH = ar.WIDTH
 """Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
 
 FREE = 0
-_NEIGHBOURS = 48  # rows filled by one call of `expand`
+_NEIGHBOURS = 16  # rows filled by one call of `expand`
 
 # The UTF-8 automaton: state 0 between code points; from each state (first byte, last byte, next state).
 _UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
@@ -155,6 +155,7 @@ class StringPool:
     def expand(self, state: int) -> None:
         """Fill the row of `state`, and of states reached from it. Raises `LimitError`."""
         most = _NEIGHBOURS
+        self._reg[ar.FIRST] = self._reg[ar.N_STATE]
         while True:
             try:
                 k.ask(self._reg, k.ASK_EXPAND, state, most)
