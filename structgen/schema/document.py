@@ -246,11 +246,11 @@ class Document:
 
     def _check_formats(self) -> None:
         if self.formats:
-            from structgen.automata.formats import format_formula
+            from structgen.automata.formats import format_meaning
 
             for name, schema in self.formats.items():
                 try:
-                    format_formula(name)
+                    format_meaning(name)
                 except UnsupportedError as error:
                     raise UnsupportedError(
                         error.what,
