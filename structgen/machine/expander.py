@@ -57,8 +57,10 @@ class Expander:
         self._residues: dict[int, int] = {}
         self.residue_of: dict[int, int] = {}
         """Engine row of a residue -> the network's number (the rows of plain objects that the engine made are not here)."""
-        self._blocks: dict[int, tuple[int, SimpleObject]] = {}
-        self._block_of: dict[int, tuple[int, int, int]] = {}
+        self._blocks: dict[tuple[object, ...], int] = {}
+        """What a plain object is -> the first row of its residues."""
+        self._block_of: dict[int, int] = {}
+        """That row -> a residue of the network's in the block."""
         self.arrays: set[int] = set()
         """Rows of residues that are arrays'."""
         self._sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
@@ -135,7 +137,8 @@ class Expander:
 
     def _plain(self, number: int, plain: SimpleObject) -> int:
         """Return the row of a plain object's residue; the rows of all its residues lie side by side, by position."""
-        block = self._blocks.get(id(plain.places))
+        identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
+        block = self._blocks.get(identity)
         if block is None:
             tables, count = self._tables, len(plain.names)
             base = tables.count(L.T_RES)
@@ -167,9 +170,9 @@ class Expander:
                     0,
                 ),
             )
-            block = self._blocks[id(plain.places)] = (base, plain)
-            self._block_of[base] = (count, number, plain.position)
-        row = block[0] + plain.position
+            block = self._blocks[identity] = base
+            self._block_of[base] = number
+        row = block + plain.position
         self._residues[number] = row
         self.residue_of[row] = number
         return row
@@ -332,9 +335,7 @@ class Expander:
             # made by the engine, in a block of a plain object
             shape = int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
             base = int(self._tables.rows(L.T_PLAIN)[shape, L.L_BASE])
-            _count, first, position = self._block_of[base]
-            assert position == 0 or row != base
-            number = first if row - base == position == 0 else self._network.simple_after(first, row - base - 1)
+            number = self._network.simple_after(self._block_of[base], row - base - 1)
             self.residue_of[row] = number
         return number
 
