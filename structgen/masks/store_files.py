@@ -9,7 +9,7 @@ changed.
     bytes 40-63   zeros
     then          index: the first halves of the n keys, ascending (uint64), the second halves (uint64), and
                   the places of the records (int64)
-    then          blobs, each at a multiple of eight: CRC-32 (uint32), size (uint32), the bytes
+    then          blobs, each at a multiple of eight: CRC-32 (uint32, begun with 0x5347), size, the bytes
 
 A record is a blob of int64: the place of its dense row or 0, the place of its tokens, the number of
 crossings, and for each of them the place of its trie, the place of its exact tokens, whether whole tokens are
@@ -60,6 +60,11 @@ class Damaged(Exception):
     """A segment does not hold what was written to it."""
 
 
+def _checksum(content: bytes | memoryview) -> int:
+    # From a start of our own: zeros, as a file has them that was cut off and grew again, are then no empty blob.
+    return zlib.crc32(content, 0x5347)
+
+
 class _Encoder:
     """Collects the blobs of a segment, each content once."""
 
@@ -73,7 +78,7 @@ class _Encoder:
         place = self._places.setdefault(content, self.size)
         if place == self.size:
             rest = -len(content) % 8
-            self.parts += (struct.pack("<II", zlib.crc32(content), len(content)), content, bytes(rest))
+            self.parts += (struct.pack("<II", _checksum(content), len(content)), content, bytes(rest))
             self.size += 8 + len(content) + rest
         return place
 
@@ -166,7 +171,7 @@ class Segment:
             raise Damaged
         checksum, size = struct.unpack_from("<II", self._view, place)
         start = place + 8
-        if start + size > self.size or zlib.crc32(self._view[start : start + size]) != checksum:
+        if start + size > self.size or _checksum(self._view[start : start + size]) != checksum:
             raise Damaged
         return start, size
 
