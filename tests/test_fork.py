@@ -1,0 +1,200 @@
+"""After a fork the child goes on: no lock stays taken, no table half changed, no thread is missed."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import structgen as sg
+from structgen import forks
+from structgen.masks.vocabulary import Vocabulary
+from structgen.resources import small_tokenizer
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+SCHEMA = {
+    "type": "object",
+    "properties": {key: {"type": "string", "pattern": f"^{key}[a-f]{{2,9}}$"} for key in ("a", "b", "c")},
+}
+TEXTS = ['{"a": "aabcd", "b": "bfed"}', '{"b": "baaaa", "c": "cfff"}', '{"a": "aff", "c": "cabcdef"}']
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> sg.Tokenizer:
+    return sg.Tokenizer.from_huggingface(small_tokenizer())
+
+
+def masks_of(compiled: sg.CompiledGrammar, text: str) -> list[bytes]:
+    matcher, mask, found = sg.Matcher(compiled), sg.allocate_mask(1, compiled.tokenizer.vocab_size), []
+    for token in compiled.tokenizer.encode(text.encode()):
+        matcher.fill_mask(mask)
+        found.append(mask.array.tobytes())
+        matcher.advance(token)
+    return found
+
+
+def in_child(work: Callable[[], bool], seconds: float = 60) -> bool:
+    """Return what `work` returned in a forked child; a child that hangs is killed, and said no."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if work() else 1
+        finally:
+            os._exit(status)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status == 0
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return False
+
+
+def expected_of(tokenizer: sg.Tokenizer) -> list[list[bytes]]:
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=False)
+    return [masks_of(compiled, text) for text in TEXTS]
+
+
+def test_a_child_goes_on_where_other_threads_were_busy(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    expected = expected_of(tokenizer)
+    stop, shared = threading.Event(), []
+
+    def busy() -> None:
+        while not stop.is_set():
+            compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=sg.MaskStore(tmp_path))
+            shared[:] = [compiled]
+            for text in TEXTS:
+                masks_of(compiled, text)
+
+    threads = [threading.Thread(target=busy) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        while not shared:
+            time.sleep(0.01)
+        for _ in range(12):
+            time.sleep(0.007)
+            compiled = shared[0]
+            assert in_child(lambda of=compiled: [masks_of(of, text) for text in TEXTS] == expected)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_child_fills_batches_on_threads_of_its_own(tokenizer: sg.Tokenizer) -> None:
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=sg.MaskStore())
+
+    def batch() -> bytes:
+        matchers = [sg.Matcher(compiled) for _ in range(16)]
+        for number, matcher in enumerate(matchers):
+            for token in tokenizer.encode(TEXTS[number % 3].encode())[: number + 1]:
+                matcher.advance(token)
+        mask = sg.allocate_mask(16, tokenizer.vocab_size)
+        sg.fill_masks(matchers, mask)
+        return mask.array.tobytes()
+
+    before = batch()
+    fresh = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=sg.MaskStore())
+
+    def anew() -> bool:
+        nonlocal compiled
+        same = batch() == before
+        compiled = fresh
+        return same and batch() == before
+
+    assert in_child(anew)
+
+
+def test_a_child_writes_what_it_made_and_leaves_the_parents_to_the_parent(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    store = sg.MaskStore(tmp_path)
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
+    masks_of(compiled, TEXTS[0])
+    part = store.of(Vocabulary.of(tokenizer))
+    mine = part.made
+
+    def work() -> bool:
+        masks_of(compiled, TEXTS[1])
+        store.flush()
+        again = sg.MaskStore(tmp_path)
+        other = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=again)
+        masks_of(other, TEXTS[1])
+        read = again.of(Vocabulary.of(tokenizer))
+        return part.made > mine and 0 < read.read < part.made
+
+    assert in_child(work)
+    assert part.made == mine
+    store.flush()
+    again = sg.MaskStore(tmp_path)
+    masks_of(sg.compile(sg.json_schema(SCHEMA), tokenizer, store=again), TEXTS[1])
+    assert again.of(Vocabulary.of(tokenizer)).made == 0
+
+
+def test_the_background_writer_runs_in_a_child_too(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    store = sg.MaskStore(tmp_path)
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
+    masks_of(compiled, TEXTS[0])
+    store.flush()
+
+    def work() -> bool:
+        before = len(list(tmp_path.rglob("*.masks")))
+        masks_of(compiled, TEXTS[1])
+        until = time.monotonic() + 20
+        while len(list(tmp_path.rglob("*.masks"))) == before and time.monotonic() < until:
+            time.sleep(0.05)
+        return len(list(tmp_path.rglob("*.masks"))) > before
+
+    assert in_child(work)
+
+
+def test_a_fork_waits_for_who_holds_a_lock() -> None:
+    lock = forks.new_lock(forks.GRAMMARS)
+    inside, half_changed = threading.Event(), []
+
+    def change() -> None:
+        with lock:
+            half_changed.append(1)
+            inside.set()
+            time.sleep(0.3)
+            half_changed.clear()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    inside.wait()
+    assert in_child(lambda: not half_changed and lock.acquire(timeout=5))
+    thread.join()
+
+
+def test_a_thread_that_holds_a_lock_may_fork() -> None:
+    lock = forks.new_lock(forks.STORES)
+    with lock:
+        assert in_child(lambda: True)
+    assert in_child(lambda: lock.acquire(timeout=5))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="spawn")
+def test_forks_from_several_threads_at_once_come_through() -> None:
+    locks = [forks.new_lock(rank) for rank in range(4)]
+    found: list[bool] = []
+    threads = [
+        threading.Thread(
+            target=lambda: found.append(in_child(lambda: all(lock.acquire(timeout=5) for lock in locks)))
+        )
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 6
