@@ -125,6 +125,10 @@ class SchemaNetwork:
         """Return the demand indices that an outcome stands for."""
         return self._outcomes[outcome]
 
+    def demands_met(self, outcome: int) -> frozenset[int]:
+        """Return the set of demand indices that an outcome stands for."""
+        return self._outcomes[outcome]
+
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
         return self._object(residue).frame.sorted_names()
@@ -416,25 +420,27 @@ class SchemaNetwork:
 
     def _conflict(self, demand: int) -> tuple[str, ...]:
         """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""
+        tables = self.tables
+        places = tables.sources((demand,)) if demand != NEVER else ()
         seen: set[int] = set()
-        places = self.tables.sources((demand,)) if demand != NEVER else ()
         while demand != NEVER and demand not in seen:
             seen.add(demand)
-            places = self.tables.sources((demand,)) or places
-            shapes = self.shapes.objects(demand)
-            if len(shapes) != 1:
-                break
-            for key in shapes[0].required:
-                child = self.objects.value(shapes[0], key)
-                if child == NEVER or not self.oracle.alive(child):
-                    facets = shapes[0].facets
-                    literals = self.shapes.value_literals(facets, key)
-                    said = [self.tables.about(literal).schema.pointer for literal in literals if literal >= 0]
-                    if child == NEVER:
-                        return tuple(dict.fromkeys((*places, *said)))
-                    demand = child
-                    break
-            else:
+            places = tables.sources((demand,))
+            together = [
+                schema
+                for literal in tables.demands[demand]
+                if not literal & 1
+                for schema in self.shapes.conjuncts(literal)
+            ]
+            for key in dict.fromkeys(key for schema in together for key in schema.required):
+                literals = self.shapes.value_literals(together, key)
+                child = tables.demand(literals)
+                if child != NEVER and self.oracle.alive(child):
+                    continue
+                if child == NEVER:
+                    said = [tables.about(literal).schema.pointer for literal in literals if literal >= 0]
+                    return tuple(dict.fromkeys((*places, *said)))
+                demand = child
                 break
         return places
 

@@ -764,7 +764,7 @@ class Shapes:
         if found is None:
             required: set[str] = set()
             values: dict[str, frozenset[object]] = {}
-            for schema in self._conjuncts(literal):
+            for schema in self.conjuncts(literal):
                 required.update(schema.required)
                 for key, child in schema.properties.items():
                     info = self.tables.info(child)
@@ -774,7 +774,7 @@ class Shapes:
             self._discriminators[literal] = found
         return found
 
-    def _conjuncts(self, literal: int) -> list[Schema]:
+    def conjuncts(self, literal: int) -> list[Schema]:
         """Return the schemas that hold wherever a positive literal does: itself, its `$ref` and its `allOf`."""
         found: dict[int, Schema] = {}
         stack = [self.tables.about(literal).schema]
@@ -793,8 +793,8 @@ class Shapes:
         if a < 0 or b < 0 or a & 1 or b & 1:
             return False
         for one, other in (
-            (self._conjuncts(a), self._conjuncts(b)),
-            (self._conjuncts(b), self._conjuncts(a)),
+            (self.conjuncts(a), self.conjuncts(b)),
+            (self.conjuncts(b), self.conjuncts(a)),
         ):
             closed = [
                 schema

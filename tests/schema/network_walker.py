@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
@@ -112,11 +114,14 @@ class Numbers:
         return {} if state < 0 else dict(self.pool.finish(state))
 
 
-def network_of(schema: Any, limits: Limits | None = None, **policies: Any) -> SchemaNetwork:
-    """Return the network of a schema, with the automata as its oracles."""
+def network_of(
+    schema: Any, limits: Limits | None = None, strings: Strings | None = None, **policies: Any
+) -> SchemaNetwork:
+    """Return the network of a schema, with the automata as its oracles, or another oracle of strings."""
     limits = limits or Limits()
     grammar = json_schema(schema, **policies, limits=limits)
-    network = grammar.network(Strings(limits), Numbers(grammar.policies.numbers, limits))
+    numbers = Numbers(grammar.policies.numbers, limits)
+    network = grammar.network(strings or Strings(limits), numbers)
     assert isinstance(network, SchemaNetwork)
     return network
 
@@ -147,7 +152,9 @@ class Walker:
         if isinstance(value, str):
             return self._spec(entry.string, value)
         if isinstance(value, (int, float, Decimal)):
-            return self._spec(entry.number, Decimal(repr(value)) if isinstance(value, float) else Decimal(value))
+            return self._spec(
+                entry.number, Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+            )
         if isinstance(value, dict):
             return None if entry.object is None else self._object(entry.object, value.items())
         return None if entry.array is None else self._array(entry.array, value)
@@ -198,3 +205,155 @@ class Walker:
 def parsed(text: bytes) -> Any:
     """Return the value of a text, numbers exact."""
     return json.loads(text, parse_float=Decimal)
+
+
+_CHARACTERS = [chr(code) for code in range(0x20, 0x7F) if chr(code) not in '"\\']
+_SHORT = sorted(
+    {"".join(word) for size in range(4) for word in itertools.product(" !abxyz", repeat=size)}
+    | set(_CHARACTERS),
+    key=lambda word: (len(json_string(word)), json_string(word)),
+)
+"""All strings of up to three characters that the random schemas can tell apart, the shortest literal first."""
+
+
+class SlowStrings(Strings):
+    """The same questions answered by trying every short string: exact for the random schemas of the tests."""
+
+    def __init__(self) -> None:
+        pass
+
+    def shortest(self, spec: Spec) -> Demands:
+        found = {}
+        for j, formula in enumerate(spec.formulas):
+            words = itertools.chain(sorted(_named(formula), key=json_string), _SHORT)
+            fitting = [json_string(word) for word in words if holds(formula, word)]
+            if fitting:
+                found[j] = min(fitting, key=lambda text: (len(text), text))
+        return found
+
+    def words(self, formula: Formula, most: int) -> list[str] | None:
+        found = [word for word in _SHORT if holds(formula, word)]
+        return found if len(found) < 10 else None
+
+
+def _named(formula: Formula) -> set[str]:
+    match formula:
+        case Words(of):
+            return set(of)
+        case Not(inner):
+            return _named(inner)
+        case All(parts) | Any_(parts):
+            return set().union(*map(_named, parts))
+    return set()
+
+
+class Wanderer:
+    """Writes random documents of a network, and checks the completions that it is offered on the way."""
+
+    def __init__(self, network: SchemaNetwork, chance: random.Random) -> None:
+        self.network = network
+        self.chance = chance
+        self.walker = Walker(network)
+
+    def document(self) -> str:
+        """Return the text of a random document."""
+        return self._value(self.network.root, 0)[0]
+
+    def _met(self, outcome: int | None) -> frozenset[int]:
+        assert outcome is not None
+        return self.network.demands_met(outcome)
+
+    def _completed(self, place: int, text: bytes, j: int) -> tuple[str, int]:
+        """Check that a completed text meets the demand it was offered for."""
+        outcome = self.walker.outcome(place, parsed(text))
+        assert j in self._met(outcome), (text, j)
+        assert outcome is not None
+        return text.decode(), outcome
+
+    def _value(self, place: int, depth: int) -> tuple[str, int]:
+        network, chance = self.network, self.chance
+        entry = network.entry(place)
+        kinds = ("object", "array", "string", "number", "true", "false", "null")
+        offered = [kind for kind in kinds if getattr(entry, kind) is not None]
+        assert offered, "a place that offers nothing"
+        finish = network.finish_place(place)
+        assert finish, "a place without a completion"
+        kind = chance.choice(offered)
+        container = kind in ("object", "array")
+        if depth > 3 or (container and chance.random() < 0.2 * depth):
+            j = chance.choice(sorted(finish))
+            return self._completed(place, finish[j], j)
+        if kind == "object":
+            return self._object(place, entry.object, depth)
+        if kind == "array":
+            return self._array(place, entry.array, depth)
+        if kind == "string":
+            return self._scalar(entry.string, ["", "x", "yy", "a", "abc", "zz", "ab", "b"])
+        if kind == "number":
+            return self._scalar(entry.number, [Decimal(text) for text in "0 1 2 3 -1 1.5 10".split()])
+        return kind, getattr(entry, kind)
+
+    def _scalar(self, spec: Spec | None, samples: list[Any]) -> tuple[str, int]:
+        assert spec is not None
+        self.chance.shuffle(samples)
+        oracle = self.network.scalars.strings if isinstance(samples[0], str) else self.network.scalars.numbers
+        samples.extend(parsed(text) for text in oracle.shortest(spec).values())
+        for sample in samples:
+            value = sample if isinstance(sample, str) else Decimal(sample)
+            met = frozenset(j for j, formula in enumerate(spec.formulas) if holds(formula, value))
+            if met:
+                text = json.dumps(value) if isinstance(value, str) else str(value)
+                return text, self.network.outcome(met)
+        raise AssertionError("an entry without a value")
+
+    def _object(self, place: int, residue: int | None, depth: int) -> tuple[str, int]:
+        network, chance = self.network, self.chance
+        assert residue is not None
+        members: list[str] = []
+        used: set[str] = set()
+        while True:
+            menu = network.menu(residue)
+            finish = network.finish(residue, used)
+            assert finish, "a residue of an object without a completion"
+            offered: list[tuple[str, Any, int]] = [(key, key, child) for key, child in menu.named.items()]
+            if menu.extra is not None:
+                for name in ("zz", "q", "abb", "bz", "za", "", "z", "aa"):
+                    if name in network.keys(residue) or name in used:
+                        continue
+                    key = frozenset(j for j, f in enumerate(menu.extra.formulas) if holds(f, name))
+                    if key in menu.extra_places:
+                        offered.append((name, key, menu.extra_places[key]))
+            if menu.close is not None and (not offered or len(members) > 4 or chance.random() < 0.3):
+                return "{" + ",".join(members) + "}", menu.close
+            if not offered or len(members) > 8:
+                j = min(finish)
+                return self._completed(place, ("{" + ",".join(members)).encode() + finish[j], j)
+            name, key, child = chance.choice(offered)
+            text, outcome = self._value(child, depth + 1)
+            if not isinstance(key, str):
+                used.add(name)
+            rest = network.finish_with(residue, key, dict.fromkeys(self._met(outcome), b""), used)
+            members.append(json.dumps(name) + ":" + text)
+            residue = network.after(residue, key, outcome)
+            assert network.finish(residue, used) == rest, (
+                "the completion after a member is not the one before it"
+            )
+
+    def _array(self, place: int, residue: int | None, depth: int) -> tuple[str, int]:
+        network, chance = self.network, self.chance
+        assert residue is not None
+        items: list[str] = []
+        while True:
+            menu = network.items(residue)
+            finish = network.finish(residue)
+            assert finish, "a residue of an array without a completion"
+            if menu.close is not None and (menu.item is None or len(items) > 3 or chance.random() < 0.4):
+                return "[" + ",".join(items) + "]", menu.close
+            if menu.item is None or len(items) > 6:
+                j = min(finish)
+                return self._completed(place, ("[" + ",".join(items)).encode() + finish[j], j)
+            text, outcome = self._value(menu.item, depth + 1)
+            rest = network.finish_with(residue, None, dict.fromkeys(self._met(outcome), b""))
+            items.append(text)
+            residue = network.after(residue, None, outcome)
+            assert network.finish(residue) == rest, "the completion after an item is not the one before it"
