@@ -215,7 +215,8 @@ class CompiledGrammar:
             node = tables.rows(L.T_NODE)[index]
             node[L.N_ROW] = number
             node[L.N_LIST] = at  # last: readers take no lock
-            walk.fill(self.address, index, target)
+            if target:
+                walk.fill(self.address, index, target)
             return True
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
