@@ -1,5 +1,5 @@
-"""Many matchers and one mask array: a batch is filled and advanced in one call, on all cores, and one row's failure
-never stops the others."""
+"""Many matchers and one mask array: a batch is filled and advanced in one call, on all cores, and one row's
+failure never stops the others."""
 
 from __future__ import annotations
 
@@ -73,17 +73,21 @@ def fill_masks(
     rows: Sequence[int] | None = None,
     budgets: Sequence[int | None] | None = None,
 ) -> npt.NDArray[np.int8]:
-    """Return a `RowStatus` for each matcher, after its mask was written to its row (None: every token is allowed).
+    """Return a `RowStatus` for each matcher, after its mask was written to its row (None:
+    every token is allowed).
 
     `rows` are the rows (default 0, 1, ...), `budgets` the tokens that each document may still take, the end
     token not counted. Known masks cost 0.3 us a row; unknown ones are worked out on all cores, without the
-    interpreter lock. Raises MaskError before anything is written where a row is missing, named twice, or too narrow.
+    interpreter lock. Raises MaskError before anything is written where a row is missing, named twice,
+    or too narrow.
     """
     chosen = range(len(matchers)) if rows is None else rows
     _check_rows(mask, len(matchers), chosen)
     if budgets is not None and len(budgets) != len(matchers):
         raise OptionError(
-            f"{len(budgets)} budgets for {len(matchers)} matchers.", where="budgets", cure="Give one each, or None."
+            f"{len(budgets)} budgets for {len(matchers)} matchers.",
+            where="budgets",
+            cure="Give one each, or None.",
         )
     status = np.zeros(len(matchers), np.int8)
     left = []
@@ -179,9 +183,9 @@ def fill_draft(
 ) -> npt.NDArray[np.int8]:
     """Return a `RowStatus` for each of the n + 1 nodes of a draft tree, after their masks were written.
 
-    Row 0 is the root, the matcher's own state; node i (row i + 1) is token_ids[i] after node parents[i] (-1: the
-    root; parents come first). A node whose token is not allowed after its parent, or whose parent is dead, is
-    dead: REFUSED, its row all 0. After an end token: FINISHED, all 0. The matcher is unchanged.
+    Row 0 is the root, the matcher's own state; node i (row i + 1) is token_ids[i] after node parents[i] (-1:
+    the root; parents come first). A node whose token is not allowed after its parent, or whose parent is
+    dead, is dead: REFUSED, its row all 0. After an end token: FINISHED, all 0. The matcher is unchanged.
     """
     count = len(token_ids)
     if len(parents) != count:
@@ -189,7 +193,9 @@ def fill_draft(
     for i, parent in enumerate(parents):
         if not -1 <= parent < i:
             raise OptionError(
-                f"The parent of node {i} is {parent}.", where="parents", cure="Parents come before their children."
+                f"The parent of node {i} is {parent}.",
+                where="parents",
+                cure="Parents come before their children.",
             )
     chosen = range(count + 1) if rows is None else rows
     _check_rows(mask, count + 1, chosen)

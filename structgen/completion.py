@@ -1,8 +1,10 @@
-"""The shortest way to the end: from any state, the text that completes the document, and how many tokens it takes.
+"""The shortest way to the end: from any state, the text that completes the document,
+and how many tokens it takes.
 
-The completion of a state is the shortest text (ties: the smallest bytes) that completes it in the forms that the network
-and the automata call shortest, spaced as the policy asks; it is a function of the state alone, and the completion after
-its first byte is the rest of it. Written with the fewest tokens, it bounds what a document still needs.
+The completion of a state is the shortest text (ties: the smallest bytes) that completes it in the forms that
+the network and the automata call shortest, spaced as the policy asks; it is a function of the state alone,
+and the completion after its first byte is the rest of it. Written with the fewest tokens,
+it bounds what a document still needs.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ class _Taken(Collection[str]):
 
 
 class Completer:
-    """Completions of the states of one compiled grammar, remembered by state. The grammar's lock is held by the caller."""
+    """Completions of the states of one compiled grammar, remembered by state.
+    The grammar's lock is held by the caller."""
 
     __slots__ = ("_costs", "_machine", "_members", "_texts", "_vocabulary")
 
@@ -102,7 +105,7 @@ class Completer:
             self._texts[index] = text
         return text
 
-    # --- one state -------------------------------------------------------------------------------------------------
+    # --- one state ------------------------------------------------------------------------------------------
 
     def _find(self, index: int) -> bytes:
         machine = self._machine
@@ -119,8 +122,8 @@ class Completer:
         return self._spaced(min(demands.values(), key=_order), regs)
 
     def _ready(self, index: int) -> int:
-        """Return the state once the white space is written that the policy makes obligatory (and was begun, where the
-        next token decides about it)."""
+        """Return the state once the white space is written that the policy makes obligatory (and was begun,
+        where the next token decides about it)."""
         machine = self._machine
         policy, _indent = machine.space
         if policy not in (L.SPACE_ONELINE, L.SPACE_INDENT):
@@ -213,7 +216,8 @@ class Completer:
         return {} if after < 0 else _behind(b'"', self._key(after))
 
     def _value(self, place: int, index: int | None) -> Demands:
-        """Return the shortest values of a place; `index`: the state, where white space may rule out some of them."""
+        """Return the shortest values of a place; `index`: the state,
+        where white space may rule out some of them."""
         machine = self._machine
         shortest = machine.network.finish_place(place)
         if index is None or int(machine.registers(index)[L.AT]) == 0:
@@ -230,7 +234,7 @@ class Completer:
             options = _least(options, _behind(b"[", machine.network.finish(entry.array)))
         return options
 
-    # --- strings and keys ------------------------------------------------------------------------------------------
+    # --- strings and keys -----------------------------------------------------------------------------------
 
     def _string(self, regs: Registers) -> Demands:
         machine = self._machine
@@ -273,9 +277,7 @@ class Completer:
             best = _least(best, self._extra(index, residue))
         return best
 
-    def _with_key(
-        self, residue: int, key: str, place: int, regs: Registers
-    ) -> Mapping[int, bytes]:
+    def _with_key(self, residue: int, key: str, place: int, regs: Registers) -> Mapping[int, bytes]:
         network = self._machine.network
         taken = self._taken(int(regs[L.EXTRAS]))
         if taken:
@@ -312,7 +314,8 @@ class Completer:
         return self._machine.extra_keys(int(self._machine.registers(after)[L.EXTRAS]))
 
     def _class_after(self, index: int, head: bytes) -> frozenset[int] | None:
-        """Return the class of the extra key that these decoded bytes finish, or None where they do not finish one."""
+        """Return the class of the extra key that these decoded bytes finish,
+        or None where they do not finish one."""
         machine = self._machine
         after = machine.after(index, _written(head) + b'"')
         if after < 0:
@@ -321,7 +324,8 @@ class Completer:
         return None if key >= 0 else machine.group(-2 - key)
 
     def _search(self, index: int) -> list[bytes]:
-        """Return the shortest, smallest extension of a key (plain characters) that is a new one, in a list."""
+        """Return the shortest, smallest extension of a key (plain characters) that is a new one,
+        in a list."""
         machine = self._machine
         level: list[tuple[bytes, int]] = [(b"", index)]
         while level:
@@ -336,7 +340,8 @@ class Completer:
         return []
 
     def _escape(self, index: int) -> Demands:
-        """Return the rest from inside an escape: every two-character escape is tried, of the others the smallest."""
+        """Return the rest from inside an escape: every two-character escape is tried,
+        of the others the smallest."""
         machine = self._machine
         best: Demands = {}
         for byte in machine.next_bytes(index):
@@ -351,7 +356,7 @@ class Completer:
                 break
         return best
 
-    # --- white space -----------------------------------------------------------------------------------------------
+    # --- white space ----------------------------------------------------------------------------------------
 
     def _spaced(self, text: bytes, regs: Registers) -> bytes:
         """Return compact text with the white space that the policy makes obligatory."""
@@ -443,5 +448,3 @@ def _written(decoded: bytes) -> bytes:
     while at < len(decoded) and decoded[at] & 0xC0 == 0x80:
         at += 1
     return decoded[:at] + json_string(decoded[at:].decode("utf-8", "surrogatepass"))[1:-1]
-
-

@@ -50,9 +50,7 @@ class LimitError(StructgenError):
 
     def __init__(self, what: str, *, limit: str, where: str = "", cure: str = "") -> None:
         self.limit = limit
-        super().__init__(
-            what, where=where, cure=cure or f"Raise it with limits=sg.Limits({limit}=...)."
-        )
+        super().__init__(what, where=where, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).")
 
 
 class GrammarError(StructgenError):

@@ -1,4 +1,5 @@
-"""The state of a machine read from Python: what completions, events and explanations ask of a compiled grammar."""
+"""The state of a machine read from Python: what completions,
+events and explanations ask of a compiled grammar."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ Registers: TypeAlias = npt.NDArray[np.int64]
 
 
 class Inspection:
-    """Reads registers, frames and tables in the terms of the network. The grammar's lock is held by the caller."""
+    """Reads registers, frames and tables in the terms of the network.
+    The grammar's lock is held by the caller."""
 
     __slots__ = ("_expander", "_numbers", "_retry", "_strings", "_tables", "network", "space")
 
@@ -52,7 +54,8 @@ class Inspection:
         return bool(walk.may_end(self._tables.address, index))
 
     def frame(self, frame: int) -> tuple[int, int, int, int]:
-        """Return a stack frame: the engine's residue, the set of extra keys, the engine's key, the frame below."""
+        """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
+        the frame below."""
         row = self._tables.rows(L.T_FRAME)[frame].tolist()
         return row[L.F_RES], row[L.F_EXTRAS], row[L.F_KEY], row[L.F_PARENT]
 
@@ -145,4 +148,3 @@ class Inspection:
     def sources(self, place: int) -> tuple[str, ...]:
         """Return the JSON pointers of a place's schemas."""
         return tuple(self.network.sources(place))
-

@@ -1,18 +1,20 @@
-"""What every front end produces and the compiler reads: the language of a document, not the syntax it came from.
+"""What every front end produces and the compiler reads: the language of a document,
+not the syntax it came from.
 
 A grammar over JSON text is a `Network`: places, residues and outcomes are small integers, interned by the
-network, expanded only when they are asked for. The engine parses JSON text itself (brackets, strings, numerals,
-white space) and asks the network what the text may mean.
+network, expanded only when they are asked for. The engine parses JSON text itself (brackets, strings,
+numerals, white space) and asks the network what the text may mean.
 
 The words, used everywhere:
 
 place
-    What must be said about one value: an ordered tuple of *demands* (conjunctions of schemas), at least one of
-    which must come out true. Nearly every place has a single demand. Two places are the same integer when they
-    have the same demands.
+    What must be said about one value: an ordered tuple of *demands* (conjunctions of schemas), at least one
+    of which must come out true. Nearly every place has a single demand. Two places are the same integer when
+    they have the same demands.
 outcome
-    Which demands of a place a finished value met, as an interned non-empty set of demand indices. Outcome 0 is
-    the set {0}, the only outcome of a place with a single demand. A value that meets no demand may not close.
+    Which demands of a place a finished value met, as an interned non-empty set of demand indices. Outcome 0
+    is the set {0}, the only outcome of a place with a single demand. A value that meets no demand may not
+    close.
 residue
     How far an object or an array has come, and what is still owed. Equal residues have equal integers.
 """
@@ -57,7 +59,8 @@ class Any_:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Strings in which an ECMA-262 regular expression matches somewhere (unanchored, as JSON Schema has it)."""
+    """Strings in which an ECMA-262 regular expression matches somewhere (unanchored,
+    as JSON Schema has it)."""
 
     source: str
 
@@ -86,7 +89,8 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Numbers from `low` to `high` (None: no bound); a bound is left out of the interval where `open_*` says so."""
+    """Numbers from `low` to `high` (None: no bound); a bound is left out of the interval
+    where `open_*` says so."""
 
     low: Decimal | None
     high: Decimal | None
@@ -120,7 +124,8 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a value at a place may be: for each JSON type how it begins, or None where no live value has that type.
+    """What a value at a place may be: for each JSON type how it begins,
+    or None where no live value has that type.
 
     `object` and `array` are residues (nothing written yet), `string` and `number` are specs,
     `true`, `false` and `null` are outcomes.
@@ -139,10 +144,10 @@ class Entry:
 class ObjectMenu:
     """What may come next in an object at a residue; only what is live is listed.
 
-    `named` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `named` of any
-    residue of this object (`Network.keys`) may come: one formula for each class of keys, its set of true indices
-    is looked up in `extra_places` (absent: not allowed). `close` is the outcome of closing now, or None.
-    The engine itself never offers an extra key that the object already holds.
+    `named` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `named` of
+    any residue of this object (`Network.keys`) may come: one formula for each class of keys, its set of true
+    indices is looked up in `extra_places` (absent: not allowed). `close` is the outcome of closing now, or
+    None. The engine itself never offers an extra key that the object already holds.
     """
 
     named: Mapping[str, int]
@@ -153,7 +158,8 @@ class ObjectMenu:
 
 @dataclass(frozen=True, slots=True)
 class ArrayMenu:
-    """What may come next in an array at a residue: the place of the next item, or None; the outcome of closing, or None."""
+    """What may come next in an array at a residue: the place of the next item, or None;
+    the outcome of closing, or None."""
 
     item: int | None
     close: int | None
@@ -161,16 +167,16 @@ class ArrayMenu:
 
 @dataclass(frozen=True, slots=True)
 class SimpleObject:
-    """A residue of an object in which only the declared keys and their order matter, so that the engine can work
-    out all later residues of the object itself.
+    """A residue of an object in which only the declared keys and their order matter, so that the engine can
+    work out all later residues of the object itself.
 
-    There is one demand left and one way to meet it: every outcome of a value is 0, no member count, obligation or
-    conditional requirement is open, and keys that are not named all fall into one class (`extra`). The first
-    `ordered` keys come in the order of `names`; the others, and keys that are not named, come in any order after
-    them. A key with place -1 never comes. A key may come when it was not written, no key after it in the order
-    was, and no required key before it in the order is missing; the object may close when no required key is
-    missing. `names`, `places`, `required`, `ordered`, `extra` and `close` are the same objects, or equal, in all
-    residues of one object.
+    There is one demand left and one way to meet it: every outcome of a value is 0, no member count,
+    obligation or conditional requirement is open, and keys that are not named all fall into one class
+    (`extra`). The first `ordered` keys come in the order of `names`; the others, and keys that are not named,
+    come in any order after them. A key with place -1 never comes. A key may come when it was not written, no
+    key after it in the order was, and no required key before it in the order is missing; the object may close
+    when no required key is missing. `names`, `places`, `required`, `ordered`, `extra` and `close` are the
+    same objects, or equal, in all residues of one object.
     """
 
     names: tuple[str, ...]
@@ -182,7 +188,8 @@ class SimpleObject:
     position: int
     """Ordered keys before this index may not come any more."""
     written: int
-    """Keys written, as bits; of the ordered ones only those that are remembered (`position` says the rest)."""
+    """Keys written, as bits; of the ordered ones only those that are remembered (`position` says the
+    rest)."""
     begun: bool
     """A member has been written."""
     close: int
@@ -190,7 +197,8 @@ class SimpleObject:
 
 
 Key: TypeAlias = Union[str, frozenset[int], None]
-"""What a value stands under: a named key, the class of an extra key (see `ObjectMenu`), or None in an array."""
+"""What a value stands under: a named key, the class of an extra key (see `ObjectMenu`),
+or None in an array."""
 
 
 class Network(Protocol):
@@ -231,7 +239,8 @@ class Network(Protocol):
         ...
 
     def simple(self, residue: int) -> SimpleObject | None:
-        """Return the residue of a plain object in the form in which the engine can go on by itself, else None."""
+        """Return the residue of a plain object in the form in which the engine can go on by itself,
+        else None."""
         ...
 
     def simple_after(self, residue: int, index: int) -> int:
@@ -244,10 +253,9 @@ class Network(Protocol):
         `taken`: the extra keys that the object holds."""
         ...
 
-    def finish_with(
-        self, residue: int, key: Key, value: Demands, taken: Collection[str] = ()
-    ) -> Demands:
-        """Return the shortest rest where a value under `key` is being written: `value` says what its rest costs."""
+    def finish_with(self, residue: int, key: Key, value: Demands, taken: Collection[str] = ()) -> Demands:
+        """Return the shortest rest where a value under `key` is being written:
+        `value` says what its rest costs."""
         ...
 
     def sources(self, place: int) -> Sequence[str]:

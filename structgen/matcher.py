@@ -17,7 +17,8 @@ from structgen.masks.mask import TokenMask
 class Matcher:
     """One document being written: the state reached, and the way there (8 bytes a token).
 
-    Matchers of one compiled grammar may be used by different threads at once; one matcher by one thread at a time.
+    Matchers of one compiled grammar may be used by different threads at once;
+    one matcher by one thread at a time.
     """
 
     __slots__ = ("_address", "_ends", "_events", "_index", "_states", "_tokens", "_words", "compiled")
@@ -58,8 +59,8 @@ class Matcher:
         return self.compiled.is_finished(self.state)
 
     def fill_mask(self, mask: TokenMask, row: int = 0, *, budget: int | None = None) -> None:
-        """Write the mask of the present state to a row; with a budget, only tokens after which the document can still be
-        completed within it (the end token not counted).
+        """Write the mask of the present state to a row; with a budget, only tokens after which the document
+        can still be completed within it (the end token not counted).
 
         Cost: 0.3 us where the state's mask is known, a few to tens of microseconds where it is not. Raises
         FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
@@ -79,8 +80,8 @@ class Matcher:
         self.compiled.fill_index(self._index, mask, row)
 
     def mask_rows(self) -> tuple[int, ...] | None:
-        """Return the numbers of at most two rows of the store whose union is the present mask; None where the store
-        has no room for them, and the mask must be filled.
+        """Return the numbers of at most two rows of the store whose union is the present mask; None where the
+        store has no room for them, and the mask must be filled.
 
         The rows are those of `compiled.store.rows(tokenizer)`; a row that is there never changes. Cost: 1 us
         where they are known, about 50 us where they are not. Raises FinishedError after an end token.
@@ -88,7 +89,8 @@ class Matcher:
         return self.compiled.mask_rows(self._index)
 
     def advance(self, token: int) -> None:
-        """Take a token. Raises TokenError where it is not allowed, FinishedError after the end; the state is then unchanged."""
+        """Take a token. Raises TokenError where it is not allowed, FinishedError after the end;
+        the state is then unchanged."""
         after = self.compiled.next_index(self._index, token)
         if after < 0:
             self._refuse(token)
@@ -118,7 +120,8 @@ class Matcher:
         return count
 
     def forced(self) -> bytes:
-        """Return the bytes that must come next whatever the model says; empty where the document may end here."""
+        """Return the bytes that must come next whatever the model says;
+        empty where the document may end here."""
         return self.compiled.forced(self._index)
 
     def expected(self) -> list[Expected]:
@@ -129,8 +132,8 @@ class Matcher:
         """Return what began and what closed in the tokens after the first `since`, in the order of the text.
 
         A numeral closes at the byte behind it, or at the end token. Cost: nothing until the first call, then
-        linear in the bytes that were not scanned before (a rollback has at most 31 tokens scanned again). Raises
-        StructgenError where the matcher did not begin at the start of the document.
+        linear in the bytes that were not scanned before (a rollback has at most 31 tokens scanned again).
+        Raises StructgenError where the matcher did not begin at the start of the document.
         """
         if isinstance(since, bool) or not 0 <= since <= len(self._tokens):
             raise StructgenError(
@@ -150,7 +153,8 @@ class Matcher:
         return self._events.since(since)
 
     def tokens_to_finish(self) -> int:
-        """Return how many tokens complete the document: 0 where it is complete (see CompiledGrammar.tokens_to_finish)."""
+        """Return how many tokens complete the document: 0 where it is complete (see
+        CompiledGrammar.tokens_to_finish)."""
         return self.compiled.cost(self._index)
 
     def rollback(self, count: int) -> None:
@@ -181,7 +185,8 @@ class Matcher:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of this matcher's own memory: the history, eight bytes a token; the state is the grammar's."""
+        """Bytes of this matcher's own memory: the history, eight bytes a token;
+        the state is the grammar's."""
         return self.__sizeof__() + self._states.__sizeof__() + self._tokens.__sizeof__()
 
     def __repr__(self) -> str:

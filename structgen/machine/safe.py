@@ -1,7 +1,9 @@
-"""Bytes that are safe from a string automaton's state: taken in any order, they never lead to where no document follows.
+"""Bytes that are safe from a string automaton's state: taken in any order,
+they never lead to where no document follows.
 
-A subtree of the vocabulary's trie whose signature (structgen.masks.trie) holds safe classes alone lives as a whole, so
-that a walk of a string state visits only tokens with quotes, backslashes, and what the pattern excludes.
+A subtree of the vocabulary's trie whose signature (structgen.masks.trie) holds safe classes alone lives as a
+whole, so that a walk of a string state visits only tokens with quotes, backslashes,
+and what the pattern excludes.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import numba
 
 from structgen.machine.compiled import jit
-from structgen.machine.layout import *  # noqa: F403
+from structgen.machine.layout import *
 from structgen.machine.memory import load32, load64, store64
 from structgen.machine.step import WIDTH, need, row_of
 
@@ -20,7 +22,8 @@ _MIDDLES = 512
 
 @jit
 def middle_range(kind):
-    """Return the continuation bytes (first << 8 | last) that may follow in a UTF-8 middle; kinds as in `character_kind`."""
+    """Return the continuation bytes (first << 8 | last) that may follow in a UTF-8 middle;
+    kinds as in `character_kind`."""
     if kind == 4:
         return (0xA0 << 8) | 0xBF
     if kind == 5:
@@ -63,7 +66,8 @@ def known_target(c, state, byte):
 
 @jit
 def ascii_alive(c, state, low, high):
-    """Narrow a set of ASCII bytes (two words) to those that live from a state; -2 in the third place when asked."""
+    """Narrow a set of ASCII bytes (two words) to those that live from a state;
+    -2 in the third place when asked."""
     asked = 0
     for byte in range(32, 128):
         word, bit = byte >> 6, numba.int64(1) << (byte & 63)
@@ -82,8 +86,9 @@ def ascii_alive(c, state, low, high):
 
 @jit
 def wide_alive(c, states, count, room):
-    """Return (1, states) where every character outside ASCII lives from every listed state and its target is added to
-    the list, (0, states) where some does not or there are too many, (-2, 0) when asked. `states` holds room for pairs."""
+    """Return (1, states) where every character outside ASCII lives from every listed state and its target is
+    added to the list, (0, states) where some does not or there are too many, (-2, 0) when asked.
+    `states` holds room for pairs."""
     at = numba.int64(0)
     queue = states + 8 * room
     while at < count:
@@ -135,7 +140,8 @@ def wide_alive(c, states, count, room):
 
 @jit
 def find_safe(c, state, scratch, row):
-    """Write (1, safe ASCII low, high with bit 1 of low for characters outside ASCII) to `row`. Returns False when asked.
+    """Write (1, safe ASCII low, high with bit 1 of low for characters outside ASCII) to `row`.
+    Returns False when asked.
 
     `scratch` holds room for the lists of states.
     """

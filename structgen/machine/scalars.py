@@ -51,7 +51,8 @@ class Strings:
 
 
 def _columns(text: str) -> list[int]:
-    """Return the columns of a string automaton that a decoded string takes, one a UTF-8 byte or lone surrogate."""
+    """Return the columns of a string automaton that a decoded string takes,
+    one a UTF-8 byte or lone surrogate."""
     columns: list[int] = []
     for char in text:
         if "\ud800" <= char <= "\udfff":

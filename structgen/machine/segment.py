@@ -13,9 +13,11 @@ IMPOSSIBLE = 1 << 30
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def fewest_tokens(trie, count, first, text, size, best):
-    """Return the fewest tokens that write text[0:size], or IMPOSSIBLE; best[i] (int32) is that of text[i:size].
+    """Return the fewest tokens that write text[0:size], or IMPOSSIBLE;
+    best[i] (int32) is that of text[i:size].
 
-    Dynamic programming from the end; the optimum of a rest is the rest of an optimum. Cost: the trie nodes on the way.
+    Dynamic programming from the end; the optimum of a rest is the rest of an optimum. Cost:
+    the trie nodes on the way.
     """
     store32(best, size, 0)
     for i in range(size - 1, -1, -1):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class TokenMask:
-    """Rows of token bits: int32 [rows, ceil(V / 32)], bit `t % 32` of word `t // 32` is 1 where token t is allowed.
+    """Rows of token bits: int32 [rows, ceil(V / 32)], bit `t % 32` of word `t // 32`
+    is 1 where token t is allowed.
 
     The memory stays where it is for the life of the object, so its address is asked once: asking numpy costs
     0.7 us, three times a whole fill.
@@ -66,7 +67,9 @@ class TokenMask:
     def row(self, row: int) -> int:
         """Return the address of a row; raises MaskError where there is none."""
         if not 0 <= row < self.rows:
-            raise MaskError(f"Row {row} of a mask of {self.rows} rows.", where="row", cure="Allocate more rows.")
+            raise MaskError(
+                f"Row {row} of a mask of {self.rows} rows.", where="row", cure="Allocate more rows."
+            )
         return self.address + row * self.stride
 
     def allowed(self, row: int = 0) -> npt.NDArray[np.int64]:
@@ -80,7 +83,8 @@ class TokenMask:
 
 
 def allocate_mask(rows: int, vocab_size: int) -> TokenMask:
-    """Return a mask of `rows` rows for token ids 0 to vocab_size - 1, nothing allowed yet. Costs 4 * ceil(V / 32) bytes a row."""
+    """Return a mask of `rows` rows for token ids 0 to vocab_size - 1, nothing allowed yet.
+    Costs 4 * ceil(V / 32) bytes a row."""
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         raise MaskError(f"A mask has at least one row, not {rows!r}.", where="rows")
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, int) or vocab_size < 1:

@@ -61,7 +61,8 @@ class Damaged(Exception):
 
 
 def _checksum(content: bytes | memoryview) -> int:
-    # From a start of our own: zeros, as a file has them that was cut off and grew again, are then no empty blob.
+    # From a start of our own: zeros, as a file has them that was cut off and grew again, are then no empty
+    # blob.
     return zlib.crc32(content, 0x5347)
 
 

@@ -13,10 +13,11 @@ Json: TypeAlias = Union[None, bool, int, Decimal, str, list["Json"], dict[str, "
 
 @dataclass(slots=True, eq=False)
 class Schema:
-    """One subschema, its keywords under draft-independent names; identity is equality (`id` is dense, from 0).
+    """One subschema, its keywords under draft-independent names;
+    identity is equality (`id` is dense, from 0).
 
-    Made lazily by the document: `keywords` that the draft does not know, and annotations, are not here. A field
-    at its default means that the keyword is absent. Whatever a draft says differently (items as a list,
+    Made lazily by the document: `keywords` that the draft does not know, and annotations, are not here. A
+    field at its default means that the keyword is absent. Whatever a draft says differently (items as a list,
     exclusiveMinimum as a boolean, `$ref` hiding its siblings, `dependencies`) is already translated.
     """
 
@@ -25,7 +26,8 @@ class Schema:
     verdict: bool | None = None
     """True or False: a boolean schema (or one known to be equivalent); None: read the fields."""
     ref: Schema | None = None
-    """The target of `$ref`, which must hold as well (the only field in use where the draft hides siblings)."""
+    """The target of `$ref`, which must hold as well (the only field in use
+    where the draft hides siblings)."""
     types: frozenset[str] | None = None
     """Of: object, array, string, number, integer, boolean, null."""
     enum: tuple[Json, ...] | None = None
@@ -69,5 +71,5 @@ class Schema:
     then: Schema | None = None
     else_: Schema | None = None
     applicators: tuple[str, ...] = ()
-    """Of properties, allOf, anyOf, oneOf, $ref, if, then, else, dependentSchemas: those present, in text order,
-    for the declared order of keys."""
+    """Of properties, allOf, anyOf, oneOf, $ref, if, then, else, dependentSchemas: those present, in text
+    order, for the declared order of keys."""

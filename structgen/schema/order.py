@@ -14,8 +14,9 @@ def declared(schemas: Iterable[Schema]) -> list[str]:
     """Return the keys that have a place of their own in the objects of a location, in that order.
 
     A key's place is its first mention in `properties`, the members of each schema read in text order and into
-    `allOf`, `anyOf`, `oneOf`, `$ref` (each target once), `if`, `then`, `else` and `dependentSchemas`, never `not`;
-    next come the keys named only in `required`. All other keys may follow in any order. Linear, iterative.
+    `allOf`, `anyOf`, `oneOf`, `$ref` (each target once), `if`, `then`, `else` and `dependentSchemas`, never
+    `not`; next come the keys named only in `required`. All other keys may follow in any order.
+    Linear, iterative.
     """
     mentioned: dict[str, None] = {}
     required: dict[str, None] = {}
@@ -43,7 +44,8 @@ def declared(schemas: Iterable[Schema]) -> list[str]:
 
 
 def _applied(schema: Schema, mentioned: dict[str, None]) -> Iterator[Schema]:
-    """Yield the schemas that apply to the same value, in text order, noting `properties` as they are passed."""
+    """Yield the schemas that apply to the same value, in text order,
+    noting `properties` as they are passed."""
     for name in schema.applicators or _READ:
         if name == "properties":
             for key in schema.properties:

@@ -1,4 +1,5 @@
-"""Quick answers about the simple ECMA-262 patterns that most schemas use; None sends the question to the automata."""
+"""Quick answers about the simple ECMA-262 patterns that most schemas use;
+None sends the question to the automata."""
 
 from __future__ import annotations
 
@@ -164,7 +165,8 @@ def _class(source: str, at: int) -> tuple[str, int] | None:
 
 
 def literal_prefix(source: str) -> str | None:
-    """Return the text with which every match of an anchored pattern begins, or None where that is not plain."""
+    """Return the text with which every match of an anchored pattern begins,
+    or None where that is not plain."""
     found = re.match(r"\^([A-Za-z0-9_:@/ -]+)", source)
     if found is None or "|" in source:
         return None

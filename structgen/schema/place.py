@@ -1,8 +1,8 @@
 """Literals, demands and places: conjunctions of schemas and their disjunctions, interned as integers.
 
-A *literal* is a schema or its negation, as the integer `2 * schema.id + negated`. A *demand* is a conjunction of
-literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they are
-interned: references are followed, `allOf` that stands alone is opened, what is always true is dropped.
+A *literal* is a schema or its negation, as the integer `2 * schema.id + negated`. A *demand* is a conjunction
+of literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they
+are interned: references are followed, `allOf` that stands alone is opened, what is always true is dropped.
 """
 
 from __future__ import annotations
@@ -345,7 +345,8 @@ class Tables:
     # Cheap bounds on what a literal allows
 
     def mask(self, literal: int) -> int:
-        """Return types outside of which no value meets the literal; not the narrowest set, but a quick one."""
+        """Return types outside of which no value meets the literal;
+        not the narrowest set, but a quick one."""
         if literal < 0:
             return EVERY if literal == ALWAYS else 0
         info = self.infos[literal >> 1]
@@ -408,7 +409,8 @@ class Tables:
         return EVERY & ~info.types
 
     def clash(self, literals: Iterable[int]) -> bool:
-        """Return whether a conjunction is empty for a cheap reason: types that exclude each other, or finite sets.
+        """Return whether a conjunction is empty for a cheap reason:
+        types that exclude each other, or finite sets.
 
         False says nothing. Linear in the number of literals and of the smallest finite set.
         """

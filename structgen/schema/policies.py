@@ -17,7 +17,8 @@ FORMATS = ("assert", "annotate")
 WIDEST: Mapping[str, str] = MappingProxyType(
     {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
 )
-"""Keyword arguments of `sg.json_schema` under which every JSON text of an accepted value is in the language."""
+"""Keyword arguments of `sg.json_schema` under which every JSON text of an accepted value
+is in the language."""
 
 
 @dataclass(frozen=True, slots=True)

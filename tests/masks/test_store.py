@@ -425,7 +425,10 @@ def test_a_folder_that_cannot_be_written_leaves_the_store_in_memory_with_one_war
         store = sg.MaskStore(tmp_path / "taken" / "store")
         assert masks_of(compiled_of(tokenizer, store)) == expected
         store.flush()
-        assert masks_of(compiled_of(tokenizer, store, {"type": "object", "patternProperties": {"^x": {"const": 1}}}), "{\"xa\": 1}")
+        assert masks_of(
+            compiled_of(tokenizer, store, {"type": "object", "patternProperties": {"^x": {"const": 1}}}),
+            '{"xa": 1}',
+        )
         store.flush()
     assert len([one for one in caught if "cannot write" in str(one.message)]) == 1
 

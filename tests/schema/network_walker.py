@@ -133,7 +133,8 @@ class Walker:
         self.network = network
 
     def accepts(self, value: Any) -> bool:
-        """Return whether a document of this value is in the language (objects in the order of their members)."""
+        """Return whether a document of this value is in the language (objects in the order
+        of their members)."""
         return self.outcome(self.network.root, value) is not None
 
     def _spec(self, spec: Spec | None, value: str | Decimal) -> int | None:
@@ -213,7 +214,8 @@ _SHORT = sorted(
     | set(_CHARACTERS),
     key=lambda word: (len(json_string(word)), json_string(word)),
 )
-"""All strings of up to three characters that the random schemas can tell apart, the shortest literal first."""
+"""All strings of up to three characters that the random schemas can tell apart,
+the shortest literal first."""
 
 
 class SlowStrings(Strings):
