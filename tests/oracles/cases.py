@@ -13,7 +13,7 @@ from language import Automaton, Language, Unclear, finite_language
 from laws import System
 from policy_oracle import COMPACT, Options
 from shapes import SHAPE_OPTIONS, automaton_of, shapes
-from strategies import Bounded, bounded_schemas, bounded_strings, vocabulary
+from strategies import Bounded, bounded_schemas, bounded_strings, schema_text, vocabulary
 from twin import Twin, TwinMask, TwinMatcher
 
 FLAT_OPTIONS = (
@@ -41,6 +41,10 @@ class Case:
     tokens: tuple[bytes | None, ...]
     eos: tuple[int, ...]
     chance: random.Random
+
+    def __repr__(self) -> str:
+        """Return the schema and the policies: the rest would fill pages."""
+        return f"Case({schema_text(self.schema)} under {self.options})"
 
     @property
     def language(self) -> Language:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
 _NUMERAL = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _LITERALS = {b"true": True, b"false": False, b"null": None}
 _SIMPLE_ESCAPES = {
     ord(k): v
@@ -46,10 +47,12 @@ class Token:
 
 @dataclass(slots=True)
 class Node:
-    """One value with its place in the text: `kind` is object, array, string, number or literal."""
+    """One value with its place in the text: `kind` is object, array, string, number or literal; `end` is the
+    byte behind it."""
 
     kind: str
     token: Token
+    end: int
     items: list[Node] = field(default_factory=list)
     members: list[tuple[Token, Node]] = field(default_factory=list)
 
@@ -72,9 +75,16 @@ class Node:
         return done[id(self)]
 
 
+FARTHEST = 10_000
+"""Exponents past this are read as this: no schema here can tell, and Decimal cannot hold them."""
+
+
 def number(numeral: bytes) -> int | Decimal:
-    """Return a numeral's exact value."""
-    return Decimal(numeral.decode()) if re.search(rb"[.eE]", numeral) else int(numeral)
+    """Return a numeral's exact value (but see `FARTHEST`)."""
+    mantissa, _, exponent = numeral.decode().lower().partition("e")
+    if exponent:
+        return Decimal(mantissa).scaleb(max(-FARTHEST, min(FARTHEST, int(exponent))), EXACT)
+    return Decimal(mantissa) if "." in mantissa else int(mantissa)
 
 
 def decode_string(text: bytes, start: int) -> tuple[str, int]:
@@ -189,6 +199,7 @@ def parse(text: bytes) -> tuple[Node, list[Token]]:
             continue
         closers = {"object": "}", "array": "]"}
         if expect.endswith("or-close") and open_nodes and token.kind == closers[open_nodes[-1].kind]:
+            open_nodes[-1].end = token.end
             if open_nodes.pop().kind == "object":
                 seen.pop()
             expect = "comma-or-close" if open_nodes else "end"
@@ -198,7 +209,7 @@ def parse(text: bytes) -> tuple[Node, list[Token]]:
         kinds = {"{": "object", "[": "array", "string": "string", "number": "number", "literal": "literal"}
         if token.kind not in kinds:
             raise TextError(token.start, f"{token.kind} where a value was expected")
-        node = Node(kinds[token.kind], token)
+        node = Node(kinds[token.kind], token, token.end)
         if not open_nodes:
             root = node
         elif open_nodes[-1].kind == "object":

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from json_text import Node, parse
 from language import Automaton, Language
 from policy_oracle import Answer
 
@@ -370,6 +371,50 @@ def _accepts_counts(system: System, matcher: Any, path: list[int], tokens: list[
         take(fresh, token, tokens)
         taken += 1
     assert count == taken, f"accepts({tokens}) says {count}, replay takes {taken}"
+
+
+Event = tuple[str, str, int, int | None]
+
+
+def events_of(node: Node, pointer: str = "", name: str = "value") -> Iterator[Event]:
+    """Yield (kind, pointer, start, end) of what begins and closes in a value, in the order of the text."""
+    start, end = node.token.start, node.end
+    kind = node.kind if node.kind in ("object", "array") else "terminal"
+    yield f"{name}_begin", pointer, start, None
+    yield f"{kind}_begin", pointer, start, None
+    for key, value in node.members:
+        below = f"{pointer}/{key.value.replace('~', '~0').replace('/', '~1')}"
+        yield "key_begin", pointer, key.start, None
+        yield "key_end", below, key.start, key.end
+        yield from events_of(value, below)
+    for index, item in enumerate(node.items):
+        yield from events_of(item, f"{pointer}/{index}", "item")
+    yield f"{kind}_end", pointer, start, end
+    yield f"{name}_end", pointer, start, end
+
+
+def events_tell_the_document(system: System, word: bytes, chance: random.Random) -> None:
+    """The events of a document are those of its value, in any tokens and with rollbacks."""
+    matcher = system.matcher()
+    tokens = [*tokenise(system, word, chance), system.eos[0]]
+    at = 0
+    while at < len(tokens):
+        take(matcher, tokens[at], word)
+        at += 1
+        if chance.random() < 0.2:
+            matcher.events(chance.randint(0, at))
+            back = chance.randint(0, min(3, at))
+            matcher.rollback(back)
+            at -= back
+    told = [(e.kind.value, e.pointer, e.start, e.end) for e in matcher.events(0)]
+    assert told == list(events_of(parse(word)[0])), f"the events of {word!r}"
+    since = chance.randint(0, len(tokens))
+    earlier = system.matcher()
+    for token in tokens[:since]:
+        take(earlier, token, word)
+    first = [(e.kind.value, e.pointer, e.start, e.end) for e in earlier.events(0)]
+    later = [(e.kind.value, e.pointer, e.start, e.end) for e in matcher.events(since)]
+    assert first + later == told, f"events since {since} of {word!r}"
 
 
 def end_is_the_end(system: System, word: bytes, chance: random.Random) -> None:

@@ -81,6 +81,11 @@ def _later_format(schema: Json, value: Json) -> bool:
     return _has("format")(schema, value) and draft_of(schema) in OLD_DRAFTS
 
 
+def _long_number(schema: Json, value: Json) -> bool:
+    numbers = [Decimal(v) for v in _scalars(value) if isinstance(v, (int, Decimal))]
+    return any(len(n.as_tuple().digits) > 15 or abs(n.adjusted()) > 300 for n in numbers)
+
+
 DISAGREEMENTS: tuple[Disagreement, ...] = (
     Disagreement(
         "jsonschema",
@@ -105,6 +110,22 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
         False,
         "Draft-06 validation 8.1: later formats may be offered; each is asserted in every draft.",
         _later_format,
+    ),
+    Disagreement(
+        "jsonschema_rs",
+        {"multipleOf": 2},
+        Decimal("-10000000169639103.502"),
+        False,
+        "Validation 6.2.1, as above: the number is read as a binary64.",
+        _long_number,
+    ),
+    Disagreement(
+        "jsonschema",
+        {"maximum": 1},
+        Decimal("1.00000000000000000001"),
+        False,
+        "Validation 6.2.2: the number is read as a binary64.",
+        _long_number,
     ),
 )
 """Every entry's case is run by the tests: an entry whose validator was mended must go."""
