@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.objects import Ask, Debt
+from structgen.schema.members import Ask, Debt
 from structgen.schema.place import NEVER, Tables
-from structgen.schema.shapes import (
+from structgen.schema.shape import (
     Alternative,
     ArrayShape,
     AtIndex,
@@ -22,8 +22,8 @@ from structgen.schema.shapes import (
     AtMost,
     FromIndex,
     Obligation,
-    Shapes,
 )
+from structgen.schema.shapes import Shapes
 from structgen.schema.values import EMPTY, Text
 
 Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
@@ -90,7 +90,7 @@ class Arrays:
                 else:
                     found = 0 if schema.items is None else self.tables.demand_of(schema.items)
             else:
-                literals = self.shapes.item_literals(
+                literals = self.shapes.obligations.item_literals(
                     [((), schema) for schema in facets], dict(shape.values.items()), index
                 )
                 found = self.tables.demand(literals)

@@ -185,14 +185,14 @@ class SchemaNetwork:
         shared = frame.simple.get(shape.id)
         if shared is None:
             place_of = self._live_place
-            places = tuple(place_of(self.objects.value(shape, name)) for name in frame.names)
-            standing = self.objects.standing(frame, shape)
+            places = tuple(place_of(self.objects.frames.value(shape, name)) for name in frame.names)
+            standing = self.objects.frames.standing(frame, shape)
             needed = set(standing.required)
             required = tuple(
                 index in needed or bool(standing.free_required >> index & 1)
                 for index in range(len(frame.names))
             )
-            extra = place_of(self.objects.extra_demand(frame, shape))
+            extra = place_of(self.objects.frames.extra_demand(frame, shape))
             shared = frame.simple[shape.id] = (places, required, extra)
         places, required, extra = shared
         return SimpleObject(
@@ -430,10 +430,10 @@ class SchemaNetwork:
                 schema
                 for literal in tables.demands[demand]
                 if not literal & 1
-                for schema in self.shapes.conjuncts(literal)
+                for schema in self.shapes.rivals.conjuncts(literal)
             ]
             for key in dict.fromkeys(key for schema in together for key in schema.required):
-                literals = self.shapes.value_literals(together, key)
+                literals = self.shapes.obligations.value_literals(together, key)
                 child = tables.demand(literals)
                 if child != NEVER and self.oracle.alive(child):
                     continue

@@ -14,8 +14,9 @@ from structgen.ir import TRUE
 from structgen.limits import Limits
 from structgen.schema import patterns
 from structgen.schema.arrays import Arrays
+from structgen.schema.members import Ask
 from structgen.schema.model import Schema
-from structgen.schema.objects import Ask, Objects
+from structgen.schema.objects import Objects
 from structgen.schema.place import (
     ANYTHING,
     ARRAY,
@@ -182,15 +183,15 @@ class Oracle:
             for shape in self.shapes.objects(demand):
                 if shape.plain and not shape.lo and shape.hi is None:
                     for key in shape.required:
-                        child = self.objects.value(shape, key)
+                        child = self.objects.frames.value(shape, key)
                         if child == NEVER or ask(child) is None:
                             break
                     else:
                         return True
                     continue
-                frame = self.objects.frame((demand,))
+                frame = self.objects.frames.frame((demand,))
                 if (
-                    self.objects.complete(frame, shape, shape.obligations, 0, 0, 0, False, ask, False)
+                    self.objects.members.complete(frame, shape, shape.obligations, 0, 0, 0, False, ask, False)
                     is not None
                 ):
                     return True
@@ -317,8 +318,10 @@ class Oracle:
                 if best is not None and best.length < 1 + 5 * max(len(shape.required), shape.lo):
                     continue
                 if frame is None:
-                    frame = self.objects.frame((demand,))
-                rest = self.objects.complete(frame, shape, shape.obligations, 0, 0, 0, False, ask, True)
+                    frame = self.objects.frames.frame((demand,))
+                rest = self.objects.members.complete(
+                    frame, shape, shape.obligations, 0, 0, 0, False, ask, True
+                )
                 if rest is not None:
                     whole = Text((b"{", rest))
                     if whole.before(best):

@@ -175,3 +175,14 @@ def literal_prefix(source: str) -> str | None:
     if following in ("*", "?", "{"):
         text = text[:-1]
     return text or None
+
+
+_WORD = r"[A-Za-z0-9_:@/ -]+"
+_WORDS = re.compile(rf"\^(?:({_WORD})|\((?:\?:)?({_WORD}(?:\|{_WORD})*)\))\$")
+
+
+@lru_cache(maxsize=4096)
+def words(source: str) -> frozenset[str] | None:
+    """Return the strings that match a pattern of the form ^word$ or ^(word|word)$, else None."""
+    found = _WORDS.fullmatch(source)
+    return None if found is None else frozenset((found.group(1) or found.group(2)).split("|"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from structgen.errors import SchemaError
+from structgen.schema import patterns
 from structgen.schema.model import Json, Schema
 from structgen.schema.values import canonical
 
@@ -33,6 +34,7 @@ TYPE_BITS = {
     "boolean": BOOLEAN,
     "null": NULL,
 }
+_STRINGS = frozenset({"string"})
 _SYNTHETIC = 1 << 40
 """Ids of schemas made here start here, far above those of a document."""
 
@@ -60,6 +62,7 @@ class Info:
         "mask",
         "numbers",
         "objects",
+        "only_values",
         "opened",
         "place",
         "refused",
@@ -79,6 +82,7 @@ class Info:
             for name in schema.types:
                 types |= TYPE_BITS[name]
         self.values: frozenset[Hashable] | None = None
+        """Values (as keys of equality) of which a value that meets the schema is one, where they are finitely many."""
         if schema.enum is not None:
             # Enums of 100,000 strings are met; a call for each is what such a schema would cost.
             strings = [value for value in schema.enum if type(value) is str]
@@ -135,6 +139,15 @@ class Info:
             or schema.max_items is not None
             or schema.contains is not None
         )
+        self.only_values = (
+            self.values is not None
+            and schema.types is None
+            and not (self.combined or self.strings or self.numbers or self.objects or self.arrays)
+        )
+        """Nothing but `enum` or `const` is said."""
+        if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
+            # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
+            self.values = patterns.words(schema.pattern)
         self.opened: tuple[Schema, ...] | None = None
         """The members of an `allOf` that stands alone."""
         self.refused: Schema | None = None
@@ -409,39 +422,54 @@ class Tables:
         return EVERY & ~info.types
 
     def clash(self, literals: Iterable[int]) -> bool:
-        """Return whether a conjunction is empty for a cheap reason:
-        types that exclude each other, or finite sets.
+        """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
 
-        False says nothing. Linear in the number of literals and of the smallest finite set.
+        False says nothing. Linear in the number of literals (with the conjuncts that they stand for) and of the
+        smallest finite set.
         """
         mask = EVERY
         smallest: frozenset[Hashable] | None = None
-        known = list(literals)
-        for literal in known:
+        finite: list[Info] = []
+        excluded: list[Info] = []
+        seen: set[int] = set()
+        stack = list(literals)
+        while stack:
+            literal = stack.pop()
             if literal == NEVER:
                 return True
+            if literal == ALWAYS or literal in seen:
+                continue
+            if literal ^ 1 in seen:
+                return True
+            seen.add(literal)
             mask &= self.mask(literal)
             if not mask:
                 return True
-            if not literal & 1 and literal >= 0:
-                values = self.infos[literal >> 1].values
-                if values is not None and (smallest is None or len(values) < len(smallest)):
-                    smallest = values
+            info = self.infos[literal >> 1]
+            if literal & 1:
+                if info.values is not None and info.only_values:
+                    excluded.append(info)
+                continue
+            if info.values is not None:
+                finite.append(info)
+                if smallest is None or len(info.values) < len(smallest):
+                    smallest = info.values
+            if info.combined:
+                schema = info.schema
+                stack.extend(map(self.literal, schema.all_of))
+                if schema.ref is not None:
+                    stack.append(self.literal(schema.ref))
+                if schema.not_ is not None:
+                    stack.append(self.literal(schema.not_, True))
         if smallest is None:
             return False
         left: set[Hashable] | frozenset[Hashable] = smallest
-        for literal in known:
-            if literal < 0:
-                continue
-            info = self.infos[literal >> 1]
-            if info.values is not None:
-                if not literal & 1:
-                    left = left & info.values
-                elif not (info.combined or info.strings or info.numbers or info.objects or info.arrays):
-                    if info.schema.types is None:
-                        left = left - info.values
-            if not left:
-                return True
+        for info in finite:
+            assert info.values is not None
+            left = left & info.values
+        for info in excluded:
+            assert info.values is not None
+            left = left - info.values
         return not any(mask & _bit_of_key(value) for value in left)
 
 

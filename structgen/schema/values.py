@@ -65,7 +65,8 @@ def has_lone_surrogate(text: str) -> bool:
 def json_string(text: str) -> bytes:
     """Return the shortest JSON string literal of a decoded string, quotes included.
 
-    It is what `json.dumps(ensure_ascii=False)` writes; lone surrogates, which that cannot encode, are escaped.
+    It is what `json.dumps(ensure_ascii=False)` writes; lone surrogates, which that cannot encode, are
+    escaped.
     """
     written = json.dumps(text, ensure_ascii=False)
     if has_lone_surrogate(text):
@@ -82,14 +83,15 @@ def string_order(text: str) -> tuple[int, bytes]:
 class Text:
     """A piece of JSON text, kept as parts and joined only when it is asked for.
 
-    A witness of a schema nested n deep has length O(n) at each of n levels; joined at every level that would be
-    O(n^2) bytes. Immutable; compared by `before`.
+    A witness of a schema nested n deep has length O(n) at each of n levels; joined at every level that would
+    be O(n^2) bytes. Immutable; compared by `before`.
     """
 
     __slots__ = ("_flat", "length", "parts")
 
     def __init__(self, parts: tuple[bytes | Text, ...]) -> None:
         self.parts = parts
+        self.length: int
         length = 0
         for part in parts:
             length += len(part) if isinstance(part, bytes) else part.length
@@ -113,7 +115,8 @@ class Text:
         return self._flat
 
     def before(self, other: Text | None) -> bool:
-        """Return whether this text is shorter than the other, or as long and smaller (None is the longest)."""
+        """Return whether this text is shorter than the other, or as long and smaller (None is the
+        longest)."""
         if other is None:
             return True
         if self.length != other.length:

@@ -1,0 +1,93 @@
+"""A conjunction as it is being built, and the steps by which a branch adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from structgen.schema.model import Schema
+from structgen.schema.shape import Counter, Obligation
+
+Rank: TypeAlias = tuple[int, ...]
+"""Where in the text something is said: the order of the literals of a child is the order of their ranks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    literal: int
+    rank: Rank
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forbid:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Oblige:
+    alternatives: Obligation
+
+
+Step: TypeAlias = Say | Require | Forbid | Oblige | Counter
+Choice: TypeAlias = list[tuple[Step, ...]]
+
+
+class Facts:
+    """A conjunction as it is being built."""
+
+    __slots__ = (
+        "asserted",
+        "choices",
+        "conditional",
+        "counters",
+        "facets",
+        "hi",
+        "key_literals",
+        "lo",
+        "obligations",
+        "pending",
+        "required",
+        "values",
+    )
+
+    def __init__(self) -> None:
+        self.pending: list[Step] = []
+        self.asserted: set[int] = set()
+        self.choices: list[Choice] = []
+        self.facets: list[tuple[Rank, Schema]] = []
+        self.required: dict[str, None] = {}
+        self.values: dict[str | int, tuple[int, ...]] = {}
+        self.lo = 0
+        self.hi: int | None = None
+        self.key_literals: list[int] = []
+        self.conditional: list[tuple[str, tuple[str, ...]]] = []
+        self.obligations: list[Obligation] = []
+        self.counters: list[Counter] = []
+
+    def copy(self) -> Facts:
+        new = Facts()
+        new.asserted = set(self.asserted)
+        new.choices = list(self.choices)
+        new.facets = list(self.facets)
+        new.required = dict(self.required)
+        new.values = dict(self.values)
+        new.lo, new.hi = self.lo, self.hi
+        new.key_literals = list(self.key_literals)
+        new.conditional = list(self.conditional)
+        new.obligations = list(self.obligations)
+        new.counters = list(self.counters)
+        return new
+
+    def bound(self, lo: int, hi: int | None) -> None:
+        self.lo = max(self.lo, lo)
+        if hi is not None:
+            self.hi = hi if self.hi is None else min(self.hi, hi)
+
+    def add_value(self, key: str | int, literals: Iterable[int]) -> None:
+        self.values[key] = (*self.values.get(key, ()), *literals)

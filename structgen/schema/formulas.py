@@ -1,0 +1,275 @@
+"""Formulas over strings and numbers, folded as they are built, and plain answers about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from structgen.ir import (
+    FALSE,
+    TRUE,
+    All,
+    Any_,
+    Format,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    Pattern,
+    Words,
+)
+from structgen.schema import patterns
+
+_SMALL_EXPONENT = 400
+"""Exact arithmetic on decimals is done here up to this exponent; beyond it the number automata are asked."""
+
+
+def negation(formula: Formula) -> Formula:
+    """Return the complement, folded where it is a constant or a complement itself."""
+    if isinstance(formula, Not):
+        return formula.of
+    if formula == TRUE:
+        return FALSE
+    if formula == FALSE:
+        return TRUE
+    return Not(formula)
+
+
+def disjunction(formulas: Iterable[Formula]) -> Formula:
+    """Return the union; finite sets of words are joined, duplicates and constants folded. Linear."""
+    kept: dict[Formula, None] = {}
+    words: list[frozenset[str]] = []
+    for formula in formulas:
+        if formula == TRUE:
+            return TRUE
+        for part in formula.of if isinstance(formula, Any_) else (formula,):
+            if isinstance(part, Words):
+                words.append(part.of)
+            else:
+                kept[part] = None
+    if words:
+        joined = words[0] if len(words) == 1 else frozenset().union(*words)
+        kept[Words(joined)] = None
+    if len(kept) == 1:
+        return next(iter(kept))
+    return Any_(tuple(kept))
+
+
+def points(formula: Formula) -> tuple[Decimal, ...] | None:
+    """Return the numbers of a formula that is a finite set of them on its face, else None."""
+    if isinstance(formula, Interval):
+        return (formula.low,) if formula.low is not None and formula.low == formula.high else None
+    if isinstance(formula, Any_) and formula.of:
+        found: list[Decimal] = []
+        for part in formula.of:
+            if not isinstance(part, Interval) or part.low is None or part.low != part.high:
+                return None
+            found.append(part.low)
+        return tuple(found)
+    return None
+
+
+def is_multiple(value: Decimal, of: Decimal) -> bool:
+    """Return whether a number is an integer times another; exact at any exponent."""
+    if not value:
+        return True
+    _, value_digits, value_exponent = value.as_tuple()
+    _, of_digits, of_exponent = of.as_tuple()
+    assert isinstance(value_exponent, int) and isinstance(of_exponent, int)
+    a = int("".join(map(str, value_digits)))
+    b = int("".join(map(str, of_digits)))
+    shift = value_exponent - of_exponent
+    if shift >= 0:
+        return bool(a * pow(10, shift, b) % b == 0)
+    if -shift > len(value_digits):
+        return False
+    return bool(a % (b * 10**-shift) == 0)
+
+
+def number_meets(formula: Formula, value: Decimal) -> bool:
+    """Return whether a number meets a formula; exact."""
+    match formula:
+        case Interval(low, high, open_low, open_high):
+            if low is not None and (value < low or (open_low and value == low)):
+                return False
+            return high is None or not (value > high or (open_high and value == high))
+        case Multiple(of):
+            return is_multiple(value, of)
+        case Not(inner):
+            return not number_meets(inner, value)
+        case All(parts):
+            return all(number_meets(part, value) for part in parts)
+        case Any_(parts):
+            return any(number_meets(part, value) for part in parts)
+    raise AssertionError(formula)
+
+
+def _meet(a: Interval, b: Interval) -> Interval | None:
+    low, open_low = a.low, a.open_low
+    if low is None or (b.low is not None and (b.low > low or (b.low == low and b.open_low))):
+        low, open_low = b.low, b.open_low
+    high, open_high = a.high, a.open_high
+    if high is None or (b.high is not None and (b.high < high or (b.high == high and b.open_high))):
+        high, open_high = b.high, b.open_high
+    if low is not None and high is not None and (low > high or (low == high and (open_low or open_high))):
+        return None
+    return Interval(low, high, open_low, open_high)
+
+
+def conjunction(formulas: Iterable[Formula]) -> Formula:
+    """Return the intersection: intervals and lengths are met, constants and contradictions folded.
+
+    Finite sets are not filtered here (`Scalars.narrowed` does that, for it may have to ask the automata).
+    """
+    kept: dict[Formula, None] = {}
+    interval: Interval | None = None
+    words: frozenset[str] | None = None
+    length: Length | None = None
+    stack = list(formulas)
+    stack.reverse()
+    while stack:
+        formula = stack.pop()
+        if isinstance(formula, All):
+            stack.extend(reversed(formula.of))
+        elif isinstance(formula, Interval):
+            met = formula if interval is None else _meet(interval, formula)
+            if met is None:
+                return FALSE
+            interval = met
+        elif isinstance(formula, Words):
+            words = formula.of if words is None else words & formula.of
+            if not words:
+                return FALSE
+        elif isinstance(formula, Length):
+            if length is not None:
+                most = formula.most if length.most is None else length.most
+                if formula.most is not None and most is not None:
+                    most = min(most, formula.most)
+                formula = Length(max(length.least, formula.least), most)
+            if formula.most is not None and formula.least > formula.most:
+                return FALSE
+            length = formula
+        elif formula == FALSE:
+            return FALSE
+        else:
+            kept[formula] = None
+    if interval is not None:
+        kept[interval] = None
+    if length is not None:
+        kept[length] = None
+    if words is not None:
+        kept[Words(words)] = None
+    for formula in kept:
+        if isinstance(formula, Not) and formula.of in kept:
+            return FALSE
+    if len(kept) == 1:
+        return next(iter(kept))
+    return All(tuple(kept)) if kept else TRUE
+
+
+def apart(a: Formula, b: Formula) -> bool:
+    """Return whether two formulas are disjoint for a cheap reason. False says nothing."""
+    if a == FALSE or b == FALSE:
+        return True
+    for x in a.of if isinstance(a, All) else (a,):
+        for y in b.of if isinstance(b, All) else (b,):
+            if isinstance(x, Words) and isinstance(y, Words):
+                if x.of.isdisjoint(y.of):
+                    return True
+            elif isinstance(x, Interval) and isinstance(y, Interval):
+                if _meet(x, y) is None:
+                    return True
+            elif isinstance(x, Length) and isinstance(y, Length):
+                if conjunction((x, y)) == FALSE:
+                    return True
+            elif x == Not(y) or y == Not(x):
+                return True
+    return False
+
+
+def is_local(formula: Formula) -> bool:
+    """Return whether membership of a word is decided without patterns and formats."""
+    stack = [formula]
+    while stack:
+        node = stack.pop()
+        match node:
+            case Pattern() | Format():
+                return False
+            case Not(inner):
+                stack.append(inner)
+            case All(parts) | Any_(parts):
+                stack.extend(parts)
+    return True
+
+
+def merge_multiples(formula: All) -> Formula:
+    """Return the conjunction without multiples that another of its multiples implies."""
+    found = [part for part in formula.of if isinstance(part, Multiple)]
+    if len(found) < 2:
+        return formula
+    implied = {
+        weak for weak in found for strong in found if weak != strong and is_multiple(strong.of, weak.of)
+    }
+    return conjunction(part for part in formula.of if part not in implied)
+
+
+def quick_string(formula: Formula) -> bool | None:
+    """Return whether a string meets the formula where that shows at once, else None."""
+    match formula:
+        case Words(of):
+            return bool(of)
+        case Length(least, most):
+            return most is None or least <= most
+        case Format():
+            return True
+        case Pattern(source):
+            plain = patterns.simple(source)
+            return True if plain is not None and plain.inhabited else None
+        case Not(Words()):
+            return True
+        case Any_(parts):
+            if any(quick_string(part) for part in parts):
+                return True
+        case All(parts):
+            # Finitely many words are missing from infinitely many strings.
+            if all(
+                (isinstance(part, Not) and isinstance(part.of, Words))
+                or (isinstance(part, Length) and part.most is None)
+                for part in parts
+            ):
+                return True
+    return None
+
+
+def quick_number(formula: Formula) -> bool | None:
+    """Return whether a number meets the formula where plain arithmetic tells, else None."""
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    interval: Interval | None = None
+    multiple: Multiple | None = None
+    for part in parts:
+        if isinstance(part, Interval) and interval is None:
+            interval = part
+        elif isinstance(part, Multiple) and multiple is None:
+            multiple = part
+        elif isinstance(formula, Any_):
+            return True if any(quick_number(branch) for branch in formula.of) else None
+        else:
+            return None
+    if interval is None or interval.low is None or interval.high is None or number_meets(formula, Decimal(0)):
+        return True
+    if multiple is None:
+        return True
+    low, high, of = interval.low, interval.high, multiple.of
+    if any(abs(value.adjusted()) > _SMALL_EXPONENT for value in (low, high, of) if value):
+        return None
+    n, d = of.as_integer_ratio()
+    a, b = low.as_integer_ratio()
+    c, e = high.as_integer_ratio()
+    first = -((-a * d) // (b * n))
+    last = (c * d) // (e * n)
+    if interval.open_low and first * n * b == a * d:
+        first += 1
+    if interval.open_high and last * n * e == c * d:
+        last -= 1
+    return first <= last

@@ -1,0 +1,341 @@
+"""Members: what writing one does to a thread of its object, and the shortest way to write all that are missing."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Collection
+from itertools import product
+from typing import TypeAlias
+
+from structgen.errors import LimitError
+from structgen.ir import TRUE
+from structgen.limits import Limits
+from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
+from structgen.schema.place import NEVER, STRING, Tables
+from structgen.schema.scalars import Scalars
+from structgen.schema.shape import (
+    Alternative,
+    AtKey,
+    AtLeast,
+    AtMost,
+    AtOther,
+    AtPattern,
+    BadKey,
+    ObjectShape,
+    Obligation,
+    Without,
+)
+from structgen.schema.values import EMPTY, Text, json_string
+
+Debt: TypeAlias = tuple[Obligation, ...]
+"""Obligations that are still open, each with the alternatives that are still possible."""
+Ask: TypeAlias = Callable[[int], Text | None]
+"""Demand -> the text of a value that meets it, or None where none is known."""
+Where: TypeAlias = str | KeyClass
+"""A named key, or the class of one that the frame does not name."""
+
+
+class Members:
+    """The effects of members on threads; without residues."""
+
+    def __init__(self, tables: Tables, scalars: Scalars, frames: Frames, limits: Limits) -> None:
+        self.tables = tables
+        self.scalars = scalars
+        self.frames = frames
+        self.limits = limits
+
+    def base(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
+        return (
+            self.frames.value(shape, where)
+            if isinstance(where, str)
+            else self.frames.extra(frame, shape, where)
+        )
+
+    def _discharge(self, frame: Frame, alternative: Alternative, where: Where) -> tuple[int, ...] | None:
+        """Return the literals under which a member at `where` makes an alternative true; None: it cannot."""
+        match alternative:
+            case AtKey(key, literals):
+                return literals if where == key else None
+            case AtPattern(source, literals):
+                return literals if self._matches(frame, source, where) else None
+            case AtOther(schema, literals):
+                if isinstance(where, str) and where in schema.properties:
+                    return None
+                if any(self._matches(frame, source, where) for source, _ in schema.pattern_properties):
+                    return None
+                return literals
+            case BadKey(literal):
+                if isinstance(where, str):
+                    meets = self.scalars.string_meets(self.scalars.literal(literal, STRING), where)
+                else:
+                    meets = frame.literal_at[literal] in where.true
+                return None if meets else ()
+        return None
+
+    def _matches(self, frame: Frame, source: str, where: Where) -> bool:
+        if isinstance(where, str):
+            return self.scalars.pattern_matches(source, where)
+        return frame.pattern_at.get(source, -1) in where.true
+
+    def options(self, frame: Frame, shape: ObjectShape, debt: Debt, where: Where) -> list[tuple[int, Debt]]:
+        """Return the ways to take a member: the demand on its value, and what is owed after it."""
+        base = self.base(frame, shape, where)
+        if base == NEVER:
+            return []
+        if not debt:
+            return [(base, debt)]
+        ways: list[list[tuple[tuple[int, ...], bool]]] = []
+        total = 1
+        for obligation in debt:
+            own: list[tuple[tuple[int, ...], bool]] = [((), False)]
+            for alternative in obligation:
+                literals = self._discharge(frame, alternative, where)
+                if literals is not None:
+                    own.append((literals, True))
+            if ((), True) in own:
+                own = [((), True)]
+            ways.append(own)
+            total *= len(own)
+            if total > self.limits.alternatives:
+                raise LimitError(
+                    "one member of this object can meet its obligations in too many ways.",
+                    limit="alternatives",
+                    where=next(iter(self.tables.sources(frame.demands)), ""),
+                )
+        found: dict[tuple[int, Debt], None] = {}
+        for combination in product(*ways):
+            extra = [literal for literals, _ in combination for literal in literals]
+            demand = self.tables.both(base, extra) if extra else base
+            if demand == NEVER or (extra and self.tables.clash(self.tables.demands[demand])):
+                continue
+            left = tuple(
+                obligation for obligation, (_, met) in zip(debt, combination, strict=True) if not met
+            )
+            found[demand, left] = None
+        return list(found)
+
+    def owed(
+        self, frame: Frame, debt: Debt, where: Where, before: int, pos: int, mask: int, count: int
+    ) -> Debt | None:
+        """Return what is owed once a member has been written; None where it can no longer be paid."""
+        if not debt:
+            return debt
+        left: list[Obligation] = []
+        for obligation in debt:
+            kept: list[Alternative] = []
+            held = False
+            for alternative in obligation:
+                match alternative:
+                    case Without(key):
+                        if key == where:
+                            continue
+                        index = frame.index[key]
+                        if index < frame.ordered:
+                            if before <= index < pos:
+                                held = True
+                                break
+                            if index < before:
+                                continue
+                        elif mask >> index & 1:
+                            continue
+                    case AtKey(key, _):
+                        index = frame.index[key]
+                        if key == where or (index < pos if index < frame.ordered else mask >> index & 1):
+                            continue
+                    case AtLeast(least):
+                        if count >= least:
+                            held = True
+                            break
+                    case AtMost(most):
+                        if count > most:
+                            continue
+                kept.append(alternative)
+            if held:
+                continue
+            if not kept:
+                return None
+            left.append(tuple(kept))
+        return tuple(left)
+
+    def closes(self, shape: ObjectShape, frame: Frame, mask: int, count: int, debt: Debt) -> bool:
+        """Return whether an object that has all its required keys may close."""
+        if count < shape.lo or (shape.hi is not None and count > shape.hi):
+            return False
+        for key, others in shape.conditional:
+            if mask >> frame.index[key] & 1 and not all(mask >> frame.index[other] & 1 for other in others):
+                return False
+        return all(
+            any(isinstance(alternative, (Without, AtMost)) for alternative in obligation)
+            for obligation in debt
+        )
+
+    def missing(self, frame: Frame, shape: ObjectShape, pos: int, mask: int) -> int:
+        """Return how many required keys are still to be written."""
+        standing = self.frames.standing(frame, shape)
+        missing = len(standing.required) - bisect_left(standing.required, pos)
+        return missing + (standing.free_required & ~mask).bit_count()
+
+    def complete(
+        self,
+        frame: Frame,
+        shape: ObjectShape,
+        debt: Debt,
+        pos: int,
+        mask: int,
+        count: int,
+        begun: bool,
+        ask: Ask,
+        written: bool,
+        taken: Collection[str] = (),
+    ) -> Text | None:
+        """Return the shortest rest of an object for one thread, closing brace included, or None.
+
+        `ask` gives the text of a value; `written` False leaves keys out (only whether there is a rest matters).
+        A shortest-path search over the keys in the order in which they are written. `taken`: keys that the
+        object already holds and the frame does not name.
+        """
+        required = set(shape.required)
+        if shape.plain:
+            missing = self.missing(frame, shape, pos, mask)
+            if count + missing >= shape.lo and (shape.hi is None or count + missing <= shape.hi):
+                return self._plain_rest(frame, shape, pos, mask, begun, ask)
+        candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken)
+        conditional = 0
+        for key, others in shape.conditional:
+            conditional |= 1 << frame.index[key]
+            for other in others:
+                conditional |= 1 << frame.index[other]
+        layer: dict[tuple[int, int, Debt, bool, int], Text] = {
+            (mask & conditional, count, debt, begun, pos): EMPTY
+        }
+        steps = 0
+        for text, where, index in candidates:
+            needed = isinstance(where, str) and where in required
+            following: dict[tuple[int, int, Debt, bool, int], Text] = {} if needed else dict(layer)
+            for (mask_now, count_now, debt_now, begun_now, pos_now), prefix in layer.items():
+                count_then = min(count_now + 1, frame.cap) if frame.cap else 0
+                if shape.hi is not None and count_now + 1 > shape.hi:
+                    continue
+                if index < 0 or index >= frame.ordered:
+                    pos_then = frame.ordered
+                else:
+                    pos_then = index + 1
+                mask_then = mask_now | (1 << index & conditional if index >= 0 else 0)
+                for demand, left in self.options(frame, shape, debt_now, where):
+                    steps += 1
+                    if steps > self.limits.oracle_steps:
+                        raise LimitError(
+                            "the ways to complete an object here are too many.",
+                            limit="oracle_steps",
+                            where=next(iter(self.tables.sources(frame.demands)), ""),
+                        )
+                    value = ask(demand)
+                    if value is None:
+                        continue
+                    owed = self.owed(frame, left, where, pos_now, pos_then, mask_now, count_then)
+                    if owed is None:
+                        continue
+                    state = (mask_then, count_then, owed, True, pos_then)
+                    new = Text((prefix, b"," + text if begun_now else text, value)) if written else EMPTY
+                    if new.before(following.get(state)):
+                        following[state] = new
+            layer = following
+            if not layer:
+                return None
+        best: Text | None = None
+        for (mask_now, count_now, debt_now, _, _), prefix in layer.items():
+            if self.closes(shape, frame, mask_now, count_now, debt_now) and prefix.before(best):
+                best = prefix
+        return None if best is None else Text((best, b"}"))
+
+    def _plain_rest(
+        self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask
+    ) -> Text | None:
+        standing = self.frames.standing(frame, shape)
+        parts: list[bytes | Text] = []
+        indices = standing.required[bisect_left(standing.required, pos) :]
+        free = standing.free_required & ~mask
+        if free:
+            rest = [frame.names[index] for index in _bits(free)]
+            rest.sort(key=json_string)
+            names = [*(frame.names[index] for index in indices), *rest]
+        else:
+            names = [frame.names[index] for index in indices]
+        for name in names:
+            demand = self.frames.value(shape, name)
+            value = ask(demand) if demand != NEVER else None
+            if value is None:
+                return None
+            parts.append((b"," if begun else b"") + json_string(name) + b":")
+            parts.append(value)
+            begun = True
+        parts.append(b"}")
+        return Text(tuple(parts))
+
+    def _candidates(
+        self,
+        frame: Frame,
+        shape: ObjectShape,
+        debt: Debt,
+        pos: int,
+        mask: int,
+        count: int,
+        written: bool,
+        taken: Collection[str],
+    ) -> list[tuple[bytes, Where, int]]:
+        """Return the members that a shortest rest may be made of, in the order in which they would be written."""
+        wanted: set[str] = set(shape.required)
+        for key, others in shape.conditional:
+            wanted.add(key)
+            wanted.update(others)
+        least = shape.lo
+        open_ended = 0
+        for obligation in debt:
+            any_key = False
+            for alternative in obligation:
+                if isinstance(alternative, AtKey):
+                    wanted.add(alternative.key)
+                elif isinstance(alternative, AtLeast):
+                    least = max(least, alternative.count)
+                elif isinstance(alternative, (AtPattern, AtOther, BadKey)):
+                    any_key = True
+                    wanted.update(
+                        name for name in frame.names if self._discharge(frame, alternative, name) is not None
+                    )
+            open_ended += any_key
+        missing = max(0, least - count)
+        if missing:
+            wanted.update(frame.names)
+        ordered: list[tuple[bytes, Where, int]] = []
+        free: list[tuple[bytes, Where, int]] = []
+        for name in wanted:
+            index = frame.index[name]
+            if index < frame.ordered:
+                if index >= pos:
+                    ordered.append((json_string(name) + b":" if written else b"", name, index))
+            elif not mask >> index & 1:
+                free.append((json_string(name) + b":", name, index))
+        ordered.sort(key=lambda candidate: candidate[2])
+        extras = missing + open_ended
+        if extras:
+            for key_class in self.frames.classes(frame):
+                if self.frames.extra(frame, shape, key_class) == NEVER:
+                    continue
+                if not written and (key_class.formula == TRUE or is_infinite(key_class.formula)):
+                    free.extend((b"", key_class, -1) for _ in range(extras))
+                else:
+                    free.extend(
+                        (json_string(key) + b":", key_class, -1)
+                        for key in self.frames.fresh_keys(frame, key_class, extras, taken)
+                    )
+        free.sort(key=lambda candidate: candidate[0])
+        return [*ordered, *free]
+
+
+def _bits(mask: int) -> list[int]:
+    found: list[int] = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return found
