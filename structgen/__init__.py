@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from structgen.batch import RowStatus, advance_all, fill_draft, fill_masks
     from structgen.compiler import CompiledGrammar, State, compile
+    from structgen.dfa import Dfa
     from structgen.errors import (
         BudgetError,
         FinishedError,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
         UnsatisfiableUnderPolicy,
         UnsupportedError,
     )
+    from structgen.events import Event, EventKind
+    from structgen.expected import Expected
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
@@ -40,6 +43,10 @@ __all__ = [
     "WIDEST",
     "BudgetError",
     "CompiledGrammar",
+    "Dfa",
+    "Event",
+    "EventKind",
+    "Expected",
     "FinishedError",
     "Grammar",
     "GrammarError",
@@ -79,6 +86,12 @@ def _home(name: str) -> str | None:
             return "structgen.batch"
         case "CompiledGrammar" | "State" | "compile":
             return "structgen.compiler"
+        case "Dfa":
+            return "structgen.dfa"
+        case "Event" | "EventKind":
+            return "structgen.events"
+        case "Expected":
+            return "structgen.expected"
         case "Limits":
             return "structgen.limits"
         case "TokenMask" | "allocate_mask":

@@ -32,7 +32,7 @@ def warmup(
     from structgen.cli.tokens import byte_tokenizer
 
     begun = time.perf_counter()
-    typer.echo("Compiling the inner loop (a minute or two after an installation, a moment from then on) ...")
+    typer.echo("Preparing the inner loop (a minute or two after an installation, a moment from then on) ...")
     try:
         exercise(byte_tokenizer())
         compiled = time.perf_counter()

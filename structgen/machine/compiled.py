@@ -8,6 +8,7 @@ holds a digest of the sources that the function's module imports, so that other 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,17 @@ def stamp(file: str) -> str:
     return digest_of(imported(Path(file)))
 
 
+@cache
+def announce() -> None:
+    """Say once on a terminal why the first call takes so long; a log or a pipe is left alone."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write(
+            "structgen: compiling the inner loop, once after an installation: a minute or two "
+            "(`structgen warmup` does it ahead)\n"
+        )
+        sys.stderr.flush()
+
+
 class StampedCache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of one function, in files whose names hold the stamp of its module."""
 
@@ -35,6 +47,13 @@ class StampedCache(FunctionCache):  # type: ignore[misc]
             filename_base=f"{self._impl.filename_base}-{stamp(function.__code__.co_filename)}",
             source_stamp=self._impl.locator.get_source_stamp(),
         )
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the kept code for a signature, or None: numba then compiles it."""
+        found = super().load_overload(sig, target_context)
+        if found is None:
+            announce()
+        return found
 
 
 def jit(function: Callable[..., Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,38 @@ def test_another_module_that_changes_changes_the_code(
     assert answer(package) == (111, 0)
     (package / "machine" / "other.py").write_text(OTHER.format(constant=constant, result=result))
     assert answer(package) == (value, 0)
+
+
+def said_on_a_terminal(package: Path) -> str:
+    """Return what a new process writes on a terminal while it loads the compiled function."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    code = "import structgen.machine.user, sys; sys.stderr.write('.')"
+    try:
+        subprocess.run([sys.executable, "-c", code], env=environment, cwd=package, stderr=theirs, check=True)
+        return os.read(ours, 4096).decode()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def test_compiling_is_announced_once_on_a_terminal(package: Path) -> None:
+    first, second = said_on_a_terminal(package), said_on_a_terminal(package)
+    assert first.count("compiling the inner loop") == 1 == first.count("\n")
+    assert second == "."
+
+
+def test_compiling_says_nothing_in_a_pipe(package: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", "import structgen.machine.user"],
+        env=environment,
+        cwd=package,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout + done.stderr == ""
 
 
 def test_the_digest_is_of_contents_alone(tmp_path: Path) -> None:
