@@ -16,7 +16,7 @@ from itertools import islice
 from structgen.inspection import Inspection, Registers
 from structgen.ir import FALSE, All, Any_, Format, Formula, Interval, Length, Multiple, Not, Pattern, Words
 from structgen.machine import layout as L
-from structgen.schema.scalars import points
+from structgen.schema.formulas import points
 from structgen.schema.values import json_string
 
 MOST = 20

@@ -70,7 +70,8 @@ class TokenMask:
             raise MaskError(
                 f"Row {row} of a mask of {self.rows} rows.", where="row", cure="Allocate more rows."
             )
-        return self.address + row * self.stride
+        address: int = self.address + row * self.stride
+        return address
 
     def allowed(self, row: int = 0) -> npt.NDArray[np.int64]:
         """Return the allowed token ids of a row, ascending."""
