@@ -17,6 +17,8 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 
 _WHOLE_NUMBERS = Divisor(1, 0, 1, 0)
+_FAR = 4000
+"""Digits beyond which a value is not looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,25 @@ class Asker:
             if tries and found <= high and (best is None or found < best):
                 best = found
         return best
+
+
+def has_value(side: Side, limits: Limits) -> bool:
+    """Return False where no value but zero has an outcome on a side, however many digits were written.
+
+    True may be wrong: the digits that the policy allows are not read. Cost: some big divisions for a side
+    that is bounded above; otherwise nothing.
+    """
+    if not side.bounds or not side.divisors or any(out >= 0 for out in side.rows[-1]):
+        return any(out >= 0 for row in side.rows for out in row)
+    # With two digits more than any bound or divisor has, each gap holds numbers that no divisor divides, if
+    # there are such; and the multiples of a divisor have no digit there.
+    places = max(len(bound.digits) - 1 - bound.e for bound in side.bounds)
+    scale = -2 - max(places, 0, *(by.shift for by in side.divisors))
+    top = side.bounds[-1].e + 1 - scale
+    if max(top, -scale) > _FAR:
+        return True
+    outcomes = {out for row in side.rows for out in row if out >= 0}
+    return Asker(side, outcomes, limits).first(1, 10**top, scale, False) is not None
 
 
 def _exponent_pieces(ask: Asker, reading: Reading) -> list[tuple[int, int]]:

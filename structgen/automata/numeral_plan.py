@@ -86,6 +86,12 @@ class Side:
             else Side(self.policy, self.caps, zero, self.bounds, self.divisors, self.rows)
         )
 
+    def renumbered(self, numbers: tuple[int, ...]) -> Side:
+        """Return the side with `numbers[n]` for each outcome n."""
+        rows = tuple([tuple([out if out < 0 else numbers[out] for out in row]) for row in self.rows])
+        zero = self.zero if self.zero < 0 else numbers[self.zero]
+        return Side(self.policy, self.caps, zero, self.bounds, self.divisors, rows)
+
 
 def split(value: Decimal) -> tuple[int, int]:
     """Return (m, x) with abs(value) == m * 10**x, 10 not dividing m (0 is (0, 0))."""

@@ -21,6 +21,8 @@ from structgen.errors import LimitError, OptionError
 from structgen.limits import Limits
 
 INTEGER = ir.Multiple(Decimal(1))
+OWN = Limits(automaton_states=10_000)
+"""Limits under which a pool shares no states with others."""
 
 
 def interval(
@@ -305,7 +307,7 @@ def test_capital_e_and_plus_change_nothing() -> None:
 
 
 def test_unconstrained_numbers_need_few_states() -> None:
-    pool = NumberPool("bounded", Limits())
+    pool = NumberPool("bounded", OWN)
     pool.expand(pool.start(ir.Spec((ir.TRUE,)), numbering()))
     assert pool.count < 64
 
@@ -322,7 +324,7 @@ def test_equal_demands_share_states_and_keys() -> None:
 
 
 def test_unequal_states_have_unequal_keys() -> None:
-    pool = NumberPool("bounded", Limits())
+    pool = NumberPool("bounded", OWN)
     for formula in (INTEGER, interval("0", "65535"), ir.Multiple(Decimal("0.01"))):
         pool.expand(pool.start(ir.Spec((formula,)), numbering()))
     keys = [pool.key(state) for state in range(pool.count)]
