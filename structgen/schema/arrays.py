@@ -1,7 +1,7 @@
 """Arrays: what the next item must be, when the array may close, and its shortest rest.
 
-As in objects, a residue is a set of threads; what is common to them is the number of items, counted as far as it
-matters.
+As in objects, a residue is a set of threads; what is common to them is the number of items, counted as far
+as it matters.
 """
 
 from __future__ import annotations
@@ -371,7 +371,7 @@ def _reaches(alternative: Alternative, index: int) -> bool:
 
 
 def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
-    """Return the threads without duplicates and without those that owe more than another that is otherwise the same."""
+    """Return the distinct threads without those that owe more than another, otherwise the same."""
     distinct = tuple(dict.fromkeys(threads))
     if len(distinct) < 2:
         return distinct

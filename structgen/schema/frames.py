@@ -1,4 +1,4 @@
-"""Frames: what all residues of one object share. Its named keys, their order, and the classes of all other keys."""
+"""Frames: what all residues of one object share: named keys, their order, classes of all other keys."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class Frame:
     """What all residues of one object have in common: the names of its keys and their order."""
 
     __slots__ = (
-        "classes",
         "_sorted",
         "cap",
+        "classes",
         "demands",
         "extras",
         "id",
@@ -86,7 +86,7 @@ class Frame:
         self.id = id
         self.demands = demands
         self.names = names
-        """The keys that have a place in the order, in that order, then those that may come in any order after."""
+        """The keys that have a place in the order, in that order, then those that may come in any order."""
         self.ordered = ordered
         self.index = {name: index for index, name in enumerate(names)}
         self.predicates: list[Formula] = []
@@ -329,7 +329,7 @@ class Frames:
         return found
 
     def extra_demand(self, frame: Frame, shape: ObjectShape) -> int:
-        """Return the demand on values under keys that the frame does not name, where these are of one class."""
+        """Return the demand on values under keys that the frame does not name, if these are of one class."""
         return self.extra(frame, shape, self.classes(frame)[0])
 
 

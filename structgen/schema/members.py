@@ -1,4 +1,4 @@
-"""Members: what writing one does to a thread of its object, and the shortest way to write all that are missing."""
+"""Members: what writing one does to a thread of its object, and the shortest way to write the rest."""
 
 from __future__ import annotations
 
@@ -190,8 +190,8 @@ class Members:
     ) -> Text | None:
         """Return the shortest rest of an object for one thread, closing brace included, or None.
 
-        `ask` gives the text of a value; `written` False leaves keys out (only whether there is a rest matters).
-        A shortest-path search over the keys in the order in which they are written. `taken`: keys that the
+        `ask` gives the text of a value; `written` False leaves keys out (only whether there is a rest
+        matters). A shortest-path search over the keys in the order in which they are written. `taken`: keys that the
         object already holds and the frame does not name.
         """
         required = set(shape.required)
@@ -216,10 +216,7 @@ class Members:
                 count_then = min(count_now + 1, frame.cap) if frame.cap else 0
                 if shape.hi is not None and count_now + 1 > shape.hi:
                     continue
-                if index < 0 or index >= frame.ordered:
-                    pos_then = frame.ordered
-                else:
-                    pos_then = index + 1
+                pos_then = index + 1 if 0 <= index < frame.ordered else frame.ordered
                 mask_then = mask_now | (1 << index & conditional if index >= 0 else 0)
                 for demand, left in self.options(frame, shape, debt_now, where):
                     steps += 1
@@ -283,7 +280,7 @@ class Members:
         written: bool,
         taken: Collection[str],
     ) -> list[tuple[bytes, Where, int]]:
-        """Return the members that a shortest rest may be made of, in the order in which they would be written."""
+        """Return the members of which a shortest rest may be made, in the order of their writing."""
         wanted: set[str] = set(shape.required)
         for key, others in shape.conditional:
             wanted.add(key)

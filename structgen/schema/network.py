@@ -1,8 +1,8 @@
 """The transition network of a JSON Schema: `structgen.ir.Network` over demands, shapes and threads.
 
-The recogniser and the oracle of liveness meet here. `objects` and `arrays` say what may come next, `scalars` what
-a string or a number must be, `oracle` whether there is a document from there; the network numbers what they hand
-out. Everything is expanded when it is asked for, and remembered.
+The recogniser and the oracle of liveness meet here. `objects` and `arrays` say what may come next, `scalars`
+what a string or a number must be, `oracle` whether there is a document from there; the network numbers what they
+hand out. Everything is expanded when it is asked for, and remembered.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SchemaDocument(Protocol):
 
 
 class SchemaNetwork:
-    """The language of the documents that a JSON Schema accepts, within the policies. Implements `ir.Network`."""
+    """The language of the documents that a JSON Schema accepts, within the policies (`ir.Network`)."""
 
     root: int
 
@@ -67,8 +67,8 @@ class SchemaNetwork:
     ) -> None:
         """Return the network of a document; UnsatisfiableSchema where no document is accepted.
 
-        `widest` makes the number oracle of the widest policies: it is asked only to tell a contradiction of the
-        schema from one with the policies.
+        `widest` makes the number oracle of the widest policies: it is asked only to tell a contradiction of
+        the schema from one with the policies.
         """
         self.document = document
         policies, limits = document.policies, document.limits
@@ -171,7 +171,7 @@ class SchemaNetwork:
         return self.objects.after(state, found, where, met).id
 
     def simple(self, residue: int) -> SimpleObject | None:
-        """Return the residue of a plain object in the form in which the engine can go on by itself, else None.
+        """Return the residue of a plain object in a form in which the engine can go on by itself, else None.
 
         O(number of names) once for each object, O(1) for its other residues.
         """
@@ -233,13 +233,13 @@ class SchemaNetwork:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.
 
-        `taken`: the keys that the object holds and `keys` does not list; they matter only to an object that still
-        needs such keys (minProperties, or an obligation on them).
+        `taken`: the keys that the object holds and `keys` does not list; they matter only to an object that
+        still needs such keys (minProperties, or an obligation on them).
         """
         return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
 
     def finish_with(self, residue: int, key: Key, value: Demands, taken: Collection[str] = ()) -> Demands:
-        """Return the shortest rest where a value under `key` is being written: `value` says what its rest costs."""
+        """Return the shortest rest while a value under `key` is written: `value` is what its rest costs."""
         state = self._residues[residue]
         best: dict[int, Text] = {}
         if isinstance(state, ArrayState):

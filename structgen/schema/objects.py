@@ -1,8 +1,8 @@
-"""Objects: which keys may come next, what their values must be, when the object may close, and its shortest rest.
+"""Objects: which keys may come next, what their values must be, when the object may close.
 
-The residue of an object is a set of *threads*, the ways in which the demands of its place may still come true:
-one for each live shape, and more where an obligation may be met by this member or by a later one. What has been
-written (the place in the declared order, the keys, their number) is common to all threads.
+The residue of an object is a set of *threads*, the ways in which the demands of its place may still come
+true: one for each live shape, and more where an obligation may be met by this member or by a later one. What
+has been written (the place in the declared order, the keys, their number) is common to all threads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from structgen.schema.values import EMPTY, Text
 Thread: TypeAlias = tuple[int, ObjectShape, Debt]
 """A demand's index, one of its shapes, and what is still owed."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
-"""The place of a value, and for each thread that goes on the index of the demand that the value must meet for it."""
+"""The place of a value, and for each thread that goes on the index of the demand that it needs."""
 
 
 class ObjectState:
@@ -120,7 +120,7 @@ class Objects:
         return self._goes_on(frame, shape, shape.obligations, 0, 0, 0)
 
     def _goes_on(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int, count: int) -> bool:
-        """Return whether a thread whose required keys are all in order and can be met leads to a whole object."""
+        """Return whether a thread whose required keys can all come leads to a whole object."""
         if shape.plain:
             if not shape.lo and shape.hi is None:
                 return True
@@ -155,7 +155,7 @@ class Objects:
         return least <= 0 or self._extras(frame, shape, least) >= least
 
     def _extras(self, frame: Frame, shape: ObjectShape, most: int) -> int:
-        """Return how many members with keys that the frame does not name a new object may have, up to `most`."""
+        """Return how many keys that the frame does not name a new object may hold, up to `most`."""
         found = 0
         for key_class in self.frames.classes(frame):
             demand = self.frames.extra(frame, shape, key_class)
@@ -251,7 +251,7 @@ class Objects:
         return found
 
     def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
-        """Return the classes of keys that the frame does not name and may come now, with what they lead to."""
+        """Return the classes of unnamed keys that may come now, with what they lead to."""
         found = state.extra
         if found is None:
             found = state.extra = []
@@ -308,7 +308,7 @@ class Objects:
 
 
 def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:
-    """Return the threads without duplicates and without those that owe more than another that is otherwise the same."""
+    """Return the distinct threads without those that owe more than another, otherwise the same."""
     if len(threads) < 2:
         return tuple(threads)
     distinct = tuple(dict.fromkeys(threads))

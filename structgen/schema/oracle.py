@@ -1,8 +1,9 @@
 """The liveness oracle: is there a value that meets a demand, and which is the shortest.
 
-Both are least fixpoints over demands: a value is finite, so a smallest witness never repeats a demand on one path,
-and a recursion that nothing ends is empty. The questions are answered lazily (only demands on which the answer
-may rest are opened), iteratively (a chain of 10,000 schemas is no deeper for Python than one), and remembered.
+Both are least fixpoints over demands: a value is finite, so a smallest witness never repeats a demand on one
+path, and a recursion that nothing ends is empty. The questions are answered lazily (only demands on which the
+answer may rest are opened), iteratively (a chain of 10,000 schemas is no deeper for Python than one), and
+remembered.
 """
 
 from __future__ import annotations
@@ -87,12 +88,7 @@ class Oracle:
             return None
         info = self.tables.infos[literals[0] >> 1]
         if info.combined:
-            schema = info.schema
-            if schema.any_of and info.types == EVERY and not (info.objects or info.arrays):
-                if schema.ref is None and not schema.all_of and not schema.one_of:
-                    if schema.not_ is None and schema.if_ is None and not info.strings and not info.numbers:
-                        return True if self._quick_branch(info) else None
-            return None
+            return True if info.union and self._quick_branch(info) else None
         return self._quick_plain(info)
 
     def _quick_branch(self, info: Info) -> bool:
@@ -118,8 +114,7 @@ class Oracle:
         if types & STRING and (not info.strings or _has_string(schema)):
             return True
         if types & OBJECT and not schema.required and not schema.min_properties:
-            if schema.max_properties is None or schema.max_properties >= 0:
-                return True
+            return True
         if types & ARRAY and not schema.min_items and (schema.contains is None or not schema.min_contains):
             return True
         return None
@@ -295,7 +290,7 @@ class Oracle:
         return best
 
     def _shortest(self, demand: int, best: Text | None, ask: Callable[[int], Text | None]) -> Text | None:
-        """Return the shortest text of a demand, given the shortest known ones of others; `best` where none is shorter."""
+        """Return the shortest text of a demand, given those of others; `best` where none is shorter."""
         mask = EVERY
         for literal in self.tables.demands[demand]:
             mask &= self.tables.mask(literal)

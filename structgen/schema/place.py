@@ -69,6 +69,7 @@ class Info:
         "schema",
         "strings",
         "types",
+        "union",
         "values",
         "verdict",
     )
@@ -82,7 +83,7 @@ class Info:
             for name in schema.types:
                 types |= TYPE_BITS[name]
         self.values: frozenset[Hashable] | None = None
-        """Values (as keys of equality) of which a value that meets the schema is one, where they are finitely many."""
+        """The finitely many values (as keys of equality) among which those of the schema are, if known."""
         if schema.enum is not None:
             # Enums of 100,000 strings are met; a call for each is what such a schema would cost.
             strings = [value for value in schema.enum if type(value) is str]
@@ -139,11 +140,18 @@ class Info:
             or schema.max_items is not None
             or schema.contains is not None
         )
-        self.only_values = (
-            self.values is not None
-            and schema.types is None
-            and not (self.combined or self.strings or self.numbers or self.objects or self.arrays)
+        own = self.strings or self.numbers or self.objects or self.arrays
+        self.union = bool(
+            schema.any_of
+            and types == EVERY
+            and self.values is None
+            and not (own or schema.all_of or schema.one_of)
+            and schema.ref is None
+            and schema.not_ is None
+            and schema.if_ is None
         )
+        """Nothing but `anyOf` is said."""
+        self.only_values = self.values is not None and schema.types is None and not (self.combined or own)
         """Nothing but `enum` or `const` is said."""
         if self.strings and self.values is None and schema.types == _STRINGS and schema.pattern is not None:
             # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
@@ -155,7 +163,6 @@ class Info:
         self.demand = -2
         self.place = -1
         if self.combined and types == EVERY and self.verdict is None and schema.enum is None:
-            own = self.strings or self.numbers or self.objects or self.arrays
             branching = schema.any_of or schema.one_of or schema.if_ is not None
             if not own and not branching:
                 if schema.not_ is None:
@@ -167,13 +174,7 @@ class Info:
                     self.opened = tuple(parts)
                 elif schema.ref is None and not schema.all_of:
                     self.refused = schema.not_
-        if (
-            self.verdict is None
-            and types == EVERY
-            and not self.combined
-            and schema.enum is None
-            and not (self.strings or self.numbers or self.objects or self.arrays)
-        ):
+        if self.verdict is None and types == EVERY and not self.combined and schema.enum is None and not own:
             self.verdict = True
         elif self.verdict is None and types == 0:
             self.verdict = False
@@ -424,8 +425,8 @@ class Tables:
     def clash(self, literals: Iterable[int]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
 
-        False says nothing. Linear in the number of literals (with the conjuncts that they stand for) and of the
-        smallest finite set.
+        False says nothing. Linear in the number of literals (with the conjuncts that they stand for) and of
+        the smallest finite set.
         """
         mask = EVERY
         smallest: frozenset[Hashable] | None = None

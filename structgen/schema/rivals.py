@@ -97,7 +97,7 @@ class Rivals:
         return found
 
     def conjuncts(self, literal: int) -> list[Schema]:
-        """Return the schemas that hold wherever a positive literal does: itself, its `$ref` and its `allOf`."""
+        """Return the schemas that hold wherever a positive literal does: itself, its `$ref`, its `allOf`."""
         found: dict[int, Schema] = {}
         stack = [self.tables.about(literal).schema]
         while stack:
@@ -129,7 +129,7 @@ class Rivals:
         return any(key in other and self.tables.clash((*one[key], *other[key])) for key in one)
 
     def _closed_out(self, a: int, b: int) -> bool:
-        """Return whether one branch requires a key that the other, closed by additionalProperties, cannot hold."""
+        """Return whether one branch requires a key that the other, a closed object, cannot hold."""
         if a < 0 or b < 0 or a & 1 or b & 1:
             return False
         for one, other in (

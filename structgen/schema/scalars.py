@@ -43,14 +43,14 @@ from structgen.schema.place import BOOLEAN, NULL, NUMBER, STRING, Info, Tables
 from structgen.schema.values import Text, has_lone_surrogate, json_string
 
 _FILTERED = 1_000
-"""Finite sets up to this size are filtered word by word through patterns and formats; larger ones keep the formula."""
+"""Finite sets up to this size are filtered through patterns and formats; larger ones keep the formula."""
 
 
 class StringOracle(Protocol):
     """What the network asks about sets of strings."""
 
     def shortest(self, spec: Spec) -> Demands:
-        """Return, for each formula that some string meets, the shortest JSON string literal (quotes included)."""
+        """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
         ...
 
     def matches(self, formula: Formula, text: str) -> bool:
@@ -286,7 +286,7 @@ class Scalars:
     # Questions
 
     def string_meets(self, formula: Formula, text: str) -> bool:
-        """Return whether a string meets a formula; simple patterns are answered here, the rest by the automata."""
+        """Return whether a string meets a formula; simple patterns are answered without the automata."""
         match formula:
             case Words(of):
                 return text in of

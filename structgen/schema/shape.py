@@ -1,4 +1,4 @@
-"""Shapes: conjunctions of plain facts about an object or an array, with the obligations that are left open."""
+"""Shapes: conjunctions of plain facts about an object or an array, with the obligations left open."""
 
 from __future__ import annotations
 

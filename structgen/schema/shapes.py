@@ -1,8 +1,8 @@
-"""Demands on objects and arrays as disjunctions of shapes: conjunctions of plain facts, negations pushed inward.
+"""Demands on objects and arrays as disjunctions of shapes: conjunctions of facts, negations pushed inward.
 
 A disjunction of schemas that a single member or item can settle (the negation of `properties`, `items`,
-`required`, bounds) does not multiply shapes: it becomes an *obligation*, a set of alternatives of which at least
-one must come true while the value is written. What must be split (anyOf, oneOf, if) is split after everything
+`required`, bounds) does not multiply shapes: it becomes an *obligation*, a set of alternatives of which at
+least one must come true while the value is written. What must be split (anyOf, oneOf, if) is split after everything
 else is known, and branches that contradict what is known are dropped at once.
 """
 
@@ -204,7 +204,7 @@ class Shapes:
                 return True
 
     def _prune(self, facts: Facts) -> bool:
-        """Drop branches of choices that contradict what is asserted; take up a choice with one branch left."""
+        """Drop branches of choices that contradict what is known; take up a choice with one branch left."""
         if not facts.choices:
             return True
         fixed: dict[str, frozenset[object]] = {}

@@ -47,9 +47,9 @@ def holds(formula: Formula, value: str | Decimal) -> bool:
         case Not(inner):
             return not holds(inner, value)
         case All(parts):
-            return all([holds(part, value) for part in parts])
+            return all(holds(part, value) for part in parts)
         case Any_(parts):
-            return any([holds(part, value) for part in parts])
+            return any(holds(part, value) for part in parts)
         case Pattern(source):
             return bool(_judge("pattern", source).is_valid(value))
         case Format(name):
