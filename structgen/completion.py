@@ -21,6 +21,9 @@ from structgen.machine.tables import address_of
 from structgen.masks.vocabulary import Vocabulary
 from structgen.schema.values import json_string
 
+_QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
+_LAST_IN_ESCAPES = frozenset(b"\\dDu")
+"""What may lead from an escape into another (a second half, a surrogate), tried when nothing else came first."""
 _KEPT = 1 << 16
 """Completions remembered for one grammar."""
 
@@ -112,6 +115,8 @@ class Completer:
         if machine.may_end(index):
             return b""
         regs = machine.registers(index)
+        if int(regs[L.MODE]) in _QUOTED and (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) != 0:
+            return self._escaped(index)
         demands = self._innermost(self._ready(index))
         frame = int(regs[L.FRAME])
         while frame >= 0:
@@ -152,8 +157,6 @@ class Completer:
         machine = self._machine
         regs = machine.registers(index)
         mode = int(regs[L.MODE])
-        if mode in (L.M_STRING, L.M_KEY, L.M_WORDS) and (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) != 0:
-            return self._escape(index)
         if mode == L.M_STRING:
             return self._string(regs)
         if mode == L.M_WORDS:
@@ -261,8 +264,6 @@ class Completer:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
-        if (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) != 0:
-            return self._escape(index)
         row = int(regs[L.RES])
         residue, place = machine.residue(row), int(regs[L.AT])
         best: Demands = {}
@@ -339,21 +340,29 @@ class Completer:
             level = following[:4096]
         return []
 
-    def _escape(self, index: int) -> Demands:
-        """Return the rest from inside an escape: every two-character escape is tried,
-        of the others the smallest."""
+    def _escaped(self, index: int) -> bytes:
+        """Return the completion from inside an escape: a byte, and the completion after it.
+
+        Few bytes are looked at, so it need not be the shortest of all; after its first byte it still is the rest.
+        """
         machine = self._machine
-        best: Demands = {}
-        for byte in machine.next_bytes(index):
+        best: bytes | None = None
+        seen: set[int] = set()
+        written = _escape(machine.registers(index))
+        for byte in sorted(machine.next_bytes(index), key=_LAST_IN_ESCAPES.__contains__):
             after = machine.after(index, bytes((byte,)))
-            lex = int(machine.registers(index)[L.LEX])
-            nested = (int(machine.registers(after)[L.LEX]) >> L.ESCAPE_SHIFT) & 15
-            if nested and best and (lex >> L.ESCAPE_SHIFT) & 15 != 1:
+            if after in seen:
+                continue
+            if best is not None and _escape(machine.registers(after)) != 0:
+                # more of the escape, or half of a pair, where a shorter way was found
+                continue
+            seen.add(after)
+            text = bytes((byte,)) + self.text(after)
+            if best is None or _order(text) < _order(best):
+                best = text
+            if written not in (1, 5, 6, 11):
                 break
-            if machine.registers(after)[L.MODE] == machine.registers(index)[L.MODE]:
-                best = _least(best, _behind(bytes((byte,)), self._innermost(after)))
-            if best and (lex >> L.ESCAPE_SHIFT) & 15 not in (1, 5, 11):
-                break
+        assert best is not None, "a state that lives"
         return best
 
     # --- white space ----------------------------------------------------------------------------------------
@@ -424,6 +433,13 @@ class Completer:
                     quoted = True
             started = False
         return bytes(out)
+
+
+def _escape(regs: Registers) -> int:
+    """Return the state of the escape that is being written: 0 for none (structgen.machine.step)."""
+    if int(regs[L.MODE]) not in _QUOTED:
+        return 0
+    return (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15
 
 
 def _order(text: bytes) -> tuple[int, bytes]:

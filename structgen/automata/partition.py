@@ -63,6 +63,29 @@ def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int]) -> Partitio
     return Partition([point for point, _ in runs], [classes[name] for _, name in runs], members, first)
 
 
+@functools.cache
+def _cost_of_ascii() -> tuple[int, ...]:
+    """Return what JSON takes to write each ASCII character in a string: 1, 2 or 6 characters (RFC 8259, section 7)."""
+    return tuple(2 if chr(p) in '"\\\b\f\n\r\t' else 6 if p < 0x20 else 1 for p in range(0x80))
+
+
+def cheapest(partition: Partition) -> list[int]:
+    """Return the code point of each class that takes the fewest bytes of JSON text, or -1: the smallest of those.
+
+    A class with an ASCII character has one that takes one byte of UTF-8, as `first` does.
+    """
+    costs = _cost_of_ascii()
+    found = list(partition.first)
+    ends = [*partition.starts[1:], LAST + 1]
+    for low, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
+        if low > 0x7F:
+            break
+        best = min(range(low, min(end, 0x80)), key=costs.__getitem__)
+        if costs[best] < costs[found[kind]]:
+            found[kind] = best
+    return found
+
+
 def class_of(partition: Partition, point: int) -> int:
     """Return the class of a code point; O(log n)."""
     low, high = 0, len(partition.starts)

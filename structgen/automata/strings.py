@@ -14,7 +14,7 @@ from structgen.automata import arena as ar
 from structgen.automata import kernel as k
 from structgen.automata.charsets import LAST, WORD, Ranges
 from structgen.automata.lookaround import LookaroundAutomaton, State
-from structgen.automata.partition import Partition, class_of, partition_for
+from structgen.automata.partition import Partition, cheapest, class_of, partition_for
 from structgen.automata.program import (
     CHAR,
     CLOCK,
@@ -168,7 +168,8 @@ class StringPool:
                     self._answer()
 
     def finish(self, state: int) -> Demands:
-        """Return, for each demand that can still be met, the shortest UTF-8 completion (then the smallest).
+        """Return, for each demand that can still be met, the shortest UTF-8 completion (of these the one whose
+        characters JSON writes most briefly, then the smallest).
 
         Cost: one search over the product, memoised along the path found. Raises `LimitError`.
         """
@@ -633,8 +634,8 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
 
 
 def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
-    first = spec.partition.first
-    return "".join([chr(first[kind]) for kind in kinds]).encode()
+    points = cheapest(spec.partition)
+    return "".join([chr(points[kind]) for kind in kinds]).encode()
 
 
 def _word_table(atom: Words, partition: Partition) -> Any:
