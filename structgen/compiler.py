@@ -153,6 +153,7 @@ class CompiledGrammar:
         context[L.C_TRIE] = address_of(vocabulary.nodes)
         context[L.C_TRIE_COUNT] = len(vocabulary.nodes)
         context[L.C_SIGNATURES] = address_of(vocabulary.sig)
+        context[L.C_SUBTREE_CHARS] = address_of(vocabulary.subtree_chars)
         context[L.C_FIRST] = address_of(vocabulary.first)
         context[L.C_SLOTS_BEFORE] = address_of(vocabulary.slots_before)
         context[L.C_SLOT_START] = address_of(vocabulary.slot_start)

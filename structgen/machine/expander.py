@@ -13,6 +13,7 @@ from structgen.errors import LimitError
 from structgen.ir import All, Any_, Key, Length, Network, SimpleObject, Spec, Words
 from structgen.limits import Limits
 from structgen.machine import layout as L
+from structgen.machine import lengths
 from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import put_edge
 
@@ -199,7 +200,7 @@ class Expander:
         row = self._rows.get(spec)
         if row is not None:
             return row
-        kind, start, least, most, outcomes = 0, self._strings.FREE, 0, -1, 0
+        kind, start, least, most, outcomes, farthest = 0, self._strings.FREE, 0, -1, 0, 0
         listed = _listed(spec)
         bounds = _bounds(spec)
         if listed is not None:
@@ -216,16 +217,40 @@ class Expander:
             if most >= 0 and least > most:
                 self._rows[spec] = -1
                 return -1
+        elif (counted := self._counted(spec)) is not None:
+            start, most, farthest = counted
         else:
             start = self._strings.start(spec, self.outcome)
             self.refresh()
             if start < 0:
                 self._rows[spec] = -1
                 return -1
-        row = self._tables.append(L.T_STRING, (kind, start, least, most, outcomes, 0))
+        row = self._tables.append(L.T_STRING, (kind, start, least, most, outcomes, farthest))
         self.string_specs.append(spec)
         self._rows[spec] = row
         return row
+
+    def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
+        """Return (automaton without the length, most characters, the farthest state's distance), where the length can be
+        counted beside the automaton."""
+        parts = lengths.split(spec)
+        if parts is None:
+            return None
+        rest, least, most = parts
+        start = self._strings.start(rest, self.outcome)
+        found = None if start < self._strings.FREE + 8 else lengths.distances(self._strings, start)
+        self.refresh()
+        if found is None:
+            return None
+        states, far = found
+        if far[0] < least or far[0] > most:
+            return None
+        tables = self._tables
+        have, need = tables.count(L.T_DISTANCE), int(states.max()) + 1
+        if need > have:
+            tables.extend(L.T_DISTANCE, 0, need - have)
+        tables.rows(L.T_DISTANCE)[states] = far
+        return start, most, int(far[far < 1 << 20].max())
 
     # --- answers ---------------------------------------------------------------------------------------------------
 

@@ -73,8 +73,9 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
     T_TERMINAL,
     T_CROSS,
     T_SAFE,
-) = range(19)
-TABLES = 19
+    T_DISTANCE,
+) = range(20)
+TABLES = 20
 KEY_WORDS = {T_NODE: 8, T_FRAME: 5, T_EDGE: 3, T_TEXT: 2, T_SET: 4, T_TERMINAL: 6}
 """The tables that intern: how many leading words of a row are its identity."""
 
@@ -122,6 +123,7 @@ C_SIGNATURES = C_STRINGS + 38  # uint64[n, 2] of the trie's subtrees
 C_SLOTS_BEFORE = C_STRINGS + 39  # int32[n + 1]: slots of the nodes before each
 C_STRING_COUNT = C_STRINGS + 40  # states of the string automata
 C_FIRST = C_STRINGS + 41  # int32[257]: the trie's root child for each byte
+C_SUBTREE_CHARS = C_STRINGS + 42  # int32[n]: the most characters of a subtree's tokens
 C_WORDS = C_STRINGS + 44
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
@@ -136,8 +138,9 @@ R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM, R_PL
 only. R_NAMED: a named key is on offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself. R_INDEX: how far."""
 R_STRIDE = 12
 # string row
-S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES = range(5)
-"""S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from S_OUTCOMES on."""
+S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST = range(6)
+"""S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from S_OUTCOMES on.
+S_FARTHEST: the most characters that any state of the automaton still needs (T_DISTANCE has each state's)."""
 S_STRIDE = 6
 # frame: residue, extras, key, parent, depth
 F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH = range(5)

@@ -12,7 +12,7 @@ from structgen.machine.compiled import jit
 from structgen.machine.layout import *  # noqa: F403
 from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.safe import safe_row
-from structgen.machine.step import WIDTH, bounded_space, need, row_of, step
+from structgen.machine.step import MIDDLES, WIDTH, bounded_space, need, row_of, step
 
 
 @jit
@@ -37,11 +37,11 @@ def cross(c, crossings, outcome, node, inside):
 
 @jit
 def walk_string(c):
-    """Collect the tokens inside the string, or key, whose registers lie in scratch block 0 (its frame is the sentinel,
-    its length is not counted). Returns whether something had to be asked.
+    """Collect the tokens inside the string, or key, whose registers lie in scratch block 0 (its frame is the sentinel).
+    Returns whether something had to be asked.
 
-    Only the automaton's state changes from byte to byte, so that it alone is kept for each depth; escapes take the
-    general step. Subtrees that are safe as a whole are taken at once.
+    Only the automaton's state, and the count of characters where they are bounded, change from byte to byte, so that
+    they alone are kept for each depth; escapes take the general step. Subtrees that are safe as a whole are taken at once.
     """
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
@@ -50,8 +50,17 @@ def walk_string(c):
     buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
     lists = load64(c, C_CROSSED) + 8 * 3 * last
     # LEX by depth; the registers that the general step reads and writes are blocks 0 and 1
-    path = lists + 8 * 4096
+    path, counts = lists + 8 * 4096, lists + 8 * 2 * 4096
     store64(path, 0, load64(scratch, LEX))
+    store64(counts, 0, load64(scratch, AT))
+    distances, chars = load64(c, 6 * T_DISTANCE + ADDRESS), load64(c, C_SUBTREE_CHARS)
+    least, most, farthest = numba.int64(0), numba.int64(-1), numba.int64(0)
+    if load64(scratch, MODE) == M_STRING:
+        spec = row_of(c, T_STRING, S_STRIDE, load64(scratch, RES))
+        least, most, farthest = load64(spec, S_LEAST), load64(spec, S_MOST), load64(spec, S_FARTHEST)
+        if most >= 0 and most - load64(scratch, AT) >= load64(c, C_LONGEST) + farthest:
+            most = -1
+    counted = most >= 0 or (load64(scratch, MODE) == M_STRING and least > load64(scratch, AT))
     crossings, asked = numba.int64(0), False
     known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
     steps = load64(c, C_STEPS)
@@ -67,7 +76,11 @@ def walk_string(c):
                 if row == 0:
                     return True
                 known, low, high = lex, load64(row, 1), load64(row, 2)
-            if load64(signatures, 2 * i) & ~low == 0 and load64(signatures, 2 * i + 1) & ~high == 0:
+            if (
+                load64(signatures, 2 * i) & ~low == 0
+                and load64(signatures, 2 * i + 1) & ~high == 0
+                and (most < 0 or load64(counts, depth - 1) + load32(chars, i) + farthest <= most)
+            ):
                 for j in range(load32(starts, load32(slots_before, i)), load32(starts, load32(slots_before, end))):
                     store32(buffer, count, load32(ids, j))
                     count += 1
@@ -80,17 +93,27 @@ def walk_string(c):
             if after == -2:
                 need(c, Q_STRING, lex, 0, 0)
                 asked = True
+            elif after >= 0 and counted:
+                count_here = load64(counts, depth - 1)
+                if byte & 0xC0 != 0x80 and (most >= 0 or count_here < least):
+                    count_here += 1
+                store64(counts, depth, count_here)
+                if most >= 0 and count_here + (load32(distances, after) if after >= MIDDLES else 0) > most:
+                    after = numba.int64(-1)
         elif plain and byte == 34:
             outcome = load32(outcomes, lex)
-            if outcome >= 0:
+            if outcome >= 0 and (not counted or load64(counts, depth - 1) >= least):
                 crossings = cross(c, crossings, outcome, i, 1)
         elif plain and byte != 92:
             after = numba.int64(-1)
         else:
             store64(scratch, LEX, lex)
+            if counted:
+                store64(scratch, AT, load64(counts, depth - 1))
             code = step(c, scratch, scratch + 64, byte)
             if code == YES:
                 after = load64(scratch + 64, LEX)
+                store64(counts, depth, load64(scratch + 64, AT))
             elif code == OUT:
                 crossings = cross(c, crossings, load64(scratch + 64, LEX), i, 1)
             elif code == ASK:
@@ -106,6 +129,7 @@ def walk_string(c):
                 count += 1
         i += 1
     store64(scratch, LEX, load64(path, 0))
+    store64(scratch, AT, load64(counts, 0))
     store64(c, C_BUFFER_COUNT, count)
     store64(c, C_CROSSED_COUNT, crossings)
     store64(c, C_STEPS, steps)

@@ -148,6 +148,7 @@ def find_safe(c, state, scratch, row):
     low = ~((numba.int64(1) << 34) | ((numba.int64(1) << 32) - 1))  # no controls, no quote
     high = ~(numba.int64(1) << 28)  # no backslash
     wide = True
+    stage = 0
     while True:
         # the states reached by the present set, and the set narrowed by each of them
         store64(scratch, 0, state)
@@ -177,8 +178,18 @@ def find_safe(c, state, scratch, row):
                     store64(scratch, count, target)
                     count += 1
         if lost:
-            low, high, wide = 0, 0, False
-            break
+            # too many states: without the blank a pattern of words stays in one; else letters and digits alone
+            stage += 1
+            if stage == 1:
+                low &= ~(numba.int64(1) << 32)
+            elif stage == 2:
+                low &= numba.int64(0x3FF) << 48
+                high &= 0x7FFFFFE07FFFFFE
+                wide = False
+            else:
+                low, high, wide = 0, 0, False
+                break
+            continue
         if low != before_low or high != before_high:
             continue
         if wide:

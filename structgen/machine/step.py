@@ -16,6 +16,8 @@ from structgen.machine.memory import load8, load32, load64, store8, store32, sto
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
 WIDTH = 258
+MIDDLES = 8
+"""States below are the free string's: FREE and the middles of its characters."""
 
 
 # --- tables --------------------------------------------------------------------------------------------------------
@@ -732,6 +734,16 @@ def follow_text(c, d, byte):
 
 
 @jit
+def near_enough(c, d, state):
+    """Return whether a string of bounded length can still end in time, from a state of its automaton."""
+    if state < MIDDLES:
+        return True  # the free string: it may end at once
+    spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
+    most = load64(spec, S_MOST)
+    return most < 0 or load64(d, AT) + load32(load64(c, 6 * T_DISTANCE + ADDRESS), state) <= most
+
+
+@jit
 def feed(c, d, byte):
     """Take one byte of the decoded text of a string, a key or a word: YES, NO or ASK. LEX keeps its escape bits."""
     mode = load64(d, MODE)
@@ -740,6 +752,8 @@ def feed(c, d, byte):
         target = string_step(c, lex & STATE_BITS, byte)
         if target < 0:
             return NO if target == -1 else ASK
+        if not near_enough(c, d, target):
+            return NO
         store64(d, LEX, (lex & ~STATE_BITS) | target)
         return YES
     if mode == M_WORDS:
@@ -797,6 +811,8 @@ def feed_surrogate(c, d, point):
         target = string_step(c, lex & STATE_BITS, column)
         if target < 0:
             return NO if target == -1 else ASK
+        if not near_enough(c, d, target):
+            return NO
         store64(d, LEX, (lex & ~STATE_BITS) | target)
         return YES
     target = numba.int64(-1)

@@ -32,6 +32,7 @@ _ROWS: dict[int, tuple[int, int, int]] = {
     L.T_TERMINAL: (L.X_STRIDE, 128, 256),
     L.T_CROSS: (L.G_STRIDE, 128, 0),
     L.T_SAFE: (3, 32, 0),
+    L.T_DISTANCE: (0, 64, 0),
 }
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""

@@ -114,11 +114,7 @@ def walk_terminal(c):
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
     mode = load64(scratch, MODE)
-    counted = False
-    if mode == M_STRING:
-        spec = row_of(c, T_STRING, S_STRIDE, load64(scratch, RES))
-        counted = load64(spec, S_MOST) >= 0 or load64(spec, S_LEAST) > load64(scratch, AT)
-    if not counted and (mode == M_STRING or mode == M_KEY):
+    if mode == M_STRING or mode == M_KEY:
         return walk_string(c)
     asked, whole = False, False
     crossings = numba.int64(0)
@@ -167,7 +163,8 @@ def terminal_key(c, d, t):
         spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
         longest = load64(c, C_LONGEST)
         store64(t, X_LEAST, min(max(load64(spec, S_LEAST) - load64(d, AT), 0), longest + 1))
-        if load64(spec, S_MOST) >= 0 and load64(spec, S_MOST) - load64(d, AT) < longest:
+        reach = longest + load64(spec, S_FARTHEST)
+        if load64(spec, S_MOST) >= 0 and load64(spec, S_MOST) - load64(d, AT) < reach:
             store64(t, X_MOST, load64(spec, S_MOST) - load64(d, AT))
 
 

@@ -100,7 +100,7 @@ class VocabularyStore:
     def get(self, key: bytes) -> Record | None:
         """Return the record of a terminal state, from memory or from the disk, or None.
 
-        Cost: 0.1 us; 10 us where the disk is asked, 30 us where it has the record.
+        Cost: 0.1 us; on disk 4 us for each segment that is asked, 70 us for a record that is there.
         """
         record = self._records.get(key)
         if record is not None or self._folder is None:
@@ -168,8 +168,7 @@ class VocabularyStore:
         return np.packbits(bits, bitorder="little").view(np.int32)
 
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
-        """Return the id of a row of this content, or None where there is none and no room for it. Cost: 5
-        us."""
+        """Return the id of a row of this content, or None where it is new and there is no room. Cost: 5 us."""
         with self._lock:
             same = self._by_content.setdefault(zlib.crc32(row.tobytes()), [])
             for at in same:

@@ -19,7 +19,7 @@ from structgen.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.masks.trie import TrieArrays
 
-KIND: Final = "vocabulary-2"
+KIND: Final = "vocabulary-3"
 """The layout of the file and of the arrays; a change of either takes the next number."""
 _WORTH_A_FILE: Final = 1 << 16
 """Bytes of all tokens below which the arrays are made anew in a millisecond: no file is worth it."""
@@ -49,6 +49,8 @@ class Vocabulary:
     """[257]: the root's child for each byte, or -1; last, n."""
     slots_before: npt.NDArray[np.int32]
     """[n + 1]: slots of the nodes before each node, so that a subtree's slots are a range."""
+    subtree_chars: npt.NDArray[np.int32]
+    """[n]: the most characters begun from a node's own byte on, over all tokens in its subtree."""
     slot_start: npt.NDArray[np.int32]
     """[slots + 1]"""
     slot_ids: npt.NDArray[np.int32]
@@ -129,7 +131,7 @@ class Vocabulary:
 
     @classmethod
     def _build(cls, tokenizer: Tokenizer) -> Vocabulary:
-        from structgen.masks.trie import MAX_SLOTS, SLOT_SHIFT, build_trie
+        from structgen.masks.trie import MAX_SLOTS, SLOT_SHIFT, build_trie, deepest_characters
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -146,6 +148,7 @@ class Vocabulary:
         np.cumsum(ends > 0, out=slots_before[1:])
         return cls(
             slots_before=slots_before,
+            subtree_chars=deepest_characters(trie.nodes),
             fingerprint=tokenizer.fingerprint,
             vocab_size=len(tokens),
             max_token_bytes=int(lengths.max()),
@@ -172,6 +175,7 @@ _ARRAYS: Final = (
     "sig",
     "first",
     "slots_before",
+    "subtree_chars",
     "slot_start",
     "slot_ids",
     "slot_sig",
