@@ -168,7 +168,7 @@ class VocabularyStore:
         return np.packbits(bits, bitorder="little").view(np.int32)
 
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
-        """Return the id of a row of this content, or None where it is new and there is no room. Cost: 5 us."""
+        """Return the number of an equal row, or None where it is new and nothing is free. Cost: 5 us."""
         with self._lock:
             same = self._by_content.setdefault(zlib.crc32(row.tobytes()), [])
             for at in same:
