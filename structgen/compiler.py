@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,12 +39,13 @@ _SPACE = {
 
 
 _MOST_FORCED = 1 << 16
-"""Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in pieces."""
+"""Bytes of one forced run; a language of one infinite word cannot arise,
+a long one is handed out in pieces."""
 
 
 class State:
-    """A place in a document: immutable, hashable, equal to another of the same compiled grammar if known to have the
-    same continuations. 56 bytes."""
+    """A place in a document: immutable, hashable, equal to another of the same compiled grammar if known to
+    have the same continuations. 56 bytes."""
 
     __slots__ = ("compiled", "index")
 
@@ -93,7 +93,8 @@ class _Outcomes:
 class CompiledGrammar:
     """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
 
-    Nothing is precomputed: states, automata and masks are made as they are met and then kept, within `limits`.
+    Nothing is precomputed: states, automata and masks are made as they are met and then kept,
+    within `limits`.
     """
 
     def __init__(
@@ -171,10 +172,11 @@ class CompiledGrammar:
         context[L.C_ROWS] = self._masks.address
         context[L.C_DEPTH_LIMIT] = self.limits.depth
 
-    # --- questions of compiled code --------------------------------------------------------------------------------
+    # --- questions of compiled code -------------------------------------------------------------------------
 
     def _retry(self, call: Any, *arguments: int) -> int:
-        """Return what a compiled call answers once all its questions have been answered. The lock is taken."""
+        """Return what a compiled call answers once all its questions have been answered.
+        The lock is taken."""
         with self._guard():
             while True:
                 code: int = call(self.address, *arguments)
@@ -190,12 +192,15 @@ class CompiledGrammar:
         raise AssertionError("only masks ask for terminals")
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """Work out the mask of a state (by its number), and write it to `target`, the address of a row, if there is one.
+        """Work out the mask of a state (by its number), and write it to `target`, the address of a row,
+        if there is one.
 
         Returns True once it is memoised; False where it is large, and the store has no room for another row.
         """
         with self._guard():
-            space = terminals.attach(self._masks.workspaces, self.vocabulary, self._attached, self._tables.context)
+            space = terminals.attach(
+                self._masks.workspaces, self.vocabulary, self._attached, self._tables.context
+            )
             self._attached = space
             while (code := walk.compute(self.address, index, target)) == walk.ASKED:
                 self._expander.answer(lambda terminal: self._make_terminal(terminal, index, space))
@@ -250,9 +255,7 @@ class CompiledGrammar:
             else:
                 self._walk_terminal(index)
                 inside, found = terminals.harvest(tables, space, mode)
-            sets = {
-                o: expander.group_sets[o] if mode == L.M_KEY else expander.demands(o) for o in found
-            }
+            sets = {o: expander.group_sets[o] if mode == L.M_KEY else expander.demands(o) for o in found}
             record = self._masks.put(key, inside, terminals.make_crossings(found, sets))
         numbers = [
             expander.group(c.outcome) if mode == L.M_KEY else expander.outcome(c.outcome)
@@ -276,7 +279,7 @@ class CompiledGrammar:
             table = self._masks.lengths = terminals.LengthTable(self._tables, space)
         return table
 
-    # --- states ----------------------------------------------------------------------------------------------------
+    # --- states ---------------------------------------------------------------------------------------------
 
     def check_token(self, token: int) -> None:
         """Raise TokenError where a token id is out of range."""
@@ -294,7 +297,8 @@ class CompiledGrammar:
         return self._retry(walk.take_token, index, token)
 
     def step(self, state: State, token: int) -> State | None:
-        """Return the state after a token, or None where it is not allowed. About 1 us for a token met before."""
+        """Return the state after a token, or None where it is not allowed.
+        About 1 us for a token met before."""
         after = self.next_index(state.index, token)
         return None if after < 0 else State(self, after)
 
@@ -333,8 +337,8 @@ class CompiledGrammar:
             )
 
     def fill(self, state: State, mask: TokenMask, row: int = 0) -> None:
-        """Write the state's mask to a row: the tokens t such that the text so far and t's bytes begin a document, and the
-        end tokens where it is one. Raises FinishedError after an end token."""
+        """Write the state's mask to a row: the tokens t such that the text so far and t's bytes begin a
+        document, and the end tokens where it is one. Raises FinishedError after an end token."""
         self.check_mask(mask)
         self.fill_index(state.index, mask, row)
 
@@ -358,10 +362,11 @@ class CompiledGrammar:
             return self._machine.next_bytes(state.index)
 
     def expected(self, state: State) -> list[Expected]:
-        """Return what may come next, in words, each with the schema places that ask for it; empty after an end token.
+        """Return what may come next, in words, each with the schema places that ask for it;
+        empty after an end token.
 
-        What is owed comes first, then the other keys and values (20, and an item that counts those left out), then
-        punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
+        What is owed comes first, then the other keys and values (20, and an item that counts those left out),
+        then punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
         """
         with self._guard():
             canonical = self.grammar.policies.escapes != "any"
@@ -371,8 +376,8 @@ class CompiledGrammar:
         """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa).
 
         `depth`: documents with more open brackets are left out; None: none are. Raises LimitError, naming
-        max_states, where there are more states (a recursive schema without a depth; keys that the schema does not
-        name). Cost: some microseconds for each state and byte, 0.1 us a byte of the vocabulary.
+        max_states, where there are more states (a recursive schema without a depth; keys that the schema does
+        not name). Cost: some microseconds for each state and byte, 0.1 us a byte of the vocabulary.
         """
         from structgen.dfa import explicit
 
@@ -386,13 +391,14 @@ class CompiledGrammar:
                 depth,
             )
 
-    # --- completion ------------------------------------------------------------------------------------------------
+    # --- completion -----------------------------------------------------------------------------------------
 
     def tokens_to_finish(self, state: State) -> int:
-        """Return how many tokens complete the document: 0 where it is complete. A function of the state alone.
+        """Return how many tokens complete the document: 0 where it is complete.
+        A function of the state alone.
 
-        Some allowed token leads to a state whose value is smaller by at least one; the value is that of the shortest
-        completion in bytes, written with the fewest tokens. End tokens are not counted.
+        Some allowed token leads to a state whose value is smaller by at least one; the value is that of the
+        shortest completion in bytes, written with the fewest tokens. End tokens are not counted.
         """
         return self.cost(state.index)
 
@@ -463,8 +469,8 @@ class CompiledGrammar:
     def mask_rows(self, index: int) -> tuple[int, ...] | None:
         """Return the numbers of at most two rows of the store whose union is a state's mask (by its number).
 
-        None where the store has no room for them. Raises FinishedError. Cost: 1 us where they are known, about
-        50 us where they are not.
+        None where the store has no room for them. Raises FinishedError. Cost: 1 us where they are known,
+        about 50 us where they are not.
         """
         with self._guard():
             known = self._mask_rows.get(index)
@@ -492,7 +498,8 @@ class CompiledGrammar:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the grammar's own tables: states, masks as lists, automata; not the store's nor the vocabulary's."""
+        """Bytes of the grammar's own tables: states, masks as lists, automata;
+        not the store's nor the vocabulary's."""
         return int(self._tables.nbytes() + self._strings.trans.nbytes + self._numbers.trans.nbytes)
 
     def __repr__(self) -> str:
@@ -527,5 +534,3 @@ def compile(
             cure="Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...).",
         )
     return CompiledGrammar(grammar, tokenizer, limits, store)
-
-

@@ -23,7 +23,8 @@ from structgen.schema.values import json_string
 
 _QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
 _LAST_IN_ESCAPES = frozenset(b"\\dDu")
-"""What may lead from an escape into another (a second half, a surrogate), tried when nothing else came first."""
+"""What may lead from an escape into another (a second half, a surrogate),
+tried when nothing else came first."""
 _KEPT = 1 << 16
 """Completions remembered for one grammar."""
 
@@ -343,7 +344,8 @@ class Completer:
     def _escaped(self, index: int) -> bytes:
         """Return the completion from inside an escape: a byte, and the completion after it.
 
-        Few bytes are looked at, so it need not be the shortest of all; after its first byte it still is the rest.
+        Few bytes are looked at, so it need not be the shortest of all;
+        after its first byte it still is the rest.
         """
         machine = self._machine
         best: bytes | None = None

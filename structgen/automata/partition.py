@@ -65,12 +65,14 @@ def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int]) -> Partitio
 
 @functools.cache
 def _cost_of_ascii() -> tuple[int, ...]:
-    """Return what JSON takes to write each ASCII character in a string: 1, 2 or 6 characters (RFC 8259, section 7)."""
+    """Return what JSON takes to write each ASCII character in a string:
+    1, 2 or 6 characters (RFC 8259, section 7)."""
     return tuple(2 if chr(p) in '"\\\b\f\n\r\t' else 6 if p < 0x20 else 1 for p in range(0x80))
 
 
 def cheapest(partition: Partition) -> list[int]:
-    """Return the code point of each class that takes the fewest bytes of JSON text, or -1: the smallest of those.
+    """Return the code point of each class that takes the fewest bytes of JSON text, or -1:
+    the smallest of those.
 
     A class with an ASCII character has one that takes one byte of UTF-8, as `first` does.
     """

@@ -168,8 +168,8 @@ class StringPool:
                     self._answer()
 
     def finish(self, state: int) -> Demands:
-        """Return, for each demand that can still be met, the shortest UTF-8 completion (of these the one whose
-        characters JSON writes most briefly, then the smallest).
+        """Return, for each demand that can still be met, the shortest UTF-8 completion (of these the one
+        whose characters JSON writes most briefly, then the smallest).
 
         Cost: one search over the product, memoised along the path found. Raises `LimitError`.
         """

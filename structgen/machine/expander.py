@@ -1,4 +1,5 @@
-"""Answers to the questions of compiled code: asks the network and the automata, writes what they say into the tables."""
+"""Answers to the questions of compiled code: asks the network and the automata,
+writes what they say into the tables."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ TRUE_SPEC = Spec((All(()),))
 
 
 class Expander:
-    """The meaning of one grammar, expanded on demand into its tables. The grammar's lock is held by the caller."""
+    """The meaning of one grammar, expanded on demand into its tables.
+    The grammar's lock is held by the caller."""
 
     __slots__ = (
         "_block_of",
@@ -57,7 +59,8 @@ class Expander:
         """Engine row of a place -> the network's number."""
         self._residues: dict[int, int] = {}
         self.residue_of: dict[int, int] = {}
-        """Engine row of a residue -> the network's number (the rows of plain objects that the engine made are not here)."""
+        """Engine row of a residue -> the network's number (the rows of plain objects
+        that the engine made are not here)."""
         self._blocks: dict[tuple[object, ...], int] = {}
         """What a plain object is -> the first row of its residues."""
         self._block_of: dict[int, int] = {}
@@ -77,7 +80,7 @@ class Expander:
         tables.context[L.C_ROOT] = self.place(network.root)
         self.refresh()
 
-    # --- the automata ----------------------------------------------------------------------------------------------
+    # --- the automata ---------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Tell compiled code where the automata's arrays lie, if they have moved."""
@@ -109,7 +112,7 @@ class Expander:
             self.group_sets.append(formulas)
         return number
 
-    # --- rows ------------------------------------------------------------------------------------------------------
+    # --- rows -----------------------------------------------------------------------------------------------
 
     def place(self, number: int) -> int:
         """Return the engine's row of a place; its contents come when they are asked."""
@@ -137,7 +140,8 @@ class Expander:
         return row
 
     def _plain(self, number: int, plain: SimpleObject) -> int:
-        """Return the row of a plain object's residue; the rows of all its residues lie side by side, by position."""
+        """Return the row of a plain object's residue; the rows of all its residues lie side by side,
+        by position."""
         identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
         block = self._blocks.get(identity)
         if block is None:
@@ -231,8 +235,8 @@ class Expander:
         return row
 
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
-        """Return (automaton without the length, most characters, the farthest state's distance), where the length can be
-        counted beside the automaton."""
+        """Return (automaton without the length, most characters, the farthest state's distance), where the
+        length can be counted beside the automaton."""
         parts = lengths.split(spec)
         if parts is None:
             return None
@@ -252,12 +256,13 @@ class Expander:
         tables.rows(L.T_DISTANCE)[states] = far
         return start, most, int(far[far < 1 << 20].max())
 
-    # --- answers ---------------------------------------------------------------------------------------------------
+    # --- answers --------------------------------------------------------------------------------------------
 
     def answer(self, terminal: Callable[[int], None]) -> None:
         """Answer every question that was noted, and empty the list. `terminal` makes a terminal's mask.
 
-        Raises what the network, the automata or the limits raise; the questions are then gone, the tables whole.
+        Raises what the network, the automata or the limits raise;
+        the questions are then gone, the tables whole.
         """
         needs = self._tables.needs
         count = int(needs[0])
@@ -284,7 +289,9 @@ class Expander:
             elif kind == L.Q_TERMINAL:
                 terminal(first)
             else:
-                raise LimitError(f"The document has more than {self._limits.depth:,} open brackets.", limit="depth")
+                raise LimitError(
+                    f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
+                )
         self.refresh()
 
     def _room_for_safe(self) -> None:
@@ -385,7 +392,8 @@ class Expander:
 
 
 def _listed(spec: Spec) -> dict[str, frozenset[int]] | None:
-    """Return the words of a spec with the demands each meets, sorted by UTF-8 bytes, if it is finite lists alone."""
+    """Return the words of a spec with the demands each meets, sorted by UTF-8 bytes,
+    if it is finite lists alone."""
     met: dict[str, set[int]] = {}
     for index, formula in enumerate(spec.formulas):
         parts = formula.of if isinstance(formula, Any_) else (formula,)
@@ -413,4 +421,3 @@ def _bounds(spec: Spec) -> tuple[int, int | None] | None:
         if part.most is not None:
             most = part.most if most is None else min(most, part.most)
     return least, most
-

@@ -1,21 +1,23 @@
 """Where everything lies: the context block, the tables behind it, the registers of a state.
 
-The context is one int64 array per compiled grammar; compiled code is handed its address. Tables grow by doubling;
-a table that was outgrown stays allocated as long as its grammar, so that a reader without the lock sees old, valid memory.
+The context is one int64 array per compiled grammar; compiled code is handed its address. Tables grow by
+doubling; a table that was outgrown stays allocated as long as its grammar,
+so that a reader without the lock sees old, valid memory.
 """
 
 from __future__ import annotations
 
-# --- registers of a state: eight int64 words -----------------------------------------------------------------------
+# --- registers of a state: eight int64 words ----------------------------------------------------------------
 MODE, RES, EXTRAS, SEEN, LEX, AT, TEXT, FRAME = range(8)
-"""MODE: what is being read (below). RES: residue of the innermost container; the string's row while in a string.
-EXTRAS: the set of extra keys written in this object. SEEN: while in a key, where it stands in that set.
-LEX: automaton state and escape state; the key while between a key and its value. AT: place in a sorted word list, count
-of characters, or the white space written. TEXT: the extra key written so far. FRAME: the stack."""
+"""MODE: what is being read (below). RES: residue of the innermost container; the string's row while in a
+string. EXTRAS: the set of extra keys written in this object. SEEN: while in a key, where it stands in that
+set. LEX: automaton state and escape state; the key while between a key and its value. AT: place in a sorted
+word list, count of characters, or the white space written. TEXT: the extra key written so far. FRAME:
+the stack."""
 WORDS = 8
 N_ROW, N_LIST = 8, 9
-"""Behind the registers in a node's row, its memoised mask: a dense row of the store (-1: none) and the offset of a
-token list in T_LIST (-1: the mask is not known yet)."""
+"""Behind the registers in a node's row, its memoised mask: a dense row of the store (-1: none) and the offset
+of a token list in T_LIST (-1: the mask is not known yet)."""
 N_STRIDE = 10
 
 (
@@ -36,8 +38,9 @@ N_STRIDE = 10
     M_WORDS,
     M_FINISHED,
 ) = range(16)
-"""DOC: nothing yet. END: the document is complete. OBJECT: after {. COLON: after a key. VALUE: after the colon.
-MEMBER: after a member. KEYS: after a comma in an object. ARRAY: after [. ITEM: after an item. NEXT: after a comma in an array."""
+"""DOC: nothing yet. END: the document is complete. OBJECT: after {. COLON: after a key. VALUE: after the
+colon. MEMBER: after a member. KEYS: after a comma in an object. ARRAY: after [. ITEM: after an item. NEXT:
+after a comma in an array."""
 
 M_SPACE = 16
 """The mode of a terminal that is a run of white space; no state has it."""
@@ -46,12 +49,12 @@ NO_FRAME = -1
 SENTINEL = -2
 """As FRAME of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
 
-# --- what a step answers -------------------------------------------------------------------------------------------
+# --- what a step answers ------------------------------------------------------------------------------------
 NO, YES, ASK, OUT, OUT_BEFORE = 0, 1, 2, 3, 4
-"""NO: no document follows. ASK: a question for the grammar was noted. OUT: the sentinel's terminal closed with this
-byte. OUT_BEFORE: it closed before this byte. The outcome is then in LEX."""
+"""NO: no document follows. ASK: a question for the grammar was noted. OUT: the sentinel's terminal closed
+with this byte. OUT_BEFORE: it closed before this byte. The outcome is then in LEX."""
 
-# --- tables: six words each in the context -------------------------------------------------------------------------
+# --- tables: six words each in the context ------------------------------------------------------------------
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 (
     T_NODE,
@@ -79,7 +82,7 @@ TABLES = 20
 KEY_WORDS = {T_NODE: 8, T_FRAME: 5, T_EDGE: 3, T_TEXT: 2, T_SET: 4, T_TERMINAL: 6}
 """The tables that intern: how many leading words of a row are its identity."""
 
-# --- the rest of the context ---------------------------------------------------------------------------------------
+# --- the rest of the context --------------------------------------------------------------------------------
 C_TABLES = 0
 C_STRINGS = 6 * TABLES  # trans, outcome
 C_STRINGS_OUT = C_STRINGS + 1
@@ -115,7 +118,8 @@ C_CROSSED = C_STRINGS + 30  # (outcome, trie node, byte consumed?) triples met b
 C_CROSSED_COUNT = C_STRINGS + 31
 C_SPECIAL = C_STRINGS + 32
 C_PRECISE = C_STRINGS + 33  # follow the text of extra keys (commits do, masks need not)
-C_TEMPORARY = C_STRINGS + 34  # rows being interned: frames at word 0, edges 8, texts 16, sets 24, terminals 32, nodes 40
+# rows being interned: frames at word 0, edges 8, texts 16, sets 24, terminals 32, nodes 40
+C_TEMPORARY = C_STRINGS + 34
 C_LONGEST = C_STRINGS + 35  # characters of the longest token
 C_MAY = C_STRINGS + 36  # uint8[16, 256]: may a byte come at all in a mode
 C_STEPS = C_STRINGS + 37  # bytes stepped by walks, since the beginning
@@ -129,26 +133,30 @@ C_WORDS = C_STRINGS + 44
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY = range(3)
 
-# --- rows ----------------------------------------------------------------------------------------------------------
+# --- rows ---------------------------------------------------------------------------------------------------
 # place: status, object, array, string row, number state, outcomes of true, false, null
 P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range(8)
 # residue
 R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM, R_PLAIN, R_INDEX = range(10)
-"""R_EXTRA: start state of the automaton of extra keys (-1: none). R_EXTRA_PLACE: their place where there is one class
-only. R_NAMED: a named key is on offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself. R_INDEX: how far."""
+"""R_EXTRA: start state of the automaton of extra keys (-1: none). R_EXTRA_PLACE: their place where there is
+one class only. R_NAMED: a named key is on offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself.
+R_INDEX: how far."""
 R_STRIDE = 12
 # string row
 S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST = range(6)
-"""S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from S_OUTCOMES on.
-S_FARTHEST: the most characters that any state of the automaton still needs (T_DISTANCE has each state's)."""
+"""S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from
+S_OUTCOMES on. S_FARTHEST: the most characters that any state
+of the automaton still needs (T_DISTANCE has each state's)."""
 S_STRIDE = 6
 # frame: residue, extras, key, parent, depth
 F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH = range(5)
-# plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra start, close, first outcome, any order?
+# plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra
+# start, close, first outcome, any order?
 L_LEX, L_COUNT, L_BASE, L_ARRAYS, L_EXTRA_PLACE, L_EXTRA, L_CLOSE, L_ANY = range(8)
 L_STRIDE = 8
 
-# terminal: six words of identity, then the mask of what stays inside (row, list address, its length) and the crossings
+# terminal: six words of identity, then the mask of what stays inside (row, list address, its length) and the
+# crossings
 (
     X_MODE,
     X_LEX,
@@ -163,12 +171,14 @@ L_STRIDE = 8
     X_CROSSES,
 ) = range(11)
 X_STRIDE = 12
-# crossing: what tokens leave over after a terminal closed: outcome, trie, its nodes, slot starts, slot ids, exact tokens
+# crossing: what tokens leave over after a terminal closed: outcome, trie, its nodes, slot starts, slot ids,
+# exact tokens
 G_OUTCOME, G_TRIE, G_COUNT, G_STARTS, G_IDS, G_EXACT, G_EXACTS, G_WHOLE = range(8)
-"""G_WHOLE: whole tokens are left over too (a numeral ends before them): they are walked on the vocabulary's trie."""
+"""G_WHOLE: whole tokens are left over too (a numeral ends before them):
+they are walked on the vocabulary's trie."""
 G_STRIDE = 8
 
-# --- questions -----------------------------------------------------------------------------------------------------
+# --- questions ----------------------------------------------------------------------------------------------
 Q_PLACE, Q_RESIDUE, Q_AFTER, Q_EXTRA, Q_STRING, Q_NUMBER, Q_ROOM, Q_DEPTH, Q_TERMINAL = range(9)
 MOST_QUESTIONS = 64
 

@@ -1,8 +1,9 @@
 """How far each state of a string automaton is from an end, so that a bounded length can be counted beside it.
 
-`maxLength` as part of the automaton would make a state for each length (`maxLength: 500` with a pattern of 50 words:
-253,000 states). Counted beside it, a string is live if the characters written and those that the state still needs stay
-within the bound: exact, as long as `minLength` asks nothing that the automaton does not ask by itself.
+`maxLength` as part of the automaton would make a state for each length (`maxLength: 500` with a pattern of 50
+words: 253,000 states). Counted beside it, a string is live if the characters written and those that the state
+still needs stay within the bound: exact, as long as `minLength` asks nothing
+that the automaton does not ask by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ MOST_STATES = 2_000
 
 
 def split(spec: Spec) -> tuple[Spec, int, int] | None:
-    """Return (the spec without its length bounds, least, most) where it has one demand, an upper bound and more."""
+    """Return (the spec without its length bounds, least, most) where it has one demand,
+    an upper bound and more."""
     if len(spec.formulas) != 1 or not isinstance(spec.formulas[0], All):
         return None
     rest: list[Formula] = []
@@ -36,7 +38,8 @@ def split(spec: Spec) -> tuple[Spec, int, int] | None:
 
 
 def distances(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
-    """Return (states, characters that each still needs) for all states reachable from `start`, or None past MOST_STATES.
+    """Return (states, characters that each still needs) for all states reachable from `start`,
+    or None past MOST_STATES.
 
     A character counts where it begins: in its middle it has been counted. Cost: some 2 us a state.
     """

@@ -1,7 +1,8 @@
 """Walks of what stands alone: the inside of a string, and a run of white space between two tokens of JSON.
 
-Both collect the tokens that stay inside, and note each subtree of the trie in which tokens leave (layout.C_CROSSED), so
-that the result serves every state of every grammar that meets the same string state, or the same depth.
+Both collect the tokens that stay inside, and note each subtree of the trie in which tokens leave
+(layout.C_CROSSED), so that the result serves every state of every grammar that meets the same string state,
+or the same depth.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numba
 
 from structgen.machine.compiled import jit
-from structgen.machine.layout import *  # noqa: F403
+from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.safe import safe_row
 from structgen.machine.step import MIDDLES, WIDTH, bounded_space, need, row_of, step
@@ -37,11 +38,12 @@ def cross(c, crossings, outcome, node, inside):
 
 @jit
 def walk_string(c):
-    """Collect the tokens inside the string, or key, whose registers lie in scratch block 0 (its frame is the sentinel).
-    Returns whether something had to be asked.
+    """Collect the tokens inside the string, or key, whose registers lie in scratch block 0 (its frame is the
+    sentinel). Returns whether something had to be asked.
 
-    Only the automaton's state, and the count of characters where they are bounded, change from byte to byte, so that
-    they alone are kept for each depth; escapes take the general step. Subtrees that are safe as a whole are taken at once.
+    Only the automaton's state, and the count of characters where they are bounded, change from byte to byte,
+    so that they alone are kept for each depth; escapes take the general step.
+    Subtrees that are safe as a whole are taken at once.
     """
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
@@ -81,7 +83,9 @@ def walk_string(c):
                 and load64(signatures, 2 * i + 1) & ~high == 0
                 and (most < 0 or load64(counts, depth - 1) + load32(chars, i) + farthest <= most)
             ):
-                for j in range(load32(starts, load32(slots_before, i)), load32(starts, load32(slots_before, end))):
+                for j in range(
+                    load32(starts, load32(slots_before, i)), load32(starts, load32(slots_before, end))
+                ):
                     store32(buffer, count, load32(ids, j))
                     count += 1
                 i = end
@@ -138,8 +142,9 @@ def walk_string(c):
 
 @jit
 def walk_space(c, level, most):
-    """Collect the tokens that are white space alone, where `level` brackets are open and at most `most` after what
-    follows; and note the subtrees of tokens that go on with what may follow (bounded and any white space)."""
+    """Collect the tokens that are white space alone, where `level` brackets are open and at most `most` after
+    what follows; and note the subtrees of tokens that go on with what may follow (bounded
+    and any white space)."""
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
     bounded = load64(c, C_SPACE) == SPACE_BOUNDED
@@ -162,9 +167,7 @@ def walk_space(c, level, most):
                 emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
             i += 1
             continue
-        if depth > 1 and (
-            load8(may, (M_ARRAY << 8) | byte) != 0 or byte == 58 or byte == 44 or byte == 125
-        ):
+        if depth > 1 and (load8(may, (M_ARRAY << 8) | byte) != 0 or byte == 58 or byte == 44 or byte == 125):
             after = level
             if byte == 125 or byte == 93:
                 after = level - 1

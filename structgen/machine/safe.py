@@ -178,7 +178,8 @@ def find_safe(c, state, scratch, row):
                     store64(scratch, count, target)
                     count += 1
         if lost:
-            # too many states: without the blank a pattern of words stays in one; else letters and digits alone
+            # too many states: without the blank a pattern of words stays in one; else letters and digits
+            # alone
             stage += 1
             if stage == 1:
                 low &= ~(numba.int64(1) << 32)

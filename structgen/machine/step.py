@@ -1,8 +1,9 @@
-"""One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning, the policies).
+"""One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning,
+the policies).
 
-The text of JSON is a deterministic pushdown language, so a state is one set of registers (layout.py) over a shared,
-hash-consed stack. Everything the schema means has been asked of the network and lies in tables; what is not there yet
-is noted as a question (layout.Q_*), and the step answers ASK.
+The text of JSON is a deterministic pushdown language, so a state is one set of registers (layout.py) over a
+shared, hash-consed stack. Everything the schema means has been asked of the network and lies in tables; what
+is not there yet is noted as a question (layout.Q_*), and the step answers ASK.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import numba
 
 from structgen.machine.compiled import jit
-from structgen.machine.layout import *  # noqa: F403  (three score constants; layout holds nothing else)
+from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 
 FREE = 0
@@ -20,7 +21,7 @@ MIDDLES = 8
 """States below are the free string's: FREE and the middles of its characters."""
 
 
-# --- tables --------------------------------------------------------------------------------------------------------
+# --- tables -------------------------------------------------------------------------------------------------
 
 
 @jit
@@ -80,7 +81,8 @@ def find(c, table, words, row):
 
 @jit
 def intern(c, table, words, row):
-    """Return the id of the row, added if it is new (the words after the key included), or -1 when room must be made."""
+    """Return the id of the row, added if it is new (the words after the key included),
+    or -1 when room must be made."""
     found = find(c, table, words, row)
     if found >= 0:
         return found
@@ -107,8 +109,9 @@ def row_of(c, table, stride, index):
     return load64(c, 6 * table + ADDRESS) + 8 * stride * index
 
 
-# --- extra keys already written: a hash-consed set of byte strings -------------------------------------------------
-# Node rows: (0, is a member, first entry, 0); entry rows: (1 + byte, node, next entry, 0). Node and entry 0: empty.
+# --- extra keys already written: a hash-consed set of byte strings ------------------------------------------
+# Node rows: (0, is a member, first entry, 0); entry rows: (1 + byte, node, next entry, 0). Node and entry 0:
+# empty.
 
 
 @jit
@@ -160,7 +163,8 @@ def entry_insert(c, entry, byte, node, spare):
 
 @jit
 def set_insert(c, root, text):
-    """Return the set with the key whose text node is given, or -1 when room must be made. Cost: the key's siblings."""
+    """Return the set with the key whose text node is given, or -1 when room must be made. Cost:
+    the key's siblings."""
     path = load64(c, C_BYTES)
     length = 0
     at = text
@@ -200,7 +204,7 @@ def set_insert(c, root, text):
     return fresh
 
 
-# --- sorted word lists ---------------------------------------------------------------------------------------------
+# --- sorted word lists --------------------------------------------------------------------------------------
 # A place in a list is (low, high, position): the words low..high-1 share their first `position` bytes.
 
 
@@ -252,7 +256,8 @@ def narrow(c, words, place, byte):
 
 @jit
 def ended(c, words, place):
-    """Return the index of the word that ends just here, or -1 (it sorts first among those that begin alike)."""
+    """Return the index of the word that ends just here, or -1 (it sorts first among those
+    that begin alike)."""
     low, position = place >> 40, place & 0xFFFF
     if word_size(c, words, low) == position:
         return low
@@ -270,7 +275,7 @@ def offered(c, residue, place):
     return False
 
 
-# --- white space ---------------------------------------------------------------------------------------------------
+# --- white space --------------------------------------------------------------------------------------------
 
 
 @jit
@@ -287,7 +292,8 @@ def brackets(c, d):
 
 @jit
 def fill_plain(c, residue, row):
-    """Fill the row of a plain object in declared order: the optional members up to the next required one are on offer."""
+    """Fill the row of a plain object in declared order: the optional members up to the next required one are
+    on offer."""
     shape = row_of(c, T_PLAIN, L_STRIDE, load64(row, R_PLAIN))
     count, index = load64(shape, L_COUNT), load64(row, R_INDEX)
     base = 6 * T_CHILD
@@ -357,7 +363,8 @@ def edge(c, first, second, third):
 
 @jit
 def extra_place(c, residue, group):
-    """Return the place of the value under an extra key of a class, -1 (not allowed), or -2 when that must be asked."""
+    """Return the place of the value under an extra key of a class, -1 (not allowed),
+    or -2 when that must be asked."""
     row = row_of(c, T_RES, R_STRIDE, residue)
     if load64(row, R_EXTRA_PLACE) >= 0 and group == 0:
         return load64(row, R_EXTRA_PLACE)
@@ -416,8 +423,8 @@ def deepest(c, d):
 def bounded_space(written, byte):
     """Return what is written after one more byte of bounded white space, or -1 where neither form goes on.
 
-    Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything else;
-    from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
+    Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything
+    else; from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
     """
     count, form, blanks = written & 15, (written >> 4) & 3, written >> 6
     if count < 9:
@@ -516,7 +523,7 @@ def space_allows(c, d, after, closes):
     return written == 1 + width * level
 
 
-# --- values begin and end ------------------------------------------------------------------------------------------
+# --- values begin and end -----------------------------------------------------------------------------------
 
 
 @jit
@@ -694,7 +701,7 @@ def load_packed(text, position):
     return (text >> (8 * position)) & 255
 
 
-# --- strings -------------------------------------------------------------------------------------------------------
+# --- strings ------------------------------------------------------------------------------------------------
 
 
 @jit
@@ -745,7 +752,8 @@ def near_enough(c, d, state):
 
 @jit
 def feed(c, d, byte):
-    """Take one byte of the decoded text of a string, a key or a word: YES, NO or ASK. LEX keeps its escape bits."""
+    """Take one byte of the decoded text of a string, a key or a word: YES, NO or ASK.
+    LEX keeps its escape bits."""
     mode = load64(d, MODE)
     lex = load64(d, LEX)
     if mode == M_STRING:
@@ -883,10 +891,10 @@ def character(c, d):
     return YES
 
 
-# --- escapes -------------------------------------------------------------------------------------------------------
-# LEX: automaton state (28 bits), escape state (4), digits read (16), high surrogate (10). Escape states: 0 none,
-# 1 after the backslash, 2..5 after \\u and 0..3 digits, 6 after a high surrogate, 7 after it and a backslash,
-# 8..11 after it and \\u and 0..3 digits.
+# --- escapes ------------------------------------------------------------------------------------------------
+# LEX: automaton state (28 bits), escape state (4), digits read (16), high surrogate (10). Escape states: 0
+# none, 1 after the backslash, 2..5 after \\u and 0..3 digits, 6 after a high surrogate, 7 after it and a
+# backslash, 8..11 after it and \\u and 0..3 digits.
 
 
 @jit
@@ -952,7 +960,12 @@ def range_alive(c, d, low, high):
             last = point | (span - 1)
             if point < 0x10000 and last > 0xFFFF:
                 last = 0xFFFF
-            whole = last <= high and (point & (span - 1) == 0 or (size == 3 and point == 0x10000) or (size == 1 and point == 0x80) or (size == 2 and point == 0x800))
+            whole = last <= high and (
+                point & (span - 1) == 0
+                or (size == 3 and point == 0x10000)
+                or (size == 1 and point == 0x80)
+                or (size == 2 and point == 0x800)
+            )
             code = block_alive(c, d, point, size)
             if code == YES and not whole and size > 0:
                 size -= 1
@@ -968,7 +981,8 @@ def range_alive(c, d, low, high):
 
 @jit
 def lone_alive(c, d, point):
-    """Return YES, NO or ASK: may this lone surrogate come next? The registers after it stay in the second spare block."""
+    """Return YES, NO or ASK: may this lone surrogate come next? The registers after it stay
+    in the second spare block."""
     t = load64(c, C_TEMPORARY) + 8 * 72
     copy(d, t)
     with_escape(t, 0, 0, 0)
@@ -1024,7 +1038,8 @@ def short_escape(byte):
 
 @jit
 def control_alive(c, d, digits, value):
-    """Return YES, NO or ASK: may a control character come that json.dumps writes with these first hexadecimal digits?"""
+    """Return YES, NO or ASK: may a control character come that json.dumps writes
+    with these first hexadecimal digits?"""
     answer = numba.int64(NO)
     for point in range(32):
         if point == 8 or point == 9 or point == 10 or point == 12 or point == 13:
@@ -1104,7 +1119,8 @@ def hexadecimal(byte, lower):
 
 @jit
 def merged_digits(c, d, escape, value):
-    """Return the digits that matter: in a free string only what tells surrogates apart, so that states are few."""
+    """Return the digits that matter: in a free string only what tells surrogates apart,
+    so that states are few."""
     if load64(d, MODE) != M_STRING or load64(d, LEX) & STATE_BITS != FREE:
         return value
     if escape == 3:
@@ -1112,13 +1128,21 @@ def merged_digits(c, d, escape, value):
     if escape == 4:
         return 0xD8 if value >= 0xD8 and value <= 0xDB else (0xDC if value >= 0xDC and value <= 0xDF else 0)
     if escape == 5:
-        return 0xD80 if value >= 0xD80 and value <= 0xDBF else (0xDC0 if value >= 0xDC0 and value <= 0xDFF else 0)
+        return (
+            0xD80
+            if value >= 0xD80 and value <= 0xDBF
+            else (0xDC0 if value >= 0xDC0 and value <= 0xDFF else 0)
+        )
     if escape == 9:
         return value if value == 0xD else 0
     if escape == 10:
         return 0xDC if value >= 0xDC and value <= 0xDF else (0xD8 if value >= 0xD8 and value <= 0xDB else 0)
     if escape == 11:
-        return 0xDC0 if value >= 0xDC0 and value <= 0xDFF else (0xD80 if value >= 0xD80 and value <= 0xDBF else 0)
+        return (
+            0xDC0
+            if value >= 0xDC0 and value <= 0xDFF
+            else (0xD80 if value >= 0xD80 and value <= 0xDBF else 0)
+        )
     return value
 
 
@@ -1208,7 +1232,7 @@ def escape_step(c, d, byte):
     return unit(c, d, value)
 
 
-# --- the step ------------------------------------------------------------------------------------------------------
+# --- the step -----------------------------------------------------------------------------------------------
 
 
 @jit
@@ -1379,7 +1403,8 @@ def structure_step(c, d, byte):
 
 @jit
 def step(c, s, d, byte):
-    """Return NO, YES, ASK, OUT or OUT_BEFORE; at YES the registers at `d` are those at `s` after one more byte."""
+    """Return NO, YES, ASK, OUT or OUT_BEFORE; at YES the registers at `d` are those at `s` after one more
+    byte."""
     copy(s, d)
     mode = load64(d, MODE)
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:

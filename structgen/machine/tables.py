@@ -1,4 +1,5 @@
-"""The tables of one compiled grammar: allocated small, grown by doubling, read by compiled code through one address."""
+"""The tables of one compiled grammar: allocated small, grown by doubling,
+read by compiled code through one address."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from structgen.machine import layout as L
 from structgen.machine.walk import rehash
 
 _ROWS: dict[int, tuple[int, int, int]] = {
-    # table: words of a row (0: int32 items, -1: bytes), rows at first, hash slots at first (0: does not intern)
+    # table: words of a row (0: int32 items, -1: bytes), rows at first, hash slots at first (0: does not
+    # intern)
     L.T_NODE: (L.N_STRIDE, 1024, 2048),
     L.T_FRAME: (5, 256, 512),
     L.T_EDGE: (4, 512, 1024),
@@ -53,7 +55,9 @@ def _plan() -> tuple[list[tuple[int, int, int, int, int, int]], int, int]:
             rows.append([table, words, count, slots, 0, at])
             at += 4 * slots
     hashes = at
-    plain = [[table, words, count, slots, 0, 0] for table, (words, count, slots) in _ROWS.items() if not slots]
+    plain = [
+        [table, words, count, slots, 0, 0] for table, (words, count, slots) in _ROWS.items() if not slots
+    ]
     rows += plain
     for row in rows:
         row[4] = at
@@ -120,7 +124,9 @@ class Tables:
         self.address = address_of(self.context)
         self.needs: npt.NDArray[np.int64] = np.zeros(1 + 4 * L.MOST_QUESTIONS, np.int64)
         # one block for the registers of a walk, rows being interned, and the bytes of a key
-        self.scratch: npt.NDArray[np.int64] = np.empty(8 * (DEEPEST + 2) + 128 + 2 * _LONGEST_KEY + 512, np.int64)
+        self.scratch: npt.NDArray[np.int64] = np.empty(
+            8 * (DEEPEST + 2) + 128 + 2 * _LONGEST_KEY + 512, np.int64
+        )
         here = address_of(self.scratch)
         self.context[L.C_NEEDS] = address_of(self.needs)
         self.context[L.C_TEMPORARY] = here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from hashlib import blake2b
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,7 +17,8 @@ from structgen.masks.vocabulary import Vocabulary
 
 
 class Workspace:
-    """The large scratch arrays of a walk, one set for each thread and vocabulary; pages are touched as they are used."""
+    """The large scratch arrays of a walk, one set for each thread and vocabulary;
+    pages are touched as they are used."""
 
     __slots__ = ("arrays", "buffer", "crossed", "pointers")
 
@@ -56,9 +58,11 @@ def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArr
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
-def harvest(tables: Tables, space: Workspace, mode: int) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
-    """Return what the last walk of a terminal found: the tokens inside; outcome -> (trie of what tokens leave over,
-    tokens that leave nothing, whether whole tokens are left over)."""
+def harvest(
+    tables: Tables, space: Workspace, mode: int
+) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
+    """Return what the last walk of a terminal found: the tokens inside; outcome -> (trie of what tokens leave
+    over, tokens that leave nothing, whether whole tokens are left over)."""
     context = tables.context
     inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
     inside.sort()
@@ -72,7 +76,8 @@ def harvest(tables: Tables, space: Workspace, mode: int) -> tuple[npt.NDArray[np
 
 
 def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> None:
-    """Write a record into a terminal's row; `outcomes` are this grammar's numbers of its crossings' outcomes."""
+    """Write a record into a terminal's row; `outcomes` are this grammar's numbers
+    of its crossings' outcomes."""
     first = tables.count(L.T_CROSS)
     for crossing, outcome in zip(record.crossings, outcomes, strict=True):
         trie = crossing.trie
@@ -106,14 +111,18 @@ def remove(tables: Tables, index: int) -> None:
     row[L.X_CROSS] = -1
 
 
-def make_crossings(found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]], sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
+def make_crossings(
+    found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]], sets: dict[int, frozenset[int]]
+) -> tuple[Crossing, ...]:
     """Return the crossings of a record, outcomes as sets."""
-    return tuple(Crossing(sets[outcome], trie, exact, whole) for outcome, (trie, exact, whole) in found.items())
+    return tuple(
+        Crossing(sets[outcome], trie, exact, whole) for outcome, (trie, exact, whole) in found.items()
+    )
 
 
 class LengthTable:
-    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded length
-    are read off it, where walking anew for each length would cost milliseconds."""
+    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded
+    length are read off it, where walking anew for each length would cost milliseconds."""
 
     __slots__ = ("_counts", "_exact", "_exact_counts", "_inside", "_left", "_left_counts")
 
@@ -131,7 +140,8 @@ class LengthTable:
     def record(
         self, least: int, most: int
     ) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
-        """Return what `harvest` returns for a string that takes `least` to `most` (-1: any number) further characters."""
+        """Return what `harvest` returns for a string that takes `least` to `most` (-1:
+        any number) further characters."""
         inside = self._inside if most < 0 else self._inside[self._counts <= most]
         data, offsets, owners = self._left
         kept = _between(self._left_counts, least, most)

@@ -1,7 +1,8 @@
-"""Masks and commits: the byte trie of a vocabulary walked through the machine, and the entry points that Python calls.
+"""Masks and commits: the byte trie of a vocabulary walked through the machine,
+and the entry points that Python calls.
 
-Every entry point takes the address of a context (layout.py) and integers. Answers below 0 mean that questions were noted
-(`ASKED`): the caller answers them and calls again.
+Every entry point takes the address of a context (layout.py) and integers. Answers below 0 mean that questions
+were noted (`ASKED`): the caller answers them and calls again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numba
 import numpy as np
 
 from structgen.machine.compiled import entry, jit
-from structgen.machine.layout import *  # noqa: F403
+from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.runs import cross, emit, walk_space, walk_string
 from structgen.machine.step import (
@@ -37,7 +38,6 @@ ENDED = -6
 REFUSED = -1
 
 
-
 @jit
 def emit_unmarked(c, ids, first, last):
     """Add the token ids that are not marked in the special bitmap."""
@@ -52,7 +52,8 @@ def emit_unmarked(c, ids, first, last):
 
 @jit
 def hopeless(c, s, byte):
-    """Return whether a byte cannot come, told by the mode alone: most children of most nodes, for a load and a branch."""
+    """Return whether a byte cannot come, told by the mode alone:
+    most children of most nodes, for a load and a branch."""
     mode = load64(s, MODE)
     if mode == M_STRING:
         return False
@@ -109,8 +110,9 @@ def walk(c, trie, first, last, shift, starts, ids, unmarked):
 
 @jit
 def walk_terminal(c):
-    """Collect the tokens that stay inside the terminal in scratch block 0 (its frame is the sentinel), and note, for each
-    subtree in which it closes, (outcome, node, whether the byte belongs to the terminal). Returns whether it asked."""
+    """Collect the tokens that stay inside the terminal in scratch block 0 (its frame is the sentinel), and
+    note, for each subtree in which it closes, (outcome, node, whether the byte belongs to the terminal).
+    Returns whether it asked."""
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
     mode = load64(scratch, MODE)
@@ -151,7 +153,8 @@ def walk_terminal(c):
 
 @jit
 def terminal_key(c, d, t):
-    """Write a terminal's identity to `t`: the automaton state, and what its length bounds still ask of one token."""
+    """Write a terminal's identity to `t`: the automaton state,
+    and what its length bounds still ask of one token."""
     mode = load64(d, MODE)
     store64(t, X_MODE, mode)
     store64(t, X_LEX, load64(d, LEX))
@@ -217,7 +220,8 @@ def find_space(c, d):
 
 @jit
 def walk_group(c, group, unmarked):
-    """Collect the tokens of a crossing that live on from scratch block 0, where their terminal has been left."""
+    """Collect the tokens of a crossing that live on from scratch block 0,
+    where their terminal has been left."""
     exact = load64(group, G_EXACT)
     if unmarked:
         emit_unmarked(c, exact, 0, load64(group, G_EXACTS))
@@ -255,11 +259,11 @@ def emit_row(c, row):
 
 @jit
 def walk_structure(c):
-    """Collect the tokens that live from the structural state in scratch block 0, nothing of the next token written.
-    Returns a dense row to start from (-1: none), or -3 when something was asked.
+    """Collect the tokens that live from the structural state in scratch block 0, nothing of the next token
+    written. Returns a dense row to start from (-1: none), or -3 when something was asked.
 
-    White space comes first or not at all: tokens that begin with it are those of the white space terminal; the others
-    begin with one of the few bytes that the mode allows.
+    White space comes first or not at all: tokens that begin with it are those of the white space terminal;
+    the others begin with one of the few bytes that the mode allows.
     """
     scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
     starts, ids, roots = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_FIRST)
@@ -291,8 +295,8 @@ def walk_structure(c):
 
 @jit
 def resolve(c, d, terminal, unmarked):
-    """Collect the tokens that close the terminal and live on in what holds it. Returns a dense row to start from (-1:
-    none), or -3 when something was asked."""
+    """Collect the tokens that close the terminal and live on in what holds it. Returns a dense row to start
+    from (-1: none), or -3 when something was asked."""
     scratch = load64(c, C_SCRATCH)
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     first = load64(row, X_CROSS)
@@ -333,8 +337,8 @@ def resolve(c, d, terminal, unmarked):
 def walk_listed(c, d):
     """Collect the tokens of a key that depend on which keys are named or were written, and mark them.
 
-    An extra key may come from here, so what stays inside the key, and closes it under a key that is in no list, is the
-    business of the terminal; here only the paths that still agree with a listed key are walked.
+    An extra key may come from here, so what stays inside the key, and closes it under a key that is in no
+    list, is the business of the terminal; here only the paths that still agree with a listed key are walked.
     """
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids, marks = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_SPECIAL)
@@ -406,7 +410,8 @@ def walk_all(c, d):
 
 @jit
 def collect(c, d):
-    """Collect a state's tokens: returns the dense row to start from (-1: none), or -3 when something was asked."""
+    """Collect a state's tokens: returns the dense row to start from (-1:
+    none), or -3 when something was asked."""
     mode = load64(d, MODE)
     row = numba.int64(-1)
     asked = False
@@ -457,9 +462,9 @@ def write_mask(c, row, target):
 
 @entry("int64(int64, int64, int64)")
 def compute(c, index, target):
-    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0, or -3 with questions noted;
-    -6 after an end token; or -5 where the list of its tokens (in the buffer) would be as long as a row: it is then
-    neither memoised nor written."""
+    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0, or -3 with
+    questions noted; -6 after an end token; or -5 where the list of its tokens (in the buffer) would be as
+    long as a row: it is then neither memoised nor written."""
     d = row_of(c, T_NODE, N_STRIDE, index)
     if load64(d, N_LIST) >= 0:
         return write_mask(c, d, target)
@@ -498,7 +503,8 @@ def compute(c, index, target):
 
 @entry("int64(int64, int64, int64)")
 def fill(c, index, target):
-    """Write a memoised mask to `target` (int32 words). Returns 0, or -4 where the mask is not known yet. Takes no lock."""
+    """Write a memoised mask to `target` (int32 words). Returns 0, or -4 where the mask is not known yet.
+    Takes no lock."""
     row = row_of(c, T_NODE, N_STRIDE, index)
     if load64(row, N_LIST) < 0:
         return MISS
@@ -516,7 +522,8 @@ def intern_node(c, d):
 
 @jit
 def run(c, index, data, count):
-    """Take bytes from a state; the registers after them lie in the returned scratch block, or the code is returned."""
+    """Take bytes from a state; the registers after them lie in the returned scratch block,
+    or the code is returned."""
     s = load64(c, C_SCRATCH)
     copy(row_of(c, T_NODE, N_STRIDE, index), s)
     for i in range(count):
@@ -540,7 +547,8 @@ def take_bytes(c, index, data, count):
 
 @entry("int64(int64, int64, int64)")
 def take_token(c, index, token):
-    """Return the state after a token that is not an end token, -1 when it is refused, -3 with questions noted."""
+    """Return the state after a token that is not an end token, -1 when it is refused,
+    -3 with questions noted."""
     if load32(load64(c, C_SLOT), token) < 0:
         return REFUSED
     store64(c, C_PRECISE, 1)
@@ -569,7 +577,8 @@ def start_node(c):
 
 @entry("int64(int64, int64)")
 def finish_node(c, index):
-    """Return the state after an end token, -1 where the document may not end, or -3 when room must be made."""
+    """Return the state after an end token, -1 where the document may not end,
+    or -3 when room must be made."""
     if not accepting(c, row_of(c, T_NODE, N_STRIDE, index)):
         return REFUSED
     d = load64(c, C_SCRATCH)
@@ -580,8 +589,8 @@ def finish_node(c, index):
 
 @entry("int64(int64, int64)")
 def terminal_tokens(c, terminal_node):
-    """Walk a terminal by itself from a state's registers. Returns 0, or -3 with questions noted; the tokens inside lie
-    in the buffer, the crossings in C_CROSSED."""
+    """Walk a terminal by itself from a state's registers. Returns 0, or -3 with questions noted; the tokens
+    inside lie in the buffer, the crossings in C_CROSSED."""
     scratch = load64(c, C_SCRATCH)
     copy(row_of(c, T_NODE, N_STRIDE, terminal_node), scratch)
     store64(scratch, FRAME, SENTINEL)
@@ -598,7 +607,8 @@ def terminal_tokens(c, terminal_node):
 
 @entry("int64(int64, int64, int64)")
 def next_bytes(c, index, target):
-    """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked. Returns -3 if any."""
+    """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked.
+    Returns -3 if any."""
     store64(c, C_PRECISE, 0)
     s = row_of(c, T_NODE, N_STRIDE, index)
     d = load64(c, C_SCRATCH)
@@ -639,7 +649,8 @@ def put_edge(c, first, second, third, value):
 
 @jit
 def plausible(data, start, end, mode):
-    """Return whether what a token leaves over may follow a terminal of a mode at all, whatever the grammar."""
+    """Return whether what a token leaves over may follow a terminal of a mode at all,
+    whatever the grammar."""
     byte = load8(data, start)
     if byte == 32 or byte == 9 or byte == 10 or byte == 13 or byte == 44 or byte == 93 or byte == 125:
         return True
@@ -657,8 +668,8 @@ def plausible(data, start, end, mode):
 
 @entry("Tuple((uint8[::1], int64[::1], int32[::1], int32[::1]))(int64, int64, int64)")
 def leftovers(c, outcome, mode):
-    """Return what the tokens leave over that closed the last terminal walked, of a mode, with this outcome: the
-    remainders' bytes, their offsets, the token of each; and the tokens that leave nothing."""
+    """Return what the tokens leave over that closed the last terminal walked, of a mode, with this outcome:
+    the remainders' bytes, their offsets, the token of each; and the tokens that leave nothing."""
     trie, crossed = load64(c, C_TRIE), load64(c, C_CROSSED)
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     offsets_of, data_of = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
@@ -706,7 +717,8 @@ def leftovers(c, outcome, mode):
 
 @entry("int64(int64, int64, int64, int64)")
 def put_node(c, mode, residue, lex):
-    """Return the state of a terminal with nothing of it written and no frame below, or -3 when room must be made."""
+    """Return the state of a terminal with nothing of it written and no frame below,
+    or -3 when room must be made."""
     d = load64(c, C_SCRATCH)
     settle(d, mode, residue, 0, NO_FRAME)
     store64(d, LEX, lex)
@@ -751,7 +763,8 @@ def count_characters(c, tokens):
 
 @entry("int64(int64, int64)")
 def space_tokens(c, terminal):
-    """Walk a white space terminal. Returns 0; the tokens inside lie in the buffer, the crossings in C_CROSSED."""
+    """Walk a white space terminal. Returns 0; the tokens inside lie in the buffer,
+    the crossings in C_CROSSED."""
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     store64(c, C_BUFFER_COUNT, 0)
     walk_space(c, load64(row, X_LEX), load64(row, X_LEAST))

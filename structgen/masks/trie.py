@@ -301,9 +301,11 @@ def _shell_sort(values: Any, start: int, end: int) -> None:
 
 @nb.njit("int32[::1](uint64[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def deepest_characters(nodes: Any) -> Any:
-    """For each node, the most characters begun on a path from its own byte down (bytes that are no continuation bytes)."""
+    """For each node, the most characters begun on a path from its own byte down (bytes
+    that are no continuation bytes)."""
     found = np.zeros(len(nodes), np.int32)
-    below = np.zeros(MAX_STRING + 2, np.int32)  # by depth: the most of the nodes there met since the last one above
+    # by depth: the most of the nodes there met since the last one above
+    below = np.zeros(MAX_STRING + 2, np.int32)
     for i in range(len(nodes) - 1, -1, -1):
         depth = (nodes[i] >> np.uint64(DEPTH_SHIFT)) & np.uint64(MAX_STRING)
         here = below[depth + np.uint64(1)]
