@@ -177,8 +177,8 @@ class Completer:
             key = machine.key(int(regs[L.RES]), int(regs[L.LEX]))
             place = machine.child_place(int(regs[L.RES]), int(regs[L.LEX]))
             value = self._value(place, index if mode == L.M_VALUE else None)
-            rest = machine.network.finish_with(residue, key, value, self._taken(int(regs[L.EXTRAS])))
-            return _behind(b":", rest) if mode == L.M_COLON else rest
+            rests = machine.network.finish_with(residue, key, value, self._taken(int(regs[L.EXTRAS])))
+            return _behind(b":", rests) if mode == L.M_COLON else rests
         return self._container(index, mode, residue)
 
     def _container(self, index: int, mode: int, residue: int) -> Demands:

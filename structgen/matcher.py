@@ -10,7 +10,6 @@ from structgen.errors import FinishedError, StructgenError, TokenError
 from structgen.events import Event, EventLog
 from structgen.expected import Expected
 from structgen.machine.walk import fill as _fill
-from structgen.machine.walk import take_token as _take
 from structgen.masks.mask import TokenMask
 
 
@@ -70,9 +69,12 @@ class Matcher:
             return
         try:
             # the common case: a mask of the right width, a state whose mask is known
-            if mask.words == self._words and 0 <= row < mask.rows:
-                if _fill(self._address, self._index, mask.address + row * mask.stride) == 0:
-                    return
+            if (
+                mask.words == self._words
+                and 0 <= row < mask.rows
+                and _fill(self._address, self._index, mask.address + row * mask.stride) == 0
+            ):
+                return
         except AttributeError:
             self.compiled.check_mask(mask)
             raise
@@ -91,7 +93,17 @@ class Matcher:
     def advance(self, token: int) -> None:
         """Take a token. Raises TokenError where it is not allowed, FinishedError after the end;
         the state is then unchanged."""
-        after = self.compiled.next_index(self._index, token)
+        compiled = self.compiled
+        if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
+            # the common case, without the calls in between
+            with compiled.lock:
+                after = _take(self._address, self._index, token)
+            if after >= 0:
+                self._index = after
+                self._states.append(after)
+                self._tokens.append(token)
+                return
+        after = compiled.next_index(self._index, token)
         if after < 0:
             self._refuse(token)
         self._index = after

@@ -12,7 +12,7 @@ import numba
 
 from structgen.machine.compiled import jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store8, store32, store64
+from structgen.machine.memory import load8, load32, load64, store32, store64
 
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeAlias, Union
 
-Json: TypeAlias = Union[None, bool, int, Decimal, str, list["Json"], dict[str, "Json"]]
+Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"], None]
 """A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
 
 

@@ -48,7 +48,7 @@ class Policies:
             raise OptionError(
                 f"whitespace={whitespace!r} is not a policy.",
                 where="whitespace",
-                cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int >= 0 or blanks).",
+                cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks).",
             )
         if isinstance(whitespace, int):
             whitespace = "indent:" + " " * max(whitespace, 0)
