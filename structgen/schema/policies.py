@@ -57,7 +57,7 @@ class Policies:
                 raise OptionError(
                     f"whitespace={whitespace!r} is not a policy.",
                     where="whitespace",
-                    cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int >= 0 or blanks).",
+                    cure=f"Use one of {', '.join(WHITESPACE)}, or json.dumps's indent (an int or blanks).",
                 )
             whitespace = "indent:" + whitespace
         for name, value, allowed in (
