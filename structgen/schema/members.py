@@ -191,8 +191,8 @@ class Members:
         """Return the shortest rest of an object for one thread, closing brace included, or None.
 
         `ask` gives the text of a value; `written` False leaves keys out (only whether there is a rest
-        matters). A shortest-path search over the keys in the order in which they are written. `taken`: keys that the
-        object already holds and the frame does not name.
+        matters). A shortest-path search over the keys in the order in which they are written. `taken`: keys
+        that the object already holds and the frame does not name.
         """
         required = set(shape.required)
         if shape.plain:

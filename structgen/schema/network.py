@@ -1,8 +1,8 @@
 """The transition network of a JSON Schema: `structgen.ir.Network` over demands, shapes and threads.
 
 The recogniser and the oracle of liveness meet here. `objects` and `arrays` say what may come next, `scalars`
-what a string or a number must be, `oracle` whether there is a document from there; the network numbers what they
-hand out. Everything is expanded when it is asked for, and remembered.
+what a string or a number must be, `oracle` whether there is a document from there; the network numbers what
+they hand out. Everything is expanded when it is asked for, and remembered.
 """
 
 from __future__ import annotations

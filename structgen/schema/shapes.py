@@ -2,8 +2,8 @@
 
 A disjunction of schemas that a single member or item can settle (the negation of `properties`, `items`,
 `required`, bounds) does not multiply shapes: it becomes an *obligation*, a set of alternatives of which at
-least one must come true while the value is written. What must be split (anyOf, oneOf, if) is split after everything
-else is known, and branches that contradict what is known are dropped at once.
+least one must come true while the value is written. What must be split (anyOf, oneOf, if) is split after
+everything else is known, and branches that contradict what is known are dropped at once.
 """
 
 from __future__ import annotations

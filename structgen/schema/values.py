@@ -6,6 +6,7 @@ import json
 from collections.abc import Hashable
 from decimal import Decimal
 from functools import lru_cache
+from hashlib import blake2b
 
 from structgen.schema.model import Json
 
@@ -14,13 +15,14 @@ def canonical(value: Json) -> Hashable:
     """Return a key that two JSON values share if and only if they are equal as JSON Schema has it.
 
     Numbers compare by value (1 = 1.0), objects without regard to the order of keys, and true is not 1.
-    Iterative: the depth of the value does not matter.
+    Containers are told apart by a 32-byte digest: nested tuples would be hashed on the C stack, as deep as
+    the value. Iterative: the depth of the value does not matter.
     """
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, (bool, int, Decimal)):
         return _scalar(value)
-    done: list[Hashable] = []
+    done: list[bytes] = []
     stack: list[tuple[Json, bool]] = [(value, False)]
     while stack:
         node, entered = stack.pop()
@@ -28,7 +30,8 @@ def canonical(value: Json) -> Hashable:
             if entered:
                 members = [done.pop() for _ in node]
                 members.reverse()
-                done.append(("object", frozenset(zip(node, members, strict=True))))
+                named = sorted(zip(map(_digest_of_scalar, node), members, strict=True))
+                done.append(_digest(b"object", *(part for member in named for part in member)))
             else:
                 stack.append((node, True))
                 stack.extend((child, False) for child in reversed(node.values()))
@@ -36,22 +39,42 @@ def canonical(value: Json) -> Hashable:
             if entered:
                 members = [done.pop() for _ in node]
                 members.reverse()
-                done.append(("array", tuple(members)))
+                done.append(_digest(b"array", *members))
             else:
                 stack.append((node, True))
                 stack.extend((child, False) for child in reversed(node))
         else:
-            done.append(_scalar(node))
-    return done[0]
+            done.append(_digest_of_scalar(node))
+    return ("object" if isinstance(value, dict) else "array", done[0])
 
 
-def _scalar(value: bool | int | Decimal | str | None) -> Hashable:
-    if isinstance(value, str):
-        return value
+def _scalar(value: bool | int | Decimal | None) -> Hashable:
     if value is None or isinstance(value, bool):
         return ("literal", value)
     # An int and a Decimal of the same value are equal and hash alike.
     return ("number", value)
+
+
+def _digest(*parts: bytes) -> bytes:
+    found = blake2b(digest_size=32)
+    for part in parts:
+        found.update(len(part).to_bytes(8, "little"))
+        found.update(part)
+    return found.digest()
+
+
+def _digest_of_scalar(value: bool | int | Decimal | str | None) -> bytes:
+    if isinstance(value, str):
+        return _digest(b"string", value.encode("utf-8", "surrogatepass"))
+    if value is None or isinstance(value, bool):
+        return _digest(b"literal", repr(value).encode())
+    sign, digits, exponent = Decimal(value).as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, digits)).lstrip("0")
+    plain = text.rstrip("0")
+    if not plain:
+        return _digest(b"number", b"0")
+    return _digest(b"number", f"{sign}:{plain}:{exponent + len(text) - len(plain)}".encode())
 
 
 def has_lone_surrogate(text: str) -> bool:

@@ -1,0 +1,106 @@
+"""Formulas over strings and numbers: folding keeps their meaning, quick answers are right."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+from network_walker import holds
+
+from structgen.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
+from structgen.schema.formulas import (
+    apart,
+    conjunction,
+    disjunction,
+    is_multiple,
+    negation,
+    number_meets,
+    quick_number,
+)
+
+decimals = st.decimals(-50, 50, places=2)
+NUMBERS = [Decimal(n) / 4 for n in range(-220, 221)]
+WORDS = ["", "a", "b", "ab", "abc", "abcd"]
+
+
+@st.composite
+def number_formulas(draw: st.DrawFn, depth: int = 2) -> Formula:
+    """Return a random formula over numbers."""
+    kind = draw(st.integers(0, 5 if depth else 1))
+    if kind == 0:
+        low, high = draw(st.none() | decimals), draw(st.none() | decimals)
+        return Interval(low, high, draw(st.booleans()), draw(st.booleans()))
+    if kind == 1:
+        return Multiple(draw(st.sampled_from([Decimal(text) for text in ("1", "0.5", "3", "0.75", "10")])))
+    parts = tuple(draw(st.lists(number_formulas(depth - 1), max_size=3)))
+    if kind == 2:
+        return Not(draw(number_formulas(depth - 1)))
+    return All(parts) if kind < 5 else Any_(parts)
+
+
+@st.composite
+def string_formulas(draw: st.DrawFn, depth: int = 2) -> Formula:
+    """Return a random formula over strings, without patterns."""
+    kind = draw(st.integers(0, 4 if depth else 1))
+    if kind == 0:
+        return Words(frozenset(draw(st.lists(st.sampled_from(WORDS), min_size=1))))
+    if kind == 1:
+        return Length(draw(st.integers(0, 3)), draw(st.none() | st.integers(0, 4)))
+    if kind == 2:
+        return Not(draw(string_formulas(depth - 1)))
+    parts = tuple(draw(st.lists(string_formulas(depth - 1), max_size=3)))
+    return All(parts) if kind == 3 else Any_(parts)
+
+
+@given(st.lists(number_formulas(), max_size=4))
+def test_folding_numbers_keeps_the_meaning(parts: list[Formula]) -> None:
+    both, either = conjunction(parts), disjunction(parts)
+    for value in NUMBERS[:: random.Random(len(parts)).randint(3, 7)]:
+        truths = [holds(part, value) for part in parts]
+        assert number_meets(both, value) == all(truths)
+        assert number_meets(either, value) == any(truths)
+
+
+@given(st.lists(string_formulas(), max_size=4))
+def test_folding_strings_keeps_the_meaning(parts: list[Formula]) -> None:
+    both, either = conjunction(parts), disjunction(parts)
+    for word in WORDS:
+        truths = [holds(part, word) for part in parts]
+        assert holds(both, word) == all(truths)
+        assert holds(either, word) == any(truths)
+        assert all(holds(negation(part), word) != truth for part, truth in zip(parts, truths, strict=True))
+
+
+@given(string_formulas(), string_formulas())
+def test_formulas_called_apart_share_no_string(a: Formula, b: Formula) -> None:
+    if apart(a, b):
+        assert not any(holds(a, word) and holds(b, word) for word in WORDS)
+
+
+@given(decimals, decimals, st.booleans(), st.booleans(), st.sampled_from(["1", "0.5", "3", "0.75", "7.25"]))
+def test_quick_emptiness_of_an_interval_with_a_divisor(
+    low: Decimal, high: Decimal, open_low: bool, open_high: bool, divisor: str
+) -> None:
+    formula = conjunction((Interval(low, high, open_low, open_high), Multiple(Decimal(divisor))))
+    inside = any(number_meets(formula, Decimal(divisor) * n) for n in range(-101, 102))
+    assert (formula != FALSE and quick_number(formula)) == inside
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=3), st.decimals("0.001", "9", places=3))
+def test_multiples_are_decided_exactly(value: Decimal, divisor: Decimal) -> None:
+    assert is_multiple(value, divisor) == (Fraction(value) % Fraction(divisor) == 0)
+
+
+def test_multiples_at_great_exponents_cost_nothing() -> None:
+    assert is_multiple(Decimal("1e100000000"), Decimal("1e-300"))
+    assert not is_multiple(Decimal("1e-100000000"), Decimal(1))
+
+
+def test_contradictions_fold_to_false() -> None:
+    assert conjunction((Words(frozenset({"a"})), Words(frozenset({"b"})))) == FALSE
+    assert conjunction((Interval(None, Decimal(1)), Interval(Decimal(2), None))) == FALSE
+    assert conjunction((Multiple(Decimal(2)), Not(Multiple(Decimal(2))))) == FALSE
+    assert conjunction(()) == TRUE

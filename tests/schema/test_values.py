@@ -1,0 +1,56 @@
+"""Values as keys of equality, and their texts."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from structgen.schema.values import Text, canonical, json_string
+
+scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "1"])
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner)
+)
+
+
+def slow_key(value: Any) -> str:
+    """Return JSON text with sorted keys, in which equal values of these tests are written alike."""
+    return json.dumps(value, sort_keys=True)
+
+
+@given(values, values)
+def test_keys_are_equal_where_values_are(a: Any, b: Any) -> None:
+    assert (canonical(a) == canonical(b)) == (slow_key(a) == slow_key(b))
+
+
+def test_numbers_are_equal_by_value_and_true_is_no_number() -> None:
+    assert canonical([1, {"a": 1}]) == canonical([Decimal("1.0"), {"a": Decimal("10e-1")}])
+    assert canonical([0, 100]) == canonical([Decimal("-0.0"), Decimal("1e2")])
+    assert len({canonical(1), canonical(True), canonical("1"), canonical(0), canonical(False)}) == 5
+
+
+def test_deep_values_need_no_deep_stack() -> None:
+    deep: Any = 1
+    for _ in range(200_000):
+        deep = [deep]
+    assert canonical(deep) == canonical([deep[0]])
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=6))
+def test_string_literals_read_back(text: str) -> None:
+    assert json.loads(json_string(text)) == text
+
+
+@given(st.recursive(st.binary(max_size=3), lambda inner: st.lists(inner, max_size=4)))
+def test_texts_know_their_length_and_order(tree: Any) -> None:
+    def made(node: Any) -> Text | bytes:
+        return node if isinstance(node, bytes) else Text(tuple(made(child) for child in node))
+
+    text = Text((made(tree),))
+    assert len(text.flat()) == text.length
+    assert text.before(None) and not text.before(text)
+    assert Text((text.flat(), b"x")).before(text) is False
