@@ -121,12 +121,12 @@ class CompiledGrammar:
         self._expander = Expander(self.network, self._strings, self._numbers, self._tables, self.limits)
         outcomes.expander = self._expander
         self._attached: terminals.Workspace | None = None
-        self._lock = new_lock(GRAMMARS)
+        self.lock = new_lock(GRAMMARS)
         self._records: dict[int, Record] = {}
         self._large: list[int] = []
         self._mask_rows: dict[int, tuple[int, ...]] = {}
         self._words = self.vocabulary.words
-        self._vocab_size = self.vocabulary.vocab_size
+        self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self.address = self._tables.address
         self._machine = Inspection(
@@ -134,6 +134,7 @@ class CompiledGrammar:
         )
         self._completer = Completer(self._machine, self.vocabulary)
         self.start = State(self, self._retry(walk.start_node))
+        self._expander.ahead()
 
     def _configure(self, policies: Any) -> None:
         context, vocabulary = self._tables.context, self.vocabulary
@@ -185,7 +186,7 @@ class CompiledGrammar:
                 self._expander.answer(self._no_terminal)
 
     def _guard(self) -> threading.RLock:
-        return self._lock
+        return self.lock
 
     @staticmethod
     def _no_terminal(_index: int) -> None:
@@ -283,9 +284,9 @@ class CompiledGrammar:
 
     def check_token(self, token: int) -> None:
         """Raise TokenError where a token id is out of range."""
-        if not 0 <= token < self._vocab_size:
+        if not 0 <= token < self.vocab_size:
             raise TokenError(
-                f"Token {token} is out of range: the vocabulary has ids 0 to {self._vocab_size - 1}.",
+                f"Token {token} is out of range: the vocabulary has ids 0 to {self.vocab_size - 1}.",
                 cure="Check that the tokenizer is the model's.",
             )
 
@@ -332,8 +333,8 @@ class CompiledGrammar:
         if mask.words < self._words:
             raise MaskError(
                 f"A row of {mask.words} words holds {mask.words * 32} tokens, but the largest token id is "
-                f"{self._vocab_size - 1}.",
-                cure=f"Allocate it with sg.allocate_mask(rows, {self._vocab_size}).",
+                f"{self.vocab_size - 1}.",
+                cure=f"Allocate it with sg.allocate_mask(rows, {self.vocab_size}).",
             )
 
     def fill(self, state: State, mask: TokenMask, row: int = 0) -> None:
@@ -352,7 +353,7 @@ class CompiledGrammar:
 
     def allowed(self, state: State) -> list[int]:
         """Return the allowed token ids, ascending; for tests and small vocabularies."""
-        mask = TokenMask(np.zeros((1, self._words), np.int32), self._vocab_size)
+        mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
         self.fill(state, mask)
         return [int(token) for token in mask.allowed()]
 
