@@ -1,4 +1,4 @@
-"""What README.md shows is what happens."""
+"""What README.md shows is what happens, and docs/ names what there is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from structgen.schema.handled import HANDLED
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,3 +34,21 @@ def test_check_prints_what_the_readme_says() -> None:
     assert block is not None
     command = "from structgen.cli import main; main()"
     assert run("-c", command, *shlex.split(block[1])) == block[2]
+
+
+def test_maskbench_prints_what_the_readme_says() -> None:
+    block = re.search(r"\$ structgen (maskbench [^\n]*)\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    said = run("-c", "from structgen.cli import main; main()", *shlex.split(block[1]))
+    assert block[2] in said
+
+
+def test_the_example_prints_what_the_readme_says() -> None:
+    block = re.search(r"\$ python (examples/\S*)\n.*?\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    assert block[2] in run(block[1])
+
+
+@pytest.mark.parametrize("keyword", sorted(HANDLED))
+def test_a_keyword_that_is_enforced_is_documented(keyword: str) -> None:
+    assert f"`{keyword}`" in (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")
