@@ -258,7 +258,8 @@ class Expander:
         return start, most, int(far[far < 1 << 20].max())
 
     def ahead(self) -> None:
-        """Expand the first places of the grammar, breadth first, before they are asked: in masks it would cost more.
+        """Expand the first places of the grammar, breadth first, before they are asked:
+        in masks it would cost more.
 
         What goes wrong here goes wrong again where the place is met, and is told there.
         """
