@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from math import lcm
+from typing import NamedTuple
 
 from structgen import ir
 from structgen.errors import LimitError
@@ -29,8 +30,7 @@ MAX_DIVISORS = 12
 _LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
 
 
-@dataclass(frozen=True, slots=True)
-class Caps:
+class Caps(NamedTuple):
     """How many digits a numeral may have: before the point, after it, in the exponent."""
 
     integer: int
@@ -38,16 +38,14 @@ class Caps:
     exponent: int
 
 
-@dataclass(frozen=True, slots=True)
-class Magnitude:
+class Magnitude(NamedTuple):
     """The positive number `digits * 10**(e + 1 - len(digits))`; `digits` has no zero at either end."""
 
     e: int
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
-class Divisor:
+class Divisor(NamedTuple):
     """The positive number `core * 10**-shift`; 10 does not divide `core`.
 
     `odd` is the part of `core` that is prime to 10; `core` divides `odd * 10**tens`, and `tens` is least.
@@ -59,8 +57,7 @@ class Divisor:
     tens: int
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """What is asked of the values of one sign, and of zero when it is written with that sign.
 
     `rows[cell][bits]` is the outcome, or -1; cell 2i+1 is `bounds[i]`, cell 2i the gap below it.
@@ -93,21 +90,6 @@ class Side:
         return Side(self.policy, self.caps, zero, self.bounds, self.divisors, rows)
 
 
-def split(value: Decimal) -> tuple[int, int]:
-    """Return (m, x) with abs(value) == m * 10**x, 10 not dividing m (0 is (0, 0))."""
-    _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int):
-        raise ValueError(f"{value} is not a number")
-    end = len(digits)
-    while end and digits[end - 1] == 0:
-        end -= 1
-    number = 0
-    for at in range(0, end, 4000):  # int() of a longer string is refused by CPython
-        chunk = digits[at : min(at + 4000, end)]
-        number = number * 10 ** len(chunk) + int("".join(map(str, chunk)))
-    return (number, exponent + len(digits) - end) if number else (0, 0)
-
-
 def digit_count(number: int) -> int:
     """Return how many decimal digits a positive integer has, without writing it out."""
     bits = number.bit_length()
@@ -118,18 +100,40 @@ def digit_count(number: int) -> int:
 
 def magnitude(value: Decimal) -> Magnitude:
     """Return the size of a number other than zero."""
-    _, digits, exponent = value.as_tuple()
+    text = str(value.copy_abs())
+    if "E" not in text:
+        whole, _, places = text.partition(".")
+        whole = whole.lstrip("0")
+        if whole:
+            return Magnitude(len(whole) - 1, (whole + places).rstrip("0"))
+        digits = places.lstrip("0")
+        return Magnitude(len(digits) - len(places) - 1, digits.rstrip("0"))
+    _, figures, exponent = value.as_tuple()
     if not isinstance(exponent, int):
         raise ValueError(f"{value} is not a number")
-    text = "".join(map(str, digits)).lstrip("0")
-    return Magnitude(len(text) + exponent - 1, text.rstrip("0"))
+    digits = "".join(map(str, figures)).lstrip("0")
+    return Magnitude(len(digits) + exponent - 1, digits.rstrip("0"))
 
 
+def split(size: Magnitude) -> tuple[int, int]:
+    """Return (m, x) with size == m * 10**x, 10 not dividing m."""
+    digits = size.digits
+    exponent = size.e + 1 - len(digits)
+    if len(digits) <= 4000:
+        return int(digits), exponent
+    number = 0
+    for at in range(0, len(digits), 4000):  # int() of a longer string is refused by CPython
+        chunk = digits[at : at + 4000]
+        number = number * 10 ** len(chunk) + int(chunk)
+    return number, exponent
+
+
+@lru_cache(maxsize=256)
 def divisor(value: Decimal) -> Divisor:
     """Return the divisor with its factors of 2 and 5 set apart."""
-    core, exponent = split(value)
-    if core <= 0 or value.is_signed():
+    if not value > 0:
         raise ValueError(f"multipleOf {value} is not positive")
+    core, exponent = split(magnitude(value))
     odd, twos, fives = core, 0, 0
     while odd % 2 == 0:
         odd, twos = odd // 2, twos + 1
@@ -150,21 +154,26 @@ def caps_of(atoms: list[ir.NumberAtom], policy: int, limits: Limits) -> Caps:
     Raises LimitError (number_chars) under "plain" where a number of the specification cannot be written.
     """
     integer = fraction = 20
-    for atom in atoms:
-        values = (atom.low, atom.high) if isinstance(atom, ir.Interval) else (atom.of,)
-        for value in values:
-            if value is not None and value:
-                _, digits, exponent = value.as_tuple()
-                if not isinstance(exponent, int):
-                    raise ValueError(f"{value} is not a number")
-                if len(digits) > limits.number_chars:
-                    raise LimitError(
-                        f"A number of the schema is written with {len(digits)} digits.", limit="number_chars"
-                    )
-                if exponent + len(digits) > integer or -exponent > fraction:
-                    size = magnitude(value)
-                    integer = max(integer, size.e + 1)
-                    fraction = max(fraction, len(size.digits) - 1 - size.e)
+    short = min(20, limits.number_chars)
+    values = {atom.of if isinstance(atom, ir.Multiple) else atom.low for atom in atoms}
+    values.update([atom.high for atom in atoms if isinstance(atom, ir.Interval)])
+    for value in values:
+        if not value:
+            continue
+        text = str(value)
+        if len(text) <= short and "E" not in text:
+            continue
+        _, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int):
+            raise ValueError(f"{value} is not a number")
+        if len(digits) > limits.number_chars:
+            raise LimitError(
+                f"A number of the schema is written with {len(digits)} digits.", limit="number_chars"
+            )
+        if exponent + len(digits) > integer or -exponent > fraction:
+            size = magnitude(value)
+            integer = max(integer, size.e + 1)
+            fraction = max(fraction, len(size.digits) - 1 - size.e)
     exponent_digits = max(3, len(str(4 * (integer + fraction))))
     longest = max(integer, fraction)
     if longest > limits.number_chars:
@@ -279,7 +288,6 @@ def sides_of(
 
     truths = [_truth(formula, atom, full) for formula in spec.formulas]
     names: dict[int, int] = {0: -1}
-    rows: list[tuple[int, ...]] = []
     codes = [0] * (width * columns)
     for demand, truth in enumerate(truths):
         one = 1 << demand
@@ -289,8 +297,10 @@ def sides_of(
     for code in set(codes):
         if code:
             names[code] = outcome(frozenset(d for d in range(len(truths)) if code >> d & 1))
-    for cell in range(width):
-        rows.append(tuple(names[codes[bits * width + cell]] for bits in range(columns)))
+    if columns == 1:
+        rows: list[tuple[int, ...]] = [(names[code],) for code in codes]
+    else:
+        rows = [tuple([names[code] for code in codes[cell::width]]) for cell in range(width)]
 
     at_zero = bisect_left(bounds, Decimal(0))
     has_zero = at_zero < len(bounds) and bounds[at_zero] == 0
@@ -317,21 +327,30 @@ def _side(
     rows: list[tuple[int, ...]],
 ) -> Side:
     """Return a side without the bounds and divisors that decide nothing."""
-    numbers = [split(abs(value)) for value in values]
+    sizes = [magnitude(value) for value in values]
+    if not divisors:
+        ends: list[Magnitude] = []
+        table = [rows[0]]
+        for at, size in enumerate(sizes):
+            if table[-1] != rows[2 * at + 1] or table[-1] != rows[2 * at + 2]:
+                ends.append(size)
+                table += rows[2 * at + 1 : 2 * at + 3]
+        return Side(policy, caps, zero, tuple(ends), (), tuple(table))
+    numbers = [split(size) for size in sizes]
     kept = list(divisors)
-    if kept:
-        # The divisors of a bound are known: its row is the same whatever the bits.
-        for at, number in enumerate(numbers):
-            bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
-            rows[2 * at + 1] = (rows[2 * at + 1][bits],) * (1 << len(kept))
-        which = 0
-        while which < len(kept):
-            smaller = _without(kept, which, rows)
-            if smaller is None:
-                which += 1
-            else:
-                rows = smaller
-                del kept[which]
+    # The divisors of a bound are known: its row is the same whatever the bits.
+    for at, number in enumerate(numbers):
+        bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
+        rows[2 * at + 1] = (rows[2 * at + 1][bits],) * (1 << len(kept))
+    which = 0
+    while which < len(kept):
+        smaller = _without(kept, which, rows)
+        if smaller is None:
+            which += 1
+        else:
+            rows = smaller
+            del kept[which]
+    if len(kept) > 1:
         possible = [_possible(kept, bits) for bits in range(1 << len(kept))]
         for at in range(0, len(rows), 2):
             rows[at] = tuple(out if may else -1 for out, may in zip(rows[at], possible, strict=True))
@@ -343,13 +362,15 @@ def _side(
             bits = sum(1 << which for which, by in enumerate(kept) if divides(by, *number))
             if below[bits] == point[0]:
                 continue
-        bounds.append(magnitude(values[at]))
+        bounds.append(sizes[at])
         table += [point, gap]
     return Side(policy, caps, zero, tuple(bounds), tuple(kept), tuple(table))
 
 
 def _without(kept: list[Divisor], which: int, rows: list[tuple[int, ...]]) -> list[tuple[int, ...]] | None:
     """Return the rows without one divisor's bit, or None where that bit decides something."""
+    if len(kept) == 1:
+        return None if any(no != yes for no, yes in rows) else [row[:1] for row in rows]
     columns = [bits for bits in range(1 << len(kept)) if not bits >> which & 1]
     possible = [_possible(kept, bits) for bits in range(1 << len(kept))]
     flag = 1 << which
@@ -372,4 +393,4 @@ def _possible(kept: list[Divisor], bits: int) -> bool:
 
 def common_core(divisors: tuple[Divisor, ...]) -> int:
     """Return the least number that every divisor's core divides."""
-    return lcm(*(by.core for by in divisors)) if divisors else 1
+    return lcm(*[by.core for by in divisors]) if divisors else 1

@@ -33,10 +33,15 @@ DEPTH = 3
 """One call of `expand` makes what so many characters can reach: most tokenizers cut digits in threes."""
 MOST_STATES, MOST_PLANS = 1 << 16, 1 << 12
 """Past so many states or specs, grammars to come begin anew; those that there are keep what they have."""
+WHOLE = 100
+"""More characters than a numeral has on which nothing is asked, other than under "any"."""
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 _NOTHING: frozenset[int] = frozenset()
 _FITS = 1 << 58
 """Divisors from here on are counted with unbounded integers."""
+
+_NO_BOUNDS = [0, *([1] * 9), 0, 0, *([1] * 10), 0, 1]
+"""What `_nodes` returns where there are no words."""
 
 Meaning = tuple[tuple[int, frozenset[int]], ...]
 """Outcome numbers, and the demands that each stands for in one grammar."""
@@ -149,8 +154,9 @@ class Numerals:
             ends = [self._side(side, large) for side in sides]
             left = self.limits.number_chars if self.policy == ANY else 0
             state = self._intern((ends[0], steps.START, left, ends[1], 0, 0, 0, 0), -1, large)
-            if state >= 0 and large is None and self._mark[state] != 1:
-                self.expand(state)
+            if state >= 0 and large is None:
+                free = self.policy != ANY and sides[0].constant() and sides[1].constant()
+                self._fill(state, WHOLE if free else DEPTH)
         plan.starts[numbers] = state
         return state
 
@@ -250,31 +256,7 @@ class Numerals:
         if self._large is not None and state in self._large.fields:
             self._expand_large(self._large, state)
             return
-        if self._mark[state] != 1:
-            while True:
-                status = steps.expand(
-                    self._arena,
-                    self._functions,
-                    self._counter,
-                    self._states,
-                    self._table,
-                    self.trans,
-                    self.outcome,
-                    self._parent,
-                    self._mark,
-                    self._piece,
-                    self._queue,
-                    self._work,
-                    self._row,
-                    state,
-                    NEIGHBOURHOOD,
-                    DEPTH,
-                )
-                if status != steps.FULL:
-                    break
-                self._grow()
-                if self._mark[state] == 1:
-                    break
+        self._fill(state, DEPTH)
         open_columns = np.flatnonzero(self.trans[state] == ir.UNKNOWN)
         for column in open_columns.tolist():
             # Digits and points alone can outgrow the search, and their steps write no functions.
@@ -287,6 +269,34 @@ class Numerals:
                 column,
             )
             self.trans[state, column] = self._intern(child, WIDTH * state + column, None)
+
+    def _fill(self, state: int, depth: int) -> None:
+        """Fill the row of a state and of those fewer than `depth` characters on.
+
+        An entry of the row stays UNKNOWN where the search for a numeral outgrew its queue.
+        """
+        while self._mark[state] != 1:
+            status = steps.expand(
+                self._arena,
+                self._functions,
+                self._counter,
+                self._states,
+                self._table,
+                self.trans,
+                self.outcome,
+                self._parent,
+                self._mark,
+                self._piece,
+                self._queue,
+                self._work,
+                self._row,
+                state,
+                NEIGHBOURHOOD,
+                depth,
+            )
+            if status != steps.FULL:
+                break
+            self._grow()
 
     def _expand_large(self, large: _Large, state: int) -> None:
         fields = large.fields[state]
@@ -577,43 +587,62 @@ def _record(
         record[steps.NONZERO] = nonzero
         record[steps.FREE] = 0
         return record
-    record = [0] * steps.RECORD
-    words = sorted({bound.digits for bound in side.bounds})
+    bounds, divisors, rows = side.bounds, side.divisors, side.rows
+    words = sorted({bound.digits for bound in bounds})
+    decades = sorted({bound.e for bound in bounds})
+    caps, core, reach, saturate, hopeless = side.caps, 1, 0, 0, 0
+    if divisors:
+        core = common_core(divisors)
+        reach = max([abs(by.shift) + by.tens for by in divisors])
+        saturate = max(0, *[by.tens - by.shift for by in divisors])
+        hopeless = -max([by.shift for by in divisors])
+    if decades:
+        reach = max(reach, -decades[0], decades[-1])
+    total = caps.integer + caps.fraction
+    parts: list[int] = []
+    places: list[int] = []
+    start = at + steps.RECORD
     ranks = {word: 2 * rank + 1 for rank, word in enumerate(words)}
-    decades = sorted({bound.e for bound in side.bounds})
+    for part in (
+        [bound.e * steps.RANKS + ranks[bound.digits] for bound in bounds],
+        [out for row in rows for out in row],
+        [number for by in divisors for number in (by.core, by.shift, by.odd, by.tens)],
+        _nodes(words) if words else _NO_BOUNDS,
+        decades,
+        strict,
+    ):
+        places.append(start + len(parts) if part else 0)
+        parts += part
+    record = [0] * steps.RECORD
     record[steps.POLICY] = side.policy
-    record[steps.CAP_WHOLE] = side.caps.integer
-    record[steps.CAP_FRACTION] = side.caps.fraction
-    record[steps.CAP_EXPONENT] = side.caps.exponent
+    record[steps.CAP_WHOLE] = caps.integer
+    record[steps.CAP_FRACTION] = caps.fraction
+    record[steps.CAP_EXPONENT] = caps.exponent
     record[steps.ZERO_OUT] = side.zero
     record[steps.NONZERO] = at
-    record[steps.BOUNDS] = len(side.bounds)
-    record[steps.DIVISORS] = len(side.divisors)
-    record[steps.CORE] = common_core(side.divisors)
-    gaps = side.rows[::2]
-    record[steps.POSITIVE] = int(bool(side.divisors) and all(row[0] < 0 for row in gaps))
-    reach = max((abs(e) for e in decades), default=0)
-    reach = max([reach, *(abs(by.shift) + by.tens for by in side.divisors)])
-    total = side.caps.integer + side.caps.fraction
-    record[steps.WIDE] = int(side.caps.exponent > 15 or 10**side.caps.exponent > reach + total + 2)
-    record[steps.FREE] = int(side.constant() and side.rows[0][0] == side.zero)
-    record[steps.CONST] = side.rows[0][0]
-    record[steps.SATURATE] = max([0, *(by.tens - by.shift for by in side.divisors)])
-    record[steps.HOPELESS_BELOW] = -max((by.shift for by in side.divisors), default=0)
-    record[steps.TOP_DEAD] = int(all(out < 0 for out in side.rows[-1]))
-    for at_field, part in (
-        (steps.CODES_AT, [bound.e * steps.RANKS + ranks[bound.digits] for bound in side.bounds]),
-        (steps.ROWS_AT, [out for row in side.rows for out in row]),
-        (steps.DIVISORS_AT, [n for by in side.divisors for n in (by.core, by.shift, by.odd, by.tens)]),
-        (steps.NODES_AT, _nodes(words)),
-        (steps.DECADES_AT, decades),
-        (steps.STRICT_AT, strict),
-    ):
-        if part:
-            record[at_field] = at + len(record)
-            record += part
+    record[steps.BOUNDS] = len(bounds)
+    record[steps.DIVISORS] = len(divisors)
+    record[steps.CORE] = core
+    positive = bool(divisors) and all(row[0] < 0 for row in rows[::2])
+    record[steps.POSITIVE] = int(positive)
+    if positive and hopeless >= 0:
+        # Only bounds can be broken numbers.
+        record[steps.INTEGERS] = int(
+            all(
+                bound.e + 1 >= len(bound.digits) or row[0] < 0
+                for bound, row in zip(bounds, rows[1::2], strict=True)
+            )
+        )
+    record[steps.WIDE] = int(caps.exponent > 15 or 10**caps.exponent > reach + total + 2)
+    record[steps.FREE] = int(not bounds and not divisors and rows[0][0] == side.zero)
+    record[steps.CONST] = rows[0][0]
+    record[steps.SATURATE] = saturate
+    record[steps.HOPELESS_BELOW] = hopeless
+    record[steps.TOP_DEAD] = int(max(rows[-1]) < 0)
+    record[steps.CODES_AT], record[steps.ROWS_AT], record[steps.DIVISORS_AT] = places[:3]
+    record[steps.NODES_AT], record[steps.DECADES_AT], record[steps.STRICT_AT] = places[3:]
     record[steps.DECADES] = len(decades)
-    return record
+    return record + parts
 
 
 def _nodes(words: list[str]) -> list[int]:
@@ -658,7 +687,12 @@ def _nodes(words: list[str]) -> list[int]:
             more.extend((node, *([above] * 9), rank_of[word], 0))
         return node
 
-    for prefix in numbers:
+    for prefix, number in numbers.items():
+        if prefix in rank_of and prefix not in children:  # the end of a word: zeros stay, the rest is above
+            rank = rank_of[prefix]
+            above = gap(rank + 1)
+            flat += (number, above, above, above, above, above, above, above, above, above, rank, 0)
+            continue
         smaller = bisect_left(words, prefix + "0") if prefix else 0
         row: list[int] = []
         for digit in children.get(prefix, ()):

@@ -58,7 +58,8 @@ Fields: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 # A side's record in the arena.
 POLICY, CAP_WHOLE, CAP_FRACTION, CAP_EXPONENT, ZERO_OUT, NONZERO, BOUNDS, DIVISORS = 0, 1, 2, 3, 4, 5, 6, 7
 CORE, CODES_AT, ROWS_AT, DIVISORS_AT, NODES_AT, POSITIVE, WIDE, FREE, CONST = 8, 9, 10, 11, 12, 13, 14, 15, 16
-DECADES, DECADES_AT, SATURATE, HOPELESS_BELOW, TOP_DEAD, STRICT_AT, RECORD = 17, 18, 19, 20, 21, 22, 23
+DECADES, DECADES_AT, SATURATE, HOPELESS_BELOW, TOP_DEAD, STRICT_AT = 17, 18, 19, 20, 21, 22
+INTEGERS, RECORD = 23, 24
 NODE_RANK, NODE_GAP, NODE_SIZE = 10, 11, 12
 DIVISOR_SIZE = 4  # core, shift, odd, tens
 RANKS = 1 << 21  # a value's place is e * RANKS + rank of its significand among the bounds'
@@ -505,6 +506,8 @@ def judge(
         if arena[side + CONST] < 0 or left < 1:
             return LIFELESS
         return LIVE
+    if policy == 1 and phase >= POINT and arena[side + INTEGERS]:
+        return LIFELESS  # an integer has no fraction
     if policy != 1 and phase != POINT:
         count = pieces_of(arena, side, mag, node, low, rest, piece)
         room = left - 1 if policy == 2 else arena[side + CAP_EXPONENT]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from structgen import ir
+from structgen.automata import numeral_states
 from structgen.automata.numeral_plan import Caps
 from structgen.automata.numerals import COLUMNS, WIDTH, NumberPool
 from structgen.errors import LimitError, OptionError
@@ -343,6 +346,95 @@ def test_keys_are_the_same_in_another_process() -> None:
     pool = NumberPool("bounded", Limits())
     here = pool.key(pool.start(ir.Spec((interval("1", "2.5"),)), numbering())).hex()
     assert [one.stdout.strip() for one in run] == [here, here], run[0].stderr
+
+
+# -- shared by grammars --
+
+
+@pytest.mark.parametrize("policy", ["bounded", "plain"])
+@pytest.mark.parametrize("formula", [ir.TRUE, interval("0", None), interval(None, "0", False, True)])
+def test_numbers_with_no_bound_but_zero_are_known_whole_at_the_start(
+    policy: str, formula: ir.Formula
+) -> None:
+    pool = NumberPool(policy, OWN)
+    reached = [pool.start(ir.Spec((formula,)), numbering())]
+    for state in reached:
+        row = pool.trans[state]
+        assert (row != ir.UNKNOWN).all()
+        reached += [after for after in set(row.tolist()) if after >= 0 and after not in reached]
+
+
+def test_a_grammar_finds_what_another_made() -> None:
+    spec = ir.Spec((ir.All((INTEGER, interval("-7", "7654321"))),))
+    walk(one := NumberPool("bounded", Limits()), one.start(spec, numbering()), "12345e2")
+    two = NumberPool("bounded", Limits())
+    state = two.start(spec, numbering())
+    for char in "12345e2":
+        state = int(two.trans[state, COLUMNS.index(char.encode())])
+        assert state >= 0
+
+
+def test_outcome_numbers_of_two_grammars_do_not_mix() -> None:
+    spec = ir.Spec((INTEGER, interval("0", "10")))
+    one, two = NumberPool("bounded", Limits()), NumberPool("bounded", Limits())
+    known = {frozenset({0}): 7, frozenset({1}): 5, frozenset({0, 1}): 0}
+    first, second = numbering(), known.__getitem__
+    start, other = one.start(spec, first), two.start(spec, second)
+    for text, met in (("3", {0, 1}), ("3.5", {1}), ("11", {0}), ("-2", {0}), ("0", {0, 1})):
+        a, b = walk(one, start, text), walk(two, other, text)
+        assert (one.outcome[a], two.outcome[b]) == (first(frozenset(met)), second(frozenset(met)))
+        assert one.key(a) == two.key(b)
+        assert one.finish(a) == two.finish(b)
+
+
+def test_equal_numbers_with_another_meaning_have_another_key() -> None:
+    one, two = NumberPool("bounded", Limits()), NumberPool("bounded", Limits())
+    a = one.start(ir.Spec((ir.TRUE,)), lambda demands: 0)
+    b = two.start(ir.Spec((ir.FALSE, ir.TRUE)), lambda demands: 0)
+    assert a == b
+    assert one.key(a) != two.key(b)
+    assert (one.finish(a), two.finish(b)) == ({0: b"0"}, {1: b"0"})
+
+
+def test_threads_that_ask_at_once_get_what_one_gets() -> None:
+    spec = ir.Spec((ir.All((ir.Multiple(Decimal("0.03")), interval("-99.5", "1234.5"))), INTEGER))
+    rng = random.Random(3)
+    texts = ["".join(rng.choices("0123456789-.e", k=rng.randint(1, 7))) for _ in range(300)]
+    texts += [str(Decimal(rng.randint(-200, 130000)) / 100) for _ in range(300)]
+
+    def outcomes(limits: Limits, shift: int) -> list[int]:
+        pool, found = NumberPool("bounded", limits), [0] * len(texts)
+        start = pool.start(spec, numbering())
+        for n in range(len(texts)):
+            at = (n + shift) % len(texts)
+            state = walk(pool, start, texts[at])
+            found[at] = int(pool.outcome[state]) if state >= 0 else -1
+        return found
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda shift: outcomes(Limits(), shift), range(0, 600, 75)))
+    assert found == [outcomes(OWN, 0)] * 8
+
+
+def test_states_are_begun_anew_once_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = NumberPool("bounded", Limits())
+    start = old.start(ir.Spec((INTEGER,)), numbering())
+    monkeypatch.setattr(numeral_states, "MOST_STATES", 8)
+    new = NumberPool("bounded", Limits())
+    assert new.count == 0
+    assert old.outcome[walk(old, start, "123456e-2")] == -1
+    assert new.outcome[walk(new, new.start(ir.Spec((INTEGER,)), numbering()), "123456")] == 0
+
+
+def test_a_limit_counts_what_the_grammar_itself_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numeral_states, "MOST_STATES", 50)
+    spec = ir.Spec((ir.All((INTEGER, interval("3", "87654"))),))
+    one, two = NumberPool("bounded", Limits()), NumberPool("bounded", Limits(automaton_states=50))
+    walk(one, one.start(spec, numbering()), "12345")
+    assert walk(two, two.start(spec, numbering()), "12345") >= 0
+    with pytest.raises(LimitError):
+        for places in range(20):
+            walk(two, two.start(spec, numbering()), f"0.{'0' * places}87654e{places + 5}")
 
 
 def test_hostile_divisors_and_bounds_are_quick() -> None:
