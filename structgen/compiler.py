@@ -249,15 +249,18 @@ class CompiledGrammar:
             bounds = int(row[L.X_LEAST]), int(row[L.X_MOST])
             free = mode == L.M_STRING and int(row[L.X_LEX]) == StringPool.FREE
             if free and bounds != (0, -1) and tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
-                inside, found = self._lengths(space).record(*bounds)
+                found = self._lengths(space).record(*bounds, self._masks.dense)
             elif mode == L.M_SPACE:
                 walk.space_tokens(self.address, terminal)
-                inside, found = terminals.harvest(tables, space, mode)
+                found = terminals.harvest(tables, space, mode, self._masks.dense)
             else:
                 self._walk_terminal(index)
-                inside, found = terminals.harvest(tables, space, mode)
-            sets = {o: expander.group_sets[o] if mode == L.M_KEY else expander.demands(o) for o in found}
-            record = self._masks.put(key, inside, terminals.make_crossings(found, sets))
+                found = terminals.harvest(tables, space, mode, self._masks.dense)
+            sets = {
+                o: expander.group_sets[o] if mode == L.M_KEY else expander.demands(o) for o in found.crossings
+            }
+            crossings = terminals.make_crossings(found.crossings, sets)
+            record = self._masks.put(key, found.inside, crossings, found.row)
         numbers = [
             expander.group(c.outcome) if mode == L.M_KEY else expander.outcome(c.outcome)
             for c in record.crossings

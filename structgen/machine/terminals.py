@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables, address_of
-from structgen.machine.walk import count_characters, leftovers
+from structgen.machine.walk import buffer_row, count_characters, leftovers
 from structgen.masks.records import Crossing, Record
 from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
@@ -58,21 +59,36 @@ def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArr
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
-def harvest(
-    tables: Tables, space: Workspace, mode: int
-) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
-    """Return what the last walk of a terminal found: the tokens inside; outcome -> (trie of what tokens leave
-    over, tokens that leave nothing, whether whole tokens are left over)."""
+class Harvest(NamedTuple):
+    """What the walk of a terminal found."""
+
+    inside: npt.NDArray[np.int32]
+    """The tokens that stay inside, ascending; none where `row` has them."""
+    row: npt.NDArray[np.int32] | None
+    """The same as a row of bits, where they are many."""
+    crossings: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
+    """Outcome -> the trie of what tokens leave over, the tokens that leave nothing, whether whole tokens are left over."""
+
+
+def harvest(tables: Tables, space: Workspace, mode: int, dense: int) -> Harvest:
+    """Return what the last walk of a terminal left in the workspace; from `dense` tokens inside on, they make a row."""
     context = tables.context
-    inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
-    inside.sort()
+    count = int(context[L.C_BUFFER_COUNT])
+    row: npt.NDArray[np.int32] | None = None
+    if count >= dense:
+        row = np.empty(int(context[L.C_MASK_WORDS]), np.int32)
+        buffer_row(tables.address, address_of(row))
+        inside = np.empty(0, np.int32)
+    else:
+        inside = space.buffer[:count].copy()
+        inside.sort()
     crossings = space.crossed[: 3 * int(context[L.C_CROSSED_COUNT])]
     found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]] = {}
-    for outcome in np.unique(crossings[::3]).tolist():
+    for outcome in set(crossings[::3].tolist()):
         data, offsets, owners, exact = leftovers(tables.address, outcome, mode)
         whole = bool((crossings[1::3][crossings[::3] == outcome] < 0).any())
         found[outcome] = (build_trie(data, offsets, owners), exact, whole)
-    return inside, found
+    return Harvest(inside, row, found)
 
 
 def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> None:
@@ -121,38 +137,50 @@ def make_crossings(
 
 
 class LengthTable:
-    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded
-    length are read off it, where walking anew for each length would cost milliseconds."""
+    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded length
+    are read off it, where walking anew for each length would cost milliseconds."""
 
-    __slots__ = ("_counts", "_exact", "_exact_counts", "_inside", "_left", "_left_counts")
+    __slots__ = ("_counts", "_exact", "_exact_counts", "_inside", "_left", "_left_counts", "_row", "_whole")
 
     def __init__(self, tables: Tables, space: Workspace) -> None:
         """Read the walk of a free string's terminal that was just made."""
         context = tables.context
         inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
-        inside.sort()
-        self._inside, self._counts = inside, count_characters(tables.address, inside)
+        counts = count_characters(tables.address, inside)
+        longest_first = np.argsort(-counts, kind="stable")
+        self._inside, self._counts = inside[longest_first], -counts[longest_first]
+        self._row: npt.NDArray[np.int32] = np.empty(int(context[L.C_MASK_WORDS]), np.int32)
+        buffer_row(tables.address, address_of(self._row))
         data, offsets, owners, exact = leftovers(tables.address, 0, L.M_STRING)
         self._left = (data, offsets, owners)
         self._left_counts = count_characters(tables.address, owners)
         self._exact, self._exact_counts = exact, count_characters(tables.address, exact)
+        self._whole = build_trie(data, offsets, owners)
 
-    def record(
-        self, least: int, most: int
-    ) -> tuple[npt.NDArray[np.int32], dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]]:
-        """Return what `harvest` returns for a string that takes `least` to `most` (-1:
-        any number) further characters."""
-        inside = self._inside if most < 0 else self._inside[self._counts <= most]
-        data, offsets, owners = self._left
+    def record(self, least: int, most: int, dense: int) -> Harvest:
+        """Return what `harvest` returns for a string that takes `least` to `most` (-1: any number) further characters."""
+        longer = 0 if most < 0 else int(np.searchsorted(self._counts, -most, side="left"))
+        inside, row = self._inside[longer:], None
+        if len(inside) >= dense:
+            row = self._row.copy()
+            gone = self._inside[:longer]
+            np.bitwise_and.at(row, gone >> 5, ~(np.int32(1) << (gone & 31)))
+            inside = np.empty(0, np.int32)
+        else:
+            inside = np.sort(inside)
         kept = _between(self._left_counts, least, most)
-        lengths = np.diff(offsets)
-        chosen = np.zeros(int(kept.sum()) + 1, np.int64)
-        np.cumsum(lengths[kept], out=chosen[1:])
-        trie = build_trie(data[np.repeat(kept, lengths)], chosen, owners[kept])
         exact = np.ascontiguousarray(self._exact[_between(self._exact_counts, least, most)])
+        if kept.all():
+            trie = self._whole
+        else:
+            data, offsets, owners = self._left
+            lengths = np.diff(offsets)
+            chosen = np.zeros(int(kept.sum()) + 1, np.int64)
+            np.cumsum(lengths[kept], out=chosen[1:])
+            trie = build_trie(data[np.repeat(kept, lengths)], chosen, owners[kept])
         if not len(trie.nodes) and not len(exact):
-            return inside, {}
-        return inside, {0: (trie, exact, False)}
+            return Harvest(inside, row, {})
+        return Harvest(inside, row, {0: (trie, exact, False)})
 
 
 def _between(counts: npt.NDArray[np.int32], least: int, most: int) -> npt.NDArray[np.bool_]:

@@ -769,3 +769,15 @@ def space_tokens(c, terminal):
     store64(c, C_BUFFER_COUNT, 0)
     walk_space(c, load64(row, X_LEX), load64(row, X_LEAST))
     return 0
+
+
+@entry("int64(int64, int64)")
+def buffer_row(c, target):
+    """Write the tokens in the buffer to a row of bits at `target`. Returns 0."""
+    for i in range(load64(c, C_MASK_WORDS)):
+        store32(target, i, 0)
+    buffer = load64(c, C_BUFFER)
+    for i in range(load64(c, C_BUFFER_COUNT)):
+        token = load32(buffer, i)
+        store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
+    return 0

@@ -112,8 +112,15 @@ class VocabularyStore:
             self.read += 1
             return self._keep(key, content)
 
-    def put(self, key: bytes, inside: npt.NDArray[np.int32], crossings: tuple[Crossing, ...]) -> Record:
-        """Return a record of the tokens inside and the crossings, kept for others if there is room.
+    def put(
+        self,
+        key: bytes,
+        inside: npt.NDArray[np.int32],
+        crossings: tuple[Crossing, ...],
+        row: npt.NDArray[np.int32] | None = None,
+    ) -> Record:
+        """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
+        others if there is room.
 
         Of two threads that made the same one, both get the first. A record that is not kept lives as long as
         the caller holds it.
@@ -126,7 +133,8 @@ class VocabularyStore:
             shared = tuple(
                 Crossing(one.outcome, self._shared(one.trie), one.exact, one.whole) for one in crossings
             )
-            row = self.dense_row(inside) if len(inside) >= self.dense else None
+            if row is None and len(inside) >= self.dense:
+                row = self.dense_row(inside)
             content = Content(row, _NONE if row is not None else inside, shared)
             if self._folder is not None and self._writer is not None:
                 self._writer.add(self._folder, key, content)
