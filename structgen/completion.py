@@ -9,14 +9,13 @@ it bounds what a document still needs.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping
-
-import numpy as np
 
 from structgen.inspection import Inspection, Registers
 from structgen.ir import Demands
 from structgen.machine import layout as L
-from structgen.machine.segment import IMPOSSIBLE, fewest_tokens, scratch
+from structgen.machine.segment import IMPOSSIBLE, settle_costs
 from structgen.machine.tables import address_of
 from structgen.masks.vocabulary import Vocabulary
 from structgen.schema.values import json_string
@@ -26,7 +25,26 @@ _LAST_IN_ESCAPES = frozenset(b"\\dDu")
 """What may lead from an escape into another (a second half, a surrogate),
 tried when nothing else came first."""
 _KEPT = 1 << 16
-"""Completions remembered for one grammar."""
+"""States whose costs are remembered for one grammar; past it all are worked out anew as they are met."""
+_BRANCHES = 8
+"""States that chosen steps may lead to from one; were there more, the completion's first byte is chosen."""
+_FAR = 1 << 10
+"""Bytes of a completion beyond which nothing is chosen: the far end of a document is written as it comes."""
+_DIGITS = b"0123456789"
+_INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
+"""What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
+_KEYS = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
+_VALUES = b'"-0123456789[fnt{'
+_CHOICES = {
+    L.M_DOC: _VALUES,
+    L.M_VALUE: _VALUES,
+    L.M_ARRAY: _VALUES,
+    L.M_NEXT: _VALUES,
+    L.M_STRING: _INSIDE,
+    L.M_NUMBER: _DIGITS,
+    L.M_WORDS: _INSIDE,
+}
+"""The bytes that are looked at beside the completion's first, by mode."""
 
 
 class _Taken(Collection[str]):
@@ -57,57 +75,149 @@ class _Taken(Collection[str]):
 
 
 class Completer:
-    """Completions of the states of one compiled grammar, remembered by state.
-    The grammar's lock is held by the caller."""
+    """Completions of the states of one compiled grammar, remembered by state. Its lock is held by the caller.
 
-    __slots__ = ("_costs", "_machine", "_members", "_texts", "_vocabulary")
+    What a state costs is the least number of tokens over texts as long as its completion: from each state
+    some byte steps are chosen (`_choices`) that all shorten the completion by one, its first byte among them,
+    and the cost is the least over the tokens written in these steps. They depend on the state alone, so the
+    first token of a cheapest text leads to a state that costs one less.
+    """
+
+    __slots__ = (
+        "_begin",
+        "_costs",
+        "_end",
+        "_folds",
+        "_labels",
+        "_machine",
+        "_members",
+        "_numbers",
+        "_targets",
+        "_texts",
+        "_vocabulary",
+    )
 
     def __init__(self, machine: Inspection, vocabulary: Vocabulary) -> None:
         self._machine, self._vocabulary = machine, vocabulary
-        self._texts: dict[int, bytes] = {}
-        self._costs: dict[int, int] = {}
+        self._texts: dict[int, tuple[bytes, int]] = {}
         self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
+        self._folds: dict[tuple[int, tuple[tuple[int, bytes], ...]], bytes] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self._texts.clear()
+        self._folds.clear()
+        self._members.clear()
+        self._numbers: dict[int, int] = {}
+        # for each state by its number here: its cost, and its steps as a range of the other two
+        self._costs, self._begin, self._end = array("i"), array("i"), array("i")
+        self._labels, self._targets = array("i"), array("i")
 
     def tokens(self, index: int) -> int:
-        """Return the tokens that the completion of a state takes: 0 where the document is complete."""
-        cost = self._costs.get(index)
-        if cost is None:
-            text = self.text(index)
-            cost = self.count(text)
-            if len(self._costs) >= _KEPT:
-                self._costs.clear()
-            self._costs[index] = cost
-        return cost
+        """Return the tokens that complete the document from a state: 0 where it is complete.
 
-    def count(self, text: bytes) -> int:
-        """Return the fewest tokens that write a text."""
-        if not text:
-            return 0
-        vocabulary = self._vocabulary
-        data = np.frombuffer(text, np.uint8)
-        best = scratch(len(text))
-        cost = int(
-            fewest_tokens(
-                address_of(vocabulary.nodes),
-                len(vocabulary.nodes),
-                address_of(vocabulary.first),
-                address_of(data),
-                len(text),
-                address_of(best),
-            )
-        )
-        assert cost < IMPOSSIBLE, "a vocabulary that can write every byte"
-        return cost
+        Cost: about 30 us for each byte of the completion where there is a choice, once for all on the way.
+        """
+        number = self._numbers.get(index)
+        if number is None:
+            if len(self._numbers) > _KEPT:
+                self._clear()
+            number = self._explore(index)
+        return self._costs[number]
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
-        text = self._texts.get(index)
-        if text is None:
-            text = self._find(index)
-            if len(self._texts) >= _KEPT:
-                self._texts.clear()
-            self._texts[index] = text
-        return text
+        text, start = self._rest(index)
+        return text[start:]
+
+    def length(self, index: int) -> int:
+        """Return the bytes of the completion of a state."""
+        text, start = self._rest(index)
+        return len(text) - start
+
+    def _rest(self, index: int) -> tuple[bytes, int]:
+        found = self._texts.get(index)
+        if found is None:
+            found = self._texts[index] = (self._find(index), 0)
+        return found
+
+    # --- what it costs --------------------------------------------------------------------------------------
+
+    def _explore(self, start: int) -> int:
+        """Work out the costs of a state and of all that its chosen steps lead to; return its number."""
+        machine, numbers = self._machine, self._numbers
+        first = len(self._costs)
+        lengths: list[int] = []
+        steps: list[list[tuple[int, int]]] = []
+        pending = [start]
+        while pending:
+            index = pending.pop()
+            if index in numbers:
+                continue
+            text, offset = self._rest(index)
+            states = [index, *machine.trace(index, text[offset:])]
+            choices = machine.modes(states)
+            for i, state in enumerate(states):
+                if state in numbers:
+                    break  # and so are the states after it
+                numbers[state] = first + len(lengths)
+                lengths.append(len(text) - offset - i)
+                self._texts.setdefault(state, (text, offset + i))
+                if lengths[-1] == 0:
+                    steps.append([])
+                    continue
+                step = (text[offset + i], states[i + 1])
+                wanted = _CHOICES.get(choices[i])
+                if wanted is None or lengths[-1] > _FAR:
+                    steps.append([step])
+                    continue
+                others = self._choices(state, step, wanted, lengths[-1] - 1)
+                steps.append(others)
+                pending += [other for _byte, other in others if other != step[1]]
+        self._add(first, lengths, steps)
+        return numbers[start]
+
+    def _choices(self, state: int, step: tuple[int, int], wanted: bytes, least: int) -> list[tuple[int, int]]:
+        """Return the chosen steps of a state, by byte: those that leave `least` bytes, as the given does."""
+        found: dict[int, list[int]] = {}
+        for byte, after in self._machine.after_each(state, wanted):
+            found.setdefault(after, []).append(byte)
+        if len(found) > _BRANCHES:
+            return [step]
+        steps = [
+            (byte, after)
+            for after, group in found.items()
+            if after == step[1] or self.length(after) <= least
+            for byte in group
+        ]
+        if step not in steps:
+            steps.append(step)
+        return sorted(steps)
+
+    def _add(self, first: int, lengths: list[int], steps: list[list[tuple[int, int]]]) -> None:
+        """Enter new states, numbered from `first`, with the bytes and the steps that each has left."""
+        numbers, vocabulary = self._numbers, self._vocabulary
+        for following in steps:
+            self._begin.append(len(self._labels))
+            for byte, after in following:
+                self._labels.append(byte)
+                self._targets.append(numbers[after])
+            self._end.append(len(self._labels))
+        self._costs.extend(0 if length == 0 else IMPOSSIBLE for length in lengths)
+        order = array(
+            "i", (first + i for i in sorted(range(len(lengths)), key=lengths.__getitem__) if lengths[i])
+        )
+        failed = settle_costs(
+            address_of(vocabulary.nodes),
+            address_of(vocabulary.first),
+            *(
+                values.buffer_info()[0]
+                for values in (self._begin, self._end, self._labels, self._targets, order)
+            ),
+            len(order),
+            self._costs.buffer_info()[0],
+        )
+        assert not failed, "a vocabulary that can write every byte"
 
     # --- one state ------------------------------------------------------------------------------------------
 
@@ -119,13 +229,23 @@ class Completer:
         if int(regs[L.MODE]) in _QUOTED and (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) != 0:
             return self._escaped(index)
         demands = self._innermost(self._ready(index))
-        frame = int(regs[L.FRAME])
-        while frame >= 0:
-            residue, extras, key, frame = machine.frame(frame)
+        return self._spaced(self._outer(int(regs[L.FRAME]), demands), regs)
+
+    def _outer(self, frame: int, demands: Demands) -> bytes:
+        """Return the shortest rest of the document, given those of the innermost value or container."""
+        machine = self._machine
+        key = frame, tuple(demands.items())
+        known = self._folds.get(key)
+        if known is not None:
+            return known
+        below = frame
+        while below >= 0:
+            residue, extras, written, below = machine.frame(below)
             demands = machine.network.finish_with(
-                machine.residue(residue), machine.key(residue, key), demands, self._taken(extras)
+                machine.residue(residue), machine.key(residue, written), demands, self._taken(extras)
             )
-        return self._spaced(min(demands.values(), key=_order), regs)
+        found = self._folds[key] = min(demands.values(), key=_order)
+        return found
 
     def _ready(self, index: int) -> int:
         """Return the state once the white space is written that the policy makes obligatory (and was begun,
@@ -296,11 +416,12 @@ class Completer:
         menu = machine.network.menu(residue)
         regs = machine.registers(index)
         best: Demands = {}
-        heads = list(machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS).values())
-        found = [head for head in heads if self._class_after(index, head) is not None]
-        if not found:
-            found = self._search(index)
-        for head in found:
+        heads = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
+        found = {head for head in heads.values() if self._class_after(index, head) is not None}
+        missing = {j for j, head in heads.items() if head not in found}
+        if missing:
+            found.update(self._unused(index, missing))
+        for head in sorted(found, key=_order):
             formulas = self._class_after(index, head)
             if formulas is None:
                 continue
@@ -318,28 +439,48 @@ class Completer:
     def _class_after(self, index: int, head: bytes) -> frozenset[int] | None:
         """Return the class of the extra key that these decoded bytes finish,
         or None where they do not finish one."""
-        machine = self._machine
-        after = machine.after(index, _written(head) + b'"')
+        return self._class_at(self._machine.after(index, _written(head) + b'"'))
+
+    def _class_at(self, after: int) -> frozenset[int] | None:
+        """Return the class of the extra key that was closed last, or None for a named key or no state."""
         if after < 0:
             return None
+        machine = self._machine
         key = int(machine.registers(after)[L.LEX])
         return None if key >= 0 else machine.group(-2 - key)
 
-    def _search(self, index: int) -> list[bytes]:
-        """Return the shortest, smallest extension of a key (plain characters) that is a new one,
-        in a list."""
+    def _unused(self, index: int, wanted: set[int]) -> Collection[bytes]:
+        """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
+
+        Keys are walked only as far as they agree with one that it holds or lists; the automaton knows the rest.
+        """
         machine = self._machine
+        best: dict[int, bytes] = {}
+
+        def offer(j: int, head: bytes) -> None:
+            if j in wanted and (j not in best or _order(_written(head)) < _order(_written(best[j]))):
+                best[j] = head
+
         level: list[tuple[bytes, int]] = [(b"", index)]
-        while level:
+        while level and any(j not in best or len(best[j]) > len(level[0][0]) for j in wanted):
             following: list[tuple[bytes, int]] = []
             for head, node in level:
-                if head and self._class_after(index, head) is not None:
-                    return [head]
-                for byte in machine.next_bytes(node):
-                    if byte >= 32 and byte not in b'"\\':
-                        following.append((head + bytes((byte,)), machine.after(node, bytes((byte,)))))
-            level = following[:4096]
-        return []
+                for j in self._class_at(machine.after(node, b'"')) or ():
+                    offer(j, head)
+                seen: set[int] = set()
+                for byte, after in machine.after_each(node, _KEYS):
+                    regs = machine.registers(after)
+                    lex = int(regs[L.LEX]) & L.STATE_BITS
+                    if lex == L.NO_STATE or lex in seen:
+                        continue
+                    if int(regs[L.SEEN]) > 0 or int(regs[L.AT]) >= 0:
+                        following.append((head + bytes((byte,)), after))
+                        continue
+                    seen.add(lex)
+                    for j, rest in machine.finish_string(lex).items():
+                        offer(j, head + bytes((byte,)) + rest)
+            level = following
+        return best.values()
 
     def _escaped(self, index: int) -> bytes:
         """Return the completion from inside an escape: a byte, and the completion after it.

@@ -13,7 +13,7 @@ from structgen.automata.numerals import NumberPool
 from structgen.automata.strings import StringPool
 from structgen.ir import Demands, Key, Network
 from structgen.machine import layout as L
-from structgen.machine import walk
+from structgen.machine import segment, walk
 from structgen.machine.expander import Expander
 from structgen.machine.tables import Tables, address_of
 
@@ -129,6 +129,30 @@ class Inspection:
             return index
         array = np.frombuffer(data, np.uint8)
         return self._retry(walk.take_bytes, index, address_of(array), len(data))
+
+    def trace(self, index: int, data: bytes) -> list[int]:
+        """Return the states after each byte of a text that lives."""
+        states = np.empty(len(data), np.int64)
+        array = np.frombuffer(data, np.uint8)
+        code = (
+            self._retry(segment.trace, index, address_of(array), len(data), address_of(states)) if data else 0
+        )
+        assert code == 0, f"{data!r} is refused"
+        found: list[int] = states.tolist()
+        return found
+
+    def after_each(self, index: int, data: bytes) -> list[tuple[int, int]]:
+        """Return those of the bytes that may come next, ascending, each with the state after it."""
+        wanted = np.zeros(256, np.uint8)
+        wanted[list(data)] = 1
+        states = np.empty(256, np.int64)
+        self._retry(segment.after_each, index, address_of(wanted), address_of(states))
+        return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
+
+    def modes(self, indices: list[int]) -> list[int]:
+        """Return what is being read in each of some states (structgen.machine.layout)."""
+        modes: list[int] = self._tables.rows(L.T_NODE)[indices, L.MODE].tolist()
+        return modes
 
     def extra_keys(self, root: int) -> frozenset[str]:
         """Return the members of a set of extra keys."""

@@ -1,53 +1,103 @@
-"""The fewest tokens that write a text: the measure of `tokens_to_finish`."""
+"""States read in bulk, and the fewest tokens over byte steps between them: what budgets are made of."""
 
 from __future__ import annotations
 
 import numba
-import numpy as np
 
 from structgen.machine.compiled import entry
-from structgen.machine.memory import load8, load32, load64, store32
+from structgen.machine.layout import *
+from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.step import row_of, step
+from structgen.machine.walk import ASKED, REFUSED, YES, intern_node, run
 
 IMPOSSIBLE = 1 << 30
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64)")
-def fewest_tokens(trie, count, first, text, size, best):
-    """Return the fewest tokens that write text[0:size], or IMPOSSIBLE;
-    best[i] (int32) is that of text[i:size].
+@entry("int64(int64, int64, int64, int64, int64)")
+def trace(c, index, data, size, target):
+    """Write the states after each of the bytes to target[0:size] (int64).
 
-    Dynamic programming from the end; the optimum of a rest is the rest of an optimum. Cost:
-    the trie nodes on the way.
+    Returns 0, -1 where one is refused, -3 with questions noted. Cost: the bytes.
     """
-    store32(best, size, 0)
-    for i in range(size - 1, -1, -1):
+    store64(c, C_PRECISE, 1)
+    for i in range(size):
+        index = run(c, index, data + i, 1)
+        if index < 0:
+            return ASKED if index == ASKED or load64(load64(c, C_NEEDS), 0) > 0 else REFUSED
+        store64(target, i, index)
+    return 0
+
+
+@entry("int64(int64, int64, int64, int64)")
+def after_each(c, index, wanted, target):
+    """Write to target[b] (int64[256]) the state after the byte b, or -1.
+
+    It is -1 where the byte is refused, or wanted[b] (uint8) is 0. Returns 0, or -3 with questions noted.
+    """
+    store64(c, C_PRECISE, 1)
+    asked = False
+    for byte in range(256):
+        store64(target, byte, -1)
+        if load8(wanted, byte) == 0:
+            continue
+        d = load64(c, C_SCRATCH)
+        code = step(c, row_of(c, T_NODE, N_STRIDE, index), d, byte)
+        if code == YES:
+            found = intern_node(c, d)
+            asked = asked or found < 0
+            store64(target, byte, found)
+        elif code == ASK:
+            asked = True
+    return ASKED if asked else 0
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
+def settle_costs(trie, first, begin, end, labels, targets, order, count, costs):
+    """Set costs[s] to the fewest tokens from s to a state of cost 0, for each s of order[0:count] in turn.
+
+    State s has the byte steps begin[s] to end[s] of labels and targets, by ascending label; what its steps
+    lead to has its cost already, or comes before it. All arrays are int32. Returns 0, or 1 where a state
+    reaches none. Cost: the trie's nodes over the texts from each state.
+    """
+    failed = numba.int64(0)
+    path = [numba.int64(0)] * 4097
+    ends = [numba.int64(0)] * 4097
+    for at in range(count):
+        start = load32(order, at)
         least = numba.int64(IMPOSSIBLE)
-        node = load32(first, load8(text, i))
-        at = i
-        while node >= 0:
+        for e in range(load32(begin, start), load32(end, start)):
+            node = load32(first, load32(labels, e))
+            if node < 0:
+                continue
             word = load64(trie, node)
-            at += 1
+            last = (word >> 40) & 0xFFFFFF
+            path[1], ends[1] = load32(targets, e), last
             if (word >> 20) & 0xFFFFF > 0:
-                rest = load32(best, at) + 1
-                if rest < least:
-                    least = rest
-            if at == size:
-                break
-            end, byte = (word >> 40) & 0xFFFFFF, load8(text, at)
-            child = node + 1
-            node = numba.int64(-1)
-            while child < end:
-                other = load64(trie, child)
-                if other & 255 == byte:
-                    node = child
-                    break
-                if other & 255 > byte:
-                    break
-                child = (other >> 40) & 0xFFFFFF
-        store32(best, i, least)
-    return load32(best, 0)
-
-
-def scratch(size: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    """Return room for the optima of a text of `size` bytes."""
-    return np.empty(size + 1, np.int32)
+                least = min(least, load32(costs, path[1]) + 1)
+            i = node + 1
+            while i < last:
+                word = load64(trie, i)
+                depth, byte, close = (word >> 8) & 0xFFF, word & 255, (word >> 40) & 0xFFFFFF
+                above = path[depth - 1]
+                low, high = load32(begin, above), load32(end, above)
+                if low == high or load32(labels, high - 1) < byte:
+                    # siblings ascend: none of them has a step
+                    i = ends[depth - 1]
+                    continue
+                while low < high:
+                    middle = (low + high) >> 1
+                    if load32(labels, middle) < byte:
+                        low = middle + 1
+                    else:
+                        high = middle
+                if load32(labels, low) != byte:
+                    i = close
+                    continue
+                path[depth], ends[depth] = load32(targets, low), close
+                if (word >> 20) & 0xFFFFF > 0:
+                    least = min(least, load32(costs, path[depth]) + 1)
+                i += 1
+        if least >= IMPOSSIBLE:
+            failed = numba.int64(1)
+        store32(costs, start, least)
+    return failed
