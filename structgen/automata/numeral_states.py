@@ -29,7 +29,7 @@ WIDTH = 16
 COLUMNS = b"0123456789-+.eE"
 NEIGHBOURHOOD = 256
 """States that one call of `expand` fills at most."""
-DEPTH = 3
+DEPTH = 4
 """One call of `expand` makes what so many characters can reach: most tokenizers cut digits in threes."""
 MOST_STATES, MOST_PLANS = 1 << 16, 1 << 12
 """Past so many states or specs, grammars to come begin anew; those that there are keep what they have."""
@@ -249,7 +249,7 @@ class Numerals:
         return alive(asked[0], asked[1], text, root[2] - len(text), self.policy == ANY)
 
     def expand(self, state: int) -> None:
-        """Fill the row of a state, and in the same compiled call those of states up to two characters on.
+        """Fill the row of a state, and in the same compiled call those of states a few characters on.
 
         Raises LimitError (oracle_steps).
         """
