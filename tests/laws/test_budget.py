@@ -30,23 +30,27 @@ def test_a_budget_allows_what_fits_and_completes_in_time(case: Case) -> None:
 
 
 NAME = Text(1, None)
-SAMPLES: tuple[Shape, ...] = (
-    Object((("name", NAME, True), ("age", Number(True), True), ("email", NAME, False))),
-    Object((("id", Number(True), True), ("tags", Array(NAME, 1, None), True))),
-    Array(Object((("x", Number(False), True), ("y", Number(False), True))), 1, 3),
-    Object(
-        (
-            ("title", Text(0, 7), True),
-            ("address", Object((("street", NAME, True), ("city", NAME, True))), True),
-        )
-    ),
+MISSED = pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="completions are shortest in bytes: up to 1.7 times the least tokens",
 )
+POINT = Object((("x", Number(False), True), ("y", Number(False), True)))
+PERSON = Object((("name", NAME, True), ("age", Number(True), True), ("email", NAME, False)))
+TAGGED = Object((("id", Number(True), True), ("tags", Array(NAME, 1, None), True)))
+ADDRESS = Object((("street", NAME, True), ("city", NAME, True)))
+NESTED = Object((("title", Text(0, 7), True), ("address", ADDRESS, True)))
 
 
-@pytest.mark.xfail(
-    strict=False, reason="completions are the shortest in bytes: up to 1.7 times the least tokens"
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param(Array(POINT, 1, 3), id="points"),
+        pytest.param(PERSON, id="person", marks=MISSED),
+        pytest.param(TAGGED, id="tagged", marks=MISSED),
+        pytest.param(NESTED, id="nested", marks=MISSED),
+    ],
 )
-@pytest.mark.parametrize("shape", SAMPLES, ids=["person", "tagged", "points", "nested"])
 def test_the_count_is_within_a_tenth_of_the_least_on_samples(shape: Shape) -> None:
     tokenizer = sg.Tokenizer.from_huggingface(Path(__file__).parent.parent / "data/bpe/tokenizer.json")
     options = Options("compact", numbers="plain")

@@ -50,7 +50,8 @@ class _Node:
             assert self._process.stdin is not None and self._process.stdout is not None
             self._process.stdin.write(json.dumps([source, text]) + "\n")
             self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
+            answer: bool | None = json.loads(self._process.stdout.readline())
+            return answer
 
 
 @lru_cache(maxsize=1)

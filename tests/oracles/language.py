@@ -294,7 +294,7 @@ class Automaton:
         self._numbers = {self._sets[0]: 0}
         self._steps: list[dict[int, int | None]] = [{}]
 
-    def step(self, state: int | None, data: bytes) -> int | None:
+    def step(self, state: int | None, data: bytes | bytearray) -> int | None:
         """Return the state after `data`, or None when no word goes on so."""
         for byte in data:
             if state is None:

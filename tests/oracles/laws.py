@@ -315,7 +315,8 @@ def cursor_agrees_with_replay(system: System, chance: random.Random, moves: int 
     """After any mix of advance, rollback, fork and refused tokens a matcher shows what a fresh replay
     shows.
     """
-    matcher, path = system.matcher(), []
+    matcher = system.matcher()
+    path: list[int] = []
     forks: list[tuple[Any, list[int]]] = []
     for _ in range(moves):
         move = chance.choice(["advance"] * 5 + ["rollback", "fork", "refuse", "accepts"])

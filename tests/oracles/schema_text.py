@@ -160,7 +160,9 @@ def kind_of(value: Json) -> str:
     """Return object, array, string, number or literal."""
     if isinstance(value, bool) or value is None:
         return "literal"
-    return {dict: "object", list: "array", str: "string"}.get(type(value), "number")
+    if isinstance(value, dict):
+        return "object"
+    return "array" if isinstance(value, list) else "string" if isinstance(value, str) else "number"
 
 
 def child(source: Source, parts: list[Part], step: str | int) -> list[Part]:
