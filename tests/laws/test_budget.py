@@ -33,7 +33,7 @@ NAME = Text(1, None)
 MISSED = pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="completions are shortest in bytes: up to 1.7 times the least tokens",
+    reason="completions are shortest in bytes: up to 1.7 x the least tokens",
 )
 POINT = Object((("x", Number(False), True), ("y", Number(False), True)))
 PERSON = Object((("name", NAME, True), ("age", Number(True), True), ("email", NAME, False)))
