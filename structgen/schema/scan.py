@@ -51,7 +51,6 @@ class Dialect:
     """Keyword -> how it holds subschemas: "one", "list", "map", "any" (one or list)."""
     annotations: frozenset[str]
     """Keywords that the draft knows and that say nothing about which values are valid."""
-    formats: frozenset[str]
     id_key: str
     anchors: tuple[str, ...]
     """Keywords that name an anchor; empty where `$id` does it, as "#name"."""
@@ -60,15 +59,6 @@ class Dialect:
     booleans: bool
     """true and false are schemas."""
 
-
-# Formats that each draft defines (Validation, "Vocabularies for Semantic Content With format"); date, time,
-# regex and idn-email are asserted from draft 4 on, as jsonschema-rs does, whose verdicts label MaskBench.
-_FORMATS_4 = frozenset(
-    ("date-time", "date", "time", "email", "idn-email", "hostname", "ipv4", "ipv6", "uri", "regex")
-)
-_FORMATS_6 = _FORMATS_4 | {"uri-reference", "uri-template", "json-pointer"}
-_FORMATS_7 = _FORMATS_6 | {"idn-hostname", "iri", "iri-reference", "relative-json-pointer"}
-_FORMATS_2019 = _FORMATS_7 | {"duration", "uuid"}
 
 _ANNOTATIONS = frozenset(("$schema", "title", "description", "default", "definitions", "$defs"))
 
@@ -183,7 +173,6 @@ def dialect(draft: str) -> Dialect:
         keywords={keyword: _guarded(keyword, reader) for keyword, reader in readers.items()},
         locations=locations,
         annotations=frozenset(annotations),
-        formats=_FORMATS_2019 if y2019 else _FORMATS_7 if seven else _FORMATS_6 if six else _FORMATS_4,
         id_key="$id" if six else "id",
         anchors=("$anchor", "$dynamicAnchor") if y2020 else ("$anchor",) if y2019 else (),
         hides_siblings=not y2019,
