@@ -241,6 +241,8 @@ class CompiledGrammar:
             automaton = b"white space"
         elif mode == L.M_NUMBER:
             automaton = self._numbers.key(int(row[L.X_LEX]))
+        elif state == StringPool.FREE:
+            automaton = b"the free string"
         else:
             automaton = self._strings.key(state)
         key = terminals.content_key(row, automaton, tables.context)

@@ -69,12 +69,11 @@ class Matcher:
             self.compiled.fill_within(self._index, mask, row, budget)
             return
         try:
-            # the common case: a mask of the right width, a state whose mask is known
-            if (
-                mask.words == self._words
-                and 0 <= row < mask.rows
-                and _fill(self._address, self._index, mask.address + row * mask.stride) == 0
-            ):
+            # the common case: a mask of the right width, and mostly a state whose mask is known
+            if mask.words == self._words and 0 <= row < mask.rows:
+                target = mask.address + row * mask.stride
+                if _fill(self._address, self._index, target) != 0:
+                    self.compiled.compute(self._index, target)
                 return
         except AttributeError:
             self.compiled.check_mask(mask)

@@ -96,24 +96,9 @@ def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> 
     of its crossings' outcomes."""
     first = tables.count(L.T_CROSS)
     for crossing, outcome in zip(record.crossings, outcomes, strict=True):
-        trie = crossing.trie
-        tables.append(
-            L.T_CROSS,
-            (
-                outcome,
-                address_of(trie.nodes),
-                len(trie.nodes),
-                address_of(trie.slot_start),
-                address_of(trie.slot_ids),
-                address_of(crossing.exact),
-                len(crossing.exact),
-                int(crossing.whole),
-            ),
-        )
+        tables.append(L.T_CROSS, (outcome, *crossing.words))
     row = tables.rows(L.T_TERMINAL)[index]
-    row[L.X_ROW] = record.row
-    row[L.X_LIST] = address_of(record.tokens)
-    row[L.X_LISTED] = len(record.tokens)
+    row[L.X_ROW : L.X_CROSS] = record.words
     row[L.X_CROSSES] = len(record.crossings)
     row[L.X_CROSS] = first
 
