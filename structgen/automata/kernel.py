@@ -2,8 +2,7 @@
 
 Everything lives in the arrays of `arena`, which Python grows when a routine raises `Interrupt`. Routines may
 be interrupted anywhere and are called again: what they have interned by then stays true, and half a row is
-completed first. Numba's cache looks at this file alone: after a change in `arena`, `clock`, `threads` or
-`program`, touch it.
+completed first.
 
 Words: a *thread* is one place of one atom's automaton; a *set* is a sorted set of threads, a state of the
 determinised product of a spec's atoms; a *node* is (spec, set, length so far), a state at a code point
@@ -106,6 +105,7 @@ from structgen.automata.clock import clock_cost
 from structgen.automata.program import CHAR, CLOCK, MATCH, TABLE, WORDS
 from structgen.automata.threads import accepted, closure, set_row, tidy
 from structgen.ir import DEAD, UNKNOWN
+from structgen.jit import entry
 
 _NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searches in earnest
 
@@ -155,7 +155,10 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     if nodes[q, Q_ROW] >= 0:
         return nodes[q, Q_ROW]
     s = nodes[q, Q_SPEC]
-    from_ = set_row(A, s, nodes[q, Q_SET])
+    set_ = nodes[q, Q_SET]
+    # The empty set is every spec's: it leads to itself, and keeps no row, whose width would be one spec's.
+    empty = sets_of(A)[set_, S_LEN] == 0
+    from_ = ZERO if empty else set_row(A, s, set_)
     classes = spec_of(A)[s, P_CLASSES]
     length = nodes[q, Q_LENGTH]
     if length < spec_of(A)[s, P_CAP]:
@@ -166,7 +169,8 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     A[N_HEAP] = row + classes
     last_set, last = np.int64(-1), np.int64(-1)
     for c in range(classes):
-        set_ = heap_of(A)[from_ + c]
+        if not empty:
+            set_ = heap_of(A)[from_ + c]
         if set_ != last_set:
             last_set, last = set_, _node(A, s, set_, length)
         heap_of(A)[row + c] = DEAD if nodes_of(A)[last, Q_LIVE] < 0 else last
@@ -639,7 +643,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND = range(8)
 
 
-@nb.njit("int64(int64[::1], int64, int64, int64)", cache=True, nogil=True)
+@entry("int64(int64[::1], int64, int64, int64)")
 def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     """Answer one question: the one entry point, so that one compiled object is loaded.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.machine.compiled import jit
+from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load32, load64, store64
 from structgen.machine.step import WIDTH, need, row_of

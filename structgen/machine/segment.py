@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.machine.compiled import entry
+from structgen.jit import entry
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.step import row_of, step

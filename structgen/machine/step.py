@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numba
 
-from structgen.machine.compiled import jit
+from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
 

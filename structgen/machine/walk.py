@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from structgen.machine.compiled import entry, jit
+from structgen.jit import entry, jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.runs import cross, emit, walk_space, walk_string

@@ -17,7 +17,7 @@ from structgen.sources import digest_of, imported
 PACKAGE = Path(structgen.__file__).parent
 
 USER = """
-from structgen.machine.compiled import entry
+from structgen.jit import entry
 from structgen.machine.other import CONSTANT, helper
 
 @entry("int64(int64)")
@@ -26,7 +26,7 @@ def answer(x):
 """
 
 OTHER = """
-from structgen.machine.compiled import jit
+from structgen.jit import jit
 
 CONSTANT = {constant}
 
@@ -41,7 +41,7 @@ def package(tmp_path: Path) -> Path:
     """A package that has our decorators, and two modules of its own."""
     root = tmp_path / "structgen"
     (root / "machine").mkdir(parents=True)
-    for name in ("sources.py", "machine/compiled.py"):
+    for name in ("sources.py", "jit.py"):
         shutil.copy(PACKAGE / name, root / name)
     (root / "__init__.py").touch()
     (root / "machine" / "__init__.py").touch()
@@ -132,4 +132,4 @@ def test_sources_that_are_not_there_have_a_digest_too(tmp_path: Path) -> None:
 
 def test_the_walk_stands_on_the_step_and_the_layout() -> None:
     names = {path.name for path in imported(PACKAGE / "machine" / "walk.py")}
-    assert {"walk.py", "step.py", "layout.py", "memory.py", "compiled.py", "sources.py"} <= names
+    assert {"walk.py", "step.py", "layout.py", "memory.py", "jit.py", "sources.py"} <= names
