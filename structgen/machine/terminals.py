@@ -67,11 +67,13 @@ class Harvest(NamedTuple):
     row: npt.NDArray[np.int32] | None
     """The same as a row of bits, where they are many."""
     crossings: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
-    """Outcome -> the trie of what tokens leave over, the tokens that leave nothing, whether whole tokens are left over."""
+    """Outcome -> the trie of what tokens leave over, the tokens that leave nothing,
+    whether whole tokens are left over."""
 
 
 def harvest(tables: Tables, space: Workspace, mode: int, dense: int) -> Harvest:
-    """Return what the last walk of a terminal left in the workspace; from `dense` tokens inside on, they make a row."""
+    """Return what the last walk of a terminal left in the workspace;
+    from `dense` tokens inside on, they make a row."""
     context = tables.context
     count = int(context[L.C_BUFFER_COUNT])
     row: npt.NDArray[np.int32] | None = None
@@ -122,8 +124,8 @@ def make_crossings(
 
 
 class LengthTable:
-    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded length
-    are read off it, where walking anew for each length would cost milliseconds."""
+    """What tokens do in a free string, and how many characters each writes there: masks of strings of bounded
+    length are read off it, where walking anew for each length would cost milliseconds."""
 
     __slots__ = ("_counts", "_exact", "_exact_counts", "_inside", "_left", "_left_counts", "_row", "_whole")
 
@@ -143,7 +145,8 @@ class LengthTable:
         self._whole = build_trie(data, offsets, owners)
 
     def record(self, least: int, most: int, dense: int) -> Harvest:
-        """Return what `harvest` returns for a string that takes `least` to `most` (-1: any number) further characters."""
+        """Return what `harvest` returns for a string that takes `least` to `most` (-1:
+        any number) further characters."""
         longer = 0 if most < 0 else int(np.searchsorted(self._counts, -most, side="left"))
         inside, row = self._inside[longer:], None
         if len(inside) >= dense:

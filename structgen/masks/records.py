@@ -24,7 +24,8 @@ class Crossing:
     """Whether whole tokens are left over too (a numeral ends before the token): they are in no trie of
     ours."""
     words: tuple[int, ...] = field(init=False)
-    """The crossing for compiled code, its outcome apart: addresses and lengths (asked once: it costs 0.7 us each)."""
+    """The crossing for compiled code, its outcome apart: addresses and lengths (asked once:
+    it costs 0.7 us each)."""
 
     def __post_init__(self) -> None:
         trie = self.trie
