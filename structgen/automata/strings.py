@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,14 @@ class StringPool:
 
     FREE = FREE
 
-    def __init__(self, limits: Limits, extra_formats: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        extra_formats: Mapping[str, str] | None = None,
+        *,
+        rooms: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Make an empty pool. `rooms`: rows to begin with of arrays named in `ROOMS`, where not the usual."""
         self._limits = limits
         self._formats = dict(extra_formats or {})
         self._specs: list[_LoadedSpec] = []
@@ -115,7 +123,7 @@ class StringPool:
         self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
-        self._arrays, self._reg = _new_arrays()
+        self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
         reg = self._reg
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
@@ -400,10 +408,13 @@ class StringPool:
     # Answers.
 
     def _answer_outcome(self, key: int) -> None:
-        arrays = self._arrays
+        arrays, reg = self._arrays, self._reg
+        assert 0 <= key < reg[ar.N_KEY], key
         _, number, accepted, bracket = (int(x) for x in arrays["keys"][key, :4])
+        assert 0 <= number < len(self._specs) and 0 <= accepted < reg[ar.N_SET], (number, accepted)
         spec = self._specs[number]
         off, size = (int(x) for x in arrays["sets"][accepted, :2])
+        assert 0 <= off <= off + size <= reg[ar.N_HEAP] and size <= len(spec.numbers), (off, size)
         true = {int(x) for x in arrays["heap"][off : off + size]}
         flags = [ordinal in true for ordinal in spec.numbers]
         length = ([0, *spec.breaks])[bracket]
@@ -415,7 +426,9 @@ class StringPool:
 
     def _answer_table(self, thread: int) -> None:
         """Fill the row of a thread of a pattern with look-arounds."""
+        assert 0 <= thread < self._reg[ar.N_KEY], thread
         pc, number = (int(x) for x in self._arrays["keys"][thread, :2])
+        assert 0 <= pc < self._reg[ar.N_PROG] and 0 <= number < len(self._table_states), (pc, number)
         table, state, spec = self._table_states[number]
         automaton = self._tables[table]
         row = []
@@ -481,6 +494,7 @@ class StringPool:
             node = int(self._arrays["heap"][row + class_])
             if node < 0:
                 continue
+            assert node < self._reg[ar.N_NODE], node
             lead = chr(point).encode()[-c:]
             for demand, rest in self._node_finish(node).items():
                 text = lead + rest
@@ -506,6 +520,7 @@ class StringPool:
                 break
             resume = 1
             nodes, queue = self._arrays["nodes"], self._arrays["queue"]
+            assert entry < self._reg[ar.TAIL] and 0 <= queue[entry, 0] < self._reg[ar.N_NODE], entry
             new = spec.demands[int(nodes[queue[entry, 0], ar.Q_OUTCOME])] & wanted
             if not new:
                 continue
@@ -574,7 +589,7 @@ _GROWS: Mapping[int, tuple[str, ...]] = {
 }
 
 
-_ROWS: Mapping[str, int] = {
+ROOMS: Mapping[str, int] = {
     "keys": 512,
     "sets": 256,
     "nodes": 256,
@@ -582,22 +597,26 @@ _ROWS: Mapping[str, int] = {
     "heap": 8192,
     "work": 2048,
     "queue": 1024,
-    "key_hash": 2048,
-    "set_hash": 1024,
-    "stamp": 512,
     "prog": 256,
     "spec": 16,
 }
-"""Rows to begin with; the hash tables keep four times as many places as keys and sets."""
+"""Rows to begin with: powers of 2, at least 8, and 32 of `work`, whose halves are a list and a stack."""
 
 
-def _new_arrays() -> tuple[dict[str, Any], Any]:
+def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
     """Return the arrays of an empty pool, cut from one block, and the registers."""
+    sizes = dict(rooms)
+    # The hash tables keep four times as many places as there are keys and sets; each key has a stamp.
+    sizes["key_hash"], sizes["set_hash"], sizes["stamp"] = 4 * rooms["keys"], 4 * rooms["sets"], rooms["keys"]
     arrays: dict[str, Any] = {}
     reg = np.zeros(ar.REGISTERS, np.int64)
-    block = np.empty(sum(rows * ar.COLUMNS.get(name, 1) for name, rows in _ROWS.items()), np.int64)
+    wide = ("trans", "outcome")  # int32, and therefore not in the block
+    block = np.empty(sum(sizes[n] * ar.COLUMNS.get(n, 1) for n in ar.NAMES if n not in wide), np.int64)
     base, at = block.ctypes.data, 0
-    for index, (name, rows) in enumerate(_ROWS.items()):
+    for index, name in enumerate(ar.NAMES):
+        if name in wide:
+            continue
+        rows = sizes[name]
         columns = ar.COLUMNS.get(name, 1)
         part = block[at : at + rows * columns]
         arrays[name] = part.reshape(rows, columns) if columns > 1 else part
@@ -607,8 +626,8 @@ def _new_arrays() -> tuple[dict[str, Any], Any]:
     arrays["key_hash"].fill(-1)
     arrays["set_hash"].fill(-1)
     arrays["spec"].fill(0)
-    arrays["trans"] = np.empty((_ROWS["states"], WIDTH), np.int32)
-    arrays["outcome"] = np.empty(_ROWS["states"], np.int32)
+    arrays["trans"] = np.empty((rooms["states"], WIDTH), np.int32)
+    arrays["outcome"] = np.empty(rooms["states"], np.int32)
     return arrays, reg
 
 
