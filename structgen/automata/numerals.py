@@ -73,7 +73,7 @@ class NumberPool:
 
         `outcome` numbers a non-empty set of demand indices; it must be the same function for the whole pool.
         Specs that ask the same of numerals share their states. Cost: 2 us where some grammar asked the same
-        before, else some 50 us, and what four characters can reach is known then. Raises LimitError
+        before, else some 100 us, and what four characters can reach is known then. Raises LimitError
         (automaton_states, oracle_steps, number_chars, alternatives).
         """
         plan = self._numerals.plan(spec)
