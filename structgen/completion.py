@@ -452,7 +452,7 @@ class Completer:
     def _unused(self, index: int, wanted: set[int]) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
 
-        Keys are walked only as far as they agree with one that it holds or lists; the automaton knows the rest.
+        Keys are walked as far as they agree with one that it holds or lists; the automaton knows the rest.
         """
         machine = self._machine
         best: dict[int, bytes] = {}

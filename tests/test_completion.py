@@ -1,0 +1,179 @@
+"""Completions: they are accepted, are the rest of each other, and cost one token less after some token."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import structgen as sg
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "oracles"))
+
+from effort import MODEST
+from strategies import open_schemas, schema_text
+
+PIECES = [
+    *(bytes([byte]) for byte in range(256)),
+    *(b"\\u", b"\\u00", b"\\ud8", b"00", b"dc0", b"\\ud83d\\ud", b"001f", b'\\"'),
+    *(b'":', b'","', b'{"', b'"}', b'": "', b'{"a":{"', b'"a":', b'b":', b'a"', b'":"","', b'":0,"', b"[["),
+    *(b"\n", b"  ", b"\n  ", b"\xc3\xa9"),
+]
+END = len(PIECES)
+TOKENIZER = sg.Tokenizer.from_bytes([*PIECES, None], eos_token_id=END)
+WHITESPACE: tuple[Any, ...] = ("bounded", "compact", "oneline", 2, "\t", "any")
+
+
+def compiled_case(schema: Any, chance: random.Random) -> sg.CompiledGrammar | None:
+    """Return a schema compiled under policies drawn by chance, or None where it is refused."""
+    options = {
+        "whitespace": chance.choice(WHITESPACE),
+        "escapes": chance.choice(["canonical", "any"]),
+        "numbers": chance.choice(["bounded", "plain", "any"]),
+        "property_order": chance.choice(["declared", "any"]),
+    }
+    try:
+        return sg.compile(sg.json_schema(schema_text(schema), **options), TOKENIZER, store=False)
+    except sg.StructgenError:
+        return None
+
+
+def walk(compiled: sg.CompiledGrammar, chance: random.Random, most: int) -> list[sg.State]:
+    """Return the states of a random walk, which prefers tokens of several bytes and printable ones."""
+    states = [compiled.start]
+    while len(states) < most:
+        tokens = [token for token in compiled.allowed(states[-1]) if token != END]
+        if not tokens:
+            break
+        lively = [t for t in tokens if len(PIECES[t]) > 1 or 32 <= PIECES[t][0] < 127]
+        after = compiled.step(states[-1], chance.choice(lively or tokens))
+        assert after is not None
+        states.append(after)
+    return states
+
+
+def fewest(tokens: list[bytes], text: bytes) -> int:
+    """Return the fewest of the tokens that write a text: what a cost is where there is no choice."""
+    best = [0] * (len(text) + 1)
+    for start in range(len(text) - 1, -1, -1):
+        best[start] = 1 + min(best[start + len(t)] for t in tokens if text.startswith(t, start))
+    return best[0]
+
+
+@MODEST
+@given(open_schemas(), st.integers(0, 1 << 30))
+def test_a_completion_completes_and_its_rest_is_the_completion_after_a_byte(schema: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    compiled = compiled_case(schema, chance)
+    if compiled is None:
+        return
+    for state in walk(compiled, chance, chance.choice([3, 8, 16])):
+        text = compiled.completion(state)
+        assert (text == b"") == state.is_complete
+        end = compiled.step_bytes(state, text)
+        assert end is not None and end.is_complete, (text, state)
+        if text:
+            after = compiled.step_bytes(state, text[:1])
+            assert after is not None and compiled.completion(after) == text[1:]
+
+
+@MODEST
+@given(open_schemas(), st.integers(0, 1 << 30))
+def test_some_token_lowers_the_count_and_history_does_not_matter(schema: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    compiled = compiled_case(schema, chance)
+    if compiled is None:
+        return
+    states = walk(compiled, chance, 5)
+    for state in states:
+        least = compiled.tokens_to_finish(state)
+        assert (least == 0) == state.is_complete
+        assert least <= fewest(PIECES, compiled.completion(state))
+        if least:
+            tokens = [token for token in compiled.allowed(state) if token != END]
+            following = {compiled.step(state, token) for token in tokens}
+            assert min(compiled.tokens_to_finish(after) for after in following if after) < least
+    again = sg.compile(compiled.grammar, TOKENIZER, store=False)
+    text = compiled.completion(states[-1])
+    assert again.completion(again.start) == compiled.completion(compiled.start)
+    assert again.tokens_to_finish(again.start) == compiled.tokens_to_finish(compiled.start), text
+
+
+def completion_after(schema: Any, prefix: bytes, **options: Any) -> bytes:
+    compiled = sg.compile(sg.json_schema(schema, **options), TOKENIZER, store=False)
+    state = compiled.step_bytes(compiled.start, prefix)
+    assert state is not None
+    text = compiled.completion(state)
+    end = compiled.step_bytes(state, text)
+    assert end is not None and end.is_complete, text
+    return text
+
+
+LISTS = {"type": "object", "minProperties": 2, "additionalProperties": {"type": "array"}}
+
+
+@pytest.mark.parametrize(
+    "prefix", [b'{"\\', b'{"\\u', b'{"\\u0', b'{"\\u00', b'{"\\u000', b'{"": [], "\\u00']
+)
+def test_a_key_that_breaks_off_in_an_escape_is_completed(prefix: bytes) -> None:
+    completion_after(LISTS, prefix)
+
+
+@pytest.mark.parametrize("prefix", [b'"\\ud83d', b'"\\ud83d\\', b'"\\ud83d\\ud', b'"\\ud8', b'"\xf0\x9f'])
+@pytest.mark.parametrize("escapes", ["canonical", "any"])
+def test_half_of_a_pair_is_completed(prefix: bytes, escapes: str) -> None:
+    completion_after({"type": "string"}, prefix, escapes=escapes)
+
+
+def test_a_lone_surrogate_closes_at_once_where_it_may_stand_alone() -> None:
+    assert completion_after({"type": "string"}, b'"\\ud83d', escapes="any") == b'"'
+
+
+def test_a_character_is_chosen_that_json_writes_in_one_byte() -> None:
+    assert completion_after({"type": "string", "pattern": "^[^a]{3}$"}, b"") == b'"   "'
+
+
+def test_an_extra_key_is_not_repeated() -> None:
+    schema = {"type": "object", "minProperties": 3, "additionalProperties": {"type": "null"}}
+    text = b'{"": null, " ": null, '
+    members = json.loads(
+        text + completion_after(schema, text), object_pairs_hook=lambda pairs: [key for key, _ in pairs]
+    )
+    assert len(set(members)) == 3
+
+
+def test_an_extra_key_that_meets_a_pattern_is_found_though_the_shortest_is_taken() -> None:
+    schema = {
+        "type": "object",
+        "minProperties": 2,
+        "patternProperties": {"^x": {}},
+        "additionalProperties": False,
+    }
+    completion_after(schema, b'{"x": 0, "')
+
+
+def test_a_key_is_lengthened_by_part_of_a_character() -> None:
+    schema = {"type": "object", "properties": {"a": True, "b": True}, "minProperties": 1}
+    completion_after({"not": {"not": schema}}, b"{\n", property_order="any", whitespace=2)
+
+
+def test_the_first_byte_may_be_one_of_many_that_save_tokens() -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*PIECES[:256], b'"q"]', None], eos_token_id=257)
+    schema = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}
+    compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), tokenizer, store=False)
+    assert compiled.completion(compiled.start) == b'[" "]'
+    assert compiled.tokens_to_finish(compiled.start) == 2
+
+
+def test_a_long_completion_is_counted() -> None:
+    schema = {"type": "array", "items": {"const": 0}, "minItems": 3000}
+    compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), TOKENIZER, store=False)
+    text = compiled.completion(compiled.start)
+    assert json.loads(text) == [0] * 3000
+    assert compiled.tokens_to_finish(compiled.start) == fewest([b"[[", b"[", b"]", b"0", b","], text)
