@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import dataclass
 
 from structgen.automata.charsets import LAST, Ranges
@@ -11,7 +12,10 @@ from structgen.errors import RegexError
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """The code points divided into the classes that a spec's atoms cannot tell apart, by smallest member."""
+    """The code points divided into the classes that a spec's atoms cannot tell apart.
+
+    Classes are numbered in the order of their spellings; those that UTF-8 cannot write come last.
+    """
 
     starts: list[int]
     kinds: list[int]
@@ -19,6 +23,40 @@ class Partition:
     """For each set given, the bit mask of its classes."""
     first: list[int]
     """The smallest code point of each class that UTF-8 can write, or -1."""
+    cheapest: list[int]
+    """The code point of each class that JSON writes in the fewest bytes, of these the smallest, or -1."""
+    cost: list[int]
+    """How many bytes that is, or 0."""
+
+
+@functools.cache
+def _order_of_ascii() -> tuple[tuple[int, bytes], ...]:
+    """Return what JSON takes to write each ASCII character in a string: how many bytes, and which
+    (RFC 8259, section 7)."""
+    written = [json.dumps(chr(point))[1:-1].encode() for point in range(0x7F)]
+    return tuple((len(text), text) for text in [*written, b"\x7f"])
+
+
+def cheapest_point(low: int, high: int) -> tuple[int, bytes, int] | None:
+    """Return what JSON takes to write the cheapest code point of a range, with the point; None where all are
+    surrogates.
+
+    Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.
+    """
+    found: tuple[int, bytes, int] | None = None
+    if low < 0x80:
+        order = _order_of_ascii()
+        point = min(range(low, min(high, 0x7F) + 1), key=order.__getitem__)
+        found = (*order[point], point)
+        low = 0x80
+    elif 0xD800 <= low < 0xE000:
+        low = 0xE000
+    if low <= high and (found is None or found[0] > 1):
+        text = chr(low).encode()
+        rest = (len(text), text, low)
+        if found is None or rest < found:
+            found = rest
+    return found
 
 
 @functools.lru_cache(maxsize=512)
@@ -48,44 +86,36 @@ def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int]) -> Partitio
         name = (signature, point if point in letters else -1)
         if not runs or runs[-1][1] != name or point == 0xE000:
             runs.append((point, name))
-    classes: dict[tuple[int, int], int] = {}
-    first: list[int] = []
-    # Surrogates last: a class is numbered by the smallest code point that UTF-8 can write.
-    for point, name in sorted(runs, key=lambda run: (0xD800 <= run[0] < 0xE000, run[0])):
-        if name not in classes:
-            classes[name] = len(first)
-            first.append(-1 if 0xD800 <= point < 0xE000 else point)
+    spelled: dict[tuple[int, int], tuple[int, bytes, int] | None] = {}
+    first: dict[tuple[int, int], int] = {}
+    ends = [*[point for point, _ in runs[1:]], LAST + 1]
+    for (point, name), end in zip(runs, ends, strict=True):
+        known = spelled.get(name)
+        if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
+            found = cheapest_point(point, end - 1)
+            spelled[name] = found if known is None or (found is not None and found < known) else known
+            if found is not None:
+                first.setdefault(name, point)
+    names = sorted(spelled, key=lambda name: _place(spelled[name]))
+    classes = {name: kind for kind, name in enumerate(names)}
     members = [0] * len(sets)
     for (mask, _), kind in classes.items():
         for index in range(len(sets)):
             if mask >> index & 1:
                 members[index] |= 1 << kind
-    return Partition([point for point, _ in runs], [classes[name] for _, name in runs], members, first)
+    found_all = [spelled[name] for name in names]
+    return Partition(
+        [point for point, _ in runs],
+        [classes[name] for _, name in runs],
+        members,
+        [first.get(name, -1) for name in names],
+        [-1 if found is None else found[2] for found in found_all],
+        [0 if found is None else found[0] for found in found_all],
+    )
 
 
-@functools.cache
-def _cost_of_ascii() -> tuple[int, ...]:
-    """Return what JSON takes to write each ASCII character in a string:
-    1, 2 or 6 characters (RFC 8259, section 7)."""
-    return tuple(2 if chr(p) in '"\\\b\f\n\r\t' else 6 if p < 0x20 else 1 for p in range(0x80))
-
-
-def cheapest(partition: Partition) -> list[int]:
-    """Return the code point of each class that takes the fewest bytes of JSON text, or -1:
-    the smallest of those.
-
-    A class with an ASCII character has one that takes one byte of UTF-8, as `first` does.
-    """
-    costs = _cost_of_ascii()
-    found = list(partition.first)
-    ends = [*partition.starts[1:], LAST + 1]
-    for low, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
-        if low > 0x7F:
-            break
-        best = min(range(low, min(end, 0x80)), key=costs.__getitem__)
-        if costs[best] < costs[found[kind]]:
-            found[kind] = best
-    return found
+def _place(spelling: tuple[int, bytes, int] | None) -> tuple[bool, bytes]:
+    return (True, b"") if spelling is None else (False, spelling[1])
 
 
 def class_of(partition: Partition, point: int) -> int:

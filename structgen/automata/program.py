@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, Union
 
 from structgen.automata.charsets import ANY, Ranges
+from structgen.automata.partition import cheapest_point
 from structgen.automata.syntax import (
     EMPTY,
     START,
@@ -321,7 +322,7 @@ class _Emitter:
 
 @functools.lru_cache(maxsize=1024)
 def completion_costs(program: Program) -> tuple[list[int], list[int]]:
-    """Return the least bytes of UTF-8 from each instruction to the end of its repeat's body, or to a match.
+    """Return the least bytes of JSON text from each instruction to the end of its repeat's body, or a match.
 
     Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
     way.
@@ -355,9 +356,12 @@ def completion_costs(program: Program) -> tuple[list[int], list[int]]:
 
 
 def _width(ranges: Ranges) -> int:
-    """Return the bytes of the smallest code point that UTF-8 can write (far, if it can write none)."""
+    """Return the bytes of the code point that JSON writes most briefly (far, where UTF-8 can write none)."""
+    least = 1 << 40
     for low, high in ranges:
-        point = 0xE000 if 0xD800 <= low < 0xE000 else low
-        if point <= high:
-            return 1 if point < 0x80 else 2 if point < 0x800 else 3 if point < 0x10000 else 4
-    return 1 << 40
+        found = cheapest_point(low, high)
+        if found is not None:
+            least = min(least, found[0])
+            if low > 0x7F:  # what comes later is no cheaper
+                break
+    return least

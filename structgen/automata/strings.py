@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -15,7 +16,7 @@ from structgen.automata import arena as ar
 from structgen.automata import kernel as k
 from structgen.automata.charsets import LAST, WORD, Ranges
 from structgen.automata.lookaround import LookaroundAutomaton, State
-from structgen.automata.partition import Partition, cheapest, class_of, partition_for
+from structgen.automata.partition import Partition, class_of, partition_for
 from structgen.automata.program import (
     CHAR,
     CLOCK,
@@ -176,8 +177,10 @@ class StringPool:
                     self._answer()
 
     def finish(self, state: int) -> Demands:
-        """Return, for each demand that can still be met, the shortest UTF-8 completion (of these the one
-        whose characters JSON writes most briefly, then the smallest).
+        """Return, for each demand that can still be met, the rest that is shortest as JSON text, in UTF-8.
+
+        Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
+        and `\\` take two bytes, control characters two or six (RFC 8259, section 7).
 
         Cost: one search over the product, memoised along the path found. Raises `LimitError`.
         """
@@ -310,6 +313,12 @@ class StringPool:
                     sets.setdefault(ranges, len(sets))
                 if atom.looks:
                     sets.setdefault(WORD, len(sets))
+        if any(0xD800 <= letter < 0xE000 for letter in letters):
+            raise UnsupportedError(
+                "A string with a lone surrogate cannot be asked for: no UTF-8 text can hold it.",
+                keyword="enum",
+                cure="Write the character it is half of.",
+            )
         partition = partition_for(tuple(sets), frozenset(letters))
         classes = len(partition.first)
         breaks = sorted(builder.breaks)
@@ -318,10 +327,7 @@ class StringPool:
         starts: list[int] = []
         for atom in atoms:
             starts += self._load_atom(atom, number, loaded, sets, classes)
-        cost = [
-            0 if p < 0 else 1 if p < 0x80 else 2 if p < 0x800 else 3 if p < 0x10000 else 4
-            for p in partition.first
-        ]
+        cost = partition.cost
         ascii_: list[int] = []
         ends = [*partition.starts[1:], LAST + 1]
         for low, end, kind in zip(partition.starts, ends, partition.kinds, strict=True):
@@ -499,7 +505,7 @@ class StringPool:
             for demand, rest in self._node_finish(node).items():
                 text = lead + rest
                 old = best.get(demand)
-                if old is None or (len(text), text) < (len(old), old):
+                if old is None or _written(text) < _written(old):
                     best[demand] = text
         return best
 
@@ -653,29 +659,26 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
 
 
 def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
-    points = cheapest(spec.partition)
+    points = spec.partition.cheapest
     return "".join([chr(points[kind]) for kind in kinds]).encode()
 
 
+def _written(text: bytes) -> tuple[int, bytes]:
+    """Return the sort key of a rest of a string, which may begin inside a character: its JSON text's."""
+    written = json.dumps(text.decode(errors="surrogateescape"), ensure_ascii=False)
+    data = written.encode(errors="surrogateescape")
+    return len(data), data
+
+
 def _word_table(atom: Words, partition: Partition) -> Any:
-    """Return the words, sorted: n + 1 offsets from the start of the table, then each word's classes."""
+    """Return the words as classes, sorted: n + 1 offsets from the start of the table, then the words."""
     kinds = {first: kind for kind, first in enumerate(partition.first) if first >= 0}
-    words = sorted(atom.of)
-    try:
-        text = "".join(words)
-        points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    except UnicodeEncodeError as error:
-        raise UnsupportedError(
-            "A string with a lone surrogate cannot be asked for: no UTF-8 text can hold it.",
-            keyword="enum",
-            cure="Write the character it is half of.",
-        ) from error
+    words = sorted([word.translate(kinds) for word in atom.of])
     offsets = np.zeros(len(words) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, words), np.int64, len(words)), out=offsets[1:])
     offsets += len(words) + 1
-    unique, inverse = np.unique(points, return_inverse=True)
-    table = np.array([kinds[point] for point in unique.tolist()], np.int64)
-    return np.concatenate([offsets, table[inverse] if len(unique) else np.empty(0, np.int64)])
+    classes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.concatenate([offsets, classes.astype(np.int64)])
 
 
 def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:

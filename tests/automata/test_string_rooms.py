@@ -7,7 +7,7 @@ import random
 import pytest
 
 from structgen.automata.strings import ROOMS, StringPool
-from structgen.errors import RegexError
+from structgen.errors import StructgenError
 from structgen.ir import DEAD, UNKNOWN, All, Any_, Format, Formula, Length, Not, Pattern, Spec, Words
 from structgen.limits import Limits
 
@@ -102,7 +102,7 @@ def compare(seed: int) -> None:
         for pool, outcomes in zip(pools, counts, strict=True):
             try:
                 said.append(describe(pool, outcomes, pool.start(spec, outcomes), random.Random(walk)))
-            except RegexError as error:
+            except StructgenError as error:
                 said.append([str(error)])
         assert said[0] == said[1], spec
 

@@ -153,9 +153,7 @@ def test_the_outcome_is_the_set_of_true_formulas(parts: list[Formula]) -> None:
 
 @given(st.lists(formulas(), min_size=1, max_size=2), st.text(ALPHABET, max_size=4))
 @settings(max_examples=150, deadline=None)
-def test_every_live_state_has_its_shortest_then_smallest_completion(
-    parts: list[Formula], prefix: str
-) -> None:
+def test_every_live_state_has_a_shortest_completion(parts: list[Formula], prefix: str) -> None:
     walker = Walker(*parts)
     data = prefix.encode()
     for size in range(len(data) + 1):
@@ -177,6 +175,54 @@ def test_every_live_state_has_its_shortest_then_smallest_completion(
                         best[demand] = rest
         for demand, rest in best.items():
             assert (len(finish[demand]), finish[demand]) <= (len(rest), rest)
+
+
+AWKWARD = ('"', "\\", "\x00", "\n", " ", "a", "\x7f", "é", "日", "😀")
+
+
+def awkward_patterns() -> st.SearchStrategy[Formula]:
+    """Draw formulas over characters that JSON escapes, and others of every width."""
+    sets = st.lists(st.sampled_from(AWKWARD), min_size=1, max_size=5, unique=True).map(
+        lambda chars: "[" + "".join(f"\\u{{{ord(char):x}}}" for char in chars) + "]"
+    )
+    pieces = st.tuples(sets, st.sampled_from(["", "{1,2}", "?"])).map("".join)
+    whole = st.lists(pieces, max_size=3).map(lambda parts: Pattern(f"^(?:{''.join(parts)})$"))
+    words = st.frozensets(st.text(AWKWARD, max_size=3), max_size=4).map(Words)
+    two = st.tuples(whole, whole).map(lambda pair: Any_(pair))
+    return st.one_of(whole, words, two, st.tuples(two, st.just(Length(1, 2))).map(lambda pair: All(pair)))
+
+
+SHORT = ["".join(letters) for size in range(4) for letters in itertools.product(AWKWARD, repeat=size)]
+
+
+@given(awkward_patterns(), st.sampled_from([b"", b'"', b"\xc3", b"\xf0\x9f", b"a"]))
+@settings(max_examples=60, deadline=None)
+def test_a_completion_is_the_shortest_then_smallest_as_json_text(formula: Formula, prefix: bytes) -> None:
+    walker = Walker(formula)
+    state = walker.run(prefix)
+    found = {} if state == DEAD else walker.pool.finish(state)
+
+    def order(rest: bytes) -> tuple[int, bytes]:
+        written = json.dumps(rest.decode(errors="surrogateescape"), ensure_ascii=False)
+        return len(written.encode(errors="surrogateescape")), written.encode(errors="surrogateescape")
+
+    rests = [
+        text.encode()[len(prefix) :]
+        for text in SHORT
+        if text.encode().startswith(prefix) and holds(formula, text)
+    ]
+    if rests:
+        assert found[0] == min(rests, key=order)
+
+
+def test_space_fills_where_any_character_may_stand() -> None:
+    for formula in (Length(3, 3), Pattern("^.{3}$"), Pattern(r"^[\0-\u{10ffff}]{3}$")):
+        walker = Walker(formula)
+        assert walker.pool.finish(walker.start) == {0: b"   "}
+    walker = Walker(Pattern(r"^[\0-\x1f\x80-\xff]$"))
+    assert walker.pool.finish(walker.start) == {0: b"\b"}  # \b is smaller than U+0080 in UTF-8, and as long
+    walker = Walker(Pattern(r"^[\0-\x07日]$"))
+    assert walker.pool.finish(walker.start) == {0: "日".encode()}
 
 
 @given(formulas())
