@@ -98,7 +98,22 @@ def _possible() -> npt.NDArray[np.uint8]:
     return table
 
 
+def _following(possible: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """Return, for each mode and byte, -1 where the byte may come, else the next byte that may (256: none)."""
+    table = np.full((16, 256), 256, np.int32)
+    for mode in range(16):
+        later = 256
+        for byte in range(255, -1, -1):
+            if possible[mode, byte]:
+                later = byte
+                table[mode, byte] = -1
+            else:
+                table[mode, byte] = later
+    return table
+
+
 _MAY = _possible()
+_NEXT = _following(_MAY)
 
 
 def address_of(array: npt.NDArray[Any]) -> int:
@@ -107,6 +122,7 @@ def address_of(array: npt.NDArray[Any]) -> int:
 
 
 _MAY_ADDRESS = address_of(_MAY)
+_NEXT_ADDRESS = address_of(_NEXT)
 
 
 class Tables:
@@ -134,6 +150,7 @@ class Tables:
         self.context[L.C_BYTES] = here + 8 * (128 + 8 * (DEEPEST + 2))
         self.context[L.C_PRECISE] = 1
         self.context[L.C_MAY] = _MAY_ADDRESS
+        self.context[L.C_NEXT] = _NEXT_ADDRESS
         self._kept: list[npt.NDArray[Any]] = []
         self._views: dict[int, npt.NDArray[Any]] = {}
         for table, words, count, _slots, start, _hash in _PLAN:

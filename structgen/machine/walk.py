@@ -51,59 +51,131 @@ def emit_unmarked(c, ids, first, last):
 
 
 @jit
-def hopeless(c, s, byte):
-    """Return whether a byte cannot come, told by the mode alone:
-    most children of most nodes, for a load and a branch."""
+def following(c, s, byte):
+    """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte that may, or
+    256: most children of most nodes are told apart so, for two loads and a branch."""
     mode = load64(s, MODE)
     if mode == M_STRING:
-        return False
+        return -1
     if mode == M_KEY or mode == M_WORDS:
         lex = load64(s, LEX)
         if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0) or lex >> ESCAPE_SHIFT != 0:
-            return False
-        if byte == 34 or byte == 92:
-            return False
+            return -1
         place = load64(s, AT)
         if place >> 40 != ((place >> 16) & 0xFFFFFF) - 1:
-            return False
+            return -1
         if mode == M_KEY:
             words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
         else:
             words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_START)
-        return word_at(c, words, place >> 40, place & 0xFFFF) != byte
-    return load8(load64(c, C_MAY), (mode << 8) | byte) == 0
+        expected = word_at(c, words, place >> 40, place & 0xFFFF)
+        if byte == expected or byte == 34 or byte == 92:
+            return -1
+        after = numba.int64(256)
+        if byte < 92:
+            after = numba.int64(92)
+        if byte < expected and expected < after:
+            after = expected
+        if byte < 34 and 34 < after:
+            after = numba.int64(34)
+        return after
+    return load32(load64(c, C_NEXT), (mode << 8) | byte)
 
 
 @jit
-def walk(c, trie, first, last, shift, starts, ids, unmarked):
-    """Collect the tokens of the trie's nodes first..last-1 that live from the registers in scratch block 0.
-
-    `shift` is the depth of the node that block 0 stands for. Returns whether something had to be asked.
-    """
+def walk(c, trie, last, starts, ids, unmarked):
+    """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch block 0.
+    Returns whether something had to be asked."""
     scratch = load64(c, C_SCRATCH)
+    asked = False
+    i = numba.int64(0)
+    while i < last:
+        node = load64(trie, i)
+        s = scratch + 64 * (((node >> 8) & 0xFFF) - 1)
+        byte, end = node & 255, (node >> 40) & 0xFFFFFF
+        if following(c, s, byte) >= 0:
+            i = end
+            continue
+        code = step(c, s, s + 64, byte)
+        if code != YES:
+            asked = asked or code == ASK
+            i = end
+            continue
+        slot = (node >> 20) & 0xFFFFF
+        if slot > 0:
+            if unmarked:
+                emit_unmarked(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            else:
+                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+        i += 1
+    return asked
+
+
+@jit
+def child_from(c, parent, byte):
+    """Return a node's first child with this byte or a later one, or the end of its subtree."""
+    at, end = load32(load64(c, C_CHILD_START), parent), load32(load64(c, C_CHILD_START), parent + 1)
+    labels = load64(c, C_CHILD_BYTES)
+    stop = end
+    while at < stop:
+        middle = (at + stop) >> 1
+        if load8(labels, middle) < byte:
+            at = middle + 1
+        else:
+            stop = middle
+    if at < end:
+        return load32(load64(c, C_CHILD_NODES), at)
+    return (load64(load64(c, C_TRIE), parent) >> 40) & 0xFFFFFF
+
+
+@jit
+def walk_below(c, parent, first, last):
+    """Collect the tokens of the vocabulary's nodes first..last-1, children of `parent` (-1: the root) and what is below
+    them, that live from the registers in the scratch blocks. Returns whether something had to be asked.
+
+    Children that cannot come are not hopped over one by one (each hop is a cache line): the next that may is looked up.
+    """
+    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
+    starts, ids, roots = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_FIRST)
+    above = load64(c, C_CROSSED) + 8 * (3 * load64(c, C_TRIE_COUNT) + 3 * 4096)
+    if parent >= 0:
+        store64(above, (load64(trie, parent) >> 8) & 0xFFF, parent)
+    else:
+        store64(above, 0, -1)
     asked = False
     steps = load64(c, C_STEPS)
     i = first
     while i < last:
         node = load64(trie, i)
-        s = scratch + 64 * (((node >> 8) & 0xFFF) - 1 - shift)
-        if hopeless(c, s, node & 255):
-            i = (node >> 40) & 0xFFFFFF
+        depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
+        s = scratch + 64 * (depth - 1)
+        after = following(c, s, byte)
+        if after >= 0:
+            holder = load64(above, depth - 1)
+            if holder >= 0:
+                if after == 256:
+                    i = (load64(trie, holder) >> 40) & 0xFFFFFF
+                else:
+                    i = child_from(c, holder, after)
+                continue
+            i = last
+            while after < 256:
+                if load32(roots, after) >= 0:
+                    i = load32(roots, after)
+                    break
+                after += 1
             continue
         steps += 1
-        code = step(c, s, s + 64, node & 255)
-        if code == YES:
-            slot = (node >> 20) & 0xFFFFF
-            if slot > 0:
-                if unmarked:
-                    emit_unmarked(c, ids, load32(starts, slot - 1), load32(starts, slot))
-                else:
-                    emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
-            i += 1
-        else:
-            if code == ASK:
-                asked = True
-            i = (node >> 40) & 0xFFFFFF
+        code = step(c, s, s + 64, byte)
+        if code != YES:
+            asked = asked or code == ASK
+            i = end
+            continue
+        slot = (node >> 20) & 0xFFFFF
+        if slot > 0:
+            emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+        store64(above, depth, i)
+        i += 1
     store64(c, C_STEPS, steps)
     return asked
 
@@ -230,9 +302,7 @@ def walk_group(c, group, unmarked):
     return walk(
         c,
         load64(group, G_TRIE),
-        0,
         load64(group, G_COUNT),
-        0,
         load64(group, G_STARTS),
         load64(group, G_IDS),
         unmarked,
@@ -277,7 +347,7 @@ def walk_structure(c):
         if space and (policy == SPACE_BOUNDED or policy == SPACE_ANY):
             continue
         node = load32(roots, byte)
-        if node >= 0 and walk(c, trie, node, (load64(trie, node) >> 40) & 0xFFFFFF, 0, starts, ids, False):
+        if node >= 0 and walk_below(c, -1, node, (load64(trie, node) >> 40) & 0xFFFFFF):
             asked = True
     if policy == SPACE_BOUNDED or policy == SPACE_ANY:
         terminal = find_space(c, scratch)
@@ -370,7 +440,7 @@ def walk_listed(c, d):
                 if slot > 0:
                     emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
                 # the registers after this node lie where the walk looks for them
-                if walk(c, trie, i + 1, end, 0, starts, ids, False):
+                if walk_below(c, i, i + 1, end):
                     asked = True
         if code == ASK:
             asked = True
@@ -381,7 +451,7 @@ def walk_listed(c, d):
             slot = (node >> 20) & 0xFFFFF
             if slot > 0:
                 emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
-            if walk(c, trie, i + 1, end, 0, starts, ids, False):
+            if walk_below(c, i, i + 1, end):
                 asked = True
             i = end
             continue
@@ -396,16 +466,7 @@ def walk_listed(c, d):
 def walk_all(c, d):
     """Collect every token that lives from a state, by the whole trie."""
     copy(d, load64(c, C_SCRATCH))
-    return walk(
-        c,
-        load64(c, C_TRIE),
-        0,
-        load64(c, C_TRIE_COUNT),
-        0,
-        load64(c, C_SLOT_START),
-        load64(c, C_SLOT_IDS),
-        False,
-    )
+    return walk_below(c, -1, 0, load64(c, C_TRIE_COUNT))
 
 
 @jit

@@ -315,3 +315,28 @@ def deepest_characters(nodes: Any) -> Any:
         found[i] = here
         below[depth] = max(below[depth], here)
     return found
+
+
+@nb.njit("Tuple((int32[::1], uint8[::1], int32[::1]))(uint64[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def children(nodes: Any) -> Any:
+    """(start, bytes, nodes): node i's children are those from start[i] to start[i + 1], by byte; the root's are left out."""
+    count = len(nodes)
+    start = np.zeros(count + 1, np.int32)
+    room = 0
+    for i in range(count):
+        if (nodes[i] >> np.uint64(DEPTH_SHIFT)) & np.uint64(MAX_STRING) > np.uint64(1):
+            room += 1
+    labels = np.empty(room, np.uint8)
+    below = np.empty(room, np.int32)
+    used = 0
+    for i in range(count):
+        start[i] = used
+        end = np.int64(nodes[i] >> np.uint64(SKIP_SHIFT))
+        child = i + 1
+        while child < end:
+            labels[used] = np.uint8(nodes[child] & np.uint64(255))
+            below[used] = child
+            used += 1
+            child = np.int64(nodes[child] >> np.uint64(SKIP_SHIFT))
+    start[count] = used
+    return start, labels, below

@@ -19,7 +19,7 @@ from structgen.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.masks.trie import TrieArrays
 
-KIND: Final = "vocabulary-3"
+KIND: Final = "vocabulary-4"
 """The layout of the file and of the arrays; a change of either takes the next number."""
 _WORTH_A_FILE: Final = 1 << 16
 """Bytes of all tokens below which the arrays are made anew in a millisecond: no file is worth it."""
@@ -51,6 +51,11 @@ class Vocabulary:
     """[n + 1]: slots of the nodes before each node, so that a subtree's slots are a range."""
     subtree_chars: npt.NDArray[np.int32]
     """[n]: the most characters begun from a node's own byte on, over all tokens in its subtree."""
+    child_start: npt.NDArray[np.int32]
+    """[n + 1]: node i's children are child_bytes[child_start[i] : child_start[i + 1]], and child_nodes alike, so that a
+    walk finds one byte among many children without a hop to each."""
+    child_bytes: npt.NDArray[np.uint8]
+    child_nodes: npt.NDArray[np.int32]
     slot_start: npt.NDArray[np.int32]
     """[slots + 1]"""
     slot_ids: npt.NDArray[np.int32]
@@ -131,7 +136,7 @@ class Vocabulary:
 
     @classmethod
     def _build(cls, tokenizer: Tokenizer) -> Vocabulary:
-        from structgen.masks.trie import MAX_SLOTS, SLOT_SHIFT, build_trie, deepest_characters
+        from structgen.masks.trie import MAX_SLOTS, SLOT_SHIFT, build_trie, children, deepest_characters
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -146,7 +151,11 @@ class Vocabulary:
         slots_before = np.zeros(len(trie.nodes) + 1, np.int32)
         ends = (trie.nodes >> np.uint64(SLOT_SHIFT)) & np.uint64(MAX_SLOTS)
         np.cumsum(ends > 0, out=slots_before[1:])
+        child_start, child_bytes, child_nodes = children(trie.nodes)
         return cls(
+            child_start=child_start,
+            child_bytes=child_bytes,
+            child_nodes=child_nodes,
             slots_before=slots_before,
             subtree_chars=deepest_characters(trie.nodes),
             fingerprint=tokenizer.fingerprint,
@@ -176,6 +185,9 @@ _ARRAYS: Final = (
     "first",
     "slots_before",
     "subtree_chars",
+    "child_start",
+    "child_bytes",
+    "child_nodes",
     "slot_start",
     "slot_ids",
     "slot_sig",
