@@ -443,25 +443,16 @@ class CompiledGrammar:
                 cure=f"Give it at least {least} (the end token is not counted).",
             )
         self.fill_index(index, mask, row)
-        for token in self._too_long(index, mask, row, budget):
-            mask.array[row, token >> 5] &= np.int32(~(1 << (token & 31)) if token & 31 != 31 else 0x7FFFFFFF)
-
-    def _too_long(self, index: int, mask: TokenMask, row: int, budget: int) -> list[int]:
-        """Return the allowed tokens after which the budget no longer suffices."""
-        left = budget - 1
         with self._guard():
-            costs: dict[int, int] = {}
-            found = []
-            for token in mask.allowed(row).tolist():
-                if token in self.end_tokens:
-                    continue
-                after = self.next_index(index, token)
-                cost = costs.get(after)
-                if cost is None:
-                    cost = costs[after] = self._completer.tokens(after)
-                if cost > left:
-                    found.append(token)
-            return found
+            left = budget - 1
+            if self._completer.fits(index, left):
+                return
+            tokens = mask.allowed(row)
+            tokens = tokens[~np.isin(tokens, self._end_ids)]
+            for token in self._completer.too_long(index, tokens, left).tolist():
+                mask.array[row, token >> 5] &= np.int32(
+                    ~(1 << (token & 31)) if token & 31 != 31 else 0x7FFFFFFF
+                )
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""

@@ -149,6 +149,16 @@ class Inspection:
         self._retry(segment.after_each, index, address_of(wanted), address_of(states))
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
+    def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the states after each of some allowed tokens (see machine.segment.after_tokens)."""
+        wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._retry(segment.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
+        return states
+
+    def after_token(self, index: int, token: int) -> int:
+        """Return the state after a token that is not an end token, or -1."""
+        return self._retry(walk.take_token, index, token)
+
     def modes(self, indices: list[int]) -> list[int]:
         """Return what is being read in each of some states (structgen.machine.layout)."""
         modes: list[int] = self._tables.rows(L.T_NODE)[indices, L.MODE].tolist()

@@ -7,7 +7,7 @@ import numba
 from structgen.jit import entry
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
-from structgen.machine.step import row_of, step
+from structgen.machine.step import copy, row_of, step
 from structgen.machine.walk import ASKED, REFUSED, YES, intern_node, run
 
 IMPOSSIBLE = 1 << 30
@@ -49,6 +49,50 @@ def after_each(c, index, wanted, target):
         elif code == ASK:
             asked = True
     return ASKED if asked else 0
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def after_tokens(c, index, tokens, count, target):
+    """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).
+
+    The text of an extra key that a token leaves open is not followed: such states are few, and cost what the
+    true ones do unless other extra keys must follow. Returns 0, or -3 with questions noted. Cost: the tokens'
+    bytes.
+    """
+    offsets = load64(c, C_TOKEN_OFFSET)
+    code = numba.int64(YES)
+    for i in range(count):
+        token = load32(tokens, i)
+        data, size = (
+            load64(c, C_TOKEN_DATA) + load64(offsets, token),
+            load64(offsets, token + 1) - load64(offsets, token),
+        )
+        found = numba.int64(-1)
+        for turn in range(2):
+            store64(c, C_PRECISE, turn)
+            s = load64(c, C_SCRATCH)
+            copy(row_of(c, T_NODE, N_STRIDE, index), s)
+            blurred = False
+            for at in range(size):
+                d = load64(c, C_SCRATCH) + 64 * (1 - (at & 1))
+                code = step(c, s, d, load8(data, at))
+                if code != YES:
+                    break
+                s = d
+                if load64(s, EXTRAS) & BLUR != 0:
+                    # a key was closed: only the walk that follows its text knows which
+                    blurred = True
+                    if turn == 0:
+                        break
+            if code != YES or not blurred or turn == 1:
+                break
+        store64(c, C_PRECISE, 1)
+        if code == YES:
+            found = intern_node(c, s)
+        if code == ASK or (code == YES and found < 0):
+            return ASKED
+        store64(target, i, found)
+    return 0
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
