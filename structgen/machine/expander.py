@@ -19,7 +19,8 @@ from structgen.machine.walk import put_edge
 
 TRUE_SPEC = Spec((All(()),))
 _AHEAD = 32
-"""Places expanded when a grammar is compiled: all of four schemas in five of JSONSchemaBench (the median has nine)."""
+"""Places expanded when a grammar is compiled: all of four schemas in five
+of JSONSchemaBench (the median has nine)."""
 
 
 class Expander:

@@ -319,7 +319,8 @@ def deepest_characters(nodes: Any) -> Any:
 
 @nb.njit("Tuple((int32[::1], uint8[::1], int32[::1]))(uint64[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def children(nodes: Any) -> Any:
-    """(start, bytes, nodes): node i's children are those from start[i] to start[i + 1], by byte; the root's are left out."""
+    """(start, bytes, nodes): node i's children are those from start[i] to start[i + 1], by byte;
+    the root's are left out."""
     count = len(nodes)
     start = np.zeros(count + 1, np.int32)
     room = 0

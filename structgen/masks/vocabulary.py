@@ -52,8 +52,8 @@ class Vocabulary:
     subtree_chars: npt.NDArray[np.int32]
     """[n]: the most characters begun from a node's own byte on, over all tokens in its subtree."""
     child_start: npt.NDArray[np.int32]
-    """[n + 1]: node i's children are child_bytes[child_start[i] : child_start[i + 1]], and child_nodes alike, so that a
-    walk finds one byte among many children without a hop to each."""
+    """[n + 1]: node i's children are child_bytes[child_start[i] : child_start[i + 1]], and child_nodes alike,
+    so that a walk finds one byte among many children without a hop to each."""
     child_bytes: npt.NDArray[np.uint8]
     child_nodes: npt.NDArray[np.int32]
     slot_start: npt.NDArray[np.int32]
