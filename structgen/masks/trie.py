@@ -333,7 +333,7 @@ def children(nodes: Any) -> Any:
     for i in range(count):
         start[i] = used
         end = np.int64(nodes[i] >> np.uint64(SKIP_SHIFT))
-        child = i + 1
+        child = np.int64(i + 1)
         while child < end:
             labels[used] = np.uint8(nodes[child] & np.uint64(255))
             below[used] = child
