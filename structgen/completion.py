@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings import StringPool
 from structgen.inspection import Inspection, Registers
 from structgen.ir import Demands
 from structgen.machine import layout as L
@@ -92,6 +93,7 @@ class Completer:
         "_costs",
         "_end",
         "_folds",
+        "_kinds",
         "_labels",
         "_machine",
         "_members",
@@ -107,6 +109,7 @@ class Completer:
         self._texts: dict[int, tuple[bytes, int]] = {}
         self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
         self._ceilings: dict[int, int] = {}
+        self._kinds: npt.NDArray[np.int64] | None = None
         self.names_matter = False
         """Whether a completion had to avoid extra keys that an object holds: it may depend on their names."""
         self._folds: dict[tuple[int, tuple[tuple[int, bytes], ...]], bytes] = {}
@@ -139,7 +142,13 @@ class Completer:
 
         Cost: 0.1 us a token, and `tokens` of each state that they lead to.
         """
-        states, which = np.unique(self._machine.after_tokens(index, tokens), return_inverse=True)
+        states, which = self._after(index, tokens)
+        if not self.names_matter:
+            most = max(map(self.length, states.tolist()), default=0)
+            if most <= left and not self.names_matter:
+                # no text needs more tokens than it has bytes
+                self._ceilings[index] = most
+                return tokens[:0]
         costs = np.fromiter(map(self.tokens, states.tolist()), np.int64, len(states))
         if self.names_matter:
             followed = [self._machine.after_token(index, token) for token in tokens.tolist()]
@@ -149,6 +158,32 @@ class Completer:
             self._ceilings.clear()
         self._ceilings[index] = int(costs.max(initial=0))
         return tokens[costs[which] > left]
+
+    def _after(
+        self, index: int, tokens: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the states after some allowed tokens, and for each token which of them it is."""
+        machine = self._machine
+        regs = machine.registers(index)
+        mode, lex = int(regs[L.MODE]), int(regs[L.LEX])
+        alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
+        if lex != StringPool.FREE or not (mode == L.M_STRING or alone):
+            states, which = np.unique(machine.after_tokens(index, tokens), return_inverse=True)
+            return states, which
+        # of the tokens that only count characters, one of each kind stands for all
+        if self._kinds is None:
+            found = machine.text_kinds(self._vocabulary.vocab_size)
+            self._kinds = np.unique(found, return_inverse=True)[1] - int(found.min(initial=0) < 0)
+        kinds = self._kinds[tokens]
+        first = np.full(int(self._kinds.max(initial=0)) + 1, -1)
+        counting = np.flatnonzero(kinds >= 0)
+        first[kinds[counting]] = counting
+        chosen = np.concatenate([np.flatnonzero(kinds < 0), first[first >= 0]])
+        states, of_chosen = np.unique(machine.after_tokens(index, tokens[chosen]), return_inverse=True)
+        which = np.empty(len(tokens), np.int64)
+        which[chosen] = of_chosen
+        which[counting] = which[first[kinds[counting]]]
+        return states, which
 
     def fits(self, index: int, left: int) -> bool:
         """Return whether it is known that `left` tokens suffice after whichever token comes next."""

@@ -155,6 +155,12 @@ class Inspection:
         self._retry(segment.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
         return states
 
+    def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
+        """Return what each token does inside a free string (see machine.segment.text_kinds)."""
+        kinds = np.empty(vocab_size, np.int64)
+        self._retry(segment.text_kinds, address_of(kinds))
+        return kinds
+
     def after_token(self, index: int, token: int) -> int:
         """Return the state after a token that is not an end token, or -1."""
         return self._retry(walk.take_token, index, token)

@@ -177,3 +177,24 @@ def test_a_long_completion_is_counted() -> None:
     text = compiled.completion(compiled.start)
     assert json.loads(text) == [0] * 3000
     assert compiled.tokens_to_finish(compiled.start) == fewest([b"[[", b"[", b"]", b"0", b","], text)
+
+
+@MODEST
+@given(open_schemas(), st.integers(0, 1 << 30))
+def test_a_budget_leaves_the_tokens_after_which_it_suffices(schema: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    compiled = compiled_case(schema, chance)
+    if compiled is None:
+        return
+    mask = sg.allocate_mask(1, len(PIECES) + 1)
+    for state in walk(compiled, chance, 4):
+        costs = {}
+        for token in compiled.allowed(state):
+            after = compiled.step(state, token)
+            assert after is not None
+            costs[token] = 0 if token == END else compiled.tokens_to_finish(after)
+        least = compiled.tokens_to_finish(state)
+        for budget in (least + 2, least, least + 1, least + 100):
+            compiled.fill_within(state.index, mask, 0, budget)
+            within = {token for token, cost in costs.items() if token == END or cost < budget}
+            assert set(mask.allowed().tolist()) == within

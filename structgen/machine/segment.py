@@ -95,6 +95,34 @@ def after_tokens(c, index, tokens, count, target):
     return 0
 
 
+@entry("int64(int64, int64)")
+def text_kinds(c, target):
+    """Write to target[t] (int64) what a token t does inside a free string, from between two characters.
+
+    That is its characters, and from bit 16 on the bytes of one that it breaks off; -1 where it has a quote or
+    a backslash, or cannot stand there. Returns 0. Cost: the bytes of the vocabulary.
+    """
+    offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    for token in range(load64(c, C_VOCABULARY)):
+        count, tail, missing = numba.int64(0), numba.int64(0), numba.int64(0)
+        start, end = load64(offsets, token), load64(offsets, token + 1)
+        for at in range(start, end):
+            byte = load8(data, at)
+            if byte == 34 or byte == 92 or byte < 32 or (byte & 0xC0 == 0x80) != (missing > 0):
+                count = numba.int64(-1)
+                break
+            if missing > 0:
+                missing -= 1
+                tail = (tail << 8) | byte if missing > 0 else 0
+                continue
+            count += 1
+            if byte >= 0xC0:
+                missing = 1 if byte < 0xE0 else (2 if byte < 0xF0 else 3)
+                tail = byte
+        store64(target, token, -1 if count <= 0 else count | (tail << 16))
+    return 0
+
+
 @entry("int64(int64, int64, int64, int64, int64, int64, int64, int64, int64)")
 def settle_costs(trie, first, begin, end, labels, targets, order, count, costs):
     """Set costs[s] to the fewest tokens from s to a state of cost 0, for each s of order[0:count] in turn.
