@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
-from structgen.schema.members import Ask, Debt
+from structgen.schema.members import Debt
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.shape import (
     Alternative,
@@ -25,6 +25,7 @@ from structgen.schema.shape import (
 )
 from structgen.schema.shapes import Shapes
 from structgen.schema.values import EMPTY, Text
+from structgen.schema.witness import Ask
 
 Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
 """Open obligations, and how many items each counter has counted (as far as it matters)."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection
-from itertools import product
+from collections.abc import Collection
 from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
+from structgen.schema.frames import Frame, Frames, is_infinite
 from structgen.schema.place import NEVER, STRING, Tables
 from structgen.schema.scalars import Scalars
 from structgen.schema.shape import (
@@ -26,13 +25,15 @@ from structgen.schema.shape import (
     Without,
 )
 from structgen.schema.values import EMPTY, Text, json_string
+from structgen.schema.witness import Ask, Plan, Undecided, Where, Witness
 
 Debt: TypeAlias = tuple[Obligation, ...]
 """Obligations that are still open, each with the alternatives that are still possible."""
-Ask: TypeAlias = Callable[[int], Text | None]
-"""Demand -> the text of a value that meets it, or None where none is known."""
-Where: TypeAlias = str | KeyClass
-"""A named key, or the class of one that the frame does not name."""
+Layer: TypeAlias = dict[tuple[int, int, Debt, bool, int], Text]
+"""Keys written that matter, number of members, debt, whether any was written, place in the order -> text."""
+
+_CROWD = 64
+"""More states than this in one layer of the search are compared with one another."""
 
 
 class Members:
@@ -84,35 +85,47 @@ class Members:
             return []
         if not debt:
             return [(base, debt)]
-        ways: list[list[tuple[tuple[int, ...], bool]]] = []
-        total = 1
+        said = self.tables.demands[base]
+        asked: dict[tuple[int, ...], None] = {}
+        ways: list[list[frozenset[int]]] = []
         for obligation in debt:
-            own: list[tuple[tuple[int, ...], bool]] = [((), False)]
+            own: list[frozenset[int]] = []
             for alternative in obligation:
                 literals = self._discharge(frame, alternative, where)
                 if literals is not None:
-                    own.append((literals, True))
-            if ((), True) in own:
-                own = [((), True)]
-            ways.append(own)
-            total *= len(own)
-            if total > self.limits.alternatives:
+                    # What every value meets is not asked; nor does it make a difference whether it is met.
+                    news = tuple(one for one in literals if one not in said and not self._sure(said, one))
+                    own.append(frozenset(news))
+                    if news:
+                        asked[news] = None
+            ways.append([frozenset()] if frozenset() in own else own)
+        # What is asked on top matters as a set; an obligation that it happens to meet is met.
+        sets: dict[frozenset[int], None] = {frozenset(): None}
+        for literals in asked:
+            for before in list(sets):
+                if not before.issuperset(literals) and not self.tables.clash((*said, *before, *literals)):
+                    sets[before.union(literals)] = None
+            if len(sets) > self.limits.alternatives:
                 raise LimitError(
                     "one member of this object can meet its obligations in too many ways.",
                     limit="alternatives",
                     where=next(iter(self.tables.sources(frame.demands)), ""),
                 )
         found: dict[tuple[int, Debt], None] = {}
-        for combination in product(*ways):
-            extra = [literal for literals, _ in combination for literal in literals]
-            demand = self.tables.both(base, extra) if extra else base
-            if demand == NEVER or (extra and self.tables.clash(self.tables.demands[demand])):
-                continue
-            left = tuple(
-                obligation for obligation, (_, met) in zip(debt, combination, strict=True) if not met
-            )
-            found[demand, left] = None
+        for extra in sets:
+            demand = self.tables.both(base, sorted(extra)) if extra else base
+            if demand != NEVER:
+                left = tuple(
+                    obligation
+                    for obligation, own in zip(debt, ways, strict=True)
+                    if not any(literals <= extra for literals in own)
+                )
+                found[demand, left] = None
         return list(found)
+
+    def _sure(self, said: tuple[int, ...], literal: int) -> bool:
+        """Return whether a literal follows from others for a cheap reason."""
+        return self.tables.clash((*said, self.tables.negate(literal)))
 
     def owed(
         self, frame: Frame, debt: Debt, where: Where, before: int, pos: int, mask: int, count: int
@@ -199,22 +212,55 @@ class Members:
             missing = self.missing(frame, shape, pos, mask)
             if count + missing >= shape.lo and (shape.hi is None or count + missing <= shape.hi):
                 return self._plain_rest(frame, shape, pos, mask, begun, ask)
+        witness = Witness(
+            self.tables,
+            self.frames,
+            self.limits,
+            self._discharge,
+            frame,
+            shape,
+            pos,
+            mask,
+            count,
+            taken,
+            ask,
+        )
+        room: int | None = None
+        try:
+            plan = witness.find(debt)
+            if plan is None:
+                return None
+            if not written:
+                return EMPTY
+            room = self._size(frame, plan, count, begun, ask, taken)
+        except Undecided:
+            pass
         candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken)
         conditional = 0
         for key, others in shape.conditional:
             conditional |= 1 << frame.index[key]
             for other in others:
                 conditional |= 1 << frame.index[other]
-        layer: dict[tuple[int, int, Debt, bool, int], Text] = {
-            (mask & conditional, count, debt, begun, pos): EMPTY
-        }
+        # What the members after each candidate cost at the least.
+        after = [0] * (len(candidates) + 1)
+        for at in range(len(candidates) - 1, -1, -1):
+            text, where, _ = candidates[at]
+            after[at] = after[at + 1]
+            if isinstance(where, str) and where in required:
+                value = ask(self.base(frame, shape, where))
+                after[at] += len(text) + (value.length if value is not None else 1) + 1
+        layer: Layer = {(mask & conditional, count, debt, begun, pos): EMPTY}
         steps = 0
-        for text, where, index in candidates:
+        crowded = _CROWD
+        for at, (text, where, index) in enumerate(candidates):
             needed = isinstance(where, str) and where in required
-            following: dict[tuple[int, int, Debt, bool, int], Text] = {} if needed else dict(layer)
+            following: Layer = {} if needed else dict(layer)
             for (mask_now, count_now, debt_now, begun_now, pos_now), prefix in layer.items():
                 count_then = min(count_now + 1, frame.cap) if frame.cap else 0
                 if shape.hi is not None and count_now + 1 > shape.hi:
+                    continue
+                least = prefix.length + len(text) + begun_now + after[at + 1]
+                if room is not None and least + 1 > room:
                     continue
                 pos_then = index + 1 if 0 <= index < frame.ordered else frame.ordered
                 mask_then = mask_now | (1 << index & conditional if index >= 0 else 0)
@@ -227,7 +273,7 @@ class Members:
                             where=next(iter(self.tables.sources(frame.demands)), ""),
                         )
                     value = ask(demand)
-                    if value is None:
+                    if value is None or (room is not None and least + value.length > room):
                         continue
                     owed = self.owed(frame, left, where, pos_now, pos_then, mask_now, count_then)
                     if owed is None:
@@ -239,11 +285,38 @@ class Members:
             layer = following
             if not layer:
                 return None
+            if len(layer) > crowded:
+                layer = _thinned(layer)
+                crowded = max(_CROWD, 2 * len(layer))
         best: Text | None = None
         for (mask_now, count_now, debt_now, _, _), prefix in layer.items():
             if self.closes(shape, frame, mask_now, count_now, debt_now) and prefix.before(best):
                 best = prefix
         return None if best is None else Text((best, b"}"))
+
+    def _size(
+        self, frame: Frame, plan: Plan, count: int, begun: bool, ask: Ask, taken: Collection[str]
+    ) -> int | None:
+        """Return the length of a plan's text without the closing brace, or None where it is not all told."""
+        if count + len(plan.members) < plan.least:
+            return None
+        size = len(plan.members) - (not begun and bool(plan.members))
+        used: dict[int, int] = {}
+        for member in plan.members.values():
+            value = ask(member.demand)
+            if value is None:
+                return None
+            if isinstance(member.where, str):
+                key = member.where
+            else:
+                nth = used.get(member.where.index, 0)
+                used[member.where.index] = nth + 1
+                fresh = self.frames.fresh_keys(frame, member.where, nth + 1, taken)
+                if len(fresh) <= nth:
+                    return None
+                key = fresh[nth]
+            size += len(json_string(key)) + 1 + value.length
+        return size
 
     def _plain_rest(
         self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask
@@ -327,6 +400,23 @@ class Members:
                     )
         free.sort(key=lambda candidate: candidate[0])
         return [*ordered, *free]
+
+
+def _thinned(layer: Layer) -> Layer:
+    """Return the states without those that another excels: it is no longer, and owes nothing more."""
+    groups: dict[tuple[int, int, bool, int], list[tuple[frozenset[Obligation], Debt, Text]]] = {}
+    for (mask, count, debt, begun, pos), text in layer.items():
+        groups.setdefault((mask, count, begun, pos), []).append((frozenset(debt), debt, text))
+    kept: Layer = {}
+    for (mask, count, begun, pos), states in groups.items():
+        states.sort(key=lambda state: (state[2].length, len(state[0])))
+        best: list[tuple[frozenset[Obligation], Text]] = []
+        for owed, debt, text in states:
+            if any(other <= owed and not text.before(shorter) for other, shorter in best):
+                continue
+            best.append((owed, text))
+            kept[mask, count, debt, begun, pos] = text
+    return kept
 
 
 def _bits(mask: int) -> list[int]:

@@ -15,12 +15,13 @@ from structgen.ir import TRUE, Formula
 from structgen.limits import Limits
 from structgen.schema.formulas import disjunction
 from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
-from structgen.schema.members import Ask, Debt, Members, Where
+from structgen.schema.members import Debt, Members
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.scalars import Scalars
 from structgen.schema.shape import ObjectShape, Obligation
 from structgen.schema.shapes import Shapes
 from structgen.schema.values import EMPTY, Text
+from structgen.schema.witness import Ask, Where
 
 Thread: TypeAlias = tuple[int, ObjectShape, Debt]
 """A demand's index, one of its shapes, and what is still owed."""

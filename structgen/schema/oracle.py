@@ -15,7 +15,6 @@ from structgen.ir import TRUE
 from structgen.limits import Limits
 from structgen.schema import patterns
 from structgen.schema.arrays import Arrays
-from structgen.schema.members import Ask
 from structgen.schema.model import Schema
 from structgen.schema.objects import Objects
 from structgen.schema.place import (
@@ -34,6 +33,7 @@ from structgen.schema.place import (
 from structgen.schema.scalars import Scalars
 from structgen.schema.shapes import Shapes
 from structgen.schema.values import EMPTY, Text
+from structgen.schema.witness import Ask
 
 _NULL, _TRUE, _FALSE = Text((b"null",)), Text((b"true",)), Text((b"false",))
 _ZERO = Text((b"0",))

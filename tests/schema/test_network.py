@@ -423,3 +423,15 @@ def test_completions_parse_to_accepted_values() -> None:
     network = network_of({**schema, "additionalProperties": False})
     text = network.finish_place(network.root)[0]
     assert Walker(network).accepts(parsed(text))
+
+
+def test_many_alternatives_that_overlap_are_completed_at_once() -> None:
+    kinds = [
+        {
+            "properties": {f"k{n}": {"type": "string"}, "type": {"enum": [f"t{n}"]}, f"x{n}": {"minimum": n}},
+            "required": [f"k{n}"],
+        }
+        for n in range(8)
+    ]
+    network = network_of({"type": "object", "oneOf": kinds}, property_order="any")
+    assert network.finish_place(network.root)[0] == b'{"k0":""}'
