@@ -23,8 +23,8 @@ STAMP = 9
 SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
 HEAD, TAIL, FOUND = 13, 14, 15
 N_RANK = 16
-FILLING = 17  # the state whose row is being written, or 0
-FIRST = 18  # how many states there were when `expand` was called
+# Of `expand`: its number; where its two lists of states begin and end; how many rows it has filled.
+TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 20, 22  # HEAD and TAIL: one for each list
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
@@ -41,7 +41,7 @@ S_OFF, S_LEN, S_ROW, S_ACCEPT = 0, 1, 2, 3
 # Columns of nodes.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 # Columns of states.
-KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
+KIND, ARG_A, ARG_B, ARG_C, DONE, SEEN = 0, 1, 2, 3, 4, 5  # SEEN: the last `expand` that came by
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
 # Columns of instructions after their own: see program.completion_costs.
 I_COST, I_OUTER, I_BODY = 6, 7, 8
@@ -71,12 +71,13 @@ NAMES = (
     "spec",
     "trans",
     "outcome",
+    "todo",
 )
 COLUMNS = {
     "keys": 7,
     "sets": 4,
     "nodes": 8,
-    "states": 5,
+    "states": 6,
     "queue": 4,
     "prog": 9,
     "spec": SPEC_COLUMNS,
@@ -121,7 +122,7 @@ def nodes_of(A):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def states_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 3]), (A[ROOM + 3], 5))
+    return nb.carray(_longs(A[ADDRESS + 3]), (A[ROOM + 3], 6))
 
 
 @nb.njit(nogil=True)
@@ -172,6 +173,11 @@ def trans_of(A):  # type: ignore[no-untyped-def]
 @nb.njit(nogil=True)
 def outcome_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_ints(A[ADDRESS + 13]), (A[ROOM + 13],))
+
+
+@nb.njit(nogil=True)
+def todo_of(A):  # type: ignore[no-untyped-def]
+    return nb.carray(_longs(A[ADDRESS + 14]), (A[ROOM + 14],))
 
 
 @nb.njit(nogil=True)

@@ -1,8 +1,8 @@
 """The compiled determiniser: threads, sets of threads, classes, byte rows, and the search for completions.
 
 Everything lives in the arrays of `arena`, which Python grows when a routine raises `Interrupt`. Routines may
-be interrupted anywhere and are called again: what they have interned by then stays true, and half a row is
-completed first.
+be interrupted anywhere and are called again: what they have interned by then stays true, and what half a row
+lacks is UNKNOWN.
 
 Words: a *thread* is one place of one atom's automaton; a *set* is a sorted set of threads, a state of the
 determinised product of a spec's atoms; a *node* is (spec, set, length so far), a state at a code point
@@ -20,8 +20,6 @@ from structgen.automata.arena import (
     ARG_B,
     ARG_C,
     DONE,
-    FILLING,
-    FIRST,
     FOUND,
     FREE_STATE,
     FULL_HEAP,
@@ -76,9 +74,14 @@ from structgen.automata.arena import (
     S_LEN,
     S_OFF,
     SEARCH_STEPS,
+    SEEN,
     SPLIT_STATE,
     TAIL,
     THREE,
+    TODO_DONE,
+    TODO_HEAD,
+    TODO_STAMP,
+    TODO_TAIL,
     TWO,
     UNSET,
     VALUE,
@@ -98,6 +101,7 @@ from structgen.automata.arena import (
     spec_of,
     states_of,
     stop,
+    todo_of,
     trans_of,
     work_of,
 )
@@ -315,6 +319,7 @@ def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
     states_of(A)[n, ARG_B] = b
     states_of(A)[n, ARG_C] = c
     states_of(A)[n, DONE] = 0
+    states_of(A)[n, SEEN] = 0
     outcome_of(A)[n] = outcome
     for b in range(WIDTH):
         trans_of(A)[n, b] = UNKNOWN
@@ -455,8 +460,9 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     kind = states[n, KIND]
     if kind == MIDDLE_STATE:
         middle, target = states[n, ARG_A], states[n, ARG_B]
-        A[FILLING] = n
-        for b in range(WIDTH):
+        for b in range(128):
+            trans[n, b] = DEAD
+        for b in range(192, WIDTH):
             trans[n, b] = DEAD
         last, after = np.int64(DEAD), np.int64(DEAD)
         for b in range(128, 192):
@@ -468,7 +474,6 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     elif kind == SPLIT_STATE:
         q, low, left = states[n, ARG_A], states[n, ARG_B], states[n, ARG_C]
         _class_states(A, q)
-        A[FILLING] = n
         s = nodes_of(A)[q, Q_SPEC]
         for b in range(128):
             trans[n, b] = DEAD
@@ -503,7 +508,6 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     else:
         q = states[n, ARG_A]
         _class_states(A, q)
-        A[FILLING] = n
         s = nodes_of(A)[q, Q_SPEC]
         ascii_ = spec_of(A)[s, P_ASCII]
         for b in range(128):
@@ -542,31 +546,78 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
         trans[n, 256] = work_of(A)[spec_of(A)[s, P_HIGH]]
         trans[n, 257] = work_of(A)[spec_of(A)[s, P_LOW]]
     states[n, DONE] = 1
-    A[FILLING] = 0
 
 
 @nb.njit(nogil=True)
-def _expand(A, n, most):  # type: ignore[no-untyped-def]
-    """Fill the row of state `n`, then of states made since FIRST was set, `most` rows in all."""
-    first = A[FIRST]
-    if A[FILLING] > 0:  # an interrupt left half a row
-        _fill(A, A[FILLING])
-    _fill(A, n)
-    at = A[N_STATE] - 1
-    done = 1
-    # The newest states are those that `n` has just led to; going on from there follows the same text. The
-    # middles of UTF-8 sequences are cheap, and are not counted.
-    while at >= first:
-        if states_of(A)[at, DONE]:
-            at -= 1
-            continue
-        if states_of(A)[at, KIND] != MIDDLE_STATE:
-            if done >= most:
-                at -= 1
-                continue
-            done += 1
+def _expand(A, most):  # type: ignore[no-untyped-def]
+    """Fill the row of the state that `_begin` was told, then of those that it leads to, `most` rows in all.
+
+    Every other row is one of those that the last call came by and left (the second list; see `_begin`): who
+    walks over a vocabulary needs the siblings of a state too. After an interrupt it goes on. The lists are as
+    long as they are: what has no place is left for later.
+    """
+    todo = todo_of(A)
+    half = todo.shape[0] // 2
+    turn = ZERO
+    while A[TODO_DONE] < most:
+        turn = ONE - turn if A[TODO_DONE] > 0 else ZERO
+        if A[TODO_HEAD + turn] >= A[TODO_TAIL + turn]:
+            turn = ONE - turn
+            if A[TODO_HEAD + turn] >= A[TODO_TAIL + turn]:
+                break
+        base = turn * half
+        at = todo[base + A[TODO_HEAD + turn]]
         _fill(A, at)
-        at = A[N_STATE] - 1
+        states, trans = states_of(A), trans_of(A)
+        # The middles of UTF-8 sequences are cheap, and are not counted.
+        if states[at, KIND] != MIDDLE_STATE:
+            A[TODO_DONE] += 1
+        last = np.int64(DEAD)
+        for b in range(WIDTH):
+            t = np.int64(trans[at, b])
+            if t < 0 or t == last:
+                continue
+            last = t
+            tail = A[TODO_TAIL + turn]
+            if states[t, DONE] or states[t, SEEN] == A[TODO_STAMP] or tail >= half:
+                continue
+            states[t, SEEN] = A[TODO_STAMP]
+            todo[base + tail] = t
+            A[TODO_TAIL + turn] = tail + 1
+        A[TODO_HEAD + turn] += 1
+
+
+@nb.njit(nogil=True)
+def _begin(A, n, goes_on):  # type: ignore[no-untyped-def]
+    """Set up the lists of `_expand`: state `n`, and, where a walk goes on, what both lists still held."""
+    todo = todo_of(A)
+    half = todo.shape[0] // 2
+    stamp = A[TODO_STAMP] + 1
+    A[TODO_STAMP] = stamp
+    A[TODO_DONE] = 0
+    states = states_of(A)
+    states[n, SEEN] = stamp
+    kept = ZERO
+    if goes_on:
+        # Older ones first. They only move down: reading is never behind writing.
+        head, tail = A[TODO_HEAD + 1], A[TODO_TAIL + 1]
+        for i in range(head, tail):
+            t = todo[half + i]
+            if not states[t, DONE] and states[t, SEEN] != stamp:
+                states[t, SEEN] = stamp
+                todo[half + kept] = t
+                kept += 1
+        for i in range(A[TODO_HEAD], A[TODO_TAIL]):
+            t = todo[i]
+            if not states[t, DONE] and states[t, SEEN] != stamp and kept < half:
+                states[t, SEEN] = stamp
+                todo[half + kept] = t
+                kept += 1
+    todo[0] = n
+    A[TODO_HEAD] = 0
+    A[TODO_TAIL] = 1
+    A[TODO_HEAD + 1] = 0
+    A[TODO_TAIL + 1] = kept
 
 
 @nb.njit(nogil=True)
@@ -640,7 +691,9 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
     return length
 
 
-ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND = range(8)
+ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
+    9
+)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -649,7 +702,8 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
 
     ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: go on).
     ASK_ROW: where in the heap node `a`'s row stands, dead targets marked. ASK_THREAD: the number of thread
-    (a, b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows from state `a` on.
+    (a, b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN has
+    named state `a` as the first (`b`: of a walk that goes on).
     ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from node `a`.
     """
     if what == ASK_START:
@@ -686,7 +740,10 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     if what == ASK_THREAD:
         return intern(A, a, b, ZERO, ZERO)
     if what == ASK_EXPAND:
-        _expand(A, a, b)
+        _expand(A, b)
+        return np.int64(0)
+    if what == ASK_BEGIN:
+        _begin(A, a, b)
         return np.int64(0)
     if what == ASK_DESCEND:
         return _descend(A, a)
