@@ -255,19 +255,25 @@ class CompiledGrammar:
             free = mode == L.M_STRING and int(row[L.X_LEX]) == StringPool.FREE
             if free and bounds != (0, -1) and tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
                 found = self._lengths(space).record(*bounds, self._masks.dense)
+            elif mode in (L.M_QUOTED_STRING, L.M_QUOTED_KEY):
+                self._walk_quoted(terminal)
+                found = terminals.harvest(tables, space, mode, self._masks.dense)
             elif mode == L.M_SPACE:
                 walk.space_tokens(self.address, terminal)
                 found = terminals.harvest(tables, space, mode, self._masks.dense)
             else:
+                if mode == L.M_NUMBER:
+                    # it may be one that a value of this state would only begin
+                    index = self._retry(walk.put_node, mode, 0, int(row[L.X_LEX]))
                 self._walk_terminal(index)
                 found = terminals.harvest(tables, space, mode, self._masks.dense)
             sets = {
-                o: expander.group_sets[o] if mode == L.M_KEY else expander.demands(o) for o in found.crossings
+                o: expander.group_sets[o] if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.demands(o) for o in found.crossings
             }
             crossings = terminals.make_crossings(found.crossings, sets)
             record = self._masks.put(key, found.inside, crossings, found.row)
         numbers = [
-            expander.group(c.outcome) if mode == L.M_KEY else expander.outcome(c.outcome)
+            expander.group(c.outcome) if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.outcome(c.outcome)
             for c in record.crossings
         ]
         terminals.install(tables, terminal, record, numbers)
@@ -277,6 +283,10 @@ class CompiledGrammar:
 
     def _walk_terminal(self, index: int) -> None:
         while walk.terminal_tokens(self.address, index) == walk.ASKED:
+            self._expander.answer(self._no_terminal)
+
+    def _walk_quoted(self, terminal: int) -> None:
+        while walk.quoted_tokens(self.address, terminal) == walk.ASKED:
             self._expander.answer(self._no_terminal)
 
     def _lengths(self, space: terminals.Workspace) -> terminals.LengthTable:
@@ -406,8 +416,8 @@ class CompiledGrammar:
         """Return how many tokens complete the document: 0 where it is complete.
         A function of the state alone.
 
-        Some allowed token leads to a state whose value is smaller by at least one; the value is that of the
-        shortest completion in bytes, written with the fewest tokens. End tokens are not counted.
+        Some allowed token leads to a state whose value is smaller by at least one; the value is the
+        fewest tokens over texts as long as the completion. End tokens are not counted.
         """
         return self.cost(state.index)
 

@@ -42,8 +42,8 @@ N_STRIDE = 10
 colon. MEMBER: after a member. KEYS: after a comma in an object. ARRAY: after [. ITEM: after an item. NEXT:
 after a comma in an array."""
 
-M_SPACE = 16
-"""The mode of a terminal that is a run of white space; no state has it."""
+M_SPACE, M_QUOTED_STRING, M_QUOTED_KEY = 16, 17, 18
+"""Modes of terminals that no state has: a run of white space; a string, and a key, with the quote that opens it."""
 
 NO_FRAME = -1
 SENTINEL = -2
@@ -132,6 +132,7 @@ C_NEXT = C_STRINGS + 43  # int32[16, 256]: -1 where a byte may come in a mode, e
 C_CHILD_START = C_STRINGS + 44  # int32[n + 1]: where a node's children begin in the two below
 C_CHILD_BYTES = C_STRINGS + 45  # uint8: their bytes, ascending
 C_CHILD_NODES = C_STRINGS + 46  # int32: their nodes
+C_QUOTED = C_STRINGS + 47  # the string row of the quoted terminal that was asked last
 C_WORDS = C_STRINGS + 48
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)

@@ -37,24 +37,25 @@ def cross(c, crossings, outcome, node, inside):
 
 
 @jit
-def walk_string(c):
-    """Collect the tokens inside the string, or key, whose registers lie in scratch block 0 (its frame is the
-    sentinel). Returns whether something had to be asked.
+def walk_string(c, first, last, base):
+    """Collect the tokens of the nodes first..last-1 inside the string, or key, whose registers lie in scratch
+    block 0 (its frame is the sentinel); they stand `base` bytes into the tokens. Returns whether something had
+    to be asked.
 
     Only the automaton's state, and the count of characters where they are bounded, change from byte to byte,
     so that they alone are kept for each depth; escapes take the general step.
     Subtrees that are safe as a whole are taken at once.
     """
-    scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     signatures, slots_before = load64(c, C_SIGNATURES), load64(c, C_SLOTS_BEFORE)
     table, outcomes = load64(c, C_STRINGS), load64(c, C_STRINGS_OUT)
     buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
-    lists = load64(c, C_CROSSED) + 8 * 3 * last
+    lists = load64(c, C_CROSSED) + 8 * 3 * load64(c, C_TRIE_COUNT)
     # LEX by depth; the registers that the general step reads and writes are blocks 0 and 1
     path, counts = lists + 8 * 4096, lists + 8 * 2 * 4096
-    store64(path, 0, load64(scratch, LEX))
-    store64(counts, 0, load64(scratch, AT))
+    store64(path, base, load64(scratch, LEX))
+    store64(counts, base, load64(scratch, AT))
     distances, chars = load64(c, 6 * T_DISTANCE + ADDRESS), load64(c, C_SUBTREE_CHARS)
     least, most, farthest = numba.int64(0), numba.int64(-1), numba.int64(0)
     if load64(scratch, MODE) == M_STRING:
@@ -66,7 +67,7 @@ def walk_string(c):
     crossings, asked = numba.int64(0), False
     known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
     steps = load64(c, C_STEPS)
-    i = numba.int64(0)
+    i = first
     while i < last:
         node = load64(trie, i)
         depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
@@ -132,8 +133,8 @@ def walk_string(c):
                 store32(buffer, count, load32(ids, j))
                 count += 1
         i += 1
-    store64(scratch, LEX, load64(path, 0))
-    store64(scratch, AT, load64(counts, 0))
+    store64(scratch, LEX, load64(path, base))
+    store64(scratch, AT, load64(counts, base))
     store64(c, C_BUFFER_COUNT, count)
     store64(c, C_CROSSED_COUNT, crossings)
     store64(c, C_STEPS, steps)

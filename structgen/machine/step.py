@@ -612,6 +612,26 @@ def number_step(c, state, byte):
 
 
 @jit
+def push_frame(c, d, level, opens):
+    """Return the frame under a value that begins at a structural state with `level` open brackets (-1: the root's), or -2
+    when something must be asked; `opens`: the value is an object or an array."""
+    mode = load64(d, MODE)
+    if mode == M_DOC:
+        return numba.int64(NO_FRAME)
+    if level >= load64(c, C_DEPTH_LIMIT) and opens:
+        need(c, Q_DEPTH, level, 0, 0)
+        return numba.int64(-2)
+    t = load64(c, C_TEMPORARY)
+    store64(t, F_RES, load64(d, RES))
+    store64(t, F_EXTRAS, load64(d, EXTRAS))
+    store64(t, F_KEY, load64(d, LEX) if mode == M_VALUE else -1)
+    store64(t, F_PARENT, load64(d, FRAME))
+    store64(t, F_DEPTH, level)
+    frame = intern(c, T_FRAME, 5, t)
+    return frame if frame >= 0 else numba.int64(-2)
+
+
+@jit
 def begin_value(c, d, byte):
     """Take the first byte of a value at a structural state."""
     place = value_place(c, d)
@@ -647,21 +667,9 @@ def begin_value(c, d, byte):
         what = load64(row, P_NULL)
     if what < 0:
         return NO
-    mode = load64(d, MODE)
-    frame = numba.int64(NO_FRAME)
-    if mode != M_DOC:
-        if level >= load64(c, C_DEPTH_LIMIT) and opens:
-            need(c, Q_DEPTH, level, 0, 0)
-            return ASK
-        t = load64(c, C_TEMPORARY)
-        store64(t, F_RES, load64(d, RES))
-        store64(t, F_EXTRAS, load64(d, EXTRAS))
-        store64(t, F_KEY, load64(d, LEX) if mode == M_VALUE else -1)
-        store64(t, F_PARENT, load64(d, FRAME))
-        store64(t, F_DEPTH, level)
-        frame = intern(c, T_FRAME, 5, t)
-        if frame < 0:
-            return ASK
+    frame = push_frame(c, d, level, opens)
+    if frame == -2:
+        return ASK
     if byte == 123:
         settle(d, M_OBJECT, what, 0, frame)
         return known_residue(c, what)

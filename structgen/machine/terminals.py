@@ -49,7 +49,7 @@ def attach(
 def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArray[np.int64]) -> bytes:
     """Return the store's key of a terminal: what it is, without the grammar it was met in."""
     mode = int(row[L.X_MODE])
-    escapes = int(context[L.C_ESCAPES if mode == L.M_STRING else L.C_KEY_ESCAPES])
+    escapes = int(context[L.C_ESCAPES if mode in (L.M_STRING, L.M_QUOTED_STRING) else L.C_KEY_ESCAPES])
     rest = (mode, int(row[L.X_LEX]) >> L.ESCAPE_SHIFT, int(row[L.X_LEAST]), int(row[L.X_MOST]))
     if mode == L.M_NUMBER:
         rest, escapes = (mode, 0, 0, -1), 0

@@ -25,9 +25,11 @@ from structgen.machine.step import (
     intern,
     literal_byte,
     need,
+    push_frame,
     row_of,
     settle,
     step,
+    value_place,
     word_at,
 )
 
@@ -189,7 +191,7 @@ def walk_terminal(c):
     starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
     mode = load64(scratch, MODE)
     if mode == M_STRING or mode == M_KEY:
-        return walk_string(c)
+        return walk_string(c, 0, last, 0)
     asked, whole = False, False
     crossings = numba.int64(0)
     i = numba.int64(0)
@@ -328,95 +330,52 @@ def emit_row(c, row):
 
 
 @jit
-def walk_structure(c):
-    """Collect the tokens that live from the structural state in scratch block 0, nothing of the next token
-    written. Returns a dense row to start from (-1: none), or -3 when something was asked.
-
-    White space comes first or not at all: tokens that begin with it are those of the white space terminal;
-    the others begin with one of the few bytes that the mode allows.
-    """
-    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
-    starts, ids, roots = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_FIRST)
-    policy, mode = load64(c, C_SPACE), load64(scratch, MODE)
-    asked, dense = False, numba.int64(-1)
-    may = load64(c, C_MAY) + (mode << 8)
-    for byte in range(9, 126):
-        if load8(may, byte) == 0:
-            continue
-        space = byte == 32 or byte == 9 or byte == 10 or byte == 13
-        if space and (policy == SPACE_BOUNDED or policy == SPACE_ANY):
-            continue
-        node = load32(roots, byte)
-        if node >= 0 and walk_below(c, -1, node, (load64(trie, node) >> 40) & 0xFFFFFF):
-            asked = True
-    if policy == SPACE_BOUNDED or policy == SPACE_ANY:
-        terminal = find_space(c, scratch)
-        if terminal < 0:
-            return ASKED
-        known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
-        dense = load64(known, X_ROW)
-        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
-        first = load64(known, X_CROSS)
-        for i in range(first, first + load64(known, X_CROSSES)):
-            if walk_group(c, row_of(c, T_CROSS, G_STRIDE, i), False):
-                asked = True
-    return ASKED if asked else dense
+def enter(c, d, group):
+    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome: YES, NO or ASK."""
+    scratch, outcome = load64(c, C_SCRATCH), load64(group, G_OUTCOME)
+    copy(d, scratch)
+    if load64(d, MODE) != M_KEY:
+        return close_value(c, scratch, outcome)
+    value = extra_place(c, load64(d, RES), outcome)
+    if value < 0:
+        return NO if value == -1 else ASK
+    settle(scratch, M_COLON, load64(d, RES), load64(d, EXTRAS) | BLUR, load64(d, FRAME))
+    store64(scratch, LEX, -2 - outcome)
+    return YES
 
 
 @jit
 def resolve(c, d, terminal, unmarked):
-    """Collect the tokens that close the terminal and live on in what holds it. Returns a dense row to start
-    from (-1: none), or -3 when something was asked."""
-    scratch = load64(c, C_SCRATCH)
+    """Collect the tokens that close the terminal and live on in what holds it; those that are left over whole are left
+    out. Returns whether something was asked."""
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     first = load64(row, X_CROSS)
-    asked, dense = False, numba.int64(-1)
+    asked = False
     for i in range(first, first + load64(row, X_CROSSES)):
         group = row_of(c, T_CROSS, G_STRIDE, i)
-        copy(d, scratch)
-        outcome = load64(group, G_OUTCOME)
-        if load64(d, MODE) == M_KEY:
-            value = extra_place(c, load64(d, RES), outcome)
-            if value < 0:
-                asked = asked or value == -2
-                continue
-            extras = load64(d, EXTRAS)
-            settle(scratch, M_COLON, load64(d, RES), extras | BLUR, load64(d, FRAME))
-            store64(scratch, LEX, -2 - outcome)
-            code = numba.int64(YES)
-        else:
-            code = close_value(c, scratch, outcome)
+        code = enter(c, d, group)
         if code == ASK:
             asked = True
-        if code != YES:
-            continue
-        if walk_group(c, group, unmarked):
+        if code == YES and walk_group(c, group, unmarked):
             asked = True
-        if load64(group, G_WHOLE) != 0:
-            found = walk_structure(c)
-            if found == ASKED:
-                asked = True
-            elif dense >= 0 and found >= 0 and found != dense:
-                emit_row(c, found)
-            elif found >= 0:
-                dense = found
-    return ASKED if asked else dense
+    return asked
 
 
 @jit
-def walk_listed(c, d):
-    """Collect the tokens of a key that depend on which keys are named or were written, and mark them.
+def walk_listed(c, d, first, last, base):
+    """Collect the tokens of a key that depend on which keys are named or were written, and mark them; of the nodes
+    first..last-1, which stand `base` bytes into the tokens.
 
     An extra key may come from here, so what stays inside the key, and closes it under a key that is in no
     list, is the business of the terminal; here only the paths that still agree with a listed key are walked.
     """
-    scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
     starts, ids, marks = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_SPECIAL)
     for i in range(load64(c, C_MASK_WORDS)):
         store32(marks, i, 0)
-    copy(d, scratch)
+    copy(d, scratch + 64 * base)
     asked = False
-    i = numba.int64(0)
+    i = first
     while i < last:
         node = load64(trie, i)
         depth = (node >> 8) & 0xFFF
@@ -463,6 +422,158 @@ def walk_listed(c, d):
 
 
 @jit
+def find_quoted(c, d):
+    """Return the terminal of a string or key that was opened just now, with its quote; -1 when it must be asked."""
+    t = load64(c, C_TEMPORARY) + 8 * 32
+    for i in range(X_STRIDE):
+        store64(t, i, -1)
+    store64(t, X_MODE, M_QUOTED_STRING if load64(d, MODE) == M_STRING else M_QUOTED_KEY)
+    store64(t, X_LEX, load64(d, LEX))
+    store64(t, X_LEAST, 0)
+    store64(t, X_POLICY, 0)
+    store64(t, X_SPARE, 0)
+    store64(c, C_QUOTED, load64(d, RES))
+    return known_terminal(c, t)
+
+
+@jit
+def walk_quoted(c, node):
+    """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural state in scratch
+    block 0, which is left as it is. Returns whether something was asked."""
+    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
+    kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
+    copy(scratch, kept)
+    code = step(c, scratch, d, 34)
+    if code != YES:
+        return code == ASK
+    end = (load64(trie, node) >> 40) & 0xFFFFFF
+    mode = load64(d, MODE)
+    whole = mode == M_KEY and load64(d, LEX) & STATE_BITS != NO_STATE
+    if mode == M_STRING:
+        spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
+        reach = load64(c, C_LONGEST) + load64(spec, S_FARTHEST)
+        whole = load64(spec, S_LEAST) == 0 and (load64(spec, S_MOST) < 0 or load64(spec, S_MOST) >= reach)
+    if not whole:
+        return walk_below(c, -1, node, end)
+    terminal = find_quoted(c, d)
+    if terminal < 0:
+        return True
+    known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+    if load64(known, X_ROW) >= 0:
+        emit_row(c, load64(known, X_ROW))
+    listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
+    asked = listed and walk_listed(c, d, node + 1, end, 1)
+    if resolve(c, d, terminal, listed):
+        asked = True
+    copy(kept, scratch)
+    return asked
+
+
+@jit
+def walk_digits(c):
+    """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0, which is left as
+    it is. Returns whether something was asked."""
+    scratch = load64(c, C_SCRATCH)
+    kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
+    place = value_place(c, scratch)
+    if place < 0:
+        return place == -2
+    row = row_of(c, T_PLACE, 8, place)
+    if load64(row, P_STATUS) == 0:
+        need(c, Q_PLACE, place, 0, 0)
+        return True
+    start = load64(row, P_NUMBER)
+    if start < 0:
+        return False
+    frame = push_frame(c, scratch, brackets(c, scratch), False)
+    if frame == -2:
+        return True
+    copy(scratch, kept)
+    settle(d, M_NUMBER, 0, 0, frame)
+    store64(d, LEX, start)
+    terminal = find_terminal(c, d)
+    if terminal < 0:
+        return True
+    known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+    if load64(known, X_ROW) >= 0:
+        emit_row(c, load64(known, X_ROW))
+    asked = resolve(c, d, terminal, False)
+    copy(kept, scratch)
+    return asked
+
+
+@jit
+def walk_structure(c):
+    """Collect the tokens that live from the structural state in scratch block 0, nothing of the next token
+    written. Returns a dense row to start from (-1: none), or -3 when something was asked.
+
+    White space comes first or not at all: tokens that begin with it are those of the white space terminal;
+    the others begin with one of the few bytes that the mode allows.
+    """
+    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
+    starts, ids, roots = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_FIRST)
+    policy, mode = load64(c, C_SPACE), load64(scratch, MODE)
+    asked, dense = False, numba.int64(-1)
+    may = load64(c, C_MAY) + (mode << 8)
+    if load8(may, 45) != 0 and walk_digits(c):
+        asked = True
+    for byte in range(9, 126):
+        if load8(may, byte) == 0:
+            continue
+        space = byte == 32 or byte == 9 or byte == 10 or byte == 13
+        if space and (policy == SPACE_BOUNDED or policy == SPACE_ANY):
+            continue
+        node = load32(roots, byte)
+        if node < 0 or byte == 45 or (byte >= 48 and byte <= 57):
+            continue
+        if byte == 34:
+            if walk_quoted(c, node):
+                asked = True
+        elif walk_below(c, -1, node, (load64(trie, node) >> 40) & 0xFFFFFF):
+            asked = True
+    if policy == SPACE_BOUNDED or policy == SPACE_ANY:
+        terminal = find_space(c, scratch)
+        if terminal < 0:
+            return ASKED
+        known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+        dense = load64(known, X_ROW)
+        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+        first = load64(known, X_CROSS)
+        for i in range(first, first + load64(known, X_CROSSES)):
+            if walk_group(c, row_of(c, T_CROSS, G_STRIDE, i), False):
+                asked = True
+    return ASKED if asked else dense
+
+
+@jit
+def resolve_whole(c, d, terminal):
+    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3 when something
+    was asked."""
+    row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    first = load64(row, X_CROSS)
+    asked, dense = False, numba.int64(-1)
+    for i in range(first, first + load64(row, X_CROSSES)):
+        group = row_of(c, T_CROSS, G_STRIDE, i)
+        if load64(group, G_WHOLE) == 0:
+            continue
+        code = enter(c, d, group)
+        if code == ASK:
+            asked = True
+        if code != YES:
+            continue
+        found = walk_structure(c)
+        if found == ASKED:
+            asked = True
+        elif dense >= 0 and found >= 0 and found != dense:
+            emit_row(c, found)
+        elif found >= 0:
+            dense = found
+    return ASKED if asked else dense
+
+
+@jit
 def walk_all(c, d):
     """Collect every token that lives from a state, by the whole trie."""
     copy(d, load64(c, C_SCRATCH))
@@ -484,9 +595,11 @@ def collect(c, d):
         row = load64(known, X_ROW)
         emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
         listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
-        if listed and walk_listed(c, d):
+        if listed and walk_listed(c, d, 0, load64(c, C_TRIE_COUNT), 0):
             asked = True
-        follows = resolve(c, d, terminal, listed)
+        if resolve(c, d, terminal, listed):
+            asked = True
+        follows = resolve_whole(c, d, terminal) if mode == M_NUMBER else numba.int64(-1)
         if follows == ASKED:
             asked = True
         elif row >= 0 and follows >= 0:
@@ -716,7 +829,7 @@ def plausible(data, start, end, mode):
     if byte == 32 or byte == 9 or byte == 10 or byte == 13 or byte == 44 or byte == 93 or byte == 125:
         return True
     if byte == 58:
-        return mode != M_STRING and mode != M_NUMBER
+        return mode != M_STRING and mode != M_QUOTED_STRING and mode != M_NUMBER
     if mode != M_SPACE:
         return False
     which = 0 if byte == 116 else (1 if byte == 102 else (2 if byte == 110 else -1))
@@ -842,3 +955,24 @@ def buffer_row(c, target):
         token = load32(buffer, i)
         store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
     return 0
+
+
+@entry("int64(int64, int64)")
+def quoted_tokens(c, terminal):
+    """Walk a terminal with the quote that opens it. Returns 0, or -3 with questions noted; as `terminal_tokens`."""
+    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
+    row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    node = load32(load64(c, C_FIRST), 34)
+    settle(scratch, M_STRING if load64(row, X_MODE) == M_QUOTED_STRING else M_KEY, load64(c, C_QUOTED), 0, SENTINEL)
+    store64(scratch, LEX, load64(row, X_LEX))
+    if load64(row, X_MODE) == M_QUOTED_KEY:
+        store64(scratch, AT, -1)
+    store64(c, C_PRECISE, 0)
+    store64(c, C_BUFFER_COUNT, 0)
+    slot = (load64(trie, node) >> 20) & 0xFFFFF
+    if slot > 0:
+        starts = load64(c, C_SLOT_START)
+        emit(c, load64(c, C_SLOT_IDS), load32(starts, slot - 1), load32(starts, slot))
+    asked = walk_string(c, node + 1, (load64(trie, node) >> 40) & 0xFFFFFF, 1)
+    store64(c, C_PRECISE, 1)
+    return ASKED if asked else 0
