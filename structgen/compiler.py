@@ -268,7 +268,8 @@ class CompiledGrammar:
                 self._walk_terminal(index)
                 found = terminals.harvest(tables, space, mode, self._masks.dense)
             sets = {
-                o: expander.group_sets[o] if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.demands(o) for o in found.crossings
+                o: expander.group_sets[o] if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.demands(o)
+                for o in found.crossings
             }
             crossings = terminals.make_crossings(found.crossings, sets)
             record = self._masks.put(key, found.inside, crossings, found.row)

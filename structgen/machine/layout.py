@@ -43,7 +43,8 @@ colon. MEMBER: after a member. KEYS: after a comma in an object. ARRAY: after [.
 after a comma in an array."""
 
 M_SPACE, M_QUOTED_STRING, M_QUOTED_KEY = 16, 17, 18
-"""Modes of terminals that no state has: a run of white space; a string, and a key, with the quote that opens it."""
+"""Modes of terminals that no state has: a run of white space;
+a string, and a key, with the quote that opens it."""
 
 NO_FRAME = -1
 SENTINEL = -2
@@ -128,7 +129,8 @@ C_SLOTS_BEFORE = C_STRINGS + 39  # int32[n + 1]: slots of the nodes before each
 C_STRING_COUNT = C_STRINGS + 40  # states of the string automata
 C_FIRST = C_STRINGS + 41  # int32[257]: the trie's root child for each byte
 C_SUBTREE_CHARS = C_STRINGS + 42  # int32[n]: the most characters of a subtree's tokens
-C_NEXT = C_STRINGS + 43  # int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256
+# int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256
+C_NEXT = C_STRINGS + 43
 C_CHILD_START = C_STRINGS + 44  # int32[n + 1]: where a node's children begin in the two below
 C_CHILD_BYTES = C_STRINGS + 45  # uint8: their bytes, ascending
 C_CHILD_NODES = C_STRINGS + 46  # int32: their nodes

@@ -39,8 +39,8 @@ def cross(c, crossings, outcome, node, inside):
 @jit
 def walk_string(c, first, last, base):
     """Collect the tokens of the nodes first..last-1 inside the string, or key, whose registers lie in scratch
-    block 0 (its frame is the sentinel); they stand `base` bytes into the tokens. Returns whether something had
-    to be asked.
+    block 0 (its frame is the sentinel); they stand `base` bytes into the tokens. Returns whether something
+    had to be asked.
 
     Only the automaton's state, and the count of characters where they are bounded, change from byte to byte,
     so that they alone are kept for each depth; escapes take the general step.

@@ -613,8 +613,8 @@ def number_step(c, state, byte):
 
 @jit
 def push_frame(c, d, level, opens):
-    """Return the frame under a value that begins at a structural state with `level` open brackets (-1: the root's), or -2
-    when something must be asked; `opens`: the value is an object or an array."""
+    """Return the frame under a value that begins at a structural state with `level` open brackets (-1: the
+    root's), or -2 when something must be asked; `opens`: the value is an object or an array."""
     mode = load64(d, MODE)
     if mode == M_DOC:
         return numba.int64(NO_FRAME)

@@ -54,8 +54,8 @@ def emit_unmarked(c, ids, first, last):
 
 @jit
 def following(c, s, byte):
-    """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte that may, or
-    256: most children of most nodes are told apart so, for two loads and a branch."""
+    """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte
+    that may, or 256: most children of most nodes are told apart so, for two loads and a branch."""
     mode = load64(s, MODE)
     if mode == M_STRING:
         return -1
@@ -86,8 +86,8 @@ def following(c, s, byte):
 
 @jit
 def walk(c, trie, last, starts, ids, unmarked):
-    """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch block 0.
-    Returns whether something had to be asked."""
+    """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch
+    block 0. Returns whether something had to be asked."""
     scratch = load64(c, C_SCRATCH)
     asked = False
     i = numba.int64(0)
@@ -132,10 +132,12 @@ def child_from(c, parent, byte):
 
 @jit
 def walk_below(c, parent, first, last):
-    """Collect the tokens of the vocabulary's nodes first..last-1, children of `parent` (-1: the root) and what is below
-    them, that live from the registers in the scratch blocks. Returns whether something had to be asked.
+    """Collect the tokens of the vocabulary's nodes first..last-1, children of `parent` (-1: the root) and
+    what is below them, that live from the registers in the scratch blocks.
+    Returns whether something had to be asked.
 
-    Children that cannot come are not hopped over one by one (each hop is a cache line): the next that may is looked up.
+    Children that cannot come are not hopped over one by one (each hop is a cache line):
+    the next that may is looked up.
     """
     scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
     starts, ids, roots = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_FIRST)
@@ -331,7 +333,8 @@ def emit_row(c, row):
 
 @jit
 def enter(c, d, group):
-    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome: YES, NO or ASK."""
+    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome:
+    YES, NO or ASK."""
     scratch, outcome = load64(c, C_SCRATCH), load64(group, G_OUTCOME)
     copy(d, scratch)
     if load64(d, MODE) != M_KEY:
@@ -346,8 +349,8 @@ def enter(c, d, group):
 
 @jit
 def resolve(c, d, terminal, unmarked):
-    """Collect the tokens that close the terminal and live on in what holds it; those that are left over whole are left
-    out. Returns whether something was asked."""
+    """Collect the tokens that close the terminal and live on in what holds it; those that are left over whole
+    are left out. Returns whether something was asked."""
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     first = load64(row, X_CROSS)
     asked = False
@@ -363,8 +366,8 @@ def resolve(c, d, terminal, unmarked):
 
 @jit
 def walk_listed(c, d, first, last, base):
-    """Collect the tokens of a key that depend on which keys are named or were written, and mark them; of the nodes
-    first..last-1, which stand `base` bytes into the tokens.
+    """Collect the tokens of a key that depend on which keys are named or were written, and mark them; of the
+    nodes first..last-1, which stand `base` bytes into the tokens.
 
     An extra key may come from here, so what stays inside the key, and closes it under a key that is in no
     list, is the business of the terminal; here only the paths that still agree with a listed key are walked.
@@ -423,7 +426,8 @@ def walk_listed(c, d, first, last, base):
 
 @jit
 def find_quoted(c, d):
-    """Return the terminal of a string or key that was opened just now, with its quote; -1 when it must be asked."""
+    """Return the terminal of a string or key that was opened just now, with its quote;
+    -1 when it must be asked."""
     t = load64(c, C_TEMPORARY) + 8 * 32
     for i in range(X_STRIDE):
         store64(t, i, -1)
@@ -438,8 +442,8 @@ def find_quoted(c, d):
 
 @jit
 def walk_quoted(c, node):
-    """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural state in scratch
-    block 0, which is left as it is. Returns whether something was asked."""
+    """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
+    state in scratch block 0, which is left as it is. Returns whether something was asked."""
     scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
     kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
     copy(scratch, kept)
@@ -472,8 +476,8 @@ def walk_quoted(c, node):
 
 @jit
 def walk_digits(c):
-    """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0, which is left as
-    it is. Returns whether something was asked."""
+    """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0,
+    which is left as it is. Returns whether something was asked."""
     scratch = load64(c, C_SCRATCH)
     kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
     place = value_place(c, scratch)
@@ -549,8 +553,8 @@ def walk_structure(c):
 
 @jit
 def resolve_whole(c, d, terminal):
-    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3 when something
-    was asked."""
+    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3
+    when something was asked."""
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     first = load64(row, X_CROSS)
     asked, dense = False, numba.int64(-1)
@@ -959,11 +963,18 @@ def buffer_row(c, target):
 
 @entry("int64(int64, int64)")
 def quoted_tokens(c, terminal):
-    """Walk a terminal with the quote that opens it. Returns 0, or -3 with questions noted; as `terminal_tokens`."""
+    """Walk a terminal with the quote that opens it. Returns 0, or -3 with questions noted;
+    as `terminal_tokens`."""
     scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     node = load32(load64(c, C_FIRST), 34)
-    settle(scratch, M_STRING if load64(row, X_MODE) == M_QUOTED_STRING else M_KEY, load64(c, C_QUOTED), 0, SENTINEL)
+    settle(
+        scratch,
+        M_STRING if load64(row, X_MODE) == M_QUOTED_STRING else M_KEY,
+        load64(c, C_QUOTED),
+        0,
+        SENTINEL,
+    )
     store64(scratch, LEX, load64(row, X_LEX))
     if load64(row, X_MODE) == M_QUOTED_KEY:
         store64(scratch, AT, -1)
