@@ -517,6 +517,7 @@ def walk_structure(c):
     the others begin with one of the few bytes that the mode allows.
     """
     scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
+    roots = load64(c, C_FIRST)
     policy, mode = load64(c, C_SPACE), load64(scratch, MODE)
     asked, dense = False, numba.int64(-1)
     may = load64(c, C_MAY) + (mode << 8)
