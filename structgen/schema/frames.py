@@ -137,8 +137,10 @@ class Frames:
             facets = shape.facets
             literals = self.tables.demands[demands[0]]
             if len(demands) == 1 and len(literals) == 1 and len(facets) <= 1:
-                schema = self.tables.infos[literals[0] >> 1].schema
-                if (not facets or facets[0] is schema) and not schema.pattern_properties:
+                info = self.tables.infos[literals[0] >> 1]
+                schema = info.schema
+                plain = not (info.combined or schema.pattern_properties)
+                if plain and (not facets or facets[0] is schema):
                     # One schema with plain keywords: by far the most frequent frame.
                     properties = schema.properties
                     names = [*properties, *(key for key in shape.required if key not in properties)]

@@ -267,13 +267,20 @@ class Tables:
         return found
 
     def literal(self, schema: Schema, negated: bool = False) -> int:
-        """Return the literal of a schema or of its negation, in its simplest form."""
+        """Return the literal of a schema or of its negation, in its simplest form.
+
+        What stands under `not` does not come out as a positive literal, even where it is negated twice: the
+        declared order of keys is read from the schemas of positive literals.
+        """
         seen = 0
+        first, first_negated = schema, negated
         while True:
             info = self.infos.get(schema.id) or self.info(schema)
             if info.verdict is not None:
                 return NEVER if info.verdict is negated else ALWAYS
             if info.refused is None:
+                if seen and not negated:
+                    return self.info(first).schema.id * 2 + first_negated
                 return info.schema.id * 2 + negated
             schema, negated = info.refused, not negated
             seen += 1

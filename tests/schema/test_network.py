@@ -20,6 +20,12 @@ from structgen.limits import Limits
 from structgen.schema.network import SchemaNetwork
 
 ANY = {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
+TWICE_REFUSED = {
+    "allOf": [
+        {"not": {"not": {"properties": {"b": {}}}}},
+        {"type": "object", "properties": {"a": {}, "b": {}}},
+    ]
+}
 chances = st.integers(0, 2**40).map(random.Random)
 # A seed does not shrink, and tracing each line for an explanation costs a hundred times the test itself.
 seeded = settings(
@@ -435,3 +441,20 @@ def test_many_alternatives_that_overlap_are_completed_at_once() -> None:
     ]
     network = network_of({"type": "object", "oneOf": kinds}, property_order="any")
     assert network.finish_place(network.root)[0] == b'{"k0":""}'
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "accepted"),
+    [
+        (TWICE_REFUSED, {"a": 1, "b": 1}, True),
+        (TWICE_REFUSED, {"b": 1, "a": 1}, False),
+        ({"type": "object", "not": {"not": {"required": ["a", "b"]}}}, {"": 1, "b": 1, "a": 1}, True),
+        ({"not": {"not": {"required": ["a", "b"]}}}, {"": 1, "b": 1, "a": 1}, True),
+        ({"const": {"b": 1, "a": 2}}, {"a": 2, "b": 1}, True),
+        ({"items": {"const": {"b": 1, "a": 2}}}, [{"a": 2, "b": 1}, {"b": 1, "a": 2}], True),
+    ],
+)
+def test_only_properties_and_required_outside_of_not_give_keys_a_place(
+    schema: Any, value: Any, accepted: bool
+) -> None:
+    assert Walker(network_of(schema, property_order="declared")).accepts(value) is accepted
