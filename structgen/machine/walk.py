@@ -28,6 +28,7 @@ from structgen.machine.step import (
     push_frame,
     row_of,
     settle,
+    space_allows,
     step,
     value_place,
     word_at,
@@ -488,9 +489,10 @@ def walk_digits(c):
         need(c, Q_PLACE, place, 0, 0)
         return True
     start = load64(row, P_NUMBER)
-    if start < 0:
+    level = brackets(c, scratch)
+    if start < 0 or not space_allows(c, scratch, level, False):
         return False
-    frame = push_frame(c, scratch, brackets(c, scratch), False)
+    frame = push_frame(c, scratch, level, False)
     if frame == -2:
         return True
     copy(scratch, kept)
