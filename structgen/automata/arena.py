@@ -23,8 +23,8 @@ STAMP = 9
 SEARCH_STEPS, MOST_STEPS, MOST_NODES = 10, 11, 12
 HEAD, TAIL, FOUND = 13, 14, 15
 N_RANK = 16
-# Of `expand`: its number; where its two lists of states begin and end; how many rows it has filled.
-TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 20, 22  # HEAD and TAIL: one for each list
+# Of `expand`: its number, the ends of its list of states, and how many rows it has filled.
+TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
@@ -41,7 +41,8 @@ S_OFF, S_LEN, S_ROW, S_ACCEPT = 0, 1, 2, 3
 # Columns of nodes.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 # Columns of states.
-KIND, ARG_A, ARG_B, ARG_C, DONE, SEEN = 0, 1, 2, 3, 4, 5  # SEEN: the last `expand` that came by
+KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
+SEEN, PARENT = 5, 6  # the last `expand` that came by; the state that led here first, or -1
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
 # Columns of instructions after their own: see program.completion_costs.
 I_COST, I_OUTER, I_BODY = 6, 7, 8
@@ -77,7 +78,7 @@ COLUMNS = {
     "keys": 7,
     "sets": 4,
     "nodes": 8,
-    "states": 6,
+    "states": 7,
     "queue": 4,
     "prog": 9,
     "spec": SPEC_COLUMNS,
@@ -122,7 +123,7 @@ def nodes_of(A):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def states_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 3]), (A[ROOM + 3], 6))
+    return nb.carray(_longs(A[ADDRESS + 3]), (A[ROOM + 3], 7))
 
 
 @nb.njit(nogil=True)

@@ -63,6 +63,7 @@ from structgen.automata.arena import (
     P_RANGES,
     P_STARTS,
     P_TRIMMED,
+    PARENT,
     Q_LENGTH,
     Q_LIVE,
     Q_OUTCOME,
@@ -320,6 +321,7 @@ def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
     states_of(A)[n, ARG_C] = c
     states_of(A)[n, DONE] = 0
     states_of(A)[n, SEEN] = 0
+    states_of(A)[n, PARENT] = -1
     outcome_of(A)[n] = outcome
     for b in range(WIDTH):
         trans_of(A)[n, b] = UNKNOWN
@@ -549,75 +551,61 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True)
-def _expand(A, most):  # type: ignore[no-untyped-def]
-    """Fill the row of the state that `_begin` was told, then of those that it leads to, `most` rows in all.
+def _begin(A, n):  # type: ignore[no-untyped-def]
+    """Set up the list of `_expand`: the state two steps before state `n`.
 
-    Every other row is one of those that the last call came by and left (the second list; see `_begin`): who
-    walks over a vocabulary needs the siblings of a state too. After an interrupt it goes on. The lists are as
-    long as they are: what has no place is left for later.
+    Who walks over a vocabulary from some state on asks for what is near, siblings and cousins too; and where
+    it began is not known here.
     """
-    todo = todo_of(A)
-    half = todo.shape[0] // 2
-    turn = ZERO
-    while A[TODO_DONE] < most:
-        turn = ONE - turn if A[TODO_DONE] > 0 else ZERO
-        if A[TODO_HEAD + turn] >= A[TODO_TAIL + turn]:
-            turn = ONE - turn
-            if A[TODO_HEAD + turn] >= A[TODO_TAIL + turn]:
-                break
-        base = turn * half
-        at = todo[base + A[TODO_HEAD + turn]]
-        _fill(A, at)
-        states, trans = states_of(A), trans_of(A)
-        # The middles of UTF-8 sequences are cheap, and are not counted.
-        if states[at, KIND] != MIDDLE_STATE:
-            A[TODO_DONE] += 1
-        last = np.int64(DEAD)
-        for b in range(WIDTH):
-            t = np.int64(trans[at, b])
-            if t < 0 or t == last:
-                continue
-            last = t
-            tail = A[TODO_TAIL + turn]
-            if states[t, DONE] or states[t, SEEN] == A[TODO_STAMP] or tail >= half:
-                continue
-            states[t, SEEN] = A[TODO_STAMP]
-            todo[base + tail] = t
-            A[TODO_TAIL + turn] = tail + 1
-        A[TODO_HEAD + turn] += 1
+    states = states_of(A)
+    for _ in range(2):
+        if states[n, PARENT] >= 0:
+            n = states[n, PARENT]
+    A[TODO_STAMP] += 1
+    A[TODO_HEAD] = 0
+    A[TODO_TAIL] = 1
+    A[TODO_DONE] = 0
+    todo_of(A)[0] = n
+    states[n, SEEN] = A[TODO_STAMP]
 
 
 @nb.njit(nogil=True)
-def _begin(A, n, goes_on):  # type: ignore[no-untyped-def]
-    """Set up the lists of `_expand`: state `n`, and, where a walk goes on, what both lists still held."""
+def _list_after(A, at):  # type: ignore[no-untyped-def]
+    """Put the states that a filled row leads to on the list of `_expand`, and tell them who led there."""
+    states, trans, todo = states_of(A), trans_of(A), todo_of(A)
+    last = np.int64(DEAD)
+    for b in range(WIDTH):
+        t = np.int64(trans[at, b])
+        if t < 0 or t == last:
+            continue
+        last = t
+        if states[t, PARENT] < 0:
+            states[t, PARENT] = at
+        if states[t, SEEN] != A[TODO_STAMP] and A[TODO_TAIL] < todo.shape[0]:
+            states[t, SEEN] = A[TODO_STAMP]
+            todo[A[TODO_TAIL]] = t
+            A[TODO_TAIL] += 1
+
+
+@nb.njit(nogil=True)
+def _expand(A, n, most):  # type: ignore[no-untyped-def]
+    """Fill the row of state `n`, then those that lack in the order of `_begin`'s list and what it leads to.
+
+    `most` rows and one. After an interrupt it goes on.
+    """
     todo = todo_of(A)
-    half = todo.shape[0] // 2
-    stamp = A[TODO_STAMP] + 1
-    A[TODO_STAMP] = stamp
-    A[TODO_DONE] = 0
-    states = states_of(A)
-    states[n, SEEN] = stamp
-    kept = ZERO
-    if goes_on:
-        # Older ones first. They only move down: reading is never behind writing.
-        head, tail = A[TODO_HEAD + 1], A[TODO_TAIL + 1]
-        for i in range(head, tail):
-            t = todo[half + i]
-            if not states[t, DONE] and states[t, SEEN] != stamp:
-                states[t, SEEN] = stamp
-                todo[half + kept] = t
-                kept += 1
-        for i in range(A[TODO_HEAD], A[TODO_TAIL]):
-            t = todo[i]
-            if not states[t, DONE] and states[t, SEEN] != stamp and kept < half:
-                states[t, SEEN] = stamp
-                todo[half + kept] = t
-                kept += 1
-    todo[0] = n
-    A[TODO_HEAD] = 0
-    A[TODO_TAIL] = 1
-    A[TODO_HEAD + 1] = 0
-    A[TODO_TAIL + 1] = kept
+    _fill(A, n)
+    # Rows that are filled already are passed through; the list is short, so that this does not go on.
+    while A[TODO_HEAD] < A[TODO_TAIL] and A[TODO_DONE] < most:
+        at = todo[A[TODO_HEAD]]
+        if not states_of(A)[at, DONE]:
+            _fill(A, at)
+            # The middles of UTF-8 sequences are cheap, and are not counted.
+            if states_of(A)[at, KIND] != MIDDLE_STATE:
+                A[TODO_DONE] += 1
+        _list_after(A, at)
+        A[TODO_HEAD] += 1
+    _list_after(A, n)
 
 
 @nb.njit(nogil=True)
@@ -703,7 +691,7 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     ASK_START: the node at which spec `a` begins. ASK_SEARCH: `_search` from node `a` (`b`: go on).
     ASK_ROW: where in the heap node `a`'s row stands, dead targets marked. ASK_THREAD: the number of thread
     (a, b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN has
-    named state `a` as the first (`b`: of a walk that goes on).
+    named state `a` as the first.
     ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from node `a`.
     """
     if what == ASK_START:
@@ -740,10 +728,10 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     if what == ASK_THREAD:
         return intern(A, a, b, ZERO, ZERO)
     if what == ASK_EXPAND:
-        _expand(A, b)
+        _expand(A, a, b)
         return np.int64(0)
     if what == ASK_BEGIN:
-        _begin(A, a, b)
+        _begin(A, a)
         return np.int64(0)
     if what == ASK_DESCEND:
         return _descend(A, a)

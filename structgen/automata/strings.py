@@ -37,8 +37,8 @@ WIDTH = ar.WIDTH
 """Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
 
 FREE = 0
-# Rows filled by a call of `expand`: at first, and at most, after calls that each went on from the last.
-_FEW, _MANY = 16, 128
+# Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
+_FEW, _MANY = 16, 64
 
 # The UTF-8 automaton: state 0 between code points; from each state (first byte, last byte, next state).
 _UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
@@ -126,11 +126,11 @@ class StringPool:
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
         self._rows = _FEW  # of the last call of `expand`
-        self._walk = 0  # the number of the last call that began anew, less one
         self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
         reg = self._reg
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
+        reg[ar.TODO_STAMP] = 1  # no state was seen yet
         self._bind("trans", "outcome")
         free = _free_rows()
         self.trans[:8] = free
@@ -140,6 +140,7 @@ class StringPool:
         states[:8] = 0
         states[:8, ar.ARG_C] = range(8)
         states[:8, ar.DONE] = 1
+        states[:8, ar.PARENT] = -1
         reg[ar.N_STATE] = 8
         keys = self._arrays["keys"]
         # Context 0, outside every counted repeat, and the free states of outcome 0.
@@ -165,21 +166,17 @@ class StringPool:
         return found
 
     def expand(self, state: int) -> None:
-        """Fill the row of `state`, and of states reached from it, breadth first. Raises `LimitError`.
+        """Fill the row of `state`, and of states near it. Raises `LimitError`.
 
-        Cost: some 2 us a row, 16 rows at first. Who asks for a state that such a call came by asks for more
-        of the same walk, and gets twice as many rows each time, to 128, so that a walk over a vocabulary is
+        Cost: some 2 us a row, 16 rows at first. Who asks for a state that the last call came by asks for more
+        of the same walk, and gets twice as many rows each time, to 64, so that a walk over a vocabulary is
         not interrupted once for every few tokens.
         """
         reg, states = self._reg, self._arrays["states"]
         if states[state, ar.DONE]:
             return
-        goes_on = states[state, ar.SEEN] > self._walk
-        if goes_on:
-            self._rows = min(2 * self._rows, _MANY)
-        else:
-            self._walk, self._rows = int(reg[ar.TODO_STAMP]), _FEW
-        k.ask(reg, k.ASK_BEGIN, state, goes_on)
+        self._rows = min(2 * self._rows, _MANY) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else _FEW
+        k.ask(reg, k.ASK_BEGIN, state, 0)
         while True:
             try:
                 k.ask(reg, k.ASK_EXPAND, state, self._rows)
@@ -618,9 +615,10 @@ ROOMS: Mapping[str, int] = {
     "queue": 1024,
     "prog": 256,
     "spec": 16,
-    "todo": 2048,
+    "todo": 256,
 }
-"""Rows to begin with: powers of 2, at least 8, and 32 of `work`, whose halves are a list and a stack."""
+"""Rows to begin with: powers of 2, at least 8, and 32 of `work`, whose halves are a list and a stack.
+`todo` does not grow."""
 
 
 def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
