@@ -17,6 +17,7 @@ from structgen.schema.shape import (
     BadKey,
     Counter,
     FromIndex,
+    Obligation,
     Without,
 )
 
@@ -69,8 +70,42 @@ class Assertions:
             if literal == NEVER:
                 facts.add_value(key, (NEVER,))
             elif literal != ALWAYS:
+                clauses = self._clauses(key, child)
+                if clauses is not None:
+                    facts.obligations.extend(
+                        tuple(dict.fromkeys((Without(key), *clause))) for clause in clauses
+                    )
+                    continue
                 says = Say(literal, (*rank, place, index))
                 self._choose(facts, [(Forbid(key),), (Require(key), says)])
+
+    def _clauses(self, trigger: str, schema: Schema) -> list[Obligation] | None:
+        """Return what a plain schema asks of an object that holds a key, as obligations that all hold.
+
+        None where it says more than what keys are required and which scalars they have. A dependency in this
+        form is an obligation too, so that many of them do not multiply the shapes.
+        """
+        tables = self.tables
+        info = tables.info(schema)
+        schema = info.schema
+        if info.combined or info.values is not None or not info.types & OBJECT:
+            return None
+        if schema.pattern_properties or schema.additional is not None or schema.property_names is not None:
+            return None
+        if schema.min_properties or schema.max_properties is not None:
+            return None
+        if schema.dependent_required or schema.dependent_schemas:
+            return None
+        clauses: list[Obligation] = [(AtKey(key, ()),) for key in schema.required if key != trigger]
+        for key, child in schema.properties.items():
+            literal = tables.literal(child)
+            if literal == NEVER:
+                clauses.append((Without(key),))
+            elif literal != ALWAYS:
+                if tables.mask(literal) & (OBJECT | ARRAY):
+                    return None  # its keys would have a place in the order
+                clauses.append((Without(key), AtKey(key, (literal,))))
+        return clauses
 
     def _array_keywords(self, facts: Facts, schema: Schema, rank: Rank) -> None:
         if schema.prefix or schema.items is not None:

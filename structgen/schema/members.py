@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from structgen.errors import LimitError
@@ -99,12 +99,16 @@ class Members:
                     if news:
                         asked[news] = None
             ways.append([frozenset()] if frozenset() in own else own)
-        # What is asked on top matters as a set; an obligation that it happens to meet is met.
-        sets: dict[frozenset[int], None] = {frozenset(): None}
+        # What is asked on top matters as a set, with all that follows from it; one such set, said shortly.
+        sets: dict[frozenset[int], tuple[int, ...]] = {frozenset(): ()}
         for literals in asked:
-            for before in list(sets):
-                if not before.issuperset(literals) and not self.tables.clash((*said, *before, *literals)):
-                    sets[before.union(literals)] = None
+            for closed, short in list(sets.items()):
+                if closed.issuperset(literals):
+                    continue
+                longer = (*short, *(one for one in literals if one not in closed))
+                together = (*said, *longer)
+                if not self.tables.clash(together):
+                    sets.setdefault(self._closure(together, longer, asked), longer)
             if len(sets) > self.limits.alternatives:
                 raise LimitError(
                     "one member of this object can meet its obligations in too many ways.",
@@ -112,16 +116,25 @@ class Members:
                     where=next(iter(self.tables.sources(frame.demands)), ""),
                 )
         found: dict[tuple[int, Debt], None] = {}
-        for extra in sets:
-            demand = self.tables.both(base, sorted(extra)) if extra else base
+        for closed, short in sets.items():
+            demand = self.tables.both(base, short) if short else base
             if demand != NEVER:
                 left = tuple(
                     obligation
                     for obligation, own in zip(debt, ways, strict=True)
-                    if not any(literals <= extra for literals in own)
+                    if not any(literals <= closed for literals in own)
                 )
                 found[demand, left] = None
         return list(found)
+
+    def _closure(
+        self, said: tuple[int, ...], longer: tuple[int, ...], asked: Iterable[tuple[int, ...]]
+    ) -> frozenset[int]:
+        """Return the literals in `longer`, with those asked that follow from all that is said."""
+        found = set(longer)
+        for literals in asked:
+            found.update(one for one in literals if one not in found and self._sure(said, one))
+        return frozenset(found)
 
     def _sure(self, said: tuple[int, ...], literal: int) -> bool:
         """Return whether a literal follows from others for a cheap reason."""

@@ -255,7 +255,7 @@ class Objects:
         """Return the classes of unnamed keys that may come now, with what they lead to."""
         found = state.extra
         if found is None:
-            found = state.extra = []
+            found = []
             if any(
                 self.frames.standing(state.frame, shape).last < state.pos for _, shape, _ in state.threads
             ):
@@ -269,6 +269,8 @@ class Objects:
                 for formulas, moves in groups.values():
                     whole = len(formulas) == len(classes)
                     found.append((TRUE if whole else disjunction(formulas), moves))
+            # Remembered only once it is whole: a limit may have been met on the way.
+            state.extra = found
         return found
 
     def closing(self, state: ObjectState) -> frozenset[int]:

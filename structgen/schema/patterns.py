@@ -156,6 +156,8 @@ def _class(source: str, at: int) -> tuple[str, int] | None:
             else:
                 out.append("\\" + escaped)
         elif char == "-":
+            if source.startswith("-", at):
+                return None  # Python means to give two of them another sense
             out.append("-" if not source.startswith("]", at) and at - 1 != begin else "\\-")
         elif char in "[&~|^":
             out.append("\\" + char)

@@ -458,3 +458,37 @@ def test_only_properties_and_required_outside_of_not_give_keys_a_place(
     schema: Any, value: Any, accepted: bool
 ) -> None:
     assert Walker(network_of(schema, property_order="declared")).accepts(value) is accepted
+
+
+def test_many_dependencies_on_one_key_do_not_multiply() -> None:
+    needs = {f"k{n}": {"properties": {"type": {"enum": [f"t{n % 4}", "any"]}}} for n in range(20)}
+    network = network_of(
+        {"type": "object", "dependentSchemas": {**needs, "q": {"required": ["r"]}}}, property_order="any"
+    )
+    walker = Walker(network)
+    assert walker.accepts({"k1": 0, "type": "t1", "k5": 0})
+    assert not walker.accepts({"k1": 0, "type": "t1", "k2": 0})
+    assert walker.accepts({"k1": 0, "type": "any", "k2": 0, "q": 1, "r": 1})
+    assert not walker.accepts({"q": 1})
+    assert walker.accepts({"k1": 0, "k2": 0})
+    residue = network.entry(network.root).object
+    assert residue is not None
+    for key in ("k1", "k2"):
+        residue = network.after(residue, key, 0)
+    assert network.finish(residue)[0] == b"}"
+
+
+def test_a_limit_met_at_a_menu_is_met_again_when_it_is_asked_again() -> None:
+    """The first question may have been asked ahead of time, and its error dropped."""
+    pairs = [
+        {"anyOf": [{"required": [f"a{n}"], "minProperties": n}, {"required": [f"b{n}"]}]} for n in range(12)
+    ]
+    value = {"type": "object", "allOf": pairs, "required": ["c"]}
+    network = network_of(
+        {"patternProperties": {"^.+$": value}}, Limits(alternatives=100), property_order="any"
+    )
+    residue = network.entry(network.root).object
+    assert residue is not None
+    for _ in range(2):
+        with pytest.raises(LimitError):
+            network.menu(residue)
