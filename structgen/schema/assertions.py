@@ -197,24 +197,39 @@ class Assertions:
             return not info.verdict
         if not info.types & kind:
             return True
-        schema, tables = info.schema, self.tables
+        tables = self.tables
         events: list[Alternative] = []
         branches: Choice = []
-        if schema.enum is not None:
-            container = dict if kind == OBJECT else list
-            branches.append(
-                tuple(
-                    Say(tables.literal(tables.member(schema, index), True), rank)
-                    for index, value in enumerate(schema.enum)
-                    if isinstance(value, container)
+        # Conjunctions are taken apart here: what a member or the number of members settles, in whichever
+        # conjunct it stands, is one obligation and no choice.
+        stack = [info]
+        seen: set[int] = set()
+        while stack:
+            part = stack.pop()
+            if part.verdict is False or not (part.verdict or part.types & kind):
+                return True
+            schema = part.schema
+            if part.verdict or schema.id in seen:
+                continue
+            seen.add(schema.id)
+            if schema.enum is not None:
+                container = dict if kind == OBJECT else list
+                branches.append(
+                    tuple(
+                        Say(tables.literal(tables.member(schema, index), True), rank)
+                        for index, value in enumerate(schema.enum)
+                        if isinstance(value, container)
+                    )
                 )
-            )
-        if kind == OBJECT and info.objects:
-            self._object_events(schema, events, branches, rank)
-        elif kind == ARRAY and info.arrays:
-            self._array_events(schema, events, branches)
-        if info.combined:
-            self._negative_combinators(schema, branches, rank, kind)
+            if kind == OBJECT and part.objects:
+                self._object_events(schema, events, branches, rank)
+            elif kind == ARRAY and part.arrays:
+                self._array_events(schema, events, branches)
+            if part.combined:
+                self._negative_combinators(schema, branches, rank, kind)
+                stack.extend(map(tables.info, reversed(schema.all_of)))
+                if schema.ref is not None:
+                    stack.append(tables.info(schema.ref))
         if any(not branch for branch in branches):
             return True
         if events:
@@ -286,14 +301,12 @@ class Assertions:
                     branches.append((Counter(literal, most + 1, None),))
 
     def _negative_combinators(self, schema: Schema, branches: Choice, rank: Rank, kind: int) -> None:
+        """Add the ways in which a combination of schemas fails, but for `allOf` and `$ref`."""
         tables = self.tables
 
         def deny(part: Schema) -> Say:
             return Say(tables.literal(part, True), rank)
 
-        if schema.ref is not None:
-            branches.append((deny(schema.ref),))
-        branches.extend((deny(part),) for part in schema.all_of)
         if schema.any_of:
             branches.append(
                 tuple(deny(part) for part in schema.any_of if tables.mask(tables.literal(part)) & kind)

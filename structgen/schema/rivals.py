@@ -7,17 +7,22 @@ from collections.abc import Iterable, Mapping
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.model import Schema
-from structgen.schema.place import NEVER, OBJECT, Tables
+from structgen.schema.place import NEVER, OBJECT, STRING, Tables
+from structgen.schema.scalars import Scalars
 
 _PINNED = 16
 """Schemas with more properties than this are not searched for constants that contradict what is known."""
+
+_FEW = 8
+"""Finite sets of at most so many strings are tried on the patterns of the other side."""
 
 
 class Rivals:
     """Cheap proofs that two schemas exclude each other; False or None never means that they do not."""
 
-    def __init__(self, tables: Tables, limits: Limits) -> None:
+    def __init__(self, tables: Tables, scalars: Scalars, limits: Limits) -> None:
         self.tables = tables
+        self.scalars = scalars
         self.limits = limits
         self._pins: dict[int, Mapping[str, frozenset[object]]] = {}
         self._required: dict[int, Mapping[str, tuple[int, ...]]] = {}
@@ -126,7 +131,29 @@ class Rivals:
     def _keys_clash(self, a: int, b: int) -> bool:
         """Return whether both require a key whose value cannot be right for both."""
         one, other = self._asked(a), self._asked(b)
-        return any(key in other and self.tables.clash((*one[key], *other[key])) for key in one)
+        return any(
+            key in other
+            and (self.tables.clash((*one[key], *other[key])) or self._strings_clash(one[key], other[key]))
+            for key in one
+        )
+
+    def _strings_clash(self, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+        """Return whether one side allows only a few strings, of which none is right for the other."""
+        for few, many in ((one, other), (other, one)):
+            for literal in few:
+                values = self.tables.infos[literal >> 1].values if literal >= 0 and not literal & 1 else None
+                if values is None or len(values) > _FEW:
+                    continue
+                strings = [value for value in values if isinstance(value, str)]
+                if len(strings) == len(values) and not any(
+                    all(
+                        self.scalars.string_meets(self.scalars.literal(asked, STRING), value)
+                        for asked in many
+                    )
+                    for value in strings
+                ):
+                    return True
+        return False
 
     def _closed_out(self, a: int, b: int) -> bool:
         """Return whether one branch requires a key that the other, a closed object, cannot hold."""

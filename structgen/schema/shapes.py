@@ -30,7 +30,7 @@ class Shapes:
         self._objects: dict[int, tuple[ObjectShape, ...]] = {}
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
         self._count = 0
-        self.rivals = Rivals(tables, limits)
+        self.rivals = Rivals(tables, scalars, limits)
         self.assertions = Assertions(tables, self.rivals)
         self.obligations = Obligations(tables, scalars)
 

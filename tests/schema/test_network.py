@@ -492,3 +492,33 @@ def test_a_limit_met_at_a_menu_is_met_again_when_it_is_asked_again() -> None:
     for _ in range(2):
         with pytest.raises(LimitError):
             network.menu(residue)
+
+
+def test_negated_conjunctions_are_obligations_not_choices() -> None:
+    kinds = [
+        {"allOf": [{"properties": {f"a{n}": {"type": "integer"}}}, {"required": [f"b{n}"]}]}
+        for n in range(24)
+    ]
+    network = network_of({"type": "object", "oneOf": kinds}, property_order="any", strings=SlowStrings())
+    walker = Walker(network)
+    assert walker.accepts({"b3": 1})
+    assert not walker.accepts({"b3": 1, "b4": 1})
+    assert walker.accepts({"b3": 1, "b4": 1, "a4": ""})
+    assert not walker.accepts({"b3": 1, "a3": ""})
+
+
+def test_a_pattern_tells_a_branch_apart_from_constants() -> None:
+    constants = [
+        {"properties": {"type": {"enum": [f"K{n}"]}, "x": {"minimum": n}}, "required": ["type"]}
+        for n in range(40)
+    ]
+    other = {"properties": {"type": {"type": "string", "pattern": r"^\+\w+$"}}, "required": ["type"]}
+    network = network_of(
+        {"type": "object", "oneOf": [*constants, other]}, Limits(alternatives=100), property_order="any"
+    )
+    walker = Walker(network)
+    assert walker.accepts({"type": "K7", "x": 8})
+    assert not walker.accepts({"type": "K7", "x": 6})
+    assert walker.accepts({"type": "+a", "x": 0})
+    residue = network.entry(network.root).object
+    assert residue is not None and not any(debt for _, _, debt in network._object(residue).threads)
