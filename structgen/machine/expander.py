@@ -36,13 +36,13 @@ class Expander:
         "_list_of_keys",
         "_network",
         "_numbers",
-        "_numbers_trans",
+        "_number_arrays",
         "_places",
         "_residues",
         "_rows",
         "_sets",
         "_strings",
-        "_strings_trans",
+        "_string_arrays",
         "_tables",
         "arrays",
         "group_sets",
@@ -77,25 +77,31 @@ class Expander:
         self._key_specs: dict[Spec, int] = {}
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
-        self._strings_trans: object = None
-        self._numbers_trans: object = None
+        self._string_arrays: tuple[object, object] = (None, None)
+        self._number_arrays: tuple[object, object] = (None, None)
         tables.context[L.C_ROOT] = self.place(network.root)
         self.refresh()
 
     # --- the automata ---------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Tell compiled code where the automata's arrays lie, if they have moved."""
-        context = self._tables.context
-        context[L.C_STRING_COUNT] = self._strings.count
-        if self._strings.trans is not self._strings_trans:
-            self._strings_trans = self._strings.trans
-            context[L.C_STRINGS] = address_of(self._strings.trans)
-            context[L.C_STRINGS_OUT] = address_of(self._strings.outcome)
-        if self._numbers.trans is not self._numbers_trans:
-            self._numbers_trans = self._numbers.trans
-            context[L.C_NUMBERS] = address_of(self._numbers.trans)
-            context[L.C_NUMBERS_OUT] = address_of(self._numbers.outcome)
+        """Tell compiled code where the automata's arrays lie, if they have moved.
+
+        Those it was told last are held until then: a completion, or the network, may make states and so move them while
+        nobody here looks; until the next question compiled code reads the old arrays, which are true as far as they go.
+        """
+        context, strings, numbers = self._tables.context, self._strings, self._numbers
+        context[L.C_STRING_COUNT] = strings.count
+        held = (strings.trans, strings.outcome)
+        if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
+            self._string_arrays = held
+            context[L.C_STRINGS] = address_of(held[0])
+            context[L.C_STRINGS_OUT] = address_of(held[1])
+        held = (numbers.trans, numbers.outcome)
+        if held[0] is not self._number_arrays[0] or held[1] is not self._number_arrays[1]:
+            self._number_arrays = held
+            context[L.C_NUMBERS] = address_of(held[0])
+            context[L.C_NUMBERS_OUT] = address_of(held[1])
 
     def outcome(self, demands: frozenset[int]) -> int:
         """Return the network's number of an outcome, and remember what it stands for."""
