@@ -7,7 +7,8 @@ nothing is measured. The mask store of our own engine is measured in four states
 folder at the start of the process, filling over the run), `warm` (a second process after one over the same
 schemas), `isolated` (a new store for each schema), `foreign` (filled by as many other schemas). One schema is
 compiled and replayed by one engine after another, each in a process of its own; then comes the next schema.
-Prints tables and writes bench/results/masks-DATE.csv, a row for each engine, scope and measure.
+Speed is measured under the default policies; coverage is judged under the widest (bench_coverage.py).
+Prints tables and writes bench/results/masks-POLICY-DATE.csv, a row for each engine, scope and measure.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ COUNTS = (
     "timed_out",
 )
 FIGURES = ("count", "avg", "p25", "p50", "p75", "p90", "p95", "p99", "p99_9", "max")
-HEAD = ("date", "machine", "load", "python", "tokenizer", "sample", "seed", "timeout_s")
+HEAD = ("date", "machine", "load", "python", "tokenizer", "policy", "sample", "seed", "timeout_s")
 
 
 def machine() -> str:
@@ -99,7 +100,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds a compilation, and an instance")
-    parser.add_argument("--policy", choices=("default", "widest"), default="widest")
+    parser.add_argument("--policy", choices=("default", "widest"), default="default")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
@@ -140,12 +141,13 @@ def main() -> int:
         f"{before} -> {load()}",
         platform.python_version(),
         Path(options.tokenizer).name,
+        options.policy,
         options.sample,
         options.seed,
         options.timeout,
     )
     options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"masks-{now:%Y-%m-%d}.csv"
+    target = options.results / f"masks-{options.policy}-{now:%Y-%m-%d}.csv"
     with target.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file, lineterminator="\n")
         out.writerow((*HEAD, "engine", "version", "scope", "measure", *FIGURES))

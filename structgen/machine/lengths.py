@@ -8,11 +8,14 @@ that the automaton does not ask by itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.formats import format_meaning
 from structgen.automata.strings import StringPool
-from structgen.ir import UNKNOWN, All, Formula, Length, Spec
+from structgen.ir import UNKNOWN, All, Format, Formula, Length, Spec
 
 MOST_STATES = 2_000
 """Automata with more states keep the length inside."""
@@ -21,11 +24,12 @@ MOST_STATES = 2_000
 def split(spec: Spec) -> tuple[Spec, int, int] | None:
     """Return (the spec without its length bounds, least, most) where it has one demand,
     an upper bound and more."""
-    if len(spec.formulas) != 1 or not isinstance(spec.formulas[0], All):
+    if len(spec.formulas) != 1:
         return None
+    formula = spec.formulas[0]
     rest: list[Formula] = []
     least, most = 0, None
-    for part in spec.formulas[0].of:
+    for part in _opened(formula.of if isinstance(formula, All) else (formula,)):
         if isinstance(part, Length):
             least = max(least, part.least)
             if part.most is not None:
@@ -35,6 +39,16 @@ def split(spec: Spec) -> tuple[Spec, int, int] | None:
     if most is None or not rest:
         return None
     return Spec((rest[0] if len(rest) == 1 else All(tuple(rest)),)), least, most
+
+
+def _opened(parts: Iterable[Formula]) -> Iterator[Formula]:
+    """Yield the parts, a format that is a conjunction with a length (a host name) as its own parts."""
+    for part in parts:
+        meaning = format_meaning(part.name) if isinstance(part, Format) else None
+        if isinstance(meaning, All):
+            yield from meaning.of
+        else:
+            yield part
 
 
 def distances(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
