@@ -11,7 +11,7 @@ import numpy as np
 from structgen.automata.numerals import NumberPool
 from structgen.automata.strings import StringPool
 from structgen.completion import Completer
-from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError
+from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError, TokenizerError
 from structgen.expected import Expected, Explainer
 from structgen.forks import GRAMMARS, new_lock
 from structgen.inspection import Inspection
@@ -38,6 +38,8 @@ _SPACE = {
 }
 
 
+_WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
+"""The bytes that occur in JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
 _MOST_FORCED = 1 << 16
 """Bytes of one forced run; a language of one infinite word cannot arise,
 a long one is handed out in pieces."""
@@ -114,7 +116,10 @@ class CompiledGrammar:
         self._numbers = NumberPool(policies.numbers, self.limits)
         outcomes = _Outcomes()
         self.network = grammar.network(
-            scalars.Strings(self._strings, outcomes), scalars.Numbers(self._numbers, outcomes), self.limits
+            scalars.Strings(self._strings, outcomes),
+            scalars.Numbers(self._numbers, outcomes),
+            self.limits,
+            widest=lambda: scalars.Numbers(NumberPool("any", self.limits), outcomes),
         )
         self._tables = Tables(self.limits)
         self._configure(policies)
@@ -517,7 +522,7 @@ class CompiledGrammar:
         return f"<CompiledGrammar of {self.grammar!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return compile, (self.grammar, self.tokenizer)
+        return CompiledGrammar, (self.grammar, self.tokenizer, self.limits)
 
 
 def compile(
@@ -530,7 +535,8 @@ def compile(
     """Return a grammar compiled against a tokenizer, expanded on demand from there.
 
     `store` is the mask store to share: None the process's default, False none, or a `MaskStore`. Raises
-    `UnsatisfiableSchema` where no document exists, `UnsupportedError`, `LimitError`.
+    `UnsatisfiableSchema` where no document exists, `UnsupportedError`, `LimitError`, `TokenizerError` where some
+    byte cannot be written.
     """
     if not isinstance(grammar, Grammar):
         raise OptionError(
@@ -543,5 +549,13 @@ def compile(
             f"A tokenizer is not a {type(tokenizer).__name__}.",
             where="tokenizer",
             cure="Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...).",
+        )
+    missing = [byte for byte in tokenizer.missing_bytes if byte in _WRITTEN]
+    if missing:
+        named = ", ".join(f"0x{byte:02x}" for byte in missing[:16]) + (", ..." if len(missing) > 16 else "")
+        raise TokenizerError(
+            f"No token writes these single bytes: {named}; a document that needs one could not be finished.",
+            where="tokenizer",
+            cure="Use a tokenizer with byte fallback, or add a token for each of them.",
         )
     return CompiledGrammar(grammar, tokenizer, limits, store)

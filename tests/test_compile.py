@@ -1,0 +1,76 @@
+"""What `compile` refuses, and what a compiled grammar is by itself."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import structgen as sg
+
+BYTES: list[bytes | None] = [bytes([byte]) for byte in range(256)]
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+
+
+def test_a_vocabulary_that_cannot_write_a_byte_is_refused_by_its_name() -> None:
+    tokens = [*BYTES, None]
+    tokens[ord("{")] = None
+    tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=256)
+    with pytest.raises(sg.TokenizerError, match="0x7b"):
+        sg.compile(sg.json_schema(SCHEMA), tokenizer)
+
+
+def test_bytes_that_utf_8_never_has_may_be_missing() -> None:
+    tokens = [*BYTES, None]
+    tokens[0xFF] = None
+    compiled = sg.compile(sg.json_schema(SCHEMA), sg.Tokenizer.from_bytes(tokens, eos_token_id=256))
+    assert compiled.allowed(compiled.start)
+
+
+def test_a_compiled_grammar_pickles_with_its_limits() -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, limits=sg.Limits(depth=7))
+    again = pickle.loads(pickle.dumps(compiled))
+    assert again.limits == compiled.limits
+    assert again.allowed(again.start) == compiled.allowed(compiled.start)
+
+
+def test_completions_survive_growing_automata() -> None:
+    """Arrays that a completion outgrew are still read by compiled code: they must not be gone."""
+    schema = {
+        "not": {
+            "patternProperties": {"[ab]": {"minLength": 1}},
+            "additionalProperties": False,
+            "properties": {"b": {"minimum": 1}},
+        }
+    }
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+    compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
+    state = compiled.start
+    for byte in '{"}c즻":"}%oé","x":1,"aa":"":'.encode():
+        compiled.allowed(state)
+        compiled.tokens_to_finish(state)
+        after = compiled.step(state, byte)
+        if after is None:
+            break
+        state = after
+    rest = compiled.step_bytes(state, compiled.completion(state))
+    assert rest is not None and rest.is_complete
+
+
+def test_strings_and_numerals_opened_by_one_token_are_exact() -> None:
+    """Tokens that begin a value or a key are taken from masks shared by all places: the white space policy still holds."""
+    tokens = [*BYTES, b"-1", b'"a', b"[1", b'"a":', b"\n  ", b' "', None]
+    tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=len(tokens) - 1)
+    store = sg.MaskStore()
+    for whitespace in ("bounded", "compact", "oneline", "any", 2):
+        compiled = sg.compile(sg.json_schema(True, whitespace=whitespace), tokenizer, store=store)
+        for text in (b"", b"[", b"[1,", b"{", b'{"a":', b'{"a": ', b'{\n  "a": ', b"[\n  "):
+            state = compiled.step_bytes(compiled.start, text)
+            if state is None:
+                continue
+            brute = [
+                t for t in range(len(tokens) - 1) if compiled.step_bytes(state, tokens[t] or b"") is not None
+            ]
+            ends = [len(tokens) - 1] if state.is_complete else []
+            assert compiled.allowed(state) == brute + ends, (whitespace, text)
