@@ -8,7 +8,7 @@ SCHEMAS ?= schemas
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks maskbench clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage maskbench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -51,6 +51,9 @@ fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can men
 
 bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside the peers (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_masks.py
+
+bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
+	$(BIN)/python bench/bench_coverage.py
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
 	$(BIN)/structgen maskbench $(SCHEMAS)

@@ -39,7 +39,7 @@ _SPACE = {
 
 
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
-"""The bytes that occur in JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
+"""The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
 _MOST_FORCED = 1 << 16
 """Bytes of one forced run; a language of one infinite word cannot arise,
 a long one is handed out in pieces."""
@@ -535,8 +535,8 @@ def compile(
     """Return a grammar compiled against a tokenizer, expanded on demand from there.
 
     `store` is the mask store to share: None the process's default, False none, or a `MaskStore`. Raises
-    `UnsatisfiableSchema` where no document exists, `UnsupportedError`, `LimitError`, `TokenizerError` where some
-    byte cannot be written.
+    `UnsatisfiableSchema` where no document exists, `UnsupportedError`, `LimitError`, `TokenizerError` where
+    some byte cannot be written.
     """
     if not isinstance(grammar, Grammar):
         raise OptionError(

@@ -59,7 +59,7 @@ def test_completions_survive_growing_automata() -> None:
 
 
 def test_strings_and_numerals_opened_by_one_token_are_exact() -> None:
-    """Tokens that begin a value or a key are taken from masks shared by all places: the white space policy still holds."""
+    """Tokens that begin a value or a key come from masks shared by all places; white space still holds."""
     tokens = [*BYTES, b"-1", b'"a', b"[1", b'"a":', b"\n  ", b' "', None]
     tokenizer = sg.Tokenizer.from_bytes(tokens, eos_token_id=len(tokens) - 1)
     store = sg.MaskStore()
