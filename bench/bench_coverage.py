@@ -3,8 +3,8 @@
     python bench/bench_coverage.py [PATH] [--jobs 2] [--timeout 30]
 
 PATH is a folder or tar of MaskBench files; without it the environment's STRUCTGEN_MASKBENCH, and without that
-nothing is measured. Every schema is compiled under the widest policies and every instance replayed, by `structgen maskbench`;
-writes bench/results/coverage-DATE.csv, a row for each split and figure.
+nothing is measured. Every schema is compiled under the widest policies and every instance replayed, by
+`structgen maskbench`; writes bench/results/coverage-DATE.csv, a row for each split and figure.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def main() -> int:
     now = datetime.datetime.now(datetime.UTC)
     options.results.mkdir(parents=True, exist_ok=True)
     failures = ["--failures", str(options.failures)] if options.failures else []
+    start = [sys.executable, "-c", "from structgen.cli import main; main()"]
+    bounds = ["--jobs", str(options.jobs), "--timeout", str(options.timeout)]
     run = subprocess.run(
-        [sys.executable, "-c", "from structgen.cli import main; main()", "maskbench", str(path), "--csv"]
-        + ["--jobs", str(options.jobs), "--timeout", str(options.timeout), *failures],
+        [*start, "maskbench", str(path), "--csv", *bounds, *failures],
         stdout=subprocess.PIPE,
         text=True,
         check=False,

@@ -88,8 +88,8 @@ class Expander:
         """Tell compiled code where the automata's arrays lie, if they have moved.
 
         Those it was told last are held until then: a completion, or the network, may make states and so move
-        them while nobody here looks; until the next question compiled code reads the old arrays, which are true
-        as far as they go.
+        them while nobody here looks; until the next question compiled code reads the old arrays, which are
+        true as far as they go.
         """
         context, strings, numbers = self._tables.context, self._strings, self._numbers
         context[L.C_STRING_COUNT] = strings.count
