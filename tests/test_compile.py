@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 
 import pytest
@@ -74,3 +75,19 @@ def test_strings_and_numerals_opened_by_one_token_are_exact() -> None:
             ]
             ends = [len(tokens) - 1] if state.is_complete else []
             assert compiled.allowed(state) == brute + ends, (whitespace, text)
+
+
+def test_a_vocabulary_and_its_masks_outlive_the_last_grammar() -> None:
+    """A server's next grammar finds what the last one left: nothing is walked again."""
+    store = sg.MaskStore()
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, b"kept", None], eos_token_id=257)
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
+    compiled.allowed(compiled.start)
+    vocabulary = id(compiled.vocabulary)
+    del compiled
+    gc.collect()
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
+    made = store.of(compiled.vocabulary).made
+    compiled.allowed(compiled.start)
+    assert id(compiled.vocabulary) == vocabulary
+    assert store.of(compiled.vocabulary).made == made > 0

@@ -98,8 +98,8 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
-        """The vocabulary of a tokenizer: the same object while somebody holds it, for equal tokenizers too; the
-        last four are held anyway.
+        """The vocabulary of a tokenizer: the same object while somebody holds it, for equal tokenizers too.
+        The last four are held anyway.
 
         The first call for a tokenizer builds the arrays (Llama-3's 128,000 tokens: 0.1 s) and leaves them in
         the cache folder, from where other processes map them (5 ms, 13 MB). Any number of threads and

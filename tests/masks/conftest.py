@@ -1,0 +1,15 @@
+"""Vocabularies of these tests go when nobody holds them, so that files are read and made anew."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+
+from structgen.masks.vocabulary import Vocabulary
+
+
+@pytest.fixture(autouse=True)
+def none_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    Vocabulary._recent.clear()
+    monkeypatch.setattr(Vocabulary, "_recent", deque(maxlen=0))
