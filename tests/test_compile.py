@@ -91,3 +91,20 @@ def test_a_vocabulary_and_its_masks_outlive_the_last_grammar() -> None:
     compiled.allowed(compiled.start)
     assert id(compiled.vocabulary) == vocabulary
     assert store.of(compiled.vocabulary).made == made > 0
+
+
+def test_classes_of_keys_and_outcomes_of_values_are_numbered_apart() -> None:
+    """Both label the ends of the same string automata, and a mask that is kept says what its labels mean."""
+    schema = {
+        "anyOf": [
+            {"additionalProperties": {"type": "string"}},
+            {"patternProperties": {"^a": {"maxLength": 9}, "b$": {"minLength": 1}}},
+        ]
+    }
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+    compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
+    state = compiled.step_bytes(compiled.start, b'{"x":"","a":"","ab":"1","b":"')
+    assert state is not None
+    expander = compiled._expander
+    numbers = {number for number in expander.group_sets if number} & set(expander._sets)
+    assert len(expander.group_sets) > 1 and not numbers

@@ -18,6 +18,9 @@ from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import put_edge
 
 TRUE_SPEC = Spec((All(()),))
+_GROUPS = 1 << 20
+"""Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what a number
+means must not depend on who asks."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
@@ -71,7 +74,7 @@ class Expander:
         """Rows of residues that are arrays'."""
         self._sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
         self._groups: dict[frozenset[int], int] = {frozenset((0,)): 0}
-        self.group_sets: list[frozenset[int]] = [frozenset((0,))]
+        self.group_sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
         """Class of extra keys -> the formulas that are true of it."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._key_specs: dict[Spec, int] = {}
@@ -116,9 +119,10 @@ class Expander:
 
     def group(self, formulas: frozenset[int]) -> int:
         """Return the number of a class of extra keys."""
-        number = self._groups.setdefault(formulas, len(self.group_sets))
-        if number == len(self.group_sets):
-            self.group_sets.append(formulas)
+        number = self._groups.get(formulas)
+        if number is None:
+            number = self._groups[formulas] = _GROUPS + len(self._groups)
+            self.group_sets[number] = formulas
         return number
 
     # --- rows -----------------------------------------------------------------------------------------------
