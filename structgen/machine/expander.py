@@ -19,8 +19,8 @@ from structgen.machine.walk import put_edge
 
 TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
-"""Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what a
-number means must not depend on who asks."""
+"""Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
+a number means must not depend on who asks."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
