@@ -334,10 +334,7 @@ class CompiledGrammar:
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
-        if not data:
-            return index
-        array = np.frombuffer(data, np.uint8)
-        return self._retry(walk.take_bytes, index, address_of(array), len(data))
+        return self._machine.after(index, data)
 
     def accepts_end(self, state: State) -> bool:
         """Return whether the text so far is a document."""
