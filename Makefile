@@ -37,7 +37,7 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them
 	$(BIN)/python -m pytest -q $(TESTS)
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
-	$(BIN)/python -m pytest -q -m "" $(TESTS)
+	$(BIN)/python -m pytest -q -m "" --hypothesis-profile=deep $(TESTS)
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .

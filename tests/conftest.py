@@ -1,4 +1,8 @@
-"""What every test stands on: a cache folder of its own, and no deadlines on a shared machine."""
+"""What every test stands on: a cache folder of its own, no deadlines on a shared machine, the same examples.
+
+`make test` draws the same examples each time, so that a red run says something of the change. New examples are
+drawn by `make test-all`, which takes the profile "deep".
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+    "default",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("deep", parent=settings.get_profile("default"), max_examples=1000)
+settings.register_profile(
+    "deep", parent=settings.get_profile("default"), derandomize=False, max_examples=1000
+)
 settings.load_profile("default")
 
 
