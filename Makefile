@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SCHEMAS ?= schemas
 TESTS ?=
+SUITE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage maskbench clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite maskbench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -54,6 +55,9 @@ bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside t
 
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_coverage.py
+
+suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
+	$(BIN)/python bench/bench_suite.py $(SUITE)
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
 	$(BIN)/structgen maskbench $(SCHEMAS)

@@ -1,0 +1,311 @@
+"""Is every keyword of every draft judged as the official test suite says?
+
+    python bench/bench_suite.py [PATH] [--drafts draft7,v1] [--only ref] [--failures FILE] [--json | --csv]
+
+PATH is an unpacked JSON-Schema-Test-Suite; without it the environment's STRUCTGEN_SUITE, and without that
+nothing is judged. Widest policies; formats are asserted in the format folders and annotations elsewhere; each
+instance is replayed byte by byte, its keys in the order given, reversed and shuffled. Prints a table by draft
+and part, and the files that are not all right; a full run writes bench/results/suite-DATE.csv, a row a file.
+A test named in bench/suite_skips.json is counted under `skipped`, unless it was wrongly accepted.
+Exit status: 0, or 1 where a test of the parts required, format or ecmascript-regex is not right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import json
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from bench_masks import machine, revision
+from rich.console import Console
+from rich.table import Table
+from suite import (
+    ACCEPTED,
+    CRASHED,
+    DRAFTS,
+    GROUPS,
+    RIGHT,
+    TIMED_OUT,
+    VERDICTS,
+    File,
+    Outcome,
+    byte_tokenizer,
+    files,
+    judge,
+    replay,
+    resources,
+)
+
+import structgen as sg
+
+SKIPPED = "skipped"
+JUDGED = ("required", "format", "ecmascript-regex")
+"""The parts that must be right."""
+SKIPS = Path(__file__).parent / "suite_skips.json"
+HEAD = ("date", "machine", "python", "version", "draft", "part", "file", "tests", *VERDICTS, SKIPPED)
+
+
+@dataclass(slots=True)
+class Judged:
+    """What became of the tests of one file."""
+
+    file: File
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def counts(self, skips: frozenset[tuple[str, str, str, str]]) -> Counter[str]:
+        """Return how many tests have each verdict."""
+        return Counter(self.verdict(outcome, skips) for outcome in self.outcomes)
+
+    def verdict(self, outcome: Outcome, skips: frozenset[tuple[str, str, str, str]]) -> str:
+        """Return the verdict on a test, or `SKIPPED`; a wrong acceptance cannot be skipped."""
+        key = (self.file.draft, self.file.name, outcome.case, outcome.test)
+        skipped = key in skips and outcome.verdict not in (RIGHT, ACCEPTED)
+        return SKIPPED if skipped else outcome.verdict
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("path", nargs="?", type=Path, help="the suite; default STRUCTGEN_SUITE")
+    parser.add_argument("--drafts", default=",".join(DRAFTS), help="only these folders, as draft7,v1")
+    parser.add_argument("--only", default="", help="only files with this in their names")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for a schema with its tests")
+    parser.add_argument("--failures", type=Path, help="write each test not right here, a JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print the counts of each file as JSON")
+    parser.add_argument("--csv", action="store_true", help="print the counts of each file as CSV")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    path = options.path or Path(os.environ.get("STRUCTGEN_SUITE", ""))
+    if path == Path():
+        print("Nothing judged: give the path of JSON-Schema-Test-Suite, or set STRUCTGEN_SUITE to it.")
+        return 0
+    drafts = options.drafts.split(",")
+    wanted = [file for file in files(path) if file.draft in drafts and options.only in file.name]
+    if not wanted:
+        print(f"No test under {path} has these drafts and names.", file=sys.stderr)
+        return 2
+    results = run(wanted, resources(path), options.jobs, options.timeout)
+    skips = frozenset(
+        (skip["draft"], skip["file"], skip["case"], skip["test"])
+        for skip in json.loads(SKIPS.read_text(encoding="utf-8"))
+    )
+    if options.failures:
+        options.failures.write_text("".join(_failures(results, skips)), encoding="utf-8")
+    if options.json:
+        json.dump([_counted(result, skips) for result in results], sys.stdout, indent=1)
+    elif options.csv:
+        write_csv(results, skips, sys.stdout)
+    else:
+        show(results, skips)
+    if tuple(drafts) == DRAFTS and not options.only:
+        options.results.mkdir(parents=True, exist_ok=True)
+        target = options.results / f"suite-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.csv"
+        with target.open("w", newline="", encoding="utf-8") as out:
+            write_csv(results, skips, out)
+        print(target, file=sys.stderr)
+    wrong = [
+        outcome
+        for result in results
+        if result.file.group in JUDGED
+        for outcome in result.outcomes
+        if result.verdict(outcome, skips) not in (RIGHT, SKIPPED)
+    ]
+    return 1 if wrong else 0
+
+
+def warm_up(tokenizer: sg.Tokenizer) -> None:
+    """Judge one schema that reaches the compiled code of every JSON type."""
+    text = b'{"a": [1.5e1, "x\\u0041", true, null], "b": {"c": "2020-01-01"}, "d": "y"}'
+    schema = {"properties": {"a": {"contains": {"pattern": "^x"}}, "b": {"additionalProperties": _DATE}}}
+    replay(sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False), tokenizer, text)
+
+
+_DATE = {"type": "string", "format": "date"}
+
+
+@dataclass(slots=True)
+class _Worker:
+    """The process that judges one file; another takes over behind a case that hangs or kills it."""
+
+    result: Judged
+    cases: list[dict[str, Any]]
+    case: int
+    """The case that is being judged."""
+    process: Any
+    pipe: Connection
+    until: float
+    """When it is given up, by time.monotonic."""
+
+
+def run(wanted: Sequence[File], remotes: dict[str, Any], jobs: int, timeout: float) -> list[Judged]:
+    """Return what became of every file's tests, `jobs` files at a time, each in a process of its own."""
+    # Forked, so that the compiled code that a first schema needs is loaded once, here.
+    warm_up(byte_tokenizer())
+    results = [Judged(file) for file in wanted]
+    waiting = iter(results)
+    working: list[_Worker] = []
+    while True:
+        while len(working) < jobs and (result := next(waiting, None)) is not None:
+            working.append(_started(result, result.file.cases(), 0, remotes, timeout))
+        if not working:
+            return results
+        ready = wait([worker.pipe for worker in working], timeout=1.0)
+        for worker in list(working):
+            if worker.pipe in ready:
+                _receive(worker, working, remotes, timeout)
+            elif time.monotonic() > worker.until:
+                worker.process.kill()
+                _give_up(worker, working, TIMED_OUT, f"{timeout:g} s", remotes, timeout)
+
+
+def _started(
+    result: Judged, cases: list[dict[str, Any]], case: int, remotes: dict[str, Any], timeout: float
+) -> _Worker:
+    here, there = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(
+        target=_work, args=(there, result.file, cases[case:], remotes)
+    )
+    process.start()
+    there.close()
+    return _Worker(result, cases, case, process, here, time.monotonic() + timeout)
+
+
+def _work(pipe: Connection, file: File, cases: list[dict[str, Any]], remotes: dict[str, Any]) -> None:
+    tokenizer = byte_tokenizer()
+    for case in cases:
+        pipe.send(list(judge(file, case, remotes, tokenizer)))
+    pipe.close()
+
+
+def _receive(worker: _Worker, working: list[_Worker], remotes: dict[str, Any], timeout: float) -> None:
+    try:
+        outcomes = worker.pipe.recv()
+    except EOFError:
+        worker.process.join()
+        detail = f"exit status {worker.process.exitcode}"
+        if worker.case < len(worker.cases):
+            _give_up(worker, working, CRASHED, detail, remotes, timeout)
+        else:
+            working.remove(worker)
+        return
+    worker.result.outcomes.extend(outcomes)
+    worker.case += 1
+    worker.until = time.monotonic() + timeout
+
+
+def _give_up(
+    worker: _Worker,
+    working: list[_Worker],
+    verdict: str,
+    detail: str,
+    remotes: dict[str, Any],
+    timeout: float,
+) -> None:
+    """Note the verdict for the tests of the case in work, and go on behind it in a new process."""
+    worker.process.join()
+    worker.pipe.close()
+    working.remove(worker)
+    case = worker.cases[worker.case]
+    worker.result.outcomes.extend(
+        Outcome(case["description"], test["description"], verdict, detail) for test in case["tests"]
+    )
+    if worker.case + 1 < len(worker.cases):
+        working.append(_started(worker.result, worker.cases, worker.case + 1, remotes, timeout))
+
+
+def _counted(result: Judged, skips: frozenset[tuple[str, str, str, str]]) -> dict[str, Any]:
+    counts = result.counts(skips)
+    return {
+        "draft": result.file.draft,
+        "part": result.file.group,
+        "file": result.file.name,
+        "tests": len(result.outcomes),
+        **{verdict: counts[verdict] for verdict in (*VERDICTS, SKIPPED)},
+    }
+
+
+def _failures(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]]) -> Iterator[str]:
+    for result in results:
+        for outcome in result.outcomes:
+            if outcome.verdict != RIGHT:
+                row = {
+                    "draft": result.file.draft,
+                    "part": result.file.group,
+                    "file": result.file.name,
+                    "case": outcome.case,
+                    "test": outcome.test,
+                    "verdict": result.verdict(outcome, skips),
+                    "detail": outcome.detail,
+                }
+                yield json.dumps(row) + "\n"
+
+
+def write_csv(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]], out: Any) -> None:
+    """Write a row for each file."""
+    about = (
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        machine(),
+        platform.python_version(),
+        f"{sg.__version__} {revision()}".strip(),
+    )
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(HEAD)
+    for result in results:
+        table.writerow((*about, *_counted(result, skips).values()))
+
+
+def show(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]]) -> None:
+    """Print the table by draft and part, then the files that are not all right with the first reasons."""
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    columns = ("tests", *VERDICTS, SKIPPED)
+    table = Table("draft", "part", *columns)
+    for draft in DRAFTS:
+        for group in GROUPS:
+            rows = [
+                _counted(result, skips)
+                for result in results
+                if result.file.draft == draft and result.file.group == group
+            ]
+            if rows:
+                sums = [sum(row[column] for row in rows) for column in columns]
+                table.add_row(draft, group, *(f"{number:,}" if number else "·" for number in sums))
+    console.print(table)
+    listing = Table("draft", "file", "right", "reasons")
+    for result in results:
+        counts = result.counts(skips)
+        if counts[RIGHT] + counts[SKIPPED] < len(result.outcomes):
+            reasons = Counter(
+                _short(outcome)
+                for outcome in result.outcomes
+                if result.verdict(outcome, skips) not in (RIGHT, SKIPPED)
+            )
+            listed = "; ".join(f"{reason} x{count}" for reason, count in reasons.most_common(3))
+            right = f"{counts[RIGHT]}/{len(result.outcomes)}"
+            listing.add_row(result.file.draft, result.file.name, right, listed)
+    if listing.row_count:
+        console.print(listing)
+
+
+def _short(outcome: Outcome) -> str:
+    """Return a verdict with the kind of its reason, so that equal ones can be counted."""
+    if outcome.verdict in (CRASHED, TIMED_OUT):
+        return f"{outcome.verdict} ({outcome.detail[:60]})"
+    if outcome.verdict == "refused at compile":
+        return ": ".join(outcome.detail.split(": ")[:2])[:60]
+    return outcome.verdict
+
+
+if __name__ == "__main__":
+    sys.exit(main())

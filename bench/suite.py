@@ -1,0 +1,185 @@
+"""The JSON-Schema-Test-Suite as cases, and the verdict on one case: every instance replayed as JSON text.
+
+Source: https://github.com/json-schema-org/JSON-Schema-Test-Suite (its README says how to read the folders).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structgen as sg
+from structgen.maskbench.ours import reason_of
+from structgen.maskbench.rawjson import read, write
+
+DRAFTS = ("draft3", "draft4", "draft6", "draft7", "draft2019-09", "draft2020-12", "v1")
+GROUPS = ("required", "format", "ecmascript-regex", "content", "optional", "proposals")
+"""The parts of a draft, reported apart; what is optional but has no group of its own is "optional"."""
+
+RIGHT, REFUSED, ACCEPTED, REJECTED, CRASHED, TIMED_OUT = VERDICTS = (
+    "right",
+    "refused at compile",
+    "wrongly accepted",
+    "wrongly refused",
+    "crashed",
+    "timed out",
+)
+
+REMOTES = "http://localhost:1234/"
+SHUFFLE_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of the suite."""
+
+    path: Path
+    draft: str
+    group: str
+    name: str
+    """Its path below the draft's folder."""
+
+    def cases(self) -> list[dict[str, Any]]:
+        """Return its cases, numbers as the text has them (`Numeral`)."""
+        cases: list[dict[str, Any]] = read(self.path.read_text(encoding="utf-8"))
+        return cases
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one test of one case."""
+
+    case: str
+    test: str
+    verdict: str
+    detail: str = ""
+
+
+def files(root: Path) -> Iterator[File]:
+    """Yield the files of a suite, draft by draft, in order of their names."""
+    for draft in DRAFTS:
+        folder = root / "tests" / draft
+        for path in sorted(folder.rglob("*.json")):
+            name = path.relative_to(folder).as_posix()
+            yield File(path, draft, _group(name), name)
+
+
+def _group(name: str) -> str:
+    folder, _, base = name.rpartition("/")
+    if not folder:
+        return "required"
+    if folder in ("format", "optional/format"):
+        return "format"
+    if folder == "optional" and base in ("ecmascript-regex.json", "content.json"):
+        return base.removesuffix(".json")
+    return "proposals" if folder.startswith("proposals") else "optional"
+
+
+def resources(root: Path) -> dict[str, Any]:
+    """Return the suite's remote schemas by the URIs under which it refers to them."""
+    remotes = root / "remotes"
+    return {
+        REMOTES + path.relative_to(remotes).as_posix(): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(remotes.rglob("*.json"))
+    }
+
+
+def judge(
+    file: File, case: Mapping[str, Any], remotes: Mapping[str, Any], tokenizer: sg.Tokenizer
+) -> Iterator[Outcome]:
+    """Yield what becomes of each test of a case.
+
+    A schema that no document satisfies is judged as what it is: it refuses every instance.
+    """
+    schema, about = case["schema"], case["description"]
+    compiled: sg.CompiledGrammar | None = None
+    failure: tuple[str, str] | None = None
+    try:
+        grammar = sg.json_schema(write(schema), resources=remotes, **_options(file, schema))
+        compiled = sg.compile(grammar, tokenizer, store=False)
+    except sg.UnsatisfiableSchema:
+        pass
+    except sg.StructgenError as error:
+        failure = REFUSED, f"{reason_of(error)}: {error}"
+    except Exception as error:
+        failure = CRASHED, f"{type(error).__name__}: {error}"
+    for test in case["tests"]:
+        if failure is not None:
+            yield Outcome(about, test["description"], *failure)
+            continue
+        verdict, detail = RIGHT, ""
+        for text in texts(test["data"]):
+            try:
+                taken = -1 if compiled is None else replay(compiled, tokenizer, text.encode())
+            except Exception as error:
+                verdict, detail = CRASHED, f"{type(error).__name__}: {error}; {text}"
+                break
+            accepted = taken > len(text.encode())
+            if accepted is not test["valid"]:
+                verdict = ACCEPTED if accepted else REJECTED
+                detail = text if accepted else f"at byte {max(taken, 0)} of {text}"
+                break
+        yield Outcome(about, test["description"], verdict, detail)
+
+
+def _options(file: File, schema: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {**sg.WIDEST, "formats": "assert" if file.group == "format" else "annotate"}
+    # The suite's README: from 2019-09 on `$schema` decides; before, and in v1, the folder does.
+    if file.draft not in ("draft2019-09", "draft2020-12") or "$schema" not in _members(schema):
+        options["draft"] = file.draft.removeprefix("draft")
+    return options
+
+
+def _members(schema: Any) -> Mapping[str, Any]:
+    return schema if isinstance(schema, dict) else {}
+
+
+def replay(compiled: sg.CompiledGrammar, tokenizer: sg.Tokenizer, text: bytes) -> int:
+    """Return how many bytes are taken, each allowed by the mask before it; one more where the text may end.
+
+    The tokenizer's token i is byte i.
+    """
+    matcher = sg.Matcher(compiled)
+    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+    row = mask.array[0]
+    for at, byte in enumerate(text):
+        matcher.fill_mask(mask)
+        if not int(row[byte >> 5]) >> (byte & 31) & 1:
+            return at
+        matcher.advance(byte)
+    matcher.fill_mask(mask)
+    end = tokenizer.eos_token_ids[0]
+    may_end = bool(int(row[end >> 5]) >> (end & 31) & 1)
+    if may_end != matcher.is_complete:
+        raise AssertionError("the mask and is_complete disagree about the end")
+    return len(text) + may_end
+
+
+def byte_tokenizer() -> sg.Tokenizer:
+    """Return the tokenizer whose token i is byte i, for all 256, and whose end token is 256."""
+    return sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
+
+
+def texts(data: Any) -> list[str]:
+    """Return an instance as JSON texts: its keys as given, reversed and shuffled, each text once."""
+    draw = random.Random(SHUFFLE_SEED)
+    found = [write(data), write(_ordered(data, None)), write(_ordered(data, draw))]
+    return list(dict.fromkeys(found))
+
+
+def _ordered(data: Any, draw: random.Random | None) -> Any:
+    """Return a copy with the keys of all objects reversed, or shuffled."""
+    if isinstance(data, list):
+        return [_ordered(item, draw) for item in data]
+    if not isinstance(data, dict):
+        return data
+    keys = list(data)
+    if draw is None:
+        keys.reverse()
+    else:
+        draw.shuffle(keys)
+    return {key: _ordered(data[key], draw) for key in keys}

@@ -1,0 +1,121 @@
+"""`make suite` counts what the engine says of each test, and is red where a label and the engine differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).parent.parent / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(BENCH))
+    import bench_suite
+
+    yield bench_suite
+    for name in ("bench_suite", "bench_masks", "suite"):
+        sys.modules.pop(name, None)
+
+
+def judged(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
+) -> tuple[int, list[dict[str, Any]]]:
+    monkeypatch.setattr(sys, "argv", ["bench_suite.py", str(folder), "--drafts", "draft7", "--json"])
+    status = bench.main()
+    return status, json.loads(capsys.readouterr().out)
+
+
+def suite(folder: Path, name: str, schema: Any, *tests: tuple[Any, bool]) -> Path:
+    file = folder / "tests" / "draft7" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cases = [
+        {
+            "description": "case",
+            "schema": schema,
+            "tests": [
+                {"description": str(index), "data": data, "valid": valid}
+                for index, (data, valid) in enumerate(tests)
+            ],
+        }
+    ]
+    file.write_text(json.dumps(cases))
+    return folder
+
+
+def test_tests_are_counted_by_what_became_of_them(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    suite(tmp_path, "type.json", {"type": "integer"}, (1, True), ("a", False), (2, False), ([], True))
+    suite(tmp_path, "optional/format/date.json", {"format": "date"}, ("2020-02-30", False))
+    suite(tmp_path, "format.json", {"format": "date"}, ("2020-02-30", True))
+    suite(tmp_path, "not.json", False, (1, False), (2, True))
+    suite(tmp_path, "pattern.json", {"pattern": "("}, ("a", True))
+    status, rows = judged(bench, monkeypatch, capsys, tmp_path)
+    found = {
+        row["file"]: {key: row[key] for key in row if key in bench.VERDICTS and row[key]} for row in rows
+    }
+    assert status == 1
+    assert found == {
+        "type.json": {"right": 2, "wrongly accepted": 1, "wrongly refused": 1},
+        "optional/format/date.json": {"right": 1},
+        "format.json": {"right": 1},
+        "not.json": {"right": 1, "wrongly refused": 1},
+        "pattern.json": {"refused at compile": 1},
+    }
+
+
+def test_the_status_is_zero_where_all_is_right(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    suite(tmp_path, "type.json", {"type": "integer"}, (1, True), ("a", False))
+    assert judged(bench, monkeypatch, capsys, tmp_path)[0] == 0
+
+
+def test_a_case_that_hangs_is_given_up_and_the_next_one_judged(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import time
+
+    def judge(file: Any, case: Any, remotes: Any, tokenizer: Any) -> Iterator[Any]:
+        if case["schema"] == "hang":
+            time.sleep(60)
+        yield bench.Outcome(case["description"], "0", bench.RIGHT)
+
+    file = suite(tmp_path, "a.json", {}, (1, True)) / "tests" / "draft7" / "a.json"
+    cases = [
+        {"description": kind, "schema": kind, "tests": [{"description": "0"}]} for kind in ("hang", "go")
+    ]
+    file.write_text(json.dumps(cases))
+    monkeypatch.setattr(bench, "judge", judge)
+    (result,) = bench.run(list(bench.files(tmp_path)), {}, 1, 0.5)
+    assert [(outcome.case, outcome.verdict) for outcome in result.outcomes] == [
+        ("hang", bench.TIMED_OUT),
+        ("go", bench.RIGHT),
+    ]
+
+
+def test_an_instance_comes_with_its_keys_in_other_orders_and_its_numerals_as_written(bench: Any) -> None:
+    import suite as cases
+
+    from structgen.maskbench.rawjson import read
+
+    found = cases.texts(read('{"a": 1.0, "b": [{"c": 1e5, "d": 2}]}'))
+    assert found[:2] == ['{"a": 1.0, "b": [{"c": 1e5, "d": 2}]}', '{"b": [{"d": 2, "c": 1e5}], "a": 1.0}']
+    assert cases.texts(read("[1.0]")) == ["[1.0]"]
+
+
+def test_a_wrong_acceptance_cannot_be_skipped(bench: Any, tmp_path: Path) -> None:
+    (file,) = bench.files(suite(tmp_path, "a.json", {}, (1, True)))
+    result = bench.Judged(file)
+    skips = frozenset({("draft7", "a.json", "case", "0")})
+    verdicts = {
+        verdict: result.verdict(bench.Outcome("case", "0", verdict), skips) for verdict in bench.VERDICTS
+    }
+    assert verdicts[bench.ACCEPTED] == bench.ACCEPTED
+    assert verdicts["refused at compile"] == bench.SKIPPED
