@@ -8,27 +8,19 @@ allowed byte has an item.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import islice
 
 from structgen.inspection import Inspection, Registers
-from structgen.ir import FALSE, All, Any_, Format, Formula, Interval, Length, Multiple, Not, Pattern, Words
+from structgen.ir import All
 from structgen.machine import layout as L
-from structgen.schema.formulas import points
-from structgen.schema.values import json_string
+from structgen.machine import spelling
+from structgen.schema import wording
 
 MOST = 20
 """Keys and values listed one by one; the others are counted."""
-_MOST_WORDS = 8
-"""Words listed in one item."""
 _MOST_SOURCES = 8
-_MOST_CHARACTERS = 60
-"""Of a word or a pattern that is quoted."""
-
-_MOST_ALTERNATIVES = 3
-_FURTHER = " (with further conditions)"
 
 _SPACE = b" \t\n\r"
 _NUMERAL = b"0123456789+-.eE"
@@ -145,21 +137,21 @@ class Explainer:
         found.add("false", sources, b"f")
         found.add("null", sources, b"n")
         if entry.number is not None:
-            for what in _describe(entry.number.formulas, _number):
+            for what in wording.describe(entry.number.formulas, wording.number):
                 found.add(what, sources, b"-0123456789")
         if entry.string is not None and b'"'[0] in found.allowed:
             regs = machine.registers(machine.after(index, b'"'))
             if int(regs[L.MODE]) == L.M_WORDS:
                 words = [word.decode("utf-8", "surrogatepass") for word in self._words(regs)]
-                found.add(_listing(map(_text, words)), sources, b'"')
+                found.add(wording.listing(map(wording.quoted, words)), sources, b'"')
             else:
-                for what in _describe(entry.string.formulas, _string):
+                for what in wording.describe(entry.string.formulas, wording.string):
                     found.add(what, sources, b'"')
 
     def _inside_number(self, index: int, regs: Registers, found: _Found) -> None:
         machine, place = self._machine, self._value_place(regs)
         spec = machine.network.entry(place).number
-        described = _describe(spec.formulas, _number) if spec is not None else ["a number"]
+        described = wording.describe(spec.formulas, wording.number) if spec is not None else ["a number"]
         digits = found.meet(_NUMERAL)
         found.add(f"the rest of {' or '.join(described)}{_hint(digits)}", self._sources(place), digits)
         frame = int(regs[L.FRAME])
@@ -198,7 +190,9 @@ class Explainer:
         what, rank = '","', _MARK
         if missing:
             several = "keys" if len(missing) > 1 else "key"
-            what += f" (the {several} {_listing(map(_text, missing), ' and ')} must still come)"
+            what += (
+                f" (the {several} {wording.listing(map(wording.quoted, missing), ' and ')} must still come)"
+            )
             rank = _URGENT
         found.add(what, self._sources(holder), b",", rank)
 
@@ -212,15 +206,15 @@ class Explainer:
         for name, place in menu.named.items():
             sources = self._sources(place)
             if name in missing:
-                found.add(f"the key {_text(name)} (required)", (*holder, *sources), b'"', _URGENT)
+                found.add(f"the key {wording.quoted(name)} (required)", (*holder, *sources), b'"', _URGENT)
             else:
-                found.add(f"the key {_text(name)}", sources, b'"')
+                found.add(f"the key {wording.quoted(name)}", sources, b'"')
         if menu.extra is None:
             return
         some = "a key that the schema does not name" if machine.network.keys(residue) else "a key"
         for formulas, place in menu.extra_places.items():
             meant = All(tuple(menu.extra.formulas[index] for index in sorted(formulas)))
-            for what in _describe((meant,), lambda formula: _string(formula, some)):
+            for what in wording.describe((meant,), lambda formula: wording.string(formula, some)):
                 found.add(what, self._sources(place) or holder, b'"')
 
     # --- strings ---
@@ -251,10 +245,12 @@ class Explainer:
         row = self._machine.string_row(int(regs[L.RES]))
         least, most, count = row[L.S_LEAST], row[L.S_MOST], int(regs[L.AT])
         if least or most >= 0:
-            bounds = _count(max(least - count, 0), most - count if most >= 0 else None, "more character")
+            bounds = wording.count(
+                max(least - count, 0), most - count if most >= 0 else None, "more character"
+            )
             return f"a string of {bounds}" if bounds else "the rest of the string"
         spec = self._machine.network.entry(place).string
-        described = _describe(spec.formulas, _string) if spec is not None else []
+        described = wording.describe(spec.formulas, wording.string) if spec is not None else []
         return (
             f"the rest of {' or '.join(described)}" if described != ["a string"] else "the rest of the string"
         )
@@ -268,7 +264,7 @@ class Explainer:
                 words.append(word.decode("utf-8", "surrogatepass"))
                 first.update(going_on)
         if words:
-            what = _listing(map(_text, words))
+            what = wording.listing(map(wording.quoted, words))
             found.add(f"the rest of {what}", sources, bytes(byte for byte in rest if byte in first))
 
     def _inside_key(self, index: int, regs: Registers, closing: bytes, found: _Found) -> None:
@@ -290,7 +286,7 @@ class Explainer:
                     going_on = bytes(byte for byte in rest if byte in self._going_on(regs, word))
                     sources = self._sources(menu.named[name])
                     found.add(
-                        f"the rest of the key {_text(name)}",
+                        f"the rest of the key {wording.quoted(name)}",
                         (*holder, *sources) if name in missing else sources,
                         going_on,
                         _URGENT if name in missing else _VALUE,
@@ -303,7 +299,8 @@ class Explainer:
                 (formulas,) = menu.extra_places
                 meant = All(tuple(menu.extra.formulas[at] for at in sorted(formulas)))
                 described = [
-                    f"the rest of {what}" for what in _describe((meant,), lambda f: _string(f, some))
+                    f"the rest of {what}"
+                    for what in wording.describe((meant,), lambda f: wording.string(f, some))
                 ]
             places = [source for place in menu.extra_places.values() for source in self._sources(place)]
             for what in described:
@@ -341,40 +338,13 @@ class Explainer:
         if written < len(word) and word[written] & 0xC0 == 0x80:
             return word[written : written + 1]
         rest = word[written:].decode("utf-8", "surrogatepass")
-        begun = _escape_begun(int(regs[L.LEX]))
+        begun = spelling.begun(int(regs[L.LEX]))
         return bytes(
             byte
-            for text in self._written(rest)
+            for text in spelling.ways(rest, canonical=self._canonical)
             if len(text) > len(begun) and text[: len(begun)].lower() == begun
-            for byte in _either_case(text, len(begun))
+            for byte in spelling.either_case(text, len(begun))
         )
-
-    def _written(self, rest: str) -> Iterator[bytes]:
-        """Yield the ways of writing the first character of the rest of a word, or the quote that ends it.
-
-        A lone high surrogate is written together with what follows: only that tells it from half a pair.
-        """
-        if not rest:
-            yield b'"'
-            return
-        shortest = json_string(rest[0])[1:-1]
-        units = rest[0].encode("utf-16-be", "surrogatepass").hex()
-        spelled = "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode()
-        ways = {shortest} if self._canonical else {shortest, spelled}
-        if not self._canonical and rest[0] == "/":
-            ways.add(b"\\/")
-        if "\ud800" <= rest[0] < "\udc00":
-            for text in self._written_behind(rest[1:]):
-                yield from (way + text for way in ways)
-            return
-        yield from ways
-
-    def _written_behind(self, rest: str) -> Iterator[bytes]:
-        """Yield the first character's ways of writing behind a lone high surrogate."""
-        if rest and "\ud800" <= rest[0] < "\udc00":
-            yield f"\\u{ord(rest[0]):04x}".encode()
-        else:
-            yield from self._written(rest)
 
 
 class _Found:
@@ -427,121 +397,6 @@ def _item(what: str, sources: Iterable[str], first: Iterable[int]) -> Expected:
     return Expected(what, tuple(islice(sources, _MOST_SOURCES)), bytes(sorted(first)))
 
 
-# --- words ---
-
-
-def _describe(formulas: Iterable[Formula], describe: Callable[[Formula], str]) -> list[str]:
-    """Return the different descriptions of formulas and of their few alternatives, sorted, each once."""
-    found: set[str] = set()
-    for formula in formulas:
-        parts = (
-            formula.of if isinstance(formula, Any_) and len(formula.of) <= _MOST_ALTERNATIVES else (formula,)
-        )
-        together = points(formula) is not None
-        found.update(describe(part) for part in ((formula,) if together else parts) if part != FALSE)
-    return sorted(found)
-
-
-def _string(formula: Formula, some: str = "a string") -> str:
-    """Return a description of strings; it says so where it does not say all."""
-    if isinstance(formula, Words):
-        return _listing(_text(word) for word in sorted(formula.of))
-    size, further = "", False
-    clauses: list[str] = []
-    for part in _conjuncts(formula):
-        match part:
-            case Length(least, most):
-                size = _count(least, most, "character")
-            case Pattern(source):
-                clauses.append(f"that matches {_text(source)}")
-            case Format(name):
-                clauses.append(f"in the format {name}")
-            case Not(Words(words)):
-                clauses.append(f"other than {_listing(map(_text, sorted(words)), ' and ')}")
-            case Not(Pattern(source)):
-                clauses.append(f"that does not match {_text(source)}")
-            case _:
-                further = True
-    if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
-        some = "a key"
-    head = f"{some} of {size}" if size else some
-    return f"{head} {' and '.join(clauses)}".rstrip() + (_FURTHER if further else "")
-
-
-def _number(formula: Formula) -> str:
-    """Return a description of numbers; it says so where it does not say all."""
-    exact = points(formula)
-    if exact is not None:
-        return _listing(_decimal(value) for value in sorted(exact))
-    some, bounds, clauses, further = "", "", "", False
-    for part in _conjuncts(formula):
-        match part:
-            case Multiple(of) if not some:
-                some = "an integer" if of == 1 else f"a multiple of {_decimal(of)}"
-            case Interval():
-                bounds = _bounds(part)
-            case Not(Multiple(of)):
-                clauses += f", not {'an integer' if of == 1 else f'a multiple of {_decimal(of)}'}"
-            case _:
-                further = True
-    return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
-
-
-def _conjuncts(formula: Formula) -> Iterator[Formula]:
-    """Yield the parts of a conjunction; of a nested one, all the same."""
-    pending = [formula]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, All):
-            pending.extend(reversed(part.of))
-        else:
-            yield part
-
-
-def _bounds(interval: Interval) -> str:
-    low, high = interval.low, interval.high
-    if low is not None and high is not None and not interval.open_low and not interval.open_high:
-        return f" from {_decimal(low)} to {_decimal(high)}"
-    parts = []
-    if low is not None:
-        parts.append(f"{'greater than' if interval.open_low else 'at least'} {_decimal(low)}")
-    if high is not None:
-        parts.append(f"{'less than' if interval.open_high else 'at most'} {_decimal(high)}")
-    return ", " + " and ".join(parts) if parts else ""
-
-
-def _decimal(value: Decimal) -> str:
-    written = f"{value:f}" if -20 < value.adjusted() < 20 else str(value)
-    return written if len(written) <= _MOST_CHARACTERS else written[:_MOST_CHARACTERS] + "…"
-
-
-def _count(least: int, most: int | None, unit: str) -> str:
-    """Return a number of things in words; empty where it is not bounded."""
-    if most is None:
-        return f"at least {least} {unit}{'' if least == 1 else 's'}" if least else ""
-    if least == most:
-        return f"exactly {most} {unit}{'' if most == 1 else 's'}"
-    return f"{f'{least} to {most}' if least else f'at most {most}'} {unit}{'' if most == 1 else 's'}"
-
-
-def _text(text: str) -> str:
-    """Return a text between quotes, cut short."""
-    cut = text if len(text) <= _MOST_CHARACTERS else text[:_MOST_CHARACTERS] + "…"
-    return json_string(cut).decode()
-
-
-def _listing(words: Iterable[str], joint: str = "") -> str:
-    """Return `"a"`, or `one of "a", "b" (and 12 more)`; with a joint, `"a", "b"<joint>"c"`."""
-    listed: Sequence[str] = list(words)
-    shown = listed[:_MOST_WORDS]
-    more = f" (and {len(listed) - len(shown):,} more)" if len(listed) > len(shown) else ""
-    if len(listed) == 1:
-        return listed[0]
-    if joint and not more:
-        return ", ".join(shown[:-1]) + joint + shown[-1]
-    return ("" if joint else "one of ") + ", ".join(shown) + more
-
-
 def _hint(following: bytes) -> str:
     """Return the next characters in brackets where they are few, else nothing."""
     if not following or following[-1] >= 127:
@@ -573,23 +428,3 @@ def _space(allowed: bytes) -> str:
         case b"\n":
             return "a line break"
     return "white space"
-
-
-def _escape_begun(lex: int) -> bytes:
-    """Return what is written of an escape, in lower case (LEX: escape state, digits, high surrogate)."""
-    escape, value, high = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
-    text = ""
-    if escape >= 6:
-        text = f"\\u{0xD800 + high:04x}"
-        escape -= 6
-    if escape == 1:
-        text += "\\"
-    elif escape > 1:
-        text += "\\u" + (f"{value:0{escape - 2}x}" if escape > 2 else "")
-    return text.encode()
-
-
-def _either_case(text: bytes, at: int) -> bytes:
-    """Return a byte of a way of writing, in both cases where it is a hexadecimal digit of an escape."""
-    byte = text[at : at + 1]
-    return byte + byte.upper() if text[:1] == b"\\" and at % 6 >= 2 and byte in b"abcdef" else byte
