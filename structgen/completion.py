@@ -441,7 +441,7 @@ class Completer:
         place = int(regs[L.AT])
         best: dict[int, bytes] = {}
         for at, word in machine.listed(int(row[L.S_START]), place):
-            text = _written(word[place & 0xFFFF :]) + b'"'
+            text = _written(word[place & L.POSITION_BITS :]) + b'"'
             outcome = machine.word_outcome(int(row[L.S_OUTCOMES]) + at)
             for j in machine.network.demands(outcome):
                 if j not in best or _order(text) < _order(best[j]):
@@ -461,7 +461,7 @@ class Completer:
             for _at, word in machine.listed(machine.key_list(row), place):
                 key = word.decode("utf-8", "surrogatepass")
                 if key in named:
-                    head = _written(word[place & 0xFFFF :]) + b'":'
+                    head = _written(word[place & L.POSITION_BITS :]) + b'":'
                     best = _least(best, _behind(head, self._with_key(residue, key, named[key], regs)))
         if int(regs[L.LEX]) & L.STATE_BITS != L.NO_STATE:
             best = _least(best, self._extra(index, residue))
@@ -648,7 +648,7 @@ class Completer:
 
 
 def _escape(regs: Registers) -> int:
-    """Return the state of the escape that is being written: 0 for none (structgen.machine.step)."""
+    """Return the state of the escape that is being written: 0 for none (structgen.machine.escapes)."""
     if int(regs[L.MODE]) not in _QUOTED:
         return 0
     return (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) & 15

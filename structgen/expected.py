@@ -334,7 +334,7 @@ class Explainer:
     def _going_on(self, regs: Registers, word: bytes) -> bytes:
         """Return the bytes with which a listed word or key may go on, as far as it alone decides; b"" where
         the escape that is being written is not one of it."""
-        written = int(regs[L.AT]) & 0xFFFF
+        written = int(regs[L.AT]) & L.POSITION_BITS
         if written < len(word) and word[written] & 0xC0 == 0x80:
             return word[written : written + 1]
         rest = word[written:].decode("utf-8", "surrogatepass")

@@ -97,7 +97,7 @@ class Inspection:
         offset = int(self._tables.rows(L.T_LEX)[words, 0])
         offsets = self._tables.rows(L.T_OFFSET)[:, 0]
         blob = self._tables.rows(L.T_BLOB)
-        for at in range(place >> 40, (place >> 16) & 0xFFFFFF):
+        for at in range(place >> L.LOW_SHIFT, (place >> L.HIGH_SHIFT) & L.HIGH_BITS):
             yield at, blob[int(offsets[offset + at]) : int(offsets[offset + at + 1])].tobytes()
 
     def string_row(self, row: int) -> list[int]:

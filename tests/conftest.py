@@ -1,6 +1,6 @@
 """What every test stands on: a cache folder of its own, no deadlines on a shared machine, the same examples.
 
-`make test` draws the same examples each time, so that a red run says something of the change. New examples are
+`make test` draws the same examples each time, so that a red run says something of the change. New ones are
 drawn by `make test-all`, which takes the profile "deep".
 """
 

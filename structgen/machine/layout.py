@@ -84,7 +84,6 @@ KEY_WORDS = {T_NODE: 8, T_FRAME: 5, T_EDGE: 3, T_TEXT: 2, T_SET: 4, T_TERMINAL: 
 """The tables that intern: how many leading words of a row are its identity."""
 
 # --- the rest of the context --------------------------------------------------------------------------------
-C_TABLES = 0
 C_STRINGS = 6 * TABLES  # trans, outcome
 C_STRINGS_OUT = C_STRINGS + 1
 C_NUMBERS = C_STRINGS + 2
@@ -112,30 +111,28 @@ C_BLURRED = C_STRINGS + 23  # set by a walk that would have needed the text of a
 C_BUFFER = C_STRINGS + 24  # int32 token ids collected by a walk
 C_BUFFER_COUNT = C_STRINGS + 25
 C_DEPTH_LIMIT = C_STRINGS + 26
-C_NODE_LIMIT = C_STRINGS + 27
-C_SLOT = C_STRINGS + 28  # token -> slot, -1: never matches text
-C_BYTES = C_STRINGS + 29  # uint8 scratch for key texts
-C_CROSSED = C_STRINGS + 30  # (outcome, trie node, byte consumed?) triples met by a terminal's walk
-C_CROSSED_COUNT = C_STRINGS + 31
-C_SPECIAL = C_STRINGS + 32
-C_PRECISE = C_STRINGS + 33  # follow the text of extra keys (commits do, masks need not)
+C_SLOT = C_STRINGS + 27  # token -> slot, -1: never matches text
+C_CROSSED = C_STRINGS + 28  # (outcome, trie node, byte consumed?) triples met by a terminal's walk
+C_CROSSED_COUNT = C_STRINGS + 29
+C_SPECIAL = C_STRINGS + 30
+C_PRECISE = C_STRINGS + 31  # follow the text of extra keys (commits do, masks need not)
 # rows being interned: frames at word 0, edges 8, texts 16, sets 24, terminals 32, nodes 40
-C_TEMPORARY = C_STRINGS + 34
-C_LONGEST = C_STRINGS + 35  # characters of the longest token
-C_MAY = C_STRINGS + 36  # uint8[16, 256]: may a byte come at all in a mode
-C_STEPS = C_STRINGS + 37  # bytes stepped by walks, since the beginning
-C_SIGNATURES = C_STRINGS + 38  # uint64[n, 2] of the trie's subtrees
-C_SLOTS_BEFORE = C_STRINGS + 39  # int32[n + 1]: slots of the nodes before each
-C_STRING_COUNT = C_STRINGS + 40  # states of the string automata
-C_FIRST = C_STRINGS + 41  # int32[257]: the trie's root child for each byte
-C_SUBTREE_CHARS = C_STRINGS + 42  # int32[n]: the most characters of a subtree's tokens
+C_TEMPORARY = C_STRINGS + 32
+C_LONGEST = C_STRINGS + 33  # characters of the longest token
+C_MAY = C_STRINGS + 34  # uint8[16, 256]: may a byte come at all in a mode
+C_STEPS = C_STRINGS + 35  # bytes stepped by walks, since the beginning
+C_SIGNATURES = C_STRINGS + 36  # uint64[n, 2] of the trie's subtrees
+C_SLOTS_BEFORE = C_STRINGS + 37  # int32[n + 1]: slots of the nodes before each
+C_STRING_COUNT = C_STRINGS + 38  # states of the string automata
+C_FIRST = C_STRINGS + 39  # int32[257]: the trie's root child for each byte
+C_SUBTREE_CHARS = C_STRINGS + 40  # int32[n]: the most characters of a subtree's tokens
 # int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256
-C_NEXT = C_STRINGS + 43
-C_CHILD_START = C_STRINGS + 44  # int32[n + 1]: where a node's children begin in the two below
-C_CHILD_BYTES = C_STRINGS + 45  # uint8: their bytes, ascending
-C_CHILD_NODES = C_STRINGS + 46  # int32: their nodes
-C_QUOTED = C_STRINGS + 47  # the string row of the quoted terminal that was asked last
-C_WORDS = C_STRINGS + 48
+C_NEXT = C_STRINGS + 41
+C_CHILD_START = C_STRINGS + 42  # int32[n + 1]: where a node's children begin in the two below
+C_CHILD_BYTES = C_STRINGS + 43  # uint8: their bytes, ascending
+C_CHILD_NODES = C_STRINGS + 44  # int32: their nodes
+C_QUOTED = C_STRINGS + 45  # the string row of the quoted terminal that was asked last
+C_WORDS = C_STRINGS + 46
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY = range(3)
@@ -193,6 +190,9 @@ ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1
 NO_STATE = STATE_BITS
 """In LEX of a key: no extra key can come of this prefix."""
+LOW_SHIFT, HIGH_SHIFT, HIGH_BITS, POSITION_BITS = 43, 22, (1 << 21) - 1, (1 << 22) - 1
+"""A place in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
+million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """In EXTRAS: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000

@@ -12,8 +12,11 @@ import numba
 from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.rows import need, row_of
 from structgen.machine.safe import safe_row
-from structgen.machine.step import MIDDLES, WIDTH, bounded_space, need, row_of, step
+from structgen.machine.space import bounded_space
+from structgen.machine.step import step
+from structgen.machine.strings import MIDDLES, WIDTH
 
 
 @jit

@@ -13,7 +13,8 @@ import numba
 from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load32, load64, store64
-from structgen.machine.step import WIDTH, need, row_of
+from structgen.machine.rows import need, row_of
+from structgen.machine.strings import WIDTH
 
 _MOST = 48
 """States to look at; a set that takes more is not worth finding."""

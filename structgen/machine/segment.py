@@ -7,7 +7,8 @@ import numba
 from structgen.jit import entry
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
-from structgen.machine.step import copy, row_of, step
+from structgen.machine.rows import copy, row_of
+from structgen.machine.step import step
 from structgen.machine.walk import ASKED, REFUSED, YES, intern_node, run
 
 IMPOSSIBLE = 1 << 30

@@ -35,10 +35,10 @@ _ROWS: dict[int, tuple[int, int, int]] = {
     L.T_CROSS: (L.G_STRIDE, 128, 0),
     L.T_SAFE: (3, 32, 0),
     L.T_DISTANCE: (0, 64, 0),
+    L.T_SPARE: (1, 4096, 0),
 }
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
-_LONGEST_KEY = 1 << 16
 
 
 def _bytes(words: int, rows: int) -> int:
@@ -139,15 +139,12 @@ class Tables:
         self.context[_ADDRESSES] += base
         self.address = address_of(self.context)
         self.needs: npt.NDArray[np.int64] = np.zeros(1 + 4 * L.MOST_QUESTIONS, np.int64)
-        # one block for the registers of a walk, rows being interned, and the bytes of a key
-        self.scratch: npt.NDArray[np.int64] = np.empty(
-            8 * (DEEPEST + 2) + 128 + 2 * _LONGEST_KEY + 512, np.int64
-        )
+        # one block for the registers of a walk and rows being interned
+        self.scratch: npt.NDArray[np.int64] = np.empty(8 * (DEEPEST + 2) + 128, np.int64)
         here = address_of(self.scratch)
         self.context[L.C_NEEDS] = address_of(self.needs)
         self.context[L.C_TEMPORARY] = here
         self.context[L.C_SCRATCH] = here + 8 * 128
-        self.context[L.C_BYTES] = here + 8 * (128 + 8 * (DEEPEST + 2))
         self.context[L.C_PRECISE] = 1
         self.context[L.C_MAY] = _MAY_ADDRESS
         self.context[L.C_NEXT] = _NEXT_ADDRESS

@@ -12,27 +12,13 @@ import numpy as np
 
 from structgen.jit import entry, jit
 from structgen.machine.layout import *
+from structgen.machine.lists import place_high, place_low, place_position, word_at
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
+from structgen.machine.residues import extra_place, value_place
+from structgen.machine.rows import copy, hash_words, intern, need, row_of, settle
 from structgen.machine.runs import cross, emit, walk_space, walk_string
-from structgen.machine.step import (
-    accepting,
-    brackets,
-    close_value,
-    copy,
-    deepest,
-    extra_place,
-    hash_words,
-    intern,
-    literal_byte,
-    need,
-    push_frame,
-    row_of,
-    settle,
-    space_allows,
-    step,
-    value_place,
-    word_at,
-)
+from structgen.machine.space import brackets, deepest, space_allows
+from structgen.machine.step import accepting, close_value, literal_byte, push_frame, step
 
 ASKED = -3
 MISS = -4
@@ -65,13 +51,13 @@ def following(c, s, byte):
         if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0) or lex >> ESCAPE_SHIFT != 0:
             return -1
         place = load64(s, AT)
-        if place >> 40 != ((place >> 16) & 0xFFFFFF) - 1:
+        if place_low(place) != place_high(place) - 1:
             return -1
         if mode == M_KEY:
             words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
         else:
             words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_START)
-        expected = word_at(c, words, place >> 40, place & 0xFFFF)
+        expected = word_at(c, words, place_low(place), place_position(place))
         if byte == expected or byte == 34 or byte == 92:
             return -1
         after = numba.int64(256)

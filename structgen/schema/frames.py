@@ -206,10 +206,31 @@ class Frames:
             ordered = len(names)
             known = set(names)
             names.extend(sorted((key for key in universe if key not in known), key=json_string))
-        frame = Frame(frame_id, demands, tuple(names), ordered)
+        frame = self._named(frame_id, demands, names, ordered, sources, literals)
+        if frame.predicates and any(shape.lo or shape.obligations for shape in every):
+            few = self._few(frame)
+            if few:
+                # Keys that may run out where some are still owed: each is told apart.
+                names.extend(sorted(few, key=json_string))
+                frame = self._named(frame_id, demands, names, ordered, sources, literals)
         frame.cap = cap
         for key in watched:
             frame.watch |= 1 << frame.index[key]
+        return frame
+
+    def _named(
+        self,
+        frame_id: int,
+        demands: tuple[int, ...],
+        names: list[str],
+        ordered: int,
+        sources: Iterable[str],
+        literals: Iterable[int],
+    ) -> Frame:
+        """Return a frame with these names, and the predicates that tell all other keys apart."""
+        if self.any_order:
+            names.sort(key=json_string)
+        frame = Frame(frame_id, demands, tuple(names), ordered)
         for source in sources:
             frame.pattern_at[source] = len(frame.predicates)
             frame.predicates.append(Pattern(source))
@@ -217,6 +238,15 @@ class Frames:
             frame.literal_at[literal] = len(frame.predicates)
             frame.predicates.append(self.scalars.literal(literal, STRING))
         return frame
+
+    def _few(self, frame: Frame) -> set[str]:
+        """Return the keys of those classes that are small enough to be named key by key."""
+        found: set[str] = set()
+        for key_class in self.classes(frame):
+            formula = self._unnamed(frame, key_class.formula, ())
+            if key_class.formula != TRUE and not is_infinite(key_class.formula):
+                found.update(self.scalars.strings.words(formula, _WORDS) or ())
+        return found
 
     def classes(self, frame: Frame) -> list[KeyClass]:
         """Return the classes of keys that the frame does not name, told apart by its predicates."""

@@ -1,0 +1,23 @@
+"""The string automata as compiled code reads them."""
+
+from __future__ import annotations
+
+from structgen.jit import jit
+from structgen.machine.layout import *
+from structgen.machine.memory import load32, load64
+from structgen.machine.rows import need
+
+FREE = 0
+"""The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
+WIDTH = 258
+MIDDLES = 8
+"""States below are the free string's: FREE and the middles of its characters."""
+
+
+@jit
+def string_step(c, state, column):
+    """Return the string automaton's next state, -1 (none), or -2 when the row must be asked."""
+    target = load32(load64(c, C_STRINGS), state * WIDTH + column)
+    if target == -2:
+        need(c, Q_STRING, state, 0, 0)
+    return target
