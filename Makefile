@@ -7,9 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SCHEMAS ?= schemas
 TESTS ?=
 SUITE ?=
+WALK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite maskbench clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks maskbench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -58,6 +59,9 @@ bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the wi
 
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
 	$(BIN)/python bench/bench_suite.py $(SUITE)
+
+walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300")
+	$(BIN)/python bench/bench_walks.py $(WALK)
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
 	$(BIN)/structgen maskbench $(SCHEMAS)
