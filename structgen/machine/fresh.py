@@ -16,13 +16,15 @@ from structgen.machine.rows import need, row_of
 from structgen.machine.strings import MIDDLES, WIDTH, string_step
 
 _LEVEL = 4  # words of the stack for one byte: state, place, set, next column
+_DEEP = 48
+"""Bytes after which texts are not told apart any more."""
 
 
 @jit
 def fresh_keys(c, words, state, place, seen, wanted):
     """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
-    set, up to `wanted`; or -1 when something must be asked. A text that leaves list and set counts once,
-    however it goes on: the answer is a lower bound, and 0 only where there is none.
+    set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
+    there is none: what goes on for long outside list and set counts once.
 
     Cost: what list and set hold under `place` and `seen`, times the width of the automaton.
     """
@@ -57,7 +59,7 @@ def fresh_keys(c, words, state, place, seen, wanted):
                 continue
             here = narrow(c, words, place, byte) if place >= 0 else numba.int64(-1)
             held = set_step(c, seen, byte) if seen > 0 else numba.int64(0)
-            if here < 0 and held <= 0:
+            if here < 0 and held <= 0 and (found + 1 >= wanted or level >= _DEEP):
                 found += 1
                 continue
             if _LEVEL * (level + 2) > room:

@@ -19,7 +19,6 @@ from structgen.machine.memory import load32, load64, store64
 from structgen.machine.residues import after, extra_place, known_residue, value_place
 from structgen.machine.rows import copy, intern, need, row_of, settle
 from structgen.machine.space import brackets, space_allows, space_step
-from structgen.machine.strings import MIDDLES
 from structgen.machine.text import alive, character, feed
 
 
@@ -174,9 +173,6 @@ def begin_key(c, d):
     store64(d, LEX, extra if extra >= 0 else NO_STATE)
     if extra >= 0:
         store64(d, SEEN, extras & (BLUR - 1))
-        if extra >= MIDDLES and extras & BLUR != 0:
-            # whether a key is left depends on the one whose text was not followed
-            store64(c, C_BLURRED, 1)
     store64(d, AT, all_names(c, residue))
     return YES
 
