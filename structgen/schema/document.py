@@ -6,13 +6,23 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
 
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
+from structgen.schema.dynamic import NOTHING, Bindings
 from structgen.schema.model import Json, Schema
 from structgen.schema.policies import Policies
-from structgen.schema.references import Found, NowhereError, References, RemoteError, Scope
-from structgen.schema.scan import DEFAULT_DRAFT, draft_of
+from structgen.schema.references import (
+    RECURSIVE,
+    Found,
+    NowhereError,
+    References,
+    RemoteError,
+    Scope,
+)
+from structgen.schema.remotes import Remotes
+from structgen.schema.scan import DEFAULT_DRAFT
 from structgen.schema.text import escape, kind_name
 
 _NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
@@ -73,6 +83,7 @@ class Refusal:
     """The place of the schema that holds the keyword."""
     keyword: str
     what: str
+    cure: str = ""
 
 
 class Document:
@@ -86,7 +97,11 @@ class Document:
     """
 
     __slots__ = (
+        "_asked",
+        "_bindings",
+        "_bound",
         "_by_raw",
+        "_names",
         "_referring",
         "_targets",
         "_todo",
@@ -110,17 +125,29 @@ class Document:
         draft: str | None = None,
         policies: Policies | None = None,
         limits: Limits | None = None,
+        remotes: Remotes | None = None,
     ) -> None:
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
-        `draft` is one of scan.DRAFTS, or None: `$schema` decides, else 2020-12.
+        `draft` is one of scan.DRAFTS, or None: `$schema` decides, else 2020-12. `remotes` holds the documents
+        that references may lead to.
         """
         self.value = value
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes: list[str] = []
         """What the report says about the document as a whole."""
-        self.draft = draft if draft is not None else self._declared_draft()
+        if draft is None:
+            self._check_declaration()
+        self.references = References(value, draft, remotes if remotes is not None else Remotes())
+        self.draft = self.references.root.dialect.draft
+        if draft is None:
+            self._note_unknown_draft()
+        self._names: frozenset[str] = frozenset()
+        self._start()
+
+    def _start(self) -> None:
+        """Read everything that the root reaches."""
         self.schemas: list[Schema] = []
         """By id: the places that were read, and those that the network derived."""
         self.refusals: list[Refusal] = []
@@ -128,14 +155,22 @@ class Document:
         """Every regular expression of `pattern` and `patternProperties`, with its first place."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with its first place."""
-        self._by_raw: dict[int, Place] = {}
-        self._targets: dict[tuple[int, str], Place] = {}
+        self._by_raw: dict[Any, Place] = {}
+        self._targets: dict[tuple[int, str, int], Place] = {}
         self._referring: list[Place] = []
         self._todo: list[Place] = []
-        self.references = References(value, self.draft)
-        self.root: Schema = self._reached(Found(value, "#", self.references.root))
+        self._asked: set[str] = set()
+        self._bindings = Bindings(self.references, self._names) if self._names else None
+        self._bound: dict[int, int] = {}
+        self.root: Schema = self._reached(Found(self.value, "#", self.references.root), NOTHING)
         self._read()
-        if self._referring:
+        if self.references.has_custom_dialects:
+            self._check_vocabularies()
+        if not self._asked <= self._names:
+            # A dynamic reference: its name takes part in what a place is. Few schemas have one.
+            self._names |= self._asked
+            self._start()
+        elif self._referring:
             self._check_progress()
 
     # --- For the network ------------------------------------------------------------------------------------
@@ -164,7 +199,7 @@ class Document:
             first.what + more,
             keyword=first.keyword,
             where=f"{first.pointer}/{escape(first.keyword)}",
-            cure=f"Leave {first.keyword} out, or check it on the finished document.",
+            cure=first.cure,
         )
 
     # --- For the keywords (scan.py) -------------------------------------------------------------------------
@@ -172,6 +207,8 @@ class Document:
     def child(self, up: Place, raw: Any, at: tuple[str | int, ...]) -> Place:
         """Return the place of the subschema `raw`, to be read; `at` is the way to it from `up`."""
         if raw.__class__ is dict:
+            if self._bindings is not None:
+                return self._child_bound(self._bindings, up, raw, at)
             known = self._by_raw.get(id(raw))
             if known is not None:
                 return known
@@ -190,43 +227,86 @@ class Document:
         raise self._not_a_schema(up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword)
 
     def refer(self, place: Place, reference: str) -> None:
-        """Set `place.ref` to where a reference leads."""
-        key = (id(place.scope), reference)
+        """Set `place.ref` to where a `$ref` leads."""
+        key = (id(place.scope), reference, self._bound.get(place.id, NOTHING))
         target = self._targets.get(key)
         if target is None:
-            where = f"{place.pointer}/$ref"
-            try:
-                found = self.references.find(place.scope, reference)
-            except NowhereError as error:
-                raise SchemaError(
-                    f"{reference!r} leads nowhere: {error}.",
-                    where=where,
-                    cure="Correct the reference, or define its target under $defs.",
-                ) from None
-            except RemoteError as error:
-                self.refuse(
-                    place, "$ref", f"{reference!r} leads out of the document, to {str(error)!r}: not handled."
-                )
+            found = self._found(place, "$ref", reference)
+            if found is None:
                 return
-            if found.raw.__class__ is not dict and found.raw.__class__ is not bool:
-                raise SchemaError(
-                    f"{reference!r} leads to {kind_name(found.raw)}, which is not a schema.",
-                    where=where,
-                    cure="Refer to an object or a boolean.",
-                )
-            target = self._targets[key] = self._reached(found)
+            target = self._targets[key] = self._reached(found, key[2])
         place.ref = target
         self._referring.append(place)
 
-    def refuse(self, place: Place, keyword: str, what: str = "") -> None:
+    def refer_dynamically(self, place: Place, keyword: str, reference: str) -> None:
+        """Have a place hold where its `$dynamicRef` or `$recursiveRef` leads on the way to this place."""
+        scope, bound = place.scope, self._bound.get(place.id, NOTHING)
+        name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
+        found: Found | None = None
+        if scope.dialect.draft == "v1" and reference.startswith("#"):
+            # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
+            if self._bindings is None or name not in self._names:
+                self._asked.add(name)
+                return
+            found = self._bindings.target(bound, name)
+        if found is None:
+            found = self._found(place, keyword, reference)
+            if found is None:
+                return
+            anchor = self.references.dynamic_anchors(found.scope).get(name)
+            if anchor is not None and anchor.raw is found.raw:
+                if self._bindings is None or name not in self._names:
+                    self._asked.add(name)
+                    return
+                found = self._bindings.target(bound, name) or found
+        target = self._reached(found, bound)
+        if place.ref is None:
+            place.ref = target
+            place.applicators += ("$ref",)
+        else:
+            place.all_of += (target,)
+            place.applicators += ("allOf",)
+        self._referring.append(place)
+
+    def _found(self, place: Place, keyword: str, reference: str) -> Found | None:
+        """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
+        where = f"{place.pointer}/{keyword}"
+        try:
+            found = self.references.find(place.scope, reference)
+        except NowhereError as error:
+            raise SchemaError(
+                f"{reference!r} leads nowhere: {error}.",
+                where=where,
+                cure="Correct the reference, or define its target under $defs.",
+            ) from None
+        except RemoteError as error:
+            what = f"{reference!r} leads to {str(error)!r}, which is not among the resources."
+            self.refuse(place, keyword, what, "Pass it: resources={uri: schema}.")
+            return None
+        if found.raw.__class__ is not dict and found.raw.__class__ is not bool:
+            raise SchemaError(
+                f"{reference!r} leads to {kind_name(found.raw)}, which is not a schema.",
+                where=where,
+                cure="Refer to an object or a boolean.",
+            )
+        return found
+
+    def refuse(self, place: Place, keyword: str, what: str = "", cure: str = "") -> None:
         """Note that `keyword`, in use at `place`, is not handled."""
-        self.refusals.append(Refusal(place.pointer, keyword, what or f"{keyword} is not handled."))
+        what = what or f"{keyword} is not handled."
+        cure = cure or f"Leave {keyword} out, or check it on the finished document."
+        self.refusals.append(Refusal(place.pointer, keyword, what, cure))
 
     def wrong(self, place: Place, keyword: str, takes: str, cure: str = "") -> SchemaError:
         """Return the error for a keyword of `place` whose value is of the wrong kind."""
         assert isinstance(place.raw, dict)
         what = f"{keyword} {takes}, not {_shown(place.raw[keyword])}."
         return self._not_a_schema(place, f"{place.pointer}/{escape(keyword)}", what, keyword, cure)
+
+    def wrong_at(self, place: Place, at: tuple[str | int, ...], what: str, cure: str) -> SchemaError:
+        """Return the error for something inside a keyword of `place`."""
+        where = "".join("/" + escape(segment) for segment in at)
+        return self._not_a_schema(place, f"{place.pointer}{where}", what, str(at[-1]), cure)
 
     # --- Inside ---------------------------------------------------------------------------------------------
 
@@ -259,28 +339,31 @@ class Document:
                         cure=error.cure or 'Leave it out, or pass formats="annotate".',
                     ) from error
 
-    def _declared_draft(self) -> str:
-        if not isinstance(self.value, dict) or "$schema" not in self.value:
-            return DEFAULT_DRAFT
-        uri = self.value["$schema"]
-        if not isinstance(uri, str):
+    def _check_declaration(self) -> None:
+        if isinstance(self.value, dict) and not isinstance(self.value.get("$schema", ""), str):
             raise SchemaError(
-                f"$schema takes a URI in a string, not {_shown(uri)}.",
+                f"$schema takes a URI in a string, not {_shown(self.value['$schema'])}.",
                 where="#/$schema",
                 cure="Name the draft, as https://json-schema.org/draft/2020-12/schema, or leave it out.",
             )
-        draft = draft_of(uri)
-        if draft == "3":
-            raise UnsupportedError(
-                "Draft 3 is not handled.",
-                keyword="$schema",
-                where="#/$schema",
-                cure="Convert the schema to draft 4 or later.",
-            )
-        if draft is None:
+
+    def _note_unknown_draft(self) -> None:
+        uri = self.value.get("$schema") if isinstance(self.value, dict) else None
+        if isinstance(uri, str) and not self.references.knows(uri):
             self.notes.append(f"$schema {uri!r} is not a known draft: read as {DEFAULT_DRAFT}.")
-            return DEFAULT_DRAFT
-        return draft
+
+    def _check_vocabularies(self) -> None:
+        """Refuse what is written in a dialect of which a required part is not known here."""
+        for scope in dict.fromkeys(place.scope for place in self.schemas if isinstance(place, Place)):
+            for uri in scope.dialect.unknown_vocabularies:
+                self.refusals.append(
+                    Refusal(
+                        scope.prefix,
+                        "$schema",
+                        f"Its meta-schema requires the vocabulary {uri!r}, which is not known.",
+                        "Let its $vocabulary say false for it, or name a draft in $schema.",
+                    )
+                )
 
     def _new(self, raw: dict[str, Any] | bool | None, up: Place | None, at: Any, scope: Scope) -> Place:
         place = Place.__new__(Place)
@@ -289,20 +372,44 @@ class Document:
         self.schemas.append(place)
         return place
 
-    def _reached(self, found: Found) -> Place:
+    def _reached(self, found: Found, bound: int) -> Place:
         """Return the place of a reference's target, or of the root, to be read."""
         raw = found.raw
-        known = self._by_raw.get(id(raw)) if raw.__class__ is dict else None
+        key: Any = id(raw)
+        if self._bindings is not None:
+            scope = found.scope
+            if raw.__class__ is dict:
+                # A pointer into an embedded resource does not come through the one around it.
+                scope = self.references.enter(scope, raw, lambda: found.prefix)
+            bound = self._bindings.enter(bound, scope)
+            key = key, bound
+        known = self._by_raw.get(key) if raw.__class__ is dict else None
         if known is not None:
             return known
         place = self._new(raw, None, found.prefix, found.scope)
         if raw.__class__ is dict:
-            self._by_raw[id(raw)] = place
+            self._by_raw[key] = place
             self._todo.append(place)
+            if self._bindings is not None:
+                self._bound[place.id] = bound
         elif raw.__class__ is bool and found.scope.dialect.booleans:
             place.verdict = raw
         else:
             raise self._not_a_schema(place, found.prefix, _no_schema(raw, found.scope), "")
+        return place
+
+    def _child_bound(self, bindings: Bindings, up: Place, raw: dict[str, Any], at: Any) -> Place:
+        """Return what `child` does, where ways to a place matter."""
+        scope = self.references.enter(
+            up.scope, raw, lambda: "".join([up.pointer, *("/" + escape(segment) for segment in at)])
+        )
+        bound = bindings.enter(self._bound[up.id], scope)
+        known = self._by_raw.get((id(raw), bound))
+        if known is not None:
+            return known
+        place = self._by_raw[id(raw), bound] = self._new(raw, up, at, up.scope)
+        self._bound[place.id] = bound
+        self._todo.append(place)
         return place
 
     def _read(self) -> None:

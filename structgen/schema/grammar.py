@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from structgen.errors import OptionError, SchemaError, UnsupportedError
+from structgen.errors import OptionError, SchemaError
 from structgen.limits import Limits
 from structgen.schema.document import Document
 from structgen.schema.model import Json
 from structgen.schema.policies import Policies
+from structgen.schema.remotes import Remotes, check_resources
 from structgen.schema.scan import DRAFTS
 from structgen.schema.text import exact, read, repeated, write
 
@@ -92,6 +93,7 @@ class JsonSchemaGrammar(Grammar):
         "_notes",
         "_policies",
         "_read_as",
+        "_resources",
         "_spare",
         "_text",
         "_value",
@@ -106,15 +108,24 @@ class JsonSchemaGrammar(Grammar):
         limits: Limits,
         text: str | None = None,
         notes: tuple[str, ...] = (),
+        remotes: Remotes | None = None,
     ) -> None:
-        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from."""
+        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
+
+        Of the `remotes`, those that references lead to become part of the grammar.
+        """
         self._value, self._text, self._notes = value, text, notes
         self._draft, self._policies, self._limits = draft, policies, limits
         self._canonical = ""
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
-        self._spare = [self._document(limits)]
-        self._read_as = self._spare[0].draft
+        remotes = remotes if remotes is not None else Remotes()
+        document = Document(value, draft=draft, policies=policies, limits=limits, remotes=remotes)
+        self._spare = [document]
+        self._resources = remotes.used
+        self._read_as = document.draft
+        if document.references.has_custom_dialects:
+            self._read_as += " and meta-schemas"
 
     @property
     def canonical(self) -> str:
@@ -126,6 +137,8 @@ class JsonSchemaGrammar(Grammar):
                 "policies": dict(asdict(self._policies)),
                 "limits": dict(asdict(self._limits)),
             }
+            if self._resources:
+                options["resources"] = dict(sorted(self._resources.items()))
             self._canonical = write([options, self._value])
         return self._canonical
 
@@ -182,7 +195,10 @@ class JsonSchemaGrammar(Grammar):
             return self._document(self._limits)
 
     def _document(self, limits: Limits) -> Document:
-        return Document(self._value, draft=self._draft, policies=self._policies, limits=limits)
+        remotes = Remotes.holding(self._resources)
+        return Document(
+            self._value, draft=self._draft, policies=self._policies, limits=limits, remotes=remotes
+        )
 
     def _reading_notes(self) -> tuple[str, ...]:
         if self._text is None:
@@ -193,7 +209,8 @@ class JsonSchemaGrammar(Grammar):
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
-        return _restored, (write(self._value), *options)
+        resources = {uri: write(value) for uri, value in self._resources.items()}
+        return _restored, (write(self._value), *options, resources)
 
 
 def json_schema(
@@ -210,8 +227,11 @@ def json_schema(
 ) -> JsonSchemaGrammar:
     """Return the grammar of a JSON Schema, given as a dict, a boolean, a JSON text, or the path of a file.
 
-    `draft` is one of "4", "6", "7", "2019-09", "2020-12"; None: the one that `$schema` names, else 2020-12.
-    The policies say which texts of an accepted value are in the language:
+    `draft` is one of "3", "4", "6", "7", "2019-09", "2020-12", "v1"; None: the one that `$schema` names, else
+    2020-12. `resources` maps URIs to the schemas to which `$ref` may lead beside this one (dicts, booleans,
+    JSON texts, or a `referencing.Registry`); a reference never opens a file or a connection, and the standard
+    meta-schemas are there without being given. The policies say which texts of an accepted value are in the
+    language:
 
     whitespace
         "bounded": up to 8 blanks, or a line break and 8 blanks a level; "compact"; "oneline" (", " and ": ");
@@ -233,22 +253,10 @@ def json_schema(
     """
     policies = Policies.of(whitespace, property_order, numbers, escapes, formats)
     if draft is not None and draft not in DRAFTS:
-        if draft == "3":
-            raise UnsupportedError(
-                "Draft 3 is not handled.",
-                keyword="$schema",
-                where="draft",
-                cure="Convert the schema to draft 4 or later.",
-            )
         raise OptionError(
             f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
         )
-    if resources is not None and not isinstance(resources, Mapping):
-        raise OptionError(
-            f"resources is a {type(resources).__name__}.",
-            where="resources",
-            cure="Map URIs to schemas.",
-        )
+    check_resources(resources)
     if limits is None:
         limits = Limits()
     elif not isinstance(limits, Limits):
@@ -273,7 +281,9 @@ def json_schema(
             where="schema",
             cure="Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
         )
-    return JsonSchemaGrammar(value, draft=draft, policies=policies, limits=limits, text=text)
+    return JsonSchemaGrammar(
+        value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
+    )
 
 
 def _file_text(path: Path) -> str:
@@ -299,6 +309,7 @@ def _restored(
     limits: dict[str, Any],
     draft: str | None,
     notes: tuple[str, ...],
+    resources: dict[str, str],
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
     known = {field.name for field in fields(Limits)}
@@ -308,4 +319,5 @@ def _restored(
         policies=Policies(**policies),
         limits=Limits(**{name: value for name, value in limits.items() if name in known}),
         notes=notes,
+        remotes=Remotes.holding({uri: read(text) for uri, text in resources.items()}),
     )

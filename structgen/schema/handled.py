@@ -4,6 +4,8 @@ from __future__ import annotations
 
 HANDLED: frozenset[str] = frozenset(
     {
+        "$dynamicRef",
+        "$recursiveRef",
         "$ref",
         "additionalItems",
         "additionalProperties",
@@ -14,10 +16,13 @@ HANDLED: frozenset[str] = frozenset(
         "dependencies",
         "dependentRequired",
         "dependentSchemas",
+        "disallow",
+        "divisibleBy",
         "else",
         "enum",
         "exclusiveMaximum",
         "exclusiveMinimum",
+        "extends",
         "format",
         "if",
         "items",
@@ -38,6 +43,7 @@ HANDLED: frozenset[str] = frozenset(
         "patternProperties",
         "prefixItems",
         "properties",
+        "propertyDependencies",
         "propertyNames",
         "required",
         "then",

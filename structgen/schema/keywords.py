@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.schema.handled import HANDLED
+from structgen.schema.text import escape
 
 if TYPE_CHECKING:
     from structgen.schema.document import Document, Place
@@ -36,7 +37,7 @@ says what it means, and the validators whose verdicts label MaskBench assert all
 
 # --- Kinds of values ----------------------------------------------------------------------------------------
 
-_TYPES = MappingProxyType(
+TYPES = MappingProxyType(
     {
         name: frozenset((name,))
         for name in ("object", "array", "string", "number", "integer", "boolean", "null")
@@ -74,9 +75,9 @@ def _texts(value: object) -> bool:
 
 
 def read_type(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
-    if value.__class__ is str and value in _TYPES:
-        place.types = _TYPES[value]
-    elif _texts(value) and value and all(name in _TYPES for name in value):
+    if value.__class__ is str and value in TYPES:
+        place.types = TYPES[value]
+    elif _texts(value) and value and all(name in TYPES for name in value):
         place.types = frozenset(value)
     else:
         raise document.wrong(
@@ -171,7 +172,7 @@ def read_pattern(document: Document, place: Place, raw: dict[str, Any], value: A
 def read_format(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "format", "takes a string")
-    if document.policies.formats == "assert" and value in FORMATS:
+    if (document.policies.formats == "assert" or place.scope.dialect.asserts_formats) and value in FORMATS:
         place.format = value
         document.formats.setdefault(value, place)
 
@@ -359,13 +360,35 @@ def read_ref(document: Document, place: Place, raw: dict[str, Any], value: Any) 
     place.applicators += ("$ref",)
 
 
-def never(keyword: str) -> Reader:
-    """Return the reader of a keyword that no part of the network knows."""
+def read_dynamic_ref(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+    if value.__class__ is not str:
+        raise document.wrong(place, "$dynamicRef", "takes a URI reference in a string")
+    document.refer_dynamically(place, "$dynamicRef", value)
 
-    def read(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
-        document.refuse(place, keyword)
 
-    return read
+def read_recursive_ref(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+    if value != "#":
+        raise document.wrong(place, "$recursiveRef", 'takes "#" alone')
+    document.refer_dynamically(place, "$recursiveRef", value)
+
+
+def read_property_dependencies(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+    """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
+    if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
+        raise document.wrong(place, "propertyDependencies", "takes an object of objects of schemas")
+    for name, members in value.items():
+        for word, member in members.items():
+            pointer = f"{place.pointer}/propertyDependencies/{escape(name)}/{escape(word)}"
+            equal = document.derived(pointer, enum=(word,))
+            there = document.derived(
+                pointer, types=TYPES["object"], required=(name,), properties={name: equal}
+            )
+            # Not a plain `if`: that would count the property as evaluated.
+            test = document.derived(pointer, not_=document.derived(pointer, not_=there))
+            then = document.child(place, member, ("propertyDependencies", name, word))
+            place.all_of += (document.derived(pointer, if_=test, then=then, applicators=("if", "then")),)
+            if "allOf" not in place.applicators:
+                place.applicators += ("allOf",)
 
 
 def unevaluated(keyword: str) -> Reader:

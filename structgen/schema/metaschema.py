@@ -15,11 +15,13 @@ _MOST_VALUES = 20_000
 def faults(schema: Json, draft: str, most: int = 10) -> tuple[str, ...]:
     """Return the places (`#/...`) to which the meta-schema of `draft` objects, at most `most`.
 
-    Empty too where the schema is too large or too deep for the validator (package jsonschema recurses).
+    Empty too for v1, which has no meta-schema here, and where the schema is too large or too deep for the
+    validator (package jsonschema recurses).
     """
     import jsonschema
 
     classes: dict[str, Any] = {
+        "3": jsonschema.Draft3Validator,
         "4": jsonschema.Draft4Validator,
         "6": jsonschema.Draft6Validator,
         "7": jsonschema.Draft7Validator,
@@ -27,7 +29,7 @@ def faults(schema: Json, draft: str, most: int = 10) -> tuple[str, ...]:
         "2020-12": jsonschema.Draft202012Validator,
     }
     plain = _plain(schema)
-    if plain is None:
+    if plain is None or draft not in classes:
         return ()
     validator = classes[draft](classes[draft].META_SCHEMA)
     found: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""Where a `$ref` leads: JSON pointers, anchors and embedded resources of one document, and the meta-schemas.
+"""Where a `$ref` leads: JSON pointers, anchors and embedded resources of one document, and other documents.
 
 Source: JSON Schema Core, sections 8 and 9 (2020-12; earlier drafts alike), RFC 3986 and RFC 6901.
 """
@@ -9,10 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote
 
-from structgen.schema.scan import Dialect, dialect, draft_of
+from structgen.schema.remotes import Remotes
+from structgen.schema.scan import DEFAULT_DRAFT, Dialect, dialect, draft_of
 from structgen.schema.text import escape
+from structgen.schema.uris import join
+from structgen.schema.vocabularies import with_vocabularies
+
+RECURSIVE = ""
+"""The name under which `$recursiveAnchor` is kept; no `$dynamicAnchor` has it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,23 +48,29 @@ class NowhereError(Exception):
 
 
 class RemoteError(Exception):
-    """A reference leads out of the document."""
+    """A reference leads to a document that was not given."""
 
 
 class References:
-    """The resources and anchors of one document, found as they are asked for.
+    """The resources and anchors of a document and of those that it refers to, found as they are asked for.
 
-    Only a reference that is no plain JSON pointer needs the index of the whole document.
+    Only a reference that is no plain JSON pointer needs the index of a whole document.
     """
 
-    __slots__ = ("_anchors", "_resources", "_scopes", "root")
+    __slots__ = ("_anchors", "_dialects", "_dynamic", "_remotes", "_resources", "_scopes", "root")
 
-    def __init__(self, value: Any, draft: str) -> None:
-        known = dialect(draft)
+    def __init__(self, value: Any, draft: str | None, remotes: Remotes) -> None:
+        """`draft` None: the one that `$schema` names, also by way of a meta-schema among the resources."""
+        self._remotes = remotes
+        self._dialects: dict[str, Dialect | None] = {}
+        known = dialect(DEFAULT_DRAFT) if draft is None else dialect(draft)
+        if draft is None and isinstance(value, dict):
+            known = self._dialect_of(value, known)
         self.root = Scope(value, "#", "", known)
         self._scopes: dict[int, Scope] = {}
         self._resources: dict[str, Scope] | None = None
         self._anchors: dict[tuple[int, str], Found] = {}
+        self._dynamic: dict[int, dict[str, Found]] = {}
         if isinstance(value, dict):
             name = value.get(known.id_key)
             if isinstance(name, str) and not (known.hides_siblings and "$ref" in value):
@@ -77,7 +89,7 @@ class References:
         uri = name.partition("#")[0]
         if not uri:
             return scope
-        own = Scope(raw, prefix(), urljoin(scope.base, uri), _dialect_of(raw, known))
+        own = Scope(raw, prefix(), join(scope.base, uri), self._dialect_of(raw, known))
         self._scopes[id(raw)] = own
         return own
 
@@ -85,7 +97,7 @@ class References:
         """Return where a reference leads that stands in `scope`; `NowhereError`, `RemoteError`."""
         uri, _, fragment = reference.partition("#")
         if uri:
-            uri = urljoin(scope.base, uri)
+            uri = join(scope.base, uri)
             if uri != scope.base:
                 scope = self._resource(uri)
         if fragment and not fragment.startswith("/"):
@@ -118,28 +130,73 @@ class References:
         return Found(node, start + "/".join(tokens), scope)
 
     def _resource(self, uri: str) -> Scope:
-        if self._resources is None:
-            self._resources = {}
-            self._index(self.root)
-        found = self._resources.get(uri)
+        resources = self._indexed()
+        found = resources.get(uri)
         if found is None:
-            # Not a dependency of the usual path: importing it takes longer than most schemas.
-            from jsonschema_specifications import REGISTRY
-
-            contents = REGISTRY.get(uri)
-            if contents is None:
+            raw = self._remotes.get(uri)
+            if raw is None:
+                raw = self._remotes.standard(uri)
+            if raw is not None:
+                return self._load(uri, raw)
+            for name, other in self._remotes.all():
+                if name not in resources:
+                    self._load(name, other)
+            found = resources.get(uri)
+            if found is None:
                 raise RemoteError(uri)
-            raw = contents.contents
-            found = Scope(raw, uri + "#", uri, _dialect_of(raw, dialect("2020-12")))
-            self._scopes[id(raw)] = found
-            self._index(found)
-            self._resources.setdefault(uri, found)
         return found
 
-    def _anchor(self, scope: Scope, name: str) -> Found:
+    def _load(self, uri: str, raw: Any) -> Scope:
+        """Return the scope of another document, and note what is in it."""
+        found = Scope(raw, uri + "#", uri, self.root.dialect)
+        if isinstance(raw, dict):
+            found.dialect = self._dialect_of(raw, found.dialect)
+            name = raw.get(found.dialect.id_key)
+            if isinstance(name, str) and not (found.dialect.hides_siblings and "$ref" in raw):
+                found.base = join(uri, name.partition("#")[0])
+            self._scopes[id(raw)] = found
+        self._index(found)
+        self._indexed().setdefault(uri, found)
+        return found
+
+    def _indexed(self) -> dict[str, Scope]:
         if self._resources is None:
             self._resources = {}
             self._index(self.root)
+        return self._resources
+
+    def dynamic_anchors(self, scope: Scope) -> Mapping[str, Found]:
+        """Return the dynamic anchors of a resource; `RECURSIVE` stands for `$recursiveAnchor`."""
+        self._indexed()
+        return self._dynamic.get(id(scope.root), {})
+
+    @property
+    def has_custom_dialects(self) -> bool:
+        """Whether some `$schema` names a meta-schema among the resources."""
+        return any(self._dialects.values())
+
+    def knows(self, uri: str) -> bool:
+        """Return whether a `$schema` names a draft, or a meta-schema among the resources."""
+        return draft_of(uri) is not None or self._dialects.get(uri.rstrip("#")) is not None
+
+    def _dialect_of(self, raw: Mapping[str, Any], outer: Dialect) -> Dialect:
+        """Return the dialect of a resource: that which its own `$schema` names, or the outer one."""
+        uri = raw.get("$schema")
+        if not isinstance(uri, str):
+            return outer
+        draft = draft_of(uri)
+        if draft is not None:
+            return dialect(draft)
+        uri = uri.rstrip("#")
+        if uri not in self._dialects:
+            self._dialects[uri] = None  # where a meta-schema names itself
+            meta = self._remotes.get(uri)
+            if isinstance(meta, dict):
+                self._dialects[uri] = with_vocabularies(self._dialect_of(meta, dialect(DEFAULT_DRAFT)), meta)
+        return self._dialects[uri] or outer
+
+    def _anchor(self, scope: Scope, name: str) -> Found:
+        self._indexed()
         found = self._anchors.get((id(scope.root), name))
         if found is None:
             raise NowhereError(f"{scope.prefix} has no anchor {name!r}")
@@ -161,11 +218,23 @@ class References:
             for name in _anchors_of(raw, known):
                 found = Found(raw, _spelled(top.prefix, path), scope)
                 self._anchors.setdefault((id(scope.root), name), found)
+            if known.dynamic_anchor:
+                mark = raw.get(known.dynamic_anchor)
+                name = mark if isinstance(mark, str) else RECURSIVE
+                if name or (mark is True and raw is scope.root):
+                    found = Found(raw, _spelled(top.prefix, path), scope)
+                    self._dynamic.setdefault(id(scope.root), {}).setdefault(name, found)
             for keyword, shape in known.locations.items():
                 value = raw.get(keyword)
                 if value.__class__ is dict:
                     if shape == "map":
                         todo.extend((sub, (path, keyword, name), scope) for name, sub in value.items())
+                    elif shape == "maps":
+                        for name, members in value.items():
+                            if members.__class__ is dict:
+                                todo.extend(
+                                    (sub, (path, keyword, name, word), scope) for word, sub in members.items()
+                                )
                     elif shape != "list":
                         todo.append((value, (path, keyword), scope))
                 elif value.__class__ is list and shape in ("list", "any"):
@@ -182,13 +251,6 @@ def _spelled(prefix: str, path: Any) -> str:
         path, *segments = path
         parts.append("".join("/" + escape(segment) for segment in segments))
     return prefix + "".join(reversed(parts))
-
-
-def _dialect_of(raw: Mapping[str, Any], outer: Dialect) -> Dialect:
-    """Return the dialect of a resource: the draft that its own `$schema` names, or the outer one."""
-    uri = raw.get("$schema")
-    draft = draft_of(uri) if isinstance(uri, str) else None
-    return outer if draft is None or draft == "3" else dialect(draft)
 
 
 def _anchors_of(raw: Mapping[str, Any], known: Dialect) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from structgen.schema import draft3
 from structgen.schema.document import Document, Place
 from structgen.schema.keywords import FORMATS
 from structgen.schema.policies import Policies
@@ -101,10 +102,11 @@ def report_of(document: Document, notes: Iterable[str] = (), may_dead_end: Itera
     refused: dict[tuple[str, str], str] = {
         (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
     }
-    findings: list[Finding] = []
+    findings: dict[Finding, None] = {}
     for schema in document.schemas:
         if isinstance(schema, Place) and isinstance(schema.raw, dict):
-            findings.extend(_findings(document, schema, schema.raw, refused))
+            # A schema that stands in several dynamic scopes is several places, and has one line.
+            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused)))
     return Report(
         draft=document.draft,
         policies=document.policies,
@@ -144,9 +146,10 @@ def _findings(
 def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, value: Any) -> str:
     """Return why a keyword that the draft knows says nothing here, or "" where it does."""
     if keyword == "format":
-        if document.policies.formats != "assert":
+        if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
             return f"formats={document.policies.formats!r}"
-        return "" if value in FORMATS else f"{value!r} is not a format of JSON Schema"
+        known = value in FORMATS or (place.scope.dialect.draft == "3" and value in draft3.FORMATS)
+        return "" if known else f"{value!r} is not a format of JSON Schema"
     if keyword == "if":
         return "" if "then" in raw or "else" in raw else "says nothing without then or else"
     if keyword in ("then", "else"):

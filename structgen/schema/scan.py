@@ -1,8 +1,8 @@
 """What each draft of JSON Schema calls its keywords.
 
 A draft is a `Dialect`: a table from keyword to the function that reads it, so that a keyword that a draft
-does not know is simply not in its table. Sources: the JSON Schema drafts 4, 6, 7, 2019-09 and 2020-12 (Core
-and Validation) and their meta-schemas.
+does not know is simply not in its table. Sources: the JSON Schema drafts 3, 4, 6, 7, 2019-09 and 2020-12
+(Core and Validation) and their meta-schemas.
 """
 
 from __future__ import annotations
@@ -13,32 +13,36 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from structgen.schema import keywords
+from structgen.schema import draft3, keywords
 from structgen.schema.handled import HANDLED
 from structgen.schema.keywords import Reader
 
 if TYPE_CHECKING:
     from structgen.schema.document import Document, Place
 
-DRAFTS = ("4", "6", "7", "2019-09", "2020-12")
+DRAFTS = ("3", "4", "6", "7", "2019-09", "2020-12", "v1")
+"""The drafts, oldest first; "v1" is the coming release, as far as the official test suite tells it."""
 DEFAULT_DRAFT = "2020-12"
 
-_URIS = MappingProxyType(
+URI_OF_DRAFT: Mapping[str, str] = MappingProxyType(
     {
-        "json-schema.org/draft-03/schema": "3",
-        "json-schema.org/draft-04/schema": "4",
-        "json-schema.org/draft-06/schema": "6",
-        "json-schema.org/draft-07/schema": "7",
-        "json-schema.org/draft/2019-09/schema": "2019-09",
-        "json-schema.org/draft/2020-12/schema": "2020-12",
+        "3": "http://json-schema.org/draft-03/schema",
+        "4": "http://json-schema.org/draft-04/schema",
+        "6": "http://json-schema.org/draft-06/schema",
+        "7": "http://json-schema.org/draft-07/schema",
+        "2019-09": "https://json-schema.org/draft/2019-09/schema",
+        "2020-12": "https://json-schema.org/draft/2020-12/schema",
+        "v1": "https://json-schema.org/v1",
     }
 )
+"""Draft -> its meta-schema's URI, without a fragment."""
+_DRAFT_OF = MappingProxyType({uri.partition("://")[2]: draft for draft, uri in URI_OF_DRAFT.items()})
 
 
 def draft_of(uri: str) -> str | None:
-    """Return the draft ("3" to "2020-12") that a `$schema` URI names, http or https, or None."""
+    """Return the draft (of DRAFTS) that a `$schema` URI names, http or https, or None."""
     rest = uri.rstrip("#").removeprefix("https://").removeprefix("http://")
-    return _URIS.get(rest) if rest != uri.rstrip("#") else None
+    return _DRAFT_OF.get(rest) if rest != uri.rstrip("#") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Dialect:
     draft: str
     keywords: Mapping[str, Reader]
     locations: Mapping[str, str]
-    """Keyword -> how it holds subschemas: "one", "list", "map", "any" (one or list)."""
+    """Keyword -> how it holds subschemas: "one", "list", "map", "maps" (of maps), "any" (one or list)."""
     annotations: frozenset[str]
     """Keywords that the draft knows and that say nothing about which values are valid."""
     id_key: str
@@ -58,6 +62,12 @@ class Dialect:
     """`$ref` makes all other keywords beside it void."""
     booleans: bool
     """true and false are schemas."""
+    dynamic_anchor: str
+    """The keyword that marks what a dynamic reference may lead to; empty where there is none."""
+    asserts_formats: bool = False
+    """`format` is asserted whatever the policy says: its meta-schema names that vocabulary."""
+    unknown_vocabularies: tuple[str, ...] = ()
+    """What its meta-schema requires and nobody here knows."""
 
 
 _ANNOTATIONS = frozenset(("$schema", "title", "description", "default", "definitions", "$defs"))
@@ -67,7 +77,7 @@ _ANNOTATIONS = frozenset(("$schema", "title", "description", "default", "definit
 def dialect(draft: str) -> Dialect:
     """Return the dialect of one of DRAFTS; made once for each."""
     since = DRAFTS.index(draft)
-    six, seven, y2019, y2020 = since >= 1, since >= 2, since >= 3, since >= 4
+    six, seven, y2019, y2020, v1 = since >= 2, since >= 3, since >= 4, since >= 5, since >= 6
     readers: dict[str, Reader] = {
         "$ref": keywords.read_ref,
         "type": keywords.read_type,
@@ -153,7 +163,7 @@ def dialect(draft: str) -> Dialect:
                 "maxContains": keywords.counter("maxContains", "max_contains", beside="contains"),
                 "unevaluatedItems": keywords.unevaluated("unevaluatedItems"),
                 "unevaluatedProperties": keywords.unevaluated("unevaluatedProperties"),
-                "$recursiveRef": keywords.never("$recursiveRef"),
+                "$recursiveRef": keywords.read_recursive_ref,
             }
         )
         locations.update(
@@ -163,11 +173,14 @@ def dialect(draft: str) -> Dialect:
     if y2020:
         del readers["$recursiveRef"]
         annotations.remove("$recursiveAnchor")
-        readers.update(
-            {"prefixItems": keywords.read_prefix_items, "$dynamicRef": keywords.never("$dynamicRef")}
-        )
+        readers.update({"prefixItems": keywords.read_prefix_items, "$dynamicRef": keywords.read_dynamic_ref})
         locations["prefixItems"] = "list"
         annotations.add("$dynamicAnchor")
+    if v1:
+        readers["propertyDependencies"] = keywords.read_property_dependencies
+        locations["propertyDependencies"] = "maps"
+    if draft == "3":
+        draft3.replace(readers, locations)
     return Dialect(
         draft=draft,
         keywords={keyword: _guarded(keyword, reader) for keyword, reader in readers.items()},
@@ -177,6 +190,7 @@ def dialect(draft: str) -> Dialect:
         anchors=("$anchor", "$dynamicAnchor") if y2020 else ("$anchor",) if y2019 else (),
         hides_siblings=not y2019,
         booleans=six,
+        dynamic_anchor="$dynamicAnchor" if y2020 else "$recursiveAnchor" if y2019 else "",
     )
 
 

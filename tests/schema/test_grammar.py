@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 from structgen.errors import OptionError, RegexError, SchemaError, UnsatisfiableSchema, UnsupportedError
 from structgen.limits import Limits
-from structgen.schema.grammar import json_schema
+from structgen.schema.grammar import JsonSchemaGrammar, json_schema
 from structgen.schema.policies import WIDEST
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"b": {"minimum": 0.5}, "a": {"enum": ["é", None]}}}
@@ -28,6 +30,12 @@ class _Scalars:
 
 def network(grammar: Any) -> Any:
     return grammar.network(_Scalars(), _Scalars())
+
+
+def finish(network: Any) -> bytes:
+    """Return the shortest document of a network."""
+    text: bytes = network.finish_place(network.root)[0]
+    return text
 
 
 def test_a_dict_its_text_and_its_file_are_one_grammar(tmp_path: Path) -> None:
@@ -125,6 +133,8 @@ def test_reading_a_schema_needs_neither_numpy_nor_the_meta_schemas() -> None:
         ({"escapes": "none"}, "escapes"),
         ({"formats": "ignore"}, "formats"),
         ({"resources": ["a"]}, "resources"),
+        ({"resources": {3: {}}}, "resources"),
+        ({"resources": {"": {}}}, "resources"),
         ({"limits": {"depth": 3}}, "limits"),
     ],
 )
@@ -138,11 +148,6 @@ def test_an_unknown_option_value_is_refused_by_name(options: dict[str, Any], whe
 def test_what_is_no_way_to_give_a_schema_is_refused(schema: Any) -> None:
     with pytest.raises(OptionError, match="schema"):
         json_schema(schema)
-
-
-def test_draft_3_is_refused_by_name() -> None:
-    with pytest.raises(UnsupportedError, match="Draft 3"):
-        json_schema({}, draft="3")
 
 
 def test_text_that_is_not_json_names_line_and_column() -> None:
@@ -182,12 +187,57 @@ def test_an_unsupported_keyword_is_refused_when_compiled_not_when_read() -> None
     assert (caught.value.keyword, caught.value.where) == ("unevaluatedItems", "#/items/unevaluatedItems")
 
 
-def test_resources_are_no_obstacle_unless_a_reference_needs_them() -> None:
-    resources = {"https://example.com/a": {"type": "null"}}
-    network(json_schema({"type": "null"}, resources=resources))
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"https://example.com/a": {"type": "null"}},
+        {"https://example.com/a#": '{"type": "null"}'},
+        {"https://example.com/b": {"$defs": {"c": {"$id": "a", "type": "null"}}}},
+        Registry().with_resource("https://example.com/a", DRAFT202012.create_resource({"type": "null"})),
+    ],
+)
+def test_a_reference_leads_to_the_resources(resources: Any) -> None:
     grammar = json_schema({"$ref": "https://example.com/a"}, resources=resources)
-    with pytest.raises(UnsupportedError, match=r"https://example\.com/a"):
+    assert finish(network(grammar)) == b"null"
+
+
+def test_a_reference_out_of_the_resources_is_refused_by_name() -> None:
+    grammar = json_schema({"$ref": "https://example.com/a"}, resources={"https://example.com/b": True})
+    with pytest.raises(UnsupportedError, match=r"https://example\.com/a.*resources="):
         network(grammar)
+
+
+def test_a_registry_is_not_asked_to_fetch() -> None:
+    def retrieve(uri: str) -> Any:
+        raise AssertionError(uri)
+
+    grammar = json_schema({"$ref": "https://example.com/a"}, resources=Registry(retrieve=retrieve))
+    with pytest.raises(UnsupportedError, match="resources="):
+        network(grammar)
+
+
+def test_resources_that_are_used_are_part_of_the_grammar() -> None:
+    def made(name: str, resources: Any) -> JsonSchemaGrammar:
+        return json_schema({"$ref": f"https://example.com/{name}"}, resources=resources)
+
+    both = {"https://example.com/a": {"type": "null"}, "https://example.com/b": {"type": "string"}}
+    one = made("a", both)
+    assert one == made("a", {"https://example.com/a": {"type": "null"}})
+    assert one != made("a", {"https://example.com/a": {"type": "boolean"}})
+    both["https://example.com/a"]["type"] = "boolean"
+    again = pickle.loads(pickle.dumps(one))
+    assert again == one
+    assert finish(network(again)) == finish(network(one)) == b"null"
+
+
+@pytest.mark.parametrize("resource", [3, None, [True], "{"])
+def test_a_resource_that_is_no_schema_is_named(resource: Any) -> None:
+    with pytest.raises((OptionError, SchemaError), match=r"example\.com/a"):
+        json_schema({"$ref": "https://example.com/a"}, resources={"https://example.com/a": resource})
+
+
+def test_a_resource_is_not_read_unless_a_reference_leads_there() -> None:
+    network(json_schema({"type": "null"}, resources={"https://example.com/a": 3}))
 
 
 def test_every_network_has_a_document_of_its_own() -> None:

@@ -1,0 +1,191 @@
+"""`$dynamicRef` and `$recursiveRef` lead where the way to them says: a schema has a place for each way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from schema_evaluator import holds
+
+from structgen.errors import LimitError, SchemaError
+from structgen.limits import Limits
+from structgen.schema.document import Document
+from structgen.schema.remotes import Remotes
+from structgen.schema.text import exact
+
+NEW, OLD = "https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2019-09/schema"
+
+
+def read(schema: object, **resources: object) -> Document:
+    uris = {f"https://example.com/{name}": resource for name, resource in resources.items()}
+    return Document(exact(schema), remotes=Remotes(uris))
+
+
+TREE = {
+    "$id": "https://example.com/tree",
+    "$dynamicAnchor": "node",
+    "properties": {"next": {"$dynamicRef": "#node"}, "data": True},
+}
+
+
+def test_a_schema_that_extends_another_is_meant_by_its_references() -> None:
+    strict = {
+        "$id": "https://example.com/strict",
+        "$dynamicAnchor": "node",
+        "$ref": "tree",
+        "propertyNames": {"enum": ["next", "data"]},
+    }
+    plain, found = read(TREE).root, read(strict, tree=TREE).root
+    assert holds(plain, {"next": {"dta": 1}})
+    assert not holds(found, {"next": {"dta": 1}})
+    assert not holds(found, {"next": {"next": {"dta": 1}}})
+    assert holds(found, {"next": {"next": {"data": 1}}})
+
+
+def test_one_schema_has_a_place_for_each_of_its_meanings() -> None:
+    schema = {
+        "$id": "https://example.com/root",
+        "properties": {"numbers": {"$ref": "of-numbers"}, "words": {"$ref": "of-words"}},
+        "$defs": {
+            "list": {
+                "$id": "list",
+                "items": {"$dynamicRef": "#item"},
+                "$defs": {"any": {"$dynamicAnchor": "item"}},
+            },
+            "of-numbers": {
+                "$id": "of-numbers",
+                "$ref": "list",
+                "$defs": {"item": {"$dynamicAnchor": "item", "type": "number"}},
+            },
+            "of-words": {
+                "$id": "of-words",
+                "$ref": "list",
+                "$defs": {"item": {"$dynamicAnchor": "item", "type": "string"}},
+            },
+        },
+    }
+    found = read(schema)
+    assert holds(found.root, {"numbers": [1], "words": ["a"]})
+    assert not holds(found.root, {"numbers": ["a"]})
+    assert not holds(found.root, {"words": [1]})
+    lists = [one for one in found.schemas if one.pointer == "#/$defs/list"]
+    assert len(lists) == 2
+
+
+def test_a_schema_without_dynamic_references_has_one_place_whatever_its_anchors() -> None:
+    schema = {
+        "properties": {
+            name: {"$id": f"https://example.com/{name}", "$dynamicAnchor": "a", "$ref": "b"} for name in "cd"
+        },
+        "$defs": {"b": {"$id": "https://example.com/b", "$dynamicAnchor": "a", "items": {"minLength": 1}}},
+    }
+    found = read(schema)
+    assert len([one for one in found.schemas if one.pointer == "#/$defs/b"]) == 1
+
+
+def test_a_dynamic_reference_beside_a_reference_must_hold_as_well() -> None:
+    schema = {
+        "$ref": "#/$defs/a",
+        "$dynamicRef": "#b",
+        "$defs": {"a": {"minLength": 1}, "b": {"$dynamicAnchor": "b", "maxLength": 2}},
+    }
+    found = read(schema).root
+    assert [holds(found, text) for text in ("", "a", "aaa")] == [False, True, False]
+
+
+def test_a_dynamic_reference_in_a_loop_without_progress_is_no_schema() -> None:
+    with pytest.raises(SchemaError, match="refers back to itself"):
+        read({"$dynamicAnchor": "a", "$dynamicRef": "#a"})
+
+
+def test_a_dynamic_reference_to_nowhere_names_its_own_place() -> None:
+    with pytest.raises(SchemaError) as caught:
+        read({"items": {"$dynamicRef": "#none"}})
+    assert caught.value.where == "#/items/$dynamicRef"
+
+
+def test_meanings_are_counted_as_places() -> None:
+    """Each of n resources may or may not be on the way: what multiplies is bounded by a named limit."""
+    names = [f"r{index}" for index in range(14)]
+    defs: dict[str, Any] = {}
+    for name, following in zip(names, [*names[1:], "end"], strict=True):
+        defs[name] = {
+            "$id": name,
+            "$defs": {"a": {"$dynamicAnchor": name, "minLength": 1}},
+            "anyOf": [{"items": {"$ref": following}}, {"items": {"$ref": f"skip-{name}"}}],
+        }
+        defs[f"skip-{name}"] = {"$id": f"skip-{name}", "items": {"$ref": following}}
+        if following != "end":
+            defs[f"skip-{name}"]["anyOf"] = [{"items": {"$ref": f"skip-{following}"}}]
+    defs["end"] = {
+        "$id": "end",
+        "allOf": [{"items": {"$dynamicRef": f"#{name}"}} for name in names],
+        "$defs": {name: {"$dynamicAnchor": name} for name in names},
+    }
+    schema = {
+        "$id": "https://example.com/root",
+        "anyOf": [{"$ref": "r0"}, {"$ref": "skip-r0"}],
+        "$defs": defs,
+    }
+    with pytest.raises(LimitError) as caught:
+        Document(exact(schema), limits=Limits(schema_places=5_000))
+    assert caught.value.limit == "schema_places"
+
+
+# --- Against an independent validator -----------------------------------------------------------------------
+
+RESOURCES = ("p", "q", "r")
+LEAVES = st.sampled_from(["string", "number", "null", "array"])
+INSTANCES: list[Any] = [
+    nested for leaf in (None, 1, "a", []) for nested in ([leaf], [[leaf]], [[[leaf]]], [[[[leaf]]]])
+]
+
+
+@st.composite
+def webs(draw: st.DrawFn, dynamic: bool) -> dict[str, Any]:
+    """A root and three embedded resources that refer to each other, some dynamically, only into items."""
+
+    def reference() -> dict[str, Any]:
+        plain = st.sampled_from([{"$ref": name} for name in RESOURCES])
+        other = {"$dynamicRef": "#x"} if dynamic else {"$recursiveRef": "#"}
+        return draw(plain | st.just(other))
+
+    def resource(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"$id": name, "items": reference()}
+        if draw(st.booleans()):
+            found["items"] = {"anyOf": [{"type": draw(LEAVES)}, reference()]}
+        if draw(st.booleans()):
+            found["type"] = draw(
+                st.lists(LEAVES.filter(lambda name: name != "array"), max_size=2, unique=True)
+            )
+            found["type"].append("array")
+        if dynamic:
+            anchor = "$dynamicAnchor" if draw(st.booleans()) else "$anchor"
+            found["$defs"] = {"d": {anchor: "x", "type": draw(LEAVES)}}
+        elif draw(st.booleans()):
+            found["$recursiveAnchor"] = True
+        return found
+
+    root = resource("https://example.com/root")
+    root["$schema"] = NEW if dynamic else OLD
+    root.setdefault("$defs", {}).update({name: resource(name) for name in RESOURCES})
+    return root
+
+
+@given(schema=webs(dynamic=True))
+def test_dynamic_references_lead_where_another_validator_says(schema: Any) -> None:
+    judge = jsonschema_rs.validator_for(schema)
+    found = read(schema).root
+    for value in INSTANCES:
+        assert holds(found, exact(value)) is judge.is_valid(value)
+
+
+@given(schema=webs(dynamic=False))
+def test_recursive_references_lead_where_another_validator_says(schema: Any) -> None:
+    judge = jsonschema_rs.validator_for(schema)
+    found = read(schema).root
+    for value in INSTANCES:
+        assert holds(found, exact(value)) is judge.is_valid(value)
