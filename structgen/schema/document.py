@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
 from structgen.schema.dynamic import NOTHING, Bindings
+from structgen.schema.loops import settle
 from structgen.schema.model import Json, Schema
 from structgen.schema.policies import Policies
 from structgen.schema.references import (
@@ -171,7 +172,7 @@ class Document:
             self._names |= self._asked
             self._start()
         elif self._referring:
-            self._check_progress()
+            settle(self, self._referring)
 
     # --- For the network ------------------------------------------------------------------------------------
 
@@ -445,33 +446,6 @@ class Document:
             raise self.wrong(place, key, "takes a URI reference in a string")
         place.scope = self.references.enter(place.scope, raw, lambda: place.pointer)
 
-    def _check_progress(self) -> None:
-        """Raise `SchemaError` where a schema comes back to itself without going down into a value."""
-        # 0 not seen, 1 on the way here, 2 done: depth-first search with its own stack.
-        state = bytearray(len(self.schemas))
-        for start in self._referring:
-            if state[start.id]:
-                continue
-            way: list[tuple[Schema, list[Schema]]] = [(start, _same_value(start))]
-            state[start.id] = 1
-            while way:
-                schema, rest = way[-1]
-                if not rest:
-                    state[schema.id] = 2
-                    way.pop()
-                    continue
-                following = rest.pop()
-                if state[following.id] == 0:
-                    state[following.id] = 1
-                    way.append((following, _same_value(following)))
-                elif state[following.id] == 1:
-                    raise SchemaError(
-                        f"This schema refers back to itself ({following.pointer}) without going down into "
-                        "a value, so that no value can be judged.",
-                        where=schema.pointer,
-                        cure="Refer to it from within properties or items, or define what was meant.",
-                    )
-
     def _not_a_schema(self, place: Place, where: str, what: str, keyword: str, cure: str = "") -> SchemaError:
         # Here alone the meta-schema runs: over a whole document it costs more than a first mask.
         from structgen.schema.metaschema import faults
@@ -485,15 +459,6 @@ class Document:
             where=where,
             cure=cure or (f"Correct {keyword}." if keyword else "Write an object."),
         )
-
-
-def _same_value(schema: Schema) -> list[Schema]:
-    """Return the schemas that judge the same value as `schema` does, one step on."""
-    found = [*schema.all_of, *schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
-    found += [
-        one for one in (schema.ref, schema.not_, schema.if_, schema.then, schema.else_) if one is not None
-    ]
-    return found
 
 
 def _no_schema(raw: object, scope: Scope) -> str:

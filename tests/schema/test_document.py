@@ -461,6 +461,48 @@ def test_references_that_make_no_progress_are_no_schema(schema: object) -> None:
         document(schema)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {
+            "$ref": "#/$defs/a",
+            "$defs": {"a": {"minLength": 1, "allOf": [{"$ref": "#/$defs/a"}, {"maxLength": 2}]}},
+        },
+        {"minLength": 1, "allOf": [{"$ref": "#"}, {"maxLength": 2}]},
+        {"$ref": "#/$defs/a", "minLength": 1, "$defs": {"a": {"maxLength": 2, "allOf": [{"$ref": "#"}]}}},
+        {
+            "$ref": "#/$defs/a",
+            "$defs": {
+                "a": {"allOf": [{"$ref": "#/$defs/b"}, {"$ref": "#/$defs/c"}]},
+                "b": {"allOf": [{"$ref": "#/$defs/a"}, {"minLength": 1}]},
+                "c": {"anyOf": [{"$ref": "#/$defs/d"}]},
+                "d": {"maxLength": 2},
+            },
+        },
+    ],
+)
+def test_a_loop_of_conjunctions_means_what_else_is_said_on_it(schema: object) -> None:
+    found = document(schema)
+    judge = jsonschema_rs.validator_for(schema)
+    for text in ("", "a", "aa", "aaa"):
+        assert holds(found.root, text) is (0 < len(text) < 3) is judge.is_valid(text)
+    assert "refers back to itself" in found.notes[0]
+
+
+def test_every_schema_of_a_loop_of_conjunctions_means_the_same() -> None:
+    schema = {
+        "properties": {"a": {"$ref": "#/$defs/a"}, "b": {"$ref": "#/$defs/b"}},
+        "$defs": {
+            "a": {"$ref": "#/$defs/b", "minLength": 1},
+            "b": {"$ref": "#/$defs/a", "maxLength": 2, "properties": {"c": {"$ref": "#/$defs/b"}}},
+        },
+    }
+    found = root(schema)
+    for key in "ab":
+        assert [holds(found, {key: text}) for text in ("", "a", "aaa")] == [False, True, False]
+        assert not holds(found, {key: {"c": {"c": "aaa"}}})
+
+
 @pytest.mark.parametrize("keyword", ["properties", "patternProperties"])
 def test_references_that_go_down_into_a_value_are_fine(keyword: str) -> None:
     schema = {keyword: {"a": {"$ref": "#"}}, "items": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}
