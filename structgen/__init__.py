@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from structgen.events import Event, EventKind
     from structgen.expected import Expected
+    from structgen.explanation import Explanation, explain
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
@@ -47,6 +48,7 @@ __all__ = [
     "Event",
     "EventKind",
     "Expected",
+    "Explanation",
     "FinishedError",
     "Grammar",
     "GrammarError",
@@ -73,6 +75,7 @@ __all__ = [
     "advance_all",
     "allocate_mask",
     "compile",
+    "explain",
     "fill_draft",
     "fill_masks",
     "json_schema",
@@ -92,6 +95,8 @@ def _home(name: str) -> str | None:
             return "structgen.events"
         case "Expected":
             return "structgen.expected"
+        case "Explanation" | "explain":
+            return "structgen.explanation"
         case "Limits":
             return "structgen.limits"
         case "TokenMask" | "allocate_mask":

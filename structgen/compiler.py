@@ -515,6 +515,15 @@ class CompiledGrammar:
         not the store's nor the vocabulary's."""
         return int(self._tables.nbytes() + self._strings.trans.nbytes + self._numbers.trans.nbytes)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states of the machine and of string automata, and bytes."""
+        return {
+            "machine_states": self._tables.count(L.T_NODE),
+            "string_states": self._strings.count,
+            "table_bytes": self.nbytes,
+        }
+
     def __repr__(self) -> str:
         return f"<CompiledGrammar of {self.grammar!r}>"
 

@@ -26,10 +26,11 @@ def _root(
 def app() -> typer.Typer:
     """Return the command line with all its commands; built anew at each call (a few ms)."""
     from structgen.cli.check import check
+    from structgen.cli.explain import explain
     from structgen.cli.maskbench import maskbench
     from structgen.cli.warmup import warmup
 
-    commands: tuple[Any, ...] = (check, maskbench, warmup)
+    commands: tuple[Any, ...] = (check, explain, maskbench, warmup)
     door = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     door.callback()(_root)
     for command in commands:

@@ -7,10 +7,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVar
 
 import typer
 
+from structgen.cli.policies import (
+    Draft,
+    Escapes,
+    Formats,
+    Numbers,
+    PropertyOrder,
+    SchemaFile,
+    Whitespace,
+    indent,
+    refuse,
+)
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
@@ -88,22 +99,18 @@ def found(following: bytes) -> str | None:
 
 
 def check(
-    schema: Annotated[Path, typer.Option("--schema", help="The JSON Schema.", show_default=False)],
+    schema: SchemaFile,
     text: Annotated[
         Path,
         typer.Argument(metavar="TEXT_FILE|-", help="The text; - is standard input.", show_default=False),
     ] = Path("-"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    draft: Annotated[
-        str | None, typer.Option(help="The draft of a schema without $schema: 3, 4, 6, 7, 2019-09, 2020-12.")
-    ] = None,
-    whitespace: Annotated[
-        str, typer.Option(help="any, bounded, compact, oneline, or json.dumps's indent.")
-    ] = "any",
-    property_order: Annotated[str, typer.Option(help="any, declared.")] = "any",
-    numbers: Annotated[str, typer.Option(help="any, bounded, plain.")] = "any",
-    escapes: Annotated[str, typer.Option(help="any, canonical.")] = "any",
-    formats: Annotated[str, typer.Option(help="assert, annotate.")] = "assert",
+    draft: Draft = None,
+    whitespace: Whitespace = "any",
+    property_order: PropertyOrder = "any",
+    numbers: Numbers = "any",
+    escapes: Escapes = "any",
+    formats: Formats = "assert",
 ) -> None:
     """Say whether a text is a document of a schema, or the line, column and byte where it ceases to be one.
 
@@ -114,15 +121,16 @@ def check(
     import structgen
     from structgen.cli.tokens import byte_tokenizer
 
-    policies: dict[str, Any] = {
-        "whitespace": int(whitespace) if whitespace.isdecimal() else whitespace,
-        "property_order": property_order,
-        "numbers": numbers,
-        "escapes": escapes,
-        "formats": formats,
-    }
     try:
-        grammar = structgen.json_schema(schema, draft=draft, **policies)
+        grammar = structgen.json_schema(
+            schema,
+            draft=draft,
+            whitespace=indent(whitespace),
+            property_order=property_order,
+            numbers=numbers,
+            escapes=escapes,
+            formats=formats,
+        )
         compiled = structgen.compile(grammar, byte_tokenizer())
         name = "standard input" if str(text) == "-" else str(text)
         if str(text) == "-":
@@ -135,7 +143,7 @@ def check(
             raise typer.Exit(0)
         expected = compiled.expected(stop.state)
     except (StructgenError, OSError) as error:
-        _refuse(error, as_json)
+        refuse(error, as_json)
     typer.echo(_object(stop, expected) if as_json else _message(name, stop, expected))
     raise typer.Exit(1)
 
@@ -179,14 +187,3 @@ def _message(name: str, stop: Stop[S], expected: Sequence[Expected]) -> str:
     if position.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
         lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")
     return "\n".join(lines)
-
-
-def _refuse(error: StructgenError | OSError, as_json: bool) -> NoReturn:
-    if as_json:
-        report = {"kind": type(error).__name__, "message": str(error)}
-        if isinstance(error, StructgenError):
-            report["where"] = error.where
-        typer.echo(json.dumps({"error": report}))
-    else:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-    raise typer.Exit(2)

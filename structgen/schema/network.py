@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from structgen.errors import UnsatisfiableSchema, UnsatisfiableUnderPolicy
+from structgen.errors import LimitError, UnsatisfiableSchema, UnsatisfiableUnderPolicy
 from structgen.ir import (
     FALSE,
     TRUE,
@@ -96,6 +96,11 @@ class SchemaNetwork:
         if demand == NEVER or not self.oracle.alive(demand):
             raise self._empty(demand, strings, widest)
         self.root = tables.place((demand,))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Return how many places and residues have been asked for so far."""
+        return len(self.tables.places), len(self._residues)
 
     @property
     def may_dead_end(self) -> tuple[str, ...]:
@@ -410,13 +415,26 @@ class SchemaNetwork:
                     where=places[0],
                     cure="Widen one of them (sg.WIDEST holds the widest).",
                 )
-        among = "these places contradict each other: " + ", ".join(place or "#" for place in places)
         return UnsatisfiableSchema(
-            f"no document satisfies the schema; {among}.",
+            f"no document satisfies the schema: {self._reason(demand, places)}.",
             places=places,
             where=places[0],
             cure="Relax one of them.",
         )
+
+    def _reason(self, demand: int, places: tuple[str, ...]) -> str:
+        from structgen.schema.contradiction import reason  # it reads networks itself
+
+        tables = self.tables
+        if demand != NEVER:
+            literals = tables.demands[demand]
+        else:
+            root = self.document.root
+            literals = tuple(map(tables.literal, tables.info(root).opened or (root,)))
+        try:
+            return reason(self, literals)
+        except LimitError:
+            return "these places contradict each other: " + ", ".join(place or "#" for place in places)
 
     def _conflict(self, demand: int) -> tuple[str, ...]:
         """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""

@@ -98,7 +98,10 @@ def _bounds(interval: Interval) -> str:
 
 
 def decimal(value: Decimal) -> str:
+    """Return a number as a person writes it: without zeros at the end of its fraction."""
     written = f"{value:f}" if -20 < value.adjusted() < 20 else str(value)
+    if "." in written and "E" not in written:
+        written = written.rstrip("0").rstrip(".")
     return written if len(written) <= _MOST_CHARACTERS else written[:_MOST_CHARACTERS] + "…"
 
 

@@ -1,0 +1,40 @@
+"""The options that say which schema is meant and which texts of a value count, and refusals: for commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeAlias
+
+import typer
+
+from structgen.errors import StructgenError
+
+SchemaFile: TypeAlias = Annotated[Path, typer.Option("--schema", help="The JSON Schema.", show_default=False)]
+Draft: TypeAlias = Annotated[
+    str | None, typer.Option(help="The draft of a schema without $schema: 3, 4, 6, 7, 2019-09, 2020-12.")
+]
+Whitespace: TypeAlias = Annotated[
+    str, typer.Option(help="any, bounded, compact, oneline, or json.dumps's indent.")
+]
+PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="any, declared.")]
+Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain.")]
+Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical.")]
+Formats: TypeAlias = Annotated[str, typer.Option(help="assert, annotate.")]
+
+
+def indent(whitespace: str) -> str | int:
+    """Return the whitespace option as `sg.json_schema` takes it: digits are an indent."""
+    return int(whitespace) if whitespace.isdecimal() else whitespace
+
+
+def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:
+    """Print an error (as a JSON object, or to stderr) and exit."""
+    if as_json:
+        report = {"kind": type(error).__name__, "message": str(error)}
+        if isinstance(error, StructgenError):
+            report["where"] = error.where
+        typer.echo(json.dumps({"error": report}))
+    else:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+    raise typer.Exit(status)

@@ -1,0 +1,106 @@
+"""What a schema comes to, for people: what its documents are, what in it can never hold, what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import Any
+
+from structgen.compiler import compile
+from structgen.errors import OptionError
+from structgen.schema.grammar import Grammar, JsonSchemaGrammar, json_schema
+from structgen.schema.impossible import Impossible, impossible
+from structgen.schema.network import SchemaNetwork
+from structgen.schema.outline import MOST_LINES, Outline, outline
+from structgen.schema.report import Report
+from structgen.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a grammar took to compile, and how far it is expanded once its shortest document is known."""
+
+    subschemas: int
+    """Subschemas with keywords that the root reaches, each counted once."""
+    compile_ms: float
+    places: int
+    residues: int
+    machine_states: int
+    string_states: int
+    table_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A schema explained; made by `explain`."""
+
+    report: Report
+    """Keyword by keyword: enforced, annotation; with the draft, the policies and notes."""
+    outline: Outline
+    """What the documents are, place by place."""
+    impossible: tuple[Impossible, ...]
+    """Branches, properties, items and constants that no document makes use of."""
+    complete: bool
+    """Whether all of the schema was searched for such parts, and told in the outline."""
+    smallest: str
+    """The shortest document within the policies."""
+    costs: Costs
+
+    @property
+    def may_dead_end(self) -> tuple[str, ...]:
+        """Places that the liveness oracle could not decide (`Limits(liveness="flag")`)."""
+        return self.report.may_dead_end
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether something in the schema can never hold, or a place may dead-end."""
+        return bool(self.impossible or self.may_dead_end)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as a JSON-ready dict; lines refer to each other by their index, without depth."""
+        return {
+            "documents": [asdict(line) for line in self.outline.lines],
+            "lines_cut": self.outline.cut,
+            "impossible": [asdict(one) for one in self.impossible],
+            "complete": self.complete,
+            "smallest": self.smallest,
+            "report": self.report.to_json(),
+            "costs": asdict(self.costs),
+        }
+
+
+def explain(grammar: Grammar, *, lines: int = MOST_LINES) -> Explanation:
+    """Return the explanation of a JSON Schema grammar, with at most `lines` lines of outline.
+
+    The grammar is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
+    for a schema of thousands of alternatives as long as they take to be told apart. Errors: those of
+    `sg.compile`; `OptionError` for a grammar that is no JSON Schema.
+    """
+    if not isinstance(grammar, JsonSchemaGrammar):
+        raise OptionError(
+            f"A {type(grammar).__name__} is not explained.",
+            where="grammar",
+            cure="Make one with sg.json_schema(...).",
+        )
+    tokenizer = Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
+    compile(json_schema(True), tokenizer)  # what is loaded once in a process is not this schema's cost
+    before = perf_counter()
+    compiled = compile(grammar, tokenizer)
+    compile_ms = 1000 * (perf_counter() - before)
+    network = compiled.network
+    assert isinstance(network, SchemaNetwork)
+    with compiled.lock:
+        smallest = compiled.completion(compiled.start).decode()
+        places, residues = network.sizes
+        sizes = compiled.sizes
+        tree = outline(network, lines)
+        never, whole = impossible(network, tree.demands)
+    report = grammar.report
+    return Explanation(
+        report,
+        tree,
+        tuple(never),
+        whole and not tree.cut,
+        smallest,
+        Costs(len({one.pointer for one in report.findings}), compile_ms, places, residues, **sizes),
+    )

@@ -1,0 +1,175 @@
+"""What can never hold in a schema, and the reasons that are given for it."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any
+
+import jsonschema
+import pytest
+from schema_strategies import schema as random_schema
+from schema_strategies import value as random_value
+
+import structgen as sg
+from structgen.schema.impossible import Impossible
+
+
+def found(schema: Any) -> dict[str, str]:
+    """Return what can never hold, with the reason."""
+    return {one.pointer: one.why for one in explained(schema)}
+
+
+def explained(schema: Any) -> tuple[Impossible, ...]:
+    explanation = sg.explain(sg.json_schema(schema, **sg.WIDEST))
+    assert explanation.complete
+    return explanation.impossible
+
+
+@pytest.mark.parametrize(
+    ("schema", "pointer", "why"),
+    [
+        (
+            {"properties": {"a": {"type": "string", "minLength": 3, "maxLength": 2}}},
+            "#/properties/a",
+            "no string meets minLength 3 and maxLength 2 (#/properties/a)",
+        ),
+        (
+            {
+                "anyOf": [
+                    {"type": "null"},
+                    {"type": "number", "minimum": 4, "exclusiveMaximum": 5, "multipleOf": 3},
+                ]
+            },
+            "#/anyOf/1",
+            "no number meets minimum 4, exclusiveMaximum 5 and multipleOf 3 (#/anyOf/1) together",
+        ),
+        (
+            {"type": "string", "anyOf": [{"maxLength": 3}, {"type": "integer"}]},
+            "#/anyOf/1",
+            "type string (#) excludes type integer (#/anyOf/1)",
+        ),
+        (
+            {"oneOf": [{"type": "integer"}, {"type": "number"}]},
+            "#/oneOf/0",
+            "#/oneOf/0 and #/oneOf/1 hold together",
+        ),
+        (
+            {"type": "string", "enum": ["a", 1]},
+            "#/enum/1",
+            "type string (#) excludes const (#)",
+        ),
+        (
+            {"items": {"pattern": "^a", "type": "string", "enum": ["b", "c"]}},
+            "#/items",
+            'no string meets pattern "^a" and enum (#/items)',
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {
+                    "a": {
+                        "type": "object",
+                        "required": ["b"],
+                        "properties": {"b": {"type": "array", "minItems": 2, "maxItems": 1}},
+                    }
+                },
+            },
+            "#/properties/a",
+            'the required key "b": no array has minItems 2 and maxItems 1',
+        ),
+        (
+            {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["b"], "maxProperties": 1},
+            "#/properties/a",
+            "no object has 2 required keys and maxProperties 1",
+        ),
+        (
+            {"if": {"type": "string"}, "then": {"type": "null"}, "else": {}},
+            "#/then",
+            "type string (#/if) excludes type null (#/then)",
+        ),
+        (
+            {
+                "properties": {"a": {"$ref": "#/$defs/n"}},
+                "$defs": {"n": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/n"}}},
+            },
+            "#/properties/a",
+            "item 1: it asks for another such value inside itself, without end",
+        ),
+    ],
+)
+def test_the_reason(schema: Any, pointer: str, why: str) -> None:
+    assert found(schema).get(pointer, "") == why
+
+
+def test_all_that_can_hold_is_not_named() -> None:
+    schema = {
+        "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "string", "maxLength": 1}]}},
+        "oneOf": [{"required": ["a"]}, {"maxProperties": 0}],
+        "if": {"required": ["b"]},
+        "then": {"minProperties": 2},
+    }
+    assert found(schema) == {}
+
+
+def test_false_is_meant_and_not_named() -> None:
+    assert found({"properties": {"a": False, "b": {"not": {}}}, "items": False}) == {}
+
+
+def test_a_branch_that_holds_at_one_of_its_places_is_not_named() -> None:
+    base = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+    schema = {
+        "properties": {
+            "a": {"$ref": "#/$defs/base"},
+            "b": {"allOf": [{"$ref": "#/$defs/base"}, {"type": "string"}]},
+        },
+        "$defs": {"base": base},
+    }
+    assert found(schema) == {}
+    del schema["properties"]["a"]
+    assert list(found(schema)) == ["#/$defs/base/anyOf/1"]
+
+
+def test_the_reason_for_a_schema_without_documents_is_in_the_error() -> None:
+    schema = {
+        "properties": {"a": {"minimum": 3, "maximum": 2, "type": "integer"}},
+        "required": ["a"],
+        "type": "object",
+    }
+    with pytest.raises(
+        sg.UnsatisfiableSchema, match=r'the required key "a": no number meets minimum 3 and maximum 2'
+    ):
+        sg.explain(sg.json_schema(schema))
+
+
+def replaced(schema: Any, pointer: str) -> Any:
+    """Return the schema with what stands at a pointer made false, or taken out of its enum."""
+    changed = copy.deepcopy(schema)
+    steps = pointer.removeprefix("#/").split("/")
+    at = changed
+    for step in steps[:-1]:
+        at = at[int(step)] if isinstance(at, list) else at[step]
+    if steps[-2:-1] == ["enum"]:
+        at[int(steps[-1])] = {"no": "value comes near this"}
+    elif isinstance(at, list):
+        at[int(steps[-1])] = False
+    else:
+        at[steps[-1]] = False
+    return changed
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_can_never_hold_may_be_made_false(seed: int) -> None:
+    chance = random.Random(seed)
+    schema = random_schema(chance)
+    try:
+        named = explained(schema)
+    except sg.StructgenError:
+        return
+    values = [random_value(chance) for _ in range(60)]
+    valid = [jsonschema.Draft202012Validator(schema).is_valid(one) for one in values]
+    for one in named:
+        if one.pointer.split("/")[-2:-1] == ["oneOf"]:
+            continue  # made false, it would let in what it overlaps with
+        changed = jsonschema.Draft202012Validator(replaced(schema, one.pointer))
+        assert [changed.is_valid(value) for value in values] == valid, one
