@@ -224,6 +224,9 @@ def attempt(subject: Subject, tokenizer: sg.Tokenizer, options: argparse.Namespa
 def serve(pipe: multiprocessing.connection.Connection, options: argparse.Namespace) -> None:
     """Answer subjects with outcomes until None comes."""
     tokenizer = load(options.tokenizer)
+    # The inner loop is compiled, or read from the cache, before a schema's time runs.
+    sg.Matcher(sg.compile(sg.json_schema({}), tokenizer)).tokens_to_finish()
+    pipe.send(None)
     while (subject := pipe.recv()) is not None:
         pipe.send(attempt(subject, tokenizer, options))
 
@@ -242,6 +245,7 @@ class Worker:
         self.process = context.Process(target=serve, args=(theirs, self.options), daemon=True)
         self.process.start()
         theirs.close()
+        self.pipe.recv()
 
     def give(self, subject: Subject) -> None:
         self.subject, self.since = subject, time.monotonic()
