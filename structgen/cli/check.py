@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 import typer
 
 from structgen.cli.policies import (
+    AnyValue,
     Draft,
     Escapes,
     Formats,
+    MaxItems,
+    MaxString,
     Numbers,
     PropertyOrder,
     SchemaFile,
     Whitespace,
-    indent,
+    number_or_word,
     refuse,
 )
 from structgen.errors import StructgenError
@@ -111,6 +114,9 @@ def check(
     numbers: Numbers = "any",
     escapes: Escapes = "any",
     formats: Formats = "assert",
+    max_string: MaxString = None,
+    max_items: MaxItems = None,
+    any_value: AnyValue = "any",
 ) -> None:
     """Say whether a text is a document of a schema, or the line, column and byte where it ceases to be one.
 
@@ -125,11 +131,14 @@ def check(
         grammar = structgen.json_schema(
             schema,
             draft=draft,
-            whitespace=indent(whitespace),
+            whitespace=number_or_word(whitespace),
             property_order=property_order,
             numbers=numbers,
             escapes=escapes,
             formats=formats,
+            max_string=max_string,
+            max_items=max_items,
+            any_value=number_or_word(any_value),
         )
         compiled = structgen.compile(grammar, byte_tokenizer())
         name = "standard input" if str(text) == "-" else str(text)

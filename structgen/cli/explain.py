@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from structgen.cli.policies import (
+    AnyValue,
     Draft,
     Escapes,
     Formats,
+    MaxItems,
+    MaxString,
     Numbers,
     PropertyOrder,
     SchemaFile,
     Whitespace,
-    indent,
+    number_or_word,
     refuse,
 )
 from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
@@ -51,6 +54,9 @@ def explain(
     numbers: Numbers = "any",
     escapes: Escapes = "any",
     formats: Formats = "assert",
+    max_string: MaxString = None,
+    max_items: MaxItems = None,
+    any_value: AnyValue = "any",
 ) -> None:
     """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs.
 
@@ -66,11 +72,14 @@ def explain(
         grammar = structgen.json_schema(
             schema,
             draft=draft,
-            whitespace=indent(whitespace),
+            whitespace=number_or_word(whitespace),
             property_order=property_order,
             numbers=numbers,
             escapes=escapes,
             formats=formats,
+            max_string=max_string,
+            max_items=max_items,
+            any_value=number_or_word(any_value),
         )
         explanation = structgen.explain(grammar)
     except UnsatisfiableSchema as error:

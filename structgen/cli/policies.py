@@ -22,10 +22,20 @@ Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain.")]
 Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical.")]
 Formats: TypeAlias = Annotated[str, typer.Option(help="assert, annotate.")]
 
+MaxString: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Code points of a string that the schema does not bound.")
+]
+MaxItems: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Items of an array that the schema does not bound.")
+]
+AnyValue: TypeAlias = Annotated[
+    str, typer.Option(help="A value of which the schema says nothing: any, scalar, or how deep it nests.")
+]
 
-def indent(whitespace: str) -> str | int:
-    """Return the whitespace option as `sg.json_schema` takes it: digits are an indent."""
-    return int(whitespace) if whitespace.isdecimal() else whitespace
+
+def number_or_word(option: str) -> str | int:
+    """Return an option as `sg.json_schema` takes it where digits are an int: the indent, any_value."""
+    return int(option) if option.isdecimal() else option
 
 
 def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> NoReturn:

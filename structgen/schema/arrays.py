@@ -95,7 +95,7 @@ class Arrays:
                     [((), schema) for schema in facets], dict(shape.values.items()), index
                 )
                 found = self.tables.demand(literals)
-            shape.items_memo[index] = found
+            found = shape.items_memo[index] = self.tables.of_value(found)
         return found
 
     def begin(self, shape: ArrayShape) -> Progress:

@@ -156,7 +156,8 @@ class _Reasons:
                 if self._excluded([one.formula for one in some_of], kind):
                     return f"no {some} meets {_and(some_of)}"
         every = (*said, *combined)
-        return f"no {some} meets {_and(every)} together" if every else f"no {some} is allowed"
+        jointly = " together" if len(every) > 1 else ""
+        return f"no {some} meets {_and(every)}{jointly}" if every else f"no {some} is allowed"
 
     def _excluded(self, formulas: list[Formula], kind: int) -> bool:
         try:

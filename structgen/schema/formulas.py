@@ -188,6 +188,35 @@ def apart(a: Formula, b: Formula) -> bool:
     return False
 
 
+def bounds_length(formula: Formula) -> bool:
+    """Return whether a formula of strings has a bound on their length that shows: listed words, a greatest
+    length, a pattern that `patterns.is_bounded`."""
+    done: list[bool] = []
+    stack: list[tuple[Formula, bool]] = [(formula, False)]
+    while stack:
+        node, ready = stack.pop()
+        match node:
+            case Words():
+                done.append(True)
+            case Length(_, most):
+                done.append(most is not None)
+            case Pattern(source):
+                done.append(patterns.is_bounded(source))
+            case Not(Length(_, None)):
+                done.append(True)
+            case All(parts) | Any_(parts) if ready:
+                start = len(done) - len(parts)
+                held = done[start:]
+                del done[start:]
+                done.append(any(held) if isinstance(node, All) else all(held))
+            case All(parts) | Any_(parts):
+                stack.append((node, True))
+                stack.extend((part, False) for part in parts)
+            case _:
+                done.append(False)
+    return done[-1]
+
+
 def is_local(formula: Formula) -> bool:
     """Return whether membership of a word is decided without patterns and formats."""
     stack = [formula]

@@ -317,7 +317,7 @@ class Frames:
         """Return the demand on the value under a named key, NEVER where the key may not be there."""
         found = shape.values_memo.get(key)
         if found is None:
-            found = shape.values_memo[key] = self._value(shape, key)
+            found = shape.values_memo[key] = self.tables.of_value(self._value(shape, key))
         return found
 
     def _value(self, shape: ObjectShape, key: str) -> int:
@@ -357,7 +357,8 @@ class Frames:
                         literals.append(tables.literal(child))
                 if not matched and facet.additional is not None:
                     literals.append(tables.literal(facet.additional))
-            found = frame.extras[shape.id, key_class.index] = tables.demand(literals)
+            demand = tables.of_value(tables.demand(literals))
+            found = frame.extras[shape.id, key_class.index] = demand
         return found
 
     def extra_demand(self, frame: Frame, shape: ObjectShape) -> int:

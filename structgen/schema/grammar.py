@@ -222,6 +222,9 @@ def json_schema(
     numbers: str = "bounded",
     escapes: str = "canonical",
     formats: str = "assert",
+    max_string: int | None = None,
+    max_items: int | None = None,
+    any_value: str | int = "any",
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
 ) -> JsonSchemaGrammar:
@@ -245,13 +248,20 @@ def json_schema(
         "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "any".
     formats
         "assert", or "annotate": `format` says nothing.
+    max_string, max_items
+        code points of a string, items of an array, where the schema has no bound of its own; None: no bound.
+    any_value
+        what a value may be of which the schema says nothing: "any"; "scalar"; an int: so deep may arrays and
+        objects be nested.
 
     `sg.WIDEST` holds the widest policies. Every subschema that the root reaches is read (some 2 us each, and
     the copy of a dict); nothing is compiled yet. Errors: `SchemaError` for what is not JSON (line and column)
     or not a schema (its place), `OptionError`, `LimitError`. Keywords that are not handled are refused by
     `sg.compile` (`UnsupportedError`), and listed in `grammar.report`.
     """
-    policies = Policies.of(whitespace, property_order, numbers, escapes, formats)
+    policies = Policies.of(
+        whitespace, property_order, numbers, escapes, formats, max_string, max_items, any_value
+    )
     if draft is not None and draft not in DRAFTS:
         raise OptionError(
             f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
@@ -305,7 +315,7 @@ def _file_text(path: Path) -> str:
 
 def _restored(
     text: str,
-    policies: dict[str, str],
+    policies: dict[str, Any],
     limits: dict[str, Any],
     draft: str | None,
     notes: tuple[str, ...],

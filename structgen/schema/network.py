@@ -72,9 +72,11 @@ class SchemaNetwork:
         """
         self.document = document
         policies, limits = document.policies, document.limits
-        tables = self.tables = Tables()
-        self.scalars = Scalars(tables, limits, strings, numbers, lone=policies.escapes == "any")
-        self.shapes = Shapes(tables, self.scalars, limits)
+        tables = self.tables = Tables(policies.any_value)
+        self.scalars = Scalars(
+            tables, limits, strings, numbers, lone=policies.escapes == "any", longest=policies.max_string
+        )
+        self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []
         self._entries: dict[int, Entry] = {}
         self._menus: dict[int, ObjectMenu] = {}
@@ -92,7 +94,7 @@ class SchemaNetwork:
         self.arrays = Arrays(tables, self.shapes, limits, register=self._register)
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
         self.objects.alive = self.arrays.alive = self.oracle.alive
-        demand = tables.demand_of(document.root)
+        demand = tables.of_value(tables.demand_of(document.root))
         if demand == NEVER or not self.oracle.alive(demand):
             raise self._empty(demand, strings, widest)
         self.root = tables.place((demand,))
@@ -395,25 +397,26 @@ class SchemaNetwork:
         document = self.document
         places = self._conflict(demand) or (document.root.pointer,)
         policies = document.policies
-        narrow = policies.numbers != "any" or policies.escapes != "any" or policies.property_order != "any"
+        narrow = policies.narrow
         if narrow and widest is not None:
-            wide = _Wide(document.root, document.limits, _widened(policies))
-            try:
-                SchemaNetwork(wide, strings, widest())
-            except UnsatisfiableSchema:
-                pass
-            else:
+            wide = widest()
+            if self._has_documents(policies.widened(*narrow), strings, wide):
+                # One of them that suffices is named alone; it may take several.
                 blamed = tuple(
                     name
-                    for name in ("property_order", "numbers", "escapes")
-                    if getattr(policies, name) != "any"
+                    for name in narrow
+                    if self._has_documents(
+                        policies.widened(name), strings, wide if name == "numbers" else self.scalars.numbers
+                    )
                 )
                 return UnsatisfiableUnderPolicy(
-                    "documents satisfy the schema, but none under these policies: " + ", ".join(blamed) + ".",
-                    policies=blamed,
+                    "documents satisfy the schema, but none under these policies: "
+                    + ", ".join(blamed or narrow)
+                    + ".",
+                    policies=blamed or narrow,
                     places=places,
                     where=places[0],
-                    cure="Widen one of them (sg.WIDEST holds the widest).",
+                    cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
                 )
         return UnsatisfiableSchema(
             f"no document satisfies the schema: {self._reason(demand, places)}.",
@@ -421,6 +424,14 @@ class SchemaNetwork:
             where=places[0],
             cure="Relax one of them.",
         )
+
+    def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
+        document = _Under(self.document.root, self.document.limits, policies)
+        try:
+            SchemaNetwork(document, strings, numbers)
+        except UnsatisfiableSchema:
+            return False
+        return True
 
     def _reason(self, demand: int, places: tuple[str, ...]) -> str:
         from structgen.schema.contradiction import reason  # it reads networks itself
@@ -463,17 +474,13 @@ class SchemaNetwork:
         return places
 
 
-class _Wide:
+class _Under:
     """A document under other policies."""
 
     def __init__(self, root: Schema, limits: Limits, policies: Policies) -> None:
         self.root = root
         self.limits = limits
         self.policies = policies
-
-
-def _widened(policies: Policies) -> Policies:
-    return Policies("any", "any", "any", "any", policies.formats)
 
 
 def _better(best: dict[int, Text], head: bytes, rests: Mapping[int, Text]) -> None:

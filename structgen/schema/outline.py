@@ -171,6 +171,9 @@ class _Teller:
             return "any value"
         if demand == NEVER or not self.network.oracle.alive(demand):
             return "no value at all"
+        if self.tables.demands[demand] == (self.tables.free,):
+            depth = self.network.document.policies.any_value
+            return f"any value, nested at most {depth} deep" if depth else "any value but an object or array"
         return self.network.entry(self.tables.place((demand,)))
 
     # --- objects ---

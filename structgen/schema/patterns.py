@@ -111,6 +111,37 @@ def simple(source: str) -> Simple | None:
     return Simple(compiled, inhabited, infinite)
 
 
+def is_bounded(source: str) -> bool:
+    """Return whether a pattern bounds the length of strings on its face: each of its alternatives stands
+    between ^ and $, and nothing in it is repeated without a bound. Linear."""
+    alternatives: list[list[str]] = [[]]
+    depth, at, size = 0, 0, len(source)
+    while at < size:
+        char = source[at]
+        if char == "\\":
+            token = source[at : at + 2]
+        elif char == "[":
+            end = at + 1
+            while end < size and source[end] != "]":
+                end += 2 if source[end] == "\\" else 1
+            token = source[at : end + 1]
+        elif char == "{" and (quantifier := _QUANTIFIER.match(source, at)) is not None:
+            token = quantifier.group()
+            if token.endswith(",}"):
+                return False
+        else:
+            token = char
+            if char in "*+":
+                return False
+        at += len(token)
+        depth += (token == "(") - (token == ")")
+        if token == "|" and not depth:
+            alternatives.append([])
+        else:
+            alternatives[-1].append(token)
+    return all(len(one) > 1 and (one[0], one[-1]) == ("^", "$") for one in alternatives)
+
+
 def _escape(char: str) -> str | None:
     if char in _CLASSES:
         return f"[{_CLASSES[char]}]"

@@ -35,6 +35,7 @@ TYPE_BITS = {
     "null": NULL,
 }
 _STRINGS = frozenset({"string"})
+_ALL_TYPES = frozenset(TYPE_BITS)
 _SYNTHETIC = 1 << 40
 """Ids of schemas made here start here, far above those of a document."""
 
@@ -183,7 +184,8 @@ class Info:
 class Tables:
     """The interned literals, demands and places of one network."""
 
-    def __init__(self) -> None:
+    def __init__(self, any_value: int | None = None) -> None:
+        """`any_value`: how deep a value may be nested of which nothing is said; None: no bound."""
         self.infos: dict[int, Info] = {}
         self.demands: list[tuple[int, ...]] = [()]
         self.places: list[tuple[int, ...]] = []
@@ -194,6 +196,28 @@ class Tables:
         self._synthetic = _SYNTHETIC
         self.nothing = self.schema(pointer="", verdict=False)
         """A schema that no value meets."""
+        self.free = None if any_value is None else self._free(any_value)
+        """The literal that bounds a value of which nothing is said (policy any_value)."""
+
+    def _free(self, depth: int) -> int:
+        scalars = frozenset({"string", "number", "boolean", "null"})
+        found = self.schema(pointer="", types=scalars)
+        for _ in range(depth):
+            found = self.schema(pointer="", types=_ALL_TYPES, additional=found, items=found)
+        return self.literal(found)
+
+    def of_value(self, demand: int) -> int:
+        """Return the demand on a value at a place of which a schema's keywords ask `demand`.
+
+        They are the same but under the policy any_value, where nothing is asked.
+        """
+        if self.free is None or demand == NEVER or not all(map(self._excludes, self.demands[demand])):
+            return demand
+        return self.demand((*self.demands[demand], self.free))
+
+    def _excludes(self, literal: int) -> bool:
+        """Return whether a literal only excludes finitely many values."""
+        return bool(literal & 1) and literal > 0 and self.infos[literal >> 1].only_values
 
     # Schemas made here
 
@@ -336,6 +360,12 @@ class Tables:
                         stack.extend(self.literal(part) for part in reversed(parts))
                     continue
             kept[literal] = None
+        if (
+            self.free is not None
+            and self.free in kept
+            and not all(one == self.free or self._excludes(one) for one in kept)
+        ):
+            del kept[self.free]  # something is asked of the value now
         key = tuple(kept)
         demand = self._demand_ids.get(key)
         if demand is None:
@@ -361,6 +391,8 @@ class Tables:
         for demand in demands:
             for literal in self.demands[demand]:
                 found[self.infos[literal >> 1].schema.pointer] = None
+        if self.free is not None:
+            found.pop("", None)  # the policy's own schemas
         return tuple(found)
 
     # Cheap bounds on what a literal allows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from structgen.errors import OptionError
@@ -13,6 +13,9 @@ PROPERTY_ORDER = ("declared", "any")
 NUMBERS = ("bounded", "plain", "any")
 ESCAPES = ("canonical", "any")
 FORMATS = ("assert", "annotate")
+ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be nested
+DEEPEST_ANY_VALUE = 100
+"""The largest bound on the nesting of a value of which the schema says nothing."""
 
 WIDEST: Mapping[str, str] = MappingProxyType(
     {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
@@ -33,6 +36,28 @@ class Policies:
     numbers: str = "bounded"
     escapes: str = "canonical"
     formats: str = "assert"
+    max_string: int | None = None
+    """Code points of a string for which the schema has no bound; None: none."""
+    max_items: int | None = None
+    """Items of an array for which the schema has no bound."""
+    any_value: int | None = None
+    """How deep a value is nested of which the schema says nothing; 0: scalars alone; None: no bound."""
+
+    @property
+    def narrow(self) -> tuple[str, ...]:
+        """The options that keep some documents of the schema out, `formats` and white space aside."""
+        words = tuple(
+            name for name in ("property_order", "numbers", "escapes") if getattr(self, name) != "any"
+        )
+        caps = tuple(
+            name for name in ("max_string", "max_items", "any_value") if getattr(self, name) is not None
+        )
+        return words + caps
+
+    def widened(self, *names: str) -> Policies:
+        """Return the policies with some options at their widest."""
+        widest = {name: "any" if name in WIDEST else None for name in names}
+        return replace(self, **widest)  # type: ignore[arg-type]
 
     @classmethod
     def of(
@@ -42,6 +67,9 @@ class Policies:
         numbers: str = "bounded",
         escapes: str = "canonical",
         formats: str = "assert",
+        max_string: int | None = None,
+        max_items: int | None = None,
+        any_value: str | int = "any",
     ) -> Policies:
         """Return the policies, or raise `OptionError` naming the option and what it takes."""
         if isinstance(whitespace, bool) or not isinstance(whitespace, (str, int)):
@@ -70,4 +98,18 @@ class Policies:
                 raise OptionError(
                     f"{name}={value!r} is not a policy.", where=name, cure=f"Use one of {', '.join(allowed)}."
                 )
-        return cls(whitespace, property_order, numbers, escapes, formats)
+        for name, cap in (("max_string", max_string), ("max_items", max_items)):
+            if cap is not None and (isinstance(cap, bool) or not isinstance(cap, int) or cap < 0):
+                raise OptionError(
+                    f"{name}={cap!r} is not a policy.", where=name, cure="Use None or an int of at least 0."
+                )
+        depth = {"any": None, "scalar": 0}.get(any_value) if isinstance(any_value, str) else any_value
+        if any_value not in ANY_VALUE and (
+            isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= DEEPEST_ANY_VALUE
+        ):
+            raise OptionError(
+                f"any_value={any_value!r} is not a policy.",
+                where="any_value",
+                cure=f"Use one of {', '.join(ANY_VALUE)}, or a depth from 0 to {DEEPEST_ANY_VALUE}.",
+            )
+        return cls(whitespace, property_order, numbers, escapes, formats, max_string, max_items, depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -28,6 +29,7 @@ from structgen.limits import Limits
 from structgen.schema import patterns
 from structgen.schema.formulas import (
     apart,
+    bounds_length,
     conjunction,
     disjunction,
     is_local,
@@ -74,14 +76,23 @@ class Scalars:
     """The formulas of strings and numbers, and what is asked of the automata about them; all memoised."""
 
     def __init__(
-        self, tables: Tables, limits: Limits, strings: StringOracle, numbers: NumberOracle, *, lone: bool
+        self,
+        tables: Tables,
+        limits: Limits,
+        strings: StringOracle,
+        numbers: NumberOracle,
+        *,
+        lone: bool,
+        longest: int | None = None,
     ) -> None:
-        """`lone`: strings and keys with lone surrogates can be written (escapes="any")."""
+        """`lone`: strings and keys with lone surrogates can be written (escapes="any"). `longest`: code
+        points of strings for which the schema has no bound (max_string)."""
         self.tables = tables
         self.limits = limits
         self.strings = strings
         self.numbers = numbers
         self.lone = lone
+        self.longest = longest
         self._own: dict[tuple[int, int], Formula] = {}
         self._demands: dict[tuple[int, int], Formula] = {}
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
@@ -102,8 +113,23 @@ class Scalars:
                 found = TRUE
             else:
                 found = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
+            if kind == STRING and self.longest is not None:
+                found = self._capped(found, self.longest)
             self._demands[key] = found
         return found
+
+    def _capped(self, formula: Formula, longest: int) -> Formula:
+        """Return a formula with the length of its strings bounded, where it has no bound of its own; never
+        below what it takes to meet it, so that a place is not emptied."""
+        if isinstance(formula, Any_):
+            return disjunction([self._capped(part, longest) for part in formula.of])
+        if bounds_length(formula):
+            return formula
+        shortest = self.shortest(formula, STRING)
+        if shortest is None:
+            return FALSE
+        need = len(json.loads(shortest.flat()))
+        return conjunction((formula, Length(0, max(longest, need))))
 
     def literal(self, literal: int, kind: int) -> Formula:
         """Return the formula of a literal."""

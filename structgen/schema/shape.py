@@ -185,3 +185,22 @@ class ArrayShape:
         self.settled = settled
         """Items from this index on are all alike."""
         self.items_memo: dict[int, int] = {}
+
+    @property
+    def need(self) -> int:
+        """A number of items with which the shape has an array, if it has any: those that the schema names or
+        asks for by number, and one for each obligation."""
+        least = max([self.lo, *(len(schema.prefix) for schema in self.facets)])
+        named = [index + 1 for index in self.values]
+        for obligation in self.obligations:
+            for alternative in obligation:
+                match alternative:
+                    case AtIndex(index, _):
+                        named.append(index + 1)
+                    case FromIndex(index, _):
+                        named.append(index)
+                    case AtLeast(count):
+                        least = max(least, count)
+        owed = sum(counter.least for counter in self.counters) + len(self.obligations)
+        prefix = max([0, *named, *(len(schema.prefix) for schema in self.facets)])
+        return max(least, prefix + owed)

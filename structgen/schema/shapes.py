@@ -23,7 +23,11 @@ from structgen.schema.shape import ArrayShape, Counter, ObjectShape
 class Shapes:
     """Expands demands at the two container types; memoised by demand."""
 
-    def __init__(self, tables: Tables, scalars: Scalars, limits: Limits) -> None:
+    def __init__(
+        self, tables: Tables, scalars: Scalars, limits: Limits, most_items: int | None = None
+    ) -> None:
+        """`most_items`: items of arrays for which the schema has no bound (max_items)."""
+        self.most_items = most_items
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
@@ -57,6 +61,9 @@ class Shapes:
                 found = tuple(self._plain_array(schema) for schema in quick)
             else:
                 found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
+            if self.most_items is not None:
+                for shape in found:
+                    shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
             self._arrays[demand] = found
         return found
 
