@@ -157,23 +157,7 @@ class CompiledGrammar:
         widest = policies.escapes == "any"
         context[L.C_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_PAIRED
         context[L.C_KEY_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_CANONICAL
-        context[L.C_TRIE] = address_of(vocabulary.nodes)
-        context[L.C_TRIE_COUNT] = len(vocabulary.nodes)
-        context[L.C_SIGNATURES] = address_of(vocabulary.sig)
-        context[L.C_SUBTREE_CHARS] = address_of(vocabulary.subtree_chars)
-        context[L.C_CHILD_START] = address_of(vocabulary.child_start)
-        context[L.C_CHILD_BYTES] = address_of(vocabulary.child_bytes)
-        context[L.C_CHILD_NODES] = address_of(vocabulary.child_nodes)
-        context[L.C_FIRST] = address_of(vocabulary.first)
-        context[L.C_SLOTS_BEFORE] = address_of(vocabulary.slots_before)
-        context[L.C_SLOT_START] = address_of(vocabulary.slot_start)
-        context[L.C_SLOT_IDS] = address_of(vocabulary.slot_ids)
-        context[L.C_MASK_WORDS] = vocabulary.words
-        context[L.C_TOKEN_DATA] = address_of(vocabulary.token_data)
-        context[L.C_TOKEN_OFFSET] = address_of(vocabulary.token_offset)
-        context[L.C_SLOT] = address_of(vocabulary.token_slot)
-        context[L.C_VOCABULARY] = vocabulary.vocab_size
-        context[L.C_LONGEST] = vocabulary.max_token_chars
+        context[L.C_TRIE : L.C_WORDS] = vocabulary.pointers()
         ends = np.array(sorted(set(self.tokenizer.eos_token_ids)), np.int32)
         self._end_ids = ends
         context[L.C_ENDS] = address_of(ends)

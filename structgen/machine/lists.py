@@ -154,6 +154,8 @@ def place_position(place):
 def narrow(c, words, place, byte):
     """Return the place after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
     low, high, position = place_low(place), place_high(place), place_position(place)
+    if high - low == 1:
+        return place + 1 if word_at(c, words, low, position) == byte else numba.int64(-1)
     first, last = low, high
     while first < last:
         middle = (first + last) >> 1
@@ -171,6 +173,37 @@ def narrow(c, words, place, byte):
         else:
             last = middle
     return pack(first, end, position + 1)
+
+
+@jit
+def next_listed(c, words, place, byte):
+    """Return the smallest byte from `byte` on with which a word at a place goes on, or 256.
+    Cost: log of the list."""
+    first, last, position = place_low(place), place_high(place), place_position(place)
+    if last - first == 1:
+        only = word_at(c, words, first, position)
+        return only if only >= byte else 256
+    high = last
+    while first < last:
+        middle = (first + last) >> 1
+        if word_at(c, words, middle, position) < byte:
+            first = middle + 1
+        else:
+            last = middle
+    return word_at(c, words, first, position) if first < high else 256
+
+
+@jit
+def next_held(c, node, byte):
+    """Return the smallest byte from `byte` on with which a member of a set goes on, or 256."""
+    entry = load64(row_of(c, T_SET, 4, node), 2)
+    while entry > 0:
+        row = row_of(c, T_SET, 4, entry)
+        label = load64(row, 0) - 1
+        if label >= byte:
+            return label
+        entry = load64(row, 2)
+    return 256
 
 
 @jit

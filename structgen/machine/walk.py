@@ -12,13 +12,14 @@ import numpy as np
 
 from structgen.jit import entry, jit
 from structgen.machine.layout import *
-from structgen.machine.lists import place_high, place_low, place_position, word_at
+from structgen.machine.lists import ended, next_held, next_listed
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.residues import extra_place, value_place
 from structgen.machine.rows import copy, hash_words, intern, need, row_of, settle
 from structgen.machine.runs import cross, emit, walk_space, walk_string
 from structgen.machine.space import brackets, deepest, space_allows
 from structgen.machine.step import accepting, close_value, literal_byte, push_frame, step
+from structgen.masks.trie import MANY_TOKENS
 
 ASKED = -3
 MISS = -4
@@ -40,6 +41,17 @@ def emit_unmarked(c, ids, first, last):
 
 
 @jit
+def before_quote(byte, expected):
+    """Return the first of a byte expected later, a quote and a backslash that comes after `byte`."""
+    after = expected
+    if byte < 92 and 92 < after:
+        after = 92
+    if byte < 34 and 34 < after:
+        after = 34
+    return after
+
+
+@jit
 def following(c, s, byte):
     """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte
     that may, or 256: most children of most nodes are told apart so, for two loads and a branch."""
@@ -50,24 +62,14 @@ def following(c, s, byte):
         lex = load64(s, LEX)
         if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0) or lex >> ESCAPE_SHIFT != 0:
             return -1
-        place = load64(s, AT)
-        if place_low(place) != place_high(place) - 1:
+        if byte == 34 or byte == 92:
             return -1
         if mode == M_KEY:
             words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
         else:
             words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_START)
-        expected = word_at(c, words, place_low(place), place_position(place))
-        if byte == expected or byte == 34 or byte == 92:
-            return -1
-        after = numba.int64(256)
-        if byte < 92:
-            after = numba.int64(92)
-        if byte < expected and expected < after:
-            after = expected
-        if byte < 34 and 34 < after:
-            after = numba.int64(34)
-        return after
+        expected = next_listed(c, words, load64(s, AT), byte)
+        return -1 if byte == expected else before_quote(byte, expected)
     return load32(load64(c, C_NEXT), (mode << 8) | byte)
 
 
@@ -101,74 +103,95 @@ def walk(c, trie, last, starts, ids, unmarked):
 
 
 @jit
-def child_from(c, parent, byte):
-    """Return a node's first child with this byte or a later one, or the end of its subtree."""
-    at, end = load32(load64(c, C_CHILD_START), parent), load32(load64(c, C_CHILD_START), parent + 1)
-    labels = load64(c, C_CHILD_BYTES)
-    stop = end
-    while at < stop:
-        middle = (at + stop) >> 1
-        if load8(labels, middle) < byte:
-            at = middle + 1
+def child_from(c, first, last, byte):
+    """Return the first of the children records first..last-1 with this byte or a later one, or `last`."""
+    records = load64(c, C_CHILDREN)
+    while first < last:
+        middle = (first + last) >> 1
+        if load8(records, 16 * middle) < byte:
+            first = middle + 1
         else:
-            stop = middle
-    if at < end:
-        return load32(load64(c, C_CHILD_NODES), at)
-    return (load64(load64(c, C_TRIE), parent) >> 40) & 0xFFFFFF
+            last = middle
+    return first
 
 
 @jit
-def walk_below(c, parent, first, last):
-    """Collect the tokens of the vocabulary's nodes first..last-1, children of `parent` (-1: the root) and
-    what is below them, that live from the registers in the scratch blocks.
-    Returns whether something had to be asked.
+def emit_token(c, ids_of, word, token):
+    """Add the tokens that end at a node, given its word and its record's token."""
+    if token >= 0:
+        count = load64(c, C_BUFFER_COUNT)
+        store32(load64(c, C_BUFFER), count, token)
+        store64(c, C_BUFFER_COUNT, count + 1)
+    elif token == MANY_TOKENS:
+        slot, starts = (word >> 20) & 0xFFFFF, load64(c, C_SLOT_START)
+        emit(c, ids_of, load32(starts, slot - 1), load32(starts, slot))
+
+
+@jit
+def open_children(c, node, depth):
+    """Put the walk's place at a depth before the first child of a node."""
+    starts = load64(c, C_CHILD_START)
+    store64(places(c), depth, (load32(starts, node) << 32) | load32(starts, node + 1))
+
+
+@jit
+def places(c):
+    """Return the address of the walk's places: for each depth, the next record and the one after the last."""
+    return load64(c, C_CROSSED) + 8 * (3 * load64(c, C_TRIE_COUNT) + 3 * 4096)
+
+
+@jit
+def walk_below(c, depth):
+    """Collect the tokens below the place that was opened at a depth (1: the root's children) that live from
+    the registers in the scratch block of that depth less one. Returns whether something had to be asked.
 
     Children that cannot come are not hopped over one by one (each hop is a cache line):
     the next that may is looked up.
     """
-    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
-    starts, ids, roots = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_FIRST)
-    above = load64(c, C_CROSSED) + 8 * (3 * load64(c, C_TRIE_COUNT) + 3 * 4096)
-    if parent >= 0:
-        store64(above, (load64(trie, parent) >> 8) & 0xFFF, parent)
-    else:
-        store64(above, 0, -1)
+    scratch, records, ids = load64(c, C_SCRATCH), load64(c, C_CHILDREN), load64(c, C_SLOT_IDS)
+    place = places(c)
     asked = False
     steps = load64(c, C_STEPS)
-    i = first
-    while i < last:
-        node = load64(trie, i)
-        depth, byte, end = (node >> 8) & 0xFFF, node & 255, (node >> 40) & 0xFFFFFF
+    top = depth
+    while depth >= top:
+        at, last = load64(place, depth) >> 32, load64(place, depth) & 0xFFFFFFFF
         s = scratch + 64 * (depth - 1)
-        after = following(c, s, byte)
-        if after >= 0:
-            holder = load64(above, depth - 1)
-            if holder >= 0:
-                if after == 256:
-                    i = (load64(trie, holder) >> 40) & 0xFFFFFF
-                else:
-                    i = child_from(c, holder, after)
+        deeper = False
+        while at < last:
+            word, more = load64(records, 2 * at), load64(records, 2 * at + 1)
+            byte = word & 255
+            after = following(c, s, byte)
+            if after >= 0:
+                at = child_from(c, at + 1, last, after)
                 continue
-            i = last
-            while after < 256:
-                if load32(roots, after) >= 0:
-                    i = load32(roots, after)
-                    break
-                after += 1
-            continue
-        steps += 1
-        code = step(c, s, s + 64, byte)
-        if code != YES:
-            asked = asked or code == ASK
-            i = end
-            continue
-        slot = (node >> 20) & 0xFFFFF
-        if slot > 0:
-            emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
-        store64(above, depth, i)
-        i += 1
+            at += 1
+            steps += 1
+            code = step(c, s, s + 64, byte)
+            if code != YES:
+                asked = asked or code == ASK
+                continue
+            emit_token(c, ids, word, more >> 32)
+            node = more & 0xFFFFFFFF
+            if (word >> 40) & 0xFFFFFF > node + 1:
+                store64(place, depth, (at << 32) | last)
+                depth += 1
+                open_children(c, node, depth)
+                deeper = True
+                break
+        if not deeper:
+            depth -= 1
     store64(c, C_STEPS, steps)
     return asked
+
+
+@jit
+def walk_root(c, byte):
+    """Collect the tokens that begin with a byte and live from the registers in scratch block 0.
+    Returns whether something had to be asked."""
+    starts, count = load64(c, C_CHILD_START), load64(c, C_TRIE_COUNT)
+    at = child_from(c, load32(starts, count), load32(starts, count + 1), byte)
+    store64(places(c), 1, (at << 32) | (at + 1))
+    return walk_below(c, 1)
 
 
 @jit
@@ -335,9 +358,10 @@ def enter(c, d, group):
 
 
 @jit
-def resolve(c, d, terminal, unmarked):
-    """Collect the tokens that close the terminal and live on in what holds it; those that are left over whole
-    are left out. Returns whether something was asked."""
+def resolve(c, d, terminal):
+    """Collect the tokens that close the terminal and live on in what holds it; those that are left over
+    whole, or marked, are left out, and the marks taken away. Returns whether something was asked."""
+    unmarked = load64(c, C_MARKED) > 0
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     first = load64(row, X_CROSS)
     asked = False
@@ -348,66 +372,119 @@ def resolve(c, d, terminal, unmarked):
             asked = True
         if code == YES and walk_group(c, group, unmarked):
             asked = True
+    if unmarked:
+        unmark(c)
     return asked
 
 
 @jit
-def walk_listed(c, d, first, last, base):
-    """Collect the tokens of a key that depend on which keys are named or were written, and mark them; of the
-    nodes first..last-1, which stand `base` bytes into the tokens.
+def listed_next(c, s, byte):
+    """Return the smallest byte from `byte` on with which a key may agree with one that is named or was
+    written, or close, or begin an escape; or 256."""
+    if load64(s, LEX) >> ESCAPE_SHIFT != 0:
+        return byte
+    found = numba.int64(256)
+    if load64(s, AT) >= 0:
+        words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
+        found = next_listed(c, words, load64(s, AT), byte)
+    if load64(s, SEEN) > 0:
+        found = min(found, next_held(c, load64(s, SEEN), byte))
+    if byte == 34 or byte == 92:
+        return byte
+    return before_quote(byte, found)
+
+
+@jit
+def is_listed(c, s):
+    """Return whether a key, as far as it is written, is one that is named or was written."""
+    place, seen = load64(s, AT), load64(s, SEEN)
+    if seen > 0 and load64(row_of(c, T_SET, 4, seen), 1) == 1:
+        return True
+    words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
+    return place >= 0 and ended(c, words, place) >= 0
+
+
+@jit
+def mark_below(c, node):
+    """Mark the tokens at a node and below it, until `unmark`."""
+    marks, count = load64(c, C_SPECIAL), load64(c, C_MARKED)
+    marked = marks + 4 * load64(c, C_MASK_WORDS)
+    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    before, end = load64(c, C_SLOTS_BEFORE), (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
+    for i in range(load32(starts, load32(before, node)), load32(starts, load32(before, end))):
+        token = load32(ids, i)
+        word = load32(marks, token >> 5)
+        if (word >> (token & 31)) & 1 == 0:
+            store32(marks, token >> 5, word | (1 << (token & 31)))
+            store32(marked, count, token)
+            count += 1
+    store64(c, C_MARKED, count)
+
+
+@jit
+def unmark(c):
+    """Take all marks away: they are few, and the bitmap is not."""
+    marks = load64(c, C_SPECIAL)
+    marked = marks + 4 * load64(c, C_MASK_WORDS)
+    for i in range(load64(c, C_MARKED)):
+        store32(marks, load32(marked, i) >> 5, 0)
+    store64(c, C_MARKED, 0)
+
+
+@jit
+def walk_listed(c, d, node, base):
+    """Collect the tokens of a key that depend on which keys are named or were written, and mark those that
+    close one; of the tokens below a node (the root is the node after the last), which stands for their first
+    `base` bytes, before the key's text.
 
     An extra key may come from here, so what stays inside the key, and closes it under a key that is in no
     list, is the business of the terminal; here only the paths that still agree with a listed key are walked.
     """
-    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
-    starts, ids, marks = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_SPECIAL)
-    for i in range(load64(c, C_MASK_WORDS)):
-        store32(marks, i, 0)
+    scratch, records, ids = load64(c, C_SCRATCH), load64(c, C_CHILDREN), load64(c, C_SLOT_IDS)
+    place = places(c)
     copy(d, scratch + 64 * base)
     asked = False
-    i = first
-    while i < last:
-        node = load64(trie, i)
-        depth = (node >> 8) & 0xFFF
+    depth = base + 1
+    open_children(c, node, depth)
+    while depth > base:
+        at, last = load64(place, depth) >> 32, load64(place, depth) & 0xFFFFFFFF
         s = scratch + 64 * (depth - 1)
-        byte, end = node & 255, (node >> 40) & 0xFFFFFF
         escape = (load64(s, LEX) >> ESCAPE_SHIFT) & 15
-        closes = byte == 34 and (escape == 0 or escape == 6)
-        code = step(c, s, s + 64, byte)
-        if closes:
-            j = i
-            while j < end:
-                inner = load64(trie, j)
-                slot = (inner >> 20) & 0xFFFFF
-                if slot > 0:
-                    for k in range(load32(starts, slot - 1), load32(starts, slot)):
-                        token = load32(ids, k)
-                        store32(marks, token >> 5, load32(marks, token >> 5) | (1 << (token & 31)))
-                j += 1
-            if code == YES:
-                slot = (node >> 20) & 0xFFFFF
-                if slot > 0:
-                    emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
-                # the registers after this node lie where the walk looks for them
-                if walk_below(c, i, i + 1, end):
-                    asked = True
-        if code == ASK:
-            asked = True
-        if closes or code != YES:
-            i = end
-            continue
-        if load64(s + 64, LEX) & STATE_BITS == NO_STATE:
-            slot = (node >> 20) & 0xFFFFF
-            if slot > 0:
-                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
-            if walk_below(c, i, i + 1, end):
+        deeper, expected = False, numba.int64(-1)
+        while at < last:
+            word, more = load64(records, 2 * at), load64(records, 2 * at + 1)
+            byte, child = word & 255, more & 0xFFFFFFFF
+            if byte != expected:
+                expected = listed_next(c, s, byte)
+                if expected != byte:
+                    at = child_from(c, at + 1, last, expected)
+                    continue
+            at += 1
+            closes = byte == 34 and (escape == 0 or escape == 6)
+            if closes and escape == 0 and not is_listed(c, s):
+                continue
+            code = step(c, s, s + 64, byte)
+            if code == ASK:
                 asked = True
-            i = end
-            continue
-        if load64(s + 64, AT) < 0 and load64(s + 64, SEEN) <= 0:
-            i = end
-            continue
-        i += 1
+            if closes:
+                mark_below(c, child)
+            if code != YES:
+                continue
+            if closes or load64(s + 64, LEX) & STATE_BITS == NO_STATE:
+                emit_token(c, ids, word, more >> 32)
+                open_children(c, child, depth + 1)
+                if walk_below(c, depth + 1):
+                    asked = True
+                continue
+            if load64(s + 64, AT) < 0 and load64(s + 64, SEEN) <= 0:
+                continue
+            store64(place, depth, (at << 32) | last)
+            depth += 1
+            open_children(c, child, depth)
+            deeper = True
+            break
+        if not deeper:
+            depth -= 1
     return asked
 
 
@@ -431,13 +508,12 @@ def find_quoted(c, d):
 def walk_quoted(c, node):
     """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
     state in scratch block 0, which is left as it is. Returns whether something was asked."""
-    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
+    scratch = load64(c, C_SCRATCH)
     kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
     copy(scratch, kept)
     code = step(c, scratch, d, 34)
     if code != YES:
         return code == ASK
-    end = (load64(trie, node) >> 40) & 0xFFFFFF
     mode = load64(d, MODE)
     whole = mode == M_KEY and load64(d, LEX) & STATE_BITS != NO_STATE
     if mode == M_STRING:
@@ -445,7 +521,7 @@ def walk_quoted(c, node):
         reach = load64(c, C_LONGEST) + load64(spec, S_FARTHEST)
         whole = load64(spec, S_LEAST) == 0 and (load64(spec, S_MOST) < 0 or load64(spec, S_MOST) >= reach)
     if not whole:
-        return walk_below(c, -1, node, end)
+        return walk_root(c, 34)
     terminal = find_quoted(c, d)
     if terminal < 0:
         return True
@@ -454,8 +530,8 @@ def walk_quoted(c, node):
     if load64(known, X_ROW) >= 0:
         emit_row(c, load64(known, X_ROW))
     listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
-    asked = listed and walk_listed(c, d, node + 1, end, 1)
-    if resolve(c, d, terminal, listed):
+    asked = listed and walk_listed(c, d, node, 1)
+    if resolve(c, d, terminal):
         asked = True
     copy(kept, scratch)
     return asked
@@ -491,7 +567,7 @@ def walk_digits(c):
     emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
     if load64(known, X_ROW) >= 0:
         emit_row(c, load64(known, X_ROW))
-    asked = resolve(c, d, terminal, False)
+    asked = resolve(c, d, terminal)
     copy(kept, scratch)
     return asked
 
@@ -504,8 +580,7 @@ def walk_structure(c):
     White space comes first or not at all: tokens that begin with it are those of the white space terminal;
     the others begin with one of the few bytes that the mode allows.
     """
-    scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
-    roots = load64(c, C_FIRST)
+    scratch, roots = load64(c, C_SCRATCH), load64(c, C_FIRST)
     policy, mode = load64(c, C_SPACE), load64(scratch, MODE)
     asked, dense = False, numba.int64(-1)
     may = load64(c, C_MAY) + (mode << 8)
@@ -523,7 +598,7 @@ def walk_structure(c):
         if byte == 34:
             if walk_quoted(c, node):
                 asked = True
-        elif walk_below(c, -1, node, (load64(trie, node) >> 40) & 0xFFFFFF):
+        elif walk_root(c, byte):
             asked = True
     if policy == SPACE_BOUNDED or policy == SPACE_ANY:
         terminal = find_space(c, scratch)
@@ -569,7 +644,8 @@ def resolve_whole(c, d, terminal):
 def walk_all(c, d):
     """Collect every token that lives from a state, by the whole trie."""
     copy(d, load64(c, C_SCRATCH))
-    return walk_below(c, -1, 0, load64(c, C_TRIE_COUNT))
+    open_children(c, load64(c, C_TRIE_COUNT), 1)
+    return walk_below(c, 1)
 
 
 @jit
@@ -587,9 +663,9 @@ def collect(c, d):
         row = load64(known, X_ROW)
         emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
         listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
-        if listed and walk_listed(c, d, 0, load64(c, C_TRIE_COUNT), 0):
+        if listed and walk_listed(c, d, load64(c, C_TRIE_COUNT), 0):
             asked = True
-        if resolve(c, d, terminal, listed):
+        if resolve(c, d, terminal):
             asked = True
         follows = resolve_whole(c, d, terminal) if mode == M_NUMBER else numba.int64(-1)
         if follows == ASKED:

@@ -33,6 +33,10 @@ MAX_SLOTS: Final = (1 << 20) - 1
 MAX_NODES: Final = (1 << 24) - 1
 """Nodes: the index of the next node past a subtree has 24 bits."""
 
+NO_TOKEN: Final = -1
+MANY_TOKENS: Final = -2
+"""In a record of `children`: no string ends at the node; several equal ones do."""
+
 DEPTH_SHIFT: Final = 8
 SLOT_SHIFT: Final = 20
 SKIP_SHIFT: Final = 40
@@ -317,27 +321,29 @@ def deepest_characters(nodes: Any) -> Any:
     return found
 
 
-@nb.njit("Tuple((int32[::1], uint8[::1], int32[::1]))(uint64[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def children(nodes: Any) -> Any:
-    """(start, bytes, nodes): node i's children are those from start[i] to start[i + 1], by byte;
-    the root's are left out."""
+@nb.njit("Tuple((int32[::1], int64[:, ::1]))(uint64[::1], int32[::1], int32[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def children(nodes: Any, slot_start: Any, slot_ids: Any) -> Any:
+    """(start, records): the children of node i are records[start[i] : start[i + 1]], by byte; those of the
+    root, as node n, come last. A record is the child's word, and its index with its token's id from bit 32 on
+    (NO_TOKEN: none ends there; MANY_TOKENS: those of its slot), so that a walk reads one line of memory for
+    a step."""
     count = len(nodes)
-    start = np.zeros(count + 1, np.int32)
-    room = 0
-    for i in range(count):
-        if (nodes[i] >> np.uint64(DEPTH_SHIFT)) & np.uint64(MAX_STRING) > np.uint64(1):
-            room += 1
-    labels = np.empty(room, np.uint8)
-    below = np.empty(room, np.int32)
+    start = np.zeros(count + 2, np.int32)
+    records = np.empty((count, 2), np.int64)
     used = 0
-    for i in range(count):
+    for i in range(count + 1):
         start[i] = used
-        end = np.int64(nodes[i] >> np.uint64(SKIP_SHIFT))
-        child = np.int64(i + 1)
+        end = count if i == count else np.int64(nodes[i] >> np.uint64(SKIP_SHIFT))
+        child = np.int64(0 if i == count else i + 1)
         while child < end:
-            labels[used] = np.uint8(nodes[child] & np.uint64(255))
-            below[used] = child
+            slot = np.int64((nodes[child] >> np.uint64(SLOT_SHIFT)) & np.uint64(MAX_SLOTS))
+            token = np.int64(NO_TOKEN)
+            if slot > 0:
+                first = slot_start[slot - 1]
+                token = np.int64(slot_ids[first] if slot_start[slot] == first + 1 else MANY_TOKENS)
+            records[used, 0] = np.int64(nodes[child])
+            records[used, 1] = child | (token << 32)
             used += 1
             child = np.int64(nodes[child] >> np.uint64(SKIP_SHIFT))
-    start[count] = used
-    return start, labels, below
+    start[count + 1] = used
+    return start, records

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakValueDictionary
@@ -20,7 +20,7 @@ from structgen.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.masks.trie import TrieArrays
 
-KIND: Final = "vocabulary-4"
+KIND: Final = "vocabulary-5"
 """The layout of the file and of the arrays; a change of either takes the next number."""
 _KEPT: Final = 4
 """Vocabularies kept though nobody holds them, with the masks that stores keep for them: a server whose last
@@ -56,10 +56,10 @@ class Vocabulary:
     subtree_chars: npt.NDArray[np.int32]
     """[n]: the most characters begun from a node's own byte on, over all tokens in its subtree."""
     child_start: npt.NDArray[np.int32]
-    """[n + 1]: node i's children are child_bytes[child_start[i] : child_start[i + 1]], and child_nodes alike,
-    so that a walk finds one byte among many children without a hop to each."""
-    child_bytes: npt.NDArray[np.uint8]
-    child_nodes: npt.NDArray[np.int32]
+    """[n + 2]: node i's children are children[child_start[i] : child_start[i + 1]], the root's those of node
+    n, so that a walk finds one byte among many children without a hop to each."""
+    children: npt.NDArray[np.int64]
+    """[n, 2]: records of `structgen.masks.trie.children`."""
     slot_start: npt.NDArray[np.int32]
     """[slots + 1]"""
     slot_ids: npt.NDArray[np.int32]
@@ -76,6 +76,8 @@ class Vocabulary:
     """[V + 1]: token t's bytes are token_data[token_offset[t] : token_offset[t + 1]]."""
     token_data: npt.NDArray[np.uint8]
     """All tokens' bytes in order of id; special tokens have none."""
+
+    _pointers: list[npt.NDArray[np.int64]] = field(default_factory=list, init=False, repr=False)
 
     _open: ClassVar[WeakValueDictionary[str, Vocabulary]] = WeakValueDictionary()
     _recent: ClassVar[deque[Vocabulary]] = deque(maxlen=_KEPT)
@@ -95,6 +97,25 @@ class Vocabulary:
     def nbytes(self) -> int:
         """Bytes of all arrays; mapped ones are shared between processes."""
         return sum(array.nbytes for array in self._arrays().values())
+
+    def pointers(self) -> npt.NDArray[np.int64]:
+        """What compiled code reads of a vocabulary, in the order of machine.layout from C_TRIE on: addresses
+        of arrays, and sizes. Worked out once."""
+        if not self._pointers:
+            arrays = (
+                self.first,
+                self.sig,
+                self.slots_before,
+                self.subtree_chars,
+                self.child_start,
+                self.children,
+            )
+            tokens = (self.slot_start, self.slot_ids, self.token_slot, self.token_offset, self.token_data)
+            addresses = [int(array.__array_interface__["data"][0]) for array in (*arrays, *tokens)]
+            trie = [int(self.nodes.__array_interface__["data"][0]), len(self.nodes)]
+            sizes = [self.vocab_size, self.words, self.max_token_chars]
+            self._pointers.append(np.array([*trie, *addresses, *sizes], np.int64))
+        return self._pointers[0]
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
@@ -158,11 +179,10 @@ class Vocabulary:
         slots_before = np.zeros(len(trie.nodes) + 1, np.int32)
         ends = (trie.nodes >> np.uint64(SLOT_SHIFT)) & np.uint64(MAX_SLOTS)
         np.cumsum(ends > 0, out=slots_before[1:])
-        child_start, child_bytes, child_nodes = children(trie.nodes)
+        child_start, records = children(trie.nodes, trie.slot_start, trie.slot_ids)
         return cls(
             child_start=child_start,
-            child_bytes=child_bytes,
-            child_nodes=child_nodes,
+            children=records,
             slots_before=slots_before,
             subtree_chars=deepest_characters(trie.nodes),
             fingerprint=tokenizer.fingerprint,
@@ -193,8 +213,7 @@ _ARRAYS: Final = (
     "slots_before",
     "subtree_chars",
     "child_start",
-    "child_bytes",
-    "child_nodes",
+    "children",
     "slot_start",
     "slot_ids",
     "slot_sig",
