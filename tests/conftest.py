@@ -30,3 +30,15 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STRUCTGEN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return a keyword that nothing enforces while the test runs."""
+    from structgen.schema import scan
+
+    keyword = "propertyNames"
+    monkeypatch.setattr(scan, "HANDLED", scan.HANDLED - {keyword})
+    scan.dialect.cache_clear()
+    yield keyword
+    scan.dialect.cache_clear()

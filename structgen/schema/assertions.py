@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from structgen.schema.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Step
+from structgen.schema.evaluated import Evaluation, position
+from structgen.schema.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Step, Watch
 from structgen.schema.model import Schema
 from structgen.schema.place import ALWAYS, ARRAY, NEVER, OBJECT, Info, Tables
 from structgen.schema.rivals import Rivals
@@ -28,6 +29,7 @@ class Assertions:
     def __init__(self, tables: Tables, rivals: Rivals) -> None:
         self.tables = tables
         self.rivals = rivals
+        self.evaluation = Evaluation(tables)
 
     def positive(self, facts: Facts, info: Info, rank: Rank, kind: int) -> bool:
         if not info.types & kind or info.verdict is False:
@@ -49,11 +51,13 @@ class Assertions:
             self._array_keywords(facts, schema, rank)
         if info.combined:
             self._combinators(facts, schema, rank, kind)
+        if self.evaluation.applies(schema, kind) is not None:
+            facts.watching.append(Watch(schema, rank, False))
         return True
 
     def _object_keywords(self, facts: Facts, schema: Schema, rank: Rank) -> None:
         if schema.properties or schema.pattern_properties or schema.additional is not None:
-            facts.facets.append(((*rank, _at(schema, "properties")), schema))
+            facts.facets.append(((*rank, position(schema, "properties")), schema))
         for key in schema.required:
             facts.required[key] = None
         facts.bound(schema.min_properties, schema.max_properties)
@@ -64,7 +68,7 @@ class Assertions:
             elif literal != ALWAYS:
                 facts.key_literals.append(literal)
         facts.conditional.extend(schema.dependent_required.items())
-        place = _at(schema, "dependentSchemas")
+        place = position(schema, "dependentSchemas")
         for index, (key, child) in enumerate(schema.dependent_schemas.items()):
             literal = self.tables.literal(child)
             if literal == NEVER:
@@ -94,7 +98,7 @@ class Assertions:
             return None
         if schema.min_properties or schema.max_properties is not None:
             return None
-        if schema.dependent_required or schema.dependent_schemas:
+        if schema.dependent_required or schema.dependent_schemas or schema.unevaluated_properties is not None:
             return None
         clauses: list[Obligation] = [(AtKey(key, ()),) for key in schema.required if key != trigger]
         for key, child in schema.properties.items():
@@ -129,8 +133,8 @@ class Assertions:
         tables = self.tables
         says: list[Step] = []
         if schema.ref is not None:
-            says.append(Say(tables.literal(schema.ref), (*rank, _at(schema, "$ref"))))
-        place = _at(schema, "allOf")
+            says.append(Say(tables.literal(schema.ref), (*rank, position(schema, "$ref"))))
+        place = position(schema, "allOf")
         says.extend(
             Say(tables.literal(part), (*rank, place, index)) for index, part in enumerate(schema.all_of)
         )
@@ -138,7 +142,7 @@ class Assertions:
             says.append(Say(tables.literal(schema.not_, True), rank))
         facts.pending.extend(reversed(says))
         if schema.any_of:
-            place = _at(schema, "anyOf")
+            place = position(schema, "anyOf")
             self._choose(
                 facts,
                 [
@@ -154,12 +158,12 @@ class Assertions:
             other = ALWAYS if schema.else_ is None else tables.literal(schema.else_)
             if then != ALWAYS or other != ALWAYS:
                 test = tables.literal(schema.if_)
-                at_if = (*rank, _at(schema, "if"))
+                at_if = (*rank, position(schema, "if"))
                 self._choose(
                     facts,
                     [
-                        (Say(test, at_if), Say(then, (*rank, _at(schema, "then")))),
-                        (Say(tables.negate(test), at_if), Say(other, (*rank, _at(schema, "else")))),
+                        (Say(test, at_if), Say(then, (*rank, position(schema, "then")))),
+                        (Say(tables.negate(test), at_if), Say(other, (*rank, position(schema, "else")))),
                     ],
                 )
 
@@ -174,7 +178,7 @@ class Assertions:
     # oneOf
 
     def _one_of(self, schema: Schema, rank: Rank, kind: int) -> Choice:
-        place = _at(schema, "oneOf")
+        place = position(schema, "oneOf")
         tables = self.tables
         branches = [
             (index, literal)
@@ -225,6 +229,13 @@ class Assertions:
                 self._object_events(schema, events, branches, rank)
             elif kind == ARRAY and part.arrays:
                 self._array_events(schema, events, branches)
+            if self.evaluation.applies(schema, kind) is not None:
+                failures = self.evaluation.failures(schema, kind)
+                if failures is None:
+                    rest = self.evaluation.without(schema)
+                    branches.append((Say(tables.literal(rest), rank), Watch(schema, rank, True)))
+                else:
+                    events.extend(failures)
             if part.combined:
                 self._negative_combinators(schema, branches, rank, kind)
                 stack.extend(map(tables.info, reversed(schema.all_of)))
@@ -337,14 +348,6 @@ class Assertions:
             tuple(step for step in branch if not (isinstance(step, Say) and step.literal == ALWAYS))
             for branch in branches
         ]
-
-
-def _at(schema: Schema, name: str) -> int:
-    """Return the position of an applicator in the schema's text."""
-    try:
-        return schema.applicators.index(name)
-    except ValueError:
-        return 0
 
 
 def _one(literal: int) -> tuple[int, ...]:

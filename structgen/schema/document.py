@@ -116,6 +116,8 @@ class Document:
         "refusals",
         "root",
         "schemas",
+        "tests",
+        "unevaluated",
         "value",
     )
 
@@ -154,6 +156,10 @@ class Document:
         self.refusals: list[Refusal] = []
         self.patterns: dict[str, Schema] = {}
         """Every regular expression of `pattern` and `patternProperties`, with its first place."""
+        self.tests: list[tuple[Place, Any]] = []
+        """Every `if` without `then` and `else`; read only where `unevaluated*` asks what it evaluates."""
+        self.unevaluated = False
+        """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with its first place."""
         self._by_raw: dict[Any, Place] = {}
@@ -165,6 +171,10 @@ class Document:
         self._bound: dict[int, int] = {}
         self.root: Schema = self._reached(Found(self.value, "#", self.references.root), NOTHING)
         self._read()
+        while self.unevaluated and self.tests:
+            place, test = self.tests.pop()
+            place.verdict, place.if_ = None, self.child(place, test, ("if",))
+            self._read()
         if self.references.has_custom_dialects:
             self._check_vocabularies()
         if not self._asked <= self._names:

@@ -34,7 +34,23 @@ class Oblige:
     alternatives: Obligation
 
 
-Step: TypeAlias = Say | Require | Forbid | Oblige | Counter
+@dataclass(frozen=True, slots=True)
+class Shun:
+    """Values that meet the literal are left to other conjunctions: here it is never said."""
+
+    literal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """`unevaluatedProperties` or `unevaluatedItems` of a schema holds, or fails where `negated`."""
+
+    schema: Schema
+    rank: Rank
+    negated: bool
+
+
+Step: TypeAlias = Say | Require | Forbid | Oblige | Counter | Shun | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
@@ -53,7 +69,9 @@ class Facts:
         "obligations",
         "pending",
         "required",
+        "shunned",
         "values",
+        "watching",
     )
 
     def __init__(self) -> None:
@@ -69,6 +87,10 @@ class Facts:
         self.conditional: list[tuple[str, tuple[str, ...]]] = []
         self.obligations: list[Obligation] = []
         self.counters: list[Counter] = []
+        self.shunned: frozenset[int] = frozenset()
+        """Literals that are never said here: conjunctions that say them are made apart."""
+        self.watching: list[Watch] = []
+        """Keywords that apply to what is not evaluated, not settled yet."""
 
     def copy(self) -> Facts:
         new = Facts()
@@ -82,6 +104,8 @@ class Facts:
         new.conditional = list(self.conditional)
         new.obligations = list(self.obligations)
         new.counters = list(self.counters)
+        new.shunned = self.shunned
+        new.watching = list(self.watching)
         return new
 
     def bound(self, lo: int, hi: int | None) -> None:

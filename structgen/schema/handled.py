@@ -48,6 +48,8 @@ HANDLED: frozenset[str] = frozenset(
         "required",
         "then",
         "type",
+        "unevaluatedItems",
+        "unevaluatedProperties",
     }
 )
 """Keywords by their names in schemas; one that is added here must be read by the network."""

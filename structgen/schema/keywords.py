@@ -307,8 +307,15 @@ def read_unique_items(document: Document, place: Place, raw: dict[str, Any], val
         place.unique_items = True
 
 
-def read_contains(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
-    place.contains = document.child(place, value, ("contains",))
+def contains(evaluates: bool) -> Reader:
+    """Return the reader of `contains`; `evaluates`: the items that meet it are evaluated."""
+
+    def read(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+        place.contains = document.child(place, value, ("contains",))
+        if evaluates:
+            place.contains_evaluates = True
+
+    return read
 
 
 # --- Combinations -------------------------------------------------------------------------------------------
@@ -339,9 +346,12 @@ def list_of_schemas(keyword: str, field: str) -> Reader:
 
 
 def read_if(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
-    if "then" in raw or "else" in raw:  # alone it says nothing
+    if "then" in raw or "else" in raw:
         place.if_ = document.child(place, value, ("if",))
         place.applicators += ("if",)
+    else:
+        # Alone it asserts nothing; what it evaluates matters where something is unevaluated.
+        document.tests.append((place, value))
 
 
 def branch(keyword: str, field: str) -> Reader:
@@ -391,9 +401,11 @@ def read_property_dependencies(document: Document, place: Place, raw: dict[str, 
                 place.applicators += ("allOf",)
 
 
-def unevaluated(keyword: str) -> Reader:
+def unevaluated(keyword: str, field: str) -> Reader:
+    """Return the reader of a keyword for what no other keyword evaluates."""
+
     def read(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
-        if value is not True and value != {}:
-            document.refuse(place, keyword)
+        setattr(place, field, document.child(place, value, (keyword,)))
+        document.unevaluated = True
 
     return read

@@ -62,12 +62,17 @@ class Schema:
     contains: Schema | None = None
     min_contains: int = 1
     max_contains: int | None = None
+    contains_evaluates: bool = False
+    """Items that meet `contains` are evaluated, as `unevaluatedItems` has it (from 2020-12 on)."""
+    unevaluated_properties: Schema | None = None
+    unevaluated_items: Schema | None = None
     all_of: tuple[Schema, ...] = ()
     any_of: tuple[Schema, ...] = ()
     """Empty: absent."""
     one_of: tuple[Schema, ...] = ()
     not_: Schema | None = None
     if_: Schema | None = None
+    """Without `then` and `else` it asserts nothing, and is read only where something is `unevaluated*`."""
     then: Schema | None = None
     else_: Schema | None = None
     applicators: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ def _applied(schema: Schema, mentioned: dict[str, None]) -> Iterator[Schema]:
         elif name == "oneOf":
             yield from schema.one_of
         elif name == "if":
-            if schema.if_ is not None:
+            if schema.if_ is not None and (schema.then is not None or schema.else_ is not None):
                 yield schema.if_
         elif name == "then":
             if schema.then is not None:

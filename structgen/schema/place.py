@@ -101,13 +101,14 @@ class Info:
         """Types that the schema's own `type`, `enum` and `const` leave open."""
         self.mask = -1
         """The same with references and combinators read (`Tables.mask`); -1: not worked out yet."""
+        conditional = schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
         self.combined = bool(
             schema.ref is not None
             or schema.all_of
             or schema.any_of
             or schema.one_of
             or schema.not_ is not None
-            or schema.if_ is not None
+            or conditional
         )
         self.strings = bool(
             schema.pattern is not None
@@ -133,6 +134,7 @@ class Info:
             or schema.dependent_required
             or schema.dependent_schemas
             or schema.property_names is not None
+            or _restricts(schema.unevaluated_properties)
         )
         self.arrays = bool(
             schema.items is not None
@@ -140,6 +142,7 @@ class Info:
             or schema.min_items
             or schema.max_items is not None
             or schema.contains is not None
+            or _restricts(schema.unevaluated_items)
         )
         own = self.strings or self.numbers or self.objects or self.arrays
         self.union = bool(
@@ -149,7 +152,7 @@ class Info:
             and not (own or schema.all_of or schema.one_of)
             and schema.ref is None
             and schema.not_ is None
-            and schema.if_ is None
+            and not conditional
         )
         """Nothing but `anyOf` is said."""
         self.only_values = self.values is not None and schema.types is None and not (self.combined or own)
@@ -164,7 +167,7 @@ class Info:
         self.demand = -2
         self.place = -1
         if self.combined and types == EVERY and self.verdict is None and schema.enum is None:
-            branching = schema.any_of or schema.one_of or schema.if_ is not None
+            branching = schema.any_of or schema.one_of or conditional
             if not own and not branching:
                 if schema.not_ is None:
                     # In the text's order: `$ref` beside `allOf` comes where the schema has it.
@@ -179,6 +182,10 @@ class Info:
             self.verdict = True
         elif self.verdict is None and types == 0:
             self.verdict = False
+
+
+def _restricts(schema: Schema | None) -> bool:
+    return schema is not None and schema.verdict is not True
 
 
 class Tables:

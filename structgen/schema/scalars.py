@@ -191,7 +191,7 @@ class Scalars:
             parts.append(self._exactly_one([of(part) for part in schema.one_of], kind, schema.pointer))
         if schema.not_ is not None:
             parts.append(negation(of(schema.not_)))
-        if schema.if_ is not None:
+        if schema.if_ is not None and (schema.then is not None or schema.else_ is not None):
             test = of(schema.if_)
             then = of(schema.then) if schema.then is not None else TRUE
             other = of(schema.else_) if schema.else_ is not None else TRUE

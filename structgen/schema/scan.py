@@ -136,7 +136,7 @@ def dialect(draft: str) -> Dialect:
         readers.update(
             {
                 "const": keywords.read_const,
-                "contains": keywords.read_contains,
+                "contains": keywords.contains(evaluates=y2020),
                 "propertyNames": keywords.one_schema("propertyNames", "property_names"),
             }
         )
@@ -161,8 +161,10 @@ def dialect(draft: str) -> Dialect:
                 "dependentSchemas": keywords.read_dependent_schemas,
                 "minContains": keywords.counter("minContains", "min_contains", beside="contains"),
                 "maxContains": keywords.counter("maxContains", "max_contains", beside="contains"),
-                "unevaluatedItems": keywords.unevaluated("unevaluatedItems"),
-                "unevaluatedProperties": keywords.unevaluated("unevaluatedProperties"),
+                "unevaluatedItems": keywords.unevaluated("unevaluatedItems", "unevaluated_items"),
+                "unevaluatedProperties": keywords.unevaluated(
+                    "unevaluatedProperties", "unevaluated_properties"
+                ),
                 "$recursiveRef": keywords.read_recursive_ref,
             }
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.assertions import Assertions
-from structgen.schema.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Step
+from structgen.schema.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Shun, Step, Watch
 from structgen.schema.model import Schema
 from structgen.schema.obligations import Obligations
 from structgen.schema.place import ALWAYS, ARRAY, NEVER, OBJECT, Tables
@@ -82,8 +82,12 @@ class Shapes:
         if kind == OBJECT:
             if schema.dependent_schemas or schema.property_names is not None:
                 return None
+            if schema.unevaluated_properties is not None:
+                return None
             return (schema,) if info.objects else (None,)
-        return None if schema.contains is not None else (schema,) if info.arrays else (None,)
+        if schema.contains is not None or schema.unevaluated_items is not None:
+            return None
+        return (schema,) if info.arrays else (None,)
 
     def _plain_object(self, schema: Schema | None) -> ObjectShape:
         self._count += 1
@@ -183,7 +187,7 @@ class Shapes:
                     case Say(literal, rank):
                         if literal == ALWAYS or literal in facts.asserted:
                             continue
-                        if literal == NEVER or literal ^ 1 in facts.asserted:
+                        if literal == NEVER or literal ^ 1 in facts.asserted or literal in facts.shunned:
                             return False
                         facts.asserted.add(literal)
                         info = self.tables.infos[literal >> 1]
@@ -198,6 +202,12 @@ class Shapes:
                         facts.obligations.append(alternatives)
                     case Counter():
                         facts.counters.append(step)
+                    case Shun(literal):
+                        if literal in facts.asserted or literal ^ 1 in facts.shunned:
+                            return False
+                        facts.shunned |= {literal}
+                    case Watch():
+                        facts.watching.append(step)
             held = (
                 self.obligations.simplify_object(facts)
                 if kind == OBJECT
@@ -207,7 +217,9 @@ class Shapes:
                 return False
             if not self._prune(facts):
                 return False
-            if not facts.pending:
+            if facts.pending:
+                continue
+            if not facts.watching or not self.assertions.evaluation.settle(facts, kind, self._known):
                 return True
 
     def _prune(self, facts: Facts) -> bool:
@@ -224,6 +236,9 @@ class Shapes:
                 dead = False
                 for step in branch:
                     if isinstance(step, Say):
+                        if step.literal in facts.shunned:
+                            dead = True
+                            break
                         truth = self._truth(facts, step.literal, fixed)
                         if truth is False:
                             dead = True
@@ -269,6 +284,10 @@ class Shapes:
                 if known and known.isdisjoint(values):
                     return bool(literal & 1)
         return None
+
+    def _known(self, facts: Facts, literal: int) -> bool | None:
+        """Return the truth of a literal, as `_truth` does."""
+        return self._truth(facts, literal, {})
 
     def _fixed(self, facts: Facts, key: str) -> frozenset[object]:
         """Return the finitely many values that are left for a key; empty: not known to be finite."""

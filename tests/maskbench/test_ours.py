@@ -64,11 +64,11 @@ def test_a_refusal_tells_the_exact_byte_and_what_was_expected(tokenizer):
     assert "/properties/a" in found[4]
 
 
-def test_a_refused_schema_is_counted_by_its_keyword(tokenizer):
+def test_a_refused_schema_is_counted_by_its_keyword(tokenizer, unhandled):
     engine = StructgenEngine(EngineConfig("ours", ""), tokenizer)
     with pytest.raises(Refusal) as refusal:
-        engine.compile('{"unevaluatedProperties": false}')
-    assert refusal.value.reason == "unsupported: unevaluatedProperties"
+        engine.compile(f'{{"{unhandled}": false}}')
+    assert refusal.value.reason == f"unsupported: {unhandled}"
 
 
 def test_text_that_is_no_schema_is_a_refusal(tokenizer):

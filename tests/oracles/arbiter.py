@@ -15,6 +15,7 @@ from typing import Any
 
 import ecma
 import jsonschema_rs
+from evaluation import evaluated_items, evaluated_keys
 from schema_text import OLD_DRAFTS, Source, draft_of, exact
 
 Json = Any
@@ -24,14 +25,14 @@ class Unknown(ValueError):
     """The schema has a keyword that the arbiter does not decide."""
 
 
-UNDECIDED = frozenset(("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"))
-"""Keywords that would need annotations or dynamic scope. Other unknown keywords say nothing (core 6.5)."""
+UNDECIDED = frozenset(("$dynamicRef", "$recursiveRef"))
+"""Keywords that would need dynamic scope. Other unknown keywords say nothing (core 6.5)."""
 
 
 _SINCE = {
     "6": ("const", "contains", "propertyNames"),
     "7": ("if",),
-    "2019-09": ("dependentRequired", "dependentSchemas"),
+    "2019-09": ("dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties"),
     "2020-12": ("prefixItems",),
 }
 _DRAFTS = ("4", "6", "7", "2019-09", "2020-12")
@@ -242,7 +243,19 @@ class Arbiter:
             self.meets(s, value) for key, s in body.items() if key in value
         )
 
+    def _unevaluatedProperties(self, body: Json, value: Json, members: Json) -> bool:
+        if not isinstance(value, dict):
+            return True
+        found = evaluated_keys(self, members, value, own=False)
+        return all(self.meets(body, child) for key, child in value.items() if key not in found)
+
     # Arrays
+
+    def _unevaluatedItems(self, body: Json, value: Json, members: Json) -> bool:
+        if not isinstance(value, list):
+            return True
+        found = evaluated_items(self, members, value, own=False)
+        return all(self.meets(body, item) for index, item in enumerate(value) if index not in found)
 
     def _prefixItems(self, body: Json, value: Json, members: Json) -> bool:
         if not isinstance(value, list) or self.draft != "2020-12":

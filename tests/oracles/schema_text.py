@@ -172,6 +172,9 @@ def child(source: Source, parts: list[Part], step: str | int) -> list[Part]:
         members = source.members(part.schema)
         for body in _children(source, members, step):
             found.append(Part(body, part.certain, part.negated))
+        for keyword in ("contains", "unevaluatedItems", "unevaluatedProperties"):
+            if keyword in members and isinstance(step, str) == (keyword == "unevaluatedProperties"):
+                found.append(Part(members[keyword], False, part.negated))
     return found
 
 

@@ -102,10 +102,26 @@ def _wider(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
             "type": st.just("array"),
         },
     )
+    rest = st.one_of(st.just(False), inner)
+    open_objects = st.fixed_dictionaries(
+        {"unevaluatedProperties": rest},
+        optional={"properties": properties, "dependentSchemas": properties, "allOf": branches},
+    )
+    open_arrays = st.fixed_dictionaries(
+        {"unevaluatedItems": rest},
+        optional={"contains": inner, "prefixItems": st.lists(inner, min_size=1, max_size=2)},
+    )
+    several = st.lists(st.one_of(objects, open_objects, arrays, inner), min_size=1, max_size=3)
     return st.one_of(
         objects,
         objects,
         arrays,
+        st.tuples(
+            st.one_of(open_objects, open_arrays), several, st.sampled_from(["allOf", "anyOf", "oneOf"])
+        ).map(lambda t: {**t[0], t[2]: t[1]}),
+        st.tuples(st.one_of(open_objects, open_arrays), inner, inner, inner).map(
+            lambda t: {**t[0], "if": t[1], "then": t[2], "else": t[3]}
+        ),
         required.map(lambda names: {"required": names}),
         branches.map(lambda s: {"allOf": s}),
         branches.map(lambda s: {"anyOf": s}),

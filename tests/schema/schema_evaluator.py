@@ -52,9 +52,48 @@ def holds(schema: Schema, value: Json, format_check: FormatCheck | None = None) 
         ]
     elif isinstance(value, list):
         checks += _array(schema, value, ok)
+        if schema.unevaluated_items is not None:
+            found = _evaluated(schema, value, ok, top=True)
+            rest = [item for index, item in enumerate(value) if index not in found]
+            checks.append(all(ok(schema.unevaluated_items, item) for item in rest))
     elif isinstance(value, dict):
         checks += _object(schema, value, ok)
+        if schema.unevaluated_properties is not None:
+            found = _evaluated(schema, value, ok, top=True)
+            rest = [item for key, item in value.items() if key not in found]
+            checks.append(all(ok(schema.unevaluated_properties, item) for item in rest))
     return all(checks)
+
+
+def _evaluated(
+    schema: Schema, value: Any, ok: Callable[[Schema, Any], bool], *, top: bool = False
+) -> set[str | int]:
+    """Return the keys or indices that a schema which holds evaluates (`top`: but for `unevaluated*`)."""
+    found: set[str | int] = set()
+    if isinstance(value, dict):
+        own = schema.additional is not None or (not top and schema.unevaluated_properties is not None)
+        found.update(
+            key
+            for key in value
+            if own
+            or key in schema.properties
+            or any(re.search(source, key) for source, _ in schema.pattern_properties)
+        )
+    else:
+        own = schema.items is not None or (not top and schema.unevaluated_items is not None)
+        for index, item in enumerate(value):
+            contained = schema.contains is not None and schema.contains_evaluates
+            if own or index < len(schema.prefix) or (contained and ok(schema.contains, item)):
+                found.add(index)
+    below = [*schema.all_of, *schema.any_of, *schema.one_of, schema.ref, schema.if_]
+    if isinstance(value, dict):
+        below += [one for key, one in schema.dependent_schemas.items() if key in value]
+    if schema.if_ is not None:
+        below.append(schema.then if ok(schema.if_, value) else schema.else_)
+    for one in below:
+        if one is not None and ok(one, value):
+            found |= _evaluated(one, value, ok)
+    return found
 
 
 def same(one: Json, other: Json) -> bool:

@@ -25,7 +25,7 @@ _NAMES = ({"pattern": "^a"}, {"maxLength": 1}, {"enum": ["a", "b"]}, {"not": {"c
 _KEYWORDS = (
     "properties properties required required additionalProperties patternProperties minProperties "
     "maxProperties items prefixItems minItems maxItems contains anyOf oneOf allOf not if dependentRequired "
-    "dependentSchemas propertyNames enum const"
+    "dependentSchemas propertyNames enum const unevaluatedProperties unevaluatedItems"
 ).split()
 
 
@@ -60,7 +60,14 @@ def _subschema(chance: random.Random, depth: int) -> Any:
                 found[keyword] = {key: inner() for key in chance.sample(KEYS, chance.randint(1, 3))}
             case "required":
                 found[keyword] = chance.sample(KEYS, chance.randint(1, 2))
-            case "additionalProperties" | "items" | "contains" | "not":
+            case (
+                "additionalProperties"
+                | "items"
+                | "contains"
+                | "not"
+                | "unevaluatedProperties"
+                | "unevaluatedItems"
+            ):
                 found[keyword] = inner()
             case "propertyNames":
                 found[keyword] = chance.choice(_NAMES)
@@ -75,7 +82,8 @@ def _subschema(chance: random.Random, depth: int) -> Any:
                 found[keyword] = [inner() for _ in range(chance.randint(1, 3))]
             case "if":
                 found["if"] = inner()
-                found[chance.choice(["then", "else"])] = inner()
+                if chance.random() < 0.9:
+                    found[chance.choice(["then", "else"])] = inner()
             case "dependentRequired":
                 found[keyword] = {chance.choice(KEYS): chance.sample(KEYS, chance.randint(0, 2))}
             case "dependentSchemas":

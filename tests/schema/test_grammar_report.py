@@ -17,14 +17,14 @@ def standings(schema: Any, **options: Any) -> dict[tuple[str, str], tuple[str, s
     return {(one.pointer, one.keyword): (one.standing.value, one.why) for one in report.findings}
 
 
-def test_every_keyword_of_every_place_is_listed_once() -> None:
+def test_every_keyword_of_every_place_is_listed_once(unhandled: str) -> None:
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://example.com/a",
         "type": "object",
         "title": "T",
         "properties": {"a": {"$ref": "#/$defs/b"}},
-        "$defs": {"b": {"minimum": 1, "x-mine": 2, "unevaluatedItems": False}, "unused": {"type": "null"}},
+        "$defs": {"b": {"minimum": 1, "x-mine": 2, unhandled: False}, "unused": {"type": "null"}},
     }
     assert standings(schema) == {
         ("#", "type"): ("enforced", ""),
@@ -33,7 +33,7 @@ def test_every_keyword_of_every_place_is_listed_once() -> None:
         ("#/properties/a", "$ref"): ("enforced", ""),
         ("#/$defs/b", "minimum"): ("enforced", ""),
         ("#/$defs/b", "x-mine"): ("annotation", "unknown in draft 2020-12"),
-        ("#/$defs/b", "unevaluatedItems"): ("refused", "unevaluatedItems is not handled."),
+        ("#/$defs/b", unhandled): ("refused", f"{unhandled} is not handled."),
     }
 
 
@@ -87,8 +87,8 @@ def test_a_name_given_twice_is_noted() -> None:
     assert report.notes == ("#/properties/a is given more than once; the last one counts.",)
 
 
-def test_the_three_standings_part_the_findings() -> None:
-    report = json_schema({"type": "null", "title": "T", "unevaluatedItems": False}).report
+def test_the_three_standings_part_the_findings(unhandled: str) -> None:
+    report = json_schema({"type": "null", "title": "T", unhandled: False}).report
     parts = (*report.enforced, *report.annotations, *report.refused)
     assert sorted(map(str, parts)) == sorted(map(str, report.findings))
     assert [len(report.enforced), len(report.annotations), len(report.refused)] == [1, 1, 1]
