@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from structgen.masks.store import MaskStore
     from structgen.matcher import Matcher
     from structgen.schema.grammar import Grammar, json_schema
+    from structgen.schema.openai import OPENAI_STRICT
     from structgen.schema.policies import WIDEST
     from structgen.tokenizer import Tokenizer
 
     __version__: str
 
 __all__ = [
+    "OPENAI_STRICT",
     "WIDEST",
     "BudgetError",
     "CompiledGrammar",
@@ -107,6 +109,8 @@ def _home(name: str) -> str | None:
             return "structgen.matcher"
         case "Grammar" | "json_schema":
             return "structgen.schema.grammar"
+        case "OPENAI_STRICT":
+            return "structgen.schema.openai"
         case "WIDEST":
             return "structgen.schema.policies"
         case "Tokenizer":

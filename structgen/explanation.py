@@ -11,6 +11,7 @@ from structgen.errors import OptionError
 from structgen.schema.grammar import Grammar, JsonSchemaGrammar, json_schema
 from structgen.schema.impossible import Impossible, impossible
 from structgen.schema.network import SchemaNetwork
+from structgen.schema.openai import Refusal, refusals
 from structgen.schema.outline import MOST_LINES, Outline, outline
 from structgen.schema.report import Report
 from structgen.tokenizer import Tokenizer
@@ -45,6 +46,8 @@ class Explanation:
     smallest: str
     """The shortest document within the policies."""
     costs: Costs
+    openai: tuple[Refusal, ...] = ()
+    """What a server for OpenAI's strict structured outputs refuses, if that was asked."""
 
     @property
     def may_dead_end(self) -> tuple[str, ...]:
@@ -53,8 +56,8 @@ class Explanation:
 
     @property
     def has_faults(self) -> bool:
-        """Whether something in the schema can never hold, or a place may dead-end."""
-        return bool(self.impossible or self.may_dead_end)
+        """Whether something in the schema can never hold, a place may dead-end, or a server refuses it."""
+        return bool(self.impossible or self.may_dead_end or self.openai)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as a JSON-ready dict; lines refer to each other by their index, without depth."""
@@ -66,11 +69,13 @@ class Explanation:
             "smallest": self.smallest,
             "report": self.report.to_json(),
             "costs": asdict(self.costs),
+            "openai": [asdict(one) for one in self.openai],
         }
 
 
-def explain(grammar: Grammar, *, lines: int = MOST_LINES) -> Explanation:
-    """Return the explanation of a JSON Schema grammar, with at most `lines` lines of outline.
+def explain(grammar: Grammar, *, lines: int = MOST_LINES, openai: bool = False) -> Explanation:
+    """Return the explanation of a JSON Schema grammar, with at most `lines` lines of outline; `openai`: also
+    what a server for OpenAI's strict structured outputs refuses.
 
     The grammar is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
     for a schema of thousands of alternatives as long as they take to be told apart. Errors: those of
@@ -103,4 +108,5 @@ def explain(grammar: Grammar, *, lines: int = MOST_LINES) -> Explanation:
         whole and not tree.cut,
         smallest,
         Costs(len({one.pointer for one in report.findings}), compile_ms, places, residues, **sizes),
+        tuple(refusals(grammar.schema)) if openai else (),
     )

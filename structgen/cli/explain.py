@@ -48,6 +48,9 @@ def explain(
     schema: SchemaFile,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     lines: Annotated[int, typer.Option(min=1, help="Lines that tell what a document is.")] = 400,
+    openai: Annotated[
+        bool, typer.Option("--openai", help="Also what a server for OpenAI's strict outputs refuses.")
+    ] = False,
     draft: Draft = None,
     whitespace: Whitespace = "any",
     property_order: PropertyOrder = "any",
@@ -63,7 +66,7 @@ def explain(
     The policies are the widest ones unless an option narrows them.
 
     Exit status: 0 all of it is of use; 1 it has no document, or a part that can never hold, or a place that
-    may dead-end; 2 wrong usage or a schema that cannot be compiled.
+    may dead-end, or such a server refuses it; 2 wrong usage or a schema that cannot be compiled.
     """
     import structgen
 
@@ -81,7 +84,7 @@ def explain(
             max_items=max_items,
             any_value=number_or_word(any_value),
         )
-        explanation = structgen.explain(grammar)
+        explanation = structgen.explain(grammar, openai=openai)
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
     except UnsupportedError as error:
@@ -125,15 +128,20 @@ def _show(console: Console, name: str, explanation: Explanation, most: int) -> N
         for pointer in explanation.may_dead_end[:_MOST_PARTS]:
             _line(console, Text(pointer, "cyan"), 2)
         _more(console, len(explanation.may_dead_end))
+    if explanation.openai:
+        _head(console, "What a server for OpenAI's strict structured outputs refuses", "bold red")
+        for one in explanation.openai[:_MOST_PARTS]:
+            _line(console, Text.assemble((one.pointer, "cyan"), f"  {one.why}"), 2)
+        _more(console, len(explanation.openai))
     if not explanation.complete:
         _line(
             console, Text("The schema is larger than what was searched for parts that cannot hold.", "yellow")
         )
 
     idle: dict[str, list[str]] = {}
-    for one in report.annotations:
-        if one.why:
-            idle.setdefault(f"{one.keyword}: {one.why}", []).append(one.pointer)
+    for finding in report.annotations:
+        if finding.why:
+            idle.setdefault(f"{finding.keyword}: {finding.why}", []).append(finding.pointer)
     if idle or report.notes:
         _head(console, "What says nothing here")
         for told, pointers in list(idle.items())[:_MOST_PARTS]:

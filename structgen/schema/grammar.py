@@ -128,6 +128,11 @@ class JsonSchemaGrammar(Grammar):
             self._read_as += " and meta-schemas"
 
     @property
+    def schema(self) -> Json:
+        """The schema as exact JSON (numbers as int or Decimal), which must not be changed."""
+        return self._value
+
+    @property
     def canonical(self) -> str:
         """The options and the schema as one JSON text, the schema's members in their order."""
         if not self._canonical:
@@ -225,6 +230,7 @@ def json_schema(
     max_string: int | None = None,
     max_items: int | None = None,
     any_value: str | int = "any",
+    subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
 ) -> JsonSchemaGrammar:
@@ -254,10 +260,12 @@ def json_schema(
         what a value may be of which the schema says nothing: "any"; "scalar"; an int: so deep may arrays and
         objects be nested.
 
-    `sg.WIDEST` holds the widest policies. Every subschema that the root reaches is read (some 2 us each, and
-    the copy of a dict); nothing is compiled yet. Errors: `SchemaError` for what is not JSON (line and column)
-    or not a schema (its place), `OptionError`, `LimitError`. Keywords that are not handled are refused by
-    `sg.compile` (`UnsupportedError`), and listed in `grammar.report`.
+    `sg.WIDEST` holds the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
+    with `subset="openai"`: a schema that such a server refuses is refused (`UnsupportedError`). Every
+    subschema that the root reaches is read (some 2 us each, and the copy of a dict); nothing is compiled yet.
+    Errors: `SchemaError` for what is not JSON (line and column) or not a schema (its place), `OptionError`,
+    `LimitError`. Keywords that are not handled are refused by `sg.compile` (`UnsupportedError`), and listed
+    in `grammar.report`.
     """
     policies = Policies.of(
         whitespace, property_order, numbers, escapes, formats, max_string, max_items, any_value
@@ -266,6 +274,8 @@ def json_schema(
         raise OptionError(
             f"draft={draft!r} is not a draft.", where="draft", cure=f"Use None or one of {', '.join(DRAFTS)}."
         )
+    if subset not in (None, "openai"):
+        raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
     check_resources(resources)
     if limits is None:
         limits = Limits()
@@ -291,6 +301,10 @@ def json_schema(
             where="schema",
             cure="Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
         )
+    if subset is not None:
+        from structgen.schema.openai import check_subset
+
+        check_subset(value)
     return JsonSchemaGrammar(
         value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
     )
