@@ -146,7 +146,7 @@ class Completer:
             if len(self._numbers) > _KEPT or len(self._costs) > _MOST_BYTES:
                 self._clear()
             text, start = self._rest(index)
-            if len(text) - start > _FAR:
+            if not start < len(text) <= start + _FAR:
                 number = self._numbers[index] = self._chain(text, start)
             else:
                 number = self._explore(index)
@@ -227,18 +227,22 @@ class Completer:
         number."""
         machine, numbers = self._machine, self._numbers
         found: dict[int, int] = {}
+        beyond: dict[int, int] = {}
         steps: list[list[tuple[int, int]]] = []
         text, offset = self._rest(start)
         last = max(0, len(text) - offset - 1) // _BLOCK * _BLOCK
         pending = [start]
         while pending:
             index = pending.pop()
-            if index in numbers or index in found:
+            if index in found or index in beyond:
                 continue
             text, offset = self._rest(index)
             length = len(text) - offset
             if length <= last:
-                numbers[index] = self._chain(text, offset) if length else 0
+                # Taken as written, from here; by itself it may cost less, where its own block is looked at.
+                beyond[index] = self._chain(text, offset)
+                continue
+            if index in numbers:
                 continue
             states = [index, *machine.trace(index, text[offset : offset + length - last])]
             self._texts.setdefault(states[-1], (text, len(text) - last))
@@ -257,7 +261,7 @@ class Completer:
                 others = self._choices(state, step, wanted, length - i - 1)
                 steps.append(others)
                 pending += [other for _byte, other in others if other != step[1]]
-        self._add(found, steps)
+        self._add(found, beyond, steps)
         return numbers[start]
 
     def _chain(self, text: bytes, start: int) -> int:
@@ -302,8 +306,9 @@ class Completer:
             steps.append(step)
         return sorted(steps)
 
-    def _add(self, found: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
-        """Enter new states, each with the bytes and the steps that it has left."""
+    def _add(self, found: dict[int, int], beyond: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
+        """Enter new states, each with the bytes and the steps that it has left; those beyond the block have
+        numbers."""
         first = len(self._costs)
         numbers = self._numbers
         numbers.update(zip(found, range(first, first + len(found)), strict=True))
@@ -311,7 +316,8 @@ class Completer:
             self._begin.append(len(self._labels))
             for byte, after in following:
                 self._labels.append(byte)
-                self._targets.append(numbers[after])
+                number = beyond.get(after)
+                self._targets.append(numbers[after] if number is None else number)
             self._end.append(len(self._labels))
         self._costs.extend([IMPOSSIBLE] * len(found))
         self._settle(array("i", (numbers[state] for state in sorted(found, key=found.__getitem__))))

@@ -198,3 +198,21 @@ def test_a_budget_leaves_the_tokens_after_which_it_suffices(schema: Any, seed: i
             compiled.fill_within(state.index, mask, 0, budget)
             within = {token for token, cost in costs.items() if token == END or cost < budget}
             assert set(mask.allowed().tolist()) == within
+
+
+def test_the_count_of_a_state_does_not_depend_on_the_states_asked_before() -> None:
+    """Where a completion is long, its far end is costed as written; a state met there costs what it costs."""
+    names = ["street", "city", "country", "code", "mail", "phone", "title", "remark", "number", "group"]
+    schema = {"properties": {name: {"type": "string", "minLength": 3} for name in names}, "required": names}
+    options: dict[str, Any] = {"type": "object", **schema}
+    compiled, chance = sg.compile(sg.json_schema(options), TOKENIZER, store=False), random.Random(7)
+    text = compiled.completion(compiled.start)
+    cuts = chance.sample(range(len(text)), len(text))
+    states = {cut: compiled.step_bytes(compiled.start, text[:cut]) for cut in cuts}
+    counts = {cut: compiled.tokens_to_finish(state) for cut, state in states.items() if state is not None}
+    assert len(text) > 200 and len(counts) == len(text)
+    for cut in counts:
+        fresh = sg.compile(compiled.grammar, TOKENIZER, store=False)
+        if cut % 8 == 0:
+            state = fresh.step_bytes(fresh.start, text[:cut])
+            assert state is not None and fresh.tokens_to_finish(state) == counts[cut], cut

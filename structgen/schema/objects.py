@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from structgen.ir import TRUE, Formula
 from structgen.limits import Limits
+from structgen.schema.crowds import Crowds
 from structgen.schema.formulas import disjunction
 from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
 from structgen.schema.members import Debt, Members
@@ -91,6 +92,7 @@ class Objects:
         self.frames = Frames(tables, scalars, shapes, limits, any_order=any_order)
         self.members = Members(tables, scalars, self.frames, limits)
         self.register = register
+        self.crowds = Crowds(self.frames, lambda demand: self.alive(demand), lone=scalars.lone)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
@@ -242,10 +244,16 @@ class Objects:
             at = bisect_left(required, state.pos)
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
+        crowd = self.crowds.of(state)
         for index in range(state.pos, min(limit + 1, len(frame.names))):
             if index >= frame.ordered and state.mask >> index & 1:
                 continue
             name = frame.names[index]
+            if crowd is not None:
+                demands = crowd.demands(name)
+                if demands:
+                    found[name] = self.tables.place(demands)
+                continue
             moves = self.moves(state, name)
             if moves is not None:
                 found[name] = moves[0]
