@@ -232,17 +232,6 @@ def is_local(formula: Formula) -> bool:
     return True
 
 
-def merge_multiples(formula: All) -> Formula:
-    """Return the conjunction without multiples that another of its multiples implies."""
-    found = [part for part in formula.of if isinstance(part, Multiple)]
-    if len(found) < 2:
-        return formula
-    implied = {
-        weak for weak in found for strong in found if weak != strong and is_multiple(strong.of, weak.of)
-    }
-    return conjunction(part for part in formula.of if part not in implied)
-
-
 def quick_string(formula: Formula) -> bool | None:
     """Return whether a string meets the formula where that shows at once, else None."""
     match formula:

@@ -26,14 +26,13 @@ from structgen.ir import (
     Words,
 )
 from structgen.limits import Limits
-from structgen.schema import patterns
+from structgen.schema import multiples, patterns
 from structgen.schema.formulas import (
     apart,
     bounds_length,
     conjunction,
     disjunction,
     is_local,
-    merge_multiples,
     negation,
     number_meets,
     points,
@@ -297,7 +296,7 @@ class Scalars:
                     rest = All(tuple(other for other in formula.of if other is not part))
                     left = [Interval(value, value) for value in finite if number_meets(rest, value)]
                     return disjunction(left)
-            return merge_multiples(formula)
+            return multiples.simplified(formula)
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
