@@ -203,7 +203,7 @@ def test_a_budget_leaves_the_tokens_after_which_it_suffices(schema: Any, seed: i
 def test_the_count_of_a_state_does_not_depend_on_the_states_asked_before() -> None:
     """Where a completion is long, its far end is costed as written; a state met there costs what it costs."""
     names = ["street", "city", "country", "code", "mail", "phone", "title", "remark", "number", "group"]
-    schema = {"properties": {name: {"type": "string", "minLength": 3} for name in names}, "required": names}
+    schema = {"properties": {name: {"type": "string", "minLength": 12} for name in names}, "required": names}
     options: dict[str, Any] = {"type": "object", **schema}
     compiled, chance = sg.compile(sg.json_schema(options), TOKENIZER, store=False), random.Random(7)
     text = compiled.completion(compiled.start)
