@@ -159,10 +159,11 @@ class ObjectMenu:
 @dataclass(frozen=True, slots=True)
 class ArrayMenu:
     """What may come next in an array at a residue: the place of the next item, or None;
-    the outcome of closing, or None."""
+    the outcome of closing, or None; whether the value of the next item matters to those after it."""
 
     item: int | None
     close: int | None
+    values: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +231,15 @@ class Network(Protocol):
         """Return what may come next in the array."""
         ...
 
-    def after(self, residue: int, key: Key, outcome: int) -> int:
-        """Return the residue after a value under `key` has closed with `outcome`; it is live."""
+    def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
+        """Return the residue after a value under `key` has closed with `outcome`; it is live.
+        `text`: the JSON text of an item whose value matters (`ArrayMenu.values`), white space left out."""
+        ...
+
+    def after_unread(self, residue: int, outcome: int) -> int | None:
+        """Return the residue after an item whose value matters has closed, the value unknown; None where it
+        must be known to tell what may come next. It is good for that alone: which value of several the item
+        after it has, and what follows that, must be asked with the value."""
         ...
 
     def finish_place(self, place: int) -> Demands:
@@ -253,9 +261,11 @@ class Network(Protocol):
         `taken`: the extra keys that the object holds."""
         ...
 
-    def finish_with(self, residue: int, key: Key, value: Demands, taken: Collection[str] = ()) -> Demands:
+    def finish_with(
+        self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
+    ) -> Demands:
         """Return the shortest rest where a value under `key` is being written:
-        `value` says what its rest costs."""
+        `value` says what its rest costs, `written` what was written of an item whose value matters."""
         ...
 
     def sources(self, place: int) -> Sequence[str]:

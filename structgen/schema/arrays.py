@@ -6,12 +6,14 @@ as it matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import TypeAlias
 
 from structgen.errors import LimitError
 from structgen.limits import Limits
+from structgen.schema.differs import closes, item_ways, parted
+from structgen.schema.distinct import Distinct
 from structgen.schema.members import Debt
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.shape import (
@@ -20,10 +22,13 @@ from structgen.schema.shape import (
     AtIndex,
     AtLeast,
     AtMost,
+    DiffersList,
     FromIndex,
     Obligation,
+    Repeat,
 )
 from structgen.schema.shapes import Shapes
+from structgen.schema.unique import Unique, Values, watches
 from structgen.schema.values import EMPTY, Text
 from structgen.schema.witness import Ask
 
@@ -34,14 +39,35 @@ Thread: TypeAlias = tuple[int, ArrayShape, Progress]
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
 """The place of the next item, and for each thread that goes on the index of the demand it needs."""
 
+_NONE: Values = frozenset()
+
 
 class ArrayState:
     """A residue of an array. Immutable, but for its memos."""
 
-    __slots__ = ("cap", "closing", "demands", "id", "index", "moves", "rests", "threads", "worked")
+    __slots__ = (
+        "cap",
+        "closing",
+        "demands",
+        "id",
+        "index",
+        "moves",
+        "rests",
+        "seen",
+        "threads",
+        "unread",
+        "worked",
+    )
 
     def __init__(
-        self, id: int, demands: tuple[int, ...], cap: int, index: int, threads: tuple[Thread, ...]
+        self,
+        id: int,
+        demands: tuple[int, ...],
+        cap: int,
+        index: int,
+        threads: tuple[Thread, ...],
+        seen: Values | None,
+        unread: bool,
     ) -> None:
         self.id = id
         self.demands = demands
@@ -49,6 +75,10 @@ class ArrayState:
         """Items are counted up to here; at least 1, for the first item has no comma before it."""
         self.index = index
         self.threads = threads
+        self.seen = seen
+        """The values of the items, as literals; None where no thread watches them."""
+        self.unread = unread
+        """There is one item more, of whose value only this is known: it makes no difference so far."""
         self.worked = False
         self.moves: Moves | None = None
         self.closing: frozenset[int] | None = None
@@ -65,12 +95,14 @@ class Arrays:
         limits: Limits,
         *,
         register: Callable[[object], int],
+        distinct: Distinct,
     ) -> None:
         """`register` gives a new residue its number."""
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
         self.register = register
+        self.unique = Unique(self, distinct)
         self.alive: Callable[[int], bool] = lambda demand: True
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
@@ -102,11 +134,34 @@ class Arrays:
         """Return the progress of a shape before the first item."""
         return shape.obligations, (0,) * len(shape.counters)
 
-    def _options(self, shape: ArrayShape, progress: Progress, index: int) -> list[tuple[int, Progress]]:
-        """Return the ways to take the item at an index: the demand on it, and the progress after it."""
+    def options(
+        self, shape: ArrayShape, progress: Progress, index: int, seen: Values = _NONE, unique: bool = True
+    ) -> list[tuple[int, Progress]]:
+        """Return the ways to take the item at an index: the demand on it, and the progress after it.
+
+        `seen`: the values of the items before; `unique` False leaves it to the caller that none comes again.
+        """
         base = self.item(shape, index)
         if base == NEVER or (shape.hi is not None and index >= shape.hi):
             return []
+        here = self.tables.among(seen, self.where(shape)) if seen else NEVER
+        if unique and seen and shape.unique:
+            base = self.tables.both(base, (self.tables.negate(here),))
+            if base == NEVER or self.tables.clash(self.tables.demands[base]):
+                return []
+        debt, counts = progress
+        others, held = parted(debt)
+        if not isinstance(held, DiffersList):
+            return self._ways(shape, base, progress, index, here)
+        found: list[tuple[int, Progress]] = []
+        for demand, (left, counted) in self._ways(shape, base, (others, counts), index, here):
+            for both, then in item_ways(self.tables, [(demand, left)], held, self.where(shape)):
+                found.append((both, (then, counted)))
+        return found
+
+    def _ways(
+        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int
+    ) -> list[tuple[int, Progress]]:
         debt, counts = progress
         if not debt and not counts:
             return [(base, progress)]
@@ -118,6 +173,8 @@ class Arrays:
                 if _reaches(alternative, index):
                     assert isinstance(alternative, (AtIndex, FromIndex))
                     own.append((alternative.literals, 1))
+                elif isinstance(alternative, Repeat) and here != NEVER:
+                    own.append(((here,), 1))
             if ((), 1) in own:
                 own = [((), 1)]
             ways.append(own)
@@ -134,7 +191,7 @@ class Arrays:
             raise LimitError(
                 "one item of this array can meet its obligations in too many ways.",
                 limit="alternatives",
-                where=self._where(shape),
+                where=self.where(shape),
             )
         found: dict[tuple[int, Progress], None] = {}
         for combination in product(*ways):
@@ -151,10 +208,10 @@ class Arrays:
             found[demand, (left, counted)] = None
         return list(found)
 
-    def _where(self, shape: ArrayShape) -> str:
+    def where(self, shape: ArrayShape) -> str:
         return shape.facets[0].pointer if shape.facets else ""
 
-    def _owed(self, progress: Progress, count: int) -> Progress | None:
+    def owed(self, progress: Progress, count: int) -> Progress | None:
         """Return the progress with `count` items written; None where what is owed can no longer be paid."""
         debt, counts = progress
         if not debt:
@@ -183,13 +240,16 @@ class Arrays:
             left.append(tuple(kept))
         return tuple(left), counts
 
-    def _closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
+    def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
         debt, counts = progress
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
         if any(n < counter.least for counter, n in zip(shape.counters, counts, strict=True)):
             return False
-        return all(any(isinstance(alternative, AtMost) for alternative in obligation) for obligation in debt)
+        return all(
+            any(isinstance(alternative, AtMost) or closes(alternative) for alternative in obligation)
+            for obligation in debt
+        )
 
     def cap(self, shape: ArrayShape) -> int:
         """Return the number of items beyond which their number does not matter to a shape."""
@@ -213,7 +273,13 @@ class Arrays:
                 if self._begins(shape):
                     cap = max(cap, self.cap(shape))
                     threads.append((j, shape, self.begin(shape)))
-        return self.state(demands, cap, 0, tuple(threads)) if threads else None
+        if not threads:
+            return None
+        return self.state(demands, cap, 0, tuple(threads), self._watched(threads, _NONE))
+
+    def _watched(self, threads: Sequence[Thread], seen: Values | None) -> Values | None:
+        """Return the values written where some thread watches them, else None."""
+        return seen if any(watches(shape, progress) for _, shape, progress in threads) else None
 
     def _begins(self, shape: ArrayShape) -> bool:
         if shape.hi is not None and shape.lo > shape.hi:
@@ -225,7 +291,7 @@ class Arrays:
         return shape.plain or self._goes_on(shape, self.begin(shape), 0, self.cap(shape))
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
-        """Return whether a thread leads to a whole array."""
+        """Return whether a thread leads to a whole array, the values of items apart that were written."""
         if shape.plain:
             return True
         key = (shape.id, progress, min(index, cap), cap)
@@ -240,40 +306,51 @@ class Arrays:
         return EMPTY if self.alive(demand) else None
 
     def complete(
-        self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask, written: bool
+        self,
+        shape: ArrayShape,
+        progress: Progress,
+        index: int,
+        cap: int,
+        ask: Ask,
+        written: bool,
+        seen: Values = _NONE,
     ) -> Text | None:
         """Return the shortest rest of an array for one thread, closing bracket included, or None.
 
         `ask` gives the text of an item; `written` False stops at the first rest that is found. `index` counts
-        items up to `cap`.
+        items up to `cap`. `seen`: the values of the items before.
         """
         if shape.plain:
             return self._plain_rest(shape, index, ask, written)
-        longest = max(0, cap - index) + len(progress[0]) + 1
-        longest += sum(counter.least for counter in shape.counters)
+        if watches(shape, progress):
+            if written:
+                return self.unique.rest(shape, progress, index, cap, seen, ask)
+            found = self.unique.critical(shape, progress, index, cap, seen, ask)
+            return None if found is None else EMPTY
+        longest = self.longest(shape, progress, index, cap)
         layer: dict[Progress, Text] = {progress: EMPTY}
         best: Text | None = None
         steps = 0
         for count in range(index, index + longest + 1):
             following: dict[Progress, Text] = {}
             for now, prefix in layer.items():
-                if self._closes(shape, now, min(count, cap)):
+                if self.closes(shape, now, min(count, cap)):
                     if not written:
                         return EMPTY
                     if prefix.before(best):
                         best = prefix
-                for demand, left in self._options(shape, now, count):
+                for demand, left in self.options(shape, now, count):
                     steps += 1
                     if steps > self.limits.oracle_steps:
                         raise LimitError(
                             "the ways to complete an array here are too many.",
                             limit="oracle_steps",
-                            where=self._where(shape),
+                            where=self.where(shape),
                         )
                     value = ask(demand)
                     if value is None:
                         continue
-                    owed = self._owed(left, min(count + 1, cap))
+                    owed = self.owed(left, min(count + 1, cap))
                     if owed is None:
                         continue
                     new = Text((prefix, b"," if count else b"", value)) if written else EMPTY
@@ -283,6 +360,17 @@ class Arrays:
             if not layer:
                 break
         return None if best is None else Text((best, b"]"))
+
+    def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
+        """Return how many more items a shortest rest has at the most."""
+        found = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
+        for obligation in progress[0]:
+            for alternative in obligation:
+                if isinstance(alternative, DiffersList):
+                    found += max(map(len, alternative.rests)) + 1
+                elif isinstance(alternative, Repeat):
+                    found += 1
+        return found
 
     def _plain_rest(self, shape: ArrayShape, index: int, ask: Ask, written: bool) -> Text | None:
         if shape.hi is not None and shape.lo > shape.hi:
@@ -307,13 +395,19 @@ class Arrays:
     # Residues
 
     def state(
-        self, demands: tuple[int, ...], cap: int, index: int, threads: tuple[Thread, ...]
+        self,
+        demands: tuple[int, ...],
+        cap: int,
+        index: int,
+        threads: tuple[Thread, ...],
+        seen: Values | None = None,
+        unread: bool = False,
     ) -> ArrayState:
         """Return the residue with these contents, interned."""
-        key = (demands, cap, index, threads)
+        key = (demands, cap, index, threads, seen, unread)
         state = self._states.get(key)
         if state is None:
-            state = ArrayState(0, demands, cap, index, threads)
+            state = ArrayState(0, demands, cap, index, threads, seen, unread)
             state.id = self.register(state)
             self._states[key] = state
         return state
@@ -330,11 +424,21 @@ class Arrays:
         going: list[tuple[int, Thread]] = []
         index = min(state.index + 1, state.cap)
         for j, shape, progress in state.threads:
-            for demand, left in self._options(shape, progress, state.index):
+            for demand, left in self.options(shape, progress, state.index, state.seen or _NONE):
                 if not self.alive(demand):
                     continue
-                owed = self._owed(left, index)
-                if owed is None or not self._goes_on(shape, owed, index, state.cap):
+                owed = self.owed(left, index)
+                if owed is None:
+                    continue
+                if watches(shape, owed):
+                    seen = state.seen or _NONE
+                    for narrow in self.unique.narrowed(
+                        shape, owed, index, state.cap, seen, demand, self._known
+                    ):
+                        if narrow == demand or self.alive(narrow):
+                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, owed)))
+                    continue
+                if not self._goes_on(shape, owed, index, state.cap):
                     continue
                 going.append((demands.setdefault(demand, len(demands)), (j, shape, owed)))
         if not going:
@@ -346,20 +450,39 @@ class Arrays:
         found = state.closing
         if found is None:
             found = state.closing = frozenset(
-                j for j, shape, progress in state.threads if self._closes(shape, progress, state.index)
+                j for j, shape, progress in state.threads if self.closes(shape, progress, state.index)
             )
         return found
 
-    def after(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState:
-        """Return the residue after an item that met these demands of its place."""
+    def after(
+        self, state: ArrayState, moves: Moves, met: frozenset[int], value: int | None = None
+    ) -> ArrayState:
+        """Return the residue after an item that met these demands of its place. `value`: its literal, if the
+        state has `seen`."""
         index = min(state.index + 1, state.cap)
         threads = _undominated([thread for at, thread in moves[1] if at in met])
-        return self.state(state.demands, state.cap, index, threads)
+        seen = self._watched(threads, state.seen)
+        if seen is not None:
+            assert value is not None, "an item whose value must be known"
+            seen |= {value}
+        return self.state(state.demands, state.cap, index, threads, seen)
+
+    def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
+        """Return the residue after an item whose value has not been read, or None where it must be known to
+        tell what may come next."""
+        index = min(state.index + 1, state.cap)
+        threads = _undominated([thread for at, thread in moves[1] if at in met])
+        seen = self._watched(threads, state.seen)
+        if seen is not None and not all(
+            self.unique.steady(shape, progress, index, seen, self._known) for _, shape, progress in threads
+        ):
+            return None
+        return self.state(state.demands, state.cap, index, threads, seen, seen is not None)
 
     def rest(self, state: ArrayState, thread: Thread, ask: Ask) -> Text | None:
         """Return the shortest rest of the array for one of its threads."""
         _, shape, progress = thread
-        return self.complete(shape, progress, state.index, state.cap, ask, True)
+        return self.complete(shape, progress, state.index, state.cap, ask, True, state.seen or _NONE)
 
 
 def _reaches(alternative: Alternative, index: int) -> bool:

@@ -19,6 +19,7 @@ from structgen.schema.shape import (
     Counter,
     FromIndex,
     Obligation,
+    Repeat,
     Without,
 )
 
@@ -115,6 +116,7 @@ class Assertions:
         if schema.prefix or schema.items is not None:
             facts.facets.append((rank, schema))
         facts.bound(schema.min_items, schema.max_items)
+        facts.unique |= schema.unique_items
         if schema.contains is not None:
             self._count_items(
                 facts, self.tables.literal(schema.contains), schema.min_contains, schema.max_contains
@@ -202,6 +204,9 @@ class Assertions:
         if not info.types & kind:
             return True
         tables = self.tables
+        if info.schema.id in tables.sets:
+            facts.different.extend(tables.members_of(info.schema, kind))
+            return True
         events: list[Alternative] = []
         branches: Choice = []
         # Conjunctions are taken apart here: what a member or the number of members settles, in whichever
@@ -294,6 +299,8 @@ class Assertions:
             events.append(AtMost(schema.min_items - 1))
         if schema.max_items is not None:
             events.append(AtLeast(schema.max_items + 1))
+        if schema.unique_items:
+            events.append(Repeat())
         if schema.contains is not None:
             literal = tables.literal(schema.contains)
             least, most = schema.min_contains, schema.max_contains

@@ -52,6 +52,8 @@ class Watch:
 
 Step: TypeAlias = Say | Require | Forbid | Oblige | Counter | Shun | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
+Rest: TypeAlias = frozenset[tuple[str, int]] | tuple[int, ...]
+"""An object (its members) or an array (its items), each value as the literal of a constant."""
 
 
 class Facts:
@@ -62,6 +64,7 @@ class Facts:
         "choices",
         "conditional",
         "counters",
+        "different",
         "facets",
         "hi",
         "key_literals",
@@ -70,6 +73,7 @@ class Facts:
         "pending",
         "required",
         "shunned",
+        "unique",
         "values",
         "watching",
     )
@@ -91,6 +95,9 @@ class Facts:
         """Literals that are never said here: conjunctions that say them are made apart."""
         self.watching: list[Watch] = []
         """Keywords that apply to what is not evaluated, not settled yet."""
+        self.unique = False
+        self.different: list[Rest] = []
+        """Values of which this is none."""
 
     def copy(self) -> Facts:
         new = Facts()
@@ -106,6 +113,8 @@ class Facts:
         new.counters = list(self.counters)
         new.shunned = self.shunned
         new.watching = list(self.watching)
+        new.unique = self.unique
+        new.different = list(self.different)
         return new
 
     def bound(self, lo: int, hi: int | None) -> None:

@@ -14,7 +14,17 @@ from structgen.schema.formulas import conjunction, negation
 from structgen.schema.order import declared
 from structgen.schema.place import NEVER, STRING, Tables
 from structgen.schema.scalars import Scalars
-from structgen.schema.shape import AtKey, AtLeast, AtMost, AtOther, AtPattern, BadKey, ObjectShape, Without
+from structgen.schema.shape import (
+    AtKey,
+    AtLeast,
+    AtMost,
+    AtOther,
+    AtPattern,
+    BadKey,
+    Differs,
+    ObjectShape,
+    Without,
+)
 from structgen.schema.shapes import Shapes
 from structgen.schema.values import has_lone_surrogate, json_string, string_order
 
@@ -179,6 +189,8 @@ class Frames:
                             cap = max(cap, count)
                         case AtMost(count):
                             cap = max(cap, count + 1)
+                        case Differs(rests):
+                            universe.update(dict.fromkeys(key for rest in rests for key, _ in rest))
             for facet in facets:
                 universe.update(dict.fromkeys(facet.properties))
                 sources.update(dict.fromkeys(source for source, _ in facet.pattern_properties))

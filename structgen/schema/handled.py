@@ -50,6 +50,7 @@ HANDLED: frozenset[str] = frozenset(
         "type",
         "unevaluatedItems",
         "unevaluatedProperties",
+        "uniqueItems",
     }
 )
 """Keywords by their names in schemas; one that is added here must be read by the network."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from structgen.errors import LimitError
 from structgen.ir import TRUE
 from structgen.limits import Limits
+from structgen.schema.differs import closes, member_ways, parted, reachable
 from structgen.schema.frames import Frame, Frames, is_infinite
 from structgen.schema.place import NEVER, STRING, Tables
 from structgen.schema.scalars import Scalars
@@ -20,6 +21,7 @@ from structgen.schema.shape import (
     AtOther,
     AtPattern,
     BadKey,
+    Differs,
     ObjectShape,
     Obligation,
     Without,
@@ -83,6 +85,17 @@ class Members:
         base = self.base(frame, shape, where)
         if base == NEVER:
             return []
+        if not debt:
+            return [(base, debt)]
+        others, held = parted(debt)
+        if isinstance(held, Differs):
+            ways = self._ways(frame, base, others, where)
+            pointer = shape.facets[0].pointer if shape.facets else ""
+            return member_ways(self.tables, ways, held, where if isinstance(where, str) else None, pointer)
+        return self._ways(frame, base, debt, where)
+
+    def _ways(self, frame: Frame, base: int, debt: Debt, where: Where) -> list[tuple[int, Debt]]:
+        """Return the ways in which a member with a demand can meet obligations, or leave them open."""
         if not debt:
             return [(base, debt)]
         said = self.tables.demands[base]
@@ -175,6 +188,18 @@ class Members:
                     case AtMost(most):
                         if count > most:
                             continue
+                    case Differs():
+
+                        def gone(key: str) -> bool:
+                            index = frame.index[key]
+                            return index < pos if index < frame.ordered else bool(mask >> index & 1)
+
+                        still = reachable(alternative, gone)
+                        if still is None:
+                            held = True
+                            break
+                        kept.append(still)
+                        continue
                 kept.append(alternative)
             if held:
                 continue
@@ -191,7 +216,10 @@ class Members:
             if mask >> frame.index[key] & 1 and not all(mask >> frame.index[other] & 1 for other in others):
                 return False
         return all(
-            any(isinstance(alternative, (Without, AtMost)) for alternative in obligation)
+            any(
+                isinstance(alternative, (Without, AtMost)) or closes(alternative)
+                for alternative in obligation
+            )
             for obligation in debt
         )
 
@@ -239,13 +267,15 @@ class Members:
             ask,
         )
         room: int | None = None
+        alternatives, held = parted(debt)
         try:
-            plan = witness.find(debt)
+            plan = witness.find(alternatives)
             if plan is None:
                 return None
-            if not written:
-                return EMPTY
-            room = self._size(frame, plan, count, begun, ask, taken)
+            if held is None:
+                if not written:
+                    return EMPTY
+                room = self._size(frame, plan, count, begun, ask, taken)
         except Undecided:
             pass
         candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken)
@@ -385,6 +415,10 @@ class Members:
                     wanted.update(
                         name for name in frame.names if self._discharge(frame, alternative, name) is not None
                     )
+                elif isinstance(alternative, Differs):
+                    any_key = True
+                    wanted.update(key for rest in alternative.rests for key, _ in rest)
+                    wanted.update(frame.names)
             open_ended += any_key
         missing = max(0, least - count)
         if missing:

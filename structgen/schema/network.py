@@ -26,6 +26,7 @@ from structgen.ir import (
 )
 from structgen.limits import Limits
 from structgen.schema.arrays import Arrays, ArrayState
+from structgen.schema.distinct import Distinct
 from structgen.schema.model import Schema
 from structgen.schema.objects import Moves, Objects, ObjectState
 from structgen.schema.oracle import Oracle
@@ -91,8 +92,11 @@ class SchemaNetwork:
             any_order=policies.property_order == "any",
             register=self._register,
         )
-        self.arrays = Arrays(tables, self.shapes, limits, register=self._register)
+        distinct = Distinct(tables, self.scalars, self.shapes, limits)
+        self.arrays = Arrays(tables, self.shapes, limits, register=self._register, distinct=distinct)
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
+        distinct.text, distinct.item = self.oracle.text, self.arrays.item
+        distinct.member = self.objects.frames.value
         self.objects.alive = self.arrays.alive = self.oracle.alive
         demand = tables.of_value(tables.demand_of(document.root))
         if demand == NEVER or not self.oracle.alive(demand):
@@ -163,16 +167,30 @@ class SchemaNetwork:
         state = self._array(residue)
         moves = self.arrays.moves(state)
         closing = self.arrays.closing(state)
-        return ArrayMenu(None if moves is None else moves[0], self.outcome(closing) if closing else None)
+        return ArrayMenu(
+            None if moves is None else moves[0],
+            self.outcome(closing) if closing else None,
+            state.seen is not None,
+        )
 
-    def after(self, residue: int, key: Key, outcome: int) -> int:
-        """Return the residue after a value under `key` has closed with `outcome`; it is live."""
+    def after_unread(self, residue: int, outcome: int) -> int | None:
+        """Return the residue after an item that closed with `outcome`, its value unknown; None where what may
+        come next depends on it. Of the residue's next item only the beginning may be told."""
+        state = self._array(residue)
+        moves = self.arrays.moves(state)
+        assert moves is not None, "an item that the menu does not offer"
+        found = None if state.unread else self.arrays.after_unread(state, moves, self._outcomes[outcome])
+        return None if found is None else found.id
+
+    def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
+        """Return the residue after a value under `key` has closed with `outcome`; it is live. `text`: the item,
+        where the menu says that its value matters."""
         met = self._outcomes[outcome]
         state = self._residues[residue]
         if isinstance(state, ArrayState):
             moves = self.arrays.moves(state)
             assert key is None and moves is not None, "an item that the menu does not offer"
-            return self.arrays.after(state, moves, met).id
+            return self.arrays.after(state, moves, met, self._item(state, text)).id
         found = self._object_moves(state, key)
         where = key if isinstance(key, str) else self.objects.any_class(state.frame)
         return self.objects.after(state, found, where, met).id
@@ -187,7 +205,7 @@ class SchemaNetwork:
             return None
         j, shape, debt = state.threads[0]
         frame = state.frame
-        if not shape.simple or debt or frame.predicates:
+        if not (shape.simple or shape.loose) or debt or frame.predicates:
             return None
         shared = frame.simple.get(shape.id)
         if shared is None:
@@ -245,8 +263,14 @@ class SchemaNetwork:
         """
         return {j: text.flat() for j, text in self._rests(self._residues[residue], taken).items()}
 
-    def finish_with(self, residue: int, key: Key, value: Demands, taken: Collection[str] = ()) -> Demands:
-        """Return the shortest rest while a value under `key` is written: `value` is what its rest costs."""
+    def _item(self, state: ArrayState, text: bytes) -> int | None:
+        return None if state.seen is None else self.arrays.unique.distinct.literal(text)
+
+    def finish_with(
+        self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
+    ) -> Demands:
+        """Return the shortest rest while a value under `key` is written: `value` is what its rest costs,
+        `written` what is there of an item whose value matters."""
         state = self._residues[residue]
         best: dict[int, Text] = {}
         if isinstance(state, ArrayState):
@@ -254,7 +278,8 @@ class SchemaNetwork:
             assert array_moves is not None, "an item that the menu does not offer"
             for index, array_thread in array_moves[1]:
                 if index in value:
-                    after = self.arrays.after(state, (0, [(0, array_thread)]), frozenset((0,)))
+                    item = self._item(state, written + value[index])
+                    after = self.arrays.after(state, (0, [(0, array_thread)]), frozenset((0,)), item)
                     _better(best, value[index], self._rests(after, taken))
         else:
             where = key if isinstance(key, str) else self.objects.any_class(state.frame)

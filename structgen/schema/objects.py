@@ -14,12 +14,13 @@ from typing import TypeAlias
 from structgen.ir import TRUE, Formula
 from structgen.limits import Limits
 from structgen.schema.crowds import Crowds
+from structgen.schema.differs import keys_of, parted
 from structgen.schema.formulas import disjunction
 from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
 from structgen.schema.members import Debt, Members
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.scalars import Scalars
-from structgen.schema.shape import ObjectShape, Obligation
+from structgen.schema.shape import Differs, ObjectShape, Obligation
 from structgen.schema.shapes import Shapes
 from structgen.schema.values import EMPTY, Text
 from structgen.schema.witness import Ask, Where
@@ -128,6 +129,8 @@ class Objects:
             if not shape.lo and shape.hi is None:
                 return True
             return self._counts(frame, shape, pos, mask, count)
+        if shape.loose and (not debt or self._differs(frame, shape, debt)):
+            return True
         key = (frame.id, shape.id, debt, pos, mask, count)
         found = self._live.get(key)
         if found is None:
@@ -136,6 +139,24 @@ class Objects:
                 is not None
             )
         return found
+
+    def _differs(self, frame: Frame, shape: ObjectShape, debt: Debt) -> bool:
+        """Return whether one more member, or one less, tells an object from all that it must not equal.
+
+        The frequent ways are looked at alone; False says nothing.
+        """
+        _, held = parted(debt)
+        assert isinstance(held, Differs)
+        for key, literals in keys_of(held.rests).items():
+            if key not in shape.required:
+                return True
+            demand = self.frames.value(shape, key)
+            other = self.tables.negate(self.tables.among(frozenset(literals), ""))
+            if demand != NEVER:
+                demand = self.tables.both(demand, (other,))
+            if demand != NEVER and self.alive(demand):
+                return True
+        return self._extras(frame, shape, 1) > 0
 
     def _known(self, demand: int) -> Text | None:
         return EMPTY if self.alive(demand) else None

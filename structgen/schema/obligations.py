@@ -17,6 +17,7 @@ from structgen.schema.shape import (
     BadKey,
     FromIndex,
     Obligation,
+    Repeat,
     Without,
 )
 
@@ -151,6 +152,9 @@ class Obligations:
                             if facts.lo > count:
                                 continue
                             held = facts.hi is not None and facts.hi <= count
+                        case Repeat():
+                            if facts.unique or (facts.hi is not None and facts.hi < 2):
+                                continue
                     if held:
                         break
                     kept.append(alternative)

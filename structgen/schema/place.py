@@ -141,6 +141,7 @@ class Info:
             or schema.prefix
             or schema.min_items
             or schema.max_items is not None
+            or schema.unique_items
             or schema.contains is not None
             or _restricts(schema.unevaluated_items)
         )
@@ -200,6 +201,9 @@ class Tables:
         self._place_ids: dict[tuple[int, ...], int] = {}
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
+        self.sets: set[int] = set()
+        """Ids of the schemas that `among` made."""
+        self._among: dict[frozenset[int], int] = {}
         self._synthetic = _SYNTHETIC
         self.nothing = self.schema(pointer="", verdict=False)
         """A schema that no value meets."""
@@ -239,6 +243,43 @@ class Tables:
         found = self._constants.get(key)
         if found is None:
             found = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
+        return found
+
+    def value(self, value: Json, pointer: str) -> int:
+        """Return the literal of one value; equal values have equal literals."""
+        return self.literal(self.constant(value, pointer))
+
+    def among(self, values: frozenset[int], pointer: str) -> int:
+        """Return the literal of a set of values, given by the literals of each."""
+        found = self._among.get(values)
+        if found is None:
+            if len(values) == 1:
+                # A schema of its own: what is said of sets is not said of a constant of the document.
+                enum = self.infos[next(iter(values)) >> 1].schema.enum
+            else:
+                enum = tuple(self.value_of(literal) for literal in sorted(values))
+            schema = self.schema(pointer=pointer, enum=enum)
+            self.sets.add(schema.id)
+            found = self._among[values] = self.literal(schema)
+        return found
+
+    def value_of(self, literal: int) -> Json:
+        """Return the value of a literal that `value` made."""
+        enum = self.infos[literal >> 1].schema.enum
+        assert enum is not None and len(enum) == 1
+        return enum[0]
+
+    def members_of(self, schema: Schema, kind: int) -> list[frozenset[tuple[str, int]] | tuple[int, ...]]:
+        """Return the objects, or the arrays, of `schema.enum`, their members or items as literals."""
+        found: list[frozenset[tuple[str, int]] | tuple[int, ...]] = []
+        assert schema.enum is not None
+        for value in schema.enum:
+            if kind == OBJECT and isinstance(value, dict):
+                found.append(
+                    frozenset((key, self.value(child, schema.pointer)) for key, child in value.items())
+                )
+            elif kind == ARRAY and isinstance(value, list):
+                found.append(tuple([self.value(child, schema.pointer) for child in value]))
         return found
 
     def member(self, schema: Schema, index: int) -> Schema:

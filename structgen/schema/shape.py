@@ -77,10 +77,45 @@ class AtMost:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """The object is none of some values. Each is what is left of it: the members not yet written, under each
+    key the literal of the one value that is meant. Those that what was written has ruled out are gone."""
+
+    rests: frozenset[frozenset[tuple[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffersList:
+    """The array is none of some values. Each is what is left of it: the literals of its further items."""
+
+    rests: frozenset[tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Some item equals an earlier one."""
+
+
 Alternative: TypeAlias = (
-    AtKey | AtPattern | AtOther | BadKey | Without | AtIndex | FromIndex | AtLeast | AtMost
+    AtKey
+    | AtPattern
+    | AtOther
+    | BadKey
+    | Without
+    | AtIndex
+    | FromIndex
+    | AtLeast
+    | AtMost
+    | Differs
+    | DiffersList
+    | Repeat
 )
 Obligation: TypeAlias = tuple[Alternative, ...]
+
+
+def _is_difference(obligation: Obligation) -> bool:
+    return isinstance(obligation[0], Differs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +137,7 @@ class ObjectShape:
         "id",
         "key_literals",
         "lo",
+        "loose",
         "obligations",
         "plain",
         "required",
@@ -136,6 +172,8 @@ class ObjectShape:
         """Where the first key is present the others are required."""
         self.obligations = obligations
         self.plain = not (conditional or obligations)
+        self.loose = not (conditional or lo) and hi is None and all(map(_is_difference, obligations))
+        """Simple, but that it may have to differ from some values; once it does, it is like a simple one."""
         self.simple = self.plain and not lo and hi is None
         """Neither the number of members nor, but for order, which keys were written matters."""
         self.values_memo: dict[str, int] = {}
@@ -154,6 +192,7 @@ class ArrayShape:
         "obligations",
         "plain",
         "settled",
+        "unique",
         "values",
     )
 
@@ -166,6 +205,7 @@ class ArrayShape:
         hi: int | None,
         counters: tuple[Counter, ...],
         obligations: tuple[Obligation, ...],
+        unique: bool = False,
     ) -> None:
         self.id = id
         self.facets = facets
@@ -174,7 +214,9 @@ class ArrayShape:
         self.hi = hi
         self.counters = counters
         self.obligations = obligations
-        self.plain = not (counters or obligations)
+        self.unique = unique
+        """No two items are equal."""
+        self.plain = not (counters or obligations or unique)
         settled = max((index + 1 for index in values), default=0)
         for schema in facets:
             settled = max(settled, len(schema.prefix))

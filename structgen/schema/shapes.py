@@ -17,7 +17,7 @@ from structgen.schema.obligations import Obligations
 from structgen.schema.place import ALWAYS, ARRAY, NEVER, OBJECT, Tables
 from structgen.schema.rivals import Rivals
 from structgen.schema.scalars import Scalars
-from structgen.schema.shape import ArrayShape, Counter, ObjectShape
+from structgen.schema.shape import ArrayShape, Counter, Differs, DiffersList, ObjectShape
 
 
 class Shapes:
@@ -113,11 +113,16 @@ class Shapes:
         self._count += 1
         if schema is None:
             return ArrayShape(self._count, (), {}, 0, None, (), ())
-        return ArrayShape(self._count, (schema,), {}, schema.min_items, schema.max_items, (), ())
+        return ArrayShape(
+            self._count, (schema,), {}, schema.min_items, schema.max_items, (), (), schema.unique_items
+        )
 
     def _object_shape(self, facts: Facts) -> ObjectShape:
         self._count += 1
         facts.facets.sort(key=_by_rank)
+        rests = frozenset(rest for rest in facts.different if isinstance(rest, frozenset))
+        if rests:
+            facts.obligations.append((Differs(rests),))
         return ObjectShape(
             self._count,
             tuple(schema for _, schema in facts.facets),
@@ -133,6 +138,9 @@ class Shapes:
     def _array_shape(self, facts: Facts) -> ArrayShape:
         self._count += 1
         facts.facets.sort(key=_by_rank)
+        rests = frozenset(rest for rest in facts.different if isinstance(rest, tuple))
+        if rests:
+            facts.obligations.append((DiffersList(rests),))
         return ArrayShape(
             self._count,
             tuple(schema for _, schema in facts.facets),
@@ -141,6 +149,7 @@ class Shapes:
             facts.hi,
             tuple(dict.fromkeys(facts.counters)),
             tuple(dict.fromkeys(facts.obligations)),
+            facts.unique,
         )
 
     def _expand(self, demand: int, kind: int) -> list[Facts]:

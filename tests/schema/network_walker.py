@@ -32,6 +32,7 @@ from structgen.ir import (
 from structgen.limits import Limits
 from structgen.schema.grammar import json_schema
 from structgen.schema.network import SchemaNetwork
+from structgen.schema.text import exact, write
 from structgen.schema.values import json_string
 
 
@@ -199,7 +200,7 @@ class Walker:
             outcome = self.outcome(place, value)
             if outcome is None:
                 return None
-            residue = network.after(residue, None, outcome)
+            residue = network.after(residue, None, outcome, write(exact(value)).encode())
         return network.items(residue).close
 
 
@@ -355,7 +356,8 @@ class Wanderer:
                 j = min(finish)
                 return self._completed(place, ("[" + ",".join(items)).encode() + finish[j], j)
             text, outcome = self._value(menu.item, depth + 1)
-            rest = network.finish_with(residue, None, dict.fromkeys(self._met(outcome), b""))
+            written = text.encode()
+            rest = network.finish_with(residue, None, dict.fromkeys(self._met(outcome), b""), written=written)
             items.append(text)
-            residue = network.after(residue, None, outcome)
+            residue = network.after(residue, None, outcome, written)
             assert network.finish(residue) == rest, "the completion after an item is not the one before it"

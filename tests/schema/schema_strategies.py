@@ -25,7 +25,7 @@ _NAMES = ({"pattern": "^a"}, {"maxLength": 1}, {"enum": ["a", "b"]}, {"not": {"c
 _KEYWORDS = (
     "properties properties required required additionalProperties patternProperties minProperties "
     "maxProperties items prefixItems minItems maxItems contains anyOf oneOf allOf not if dependentRequired "
-    "dependentSchemas propertyNames enum const unevaluatedProperties unevaluatedItems"
+    "dependentSchemas propertyNames enum const unevaluatedProperties unevaluatedItems uniqueItems"
 ).split()
 
 
@@ -76,6 +76,8 @@ def _subschema(chance: random.Random, depth: int) -> Any:
                 found[keyword] = {pattern: inner() for pattern in patterns}
             case "prefixItems":
                 found[keyword] = [inner() for _ in range(chance.randint(1, 2))]
+            case "uniqueItems":
+                found[keyword] = True
             case "minProperties" | "maxProperties" | "minItems" | "maxItems":
                 found[keyword] = chance.randint(0, 3)
             case "anyOf" | "oneOf" | "allOf":
@@ -94,6 +96,50 @@ def _subschema(chance: random.Random, depth: int) -> Any:
                 found[keyword] = value(chance)
     if "contains" in found and chance.random() < 0.6:
         found[chance.choice(["minContains", "maxContains"])] = chance.randint(0, 2)
+    return found
+
+
+def unique_schema(chance: random.Random) -> dict[str, Any]:
+    """Return a random schema of arrays whose items must differ, or must not."""
+    small: list[Any] = [
+        {"enum": [0, 1]},
+        {"enum": ["x", "yy", "a"]},
+        {"type": "boolean"},
+        {"type": "integer", "minimum": 0, "maximum": 2},
+        {"type": ["boolean", "null"]},
+        {"enum": [[], [0], {}, {"a": 0}]},
+        {"type": "object", "properties": {"a": {"enum": [0, 1]}}, "additionalProperties": False},
+        {"type": "object", "properties": {"a": {"enum": [0, 1]}, "b": {}}, "required": ["a"]},
+        {"type": "array", "items": {"enum": [0, 1]}, "maxItems": 2, "uniqueItems": chance.random() < 0.5},
+        {"const": chance.choice(SCALARS)},
+        {"maxLength": 1},
+        {},
+    ]
+    found: dict[str, Any] = {"type": "array", "uniqueItems": True}
+    if chance.random() < 0.2:
+        found = {
+            "type": "array",
+            "not": {"uniqueItems": True, "items": chance.choice([True, small[0], small[1]])},
+        }
+    if chance.random() < 0.7:
+        found["items"] = chance.choice(small)
+    if chance.random() < 0.4:
+        found["prefixItems"] = [chance.choice(small) for _ in range(chance.randint(1, 3))]
+    if chance.random() < 0.6:
+        found["minItems"] = chance.randint(0, 4)
+    if chance.random() < 0.3:
+        found["maxItems"] = chance.randint(1, 4)
+    if chance.random() < 0.25:
+        found["contains"] = chance.choice(small)
+        if chance.random() < 0.6:
+            found[chance.choice(["minContains", "maxContains"])] = chance.randint(0, 2)
+    if chance.random() < 0.15:
+        found[chance.choice(["anyOf", "oneOf"])] = [
+            {"uniqueItems": True},
+            {"minItems": 2, "items": chance.choice(small)},
+        ]
+    if chance.random() < 0.2:
+        return {"type": "object", "properties": {"a": found, "b": {"enum": [0]}}, "required": ["a"]}
     return found
 
 
