@@ -120,7 +120,7 @@ class Completer:
         self._kinds: npt.NDArray[np.int64] | None = None
         self.names_matter = False
         """Whether a completion had to avoid extra keys that an object holds: it may depend on their names."""
-        self._folds: dict[tuple[int, tuple[tuple[int, bytes], ...]], bytes] = {}
+        self._folds: dict[tuple[int, int, tuple[tuple[int, bytes], ...]], bytes] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -182,7 +182,7 @@ class Completer:
         regs = machine.registers(index)
         mode, lex = int(regs[L.MODE]), int(regs[L.LEX])
         alone = mode == L.M_KEY and int(regs[L.SEEN]) <= 0 and int(regs[L.AT]) < 0
-        if lex != StringPool.FREE or not (mode == L.M_STRING or alone):
+        if lex != StringPool.FREE or not (mode == L.M_STRING or alone) or machine.log(regs):
             states, which = np.unique(machine.after_tokens(index, tokens), return_inverse=True)
             return states, which
         # of the tokens that only count characters, one of each kind stands for all
@@ -346,18 +346,23 @@ class Completer:
         if int(regs[L.MODE]) in _QUOTED and (int(regs[L.LEX]) >> L.ESCAPE_SHIFT) != 0:
             return self._escaped(index)
         demands = self._innermost(self._ready(index))
-        return self._spaced(self._outer(int(regs[L.FRAME]), demands), regs)
+        return self._spaced(self._outer(int(regs[L.FRAME]), demands, machine.log(regs)), regs)
 
-    def _outer(self, frame: int, demands: Demands) -> bytes:
-        """Return the shortest rest of the document, given those of the innermost value or container."""
+    def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
+        """Return the shortest rest of the document, given those of the innermost value or container.
+        `log`: that of items whose values matter."""
         machine = self._machine
-        key = frame, tuple(demands.items())
+        key = frame, log, tuple(demands.items())
         known = self._folds.get(key)
         if known is not None:
             return known
         below = frame
         while below >= 0:
             residue, extras, written, below = machine.frame(below)
+            if written == -1 and machine.watches(residue):
+                item = machine.written(log, extras)
+                demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
+                continue
             demands = machine.network.finish_with(
                 machine.residue(residue), machine.key(residue, written), demands, self._taken(extras)
             )

@@ -59,6 +59,19 @@ class Inspection:
         row = self._tables.rows(L.T_FRAME)[frame].tolist()
         return row[L.F_RES], row[L.F_EXTRAS], row[L.F_KEY], row[L.F_PARENT]
 
+    def log(self, regs: Registers) -> int:
+        """Return the log of the items that are written and whose values matter, 0 where there is none."""
+        text = int(regs[L.TEXT])
+        return text & L.LOG if text & L.CAPTURE else 0
+
+    def watches(self, row: int) -> bool:
+        """Return whether the value of an item matters in an array with this residue (the engine's)."""
+        return int(self._tables.rows(L.T_RES)[row, L.R_VALUES]) != 0
+
+    def written(self, log: int, begin: int) -> bytes:
+        """Return what is written of an item, compact; `begin`: the extras of the frame under it."""
+        return self._expander.written(log, begin & L.LOG)
+
     def brackets(self, regs: Registers) -> int:
         """Return how many brackets are open."""
         mode, frame = int(regs[L.MODE]), int(regs[L.FRAME])

@@ -4,6 +4,7 @@ writes what they say into the tables."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from structgen.machine import layout as L
 from structgen.machine import lengths
 from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import put_edge
+from structgen.schema.values import json_string
 
 TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
@@ -24,6 +26,10 @@ a number means must not depend on who asks."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
+
+
+_CLOSING = MappingProxyType({b'"': b'"', b"{": b"}", b"[": b"]"})
+_LITERALS = MappingProxyType({b"t": b"true", b"f": b"false", b"n": b"null"})
 
 
 class Expander:
@@ -52,6 +58,7 @@ class Expander:
         "place_of",
         "residue_of",
         "string_specs",
+        "unread",
     )
 
     def __init__(
@@ -72,6 +79,8 @@ class Expander:
         """That row -> a residue of the network's in the block."""
         self.arrays: set[int] = set()
         """Rows of residues that are arrays'."""
+        self.unread: set[int] = set()
+        """Those of them whose last item has not been read."""
         self._sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
         self._groups: dict[frozenset[int], int] = {frozenset((0,)): 0}
         self.group_sets: dict[int, frozenset[int]] = {0: frozenset((0,))}
@@ -321,6 +330,10 @@ class Expander:
                 self._numbers.expand(first)
             elif kind == L.Q_TERMINAL:
                 terminal(first)
+            elif kind == L.Q_ITEM:
+                self._answer_item(first, second, third)
+            elif kind == L.Q_UNREAD:
+                self._answer_unread(first, second)
             else:
                 raise LimitError(
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
@@ -362,7 +375,8 @@ class Expander:
             items = self._network.items(number)
             item = -1 if items.item is None else self.place(items.item)
             close = -1 if items.close is None else items.close
-            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, 0, 0)
+            matter = (2 if row in self.unread else 1) if items.values else 0
+            values = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter, 0)
         else:
             menu = self._network.menu(number)
             keys = tuple(self._network.keys(number))
@@ -417,11 +431,69 @@ class Expander:
         after = self._network.after(self.network_residue(row), self.key(row, key), outcome)
         put_edge(self._tables.address, row, key, outcome, self.residue(after, key == -1))
 
+    def _answer_item(self, row: int, outcome: int, which: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        text = self.written(which >> 32, which & L.LOG)
+        after = self._network.after(self.network_residue(row), None, outcome, closed(text))
+        put_edge(self._tables.address, row, L.ITEM_TAG - outcome, which, self.residue(after, True))
+
+    def _answer_unread(self, row: int, outcome: int) -> None:
+        self._tables.room(L.T_EDGE, 1)
+        after = self._network.after_unread(self.network_residue(row), outcome)
+        found = -1
+        if after is not None:
+            found = self.residue(after, True)
+            self.unread.add(found)
+        put_edge(self._tables.address, row, L.UNREAD_TAG, outcome, found)
+
+    def written(self, log: int, begin: int) -> bytes:
+        """Return what is written of an item, as JSON text without white space between tokens: its log,
+        from where it begins on."""
+        rows = self._tables.rows(L.T_TEXT)
+        labels: list[int] = []
+        while log != begin:
+            log, label = rows[log].tolist()
+            labels.append(label)
+        labels.reverse()
+        out = bytearray()
+        at = 0
+        while at < len(labels):
+            label = labels[at]
+            at += 1
+            if label != L.KEY_BEGINS:
+                out.append(label)
+                continue
+            end = at
+            while end < len(labels) and labels[end] != L.KEY_ENDS:
+                end += 1
+            key, ends = bytes(labels[at:end]), end < len(labels)
+            out += b'"' + (json_string(key.decode("utf-8", "surrogatepass"))[1:] if ends else _begun(key))
+            at = end + 1
+        return bytes(out)
+
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self._network.menu(self.network_residue(row))
         place = menu.extra_places.get(self.group_sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
+
+
+def _begun(key: bytes) -> bytes:
+    """Return the JSON text of the beginning of a key, which may end inside a character."""
+    end = len(key)
+    while True:
+        try:
+            return json_string(key[:end].decode("utf-8", "surrogatepass"))[1:-1] + key[end:]
+        except UnicodeDecodeError:
+            end -= 1
+
+
+def closed(text: bytes) -> bytes:
+    """Return the text of a value of which at most the last byte of its last token is missing."""
+    first = text[:1]
+    if first in _LITERALS:
+        return _LITERALS[first]
+    return text + _CLOSING.get(first, b"")
 
 
 def _listed(spec: Spec) -> dict[str, frozenset[int]] | None:

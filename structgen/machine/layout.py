@@ -12,8 +12,8 @@ MODE, RES, EXTRAS, SEEN, LEX, AT, TEXT, FRAME = range(8)
 """MODE: what is being read (below). RES: residue of the innermost container; the string's row while in a
 string. EXTRAS: the set of extra keys written in this object. SEEN: while in a key, where it stands in that
 set. LEX: automaton state and escape state; the key while between a key and its value. AT: place in a sorted
-word list, count of characters, or the white space written. TEXT: the extra key written so far. FRAME:
-the stack."""
+word list, count of characters, or the white space written. TEXT: the extra key written so far; or, in an item
+whose value matters, its log (CAPTURE). FRAME: the stack."""
 WORDS = 8
 N_ROW, N_LIST = 8, 9
 """Behind the registers in a node's row, its memoised mask: a dense row of the store (-1: none) and the offset
@@ -51,9 +51,10 @@ SENTINEL = -2
 """As FRAME of a terminal looked at by itself: closing it ends the walk and hands back the outcome."""
 
 # --- what a step answers ------------------------------------------------------------------------------------
-NO, YES, ASK, OUT, OUT_BEFORE = 0, 1, 2, 3, 4
+NO, YES, ASK, OUT, OUT_BEFORE, VAGUE = 0, 1, 2, 3, 4, 5
 """NO: no document follows. ASK: a question for the grammar was noted. OUT: the sentinel's terminal closed
-with this byte. OUT_BEFORE: it closed before this byte. The outcome is then in LEX."""
+with this byte. OUT_BEFORE: it closed before this byte. The outcome is then in LEX. VAGUE: only the text that
+this walk does not follow could tell."""
 
 # --- tables: six words each in the context ------------------------------------------------------------------
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
@@ -117,8 +118,10 @@ C_STRING_COUNT = C_STRINGS + 26  # states of the string automata
 C_NEXT = C_STRINGS + 27
 C_QUOTED = C_STRINGS + 28  # the string row of the quoted terminal that was asked last
 C_MARKED = C_STRINGS + 29
+C_DEFERRED = C_STRINGS + 30  # int32 token ids of which a walk could not tell
+C_DEFERRED_COUNT = C_STRINGS + 31
 # The vocabulary: the same words for all grammars, in the order of Vocabulary.pointers.
-C_TRIE = C_STRINGS + 30
+C_TRIE = C_STRINGS + 32
 C_TRIE_COUNT = C_TRIE + 1
 C_FIRST = C_TRIE + 2  # int32[257]: the trie's root child for each byte
 C_SIGNATURES = C_TRIE + 3  # uint64[n, 2] of the trie's subtrees
@@ -143,10 +146,13 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY = range(3)
 # place: status, object, array, string row, number state, outcomes of true, false, null
 P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range(8)
 # residue
-R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM, R_PLAIN, R_INDEX = range(10)
+R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM, R_PLAIN, R_INDEX, R_VALUES = (
+    range(11)
+)
 """R_EXTRA: start state of the automaton of extra keys (-1: none). R_EXTRA_PLACE: their place where there is
 one class only. R_NAMED: a named key is on offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself.
-R_INDEX: how far."""
+R_INDEX: how far. R_VALUES: 1 where the value of an item matters to those after it, 2 where besides the value
+of the last is not known."""
 R_STRIDE = 12
 # string row
 S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST = range(6)
@@ -185,7 +191,9 @@ they are walked on the vocabulary's trie."""
 G_STRIDE = 8
 
 # --- questions ----------------------------------------------------------------------------------------------
-Q_PLACE, Q_RESIDUE, Q_AFTER, Q_EXTRA, Q_STRING, Q_NUMBER, Q_ROOM, Q_DEPTH, Q_TERMINAL = range(9)
+Q_PLACE, Q_RESIDUE, Q_AFTER, Q_EXTRA, Q_STRING, Q_NUMBER, Q_ROOM, Q_DEPTH, Q_TERMINAL, Q_ITEM, Q_UNREAD = (
+    range(11)
+)
 MOST_QUESTIONS = 64
 
 ESCAPE_SHIFT = 28
@@ -198,3 +206,12 @@ million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """In EXTRAS: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
+
+CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
+"""In TEXT: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not
+followed; the item before it has not been read."""
+KEY_BEGINS, KEY_ENDS = 256, 257
+"""Labels of a log beside the bytes: between them stand the bytes of a key, decoded."""
+UNREAD_TAG, ITEM_TAG = -1_000_000_001, -2_000_000_000
+"""Keys of T_EDGE for what follows an item: of any value (with the outcome), of this text (less the outcome,
+with the log and where it begins)."""

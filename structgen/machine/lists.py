@@ -71,6 +71,8 @@ def set_insert(c, root, text):
     at = text
     while at > 0:
         row = row_of(c, T_TEXT, 2, at)
+        if load64(row, 1) == KEY_BEGINS:
+            break
         length += 1
         at = load64(row, 0)
     if 2 * length + 256 > load64(c, 6 * T_SPARE + CAPACITY):

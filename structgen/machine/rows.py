@@ -102,12 +102,13 @@ def copy(s, d):
 
 @jit
 def settle(d, mode, residue, extras, frame):
-    """Put the registers to a structural state with nothing of the next token written."""
+    """Put the registers to a structural state with nothing of the next token written; a log goes on."""
     store64(d, MODE, mode)
     store64(d, RES, residue)
     store64(d, EXTRAS, extras)
     store64(d, SEEN, 0)
     store64(d, LEX, 0)
     store64(d, AT, 0)
-    store64(d, TEXT, 0)
+    if load64(d, TEXT) & CAPTURE == 0:
+        store64(d, TEXT, 0)
     store64(d, FRAME, frame)

@@ -80,8 +80,8 @@ def after_tokens(c, index, tokens, count, target):
                 if code != YES:
                     break
                 s = d
-                if load64(s, EXTRAS) & BLUR != 0:
-                    # a key was closed: only the walk that follows its text knows which
+                if load64(s, EXTRAS) & BLUR != 0 or load64(s, TEXT) & CAPTURE != 0:
+                    # a key was closed, or an item goes on: only the walk that follows its text knows which
                     blurred = True
                     if turn == 0:
                         break

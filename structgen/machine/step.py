@@ -13,6 +13,7 @@ import numba
 from structgen.jit import jit
 from structgen.machine.escapes import escape_alive, escape_step, escapes_of, settle_lone, with_escape
 from structgen.machine.fresh import all_names, more
+from structgen.machine.items import begin_item, close_item, follow_item, item_values
 from structgen.machine.layout import *
 from structgen.machine.lists import ended, pack, place_low, place_position, set_insert, word_at
 from structgen.machine.memory import load32, load64, store64
@@ -34,6 +35,8 @@ def close_value(c, d, outcome):
         return YES
     row = row_of(c, T_FRAME, 5, frame)
     key = load64(row, F_KEY)
+    if key == -1 and load64(row_of(c, T_RES, R_STRIDE, load64(row, F_RES)), R_VALUES) != 0:
+        return close_item(c, d, row, outcome)
     residue = after(c, load64(row, F_RES), key, outcome)
     if residue < 0:
         return ASK
@@ -77,7 +80,7 @@ def push_frame(c, d, level, opens):
         return numba.int64(-2)
     t = load64(c, C_TEMPORARY)
     store64(t, F_RES, load64(d, RES))
-    store64(t, F_EXTRAS, load64(d, EXTRAS))
+    store64(t, F_EXTRAS, load64(d, EXTRAS if item_values(c, d) == 0 else TEXT))
     store64(t, F_KEY, load64(d, LEX) if mode == M_VALUE else -1)
     store64(t, F_PARENT, load64(d, FRAME))
     store64(t, F_DEPTH, level)
@@ -124,6 +127,9 @@ def begin_value(c, d, byte):
     frame = push_frame(c, d, level, opens)
     if frame == -2:
         return ASK
+    values = item_values(c, d)
+    if values != 0:
+        begin_item(c, d, values)
     if byte == 123:
         settle(d, M_OBJECT, what, 0, frame)
         return known_residue(c, what)
@@ -220,7 +226,7 @@ def close_string(c, d):
     if value < 0:
         return NO if value == -1 else ASK
     if load64(c, C_PRECISE) != 0:
-        extras = set_insert(c, extras, load64(d, TEXT))
+        extras = set_insert(c, extras, load64(d, TEXT) & LOG)
         if extras < 0:
             return ASK
     elif extras & BLUR:
@@ -336,9 +342,18 @@ def structure_step(c, d, byte):
 
 @jit
 def step(c, s, d, byte):
-    """Return NO, YES, ASK, OUT or OUT_BEFORE; at YES the registers at `d` are those at `s` after one more
-    byte."""
+    """Return NO, YES, ASK, OUT, OUT_BEFORE or VAGUE; at YES the registers at `d` are those at `s` after one
+    more byte."""
     copy(s, d)
+    code = plain_step(c, d, byte)
+    if code == YES and load64(d, TEXT) & CAPTURE != 0:
+        return follow_item(c, s, d, byte)
+    return code
+
+
+@jit
+def plain_step(c, d, byte):
+    """Take one byte; the log of an item is left to the caller, but for the bytes of keys."""
     mode = load64(d, MODE)
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
         return text_step(c, d, byte)

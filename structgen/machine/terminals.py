@@ -27,8 +27,14 @@ class Workspace:
         self.buffer: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
         self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 4 * 4096 + 8, np.int64)
         marks: npt.NDArray[np.int32] = np.zeros(vocabulary.words + vocabulary.vocab_size, np.int32)
-        self.arrays = (self.buffer, self.crossed, marks)
-        self.pointers = (address_of(self.buffer), address_of(self.crossed), address_of(marks))
+        deferred: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
+        self.arrays = (self.buffer, self.crossed, marks, deferred)
+        self.pointers = (
+            address_of(self.buffer),
+            address_of(self.crossed),
+            address_of(marks),
+            address_of(deferred),
+        )
 
 
 def attach(
@@ -42,7 +48,8 @@ def attach(
     if space is None:
         space = holder.space = Workspace(vocabulary)
     if space is not attached:
-        context[L.C_BUFFER], context[L.C_CROSSED], context[L.C_SPECIAL] = space.pointers
+        where = [L.C_BUFFER, L.C_CROSSED, L.C_SPECIAL, L.C_DEFERRED]
+        context[where] = space.pointers
     return space
 
 

@@ -6,6 +6,7 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.fresh import fresh_left
+from structgen.machine.items import append
 from structgen.machine.layout import *
 from structgen.machine.lists import narrow, offered, set_step
 from structgen.machine.memory import load32, load64, store64
@@ -36,6 +37,8 @@ def alive(c, d):
 @jit
 def follow_text(c, d, byte):
     """Add a byte to the extra key written so far; walks that fill masks leave it out (see BLUR)."""
+    if load64(d, TEXT) & CAPTURE != 0:
+        return append(c, d, byte)
     if load64(c, C_PRECISE) == 0:
         store64(d, TEXT, 0)
         return YES
@@ -97,10 +100,18 @@ def feed(c, d, byte):
     if code != YES:
         return code
     if load64(d, LEX) & STATE_BITS == NO_STATE:
-        store64(d, SEEN, 0)
-        store64(d, TEXT, 0)
-        return YES
+        return no_extra(c, d, byte)
     return follow_text(c, d, byte)
+
+
+@jit
+def no_extra(c, d, byte):
+    """Forget what was kept for the sake of extra keys: only a named one can come of this prefix."""
+    store64(d, SEEN, 0)
+    if load64(d, TEXT) & CAPTURE != 0:
+        return append(c, d, byte)
+    store64(d, TEXT, 0)
+    return YES
 
 
 @jit
@@ -115,7 +126,7 @@ def feed_listed(c, d, byte, extra):
     seen = load64(d, SEEN)
     if seen > 0:
         store64(d, SEEN, set_step(c, seen, byte))
-    if extra:
+    if extra or load64(d, TEXT) & CAPTURE != 0:
         return follow_text(c, d, byte)
     return YES
 
@@ -150,7 +161,8 @@ def feed_surrogate(c, d, point):
         code = alive(c, d)
         if code == YES and load64(d, LEX) & STATE_BITS == NO_STATE:
             store64(d, SEEN, 0)
-            store64(d, TEXT, 0)
+            if load64(d, TEXT) & CAPTURE == 0:
+                store64(d, TEXT, 0)
         return code
     return YES
 

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from structgen.jit import entry, jit
+from structgen.machine.items import item_values
 from structgen.machine.layout import *
 from structgen.machine.lists import ended, next_held, next_listed
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
@@ -52,6 +53,34 @@ def before_quote(byte, expected):
 
 
 @jit
+def defer_tokens(c, ids, first, last):
+    """Note tokens that are to be tried one by one."""
+    deferred, count = load64(c, C_DEFERRED), load64(c, C_DEFERRED_COUNT)
+    for i in range(first, last):
+        store32(deferred, count, load32(ids, i))
+        count += 1
+    store64(c, C_DEFERRED_COUNT, count)
+
+
+@jit
+def defer(c, trie, first, last, starts, ids):
+    """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
+    for i in range(first, last):
+        slot = (load64(trie, i) >> 20) & 0xFFFFF
+        if slot > 0:
+            defer_tokens(c, ids, load32(starts, slot - 1), load32(starts, slot))
+
+
+@jit
+def defer_below(c, node):
+    """Note the tokens at a node of the vocabulary and below it as those that are to be tried one by one."""
+    starts, before = load64(c, C_SLOT_START), load64(c, C_SLOTS_BEFORE)
+    end = (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
+    first, last = load32(starts, load32(before, node)), load32(starts, load32(before, end))
+    defer_tokens(c, load64(c, C_SLOT_IDS), first, last)
+
+
+@jit
 def following(c, s, byte):
     """Return -1 where a byte may come, as far as mode and word lists tell at a glance, else the next byte
     that may, or 256: most children of most nodes are told apart so, for two loads and a branch."""
@@ -90,6 +119,8 @@ def walk(c, trie, last, starts, ids, unmarked):
         code = step(c, s, s + 64, byte)
         if code != YES:
             asked = asked or code == ASK
+            if code == VAGUE:
+                defer(c, trie, i, end, starts, ids)
             i = end
             continue
         slot = (node >> 20) & 0xFFFFF
@@ -169,6 +200,8 @@ def walk_below(c, depth):
             code = step(c, s, s + 64, byte)
             if code != YES:
                 asked = asked or code == ASK
+                if code == VAGUE:
+                    defer_below(c, more & 0xFFFFFFFF)
                 continue
             emit_token(c, ids, word, more >> 32)
             node = more & 0xFFFFFFFF
@@ -342,11 +375,14 @@ def emit_row(c, row):
 
 
 @jit
-def enter(c, d, group):
-    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome:
-    YES, NO or ASK."""
+def enter(c, d, group, whole):
+    """Put scratch block 0 to the state after a terminal was left with a crossing's outcome: YES, NO, ASK or
+    VAGUE. `whole`: nothing of the tokens belongs to the terminal."""
     scratch, outcome = load64(c, C_SCRATCH), load64(group, G_OUTCOME)
     copy(d, scratch)
+    if not whole:
+        # what the tokens wrote of the terminal is different for each
+        store64(scratch, TEXT, load64(d, TEXT) & CAPTURE)
     if load64(d, MODE) != M_KEY:
         return close_value(c, scratch, outcome)
     value = extra_place(c, load64(d, RES), outcome)
@@ -367,9 +403,19 @@ def resolve(c, d, terminal):
     asked = False
     for i in range(first, first + load64(row, X_CROSSES)):
         group = row_of(c, T_CROSS, G_STRIDE, i)
-        code = enter(c, d, group)
+        code = enter(c, d, group, False)
         if code == ASK:
             asked = True
+        if code == VAGUE:
+            defer_tokens(c, load64(group, G_EXACT), 0, load64(group, G_EXACTS))
+            defer(
+                c,
+                load64(group, G_TRIE),
+                0,
+                load64(group, G_COUNT),
+                load64(group, G_STARTS),
+                load64(group, G_IDS),
+            )
         if code == YES and walk_group(c, group, unmarked):
             asked = True
     if unmarked:
@@ -468,6 +514,8 @@ def walk_listed(c, d, node, base):
                 asked = True
             if closes:
                 mark_below(c, child)
+            if code == VAGUE:
+                defer_below(c, child)
             if code != YES:
                 continue
             if closes or load64(s + 64, LEX) & STATE_BITS == NO_STATE:
@@ -512,6 +560,9 @@ def walk_quoted(c, node):
     kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
     copy(scratch, kept)
     code = step(c, scratch, d, 34)
+    end = (load64(trie, node) >> 40) & 0xFFFFFF
+    if code == VAGUE:
+        defer_below(c, node)
     if code != YES:
         return code == ASK
     mode = load64(d, MODE)
@@ -558,6 +609,9 @@ def walk_digits(c):
     if frame == -2:
         return True
     copy(scratch, kept)
+    store64(d, TEXT, load64(scratch, TEXT) & CAPTURE)
+    if item_values(c, scratch) != 0:
+        store64(d, TEXT, CAPTURE)
     settle(d, M_NUMBER, 0, 0, frame)
     store64(d, LEX, start)
     terminal = find_terminal(c, d)
@@ -625,7 +679,7 @@ def resolve_whole(c, d, terminal):
         group = row_of(c, T_CROSS, G_STRIDE, i)
         if load64(group, G_WHOLE) == 0:
             continue
-        code = enter(c, d, group)
+        code = enter(c, d, group, True)
         if code == ASK:
             asked = True
         if code != YES:
@@ -683,6 +737,28 @@ def collect(c, d):
 
 
 @jit
+def try_deferred(c, index):
+    """Collect those of the deferred tokens that live. Returns whether something was asked."""
+    store64(c, C_PRECISE, 1)
+    deferred, offsets, data = load64(c, C_DEFERRED), load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    asked = False
+    for i in range(load64(c, C_DEFERRED_COUNT)):
+        token = load32(deferred, i)
+        s = row_of(c, T_NODE, N_STRIDE, index)
+        code = numba.int64(YES)
+        for at in range(load64(offsets, token), load64(offsets, token + 1)):
+            d = load64(c, C_SCRATCH) + 64 * (at & 1)
+            code = step(c, s, d, load8(data, at))
+            if code != YES:
+                break
+            s = d
+        if code == YES:
+            emit(c, deferred, i, i + 1)
+        asked = asked or code == ASK
+    return asked
+
+
+@jit
 def write_mask(c, row, target):
     """Write the memoised mask of a node's row to `target`, if there is one."""
     if target == 0:
@@ -715,12 +791,15 @@ def compute(c, index, target):
     store64(c, C_PRECISE, 0)
     store64(c, C_BLURRED, 0)
     store64(c, C_BUFFER_COUNT, 0)
+    store64(c, C_DEFERRED_COUNT, 0)
     row = collect(c, d)
     if load64(c, C_BLURRED) != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         store64(c, C_PRECISE, 1)
         store64(c, C_BUFFER_COUNT, 0)
         row = ASKED if walk_all(c, d) else -1
+    elif load64(c, C_DEFERRED_COUNT) != 0 and try_deferred(c, index):
+        row = numba.int64(ASKED)
     store64(c, C_PRECISE, 1)
     if row == ASKED:
         return ASKED
@@ -812,6 +891,7 @@ def may_end(c, index):
 def start_node(c):
     """Return the state before the first byte, or -3 when room must be made."""
     d = load64(c, C_SCRATCH)
+    store64(d, TEXT, 0)
     settle(d, M_DOC, 0, 0, NO_FRAME)
     code = intern_node(c, d)
     return ASKED if code < 0 else code
@@ -824,6 +904,7 @@ def finish_node(c, index):
     if not accepting(c, row_of(c, T_NODE, N_STRIDE, index)):
         return REFUSED
     d = load64(c, C_SCRATCH)
+    store64(d, TEXT, 0)
     settle(d, M_FINISHED, 0, 0, NO_FRAME)
     code = intern_node(c, d)
     return ASKED if code < 0 else code
@@ -962,6 +1043,7 @@ def put_node(c, mode, residue, lex):
     """Return the state of a terminal with nothing of it written and no frame below,
     or -3 when room must be made."""
     d = load64(c, C_SCRATCH)
+    store64(d, TEXT, 0)
     settle(d, mode, residue, 0, NO_FRAME)
     store64(d, LEX, lex)
     code = intern_node(c, d)
@@ -1032,6 +1114,7 @@ def quoted_tokens(c, terminal):
     scratch, trie = load64(c, C_SCRATCH), load64(c, C_TRIE)
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     node = load32(load64(c, C_FIRST), 34)
+    store64(scratch, TEXT, 0)
     settle(
         scratch,
         M_STRING if load64(row, X_MODE) == M_QUOTED_STRING else M_KEY,

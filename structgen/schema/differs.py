@@ -69,7 +69,7 @@ def _split(
 
 
 def reachable(held: Differs, gone: Callable[[str], bool]) -> Differs | None:
-    """Return the values that can still come about, where keys that are `gone` may not come; None: none can."""
+    """Return the values that can still come about, where keys that are `gone` may not come, or None."""
     rests = frozenset(rest for rest in held.rests if not any(gone(key) for key, _ in rest))
     return Differs(rests) if rests else None
 

@@ -25,9 +25,12 @@ from structgen.schema.shape import (
     AtOther,
     AtPattern,
     BadKey,
+    Differs,
+    DiffersList,
     FromIndex,
     ObjectShape,
     Obligation,
+    Repeat,
     Without,
 )
 
@@ -284,6 +287,8 @@ class _Teller:
             size = wording.count(counter.least, counter.most, "item")
             if size:
                 yield _said(f"{size} must be {self._brief((counter.literal,))}")
+        if shape.unique:
+            yield _said("all items differ")
         yield from self._obligations(shape.obligations, "item")
 
     # --- conditions ---
@@ -317,6 +322,10 @@ class _Teller:
                 return f"it has {wording.count(count, None, unit)}"
             case AtMost(count):
                 return f"it has {wording.count(0, count, unit)}"
+            case Repeat():
+                return "two items are equal"
+            case Differs() | DiffersList():
+                return "it differs from values written before"
 
 
 def _scalars(entry: Entry) -> list[str]:

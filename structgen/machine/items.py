@@ -1,0 +1,110 @@
+"""Items of which the value matters (`ir.ArrayMenu.values`): their text is followed while they are written.
+
+TEXT then holds a log (CAPTURE), a chain of T_TEXT rows: the bytes of the item without the white space between
+its tokens; keys decoded, between KEY_BEGINS and KEY_ENDS. The log of an item within an item goes on with that
+of the outer one, and the frame under each (F_EXTRAS) holds where its own begins. When the item closes, the
+network is asked what follows a value like that.
+
+Walks that fill masks do not follow the text: the log is then empty, and what follows the item is asked of the
+network for any value (`Network.after_unread`). What may be written of the item after such a one (UNREAD) is
+told where many values go on with it; where not, the step is VAGUE, and the tokens are tried one by one.
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.jit import jit
+from structgen.machine.fresh import fresh_keys
+from structgen.machine.layout import *
+from structgen.machine.memory import load64, store64
+from structgen.machine.residues import edge, known_residue
+from structgen.machine.rows import intern, need, row_of, settle
+from structgen.machine.strings import MIDDLES
+
+
+@jit
+def item_values(c, d):
+    """Return 0 unless a value that begins here is an item whose value matters; 2 where the value of the one
+    before it has not been read."""
+    mode = load64(d, MODE)
+    if mode != M_ARRAY and mode != M_NEXT:
+        return numba.int64(0)
+    return load64(row_of(c, T_RES, R_STRIDE, load64(d, RES)), R_VALUES)
+
+
+@jit
+def begin_item(c, d, values):
+    """Begin the log of an item; its frame has been pushed."""
+    text = load64(d, TEXT) | CAPTURE
+    if values == 2:
+        text |= UNREAD
+    store64(d, TEXT, text)
+
+
+@jit
+def append(c, d, label):
+    """Add a label to the log: YES, or ASK when room must be made."""
+    text = load64(d, TEXT)
+    if load64(c, C_PRECISE) == 0:
+        store64(d, TEXT, text & (CAPTURE | UNREAD))
+        return YES
+    t = load64(c, C_TEMPORARY) + 8 * 16
+    store64(t, 0, text & LOG)
+    store64(t, 1, label)
+    row = intern(c, T_TEXT, 2, t)
+    if row < 0:
+        return ASK
+    store64(d, TEXT, (text & CAPTURE) | row)
+    return YES
+
+
+@jit
+def many_strings(c, d):
+    """Return whether two strings or more go on from the registers of one, as far as that shows quickly."""
+    spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
+    state = load64(d, LEX) & STATE_BITS
+    if load64(spec, S_MOST) >= 0 or load64(d, LEX) >> ESCAPE_SHIFT != 0:
+        return False
+    return state < MIDDLES or fresh_keys(c, 0, state, -1, 0, 2) >= 2
+
+
+@jit
+def follow_item(c, s, d, byte):
+    """Take a byte that was accepted, from the registers at `s` to those at `d`, into the log:
+    YES, ASK or VAGUE."""
+    mode, before = load64(d, MODE), load64(s, MODE)
+    if mode == M_KEY and before == M_KEY:
+        return YES
+    if mode != M_STRING and mode != M_WORDS and (byte == 32 or byte == 10 or byte == 9 or byte == 13):
+        return YES
+    if load64(d, TEXT) & UNREAD != 0:
+        return YES if mode == M_STRING and many_strings(c, d) else VAGUE
+    if mode == M_KEY:
+        return append(c, d, KEY_BEGINS)
+    return append(c, d, KEY_ENDS if before == M_KEY else byte)
+
+
+@jit
+def close_item(c, d, frame, outcome):
+    """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of that under it."""
+    held = load64(frame, F_RES)
+    if load64(row_of(c, T_RES, R_STRIDE, held), R_VALUES) == 2:
+        return VAGUE
+    log, outer = load64(d, TEXT) & LOG, load64(frame, F_EXTRAS)
+    if log == 0:
+        residue = edge(c, held, UNREAD_TAG, outcome)
+        if residue == -1:
+            return VAGUE
+        if residue < 0:
+            need(c, Q_UNREAD, held, outcome, 0)
+            return ASK
+    else:
+        which = (log << 32) | (outer & LOG)
+        residue = edge(c, held, ITEM_TAG - outcome, which)
+        if residue < 0:
+            need(c, Q_ITEM, held, outcome, which)
+            return ASK
+    settle(d, M_ITEM, residue, 0, load64(frame, F_PARENT))
+    store64(d, TEXT, 0 if outer == 0 else CAPTURE | log)
+    return known_residue(c, residue)

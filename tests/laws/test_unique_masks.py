@@ -1,0 +1,200 @@
+"""Items that must differ: masks are exact, token by token, against every document of small languages."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+import structgen as sg
+
+PIECES = (
+    '","',
+    '"]',
+    'a","',
+    'a","a',
+    '"a","b"',
+    "1,",
+    ",1",
+    "1,1",
+    "0,1]",
+    "2,12",
+    "},{",
+    '},{"',
+    '{"a":0}',
+    '"a":1',
+    '1},{"a":1',
+    "true,",
+    "e,n",
+    "],[",
+    "[0],",
+    "]]",
+    "[[",
+    '","ab',
+    "null",
+)
+WORDS = ("", "a", "b", "ab", "aa")
+NUMBERS = (0, 1, 2, 12)
+LITERALS = (True, False, None)
+
+
+def tokenizer() -> sg.Tokenizer:
+    """Return a vocabulary of all bytes, and of some longer tokens that span items."""
+    return sg.Tokenizer.from_bytes(
+        [bytes((byte,)) for byte in range(256)] + [piece.encode() for piece in PIECES] + [None],
+        eos_token_id=256 + len(PIECES),
+    )
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield the compact texts of a value, the members of objects in every order."""
+    if isinstance(value, list):
+        for items in itertools.product(*(list(texts(item)) for item in value)):
+            yield "[" + ",".join(items) + "]"
+    elif isinstance(value, dict):
+        for order in itertools.permutations(value.items()):
+            for members in itertools.product(*(list(texts(child)) for _, child in order)):
+                named = (json.dumps(key) + ":" + text for (key, _), text in zip(order, members, strict=True))
+                yield "{" + ",".join(named) + "}"
+    else:
+        yield json.dumps(value)
+
+
+def objects(keys: str, values: tuple[Any, ...]) -> list[Any]:
+    found = []
+    for size in range(len(keys) + 1):
+        for held in itertools.combinations(keys, size):
+            found += [
+                dict(zip(held, chosen, strict=True)) for chosen in itertools.product(values, repeat=size)
+            ]
+    return found
+
+
+def arrays(items: tuple[Any, ...], most: int) -> list[Any]:
+    return [list(held) for size in range(most + 1) for held in itertools.product(items, repeat=size)]
+
+
+def closed(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False, **more}
+
+
+STRINGS = {"type": "string", "pattern": "^(a|b|ab|aa)?$"}
+BIT = {"enum": [0, 1]}
+# the schema of the root, the values that its items may have, and the most items
+CASES: dict[str, tuple[dict[str, Any], list[Any], int]] = {
+    "strings": ({"items": STRINGS, "maxItems": 3}, list(WORDS), 3),
+    "enum": ({"items": {"enum": ["a", "ab", 1, None]}, "minItems": 2}, ["a", "ab", 1, None], 4),
+    "numbers": ({"items": {"enum": [0, 1, 2, 12]}}, list(NUMBERS), 4),
+    "literals": ({"items": {"type": ["boolean", "null"]}, "minItems": 1}, list(LITERALS), 3),
+    "kinds": (
+        {"items": {"enum": [0, "a", True, None, [], {}]}, "minItems": 2, "maxItems": 3},
+        [0, "a", True, None, [], {}],
+        3,
+    ),
+    "matching": (
+        {
+            "prefixItems": [{"enum": ["a", "b"]}, {"enum": ["a"]}, {"enum": ["b", "ab", "aa"]}],
+            "minItems": 3,
+            "items": False,
+        },
+        list(WORDS),
+        3,
+    ),
+    "matching with repetition": (
+        {
+            "prefixItems": [{"enum": ["a", "b"]}, {"enum": ["a", "b"]}],
+            "items": {"enum": ["a", "ab"]},
+            "minItems": 2,
+        },
+        list(WORDS),
+        4,
+    ),
+    "objects": (
+        {"items": closed({"a": BIT, "b": BIT}), "maxItems": 2},
+        objects("ab", (0, 1)),
+        2,
+    ),
+    "objects, all needed": (
+        {"items": closed({"a": BIT}), "minItems": 3},
+        objects("a", (0, 1)),
+        3,
+    ),
+    "objects with a required key": (
+        {"items": closed({"a": BIT, "b": {"const": 1}}, required=["a"]), "minItems": 2, "maxItems": 3},
+        objects("ab", (0, 1)),
+        3,
+    ),
+    "arrays": ({"items": {"items": BIT, "type": "array", "maxItems": 1}}, arrays((0, 1), 1), 3),
+    "unique arrays in unique arrays": (
+        {"items": {"items": BIT, "type": "array", "uniqueItems": True}, "maxItems": 2, "minItems": 1},
+        arrays((0, 1), 2),
+        2,
+    ),
+    "contains": (
+        {"items": {"enum": [0, 1, 2]}, "contains": {"enum": [0, 1]}, "minContains": 2},
+        [0, 1, 2],
+        3,
+    ),
+    "contains at most": (
+        {"items": {"enum": [0, 1, 2]}, "contains": {"enum": [0, 1]}, "maxContains": 1, "minItems": 2},
+        [0, 1, 2],
+        3,
+    ),
+}
+NOT_UNIQUE: dict[str, tuple[dict[str, Any], list[Any], int]] = {
+    "repeated": ({"items": {"enum": ["a", "ab", 1]}, "maxItems": 3}, ["a", "ab", 1], 3),
+    "repeated at the end": (
+        {"prefixItems": [{"enum": ["a", "b", 1]}, {"enum": ["a", 2]}, {"enum": ["b", 2]}], "items": False},
+        ["a", "b", 1, 2],
+        3,
+    ),
+    "repeated objects": ({"items": closed({"a": BIT, "b": BIT}), "maxItems": 2}, objects("ab", (0, 1)), 2),
+}
+
+
+def check(schema: dict[str, Any], values: list[Any], most: int) -> None:
+    """Compare all masks of a schema with the prefixes of its documents."""
+    validator = jsonschema_rs.validator_for(schema)
+    words = {
+        text for value in arrays(tuple(values), most) if validator.is_valid(value) for text in texts(value)
+    }
+    live = {text[:end] for text in words for end in range(len(text) + 1)}
+    tokens = tokenizer()
+    options = {"whitespace": "compact", "numbers": "plain", "property_order": "any"}
+    compiled = sg.compile(sg.json_schema(schema, **options), tokens)
+    width = 257 + len(PIECES)
+    mask = sg.allocate_mask(1, width)
+    longer = [(256 + at, piece) for at, piece in enumerate(PIECES)]
+    for prefix in sorted(live):
+        matcher = sg.Matcher(compiled)
+        for byte in prefix.encode():
+            matcher.advance(byte)
+        matcher.fill_mask(mask)
+        assert matcher.is_complete == (prefix in words), prefix
+        allowed = set(mask.allowed(0).tolist()) - {width - 1, 92}  # no escapes
+        wanted = {byte for byte in range(128) if prefix + chr(byte) in live}
+        wanted |= {token for token, piece in longer if prefix + piece in live}
+        assert {token for token in allowed} == wanted, (
+            prefix,
+            [tokens.token_bytes[token] for token in allowed ^ wanted],
+        )
+        rest = compiled.completion(matcher.state).decode()
+        assert prefix + rest in words, (prefix, rest)
+        shortest = min(len(word) for word in words if word.startswith(prefix))
+        assert len(prefix + rest) == shortest, (prefix, rest)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_item_goes_on_exactly_where_it_can_differ(name: str) -> None:
+    schema, values, most = CASES[name]
+    check({"type": "array", "uniqueItems": True, **schema}, values, most)
+
+
+@pytest.mark.parametrize("name", NOT_UNIQUE)
+def test_an_array_goes_on_exactly_where_an_item_can_be_repeated(name: str) -> None:
+    schema, values, most = NOT_UNIQUE[name]
+    check({"type": "array", "not": {"uniqueItems": True}, **schema}, values, most)
