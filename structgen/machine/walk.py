@@ -560,7 +560,6 @@ def walk_quoted(c, node):
     kept, d = load64(c, C_TEMPORARY) + 8 * 88, load64(c, C_TEMPORARY) + 8 * 96
     copy(scratch, kept)
     code = step(c, scratch, d, 34)
-    end = (load64(trie, node) >> 40) & 0xFFFFFF
     if code == VAGUE:
         defer_below(c, node)
     if code != YES:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from structgen.errors import LimitError
 from structgen.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
 from structgen.limits import Limits
-from structgen.schema.formulas import number_meets, points
+from structgen.schema.formulas import points
 from structgen.schema.place import ARRAY, BOOLEAN, EVERY, NEVER, NULL, NUMBER, OBJECT, STRING, Tables
 from structgen.schema.scalars import Scalars
 from structgen.schema.shape import ArrayShape, ObjectShape
@@ -83,12 +83,7 @@ class Distinct:
         return found
 
     def _exactly(self, demand: int, need: int) -> bool:
-        count = 0
-        for _ in self.values(demand, self.text):
-            count += 1
-            if count >= need:
-                return True
-        return False
+        return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
 
     def _many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
         """Return whether it shows quickly that a demand has so many values. False says nothing."""
@@ -176,9 +171,9 @@ class Distinct:
         demands = [self.item(shape, index) for index in range(max(least, shape.settled) + 1)]
         if any(demand == NEVER or ask(demand) is None for demand in demands[:least]):
             return False
-        if not shape.unique and shape.hi is None and demands[-1] != NEVER:
-            if all(demand != NEVER and ask(demand) is not None for demand in demands):
-                return True
+        endless = not shape.unique and shape.hi is None
+        if endless and all(demand != NEVER and ask(demand) is not None for demand in demands):
+            return True
         wanted = need + shape.lo if shape.unique else need
         if shape.unique and any(not self._fast(demand, wanted, ask, depth) for demand in demands[:least]):
             return False

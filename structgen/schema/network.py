@@ -183,8 +183,8 @@ class SchemaNetwork:
         return None if found is None else found.id
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
-        """Return the residue after a value under `key` has closed with `outcome`; it is live. `text`: the item,
-        where the menu says that its value matters."""
+        """Return the residue after a value under `key` has closed with `outcome`; it is live.
+        `text`: the item, where the menu says that its value matters."""
         met = self._outcomes[outcome]
         state = self._residues[residue]
         if isinstance(state, ArrayState):

@@ -178,7 +178,7 @@ def check(schema: dict[str, Any], values: list[Any], most: int) -> None:
         allowed = set(mask.allowed(0).tolist()) - {width - 1, 92}  # no escapes
         wanted = {byte for byte in range(128) if prefix + chr(byte) in live}
         wanted |= {token for token, piece in longer if prefix + piece in live}
-        assert {token for token in allowed} == wanted, (
+        assert allowed == wanted, (
             prefix,
             [tokens.token_bytes[token] for token in allowed ^ wanted],
         )
