@@ -105,8 +105,16 @@ class Multiple:
     of: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class PlainInteger:
+    """Numbers written without fraction and exponent: what drafts 3 and 4 call an integer. -0 is one.
+
+    The one atom that is no matter of the value: 12 meets it, 12.0 and 12e0 do not.
+    """
+
+
 StringAtom: TypeAlias = Union[Pattern, Format, Length, Words]
-NumberAtom: TypeAlias = Union[Interval, Multiple]
+NumberAtom: TypeAlias = Union[Interval, Multiple, PlainInteger]
 Formula: TypeAlias = Union[Not, All, Any_, StringAtom, NumberAtom]
 TRUE = All(())
 FALSE = Any_(())

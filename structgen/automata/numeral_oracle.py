@@ -69,8 +69,10 @@ def _exponent_length(exponent: int) -> int:
 class Asker:
     """Answers about one side, for one set of wanted outcomes. Not shared between threads."""
 
-    def __init__(self, side: Side, wanted: Collection[int], limits: Limits) -> None:
+    def __init__(self, side: Side, wanted: Collection[int], limits: Limits, *, marked: bool = False) -> None:
+        """`marked`: the shortest rest is wanted that makes the numeral have a fraction or an exponent."""
         self.side = side
+        self.marked = marked
         self.wanted = frozenset(wanted)
         self.limits = limits
         self.zero = side.zero in self.wanted
@@ -308,8 +310,7 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
         for digit in "123456789":
             if policy == ANY or caps.integer > 0:
                 yield from _grids(ask, Reading(reading.sign, digit, None, None), left - 1)
-        if policy != PLAIN or not reading.sign:
-            yield 0, 0, 0, False
+        yield 0, 0, 0, False
         yield from _grids(ask, Reading(reading.sign, "0", None, None), left - 1)
         return
     mantissa = _number(reading.whole + (reading.places or ""))
@@ -320,10 +321,12 @@ def _grids(ask: Asker, reading: Reading, left: int) -> Iterator[tuple[int, int, 
     whole_room = 0 if point or reading.whole == "0" else caps.integer - len(reading.whole)
     room = caps.fraction - places
     if policy == PLAIN:
-        if not point and (mantissa or not reading.sign):
+        # Digits beyond every bound and every period of the divisors make no difference.
+        whole_room = min(whole_room, ask.spread + ask.detail)
+        if not point:
             for more in range(whole_room + 1):
                 yield mantissa * 10**more, (mantissa + 1) * 10**more - 1, 0, False
-        for more in range(whole_room + 1):
+        for more in range(whole_room + 1) if caps.fraction else ():
             total = more + room
             yield mantissa * 10**total, (mantissa + 1) * 10**total - 1, -caps.fraction, True
         return
@@ -418,9 +421,10 @@ def alive(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -> b
     return False
 
 
-def shortest(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -> bytes:
-    """Return the shortest rest with a wanted outcome, the smallest of those in byte order. There must be one.
+def shortest(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -> bytes | None:
+    """Return the shortest rest with a wanted outcome, the smallest of those in byte order.
 
+    There must be one; of rests with a mark (`Asker.marked`) there may be none, and then it is None.
     Cost: grows with the square of the rest's length; a handful of range questions in the common cases.
     """
     reading = Reading.of(text)
@@ -443,6 +447,8 @@ def shortest(ask: Asker, other: Asker, text: str, left: int, any_length: bool) -
                     best = head + body
         if best is not None:
             return best.encode()
+    if ask.marked:
+        return None
     raise ValueError(f"no numeral goes on from {text[:40]!r}")
 
 
@@ -494,9 +500,9 @@ def _layouts(ask: Asker, reading: Reading, length: int, mark: str, near: int, fa
                 low = mantissa * 10 ** (length - 1)
                 shapes.append((low, low + 10 ** (length - 1) - 1, after, "."))
     for low, high, after, lead in shapes:
-        broken = side.policy == PLAIN and (point or after > 0)
-        if side.policy == PLAIN and reading.sign and not broken and high == 0:
+        if ask.marked and not (mark or point or after):
             continue
+        broken = side.policy == PLAIN and (point or after > 0)
         least: tuple[int, int] | None = None
         first, last = digit_count(max(low, 1)) - 1, digit_count(max(high, 1)) - 1
         base = -places - after

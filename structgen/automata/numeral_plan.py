@@ -17,7 +17,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from math import lcm
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, Union
 
 from structgen import ir
 from structgen.errors import LimitError
@@ -25,6 +25,7 @@ from structgen.limits import Limits
 
 BOUNDED, PLAIN, ANY = 0, 1, 2
 POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY}
+ValueAtom: TypeAlias = Union[ir.Interval, ir.Multiple]
 MAX_DIVISORS = 12
 """Distinct divisors in one specification: the table has a column for each set of them."""
 _LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
@@ -148,7 +149,7 @@ def divides(by: Divisor, number: int, exponent: int) -> bool:
     return up >= 0 and number * pow(10, up, by.core) % by.core == 0
 
 
-def caps_of(atoms: list[ir.NumberAtom], policy: int, limits: Limits) -> Caps:
+def caps_of(atoms: list[ValueAtom], policy: int, limits: Limits) -> Caps:
     """Return the digit caps of a specification (see structgen.automata.numerals for the rule).
 
     Raises LimitError (number_chars) under "plain" where a number of the specification cannot be written.
@@ -186,9 +187,9 @@ def caps_of(atoms: list[ir.NumberAtom], policy: int, limits: Limits) -> Caps:
     return Caps(integer, fraction, exponent_digits)
 
 
-def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ir.NumberAtom]:
-    """Return the atoms of some formulas, in the order they are written, repeats included."""
-    found: list[ir.NumberAtom] = []
+def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
+    """Return the atoms of some formulas that speak of values, as they are written, repeats included."""
+    found: list[ValueAtom] = []
     stack: list[ir.Formula] = list(reversed(formulas))
     while stack:
         formula = stack.pop()
@@ -198,12 +199,12 @@ def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ir.NumberAtom]:
             stack.append(formula.of)
         elif isinstance(formula, (ir.All, ir.Any_)):
             stack.extend(reversed(formula.of))
-        else:
+        elif not isinstance(formula, ir.PlainInteger):
             raise ValueError(f"{type(formula).__name__} says nothing about numbers")
     return found
 
 
-def _truth(formula: ir.Formula, atom: Callable[[ir.NumberAtom], int], full: int) -> int:
+def _truth(formula: ir.Formula, atom: Callable[[ValueAtom], int], full: int) -> int:
     """Return the set of table entries (a bit each) on which a formula is true."""
     done: list[int] = []
     stack: list[tuple[ir.Formula, bool]] = [(formula, False)]
@@ -275,7 +276,7 @@ def sides_of(
     every = sum(1 << (width * bits) for bits in range(columns))
     full = block * every
 
-    def atom(item: ir.NumberAtom) -> int:
+    def atom(item: ValueAtom) -> int:
         if isinstance(item, ir.Multiple):
             which = multiples[item.of]
             return sum(block << (width * bits) for bits in range(columns) if bits >> which & 1)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from structgen import ir
 from structgen.automata import numeral_steps as steps
+from structgen.automata.numeral_forms import Pair, Pairs, by_value, digits_alone, has_forms, otherwise
 from structgen.automata.numeral_oracle import Asker, alive, has_value, shortest
 from structgen.automata.numeral_plan import ANY, PLAIN, Caps, Side, common_core, sides_of
 from structgen.forks import STORES, new_lock
@@ -54,6 +55,8 @@ class Plan:
     sets: tuple[frozenset[int], ...]
     positive: Side
     negative: Side
+    digits: tuple[Side, Side] | None = None
+    """What is asked of numerals that are digits alone, where that is not the same."""
     starts: dict[tuple[int, ...], int] = field(default_factory=dict)
     """A grammar's numbers of `sets` -> the start state."""
 
@@ -93,6 +96,7 @@ class Numerals:
         self._offsets: dict[Side, int] = {}
         self._sides: dict[int, Side] = {}
         self._large: _Large | None = None
+        self._pairs = Pairs(self)
 
     @property
     def count(self) -> int:
@@ -123,14 +127,19 @@ class Numerals:
 
     def _plan(self, spec: ir.Spec) -> Plan:
         numbers: dict[frozenset[int], int] = {}
-        positive, negative = sides_of(
-            spec,
-            self.policy,
-            self.limits,
-            lambda demands: numbers.setdefault(demands, len(numbers)),
-            self._caps,
-        )
-        return Plan(tuple(numbers), positive, negative)
+
+        def number(demands: frozenset[int]) -> int:
+            return numbers.setdefault(demands, len(numbers))
+
+        digits = None
+        if has_forms(spec):
+            if self.policy == PLAIN:
+                spec = by_value(spec)
+            else:
+                digits = digits_alone(spec, self.policy, self.limits, number, self._caps)
+                spec = otherwise(spec)
+        positive, negative = sides_of(spec, self.policy, self.limits, number, self._caps)
+        return Plan(tuple(numbers), positive, negative, digits)
 
     def start(self, plan: Plan, numbers: tuple[int, ...]) -> int:
         """Return the state before the first character, or ir.DEAD where no numeral has an outcome.
@@ -141,9 +150,17 @@ class Numerals:
         known = plan.starts.get(numbers)
         if known is not None:
             return known
-        sides = plan.positive, plan.negative
+        state = self._start((plan.positive, plan.negative), numbers)
+        if plan.digits is not None:
+            digits = self._start(plan.digits, numbers)
+            state = digits if state < 0 else self._pairs.number(Pair(digits, state, ir.DEAD))
+        plan.starts[numbers] = state
+        return state
+
+    def _start(self, sides: tuple[Side, Side], numbers: tuple[int, ...]) -> int:
         if numbers != tuple(range(len(numbers))):
             sides = sides[0].renumbered(numbers), sides[1].renumbered(numbers)
+        any_length = sides[0].policy == ANY
         large: _Large | None = None
         if max(common_core(sides[0].divisors), common_core(sides[1].divisors)) >= _FITS:
             if self._large is None:
@@ -152,12 +169,11 @@ class Numerals:
         state = ir.DEAD
         if any(side.zero >= 0 or has_value(side, self.limits) for side in sides):
             ends = [self._side(side, large) for side in sides]
-            left = self.limits.number_chars if self.policy == ANY else 0
+            left = self.limits.number_chars if any_length else 0
             state = self._intern((ends[0], steps.START, left, ends[1], 0, 0, 0, 0), -1, large)
             if state >= 0 and large is None:
-                free = self.policy != ANY and sides[0].constant() and sides[1].constant()
-                self._fill(state, WHOLE if free else DEPTH)
-        plan.starts[numbers] = state
+                short = self.policy != ANY and sides[0].constant() and sides[1].constant()
+                self._fill(state, WHOLE if short else DEPTH)
         return state
 
     def _side(self, side: Side, large: _Large | None) -> int:
@@ -246,7 +262,7 @@ class Numerals:
         sides = self._sides if large is None else large.sides
         wanted = frozenset(out for side in (root[0], root[3]) for out in outcomes_of(sides[side]))
         asked = [Asker(sides[offset], wanted, self.limits) for offset in (root[0], root[3])]
-        return alive(asked[0], asked[1], text, root[2] - len(text), self.policy == ANY)
+        return alive(asked[0], asked[1], text, root[2] - len(text), asked[0].side.policy == ANY)
 
     def expand(self, state: int) -> None:
         """Fill the row of a state, and in the same compiled call those of states a few characters on.
@@ -255,6 +271,9 @@ class Numerals:
         """
         if self._large is not None and state in self._large.fields:
             self._expand_large(self._large, state)
+            return
+        if state in self._pairs:
+            self._pairs.expand(state)
             return
         self._fill(state, DEPTH)
         open_columns = np.flatnonzero(self.trans[state] == ir.UNKNOWN)
@@ -334,6 +353,26 @@ class Numerals:
             self._functions = np.full(len(old) * (2 if functions else 1), -1, np.int64)
             steps.rehash(self._arena, self._states, self.count, self._table, old, self._functions, self._row)
 
+    def new_state(self, outcome: int) -> int:
+        """Return a new state that no content names: whoever asks for it fills its row."""
+        self._grow()
+        found = self.count
+        self._counter[steps.COUNT] = found + 1
+        self.outcome[found] = outcome
+        self._parent[found] = -1
+        return found
+
+    def at_start(self, state: int) -> bool:
+        """Return whether nothing of the numeral is written."""
+        return self.fields(state)[1] == steps.START
+
+    def row(self, state: int) -> list[int]:
+        """Return the row of a state, filled."""
+        if (self.trans[state] == ir.UNKNOWN).any():
+            self.expand(state)
+        row: list[int] = self.trans[state].tolist()
+        return row
+
     # -- asking
     # ------------------------------------------------------------------------------------------------
 
@@ -354,6 +393,8 @@ class Numerals:
 
     def meaning(self, state: int, demands: Mapping[int, frozenset[int]]) -> Meaning:
         """Return what the outcomes that a state may yet have stand for in one grammar."""
+        if state in self._pairs:
+            return self._pairs.meaning(state, demands)
         fields = self.fields(state)
         other = fields[3] if fields[1] == steps.START else 0
         large = self._large if self._large is not None and state in self._large.fields else None
@@ -382,10 +423,17 @@ class Numerals:
         known = self.finishes.get((state, meaning))
         if known is None:
             with self.lock:
-                known = self.finishes[state, meaning] = self._finish(state, dict(meaning))
+                if state in self._pairs:
+                    known = self._pairs.finish(state, dict(meaning))
+                else:
+                    known = self.rests(state, dict(meaning))
+                self.finishes[state, meaning] = known
         return known
 
-    def _finish(self, state: int, demands: Mapping[int, frozenset[int]]) -> ir.Demands:
+    def rests(
+        self, state: int, demands: Mapping[int, frozenset[int]], *, marked: bool = False
+    ) -> dict[int, bytes]:
+        """Return what `finish` does, not remembered; `marked`: only rests with ".", "e" or "E" count."""
         open_demands = {demand for met in demands.values() for demand in met}
         found: dict[int, bytes] = {}
 
@@ -395,26 +443,27 @@ class Numerals:
                 open_demands.discard(demand)
 
         # Most numerals may end now or after one more character.
-        met(state, b"")
-        if open_demands:
-            if (self.trans[state] == ir.UNKNOWN).any():
-                self.expand(state)
-            row = self.trans[state].tolist()
-            for column in _IN_BYTE_ORDER:
-                if row[column] >= 0:
-                    met(row[column], COLUMNS[column : column + 1])
+        if not marked:
+            met(state, b"")
+            if open_demands:
+                row = self.row(state)
+                for column in _IN_BYTE_ORDER:
+                    if row[column] >= 0:
+                        met(row[column], COLUMNS[column : column + 1])
         if not open_demands:
             return found
         root, text = self.path(state)
         sides = self._sides if self._large is None or state not in self._large.fields else self._large.sides
         positive, negative = sides[root[0]], sides[root[3]]
         left = root[2] - len(text)
-        any_length = self.policy == ANY
+        any_length = positive.policy == ANY
         answers: dict[frozenset[int], bytes | None] = {}
         for demand in sorted(open_demands):
             wanted = frozenset(number for number, some in demands.items() if demand in some)
             if wanted not in answers:
-                ask, other = Asker(positive, wanted, self.limits), Asker(negative, wanted, self.limits)
+                ask, other = (
+                    Asker(side, wanted, self.limits, marked=marked) for side in (positive, negative)
+                )
                 answers[wanted] = (
                     shortest(ask, other, text, left, any_length)
                     if alive(ask, other, text, left, any_length)
@@ -429,7 +478,11 @@ class Numerals:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
         known = self.keys.get((state, meaning))
         if known is None:
-            known = self.keys[state, meaning] = self._key(state, dict(meaning))
+            if state in self._pairs:
+                known = self._pairs.key(state, meaning)
+            else:
+                known = self._key(state, dict(meaning))
+            self.keys[state, meaning] = known
         return known
 
     def _key(self, state: int, demands: Mapping[int, frozenset[int]]) -> bytes:

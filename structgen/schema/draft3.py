@@ -71,10 +71,10 @@ def read_type(document: Document, place: Place, raw: dict[str, Any], value: Any)
         return
     simple, schemas = members
     if not schemas:
-        place.types = simple
+        place.types, place.plain_integers = simple, True
         return
     if simple:
-        schemas = (document.derived(f"{place.pointer}/type", types=simple), *schemas)
+        schemas = (_of_types(document, f"{place.pointer}/type", simple), *schemas)
     place.any_of = schemas
     place.applicators += ("anyOf",)
 
@@ -87,7 +87,7 @@ def read_disallow(document: Document, place: Place, raw: dict[str, Any], value: 
         return
     simple, schemas = members
     if simple:
-        schemas = (document.derived(pointer, types=simple), *schemas)
+        schemas = (_of_types(document, pointer, simple), *schemas)
     place.not_ = document.derived(pointer, any_of=schemas, applicators=("anyOf",))
 
 
@@ -111,6 +111,10 @@ def _types(
     if not members:
         raise document.wrong(place, keyword, "takes a type's name, or a list of names and schemas")
     return None if any_value else (frozenset(simple), tuple(schemas))
+
+
+def _of_types(document: Document, pointer: str, types: frozenset[str]) -> Schema:
+    return document.derived(pointer, types=types, plain_integers=True)
 
 
 def read_extends(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:

@@ -17,6 +17,7 @@ from structgen.ir import (
     Multiple,
     Not,
     Pattern,
+    PlainInteger,
     Words,
 )
 from structgen.schema import patterns
@@ -88,7 +89,7 @@ def is_multiple(value: Decimal, of: Decimal) -> bool:
 
 
 def number_meets(formula: Formula, value: Decimal) -> bool:
-    """Return whether a number meets a formula; exact."""
+    """Return whether a number, written as plainly as its value allows, meets a formula; exact."""
     match formula:
         case Interval(low, high, open_low, open_high):
             if low is not None and (value < low or (open_low and value == low)):
@@ -96,6 +97,8 @@ def number_meets(formula: Formula, value: Decimal) -> bool:
             return high is None or not (value > high or (open_high and value == high))
         case Multiple(of):
             return is_multiple(value, of)
+        case PlainInteger():
+            return is_multiple(value, Decimal(1))
         case Not(inner):
             return not number_meets(inner, value)
         case All(parts):
@@ -232,6 +235,20 @@ def is_local(formula: Formula) -> bool:
     return True
 
 
+def is_of_values(formula: Formula) -> bool:
+    """Return whether membership of a number is decided by its value, however it is written."""
+    stack = [formula]
+    while stack:
+        match stack.pop():
+            case PlainInteger():
+                return False
+            case Not(inner):
+                stack.append(inner)
+            case All(parts) | Any_(parts):
+                stack.extend(parts)
+    return True
+
+
 def quick_string(formula: Formula) -> bool | None:
     """Return whether a string meets the formula where that shows at once, else None."""
     match formula:
@@ -268,6 +285,9 @@ def quick_number(formula: Formula) -> bool | None:
     for part in parts:
         if isinstance(part, Interval) and interval is None:
             interval = part
+        elif isinstance(part, PlainInteger) and isinstance(formula, All):
+            # Beside `Multiple(1)`, which every such schema has: an integer can be written as digits alone.
+            continue
         elif isinstance(part, Multiple) and multiple is None:
             multiple = part
         elif isinstance(formula, Any_):

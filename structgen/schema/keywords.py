@@ -77,8 +77,12 @@ def _texts(value: object) -> bool:
 def read_type(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is str and value in TYPES:
         place.types = TYPES[value]
+        if value == "integer" and place.scope.dialect.plain_integers:
+            place.plain_integers = True
     elif _texts(value) and value and all(name in TYPES for name in value):
         place.types = frozenset(value)
+        if "integer" in value and place.scope.dialect.plain_integers:
+            place.plain_integers = True
     else:
         raise document.wrong(
             place,

@@ -79,7 +79,7 @@ def _parts(schema: Schema) -> list[Schema]:
 
 
 def _conjunctive_groups(starts: Iterable[Schema]) -> list[list[Schema]]:
-    """Return the loops of `$ref` and `allOf` (strongly connected components, after Tarjan) in reading order."""
+    """Return the loops of `$ref` and `allOf` (strongly connected components, by Tarjan) in reading order."""
     order: dict[int, int] = {}
     low: dict[int, int] = {}
     held: dict[int, Schema] = {}

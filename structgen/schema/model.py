@@ -30,6 +30,8 @@ class Schema:
     where the draft hides siblings)."""
     types: frozenset[str] | None = None
     """Of: object, array, string, number, integer, boolean, null."""
+    plain_integers: bool = False
+    """"integer" in `types` asks for a numeral without fraction and exponent, as in drafts 3 and 4."""
     enum: tuple[Json, ...] | None = None
     """`enum` and `const`, the latter as one member; both present: see `all_of`."""
     minimum: Decimal | None = None

@@ -22,6 +22,7 @@ from structgen.ir import (
     Multiple,
     Not,
     Pattern,
+    PlainInteger,
     Spec,
     Words,
 )
@@ -33,6 +34,7 @@ from structgen.schema.formulas import (
     conjunction,
     disjunction,
     is_local,
+    is_of_values,
     negation,
     number_meets,
     points,
@@ -244,6 +246,8 @@ class Scalars:
         types = schema.types
         if types is not None and "integer" in types and "number" not in types:
             parts.append(Multiple(Decimal(1)))
+            if schema.plain_integers:
+                parts.append(PlainInteger())
         if schema.multiple_of is not None:
             parts.append(Multiple(schema.multiple_of))
         if schema.minimum is not None:
@@ -290,6 +294,10 @@ class Scalars:
         if not isinstance(formula, All):
             return formula
         if kind == NUMBER:
+            forms = [part for part in formula.of if not is_of_values(part)]
+            if forms:
+                values = self.narrowed([part for part in formula.of if is_of_values(part)], kind)
+                return conjunction((values, *forms))
             for part in formula.of:
                 finite = points(part)
                 if finite is not None:

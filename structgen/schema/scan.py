@@ -62,6 +62,8 @@ class Dialect:
     """`$ref` makes all other keywords beside it void."""
     booleans: bool
     """true and false are schemas."""
+    plain_integers: bool
+    """12.0 is no integer."""
     dynamic_anchor: str
     """The keyword that marks what a dynamic reference may lead to; empty where there is none."""
     asserts_formats: bool = False
@@ -192,6 +194,7 @@ def dialect(draft: str) -> Dialect:
         anchors=("$anchor", "$dynamicAnchor") if y2020 else ("$anchor",) if y2019 else (),
         hides_siblings=not y2019,
         booleans=six,
+        plain_integers=not six,
         dynamic_anchor="$dynamicAnchor" if y2020 else "$recursiveAnchor" if y2019 else "",
     )
 

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from structgen.ir import FALSE, All, Any_, Format, Formula, Interval, Length, Multiple, Not, Pattern, Words
+from structgen.ir import (
+    FALSE,
+    All,
+    Any_,
+    Format,
+    Formula,
+    Interval,
+    Length,
+    Multiple,
+    Not,
+    Pattern,
+    PlainInteger,
+    Words,
+)
 from structgen.schema.formulas import points
 from structgen.schema.values import json_string
 
@@ -67,6 +80,8 @@ def number(formula: Formula) -> str:
                 some = "an integer" if of == 1 else f"a multiple of {decimal(of)}"
             case Interval():
                 bounds = _bounds(part)
+            case PlainInteger():
+                clauses += ", as digits alone"
             case Not(Multiple(of)):
                 clauses += f", not {'an integer' if of == 1 else f'a multiple of {decimal(of)}'}"
             case _:

@@ -47,14 +47,21 @@ def allowed(text: str, policy: str, whole_cap: int, place_cap: int, exponent_cap
     return exponent is None and not (sign and value == 0) and not (places and value.denominator == 1)
 
 
-def holds(formula: ir.Formula, value: Fraction) -> bool:
-    """Return whether a formula is true of a value."""
+def is_plain(text: str) -> bool:
+    """Return whether a numeral has neither fraction nor exponent."""
+    return text.lstrip("-").isdigit()
+
+
+def holds(formula: ir.Formula, value: Fraction, plain: bool) -> bool:
+    """Return whether a formula is true of a value that is written as digits alone, or not."""
     if isinstance(formula, ir.Not):
-        return not holds(formula.of, value)
+        return not holds(formula.of, value, plain)
     if isinstance(formula, ir.All):
-        return all(holds(part, value) for part in formula.of)
+        return all(holds(part, value, plain) for part in formula.of)
     if isinstance(formula, ir.Any_):
-        return any(holds(part, value) for part in formula.of)
+        return any(holds(part, value, plain) for part in formula.of)
+    if isinstance(formula, ir.PlainInteger):
+        return plain
     if isinstance(formula, ir.Multiple):
         return (value / Fraction(formula.of)).denominator == 1
     assert isinstance(formula, ir.Interval)
@@ -69,9 +76,15 @@ def holds(formula: ir.Formula, value: Fraction) -> bool:
     return True
 
 
-def met(spec: ir.Spec, value: Fraction) -> frozenset[int]:
-    """Return the demands that a value meets."""
-    return frozenset(at for at, formula in enumerate(spec.formulas) if holds(formula, value))
+def met(spec: ir.Spec, text: str) -> frozenset[int]:
+    """Return the demands that a numeral meets."""
+    value = value_of(text)
+    assert value is not None
+    return _met(spec, value, is_plain(text))
+
+
+def _met(spec: ir.Spec, value: Fraction, plain: bool) -> frozenset[int]:
+    return frozenset(at for at, formula in enumerate(spec.formulas) if holds(formula, value, plain))
 
 
 @dataclass
@@ -85,7 +98,7 @@ class Tree:
     levels: list[tuple[int, int]]
     ends: npt.NDArray[np.int64]
     which: npt.NDArray[np.int64]
-    values: list[Fraction] = field(repr=False)
+    values: list[tuple[Fraction, bool]] = field(repr=False)
 
 
 @cache
@@ -117,14 +130,14 @@ def tree(policy: str, whole_cap: int, place_cap: int, exponent_cap: int, chars: 
                     parent.append(at)
                     column.append(ALPHABET.index(char))
         levels.append((stop, len(texts)))
-    numbers: dict[Fraction, int] = {}
+    numbers: dict[tuple[Fraction, bool], int] = {}
     ends, which = [], []
     for at, text in enumerate(texts):
         if allowed(text, policy, whole_cap, place_cap, exponent_cap, chars):
             value = value_of(text)
             assert value is not None
             ends.append(at)
-            which.append(numbers.setdefault(value, len(numbers)))
+            which.append(numbers.setdefault((value, is_plain(text)), len(numbers)))
     return Tree(
         policy,
         texts,
@@ -152,7 +165,7 @@ class Judged:
 
 def judged(leaves: Tree, spec: ir.Spec, outcome: Callable[[frozenset[int]], int]) -> Judged:
     """Return what a spec makes of every prefix."""
-    sets = [met(spec, value) for value in leaves.values]
+    sets = [_met(spec, value, plain) for value, plain in leaves.values]
     numbers = np.array([outcome(demands) if demands else -1 for demands in sets])
     out = np.full(len(leaves.texts), -1)
     out[leaves.ends] = numbers[leaves.which]

@@ -23,7 +23,7 @@ def holds(schema: Schema, value: Json, format_check: FormatCheck | None = None) 
         return schema.verdict
     checks: list[bool] = [
         schema.ref is None or ok(schema.ref, value),
-        schema.types is None or any(_is(value, name) for name in schema.types),
+        schema.types is None or any(_is(value, name, schema.plain_integers) for name in schema.types),
         schema.enum is None or any(same(value, member) for member in schema.enum),
         all(ok(one, value) for one in schema.all_of),
         not schema.any_of or any(ok(one, value) for one in schema.any_of),
@@ -147,10 +147,12 @@ def _object(schema: Schema, value: dict[str, Any], ok: Callable[[Schema, Any], b
     return checks
 
 
-def _is(value: Json, name: str) -> bool:
+def _is(value: Json, name: str, plain: bool = False) -> bool:
     if isinstance(value, bool):
         return name == "boolean"
     if isinstance(value, (int, Decimal)):
+        if plain and name == "integer":
+            return isinstance(value, int)
         return name == "number" or (name == "integer" and Fraction(value).denominator == 1)
     kinds: dict[type, str] = {type(None): "null", str: "string", list: "array", dict: "object"}
     return kinds[type(value)] == name
