@@ -3,10 +3,11 @@
     python bench/bench_suite.py [PATH] [--drafts draft7,v1] [--only ref] [--failures FILE] [--json | --csv]
 
 PATH is an unpacked JSON-Schema-Test-Suite; without it the environment's STRUCTGEN_SUITE, and without that
-nothing is judged. Widest policies; formats are asserted in the format folders and annotations elsewhere; each
-instance is replayed byte by byte, its keys in the order given, reversed and shuffled. Prints a table by draft
-and part, and the files that are not all right; a full run writes bench/results/suite-DATE.csv, a row a file.
-A test named in bench/suite_skips.json is counted under `skipped`, unless it was wrongly accepted.
+nothing is judged. Widest policies; formats are asserted in the format folders, content encodings in
+optional/content.json, and both are annotations elsewhere. Each instance is replayed byte by byte, its keys in
+the order given, reversed and shuffled. Prints a table by draft and part, and the files that are not all
+right; a full run writes bench/results/suite-DATE.csv, a row a file. A test named in bench/suite_skips.json is
+counted under `skipped`, unless it was wrongly accepted.
 Exit status: 0, or 1 where a test of the parts required, format or ecmascript-regex is not right.
 """
 

@@ -127,7 +127,11 @@ def judge(
 
 
 def _options(file: File, schema: Any) -> dict[str, Any]:
-    options: dict[str, Any] = {**sg.WIDEST, "formats": "assert" if file.group == "format" else "annotate"}
+    options: dict[str, Any] = {
+        **sg.WIDEST,
+        "formats": "assert" if file.group == "format" else "annotate",
+        "content": "assert" if file.group == "content" else "annotate",
+    }
     # The suite's README: from 2019-09 on `$schema` decides; before, and in v1, the folder does.
     if file.draft not in ("draft2019-09", "draft2020-12") or "$schema" not in _members(schema):
         options["draft"] = file.draft.removeprefix("draft")

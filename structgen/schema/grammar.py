@@ -230,6 +230,7 @@ def json_schema(
     max_string: int | None = None,
     max_items: int | None = None,
     any_value: str | int = "any",
+    content: str = "annotate",
     subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
@@ -259,6 +260,8 @@ def json_schema(
     any_value
         what a value may be of which the schema says nothing: "any"; "scalar"; an int: so deep may arrays and
         objects be nested.
+    content
+        "annotate", or "assert": `contentEncoding` restricts strings.
 
     `sg.WIDEST` holds the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
     with `subset="openai"`: a schema that such a server refuses is refused (`UnsupportedError`). Every
@@ -268,7 +271,7 @@ def json_schema(
     in `grammar.report`.
     """
     policies = Policies.of(
-        whitespace, property_order, numbers, escapes, formats, max_string, max_items, any_value
+        whitespace, property_order, numbers, escapes, formats, max_string, max_items, any_value, content
     )
     if draft is not None and draft not in DRAFTS:
         raise OptionError(

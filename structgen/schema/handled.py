@@ -13,6 +13,8 @@ HANDLED: frozenset[str] = frozenset(
         "anyOf",
         "const",
         "contains",
+        "contentEncoding",
+        "contentMediaType",
         "dependencies",
         "dependentRequired",
         "dependentSchemas",

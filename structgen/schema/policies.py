@@ -13,6 +13,7 @@ PROPERTY_ORDER = ("declared", "any")
 NUMBERS = ("bounded", "plain", "any")
 ESCAPES = ("canonical", "any")
 FORMATS = ("assert", "annotate")
+CONTENT = ("annotate", "assert")
 ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be nested
 DEEPEST_ANY_VALUE = 100
 """The largest bound on the nesting of a value of which the schema says nothing."""
@@ -42,6 +43,8 @@ class Policies:
     """Items of an array for which the schema has no bound."""
     any_value: int | None = None
     """How deep a value is nested of which the schema says nothing; 0: scalars alone; None: no bound."""
+    content: str = "annotate"
+    """Whether `contentEncoding` and `contentMediaType` restrict strings."""
 
     @property
     def narrow(self) -> tuple[str, ...]:
@@ -70,6 +73,7 @@ class Policies:
         max_string: int | None = None,
         max_items: int | None = None,
         any_value: str | int = "any",
+        content: str = "annotate",
     ) -> Policies:
         """Return the policies, or raise `OptionError` naming the option and what it takes."""
         if isinstance(whitespace, bool) or not isinstance(whitespace, (str, int)):
@@ -93,6 +97,7 @@ class Policies:
             ("numbers", numbers, NUMBERS),
             ("escapes", escapes, ESCAPES),
             ("formats", formats, FORMATS),
+            ("content", content, CONTENT),
         ):
             if value not in allowed:
                 raise OptionError(
@@ -112,4 +117,6 @@ class Policies:
                 where="any_value",
                 cure=f"Use one of {', '.join(ANY_VALUE)}, or a depth from 0 to {DEEPEST_ANY_VALUE}.",
             )
-        return cls(whitespace, property_order, numbers, escapes, formats, max_string, max_items, depth)
+        return cls(
+            whitespace, property_order, numbers, escapes, formats, max_string, max_items, depth, content
+        )

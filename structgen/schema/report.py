@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from structgen.schema import draft3
+from structgen.schema import content, draft3
 from structgen.schema.document import Document, Place
 from structgen.schema.keywords import FORMATS
 from structgen.schema.policies import Policies
@@ -150,6 +150,8 @@ def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, v
             return f"formats={document.policies.formats!r}"
         known = value in FORMATS or (place.scope.dialect.draft == "3" and value in draft3.FORMATS)
         return "" if known else f"{value!r} is not a format of JSON Schema"
+    if keyword.startswith("content"):
+        return content.idle(document, keyword, value)
     if keyword == "if":
         return "" if "then" in raw or "else" in raw else "says nothing without then or else"
     if keyword in ("then", "else"):
@@ -158,4 +160,13 @@ def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, v
         return "" if "contains" in raw else "says nothing without contains"
     if keyword == "additionalItems":
         return "" if isinstance(raw.get("items"), list) else "says nothing unless items is a list"
-    return ""
+    if keyword in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool):
+        beside = keyword[len("exclusive") :].lower()
+        return "" if value and beside in raw else f"says nothing unless it is true beside {beside}"
+    # `false` is not 0 here: it is the one value of uniqueItems that asks for nothing.
+    if (value == 0 and keyword in _COUNTS) or (value == [] and keyword == "required"):
+        return "asks for nothing"
+    return "asks for nothing" if value is False and keyword == "uniqueItems" else ""
+
+
+_COUNTS = frozenset(("minLength", "minItems", "minProperties"))

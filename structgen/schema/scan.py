@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from structgen.schema import draft3, keywords
+from structgen.schema import content, draft3, keywords
 from structgen.schema.handled import HANDLED
 from structgen.schema.keywords import Reader
 
@@ -155,7 +155,9 @@ def dialect(draft: str) -> Dialect:
             }
         )
         locations.update({"if": "one", "then": "one", "else": "one"})
-        annotations.update(("$comment", "readOnly", "writeOnly", "contentMediaType", "contentEncoding"))
+        readers["contentEncoding"] = content.read_encoding
+        readers["contentMediaType"] = content.read_media_type
+        annotations.update(("$comment", "readOnly", "writeOnly"))
     if y2019:
         readers.update(
             {
@@ -171,7 +173,12 @@ def dialect(draft: str) -> Dialect:
             }
         )
         locations.update(
-            {"dependentSchemas": "map", "unevaluatedItems": "one", "unevaluatedProperties": "one"}
+            {
+                "dependentSchemas": "map",
+                "unevaluatedItems": "one",
+                "unevaluatedProperties": "one",
+                "contentSchema": "one",
+            }
         )
         annotations.update(("$anchor", "$recursiveAnchor", "$vocabulary", "deprecated", "contentSchema"))
     if y2020:

@@ -1,0 +1,92 @@
+"""Strings that hold other content: `contentEncoding`, `contentMediaType` and `contentSchema`.
+
+They are annotations (2020-12 Validation, section 8.1), and asserted under the policy content="assert". An
+encoding is then the regular language of what an encoder writes: padded, pad bits zero, so that no decoder
+objects. A JSON text in a string is no regular language (it nests), and is refused.
+
+Sources: RFC 4648 for base16, base32 and base64; RFC 2045, sections 2.7 and 6.7, for 7bit and
+quoted-printable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from structgen.schema.document import Document, Place
+
+_64, _64URL, _32, _32HEX = "[A-Za-z0-9+/]", "[A-Za-z0-9_-]", "[A-Z2-7]", "[0-9A-V]"
+_QUOTED = r"(?:[ \t]*(?:[!-<>-~]|=[0-9A-F]{2}))*"
+
+
+def _base32(one: str, fours: str, sixteens: str, twos: str, eights: str) -> str:
+    """Return the pattern of base32 over the digits `one`; the last digit has 2, 4, 1 or 3 bits of zero."""
+    ends = (
+        f"{one}{fours}={{6}}",
+        f"{one}{{3}}{sixteens}={{4}}",
+        f"{one}{{4}}{twos}={{3}}",
+        f"{one}{{6}}{eights}=",
+    )
+    return f"^(?:{one}{{8}})*(?:{'|'.join(ends)})?$"
+
+
+ENCODINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "base64": (f"^(?:{_64}{{4}})*(?:{_64}[AQgw]==|{_64}{{2}}[AEIMQUYcgkosw048]=)?$",),
+        # Its padding may be left out (RFC 4648, section 5).
+        "base64url": (f"^(?:{_64URL}{{4}})*(?:{_64URL}[AQgw](?:==)?|{_64URL}{{2}}[AEIMQUYcgkosw048]=?)?$",),
+        "base32": (_base32(_32, "[AEIMQUY4]", "[AQ]", "[ACEGIKMOQSUWY246]", "[AIQY]"),),
+        "base32hex": (_base32(_32HEX, "[048CGKOS]", "[0G]", "[02468ACEGIKMOQSU]", "[08GO]"),),
+        "base16": ("^(?:[0-9A-Fa-f]{2})*$",),
+        "7bit": (r"^(?:[\x01-\x09\x0b\x0c\x0e-\x7f]|\r\n)*$", r"^[^\r\n]{0,998}(?:\r\n[^\r\n]{0,998})*$"),
+        "quoted-printable": (
+            rf"^(?:{_QUOTED}(?:[ \t]*=)?\r\n)*{_QUOTED}$",
+            r"^[^\r\n]{0,76}(?:\r\n[^\r\n]{0,76})*$",
+        ),
+    }
+)
+"""Encoding -> the patterns that its texts match, all of them. A name may be in upper case (RFC 2045, 6.1)."""
+
+
+def read_encoding(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+    if document.policies.content != "assert":
+        return
+    if value.__class__ is not str:
+        raise document.wrong(place, "contentEncoding", "takes the name of an encoding in a string")
+    if value.lower() in ENCODINGS:
+        place.all_of += tuple(
+            document.derived(f"{place.pointer}/contentEncoding", pattern=pattern)
+            for pattern in ENCODINGS[value.lower()]
+        )
+
+
+def read_media_type(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
+    if document.policies.content != "assert":
+        return
+    if value.__class__ is not str:
+        raise document.wrong(place, "contentMediaType", "takes a media type in a string")
+    if is_json(value):
+        document.refuse(
+            place,
+            "contentMediaType",
+            f"{value!r} inside a string is not handled: it nests, and strings are read without a stack.",
+            'Make it a value, not a string, or pass content="annotate" and check the finished document.',
+        )
+
+
+def is_json(media_type: str) -> bool:
+    """Return whether a media type is JSON (RFC 6839, section 3.1: the suffix +json)."""
+    name = media_type.partition(";")[0].strip().lower()
+    return name == "application/json" or name.endswith("+json")
+
+
+def idle(document: Document, keyword: str, value: Any) -> str:
+    """Return why a keyword about content says nothing, or "" where it does."""
+    if document.policies.content != "assert":
+        return f"content={document.policies.content!r}"
+    if keyword == "contentEncoding":
+        known = isinstance(value, str) and value.lower() in ENCODINGS
+        return "" if known else f"{value!r} does not restrict strings, or is not known"
+    return "" if is_json(str(value)) else f"whether a string is {value!r} is not checked"
