@@ -37,7 +37,13 @@ _SPACE = {
     "any": L.SPACE_ANY,
 }
 
-
+_ESCAPES = {
+    "canonical": (L.ESCAPES_PAIRED, L.ESCAPES_CANONICAL),
+    "utf8": (L.ESCAPES_CANONICAL, L.ESCAPES_CANONICAL),
+    "ascii": (L.ESCAPES_ASCII, L.ESCAPES_ASCII),
+    "any": (L.ESCAPES_ANY, L.ESCAPES_ANY),
+}
+"""Of strings, and of keys and constants."""
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
 """The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
 _MOST_FORCED = 1 << 16
@@ -116,7 +122,7 @@ class CompiledGrammar:
         self._numbers = NumberPool(policies.numbers, self.limits)
         outcomes = _Outcomes()
         self.network = grammar.network(
-            scalars.Strings(self._strings, outcomes),
+            scalars.Strings(self._strings, outcomes, ascii=policies.escapes == "ascii"),
             scalars.Numbers(self._numbers, outcomes),
             self.limits,
             widest=lambda: scalars.Numbers(NumberPool("any", self.limits), outcomes),
@@ -137,7 +143,7 @@ class CompiledGrammar:
         self._machine = Inspection(
             self.network, self._tables, self._expander, self._strings, self._numbers, self._space, self._retry
         )
-        self._completer = Completer(self._machine, self.vocabulary)
+        self._completer = Completer(self._machine, self.vocabulary, ascii=policies.escapes == "ascii")
         self.start = State(self, self._retry(walk.start_node))
         self._expander.ahead()
 
@@ -154,9 +160,7 @@ class CompiledGrammar:
         else:
             context[L.C_SPACE] = _SPACE[space]
             self._space = (_SPACE[space], b"")
-        widest = policies.escapes == "any"
-        context[L.C_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_PAIRED
-        context[L.C_KEY_ESCAPES] = L.ESCAPES_ANY if widest else L.ESCAPES_CANONICAL
+        context[L.C_ESCAPES], context[L.C_KEY_ESCAPES] = _ESCAPES[policies.escapes]
         context[L.C_TRIE : L.C_WORDS] = vocabulary.pointers()
         ends = np.array(sorted(set(self.tokenizer.eos_token_ids)), np.int32)
         self._end_ids = ends
@@ -375,8 +379,8 @@ class CompiledGrammar:
         then punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
         """
         with self._guard():
-            canonical = self.grammar.policies.escapes != "any"
-            return Explainer(self._machine, canonical=canonical).expected(state.index)
+            escapes = self.grammar.policies.escapes
+            return Explainer(self._machine, escapes=escapes).expected(state.index)
 
     def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa).

@@ -16,13 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.strings import StringPool
+from structgen.errors import LimitError
 from structgen.inspection import Inspection, Registers
 from structgen.ir import Demands
 from structgen.machine import layout as L
 from structgen.machine.segment import IMPOSSIBLE, settle_costs
 from structgen.machine.tables import address_of
 from structgen.masks.vocabulary import Vocabulary
-from structgen.schema.values import json_string
+from structgen.schema.values import ascii_string, json_string
 
 _QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
 _LAST_IN_ESCAPES = frozenset(b"\\dDu")
@@ -103,6 +104,7 @@ class Completer:
         "_folds",
         "_kinds",
         "_labels",
+        "_literal",
         "_machine",
         "_members",
         "_numbers",
@@ -112,8 +114,10 @@ class Completer:
         "names_matter",
     )
 
-    def __init__(self, machine: Inspection, vocabulary: Vocabulary) -> None:
+    def __init__(self, machine: Inspection, vocabulary: Vocabulary, *, ascii: bool = False) -> None:
+        """`ascii`: strings are written in ASCII alone."""
         self._machine, self._vocabulary = machine, vocabulary
+        self._literal = ascii_string if ascii else json_string
         self._texts: dict[int, tuple[bytes, int]] = {}
         self._members: dict[tuple[int, str], Mapping[int, bytes]] = {}
         self._ceilings: dict[int, int] = {}
@@ -491,7 +495,7 @@ class Completer:
         least = int(machine.string_row(int(regs[L.RES]))[L.S_LEAST])
         missing = b" " * max(0, least - int(regs[L.AT]))
         rests = machine.finish_string(int(regs[L.LEX]) & L.STATE_BITS)
-        return {j: _written(text) + missing + b'"' for j, text in rests.items()}
+        return {j: self._written(text) + missing + b'"' for j, text in rests.items()}
 
     def _word(self, regs: Registers) -> Demands:
         machine = self._machine
@@ -499,7 +503,7 @@ class Completer:
         place = int(regs[L.AT])
         best: dict[int, bytes] = {}
         for at, word in machine.listed(int(row[L.S_START]), place):
-            text = _written(word[place & L.POSITION_BITS :]) + b'"'
+            text = self._written(word[place & L.POSITION_BITS :]) + b'"'
             outcome = machine.word_outcome(int(row[L.S_OUTCOMES]) + at)
             for j in machine.network.demands(outcome):
                 if j not in best or _order(text) < _order(best[j]):
@@ -519,7 +523,7 @@ class Completer:
             for _at, word in machine.listed(machine.key_list(row), place):
                 key = word.decode("utf-8", "surrogatepass")
                 if key in named:
-                    head = _written(word[place & L.POSITION_BITS :]) + b'":'
+                    head = self._written(word[place & L.POSITION_BITS :]) + b'":'
                     best = _least(best, _behind(head, self._with_key(residue, key, named[key], regs)))
         if int(regs[L.LEX]) & L.STATE_BITS != L.NO_STATE:
             best = _least(best, self._extra(index, residue))
@@ -554,19 +558,19 @@ class Completer:
             taken = _Taken(1, lambda _root, head=head: self._with_extra(index, head))  # type: ignore[misc]
             value = machine.network.finish_place(menu.extra_places[formulas])
             rest = machine.network.finish_with(residue, formulas, value, taken)
-            best = _least(best, _behind(_written(head) + b'":', rest))
+            best = _least(best, _behind(self._written(head) + b'":', rest))
         return best
 
     def _with_extra(self, index: int, head: bytes) -> frozenset[str]:
         """Return the extra keys of the object once the present key is finished with these decoded bytes."""
         self.names_matter = True
-        after = self._machine.after(index, _written(head) + b'"')
+        after = self._machine.after(index, self._written(head) + b'"')
         return self._machine.extra_keys(int(self._machine.registers(after)[L.EXTRAS]))
 
     def _class_after(self, index: int, head: bytes) -> frozenset[int] | None:
         """Return the class of the extra key that these decoded bytes finish,
         or None where they do not finish one."""
-        return self._class_at(self._machine.after(index, _written(head) + b'"'))
+        return self._class_at(self._machine.after(index, self._written(head) + b'"'))
 
     def _class_at(self, after: int) -> frozenset[int] | None:
         """Return the class of the extra key that was closed last, or None for a named key or no state."""
@@ -585,7 +589,9 @@ class Completer:
         best: dict[int, bytes] = {}
 
         def offer(j: int, head: bytes) -> None:
-            if j in wanted and (j not in best or _order(_written(head)) < _order(_written(best[j]))):
+            if j in wanted and (
+                j not in best or _order(self._written(head)) < _order(self._written(best[j]))
+            ):
                 best[j] = head
 
         level: list[tuple[bytes, int]] = [(b"", index)]
@@ -607,6 +613,11 @@ class Completer:
                     for j, rest in machine.finish_string(lex).items():
                         offer(j, head + bytes((byte,)) + rest)
             level = following
+        if self._literal is ascii_string and not wanted <= best.keys():
+            # Keys are walked by their bytes, and those outside ASCII cannot be written one by one.
+            raise LimitError(
+                "a key outside ASCII that the object does not hold was not found.", limit="oracle_steps"
+            )
         return best.values()
 
     def _escaped(self, index: int) -> bytes:
@@ -634,6 +645,13 @@ class Completer:
                 break
         assert best is not None, "a state that lives"
         return best
+
+    def _written(self, decoded: bytes) -> bytes:
+        """Return JSON text for the rest of a string's decoded bytes, which may begin inside a character."""
+        at = 0
+        while at < len(decoded) and decoded[at] & 0xC0 == 0x80:
+            at += 1
+        return decoded[:at] + self._literal(decoded[at:].decode("utf-8", "surrogatepass"))[1:-1]
 
     # --- white space ----------------------------------------------------------------------------------------
 
@@ -726,11 +744,3 @@ def _least(some: Mapping[int, bytes], others: Mapping[int, bytes]) -> Demands:
         if j not in best or _order(text) < _order(best[j]):
             best[j] = text
     return best
-
-
-def _written(decoded: bytes) -> bytes:
-    """Return JSON text for the rest of a string's decoded bytes, which may begin inside a character."""
-    at = 0
-    while at < len(decoded) and decoded[at] & 0xC0 == 0x80:
-        at += 1
-    return decoded[:at] + json_string(decoded[at:].decode("utf-8", "surrogatepass"))[1:-1]

@@ -43,11 +43,11 @@ class Expected:
 class Explainer:
     """Says in words what may follow a state. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_canonical", "_machine")
+    __slots__ = ("_escapes", "_machine")
 
-    def __init__(self, machine: Inspection, *, canonical: bool) -> None:
-        """`canonical`: keys and listed strings are written as json.dumps(ensure_ascii=False) does."""
-        self._machine, self._canonical = machine, canonical
+    def __init__(self, machine: Inspection, *, escapes: str) -> None:
+        """`escapes`: the policy."""
+        self._machine, self._escapes = machine, escapes
 
     def expected(self, index: int) -> list[Expected]:
         """Return what may follow a state: what is owed first, then alphabetically; up to 20 keys and values,
@@ -341,7 +341,7 @@ class Explainer:
         begun = spelling.begun(int(regs[L.LEX]))
         return bytes(
             byte
-            for text in spelling.ways(rest, canonical=self._canonical)
+            for text in spelling.ways(rest, escapes=self._escapes)
             if len(text) > len(begun) and text[: len(begun)].lower() == begun
             for byte in spelling.either_case(text, len(begun))
         )

@@ -167,12 +167,18 @@ def short_escape(byte):
 
 
 @jit
+def short_escape_of(point):
+    """Return whether a control character has a two-character escape."""
+    return point == 8 or point == 9 or point == 10 or point == 12 or point == 13
+
+
+@jit
 def control_alive(c, d, digits, value):
     """Return YES, NO or ASK: may a control character come that json.dumps writes
     with these first hexadecimal digits?"""
     answer = numba.int64(NO)
     for point in range(32):
-        if point == 8 or point == 9 or point == 10 or point == 12 or point == 13:
+        if short_escape_of(point):
             continue
         if (point >> (4 * (4 - digits))) != value:
             continue
@@ -185,15 +191,43 @@ def control_alive(c, d, digits, value):
 
 
 @jit
+def dumped(policy):
+    """Return whether strings are written as json.dumps does: one way for each."""
+    return policy == ESCAPES_CANONICAL or policy == ESCAPES_ASCII
+
+
+@jit
+def ascii_alive(c, d, low, high):
+    """Return YES, NO or ASK: may a character come of which json.dumps(ensure_ascii=True) writes a 16-bit unit
+    in low..high by its number?"""
+    answer = numba.int64(NO)
+    for point in range(low, min(high, 31) + 1):
+        if short_escape_of(point):
+            continue
+        code = block_alive(c, d, point, 0)
+        if code == YES:
+            return YES
+        if code == ASK:
+            answer = numba.int64(ASK)
+    if high < 127:
+        return answer
+    code = units_alive(c, d, max(low, 127), high)
+    return code if code != NO else answer
+
+
+@jit
 def escape_alive(c, d):
     """Return YES, NO or ASK: can the escape that is being written be completed?"""
     lex = load64(d, LEX)
     escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
-    if policy == ESCAPES_CANONICAL:
+    if dumped(policy) and escape < 6:
+        ascii = policy == ESCAPES_ASCII
+        left = 4 * (6 - max(escape, 2))
+        first, last = value << left, ((value + 1) << left) - 1
         if escape > 1:
-            return control_alive(c, d, escape - 2, value)
-        answer = control_alive(c, d, 0, 0)
+            return ascii_alive(c, d, first, last) if ascii else control_alive(c, d, escape - 2, value)
+        answer = ascii_alive(c, d, 0, 0xFFFF) if ascii else control_alive(c, d, 0, 0)
         for byte in (34, 92, 98, 102, 110, 114, 116):
             if answer == YES:
                 return YES
@@ -251,7 +285,7 @@ def hexadecimal(byte, lower):
 def merged_digits(c, d, escape, value):
     """Return the digits that matter: in a free string only what tells surrogates apart,
     so that states are few."""
-    if load64(d, MODE) != M_STRING or load64(d, LEX) & STATE_BITS != FREE:
+    if load64(d, MODE) != M_STRING or load64(d, LEX) & STATE_BITS != FREE or dumped(escapes_of(c, d)):
         return value
     if escape == 3:
         return value if value == 0xD else 0
@@ -309,7 +343,7 @@ def escape_begun(c, d, byte):
         with_escape(d, 2, 0, 0)
         return escape_alive(c, d)
     point = short_escape(byte)
-    if point < 0 or (point == 47 and escapes_of(c, d) == ESCAPES_CANONICAL):
+    if point < 0 or (point == 47 and dumped(escapes_of(c, d))):
         return NO
     with_escape(d, 0, 0, 0)
     return feed_point(c, d, point)
@@ -335,7 +369,7 @@ def escape_step(c, d, byte):
         if code != YES:
             return code
         return escape_begun(c, d, byte)
-    digit = hexadecimal(byte, policy == ESCAPES_CANONICAL)
+    digit = hexadecimal(byte, dumped(policy))
     if digit < 0:
         return NO
     value = (value << 4) | digit
@@ -343,11 +377,11 @@ def escape_step(c, d, byte):
         escape += 1
         with_escape(d, escape, merged_digits(c, d, escape, value), high)
         return escape_alive(c, d)
-    if policy == ESCAPES_CANONICAL:
-        if value >= 32 or value == 8 or value == 9 or value == 10 or value == 12 or value == 13:
-            return NO
-        return unit(c, d, value)
     if escape == 5:
+        if dumped(policy) and (short_escape_of(value) or (value >= 32 and value < 127)):
+            return NO  # it has a shorter way
+        if policy == ESCAPES_CANONICAL and value >= 127:
+            return NO
         return unit(c, d, value)
     if value >= 0xDC00 and value < 0xE000:
         with_escape(d, 0, 0, 0)

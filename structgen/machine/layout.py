@@ -140,7 +140,8 @@ C_LONGEST = C_TRIE + 15  # characters of the longest token
 C_WORDS = C_TRIE + 16
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
-ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY = range(3)
+ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
+# as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
 
 # --- rows ---------------------------------------------------------------------------------------------------
 # place: status, object, array, string row, number state, outcomes of true, false, null

@@ -70,6 +70,7 @@ def walk_string(c, first, last, base):
     crossings, asked = numba.int64(0), False
     known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
     steps = load64(c, C_STEPS)
+    top = 127 if load64(c, C_ESCAPES) == ESCAPES_ASCII else 256
     i = first
     while i < last:
         node = load64(trie, i)
@@ -96,7 +97,7 @@ def walk_string(c, first, last, base):
                 continue
         steps += 1
         after = numba.int64(-1)
-        if plain and byte >= 32 and byte != 92 and byte != 34:
+        if plain and byte >= 32 and byte < top and byte != 92 and byte != 34:
             after = load32(table, lex * WIDTH + byte)
             if after == -2:
                 need(c, Q_STRING, lex, 0, 0)

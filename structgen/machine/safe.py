@@ -148,7 +148,9 @@ def find_safe(c, state, scratch, row):
     """
     low = ~((numba.int64(1) << 34) | ((numba.int64(1) << 32) - 1))  # no controls, no quote
     high = ~(numba.int64(1) << 28)  # no backslash
-    wide = True
+    wide = load64(c, C_ESCAPES) != ESCAPES_ASCII
+    if not wide:
+        high &= ~(numba.int64(1) << 63)  # no DEL
     stage = 0
     while True:
         # the states reached by the present set, and the set narrowed by each of them

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from structgen.automata.numerals import NumberPool
 from structgen.automata.strings import StringPool
 from structgen.ir import DEAD, UNKNOWN, Demands, Formula, Spec
-from structgen.schema.values import json_string
+from structgen.schema.values import ascii_string, json_string
 
 Intern = Callable[[frozenset[int]], int]
 
@@ -15,17 +15,19 @@ Intern = Callable[[frozenset[int]], int]
 class Strings:
     """The string oracle over a pool."""
 
-    __slots__ = ("_intern", "_pool")
+    __slots__ = ("_intern", "_literal", "_pool")
 
-    def __init__(self, pool: StringPool, intern: Intern) -> None:
+    def __init__(self, pool: StringPool, intern: Intern, *, ascii: bool = False) -> None:
+        """`ascii`: literals are written in ASCII alone."""
         self._pool, self._intern = pool, intern
+        self._literal = ascii_string if ascii else json_string
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
         state = self._pool.start(spec, self._intern)
         if state < 0:
             return {}
-        return {j: json_string(text.decode()) for j, text in self._pool.finish(state).items()}
+        return {j: self._literal(text.decode()) for j, text in self._pool.finish(state).items()}
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""

@@ -5,37 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from structgen.machine import layout as L
-from structgen.schema.values import json_string
+from structgen.schema.values import ascii_string, json_string
 
 
-def ways(rest: str, *, canonical: bool) -> Iterator[bytes]:
+def ways(rest: str, *, escapes: str) -> Iterator[bytes]:
     """Yield the ways of writing the first character of the rest of a word, or the quote that ends it.
 
-    `canonical`: as json.dumps(ensure_ascii=False) does, and no other. A lone high surrogate is written
+    `escapes` is the policy: under all but "any" there is one way. A lone high surrogate is written
     together with what follows: only that tells it from half a pair.
     """
     if not rest:
         yield b'"'
         return
-    shortest = json_string(rest[0])[1:-1]
+    shortest = (ascii_string if escapes == "ascii" else json_string)(rest[0])[1:-1]
     units = rest[0].encode("utf-16-be", "surrogatepass").hex()
     spelled = "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode()
-    found = {shortest} if canonical else {shortest, spelled}
-    if not canonical and rest[0] == "/":
+    found = {shortest, spelled} if escapes == "any" else {shortest}
+    if escapes == "any" and rest[0] == "/":
         found.add(b"\\/")
     if "\ud800" <= rest[0] < "\udc00":
-        for text in _behind(rest[1:], canonical=canonical):
+        for text in _behind(rest[1:], escapes=escapes):
             yield from (way + text for way in found)
         return
     yield from found
 
 
-def _behind(rest: str, *, canonical: bool) -> Iterator[bytes]:
+def _behind(rest: str, *, escapes: str) -> Iterator[bytes]:
     """Yield the first character's ways of writing behind a lone high surrogate."""
     if rest and "\ud800" <= rest[0] < "\udc00":
         yield f"\\u{ord(rest[0]):04x}".encode()
     else:
-        yield from ways(rest, canonical=canonical)
+        yield from ways(rest, escapes=escapes)
 
 
 def begun(lex: int) -> bytes:

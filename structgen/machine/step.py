@@ -262,7 +262,7 @@ def text_step(c, d, byte):
             return code
         with_escape(d, 1, 0, 0)
         return escape_alive(c, d)
-    if byte < 32:
+    if byte < 32 or (byte >= 127 and escapes_of(c, d) == ESCAPES_ASCII):
         return NO
     if byte & 0xC0 != 0x80:
         code = character(c, d)

@@ -26,7 +26,7 @@ from structgen.schema.shape import (
     Obligation,
     Without,
 )
-from structgen.schema.values import EMPTY, Text, json_string
+from structgen.schema.values import EMPTY, Text
 from structgen.schema.witness import Ask, Plan, Undecided, Where, Witness
 
 Debt: TypeAlias = tuple[Obligation, ...]
@@ -358,7 +358,7 @@ class Members:
                 if len(fresh) <= nth:
                     return None
                 key = fresh[nth]
-            size += len(json_string(key)) + 1 + value.length
+            size += len(self.scalars.written(key)) + 1 + value.length
         return size
 
     def _plain_rest(
@@ -370,7 +370,7 @@ class Members:
         free = standing.free_required & ~mask
         if free:
             rest = [frame.names[index] for index in _bits(free)]
-            rest.sort(key=json_string)
+            rest.sort(key=self.scalars.written)
             names = [*(frame.names[index] for index in indices), *rest]
         else:
             names = [frame.names[index] for index in indices]
@@ -379,7 +379,7 @@ class Members:
             value = ask(demand) if demand != NEVER else None
             if value is None:
                 return None
-            parts.append((b"," if begun else b"") + json_string(name) + b":")
+            parts.append((b"," if begun else b"") + self.scalars.written(name) + b":")
             parts.append(value)
             begun = True
         parts.append(b"}")
@@ -429,9 +429,9 @@ class Members:
             index = frame.index[name]
             if index < frame.ordered:
                 if index >= pos:
-                    ordered.append((json_string(name) + b":" if written else b"", name, index))
+                    ordered.append((self.scalars.written(name) + b":" if written else b"", name, index))
             elif not mask >> index & 1:
-                free.append((json_string(name) + b":", name, index))
+                free.append((self.scalars.written(name) + b":", name, index))
         ordered.sort(key=lambda candidate: candidate[2])
         extras = missing + open_ended
         if extras:
@@ -442,7 +442,7 @@ class Members:
                     free.extend((b"", key_class, -1) for _ in range(extras))
                 else:
                     free.extend(
-                        (json_string(key) + b":", key_class, -1)
+                        (self.scalars.written(key) + b":", key_class, -1)
                         for key in self.frames.fresh_keys(frame, key_class, extras, taken)
                     )
         free.sort(key=lambda candidate: candidate[0])

@@ -75,7 +75,13 @@ class SchemaNetwork:
         policies, limits = document.policies, document.limits
         tables = self.tables = Tables(policies.any_value)
         self.scalars = Scalars(
-            tables, limits, strings, numbers, lone=policies.escapes == "any", longest=policies.max_string
+            tables,
+            limits,
+            strings,
+            numbers,
+            lone=policies.escapes == "any",
+            longest=policies.max_string,
+            ascii=policies.escapes == "ascii",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []

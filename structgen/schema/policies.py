@@ -11,7 +11,7 @@ from structgen.errors import OptionError
 WHITESPACE = ("bounded", "compact", "oneline", "any")  # or an int or str: json.dumps(indent=...)
 PROPERTY_ORDER = ("declared", "any")
 NUMBERS = ("bounded", "plain", "any")
-ESCAPES = ("canonical", "any")
+ESCAPES = ("canonical", "utf8", "ascii", "any")
 FORMATS = ("assert", "annotate")
 CONTENT = ("annotate", "assert")
 ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be nested

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -43,7 +43,7 @@ from structgen.schema.formulas import (
 )
 from structgen.schema.model import Schema
 from structgen.schema.place import BOOLEAN, NULL, NUMBER, STRING, Info, Tables
-from structgen.schema.values import Text, has_lone_surrogate, json_string
+from structgen.schema.values import Text, ascii_string, has_lone_surrogate, json_string
 
 _FILTERED = 1_000
 """Finite sets up to this size are filtered through patterns and formats; larger ones keep the formula."""
@@ -85,9 +85,13 @@ class Scalars:
         *,
         lone: bool,
         longest: int | None = None,
+        ascii: bool = False,
     ) -> None:
         """`lone`: strings and keys with lone surrogates can be written (escapes="any"). `longest`: code
-        points of strings for which the schema has no bound (max_string)."""
+        points of strings for which the schema has no bound (max_string). `ascii`: texts are written in ASCII
+        alone (escapes="ascii")."""
+        self.written = ascii_string if ascii else json_string
+        """The JSON literal of a decoded string."""
         self.tables = tables
         self.limits = limits
         self.strings = strings
@@ -378,7 +382,7 @@ class Scalars:
                 answer = self.numbers.shortest(Spec((formula,)))
                 found = Text((answer[0],)) if 0 in answer else None
         elif isinstance(formula, Words):
-            found = Text((shortest_word(formula.of),))
+            found = Text((shortest_word(formula.of, self.written),))
         else:
             answer = self.strings.shortest(Spec((formula,)))
             found = Text((answer[0],)) if 0 in answer else None
@@ -386,13 +390,13 @@ class Scalars:
         return found
 
 
-def shortest_word(words: frozenset[str]) -> bytes:
+def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> bytes:
     """Return the shortest JSON literal of some words, the smallest of those; few words are written at all."""
     best: bytes | None = None
     for word in sorted(words, key=len):
         if best is not None and len(word) + 2 > len(best):
             break
-        text = json_string(word)
+        text = written(word)
         if best is None or (len(text), text) < (len(best), best):
             best = text
     assert best is not None

@@ -97,6 +97,12 @@ def json_string(text: str) -> bytes:
     return written.encode()
 
 
+@lru_cache(maxsize=65536)
+def ascii_string(text: str) -> bytes:
+    """Return a string's JSON literal as `json.dumps(ensure_ascii=True)` writes it, quotes included."""
+    return json.dumps(text).encode()
+
+
 def string_order(text: str) -> tuple[int, bytes]:
     """Return the sort key under which the shortest JSON literal, then the smallest, comes first."""
     written = json_string(text)

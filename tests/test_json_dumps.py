@@ -1,0 +1,133 @@
+"""What `json.dumps` writes: the policies that allow exactly that, against `json.dumps` itself."""
+
+from __future__ import annotations
+
+import json
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import structgen as sg
+from structgen.cli.tokens import byte_tokenizer
+
+ESCAPES = {"ascii": True, "utf8": False}
+CHARACTERS = '"\\/\b\f\n\r\t\x00\x01\x1f\x18 aé\x7f\x80ÿ\u07ff\u2028\ud7ff\ue000\uffff😀\U0010ffff'
+KEYED = {
+    "type": "object",
+    "properties": {"é": {"enum": ["ü", "/", "a\n", "😀"]}, "\x7f": {"type": "string", "maxLength": 2}},
+    "additionalProperties": {"type": "string", "pattern": "^[^a]?é"},
+}
+SCHEMAS: dict[str, Any] = {
+    "string": {"type": "string"},
+    "keyed": KEYED,
+    "bounded": {"type": "string", "maxLength": 3},
+}
+strings = st.text(st.sampled_from(CHARACTERS) | st.characters(exclude_categories=["Cs"]), max_size=6)
+
+
+@cache
+def compiled(name: str, escapes: str) -> sg.CompiledGrammar:
+    grammar = sg.json_schema(SCHEMAS[name], whitespace="oneline", escapes=escapes)
+    return sg.compile(grammar, byte_tokenizer(), store=False)
+
+
+def accepts(grammar: sg.CompiledGrammar, text: str) -> bool:
+    state = grammar.step_bytes(grammar.start, text.encode("utf-8", "surrogatepass"))
+    return state is not None and grammar.accepts_end(state)
+
+
+@pytest.mark.parametrize("escapes", ESCAPES)
+@given(value=strings)
+def test_strings_are_written_as_dumps_writes_them(escapes: str, value: str) -> None:
+    assert accepts(compiled("string", escapes), json.dumps(value, ensure_ascii=ESCAPES[escapes]))
+
+
+PIECES = [
+    '\\"',
+    "\\\\",
+    "\\/",
+    "/",
+    "\\b",
+    "\\n",
+    "\\u",
+    "00",
+    "1f",
+    "0a",
+    "e9",
+    "é",
+    "D8",
+    "d83d",
+    "\\ude00",
+    "😀",
+]
+
+
+@pytest.mark.parametrize("escapes", ESCAPES)
+@given(
+    pieces=st.lists(
+        st.sampled_from([*PIECES, "7f", "7e", "80", "\x7f", "a", "000", "001", "FF", "ff"]), max_size=6
+    )
+)
+@settings(max_examples=300)
+def test_nothing_else_is_allowed(escapes: str, pieces: list[str]) -> None:
+    text = '"' + "".join(pieces) + '"'
+    try:
+        value = json.loads(text, strict=True)
+        same = json.dumps(value, ensure_ascii=ESCAPES[escapes]) == text
+        value.encode()
+    except (ValueError, UnicodeEncodeError):
+        same = False
+    assert accepts(compiled("string", escapes), text) is same
+
+
+@pytest.mark.parametrize("escapes", ESCAPES)
+def test_keys_and_constants_are_written_so_too(escapes: str) -> None:
+    grammar, plain = compiled("keyed", escapes), ESCAPES[escapes]
+    for value in ({"é": "ü"}, {"é": "/"}, {"é": "😀", "\x7f": "é\x7f"}, {"ü": "é"}, {"😀/": "xéa"}):
+        assert accepts(grammar, json.dumps(value, ensure_ascii=plain)), value
+        assert not accepts(grammar, json.dumps(value, ensure_ascii=not plain)), value
+    assert not accepts(grammar, '{"\\u00E9": "/"}')
+    assert not accepts(grammar, json.dumps({"é": "/"}, ensure_ascii=plain).replace("/", "\\/"))
+
+
+@cache
+def worded(name: str, escapes: str) -> sg.CompiledGrammar:
+    tokenizer = sg.Tokenizer.from_huggingface(str(Path(__file__).parent / "data/bpe/tokenizer.json"))
+    return sg.compile(
+        sg.json_schema(SCHEMAS[name], whitespace="oneline", escapes=escapes), tokenizer, store=False
+    )
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("escapes", ESCAPES)
+def test_masks_walks_and_completions_agree(name: str, escapes: str) -> None:
+    grammar = worded(name, escapes)
+    chance = random.Random(name + escapes)
+    mask = sg.allocate_mask(1, grammar.vocab_size)
+    tokens = [grammar.tokenizer.decode([token]) for token in range(grammar.vocab_size)]
+    for _ in range(12):
+        matcher = sg.Matcher(grammar)
+        for _ in range(12):
+            matcher.fill_mask(mask)
+            allowed = [token for token in mask.allowed().tolist() if token not in grammar.end_tokens]
+            state = matcher.state
+            alive = [
+                token
+                for token, data in enumerate(tokens)
+                if token not in grammar.end_tokens and data and grammar.step_bytes(state, data) is not None
+            ]
+            assert sorted(allowed) == alive
+            rest = grammar.completion(state)
+            after = grammar.step_bytes(state, rest)
+            assert after is not None and grammar.accepts_end(after)
+            if not allowed:
+                break
+            odd = [token for token in allowed if not tokens[token].isalnum()]
+            matcher.advance(
+                chance.choice(odd or allowed) if chance.random() < 0.7 else chance.choice(allowed)
+            )
