@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     from structgen.matcher import Matcher
     from structgen.schema.grammar import Grammar, json_schema
     from structgen.schema.openai import OPENAI_STRICT
-    from structgen.schema.policies import WIDEST
+    from structgen.schema.policies import JSON_DUMPS, WIDEST
     from structgen.tokenizer import Tokenizer
 
     __version__: str
 
 __all__ = [
+    "JSON_DUMPS",
     "OPENAI_STRICT",
     "WIDEST",
     "BudgetError",
@@ -111,7 +112,7 @@ def _home(name: str) -> str | None:
             return "structgen.schema.grammar"
         case "OPENAI_STRICT":
             return "structgen.schema.openai"
-        case "WIDEST":
+        case "JSON_DUMPS" | "WIDEST":
             return "structgen.schema.policies"
         case "Tokenizer":
             return "structgen.tokenizer"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from structgen.automata.numerals import NumberPool
+from structgen.automata.numeral_product import number_pool
 from structgen.automata.strings import StringPool
 from structgen.completion import Completer
 from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError, TokenizerError
@@ -119,13 +119,13 @@ class CompiledGrammar:
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
         policies = grammar.policies
         self._strings = StringPool(self.limits)
-        self._numbers = NumberPool(policies.numbers, self.limits)
+        self._numbers = number_pool(policies.numbers, self.limits)
         outcomes = _Outcomes()
         self.network = grammar.network(
             scalars.Strings(self._strings, outcomes, ascii=policies.escapes == "ascii"),
             scalars.Numbers(self._numbers, outcomes),
             self.limits,
-            widest=lambda: scalars.Numbers(NumberPool("any", self.limits), outcomes),
+            widest=lambda: scalars.Numbers(number_pool("any", self.limits), outcomes),
         )
         self._tables = Tables(self.limits)
         self._configure(policies)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numerals import NumberPool
+from structgen.automata.numeral_product import AnyPool
 from structgen.automata.strings import StringPool
 from structgen.ir import Demands, Key, Network
 from structgen.machine import layout as L
@@ -33,7 +33,7 @@ class Inspection:
         tables: Tables,
         expander: Expander,
         strings: StringPool,
-        numbers: NumberPool,
+        numbers: AnyPool,
         space: tuple[int, bytes],
         retry: Callable[..., int],
     ) -> None:

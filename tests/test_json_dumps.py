@@ -131,3 +131,83 @@ def test_masks_walks_and_completions_agree(name: str, escapes: str) -> None:
             matcher.advance(
                 chance.choice(odd or allowed) if chance.random() < 0.7 else chance.choice(allowed)
             )
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**19), 10**19)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | strings,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(strings, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@cache
+def anything(**options: Any) -> sg.CompiledGrammar:
+    return sg.compile(sg.json_schema(True, **{**sg.JSON_DUMPS, **options}), byte_tokenizer(), store=False)
+
+
+@given(value=VALUES)
+def test_every_value_is_allowed_as_dumps_writes_it(value: Any) -> None:
+    assert accepts(anything(), json.dumps(value))
+    assert accepts(anything(escapes="utf8"), json.dumps(value, ensure_ascii=False))
+    assert accepts(anything(whitespace=2), json.dumps(value, indent=2))
+
+
+def few_digits(text: str) -> float:
+    """Read a float; one of more than 15 digits, or that is denormal, is not claimed to come back."""
+    value = float(text)
+    if len(text.split("e")[0].strip("-0.").replace(".", "")) > 15 or 0 < abs(value) < 2.3e-308:
+        raise OverflowError
+    return value
+
+
+@given(chance=st.integers(0, 2**40).map(random.Random))
+@settings(max_examples=60, deadline=None)
+def test_what_is_allowed_comes_back(chance: random.Random) -> None:
+    grammar = anything()
+    text, state = b"", grammar.start
+    for _ in range(chance.randint(0, 30)):
+        following = [byte for byte in range(256) if grammar.step_bytes(state, bytes((byte,))) is not None]
+        if not following:
+            break
+        byte = chance.choice(following)
+        text += bytes((byte,))
+        after = grammar.step_bytes(state, bytes((byte,)))
+        assert after is not None
+        state = after
+    text += grammar.completion(state)
+    try:
+        value = json.loads(text, parse_float=few_digits)
+    except OverflowError:
+        return
+    assert json.dumps(value) == text.decode()
+
+
+def test_a_schema_is_met_as_dumps_writes_it() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"b": {"type": "number", "multipleOf": 0.5}, "a": {"enum": ["ü", 1e-7]}},
+    }
+    grammar = sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), byte_tokenizer())
+    for value in ({"b": 1.5, "a": "ü"}, {"b": 3, "a": 1e-7}, {"b": 2.0}, {"b": 1e16}):
+        assert accepts(grammar, json.dumps(value))
+    for text in (
+        '{"b": 1.50}',
+        '{"b": 15e-1}',
+        '{"a": 0.0000001}',
+        '{"b": 10000000000000000.0}',
+        '{"a": "ü"}',
+    ):
+        assert not accepts(grammar, text)
+
+
+def test_what_python_cannot_print_is_a_policys_doing() -> None:
+    with pytest.raises(sg.UnsatisfiableUnderPolicy) as caught:
+        sg.compile(
+            sg.json_schema('{"type": "number", "minimum": 1e-400, "maximum": 2e-400}', numbers="python"),
+            byte_tokenizer(),
+        )
+    assert caught.value.policies == ("numbers",)

@@ -18,8 +18,8 @@ Whitespace: TypeAlias = Annotated[
     str, typer.Option(help="any, bounded, compact, oneline, or json.dumps's indent.")
 ]
 PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="any, declared.")]
-Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain.")]
-Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical.")]
+Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain, python.")]
+Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical, utf8, ascii.")]
 Formats: TypeAlias = Annotated[str, typer.Option(help="assert, annotate.")]
 
 MaxString: TypeAlias = Annotated[

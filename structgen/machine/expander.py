@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from structgen.automata.numerals import NumberPool
+from structgen.automata.numeral_product import AnyPool
 from structgen.automata.strings import StringPool
 from structgen.errors import LimitError, StructgenError
 from structgen.ir import All, Any_, Key, Length, Network, SimpleObject, Spec, Words
@@ -62,7 +62,7 @@ class Expander:
     )
 
     def __init__(
-        self, network: Network, strings: StringPool, numbers: NumberPool, tables: Tables, limits: Limits
+        self, network: Network, strings: StringPool, numbers: AnyPool, tables: Tables, limits: Limits
     ) -> None:
         self._network, self._strings, self._numbers = network, strings, numbers
         self._tables, self._limits = tables, limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from structgen.automata.numerals import NumberPool
+from structgen.automata.numeral_product import AnyPool
 from structgen.automata.strings import StringPool
 from structgen.ir import DEAD, UNKNOWN, Demands, Formula, Spec
 from structgen.schema.values import ascii_string, json_string
@@ -69,7 +69,7 @@ class Numbers:
 
     __slots__ = ("_intern", "_pool")
 
-    def __init__(self, pool: NumberPool, intern: Intern) -> None:
+    def __init__(self, pool: AnyPool, intern: Intern) -> None:
         self._pool, self._intern = pool, intern
 
     def shortest(self, spec: Spec) -> Demands:

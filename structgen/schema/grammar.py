@@ -250,9 +250,10 @@ def json_schema(
         "declared": keys in the order in which the schema first mentions them; "any".
     numbers
         "bounded": at most 20 integer, 20 fraction and 3 exponent digits, more where the schema asks;
-        "plain": no exponent, no -0, integers without a fraction; "any".
+        "plain": no exponent, no -0, integers without a fraction; "python": as `repr` writes them; "any".
     escapes
-        "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "any".
+        "canonical": keys and constants as json.dumps(ensure_ascii=False) writes them; "utf8", "ascii": all
+        strings as json.dumps writes them with ensure_ascii=False, True; "any".
     formats
         "assert", or "annotate": `format` says nothing.
     max_string, max_items

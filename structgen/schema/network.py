@@ -82,6 +82,7 @@ class SchemaNetwork:
             lone=policies.escapes == "any",
             longest=policies.max_string,
             ascii=policies.escapes == "ascii",
+            printed=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []

@@ -10,7 +10,7 @@ from structgen.errors import OptionError
 
 WHITESPACE = ("bounded", "compact", "oneline", "any")  # or an int or str: json.dumps(indent=...)
 PROPERTY_ORDER = ("declared", "any")
-NUMBERS = ("bounded", "plain", "any")
+NUMBERS = ("bounded", "plain", "python", "any")
 ESCAPES = ("canonical", "utf8", "ascii", "any")
 FORMATS = ("assert", "annotate")
 CONTENT = ("annotate", "assert")
@@ -23,6 +23,13 @@ WIDEST: Mapping[str, str] = MappingProxyType(
 )
 """Keyword arguments of `sg.json_schema` under which every JSON text of an accepted value
 is in the language."""
+
+
+JSON_DUMPS: Mapping[str, str] = MappingProxyType(
+    {"whitespace": "oneline", "numbers": "python", "escapes": "ascii"}
+)
+"""Keyword arguments of `sg.json_schema` for what `json.dumps(value)` writes; with `escapes="utf8"` for what
+`json.dumps(value, ensure_ascii=False)` does, and with `whitespace=n` for `indent=n`."""
 
 
 @dataclass(frozen=True, slots=True)

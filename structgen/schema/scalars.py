@@ -86,10 +86,12 @@ class Scalars:
         lone: bool,
         longest: int | None = None,
         ascii: bool = False,
+        printed: bool = False,
     ) -> None:
         """`lone`: strings and keys with lone surrogates can be written (escapes="any"). `longest`: code
         points of strings for which the schema has no bound (max_string). `ascii`: texts are written in ASCII
-        alone (escapes="ascii")."""
+        alone (escapes="ascii"). `printed`: some numbers cannot be written (numbers="python")."""
+        self._quick_number = _unknown if printed else quick_number
         self.written = ascii_string if ascii else json_string
         """The JSON literal of a decoded string."""
         self.tables = tables
@@ -360,7 +362,7 @@ class Scalars:
         key = kind, formula
         found = self._satisfiable.get(key)
         if found is None:
-            quick = quick_string(formula) if kind == STRING else quick_number(formula)
+            quick = quick_string(formula) if kind == STRING else self._quick_number(formula)
             found = self.shortest(formula, kind) is not None if quick is None else quick
             self._satisfiable[key] = found
         return found
@@ -388,6 +390,10 @@ class Scalars:
             found = Text((answer[0],)) if 0 in answer else None
         self._shortest[key] = found
         return found
+
+
+def _unknown(formula: Formula) -> bool | None:
+    return None
 
 
 def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> bytes:
