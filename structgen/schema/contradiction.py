@@ -209,6 +209,10 @@ class _Reasons:
                 return f"{item(index)} is owed (minItems {least}) and ruled out"
             if not self._lives(asked):
                 return item(index), asked
+        if any(schema.unique_items for schema in together):
+            alike = tuple(self._alone(schema, {"unique_items"}) for schema in together)
+            if self._lives(alike):
+                return f"there are no {least} different items for it"
         return f"no array meets {self._named(literals)}"
 
     def _overlap(self, literals: tuple[int, ...]) -> str:
@@ -222,7 +226,7 @@ class _Reasons:
                 if not 1 < len(schema.one_of) <= _MOST_BRANCHES:
                     continue
                 rest = held - {literal}
-                rest.update(self._alone(one, one is schema) for one in conjuncts)
+                rest.update(self._alone(one, {"one_of"} if one is schema else set()) for one in conjuncts)
                 if not self._lives(tuple(rest)):
                     continue
                 always = []
@@ -234,9 +238,9 @@ class _Reasons:
                     return f"{_join(always)} hold together"
         return ""
 
-    def _alone(self, schema: Schema, without_choice: bool) -> int:
-        """Return the literal of a schema's own keywords, without `allOf` and `$ref`, or `oneOf` as well."""
-        left_out = {"id", "pointer", "all_of", "ref"} | ({"one_of"} if without_choice else set())
+    def _alone(self, schema: Schema, without: set[str]) -> int:
+        """Return the literal of a schema's own keywords, without `allOf`, `$ref` and these fields."""
+        left_out = {"id", "pointer", "all_of", "ref", *without}
         own = {one.name: getattr(schema, one.name) for one in fields(Schema) if one.name not in left_out}
         return self.tables.literal(self.tables.schema(schema.pointer, **own))
 

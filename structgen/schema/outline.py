@@ -33,6 +33,7 @@ from structgen.schema.shape import (
     Repeat,
     Without,
 )
+from structgen.schema.text import write
 
 MOST_LINES = 20_000
 """Lines of one outline; the rest is counted, not told."""
@@ -156,6 +157,10 @@ class _Teller:
         free = ["an object with any keys", "an array of any values", "a string", "a number"]
         return "any value" if words == [*free, "true or false", "null"] else _either(words), inside
 
+    def _there(self, what: str, literals: tuple[int, ...]) -> str:
+        brief = self._brief(literals)
+        return f"{what} is there" if brief == "any value" else f"{what} is {brief}"
+
     def _brief(self, literals: tuple[int, ...]) -> str:
         """Return a value in words, without what is inside."""
         demand = self.tables.demand(literals)
@@ -165,8 +170,21 @@ class _Teller:
         words = [] if entry.object is None else ["an object"]
         if entry.array is not None:
             words.append("an array")
-        said = ", ".join(self.tables.sources((demand,))[:_MOST_ALTERNATIVES])
-        return _either(words + _scalars(entry)) + (f" ({said})" if words else "")
+        excluded = self._excluded(literals)
+        if excluded:
+            return f"anything but {wording.listing(excluded, ' and ')}"
+        said = ", ".join(filter(None, self.tables.sources((demand,))[:_MOST_ALTERNATIVES]))
+        return _either(words + _scalars(entry)) + (f" ({said})" if words and said else "")
+
+    def _excluded(self, literals: tuple[int, ...]) -> list[str]:
+        """Return the constants that literals exclude, if that is all they do."""
+        found: list[str] = []
+        for literal in literals:
+            info = self.tables.about(literal) if literal >= 0 else None
+            if info is None or not literal & 1 or not info.only_values or info.schema.enum is None:
+                return []
+            found += [write(value) for value in info.schema.enum]
+        return found
 
     def _entry(self, demand: int) -> Entry | str:
         """Return how a value may begin; in words where that says all."""
@@ -274,6 +292,9 @@ class _Teller:
     def _items(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
         settled = shape.settled if shape.hi is None else min(shape.settled, shape.hi)
+        every = {arrays.item(shape, index) for index in range(settled + 1)}
+        if len(every) == 1 and (shape.hi is None or shape.hi > settled):
+            settled = 0
         for index in range(settled):
             value = arrays.item(shape, index)
             if not self._lives(value):
@@ -303,11 +324,11 @@ class _Teller:
     def _alternative(self, alternative: Alternative, unit: str) -> str:
         match alternative:
             case AtKey(key, literals):
-                return f"{wording.quoted(key)} is {self._brief(literals)}"
+                return self._there(wording.quoted(key), literals)
             case AtPattern(source, literals):
-                return f"some key that matches {wording.quoted(source)} holds {self._brief(literals)}"
+                return self._there(f"a key that matches {wording.quoted(source)}", literals)
             case AtOther(_, literals):
-                return f"some other key holds {self._brief(literals)}"
+                return self._there("some other key", literals)
             case BadKey(literal):
                 formula = self.network.scalars.literal(literal, STRING)
                 return f"some key is not {' or '.join(wording.describe((formula,), wording.string))}"
@@ -317,7 +338,7 @@ class _Teller:
                 return f"item {index + 1} is {self._brief(literals)}"
             case FromIndex(index, literals):
                 since = f" from item {index + 1} on" if index else ""
-                return f"some item{since} is {self._brief(literals)}"
+                return self._there(f"some item{since}", literals)
             case AtLeast(count):
                 return f"it has {wording.count(count, None, unit)}"
             case AtMost(count):

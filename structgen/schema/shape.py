@@ -243,6 +243,7 @@ class ArrayShape:
                         named.append(index)
                     case AtLeast(count):
                         least = max(least, count)
-        owed = sum(counter.least for counter in self.counters) + len(self.obligations)
+        owed = sum(counter.least for counter in self.counters)
+        owed += sum(2 if Repeat() in obligation else 1 for obligation in self.obligations)
         prefix = max([0, *named, *(len(schema.prefix) for schema in self.facets)])
         return max(least, prefix + owed)

@@ -74,6 +74,7 @@ def number(formula: Formula) -> str:
     if exact is not None:
         return listing(decimal(value) for value in sorted(exact))
     some, bounds, clauses, further = "", "", "", False
+    excluded: list[str] = []
     for part in _conjuncts(formula):
         match part:
             case Multiple(of) if not some:
@@ -82,10 +83,14 @@ def number(formula: Formula) -> str:
                 bounds = _bounds(part)
             case PlainInteger():
                 clauses += ", as digits alone"
+            case Not(inner) if (others := points(inner)) is not None:
+                excluded += [decimal(value) for value in others]
             case Not(Multiple(of)):
                 clauses += f", not {'an integer' if of == 1 else f'a multiple of {decimal(of)}'}"
             case _:
                 further = True
+    if excluded:
+        clauses += f" other than {listing(excluded, ' and ')}"
     return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
 
 

@@ -80,6 +80,7 @@ DEEP: list[Any] = [[[]], {"a": [1]}, [{"a": 1}]]
             [[1, 2, 3]],
             [[1, 1, 1, 1]],
         ),
+        ({"max_items": 0}, {"type": "array", "not": {"uniqueItems": True}}, [[1, 1]], [[], [1], [1, 1, 1]]),
         # any_value
         ({"any_value": "scalar"}, True, FREE, [*FLAT, *DEEP]),
         ({"any_value": 0}, {}, FREE, FLAT),
@@ -180,6 +181,14 @@ def test_a_document_is_bounded_as_text() -> None:
 def test_what_is_asked_for_is_not_cut() -> None:
     schema = {"type": "array", "items": {"type": "string"}, "minItems": 2, "contains": {"const": "abc"}}
     assert network_of(schema, max_string=0, max_items=0).finish_place(0) == {0: b'["","abc"]'}
+
+
+def test_a_cap_that_empties_a_language_is_named() -> None:
+    schema = {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 2}
+    with pytest.raises(sg.UnsatisfiableUnderPolicy) as caught:
+        sg.compile(sg.json_schema(schema, max_string=0, max_items=0), byte_tokenizer())
+    assert caught.value.policies == ("max_string",)
+    assert sg.compile(sg.json_schema(schema, max_string=1, max_items=0), byte_tokenizer())
 
 
 def test_the_policy_that_empties_a_language_is_named_alone() -> None:

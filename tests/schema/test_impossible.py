@@ -84,6 +84,15 @@ def explained(schema: Any) -> tuple[Impossible, ...]:
             "no object has 2 required keys and maxProperties 1",
         ),
         (
+            {
+                "properties": {
+                    "a": {"items": {"enum": [1, 2]}, "uniqueItems": True, "minItems": 3, "type": "array"}
+                }
+            },
+            "#/properties/a",
+            "there are no 3 different items for it",
+        ),
+        (
             {"if": {"type": "string"}, "then": {"type": "null"}, "else": {}},
             "#/then",
             "type string (#/if) excludes type null (#/then)",

@@ -37,6 +37,7 @@ def lines(schema: Any, **options: Any) -> list[tuple[int, str, str, str]]:
         ({"type": "array"}, "an array of any values"),
         ({"type": "array", "minItems": 1, "maxItems": 3}, "an array of 1 to 3 items"),
         ({"type": "array", "items": False}, "an empty array"),
+        ({"type": "number", "not": {"enum": [1, 2.50]}}, "a number other than 1 and 2.5"),
         ({"allOf": [{"type": ["string", "null"]}, {"type": ["null", "number"]}]}, "null"),
     ],
 )
