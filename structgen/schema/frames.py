@@ -51,7 +51,7 @@ Where: TypeAlias = str | KeyClass
 class Standing:
     """What a shape asks of the keys of a frame, by their indices."""
 
-    __slots__ = ("free_required", "last", "optional", "required", "shape")
+    __slots__ = ("always", "follows", "free_required", "last", "optional", "required", "shape")
 
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
         self.shape = shape
@@ -69,6 +69,11 @@ class Standing:
         self.last = ordered[-1] if ordered else -1
         self.optional: int | None = None
         """Keys whose value can be met, as a bit set; worked out when a count asks for it."""
+        self.always: frozenset[str] | None = None
+        """Of the keys that others or obligations ask for, those that may come at any time; worked out when
+        asked."""
+        self.follows = True
+        """Whether all keys that others require are such keys."""
 
 
 class Frame:

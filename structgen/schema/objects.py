@@ -20,7 +20,7 @@ from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
 from structgen.schema.members import Debt, Members
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.scalars import Scalars
-from structgen.schema.shape import Differs, ObjectShape, Obligation
+from structgen.schema.shape import AtKey, Differs, ObjectShape, Obligation
 from structgen.schema.shapes import Shapes
 from structgen.schema.values import EMPTY, Text
 from structgen.schema.witness import Ask, Where
@@ -131,6 +131,8 @@ class Objects:
             return self._counts(frame, shape, pos, mask, count)
         if shape.loose and (not debt or self._differs(frame, shape, debt)):
             return True
+        if not shape.lo and shape.hi is None and self._unhindered(frame, shape, debt):
+            return True
         key = (frame.id, shape.id, debt, pos, mask, count)
         found = self._live.get(key)
         if found is None:
@@ -157,6 +159,41 @@ class Objects:
             if demand != NEVER and self.alive(demand):
                 return True
         return self._extras(frame, shape, 1) > 0
+
+    def _unhindered(self, frame: Frame, shape: ObjectShape, debt: Debt) -> bool:
+        """Return whether all that is owed can be paid by members that may come at any time.
+
+        True where each obligation is met by some key's mere presence, and these keys, with all that keys
+        require, have no place in the order and values of their own: then the object that holds all of them is
+        whole. False says nothing.
+        """
+        standing = self.frames.standing(frame, shape)
+        found = standing.always
+        if found is None:
+            wanted = {other for _, others in shape.conditional for other in others}
+            wanted.update(
+                alternative.key
+                for obligation in shape.obligations
+                for alternative in obligation
+                if isinstance(alternative, AtKey) and not alternative.literals
+            )
+            found = standing.always = frozenset(
+                key
+                for key in wanted
+                if frame.index[key] >= frame.ordered
+                and (demand := self.frames.value(shape, key)) != NEVER
+                and self.alive(demand)
+            )
+            standing.follows = all(other in found for _, others in shape.conditional for other in others)
+        if not standing.follows:
+            return False
+        for obligation in debt:
+            for alternative in obligation:
+                if type(alternative) is AtKey and not alternative.literals and alternative.key in found:
+                    break
+            else:
+                return False
+        return True
 
     def _known(self, demand: int) -> Text | None:
         return EMPTY if self.alive(demand) else None

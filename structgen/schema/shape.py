@@ -141,6 +141,7 @@ class ObjectShape:
         "obligations",
         "plain",
         "required",
+        "requires",
         "simple",
         "values",
         "values_memo",
@@ -170,6 +171,10 @@ class ObjectShape:
         """Literals that every key meets, as a string."""
         self.conditional = conditional
         """Where the first key is present the others are required."""
+        self.requires: dict[str, tuple[str, ...]] = {}
+        """The same by the first key."""
+        for key, others in conditional:
+            self.requires[key] = (*self.requires.get(key, ()), *others)
         self.obligations = obligations
         self.plain = not (conditional or obligations)
         self.loose = not (conditional or lo) and hi is None and all(map(_is_difference, obligations))

@@ -88,12 +88,12 @@ class Witness:
         Raises `Undecided` where the search cannot tell, LimitError past `limits.oracle_steps`.
         """
         start: Plan | None = Plan({}, frozenset(), self.shape.lo, self.shape.hi)
+        wanted: list[str] = list(self.shape.required)
         for key, others in self.shape.conditional:
             if self.mask >> self.frame.index[key] & 1:
-                for other in others:
-                    start = start and self._with(start, other)
-        for key in self.shape.required:
-            start = start and self._with(start, key)
+                wanted.extend(others)
+        if wanted:
+            start = self._with(start, wanted)
         if start is None:
             return None
         if start.most is None and start.least <= self.count + len(start.members):
@@ -208,7 +208,7 @@ class Witness:
                     continue
                 literals = self.discharge(self.frame, alternative, name)
                 if literals is not None:
-                    more = self._with(plan, name, literals)
+                    more = self._with(plan, (name,), literals)
                     if more is not None:
                         yield more, left
             if isinstance(alternative, AtKey):
@@ -226,10 +226,14 @@ class Witness:
                         members = {**plan.members, (key_class.index, used): fresh}
                         yield Plan(members, plan.without, plan.least, plan.most), left
 
-    def _with(self, plan: Plan, key: str, literals: tuple[int, ...] = ()) -> Plan | None:
-        """Return the plan with a named member and those that it requires, or None where one cannot come."""
+    def _with(self, plan: Plan, keys: Collection[str], literals: tuple[int, ...] = ()) -> Plan | None:
+        """Return the plan with named members and those that they require, or None where one cannot come.
+
+        `literals`: what the values under `keys` must meet beside the shape.
+        """
         members = dict(plan.members)
-        todo = [key]
+        requires = self.shape.requires
+        todo = list(reversed(list(keys)))
         while todo:
             name = todo.pop()
             if name in members:
@@ -241,13 +245,11 @@ class Witness:
                 return None
             if name in plan.without:
                 return None
-            member = self._member(name, frozenset(literals if name == key else ()))
+            member = self._member(name, frozenset(literals if literals and name in keys else ()))
             if member is None:
                 return None
             members[name] = member
-            for trigger, others in self.shape.conditional:
-                if trigger == name:
-                    todo.extend(others)
+            todo.extend(requires.get(name, ()))
         if plan.most is not None and self.count + len(members) > plan.most:
             return None
         return Plan(members, plan.without, plan.least, plan.most)
