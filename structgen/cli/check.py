@@ -13,6 +13,7 @@ import typer
 
 from structgen.cli.policies import (
     AnyValue,
+    Content,
     Draft,
     Escapes,
     Formats,
@@ -20,10 +21,12 @@ from structgen.cli.policies import (
     MaxString,
     Numbers,
     PropertyOrder,
+    Resource,
     SchemaFile,
     Whitespace,
     number_or_word,
     refuse,
+    resources_of,
 )
 from structgen.errors import StructgenError
 
@@ -117,6 +120,8 @@ def check(
     max_string: MaxString = None,
     max_items: MaxItems = None,
     any_value: AnyValue = "any",
+    content: Content = "annotate",
+    resource: Resource = None,
 ) -> None:
     """Say whether a text is a document of a schema, or the line, column and byte where it ceases to be one.
 
@@ -139,6 +144,8 @@ def check(
             max_string=max_string,
             max_items=max_items,
             any_value=number_or_word(any_value),
+            content=content,
+            resources=resources_of(resource),
         )
         compiled = structgen.compile(grammar, byte_tokenizer())
         name = "standard input" if str(text) == "-" else str(text)

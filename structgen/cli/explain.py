@@ -10,6 +10,7 @@ import typer
 
 from structgen.cli.policies import (
     AnyValue,
+    Content,
     Draft,
     Escapes,
     Formats,
@@ -17,10 +18,12 @@ from structgen.cli.policies import (
     MaxString,
     Numbers,
     PropertyOrder,
+    Resource,
     SchemaFile,
     Whitespace,
     number_or_word,
     refuse,
+    resources_of,
 )
 from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
 
@@ -60,6 +63,8 @@ def explain(
     max_string: MaxString = None,
     max_items: MaxItems = None,
     any_value: AnyValue = "any",
+    content: Content = "annotate",
+    resource: Resource = None,
 ) -> None:
     """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs.
 
@@ -83,6 +88,8 @@ def explain(
             max_string=max_string,
             max_items=max_items,
             any_value=number_or_word(any_value),
+            content=content,
+            resources=resources_of(resource),
         )
         explanation = structgen.explain(grammar, openai=openai)
     except UnsatisfiableSchema as error:

@@ -145,3 +145,23 @@ def test_missing_file_has_status_2(schema: Path, tmp_path: Path) -> None:
 def test_wrong_option_has_status_2(schema: Path) -> None:
     assert check(schema, b"1", "--numbers", "some").exit_code == 2
     assert check(schema, b"1", "--colour", "red").exit_code == 2
+
+
+def test_a_reference_leads_to_a_file_that_an_option_names(tmp_path: Path) -> None:
+    schema, other = tmp_path / "schema.json", tmp_path / "other.json"
+    schema.write_text(json.dumps({"items": {"$ref": "https://example.com/other?v=2"}}))
+    other.write_text('{"type": "null"}')
+    option = ("--resource", f"https://example.com/other?v=2={other}")
+    assert check(schema, b"[null]", *option).exit_code == 0
+    assert check(schema, b"[1]", *option).exit_code == 1
+    without = check(schema, b"[null]")
+    assert (without.exit_code, "resources" in without.stderr) == (2, True)
+    wrong = check(schema, b"[null]", "--resource", str(other))
+    assert (wrong.exit_code, "URI=FILE" in wrong.stderr) == (2, True)
+
+
+def test_encodings_are_checked_if_asked(tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"contentEncoding": "base64"}')
+    assert check(schema, b'"AA="').exit_code == 0
+    assert check(schema, b'"AA="', "--content", "assert").exit_code == 1
