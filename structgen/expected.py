@@ -95,7 +95,8 @@ class Explainer:
             self._punctuation(b"}", self._value_place(regs), found)
             self._comma(index, self._value_place(regs), found)
         elif mode == L.M_ITEM:
-            self._punctuation(b"],", self._value_place(regs), found)
+            self._punctuation(b"]", self._value_place(regs), found)
+            self._comma(index, self._value_place(regs), found)
 
     def _sources(self, place: int | None) -> tuple[str, ...]:
         return () if place is None else self._machine.sources(place)
@@ -166,18 +167,6 @@ class Explainer:
 
     # --- keys ---
 
-    def _missing(self, residue: int) -> list[str]:
-        """Return the keys that an object still owes, as far as that can be told by them one by one."""
-        plain = self._machine.network.simple(residue)
-        if plain is None:
-            return []
-        return [
-            name
-            for at, name in enumerate(plain.names)
-            if plain.required[at]
-            and (at >= plain.position if at < plain.ordered else not plain.written >> at & 1)
-        ]
-
     def _comma(self, index: int, holder: int, found: _Found) -> None:
         """Add the comma inside a container, and what makes it necessary."""
         machine = self._machine
@@ -186,13 +175,16 @@ class Explainer:
             return
         regs = machine.registers(after)
         keys = int(regs[L.MODE]) == L.M_KEYS
-        missing = self._missing(machine.residue(int(regs[L.RES]))) if keys else []
+        missing, more = machine.network.owed(machine.residue(int(regs[L.RES])))
         what, rank = '","', _MARK
         if missing:
             several = "keys" if len(missing) > 1 else "key"
             what += (
                 f" (the {several} {wording.listing(map(wording.quoted, missing), ' and ')} must still come)"
             )
+            rank = _URGENT
+        elif more and (b"}" if keys else b"]")[0] not in found.allowed:
+            what += f" ({wording.count(more, None, 'more member' if keys else 'more item')} must come)"
             rank = _URGENT
         found.add(what, self._sources(holder), b",", rank)
 
@@ -201,14 +193,14 @@ class Explainer:
         machine = self._machine
         residue = machine.residue(int(regs[L.RES]))
         menu = machine.network.menu(residue)
-        missing = set(self._missing(residue))
+        missing = set(machine.network.owed(residue)[0])
         holder = self._sources(self._value_place(regs))
         for name, place in menu.named.items():
             sources = self._sources(place)
             if name in missing:
                 found.add(f"the key {wording.quoted(name)} (required)", (*holder, *sources), b'"', _URGENT)
             else:
-                found.add(f"the key {wording.quoted(name)}", sources, b'"')
+                found.add(f"the key {wording.quoted(name)}", sources or holder, b'"')
         if menu.extra is None:
             return
         some = "a key that the schema does not name" if machine.network.keys(residue) else "a key"
@@ -229,8 +221,8 @@ class Explainer:
         else:
             place = self._value_place(regs)
             sources = self._sources(place)
-            found.add("the closing quote", sources, closing)
             rest = found.without(closing)
+            found.add(self._closing(mode, place, bool(rest)), sources, closing)
             if mode == L.M_WORDS:
                 self._inside_word(regs, sources, rest, found)
             elif escape:
@@ -240,6 +232,13 @@ class Explainer:
             else:
                 found.add(self._rest_of_string(regs, place) + _hint(rest), sources, rest)
         found.add("the rest of the string", (), found.uncovered())
+
+    def _closing(self, mode: int, place: int, more: bool) -> str:
+        """Return how a string ends; where it must, what it is."""
+        spec = None if more or mode == L.M_WORDS else self._machine.network.entry(place).string
+        described = wording.describe(spec.formulas, wording.string) if spec is not None else []
+        whole = f" of {' or '.join(described)}" if described and described != ["a string"] else ""
+        return f"the closing quote{whole}"
 
     def _rest_of_string(self, regs: Registers, place: int) -> str:
         row = self._machine.string_row(int(regs[L.RES]))
@@ -279,7 +278,7 @@ class Explainer:
             found.add("the closing quote", sources or holder, closing)
         rest = found.without(closing)
         if int(regs[L.AT]) >= 0:
-            missing = set(self._missing(residue))
+            missing = set(machine.network.owed(residue)[0])
             for _at, word in machine.listed(machine.key_list(row), int(regs[L.AT])):
                 name = word.decode("utf-8", "surrogatepass")
                 if name in menu.named:
@@ -287,7 +286,7 @@ class Explainer:
                     sources = self._sources(menu.named[name])
                     found.add(
                         f"the rest of the key {wording.quoted(name)}",
-                        (*holder, *sources) if name in missing else sources,
+                        (*holder, *sources) if name in missing else sources or holder,
                         going_on,
                         _URGENT if name in missing else _VALUE,
                     )

@@ -276,6 +276,11 @@ class Network(Protocol):
         `value` says what its rest costs, `written` what was written of an item whose value matters."""
         ...
 
+    def owed(self, residue: int) -> tuple[Sequence[str], int]:
+        """Return the keys that must still come whatever comes, and how many more members or items there must
+        be at least; for messages."""
+        ...
+
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
         ...

@@ -266,3 +266,42 @@ def test_nothing_is_expected_after_the_end() -> None:
     assert matcher.expected()[-1].what == "the end of the document"
     matcher.advance(256)
     assert matcher.expected() == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "first"),
+    [
+        ({"type": "object", "minProperties": 3}, '{"a":[]', '"," (at least 2 more members must come)'),
+        ({"type": "array", "minItems": 2}, "[[]", '"," (at least 1 more item must come)'),
+        (
+            {"type": "array", "contains": {"const": 5}, "minContains": 2},
+            "[5",
+            '"," (at least 1 more item must come)',
+        ),
+        ({"dependentRequired": {"a": ["b", "c"]}}, '{"a":[]', '"," (the keys "b" and "c" must still come)'),
+        (
+            {"required": ["a"], "propertyNames": {"minLength": 1}},
+            '{"b":[]',
+            '"," (the key "a" must still come)',
+        ),
+        ({"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True}, '["a","', 'the rest of "b"'),
+        ({"type": "string", "maxLength": 1}, '"a', "the closing quote of a string of at most 1 character"),
+        ({"type": "number", "not": {"enum": [1, 2]}}, "1", "the rest of a number other than 1 and 2"),
+    ],
+)
+def test_what_is_owed_is_said(schema: Any, text: str, first: str) -> None:
+    texts: list[bytes | None] = [bytes((byte,)) for byte in range(256)]
+    tokenizer = sg.Tokenizer.from_bytes([*texts, None], eos_token_id=256)
+    grammar = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False)
+    state = grammar.step_bytes(grammar.start, text.encode())
+    assert state is not None
+    assert re.sub(r" \(next.*", "", grammar.expected(state)[0].what) == first
+
+
+def test_a_key_without_a_schema_of_its_own_is_asked_by_its_object() -> None:
+    grammar = compiled("open", "widest")
+    schema = {"properties": {"a": True}, "additionalProperties": False}
+    grammar = sg.compile(sg.json_schema(schema), grammar.tokenizer, store=False)
+    state = grammar.step_bytes(grammar.start, b"{")
+    assert state is not None
+    assert [one.sources for one in grammar.expected(state) if one.what == 'the key "a"'] == [("#",)]

@@ -454,6 +454,15 @@ class Arrays:
             )
         return found
 
+    def least_more(self, state: ArrayState) -> int:
+        """Return how many more items there must be, whatever comes."""
+        least: int | None = None
+        for _, shape, (_, counts) in state.threads:
+            counted = [one.least - count for one, count in zip(shape.counters, counts, strict=True)]
+            more = max(0, shape.lo - state.index, *counted)
+            least = more if least is None else min(least, more)
+        return least or 0
+
     def after(
         self, state: ArrayState, moves: Moves, met: frozenset[int], value: int | None = None
     ) -> ArrayState:

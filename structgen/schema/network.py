@@ -296,6 +296,13 @@ class SchemaNetwork:
                     _better(best, value[index], self._rests(then, taken))
         return {j: text.flat() for j, text in best.items()}
 
+    def owed(self, residue: int) -> tuple[Sequence[str], int]:
+        """Return the keys that must still come, and how many more members or items there must be at least."""
+        state = self._residues[residue]
+        if isinstance(state, ArrayState):
+            return (), self.arrays.least_more(state)
+        return self.objects.least_more(state)
+
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
         return self.tables.sources(self.tables.places[place])

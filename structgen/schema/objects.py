@@ -354,6 +354,28 @@ class Objects:
             found = state.closing = frozenset(met)
         return found
 
+    def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
+        """Return the keys that must still come whatever comes, and how many more members there must be."""
+        frame = state.frame
+        common: dict[str, None] | None = None
+        least: int | None = None
+        for _, shape, _ in state.threads:
+            standing = self.frames.standing(frame, shape)
+            late = [index for index in standing.required if index >= state.pos]
+            late += [
+                index
+                for index in range(frame.ordered, len(frame.names))
+                if standing.free_required >> index & 1
+            ]
+            keys = {frame.names[index]: None for index in late if not state.mask >> index & 1}
+            for key, others in shape.conditional:
+                if state.mask >> frame.index[key] & 1:
+                    keys.update({one: None for one in others if not state.mask >> frame.index[one] & 1})
+            common = keys if common is None else {key: None for key in common if key in keys}
+            more = max(len(keys), shape.lo - state.count)
+            least = more if least is None else min(least, more)
+        return tuple(common or ()), least or 0
+
     def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
         pos, mask, count = self._after(state, where)
