@@ -15,7 +15,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from structgen.schema.document import Document, Place
+    from structgen.schema.document import Document
+    from structgen.schema.located import Place
 
 _64, _64URL, _32, _32HEX = "[A-Za-z0-9+/]", "[A-Za-z0-9_-]", "[A-Z2-7]", "[0-9A-V]"
 _QUOTED = r"(?:[ \t]*(?:[!-<>-~]|=[0-9A-F]{2}))*"

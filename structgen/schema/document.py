@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
 from structgen.schema.dynamic import NOTHING, Bindings
+from structgen.schema.located import Place, Refusal
 from structgen.schema.loops import settle
 from structgen.schema.model import Json, Schema
 from structgen.schema.policies import Policies
@@ -25,66 +23,6 @@ from structgen.schema.references import (
 from structgen.schema.remotes import Remotes
 from structgen.schema.scan import DEFAULT_DRAFT
 from structgen.schema.text import escape, kind_name
-
-_NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
-
-
-def _with_class_defaults(cls: type[Place]) -> type[Place]:
-    """Return the class with the fields' defaults as class attributes, which hide the base class's slots."""
-    for item in fields(Schema):
-        if item.default is not MISSING:
-            setattr(cls, item.name, item.default)
-        elif item.default_factory is not MISSING:
-            setattr(cls, item.name, _NO_MEMBERS)
-    return cls
-
-
-@_with_class_defaults
-class Place(Schema):
-    """A `Schema` that stands in a document.
-
-    Only fields that a keyword sets are stored, all others are class attributes: a subschema has 40 fields and
-    sets two or three, and filling in the others was half of the time that reading a small schema takes.
-    """
-
-    __slots__ = ("__dict__", "at", "raw", "scope", "up")
-
-    scope: Scope
-    """The resource that it stands in."""
-    raw: dict[str, Any] | bool | None
-    """Its JSON value; None for a place that the network made up."""
-    up: Place | None
-    """The place around it; None where `at` is the whole place."""
-    at: Any
-    """The segments from `up` to here, or `#...`."""
-
-    @property
-    def pointer(self) -> str:
-        """The place as `#/properties/a`: a JSON pointer behind "#" (behind a URI in another document).
-
-        Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
-        """
-        place, parts = self, []
-        while place.up is not None:
-            parts.append("".join(["/" + escape(segment) for segment in place.at]))
-            place = place.up
-        parts.append(place.at)
-        return "".join(reversed(parts))
-
-    @pointer.setter
-    def pointer(self, value: str) -> None:
-        self.up, self.at = None, value
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A keyword that is not handled, at a place that the root reaches."""
-
-    pointer: str
-    """The place of the schema that holds the keyword."""
-    keyword: str
-    what: str
-    cure: str = ""
 
 
 class Document:
@@ -102,7 +40,6 @@ class Document:
         "_bindings",
         "_bound",
         "_by_raw",
-        "_names",
         "_referring",
         "_targets",
         "_todo",
@@ -146,11 +83,16 @@ class Document:
         self.draft = self.references.root.dialect.draft
         if draft is None:
             self._note_unknown_draft()
-        self._names: frozenset[str] = frozenset()
-        self._start()
+        names: frozenset[str] = frozenset()
+        while not self._read_all(names):
+            # Dynamic references: their names take part in what a place is. Few schemas have one.
+            names |= self._asked
 
-    def _start(self) -> None:
-        """Read everything that the root reaches."""
+    def _read_all(self, names: frozenset[str]) -> bool:
+        """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
+
+        Return whether no other name is asked for.
+        """
         self.schemas: list[Schema] = []
         """By id: the places that were read, and those that the network derived."""
         self.refusals: list[Refusal] = []
@@ -167,7 +109,7 @@ class Document:
         self._referring: list[Place] = []
         self._todo: list[Place] = []
         self._asked: set[str] = set()
-        self._bindings = Bindings(self.references, self._names) if self._names else None
+        self._bindings = Bindings(self.references, names) if names else None
         self._bound: dict[int, int] = {}
         self.root: Schema = self._reached(Found(self.value, "#", self.references.root), NOTHING)
         self._read()
@@ -177,12 +119,11 @@ class Document:
             self._read()
         if self.references.has_custom_dialects:
             self._check_vocabularies()
-        if not self._asked <= self._names:
-            # A dynamic reference: its name takes part in what a place is. Few schemas have one.
-            self._names |= self._asked
-            self._start()
-        elif self._referring:
+        if not self._asked <= names:
+            return False
+        if self._referring:
             settle(self, self._referring)
+        return True
 
     # --- For the network ------------------------------------------------------------------------------------
 
@@ -253,23 +194,20 @@ class Document:
         """Have a place hold where its `$dynamicRef` or `$recursiveRef` leads on the way to this place."""
         scope, bound = place.scope, self._bound.get(place.id, NOTHING)
         name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
+        anchors = self.references.dynamic_anchors
         found: Found | None = None
         if scope.dialect.draft == "v1" and reference.startswith("#"):
             # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
-            if self._bindings is None or name not in self._names:
-                self._asked.add(name)
-                return
-            found = self._bindings.target(bound, name)
+            found = self._bound_to(name, bound) or anchors(scope).get(name)
+            if found is None and (self._bindings is None or name not in self._bindings.names):
+                return  # the next reading of the document tells
         if found is None:
             found = self._found(place, keyword, reference)
             if found is None:
                 return
-            anchor = self.references.dynamic_anchors(found.scope).get(name)
+            anchor = anchors(found.scope).get(name)
             if anchor is not None and anchor.raw is found.raw:
-                if self._bindings is None or name not in self._names:
-                    self._asked.add(name)
-                    return
-                found = self._bindings.target(bound, name) or found
+                found = self._bound_to(name, bound) or found
         target = self._reached(found, bound)
         if place.ref is None:
             place.ref = target
@@ -278,6 +216,11 @@ class Document:
             place.all_of += (target,)
             place.applicators += ("allOf",)
         self._referring.append(place)
+
+    def _bound_to(self, name: str, bound: int) -> Found | None:
+        """Return what a name is bound to, None where nothing is, or this reading does not follow the name."""
+        self._asked.add(name)
+        return None if self._bindings is None else self._bindings.target(bound, name)
 
     def _found(self, place: Place, keyword: str, reference: str) -> Found | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""

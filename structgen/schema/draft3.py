@@ -12,7 +12,8 @@ from structgen.schema import keywords
 from structgen.schema.keywords import Reader
 
 if TYPE_CHECKING:
-    from structgen.schema.document import Document, Place
+    from structgen.schema.document import Document
+    from structgen.schema.located import Place
     from structgen.schema.model import Schema
 
 _LATER = (

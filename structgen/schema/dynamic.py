@@ -21,11 +21,11 @@ NOTHING = 0
 class Bindings:
     """What ways have bound, interned: equal bindings have equal numbers."""
 
-    __slots__ = ("_after", "_bound", "_known", "_names", "_references")
+    __slots__ = ("_after", "_bound", "_known", "_references", "names")
 
     def __init__(self, references: References, names: frozenset[str]) -> None:
         """`names` are the dynamic anchors that some reference asks for."""
-        self._references, self._names = references, names
+        self._references, self.names = references, names
         self._bound: list[Mapping[str, Found]] = [{}]
         self._known: dict[tuple[tuple[str, int], ...], int] = {(): NOTHING}
         self._after: dict[tuple[int, int], int] = {}
@@ -37,7 +37,7 @@ class Bindings:
         if found is None:
             bound = dict(self._bound[bindings])
             for name, target in self._references.dynamic_anchors(scope).items():
-                if name in self._names:
+                if name in self.names:
                     bound.setdefault(name, target)
             told = tuple(sorted((name, id(target.raw)) for name, target in bound.items()))
             found = self._known.setdefault(told, len(self._bound))

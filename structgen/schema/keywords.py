@@ -15,7 +15,8 @@ from structgen.schema.handled import HANDLED
 from structgen.schema.text import escape
 
 if TYPE_CHECKING:
-    from structgen.schema.document import Document, Place
+    from structgen.schema.document import Document
+    from structgen.schema.located import Place
     from structgen.schema.model import Schema
 
 Reader: TypeAlias = "Callable[[Document, Place, dict[str, Any], Any], None]"

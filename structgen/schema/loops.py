@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from structgen.errors import SchemaError
 
 if TYPE_CHECKING:
-    from structgen.schema.document import Document, Place
+    from structgen.schema.document import Document
+    from structgen.schema.located import Place
     from structgen.schema.model import Schema
 
 

@@ -8,8 +8,9 @@ from enum import Enum
 from typing import Any
 
 from structgen.schema import content, draft3
-from structgen.schema.document import Document, Place
+from structgen.schema.document import Document
 from structgen.schema.keywords import FORMATS
+from structgen.schema.located import Place
 from structgen.schema.policies import Policies
 
 

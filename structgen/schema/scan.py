@@ -18,7 +18,8 @@ from structgen.schema.handled import HANDLED
 from structgen.schema.keywords import Reader
 
 if TYPE_CHECKING:
-    from structgen.schema.document import Document, Place
+    from structgen.schema.document import Document
+    from structgen.schema.located import Place
 
 DRAFTS = ("3", "4", "6", "7", "2019-09", "2020-12", "v1")
 """The drafts, oldest first; "v1" is the coming release, as far as the official test suite tells it."""

@@ -189,3 +189,14 @@ def test_recursive_references_lead_where_another_validator_says(schema: Any) -> 
     found = read(schema).root
     for value in INSTANCES:
         assert holds(found, exact(value)) is judge.is_valid(value)
+
+
+def test_a_long_chain_of_dynamic_references_is_read_a_few_times() -> None:
+    """Every name is met in the first reading, though none is followed there yet."""
+    count = 3_000
+    defs = {
+        str(at): {"$dynamicAnchor": f"a{at}", "items": {"$dynamicRef": f"#a{at + 1}"}} for at in range(count)
+    }
+    defs[str(count)] = {"$dynamicAnchor": f"a{count}", "type": "null"}
+    found = read({"$dynamicRef": "#a0", "$defs": defs})
+    assert len(found.schemas) == 2 * count + 2
