@@ -29,15 +29,15 @@ TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
-NEED_OUTCOME, NEED_TABLE, OVER_STEPS, OVER_NODES = map(np.int64, range(16, 20))
+NEED_OUTCOME, NEED_TABLE, OVER_STEPS, OVER_NODES, NEED_HOPE = map(np.int64, range(16, 21))
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.
 VALUE, OFF, LEN = 4, 5, 6
 # First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
-K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE = map(np.int64, range(-1, -7, -1))
+K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE = map(np.int64, range(-1, -8, -1))
 # Columns of sets.
-S_OFF, S_LEN, S_ROW, S_ACCEPT = 0, 1, 2, 3
+S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
 # Columns of nodes.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 # Columns of states.
@@ -76,7 +76,7 @@ NAMES = (
 )
 COLUMNS = {
     "keys": 7,
-    "sets": 4,
+    "sets": 5,
     "nodes": 8,
     "states": 7,
     "queue": 4,
@@ -113,7 +113,7 @@ def keys_of(A):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def sets_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 1]), (A[ROOM + 1], 4))
+    return nb.carray(_longs(A[ADDRESS + 1]), (A[ROOM + 1], 5))
 
 
 @nb.njit(nogil=True)
@@ -271,6 +271,7 @@ def intern_set(A, length):  # type: ignore[no-untyped-def]
     sets[n, S_LEN] = length
     sets[n, S_ROW] = -1
     sets[n, S_ACCEPT] = -1
+    sets[n, S_OPEN] = -1
     set_slots_of(A)[at] = n
     A[N_SET] = n + 1
     return n

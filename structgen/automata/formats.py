@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from structgen.automata.program import Program, compile_clock
+from structgen.automata import idna
+from structgen.automata.program import Program, compile_clock, compile_regex
 from structgen.errors import UnsupportedError
 from structgen.ir import TRUE, All, Formula, Length, Pattern
 
@@ -46,8 +47,26 @@ _IPV6 = _ipv6(1, _IPV4)
 
 # RFC 1123 section 2.1 and RFC 1034 section 3.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in
 # all.
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOSTNAME = rf"{_LABEL}(?:\.{_LABEL})*"
+_INNER, _OUTER = "[A-Za-z0-9-]", "[A-Za-z0-9]"
+
+
+def _after(most: int) -> str:
+    """Return the rest of a label: nothing, or up to `most` characters and one that is no hyphen."""
+    return f"(?:{_INNER}{{0,{most}}}{_OUTER})?"
+
+
+_ANY_LABEL = _OUTER + _after(61)
+# Labels that do not begin with xn--, which would be A-labels (RFC 5890 section 2.3.2.1).
+_LABEL = (
+    f"(?:[A-WYZa-wyz0-9]{_after(61)}"
+    f"|[Xx](?:{_OUTER}|[A-MO-Za-mo-z0-9-]{_INNER}{{0,60}}{_OUTER}"
+    f"|[Nn](?:{_OUTER}{_after(59)}|-{_OUTER}{_after(58)}))?)"
+)
+
+
+def _host_name(label: str) -> Formula:
+    return All((Pattern(rf"^{label}(?:\.{label})*$"), Length(1, 253)))
+
 
 # RFC 5321 section 4.1.2, Mailbox; 4.1.3 for address literals, whose numbers may have leading zeros and whose
 # `::` stands for two groups or more.
@@ -55,10 +74,23 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _SNUM = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _LITERAL_V4 = rf"{_SNUM}(?:\.{_SNUM}){{3}}"
 _DOMAIN_PART = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_ADDRESS = rf"\[(?:{_LITERAL_V4}|[Ii][Pp][Vv]6:{_ipv6(2, _LITERAL_V4)})\]"
 _EMAIL = (
     rf'(?:{_ATOM}(?:\.{_ATOM})*|"(?:[ !#-\[\]-~]|\\[ -~])*")'
-    rf"@(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[(?:{_LITERAL_V4}|[Ii][Pp][Vv]6:{_ipv6(2, _LITERAL_V4)})\])"
+    rf"@(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|{_ADDRESS})"
 )
+# RFC 6531 section 3.3: any character beyond ASCII in the local part, U-labels in the domain.
+_BEYOND = r"\u{80}-\u{D7FF}\u{E000}-\u{10FFFF}"
+_IDN_ATOM = _ATOM.replace("~]", f"~{_BEYOND}]")
+
+
+def _idn_email() -> str:
+    part = idna.label()
+    return (
+        rf'(?:{_IDN_ATOM}(?:\.{_IDN_ATOM})*|"(?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*")'
+        rf"@(?:{part}(?:\.{part})*|{_ADDRESS})"
+    )
+
 
 # RFC 3987 section 2.2.
 _UCSCHAR = (
@@ -120,17 +152,14 @@ _PATTERNS = {
     "uuid": "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",  # RFC 4122 section 3
 }
 _CLOCKS = {"date-time": f"^{_DATE}[Tt]", "time": "^"}
-_REFUSED = {
-    "regex": "ECMA-262's patterns nest, so no automaton over strings holds them.",
-    "idn-hostname": "IDNA 2008 (contextual rules, Punycode lengths) has no automaton here.",
-    "idn-email": "Its domain is a host name of IDNA 2008, which has no automaton here.",
-}
 # The OpenAPI formats that say nothing of strings (numbers, or display); `byte` (base64) is not asserted by
 # JSON Schema, and is left an annotation as validators leave it.
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
 
-KNOWN = frozenset((*_PATTERNS, *_CLOCKS, *_REFUSED, *_SILENT, "hostname"))
-"""The formats with a meaning here, those that are refused included; every other is an annotation."""
+_OWN = ("hostname", "regex", "idn-hostname", "idn-email")
+_CUT = frozenset(("regex", "idn-hostname", "idn-email"))
+KNOWN = frozenset((*_PATTERNS, *_CLOCKS, *_SILENT, *_OWN))
+"""The formats with a meaning here; every other is an annotation."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -144,12 +173,30 @@ def format_meaning(name: str) -> Formula | Program:
     if name in _CLOCKS:
         return compile_clock(_CLOCKS[name])
     if name == "hostname":
-        return All((Pattern(f"^{_HOSTNAME}$"), Length(1, 253)))
+        return _host_name(_LABEL)
+    if name == "regex":
+        return compile_regex()
+    if name == "idn-hostname":
+        return idna.host_name()
+    if name == "idn-email":
+        return All((Pattern(f"^{_idn_email()}$"), idna.mail_domain()))
+    if name in (idna.NAME_LENGTHS, idna.MAIL_LENGTHS):
+        return idna.lengths(name)
     if name in _SILENT:
         return TRUE
-    why = _REFUSED.get(name, "It is not a format of JSON Schema or OpenAPI.")
     raise UnsupportedError(
-        f"The format {name!r} cannot be asserted. {why}",
+        f"The format {name!r} cannot be asserted. It is not a format of JSON Schema or OpenAPI.",
         keyword="format",
         cure='Leave it out, give its pattern, or compile with formats="annotate".',
     )
+
+
+def format_bound(name: str) -> Formula | Program:
+    """Return a meaning that no string of the format lacks, to be denied where the format is.
+
+    Where what may be written is cut from a format, more is left out of its opposite, so that neither is
+    wrong.
+    """
+    if name == "hostname":
+        return _host_name(_ANY_LABEL)
+    return TRUE if name in _CUT else format_meaning(name)

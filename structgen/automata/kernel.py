@@ -32,6 +32,7 @@ from structgen.automata.arena import (
     I_COST,
     I_OUTER,
     K_FREE,
+    K_HOPE,
     K_MIDDLE,
     K_NODE,
     K_OUTCOME,
@@ -44,6 +45,7 @@ from structgen.automata.arena import (
     N_NODE,
     N_RANK,
     N_STATE,
+    NEED_HOPE,
     NEED_OUTCOME,
     NODE_STATE,
     NONE,
@@ -107,8 +109,9 @@ from structgen.automata.arena import (
     work_of,
 )
 from structgen.automata.clock import clock_cost
-from structgen.automata.program import CHAR, CLOCK, MATCH, TABLE, WORDS
-from structgen.automata.threads import accepted, closure, set_row, tidy
+from structgen.automata.program import CHAR, CLOCK, MATCH, REGEX, TABLE, WORDS
+from structgen.automata.regexes import regex_cost
+from structgen.automata.threads import accepted, closure, open_atoms, set_row, tidy
 from structgen.ir import DEAD, UNKNOWN
 from structgen.jit import entry
 
@@ -140,6 +143,12 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
         live = ONE
     elif sets_of(A)[set_, S_LEN] == 0 and spec_of(A)[s, P_NBREAKS] == bracket:
         live = NONE
+    else:
+        hope = intern(A, K_HOPE, s, open_atoms(A, set_), bracket)
+        if keys_of(A)[hope, VALUE] == UNSET:
+            stop(A, NEED_HOPE, hope)
+        if keys_of(A)[hope, VALUE] == 0:
+            live = NONE
     nodes[n, Q_SPEC] = s
     nodes[n, Q_SET] = set_
     nodes[n, Q_LENGTH] = length
@@ -632,6 +641,8 @@ def _distance(A, s, set_):  # type: ignore[no-untyped-def]
                 repeat = prog[repeat, I_OUTER]
         elif op == CLOCK:
             cost = clock_cost(keys[t, 3], keys[t, 2])
+        elif op == REGEX:
+            cost = regex_cost(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3])
         elif op == WORDS:
             if keys[t, VALUE] == UNSET:
                 base, depth, widths = prog[pc, 1], keys[t, 3], spec_of(A)[s, P_COST]

@@ -10,8 +10,9 @@ import functools
 from dataclasses import dataclass
 from typing import TypeAlias, Union
 
-from structgen.automata.charsets import ANY, Ranges
+from structgen.automata.charsets import ANY, LAST, Ranges
 from structgen.automata.partition import cheapest_point
+from structgen.automata.properties import property_tree
 from structgen.automata.syntax import (
     EMPTY,
     START,
@@ -41,6 +42,7 @@ WORDS = 8  # threads are ranges of the sorted words
 TABLE = 9  # threads are states of a determiniser in Python
 LOOK = 10  # a: index of the look-around, b: next; only in programs that need one
 CLOCK = 11  # threads are places of an RFC 3339 time; it ends the string
+REGEX = 12  # a: tree of names of properties, threads are places of an ECMA-262 pattern; it ends the string
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +62,10 @@ class Program:
     outer: tuple[int, ...]
     trimmed: bool
     looks: tuple[LookProgram, ...] = ()
+    letters: frozenset[int] = frozenset()
+    """Code points that the determiniser tells apart beside what the sets ask for."""
+    table: tuple[int, ...] = ()
+    """What the REGEX instruction reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def compile_clock(prefix: str) -> Program:
     A leap second must be the last second of its day in UTC. That ties the hour and minute to the offset,
     which no short pattern says: the instruction's threads carry them.
     """
-    emitter = _Emitter()
+    emitter = Emitter()
     for char in _CLOCK_CHARS:
         emitter.set(((ord(char), ord(char)),))
     anchored, _ = _unanchor(parse(prefix))
@@ -114,6 +120,26 @@ def compile_clock(prefix: str) -> Program:
     start = emitter.emit(anchored, emitter.put(CLOCK))
     return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
 
+
+@functools.lru_cache(maxsize=1)
+def compile_regex() -> Program:
+    """Return the program of the strings that are patterns of ECMA-262 in Unicode mode (see `regexes`)."""
+    emitter = Emitter()
+    bounds = sorted({0x80, LAST + 1, *map(ord, _ENDS), *(ord(char) + 1 for char in _ENDS)})
+    spans = tuple(zip(bounds, (bound - 1 for bound in bounds[1:]), strict=False))
+    # Each span between two ends has its own bits, so that it is a class of its own.
+    for bit in range(len(spans).bit_length()):
+        emitter.set(tuple(span for index, span in enumerate(spans) if index >> bit & 1))
+    start = emitter.put(REGEX)
+    table = (len(spans), *(high for _, high in spans), *property_tree())
+    letters = frozenset(range(0x80))
+    code, sets = tuple(emitter.code), tuple(emitter.sets)
+    return Program(code, sets, start, tuple(emitter.outer), True, letters=letters, table=table)
+
+
+# Where ranges of letters beyond ASCII begin and end in practice: a range between two others of these, or
+# within what lies between them, is one that the automaton cannot put in order.
+_ENDS = "ÀÿΑΩαωАЯаяё一龥가힣"
 
 _CLOCK_CHARS = "0123456789:.+-Zz"  # the determiniser tells them apart, so each is a class of its own
 
@@ -228,17 +254,17 @@ def _surely_empty(node: Node) -> bool:
 
 def _program(node: Node) -> Program:
     if _has(node, (Look, Boundary)):
-        return _Emitter().search(node, node, node, trimmed=False)
+        return Emitter().search(node, node, node, trimmed=False)
     if not _has(node, (Start,)):
-        return _Emitter().search(node, None, node, trimmed=_ends_well(node, True))
+        return Emitter().search(node, None, node, trimmed=_ends_well(node, True))
     anchored, free = _unanchor(node)
     if any(part is not None and _has(part, (Start,)) for part in (anchored, free)):
-        return _Emitter().search(node, node, node, trimmed=False)
+        return Emitter().search(node, node, node, trimmed=False)
     trimmed = all(part is None or _ends_well(part, True) for part in (anchored, free))
-    return _Emitter().search(node, anchored, free, trimmed=trimmed)
+    return Emitter().search(node, anchored, free, trimmed=trimmed)
 
 
-class _Emitter:
+class Emitter:
     """Emits instructions backwards, each node knowing what follows it."""
 
     def __init__(self) -> None:

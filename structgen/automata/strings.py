@@ -21,6 +21,7 @@ from structgen.automata.program import (
     CHAR,
     CLOCK,
     MATCH,
+    REGEX,
     REPEAT,
     SPLIT,
     TABLE,
@@ -28,7 +29,7 @@ from structgen.automata.program import (
     Program,
     completion_costs,
 )
-from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate
+from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
 from structgen.errors import LimitError, UnsupportedError
 from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Not, Spec, Words
 from structgen.limits import Limits
@@ -39,6 +40,9 @@ WIDTH = ar.WIDTH
 FREE = 0
 # Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
 _FEW, _MANY = 16, 64
+_WIDE = 64
+_GLANCE = 65  # steps of a search on behalf of rows that were not asked for
+"""With a partition of more classes a row leads to many states inside characters: fewer are filled."""
 
 # The UTF-8 automaton: state 0 between code points; from each state (first byte, last byte, next state).
 _UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
@@ -126,6 +130,7 @@ class StringPool:
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
         self._rows = _FEW  # of the last call of `expand`
+        self._widest = 0  # classes of the widest partition
         self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
         reg = self._reg
         reg[ar.MOST_STEPS] = limits.oracle_steps
@@ -175,16 +180,17 @@ class StringPool:
         reg, states = self._reg, self._arrays["states"]
         if states[state, ar.DONE]:
             return
-        self._rows = min(2 * self._rows, _MANY) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else _FEW
+        few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
+        self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
         k.ask(reg, k.ASK_BEGIN, state, 0)
-        while True:
-            try:
-                k.ask(reg, k.ASK_EXPAND, state, self._rows)
-                return
-            except ar.Interrupt:
-                if reg[ar.CAUSE] in (ar.OVER_STEPS, ar.OVER_NODES) and self._arrays["states"][state, ar.DONE]:
-                    return  # a neighbour is too much, which was not asked for
-                self._answer()
+        self._ask(k.ASK_EXPAND, state, 0)
+        reg[ar.MOST_STEPS] = min(_GLANCE, self._limits.oracle_steps)
+        try:
+            self._ask(k.ASK_EXPAND, state, self._rows)
+        except LimitError:
+            pass  # a neighbour is too much, which was not asked for
+        finally:
+            reg[ar.MOST_STEPS] = self._limits.oracle_steps
 
     def finish(self, state: int) -> Demands:
         """Return, for each demand that can still be met, the rest that is shortest as JSON text, in UTF-8.
@@ -261,6 +267,8 @@ class StringPool:
         cause, what = int(reg[ar.CAUSE]), int(reg[ar.WHAT])
         if cause == ar.NEED_OUTCOME:
             self._answer_outcome(what)
+        elif cause == ar.NEED_HOPE:
+            self._answer_hope(what)
         elif cause == ar.NEED_TABLE:
             self._answer_table(what)
         elif cause == ar.OVER_STEPS:
@@ -319,6 +327,7 @@ class StringPool:
             if isinstance(atom, Words):
                 letters.update(map(ord, set().union(*atom.of)))
             else:
+                letters.update(atom.letters)
                 for ranges in atom.sets:
                     sets.setdefault(ranges, len(sets))
                 if atom.looks:
@@ -331,6 +340,7 @@ class StringPool:
             )
         partition = partition_for(tuple(sets), frozenset(letters))
         classes = len(partition.first)
+        self._widest = max(self._widest, classes)
         breaks = sorted(builder.breaks)
         number = len(self._specs)
         loaded = _LoadedSpec(nodes, outcome, partition, breaks, spec.formulas, b"", {}, [], False, [])
@@ -406,6 +416,8 @@ class StringPool:
         code[:, 1] += chars * member + code[:, 1] * chars * (classes - 1) + first * base
         code[:, 2] += second * base
         code[:, 5] += own * ordinal
+        if atom.table:
+            code[code[:, 0] == REGEX, 1] = self._append(atom.table)
         self._put_code(code)
         return base + atom.start, 0
 
@@ -439,6 +451,22 @@ class StringPool:
         if met:
             spec.demands[outcome] = met
         arrays["keys"][key, ar.VALUE] = outcome
+
+    def _answer_hope(self, key: int) -> None:
+        """Say whether some demand may hold yet, whatever the automata that are still open do."""
+        arrays, reg = self._arrays, self._reg
+        assert 0 <= key < reg[ar.N_KEY], key
+        _, number, open_, bracket = (int(x) for x in arrays["keys"][key, :4])
+        assert 0 <= number < len(self._specs) and 0 <= open_ < reg[ar.N_SET], (number, open_)
+        spec = self._specs[number]
+        off, size = (int(x) for x in arrays["sets"][open_, :2])
+        known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
+        for value in arrays["heap"][off : off + size].tolist():
+            known[value >> 1] = True if value & 1 else known.get(value >> 1) or None
+        flags = [known[ordinal] for ordinal in spec.numbers]
+        length = ([0, *spec.breaks])[bracket]
+        hope = any(foresee(node, flags, length) is not False for node in spec.nodes)
+        arrays["keys"][key, ar.VALUE] = int(hope)
 
     def _answer_table(self, thread: int) -> None:
         """Fill the row of a thread of a pattern with look-arounds."""
@@ -665,7 +693,7 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     code = np.array(program.code, np.int64)
     op = code[:, 0]
     chars = (op == CHAR).astype(np.int64)
-    own = ((op == CHAR) | (op == MATCH) | (op == CLOCK)).astype(np.int64)
+    own = ((op == CHAR) | (op == MATCH) | (op == CLOCK) | (op == REGEX)).astype(np.int64)
     second = ((op == CHAR) | (op == SPLIT) | (op == REPEAT)).astype(np.int64)
     return code, chars, 1 - own, second, own
 

@@ -15,9 +15,9 @@ from structgen.automata.charsets import (
     WORD,
     Ranges,
     complement,
-    unicode_property,
     union,
 )
+from structgen.automata.properties import unicode_property
 from structgen.errors import RegexError
 
 DEPTH = 100

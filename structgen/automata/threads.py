@@ -19,6 +19,7 @@ from structgen.automata.arena import (
     S_ACCEPT,
     S_LEN,
     S_OFF,
+    S_OPEN,
     S_ROW,
     STAMP,
     TWO,
@@ -38,7 +39,21 @@ from structgen.automata.arena import (
     work_of,
 )
 from structgen.automata.clock import CLOCK_END, MEMORY, clock_step
-from structgen.automata.program import BOL, CHAR, CLOCK, COUNT, EOL, MATCH, PUSH, REPEAT, SPLIT, TABLE, WORDS
+from structgen.automata.program import (
+    BOL,
+    CHAR,
+    CLOCK,
+    COUNT,
+    EOL,
+    MATCH,
+    PUSH,
+    REGEX,
+    REPEAT,
+    SPLIT,
+    TABLE,
+    WORDS,
+)
+from structgen.automata.regexes import regex_ends, regex_step
 
 
 @nb.njit(nogil=True)
@@ -92,7 +107,7 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
         stamp_of(A)[key] = gen
         if top >= room or out >= bottom - 1:
             stop(A, FULL_WORK, ZERO)
-        if op in (CHAR, MATCH, CLOCK):
+        if op in (CHAR, MATCH, CLOCK, REGEX):
             work[out] = key
             out += 1
         elif op == SPLIT:
@@ -279,6 +294,11 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
                 after = clock_step(keys[t, 3], keys[t, 2], heap[spec_of(A)[s, P_FIRST] + c])
                 if after >= 0:
                     u = intern(A, pc, ZERO, after % MEMORY, after // MEMORY)
+            elif op == REGEX:
+                first = heap[spec_of(A)[s, P_FIRST] + c]
+                names, word, memory = regex_step(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3], first)
+                if word >= 0:
+                    u = intern(A, pc, names, word, memory)
             if u >= 0 and stamp_of(A)[u] != gen:
                 if length + 1 >= half:
                     stop(A, FULL_WORK, ZERO)
@@ -311,6 +331,8 @@ def accepted(A, set_):  # type: ignore[no-untyped-def]
             holds = keys[t, VALUE] == 1
         elif op == CLOCK:
             holds = keys[t, 3] == CLOCK_END
+        elif op == REGEX:
+            holds = regex_ends(keys[t, 2])
         if holds:
             atom = prog[pc, 5]
             new = True
@@ -326,3 +348,36 @@ def accepted(A, set_):  # type: ignore[no-untyped-def]
     accept = intern_set(A, length)
     sets_of(A)[set_, S_ACCEPT] = accept
     return accept
+
+
+@nb.njit(nogil=True)
+def open_atoms(A, set_):  # type: ignore[no-untyped-def]
+    """Return what is open as a set: 2 * atom for one that may match yet, one more for one that has for good.
+
+    Atoms that are not in it will not match any more. Worked out once.
+    """
+    if sets_of(A)[set_, S_OPEN] >= 0:
+        return sets_of(A)[set_, S_OPEN]
+    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
+    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+    length = np.int64(0)
+    for i in range(off, off + size):
+        t = heap[i]
+        pc = keys[t, 0]
+        value = 2 * prog[pc, 5]
+        if prog[pc, 0] == MATCH and keys[t, 2] == 0:
+            value += 1
+        new = True
+        for j in range(length):
+            if work[j] == value:
+                new = False
+                break
+        if new:
+            if length + 1 >= work.shape[0]:
+                stop(A, FULL_WORK, ZERO)
+            work[length] = value
+            length += 1
+    sort(work, length)
+    found = intern_set(A, length)
+    sets_of(A)[set_, S_OPEN] = found
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias, Union
 
-from structgen.automata.formats import format_meaning
+from structgen.automata.formats import format_bound, format_meaning
 from structgen.automata.program import AllTree, NotTree, Program, Tree, compile_pattern
 from structgen.errors import GrammarError
 from structgen.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
@@ -24,7 +24,8 @@ class TreeBuilder:
         self.atoms: dict[Atom, int] = {}
         self.breaks: set[int] = set()
 
-    def node(self, formula: Formula) -> TruthTree:
+    def node(self, formula: Formula, denied: bool = False) -> TruthTree:
+        """Return the tree of a formula that stands behind an odd number of negations (`denied`), or not."""
         if isinstance(formula, Pattern):
             return self.tree(compile_pattern(formula.source))
         if isinstance(formula, Words):
@@ -39,14 +40,14 @@ class TreeBuilder:
             extra = self.formats.get(formula.name)
             if extra is not None:
                 return self.node(Pattern(extra))
-            meaning = format_meaning(formula.name)
-            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning)
+            meaning = format_bound(formula.name) if denied else format_meaning(formula.name)
+            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning, denied)
         if isinstance(formula, Not):
-            return ("not", self.node(formula.of))
+            return ("not", self.node(formula.of, not denied))
         if isinstance(formula, All):
-            return ("all", *map(self.node, formula.of))
+            return ("all", *(self.node(part, denied) for part in formula.of))
         if isinstance(formula, Any_):
-            return ("any", *map(self.node, formula.of))
+            return ("any", *(self.node(part, denied) for part in formula.of))
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",
@@ -74,3 +75,29 @@ def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:
         return not evaluate(node[1], flags, length)
     parts = (evaluate(part, flags, length) for part in node[1:])
     return all(parts) if kind == "all" else any(parts)
+
+
+def foresee(node: TruthTree, flags: list[bool | None], length: int) -> bool | None:
+    """Return what a tree will surely be however the string goes on, or None.
+
+    `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: what is read,
+    at least.
+    """
+    kind = node[0]
+    if kind == "atom":
+        return flags[node[1]]
+    if kind == "length":
+        if node[2] is not None and length > node[2]:
+            return False
+        return True if node[1] <= length and node[2] is None else None
+    if kind == "not":
+        inner = foresee(node[1], flags, length)
+        return None if inner is None else not inner
+    settled = kind == "any"
+    unknown = False
+    for part in node[1:]:
+        found = foresee(part, flags, length)
+        if found is settled:
+            return settled
+        unknown = unknown or found is None
+    return None if unknown else not settled

@@ -1,0 +1,134 @@
+"""Internationalised host names and mailboxes beside the package `idna` (RFC 5890 to 5893)."""
+
+from __future__ import annotations
+
+import random
+import unicodedata
+
+import idna
+import pytest
+
+from structgen.automata.strings import StringPool
+from structgen.ir import DEAD, UNKNOWN, Format, Spec
+from structgen.limits import Limits
+
+_LETTERS = (
+    "abclxnz019--éüßαβωбяאבג\u05f3\u05f4\u0627بي\u0660\u0661\u06f0\u06f1कषन\u093c\u094d\u200c\u200d\u0903\u0301\u0308\u0323"
+    "\u302e\u30fbァぁ日本실례·\u0375\u0131\u0bc6\u0bbe"
+)
+
+
+class Reader:
+    def __init__(self, name: str) -> None:
+        self.pool = StringPool(Limits())
+        self.start = self.pool.start(Spec((Format(name),)), lambda met: 0)
+
+    def accepts(self, text: str) -> bool:
+        state = self.start
+        for byte in text.encode():
+            if state == DEAD:
+                return False
+            if int(self.pool.trans[state, byte]) == UNKNOWN:
+                self.pool.expand(state)
+            state = int(self.pool.trans[state, byte])
+        return state != DEAD and int(self.pool.outcome[state]) >= 0
+
+
+@pytest.fixture(scope="module")
+def host() -> Reader:
+    return Reader("idn-hostname")
+
+
+def _valid(name: str) -> bool:
+    """Whether the package accepts all labels; where some are right-to-left, the Bidi rule holds in all."""
+    labels = name.split(".")
+    right = any(unicodedata.bidirectional(char) in ("R", "AL", "AN") for char in name)
+    try:
+        for label in labels:
+            if label.lower().startswith("xn--"):
+                return False
+            if label.isascii():
+                if not label or label[0] == "-" or label[-1] == "-" or label[2:4] == "--" or len(label) > 63:
+                    return False
+            else:
+                idna.alabel(label)
+            if right and not idna.check_bidi(label, check_ltr=True):
+                return False
+    except idna.IDNAError:
+        return False
+    return sum(len(idna.alabel(label)) + 1 for label in labels) <= 254
+
+
+def _names(seed: int, count: int) -> list[str]:
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        script = draw.sample(_LETTERS, draw.randint(1, 4))
+        text = "".join(draw.choice(script) for _ in range(draw.randint(1, 6)))
+        if draw.random() < 0.3:
+            text += "." + "".join(draw.choice(script) for _ in range(draw.randint(1, 3)))
+        found.append(text)
+    return found
+
+
+def _is_cut(name: str) -> bool:
+    """Whether a name holds marks that might compose, or several in a row."""
+    marks = [unicodedata.category(char).startswith("M") for char in name]
+    return any(marks)
+
+
+@pytest.mark.parametrize(
+    ("seed", "count"), [(0, 150), *(pytest.param(n, 200, marks=pytest.mark.slow) for n in (1, 2, 3))]
+)
+def test_names_are_those_that_the_package_accepts(host: Reader, seed: int, count: int) -> None:
+    for name in _names(seed, count):
+        accepted, valid = host.accepts(name), _valid(name)
+        assert accepted <= valid, (name, ascii(name))
+        assert accepted or not valid or _is_cut(name), (name, ascii(name))
+
+
+@pytest.mark.parametrize(
+    "letters", ["é", "αβγω", "日本語漢字", "\U00020000\U0002a000", "aé", "abcdefbü", "aé日\U00020000"]
+)
+def test_no_label_is_accepted_whose_punycode_is_too_long(host: Reader, letters: str) -> None:
+    draw = random.Random(letters)
+    longest = 0
+    for size in range(1, 64):
+        label = "".join(draw.choice(letters) for _ in range(size))
+        if host.accepts(label):
+            longest = size
+            assert len(idna.alabel(label)) <= 63
+    assert longest >= 9
+
+
+def test_no_name_is_accepted_that_is_too_long(host: Reader) -> None:
+    for label in ("é" * 9, "ab" * 20 + "é"):
+        count = max(n for n in range(1, 5) if host.accepts(".".join([label] * n)))
+        assert count == 3 and len(idna.encode(".".join([label] * count))) <= 253
+    assert host.accepts(".".join(["a" * 63] * 3)) and not host.accepts(".".join(["a" * 63] * 4))
+
+
+@pytest.mark.parametrize("name", ["கொடு.com", "नमस्ते.भारत", "বাংলা.com", "việtnam.vn", "한국.kr", "ドメイン.jp"])
+def test_names_of_many_scripts_are_accepted(host: Reader, name: str) -> None:
+    assert _valid(unicodedata.normalize("NFC", name))
+    assert host.accepts(unicodedata.normalize("NFC", name))
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("실례@실례.테스트", True),
+        ('"a@b é"@é.com', True),
+        ("joe@[127.0.0.1]", True),
+        ("é@-a.com", False),
+        ("é@a\u200db.com", False),
+        ("é", False),
+        ("a-@b.c", True),
+        ("a·b@c.d", True),
+        ("a@b·c.d", False),
+        ("é@1א.com", False),
+        (f"é@{'ü' * 60}.com", False),
+    ],
+)
+def test_the_rules_of_names_hold_behind_the_last_at_alone(text: str, valid: bool) -> None:
+    assert Reader("idn-email").accepts(text) == valid
