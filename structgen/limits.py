@@ -24,7 +24,5 @@ class Limits:
     """Open brackets in one document."""
     number_chars: int = 4_096
     """Characters of one numeral under numbers="any"."""
-    mask_memory: int = 512 * 1024 * 1024
-    """Bytes of memoised masks of one compiled grammar; past it masks are computed anew, not kept."""
     liveness: Literal["refuse", "flag"] = "refuse"
     """What to do with a place that the oracle cannot decide: refuse it, or list it in report.may_dead_end."""

@@ -36,6 +36,12 @@ def test_check_prints_what_the_readme_says() -> None:
     assert run("-c", command, *shlex.split(block[1])) == block[2]
 
 
+def test_explain_prints_what_the_readme_says() -> None:
+    block = re.search(r"\$ structgen (explain [^\n]*)\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    assert run("-c", "from structgen.cli import main; main()", *shlex.split(block[1])).startswith(block[2])
+
+
 def test_maskbench_prints_what_the_readme_says() -> None:
     block = re.search(r"\$ structgen (maskbench [^\n]*)\n(.*?)```", README, re.DOTALL)
     assert block is not None

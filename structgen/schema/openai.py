@@ -125,7 +125,8 @@ def _place(node: dict[str, Any], pointer: str) -> Iterator[Refusal]:
         yield Refusal(pointer, "additionalProperties", "Each object has additionalProperties: false.")
     properties, required = node.get("properties", {}), node.get("required", [])
     if isinstance(properties, dict) and isinstance(required, list):
-        missing = [name for name in properties if name not in set(required)]
+        listed = {name for name in required if isinstance(name, str)}
+        missing = [name for name in properties if name not in listed]
         if missing:
             named = ", ".join(map(repr, missing[:3])) + (", ..." if len(missing) > 3 else "")
             yield Refusal(pointer, "required", f"Each property is required; missing: {named}.")

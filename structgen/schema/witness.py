@@ -87,13 +87,12 @@ class Witness:
 
         Raises `Undecided` where the search cannot tell, LimitError past `limits.oracle_steps`.
         """
-        start: Plan | None = Plan({}, frozenset(), self.shape.lo, self.shape.hi)
+        nothing = Plan({}, frozenset(), self.shape.lo, self.shape.hi)
         wanted: list[str] = list(self.shape.required)
         for key, others in self.shape.conditional:
             if self.mask >> self.frame.index[key] & 1:
                 wanted.extend(others)
-        if wanted:
-            start = self._with(start, wanted)
+        start = self._with(nothing, wanted) if wanted else nothing
         if start is None:
             return None
         if start.most is None and start.least <= self.count + len(start.members):

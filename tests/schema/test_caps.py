@@ -21,7 +21,7 @@ from structgen.schema.patterns import is_bounded
 chances = st.integers(0, 2**40).map(random.Random)
 seeded = settings(
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.reuse, Phase.generate),
 )

@@ -1,0 +1,66 @@
+"""What docs/ shows is what happens: the corners of JSON Schema, and every piece of code with its output."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+import structgen as sg
+from structgen.cli.tokens import byte_tokenizer
+
+ROOT = Path(__file__).parent.parent
+SCHEMAS = (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")
+LIMITS = (ROOT / "docs/limits.md").read_text(encoding="utf-8")
+CORNERS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in SCHEMAS.partition("## Corners")[2].partition("\n## ")[0].splitlines()
+    if line.startswith("| `{")
+]
+
+
+def test_the_corners_are_read() -> None:
+    assert len(CORNERS) > 15
+
+
+@pytest.mark.parametrize(("schema", "documents", "said"), CORNERS)
+def test_corners(schema: str, documents: str, said: str) -> None:
+    value = json.loads(schema.strip("`"))
+    grammar = sg.json_schema(value, **sg.WIDEST)
+    if said.startswith("refused"):
+        with pytest.raises(sg.UnsatisfiableSchema):
+            sg.compile(grammar, byte_tokenizer())
+        return
+    compiled = sg.compile(grammar, byte_tokenizer())
+    texts = re.findall("`([^`]+)`", documents)
+    assert texts and said.startswith(("valid", "not valid"))
+    for text in texts:
+        state = compiled.step_bytes(compiled.start, text.encode())
+        accepted = state is not None and compiled.accepts_end(state)
+        assert accepted is said.startswith("valid"), text
+        assert jsonschema_rs.validator_for(value).is_valid(json.loads(text)) is accepted, text
+
+
+@pytest.mark.parametrize("page", [SCHEMAS, LIMITS], ids=["json-schema", "limits"])
+def test_code_prints_what_is_shown(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = re.findall(r"```python\n(.*?)```\n```\n(.*?)```", page, re.S)
+    assert shown
+    for code, output in shown:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "docs", "exec"), {})
+        assert printed.getvalue() == output
+
+
+def test_every_limit_is_described_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", LIMITS, re.M))
+    for field in fields(sg.Limits):
+        shown = rows[field.name].strip()
+        assert shown == (f"{field.default:,}" if isinstance(field.default, int) else f'`"{field.default}"`')
