@@ -409,7 +409,7 @@ class Completer:
         regs = machine.registers(index)
         mode = int(regs[L.MODE])
         if mode == L.M_STRING:
-            return self._string(regs)
+            return self._string(index)
         if mode == L.M_WORDS:
             return self._word(regs)
         if mode == L.M_NUMBER:
@@ -490,7 +490,54 @@ class Completer:
 
     # --- strings and keys -----------------------------------------------------------------------------------
 
-    def _string(self, regs: Registers) -> Demands:
+    def _string(self, index: int) -> Demands:
+        """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
+        machine = self._machine
+        regs = machine.registers(index)
+        place = int(regs[L.SEEN])
+        if place <= 0:
+            return self._unlisted(regs)
+        row = machine.string_row(int(regs[L.RES]))
+        best: Demands = {}
+        for at, word in machine.listed(row[L.S_WORDS], place):
+            outcome = machine.word_outcome(row[L.S_OUTCOMES] + at)
+            if outcome >= 0:
+                text = _written(word[place & L.POSITION_BITS :]) + b'"'
+                best = _least(best, dict.fromkeys(machine.network.demands(outcome), text))
+        # As long as the string agrees with a word it is walked; the automaton knows the rest.
+        other: bytes | None = None
+        level: list[tuple[bytes, int]] = [(b"", index)]
+        while level and (other is None or len(other) > len(level[0][0])):
+            following: list[tuple[bytes, int]] = []
+            for head, node in level:
+                ends = not any(
+                    len(word) == int(machine.registers(node)[L.SEEN]) & L.POSITION_BITS
+                    for _, word in machine.listed(row[L.S_WORDS], int(machine.registers(node)[L.SEEN]))
+                )
+                if (
+                    ends
+                    and machine.after(node, b'"') >= 0
+                    and (other is None or _order(head) < _order(other))
+                ):
+                    other = head
+                met: set[tuple[int, int]] = set()
+                for byte, after in machine.after_each(node, _KEYS):
+                    then = machine.registers(after)
+                    if int(then[L.SEEN]) > 0:
+                        following.append((head + bytes((byte,)), after))
+                        continue
+                    kind = int(then[L.LEX]), int(then[L.AT])
+                    if kind in met:
+                        continue
+                    met.add(kind)
+                    for rest in self._unlisted(then).values():
+                        text = head + bytes((byte,)) + rest[:-1]
+                        if other is None or _order(text) < _order(other):
+                            other = text
+            level = following
+        return best if other is None else _least(best, {0: other + b'"'})
+
+    def _unlisted(self, regs: Registers) -> Demands:
         machine = self._machine
         least = int(machine.string_row(int(regs[L.RES]))[L.S_LEAST])
         missing = b" " * max(0, least - int(regs[L.AT]))

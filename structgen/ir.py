@@ -85,6 +85,9 @@ class Words:
     """Strings that are one of finitely many (decoded) words."""
 
     of: frozenset[str]
+    written: bool = False
+    """The words were written in this document before; there is no end of such sets, and none is worth an
+    automaton."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +251,11 @@ class Network(Protocol):
         """Return the residue after an item whose value matters has closed, the value unknown; None where it
         must be known to tell what may come next. It is good for that alone: which value of several the item
         after it has, and what follows that, must be asked with the value."""
+        ...
+
+    def plenty(self, residue: int) -> bool:
+        """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
+        until its value is read. False says nothing."""
         ...
 
     def finish_place(self, place: int) -> Demands:

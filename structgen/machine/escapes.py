@@ -107,7 +107,7 @@ def lone_alive(c, d, point):
 def lones_alive(c, d, first, last):
     """Return YES, NO or ASK: may one of these lone surrogates come next? The automata know all of one half
     alike; lists and sets hold single ones."""
-    if load64(d, MODE) == M_STRING or (load64(d, AT) < 0 and load64(d, SEEN) <= 0):
+    if load64(d, SEEN) <= 0 and (load64(d, MODE) == M_STRING or load64(d, AT) < 0):
         return lone_alive(c, d, first)
     answer = numba.int64(NO)
     for point in range(first, last + 1):
@@ -285,7 +285,8 @@ def hexadecimal(byte, lower):
 def merged_digits(c, d, escape, value):
     """Return the digits that matter: in a free string only what tells surrogates apart,
     so that states are few."""
-    if load64(d, MODE) != M_STRING or load64(d, LEX) & STATE_BITS != FREE or dumped(escapes_of(c, d)):
+    free = load64(d, MODE) == M_STRING and load64(d, LEX) & STATE_BITS == FREE and load64(d, SEEN) <= 0
+    if not free or dumped(escapes_of(c, d)):
         return value
     if escape == 3:
         return value if value == 0xD else 0
@@ -325,7 +326,7 @@ def unit(c, d, value):
     policy = escapes_of(c, d)
     if value >= 0xD800 and value < 0xDC00:
         high = value - 0xD800
-        if load64(d, MODE) == M_STRING and load64(d, LEX) & STATE_BITS == FREE:
+        if load64(d, MODE) == M_STRING and load64(d, LEX) & STATE_BITS == FREE and load64(d, SEEN) <= 0:
             high = 0
         with_escape(d, 6, 0, high)
         return escape_alive(c, d)

@@ -11,7 +11,7 @@ import numpy as np
 from structgen.automata.numeral_product import AnyPool
 from structgen.automata.strings import StringPool
 from structgen.errors import LimitError, StructgenError
-from structgen.ir import All, Any_, Key, Length, Network, SimpleObject, Spec, Words
+from structgen.ir import FALSE, All, Any_, Formula, Key, Length, Network, Not, SimpleObject, Spec, Words
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine import lengths
@@ -37,6 +37,7 @@ class Expander:
     The grammar's lock is held by the caller."""
 
     __slots__ = (
+        "_ample",
         "_block_of",
         "_blocks",
         "_groups",
@@ -87,6 +88,8 @@ class Expander:
         """Class of extra keys -> the formulas that are true of it."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         self._key_specs: dict[Spec, int] = {}
+        self._ample: dict[int, bool] = {}
+        """Start of a string automaton -> whether endlessly many strings go on from each of its states."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
@@ -226,6 +229,11 @@ class Expander:
         row = self._rows.get(spec)
         if row is not None:
             return row
+        excepted = _excepted(spec)
+        if excepted is not None:
+            found = self._beside(spec, *excepted)
+            if found is not None:
+                return found
         kind, start, least, most, outcomes, farthest = 0, self._strings.FREE, 0, -1, 0, 0
         listed = _listed(spec)
         bounds = _bounds(spec)
@@ -251,10 +259,35 @@ class Expander:
             if start < 0:
                 self._rows[spec] = -1
                 return -1
-        row = self._tables.append(L.T_STRING, (kind, start, least, most, outcomes, farthest))
+        values = (kind, start, least, most, outcomes, farthest, -1, 0)
+        return self._string_row(spec, values)
+
+    def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
+        row = self._tables.append(L.T_STRING, values)
         self.string_specs.append(spec)
         self._rows[spec] = row
         return row
+
+    def _beside(self, spec: Spec, base: Formula, words: dict[str, frozenset[int]]) -> int | None:
+        """Return the row of a spec that is an automaton but for some words, which stand in a list beside it;
+        None where it has no automaton."""
+        below = self.string(Spec((base,)))
+        if below < 0:
+            return None
+        kind, start, least, most, _, farthest, _, _ = self._tables.rows(L.T_STRING)[below].tolist()
+        if kind != 0:
+            return None
+        ample = self._ample.get(start)
+        if ample is None:
+            ample = start < self._strings.FREE + 8 or lengths.endless(self._strings, start)
+            self._ample[start] = ample
+            self.refresh()
+        order = sorted(words, key=lambda word: word.encode("utf-8", "surrogatepass"))
+        numbers = [self.outcome(words[word]) if words[word] else -1 for word in order]
+        outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
+        listed = self.words(tuple(order))
+        values = (0, start, least, most, outcomes, farthest, listed, int(ample and most < 0))
+        return self._string_row(spec, values)
 
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
         """Return (automaton without the length, most characters, the farthest state's distance), where the
@@ -332,6 +365,9 @@ class Expander:
                 terminal(first)
             elif kind == L.Q_ITEM:
                 self._answer_item(first, second, third)
+            elif kind == L.Q_PLENTY:
+                rows = self._tables.rows(L.T_RES)
+                rows[first, L.R_PLENTY] = 1 if self._network.plenty(self.network_residue(first)) else 2
             elif kind == L.Q_UNREAD:
                 self._answer_unread(first, second)
             else:
@@ -494,6 +530,32 @@ def closed(text: bytes) -> bytes:
     if first in _LITERALS:
         return _LITERALS[first]
     return text + _CLOSING.get(first, b"")
+
+
+def _excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
+    """Return the first formula of a spec without the words that were written before and that it excludes, and
+    which of the other formulas each of those meets; None where a spec is otherwise."""
+    first, *others = spec.formulas
+    parts = first.of if isinstance(first, All) else (first,)
+    rest: list[Formula] = []
+    gone: set[str] = set()
+    for part in parts:
+        if isinstance(part, Not) and isinstance(part.of, Words) and part.of.written:
+            gone.update(part.of.of)
+        else:
+            rest.append(part)
+    met: dict[str, set[int]] = {word: set() for word in gone}
+    for index, formula in enumerate(others, 1):
+        if formula == FALSE:
+            continue
+        if not isinstance(formula, Words) or not formula.of <= gone:
+            return None
+        for word in formula.of:
+            met[word].add(index)
+    if not gone:
+        return None
+    base = rest[0] if len(rest) == 1 else All(tuple(rest))
+    return base, {word: frozenset(indices) for word, indices in met.items()}
 
 
 def _listed(spec: Spec) -> dict[str, frozenset[int]] | None:

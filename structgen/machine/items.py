@@ -66,7 +66,21 @@ def many_strings(c, d):
     state = load64(d, LEX) & STATE_BITS
     if load64(spec, S_MOST) >= 0 or load64(d, LEX) >> ESCAPE_SHIFT != 0:
         return False
-    return state < MIDDLES or fresh_keys(c, 0, state, -1, 0, 2) >= 2
+    if state < MIDDLES:
+        return True
+    seen = load64(d, SEEN)
+    return fresh_keys(c, load64(spec, S_WORDS), state, seen if seen > 0 else -1, 0, 2) >= 2
+
+
+@jit
+def plenty(c, residue):
+    """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
+    says nothing."""
+    known = load64(row_of(c, T_RES, R_STRIDE, residue), R_PLENTY)
+    if known == 0:
+        need(c, Q_PLENTY, residue, 0, 0)
+        return ASK
+    return YES if known == 1 else NO
 
 
 @jit
@@ -79,7 +93,12 @@ def follow_item(c, s, d, byte):
     if mode != M_STRING and mode != M_WORDS and (byte == 32 or byte == 10 or byte == 9 or byte == 13):
         return YES
     if load64(d, TEXT) & UNREAD != 0:
-        return YES if mode == M_STRING and many_strings(c, d) else VAGUE
+        if mode == M_STRING and many_strings(c, d):
+            return YES
+        if mode == M_OBJECT or mode == M_ARRAY or mode == M_KEY or mode == M_COLON or mode == M_VALUE:
+            code = plenty(c, load64(d, RES))
+            return VAGUE if code == NO else code
+        return VAGUE
     if mode == M_KEY:
         return append(c, d, KEY_BEGINS)
     return append(c, d, KEY_ENDS if before == M_KEY else byte)

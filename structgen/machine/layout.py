@@ -11,9 +11,10 @@ from __future__ import annotations
 MODE, RES, EXTRAS, SEEN, LEX, AT, TEXT, FRAME = range(8)
 """MODE: what is being read (below). RES: residue of the innermost container; the string's row while in a
 string. EXTRAS: the set of extra keys written in this object. SEEN: while in a key, where it stands in that
-set. LEX: automaton state and escape state; the key while between a key and its value. AT: place in a sorted
-word list, count of characters, or the white space written. TEXT: the extra key written so far; or, in an item
-whose value matters, its log (CAPTURE). FRAME: the stack."""
+set; while in a string, the place in the list beside its automaton, 0 once it has left that. LEX: automaton
+state and escape state; the key while between a key and its value. AT: place in a sorted word list, count of
+characters, or the white space written. TEXT: the extra key written so far; or, in an item whose value
+matters, its log (CAPTURE). FRAME: the stack."""
 WORDS = 8
 N_ROW, N_LIST = 8, 9
 """Behind the registers in a node's row, its memoised mask: a dense row of the store (-1: none) and the offset
@@ -147,20 +148,22 @@ ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # place: status, object, array, string row, number state, outcomes of true, false, null
 P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range(8)
 # residue
-R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM, R_PLAIN, R_INDEX, R_VALUES = (
-    range(11)
-)
+R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM = range(8)
+R_PLAIN, R_INDEX, R_VALUES, R_PLENTY = range(8, 12)
 """R_EXTRA: start state of the automaton of extra keys (-1: none). R_EXTRA_PLACE: their place where there is
 one class only. R_NAMED: a named key is on offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself.
 R_INDEX: how far. R_VALUES: 1 where the value of an item matters to those after it, 2 where besides the value
-of the last is not known."""
+of the last is not known. R_PLENTY: 1 where two values or more go on until the value of the next key is read,
+2 where that is not sure, 0 where it was not asked."""
 R_STRIDE = 12
 # string row
-S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST = range(6)
+S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_AMPLE = range(8)
 """S_KIND 0: automaton from S_START, with least and most characters. 1: the word list S_START, outcomes from
 S_OUTCOMES on. S_FARTHEST: the most characters that any state
-of the automaton still needs (T_DISTANCE has each state's)."""
-S_STRIDE = 6
+of the automaton still needs (T_DISTANCE has each state's). S_WORDS: of kind 0, a list of words whose outcomes
+are not the automaton's, but from S_OUTCOMES on (-1: not such a string), or -1. S_AMPLE: from each of the
+automaton's states there are endlessly many strings."""
+S_STRIDE = 8
 # frame: residue, extras, key, parent, depth
 F_RES, F_EXTRAS, F_KEY, F_PARENT, F_DEPTH = range(5)
 # plain object: word list, members, base residue, base of the declared arrays in T_CHILD, extra place, extra
@@ -192,9 +195,20 @@ they are walked on the vocabulary's trie."""
 G_STRIDE = 8
 
 # --- questions ----------------------------------------------------------------------------------------------
-Q_PLACE, Q_RESIDUE, Q_AFTER, Q_EXTRA, Q_STRING, Q_NUMBER, Q_ROOM, Q_DEPTH, Q_TERMINAL, Q_ITEM, Q_UNREAD = (
-    range(11)
-)
+(
+    Q_PLACE,
+    Q_RESIDUE,
+    Q_AFTER,
+    Q_EXTRA,
+    Q_STRING,
+    Q_NUMBER,
+    Q_ROOM,
+    Q_DEPTH,
+    Q_TERMINAL,
+    Q_ITEM,
+    Q_UNREAD,
+    Q_PLENTY,
+) = range(12)
 MOST_QUESTIONS = 64
 
 ESCAPE_SHIFT = 28
@@ -207,6 +221,9 @@ million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """In EXTRAS: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
+WHOLE_WALK = 2
+"""In C_BLURRED: what the terminal says is too much, but the walk of all tokens can tell without texts. (1: it
+cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
 """In TEXT: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not

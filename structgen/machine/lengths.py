@@ -89,3 +89,23 @@ def distances(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64], npt.
         if (nearer == far).all():
             return states, far
         far = nearer
+
+
+def endless(pool: StringPool, start: int) -> bool:
+    """Return whether endlessly many strings go on from each state reachable from `start`, as far as
+    MOST_STATES tell.
+
+    Every state lives, so from one with finitely many strings some way leads to one that nothing follows.
+    """
+    order, known = [start], {start}
+    for state in order:
+        row = pool.trans[state]
+        if (row == UNKNOWN).any():
+            pool.expand(state)
+            row = pool.trans[state]
+        targets = set(row[row >= 0].tolist())
+        if not targets or len(order) > MOST_STATES:
+            return False
+        order.extend(targets - known)
+        known |= targets
+    return True

@@ -12,6 +12,7 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.escapes import escape_alive, escape_step, escapes_of, settle_lone, with_escape
+from structgen.machine.excepted import listed_outcome
 from structgen.machine.fresh import all_names, more
 from structgen.machine.items import begin_item, close_item, follow_item, item_values
 from structgen.machine.layout import *
@@ -141,6 +142,9 @@ def begin_value(c, d, byte):
         if load64(spec, S_KIND) == 0:
             settle(d, M_STRING, what, 0, frame)
             store64(d, LEX, load64(spec, S_START))
+            if load64(spec, S_WORDS) >= 0:
+                words = load64(row_of(c, T_LEX, 2, load64(spec, S_WORDS)), 1)
+                store64(d, SEEN, pack(0, words, 0))
         else:
             settle(d, M_WORDS, what, 0, frame)
             store64(d, AT, pack(0, load64(row_of(c, T_LEX, 2, load64(spec, S_START)), 1), 0))
@@ -192,6 +196,12 @@ def close_string(c, d):
         spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
         if outcome < 0 or load64(d, AT) < load64(spec, S_LEAST):
             return NO
+        if load64(d, SEEN) > 0:
+            listed = listed_outcome(c, spec, load64(d, SEEN))
+            if listed == -1:
+                return NO
+            if listed >= 0:
+                outcome = listed
         return close_value(c, d, outcome)
     place = load64(d, AT)
     if mode == M_WORDS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 
 from structgen.jit import jit
+from structgen.machine.excepted import follow_list
 from structgen.machine.fresh import fresh_left
 from structgen.machine.items import append
 from structgen.machine.layout import *
@@ -75,7 +76,7 @@ def feed(c, d, byte):
         if not near_enough(c, d, target):
             return NO
         store64(d, LEX, (lex & ~STATE_BITS) | target)
-        return YES
+        return follow_list(c, d, byte)
     if mode == M_WORDS:
         spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
         place = narrow(c, load64(spec, S_START), load64(d, AT), byte)
@@ -132,6 +133,14 @@ def feed_listed(c, d, byte, extra):
 
 
 @jit
+def surrogate_byte(point, index):
+    """Return one of the three bytes of a lone surrogate in lists and sets."""
+    if index == 0:
+        return numba.int64(0xED)
+    return 0x80 | ((point >> 6) & 63) if index == 1 else 0x80 | (point & 63)
+
+
+@jit
 def feed_surrogate(c, d, point):
     """Take a lone surrogate: the automata know two columns of them, the lists and sets their three bytes."""
     mode, lex = load64(d, MODE), load64(d, LEX)
@@ -143,6 +152,10 @@ def feed_surrogate(c, d, point):
         if not near_enough(c, d, target):
             return NO
         store64(d, LEX, (lex & ~STATE_BITS) | target)
+        for i in range(3):
+            code = follow_list(c, d, surrogate_byte(point, i))
+            if code != YES:
+                return code
         return YES
     target = numba.int64(-1)
     if mode == M_KEY and lex & STATE_BITS != NO_STATE:
@@ -150,7 +163,7 @@ def feed_surrogate(c, d, point):
         if target == -2:
             return ASK
     for i in range(3):
-        byte = 0xED if i == 0 else (0x80 | ((point >> 6) & 63) if i == 1 else 0x80 | (point & 63))
+        byte = surrogate_byte(point, i)
         # the automaton is moved once, by hand; meanwhile it must not die on the three bytes
         store64(d, LEX, (load64(d, LEX) & ~STATE_BITS) | (0 if target >= 0 else NO_STATE))
         code = feed_listed(c, d, byte, target >= 0)

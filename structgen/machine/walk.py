@@ -430,6 +430,10 @@ def listed_next(c, s, byte):
     if load64(s, LEX) >> ESCAPE_SHIFT != 0:
         return byte
     found = numba.int64(256)
+    if load64(s, MODE) == M_STRING:
+        words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_WORDS)
+        found = next_listed(c, words, load64(s, SEEN), byte)
+        return byte if byte == 34 or byte == 92 else before_quote(byte, found)
     if load64(s, AT) >= 0:
         words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
         found = next_listed(c, words, load64(s, AT), byte)
@@ -444,6 +448,9 @@ def listed_next(c, s, byte):
 def is_listed(c, s):
     """Return whether a key, as far as it is written, is one that is named or was written."""
     place, seen = load64(s, AT), load64(s, SEEN)
+    if load64(s, MODE) == M_STRING:
+        words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_WORDS)
+        return ended(c, words, seen) >= 0
     if seen > 0 and load64(row_of(c, T_SET, 4, seen), 1) == 1:
         return True
     words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
@@ -475,6 +482,18 @@ def unmark(c):
     for i in range(load64(c, C_MARKED)):
         store32(marks, load32(marked, i) >> 5, 0)
     store64(c, C_MARKED, 0)
+
+
+@jit
+def excluded(c, s, byte):
+    """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
+    the terminal says of the tokens inside is too much."""
+    if load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_AMPLE) != 0:
+        return False
+    free, after = load64(c, C_TEMPORARY) + 8 * 104, load64(c, C_TEMPORARY) + 8 * 112
+    copy(s, free)
+    store64(free, SEEN, 0)
+    return step(c, free, after, byte) != NO
 
 
 @jit
@@ -516,6 +535,8 @@ def walk_listed(c, d, node, base):
                 mark_below(c, child)
             if code == VAGUE:
                 defer_below(c, child)
+            if code == NO and not closes and load64(s, MODE) == M_STRING and excluded(c, s, byte):
+                store64(c, C_BLURRED, max(load64(c, C_BLURRED), WHOLE_WALK))
             if code != YES:
                 continue
             if closes or load64(s + 64, LEX) & STATE_BITS == NO_STATE:
@@ -524,7 +545,7 @@ def walk_listed(c, d, node, base):
                 if walk_below(c, depth + 1):
                     asked = True
                 continue
-            if load64(s + 64, AT) < 0 and load64(s + 64, SEEN) <= 0:
+            if load64(s + 64, SEEN) <= 0 and (load64(s, MODE) == M_STRING or load64(s + 64, AT) < 0):
                 continue
             store64(place, depth, (at << 32) | last)
             depth += 1
@@ -579,7 +600,7 @@ def walk_quoted(c, node):
     emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
     if load64(known, X_ROW) >= 0:
         emit_row(c, load64(known, X_ROW))
-    listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
+    listed = load64(d, SEEN) > 0 or (mode == M_KEY and load64(d, AT) >= 0)
     asked = listed and walk_listed(c, d, node, 1)
     if resolve(c, d, terminal):
         asked = True
@@ -715,7 +736,7 @@ def collect(c, d):
         known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
         row = load64(known, X_ROW)
         emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
-        listed = mode == M_KEY and (load64(d, AT) >= 0 or load64(d, SEEN) > 0)
+        listed = load64(d, SEEN) > 0 or (mode == M_KEY and load64(d, AT) >= 0)
         if listed and walk_listed(c, d, load64(c, C_TRIE_COUNT), 0):
             asked = True
         if resolve(c, d, terminal):
@@ -792,6 +813,11 @@ def compute(c, index, target):
     store64(c, C_BUFFER_COUNT, 0)
     store64(c, C_DEFERRED_COUNT, 0)
     row = collect(c, d)
+    if load64(c, C_BLURRED) == WHOLE_WALK:
+        store64(c, C_BLURRED, 0)
+        store64(c, C_BUFFER_COUNT, 0)
+        store64(c, C_DEFERRED_COUNT, 0)
+        row = ASKED if walk_all(c, d) else -1
     if load64(c, C_BLURRED) != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         store64(c, C_PRECISE, 1)

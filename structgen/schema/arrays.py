@@ -298,11 +298,11 @@ class Arrays:
         found = self._live.get(key)
         if found is None:
             found = self._live[key] = (
-                self.complete(shape, progress, index, cap, self._known, False) is not None
+                self.complete(shape, progress, index, cap, self.known, False) is not None
             )
         return found
 
-    def _known(self, demand: int) -> Text | None:
+    def known(self, demand: int) -> Text | None:
         return EMPTY if self.alive(demand) else None
 
     def complete(
@@ -433,7 +433,7 @@ class Arrays:
                 if watches(shape, owed):
                     seen = state.seen or _NONE
                     for narrow in self.unique.narrowed(
-                        shape, owed, index, state.cap, seen, demand, self._known
+                        shape, owed, index, state.cap, seen, demand, self.known
                     ):
                         if narrow == demand or self.alive(narrow):
                             going.append((demands.setdefault(narrow, len(demands)), (j, shape, owed)))
@@ -476,6 +476,18 @@ class Arrays:
             seen |= {value}
         return self.state(state.demands, state.cap, index, threads, seen)
 
+    def plenty(self, state: ArrayState) -> bool:
+        """Return whether two arrays or more go on: any number of items may follow. False says nothing."""
+        for _, shape, progress in state.threads:
+            if shape.counters or shape.unique or shape.hi is not None:
+                continue
+            if all(isinstance(obligation[0], DiffersList) for obligation in progress[0]):
+                demands = {self.item(shape, index) for index in range(state.index, shape.settled + 1)}
+                demands.add(self.item(shape, max(state.index, shape.settled)))
+                if all(demand != NEVER and self.alive(demand) for demand in demands):
+                    return True
+        return False
+
     def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
         """Return the residue after an item whose value has not been read, or None where it must be known to
         tell what may come next."""
@@ -483,7 +495,7 @@ class Arrays:
         threads = _undominated([thread for at, thread in moves[1] if at in met])
         seen = self._watched(threads, state.seen)
         if seen is not None and not all(
-            self.unique.steady(shape, progress, index, seen, self._known) for _, shape, progress in threads
+            self.unique.steady(shape, progress, index, seen, self.known) for _, shape, progress in threads
         ):
             return None
         return self.state(state.demands, state.cap, index, threads, seen, seen is not None)

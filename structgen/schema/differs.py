@@ -81,10 +81,10 @@ def closes(alternative: Alternative) -> bool:
     return isinstance(alternative, DiffersList) and () not in alternative.rests
 
 
-def keys_of(rests: Collection[frozenset[tuple[str, int]]]) -> dict[str, list[int]]:
-    """Return for each key that all values have the literals of its values."""
-    found: dict[str, list[int]] = {}
+def values_of(rests: Collection[frozenset[tuple[str, int]]]) -> dict[str, set[int]]:
+    """Return the literals that objects have under each of their keys."""
+    found: dict[str, set[int]] = {}
     for rest in rests:
         for key, literal in rest:
-            found.setdefault(key, []).append(literal)
-    return {key: literals for key, literals in found.items() if len(literals) == len(rests)}
+            found.setdefault(key, set()).add(literal)
+    return found

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from structgen.errors import LimitError
 from structgen.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.differs import closes, member_ways, parted, reachable
+from structgen.schema.differs import closes, member_ways, parted, reachable, values_of
 from structgen.schema.frames import Frame, Frames, is_infinite
 from structgen.schema.place import NEVER, STRING, Tables
 from structgen.schema.scalars import Scalars
@@ -276,6 +276,8 @@ class Members:
                 if not written:
                     return EMPTY
                 room = self._size(frame, plan, count, begun, ask, taken)
+            elif not written and isinstance(held, Differs) and self._differs(plan, held, count, ask):
+                return EMPTY
         except Undecided:
             pass
         candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken)
@@ -336,6 +338,23 @@ class Members:
             if self.closes(shape, frame, mask_now, count_now, debt_now) and prefix.before(best):
                 best = prefix
         return None if best is None else Text((best, b"}"))
+
+    def _differs(self, plan: Plan, held: Differs, count: int, ask: Ask) -> bool:
+        """Return whether the members of a plan, and no others, make an object that is none of some values,
+        one member telling it from all of them. False says nothing."""
+        if count + len(plan.members) < plan.least:
+            return False
+        names = {slot for slot in plan.members if isinstance(slot, str)}
+        same = [rest for rest in held.rests if {key for key, _ in rest} == names]
+        if not same or len(names) < len(plan.members):
+            return True
+        values = values_of(same)
+        for name in sorted(names):
+            other = self.tables.negate(self.tables.among(frozenset(values[name]), ""))
+            demand = self.tables.both(plan.members[name].demand, (other,))
+            if demand != NEVER and ask(demand) is not None:
+                return True
+        return False
 
     def _size(
         self, frame: Frame, plan: Plan, count: int, begun: bool, ask: Ask, taken: Collection[str]

@@ -189,6 +189,15 @@ class SchemaNetwork:
         found = None if state.unread else self.arrays.after_unread(state, moves, self._outcomes[outcome])
         return None if found is None else found.id
 
+    def plenty(self, residue: int) -> bool:
+        """Return whether two objects or arrays or more go on from a residue, whichever key comes next and
+        until its value is read. False says nothing."""
+        state = self._residues[residue]
+        if isinstance(state, ArrayState):
+            return self.arrays.plenty(state)
+        distinct = self.arrays.unique.distinct
+        return self.objects.plenty(state, lambda demand, need: distinct.has(demand, need, self.arrays.known))
+
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the item, where the menu says that its value matters."""

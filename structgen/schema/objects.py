@@ -14,7 +14,7 @@ from typing import TypeAlias
 from structgen.ir import TRUE, Formula
 from structgen.limits import Limits
 from structgen.schema.crowds import Crowds
-from structgen.schema.differs import keys_of, parted
+from structgen.schema.differs import parted, values_of
 from structgen.schema.formulas import disjunction
 from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
 from structgen.schema.members import Debt, Members
@@ -129,7 +129,7 @@ class Objects:
             if not shape.lo and shape.hi is None:
                 return True
             return self._counts(frame, shape, pos, mask, count)
-        if shape.loose and (not debt or self._differs(frame, shape, debt)):
+        if shape.loose and (not debt or self.differs(frame, shape, debt, pos, mask, self._known)):
             return True
         if not shape.lo and shape.hi is None and self._unhindered(frame, shape, debt):
             return True
@@ -142,23 +142,71 @@ class Objects:
             )
         return found
 
-    def _differs(self, frame: Frame, shape: ObjectShape, debt: Debt) -> bool:
-        """Return whether one more member, or one less, tells an object from all that it must not equal.
+    def differs(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int, ask: Ask) -> bool:
+        """Return whether one member, or its lack, tells a loose object from all that it must not equal.
 
-        The frequent ways are looked at alone; False says nothing.
+        Its required members are taken to be possible. False says nothing: it may need two to differ from all.
         """
         _, held = parted(debt)
         assert isinstance(held, Differs)
-        for key, literals in keys_of(held.rests).items():
-            if key not in shape.required:
+        values = values_of(held.rests)
+        required = set(shape.required)
+        for key in values:
+            if key not in required and all(any(key == name for name, _ in rest) for rest in held.rests):
                 return True
-            demand = self.frames.value(shape, key)
-            other = self.tables.negate(self.tables.among(frozenset(literals), ""))
-            if demand != NEVER:
-                demand = self.tables.both(demand, (other,))
-            if demand != NEVER and self.alive(demand):
+        if self._endless(frame, shape, ask):
+            return True
+        names = sorted(frame.names, key=lambda name: len(values.get(name, ())))
+        for name in names:
+            if self.may_come(frame, name, pos, mask):
+                demand = self.frames.value(shape, name)
+                if demand != NEVER and name in values:
+                    other = self.tables.among(frozenset(values[name]), "")
+                    demand = self.tables.both(demand, (self.tables.negate(other),))
+                if demand != NEVER and ask(demand) is not None:
+                    return True
+        return False
+
+    def may_come(self, frame: Frame, name: str, pos: int, mask: int) -> bool:
+        """Return whether a named key is neither written nor passed over."""
+        index = frame.index[name]
+        return index >= pos if index < frame.ordered else not mask >> index & 1
+
+    def _endless(self, frame: Frame, shape: ObjectShape, ask: Ask) -> bool:
+        """Return whether an object may hold any number of keys that the frame does not name."""
+        for key_class in self.frames.classes(frame):
+            demand = self.frames.extra(frame, shape, key_class)
+            endless = key_class.formula == TRUE or is_infinite(key_class.formula)
+            if endless and demand != NEVER and ask(demand) is not None:
                 return True
-        return self._extras(frame, shape, 1) > 0
+        return False
+
+    def plenty(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
+        """Return whether two objects or more go on, whichever key is written next, up to its value: there are
+        several for it, or for a key after it. False says nothing. `many`: has a demand so many values?"""
+
+        def open_ended(moves: Moves) -> bool:
+            return any(many(demand, 2) for demand in self.tables.places[moves[0]])
+
+        offered: list[tuple[Where, Moves]] = []
+        for name in self.named(state):
+            moves = self.moves(state, name)
+            if moves is not None:
+                offered.append((name, moves))
+        offered += [(self.any_class(state.frame), moves) for _, moves in self.extra(state)]
+        for where, moves in offered:
+            if open_ended(moves):
+                continue
+            for index in range(len(self.tables.places[moves[0]])):
+                after = self.after(state, moves, where, frozenset((index,)))
+                found = (self.moves(after, name) for name in self.named(after))
+                if any(then is not None and open_ended(then) for then in found):
+                    break
+                if any(open_ended(then) for _, then in self.extra(after)):
+                    break
+            else:
+                return False
+        return bool(offered)
 
     def _unhindered(self, frame: Frame, shape: ObjectShape, debt: Debt) -> bool:
         """Return whether all that is owed can be paid by members that may come at any time.

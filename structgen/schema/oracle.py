@@ -185,6 +185,12 @@ class Oracle:
                         return True
                     continue
                 frame = self.objects.frames.frame((demand,))
+                if shape.loose and shape.obligations:
+                    members = (self.objects.frames.value(shape, key) for key in shape.required)
+                    if all(child != NEVER and ask(child) is not None for child in members) and (
+                        self.objects.differs(frame, shape, shape.obligations, 0, 0, ask)
+                    ):
+                        return True
                 if (
                     self.objects.members.complete(frame, shape, shape.obligations, 0, 0, 0, False, ask, False)
                     is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -198,3 +199,162 @@ def test_an_item_goes_on_exactly_where_it_can_differ(name: str) -> None:
 def test_an_array_goes_on_exactly_where_an_item_can_be_repeated(name: str) -> None:
     schema, values, most = NOT_UNIQUE[name]
     check({"type": "array", "not": {"uniqueItems": True}, **schema}, values, most)
+
+
+def viable(text: str, least: int, most: int) -> bool:
+    """Return whether a text begins an array of different strings, of `least` to `most` characters each.
+
+    Of characters there is no end: a string that may still grow can differ from any others.
+    """
+    seen: set[str] = set()
+    at = 0
+    for opening in itertools.chain("[", itertools.repeat(",")):
+        if at == len(text):
+            return True
+        if opening == "," and text[at] == "]":
+            return at + 1 == len(text)
+        if text[at] != opening:
+            return False
+        at += 1
+        if at == len(text):
+            return True
+        if opening == "[" and text[at] == "]":
+            return at + 1 == len(text)
+        if text[at] != '"':
+            return False
+        end = text.find('"', at + 1)
+        word = text[at + 1 : end if end >= 0 else len(text)]
+        if len(word) > most or any(char < " " for char in word):
+            return False
+        if end < 0:
+            return len(word) < most or word not in seen
+        if len(word) < least or word in seen:
+            return False
+        seen.add(word)
+        at = end + 1
+    raise AssertionError("an endless array")
+
+
+@pytest.mark.parametrize(("least", "most"), [(0, 99), (1, 2), (2, 2), (0, 1)])
+@pytest.mark.parametrize("pattern", [None, "", "^.*$"])
+def test_a_free_string_may_be_any_but_those_written(least: int, most: int, pattern: str | None) -> None:
+    items: dict[str, Any] = {"type": "string", "minLength": least}
+    if most < 99:
+        items["maxLength"] = most
+    if pattern is not None:
+        items["pattern"] = pattern
+    tokens = tokenizer()
+    options = {"whitespace": "compact", "property_order": "any"}
+    schema = {"type": "array", "uniqueItems": True, "items": items}
+    compiled = sg.compile(sg.json_schema(schema, **options), tokens)
+    width = 257 + len(PIECES)
+    mask = sg.allocate_mask(1, width)
+    bodies = [
+        '["ab","aa"',
+        '["aa","ab","a"',
+        '["b","a"',
+        '["a","b"',
+        '["a","","b"',
+        '["ab","b","a',
+        '["aa","bb"]',
+    ]
+    prefixes = {body[:end] for body in bodies for end in range(len(body) + 1)}
+    plain = [(byte, chr(byte)) for byte in range(127) if byte != 92]
+    plain += [(256 + at, piece) for at, piece in enumerate(PIECES)]
+    for prefix in sorted(prefixes):
+        if not viable(prefix, least, most):
+            continue
+        matcher = sg.Matcher(compiled)
+        for byte in prefix.encode():
+            matcher.advance(byte)
+        matcher.fill_mask(mask)
+        allowed = set(mask.allowed(0).tolist())
+        for token, piece in plain:
+            assert (token in allowed) == viable(prefix + piece, least, most), (prefix, piece)
+        rest = compiled.completion(matcher.state).decode()
+        value = json.loads(prefix + rest)
+        assert jsonschema_rs.validator_for(schema).is_valid(value), (prefix, rest)
+
+
+EQUAL = [
+    ("1", "1.0"),
+    ("1", "10e-1"),
+    ("0", "-0"),
+    ("1e2", "100"),
+    ('"a"', '"\\u0061"'),
+    ('"\\ud83d\\ude00"', '"\U0001f600"'),
+    ('"/"', '"\\/"'),
+    ('{"a":1,"b":[]}', '{"b":[],"a":1.0}'),
+    ('{"\\u0061":1}', '{"a" : 1}'),
+    ("[1,[2]]", "[ 1.0, [2 ] ]"),
+    ("[]", "[ ]"),
+    ("{}", "{ }"),
+    ("null", "null"),
+    ('[{"x":[1]}]', '[{"x":[1e0]}]'),
+]
+DIFFERENT = [
+    ("1", "true"),
+    ("0", "false"),
+    ("0", "null"),
+    ('"1"', "1"),
+    ("[]", "{}"),
+    ('{"a":1}', '{"a":1,"b":1}'),
+    ('{"a":1,"b":1}', '{"a":1}'),
+    ("[1]", "[1,1]"),
+    ("[1,2]", "[2,1]"),
+    ('"A"', '"a"'),
+    ('{"a":{}}', '{"a":[]}'),
+    ("1", "1.0000000000000000001"),
+]
+
+
+def taken(schema: Any, text: str) -> bool:
+    compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer())
+    state = compiled.step_bytes(compiled.start, text.encode())
+    return state is not None and state.is_complete
+
+
+@pytest.mark.parametrize(("one", "other"), EQUAL)
+def test_items_of_one_value_are_equal_however_they_are_written(one: str, other: str) -> None:
+    assert taken({"type": "array"}, f"[{one},{other}]")
+    assert not taken({"uniqueItems": True}, f"[{one},{other}]")
+    assert not taken({"uniqueItems": True}, f"[{other}, 7,{one}]")
+    assert taken({"type": "array", "not": {"uniqueItems": True}}, f"[7,{other},{one}]")
+    assert not taken({"items": {"uniqueItems": True}}, f"[[7],[{other},[],{one}]]") or one == "[]"
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_items_of_different_values_may_stand_together(one: str, other: str) -> None:
+    assert taken({"uniqueItems": True}, f"[{one},{other}]")
+    assert not taken({"type": "array", "not": {"uniqueItems": True}}, f"[{one},{other}]")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_walk_within_a_budget_ends_in_a_document(name: str) -> None:
+    schema, _, _ = CASES[name]
+    schema = {"type": "array", "uniqueItems": True, **schema}
+    validator = jsonschema_rs.validator_for(schema)
+    tokens = tokenizer()
+    compiled = sg.compile(sg.json_schema(schema), tokens)
+    end = 256 + len(PIECES)
+    mask = sg.allocate_mask(1, end + 1)
+    for seed in range(6):
+        chance = random.Random(seed)
+        matcher = sg.Matcher(compiled)
+        text = b""
+        budget = matcher.tokens_to_finish() + seed * 4
+        while True:
+            matcher.fill_mask(mask, budget=budget)
+            token = chance.choice(mask.allowed(0).tolist())
+            if token == end:
+                break
+            fork = matcher.fork()
+            fork.advance(token)
+            matcher.advance(token)
+            matcher.rollback(1)
+            matcher.advance(token)
+            assert matcher.state == fork.state
+            written = tokens.token_bytes[token]
+            assert written is not None
+            text, budget = text + written, budget - 1
+        assert validator.is_valid(json.loads(text)), text
