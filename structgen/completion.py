@@ -502,7 +502,7 @@ class Completer:
         for at, word in machine.listed(row[L.S_WORDS], place):
             outcome = machine.word_outcome(row[L.S_OUTCOMES] + at)
             if outcome >= 0:
-                text = _written(word[place & L.POSITION_BITS :]) + b'"'
+                text = self._written(word[place & L.POSITION_BITS :]) + b'"'
                 best = _least(best, dict.fromkeys(machine.network.demands(outcome), text))
         # As long as the string agrees with a word it is walked; the automaton knows the rest.
         other: bytes | None = None
@@ -510,15 +510,11 @@ class Completer:
         while level and (other is None or len(other) > len(level[0][0])):
             following: list[tuple[bytes, int]] = []
             for head, node in level:
-                ends = not any(
-                    len(word) == int(machine.registers(node)[L.SEEN]) & L.POSITION_BITS
-                    for _, word in machine.listed(row[L.S_WORDS], int(machine.registers(node)[L.SEEN]))
-                )
-                if (
-                    ends
-                    and machine.after(node, b'"') >= 0
-                    and (other is None or _order(head) < _order(other))
-                ):
+                here = int(machine.registers(node)[L.SEEN])
+                words = machine.listed(row[L.S_WORDS], here)
+                ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
+                better = other is None or _order(head) < _order(other)
+                if better and not ends and machine.after(node, b'"') >= 0:
                     other = head
                 met: set[tuple[int, int]] = set()
                 for byte, after in machine.after_each(node, _KEYS):
