@@ -64,10 +64,13 @@ def many_strings(c, d):
     """Return whether two strings or more go on from the registers of one, as far as that shows quickly."""
     spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
     state = load64(d, LEX) & STATE_BITS
-    if load64(spec, S_MOST) >= 0 or load64(d, LEX) >> ESCAPE_SHIFT != 0:
+    if load64(d, LEX) >> ESCAPE_SHIFT != 0:
         return False
+    most = load64(spec, S_MOST)
     if state < MIDDLES:
-        return True
+        return most < 0 or load64(d, AT) < most
+    if most >= 0:
+        return False
     seen = load64(d, SEEN)
     return fresh_keys(c, load64(spec, S_WORDS), state, seen if seen > 0 else -1, 0, 2) >= 2
 

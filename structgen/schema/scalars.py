@@ -316,9 +316,15 @@ class Scalars:
                 rest_parts = [other for other in formula.of if other is not part]
                 if len(part.of) > _FILTERED and not all(map(is_local, rest_parts)):
                     return formula
-                words = frozenset(
-                    word for word in part.of if all(self.string_meets(other, word) for other in rest_parts)
-                )
+                words = part.of
+                for other in list(rest_parts):
+                    if isinstance(other, Not) and isinstance(other.of, Words):
+                        words -= other.of.of
+                        rest_parts.remove(other)
+                if rest_parts:
+                    words = frozenset(
+                        word for word in words if all(self.string_meets(other, word) for other in rest_parts)
+                    )
                 return Words(words) if words else FALSE
         return formula
 
