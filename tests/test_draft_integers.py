@@ -77,3 +77,11 @@ def test_the_shortest_rest_keeps_the_form() -> None:
     for byte in b"1000":
         matcher.advance(byte)
     assert matcher.tokens_to_finish() == 2  # .0
+
+
+def test_an_integer_that_is_too_long_to_write_is_told_when_compiled() -> None:
+    schema = '{"type": "integer", "minimum": 1e5000}'
+    for policies in (sg.WIDEST, {}):
+        with pytest.raises(sg.UnsatisfiableSchema):
+            sg.compile(sg.json_schema(schema, draft="4", **policies), TOKENIZER, store=False)
+        sg.compile(sg.json_schema(schema, draft="6", **policies), TOKENIZER, store=False)

@@ -24,6 +24,8 @@ from structgen.schema import patterns
 
 _SMALL_EXPONENT = 400
 """Exact arithmetic on decimals is done here up to this exponent; beyond it the number automata are asked."""
+FEW_DIGITS = 12
+"""Digits of bounds and divisors whose multiples near by need no more than every policy allows."""
 
 
 def negation(formula: Formula) -> Formula:
@@ -282,17 +284,23 @@ def quick_number(formula: Formula) -> bool | None:
     parts = formula.of if isinstance(formula, All) else (formula,)
     interval: Interval | None = None
     multiple: Multiple | None = None
+    plain = False
     for part in parts:
         if isinstance(part, Interval) and interval is None:
             interval = part
         elif isinstance(part, PlainInteger) and isinstance(formula, All):
-            # Beside `Multiple(1)`, which every such schema has: an integer can be written as digits alone.
-            continue
+            plain = True
         elif isinstance(part, Multiple) and multiple is None:
             multiple = part
         elif isinstance(formula, Any_):
             return True if any(quick_number(branch) for branch in formula.of) else None
         else:
+            return None
+    if plain:
+        # An integer of few digits is written as digits alone by every policy; `Multiple(1)` stands beside it.
+        ends = () if interval is None else (interval.low, interval.high)
+        known = (*ends, None if multiple is None else multiple.of)
+        if multiple is None or any(value and abs(value.adjusted()) > FEW_DIGITS for value in known):
             return None
     if interval is None or interval.low is None or interval.high is None or number_meets(formula, Decimal(0)):
         return True

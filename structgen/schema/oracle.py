@@ -15,6 +15,7 @@ from structgen.ir import TRUE
 from structgen.limits import Limits
 from structgen.schema import patterns
 from structgen.schema.arrays import Arrays
+from structgen.schema.formulas import FEW_DIGITS
 from structgen.schema.model import Schema
 from structgen.schema.objects import Objects
 from structgen.schema.place import (
@@ -332,6 +333,11 @@ class Oracle:
 
 def _is_half_open(schema: Schema) -> bool:
     """Return whether at most one side of the numbers is bounded: multiples lie on the other."""
+    if schema.plain_integers:
+        # They have no exponent: beyond some size they cannot be written.
+        ends = (schema.minimum, schema.maximum, schema.exclusive_minimum, schema.exclusive_maximum)
+        if any(value and abs(value.adjusted()) > FEW_DIGITS for value in (*ends, schema.multiple_of)):
+            return False
     return (schema.minimum is None and schema.exclusive_minimum is None) or (
         schema.maximum is None and schema.exclusive_maximum is None
     )
