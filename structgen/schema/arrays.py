@@ -107,6 +107,8 @@ class Arrays:
         """Set by the network: whether some value meets a demand."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
+        self._held = 0
+        """Values in all residues' `seen`, as often as they stand there."""
 
     # What a thread asks
 
@@ -144,7 +146,7 @@ class Arrays:
         base = self.item(shape, index)
         if base == NEVER or (shape.hi is not None and index >= shape.hi):
             return []
-        here = self.tables.among(seen, self.where(shape)) if seen else NEVER
+        here = self.tables.constants.among(seen) if seen else NEVER
         if unique and seen and shape.unique:
             base = self.tables.both(base, (self.tables.negate(here),))
             if base == NEVER or self.tables.clash(self.tables.demands[base]):
@@ -155,7 +157,7 @@ class Arrays:
             return self._ways(shape, base, progress, index, here)
         found: list[tuple[int, Progress]] = []
         for demand, (left, counted) in self._ways(shape, base, (others, counts), index, here):
-            for both, then in item_ways(self.tables, [(demand, left)], held, self.where(shape)):
+            for both, then in item_ways(self.tables, [(demand, left)], held):
                 found.append((both, (then, counted)))
         return found
 
@@ -474,6 +476,13 @@ class Arrays:
         if seen is not None:
             assert value is not None, "an item whose value must be known"
             seen |= {value}
+            self._held += len(seen)
+            if self._held > self.limits.parser_states:
+                raise LimitError(
+                    "the items that were compared, of all arrays written so far, are too many to remember.",
+                    limit="parser_states",
+                    where=self.where(threads[0][1]),
+                )
         return self.state(state.demands, state.cap, index, threads, seen)
 
     def plenty(self, state: ArrayState) -> bool:

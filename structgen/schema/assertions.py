@@ -204,8 +204,8 @@ class Assertions:
         if not info.types & kind:
             return True
         tables = self.tables
-        if info.schema.id in tables.sets:
-            facts.different.extend(tables.members_of(info.schema, kind))
+        if info.schema.id in tables.constants.sets:
+            facts.different.extend(tables.constants.members_of(info.schema, kind == OBJECT))
             return True
         events: list[Alternative] = []
         branches: Choice = []

@@ -25,7 +25,7 @@ def parted(debt: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differ
     return debt, None
 
 
-def member_ways(tables: Tables, ways: list[Way], held: Differs, key: str | None, pointer: str) -> list[Way]:
+def member_ways(tables: Tables, ways: list[Way], held: Differs, key: str | None) -> list[Way]:
     """Return the ways to take a member (key None: one that no value has) that also follow `held`.
 
     Of the ways that come of one, each value that was met keeps its own, and all others share the first.
@@ -36,28 +36,22 @@ def member_ways(tables: Tables, ways: list[Way], held: Differs, key: str | None,
             for name, literal in rest:
                 if name == key:
                     after.setdefault(literal, []).append(rest - {(name, literal)})
-    return _split(
-        tables, ways, {literal: Differs(frozenset(rests)) for literal, rests in after.items()}, pointer
-    )
+    return _split(tables, ways, {literal: Differs(frozenset(rests)) for literal, rests in after.items()})
 
 
-def item_ways(tables: Tables, ways: list[Way], held: DiffersList, pointer: str) -> list[Way]:
+def item_ways(tables: Tables, ways: list[Way], held: DiffersList) -> list[Way]:
     """Return the ways to take the next item that also follow `held`."""
     after: dict[int, list[tuple[int, ...]]] = {}
     for rest in held.rests:
         if rest:
             after.setdefault(rest[0], []).append(rest[1:])
-    return _split(
-        tables, ways, {literal: DiffersList(frozenset(rests)) for literal, rests in after.items()}, pointer
-    )
+    return _split(tables, ways, {literal: DiffersList(frozenset(rests)) for literal, rests in after.items()})
 
 
-def _split(
-    tables: Tables, ways: list[Way], after: dict[int, Differs] | dict[int, DiffersList], pointer: str
-) -> list[Way]:
+def _split(tables: Tables, ways: list[Way], after: dict[int, Differs] | dict[int, DiffersList]) -> list[Way]:
     if not after:
         return ways
-    other = tables.negate(tables.among(frozenset(after), pointer))
+    other = tables.constants.none_of(frozenset(after))
     found: list[Way] = []
     for demand, left in ways:
         for literal in (other, *sorted(after)):

@@ -58,7 +58,7 @@ class Distinct:
             if len(self._read) > _COUNTED:
                 self._read.clear()
             value = read(text.decode("utf-8", "surrogatepass"))
-            found = self._read[text] = self.tables.value(value, "")
+            found = self._read[text] = self.tables.constants.value(value, "")
         return found
 
     # How many
@@ -213,7 +213,7 @@ class Distinct:
             now = demand
             if known:
                 # A set, not the order of finding: equal sets are one literal.
-                now = self.tables.both(demand, (self.tables.negate(self.tables.among(frozenset(known), "")),))
+                now = self.tables.both(demand, (self.tables.constants.none_of(frozenset(known)),))
             self._open.add(demand)
             try:
                 text = None if now == NEVER or self.tables.clash(self.tables.demands[now]) else ask(now)

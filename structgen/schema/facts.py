@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from structgen.schema.constants import Rest
 from structgen.schema.model import Schema
 from structgen.schema.shape import Counter, Obligation
 
@@ -52,8 +53,6 @@ class Watch:
 
 Step: TypeAlias = Say | Require | Forbid | Oblige | Counter | Shun | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
-Rest: TypeAlias = frozenset[tuple[str, int]] | tuple[int, ...]
-"""An object (its members) or an array (its items), each value as the literal of a constant."""
 
 
 class Facts:

@@ -90,8 +90,7 @@ class Members:
         others, held = parted(debt)
         if isinstance(held, Differs):
             ways = self._ways(frame, base, others, where)
-            pointer = shape.facets[0].pointer if shape.facets else ""
-            return member_ways(self.tables, ways, held, where if isinstance(where, str) else None, pointer)
+            return member_ways(self.tables, ways, held, where if isinstance(where, str) else None)
         return self._ways(frame, base, debt, where)
 
     def _ways(self, frame: Frame, base: int, debt: Debt, where: Where) -> list[tuple[int, Debt]]:
@@ -350,7 +349,7 @@ class Members:
             return True
         values = values_of(same)
         for name in sorted(names):
-            other = self.tables.negate(self.tables.among(frozenset(values[name]), ""))
+            other = self.tables.constants.none_of(frozenset(values[name]))
             demand = self.tables.both(plan.members[name].demand, (other,))
             if demand != NEVER and ask(demand) is not None:
                 return True

@@ -161,7 +161,7 @@ class Objects:
             if self.may_come(frame, name, pos, mask):
                 demand = self.frames.value(shape, name)
                 if demand != NEVER and name in values:
-                    other = self.tables.among(frozenset(values[name]), "")
+                    other = self.tables.constants.among(frozenset(values[name]))
                     demand = self.tables.both(demand, (self.tables.negate(other),))
                 if demand != NEVER and ask(demand) is not None:
                     return True

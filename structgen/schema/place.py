@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable
 
 from structgen.errors import SchemaError
 from structgen.schema import patterns
+from structgen.schema.constants import Constants
 from structgen.schema.model import Json, Schema
 from structgen.schema.values import canonical
 
@@ -75,7 +76,8 @@ class Info:
         "verdict",
     )
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, values: frozenset[Hashable] | None = None) -> None:
+        """`values`: the keys of equality of `schema.enum`, where they are known."""
         self.schema = schema
         self.verdict = schema.verdict
         types = EVERY
@@ -85,7 +87,13 @@ class Info:
                 types |= TYPE_BITS[name]
         self.values: frozenset[Hashable] | None = None
         """The finitely many values (as keys of equality) among which those of the schema are, if known."""
-        if schema.enum is not None:
+        if values is not None and schema.enum is not None:
+            found = 0
+            for value in schema.enum:
+                found |= type_bit(value)
+            types &= found
+            self.values = values
+        elif schema.enum is not None:
             # Enums of 100,000 strings are met; a call for each is what such a schema would cost.
             strings = [value for value in schema.enum if type(value) is str]
             found = STRING if strings else 0
@@ -201,9 +209,7 @@ class Tables:
         self._place_ids: dict[tuple[int, ...], int] = {}
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
-        self.sets: set[int] = set()
-        """Ids of the schemas that `among` made."""
-        self._among: dict[frozenset[int], int] = {}
+        self.constants = Constants(self)
         self._synthetic = _SYNTHETIC
         self.nothing = self.schema(pointer="", verdict=False)
         """A schema that no value meets."""
@@ -237,49 +243,16 @@ class Tables:
         self._synthetic += 1
         return Schema(id=self._synthetic, pointer=pointer, **fields)  # type: ignore[arg-type]
 
+    def described(self, schema: Schema, values: frozenset[Hashable]) -> None:
+        """Take up a schema of a finite set of values, given by their keys of equality."""
+        self.infos[schema.id] = Info(schema, values)
+
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
         key = canonical(value)
         found = self._constants.get(key)
         if found is None:
             found = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
-        return found
-
-    def value(self, value: Json, pointer: str) -> int:
-        """Return the literal of one value; equal values have equal literals."""
-        return self.literal(self.constant(value, pointer))
-
-    def among(self, values: frozenset[int], pointer: str) -> int:
-        """Return the literal of a set of values, given by the literals of each."""
-        found = self._among.get(values)
-        if found is None:
-            if len(values) == 1:
-                # A schema of its own: what is said of sets is not said of a constant of the document.
-                enum = self.infos[next(iter(values)) >> 1].schema.enum
-            else:
-                enum = tuple(self.value_of(literal) for literal in sorted(values))
-            schema = self.schema(pointer=pointer, enum=enum)
-            self.sets.add(schema.id)
-            found = self._among[values] = self.literal(schema)
-        return found
-
-    def value_of(self, literal: int) -> Json:
-        """Return the value of a literal that `value` made."""
-        enum = self.infos[literal >> 1].schema.enum
-        assert enum is not None and len(enum) == 1
-        return enum[0]
-
-    def members_of(self, schema: Schema, kind: int) -> list[frozenset[tuple[str, int]] | tuple[int, ...]]:
-        """Return the objects, or the arrays, of `schema.enum`, their members or items as literals."""
-        found: list[frozenset[tuple[str, int]] | tuple[int, ...]] = []
-        assert schema.enum is not None
-        for value in schema.enum:
-            if kind == OBJECT and isinstance(value, dict):
-                found.append(
-                    frozenset((key, self.value(child, schema.pointer)) for key, child in value.items())
-                )
-            elif kind == ARRAY and isinstance(value, list):
-                found.append(tuple([self.value(child, schema.pointer) for child in value]))
         return found
 
     def member(self, schema: Schema, index: int) -> Schema:
@@ -438,7 +411,9 @@ class Tables:
         found: dict[str, None] = {}
         for demand in demands:
             for literal in self.demands[demand]:
-                found[self.infos[literal >> 1].schema.pointer] = None
+                schema = self.infos[literal >> 1].schema
+                if schema.pointer or schema.id < _SYNTHETIC:  # else a value of the document, of no schema's
+                    found[schema.pointer] = None
         if self.free is not None:
             found.pop("", None)  # the policy's own schemas
         return tuple(found)

@@ -243,7 +243,7 @@ class Scalars:
             words = words.difference(lone)
         if not words:
             return FALSE
-        parts.append(Words(words, info.schema.id in self.tables.sets))
+        parts.append(Words(words, info.schema.id in self.tables.constants.sets))
         return self.narrowed(parts, STRING) if len(parts) > 1 else parts[0]
 
     def _plain_number(self, info: Info) -> Formula:

@@ -168,8 +168,7 @@ class Unique:
                 if self.critical(shape, owed, index, cap, seen | {literal}, ask) is None
             )
             if dead:
-                pointer = self.arrays.where(shape)
-                demand = self.tables.both(demand, (self.tables.negate(self.tables.among(dead, pointer)),))
+                demand = self.tables.both(demand, (self.tables.constants.none_of(dead),))
             return [demand] if demand != NEVER else []
         if not repeats(owed):
             return []
