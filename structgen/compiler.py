@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -46,6 +47,8 @@ _ESCAPES = {
 """Of strings, and of keys and constants."""
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
 """The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
+_PATIENT_ROUNDS = 32
+"""Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
 _MOST_FORCED = 1 << 16
 """Bytes of one forced run; a language of one infinite word cannot arise,
 a long one is handed out in pieces."""
@@ -276,12 +279,23 @@ class CompiledGrammar:
             self._large.append(terminal)
 
     def _walk_terminal(self, index: int) -> None:
-        while walk.terminal_tokens(self.address, index) == walk.ASKED:
-            self._expander.answer(self._no_terminal)
+        self._repeat(walk.terminal_tokens, index)
 
     def _walk_quoted(self, terminal: int) -> None:
-        while walk.quoted_tokens(self.address, terminal) == walk.ASKED:
-            self._expander.answer(self._no_terminal)
+        self._repeat(walk.quoted_tokens, terminal)
+
+    def _repeat(self, ask: Callable[[int, int], int], argument: int) -> None:
+        """Walk a terminal until nothing is left to ask."""
+        context = self._tables.context
+        rounds = 0
+        try:
+            while ask(self.address, argument) == walk.ASKED:
+                self._expander.answer(self._no_terminal)
+                rounds += 1
+                if rounds == _PATIENT_ROUNDS:
+                    context[L.C_HASTE] = 1
+        finally:
+            context[L.C_HASTE] = 0
 
     def _lengths(self, space: terminals.Workspace) -> terminals.LengthTable:
         """Return the table for strings of bounded length; made once for a vocabulary and store."""

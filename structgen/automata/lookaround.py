@@ -79,6 +79,43 @@ class LookaroundAutomaton:
         threads = self._closure([(self._program.start, (), _NONE)], bits, False, True)
         return threads, behind, False
 
+    # One thread at a time, for who follows each by itself.
+
+    def around_start(self) -> tuple[tuple[Threads, ...], bool, bool]:
+        """Return what stands around the first character: look-behinds, no word character, the start."""
+        return self.start()[1], False, True
+
+    def around_after(
+        self, around: tuple[tuple[Threads, ...], bool, bool], kind: int
+    ) -> tuple[tuple[Threads, ...], bool, bool]:
+        """Return what stands around after a character of class `kind`."""
+        word = bool(self._word >> kind & 1)
+        bits: dict[int, bool] = {}
+        raw = {
+            index: self._advance(old, kind, bits, word)
+            for index, old in zip(self._behind, around[0], strict=True)
+        }
+        return self._run_behind(raw, bits, False, word), word, False
+
+    def duties_after(
+        self, duties: frozenset[Obligation], kind: int, around: tuple[tuple[Threads, ...], bool, bool]
+    ) -> frozenset[Obligation] | None:
+        """Return what is left of duties after a character of class `kind`; None where one is broken."""
+        return self._advance_duties(duties, kind, self._bits(around), around[1])
+
+    def look(
+        self, index: int, around: tuple[tuple[Threads, ...], bool, bool]
+    ) -> frozenset[Obligation] | None:
+        """Return what a look-around demands of the text to come, or None where it fails already."""
+        return self._look(index, self._bits(around), around[1], around[2])
+
+    def hold_at_end(self, duties: frozenset[Obligation]) -> bool:
+        """Return whether all duties are met if the string ends here."""
+        return all(self._holds_at_end(duty) for duty in duties)
+
+    def _bits(self, around: tuple[tuple[Threads, ...], bool, bool]) -> dict[int, bool]:
+        return {index: self._matched(now) for index, now in zip(self._behind, around[0], strict=True)}
+
     def step(self, state: State, kind: int) -> State | None:
         """Return the state after a character of class `kind`, or None where no match can follow."""
         threads, behind, _ = state

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats import format_bound, format_meaning
+from structgen.automata.lookless import without_looks
 from structgen.automata.program import AllTree, NotTree, Program, Tree, compile_pattern
 from structgen.errors import GrammarError
 from structgen.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
@@ -55,7 +56,7 @@ class TreeBuilder:
 
     def tree(self, tree: Tree) -> TruthTree:
         if isinstance(tree, Program):
-            return self.atom(tree)
+            return self.atom(without_looks(tree) or tree)
         if isinstance(tree, NotTree):
             return ("not", self.tree(tree.of))
         assert isinstance(tree, AllTree)

@@ -121,8 +121,9 @@ C_QUOTED = C_STRINGS + 28  # the string row of the quoted terminal that was aske
 C_MARKED = C_STRINGS + 29
 C_DEFERRED = C_STRINGS + 30  # int32 token ids of which a walk could not tell
 C_DEFERRED_COUNT = C_STRINGS + 31
+C_HASTE = C_STRINGS + 32  # look for no more safe bytes: they ask for rows that the walk may not need
 # The vocabulary: the same words for all grammars, in the order of Vocabulary.pointers.
-C_TRIE = C_STRINGS + 32
+C_TRIE = C_STRINGS + 33
 C_TRIE_COUNT = C_TRIE + 1
 C_FIRST = C_TRIE + 2  # int32[257]: the trie's root child for each byte
 C_SIGNATURES = C_TRIE + 3  # uint64[n, 2] of the trie's subtrees

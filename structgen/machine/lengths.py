@@ -17,7 +17,7 @@ from structgen.automata.formats import format_meaning
 from structgen.automata.strings import StringPool
 from structgen.ir import UNKNOWN, All, Format, Formula, Length, Spec
 
-MOST_STATES = 2_000
+MOST_STATES = 6_000
 """Automata with more states keep the length inside."""
 
 

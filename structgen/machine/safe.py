@@ -247,6 +247,11 @@ def safe_row(c, state, scratch):
         need(c, Q_ROOM, T_SAFE, load64(c, C_STRING_COUNT), 0)
         return 0
     row = row_of(c, T_SAFE, 3, state)
+    if load64(row, 0) == 0 and load64(c, C_HASTE) != 0:
+        store64(row, 0, 1)
+        store64(row, 1, 0)
+        store64(row, 2, 0)
+        return row
     if load64(row, 0) == 0 and not find_safe(c, state, scratch, row):
         return 0
     return row

@@ -1,0 +1,138 @@
+"""Look-arounds compiled away: the same strings as the automaton that keeps them, and as Node."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from structgen.automata.lookaround import LookaroundAutomaton
+from structgen.automata.lookless import without_looks
+from structgen.automata.partition import class_of, partition_for
+from structgen.automata.program import Program, compile_pattern
+from structgen.automata.strings import StringPool
+from structgen.errors import RegexError
+from structgen.ir import DEAD, UNKNOWN, Pattern, Spec
+from structgen.limits import Limits
+
+_TEXTS = ["".join(letters) for size in range(6) for letters in itertools.product("ab-", repeat=size)]
+
+
+def _pattern(draw: random.Random, depth: int = 0) -> str:
+    kind = draw.random()
+    if depth > 3 or kind < 0.3:
+        return draw.choice(["a", "b", "-", ".", "[ab]", r"\b", r"\B", "^", "$", "", "a{2}", r"\w"])
+    inner = _pattern(draw, depth + 1)
+    if kind < 0.55:
+        return inner + _pattern(draw, depth + 1)
+    if kind < 0.7:
+        return f"(?:{inner}){draw.choice(['*', '+', '?', '{1,2}', '{2,}'])}"
+    if kind < 0.78:
+        return f"(?:{inner}|{_pattern(draw, depth + 1)})"
+    return f"({draw.choice(['?=', '?!', '?<=', '?<!'])}{inner})"
+
+
+def _patterns(seed: int, count: int) -> list[str]:
+    draw = random.Random(seed)
+    found = (
+        f"{draw.choice(['^', ''])}{_pattern(draw)}{_pattern(draw)}{draw.choice(['$', ''])}"
+        for _ in range(count)
+    )
+    return sorted(set(found))
+
+
+class Reader:
+    def __init__(self, source: str) -> None:
+        self.pool = StringPool(Limits())
+        self.start = self.pool.start(Spec((Pattern(source),)), lambda met: 0)
+
+    def accepts(self, text: str) -> bool:
+        state = self.start
+        for byte in text.encode():
+            if state == DEAD:
+                return False
+            if int(self.pool.trans[state, byte]) == UNKNOWN:
+                self.pool.expand(state)
+            state = int(self.pool.trans[state, byte])
+        return state != DEAD and int(self.pool.outcome[state]) >= 0
+
+
+def _looked(program: Program, text: str) -> bool:
+    """Whether the automaton that keeps the look-arounds accepts a text."""
+    word = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
+    sets = tuple(dict.fromkeys((*program.sets, word)))
+    partition = partition_for(sets, frozenset())
+    members = [partition.members[sets.index(ranges)] for ranges in program.sets]
+    automaton = LookaroundAutomaton(program, members, partition.members[sets.index(word)])
+    state = automaton.start()
+    for char in text:
+        if automaton.sure(state):
+            return True
+        after = automaton.step(state, class_of(partition, ord(char)))
+        if after is None:
+            return False
+        state = after
+    return automaton.sure(state) or automaton.accepts(state)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_patterns_mean_what_node_says(seed: int) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node, whose RegExp is the oracle, is not installed")
+    script = (
+        'const [ps, ts] = JSON.parse(require("fs").readFileSync(0, "utf8"));'
+        "const row = (p) => { try { const r = new RegExp(p, 'u'); return ts.map((t) => r.test(t)); }"
+        " catch (e) { return null; } }; process.stdout.write(JSON.stringify(ps.map(row)));"
+    )
+    patterns, texts = _patterns(seed, 60), _TEXTS[::3]
+    done = subprocess.run(
+        ["node", "-e", script],
+        input=json.dumps([patterns, texts]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for pattern, row in zip(patterns, json.loads(done.stdout), strict=True):
+        if row is None:
+            continue
+        try:
+            reader = Reader(pattern)
+        except RegexError as error:
+            assert "look-behind" in str(error)
+            continue
+        assert [reader.accepts(text) for text in texts] == row, pattern
+
+
+def test_the_automaton_that_keeps_look_arounds_agrees() -> None:
+    seen = 0
+    for pattern in _patterns(7, 120):
+        try:
+            tree = compile_pattern(pattern)
+            if not isinstance(tree, Program) or not tree.looks:
+                continue
+            plain = without_looks(tree)
+        except RegexError:
+            continue
+        assert plain is not None and not plain.looks
+        seen += 1
+        reader = Reader(pattern)
+        for text in _TEXTS[::7]:
+            assert reader.accepts(text) == _looked(tree, text), (pattern, text)
+    assert seen > 30
+
+
+def test_counts_beside_a_look_ahead_are_not_unrolled() -> None:
+    tree = compile_pattern(r"^(.{1,63}\.){1,127}(?![0-9]*$)[a-z0-9-]+\.?$")
+    assert isinstance(tree, Program)
+    plain = without_looks(tree)
+    assert plain is not None and len(plain.code) < 100
+
+
+def test_a_program_that_would_be_too_long_keeps_its_look_arounds() -> None:
+    tree = compile_pattern("a(?=(?:.*b){200})(?=(?:.*c){200})b")
+    assert isinstance(tree, Program)
+    assert without_looks(tree) is None
