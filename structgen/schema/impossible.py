@@ -19,7 +19,7 @@ from structgen.schema.place import ARRAY, NEVER, OBJECT, type_bit
 from structgen.schema.text import write
 
 MOST_QUESTIONS = 20_000
-"""Branches, keys and constants that are looked at."""
+"""Branches, keys and constants that are looked at, those of a place with a large oneOf counted many times."""
 _MOST_CONSTANTS = 1_000
 
 
@@ -44,6 +44,10 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
     return _Search(network).run(demands)
 
 
+class _Enough(Exception):
+    """More was to be looked at than is."""
+
+
 class _Search:
     def __init__(self, network: SchemaNetwork) -> None:
         self.network = network
@@ -66,12 +70,12 @@ class _Search:
             if place in seen:
                 continue
             seen.add(place)
-            if self._questions > MOST_QUESTIONS:
-                return [], False
             try:
                 stack.extend(self._place(*place))
             except LimitError:
                 continue
+            except _Enough:
+                return [], False
         found = [
             Impossible(_pointer(*part), known[0], reason(self.network, *known[1:]))
             for part, known in self._found.items()
@@ -112,7 +116,9 @@ class _Search:
         """Return whether a part can hold, and note it where it cannot; `index`: of a value in its enum."""
         if index < 0 and self.tables.literal(schema) == NEVER:
             return False
-        self._questions += 1
+        self._questions += self._weight(literals)
+        if self._questions > MOST_QUESTIONS:
+            raise _Enough
         try:
             holds = self._lives(literals)
         except StructgenError:
@@ -122,6 +128,15 @@ class _Search:
         else:
             self._found.setdefault((schema, index), (what, literals, inside))
         return holds
+
+    def _weight(self, literals: tuple[int, ...]) -> int:
+        """Return what a question costs: the branches of a choice are held against each other."""
+        weight = 1
+        for literal in literals:
+            if literal >= 0 and not literal & 1:
+                for schema in self.network.shapes.rivals.conjuncts(literal):
+                    weight += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20
+        return weight
 
     def _condition(
         self, literals: tuple[int, ...], schema: Schema

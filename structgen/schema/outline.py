@@ -244,14 +244,14 @@ class _Teller:
         frame = self.frames.frame((demand,))
         required = set(shape.required)
         declared = {key for facet in shape.facets for key in facet.properties}
+        spoken = required | declared | shape.values.keys()
         for key in frame.names:
-            value = self.frames.value(shape, key)
-            if self._lives(value):
-                if key in required or key in declared or key in shape.values:
-                    need = "required" if key in required else "optional"
-                    yield _Todo(wording.quoted(key), need, value)
-            elif key in declared or key in shape.values:
-                yield _Todo(wording.quoted(key), "never", what="")
+            if key in spoken:
+                value = self.frames.value(shape, key)
+                if self._lives(value):
+                    yield _Todo(wording.quoted(key), "required" if key in required else "optional", value)
+                else:
+                    yield _Todo(wording.quoted(key), "never")
         some = "any other key" if frame.names else "any key"
         groups: dict[int, list[str]] = {}
         for key_class in self.frames.classes(frame):

@@ -24,16 +24,24 @@ class Rivals:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
+        self._rivals: dict[tuple[int, ...], list[list[int]]] = {}
         self._pins: dict[int, Mapping[str, frozenset[object]]] = {}
         self._required: dict[int, Mapping[str, tuple[int, ...]]] = {}
         self._discriminators: dict[int, Mapping[str, frozenset[object]]] = {}
 
     def of(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
-        """Return for each branch the others that it may overlap with.
+        """Return for each branch the others that it may overlap with; remembered, and not to be changed.
 
         Branches that ask different constants of one required key are told apart by an index over that key, so
         that a union of thousands is not compared pair by pair.
         """
+        key = (kind, *literals)
+        found = self._rivals.get(key)
+        if found is None:
+            found = self._rivals[key] = self._compare(literals, kind, schema)
+        return found
+
+    def _compare(self, literals: list[int], kind: int, schema: Schema) -> list[list[int]]:
         size = len(literals)
         rivals: list[list[int]] = [[] for _ in range(size)]
         if size < 2:

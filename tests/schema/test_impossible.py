@@ -182,3 +182,9 @@ def test_what_can_never_hold_may_be_made_false(seed: int) -> None:
             continue  # made false, it would let in what it overlaps with
         changed = jsonschema.Draft202012Validator(replaced(schema, one.pointer))
         assert [changed.is_valid(value) for value in values] == valid, one
+
+
+def test_a_choice_of_too_many_branches_is_not_searched_and_said_so() -> None:
+    branches = [{"properties": {f"k{n}": {"type": "null"}}, "required": [f"k{n}"]} for n in range(200)]
+    explanation = sg.explain(sg.json_schema({"type": "object", "oneOf": branches}))
+    assert (explanation.complete, explanation.impossible) == (False, ())
