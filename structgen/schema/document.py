@@ -179,7 +179,7 @@ class Document:
         raise self._not_a_schema(up, f"{up.pointer}{where}", _no_schema(raw, up.scope), keyword)
 
     def refer(self, place: Place, reference: str) -> None:
-        """Set `place.ref` to where a `$ref` leads."""
+        """Have a place hold where its `$ref` leads."""
         key = (id(place.scope), reference, self._bound.get(place.id, NOTHING))
         target = self._targets.get(key)
         if target is None:
@@ -187,8 +187,7 @@ class Document:
             if found is None:
                 return
             target = self._targets[key] = self._reached(found, key[2])
-        place.ref = target
-        self._referring.append(place)
+        self._refer(place, target)
 
     def refer_dynamically(self, place: Place, keyword: str, reference: str) -> None:
         """Have a place hold where its `$dynamicRef` or `$recursiveRef` leads on the way to this place."""
@@ -208,7 +207,10 @@ class Document:
             anchor = anchors(found.scope).get(name)
             if anchor is not None and anchor.raw is found.raw:
                 found = self._bound_to(name, bound) or found
-        target = self._reached(found, bound)
+        self._refer(place, self._reached(found, bound))
+
+    def _refer(self, place: Place, target: Place) -> None:
+        """Have a place hold another one; `$ref` and `$dynamicRef` may stand side by side."""
         if place.ref is None:
             place.ref = target
             place.applicators += ("$ref",)

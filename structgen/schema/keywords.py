@@ -372,7 +372,6 @@ def read_ref(document: Document, place: Place, raw: dict[str, Any], value: Any) 
     if value.__class__ is not str:
         raise document.wrong(place, "$ref", "takes a URI reference in a string")
     document.refer(place, value)
-    place.applicators += ("$ref",)
 
 
 def read_dynamic_ref(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:

@@ -86,10 +86,10 @@ def test_a_schema_without_dynamic_references_has_one_place_whatever_its_anchors(
     assert len([one for one in found.schemas if one.pointer == "#/$defs/b"]) == 1
 
 
-def test_a_dynamic_reference_beside_a_reference_must_hold_as_well() -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_dynamic_reference_beside_a_reference_must_hold_as_well(order: int) -> None:
     schema = {
-        "$ref": "#/$defs/a",
-        "$dynamicRef": "#b",
+        **dict([("$ref", "#/$defs/a"), ("$dynamicRef", "#b")][::order]),
         "$defs": {"a": {"minLength": 1}, "b": {"$dynamicAnchor": "b", "maxLength": 2}},
     }
     found = read(schema).root

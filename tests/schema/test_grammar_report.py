@@ -133,3 +133,23 @@ def test_places_that_may_dead_end_come_from_the_living_networks() -> None:
     network.oracle.undecided["#/a"] = None
     assert grammar.report.may_dead_end == ("#/a",)
     assert "may dead-end: #/a" in str(grammar.report)
+
+
+def test_a_schema_with_several_meanings_has_one_line_and_another_document_its_uri() -> None:
+    other = {"items": {"$dynamicRef": "#x"}, "$defs": {"x": {"$dynamicAnchor": "x", "minLength": 1}}}
+    schema = {
+        "properties": {
+            "a": {"$id": "https://example.com/a", "$ref": "list", "$defs": {"x": {"$dynamicAnchor": "x"}}},
+            "b": {"$ref": "https://example.com/list"},
+        }
+    }
+    report = json_schema(schema, resources={"https://example.com/list": other}).report
+    lines = [(one.pointer, one.keyword) for one in report.findings]
+    assert len(lines) == len(set(lines))
+    assert ("https://example.com/list#/items", "$dynamicRef") in lines
+    assert report.refused == ()
+
+
+def test_a_loop_that_asks_nothing_is_noted() -> None:
+    report = json_schema({"minLength": 1, "allOf": [{"$ref": "#"}]}).report
+    assert "refers back to itself" in report.notes[0]
