@@ -23,6 +23,8 @@ TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
 """Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
 a number means must not depend on who asks."""
+_LEAST_UNROLLED = 32
+"""A lower bound on the length that an automaton may hold beside a pattern, so that the upper one is counted."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
@@ -302,6 +304,14 @@ class Expander:
         if found is None:
             return None
         states, far = found
+        if far[0] < least <= _LEAST_UNROLLED:
+            # The lower bound goes into the automaton, the upper one is counted.
+            start = self._strings.start(lengths.at_least(rest, least), self.outcome)
+            found = lengths.distances(self._strings, start) if start >= 0 else None
+            self.refresh()
+            if found is None:
+                return None
+            states, far = found
         if far[0] < least or far[0] > most:
             return None
         tables = self._tables

@@ -41,6 +41,11 @@ def split(spec: Spec) -> tuple[Spec, int, int] | None:
     return Spec((rest[0] if len(rest) == 1 else All(tuple(rest)),)), least, most
 
 
+def at_least(spec: Spec, least: int) -> Spec:
+    """Return the spec of one demand that asks for `least` characters besides."""
+    return Spec((All((*_opened(spec.formulas), Length(least, None))),))
+
+
 def _opened(parts: Iterable[Formula]) -> Iterator[Formula]:
     """Yield the parts, a format that is a conjunction with a length (a host name) as its own parts."""
     for part in parts:
