@@ -24,7 +24,7 @@ _GROUPS = 1 << 20
 """Classes of extra keys are numbered from here, outcomes from 0: string automata are shared by both, and what
 a number means must not depend on who asks."""
 _LEAST_UNROLLED = 32
-"""A lower bound on the length that an automaton may hold beside a pattern, so that the upper one is counted."""
+"""A lower bound on a length that an automaton may hold, so that the upper one can be counted beside it."""
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""

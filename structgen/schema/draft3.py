@@ -162,11 +162,13 @@ def read_dependencies(document: Document, place: Place, raw: dict[str, Any], val
 
 
 def read_format(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
-    if value.__class__ is str and value in _PATTERNS:
+    custom = {name for name, _ in document.policies.custom_formats}
+    if value.__class__ is str and value in _PATTERNS and value not in custom:
         if document.policies.formats == "assert":
             pattern = _PATTERNS[value]
             place.all_of += (document.derived(f"{place.pointer}/format", pattern=pattern),)
             document.patterns.setdefault(pattern, place)
     else:
-        value = _NAMES.get(value, value) if value.__class__ is str else value
+        if value.__class__ is str and value not in custom:
+            value = _NAMES.get(value, value)
         keywords.read_format(document, place, raw, value)

@@ -139,7 +139,7 @@ class JsonSchemaGrammar(Grammar):
             options: dict[str, Json] = {
                 "kind": "json_schema 1",
                 "draft": self._read_as,
-                "policies": dict(asdict(self._policies)),
+                "policies": {**asdict(self._policies), "custom_formats": dict(self._policies.custom_formats)},
                 "limits": dict(asdict(self._limits)),
             }
             if self._resources:
@@ -231,6 +231,7 @@ def json_schema(
     max_items: int | None = None,
     any_value: str | int = "any",
     content: str = "annotate",
+    custom_formats: Mapping[str, str] | None = None,
     subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
@@ -263,6 +264,9 @@ def json_schema(
         objects be nested.
     content
         "annotate", or "assert": `contentEncoding` restricts strings.
+    custom_formats
+        the caller's own formats by name, before those of the standard: each a regular expression as `pattern`
+        takes it, found anywhere in the string where it has no anchors.
 
     `sg.WIDEST` holds the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
     with `subset="openai"`: a schema that such a server refuses is refused (`UnsupportedError`). Every
@@ -272,7 +276,16 @@ def json_schema(
     in `grammar.report`.
     """
     policies = Policies.of(
-        whitespace, property_order, numbers, escapes, formats, max_string, max_items, any_value, content
+        whitespace,
+        property_order,
+        numbers,
+        escapes,
+        formats,
+        max_string,
+        max_items,
+        any_value,
+        content,
+        custom_formats,
     )
     if draft is not None and draft not in DRAFTS:
         raise OptionError(

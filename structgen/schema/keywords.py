@@ -177,7 +177,13 @@ def read_pattern(document: Document, place: Place, raw: dict[str, Any], value: A
 def read_format(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
     if value.__class__ is not str:
         raise document.wrong(place, "format", "takes a string")
-    if (document.policies.formats == "assert" or place.scope.dialect.asserts_formats) and value in FORMATS:
+    if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
+        return
+    pattern = dict(document.policies.custom_formats).get(value)
+    if pattern is not None:
+        place.all_of += (document.derived(f"{place.pointer}/format", pattern=pattern),)
+        document.patterns.setdefault(pattern, place)
+    elif value in FORMATS:
         place.format = value
         document.formats.setdefault(value, place)
 

@@ -52,6 +52,8 @@ class Policies:
     """How deep a value is nested of which the schema says nothing; 0: scalars alone; None: no bound."""
     content: str = "annotate"
     """Whether `contentEncoding` and `contentMediaType` restrict strings."""
+    custom_formats: tuple[tuple[str, str], ...] = ()
+    """The caller's own formats: names and patterns, in the order of the names."""
 
     @property
     def narrow(self) -> tuple[str, ...]:
@@ -81,6 +83,7 @@ class Policies:
         max_items: int | None = None,
         any_value: str | int = "any",
         content: str = "annotate",
+        custom_formats: Mapping[str, str] | None = None,
     ) -> Policies:
         """Return the policies, or raise `OptionError` naming the option and what it takes."""
         if isinstance(whitespace, bool) or not isinstance(whitespace, (str, int)):
@@ -115,6 +118,15 @@ class Policies:
                 raise OptionError(
                     f"{name}={cap!r} is not a policy.", where=name, cure="Use None or an int of at least 0."
                 )
+        own = custom_formats if custom_formats is not None else {}
+        if not isinstance(own, Mapping) or not all(
+            isinstance(word, str) for pair in own.items() for word in pair
+        ):
+            raise OptionError(
+                "custom_formats does not map names to patterns.",
+                where="custom_formats",
+                cure='Pass a dict such as {"sku": "^[A-Z]{3}-[0-9]+$"}.',
+            )
         depth = {"any": None, "scalar": 0}.get(any_value) if isinstance(any_value, str) else any_value
         if any_value not in ANY_VALUE and (
             isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= DEEPEST_ANY_VALUE
@@ -125,5 +137,14 @@ class Policies:
                 cure=f"Use one of {', '.join(ANY_VALUE)}, or a depth from 0 to {DEEPEST_ANY_VALUE}.",
             )
         return cls(
-            whitespace, property_order, numbers, escapes, formats, max_string, max_items, depth, content
+            whitespace,
+            property_order,
+            numbers,
+            escapes,
+            formats,
+            max_string,
+            max_items,
+            depth,
+            content,
+            tuple(sorted(own.items())),
         )

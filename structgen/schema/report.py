@@ -149,6 +149,8 @@ def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, v
     if keyword == "format":
         if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
             return f"formats={document.policies.formats!r}"
+        if value in dict(document.policies.custom_formats):
+            return ""
         known = value in FORMATS or (place.scope.dialect.draft == "3" and value in draft3.FORMATS)
         return "" if known else f"{value!r} is not a format of JSON Schema"
     if keyword.startswith("content"):
