@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from structgen.schema.clauses import ClauseReader
 from structgen.schema.evaluated import Evaluation, position
 from structgen.schema.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Step, Watch
 from structgen.schema.model import Schema
@@ -27,10 +28,10 @@ from structgen.schema.shape import (
 class Assertions:
     """Reads schemas into facts, steps to take up and choices to be made."""
 
-    def __init__(self, tables: Tables, rivals: Rivals) -> None:
+    def __init__(self, tables: Tables, rivals: Rivals, reader: ClauseReader) -> None:
         self.tables = tables
         self.rivals = rivals
-        self.evaluation = Evaluation(tables)
+        self.evaluation = Evaluation(tables, reader)
 
     def positive(self, facts: Facts, info: Info, rank: Rank, kind: int) -> bool:
         if not info.types & kind or info.verdict is False:

@@ -12,16 +12,19 @@ keyword fails it is the other way round. Source: JSON Schema Core 2020-12, secti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
+from structgen.schema.clauses import ClauseReader, Clauses
 from structgen.schema.facts import Choice, Facts, Forbid, Rank, Require, Say, Shun, Watch
 from structgen.schema.model import Schema
-from structgen.schema.place import ALWAYS, NEVER, OBJECT, Tables
-from structgen.schema.shape import Alternative, AtOther, FromIndex
+from structgen.schema.place import ALWAYS, ARRAY, NEVER, OBJECT, Tables
+from structgen.schema.shape import Alternative, AtKey, AtOther, FromIndex, Obligation, Without
 
 Truth: TypeAlias = Callable[[Facts, int], "bool | None"]
 """Whether a literal follows from what is known, or its negation does."""
+_MANY = 4
+"""So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
 _Facet: TypeAlias = tuple[int, int, frozenset[str], frozenset[str], int, frozenset[int]]
 
 
@@ -64,11 +67,23 @@ class Found:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Branches of which it is not known whether they evaluate anything."""
+
+    choice: Choice
+    """What decides it."""
+    parts: tuple[Schema, ...]
+    holds: int | str | None
+    """They do where this literal holds, or this key is there; None: it is not as plain as that."""
+
+
 class Evaluation:
     """Turns `unevaluated*` into plain facts; one for each network, what it makes is remembered."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, reader: ClauseReader) -> None:
         self.tables = tables
+        self.reader = reader
         self._possible: dict[tuple[int, int], Found] = {}
         self._facets: dict[_Facet, Schema] = {}
         self._without: dict[int, Schema] = {}
@@ -83,7 +98,7 @@ class Evaluation:
 
     def failures(self, schema: Schema, kind: int) -> list[Alternative] | None:
         """Return how the keyword can fail, each in one member; None where that depends on a guard."""
-        found, _, open_ = self._walk(Watch(schema, (), True), Facts(), kind, lambda facts, literal: None)
+        found, open_ = self._walk(Watch(schema, (), True), Facts(), kind, lambda facts, literal: None)
         if open_:
             return None
         return [] if found.whole else [self._failure(schema, kind, found)]
@@ -107,7 +122,12 @@ class Evaluation:
         waiting: list[Watch] = []
         moved = False
         for watch in facts.watching:
-            found, choices, open_ = self._walk(watch, facts, kind, truth)
+            found, open_ = self._walk(watch, facts, kind, truth)
+            if len(open_) >= _MANY and kind == OBJECT and not watch.negated:
+                clauses = self._clauses(watch.schema, found, open_, facts.obligations)
+                if clauses is not None:
+                    facts.obligations.extend(clauses)
+                    open_ = []
             if found.whole:
                 if watch.negated:
                     facts.pending.append(Say(NEVER, ()))
@@ -115,9 +135,9 @@ class Evaluation:
                 moved = True
             elif open_:
                 waiting.append(watch)
-                for choice in choices:
-                    if choice not in facts.choices:
-                        facts.choices.append(choice)
+                for guard in open_:
+                    if guard.choice not in facts.choices:
+                        facts.choices.append(guard.choice)
                         moved = True
             else:
                 moved = True
@@ -131,12 +151,11 @@ class Evaluation:
 
     # Inside
 
-    def _walk(self, watch: Watch, facts: Facts, kind: int, truth: Truth) -> tuple[Found, list[Choice], bool]:
-        """Return what is evaluated for sure, choices that decide the guards which matter beyond that, and
-        whether a choice that stands already must be made first."""
+    def _walk(self, watch: Watch, facts: Facts, kind: int, truth: Truth) -> tuple[Found, list[Guard]]:
+        """Return what is evaluated for sure, and the open guards that matter beyond that."""
         tables = self.tables
         found = Found()
-        open_: list[tuple[Choice, tuple[Schema, ...]]] = []
+        open_: list[Guard] = []
         seen: set[int] = set()
         stack: list[tuple[Schema, Rank]] = [(watch.schema, watch.rank)]
 
@@ -147,7 +166,8 @@ class Evaluation:
                 stack.extend(held)
             elif known is None:
                 said = tables.negate(literal) if watch.negated else literal
-                open_.append(([(Say(said, rank),), (Shun(said),)], tuple(part for part, _ in held)))
+                parts = tuple(part for part, _ in held)
+                open_.append(Guard([(Say(said, rank),), (Shun(said),)], parts, literal))
 
         while stack and not found.whole:
             schema, rank = stack.pop()
@@ -167,15 +187,14 @@ class Evaluation:
                 guard(part, there, ((part, there),))
             if schema.one_of:
                 place = position(schema, "oneOf")
-                held = [
-                    (part, (*rank, place, index))
-                    for index, part in enumerate(schema.one_of)
-                    if _holds(facts, tables.literal(part))
-                ]
+                ranked = [(part, (*rank, place, index)) for index, part in enumerate(schema.one_of)]
+                held = [entry for entry in ranked if _holds(facts, tables.literal(entry[0]))]
                 if held:
                     stack.extend(held)
                 else:
-                    open_.append(([], schema.one_of))
+                    # That no second branch holds is said where the schema is taken up.
+                    choice: Choice = [(Say(tables.literal(part), there),) for part, there in ranked]
+                    open_.append(Guard(choice, schema.one_of, None))
             if schema.if_ is not None:
                 at_if, then, other = (*rank, position(schema, "if")), schema.then, schema.else_
                 held = [(schema.if_, at_if)]
@@ -187,8 +206,8 @@ class Evaluation:
                     literal = tables.literal(schema.if_)
                     known = self._known(facts, literal, kind, truth)
                     if known is None:
-                        choice: Choice = [(Say(literal, at_if),), (Say(tables.negate(literal), at_if),)]
-                        open_.append((choice, (*(part for part, _ in held), other)))
+                        choice = [(Say(literal, at_if),), (Say(tables.negate(literal), at_if),)]
+                        open_.append(Guard(choice, (*(part for part, _ in held), other), None))
                     elif known:
                         stack.extend(held)
                     else:
@@ -199,11 +218,76 @@ class Evaluation:
                     if key in facts.required:
                         stack.append((part, (*rank, place, index)))
                     elif NEVER not in facts.values.get(key, ()):
-                        open_.append(([(Require(key),), (Forbid(key),)], (part,)))
+                        open_.append(Guard([(Require(key),), (Forbid(key),)], (part,), key))
         if found.whole:
-            return found, [], False
-        open_ = [(choice, parts) for choice, parts in open_ if self._adds(found, parts, kind)]
-        return found, [choice for choice, _ in open_ if choice], bool(open_)
+            return found, []
+        return found, [guard for guard in open_ if self._adds(found, guard.parts, kind)]
+
+    def _clauses(
+        self, schema: Schema, found: Found, guards: list[Guard], known: list[Obligation]
+    ) -> Clauses | None:
+        """Return what an object must meet so that the guards need not be decided; adds their names to
+        `found`. None where clauses do not say it.
+
+        For each name that only guards evaluate: it is absent, or a guard holds, or the value is as the
+        keyword asks.
+        """
+        child = schema.unevaluated_properties
+        assert child is not None
+        literal = self.tables.literal(child)
+        if found.patterns or (literal != NEVER and self.tables.mask(literal) & (OBJECT | ARRAY)):
+            return None
+        names: dict[str, list[Clauses | None]] = {}
+        for guard in guards:
+            if guard.holds is None:
+                return None
+            held: Clauses | None
+            if isinstance(guard.holds, str):
+                held = [(AtKey(guard.holds, ()),)]
+            else:
+                held = self.reader.of(guard.holds)
+            here = Found()
+            for part in guard.parts:
+                if held is None or not self._is_plain(part):
+                    return None
+                _join(here, self._at_most(part, OBJECT))
+            if here.whole or here.patterns:
+                return None
+            for name in here.names:
+                if name not in found.names:
+                    names.setdefault(name, []).append(held)
+        said: Clauses = []
+        for name, held_by in names.items():
+            absent: list[Clauses | None] = [[(Without(name),)]]
+            if literal != NEVER:
+                absent.append([(AtKey(name, (literal,)),)])
+            clauses = self.reader.either([*absent, *held_by])
+            if clauses is None:
+                return None
+            said.extend(clauses)
+        if self.reader.crowded((*said, *known)):
+            return None
+        found.names.update(dict.fromkeys(names))
+        return said
+
+    def _is_plain(self, root: Schema) -> bool:
+        """Return whether a schema has no guard in it that evaluates anything."""
+        seen: set[int] = set()
+        stack = [root]
+        while stack:
+            schema = stack.pop()
+            if schema.id in seen or schema.verdict is not None:
+                continue
+            seen.add(schema.id)
+            guarded = [*schema.any_of, *schema.one_of, *schema.dependent_schemas.values()]
+            others = (schema.if_, schema.then, schema.else_)
+            guarded.extend(part for part in others if part is not None)
+            if self._adds(Found(), guarded, OBJECT):
+                return False
+            stack.extend(schema.all_of)
+            if schema.ref is not None:
+                stack.append(schema.ref)
+        return True
 
     def _known(self, facts: Facts, literal: int, kind: int, truth: Truth) -> bool | None:
         """Return the truth of a literal as far as it is known."""
@@ -291,6 +375,12 @@ def position(schema: Schema, name: str) -> int:
 
 def _unevaluated(schema: Schema, kind: int) -> Schema | None:
     return schema.unevaluated_properties if kind == OBJECT else schema.unevaluated_items
+
+
+def _join(found: Found, other: Found) -> None:
+    found.names.update(other.names)
+    found.patterns.update(other.patterns)
+    found.whole = found.whole or other.whole
 
 
 def _holds(facts: Facts, literal: int) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.schema.assertions import Assertions
+from structgen.schema.clauses import ClauseReader
 from structgen.schema.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Shun, Step, Watch
 from structgen.schema.model import Schema
 from structgen.schema.obligations import Obligations
@@ -35,7 +36,8 @@ class Shapes:
         self._arrays: dict[int, tuple[ArrayShape, ...]] = {}
         self._count = 0
         self.rivals = Rivals(tables, scalars, limits)
-        self.assertions = Assertions(tables, self.rivals)
+        self.clauses = ClauseReader(tables)
+        self.assertions = Assertions(tables, self.rivals, self.clauses)
         self.obligations = Obligations(tables, scalars)
 
     def objects(self, demand: int) -> tuple[ObjectShape, ...]:
@@ -165,6 +167,9 @@ class Shapes:
             if steps > self.limits.oracle_steps:
                 raise self._too_many(demand, "oracle_steps", steps)
             if not self._settle(facts, kind):
+                continue
+            converts = kind == OBJECT and not facts.watching and self.clauses.convert(facts)
+            if converts and not self._settle(facts, kind):
                 continue
             if not facts.choices:
                 done.append(facts)

@@ -95,11 +95,10 @@ class Witness:
         start = self._with(nothing, wanted) if wanted else nothing
         if start is None:
             return None
-        if start.most is None and start.least <= self.count + len(start.members):
-            # The frequent case: whatever is owed is paid by leaving keys out.
-            without = self._left_out(start, debt)
-            if without is not None:
-                return Plan(start.members, without, start.least, None)
+        # The frequent case: whatever is owed is paid by leaving keys out.
+        whole = self._left_out(start, debt)
+        if whole is not None:
+            return whole
         undecided = False
         first = self._open(start, debt)
         stack = [self._ways(start, first)]
@@ -119,6 +118,9 @@ class Witness:
             plan, left = found
             left = self._open(plan, left)
             if left:
+                whole = self._left_out(plan, left)
+                if whole is not None:
+                    return whole
                 stack.append(self._ways(plan, left))
                 continue
             filled = self._fills(plan)
@@ -129,9 +131,11 @@ class Witness:
             raise Undecided
         return None
 
-    def _left_out(self, plan: Plan, debt: tuple[Obligation, ...]) -> frozenset[str] | None:
-        """Return keys that need only be left out for all obligations to be met, or None."""
-        without: set[str] = set()
+    def _left_out(self, plan: Plan, debt: tuple[Obligation, ...]) -> Plan | None:
+        """Return the plan that meets all obligations by leaving keys out alone, or None."""
+        if plan.most is not None or plan.least > self.count + len(plan.members):
+            return None
+        without = set(plan.without)
         for obligation in debt:
             for alternative in obligation:
                 if isinstance(alternative, Without) and alternative.key not in plan.members:
@@ -139,13 +143,17 @@ class Witness:
                     break
             else:
                 return None
-        return frozenset(without)
+        return Plan(plan.members, frozenset(without), plan.least, None)
 
     def _open(self, plan: Plan, debt: tuple[Obligation, ...]) -> tuple[Obligation, ...]:
-        """Return the obligations that the plan does not meet, the one with the fewest ways first."""
+        """Return the obligations that the plan does not meet, the one with the fewest ways first,
+        but those last that leaving a key out can meet."""
         left = [obligation for obligation in debt if not any(self._met(plan, one) for one in obligation)]
-        left.sort(key=len)
+        left.sort(key=lambda obligation: (self._avoidable(plan, obligation), len(obligation)))
         return tuple(left)
+
+    def _avoidable(self, plan: Plan, obligation: Obligation) -> bool:
+        return any(isinstance(one, Without) and one.key not in plan.members for one in obligation)
 
     def _met(self, plan: Plan, alternative: Alternative) -> bool:
         match alternative:
