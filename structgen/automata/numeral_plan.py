@@ -352,7 +352,7 @@ def _side(
             rows = smaller
             del kept[which]
     if len(kept) > 1:
-        possible = [_possible(kept, bits) for bits in range(1 << len(kept))]
+        possible = _possible(kept)
         for at in range(0, len(rows), 2):
             rows[at] = tuple(out if may else -1 for out, may in zip(rows[at], possible, strict=True))
     bounds: list[Magnitude] = []
@@ -373,7 +373,7 @@ def _without(kept: list[Divisor], which: int, rows: list[tuple[int, ...]]) -> li
     if len(kept) == 1:
         return None if any(no != yes for no, yes in rows) else [row[:1] for row in rows]
     columns = [bits for bits in range(1 << len(kept)) if not bits >> which & 1]
-    possible = [_possible(kept, bits) for bits in range(1 << len(kept))]
+    possible = _possible(kept)
     flag = 1 << which
     for bits in columns:
         if possible[bits] and possible[bits | flag] and any(row[bits] != row[bits | flag] for row in rows):
@@ -382,14 +382,16 @@ def _without(kept: list[Divisor], which: int, rows: list[tuple[int, ...]]) -> li
     return [tuple(row[bits] for bits in source) for row in rows]
 
 
-def _possible(kept: list[Divisor], bits: int) -> bool:
-    """Return whether some number is divided by exactly these divisors, as far as pairs of them tell."""
+def _possible(kept: list[Divisor]) -> list[bool]:
+    """Return for each set of divisors (as bits) whether some number is divided by exactly these, as far as
+    pairs of them tell."""
+    found = [True]
+    implied = [0]
     for large, by in enumerate(kept):
-        if bits >> large & 1:
-            for small, other in enumerate(kept):
-                if not bits >> small & 1 and divides(other, by.core, -by.shift):
-                    return False
-    return True
+        also = sum(1 << small for small, other in enumerate(kept) if divides(other, by.core, -by.shift))
+        implied += [before | also for before in implied]
+        found += [not whole & ~(bits | 1 << large) for bits, whole in enumerate(implied[len(found) :])]
+    return found
 
 
 def common_core(divisors: tuple[Divisor, ...]) -> int:
