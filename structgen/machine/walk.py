@@ -828,6 +828,7 @@ def compute(c, index, target):
     store64(c, C_PRECISE, 1)
     if row == ASKED:
         return ASKED
+    store64(load64(c, C_NEEDS), 0, 0)  # what a walk asked that was then not needed
     if accepting(c, d):
         emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
     base = 6 * T_LIST
