@@ -57,6 +57,11 @@ def walk_string(c, first, last, base):
     lists = load64(c, C_CROSSED) + 8 * 3 * load64(c, C_TRIE_COUNT)
     # LEX by depth; the registers that the general step reads and writes are blocks 0 and 1
     path, counts = lists + 8 * 4096, lists + 8 * 2 * 4096
+    # the classes of the bytes before, by depth: only ASCII ones can be told apart
+    before_low, before_high = lists + 8 * 4 * 4096, lists + 8 * 5 * 4096
+    store64(before_low, base, 0)
+    store64(before_high, base, 0)
+    own_signatures = load64(c, C_SLOT_SIGNATURES)
     store64(path, base, load64(scratch, LEX))
     store64(counts, base, load64(scratch, AT))
     distances, chars = load64(c, 6 * T_DISTANCE + ADDRESS), load64(c, C_SUBTREE_CHARS)
@@ -69,6 +74,7 @@ def walk_string(c, first, last, base):
     counted = most >= 0 or (load64(scratch, MODE) == M_STRING and least > load64(scratch, AT))
     crossings, asked = numba.int64(0), False
     known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
+    dead_low, dead_high, reach = numba.int64(0), numba.int64(0), numba.int64(0)
     steps = load64(c, C_STEPS)
     top = 127 if load64(c, C_ESCAPES) == ESCAPES_ASCII else 256
     i = first
@@ -83,18 +89,34 @@ def walk_string(c, first, last, base):
                 if row == 0:
                     return True
                 known, low, high = lex, load64(row, 1), load64(row, 2)
-            if (
-                load64(signatures, 2 * i) & ~low == 0
-                and load64(signatures, 2 * i + 1) & ~high == 0
-                and (most < 0 or load64(counts, depth - 1) + load32(chars, i) + farthest <= most)
-            ):
-                for j in range(
-                    load32(starts, load32(slots_before, i)), load32(starts, load32(slots_before, end))
+                dead_low, dead_high, reach = load64(row, 3), load64(row, 4), load64(row, 5)
+            here_low, here_high = load64(signatures, 2 * i), load64(signatures, 2 * i + 1)
+            if here_low & ~(low | dead_low) == 0 and here_high & ~(high | dead_high) == 0:
+                here_low &= dead_low
+                here_high &= dead_high
+                first_slot, last_slot = load32(slots_before, i), load32(slots_before, end)
+                if load32(chars, i) > reach or (
+                    most >= 0 and load64(counts, depth - 1) + load32(chars, i) + farthest > most
                 ):
-                    store32(buffer, count, load32(ids, j))
-                    count += 1
-                i = end
-                continue
+                    pass
+                elif here_low | here_high == 0:
+                    for j in range(load32(starts, first_slot), load32(starts, last_slot)):
+                        store32(buffer, count, load32(ids, j))
+                        count += 1
+                    i = end
+                    continue
+                elif (here_low & load64(before_low, depth - 1)) | (
+                    here_high & load64(before_high, depth - 1)
+                ) == 0:
+                    for slot in range(first_slot, last_slot):
+                        if (load64(own_signatures, 2 * slot) & here_low) | (
+                            load64(own_signatures, 2 * slot + 1) & here_high
+                        ) == 0:
+                            for j in range(load32(starts, slot), load32(starts, slot + 1)):
+                                store32(buffer, count, load32(ids, j))
+                                count += 1
+                    i = end
+                    continue
         steps += 1
         after = numba.int64(-1)
         if plain and byte >= 32 and byte < top and byte != 92 and byte != 34:
@@ -131,6 +153,13 @@ def walk_string(c, first, last, base):
             i = end
             continue
         store64(path, depth, after)
+        if byte < 128:
+            bit = numba.int64(1) << (byte & 63)
+            store64(before_low, depth, load64(before_low, depth - 1) | (0 if byte >> 6 else bit))
+            store64(before_high, depth, load64(before_high, depth - 1) | (bit if byte >> 6 else 0))
+        else:
+            store64(before_low, depth, -1)
+            store64(before_high, depth, -1)
         slot = (node >> 20) & 0xFFFFF
         if slot > 0:
             for j in range(load32(starts, slot - 1), load32(starts, slot)):

@@ -1,9 +1,9 @@
-"""Bytes that are safe from a string automaton's state: taken in any order,
-they never lead to where no document follows.
+"""Bytes that are safe from a string automaton's state: taken in any order, as many as a token may have, they
+never lead to where no document follows. And bytes that are dead: none comes, whatever safe ones came before.
 
 A subtree of the vocabulary's trie whose signature (structgen.masks.trie) holds safe classes alone lives as a
-whole, so that a walk of a string state visits only tokens with quotes, backslashes,
-and what the pattern excludes.
+whole; of one that holds dead classes too, those tokens live whose own signature holds none. So a walk of a
+string state visits only tokens with quotes, backslashes, and what is neither safe nor dead.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from structgen.machine.layout import *
 from structgen.machine.memory import load32, load64, store64
 from structgen.machine.rows import need, row_of
 from structgen.machine.strings import WIDTH
+from structgen.masks.trie import space_prefix
 
-_MOST = 48
-"""States to look at; a set that takes more is not worth finding."""
-_MIDDLES = 512
+_MOST = 64
+"""States to look at; where safe bytes lead to more, they are safe as far as these tell."""
+_STEADY = 6
+"""Bytes that must be told at the least; else fewer bytes are tried."""
+_ANY_NUMBER = 1 << 20
+_SLOTS = 256
+_MIDDLES = 384
 
 
 @jit
@@ -66,40 +71,114 @@ def known_target(c, state, byte):
 
 
 @jit
-def ascii_alive(c, state, low, high):
-    """Narrow a set of ASCII bytes (two words) to those that live from a state;
-    -2 in the third place when asked."""
-    asked = 0
-    for byte in range(32, 128):
-        word, bit = byte >> 6, numba.int64(1) << (byte & 63)
-        if (high if word else low) & bit == 0:
-            continue
-        target = known_target(c, state, byte)
-        if target < 0:
-            if target == -2:
-                asked = -2
-            if word:
-                high &= ~bit
-            else:
-                low &= ~bit
-    return low, high, asked
+def bits(low, high):
+    """Return how many bits two words hold."""
+    count = 0
+    for word in (low, high):
+        rest = word
+        while rest != 0:
+            rest &= rest - 1
+            count += 1
+    return count
 
 
 @jit
-def wide_alive(c, states, count, room):
-    """Return (1, states) where every character outside ASCII lives from every listed state and its target is
-    added to the list, (0, states) where some does not or there are too many, (-2, 0) when asked.
-    `states` holds room for pairs."""
+def alive_bytes(c, state, low, high):
+    """Return those of a set of ASCII bytes (two words) that live from a state whose row is known."""
+    row = load64(c, C_STRINGS) + 4 * WIDTH * state
+    for byte in range(32, 128):
+        if load32(row, byte) < 0:
+            if byte >> 6:
+                high &= ~(numba.int64(1) << (byte & 63))
+            else:
+                low &= ~(numba.int64(1) << byte)
+    return low, high
+
+
+@jit
+def add_state(states, count, state):
+    """Return the number of states after adding one that is not listed yet; they are listed in a hash too."""
+    slots = states + 8 * 4 * _MOST
+    at = (state * 0x9E3779B1) & (_SLOTS - 1)
+    while load64(slots, at) != 0:
+        if load64(slots, at) == state + 1:
+            return count
+        at = (at + 1) & (_SLOTS - 1)
+    if count < _MOST:
+        store64(slots, at, state + 1)
+        store64(states, count, state)
+    return count + 1
+
+
+@jit
+def follow_safe(c, state, low, high, states):
+    """Follow a set of ASCII bytes from a state, breadth first. Returns (what, count, reach, low, high).
+
+    what 1: all states reached take the set, `count` of them are listed, and it is safe for `reach` bytes; 0: the set is not safe, and the narrower one returned may be; -2: something was asked.
+    """
+    for i in range(_SLOTS):
+        store64(states + 8 * 4 * _MOST, i, 0)
+    via, levels = states + 8 * _MOST, states + 8 * 2 * _MOST
+    count = add_state(states, numba.int64(0), state)
+    store64(via, 0, -1)
+    store64(levels, 0, 0)
+    full, asked = numba.int64(-1), False
     at = numba.int64(0)
-    queue = states + 8 * room
+    while at < count:
+        here, level = load64(states, at), load64(levels, at)
+        if full >= 0 and level > full:
+            count = at
+            break
+        if known_target(c, here, 32) == -2:
+            asked = True
+            at += 1
+            continue
+        alive_low, alive_high = alive_bytes(c, here, low, high)
+        if alive_low != low or alive_high != high:
+            byte = load64(via, at)
+            if byte < 0 or 2 * bits(alive_low, alive_high) >= bits(low, high):
+                return 0, count, numba.int64(0), alive_low, alive_high
+            # it leads to where few bytes live (what follows a percent sign, say): it alone is not safe
+            if byte >> 6:
+                high &= ~(numba.int64(1) << (byte & 63))
+            else:
+                low &= ~(numba.int64(1) << byte)
+            return 0, count, numba.int64(0), low, high
+        at += 1
+        if full >= 0:
+            continue
+        row = load64(c, C_STRINGS) + 4 * WIDTH * here
+        for byte in range(32, 128):
+            if (high if byte >> 6 else low) & (numba.int64(1) << (byte & 63)) == 0:
+                continue
+            found = add_state(states, count, load32(row, byte))
+            if found > _MOST:
+                full = level
+                break
+            if found > count:
+                store64(via, count, byte)
+                store64(levels, count, level + 1)
+                count = found
+    if asked:
+        return -2, count, numba.int64(0), low, high
+    return 1, count, numba.int64(_ANY_NUMBER) if full < 0 else full + 1, low, high
+
+
+@jit
+def wide_alive(c, states, count, spaces):
+    """Return how many states are listed once those are added that characters outside ASCII lead to, from any
+    of them (white space only if `spaces`); 0 where one dies, or there are too many; -2 when asked."""
+    at = numba.int64(0)
+    queue = states + 8 * (4 * _MOST + _SLOTS)
     while at < count:
         queued = numba.int64(0)
         state = load64(states, at)
         at += 1
         done = numba.int64(-1)
         while done < queued:
-            here = state if done < 0 else load64(queue, 2 * done)
-            kind = 0 if done < 0 else load64(queue, 2 * done + 1)
+            here = state if done < 0 else load64(queue, 3 * done)
+            kind = 0 if done < 0 else load64(queue, 3 * done + 1)
+            prefix = 0 if done < 0 else load64(queue, 3 * done + 2)
             done += 1
             if kind == 0:
                 first, last = 0xC2, 0xF4
@@ -107,134 +186,154 @@ def wide_alive(c, states, count, room):
                 span = middle_range(kind)
                 first, last = span >> 8, span & 255
             for byte in range(first, last + 1):
+                place = numba.int64(space_prefix(prefix, byte))
+                if place == 11 and not spaces:
+                    continue
                 target = known_target(c, here, byte)
                 if target == -2:
-                    return -2, 0
+                    return -2
                 if target < 0:
-                    return 0, count
+                    return 0
                 after = character_kind(byte) if kind == 0 else next_kind(kind)
                 if after == 0:
-                    new = True
-                    for i in range(count):
-                        if load64(states, i) == target:
-                            new = False
-                            break
-                    if new:
-                        if count >= room:
-                            return 0, count
-                        store64(states, count, target)
-                        count += 1
-                else:
-                    new = True
-                    for i in range(queued):
-                        if load64(queue, 2 * i) == target and load64(queue, 2 * i + 1) == after:
-                            new = False
-                            break
-                    if new:
-                        if queued >= _MIDDLES:
-                            return 0, count
-                        store64(queue, 2 * queued, target)
-                        store64(queue, 2 * queued + 1, after)
-                        queued += 1
-    return 1, count
+                    count = add_state(states, count, target)
+                    if count > _MOST:
+                        return 0
+                    continue
+                new = True
+                for i in range(queued):
+                    if (
+                        load64(queue, 3 * i) == target
+                        and load64(queue, 3 * i + 1) == after
+                        and load64(queue, 3 * i + 2) == place
+                    ):
+                        new = False
+                        break
+                if new:
+                    if queued >= _MIDDLES:
+                        return 0
+                    store64(queue, 3 * queued, target)
+                    store64(queue, 3 * queued + 1, after)
+                    store64(queue, 3 * queued + 2, place)
+                    queued += 1
+    return count
+
+
+@jit
+def closed(c, states, first, count, low, high):
+    """Return 1 where the listed states from `first` on take all of a set of ASCII bytes and lead to listed
+    states, 0 where not, -2 when asked."""
+    for i in range(first, count):
+        here = load64(states, i)
+        if known_target(c, here, 32) == -2:
+            return -2
+        alive_low, alive_high = alive_bytes(c, here, low, high)
+        if alive_low != low or alive_high != high:
+            return 0
+        row = load64(c, C_STRINGS) + 4 * WIDTH * here
+        for byte in range(32, 128):
+            if (high if byte >> 6 else low) & (numba.int64(1) << (byte & 63)) != 0:
+                if add_state(states, count, load32(row, byte)) != count:
+                    return 0
+    return 1
+
+
+@jit
+def dies(c, states, count, first, last):
+    """Return whether none of the listed states (their rows are known) takes a byte of first..last."""
+    for i in range(count):
+        row = load64(c, C_STRINGS) + 4 * WIDTH * load64(states, i)
+        for byte in range(first, last + 1):
+            if load32(row, byte) != -1:
+                return False
+    return True
+
+
+@jit
+def find_dead(c, states, count, low, high, row):
+    """Write the classes that die from every listed state to `row`; the safe ones are given, quotes and
+    backslashes are neither."""
+    dead_low = (numba.int64(1) << 32) - 1 - 14  # controls are dead in any string
+    dead_high = numba.int64(0)
+    for byte in range(32, 128):
+        bit = numba.int64(1) << (byte & 63)
+        if byte == 34 or byte == 92 or (high if byte >> 6 else low) & bit != 0:
+            continue
+        if dies(c, states, count, byte, byte):
+            if byte >> 6:
+                dead_high |= bit
+            else:
+                dead_low |= bit
+    if low & 10 == 0 and dies(c, states, count, 128, 255):
+        dead_low |= 14
+    store64(row, 3, dead_low)
+    store64(row, 4, dead_high)
 
 
 @jit
 def find_safe(c, state, scratch, row):
-    """Write (1, safe ASCII low, high with bit 1 of low for characters outside ASCII) to `row`.
-    Returns False when asked.
+    """Write (1, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`: classes as in
+    the signatures of structgen.masks.trie. Returns False when asked.
 
     `scratch` holds room for the lists of states.
     """
     low = ~((numba.int64(1) << 34) | ((numba.int64(1) << 32) - 1))  # no controls, no quote
     high = ~(numba.int64(1) << 28)  # no backslash
-    wide = load64(c, C_ESCAPES) != ESCAPES_ASCII
-    if not wide:
+    ascii_only = load64(c, C_ESCAPES) == ESCAPES_ASCII
+    if ascii_only:
         high &= ~(numba.int64(1) << 63)  # no DEL
-    stage = 0
+    blank = numba.int64(1) << 32
+    stage, count, reach = 0, numba.int64(0), numba.int64(0)
+    whole_low, whole_high, whole_reach = low, high, reach
     while True:
-        # the states reached by the present set, and the set narrowed by each of them
-        store64(scratch, 0, state)
-        count = numba.int64(1)
-        before_low, before_high = low, high
-        at = numba.int64(0)
-        lost = False
-        while at < count and not lost:
-            here = load64(scratch, at)
-            at += 1
-            low, high, asked = ascii_alive(c, here, low, high)
-            if asked < 0:
-                return False
-            for byte in range(32, 128):
-                if (high if byte >> 6 else low) & (numba.int64(1) << (byte & 63)) == 0:
-                    continue
-                target = known_target(c, here, byte)
-                new = True
-                for i in range(count):
-                    if load64(scratch, i) == target:
-                        new = False
-                        break
-                if new:
-                    if count >= _MOST:
-                        lost = True
-                        break
-                    store64(scratch, count, target)
-                    count += 1
-        if lost:
-            # too many states: without the blank a pattern of words stays in one; else letters and digits
-            # alone
-            stage += 1
-            if stage == 1:
-                low &= ~(numba.int64(1) << 32)
-            elif stage == 2:
-                low &= numba.int64(0x3FF) << 48
-                high &= 0x7FFFFFE07FFFFFE
-                wide = False
-            else:
-                low, high, wide = 0, 0, False
-                break
+        what, count, reach, low, high = follow_safe(c, state, low, high, scratch)
+        if what == -2:
+            return False
+        if what == 0:
             continue
-        if low != before_low or high != before_high:
-            continue
-        if wide:
-            found, reached = wide_alive(c, scratch, count, _MOST)
-            if found == -2:
+        if reach == _ANY_NUMBER:
+            break
+        # too many states: without the blank a pattern of words stays in one
+        if stage == 0 and low & blank != 0:
+            stage = 1
+            whole_low, whole_high, whole_reach = low, high, reach
+            low &= ~blank
+        elif stage == 1 and whole_reach >= _STEADY:
+            stage = 3
+            low, high = whole_low, whole_high
+        elif stage < 2 and reach < _STEADY:
+            # letters and digits alone
+            stage = 2
+            low &= numba.int64(0x3FF) << 48
+            high &= 0x7FFFFFE07FFFFFE
+        else:
+            break
+    wide = numba.int64(0)
+    if reach >= _STEADY and low | high == 0:
+        reach = numba.int64(_ANY_NUMBER)
+    if reach == _ANY_NUMBER and not ascii_only:
+        for spaces in (True, False):
+            reached = wide_alive(c, scratch, count, spaces)
+            if reached == -2:
                 return False
-            if found == 0:
-                wide = False
-                continue
-            if reached > count:
-                # characters outside ASCII lead to further states: the ASCII set must live there too
-                for i in range(count, reached):
-                    low, high, asked = ascii_alive(c, load64(scratch, i), low, high)
-                    if asked < 0:
-                        return False
-                steady = True
-                for i in range(reached):
-                    here = load64(scratch, i)
-                    for byte in range(32, 128):
-                        if (high if byte >> 6 else low) & (numba.int64(1) << (byte & 63)) == 0:
-                            continue
-                        target = known_target(c, here, byte)
-                        new = True
-                        for j in range(reached):
-                            if load64(scratch, j) == target:
-                                new = False
-                                break
-                        if new:
-                            steady = False
-                            break
-                    if not steady:
-                        break
-                if not steady or low != before_low or high != before_high:
-                    wide = False
-                    low, high = before_low, before_high
-                    continue
-        break
-    if wide:
-        low |= 2
+            if reached > 0:
+                whole = closed(c, scratch, count, reached, low, high)
+                if whole == -2:
+                    return False
+                if whole == 1:
+                    wide = numba.int64(10 if spaces else 2)
+                    count = reached
+                    break
+            # the states that were added on the way are not of the set: list the others anew
+            what, count, reach, low, high = follow_safe(c, state, low, high, scratch)
+    low |= wide
     store64(row, 1, low)
     store64(row, 2, high)
+    store64(row, 3, 0)
+    store64(row, 4, 0)
+    store64(row, 5, reach)
+    if reach >= _STEADY:
+        find_dead(c, scratch, count, low, high, row)
     store64(row, 0, 1)
     return True
 
@@ -246,11 +345,11 @@ def safe_row(c, state, scratch):
     if state >= load64(c, base + COUNT):
         need(c, Q_ROOM, T_SAFE, load64(c, C_STRING_COUNT), 0)
         return 0
-    row = row_of(c, T_SAFE, 3, state)
+    row = row_of(c, T_SAFE, 6, state)
     if load64(row, 0) == 0 and load64(c, C_HASTE) != 0:
         store64(row, 0, 1)
-        store64(row, 1, 0)
-        store64(row, 2, 0)
+        for i in range(1, 6):
+            store64(row, i, 0)
         return row
     if load64(row, 0) == 0 and not find_safe(c, state, scratch, row):
         return 0

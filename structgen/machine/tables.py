@@ -33,7 +33,7 @@ _ROWS: dict[int, tuple[int, int, int]] = {
     L.T_LIST: (0, 65536, 0),
     L.T_TERMINAL: (L.X_STRIDE, 128, 256),
     L.T_CROSS: (L.G_STRIDE, 128, 0),
-    L.T_SAFE: (3, 32, 0),
+    L.T_SAFE: (6, 32, 0),
     L.T_DISTANCE: (0, 64, 0),
     L.T_SPARE: (1, 4096, 0),
 }

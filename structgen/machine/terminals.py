@@ -25,7 +25,7 @@ class Workspace:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.buffer: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
-        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 4 * 4096 + 8, np.int64)
+        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 6 * 4096 + 8, np.int64)
         marks: npt.NDArray[np.int32] = np.zeros(vocabulary.words + vocabulary.vocab_size, np.int32)
         deferred: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
         self.arrays = (self.buffer, self.crossed, marks, deferred)

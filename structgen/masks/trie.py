@@ -10,7 +10,8 @@ state dies skips a subtree whose signature holds none but those:
 
     bit b   the ASCII byte b, 0x20 to 0x7f, and the bytes 0x09, 0x0a, 0x0d
     bit 0   any other control byte
-    bit 1   a complete, well-formed character outside ASCII (Unicode 15, table 3-7)
+    bit 1   a complete, well-formed character outside ASCII (Unicode 15, table 3-7), but for those of bit 3
+    bit 3   white space and line terminators outside ASCII, as `\\s` has them (ECMA-262, 22.2.2.9)
     bit 2   anything that is not well-formed UTF-8 when read from the node's own byte on: a continuation byte
             with nothing before it, a character that the string cuts off, an overlong form, a surrogate, a
             value past U+10FFFF
@@ -133,6 +134,67 @@ def _character(data: Any, at: int, end: int) -> int:
 
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def space_prefix(prefix: int, byte: int) -> int:
+    """Where the bytes of a character outside ASCII stand among those of white space: 0 before the first, 11 at
+    the end of one, 12 where it is none, else a number of the bytes so far; compiled, for compiled code."""
+    if prefix == 0:
+        if byte == 0xC2:
+            return 1
+        if 0xE1 <= byte <= 0xE3:
+            return byte - 0xE1 + 2
+        return 5 if byte == 0xEF else 12
+    if prefix == 1:  # U+00A0
+        return 11 if byte == 0xA0 else 12
+    if prefix == 2:
+        return 6 if byte == 0x9A else 12
+    if prefix == 3:
+        return 7 if byte == 0x80 else (8 if byte == 0x81 else 12)
+    if prefix == 4:
+        return 9 if byte == 0x80 else 12
+    if prefix == 5:
+        return 10 if byte == 0xBB else 12
+    if prefix == 7:  # U+2000 to U+200A, U+2028, U+2029, U+202F
+        return 11 if byte <= 0x8A or byte == 0xA8 or byte == 0xA9 or byte == 0xAF else 12
+    if prefix == 6 or prefix == 9:  # U+1680, U+3000
+        return 11 if byte == 0x80 else 12
+    if prefix == 8:  # U+205F
+        return 11 if byte == 0x9F else 12
+    if prefix == 10:  # U+FEFF
+        return 11 if byte == 0xBF else 12
+    return 12
+
+
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _is_space(data: Any, at: int, size: int) -> bool:
+    prefix = 0
+    for i in range(size):
+        prefix = space_prefix(prefix, data[at + i])
+    return prefix == 11
+
+
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _shell_sort(values: Any, start: int, end: int) -> None:
+    # Slots are short and mostly in order already; numba's own sort adds a second to the compilation.
+    gap = 1
+    while gap < (end - start) // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(start + gap, end):
+            value = values[i]
+            j = i
+            while j >= start + gap and values[j - gap] > value:
+                values[j] = values[j - gap]
+                j -= gap
+            values[j] = value
+        gap //= 3
+
+
+@nb.njit(
+    "Tuple((int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1], uint64[:, ::1],"
+    " int32[::1], int32[::1]))))(uint8[::1], int64[::1], int32[::1])",
+    cache=True,
+    nogil=True,
+)  # type: ignore[untyped-decorator]
 def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
     """(status, the arrays of TrieArrays in order); compiled, may be called from compiled code.
 
@@ -210,7 +272,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
                 if bit < 0x20 and bit != 0x09 and bit != 0x0A and bit != 0x0D:
                     bit = 0
             else:
-                bit = 1 if size else 2
+                bit = 2 if size == 0 else (3 if _is_space(data, at, size) else 1)
             place = at - start
             for half in range(2):
                 both = suffix[place + max(size, 1), half]
@@ -284,23 +346,6 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
                 depth -= 1
     first[256] = written
     return status, (nodes, sig, first, slot_start, slot_ids, slot_sig, slot_chars, slot_len)
-
-
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _shell_sort(values: Any, start: int, end: int) -> None:
-    # Slots are short and mostly in order already; numba's own sort adds a second to the compilation.
-    gap = 1
-    while gap < (end - start) // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(start + gap, end):
-            value = values[i]
-            j = i
-            while j >= start + gap and values[j - gap] > value:
-                values[j] = values[j - gap]
-                j -= gap
-            values[j] = value
-        gap //= 3
 
 
 @nb.njit("int32[::1](uint64[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]

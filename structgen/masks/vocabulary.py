@@ -20,7 +20,7 @@ from structgen.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.masks.trie import TrieArrays
 
-KIND: Final = "vocabulary-5"
+KIND: Final = "vocabulary-6"
 """The layout of the file and of the arrays; a change of either takes the next number."""
 _KEPT: Final = 4
 """Vocabularies kept though nobody holds them, with the masks that stores keep for them: a server whose last
@@ -114,7 +114,8 @@ class Vocabulary:
             addresses = [int(array.__array_interface__["data"][0]) for array in (*arrays, *tokens)]
             trie = [int(self.nodes.__array_interface__["data"][0]), len(self.nodes)]
             sizes = [self.vocab_size, self.words, self.max_token_chars]
-            self._pointers.append(np.array([*trie, *addresses, *sizes], np.int64))
+            signatures = int(self.slot_sig.__array_interface__["data"][0])
+            self._pointers.append(np.array([*trie, *addresses, *sizes, signatures], np.int64))
         return self._pointers[0]
 
     @classmethod
