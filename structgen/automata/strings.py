@@ -99,6 +99,8 @@ class _LoadedSpec:
     programs: list[tuple[int, Program]]
     """First instruction and program of each pattern, until their costs are in the arena."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
+    parts: dict[int, bytes] = field(default_factory=dict)
+    """Thread -> what it is, for `StringPool.key`."""
 
 
 class StringPool:
@@ -591,6 +593,24 @@ class StringPool:
             rows[:, ar.I_OUTER] = np.where(outer < 0, -1, outer + base)
         spec.programs.clear()
 
+    def _thread_key(self, spec: _LoadedSpec, thread: int) -> bytes:
+        """Return what a thread of a spec is, without the numbers that only this pool gives."""
+        arrays = self._arrays
+        keys = arrays["keys"]
+        pc, a, b, c = keys[thread, :4].tolist()
+        op, atom = int(arrays["prog"][pc, 0]), int(arrays["prog"][pc, 5])
+        at = pc - spec.bases[atom]
+        what = spec.numbers.index(atom)
+        if op == CHAR:
+            counts = []
+            while a > 0:
+                counts.append(int(keys[a, 2]))
+                a = int(keys[a, 1])
+            return b"%d:%d %r" % (what, at, counts)
+        if op == TABLE:
+            return b"%d:%r" % (what, _canonical(self._table_states[a][1]))
+        return b"%d:%d %d %d %d" % (what, at, a, b, c)
+
     def _node_key(self, node: int) -> bytes:
         arrays = self._arrays
         number, set_, length = (int(x) for x in arrays["nodes"][node, :3])
@@ -599,24 +619,13 @@ class StringPool:
             spec.digest = _digest(spec.formulas, self._formats)
         digest = blake2b(spec.digest, digest_size=16)
         off, size = (int(x) for x in arrays["sets"][set_, :2])
-        keys = arrays["keys"]
+        known = spec.parts
         parts = []
         for thread in arrays["heap"][off : off + size].tolist():
-            pc, a, b, c = (int(x) for x in keys[thread, :4])
-            op, atom = int(arrays["prog"][pc, 0]), int(arrays["prog"][pc, 5])
-            at = pc - spec.bases[atom]
-            what = spec.numbers.index(atom)
-            if op == CHAR:
-                counts = []
-                while a > 0:
-                    counts.append(int(keys[a, 2]))
-                    a = int(keys[a, 1])
-                parts.append(b"%d:%d %r" % (what, at, counts))
-            elif op == TABLE:
-                state = _canonical(self._table_states[a][1])
-                parts.append(b"%d:%r" % (what, state))
-            else:
-                parts.append(b"%d:%d %d %d %d" % (what, at, a, b, c))
+            part = known.get(thread)
+            if part is None:
+                part = known[thread] = self._thread_key(spec, thread)
+            parts.append(part)
         digest.update(b"\n".join(sorted(parts)))
         digest.update(b"\n%d" % length)
         return digest.digest()

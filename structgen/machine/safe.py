@@ -114,7 +114,8 @@ def add_state(states, count, state):
 def follow_safe(c, state, low, high, states):
     """Follow a set of ASCII bytes from a state, breadth first. Returns (what, count, reach, low, high).
 
-    what 1: all states reached take the set, `count` of them are listed, and it is safe for `reach` bytes; 0: the set is not safe, and the narrower one returned may be; -2: something was asked.
+    what 1: all states reached take the set, `count` of them are listed, and it is safe for `reach` bytes;
+    0: the set is not safe, and the narrower one returned may be; -2: something was asked.
     """
     for i in range(_SLOTS):
         store64(states + 8 * 4 * _MOST, i, 0)

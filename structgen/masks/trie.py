@@ -135,8 +135,8 @@ def _character(data: Any, at: int, end: int) -> int:
 
 @nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def space_prefix(prefix: int, byte: int) -> int:
-    """Where the bytes of a character outside ASCII stand among those of white space: 0 before the first, 11 at
-    the end of one, 12 where it is none, else a number of the bytes so far; compiled, for compiled code."""
+    """Where the bytes of a character outside ASCII stand among those of white space: 0 before the first, 11
+    at the end of one, 12 where it is none, else a number of the bytes so far; compiled, for compiled code."""
     if prefix == 0:
         if byte == 0xC2:
             return 1
