@@ -20,6 +20,7 @@ from structgen.machine.rows import copy, hash_words, intern, need, row_of, settl
 from structgen.machine.runs import cross, emit, walk_space, walk_string
 from structgen.machine.space import brackets, deepest, space_allows
 from structgen.machine.step import accepting, close_value, literal_byte, push_frame, step
+from structgen.machine.strings import FREE
 from structgen.masks.trie import MANY_TOKENS
 
 ASKED = -3
@@ -103,6 +104,19 @@ def following(c, s, byte):
 
 
 @jit
+def unchanged(c, s, byte):
+    """Return whether a byte surely leaves the registers as they are: a plain character of a string that may
+    be any, or of a key that may be any and agrees with none of the list; most of what follows white space."""
+    if byte < 32 or byte > 126 or byte == 34 or byte == 92 or load64(s, LEX) != FREE:
+        return False
+    mode = load64(s, MODE)
+    if mode == M_STRING:
+        spec = row_of(c, T_STRING, S_STRIDE, load64(s, RES))
+        return load64(spec, S_MOST) < 0 and load64(s, AT) >= load64(spec, S_LEAST)
+    return mode == M_KEY and load64(s, AT) < 0 and load64(s, SEEN) <= 0 and load64(c, C_PRECISE) == 0
+
+
+@jit
 def walk(c, trie, last, starts, ids, unmarked):
     """Collect the tokens of a small trie (what tokens leave over) that live from the registers in scratch
     block 0. Returns whether something had to be asked."""
@@ -113,10 +127,14 @@ def walk(c, trie, last, starts, ids, unmarked):
         node = load64(trie, i)
         s = scratch + 64 * (((node >> 8) & 0xFFF) - 1)
         byte, end = node & 255, (node >> 40) & 0xFFFFFF
-        if following(c, s, byte) >= 0:
+        if unchanged(c, s, byte):
+            copy(s, s + 64)
+            code = numba.int64(YES)
+        elif following(c, s, byte) >= 0:
             i = end
             continue
-        code = step(c, s, s + 64, byte)
+        else:
+            code = step(c, s, s + 64, byte)
         if code != YES:
             asked = asked or code == ASK
             if code == VAGUE:

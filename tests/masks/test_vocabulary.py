@@ -64,7 +64,7 @@ def slow_signature(text: bytes) -> int:
             code = ord(character)
             if code >= 0x80:
                 # white space and line terminators of ECMA-262: Python's blanks, but for U+0085, and U+FEFF
-                found |= 1 << (3 if character.isspace() and code != 0x85 or code == 0xFEFF else 1)
+                found |= 1 << (3 if (character.isspace() and code != 0x85) or code == 0xFEFF else 1)
             else:
                 found |= 1 << (code if code >= 0x20 or code in (9, 10, 13) else 0)
             text = text[size:]
