@@ -109,6 +109,8 @@ def unchanged(c, s, byte):
     be any, or of a key that may be any and agrees with none of the list; most of what follows white space."""
     if byte < 32 or byte > 126 or byte == 34 or byte == 92 or load64(s, LEX) != FREE:
         return False
+    if load64(s, TEXT) & CAPTURE != 0:
+        return False
     mode = load64(s, MODE)
     if mode == M_STRING:
         spec = row_of(c, T_STRING, S_STRIDE, load64(s, RES))
