@@ -271,6 +271,11 @@ class Network(Protocol):
         """Return the residue of a plain object after the key at an index of its names (-1: one not named)."""
         ...
 
+    def owes_keys(self, residue: int) -> bool:
+        """Return whether the object may still need keys that `keys` does not list: then its rest depends on
+        those that it holds (`taken`)."""
+        ...
+
     def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.

@@ -439,7 +439,8 @@ class Expander:
                 if menu.extra == TRUE_SPEC:
                     extra_place = self.place(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
-            values = (1, close, words, child, extra, extra_place, int(bool(menu.named)), -1, -1, 0, 0, 0)
+            status = 3 if extra >= 0 and self._network.owes_keys(number) else 1
+            values = (status, close, words, child, extra, extra_place, int(bool(menu.named)), -1, -1, 0, 0, 0)
         self._tables.rows(L.T_RES)[row] = values
 
     def _key_spec(self, spec: Spec) -> int:

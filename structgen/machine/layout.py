@@ -152,11 +152,12 @@ P_STATUS, P_OBJECT, P_ARRAY, P_STRING, P_NUMBER, P_TRUE, P_FALSE, P_NULL = range
 # residue
 R_STATUS, R_CLOSE, R_LEX, R_CHILD, R_EXTRA, R_EXTRA_PLACE, R_NAMED, R_ITEM = range(8)
 R_PLAIN, R_INDEX, R_VALUES, R_PLENTY = range(8, 12)
-"""R_EXTRA: start state of the automaton of extra keys (-1: none). R_EXTRA_PLACE: their place where there is
-one class only. R_NAMED: a named key is on offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself.
-R_INDEX: how far. R_VALUES: 1 where the value of an item matters to those after it, 2 where besides the value
-of the last is not known. R_PLENTY: 1 where two values or more go on until the value of the next key is read,
-2 where that is not sure, 0 where it was not asked."""
+"""R_STATUS: 0 not known yet; 1, and 3 where extra keys may be owed. R_EXTRA: start state of the automaton of
+extra keys (-1: none). R_EXTRA_PLACE: their place where there is one class only. R_NAMED: a named key is on
+offer. R_PLAIN: row in T_PLAIN when the engine can go on by itself. R_INDEX: how far. R_VALUES: 1 where the
+value of an item matters to those after it, 2 where besides the value of the last is not known. R_PLENTY: 1
+where two values or more go on until the value of the next key is read, 2 where that is not sure, 0 where it
+was not asked."""
 R_STRIDE = 12
 # string row
 S_KIND, S_START, S_LEAST, S_MOST, S_OUTCOMES, S_FARTHEST, S_WORDS, S_AMPLE = range(8)

@@ -56,9 +56,9 @@ def after_each(c, index, wanted, target):
 def after_tokens(c, index, tokens, count, target):
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).
 
-    The text of an extra key that a token leaves open is not followed: such states are few, and cost what the
-    true ones do unless other extra keys must follow. Returns 0, or -3 with questions noted. Cost: the tokens'
-    bytes.
+    The text of an extra key that a token leaves open is followed only where other extra keys may be owed:
+    else such states are few, and cost what the true ones do. Returns 0, or -3 with questions noted. Cost: the
+    tokens' bytes.
     """
     offsets = load64(c, C_TOKEN_OFFSET)
     code = numba.int64(YES)
@@ -85,6 +85,8 @@ def after_tokens(c, index, tokens, count, target):
                     blurred = True
                     if turn == 0:
                         break
+            if code == YES and load64(s, MODE) == M_KEY and load64(s, LEX) & STATE_BITS != NO_STATE:
+                blurred = blurred or load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_STATUS) & 2 != 0
             if code != YES or not blurred or turn == 1:
                 break
         store64(c, C_PRECISE, 1)

@@ -33,6 +33,7 @@ from structgen.schema.oracle import Oracle
 from structgen.schema.place import ARRAY, BOOLEAN, EVERY, NEVER, NULL, NUMBER, OBJECT, STRING, Tables
 from structgen.schema.policies import Policies
 from structgen.schema.scalars import NumberOracle, Scalars, StringOracle
+from structgen.schema.shape import asks_for_any_key
 from structgen.schema.shapes import Shapes
 from structgen.schema.values import Text
 
@@ -261,6 +262,13 @@ class SchemaNetwork:
             pos, mask = frame.ordered, state.mask | (1 << index if index >= 0 else 0)
         mask = mask >> frame.ordered << frame.ordered
         return self.objects.state(frame, pos, mask, 0, True, state.threads).id
+
+    def owes_keys(self, residue: int) -> bool:
+        """Return whether the object may still need keys that `keys` does not list."""
+        state = self._object(residue)
+        return any(
+            shape.lo > state.count or any(map(asks_for_any_key, debt)) for _, shape, debt in state.threads
+        )
 
     def finish_place(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact value that meets it."""

@@ -114,6 +114,11 @@ Alternative: TypeAlias = (
 Obligation: TypeAlias = tuple[Alternative, ...]
 
 
+def asks_for_any_key(obligation: Obligation) -> bool:
+    """Return whether a key that no schema names may pay what is owed."""
+    return any(isinstance(one, (AtPattern, AtOther, BadKey, AtLeast)) for one in obligation)
+
+
 def _is_difference(obligation: Obligation) -> bool:
     return isinstance(obligation[0], Differs)
 
