@@ -289,7 +289,7 @@ class Frames:
                     )
                 parts = split
             found = frame.classes = [
-                KeyClass(index, frozenset(true), conjunction(formulas))
+                KeyClass(index, frozenset(true), self.scalars.key(conjunction(formulas)))
                 for index, (true, formulas) in enumerate(parts)
             ]
         return found

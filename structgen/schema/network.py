@@ -237,6 +237,8 @@ class SchemaNetwork:
             extra = place_of(self.objects.frames.extra_demand(frame, shape))
             shared = frame.simple[shape.id] = (places, required, extra)
         places, required, extra = shared
+        if extra >= 0 and self.scalars.longest is not None:
+            return None  # not every key may come
         return SimpleObject(
             frame.names,
             places,

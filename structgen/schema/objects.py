@@ -382,7 +382,8 @@ class Objects:
                         groups.setdefault(key, ([], moves))[0].append(key_class.formula)
                 for formulas, moves in groups.values():
                     whole = len(formulas) == len(classes)
-                    found.append((TRUE if whole else disjunction(formulas), moves))
+                    free = whole and self.frames.scalars.longest is None
+                    found.append((TRUE if free else disjunction(formulas), moves))
             # Remembered only once it is whole: a limit may have been met on the way.
             state.extra = found
         return found

@@ -125,6 +125,12 @@ class Scalars:
             self._demands[key] = found
         return found
 
+    def key(self, formula: Formula) -> Formula:
+        """Return the formula of keys that no schema names, with their length bounded (max_string)."""
+        if self.longest is None or not self.satisfiable(formula, STRING):
+            return formula
+        return self._capped(formula, self.longest)
+
     def _capped(self, formula: Formula, longest: int) -> Formula:
         """Return a formula with the length of its strings bounded, where it has no bound of its own; never
         below what it takes to meet it, so that a place is not emptied."""

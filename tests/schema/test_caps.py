@@ -54,7 +54,25 @@ DEEP: list[Any] = [[[]], {"a": [1]}, [{"a": 1}]]
             ["abcdef"],
         ),
         ({"max_string": 3}, {"allOf": [{"type": "string"}, {"maxLength": 5}]}, ["abcde"], ["abcdef"]),
-        ({"max_string": 3}, {"type": "object"}, [{"a long key": "abc"}], [{"a": "abcd"}]),
+        ({"max_string": 3}, {"type": "object"}, [{"key": "abc"}], [{"a": "abcd"}, {"keys": "a"}]),
+        (
+            {"max_string": 3},
+            {"properties": {"named": {}}, "required": ["owed"]},
+            [{"named": 1, "owed": 2, "a": 3}],
+            [{"owed": 1, "free": 2}],
+        ),
+        (
+            {"max_string": 3},
+            {"type": "object", "patternProperties": {"^abcde": {}}},
+            [{"abcde": 1}, {"abc": 1}],
+            [{"abcdef": 1}],
+        ),
+        (
+            {"max_string": 3},
+            {"type": "object", "propertyNames": {"maxLength": 5}},
+            [{"abcde": 1}],
+            [{"abcdef": 1}],
+        ),
         # max_items
         ({"max_items": 2}, {"type": "array"}, [[], [1, 2]], [[1, 2, 3]]),
         ({"max_items": 2}, True, [[1, 2], [[1, 2]]], [[1, 2, 3], [[1, 2, 3]]]),
@@ -115,7 +133,10 @@ def within(value: Any, string: int, items: int) -> bool:
         return len(value) <= string
     if isinstance(value, list):
         return len(value) <= items and all(within(item, string, items) for item in value)
-    return not isinstance(value, dict) or all(within(item, string, items) for item in value.values())
+    if isinstance(value, dict):
+        keys = all(len(key) <= string for key in value)
+        return keys and all(within(item, string, items) for item in value.values())
+    return True
 
 
 def depth(value: Any) -> int:
@@ -244,3 +265,37 @@ def test_caps_are_part_of_the_grammar() -> None:
 )
 def test_patterns_that_bound_their_strings(source: str, bounded: bool) -> None:
     assert is_bounded(source) is bounded
+
+
+def test_keys_end_where_none_is_left() -> None:
+    grammar = sg.json_schema({"type": "object"}, max_string=0, any_value="scalar", whitespace="compact")
+    compiled = sg.compile(grammar, byte_tokenizer(), store=False)
+    state = compiled.step_bytes(compiled.start, b'{"":1')
+    assert state is not None
+    assert compiled.step_bytes(state, b",") is None
+    assert compiled.step_bytes(compiled.start, b'{"a') is None
+    assert compiled.completion(compiled.start) == b"{}"
+
+
+def test_walks_under_caps_end() -> None:
+    schema = {"type": "object", "properties": {"a": {}, "long": {"type": "array"}}, "required": ["long"]}
+    grammar = sg.json_schema(schema, max_string=1, max_items=1, any_value=1, whitespace="compact")
+    compiled = sg.compile(grammar, byte_tokenizer(), store=False)
+    mask = sg.allocate_mask(1, compiled.vocab_size)
+    for seed in range(20):
+        chance, matcher = random.Random(seed), sg.Matcher(compiled)
+        text = bytearray()
+        for _ in range(60):
+            matcher.fill_mask(mask)
+            allowed = [token for token in mask.allowed().tolist() if token not in compiled.end_tokens]
+            alive = [
+                byte for byte in range(256) if compiled.step_bytes(matcher.state, bytes((byte,))) is not None
+            ]
+            assert allowed == alive
+            if not allowed:
+                break
+            token = chance.choice([token for token in allowed if token in b'{}[],:"a10'] or allowed)
+            matcher.advance(token)
+            text.append(token)
+        value = json.loads(bytes(text) + compiled.completion(matcher.state))
+        assert jsonschema_rs.validator_for(schema).is_valid(value)
