@@ -21,6 +21,10 @@ Registers: TypeAlias = npt.NDArray[np.int64]
 """The eight words of a state (structgen.machine.layout)."""
 
 
+_PIECE = 1 << 9
+"""Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
+
+
 class Inspection:
     """Reads registers, frames and tables in the terms of the network.
     The grammar's lock is held by the caller."""
@@ -141,7 +145,12 @@ class Inspection:
         if not data:
             return index
         array = np.frombuffer(data, np.uint8)
-        return self._retry(walk.take_bytes, index, address_of(array), len(data))
+        address = address_of(array)
+        for start in range(0, len(data), _PIECE):
+            index = self._retry(walk.take_bytes, index, address + start, min(_PIECE, len(data) - start))
+            if index < 0:
+                break
+        return index
 
     def trace(self, index: int, data: bytes) -> list[int]:
         """Return the states after each byte of a text that lives."""

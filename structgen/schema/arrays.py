@@ -329,6 +329,8 @@ class Arrays:
                 return self.unique.rest(shape, progress, index, cap, seen, ask)
             found = self.unique.critical(shape, progress, index, cap, seen, ask)
             return None if found is None else EMPTY
+        if not progress[0] and len(shape.counters) == 1 and index >= shape.settled:
+            return self._counted_rest(shape, progress, index, ask)
         longest = self.longest(shape, progress, index, cap)
         layer: dict[Progress, Text] = {progress: EMPTY}
         best: Text | None = None
@@ -373,6 +375,53 @@ class Arrays:
                 elif isinstance(alternative, Repeat):
                     found += 1
         return found
+
+    def _counted_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> Text | None:
+        """Return the shortest rest where items are all alike and one kind of them is counted.
+
+        That is as many of the kind as are missing, and of what is shortest as many more as there must be: of
+        the kind too where it is, as long as that many may come.
+        """
+        (counter,), (count,) = shape.counters, progress[1]
+        base = self.item(shape, index)
+        missing = max(0, counter.least - count)
+        total = max(missing, shape.lo - index)
+        if counter.most is not None and count + missing > counter.most:
+            return None
+        if shape.hi is not None and (shape.lo > shape.hi or index + total > shape.hi):
+            return None
+        if not total:
+            return Text((b"]",))
+        if base == NEVER:
+            return None
+        kind = self.tables.both(base, (counter.literal,))
+        other = self.tables.both(base, (self.tables.negate(counter.literal),))
+        yes = None if kind == NEVER else ask(kind)
+        no = None if other == NEVER else ask(other)
+        if missing and yes is None:
+            return None
+        more = total - missing
+        chosen = missing
+        if yes is not None and (no is None or yes.before(no)):
+            room = more if counter.most is None else min(more, counter.most - count - missing)
+            chosen += room
+        if chosen < total and no is None:
+            return None
+        groups = [(text, size) for text, size in ((yes, chosen), (no, total - chosen)) if text and size]
+        if len(groups) == 2:
+            (a, _), (b, _) = groups
+            assert a is not None and b is not None
+            if b.flat() + b"," + a.flat() < a.flat() + b"," + b.flat():
+                groups.reverse()
+        parts: list[bytes | Text] = []
+        for text, size in groups:
+            assert text is not None
+            parts.extend((Text((b",", text)),) * size)
+        first = groups[0][0]
+        if not index and first is not None:
+            parts[0] = first
+        parts.append(b"]")
+        return Text(tuple(parts))
 
     def _plain_rest(self, shape: ArrayShape, index: int, ask: Ask, written: bool) -> Text | None:
         if shape.hi is not None and shape.lo > shape.hi:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from structgen.ir import (
@@ -220,6 +220,28 @@ def bounds_length(formula: Formula) -> bool:
             case _:
                 done.append(False)
     return done[-1]
+
+
+def neighbours(formulas: Sequence[Formula]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs i < j of formulas that their intervals do not tell apart, in no order.
+
+    Cost: n log n and the pairs; where no formula has an interval that is all pairs.
+    """
+    bounds: list[tuple[Decimal, Decimal, int]] = []
+    for index, formula in enumerate(formulas):
+        low, high = Decimal("-Infinity"), Decimal("Infinity")
+        for part in formula.of if isinstance(formula, All) else (formula,):
+            if isinstance(part, Interval):
+                low = low if part.low is None else max(low, part.low)
+                high = high if part.high is None else min(high, part.high)
+        bounds.append((low, high, index))
+    bounds.sort()
+    active: list[tuple[Decimal, int]] = []
+    for low, high, index in bounds:
+        active = [(end, other) for end, other in active if end >= low]
+        for _, other in active:
+            yield min(index, other), max(index, other)
+        active.append((high, index))
 
 
 def is_local(formula: Formula) -> bool:

@@ -13,7 +13,7 @@ from structgen.errors import SchemaError
 from structgen.schema import patterns
 from structgen.schema.constants import Constants
 from structgen.schema.model import Json, Schema
-from structgen.schema.values import canonical
+from structgen.schema.values import Digests, canonical
 
 OBJECT, ARRAY, STRING, NUMBER, BOOLEAN, NULL = 1, 2, 4, 8, 16, 32
 EVERY = 63
@@ -76,7 +76,7 @@ class Info:
         "verdict",
     )
 
-    def __init__(self, schema: Schema, values: frozenset[Hashable] | None = None) -> None:
+    def __init__(self, schema: Schema, digests: Digests, values: frozenset[Hashable] | None = None) -> None:
         """`values`: the keys of equality of `schema.enum`, where they are known."""
         self.schema = schema
         self.verdict = schema.verdict
@@ -102,7 +102,7 @@ class Info:
                 for value in schema.enum:
                     if type(value) is not str:
                         found |= type_bit(value)
-                        keys.append(canonical(value))
+                        keys.append(canonical(value, digests))
             types &= found
             self.values = frozenset((*strings, *keys)) if keys else frozenset(strings)
         self.types = types
@@ -207,6 +207,8 @@ class Tables:
         self.places: list[tuple[int, ...]] = []
         self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
         self._place_ids: dict[tuple[int, ...], int] = {}
+        self.digests: Digests = {}
+        """Of the arrays and objects in `enum` and `const`."""
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
         self.constants = Constants(self)
@@ -245,11 +247,11 @@ class Tables:
 
     def described(self, schema: Schema, values: frozenset[Hashable]) -> None:
         """Take up a schema of a finite set of values, given by their keys of equality."""
-        self.infos[schema.id] = Info(schema, values)
+        self.infos[schema.id] = Info(schema, self.digests, values)
 
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
-        key = canonical(value)
+        key = canonical(value, self.digests)
         found = self._constants.get(key)
         if found is None:
             found = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
@@ -303,7 +305,7 @@ class Tables:
                 )
             seen.add(schema.id)
             chain.append(schema)
-            found = Info(schema)
+            found = Info(schema, self.digests)
             if found.opened is None or len(found.opened) != 1:
                 break
             schema = found.opened[0]

@@ -36,6 +36,7 @@ from structgen.schema.formulas import (
     is_local,
     is_of_values,
     negation,
+    neighbours,
     number_meets,
     points,
     quick_number,
@@ -288,15 +289,22 @@ class Scalars:
             counted = Counter(word for formula in left if isinstance(formula, Words) for word in formula.of)
             once = frozenset(word for word, times in counted.items() if times == 1)
             return Words(once) if once else FALSE
-        if len(left) ** 2 > 50 * self.limits.alternatives:
-            raise LimitError(
-                f"oneOf has {len(left)} branches that are compared pair by pair.",
-                limit="alternatives",
-                where=pointer,
-            )
+        rivals: list[list[int]] = [[] for _ in left]
+        pairs = 0
+        for i, j in neighbours(left):
+            pairs += 2
+            if pairs > 50 * self.limits.alternatives:
+                raise LimitError(
+                    f"oneOf has {len(left)} branches that are compared pair by pair.",
+                    limit="alternatives",
+                    where=pointer,
+                )
+            if not apart(left[i], left[j]):
+                rivals[i].append(j)
+                rivals[j].append(i)
         branches: list[Formula] = []
-        for i, formula in enumerate(left):
-            rest = [negation(other) for j, other in enumerate(left) if j != i and not apart(formula, other)]
+        for formula, others in zip(left, rivals, strict=True):
+            rest = [negation(left[other]) for other in sorted(others)]
             branches.append(self.narrowed((formula, *rest), kind) if rest else formula)
         return disjunction(branches)
 

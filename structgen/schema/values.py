@@ -7,16 +7,22 @@ from collections.abc import Hashable
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
+from typing import TypeAlias
 
 from structgen.schema.model import Json
 
+Digests: TypeAlias = dict[int, tuple[Json, bytes]]
+"""Containers by identity, each with its digest: a value nested n deep is read once and not at each of n
+levels."""
 
-def canonical(value: Json) -> Hashable:
+
+def canonical(value: Json, known: Digests | None = None) -> Hashable:
     """Return a key that two JSON values share if and only if they are equal as JSON Schema has it.
 
     Numbers compare by value (1 = 1.0), objects without regard to the order of keys, and true is not 1.
     Containers are told apart by a 32-byte digest: nested tuples would be hashed on the C stack, as deep as
-    the value. Iterative: the depth of the value does not matter.
+    the value. Iterative: the depth of the value does not matter. `known` holds the digests of containers that
+    were met before, and takes those of all that are met; they must not change as long as it is used.
     """
     if isinstance(value, str):
         return value
@@ -26,12 +32,19 @@ def canonical(value: Json) -> Hashable:
     stack: list[tuple[Json, bool]] = [(value, False)]
     while stack:
         node, entered = stack.pop()
+        if known is not None and not entered:
+            before = known.get(id(node))
+            if before is not None:
+                done.append(before[1])
+                continue
         if isinstance(node, dict):
             if entered:
                 members = [done.pop() for _ in node]
                 members.reverse()
                 named = sorted(zip(map(_digest_of_scalar, node), members, strict=True))
                 done.append(_digest(b"object", *(part for member in named for part in member)))
+                if known is not None:
+                    known[id(node)] = node, done[-1]
             else:
                 stack.append((node, True))
                 stack.extend((child, False) for child in reversed(node.values()))
@@ -40,6 +53,8 @@ def canonical(value: Json) -> Hashable:
                 members = [done.pop() for _ in node]
                 members.reverse()
                 done.append(_digest(b"array", *members))
+                if known is not None:
+                    known[id(node)] = node, done[-1]
             else:
                 stack.append((node, True))
                 stack.extend((child, False) for child in reversed(node))

@@ -1,0 +1,55 @@
+"""Schemas made to be hard are compiled, take their documents, and refuse what is none."""
+
+from __future__ import annotations
+
+import pytest
+from hostile_schemas import HOSTILE, REFUSED, SLOW, Hostile
+
+import structgen as sg
+
+BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
+
+
+def hold(case: Hostile) -> None:
+    """Compile a schema, fill some masks, and hold it to its texts."""
+    compiled = sg.compile(sg.json_schema(case.make(), **sg.WIDEST), BYTES, store=False)
+    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, BYTES.vocab_size)
+    for _ in range(3):
+        matcher.fill_mask(mask)
+        allowed = [token for token in mask.allowed() if token < 256 and token > 32]
+        if not allowed:
+            break
+        matcher.advance(int(allowed[-1]))
+    for text in case.good():
+        state = compiled.step_bytes(compiled.start, text.encode())
+        assert state is not None and state.is_complete, text[:80]
+    for text in case.bad():
+        state = compiled.step_bytes(compiled.start, text.encode())
+        assert state is None or not state.is_complete, text[:80]
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in HOSTILE if case.name not in SLOW | REFUSED], ids=lambda case: case.name
+)
+def test_a_hostile_schema_takes_its_documents_alone(case: Hostile) -> None:
+    hold(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in HOSTILE if case.name in SLOW], ids=lambda case: case.name)
+def test_a_slow_hostile_schema_takes_its_documents_alone(case: Hostile) -> None:
+    hold(case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_is_refused_is_refused_by_the_name_of_a_limit(name: str) -> None:
+    case = next(case for case in HOSTILE if case.name == name)
+    with pytest.raises(sg.LimitError) as caught:
+        sg.compile(sg.json_schema(case.make(), **sg.WIDEST), BYTES, store=False)
+    assert caught.value.limit in ("alternatives", "automaton_states", "oracle_steps")
+
+
+def test_there_are_many_and_few_are_refused() -> None:
+    assert len(HOSTILE) >= 40 and len(REFUSED) <= 6
+    assert {case.name for case in HOSTILE} >= REFUSED | SLOW
