@@ -1,6 +1,6 @@
 """Is every keyword of every draft judged as the official test suite says?
 
-    python bench/bench_suite.py [PATH] [--drafts draft7,v1] [--only ref] [--failures FILE] [--json | --csv]
+    python bench/bench_suite.py [PATH] [--drafts draft7,v1] [--parts required] [--failures FILE] [--csv]
 
 PATH is an unpacked JSON-Schema-Test-Suite; without it the environment's STRUCTGEN_SUITE, and without that
 nothing is judged. Widest policies; formats are asserted in the format folders, content encodings in
@@ -80,6 +80,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", nargs="?", type=Path, help="the suite; default STRUCTGEN_SUITE")
     parser.add_argument("--drafts", default=",".join(DRAFTS), help="only these folders, as draft7,v1")
+    parser.add_argument("--parts", default=",".join(GROUPS), help="only these parts, as required,format")
     parser.add_argument("--only", default="", help="only files with this in their names")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds for a schema with its tests")
@@ -92,8 +93,12 @@ def main() -> int:
     if path == Path():
         print("Nothing judged: give the path of JSON-Schema-Test-Suite, or set STRUCTGEN_SUITE to it.")
         return 0
-    drafts = options.drafts.split(",")
-    wanted = [file for file in files(path) if file.draft in drafts and options.only in file.name]
+    drafts, parts = options.drafts.split(","), options.parts.split(",")
+    wanted = [
+        file
+        for file in files(path)
+        if file.draft in drafts and file.group in parts and options.only in file.name
+    ]
     if not wanted:
         print(f"No test under {path} has these drafts and names.", file=sys.stderr)
         return 2
@@ -110,7 +115,7 @@ def main() -> int:
         write_csv(results, skips, sys.stdout)
     else:
         show(results, skips)
-    if tuple(drafts) == DRAFTS and not options.only:
+    if tuple(drafts) == DRAFTS and tuple(parts) == GROUPS and not options.only:
         options.results.mkdir(parents=True, exist_ok=True)
         target = options.results / f"suite-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.csv"
         with target.open("w", newline="", encoding="utf-8") as out:
