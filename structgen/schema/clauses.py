@@ -99,6 +99,8 @@ class ClauseReader:
     # Inside
 
     def _choice(self, choice: Choice) -> Clauses | None:
+        if len(choice) > _LONGEST:
+            return None
         key = tuple(choice)
         if key not in self._choices:
             found = self._read_choice(choice)
@@ -117,7 +119,12 @@ class ClauseReader:
                         self.either([self.of(test), self._steps(second[1:])]),
                     )
                 )
-        return self.either([self._steps(branch) for branch in choice])
+        found: list[Clauses | None] = []
+        for branch in choice:
+            found.append(self._steps(branch))
+            if found[-1] is None:
+                return None
+        return self.either(found)
 
     def _steps(self, steps: Iterable[Step]) -> Clauses | None:
         found: list[Clauses | None] = []
