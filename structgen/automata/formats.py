@@ -7,7 +7,7 @@ import functools
 from structgen.automata import idna
 from structgen.automata.program import Program, compile_clock, compile_regex
 from structgen.errors import UnsupportedError
-from structgen.ir import TRUE, All, Formula, Length, Pattern
+from structgen.ir import TRUE, All, Formula, Length, Not, Pattern
 
 # RFC 3339 section 5.6, full-date: the days of each month, 29 February in leap years (section 5.7, appendix
 # C).
@@ -47,26 +47,10 @@ _IPV6 = _ipv6(1, _IPV4)
 
 # RFC 1123 section 2.1 and RFC 1034 section 3.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in
 # all.
-_INNER, _OUTER = "[A-Za-z0-9-]", "[A-Za-z0-9]"
-
-
-def _after(most: int) -> str:
-    """Return the rest of a label: nothing, or up to `most` characters and one that is no hyphen."""
-    return f"(?:{_INNER}{{0,{most}}}{_OUTER})?"
-
-
-_ANY_LABEL = _OUTER + _after(61)
-# Labels that do not begin with xn--, which would be A-labels (RFC 5890 section 2.3.2.1).
-_LABEL = (
-    f"(?:[A-WYZa-wyz0-9]{_after(61)}"
-    f"|[Xx](?:{_OUTER}|[A-MO-Za-mo-z0-9-]{_INNER}{{0,60}}{_OUTER}"
-    f"|[Nn](?:{_OUTER}{_after(59)}|-{_OUTER}{_after(58)}))?)"
-)
-
-
-def _host_name(label: str) -> Formula:
-    return All((Pattern(rf"^{label}(?:\.{label})*$"), Length(1, 253)))
-
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = All((Pattern(rf"^{_LABEL}(?:\.{_LABEL})*$"), Length(1, 253)))
+# A-labels (RFC 5890 section 2.3.2.1).
+_ENCODED = Pattern(r"(?:^|\.)[Xx][Nn]--")
 
 # RFC 5321 section 4.1.2, Mailbox; 4.1.3 for address literals, whose numbers may have leading zeros and whose
 # `::` stands for two groups or more.
@@ -173,7 +157,7 @@ def format_meaning(name: str) -> Formula | Program:
     if name in _CLOCKS:
         return compile_clock(_CLOCKS[name])
     if name == "hostname":
-        return _host_name(_LABEL)
+        return All((*_HOST_NAME.of, Not(_ENCODED)))
     if name == "regex":
         return compile_regex()
     if name == "idn-hostname":
@@ -198,5 +182,5 @@ def format_bound(name: str) -> Formula | Program:
     wrong.
     """
     if name == "hostname":
-        return _host_name(_ANY_LABEL)
+        return _HOST_NAME
     return TRUE if name in _CUT else format_meaning(name)
