@@ -29,7 +29,7 @@ TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
-NEED_OUTCOME, NEED_TABLE, OVER_STEPS, OVER_NODES, NEED_HOPE = map(np.int64, range(16, 21))
+NEED_ANSWERS, NEED_TABLE, OVER_STEPS, OVER_NODES = map(np.int64, range(16, 20))
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.

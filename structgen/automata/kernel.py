@@ -45,8 +45,7 @@ from structgen.automata.arena import (
     N_NODE,
     N_RANK,
     N_STATE,
-    NEED_HOPE,
-    NEED_OUTCOME,
+    NEED_ANSWERS,
     NODE_STATE,
     NONE,
     ONE,
@@ -119,19 +118,55 @@ _NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searche
 
 
 @nb.njit(nogil=True)
+def _bracket(A, s, length):  # type: ignore[no-untyped-def]
+    """Return between which of a spec's lengths a length lies."""
+    bracket = np.int64(0)
+    breaks = spec_of(A)[s, P_BREAKS]
+    while bracket < spec_of(A)[s, P_NBREAKS] and heap_of(A)[breaks + bracket] <= length:
+        bracket += 1
+    return bracket
+
+
+@nb.njit(nogil=True)
+def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
+    """Return whether only the demands' formulas tell if a node may live."""
+    if outcome >= 0 or (spec_of(A)[s, P_TRIMMED] and sets_of(A)[set_, S_LEN] > 0):
+        return False
+    return sets_of(A)[set_, S_LEN] > 0 or spec_of(A)[s, P_NBREAKS] != bracket
+
+
+@nb.njit(nogil=True)
+def _foretell(A, s, row, classes, length):  # type: ignore[no-untyped-def]
+    """Stop, once, for all that Python must say of the nodes behind a set's row: outcomes, then hopes."""
+    bracket = _bracket(A, s, length)
+    for second in range(2):
+        missing, last = np.int64(-1), np.int64(-1)
+        for c in range(classes):
+            set_ = heap_of(A)[row + c]
+            if set_ == last:
+                continue
+            last = set_
+            answer = intern(A, K_OUTCOME, s, accepted(A, set_), bracket)
+            outcome = keys_of(A)[answer, VALUE]
+            if second and _asks_hope(A, s, set_, bracket, outcome):
+                answer = intern(A, K_HOPE, s, open_atoms(A, set_), bracket)
+            if keys_of(A)[answer, VALUE] == UNSET:
+                missing = answer
+        if missing >= 0:
+            stop(A, NEED_ANSWERS, missing)
+
+
+@nb.njit(nogil=True)
 def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     """Return the node's number."""
     key = intern(A, K_NODE, s, set_, length)
     if keys_of(A)[key, VALUE] != UNSET:
         return keys_of(A)[key, VALUE]
-    bracket = 0
-    breaks = spec_of(A)[s, P_BREAKS]
-    while bracket < spec_of(A)[s, P_NBREAKS] and heap_of(A)[breaks + bracket] <= length:
-        bracket += 1
+    bracket = _bracket(A, s, length)
     answer = intern(A, K_OUTCOME, s, accepted(A, set_), bracket)
     outcome = keys_of(A)[answer, VALUE]
     if outcome == UNSET:
-        stop(A, NEED_OUTCOME, answer)
+        stop(A, NEED_ANSWERS, answer)
     n = A[N_NODE]
     if n >= A[MOST_NODES]:
         stop(A, OVER_NODES, ZERO)
@@ -139,16 +174,14 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     if n >= nodes.shape[0]:
         stop(A, FULL_NODES, ZERO)
     live = ZERO
-    if outcome >= 0 or (spec_of(A)[s, P_TRIMMED] and sets_of(A)[set_, S_LEN] > 0):
-        live = ONE
-    elif sets_of(A)[set_, S_LEN] == 0 and spec_of(A)[s, P_NBREAKS] == bracket:
-        live = NONE
-    else:
+    if _asks_hope(A, s, set_, bracket, outcome):
         hope = intern(A, K_HOPE, s, open_atoms(A, set_), bracket)
         if keys_of(A)[hope, VALUE] == UNSET:
-            stop(A, NEED_HOPE, hope)
+            stop(A, NEED_ANSWERS, hope)
         if keys_of(A)[hope, VALUE] == 0:
             live = NONE
+    else:
+        live = ONE if outcome >= 0 or sets_of(A)[set_, S_LEN] > 0 else NONE
     nodes[n, Q_SPEC] = s
     nodes[n, Q_SET] = set_
     nodes[n, Q_LENGTH] = length
@@ -177,6 +210,8 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     length = nodes[q, Q_LENGTH]
     if length < spec_of(A)[s, P_CAP]:
         length += 1
+    if not empty:
+        _foretell(A, s, from_, classes, length)
     row = A[N_HEAP]
     if row + classes > heap_of(A).shape[0]:
         stop(A, FULL_HEAP, classes)

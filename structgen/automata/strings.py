@@ -132,6 +132,7 @@ class StringPool:
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
         self._rows = _FEW  # of the last call of `expand`
+        self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
         self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
         reg = self._reg
@@ -267,10 +268,8 @@ class StringPool:
         """Give the kernel what it stopped for, or raise `LimitError`."""
         reg = self._reg
         cause, what = int(reg[ar.CAUSE]), int(reg[ar.WHAT])
-        if cause == ar.NEED_OUTCOME:
-            self._answer_outcome(what)
-        elif cause == ar.NEED_HOPE:
-            self._answer_hope(what)
+        if cause == ar.NEED_ANSWERS:
+            self._answer_all()
         elif cause == ar.NEED_TABLE:
             self._answer_table(what)
         elif cause == ar.OVER_STEPS:
@@ -437,6 +436,19 @@ class StringPool:
 
     # Answers.
 
+    def _answer_all(self) -> None:
+        """Answer what is asked of demands in the keys that were made since the last time."""
+        keys = self._arrays["keys"][self._answered : int(self._reg[ar.N_KEY])]
+        asked = np.flatnonzero(
+            ((keys[:, 0] == ar.K_OUTCOME) | (keys[:, 0] == ar.K_HOPE)) & (keys[:, ar.VALUE] == ar.UNSET)
+        )
+        for key in asked.tolist():
+            if keys[key, 0] == ar.K_OUTCOME:
+                self._answer_outcome(self._answered + key)
+            else:
+                self._answer_hope(self._answered + key)
+        self._answered += len(keys)
+
     def _answer_outcome(self, key: int) -> None:
         arrays, reg = self._arrays, self._reg
         assert 0 <= key < reg[ar.N_KEY], key
@@ -561,7 +573,7 @@ class StringPool:
         met: dict[int, bytes] = {}
         resume = 0
         while wanted:
-            entry = self._ask(k.ASK_SEARCH, node, resume)
+            entry = self._search(node, resume)
             if entry < 0:
                 break
             resume = 1
@@ -580,6 +592,20 @@ class StringPool:
                 met[demand] = text
             wanted -= new
         return dict(sorted(met.items()))
+
+    def _search(self, node: int, resume: int) -> int:
+        """Return the next entry of the queue that ends a search from a node, or -1.
+
+        Where the kernel stops, it goes on with the entry that it was at.
+        """
+        reg = self._reg
+        while True:
+            try:
+                return int(k.ask(reg, k.ASK_SEARCH, node, resume))
+            except ar.Interrupt:
+                self._answer()
+                resume = 1
+                reg[ar.SEARCH_STEPS] -= 1
 
     def _load_costs(self, spec: _LoadedSpec) -> None:
         """Tell the kernel what each instruction of the spec costs to complete."""
