@@ -37,6 +37,9 @@ PIECES = (
     "[[",
     '","ab',
     "null",
+    "1},{",
+    '1},{"',
+    "0],[",
 )
 WORDS = ("", "a", "b", "ab", "aa")
 NUMBERS = (0, 1, 2, 12)
@@ -133,6 +136,24 @@ CASES: dict[str, tuple[dict[str, Any], list[Any], int]] = {
     "unique arrays in unique arrays": (
         {"items": {"items": BIT, "type": "array", "uniqueItems": True}, "maxItems": 2, "minItems": 1},
         arrays((0, 1), 2),
+        2,
+    ),
+    "words and one object": (
+        {
+            "items": {"anyOf": [closed({"a": {"const": 1}}, required=["a"]), {"enum": list(WORDS)}]},
+            "maxItems": 2,
+        },
+        [*WORDS, {"a": 1}],
+        2,
+    ),
+    "words and objects of one key": (
+        {"items": {"anyOf": [closed({"a": {"const": 1}, "b": BIT}), {"enum": list(WORDS)}]}, "maxItems": 2},
+        [*WORDS, *objects("ab", (0, 1))],
+        2,
+    ),
+    "words and one array": (
+        {"items": {"enum": [*WORDS, [0]]}, "maxItems": 2},
+        [*WORDS, [0]],
         2,
     ),
     "contains": (
@@ -358,3 +379,17 @@ def test_a_walk_within_a_budget_ends_in_a_document(name: str) -> None:
             assert written is not None
             text, budget = text + written, budget - 1
         assert validator.is_valid(json.loads(text)), text
+
+
+def test_the_automaton_of_different_items_takes_the_documents_and_no_others() -> None:
+    schema, values, most = CASES["matching with repetition"]
+    schema = {"type": "array", "uniqueItems": True, **schema}
+    options = {"whitespace": "compact", "numbers": "plain", "property_order": "any"}
+    compiled = sg.compile(sg.json_schema(schema, **options), tokenizer())
+    automaton = compiled.to_dfa(10_000)
+    validator = jsonschema_rs.validator_for(schema)
+    for value in arrays(tuple(values), most):
+        state = automaton.start
+        for byte in json.dumps(value, separators=(",", ":")).encode():
+            state = automaton.step(state, byte) if state >= 0 else state
+        assert (state >= 0 and bool(automaton.accepting[state])) == validator.is_valid(value), value

@@ -7,14 +7,18 @@ import random
 from typing import Any
 
 import jsonschema_rs
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from network_walker import SlowStrings, Walker, Wanderer, network_of
 from schema_strategies import SCALARS, unique_schema
 
-from structgen.errors import UnsatisfiableSchema
+import structgen as sg
+from structgen.errors import LimitError, UnsatisfiableSchema
+from structgen.limits import Limits
 from structgen.schema.network import SchemaNetwork
 
+AB = {"enum": ["a", "bb"]}
 chances = st.integers(0, 2**40).map(random.Random)
 seeded = settings(
     deadline=None,
@@ -85,3 +89,96 @@ def test_no_valid_value_is_shorter_than_the_completion(chance: random.Random) ->
         if validator.is_valid(value):
             text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
             assert (len(shortest), shortest) <= (len(text), text), (schema, value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "shortest"),
+    [
+        ({"uniqueItems": True, "minItems": 3, "items": {"type": "integer"}}, b"[0,1,2]"),
+        ({"uniqueItems": True, "minItems": 3, "items": {"type": "string"}}, b'[" ","!",""]'),
+        ({"uniqueItems": True, "minItems": 2, "items": {"type": "object"}}, b'[{"":0},{}]'),
+        ({"uniqueItems": True, "minItems": 2, "prefixItems": [AB, {"const": "a"}]}, b'["bb","a"]'),
+        ({"not": {"uniqueItems": True}, "items": {"type": "string"}}, b'["",""]'),
+        ({"not": {"uniqueItems": True}, "prefixItems": [AB], "items": {"enum": ["bb", "c"]}}, b'["bb","bb"]'),
+    ],
+)
+def test_the_shortest_rest_holds_different_items_or_equal_ones(schema: Any, shortest: bytes) -> None:
+    network = network_of({"type": "array", **schema})
+    assert network.finish_place(network.root)[0] == shortest
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"minItems": 3, "items": {"enum": [1, 1.0, "1", 1]}},
+        {"minItems": 3, "items": {"type": "boolean"}},
+        {"minItems": 5, "items": {"type": ["null", "boolean"], "enum": [None, True, False, 7]}},
+        {"minItems": 2, "prefixItems": [{"const": {"a": 1, "b": 2}}, {"const": {"b": 2.0, "a": 1}}]},
+        {"minItems": 2, "items": {"type": "object", "maxProperties": 0}},
+        {"minItems": 3, "items": {"type": "array", "maxItems": 1, "items": {"const": 0}}},
+        {"contains": {"const": 5}, "minContains": 2},
+        {"minItems": 12, "items": {"type": "integer", "minimum": 0, "maximum": 10}},
+        {"not": {"uniqueItems": True}},
+        {"prefixItems": [{"enum": [1, 2]}] * 3, "minItems": 3},
+    ],
+)
+def test_where_items_cannot_differ_there_is_no_document(schema: Any) -> None:
+    with pytest.raises(UnsatisfiableSchema):
+        network_of({"type": "array", "uniqueItems": True, **schema})
+
+
+def test_what_is_remembered_of_items_is_bounded_by_a_named_limit() -> None:
+    network = network_of({"type": "array", "uniqueItems": True}, limits=Limits(parser_states=40))
+    with pytest.raises(LimitError) as caught:
+        Walker(network).accepts(list(range(20)))
+    assert caught.value.limit == "parser_states"
+
+
+PIECES = (
+    '","',
+    '"]',
+    "1,",
+    ",1",
+    "0,1]",
+    "},{",
+    '},{"',
+    '"a":1',
+    "true,",
+    "],[",
+    "[0],",
+    "[[",
+    "null",
+    'x","',
+)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
+    """Of random schemas, under policies of all kinds; and what a mask asked does not get in the way."""
+    chance = random.Random(seed)
+    tokens = sg.Tokenizer.from_bytes(
+        [bytes((byte,)) for byte in range(256)] + [piece.encode() for piece in PIECES] + [None],
+        eos_token_id=256 + len(PIECES),
+    )
+    mask = sg.allocate_mask(1, 257 + len(PIECES))
+    schema = unique_schema(chance)
+    options: list[Any] = [sg.WIDEST, {}, {"whitespace": "compact", "property_order": "any"}]
+    try:
+        compiled = sg.compile(sg.json_schema(schema, **chance.choice(options)), tokens, store=False)
+    except sg.UnsatisfiableSchema:
+        return
+    state: sg.State | None = compiled.start
+    for _ in range(8):
+        assert state is not None
+        compiled.fill(state, mask)
+        allowed = set(mask.allowed(0).tolist()) - {256 + len(PIECES)}
+        after = {}
+        for token, text in enumerate(tokens.token_bytes):
+            if text is not None and token < 256 + len(PIECES):
+                then = compiled.step_bytes(state, text)
+                if then is not None:
+                    after[token] = then
+        assert allowed == set(after), (schema, state)
+        if not after:
+            return
+        state = after[chance.choice(sorted(after))]
