@@ -19,7 +19,8 @@ class Limits:
     oracle_steps: int = 200_000
     """Steps of one question to the liveness oracle (is there a document from here?)."""
     parser_states: int = 4_000_000
-    """Interned parser states and stack frames of one compiled grammar."""
+    """Interned parser states and stack frames of one compiled grammar; and the values of items that were
+    compared, each as often as a state holds it."""
     depth: int = 100_000
     """Open brackets in one document."""
     number_chars: int = 4_096
