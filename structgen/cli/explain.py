@@ -175,7 +175,7 @@ def _show(console: Console, name: str, explanation: Explanation, most: int) -> N
 
 def _policies(explanation: Explanation) -> Iterator[tuple[str, object]]:
     for option, value in explanation.report.to_json()["policies"].items():
-        if value is not None:
+        if value is not None and value != [] and value != ():
             yield option, value
 
 
