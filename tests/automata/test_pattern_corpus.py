@@ -1,0 +1,113 @@
+"""Every pattern of JSONSchemaBench beside Node's RegExp, where STRUCTGEN_MASKBENCH names its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from structgen.automata.strings import StringPool
+from structgen.errors import LimitError, RegexError
+from structgen.ir import DEAD, UNKNOWN, Pattern, Spec
+from structgen.limits import Limits
+
+_LETTERS = ["", *'abZ09-_. /@:é\n$#xA()\t日"\\\u2028']
+_JS = """
+const rows = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const judged = ([p, ts]) => {
+  for (const flags of ["u", ""]) {
+    try { const r = new RegExp(p, flags); return [flags, ts.map((t) => r.test(t))]; } catch (e) {}
+  }
+  return ["error", []];
+};
+process.stdout.write(JSON.stringify(rows.map(judged)));
+"""
+
+
+def _patterns(folder: Path) -> list[str]:
+    found: set[str] = set()
+    for path in folder.glob("*.json"):
+        stack: list[Any] = [json.loads(path.read_text("utf-8"))["schema"]]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, dict):
+                pattern, keys = node.get("pattern"), node.get("patternProperties")
+                found.update([pattern] if isinstance(pattern, str) else [])
+                found.update(keys if isinstance(keys, dict) else [])
+                stack.extend(node.values())
+            elif isinstance(node, list):
+                stack.extend(node)
+    return sorted(found)
+
+
+class Reader:
+    def __init__(self, source: str) -> None:
+        self.pool = StringPool(Limits())
+        self.start = self.pool.start(Spec((Pattern(source),)), lambda met: 0)
+
+    def run(self, data: bytes) -> int:
+        state = self.start
+        for byte in data:
+            if state == DEAD:
+                return DEAD
+            if int(self.pool.trans[state, byte]) == UNKNOWN:
+                self.pool.expand(state)
+            state = int(self.pool.trans[state, byte])
+        return state
+
+    def accepts(self, text: str) -> bool:
+        state = self.run(text.encode())
+        return state != DEAD and int(self.pool.outcome[state]) >= 0
+
+    def texts(self, draw: random.Random) -> list[str]:
+        """Return the shortest match, and texts near it."""
+        base = "" if self.start == DEAD else self.pool.finish(self.start)[0].decode()
+        found = {base}
+        for _ in range(14):
+            at = draw.randrange(len(base) + 1)
+            found.add(base[:at] + draw.choice(_LETTERS) + base[at + draw.randrange(2) :])
+        for _ in range(3):
+            data = b""
+            for _ in range(draw.randrange(1, 14)):
+                state = self.run(data)
+                self.pool.expand(state)
+                going = (
+                    [byte for byte in range(256) if self.pool.trans[state, byte] >= 0] if state >= 0 else []
+                )
+                if not going:
+                    break
+                data += bytes((draw.choice(going),))
+            state = self.run(data)
+            if state >= 0:
+                found.add((data + self.pool.finish(state)[0]).decode())
+        return sorted(found)
+
+
+@pytest.mark.slow
+def test_every_pattern_means_what_node_says() -> None:
+    folder = os.environ.get("STRUCTGEN_MASKBENCH")
+    if folder is None or shutil.which("node") is None:
+        pytest.skip("needs STRUCTGEN_MASKBENCH, and node, whose RegExp is the oracle")
+    draw = random.Random(3)
+    rows, refused = [], []
+    for source in _patterns(Path(folder)):
+        try:
+            rows.append((source, Reader(source).texts(draw)))
+        except (RegexError, LimitError):
+            refused.append(source)
+    assert len(refused) <= 1  # a back-reference
+    done = subprocess.run(
+        ["node", "-e", _JS], input=json.dumps(rows), capture_output=True, text=True, check=True
+    )
+    for (source, texts), (flags, found) in zip(rows, json.loads(done.stdout), strict=True):
+        assert flags != "error", source
+        reader = Reader(source)
+        for text, expected in zip(texts, found, strict=True):
+            if flags or max(text, default="") <= "\uffff":  # without the u flag such a character is two
+                assert reader.accepts(text) == expected, (source, text)
