@@ -19,7 +19,15 @@ Json = Any
 
 KEYS = ("a", "b", "x0")
 """The keys of bounded objects; "x0" is met by the pattern as well."""
-KEY_PATTERNS = ("^x", "[ab]", "^b$")
+KEY_PATTERNS = ("^x", "[ab]", "^b$", "^x*[ab]$")
+KEY_SCHEMAS: tuple[Json, ...] = (
+    {"maxLength": 1},
+    {"pattern": "^[ax]0?$"},
+    {"enum": ["a", "x0"]},
+    {"not": {"const": "b"}},
+    {"pattern": "^x*[ab]$"},
+    False,
+)
 LEAVES: tuple[Json, ...] = (
     None,
     True,
@@ -90,8 +98,18 @@ def _wider(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
             "minProperties": st.integers(1, 2),
             "maxProperties": st.integers(0, 2),
             "type": st.sampled_from(["object", ["object", "null"]]),
+            "propertyNames": st.sampled_from(KEY_SCHEMAS),
+            "dependentRequired": st.dictionaries(
+                keys, st.lists(keys, max_size=2, unique=True), min_size=1, max_size=2
+            ),
+            "dependentSchemas": st.dictionaries(keys, inner, min_size=1, max_size=1),
         },
     )
+    counted = st.fixed_dictionaries(
+        {"contains": inner},
+        optional={"minContains": st.integers(0, 2), "maxContains": st.integers(0, 2), "items": inner},
+    )
+    conditions = st.fixed_dictionaries({"if": inner}, optional={"then": inner, "else": inner})
     arrays = st.fixed_dictionaries(
         {},
         optional={
@@ -116,6 +134,8 @@ def _wider(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
         objects,
         objects,
         arrays,
+        counted,
+        conditions,
         st.tuples(
             st.one_of(open_objects, open_arrays), several, st.sampled_from(["allOf", "anyOf", "oneOf"])
         ).map(lambda t: {**t[0], t[2]: t[1]}),
@@ -251,8 +271,10 @@ def _guarded(schema: Json) -> Json:
             continue
         if keyword in ("allOf", "anyOf", "oneOf"):
             found[keyword] = [_guarded(s) for s in body]
-        elif keyword == "not":
+        elif keyword in ("not", "if", "then", "else"):
             found[keyword] = _guarded(body)
+        elif keyword == "dependentSchemas":
+            found[keyword] = {key: _guarded(s) for key, s in body.items()}
         else:
             found[keyword] = body
     return found
