@@ -330,7 +330,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="at most this many schemas of each path")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for all walks of a schema")
+    parser.add_argument("--timeout", type=float, default=300.0, help="seconds for all walks of a schema")
     parser.add_argument("--walks", type=int, default=20)
     parser.add_argument(
         "--tokens", type=int, default=120, help="free tokens of a walk, before it is finished"

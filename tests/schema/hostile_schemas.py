@@ -516,7 +516,7 @@ def _nested_else(depth: int) -> Json:
 
 
 HOSTILE = _all()
-REFUSED: frozenset[str] = frozenset({"50 overlapping patternProperties", "20 choices of two, all at once"})
+REFUSED: frozenset[str] = frozenset({"50 overlapping patternProperties"})
 """Refused when compiled, by the name of a limit."""
 SLOW: frozenset[str] = frozenset(
     {
