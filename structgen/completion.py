@@ -531,7 +531,12 @@ class Completer:
                         if other is None or _order(text) < _order(other):
                             other = text
             level = following
-        return best if other is None else _least(best, {0: other + b'"'})
+        if other is not None:
+            return _least(best, {0: other + b'"'})
+        # No byte goes on as it is: every character that may come is written as an escape.
+        _, word = next(machine.listed(row[L.S_WORDS], place))
+        rests = machine.finish_prefix(int(regs[L.RES]), word[: place & L.POSITION_BITS])
+        return {j: self._written(text) + b'"' for j, text in rests.items()}
 
     def _unlisted(self, regs: Registers) -> Demands:
         machine = self._machine

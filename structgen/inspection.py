@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from structgen.automata.numeral_product import AnyPool
 from structgen.automata.strings import StringPool
-from structgen.ir import Demands, Key, Network
+from structgen.ir import UNKNOWN, Demands, Key, Network
 from structgen.machine import layout as L
 from structgen.machine import segment, walk
 from structgen.machine.expander import Expander
@@ -129,6 +129,18 @@ class Inspection:
     def finish_string(self, state: int) -> Demands:
         """Return demand (or key class) -> the shortest rest of a string, decoded."""
         return self._strings.finish(state)
+
+    def finish_prefix(self, row: int, prefix: bytes) -> Demands:
+        """Return demand -> the shortest rest, decoded, of a string of this row after its first decoded bytes.
+        Cost: an automaton of the row's own, with the words that stand beside it."""
+        strings, spec = self._strings, self._expander.string_specs[row]
+        assert spec is not None, "a string of a schema"
+        state = strings.start(spec, self._expander.outcome)
+        for byte in prefix:
+            if int(strings.trans[state, byte]) == UNKNOWN:
+                strings.expand(state)
+            state = int(strings.trans[state, byte])
+        return strings.finish(state)
 
     def finish_number(self, state: int) -> Demands:
         """Return demand -> the shortest rest of a numeral."""

@@ -393,3 +393,16 @@ def test_the_automaton_of_different_items_takes_the_documents_and_no_others() ->
         for byte in json.dumps(value, separators=(",", ":")).encode():
             state = automaton.step(state, byte) if state >= 0 else state
         assert (state >= 0 and bool(automaton.accepting[state])) == validator.is_valid(value), value
+
+
+@pytest.mark.parametrize("escapes", ["ascii", "utf8", "any", "canonical"])
+def test_a_string_that_must_differ_is_completed_however_it_is_escaped(escapes: str) -> None:
+    items = {"type": "string", "pattern": "^[\u00e9\u00ea]+$"}
+    schema = {"type": "array", "uniqueItems": True, "minItems": 2, "items": items}
+    compiled = sg.compile(sg.json_schema(schema, escapes=escapes, whitespace="compact"), tokenizer())
+    one = '"\\u00e9"' if escapes == "ascii" else '"\u00e9"'
+    for begun in (f"[{one},", f'[{one},"', f"[{one},{one[:-1]}", f"[{one}"):
+        state = compiled.step_bytes(compiled.start, begun.encode())
+        assert state is not None
+        text = begun + compiled.completion(state).decode()
+        assert jsonschema_rs.validator_for(schema).is_valid(json.loads(text)), text
