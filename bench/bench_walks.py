@@ -24,7 +24,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -134,12 +134,8 @@ class Judge:
         from schema_text import draft_of
 
         schema = json.loads(subject.schema)
-        self._number: Callable[[str], int | Decimal] = _number
         exact = json.loads(subject.schema, parse_float=Decimal)
         draft = draft_of(schema, subject.draft)
-        if draft == "4":
-            # structgen counts 1.0 as an integer in every draft (docs/json-schema.md); the judges do not.
-            self._number = _whole_or_number
         self._arbiter = Arbiter(exact, draft)
         numbers = {"4": 4, "6": 6, "7": 7, "2019-09": 201909, "2020-12": 202012}
         self._rust: Any = None
@@ -156,7 +152,7 @@ class Judge:
         from arbiter import Unknown
 
         try:
-            value = json.loads(text, parse_float=self._number)
+            value = json.loads(text, parse_float=_number)
         except ArithmeticError:
             return "unjudged: a number beyond what the judges hold"
         message = ""
@@ -185,11 +181,6 @@ def _number(text: str) -> Decimal:
     if abs(number.adjusted()) > MOST_EXPONENT:
         raise OverflowError(text)
     return number
-
-
-def _whole_or_number(text: str) -> int | Decimal:
-    number = _number(text)
-    return int(number) if number == number.to_integral_value() else number
 
 
 def attempt(subject: Subject, tokenizer: sg.Tokenizer, options: argparse.Namespace) -> Outcome:
