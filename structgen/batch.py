@@ -22,7 +22,7 @@ from structgen.errors import (
     StructgenError,
     TokenError,
 )
-from structgen.machine.walk import fill as _fill
+from structgen.machine.filling import fill as _fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable

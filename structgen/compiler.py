@@ -17,8 +17,8 @@ from structgen.expected import Expected, Explainer
 from structgen.forks import GRAMMARS, new_lock
 from structgen.inspection import Inspection
 from structgen.limits import Limits
+from structgen.machine import filling, leftovers, scalars, terminals, walk
 from structgen.machine import layout as L
-from structgen.machine import scalars, terminals, walk
 from structgen.machine.expander import TRUE_SPEC, Expander
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.mask import TokenMask
@@ -180,7 +180,7 @@ class CompiledGrammar:
         with self._guard():
             while True:
                 code: int = call(self.address, *arguments)
-                if code != walk.ASKED:
+                if code != L.ASKED:
                     return code
                 self._expander.answer(self._no_terminal)
 
@@ -202,11 +202,11 @@ class CompiledGrammar:
                 self._masks.workspaces, self.vocabulary, self._attached, self._tables.context
             )
             self._attached = space
-            while (code := walk.compute(self.address, index, target)) == walk.ASKED:
+            while (code := filling.compute(self.address, index, target)) == L.ASKED:
                 self._expander.answer(lambda terminal: self._make_terminal(terminal, index, space))
             if code == 0:
                 return True
-            if code == walk.ENDED:
+            if code == L.ENDED:
                 raise FinishedError(
                     "The document is finished: an end token was taken.", cure="Roll back, or start anew."
                 )
@@ -222,7 +222,7 @@ class CompiledGrammar:
             node[L.N_ROW] = number
             node[L.N_LIST] = at  # last: readers take no lock
             if target:
-                walk.fill(self.address, index, target)
+                filling.fill(self.address, index, target)
             return True
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
@@ -255,7 +255,7 @@ class CompiledGrammar:
                 self._walk_quoted(terminal)
                 found = terminals.harvest(tables, space, mode, self._masks.dense)
             elif mode == L.M_SPACE:
-                walk.space_tokens(self.address, terminal)
+                leftovers.space_tokens(self.address, terminal)
                 found = terminals.harvest(tables, space, mode, self._masks.dense)
             else:
                 if mode == L.M_NUMBER:
@@ -279,17 +279,17 @@ class CompiledGrammar:
             self._large.append(terminal)
 
     def _walk_terminal(self, index: int) -> None:
-        self._repeat(walk.terminal_tokens, index)
+        self._repeat(leftovers.terminal_tokens, index)
 
     def _walk_quoted(self, terminal: int) -> None:
-        self._repeat(walk.quoted_tokens, terminal)
+        self._repeat(leftovers.quoted_tokens, terminal)
 
     def _repeat(self, ask: Callable[[int, int], int], argument: int) -> None:
         """Walk a terminal until nothing is left to ask."""
         context = self._tables.context
         rounds = 0
         try:
-            while ask(self.address, argument) == walk.ASKED:
+            while ask(self.address, argument) == L.ASKED:
                 self._expander.answer(self._no_terminal)
                 rounds += 1
                 if rounds == _PATIENT_ROUNDS:
@@ -369,7 +369,7 @@ class CompiledGrammar:
     def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
         """Write the mask of a state, by its number, to a row of a mask that was checked."""
         target = mask.row(row)
-        if walk.fill(self.address, index, target) != 0:
+        if filling.fill(self.address, index, target) != 0:
             self.compute(index, target)
         if mask.words > self._words:
             mask.array[row, self._words :] = 0

@@ -9,7 +9,7 @@ from structgen.compiler import CompiledGrammar, State
 from structgen.errors import FinishedError, StructgenError, TokenError
 from structgen.events import Event, EventLog
 from structgen.expected import Expected
-from structgen.machine.walk import fill as _fill
+from structgen.machine.filling import fill as _fill
 from structgen.machine.walk import take_token as _take
 from structgen.masks.mask import TokenMask
 

@@ -57,6 +57,11 @@ NO, YES, ASK, OUT, OUT_BEFORE, VAGUE = 0, 1, 2, 3, 4, 5
 with this byte. OUT_BEFORE: it closed before this byte. The outcome is then in LEX. VAGUE: only the text that
 this walk does not follow could tell."""
 
+# --- what an entry point answers ----------------------------------------------------------------------------
+ASKED, MISS, LARGE, ENDED, REFUSED = -3, -4, -5, -6, -1
+"""ASKED: questions were noted. MISS: the mask is not known yet. LARGE: its list would be as long as a row.
+ENDED: an end token was taken. REFUSED: the bytes are not allowed."""
+
 # --- tables: six words each in the context ------------------------------------------------------------------
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 (

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.machine import layout as L
+from structgen.machine.leftovers import buffer_row, count_characters, leftovers
 from structgen.machine.tables import Tables, address_of
-from structgen.machine.walk import buffer_row, count_characters, leftovers
 from structgen.masks.records import Crossing, Record
 from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
