@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import MappingProxyType
 
 from structgen.automata import idna
 from structgen.automata.program import Program, compile_clock, compile_regex
@@ -141,6 +142,15 @@ _CLOCKS = {"date-time": f"^{_DATE}[Tt]", "time": "^"}
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
 
 _OWN = ("hostname", "regex", "idn-hostname", "idn-email")
+CUTS = MappingProxyType(
+    {
+        "hostname": "labels that begin with xn-- are left out",
+        "idn-hostname": "labels that begin with xn-- are left out, and those that may pass 63 octets",
+        "idn-email": "labels that begin with xn-- are left out, and those that may pass 63 octets",
+        "regex": "deep nesting, late back-references and some names of groups are left out",
+    }
+)
+"""What is valid under a format, and is left out of the language; docs/json-schema.md has all of it."""
 _CUT = frozenset(("regex", "idn-hostname", "idn-email"))
 KNOWN = frozenset((*_PATTERNS, *_CLOCKS, *_SILENT, *_OWN))
 """The formats with a meaning here; every other is an annotation."""

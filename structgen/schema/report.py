@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+from structgen.automata.formats import CUTS
 from structgen.schema import content, draft3
 from structgen.schema.document import Document
 from structgen.schema.keywords import FORMATS
@@ -33,6 +34,7 @@ class Finding:
     keyword: str
     standing: Standing
     why: str = ""
+    """Why it is no more than an annotation, or refused; or what a format that is enforced leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ def _findings(
         elif keyword in known.keywords:
             why = _idle(document, place, raw, keyword, value)
             standing = Standing.ANNOTATION if why else Standing.ENFORCED
+            if keyword == "format" and standing is Standing.ENFORCED and isinstance(value, str):
+                why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
         elif keyword not in known.annotations:
             why = f"unknown in draft {known.draft}"
         yield Finding(pointer, keyword, standing, why)

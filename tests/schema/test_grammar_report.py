@@ -153,3 +153,13 @@ def test_a_schema_with_several_meanings_has_one_line_and_another_document_its_ur
 def test_a_loop_that_asks_nothing_is_noted() -> None:
     report = json_schema({"minLength": 1, "allOf": [{"$ref": "#"}]}).report
     assert "refers back to itself" in report.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("hostname", "xn--"), ("idn-email", "xn--"), ("regex", "nesting"), ("uri", "")]
+)
+def test_a_format_says_what_it_leaves_out(name: str, said: str) -> None:
+    report = json_schema({"format": name}).report
+    (finding,) = report.enforced
+    assert said in finding.why
+    assert bool(said) == bool(finding.why)
