@@ -288,27 +288,19 @@ def merged_digits(c, d, escape, value):
     free = load64(d, MODE) == M_STRING and load64(d, LEX) & STATE_BITS == FREE and load64(d, SEEN) <= 0
     if not free or dumped(escapes_of(c, d)):
         return value
-    if escape == 3:
+    # the digits read: 1 to 3 in states 3 to 5, and in 9 to 11; two of them tell high from low
+    read = escape - 2 if escape < 8 else escape - 8
+    if read < 1:
+        return value
+    if read == 1:
         return value if value == 0xD else 0
-    if escape == 4:
-        return 0xD8 if value >= 0xD8 and value <= 0xDB else (0xDC if value >= 0xDC and value <= 0xDF else 0)
-    if escape == 5:
-        return (
-            0xD80
-            if value >= 0xD80 and value <= 0xDBF
-            else (0xDC0 if value >= 0xDC0 and value <= 0xDFF else 0)
-        )
-    if escape == 9:
-        return value if value == 0xD else 0
-    if escape == 10:
-        return 0xDC if value >= 0xDC and value <= 0xDF else (0xD8 if value >= 0xD8 and value <= 0xDB else 0)
-    if escape == 11:
-        return (
-            0xDC0
-            if value >= 0xDC0 and value <= 0xDFF
-            else (0xD80 if value >= 0xD80 and value <= 0xDBF else 0)
-        )
-    return value
+    left = 4 * (read - 2)
+    begun = value >> left
+    if begun >= 0xD8 and begun <= 0xDB:
+        return numba.int64(0xD8) << left
+    if begun >= 0xDC and begun <= 0xDF:
+        return numba.int64(0xDC) << left
+    return numba.int64(0)
 
 
 @jit

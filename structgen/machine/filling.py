@@ -47,6 +47,15 @@ def find_quoted(c, d):
 
 
 @jit
+def emit_inside(c, terminal):
+    """Add the tokens that stay inside a terminal to the buffer."""
+    known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+    if load64(known, X_ROW) >= 0:
+        emit_row(c, load64(known, X_ROW))
+
+
+@jit
 def walk_quoted(c, node):
     """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
     state in scratch block 0, which is left as it is. Returns whether something was asked."""
@@ -69,10 +78,7 @@ def walk_quoted(c, node):
     terminal = find_quoted(c, d)
     if terminal < 0:
         return True
-    known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
-    emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
-    if load64(known, X_ROW) >= 0:
-        emit_row(c, load64(known, X_ROW))
+    emit_inside(c, terminal)
     listed = load64(d, SEEN) > 0 or (mode == M_KEY and load64(d, AT) >= 0)
     asked = listed and walk_listed(c, d, node, 1)
     if resolve(c, d, terminal):
@@ -110,10 +116,7 @@ def walk_digits(c):
     terminal = find_terminal(c, d)
     if terminal < 0:
         return True
-    known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
-    emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
-    if load64(known, X_ROW) >= 0:
-        emit_row(c, load64(known, X_ROW))
+    emit_inside(c, terminal)
     asked = resolve(c, d, terminal)
     copy(kept, scratch)
     return asked

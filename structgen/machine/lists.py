@@ -153,45 +153,39 @@ def place_position(place):
 
 
 @jit
-def narrow(c, words, place, byte):
-    """Return the place after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
-    low, high, position = place_low(place), place_high(place), place_position(place)
-    if high - low == 1:
-        return place + 1 if word_at(c, words, low, position) == byte else numba.int64(-1)
-    first, last = low, high
+def first_from(c, words, first, last, position, byte):
+    """Return the first of the words first..last-1, which begin alike, that has this byte or a later one at a
+    position, or `last`. Cost: log of their number."""
     while first < last:
         middle = (first + last) >> 1
         if word_at(c, words, middle, position) < byte:
             first = middle + 1
         else:
             last = middle
+    return first
+
+
+@jit
+def narrow(c, words, place, byte):
+    """Return the place after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
+    low, high, position = place_low(place), place_high(place), place_position(place)
+    if high - low == 1:
+        return place + 1 if word_at(c, words, low, position) == byte else numba.int64(-1)
+    first = first_from(c, words, low, high, position, byte)
     if first >= high or word_at(c, words, first, position) != byte:
         return -1
-    end, last = first, high
-    while end < last:
-        middle = (end + last) >> 1
-        if word_at(c, words, middle, position) <= byte:
-            end = middle + 1
-        else:
-            last = middle
-    return pack(first, end, position + 1)
+    return pack(first, first_from(c, words, first, high, position, byte + 1), position + 1)
 
 
 @jit
 def next_listed(c, words, place, byte):
     """Return the smallest byte from `byte` on with which a word at a place goes on, or 256.
     Cost: log of the list."""
-    first, last, position = place_low(place), place_high(place), place_position(place)
-    if last - first == 1:
-        only = word_at(c, words, first, position)
+    low, high, position = place_low(place), place_high(place), place_position(place)
+    if high - low == 1:
+        only = word_at(c, words, low, position)
         return only if only >= byte else 256
-    high = last
-    while first < last:
-        middle = (first + last) >> 1
-        if word_at(c, words, middle, position) < byte:
-            first = middle + 1
-        else:
-            last = middle
+    first = first_from(c, words, low, high, position, byte)
     return word_at(c, words, first, position) if first < high else 256
 
 

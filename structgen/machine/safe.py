@@ -14,7 +14,7 @@ from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load32, load64, store64
 from structgen.machine.rows import need, row_of
-from structgen.machine.strings import WIDTH
+from structgen.machine.strings import WIDTH, string_step
 from structgen.masks.trie import space_prefix
 
 _MOST = 64
@@ -59,15 +59,6 @@ def next_kind(kind):
     if kind >= 4:
         return 1
     return kind - 1
-
-
-@jit
-def known_target(c, state, byte):
-    """Return a string automaton's target, -1 (none), or -2 where the row must be asked."""
-    target = load32(load64(c, C_STRINGS), state * WIDTH + byte)
-    if target == -2:
-        need(c, Q_STRING, state, 0, 0)
-    return target
 
 
 @jit
@@ -130,7 +121,7 @@ def follow_safe(c, state, low, high, states):
         if full >= 0 and level > full:
             count = at
             break
-        if known_target(c, here, 32) == -2:
+        if string_step(c, here, 32) == -2:
             asked = True
             at += 1
             continue
@@ -190,7 +181,7 @@ def wide_alive(c, states, count, spaces):
                 place = numba.int64(space_prefix(prefix, byte))
                 if place == 11 and not spaces:
                     continue
-                target = known_target(c, here, byte)
+                target = string_step(c, here, byte)
                 if target == -2:
                     return -2
                 if target < 0:
@@ -226,7 +217,7 @@ def closed(c, states, first, count, low, high):
     states, 0 where not, -2 when asked."""
     for i in range(first, count):
         here = load64(states, i)
-        if known_target(c, here, 32) == -2:
+        if string_step(c, here, 32) == -2:
             return -2
         alive_low, alive_high = alive_bytes(c, here, low, high)
         if alive_low != low or alive_high != high:

@@ -64,19 +64,38 @@ def near_enough(c, d, state):
 
 
 @jit
+def feed_automaton(c, d, column):
+    """Take a byte, or a lone surrogate's column, in the automaton of a string: YES, NO or ASK."""
+    lex = load64(d, LEX)
+    target = string_step(c, lex & STATE_BITS, column)
+    if target < 0:
+        return NO if target == -1 else ASK
+    if not near_enough(c, d, target):
+        return NO
+    store64(d, LEX, (lex & ~STATE_BITS) | target)
+    return YES
+
+
+@jit
+def follow_lists(c, d, byte):
+    """Follow a byte of a key in the list of names and in the set of keys written."""
+    place, seen = load64(d, AT), load64(d, SEEN)
+    if place >= 0:
+        row = row_of(c, T_RES, R_STRIDE, load64(d, RES))
+        store64(d, AT, narrow(c, load64(row, R_LEX), place, byte))
+    if seen > 0:
+        store64(d, SEEN, set_step(c, seen, byte))
+
+
+@jit
 def feed(c, d, byte):
     """Take one byte of the decoded text of a string, a key or a word: YES, NO or ASK.
     LEX keeps its escape bits."""
     mode = load64(d, MODE)
     lex = load64(d, LEX)
     if mode == M_STRING:
-        target = string_step(c, lex & STATE_BITS, byte)
-        if target < 0:
-            return NO if target == -1 else ASK
-        if not near_enough(c, d, target):
-            return NO
-        store64(d, LEX, (lex & ~STATE_BITS) | target)
-        return follow_list(c, d, byte)
+        code = feed_automaton(c, d, byte)
+        return follow_list(c, d, byte) if code == YES else code
     if mode == M_WORDS:
         spec = row_of(c, T_STRING, S_STRIDE, load64(d, RES))
         place = narrow(c, load64(spec, S_START), load64(d, AT), byte)
@@ -90,13 +109,7 @@ def feed(c, d, byte):
         if target == -2:
             return ASK
         store64(d, LEX, (lex & ~STATE_BITS) | (NO_STATE if target < 0 else target))
-    place = load64(d, AT)
-    if place >= 0:
-        row = row_of(c, T_RES, R_STRIDE, load64(d, RES))
-        store64(d, AT, narrow(c, load64(row, R_LEX), place, byte))
-    seen = load64(d, SEEN)
-    if seen > 0:
-        store64(d, SEEN, set_step(c, seen, byte))
+    follow_lists(c, d, byte)
     code = alive(c, d)
     if code != YES:
         return code
@@ -106,13 +119,18 @@ def feed(c, d, byte):
 
 
 @jit
-def no_extra(c, d, byte):
-    """Forget what was kept for the sake of extra keys: only a named one can come of this prefix."""
+def forget_extra(d):
+    """Forget what was kept for the sake of extra keys."""
     store64(d, SEEN, 0)
-    if load64(d, TEXT) & CAPTURE != 0:
-        return append(c, d, byte)
-    store64(d, TEXT, 0)
-    return YES
+    if load64(d, TEXT) & CAPTURE == 0:
+        store64(d, TEXT, 0)
+
+
+@jit
+def no_extra(c, d, byte):
+    """Take a byte after which only a named key can come."""
+    forget_extra(d)
+    return append(c, d, byte) if load64(d, TEXT) & CAPTURE != 0 else YES
 
 
 @jit
@@ -120,13 +138,7 @@ def feed_listed(c, d, byte, extra):
     """Take one byte in the word list, the set and the text alone."""
     if load64(d, MODE) == M_WORDS:
         return feed(c, d, byte)
-    place = load64(d, AT)
-    if place >= 0:
-        row = row_of(c, T_RES, R_STRIDE, load64(d, RES))
-        store64(d, AT, narrow(c, load64(row, R_LEX), place, byte))
-    seen = load64(d, SEEN)
-    if seen > 0:
-        store64(d, SEEN, set_step(c, seen, byte))
+    follow_lists(c, d, byte)
     if extra or load64(d, TEXT) & CAPTURE != 0:
         return follow_text(c, d, byte)
     return YES
@@ -146,12 +158,9 @@ def feed_surrogate(c, d, point):
     mode, lex = load64(d, MODE), load64(d, LEX)
     column = 256 if point < 0xDC00 else 257
     if mode == M_STRING:
-        target = string_step(c, lex & STATE_BITS, column)
-        if target < 0:
-            return NO if target == -1 else ASK
-        if not near_enough(c, d, target):
-            return NO
-        store64(d, LEX, (lex & ~STATE_BITS) | target)
+        code = feed_automaton(c, d, column)
+        if code != YES:
+            return code
         for i in range(3):
             code = follow_list(c, d, surrogate_byte(point, i))
             if code != YES:
@@ -173,9 +182,7 @@ def feed_surrogate(c, d, point):
         store64(d, LEX, (load64(d, LEX) & ~STATE_BITS) | (NO_STATE if target < 0 else target))
         code = alive(c, d)
         if code == YES and load64(d, LEX) & STATE_BITS == NO_STATE:
-            store64(d, SEEN, 0)
-            if load64(d, TEXT) & CAPTURE == 0:
-                store64(d, TEXT, 0)
+            forget_extra(d)
         return code
     return YES
 

@@ -144,10 +144,6 @@ class SchemaNetwork:
         """Return the demand indices that an outcome stands for."""
         return self._outcomes[outcome]
 
-    def demands_met(self, outcome: int) -> frozenset[int]:
-        """Return the set of demand indices that an outcome stands for."""
-        return self._outcomes[outcome]
-
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their UTF-8 bytes."""
         return self._object(residue).frame.sorted_names()

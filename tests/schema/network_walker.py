@@ -264,7 +264,7 @@ class Wanderer:
 
     def _met(self, outcome: int | None) -> frozenset[int]:
         assert outcome is not None
-        return self.network.demands_met(outcome)
+        return self.network.demands(outcome)
 
     def _completed(self, place: int, text: bytes, j: int) -> tuple[str, int]:
         """Check that a completed text meets the demand it was offered for."""
