@@ -99,7 +99,7 @@ def judge(
     compiled: sg.CompiledGrammar | None = None
     failure: tuple[str, str] | None = None
     try:
-        grammar = sg.json_schema(write(schema), resources=remotes, **_options(file, schema))
+        grammar = sg.json_schema(write(schema), resources=remotes, **options_of(file, schema))
         compiled = sg.compile(grammar, tokenizer, store=False)
     except sg.UnsatisfiableSchema:
         pass
@@ -126,7 +126,8 @@ def judge(
         yield Outcome(about, test["description"], verdict, detail)
 
 
-def _options(file: File, schema: Any) -> dict[str, Any]:
+def options_of(file: File, schema: Any) -> dict[str, Any]:
+    """Return what `sg.json_schema` is told for a case of a file."""
     options: dict[str, Any] = {
         **sg.WIDEST,
         "formats": "assert" if file.group == "format" else "annotate",

@@ -464,10 +464,9 @@ class CompiledGrammar:
                 return
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
-            for token in self._completer.too_long(index, tokens, left).tolist():
-                mask.array[row, token >> 5] &= np.int32(
-                    ~(1 << (token & 31)) if token & 31 != 31 else 0x7FFFFFFF
-                )
+            denied = np.zeros(32 * mask.words, np.bool_)
+            denied[self._completer.too_long(index, tokens, left)] = True
+            mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""

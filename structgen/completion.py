@@ -41,6 +41,8 @@ comes. Its states are not made: they would be as many as the bytes of all comple
 _MOST_BYTES = 1 << 21
 """Bytes of completions whose costs are remembered for one grammar; past it all are worked out anew."""
 _DIGITS = b"0123456789"
+_IN_OBJECTS = (L.M_OBJECT, L.M_COLON, L.M_VALUE, L.M_MEMBER, L.M_KEYS, L.M_KEY)
+"""Where EXTRAS holds the extra keys of an object; in arrays it says where an item begins."""
 _INSIDE = bytes(byte for byte in range(32, 192) if byte not in b'"\\\x7f')
 """What goes on with a string: characters of one byte, and the bytes that finish a longer one."""
 _KEYS = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
@@ -96,12 +98,14 @@ class Completer:
     """
 
     __slots__ = (
+        "_alike",
         "_begin",
         "_ceilings",
         "_chains",
         "_costs",
         "_end",
         "_folds",
+        "_forms",
         "_kinds",
         "_labels",
         "_literal",
@@ -132,6 +136,8 @@ class Completer:
         self._folds.clear()
         self._members.clear()
         self._ceilings.clear()
+        self._alike: dict[tuple[int, ...], int] = {}
+        self._forms: dict[int, int] = {L.NO_FRAME: L.NO_FRAME}
         self._numbers: dict[int, int] = {}
         # for each state by its number here: its cost, and its steps as a range of the other two;
         # number 0 is the end of every document
@@ -149,12 +155,58 @@ class Completer:
         if number is None:
             if len(self._numbers) > _KEPT or len(self._costs) > _MOST_BYTES:
                 self._clear()
-            text, start = self._rest(index)
-            if not start < len(text) <= start + _FAR:
-                number = self._numbers[index] = self._chain(text, start)
-            else:
-                number = self._explore(index)
+            number = self._number(index)
         return self._costs[number]
+
+    def _number(self, index: int) -> int:
+        """Return the number of a state that has none yet."""
+        twin = self._twin(index)
+        number = self._numbers.get(twin)
+        if number is None:
+            text, start = self._rest(twin)
+            if not start < len(text) <= start + _FAR:
+                number = self._numbers[twin] = self._chain(text, start)
+            else:
+                number = self._explore(twin)
+            if twin != index and self.names_matter:
+                return self._number(index)
+        self._numbers[index] = number
+        return number
+
+    def _twin(self, index: int) -> int:
+        """Return the state that stands for all that differ from this one in the names of extra keys alone.
+
+        What they have left is the same, byte for byte, until the completion of one looks at a name: from then
+        on (`names_matter`) each state stands for itself. Cost: 3 us and the depth of new frames.
+        """
+        if self.names_matter:
+            return index
+        mode, residue, extras, seen, lex, at, text, frame = self._machine.registers(index).tolist()
+        if text & L.CAPTURE:
+            return index
+        if mode in _IN_OBJECTS:
+            if mode == L.M_KEY:
+                # The key that is written is one more name. Where it may still become one that the object
+                # holds, SEEN says which those are.
+                text = 0
+            extras = min(extras & (L.BLUR - 1), 1)
+        key = (mode, residue, extras, seen, lex, at, text, self._form(frame))
+        return self._alike.setdefault(key, index)
+
+    def _form(self, frame: int) -> int:
+        """Return the frame that stands for all that differ from this one in the names of extra keys alone."""
+        above: list[int] = []
+        forms, machine = self._forms, self._machine
+        while frame not in forms:
+            above.append(frame)
+            frame = machine.frame(frame)[3]
+        form = forms[frame]
+        for frame in reversed(above):
+            residue, extras, key, _below = machine.frame(frame)
+            if key != -1:
+                extras = min(extras & (L.BLUR - 1), 1)
+            form = forms[frame] = self._alike.setdefault((residue, extras, key, form), frame)
+        return form
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
@@ -221,7 +273,13 @@ class Completer:
     def _rest(self, index: int) -> tuple[bytes, int]:
         found = self._texts.get(index)
         if found is None:
-            found = self._texts[index] = (self._find(index), 0)
+            twin = self._twin(index)
+            found = self._texts.get(twin) or (self._find(twin), 0)
+            self._texts[twin] = found
+            if twin != index:
+                if self.names_matter:
+                    found = self._find(index), 0
+                self._texts[index] = found
         return found
 
     # --- what it costs --------------------------------------------------------------------------------------

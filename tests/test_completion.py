@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import sys
@@ -105,14 +106,94 @@ def test_some_token_lowers_the_count_and_history_does_not_matter(schema: Any, se
     assert again.tokens_to_finish(again.start) == compiled.tokens_to_finish(compiled.start), text
 
 
-def completion_after(schema: Any, prefix: bytes, **options: Any) -> bytes:
-    compiled = sg.compile(sg.json_schema(schema, **options), TOKENIZER, store=False)
-    state = compiled.step_bytes(compiled.start, prefix)
-    assert state is not None
+@MODEST
+@given(open_schemas(), st.integers(0, 1 << 30))
+def test_a_completion_is_as_long_as_in_a_grammar_that_was_asked_nothing_else(schema: Any, seed: int) -> None:
+    """States that differ in the names of extra keys are looked at once: one may be answered with another's
+    completion."""
+    chance = random.Random(seed)
+    compiled = compiled_case(schema, chance)
+    if compiled is None:
+        return
+    states = walk(compiled, chance, 12)
+    for state in states:
+        for token in compiled.allowed(state)[:: chance.randint(20, 60)]:
+            after = None if token == END else compiled.step(state, token)
+            if after is not None:
+                compiled.tokens_to_finish(after)
+    for state in chance.sample(states, min(3, len(states))):
+        fresh = sg.compile(compiled.grammar, TOKENIZER, store=False)
+        there = fresh.start
+        for token in tokens_to(compiled, states, state):
+            following = fresh.step(there, token)
+            assert following is not None
+            there = following
+        assert len(fresh.completion(there)) == len(completed(compiled, state))
+
+
+def completed(compiled: sg.CompiledGrammar, state: sg.State) -> bytes:
+    """Return the completion of a state, once it has been seen to complete the document."""
     text = compiled.completion(state)
     end = compiled.step_bytes(state, text)
     assert end is not None and end.is_complete, text
     return text
+
+
+def tokens_to(compiled: sg.CompiledGrammar, states: list[sg.State], last: sg.State) -> list[int]:
+    """Return tokens that lead from each state of a walk to the next, as far as a state."""
+    found = []
+    for state, after in itertools.pairwise(states[: states.index(last) + 1]):
+        found.append(
+            next(t for t in compiled.allowed(state) if t != END and compiled.step(state, t) == after)
+        )
+    return found
+
+
+FEW_KEYS: list[Any] = [
+    {"propertyNames": {"enum": ["a", "b", "cc"]}, "minProperties": 2},
+    {"propertyNames": {"pattern": "^[ab]$"}, "minProperties": 2},
+    {"patternProperties": {"^a": {"const": 1}, "^b": {}}, "additionalProperties": False, "minProperties": 2},
+    {"minProperties": 3, "additionalProperties": {"type": "null"}},
+    {"propertyNames": {"maxLength": 1}, "minProperties": 3},
+    {"propertyNames": {"pattern": "^a{0,2}$"}, "minProperties": 3},
+]
+
+
+@pytest.mark.parametrize("schema", FEW_KEYS)
+@pytest.mark.parametrize("nested", [False, True])
+def test_names_that_an_object_holds_count_where_few_are_left(schema: Any, nested: bool) -> None:
+    """Each object is asked after its twin, which holds as many other names."""
+    whole = {"type": "object", **schema}
+    head = b""
+    if nested:
+        head, whole = b'{"x":[', {"type": "object", "additionalProperties": {"type": "array", "items": whole}}
+    compiled = sg.compile(sg.json_schema(whole, whitespace="compact"), TOKENIZER, store=False)
+    asked = 0
+    for order in ("a", "b", "cc", "", " ", "aa", "bb"), ("b", "", "a", "aa", " ", "cc", "bb"):
+        for held in range(1, 3):
+            body = ",".join(f'"{name}":1' for name in order[:held])
+            for rest in (b"", b",", b',"', b',"a', b',"b'):
+                text = head + b"{" + body.replace(":1", ":null").encode() + rest
+                text = (
+                    text if compiled.step_bytes(compiled.start, text) else head + b"{" + body.encode() + rest
+                )
+                state = compiled.step_bytes(compiled.start, text)
+                if state is None:
+                    continue
+                fresh = sg.compile(compiled.grammar, TOKENIZER, store=False)
+                there = fresh.step_bytes(fresh.start, text)
+                assert there is not None
+                assert len(completed(compiled, state)) == len(fresh.completion(there)), text
+                assert compiled.tokens_to_finish(state) <= fewest(PIECES, compiled.completion(state))
+                asked += 1
+    assert asked > 3
+
+
+def completion_after(schema: Any, prefix: bytes, **options: Any) -> bytes:
+    compiled = sg.compile(sg.json_schema(schema, **options), TOKENIZER, store=False)
+    state = compiled.step_bytes(compiled.start, prefix)
+    assert state is not None
+    return completed(compiled, state)
 
 
 LISTS = {"type": "object", "minProperties": 2, "additionalProperties": {"type": "array"}}

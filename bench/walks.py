@@ -1,0 +1,376 @@
+"""Random walks over the masks of one schema, and the verdict on the document that each one writes."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from suite import files, options_of, resources
+
+import structgen as sg
+from structgen.maskbench.rawjson import write
+from structgen.maskbench.readers import Source, open_source
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
+
+KINDS = ("uniform", "closing", "budget")
+DEAD_END, CRASH, INVALID = BAD = ("dead end", "crash", "invalid")
+"""What must not be: no way on within `tokens_to_finish()`; an error of ours; a document that both judges
+refuse."""
+DOUBTFUL = ("format", "disputed", "unjudged")
+"""jsonschema-rs refuses a format, and the arbiter would ask the same judge; it refuses, and the arbiter
+accepts; no judge has an opinion."""
+MASKED = 40
+"""Tokens of a walk within a budget that are drawn from the masks; the rest is finished as other walks are."""
+MOST_EXPONENT = 2_000
+V1, V2020 = "https://json-schema.org/v1", "https://json-schema.org/draft/2020-12/schema"
+_BATCH = 256
+_POLICIES: dict[str, dict[str, Any]] = {"default": {}, "widest": dict(sg.WIDEST)}
+POLICIES = tuple(_POLICIES)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A schema that is to be walked."""
+
+    name: str
+    schema: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What `sg.json_schema` is told beside the policies."""
+
+
+@dataclass
+class Outcome:
+    """What came of the walks of one schema."""
+
+    name: str
+    verdict: str = "walked"
+    walks: dict[str, int] = field(default_factory=dict)
+    """Walks by kind."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    """Of the processor; of the clock where a process was left."""
+
+
+class Stuck(Exception):
+    """A walk that cannot go on; `text` is what was written."""
+
+    def __init__(self, why: str, text: bytes) -> None:
+        super().__init__(why)
+        self.text = text
+
+
+class Vocabulary:
+    """The tokens of a tokenizer as walks need them, made once."""
+
+    def __init__(self, tokenizer: sg.Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.bytes = [data or b"" for data in tokenizer.token_bytes]
+        self.ends = np.array([not token for token in self.bytes])
+        """Tokens that write nothing: end tokens among them."""
+        self.ends[list(tokenizer.eos_token_ids)] = True
+        self.closers = np.array([any(byte in token for byte in b'"}]') for token in self.bytes])
+        self.ids = {token: at for at, token in enumerate(self.bytes) if token and not self.ends[at]}
+        self.longest = max(map(len, self.bytes))
+
+
+class Walker:
+    """Walks the masks of one compiled grammar."""
+
+    def __init__(self, compiled: sg.CompiledGrammar, vocabulary: Vocabulary, chance: random.Random) -> None:
+        self.compiled, self.vocabulary, self.chance = compiled, vocabulary, chance
+        self.mask = sg.allocate_mask(1, len(vocabulary.bytes))
+        self.matcher = sg.Matcher(compiled)
+        self.text = bytearray()
+
+    def walk(self, kind: str, most: int) -> bytes:
+        """Return the document that one walk writes; raises `Stuck`.
+
+        `most` tokens are free, but for a walk within a budget; the rest is written within
+        `tokens_to_finish()`.
+        """
+        self.matcher, self.text = sg.Matcher(self.compiled), bytearray()
+        try:
+            if kind == "budget":
+                self._within(self.matcher.tokens_to_finish() + self.chance.randrange(12))
+            else:
+                self._freely(kind, most)
+        except sg.StructgenError as error:
+            raise Stuck(f"{type(error).__name__}: {error}", bytes(self.text)) from error
+        return bytes(self.text)
+
+    def _freely(self, kind: str, most: int) -> None:
+        chance, closers = self.chance, self.vocabulary.closers
+        for _ in range(most):
+            if self.matcher.is_complete and chance.random() < 0.3:
+                return
+            tokens = self._allowed()
+            if kind == "closing" and chance.random() < 0.6:
+                closing = tokens[closers[tokens]]
+                tokens = closing if len(closing) else tokens
+            if not self._draw(tokens):
+                return
+        self._finish(self.matcher.tokens_to_finish())
+
+    def _within(self, left: int) -> None:
+        """Write within a budget: tokens of its masks, and after a while the rest."""
+        for _ in range(MASKED):
+            if self.matcher.is_complete and (not left or self.chance.random() < 0.3):
+                return
+            if not self._draw(self._allowed(left)):
+                return
+            left -= 1
+        self._finish(left)
+
+    def _finish(self, left: int) -> None:
+        """Complete the document with at most `left` tokens.
+
+        The masks within the budget say which tokens may come. They cost most of a walk's time, so the first
+        is filled, and from then on a token of the shortest completion is taken where as little is left as
+        there should be after it; where none is, the mask is asked again.
+        """
+        matcher, vocabulary = self.matcher, self.vocabulary
+        if not matcher.is_complete and self._draw(self._allowed(left)):
+            left -= 1
+        while not matcher.is_complete:
+            head = self.compiled.completion(matcher.state)[: vocabulary.longest]
+            for size in range(len(head), 0, -1):
+                token = vocabulary.ids.get(head[:size])
+                if token is None:
+                    continue
+                matcher.advance(token)
+                if matcher.tokens_to_finish() < left:
+                    self.text += head[:size]
+                    break
+                matcher.rollback(1)
+            else:
+                if not self._draw(self._allowed(left)):
+                    return
+            left -= 1
+        if left < 0:
+            raise Stuck(f"{-left} tokens more than tokens_to_finish() said", bytes(self.text))
+
+    def _allowed(self, budget: int | None = None) -> np.ndarray:
+        """Return the allowed tokens that write something; raises `Stuck` where the mask is empty."""
+        self.matcher.fill_mask(self.mask, budget=budget)
+        tokens = self.mask.allowed(0)
+        if not len(tokens):
+            raise Stuck("the mask is empty", bytes(self.text))
+        found: np.ndarray = tokens[~self.vocabulary.ends[tokens]]
+        return found
+
+    def _draw(self, tokens: np.ndarray) -> bool:
+        """Take one of the tokens; return False where there is none, since the document is complete."""
+        if not len(tokens):
+            if not self.matcher.is_complete:
+                raise Stuck("only the end is allowed, and the document is not complete", bytes(self.text))
+            return False
+        token = int(tokens[self.chance.randrange(len(tokens))])
+        self.matcher.advance(token)
+        self.text += self.vocabulary.bytes[token]
+        return True
+
+
+class Judge:
+    """Says what is wrong with a document: jsonschema-rs, and where it refuses, the arbiter too.
+
+    Draft 3, which neither knows, is judged by `jsonschema`. The release v1 is judged as 2020-12.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        from arbiter import Arbiter
+        from schema_text import draft_of
+
+        schema = json.loads(subject.schema)
+        draft = draft_of(schema, subject.options.get("draft"))
+        formats = subject.options.get("formats", "assert") == "assert"
+        remotes = subject.options.get("resources", {})
+        self._arbiter: Any = None
+        self._other: Any = None
+        if draft == "3":
+            self._other = _jsonschema(schema, remotes)
+            return
+        remotes = {uri: body for uri, body in remotes.items() if draft == "v1" or V1 not in json.dumps(body)}
+        if draft == "v1":
+            draft = "2020-12"
+            schema, remotes = json.loads(json.dumps([schema, remotes]).replace(V1, V2020))
+        exact = json.loads(json.dumps(schema), parse_float=Decimal)
+        self._arbiter = Arbiter(exact, draft, "assert" if formats else "annotate")
+        self._rust = _jsonschema_rs(schema, draft, formats, remotes)
+
+    def fault(self, text: bytes) -> str | None:
+        """Return why a text is no valid document, or None; what stands before the colon is one of `BAD` or
+        `DOUBTFUL`."""
+        try:
+            value = json.loads(text, parse_float=_number)
+        except ArithmeticError:
+            return "unjudged: a number beyond what the judges hold"
+        except RecursionError:
+            return "unjudged: nested deeper than the judges read"
+        if self._other is not None:
+            error = next(iter(self._other.iter_errors(value)), None)
+            return None if error is None else f"invalid: {error.message}"[:300]
+        message = ""
+        if self._rust is not None:
+            try:
+                error = next(iter(self._rust.iter_errors(value)), None)
+            except (ValueError, UnicodeEncodeError):
+                # A lone surrogate, which jsonschema-rs does not read, is the arbiter's alone.
+                pass
+            else:
+                if error is None:
+                    return None
+                path = list(map(str, error.schema_path))
+                message = f"{'/'.join(path)}: {error.message}"[-300:]
+                if path and path[-1] == "format":
+                    return f"format: {message}"
+        return self._arbitrate(value, message)
+
+    def _arbitrate(self, value: Any, message: str) -> str | None:
+        from arbiter import Unknown
+
+        try:
+            if self._arbiter.valid(value):
+                return f"disputed: {message}" if message else None
+        except (Unknown, ValueError, KeyError, StopIteration, RecursionError) as error:
+            return f"invalid: {message}" if message else f"unjudged: {type(error).__name__} {error}"
+        return f"invalid: {message or 'the arbiter refuses it'}"
+
+
+def _jsonschema_rs(schema: Any, draft: str, formats: bool, remotes: Mapping[str, Any]) -> Any:
+    """Return a validator of jsonschema-rs, or None for a schema that it does not take."""
+    import jsonschema_rs
+
+    numbers = {"4": 4, "6": 6, "7": 7, "2019-09": 201909, "2020-12": 202012}
+    make = getattr(jsonschema_rs, f"Draft{numbers[draft]}Validator")
+    try:
+        registry = jsonschema_rs.Registry(list(remotes.items())) if remotes else None
+        return make(schema, validate_formats=formats, registry=registry, offline=True)
+    except ValueError:
+        return None
+
+
+def _jsonschema(schema: Any, remotes: Mapping[str, Any]) -> Any:
+    """Return a validator of `jsonschema` for draft 3."""
+    from jsonschema import Draft3Validator
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT3
+
+    registry: Any = Registry()
+    registry = registry.with_resources((uri, DRAFT3.create_resource(body)) for uri, body in remotes.items())
+    return Draft3Validator(schema, registry=registry)
+
+
+def _number(text: str) -> Decimal:
+    """Return a number; ArithmeticError where exact arithmetic on it would take long."""
+    number = Decimal(text)
+    if abs(number.adjusted()) > MOST_EXPONENT:
+        raise OverflowError(text)
+    return number
+
+
+def attempt(
+    subject: Subject,
+    vocabulary: Vocabulary,
+    policies: str,
+    walks: int,
+    tokens: int,
+    seconds: float,
+    seed: int,
+) -> Outcome:
+    """Return what came of the walks of a subject.
+
+    Once so many `seconds` of the processor are used no other walk begins, and the verdict is "slow". A schema
+    that is refused has the error's name as its verdict.
+    """
+    outcome = Outcome(subject.name)
+    chance = random.Random(f"{seed} {subject.name}")
+    since = time.process_time()
+    try:
+        grammar = sg.json_schema(subject.schema, **{**_POLICIES[policies], **subject.options})
+        compiled = sg.compile(grammar, vocabulary.tokenizer)
+    except sg.StructgenError as error:
+        outcome.verdict = type(error).__name__
+        outcome.faults.append({"kind": "compile", "why": f"{type(error).__name__}: {error}"[:400]})
+        return outcome
+    judge = Judge(subject)
+    walker = Walker(compiled, vocabulary, chance)
+    for number in range(walks):
+        if time.process_time() - since > seconds:
+            outcome.verdict = "slow"
+            break
+        kind = KINDS[number % len(KINDS)]
+        outcome.walks[kind] = outcome.walks.get(kind, 0) + 1
+        try:
+            text = walker.walk(kind, tokens)
+            why = judge.fault(text)
+        except Stuck as error:
+            text, why = error.text, f"{DEAD_END}: {error}"
+        except Exception:
+            text, why = bytes(walker.text), f"{CRASH}: {traceback.format_exc(limit=-4)}"
+        outcome.tokens[kind] = outcome.tokens.get(kind, 0) + len(walker.matcher.tokens)
+        if why is not None:
+            outcome.faults.append({"kind": kind, "why": why, "text": text.decode("utf-8", "replace")})
+    outcome.seconds = time.process_time() - since
+    return outcome
+
+
+def subjects(
+    paths: Sequence[Path], seed: int, sample: int | None, only: frozenset[str], done: frozenset[str]
+) -> Iterator[Subject]:
+    """Yield the schemas that have a valid instance, or none that says so, in an order drawn by the seed.
+
+    Each path is a folder, tar or file of MaskBench, or the folder of the official suite. The first n of the
+    order are a fair sample. `sample`: so many of each path; `only`: those of these names, unless it is
+    empty; `done`: names that are left out.
+    """
+    listed: list[tuple[str, Source | Subject]] = []
+    for path in paths:
+        found: list[tuple[str, Source | Subject]]
+        if (path / "tests").is_dir():
+            found = [(subject.name, subject) for subject in _suite(path)]
+        else:
+            source = open_source(path)
+            found = [(name, source) for name in source.names()]
+        random.Random(seed).shuffle(found)
+        listed += found[:sample]
+    random.Random(seed).shuffle(listed)
+    wanted = [(name, at) for name, at in listed if name not in done and (not only or name in only)]
+    for start in range(0, len(wanted), _BATCH):
+        batch = wanted[start : start + _BATCH]
+        read: dict[str, Subject] = {}
+        sources = {id(at): at for _, at in batch if not isinstance(at, Subject)}
+        for source in sources.values():
+            for case in source.read({name for name, at in batch if at is source}):
+                if case.bare or any(instance.valid for instance in case.instances):
+                    read[case.name] = Subject(case.name, case.schema)
+        for name, at in batch:
+            if isinstance(at, Subject):
+                yield at
+            elif name in read:
+                yield read[name]
+
+
+def _suite(root: Path) -> Iterator[Subject]:
+    """Yield the schemas of the official suite that have a valid instance."""
+    remotes = resources(root)
+    for file in files(root):
+        for at, group in enumerate(file.cases()):
+            if any(test["valid"] for test in group["tests"]):
+                schema = group["schema"]
+                asked = options_of(file, schema)
+                options: dict[str, Any] = {
+                    key: asked[key] for key in ("formats", "content", "draft") if key in asked
+                }
+                options["resources"] = remotes
+                yield Subject(f"{file.draft}/{file.name}#{at}", write(schema), options)
