@@ -8,9 +8,10 @@ SCHEMAS ?= schemas
 TESTS ?=
 SUITE ?=
 WALK ?=
+MASKBENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks maskbench clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks silent-loss maskbench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -62,6 +63,9 @@ suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts
 
 walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document valid (WALK="folder --sample 300")
 	$(BIN)/python bench/bench_walks.py $(WALK)
+
+silent-loss: $(VENV)/.installed-dev ## delete keywords one by one: the language must change (MASKBENCH=folder)
+	$(BIN)/python bench/bench_loss.py $(MASKBENCH)
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
 	$(BIN)/structgen maskbench $(SCHEMAS)

@@ -146,7 +146,7 @@ def _show(console: Console, name: str, explanation: Explanation, most: int) -> N
         )
 
     idle: dict[str, list[str]] = {}
-    for finding in report.annotations:
+    for finding in (*report.annotations, *report.redundant):
         if finding.why:
             idle.setdefault(f"{finding.keyword}: {finding.why}", []).append(finding.pointer)
     if idle or report.notes:

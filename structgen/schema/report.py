@@ -13,6 +13,7 @@ from structgen.schema.document import Document
 from structgen.schema.keywords import FORMATS
 from structgen.schema.located import Place
 from structgen.schema.policies import Policies
+from structgen.schema.redundant import Redundant
 
 
 class Standing(Enum):
@@ -22,6 +23,9 @@ class Standing(Enum):
     """Every document obeys it."""
     ANNOTATION = "annotation"
     """It says nothing about which documents are valid: a title, an unknown keyword, `then` without `if`."""
+    REDUNDANT = "redundant"
+    """It is a constraint, and without it the same documents are valid: `minLength: 0`, `type` beside an
+    `enum`, bounds of a number where only strings may stand."""
     REFUSED = "refused"
     """It is not handled, so that the grammar does not compile."""
 
@@ -61,6 +65,12 @@ class Report:
     def annotations(self) -> tuple[Finding, ...]:
         """The keywords that say nothing about which documents are valid."""
         return self._with(Standing.ANNOTATION)
+
+    @property
+    def redundant(self) -> tuple[Finding, ...]:
+        """The constraints that change nothing where they stand. Not all such are found: what takes more than
+        a look at the place itself counts as enforced."""
+        return self._with(Standing.REDUNDANT)
 
     @property
     def refused(self) -> tuple[Finding, ...]:
@@ -106,10 +116,11 @@ def report_of(document: Document, notes: Iterable[str] = (), may_dead_end: Itera
         (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
     }
     findings: dict[Finding, None] = {}
+    redundant = Redundant(document)
     for schema in document.schemas:
         if isinstance(schema, Place) and isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused)))
+            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, redundant)))
     return Report(
         draft=document.draft,
         policies=document.policies,
@@ -125,7 +136,11 @@ _SILENT = frozenset(
 
 
 def _findings(
-    document: Document, place: Place, raw: dict[str, Any], refused: dict[tuple[str, str], str]
+    document: Document,
+    place: Place,
+    raw: dict[str, Any],
+    refused: dict[tuple[str, str], str],
+    redundant: Redundant,
 ) -> Iterable[Finding]:
     known = place.scope.dialect
     pointer = place.pointer
@@ -141,6 +156,8 @@ def _findings(
         elif keyword in known.keywords:
             why = _idle(document, place, raw, keyword, value)
             standing = Standing.ANNOTATION if why else Standing.ENFORCED
+            if not why and (why := redundant.why(place, raw, keyword)):
+                standing = Standing.REDUNDANT
             if keyword == "format" and standing is Standing.ENFORCED and isinstance(value, str):
                 why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
         elif keyword not in known.annotations:
@@ -170,10 +187,4 @@ def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, v
     if keyword in ("exclusiveMinimum", "exclusiveMaximum") and isinstance(value, bool):
         beside = keyword[len("exclusive") :].lower()
         return "" if value and beside in raw else f"says nothing unless it is true beside {beside}"
-    # `false` is not 0 here: it is the one value of uniqueItems that asks for nothing.
-    if (value == 0 and keyword in _COUNTS) or (value == [] and keyword == "required"):
-        return "asks for nothing"
-    return "asks for nothing" if value is False and keyword == "uniqueItems" else ""
-
-
-_COUNTS = frozenset(("minLength", "minItems", "minProperties"))
+    return ""

@@ -87,11 +87,11 @@ def test_a_name_given_twice_is_noted() -> None:
     assert report.notes == ("#/properties/a is given more than once; the last one counts.",)
 
 
-def test_the_three_standings_part_the_findings(unhandled: str) -> None:
-    report = json_schema({"type": "null", "title": "T", unhandled: False}).report
-    parts = (*report.enforced, *report.annotations, *report.refused)
-    assert sorted(map(str, parts)) == sorted(map(str, report.findings))
-    assert [len(report.enforced), len(report.annotations), len(report.refused)] == [1, 1, 1]
+def test_the_four_standings_part_the_findings(unhandled: str) -> None:
+    report = json_schema({"type": "null", "title": "T", "minimum": 1, unhandled: False}).report
+    parts = (report.enforced, report.annotations, report.redundant, report.refused)
+    assert sorted(str(one) for part in parts for one in part) == sorted(map(str, report.findings))
+    assert [len(part) for part in parts] == [1, 1, 1, 1]
 
 
 def test_the_printed_report_names_places_policies_and_reasons() -> None:
@@ -109,6 +109,7 @@ def test_the_report_as_json_says_the_same() -> None:
     assert found["places"]["#"] == {
         "enforced": {"type": ""},
         "annotation": {"x": "unknown in draft 2020-12"},
+        "redundant": {},
         "refused": {},
     }
     assert found["may_dead_end"] == []

@@ -1,0 +1,402 @@
+"""Keywords deleted one by one: does the language change, and does an independent judge say the same?
+
+A schema and the schema without one keyword are read into one network, and the liveness oracle is asked for a
+value that one of them takes and the other does not: a *witness*. Where it finds one, the machine and
+jsonschema-rs must tell the two schemas apart on it. Where it says that there is none, jsonschema-rs is tried
+on all values at hand, for the whole document and for the keyword's own place.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from violators import copies, parts, violators
+
+import structgen as sg
+from structgen.automata.numeral_product import number_pool
+from structgen.automata.strings import StringPool
+from structgen.machine.scalars import Numbers, Strings
+from structgen.schema.document import Document
+from structgen.schema.located import Place
+from structgen.schema.model import Schema
+from structgen.schema.network import SchemaNetwork
+from structgen.schema.place import NEVER
+from structgen.schema.report import Finding, Report, Standing
+from structgen.schema.text import read, write
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
+
+CHANGED, ANNOTATION, REDUNDANT = "changed", "annotation", "redundant"
+IMPLIED = "implied"
+"""Nothing changes, and the report says enforced: what the rest of the schema says comes to the same."""
+NEEDED = "needed"
+"""Without the keyword it is no schema any more: a reference leads nowhere."""
+LOCAL = "local"
+"""The language of the keyword's place changes; that of the document was not decided."""
+DISPUTED = "disputed"
+"""The language changes, and the judges see no difference on the witness."""
+SILENT = "silent"
+"""The judge sees a difference, and the engine does not."""
+UNTRUE = "untrue"
+"""The language changes, and the report says that it does not."""
+UNKNOWN = "unknown"
+VERDICTS = (CHANGED, NEEDED, ANNOTATION, REDUNDANT, IMPLIED, LOCAL, DISPUTED, SILENT, UNTRUE, UNKNOWN)
+FAULTS = (SILENT, UNTRUE)
+
+_POOL = 160
+"""Values of a schema on which the judge is tried where the engine sees no difference."""
+_LATE = 3
+"""Questions about a schema that may take too long, before the others get a tenth of the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one keyword."""
+
+    pointer: str
+    keyword: str
+    kind: str
+    why: str = ""
+    witness: str = ""
+
+
+class TimeUpError(Exception):
+    """A question took longer than it may."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeUpError in the block after some seconds of computing (in the main thread alone); again, for
+    where it is raised within a finaliser nobody hears of it."""
+
+    def up(number: int, frame: object) -> None:
+        raise TimeUpError
+
+    before = signal.signal(signal.SIGVTALRM, up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+class Judge:
+    """jsonschema-rs on one schema, at its root or at a place of it; where it fails, nobody has judged."""
+
+    def __init__(self, schema: Any, pointer: str = "#") -> None:
+        import jsonschema_rs
+
+        from_draft = (
+            {"$schema": schema["$schema"]} if isinstance(schema, dict) and "$schema" in schema else {}
+        )
+        self._valid: Callable[[Any], bool] | None = None
+        try:
+            if pointer == "#":
+                made = jsonschema_rs.validator_for(schema, validate_formats=True)
+            else:
+                registry = jsonschema_rs.Registry([("urn:schema", schema)])
+                made = jsonschema_rs.validator_for(
+                    {**from_draft, "$ref": "urn:schema" + pointer.replace("%", "%25")},
+                    registry=registry,
+                    validate_formats=True,
+                )
+            self._valid = made.is_valid
+        except Exception:  # it raises errors of several kinds for schemas that it does not take
+            return
+
+    def valid(self, value: Any) -> bool | None:
+        """Return whether a value is valid, None where that was not decided."""
+        try:
+            return None if self._valid is None else self._valid(value)
+        except (ValueError, UnicodeEncodeError):
+            return None
+
+
+def readable(text: str) -> Any:
+    """Return the value of a JSON text as judges take it; ValueError for numbers that they do not hold."""
+
+    def number(digits: str) -> float:
+        exact = Decimal(digits)
+        if abs(exact.adjusted()) > 300 or (Decimal(float(digits)) != exact and len(digits) > 15):
+            raise ValueError(digits)
+        return float(digits)
+
+    return json.loads(text, parse_float=number)
+
+
+class Subject:
+    """One schema, and the questions about its keywords."""
+
+    def __init__(self, schema: str, instances: Sequence[Any], seconds: float = 2.0) -> None:
+        """`instances`: values from which the judge's are made; `seconds`: for one question to the oracle."""
+        self.value = read(schema)
+        self.plain = json.loads(schema)
+        self.seconds = seconds
+        self.grammar = sg.json_schema(schema, **sg.WIDEST)
+        self.report: Report = self.grammar.report
+        self.tokenizer = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
+        self.compiled = sg.compile(self.grammar, self.tokenizer)
+        self.judge = Judge(self.plain)
+        self.pool: deque[Any] = deque(instances, _POOL)
+        self.parts = list(itertools.islice(parts(instances), _POOL))
+        self._local: dict[str, Judge] = {}
+        self._late = 0
+        """Questions that took too long."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the network, new where a question was broken off in the midst of it."""
+        policies, limits = self.grammar.policies, self.grammar.limits
+        self.document = Document(self.value, policies=policies, limits=limits)
+        numbers = number_pool(policies.numbers, limits)
+        self.network = SchemaNetwork(
+            self.document, Strings(StringPool(limits), _single), Numbers(numbers, _single)
+        )
+        self.places = {
+            place.pointer: place
+            for place in self.document.schemas
+            if isinstance(place, Place) and isinstance(place.raw, dict)
+        }
+        self._by_raw = {id(place.raw): place for place in self.places.values()}
+        self._next = len(self.document.schemas)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Yield what becomes of each keyword of each place that the root reaches."""
+        for finding in self.report.findings:
+            yield self.verdict(finding)
+
+    def verdict(self, finding: Finding) -> Verdict:
+        """Delete one keyword, and say what becomes of the language; one that takes too long is unknown."""
+        if not finding.pointer.startswith("#"):
+            return Verdict(finding.pointer, finding.keyword, UNKNOWN, "stands in another document")
+        without = copies(self.value, finding.pointer, finding.keyword)
+        plain = copies(self.plain, finding.pointer, finding.keyword)
+        seconds = self.seconds if self._late < _LATE else self.seconds / 10
+        why = f"took more than {seconds:g} s"
+        try:
+            with at_most(seconds):
+                return self._told(finding, without, plain)
+        except TimeUpError:
+            self._late += 1
+            self._begin()
+        except sg.LimitError as error:
+            why = str(error)
+        try:
+            with at_most(self.seconds):
+                return self._undecided(finding, without, plain, why)
+        except (TimeUpError, sg.LimitError, ValueError):
+            return Verdict(finding.pointer, finding.keyword, UNKNOWN, why)
+
+    def _told(self, finding: Finding, without: Any, plain: Any) -> Verdict:
+        def found(kind: str, why: str = "", witness: str = "") -> Verdict:
+            return Verdict(finding.pointer, finding.keyword, kind, why, witness)
+
+        idle = {Standing.ANNOTATION: ANNOTATION, Standing.REDUNDANT: REDUNDANT}.get(finding.standing)
+        try:
+            witness = self._witness(without)
+        except sg.SchemaError as error:
+            # A schema that only this keyword kept from being wrong: a place that others refer to.
+            return found(UNTRUE if idle else NEEDED, error.what)
+        if witness is not None:
+            if idle:
+                return found(UNTRUE, finding.why, witness)
+            return self._changed(found, without, plain, witness)
+        differing = self._judged(plain) or self._judged_there(finding, plain)
+        if differing:
+            return found(SILENT, f"the report says {finding.standing.value}", differing)
+        return found(idle or IMPLIED, finding.why)
+
+    def _changed(self, found: Callable[..., Verdict], without: Any, plain: Any, witness: str) -> Verdict:
+        """Hold the machine and the judges to a witness of the oracle."""
+        text = witness.encode("utf-8", "surrogatepass")
+        other = self._compiled(sg.json_schema(write(without), **sg.WIDEST))
+        if accepts(self.compiled, text) == accepts(other, text):
+            return found(SILENT, "the machine does not tell what the oracle tells", witness)
+        try:
+            value = readable(witness)
+        except ValueError:
+            return found(CHANGED, "no judge holds the witness", witness)
+        self.pool.append(value)
+        verdicts = self.judge.valid(value), Judge(plain).valid(value)
+        if None in verdicts:
+            return found(CHANGED, "the judge does not take the schema", witness)
+        if verdicts[0] != verdicts[1] or self._arbitrated(plain, value) or self._judged(plain):
+            return found(CHANGED, "", witness)
+        return found(DISPUTED, f"jsonschema-rs says {verdicts[0]} of both", witness)
+
+    def _undecided(self, finding: Finding, without: Any, plain: Any, why: str) -> Verdict:
+        """Look for a value at hand on which both the judge and the machine tell the schemas apart."""
+        other = self._compiled(sg.json_schema(write(without), **sg.WIDEST))
+        judge = Judge(plain)
+        for value in list(self.pool):
+            if self.judge.valid(value) != judge.valid(value):
+                text = json.dumps(value)
+                same = accepts(self.compiled, text.encode()) == accepts(other, text.encode())
+                kind = SILENT if same else CHANGED
+                return Verdict(finding.pointer, finding.keyword, kind, "no witness of the oracle", text)
+        witness = self._witness(without, finding.pointer)
+        if witness is not None:
+            value = readable(witness)
+            places = (Judge(tree, finding.pointer) for tree in (self.plain, plain))
+            verdicts = [place.valid(value) for place in places]
+            if None not in verdicts and verdicts[0] != verdicts[1]:
+                return Verdict(finding.pointer, finding.keyword, LOCAL, why, witness)
+        return Verdict(finding.pointer, finding.keyword, UNKNOWN, why)
+
+    def _judged(self, plain: Any) -> str:
+        """Return a value at hand on which the judge tells the schema from the other one, or ""."""
+        other = Judge(plain)
+        return _first(self.judge, other, self.pool)
+
+    def _judged_there(self, finding: Finding, plain: Any) -> str:
+        """Return a value that the judge tells apart at the keyword's place, and the engine does not."""
+        here = self._local.get(finding.pointer)
+        if here is None:
+            here = self._local[finding.pointer] = Judge(self.plain, finding.pointer)
+        raw = self.places[finding.pointer].raw
+        assert isinstance(raw, dict)
+        values = itertools.chain(violators(finding.keyword, json.loads(write(raw))), self.parts, self.pool)
+        text = _first(here, Judge(plain, finding.pointer), values)
+        if not text:
+            return ""
+        # Another place of the document may ask as much; then this place at least is read otherwise.
+        there = (self._of_place(tree, finding.pointer) for tree in (self.plain, plain))
+        with_, without = (accepts(compiled, text.encode()) for compiled in there)
+        return text if with_ == without else ""
+
+    def _compiled(self, grammar: Any) -> sg.CompiledGrammar | None:
+        """Return a grammar compiled, None where it has no document."""
+        try:
+            return sg.compile(grammar, self.tokenizer)
+        except sg.UnsatisfiableSchema:
+            return None
+
+    def _of_place(self, schema: Any, pointer: str) -> sg.CompiledGrammar | None:
+        root = {"$ref": "urn:schema" + pointer.replace("%", "%25")}
+        if isinstance(schema, dict) and "$schema" in schema:
+            root["$schema"] = schema["$schema"]
+        return self._compiled(sg.json_schema(root, resources={"urn:schema": schema}, **sg.WIDEST))
+
+    def _arbitrated(self, plain: Any, value: Any) -> bool:
+        """Return whether the arbiter tells the two schemas apart on a value."""
+        from arbiter import Arbiter, Unknown
+
+        try:
+            return bool(Arbiter(self.plain).valid(value) != Arbiter(plain).valid(value))
+        except (Unknown, ValueError, KeyError, StopIteration, RecursionError):
+            return False
+
+    def _witness(self, without: Any, pointer: str = "#") -> str | None:
+        """Return the shortest text of a value that one of the schemas takes and the other does not, or of
+        such a value of one place."""
+        other = Document(without, policies=self.grammar.policies, limits=self.grammar.limits)
+        twins = self._merged(other)
+        one = self.places[pointer]
+        two = next((place for place in other.schemas if place.pointer == pointer), other.root)
+        two = twins.get(two.id, two)
+        if one is two:
+            return None
+        tables, oracle = self.network.tables, self.network.oracle
+        ours, theirs = tables.literal(one), tables.literal(two)
+        for more, less in ((theirs, ours), (ours, theirs)):
+            demand = tables.demand((more, tables.negate(less)))
+            if demand != NEVER and oracle.alive(demand):
+                text = oracle.text(demand)
+                assert text is not None
+                return text.flat().decode("utf-8", "surrogatepass")
+        return None
+
+    def _merged(self, other: Document) -> dict[int, Schema]:
+        """Return the places of ours that places of a document are (by id): those that say the same; all
+        others then refer to ours."""
+        for place in other.schemas:
+            place.id += self._next
+        self._next += len(other.schemas)
+        twins: dict[int, Schema] = {}
+        for place in other.schemas:
+            if isinstance(getattr(place, "raw", None), dict):
+                twin = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
+                if twin is not None:
+                    twins[place.id] = twin
+        for one in _different(other.schemas, twins):
+            twins.pop(one, None)
+        for place in other.schemas:
+            if place.id not in twins:
+                for name, held in place.__dict__.items():
+                    setattr(place, name, _replaced(held, twins))
+        return twins
+
+
+def _different(schemas: Sequence[Schema], twins: Mapping[int, Schema]) -> set[int]:
+    """Return the ids of the schemas that do not say what their twins say: their own fields differ, or what
+    they lead to does."""
+    holders: dict[int, list[int]] = {}
+    different: set[int] = set()
+    for schema in schemas:
+        for child in _children(schema):
+            holders.setdefault(child.id, []).append(schema.id)
+        twin = twins.get(schema.id)
+        if twin is None or _replaced(schema.__dict__, twins) != twin.__dict__:
+            different.add(schema.id)
+    todo = list(different)
+    while todo:
+        for above in holders.get(todo.pop(), ()):
+            if above not in different:
+                different.add(above)
+                todo.append(above)
+    return different
+
+
+def _children(schema: Schema) -> Iterator[Schema]:
+    stack: list[Any] = list(schema.__dict__.values())
+    while stack:
+        held = stack.pop()
+        if isinstance(held, Schema):
+            yield held
+        elif isinstance(held, Mapping):
+            stack.extend(held.values())
+        elif isinstance(held, tuple):
+            stack.extend(held)
+
+
+def _replaced(held: Any, twins: Mapping[int, Schema]) -> Any:
+    """Return a field of a schema with schemas replaced by their twins."""
+    if isinstance(held, Schema):
+        return twins.get(held.id, held)
+    if isinstance(held, Mapping):
+        return {key: _replaced(value, twins) for key, value in held.items()}
+    if isinstance(held, tuple):
+        return tuple([_replaced(value, twins) for value in held])
+    return held
+
+
+def _first(one: Judge, other: Judge, values: Any) -> str:
+    """Return the first value on which two judges differ, as text, or ""."""
+    for value in values:
+        verdicts = one.valid(value), other.valid(value)
+        if None not in verdicts and verdicts[0] != verdicts[1]:
+            return json.dumps(value)
+    return ""
+
+
+def _single(demands: frozenset[int]) -> int:
+    return 0
+
+
+def accepts(compiled: sg.CompiledGrammar | None, text: bytes) -> bool:
+    """Return whether a text is a document of a grammar (None: of the empty one)."""
+    if compiled is None:
+        return False
+    state = compiled.step_bytes(compiled.start, text)
+    return state is not None and state.is_complete

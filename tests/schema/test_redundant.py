@@ -1,0 +1,104 @@
+"""The report calls a constraint redundant only where the documents are the same without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from structgen.schema.grammar import json_schema
+from structgen.schema.policies import WIDEST
+from structgen.schema.report import Standing
+
+DRAFT_4 = "http://json-schema.org/draft-04/schema#"
+
+
+def standing(schema: Any, keyword: str, pointer: str = "#", **options: Any) -> Standing:
+    report = json_schema(schema, **{**WIDEST, **options}).report
+    (found,) = (one for one in report.findings if (one.pointer, one.keyword) == (pointer, keyword))
+    assert bool(found.why) is (found.standing is not Standing.ENFORCED)
+    return found.standing
+
+
+@pytest.mark.parametrize(
+    ("keyword", "schema"),
+    [
+        ("minLength", {"minLength": 0}),
+        ("required", {"required": []}),
+        ("uniqueItems", {"uniqueItems": False}),
+        ("uniqueItems", {"uniqueItems": True, "maxItems": 1}),
+        ("type", {"type": "object", "enum": [{"a": 1}]}),
+        ("type", {"type": ["string", "integer"], "enum": ["a", 1, 2.0]}),
+        ("type", {"type": ["object", "array", "string", "number", "boolean", "null"]}),
+        ("enum", {"type": ["boolean", "null"], "enum": [False, True, None]}),
+        ("maximum", {"type": "string", "maximum": 3}),
+        ("properties", {"const": 1, "properties": {"a": False}}),
+        ("multipleOf", {"type": "integer", "multipleOf": 0.5}),
+        ("minimum", {"minimum": 3, "exclusiveMinimum": 3}),
+        ("exclusiveMaximum", {"maximum": 2, "exclusiveMaximum": 3}),
+        ("pattern", {"pattern": ".*"}),
+        ("additionalProperties", {"additionalProperties": {"title": "any"}}),
+        ("properties", {"properties": {}, "additionalProperties": False}),
+        ("properties", {"properties": {"a": True}}),
+        ("minProperties", {"minProperties": 2, "required": ["a", "b"]}),
+        ("contains", {"contains": {"type": "null"}, "minContains": 0}),
+        ("items", {"items": {}}),
+        ("anyOf", {"anyOf": [{"type": "null"}, True]}),
+        ("not", {"not": False}),
+        ("if", {"if": {"type": "null"}, "then": {}}),
+        ("$ref", {"$ref": "#/$defs/any", "$defs": {"any": {}}}),
+    ],
+)
+def test_an_idle_constraint_is_redundant(keyword: str, schema: Any) -> None:
+    assert standing(schema, keyword) is Standing.REDUNDANT
+
+
+@pytest.mark.parametrize(
+    ("keyword", "schema"),
+    [
+        ("minLength", {"minLength": 1}),
+        ("type", {"type": "object", "enum": [{"a": 1}, 2]}),
+        ("type", {"type": "integer", "enum": [1, 1.5]}),
+        ("type", {"$schema": DRAFT_4, "type": "integer", "enum": [1]}),
+        ("type", {"type": ["object", "array", "string", "integer", "boolean", "null"]}),
+        ("enum", {"type": ["boolean", "null"], "enum": [False, True]}),
+        ("enum", {"type": "integer", "enum": [0, 1]}),
+        ("maximum", {"type": ["string", "number"], "maximum": 3}),
+        ("multipleOf", {"type": "integer", "multipleOf": 1.5}),
+        ("multipleOf", {"multipleOf": 0.5}),
+        ("minimum", {"minimum": 3, "exclusiveMinimum": 2}),
+        ("exclusiveMaximum", {"maximum": 3, "exclusiveMaximum": 3}),
+        ("pattern", {"pattern": "^.*$"}),  # no line breaks
+        ("properties", {"properties": {"a": True}, "additionalProperties": False}),
+        ("properties", {"properties": {"a": True}, "unevaluatedProperties": False}),
+        ("additionalProperties", {"additionalProperties": True, "unevaluatedProperties": False}),
+        ("minProperties", {"minProperties": 3, "required": ["a", "b"]}),
+        ("contains", {"contains": {"type": "null"}, "minContains": 0, "maxContains": 2}),
+        ("items", {"items": {}, "unevaluatedItems": False}),
+        ("items", {"$schema": DRAFT_4, "items": [{}], "additionalItems": False}),
+        ("if", {"if": {"type": "null"}, "then": {}, "else": False}),
+        ("dependentRequired", {"dependentRequired": {"a": ["b"]}}),
+    ],
+)
+def test_what_rules_out_a_document_is_enforced(keyword: str, schema: Any) -> None:
+    assert standing(schema, keyword) is Standing.ENFORCED
+
+
+def test_what_stands_in_a_part_that_no_value_has_is_redundant() -> None:
+    schema = {"type": "string", "items": {"type": "null"}, "properties": {"a": {"maximum": 1}}}
+    assert standing(schema, "type", "#/items") is Standing.REDUNDANT
+    assert standing(schema, "maximum", "#/properties/a") is Standing.REDUNDANT
+    referred = {"anyOf": [schema, {"type": "array", "items": {"$ref": "#/anyOf/0/properties/a"}}]}
+    assert standing(referred, "maximum", "#/anyOf/0/properties/a") is Standing.ENFORCED
+
+
+def test_a_keyword_that_gives_keys_their_order_is_no_redundant_one() -> None:
+    schema = {"properties": {"a": True}}
+    assert standing(schema, "properties", property_order="declared") is Standing.ENFORCED
+
+
+def test_under_caps_little_is_redundant() -> None:
+    schema = {"properties": {"a": {"additionalProperties": True}}}
+    assert standing(schema, "additionalProperties", "#/properties/a") is Standing.REDUNDANT
+    capped = standing(schema, "additionalProperties", "#/properties/a", any_value="scalar")
+    assert capped is Standing.ENFORCED
