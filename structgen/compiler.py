@@ -47,6 +47,7 @@ _ESCAPES = {
 """Of strings, and of keys and constants."""
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
 """The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
+_FREE_STRING = b"the free string"
 _PATIENT_ROUNDS = 32
 """Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
 _MOST_FORCED = 1 << 16
@@ -170,6 +171,7 @@ class CompiledGrammar:
         context[L.C_ENDS] = address_of(ends)
         context[L.C_END_COUNT] = len(ends)
         context[L.C_ROWS] = self._masks.address
+        context[L.C_FREE] = int(context[L.C_ESCAPES] in self._masks.free)
         context[L.C_DEPTH_LIMIT] = self.limits.depth
 
     # --- questions of compiled code -------------------------------------------------------------------------
@@ -241,7 +243,7 @@ class CompiledGrammar:
         elif mode == L.M_NUMBER:
             automaton = self._numbers.key(int(row[L.X_LEX]))
         elif state == StringPool.FREE:
-            automaton = b"the free string"
+            automaton = _FREE_STRING
         else:
             automaton = self._strings.key(state)
         key = terminals.content_key(row, automaton, tables.context)
@@ -252,23 +254,23 @@ class CompiledGrammar:
             if free and bounds != (0, -1) and tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
                 found = self._lengths(space).record(*bounds, self._masks.dense)
             elif mode in (L.M_QUOTED_STRING, L.M_QUOTED_KEY):
-                self._walk_quoted(terminal)
-                found = terminals.harvest(tables, space, mode, self._masks.dense)
+                self._repeat(leftovers.quoted_tokens, terminal, space)
+                found = terminals.harvest(tables, space, mode, self._masks)
             elif mode == L.M_SPACE:
                 leftovers.space_tokens(self.address, terminal)
-                found = terminals.harvest(tables, space, mode, self._masks.dense)
+                found = terminals.harvest(tables, space, mode, self._masks)
             else:
                 if mode == L.M_NUMBER:
                     # it may be one that a value of this state would only begin
                     index = self._retry(walk.put_node, mode, 0, int(row[L.X_LEX]))
-                self._walk_terminal(index)
-                found = terminals.harvest(tables, space, mode, self._masks.dense)
+                self._walk_terminal(index, space)
+                found = terminals.harvest(tables, space, mode, self._masks)
             sets = {
                 o: expander.group_sets[o] if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.demands(o)
                 for o in found.crossings
             }
             crossings = terminals.make_crossings(found.crossings, sets)
-            record = self._masks.put(key, found.inside, crossings, found.row)
+            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
         numbers = [
             expander.group(c.outcome) if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.outcome(c.outcome)
             for c in record.crossings
@@ -278,18 +280,18 @@ class CompiledGrammar:
         if len(record.tokens) >= self._words:
             self._large.append(terminal)
 
-    def _walk_terminal(self, index: int) -> None:
-        self._repeat(leftovers.terminal_tokens, index)
+    def _walk_terminal(self, index: int, space: terminals.Workspace) -> None:
+        self._repeat(leftovers.terminal_tokens, index, space)
 
-    def _walk_quoted(self, terminal: int) -> None:
-        self._repeat(leftovers.quoted_tokens, terminal)
-
-    def _repeat(self, ask: Callable[[int, int], int], argument: int) -> None:
+    def _repeat(self, ask: Callable[[int, int], int], argument: int, space: terminals.Workspace) -> None:
         """Walk a terminal until nothing is left to ask."""
         context = self._tables.context
         rounds = 0
         try:
-            while ask(self.address, argument) == L.ASKED:
+            while (code := ask(self.address, argument)) != 0:
+                if code == L.UNKNOWN_FREE:
+                    self._know_free(space)
+                    continue
                 self._expander.answer(self._no_terminal)
                 rounds += 1
                 if rounds == _PATIENT_ROUNDS:
@@ -297,13 +299,35 @@ class CompiledGrammar:
         finally:
             context[L.C_HASTE] = 0
 
+    def _know_free(self, space: terminals.Workspace) -> None:
+        """Have what stays inside a free string at hand: other strings are told by what they take less."""
+        context, masks = self._tables.context, self._masks
+        escapes = int(context[L.C_ESCAPES])
+        if escapes not in masks.free:
+            row = terminals.free_terminal()
+            key = terminals.content_key(row, _FREE_STRING, context)
+            record = masks.get(key)
+            if record is None:
+                self._walk_free(space)
+                found = terminals.harvest(self._tables, space, L.M_STRING, masks)
+                crossings = terminals.make_crossings(found.crossings, {0: frozenset((0,))})
+                record = masks.put(key, found.inside, crossings, found.row)
+            if record.row < 0:
+                masks.free[escapes] = None, masks.dense_row(record.tokens)
+            else:
+                masks.free[escapes] = record.row, masks.rows[record.row]
+        context[L.C_FREE] = 1
+
+    def _walk_free(self, space: terminals.Workspace) -> None:
+        row = self._expander.string(TRUE_SPEC)
+        self._walk_terminal(self._retry(walk.put_node, L.M_STRING, row, StringPool.FREE), space)
+
     def _lengths(self, space: terminals.Workspace) -> terminals.LengthTable:
         """Return the table for strings of bounded length; made once for a vocabulary and store."""
         table = self._masks.lengths
         if not isinstance(table, terminals.LengthTable):
-            row = self._expander.string(TRUE_SPEC)
-            self._walk_terminal(self._retry(walk.put_node, L.M_STRING, row, StringPool.FREE))
-            table = self._masks.lengths = terminals.LengthTable(self._tables, space)
+            self._walk_free(space)
+            table = self._masks.lengths = terminals.LengthTable(self._tables, space, self._masks)
         return table
 
     # --- states ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load64, store64
 from structgen.machine.rows import copy
-from structgen.machine.strings import FREE
+from structgen.machine.strings import FREE, string_step
 from structgen.machine.text import character, feed, feed_point, feed_surrogate
 
 
@@ -340,6 +340,18 @@ def escape_begun(c, d, byte):
         return NO
     with_escape(d, 0, 0, 0)
     return feed_point(c, d, point)
+
+
+@jit
+def short_target(c, lex, byte):
+    """Return the automaton's state after a byte that follows a string's backslash: -1 where none does, -2 when
+    asked, -3 where more is to come (\\u). Nothing but the automaton is looked at."""
+    if byte == 117:
+        return -3
+    point = short_escape(byte)
+    if point < 0 or (point == 47 and dumped(load64(c, C_ESCAPES))):
+        return -1
+    return string_step(c, lex & STATE_BITS, point)
 
 
 @jit

@@ -58,9 +58,10 @@ with this byte. OUT_BEFORE: it closed before this byte. The outcome is then in L
 this walk does not follow could tell."""
 
 # --- what an entry point answers ----------------------------------------------------------------------------
-ASKED, MISS, LARGE, ENDED, REFUSED = -3, -4, -5, -6, -1
+ASKED, MISS, LARGE, ENDED, UNKNOWN_FREE, REFUSED = -3, -4, -5, -6, -7, -1
 """ASKED: questions were noted. MISS: the mask is not known yet. LARGE: its list would be as long as a row.
-ENDED: an end token was taken. REFUSED: the bytes are not allowed."""
+ENDED: an end token was taken. UNKNOWN_FREE: what stays inside a free string must be known first. REFUSED: the
+bytes are not allowed."""
 
 # --- tables: six words each in the context ------------------------------------------------------------------
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
@@ -127,8 +128,10 @@ C_MARKED = C_STRINGS + 29
 C_DEFERRED = C_STRINGS + 30  # int32 token ids of which a walk could not tell
 C_DEFERRED_COUNT = C_STRINGS + 31
 C_HASTE = C_STRINGS + 32  # look for no more safe bytes: they ask for rows that the walk may not need
+C_FREE = C_STRINGS + 33  # 1: the caller knows which tokens stay inside a free string
+C_REMOVED = C_STRINGS + 34  # 1: the buffer holds those of them that the last terminal does not take
 # The vocabulary: the same words for all grammars, in the order of Vocabulary.pointers.
-C_TRIE = C_STRINGS + 33
+C_TRIE = C_STRINGS + 35
 C_TRIE_COUNT = C_TRIE + 1
 C_FIRST = C_TRIE + 2  # int32[257]: the trie's root child for each byte
 C_SIGNATURES = C_TRIE + 3  # uint64[n, 2] of the trie's subtrees

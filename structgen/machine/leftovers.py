@@ -9,9 +9,11 @@ import numpy as np
 from structgen.jit import entry, jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.removed import is_wide, walk_removed
 from structgen.machine.rows import copy, row_of, settle
 from structgen.machine.runs import cross, emit, walk_space, walk_string
 from structgen.machine.step import literal_byte, step
+from structgen.machine.strings import FREE
 
 
 @jit
@@ -59,8 +61,9 @@ def walk_terminal(c):
 
 @entry("int64(int64, int64)")
 def terminal_tokens(c, terminal_node):
-    """Walk a terminal by itself from a state's registers. Returns 0, or -3 with questions noted; the tokens
-    inside lie in the buffer, the crossings in C_CROSSED."""
+    """Walk a terminal by itself from a state's registers. Returns 0; -3 with questions noted; or -7 where
+    C_FREE must be told first. The tokens inside lie in the buffer (C_REMOVED says which), the crossings in
+    C_CROSSED."""
     scratch = load64(c, C_SCRATCH)
     copy(row_of(c, T_NODE, N_STRIDE, terminal_node), scratch)
     store64(scratch, FRAME, SENTINEL)
@@ -70,7 +73,13 @@ def terminal_tokens(c, terminal_node):
         store64(scratch, AT, -1)
     store64(c, C_PRECISE, 0)
     store64(c, C_BUFFER_COUNT, 0)
-    asked = walk_terminal(c)
+    store64(c, C_REMOVED, 0)
+    wide = is_wide(c) if load64(scratch, LEX) != FREE else 0
+    if wide < 0 or (wide == 1 and load64(c, C_FREE) == 0):
+        store64(c, C_PRECISE, 1)
+        return ASKED if wide < 0 else UNKNOWN_FREE
+    store64(c, C_REMOVED, wide)
+    asked = walk_removed(c) if wide == 1 else walk_terminal(c)
     store64(c, C_PRECISE, 1)
     return ASKED if asked else 0
 
@@ -94,6 +103,7 @@ def quoted_tokens(c, terminal):
     if load64(row, X_MODE) == M_QUOTED_KEY:
         store64(scratch, AT, -1)
     store64(c, C_PRECISE, 0)
+    store64(c, C_REMOVED, 0)
     store64(c, C_BUFFER_COUNT, 0)
     slot = (load64(trie, node) >> 20) & 0xFFFFF
     if slot > 0:
@@ -109,8 +119,19 @@ def space_tokens(c, terminal):
     """Walk a white space terminal. Returns 0; the tokens inside lie in the buffer,
     the crossings in C_CROSSED."""
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+    store64(c, C_REMOVED, 0)
     store64(c, C_BUFFER_COUNT, 0)
     walk_space(c, load64(row, X_LEX), load64(row, X_LEAST))
+    return 0
+
+
+@entry("int64(int64, int64)")
+def clear_row(c, target):
+    """Take the tokens in the buffer from a row of bits at `target`. Returns 0."""
+    buffer = load64(c, C_BUFFER)
+    for i in range(load64(c, C_BUFFER_COUNT)):
+        token = load32(buffer, i)
+        store32(target, token >> 5, load32(target, token >> 5) & ~(1 << (token & 31)))
     return 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numba
 
 from structgen.jit import jit
+from structgen.machine.escapes import short_target
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.rows import need, row_of
@@ -72,6 +73,7 @@ def walk_string(c, first, last, base):
         if most >= 0 and most - load64(scratch, AT) >= load64(c, C_LONGEST) + farthest:
             most = -1
     counted = most >= 0 or (load64(scratch, MODE) == M_STRING and least > load64(scratch, AT))
+    simple = load64(scratch, MODE) == M_STRING and not counted and load64(scratch, SEEN) <= 0
     crossings, asked = numba.int64(0), False
     known, low, high = numba.int64(-1), numba.int64(0), numba.int64(0)
     dead_low, dead_high, reach = numba.int64(0), numba.int64(0), numba.int64(0)
@@ -137,6 +139,9 @@ def walk_string(c, first, last, base):
                 crossings = cross(c, crossings, outcome, i, 1)
         elif plain and byte != 92:
             after = numba.int64(-1)
+        elif simple and lex >> ESCAPE_SHIFT == 1 and byte != 117:
+            after = short_target(c, lex, byte)
+            asked = asked or after == -2
         else:
             store64(scratch, LEX, lex)
             if counted:

@@ -19,9 +19,15 @@ from structgen.masks.trie import space_prefix
 
 _MOST = 64
 """States to look at; where safe bytes lead to more, they are safe as far as these tell."""
+TOTAL = 2
+"""In word 0 of a row: not a character kills, nor any that follow; else 1 where the row is known."""
+_FAR = 3
+"""Bytes from which on a set may be safe for so many bytes only, though all others follow one that is not."""
 _STEADY = 6
 """Bytes that must be told at the least; else fewer bytes are tried."""
-_ANY_NUMBER = 1 << 20
+ANY_NUMBER = 1 << 20
+WIDE = 10
+"""The classes of characters outside ASCII, of which one is white space."""
 _SLOTS = 256
 _MIDDLES = 384
 
@@ -102,6 +108,14 @@ def add_state(states, count, state):
 
 
 @jit
+def first_of(levels, at, level):
+    """Return the first state listed for a level, at or before `at`."""
+    while at > 0 and load64(levels, at - 1) == level:
+        at -= 1
+    return at
+
+
+@jit
 def follow_safe(c, state, low, high, states):
     """Follow a set of ASCII bytes from a state, breadth first. Returns (what, count, reach, low, high).
 
@@ -128,6 +142,9 @@ def follow_safe(c, state, low, high, states):
         alive_low, alive_high = alive_bytes(c, here, low, high)
         if alive_low != low or alive_high != high:
             byte = load64(via, at)
+            if level >= _FAR and not asked and 2 * bits(alive_low, alive_high) < bits(low, high):
+                # a repetition with a count ends here: up to here it is safe
+                return 1, first_of(levels, at, level), level, low, high
             if byte < 0 or 2 * bits(alive_low, alive_high) >= bits(low, high):
                 return 0, count, numba.int64(0), alive_low, alive_high
             # it leads to where few bytes live (what follows a percent sign, say): it alone is not safe
@@ -153,7 +170,7 @@ def follow_safe(c, state, low, high, states):
                 count = found
     if asked:
         return -2, count, numba.int64(0), low, high
-    return 1, count, numba.int64(_ANY_NUMBER) if full < 0 else full + 1, low, high
+    return 1, count, numba.int64(ANY_NUMBER) if full < 0 else full + 1, low, high
 
 
 @jit
@@ -256,24 +273,68 @@ def find_dead(c, states, count, low, high, row):
                 dead_high |= bit
             else:
                 dead_low |= bit
-    if low & 10 == 0 and dies(c, states, count, 128, 255):
+    if low & WIDE == 0 and dies(c, states, count, 128, 255):
         dead_low |= 14
     store64(row, 3, dead_low)
     store64(row, 4, dead_high)
 
 
 @jit
+def all_classes(c):
+    """Return every class of characters that a string may hold as they are, in two words."""
+    low = ~((numba.int64(1) << 34) | ((numba.int64(1) << 32) - 1))  # no controls, no quote
+    high = ~(numba.int64(1) << 28)  # no backslash
+    if load64(c, C_ESCAPES) == ESCAPES_ASCII:
+        return low, high & ~(numba.int64(1) << 63)  # no DEL
+    return low | WIDE, high
+
+
+@jit
+def takes_all(c, row):
+    """Return whether a state of the string automata (by its row of T_SAFE) takes every character that stands
+    for itself, and so does whatever these lead to."""
+    low, high = all_classes(c)
+    return load64(row, 1) == low and load64(row, 2) == high and load64(row, 5) == ANY_NUMBER
+
+
+@jit
+def find_total(c, states, count):
+    """Return how many states the listed ones lead to by any characters at all, also such as only escapes can
+    write, they included; 0 where one dies, or there are too many; -2 when asked."""
+    last = 258 if load64(c, C_ESCAPES) == ESCAPES_ANY else 256
+    at = numba.int64(0)
+    while True:
+        while at < count:
+            here = load64(states, at)
+            at += 1
+            if string_step(c, here, 0) == -2:
+                return -2
+            row = load64(c, C_STRINGS) + 4 * WIDTH * here
+            for byte in range(0, last):
+                if byte >= 128 and byte < 256:
+                    continue
+                target = load32(row, byte)
+                if target < 0:
+                    return 0
+                count = add_state(states, count, target)
+                if count > _MOST:
+                    return 0
+        reached = wide_alive(c, states, count, True)
+        if reached <= count:
+            return reached
+        count = numba.int64(reached)
+
+
+@jit
 def find_safe(c, state, scratch, row):
-    """Write (1, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`: classes as in
-    the signatures of structgen.masks.trie. Returns False when asked.
+    """Write (1 or TOTAL, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`: classes
+    as in the signatures of structgen.masks.trie. Returns False when asked.
 
     `scratch` holds room for the lists of states.
     """
-    low = ~((numba.int64(1) << 34) | ((numba.int64(1) << 32) - 1))  # no controls, no quote
-    high = ~(numba.int64(1) << 28)  # no backslash
+    low, high = all_classes(c)
+    low &= ~WIDE
     ascii_only = load64(c, C_ESCAPES) == ESCAPES_ASCII
-    if ascii_only:
-        high &= ~(numba.int64(1) << 63)  # no DEL
     blank = numba.int64(1) << 32
     stage, count, reach = 0, numba.int64(0), numba.int64(0)
     whole_low, whole_high, whole_reach = low, high, reach
@@ -283,7 +344,7 @@ def find_safe(c, state, scratch, row):
             return False
         if what == 0:
             continue
-        if reach == _ANY_NUMBER:
+        if reach == ANY_NUMBER:
             break
         # too many states: without the blank a pattern of words stays in one
         if stage == 0 and low & blank != 0:
@@ -302,8 +363,8 @@ def find_safe(c, state, scratch, row):
             break
     wide = numba.int64(0)
     if reach >= _STEADY and low | high == 0:
-        reach = numba.int64(_ANY_NUMBER)
-    if reach == _ANY_NUMBER and not ascii_only:
+        reach = numba.int64(ANY_NUMBER)
+    if reach == ANY_NUMBER and not ascii_only:
         for spaces in (True, False):
             reached = wide_alive(c, scratch, count, spaces)
             if reached == -2:
@@ -313,7 +374,7 @@ def find_safe(c, state, scratch, row):
                 if whole == -2:
                     return False
                 if whole == 1:
-                    wide = numba.int64(10 if spaces else 2)
+                    wide = numba.int64(WIDE if spaces else 2)
                     count = reached
                     break
             # the states that were added on the way are not of the set: list the others anew
@@ -324,9 +385,21 @@ def find_safe(c, state, scratch, row):
     store64(row, 3, 0)
     store64(row, 4, 0)
     store64(row, 5, reach)
-    if reach >= _STEADY:
+    if reach >= _FAR:
         find_dead(c, scratch, count, low, high, row)
     store64(row, 0, 1)
+    if takes_all(c, row):
+        reached = find_total(c, scratch, count)
+        if reached == -2:
+            store64(row, 0, 0)
+            return False
+        for i in range(reached):
+            # what is true of one is true of all
+            if load64(scratch, i) < load64(c, 6 * T_SAFE + COUNT):
+                other = row_of(c, T_SAFE, 6, load64(scratch, i))
+                for word in range(1, 6):
+                    store64(other, word, load64(row, word))
+                store64(other, 0, TOTAL)
     return True
 
 

@@ -10,18 +10,27 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.machine import layout as L
-from structgen.machine.leftovers import buffer_row, count_characters, leftovers
+from structgen.machine.leftovers import buffer_row, clear_row, count_characters, leftovers
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.records import Crossing, Record
+from structgen.masks.store import VocabularyStore
 from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
+
+
+Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
+"""Outcome -> the trie of what tokens leave over, the tokens that leave nothing, whether whole tokens are left
+over."""
+_MOST_LEFT = 1024
+_LEAVES = {L.M_SPACE: b"s", L.M_KEY: b"k", L.M_QUOTED_KEY: b"k"}
+"""What may be left over differs by what was closed: white space, a key, or a value."""
 
 
 class Workspace:
     """The large scratch arrays of a walk, one set for each thread and vocabulary;
     pages are touched as they are used."""
 
-    __slots__ = ("arrays", "buffer", "crossed", "pointers")
+    __slots__ = ("arrays", "buffer", "crossed", "left", "pointers")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.buffer: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
@@ -29,6 +38,8 @@ class Workspace:
         marks: npt.NDArray[np.int32] = np.zeros(vocabulary.words + vocabulary.vocab_size, np.int32)
         deferred: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
         self.arrays = (self.buffer, self.crossed, marks, deferred)
+        self.left: dict[bytes, Left] = {}
+        """What tokens leave over, by where they cross: states of one automaton often agree in that."""
         self.pointers = (
             address_of(self.buffer),
             address_of(self.crossed),
@@ -66,6 +77,13 @@ def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArr
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
+def free_terminal() -> npt.NDArray[np.int64]:
+    """Return the row of the free string's terminal, as far as it is its identity."""
+    row = np.zeros(L.X_STRIDE, np.int64)
+    row[[L.X_MODE, L.X_MOST]] = L.M_STRING, -1
+    return row
+
+
 class Harvest(NamedTuple):
     """What the walk of a terminal found."""
 
@@ -73,31 +91,49 @@ class Harvest(NamedTuple):
     """The tokens that stay inside, ascending; none where `row` has them."""
     row: npt.NDArray[np.int32] | None
     """The same as a row of bits, where they are many."""
-    crossings: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
-    """Outcome -> the trie of what tokens leave over, the tokens that leave nothing,
-    whether whole tokens are left over."""
+    crossings: Left
+    number: int | None = None
+    """The row's number in the store, where it is one of its own."""
 
 
-def harvest(tables: Tables, space: Workspace, mode: int, dense: int) -> Harvest:
-    """Return what the last walk of a terminal left in the workspace;
-    from `dense` tokens inside on, they make a row."""
+_NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
+
+
+def harvest(tables: Tables, space: Workspace, mode: int, masks: VocabularyStore) -> Harvest:
+    """Return what the last walk of a terminal left in the workspace; many tokens inside make a row."""
     context = tables.context
+    crossings = left_over(tables, space, mode, masks)
     count = int(context[L.C_BUFFER_COUNT])
-    row: npt.NDArray[np.int32] | None = None
-    if count >= dense:
+    if context[L.C_REMOVED]:
+        number, row = masks.free[int(context[L.C_ESCAPES])]
+        if count:
+            number, row = None, row.copy()
+            clear_row(tables.address, address_of(row))
+        return Harvest(_NONE, row, crossings, number)
+    if count >= masks.dense:
         row = np.empty(int(context[L.C_MASK_WORDS]), np.int32)
         buffer_row(tables.address, address_of(row))
-        inside = np.empty(0, np.int32)
-    else:
-        inside = space.buffer[:count].copy()
-        inside.sort()
-    crossings = space.crossed[: 3 * int(context[L.C_CROSSED_COUNT])]
-    found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]] = {}
-    for outcome in set(crossings[::3].tolist()):
-        data, offsets, owners, exact = leftovers(tables.address, outcome, mode)
-        whole = bool((crossings[1::3][crossings[::3] == outcome] < 0).any())
-        found[outcome] = (build_trie(data, offsets, owners), exact, whole)
-    return Harvest(inside, row, found)
+        return Harvest(_NONE, row, crossings)
+    inside = space.buffer[:count].copy()
+    inside.sort()
+    return Harvest(inside, None, crossings)
+
+
+def left_over(tables: Tables, space: Workspace, mode: int, masks: VocabularyStore) -> Left:
+    """Return what the tokens leave over that closed the terminal walked last, by its outcomes."""
+    crossings = space.crossed[: 3 * int(tables.context[L.C_CROSSED_COUNT])]
+    where = _LEAVES.get(mode, b"v") + crossings.tobytes()
+    found = space.left.get(where)
+    if found is None:
+        found = {}
+        for outcome in set(crossings[::3].tolist()):
+            data, offsets, owners, exact = leftovers(tables.address, outcome, mode)
+            whole = bool((crossings[1::3][crossings[::3] == outcome] < 0).any())
+            found[outcome] = (masks.shared(build_trie(data, offsets, owners)), exact, whole)
+        if len(space.left) >= _MOST_LEFT:
+            space.left.clear()
+        space.left[where] = found
+    return found
 
 
 def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> None:
@@ -121,9 +157,7 @@ def remove(tables: Tables, index: int) -> None:
     row[L.X_CROSS] = -1
 
 
-def make_crossings(
-    found: dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]], sets: dict[int, frozenset[int]]
-) -> tuple[Crossing, ...]:
+def make_crossings(found: Left, sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
     """Return the crossings of a record, outcomes as sets."""
     return tuple(
         Crossing(sets[outcome], trie, exact, whole) for outcome, (trie, exact, whole) in found.items()
@@ -136,7 +170,7 @@ class LengthTable:
 
     __slots__ = ("_counts", "_exact", "_exact_counts", "_inside", "_left", "_left_counts", "_row", "_whole")
 
-    def __init__(self, tables: Tables, space: Workspace) -> None:
+    def __init__(self, tables: Tables, space: Workspace, masks: VocabularyStore) -> None:
         """Read the walk of a free string's terminal that was just made."""
         context = tables.context
         inside = space.buffer[: int(context[L.C_BUFFER_COUNT])].copy()
@@ -149,7 +183,7 @@ class LengthTable:
         self._left = (data, offsets, owners)
         self._left_counts = count_characters(tables.address, owners)
         self._exact, self._exact_counts = exact, count_characters(tables.address, exact)
-        self._whole = build_trie(data, offsets, owners)
+        self._whole = masks.shared(build_trie(data, offsets, owners))
 
     def record(self, least: int, most: int, dense: int) -> Harvest:
         """Return what `harvest` returns for a string that takes `least` to `most` (-1:

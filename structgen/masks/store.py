@@ -89,12 +89,15 @@ class VocabularyStore:
         """Each thread's scratch arrays for walks of this vocabulary (see structgen.machine.terminals)."""
         self.lengths: object = None
         """A place for what the machine works out once for the vocabulary (machine.terminals.LengthTable)."""
+        self.free: dict[int, tuple[int | None, npt.NDArray[np.int32]]] = {}
+        """What stays inside a free string, by escapes: its row here (None: there was no room), and its bits."""
         self._memory = memory
         self._held = 0
         self._folder, self._writer = folder, writer
         self._records: dict[bytes, Record] = {}
         self._by_content: dict[int, list[int]] = {}
         self._tries: dict[int, list[TrieArrays]] = {}
+        self._held_tries: dict[int, TrieArrays] = {}
         self._lock = new_lock(STORES)
 
     def get(self, key: bytes) -> Record | None:
@@ -118,9 +121,10 @@ class VocabularyStore:
         inside: npt.NDArray[np.int32],
         crossings: tuple[Crossing, ...],
         row: npt.NDArray[np.int32] | None = None,
+        number: int | None = None,
     ) -> Record:
         """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
-        others if there is room.
+        others if there is room. `number`: the row's, where it is one of the store's.
 
         Of two threads that made the same one, both get the first. A record that is not kept lives as long as
         the caller holds it.
@@ -131,21 +135,22 @@ class VocabularyStore:
                 return found
             self.made += 1
             shared = tuple(
-                Crossing(one.outcome, self._shared(one.trie), one.exact, one.whole) for one in crossings
+                one if trie is one.trie else Crossing(one.outcome, trie, one.exact, one.whole)
+                for one, trie in [(one, self.shared(one.trie)) for one in crossings]
             )
             if row is None and len(inside) >= self.dense:
                 row = self.dense_row(inside)
             content = Content(row, _NONE if row is not None else inside, shared)
             if self._folder is not None and self._writer is not None:
                 self._writer.add(self._folder, key, content)
-            return self._keep(key, content)
+            return self._keep(key, content, number)
 
-    def _keep(self, key: bytes, content: Content) -> Record:
+    def _keep(self, key: bytes, content: Content, number: int | None = None) -> Record:
         found = self._records.get(key)
         if found is not None:
             return found
-        tokens, row = content.tokens, None
-        if content.row is not None:
+        tokens, row = content.tokens, number
+        if content.row is not None and row is None:
             row = self.intern_row(content.row)
             if row is None:
                 return Record(-1, tokens_of(content.row), content.crossings)
@@ -156,9 +161,13 @@ class VocabularyStore:
             self._records[key] = record
         return record
 
-    def _shared(self, trie: TrieArrays) -> TrieArrays:
+    def shared(self, trie: TrieArrays) -> TrieArrays:
         """Return a trie of equal content that is already here, or this one: most states leave the same things
         over."""
+        with self._lock:
+            return trie if self._held_tries.get(id(trie)) is trie else self._equal(trie)
+
+    def _equal(self, trie: TrieArrays) -> TrieArrays:
         same = self._tries.setdefault(zlib.crc32(trie.nodes.tobytes()), [])
         for other in same:
             if all(np.array_equal(trie[i], other[i]) for i in range(len(trie))):
@@ -167,6 +176,7 @@ class VocabularyStore:
         if self._held + size <= self._memory:
             self._held += size
             same.append(trie)
+            self._held_tries[id(trie)] = trie
         return trie
 
     def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
