@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 
 from structgen.jit import jit
+from structgen.machine.escapes import dumped, escapes_of
 from structgen.machine.layout import *
 from structgen.machine.lists import next_listed
 from structgen.machine.memory import load8, load32, load64, store32, store64
@@ -55,12 +56,54 @@ def unmark(c):
 
 
 @jit
-def before_quote(byte, expected):
-    """Return the first of a byte expected later, a quote and a backslash that comes after `byte`."""
+def escape_next(c, s, byte):
+    """Return the smallest byte from `byte` on that may come inside the escape being written, or 256."""
+    escape = (load64(s, LEX) >> ESCAPE_SHIFT) & 15
+    if escape == 1:
+        if byte <= 34:
+            return 34
+        if byte <= 47:
+            return 47
+        if byte <= 92:
+            return 92
+        if byte <= 98:
+            return 98
+        if byte <= 102:
+            return 102
+        if byte <= 110:
+            return 110
+        if byte <= 114:
+            return 114
+        return max(byte, 116) if byte <= 117 else 256
+    if escape == 6 or escape == 7:
+        return byte
+    if byte <= 57:
+        return max(byte, 48)
+    if byte <= 70:
+        return max(byte, 65)
+    return max(byte, 97) if byte <= 102 else 256
+
+
+@jit
+def escapable(c, s, words, place):
+    """Return whether a listed word may go on with a character that is written as an escape."""
+    policy = escapes_of(c, s)
+    if not dumped(policy):
+        return True
+    if next_listed(c, words, place, 0) < 32 or next_listed(c, words, place, 34) == 34:
+        return True
+    if policy == ESCAPES_ASCII and next_listed(c, words, place, 127) < 256:
+        return True
+    return next_listed(c, words, place, 92) == 92
+
+
+@jit
+def with_quote(byte, expected, escapes):
+    """Return the first of a byte expected, a quote, and a backslash if one may come, from `byte` on."""
     after = expected
-    if byte < 92 and 92 < after:
+    if byte <= 92 and 92 < after and escapes:
         after = 92
-    if byte < 34 and 34 < after:
+    if byte <= 34 and 34 < after:
         after = 34
     return after
 
@@ -102,16 +145,21 @@ def following(c, s, byte):
         return -1
     if mode == M_KEY or mode == M_WORDS:
         lex = load64(s, LEX)
-        if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0) or lex >> ESCAPE_SHIFT != 0:
+        if lex & STATE_BITS != (NO_STATE if mode == M_KEY else 0):
             return -1
-        if byte == 34 or byte == 92:
+        if lex >> ESCAPE_SHIFT != 0:
+            after = escape_next(c, s, byte)
+            return -1 if after == byte else after
+        if byte == 34:
             return -1
         if mode == M_KEY:
             words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
         else:
             words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_START)
-        expected = next_listed(c, words, load64(s, AT), byte)
-        return -1 if byte == expected else before_quote(byte, expected)
+        place = load64(s, AT)
+        escapes = byte <= 92 and escapable(c, s, words, place)
+        after = with_quote(byte, next_listed(c, words, place, byte), escapes)
+        return -1 if after == byte else after
     return load32(load64(c, C_NEXT), (mode << 8) | byte)
 
 

@@ -6,14 +6,16 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.descent import (
-    before_quote,
     child_from,
     defer_below,
     emit_token,
+    escapable,
+    escape_next,
     mark_below,
     open_children,
     places,
     walk_below,
+    with_quote,
 )
 from structgen.machine.layout import *
 from structgen.machine.lists import ended, next_held, next_listed
@@ -27,20 +29,20 @@ def listed_next(c, s, byte):
     """Return the smallest byte from `byte` on with which a key may agree with one that is named or was
     written, or close, or begin an escape; or 256."""
     if load64(s, LEX) >> ESCAPE_SHIFT != 0:
-        return byte
-    found = numba.int64(256)
+        return escape_next(c, s, byte)
+    found, escapes = numba.int64(256), False
     if load64(s, MODE) == M_STRING:
         words = load64(row_of(c, T_STRING, S_STRIDE, load64(s, RES)), S_WORDS)
         found = next_listed(c, words, load64(s, SEEN), byte)
-        return byte if byte == 34 or byte == 92 else before_quote(byte, found)
+        return with_quote(byte, found, byte <= 92 and escapable(c, s, words, load64(s, SEEN)))
     if load64(s, AT) >= 0:
         words = load64(row_of(c, T_RES, R_STRIDE, load64(s, RES)), R_LEX)
         found = next_listed(c, words, load64(s, AT), byte)
+        escapes = byte <= 92 and escapable(c, s, words, load64(s, AT))
     if load64(s, SEEN) > 0:
         found = min(found, next_held(c, load64(s, SEEN), byte))
-    if byte == 34 or byte == 92:
-        return byte
-    return before_quote(byte, found)
+        escapes = True
+    return with_quote(byte, found, escapes)
 
 
 @jit
