@@ -219,7 +219,7 @@ class CompiledGrammar:
         row = self._masks.dense_row(space.buffer[: int(tables.context[L.C_BUFFER_COUNT])])
         number = self._masks.intern_row(row)
         if number is not None:
-            at = tables.append(L.T_LIST, 0)  # no tokens beside the row's
+            at = tables.extend(L.T_LIST, 0, 2)  # no tokens beside the row's
             node = tables.rows(L.T_NODE)[index]
             node[L.N_ROW] = number
             node[L.N_LIST] = at  # last: readers take no lock
@@ -519,8 +519,7 @@ class CompiledGrammar:
                 return None
             tables = self._tables
             dense, at = tables.rows(L.T_NODE)[index, [L.N_ROW, L.N_LIST]].tolist()
-            lists = tables.rows(L.T_LIST)
-            listed = lists[at + 1 : at + 1 + int(lists[at])]
+            listed = terminals.listed(tables, at)
             found: tuple[int, ...] = () if dense < 0 else (dense,)
             if len(listed) or not found:
                 rest = self._masks.intern_row(self._masks.dense_row(listed))

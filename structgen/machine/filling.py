@@ -29,6 +29,9 @@ from structgen.machine.runs import emit
 from structgen.machine.space import brackets, space_allows
 from structgen.machine.step import accepting, push_frame, step
 
+_FEW = 16
+"""Tokens that are rather copied than looked up behind a terminal."""
+
 
 @jit
 def find_quoted(c, d):
@@ -47,12 +50,46 @@ def find_quoted(c, d):
 
 
 @jit
-def emit_inside(c, terminal):
-    """Add the tokens that stay inside a terminal to the buffer."""
+def share(c, terminal):
+    """Add the tokens that stay inside a terminal, its row apart, to the mask: to the buffer where they are
+    few, else the terminal itself, so that no state holds a copy of them. Returns the terminal's row."""
     known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
-    emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+    listed, shared = load64(known, X_LISTED), load64(c, C_SHARED)
+    if listed < _FEW or listed >= load64(c, C_MASK_WORDS) or shared == MOST_SHARED:
+        emit(c, load64(known, X_LIST), 0, listed)
+        return known
+    for i in range(shared):
+        if load64(c, C_SHARED + 1 + i) == terminal:
+            return known
+    store64(c, C_SHARED + 1 + shared, terminal)
+    store64(c, C_SHARED, shared + 1)
+    return known
+
+
+@jit
+def emit_inside(c, terminal):
+    """Add the tokens that stay inside a terminal to the mask."""
+    known = share(c, terminal)
     if load64(known, X_ROW) >= 0:
         emit_row(c, load64(known, X_ROW))
+
+
+@jit
+def emit_shared(c):
+    """Add the tokens inside the shared terminals to the buffer."""
+    for i in range(load64(c, C_SHARED)):
+        known = row_of(c, T_TERMINAL, X_STRIDE, load64(c, C_SHARED + 1 + i))
+        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+    store64(c, C_SHARED, 0)
+
+
+@jit
+def forget(c):
+    """Forget what was collected."""
+    store64(c, C_BLURRED, 0)
+    store64(c, C_BUFFER_COUNT, 0)
+    store64(c, C_DEFERRED_COUNT, 0)
+    store64(c, C_SHARED, 0)
 
 
 @jit
@@ -154,9 +191,8 @@ def walk_structure(c):
         terminal = find_space(c, scratch)
         if terminal < 0:
             return ASKED
-        known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
+        known = share(c, terminal)
         dense = load64(known, X_ROW)
-        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
         first = load64(known, X_CROSS)
         for i in range(first, first + load64(known, X_CROSSES)):
             if walk_group(c, row_of(c, T_CROSS, G_STRIDE, i), False):
@@ -209,9 +245,7 @@ def collect(c, d):
         terminal = find_terminal(c, d)
         if terminal < 0:
             return ASKED
-        known = row_of(c, T_TERMINAL, X_STRIDE, terminal)
-        row = load64(known, X_ROW)
-        emit(c, load64(known, X_LIST), 0, load64(known, X_LISTED))
+        row = load64(share(c, terminal), X_ROW)
         listed = load64(d, SEEN) > 0 or (mode == M_KEY and load64(d, AT) >= 0)
         if listed and walk_listed(c, d, load64(c, C_TRIE_COUNT), 0):
             asked = True
@@ -255,6 +289,14 @@ def try_deferred(c, index):
 
 
 @jit
+def set_bits(target, tokens, count):
+    """Set the bits of some tokens in a row."""
+    for i in range(count):
+        token = load32(tokens, i)
+        store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
+
+
+@jit
 def write_mask(c, row, target):
     """Write the memoised mask of a node's row to `target`, if there is one."""
     if target == 0:
@@ -268,9 +310,11 @@ def write_mask(c, row, target):
         for i in range(words):
             store32(target, i, 0)
     tokens = load64(c, 6 * T_LIST + ADDRESS) + 4 * load64(row, N_LIST)
-    for i in range(load32(tokens, 0)):
-        token = load32(tokens, 1 + i)
-        store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
+    shared = load32(tokens, 1)
+    for i in range(shared):
+        known = row_of(c, T_TERMINAL, X_STRIDE, load32(tokens, 2 + i))
+        set_bits(target, load64(known, X_LIST), load64(known, X_LISTED))
+    set_bits(target, tokens + 4 * (2 + shared), load32(tokens, 0))
     return 0
 
 
@@ -285,19 +329,16 @@ def compute(c, index, target):
     if load64(d, MODE) == M_FINISHED:
         return ENDED
     store64(c, C_PRECISE, 0)
-    store64(c, C_BLURRED, 0)
-    store64(c, C_BUFFER_COUNT, 0)
-    store64(c, C_DEFERRED_COUNT, 0)
+    forget(c)
     row = collect(c, d)
     if load64(c, C_BLURRED) == WHOLE_WALK:
-        store64(c, C_BLURRED, 0)
-        store64(c, C_BUFFER_COUNT, 0)
-        store64(c, C_DEFERRED_COUNT, 0)
+        forget(c)
         row = ASKED if walk_all(c, d) else -1
     if load64(c, C_BLURRED) != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         store64(c, C_PRECISE, 1)
         store64(c, C_BUFFER_COUNT, 0)
+        store64(c, C_SHARED, 0)
         row = ASKED if walk_all(c, d) else -1
     elif load64(c, C_DEFERRED_COUNT) != 0 and try_deferred(c, index):
         row = numba.int64(ASKED)
@@ -308,17 +349,21 @@ def compute(c, index, target):
     if accepting(c, d):
         emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
     base = 6 * T_LIST
-    count, used = load64(c, C_BUFFER_COUNT), load64(c, base + COUNT)
+    count, shared, used = load64(c, C_BUFFER_COUNT), load64(c, C_SHARED), load64(c, base + COUNT)
     if row < 0 and count >= load64(c, C_MASK_WORDS):
+        emit_shared(c)
         return LARGE
-    if used + count + 1 > load64(c, base + CAPACITY):
-        need(c, Q_ROOM, T_LIST, count + 1, 0)
+    if used + count + shared + 2 > load64(c, base + CAPACITY):
+        need(c, Q_ROOM, T_LIST, count + shared + 2, 0)
         return ASKED
-    lists, buffer = load64(c, base + ADDRESS), load64(c, C_BUFFER)
-    store32(lists, used, count)
+    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
+    store32(lists, 0, count)
+    store32(lists, 1, shared)
+    for i in range(shared):
+        store32(lists, 2 + i, load64(c, C_SHARED + 1 + i))
     for i in range(count):
-        store32(lists, used + 1 + i, load32(buffer, i))
-    store64(c, base + COUNT, used + 1 + count)
+        store32(lists, 2 + shared + i, load32(buffer, i))
+    store64(c, base + COUNT, used + 2 + shared + count)
     store64(d, N_ROW, row)
     store64(d, N_LIST, used)
     return write_mask(c, d, target)

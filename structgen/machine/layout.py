@@ -18,7 +18,8 @@ matters, its log (CAPTURE). FRAME: the stack."""
 WORDS = 8
 N_ROW, N_LIST = 8, 9
 """Behind the registers in a node's row, its memoised mask: a dense row of the store (-1: none) and the offset
-of a token list in T_LIST (-1: the mask is not known yet)."""
+of a list in T_LIST (-1: the mask is not known yet): how many tokens, how many terminals whose tokens inside
+belong to it too, these terminals, those tokens."""
 N_STRIDE = 10
 
 (
@@ -130,8 +131,10 @@ C_DEFERRED_COUNT = C_STRINGS + 31
 C_HASTE = C_STRINGS + 32  # look for no more safe bytes: they ask for rows that the walk may not need
 C_FREE = C_STRINGS + 33  # 1: the caller knows which tokens stay inside a free string
 C_REMOVED = C_STRINGS + 34  # 1: the buffer holds those of them that the last terminal does not take
+C_SHARED = C_STRINGS + 35  # terminals whose tokens inside are part of the mask: how many, and which
+MOST_SHARED = 12
 # The vocabulary: the same words for all grammars, in the order of Vocabulary.pointers.
-C_TRIE = C_STRINGS + 35
+C_TRIE = C_SHARED + MOST_SHARED + 1
 C_TRIE_COUNT = C_TRIE + 1
 C_FIRST = C_TRIE + 2  # int32[257]: the trie's root child for each byte
 C_SIGNATURES = C_TRIE + 3  # uint64[n, 2] of the trie's subtrees

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from hashlib import blake2b
 from typing import NamedTuple
@@ -155,6 +156,18 @@ def remove(tables: Tables, index: int) -> None:
     if first + count == tables.count(L.T_CROSS):
         tables.context[6 * L.T_CROSS + L.COUNT] = first
     row[L.X_CROSS] = -1
+
+
+def listed(tables: Tables, at: int) -> npt.NDArray[np.int32]:
+    """Return the tokens of a list in T_LIST (layout.N_LIST), of the terminals it shares too; some may stand
+    twice."""
+    lists = tables.rows(L.T_LIST)
+    count, shared = lists[at : at + 2].tolist()
+    parts = [lists[at + 2 + shared : at + 2 + shared + count]]
+    for terminal in lists[at + 2 : at + 2 + shared].tolist():
+        address, size = tables.rows(L.T_TERMINAL)[terminal, [L.X_LIST, L.X_LISTED]].tolist()
+        parts.append(np.ctypeslib.as_array((ctypes.c_int32 * size).from_address(address)))
+    return np.concatenate(parts)
 
 
 def make_crossings(found: Left, sets: dict[int, frozenset[int]]) -> tuple[Crossing, ...]:
