@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,12 +16,12 @@ from structgen.expected import Expected, Explainer
 from structgen.forks import GRAMMARS, new_lock
 from structgen.inspection import Inspection
 from structgen.limits import Limits
-from structgen.machine import filling, leftovers, scalars, terminals, walk
+from structgen.machine import filling, scalars, terminals, walk
 from structgen.machine import layout as L
-from structgen.machine.expander import TRUE_SPEC, Expander
+from structgen.machine.expander import Expander
+from structgen.machine.recorder import Recorder
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.mask import TokenMask
-from structgen.masks.records import Record
 from structgen.masks.store import MaskStore, VocabularyStore, default_store
 from structgen.masks.vocabulary import Vocabulary
 from structgen.schema.grammar import Grammar
@@ -47,9 +46,6 @@ _ESCAPES = {
 """Of strings, and of keys and constants."""
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
 """The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
-_FREE_STRING = b"the free string"
-_PATIENT_ROUNDS = 32
-"""Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
 _MOST_FORCED = 1 << 16
 """Bytes of one forced run; a language of one infinite word cannot arise,
 a long one is handed out in pieces."""
@@ -135,11 +131,12 @@ class CompiledGrammar:
         self._configure(policies)
         self._expander = Expander(self.network, self._strings, self._numbers, self._tables, self.limits)
         outcomes.expander = self._expander
-        self._attached: terminals.Workspace | None = None
+        self._thread = 0
         self.lock = new_lock(GRAMMARS)
-        self._records: dict[int, Record] = {}
-        self._large: list[int] = []
         self._mask_rows: dict[int, tuple[int, ...]] = {}
+        self._recorder = Recorder(
+            self._tables, self._expander, self._strings, self._numbers, self._masks, self._retry
+        )
         self._words = self.vocabulary.words
         self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
@@ -179,15 +176,12 @@ class CompiledGrammar:
     def _retry(self, call: Any, *arguments: int) -> int:
         """Return what a compiled call answers once all its questions have been answered.
         The lock is taken."""
-        with self._guard():
+        with self.lock:
             while True:
                 code: int = call(self.address, *arguments)
                 if code != L.ASKED:
                     return code
                 self._expander.answer(self._no_terminal)
-
-    def _guard(self) -> threading.RLock:
-        return self.lock
 
     @staticmethod
     def _no_terminal(_index: int) -> None:
@@ -199,20 +193,30 @@ class CompiledGrammar:
 
         Returns True once it is memoised; False where it is large, and the store has no room for another row.
         """
-        with self._guard():
-            space = terminals.attach(
-                self._masks.workspaces, self.vocabulary, self._attached, self._tables.context
+        with self.lock:
+            if self._thread != threading.get_ident():
+                self._attach()
+            code = filling.compute(self.address, index, target)
+            return code == 0 or self._finish(code, index, target)
+
+    def _attach(self) -> None:
+        """Have compiled code work with this thread's scratch arrays."""
+        self._workspace = terminals.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
+        self._thread = threading.get_ident()
+
+    def _finish(self, code: int, index: int, target: int) -> bool:
+        """Go on with `compute` until nothing is left to ask; `code` is what compiled code answered."""
+        space = self._workspace
+        while code == L.ASKED:
+            self._expander.answer(lambda terminal: self._recorder.make(terminal, index, space))
+            code = filling.compute(self.address, index, target)
+        if code == 0:
+            return True
+        if code == L.ENDED:
+            raise FinishedError(
+                "The document is finished: an end token was taken.", cure="Roll back, or start anew."
             )
-            self._attached = space
-            while (code := filling.compute(self.address, index, target)) == L.ASKED:
-                self._expander.answer(lambda terminal: self._make_terminal(terminal, index, space))
-            if code == 0:
-                return True
-            if code == L.ENDED:
-                raise FinishedError(
-                    "The document is finished: an end token was taken.", cure="Roll back, or start anew."
-                )
-            return self._keep_large(index, target, space)
+        return self._keep_large(index, target, space)
 
     def _keep_large(self, index: int, target: int, space: terminals.Workspace) -> bool:
         tables = self._tables
@@ -228,107 +232,8 @@ class CompiledGrammar:
             return True
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
-        for terminal in self._large:
-            terminals.remove(tables, terminal)
-            del self._records[terminal]
-        self._large.clear()
+        self._recorder.forget_large()
         return False
-
-    def _make_terminal(self, terminal: int, index: int, space: terminals.Workspace) -> None:
-        tables, expander = self._tables, self._expander
-        row = tables.rows(L.T_TERMINAL)[terminal]
-        mode, state = int(row[L.X_MODE]), int(row[L.X_LEX]) & L.STATE_BITS
-        if mode == L.M_SPACE:
-            automaton = b"white space"
-        elif mode == L.M_NUMBER:
-            automaton = self._numbers.key(int(row[L.X_LEX]))
-        elif state == StringPool.FREE:
-            automaton = _FREE_STRING
-        else:
-            automaton = self._strings.key(state)
-        key = terminals.content_key(row, automaton, tables.context)
-        record = self._masks.get(key)
-        if record is None:
-            bounds = int(row[L.X_LEAST]), int(row[L.X_MOST])
-            free = mode == L.M_STRING and int(row[L.X_LEX]) == StringPool.FREE
-            if free and bounds != (0, -1) and tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
-                found = self._lengths(space).record(*bounds, self._masks.dense)
-            elif mode in (L.M_QUOTED_STRING, L.M_QUOTED_KEY):
-                self._repeat(leftovers.quoted_tokens, terminal, space)
-                found = terminals.harvest(tables, space, mode, self._masks)
-            elif mode == L.M_SPACE:
-                leftovers.space_tokens(self.address, terminal)
-                found = terminals.harvest(tables, space, mode, self._masks)
-            else:
-                if mode == L.M_NUMBER:
-                    # it may be one that a value of this state would only begin
-                    index = self._retry(walk.put_node, mode, 0, int(row[L.X_LEX]))
-                self._walk_terminal(index, space)
-                found = terminals.harvest(tables, space, mode, self._masks)
-            sets = {
-                o: expander.group_sets[o] if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.demands(o)
-                for o in found.crossings
-            }
-            crossings = terminals.make_crossings(found.crossings, sets)
-            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
-        numbers = [
-            expander.group(c.outcome) if mode in (L.M_KEY, L.M_QUOTED_KEY) else expander.outcome(c.outcome)
-            for c in record.crossings
-        ]
-        terminals.install(tables, terminal, record, numbers)
-        self._records[terminal] = record  # the tables hold addresses of its arrays
-        if len(record.tokens) >= self._words:
-            self._large.append(terminal)
-
-    def _walk_terminal(self, index: int, space: terminals.Workspace) -> None:
-        self._repeat(leftovers.terminal_tokens, index, space)
-
-    def _repeat(self, ask: Callable[[int, int], int], argument: int, space: terminals.Workspace) -> None:
-        """Walk a terminal until nothing is left to ask."""
-        context = self._tables.context
-        rounds = 0
-        try:
-            while (code := ask(self.address, argument)) != 0:
-                if code == L.UNKNOWN_FREE:
-                    self._know_free(space)
-                    continue
-                self._expander.answer(self._no_terminal)
-                rounds += 1
-                if rounds == _PATIENT_ROUNDS:
-                    context[L.C_HASTE] = 1
-        finally:
-            context[L.C_HASTE] = 0
-
-    def _know_free(self, space: terminals.Workspace) -> None:
-        """Have what stays inside a free string at hand: other strings are told by what they take less."""
-        context, masks = self._tables.context, self._masks
-        escapes = int(context[L.C_ESCAPES])
-        if escapes not in masks.free:
-            row = terminals.free_terminal()
-            key = terminals.content_key(row, _FREE_STRING, context)
-            record = masks.get(key)
-            if record is None:
-                self._walk_free(space)
-                found = terminals.harvest(self._tables, space, L.M_STRING, masks)
-                crossings = terminals.make_crossings(found.crossings, {0: frozenset((0,))})
-                record = masks.put(key, found.inside, crossings, found.row)
-            if record.row < 0:
-                masks.free[escapes] = None, masks.dense_row(record.tokens)
-            else:
-                masks.free[escapes] = record.row, masks.rows[record.row]
-        context[L.C_FREE] = 1
-
-    def _walk_free(self, space: terminals.Workspace) -> None:
-        row = self._expander.string(TRUE_SPEC)
-        self._walk_terminal(self._retry(walk.put_node, L.M_STRING, row, StringPool.FREE), space)
-
-    def _lengths(self, space: terminals.Workspace) -> terminals.LengthTable:
-        """Return the table for strings of bounded length; made once for a vocabulary and store."""
-        table = self._masks.lengths
-        if not isinstance(table, terminals.LengthTable):
-            self._walk_free(space)
-            table = self._masks.lengths = terminals.LengthTable(self._tables, space, self._masks)
-        return table
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -406,7 +311,7 @@ class CompiledGrammar:
 
     def next_bytes(self, state: State) -> bytes:
         """Return the bytes that may come next, ascending."""
-        with self._guard():
+        with self.lock:
             return self._machine.next_bytes(state.index)
 
     def expected(self, state: State) -> list[Expected]:
@@ -416,7 +321,7 @@ class CompiledGrammar:
         What is owed comes first, then the other keys and values (20, and an item that counts those left out),
         then punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
         """
-        with self._guard():
+        with self.lock:
             escapes = self.grammar.policies.escapes
             return Explainer(self._machine, escapes=escapes).expected(state.index)
 
@@ -429,7 +334,7 @@ class CompiledGrammar:
         """
         from structgen.dfa import explicit
 
-        with self._guard():
+        with self.lock:
             return explicit(
                 self._machine,
                 self.start.index,
@@ -452,13 +357,13 @@ class CompiledGrammar:
 
     def completion(self, state: State) -> bytes:
         """Return the shortest text that completes the document."""
-        with self._guard():
+        with self.lock:
             self._open(state.index)
             return self._completer.text(state.index)
 
     def cost(self, index: int) -> int:
         """Return `tokens_to_finish` of a state by its number."""
-        with self._guard():
+        with self.lock:
             self._open(index)
             return self._completer.tokens(index)
 
@@ -482,7 +387,7 @@ class CompiledGrammar:
                 cure=f"Give it at least {least} (the end token is not counted).",
             )
         self.fill_index(index, mask, row)
-        with self._guard():
+        with self.lock:
             left = budget - 1
             if self._completer.fits(index, left):
                 return
@@ -510,7 +415,7 @@ class CompiledGrammar:
         None where the store has no room for them. Raises FinishedError. Cost: 1 us where they are known,
         about 50 us where they are not.
         """
-        with self._guard():
+        with self.lock:
             known = self._mask_rows.get(index)
             if known is not None:
                 return known

@@ -344,8 +344,8 @@ def escape_begun(c, d, byte):
 
 @jit
 def short_target(c, lex, byte):
-    """Return the automaton's state after a byte that follows a string's backslash: -1 where none does, -2 when
-    asked, -3 where more is to come (\\u). Nothing but the automaton is looked at."""
+    """Return the automaton's state after a byte that follows a string's backslash: -1 where none does, -2
+    when asked, -3 where more is to come (\\u). Nothing but the automaton is looked at."""
     if byte == 117:
         return -3
     point = short_escape(byte)

@@ -15,6 +15,7 @@ from structgen.ir import FALSE, All, Any_, Formula, Key, Length, Network, Not, S
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine import lengths
+from structgen.machine.reach import FAR
 from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import put_edge
 from structgen.schema.values import json_string
@@ -319,7 +320,7 @@ class Expander:
         if need > have:
             tables.extend(L.T_DISTANCE, 0, need - have)
         tables.rows(L.T_DISTANCE)[states] = far
-        return start, most, int(far[far < 1 << 20].max())
+        return start, most, int(far[far < FAR].max())
 
     def ahead(self) -> None:
         """Expand the first places of the grammar, breadth first, before they are asked:

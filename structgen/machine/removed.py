@@ -36,9 +36,7 @@ def is_wide(c):
         return 0
     spec = row_of(c, T_STRING, S_STRIDE, load64(scratch, RES))
     least, most, written = load64(spec, S_LEAST), load64(spec, S_MOST), load64(scratch, AT)
-    if least > written or (
-        most >= 0 and most - written < load64(c, C_LONGEST) + load64(spec, S_FARTHEST)
-    ):
+    if least > written or (most >= 0 and most - written < load64(c, C_LONGEST) + load64(spec, S_FARTHEST)):
         return 0
     row = safe_row(c, load64(scratch, LEX), lists)
     if row == 0:
@@ -95,7 +93,9 @@ def walk_removed(c):
             ):
                 here_low &= dead_low & ~_CONTROLS
                 here_high &= dead_high
-                if (here_low & load64(before_low, depth - 1)) | (here_high & load64(before_high, depth - 1)) == 0:
+                if (here_low & load64(before_low, depth - 1)) | (
+                    here_high & load64(before_high, depth - 1)
+                ) == 0:
                     if here_low | here_high != 0:
                         for slot in range(load32(slots_before, i), load32(slots_before, end)):
                             if (load64(own_signatures, 2 * slot) & here_low) | (

@@ -310,7 +310,7 @@ def find_total(c, states, count):
             if string_step(c, here, 0) == -2:
                 return -2
             row = load64(c, C_STRINGS) + 4 * WIDTH * here
-            for byte in range(0, last):
+            for byte in range(last):
                 if byte >= 128 and byte < 256:
                     continue
                 target = load32(row, byte)
@@ -327,8 +327,8 @@ def find_total(c, states, count):
 
 @jit
 def find_safe(c, state, scratch, row):
-    """Write (1 or TOTAL, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`: classes
-    as in the signatures of structgen.masks.trie. Returns False when asked.
+    """Write (1 or TOTAL, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`:
+    classes as in the signatures of structgen.masks.trie. Returns False when asked.
 
     `scratch` holds room for the lists of states.
     """

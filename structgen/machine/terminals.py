@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -17,7 +18,6 @@ from structgen.masks.records import Crossing, Record
 from structgen.masks.store import VocabularyStore
 from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
-
 
 Left = dict[int, tuple[TrieArrays, npt.NDArray[np.int32], bool]]
 """Outcome -> the trie of what tokens leave over, the tokens that leave nothing, whether whole tokens are left
@@ -49,40 +49,41 @@ class Workspace:
         )
 
 
-def attach(
-    holder: threading.local,
-    vocabulary: Vocabulary,
-    attached: Workspace | None,
-    context: npt.NDArray[np.int64],
-) -> Workspace:
-    """Return this thread's workspace, the context pointing at it (`attached`: where it points now)."""
+def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray[np.int64]) -> Workspace:
+    """Return this thread's workspace, the context pointing at it."""
     space: Workspace | None = getattr(holder, "space", None)
     if space is None:
         space = holder.space = Workspace(vocabulary)
-    if space is not attached:
-        where = [L.C_BUFFER, L.C_CROSSED, L.C_SPECIAL, L.C_DEFERRED]
-        context[where] = space.pointers
+    where = [L.C_BUFFER, L.C_CROSSED, L.C_SPECIAL, L.C_DEFERRED]
+    context[where] = space.pointers
     return space
 
 
-def content_key(row: npt.NDArray[np.int64], automaton: bytes, context: npt.NDArray[np.int64]) -> bytes:
-    """Return the store's key of a terminal: what it is, without the grammar it was met in."""
-    mode = int(row[L.X_MODE])
-    escapes = int(context[L.C_ESCAPES if mode in (L.M_STRING, L.M_QUOTED_STRING) else L.C_KEY_ESCAPES])
-    rest = (mode, int(row[L.X_LEX]) >> L.ESCAPE_SHIFT, int(row[L.X_LEAST]), int(row[L.X_MOST]))
+FREE_TERMINAL = (L.M_STRING, 0, 0, -1, 0, 0)
+"""The identity of the free string's terminal."""
+
+
+def content_key(identity: Sequence[int], automaton: bytes, context: npt.NDArray[np.int64]) -> bytes:
+    """Return the store's key of a terminal: what it is (the leading words of its row, its automaton's state),
+    without the grammar it was met in."""
+    mode = identity[L.X_MODE]
     if mode == L.M_NUMBER:
         rest, escapes = (mode, 0, 0, -1), 0
-    elif mode == L.M_SPACE:
-        rest = (mode, *row[: L.X_SPARE].tolist())
-        escapes = 0
+    else:
+        rest = (mode, identity[L.X_LEX] >> L.ESCAPE_SHIFT, identity[L.X_LEAST], identity[L.X_MOST])
+        string = mode == L.M_STRING or mode == L.M_QUOTED_STRING
+        escapes = int(context[L.C_ESCAPES if string else L.C_KEY_ESCAPES])
     return blake2b(automaton + repr((rest, escapes)).encode(), digest_size=16).digest()
 
 
-def free_terminal() -> npt.NDArray[np.int64]:
-    """Return the row of the free string's terminal, as far as it is its identity."""
-    row = np.zeros(L.X_STRIDE, np.int64)
-    row[[L.X_MODE, L.X_MOST]] = L.M_STRING, -1
-    return row
+def space_key(identity: list[int], masks: VocabularyStore) -> bytes:
+    """Return the store's key of a white space terminal; every grammar asks for the same few."""
+    words = tuple(identity[: L.X_SPARE])
+    key = masks.space_keys.get(words)
+    if key is None:
+        key = blake2b(b"white space" + repr(words).encode(), digest_size=16).digest()
+        masks.space_keys[words] = key
+    return key
 
 
 class Harvest(NamedTuple):
@@ -140,13 +141,12 @@ def left_over(tables: Tables, space: Workspace, mode: int, masks: VocabularyStor
 def install(tables: Tables, index: int, record: Record, outcomes: list[int]) -> None:
     """Write a record into a terminal's row; `outcomes` are this grammar's numbers
     of its crossings' outcomes."""
-    first = tables.count(L.T_CROSS)
-    for crossing, outcome in zip(record.crossings, outcomes, strict=True):
-        tables.append(L.T_CROSS, (outcome, *crossing.words))
-    row = tables.rows(L.T_TERMINAL)[index]
-    row[L.X_ROW : L.X_CROSS] = record.words
-    row[L.X_CROSSES] = len(record.crossings)
-    row[L.X_CROSS] = first
+    count = len(outcomes)
+    first = tables.extend(L.T_CROSS, record.block, count) if count else tables.count(L.T_CROSS)
+    if any(outcomes):
+        tables.rows(L.T_CROSS)[first : first + count, L.G_OUTCOME] = outcomes
+    # X_CROSS says that the row is there; it is written with the rest
+    tables.rows(L.T_TERMINAL)[index, L.X_ROW : L.X_CROSSES + 1] = (*record.words, first, count)
 
 
 def remove(tables: Tables, index: int) -> None:

@@ -51,8 +51,12 @@ class Record:
     crossings: tuple[Crossing, ...]
     words: tuple[int, ...] = field(init=False)
     """The mask inside for compiled code: the row, the address of the tokens, how many they are."""
+    block: npt.NDArray[np.int64] = field(init=False)
+    """[crossings, 8]: the crossings for compiled code, outcomes 0."""
 
     def __post_init__(self) -> None:
+        rows = [(0, *crossing.words) for crossing in self.crossings]
+        object.__setattr__(self, "block", np.array(rows, np.int64).reshape(len(rows), 8))
         object.__setattr__(self, "words", (self.row, _address(self.tokens), len(self.tokens)))
 
 

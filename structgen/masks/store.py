@@ -90,7 +90,12 @@ class VocabularyStore:
         self.lengths: object = None
         """A place for what the machine works out once for the vocabulary (machine.terminals.LengthTable)."""
         self.free: dict[int, tuple[int | None, npt.NDArray[np.int32]]] = {}
-        """What stays inside a free string, by escapes: its row here (None: there was no room), and its bits."""
+        """What stays inside a free string, by escapes: its row here (None: there was no room), and its
+        bits."""
+        self.space_keys: dict[tuple[int, ...], bytes] = {}
+        """Keys of white space terminals, by what they are."""
+        self.words = words
+        """32-bit words of a row."""
         self._memory = memory
         self._held = 0
         self._folder, self._writer = folder, writer

@@ -1,0 +1,146 @@
+"""Makes the records of terminals: found in the store by what they are, or walked and put there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from structgen.automata.numeral_product import AnyPool
+from structgen.automata.strings import StringPool
+from structgen.machine import layout as L
+from structgen.machine import leftovers, terminals, walk
+from structgen.machine.expander import TRUE_SPEC, Expander
+from structgen.machine.tables import Tables
+from structgen.masks.records import Record
+from structgen.masks.store import VocabularyStore
+
+_FREE_STRING = b"the free string"
+_PATIENT_ROUNDS = 32
+"""Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
+_KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
+_QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
+
+
+class Recorder:
+    """The records of one grammar's terminals. The grammar's lock is held by the caller."""
+
+    __slots__ = ("_expander", "_large", "_masks", "_numbers", "_records", "_retry", "_strings", "_tables")
+
+    def __init__(
+        self,
+        tables: Tables,
+        expander: Expander,
+        strings: StringPool,
+        numbers: AnyPool,
+        masks: VocabularyStore,
+        retry: Callable[..., int],
+    ) -> None:
+        self._tables, self._expander, self._masks, self._retry = tables, expander, masks, retry
+        self._strings, self._numbers = strings, numbers
+        self._records: dict[int, Record] = {}
+        """The tables hold addresses of their arrays."""
+        self._large: list[int] = []
+
+    def make(self, terminal: int, index: int, space: terminals.Workspace) -> None:
+        """Install what a terminal is; `index` is the state in which it was met."""
+        identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        if mode == L.M_SPACE:
+            key = terminals.space_key(identity, self._masks)
+        else:
+            if mode == L.M_NUMBER:
+                automaton = self._numbers.key(lex)
+            elif lex & L.STATE_BITS == StringPool.FREE:
+                automaton = _FREE_STRING
+            else:
+                automaton = self._strings.key(lex & L.STATE_BITS)
+            key = terminals.content_key(identity, automaton, self._tables.context)
+        record = self._masks.get(key)
+        if record is None:
+            found = self._walk(terminal, identity, index, space)
+            named = self._expander.group_sets.__getitem__ if mode in _KEYS else self._expander.demands
+            crossings = terminals.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
+            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
+        number = self._expander.group if mode in _KEYS else self._expander.outcome
+        terminals.install(self._tables, terminal, record, [number(c.outcome) for c in record.crossings])
+        self._records[terminal] = record
+        if len(record.tokens) >= self._masks.words:
+            self._large.append(terminal)
+
+    def forget_large(self) -> None:
+        """Forget records whose tokens are as many as a row would hold, and for which the store had no row."""
+        for terminal in self._large:
+            terminals.remove(self._tables, terminal)
+            del self._records[terminal]
+        self._large.clear()
+
+    # --- walks ----------------------------------------------------------------------------------------------
+
+    def _walk(
+        self, terminal: int, identity: list[int], index: int, space: terminals.Workspace
+    ) -> terminals.Harvest:
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        bounds = identity[L.X_LEAST], identity[L.X_MOST]
+        if mode == L.M_STRING and lex == StringPool.FREE and bounds != (0, -1):
+            if self._tables.context[L.C_ESCAPES] == L.ESCAPES_PAIRED:
+                return self._lengths(space).record(*bounds, self._masks.dense)
+        if mode in _QUOTED:
+            self._repeat(leftovers.quoted_tokens, terminal, space)
+        elif mode == L.M_SPACE:
+            self._repeat(leftovers.space_tokens, terminal, space)
+        else:
+            if mode == L.M_NUMBER:
+                # it may be one that a value of this state would only begin
+                index = self._retry(walk.put_node, mode, 0, lex)
+            self._repeat(leftovers.terminal_tokens, index, space)
+        return terminals.harvest(self._tables, space, mode, self._masks)
+
+    def _repeat(self, ask: Callable[[int, int], int], argument: int, space: terminals.Workspace) -> None:
+        """Walk a terminal until nothing is left to ask."""
+        context = self._tables.context
+        rounds = 0
+        try:
+            while (code := ask(self._tables.address, argument)) != 0:
+                if code == L.UNKNOWN_FREE:
+                    self._know_free(space)
+                    continue
+                self._expander.answer(_no_terminal)
+                rounds += 1
+                if rounds == _PATIENT_ROUNDS:
+                    context[L.C_HASTE] = 1
+        finally:
+            context[L.C_HASTE] = 0
+
+    def _know_free(self, space: terminals.Workspace) -> None:
+        """Have what stays inside a free string at hand: other strings are told by what they take less."""
+        context, masks = self._tables.context, self._masks
+        escapes = int(context[L.C_ESCAPES])
+        if escapes not in masks.free:
+            key = terminals.content_key(terminals.FREE_TERMINAL, _FREE_STRING, context)
+            record = masks.get(key)
+            if record is None:
+                self._walk_free(space)
+                found = terminals.harvest(self._tables, space, L.M_STRING, masks)
+                crossings = terminals.make_crossings(found.crossings, {0: frozenset((0,))})
+                record = masks.put(key, found.inside, crossings, found.row)
+            if record.row < 0:
+                masks.free[escapes] = None, masks.dense_row(record.tokens)
+            else:
+                masks.free[escapes] = record.row, masks.rows[record.row]
+        context[L.C_FREE] = 1
+
+    def _walk_free(self, space: terminals.Workspace) -> None:
+        row = self._expander.string(TRUE_SPEC)
+        node = self._retry(walk.put_node, L.M_STRING, row, StringPool.FREE)
+        self._repeat(leftovers.terminal_tokens, node, space)
+
+    def _lengths(self, space: terminals.Workspace) -> terminals.LengthTable:
+        """Return the table for strings of bounded length; made once for a vocabulary and store."""
+        table = self._masks.lengths
+        if not isinstance(table, terminals.LengthTable):
+            self._walk_free(space)
+            table = self._masks.lengths = terminals.LengthTable(self._tables, space, self._masks)
+        return table
+
+
+def _no_terminal(_index: int) -> None:
+    raise AssertionError("only masks ask for terminals")
