@@ -9,9 +9,10 @@ TESTS ?=
 SUITE ?=
 WALK ?=
 MASKBENCH ?=
+MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks silent-loss maskbench clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -66,6 +67,15 @@ walks: $(VENV)/.installed-dev ## random walks: none may be stuck, each document 
 
 silent-loss: $(VENV)/.installed-dev ## delete keywords one by one: the language must change (MASKBENCH=folder)
 	$(BIN)/python bench/bench_loss.py $(MASKBENCH)
+
+$(VENV)/.installed-models: $(VENV)/.installed-dev
+	$(PIP) install -e ".[transformers]" -c constraints.txt
+	@touch $@
+
+models: $(VENV)/.installed-models ## train and examine the embedded models, an hour each (MINUTES=60)
+	$(BIN)/python models/make_tokenizer.py
+	for model in extract extract-draft infill; do \
+	  $(BIN)/python models/train.py $$model --minutes $(MINUTES) && $(BIN)/python models/evaluate.py $$model || exit 1; done
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
 	$(BIN)/structgen maskbench $(SCHEMAS)

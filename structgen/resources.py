@@ -17,6 +17,26 @@ def small_tokenizer() -> Path:
     return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
+MODELS = ("extract", "extract-draft", "infill")
+"""The embedded models: `structgen/extract`, and so on."""
+
+
+def embedded_model(name: str) -> Path:
+    """Return the folder of an embedded model (config.json, model.safetensors, tokenizer.json), by name.
+
+    `name` is `structgen/extract`, `structgen/extract-draft` or `structgen/infill`. Nothing is downloaded.
+    Errors: `StructgenError` for another name, or where the installation is not whole.
+    """
+    last = name.removeprefix("structgen/")
+    if last == name or last not in MODELS:
+        raise StructgenError(
+            f"No model named {name!r} ships with structgen.",
+            where="name",
+            cure=f"Use one of {', '.join(f'structgen/{known}' for known in MODELS)}.",
+        )
+    return _find(f"models/{last}/model.safetensors", f"models/{last}/model.safetensors").parent
+
+
 def _find(installed: str, checkout: str) -> Path:
     package = Path(__file__).parent
     for candidate in (package / installed, package.parent / checkout):

@@ -199,6 +199,10 @@ class JsonSchemaGrammar(Grammar):
         except IndexError:
             return self._document(self._limits)
 
+    def document(self) -> Document:
+        """Return the schema read anew, for those who tell of it; the caller owns it."""
+        return self._document(self._limits)
+
     def _document(self, limits: Limits) -> Document:
         remotes = Remotes.holding(self._resources)
         return Document(

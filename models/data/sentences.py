@@ -1,0 +1,344 @@
+"""One example: a schema, sentences, and the document that fills the schema from them.
+
+What is told comes from a scene (scenes.txt) and from traits that any sentence may add; the schema asks for
+some of it, under one of many keys, in an order of its own, nested or flat. A field whose value the text
+does not tell is left out where it is optional, and null where it may be null.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.scenes import Scene, Slot, expand, read_scenes
+from data.traits import Traits
+from data.values import SCHEMAS, Fact, Value, Values
+from data.words import Words
+
+_KEPT = frozenset(
+    "a an the in at on for from to of by with without and or is was are were be been has have had "
+    "not no never it its he she they who which that until till since named called years year old "
+    "aged each per".split()
+)
+_GROUPS = (
+    "details info data record entry content result fields values summary person customer order "
+    "product contact address place trip payment profile item main extra meta"
+).split()
+_SUBJECTS = ("person", "first", "company", "items")
+"""Kinds that a further sentence may name again."""
+_STATEMENTS = (
+    "The {key} is {value}.",
+    "The {key} was {value}.", "{Key}: {value}.", "{Key}: {value}", "{Key} = {value};", "{Key} - {value}",
+    "{value} is the {key}.", "{value} was given as the {key}.", "We noted {value} as the {key}.",
+    "As for the {key}, it is {value}.", "Its {key} is {value}.", "The {key} is said to be {value}.",
+    "(the {key} is {value})", "Note the {key}, {value}.",
+)  # fmt: skip
+_ASIDES = (
+    "Thank you for your help.",
+    "That is all for now.", "We are glad to hear from you.", "More will follow soon.",
+    "Everyone was pleased.", "Nobody knows why.", "It took a while to find out.", "The weather was fine.",
+    "This was confirmed by phone.", "Please keep this on file.", "I hope this helps.",
+    "As you may have heard:", "Just so you know:", "Here is a short note.", "Good morning!", "Dear all,",
+    "Hello,", "For the record:", "According to our files,", "It is true:", "Yesterday's news:",
+    "Sorry for the late answer.", "No one objected.", "The rest can wait.", "Nothing else was said.",
+    "See you soon.", "Best regards", "Everything else is unchanged.",
+)  # fmt: skip
+_PERIPHERAL = (
+    "This note was written by {name}.", "Please reply to {name}.", "{name} made a note of it.",
+    "{name} has been told.", "The weather in {city} is fine.", "{name} sends greetings.",
+    "(Filed by {name}.)", "Copies went to {name} and {name2}.", "{name} of {city} read this twice.",
+    "There were {n} people in the room.", "{name} could not come.", "It was {n} degrees outside.",
+    "The office in {city} is closed.",
+)  # fmt: skip
+
+
+@dataclass
+class Example:
+    """A schema, a text, the document, and for each path of the document (keys joined by `.`) its kind."""
+
+    schema: dict[str, Any]
+    text: str
+    answer: dict[str, Any]
+    kinds: dict[str, str] = field(default_factory=dict)
+
+
+def words_of(key: str) -> str:
+    """Return a key as it is read: `unit_price` and `unitPrice` are `unit price`."""
+    return re.sub(r"([a-z])([A-Z])", r"\1 \2", key).replace("_", " ").replace("-", " ").lower()
+
+
+def styled(key: str, chance: random.Random) -> str:
+    """Return a key of words joined by `_`, now and then in camel case, with blanks, or in capitals."""
+    draw = chance.random()
+    parts = key.split("_")
+    if draw < 0.72:
+        return key
+    if draw < 0.86:
+        return parts[0] + "".join(part.capitalize() for part in parts[1:])
+    if draw < 0.9:
+        return " ".join(part.capitalize() for part in parts)
+    if draw < 0.93:
+        return "-".join(parts)
+    if draw < 0.97:
+        return "".join(part.capitalize() for part in parts)
+    return key.upper()
+
+
+class Examples:
+    """An endless source of examples from one seed; `unseen` takes made-up words that training never has."""
+
+    def __init__(self, seed: int, *, unseen: bool = False) -> None:
+        self.chance = random.Random(seed)
+        self.words = Words(self.chance, unseen=unseen)
+        self.values = Values(self.words)
+        self.traits = Traits(self.words, self.values)
+        self.scenes = read_scenes()
+
+    def draw(self) -> Example:
+        """Return the next example."""
+        chance = self.chance
+        scene = chance.choice(self.scenes)
+        facts, text = self._told(scene)
+        wanted = self._wanted(facts)
+        fields = self._fields(wanted, facts, scene)
+        if chance.random() < {0: 0.0, 1: 0.0, 2: 0.05}.get(len(fields), 0.2):
+            fields = self._grouped(fields)
+        schema, answer, kinds = self._assembled(fields)
+        return Example(schema, text, answer, kinds)
+
+    # What is told.
+
+    def _told(self, scene: Scene) -> tuple[dict[str, Fact], str]:
+        chance = self.chance
+        facts: dict[str, Fact] = {}
+        sentences: list[str] = []
+        if chance.random() < 0.1:
+            for name in chance.sample(sorted(scene.slots), min(len(scene.slots), chance.randint(1, 5))):
+                self._state(scene, name, facts, sentences)
+        else:
+            for template in chance.sample(scene.mains, chance.choices((1, 2), (9, 1))[0]):
+                sentences.append(self._sentence(scene, template, facts))
+        for _ in range(chance.choices((0, 1, 2, 3), (5, 4, 2, 1))[0]):
+            self._add(scene, facts, sentences)
+        ends = (0, len(sentences))
+        if chance.random() < 0.25:
+            sentences.insert(chance.choice(ends), chance.choice(_ASIDES))
+        if chance.random() < 0.08:
+            sentences.insert(chance.choice(ends), self._peripheral())
+        if chance.random() < 0.06 and len(sentences) > 1:
+            chance.shuffle(sentences)
+        return facts, chance.choices((" ", "\n"), (12, 1))[0].join(sentences)
+
+    def _add(self, scene: Scene, facts: dict[str, Fact], sentences: list[str]) -> None:
+        """Say something more: of the scene, with the words of a key, or a trait."""
+        chance = self.chance
+        draw = chance.random()
+        if draw < 0.5 and scene.extras:
+            template = chance.choice(scene.extras)
+            named = [slot for slot, is_slot in expand(template, chance) if is_slot]
+            if all(slot not in facts or scene.slots[slot].kind in _SUBJECTS for slot in named):
+                sentences.append(self._sentence(scene, template, facts))
+        elif draw < 0.62:
+            fresh = [name for name in scene.slots if name not in facts]
+            if fresh:
+                self._state(scene, chance.choice(fresh), facts, sentences)
+        else:
+            self._trait(facts, sentences)
+
+    def _peripheral(self) -> str:
+        """Return a sentence with names and numbers that no field asks for."""
+        words = self.words
+        return self.chance.choice(_PERIPHERAL).format(
+            name=words.person(), name2=words.person(), city=words.city(), n=self.chance.randint(2, 40)
+        )
+
+    def _fact(self, scene: Scene, name: str, facts: dict[str, Fact]) -> Fact:
+        """Return what the scene says in a slot, drawn when it is first said."""
+        if name not in facts:
+            facts[name] = self._drawn(scene.slots[name])
+        return facts[name]
+
+    def _drawn(self, slot: Slot) -> Fact:
+        if slot.kind == "yes":
+            truth = self.chance.random() < 0.5
+            said = self.chance.choice(slot.yes if truth else slot.no)
+            return Fact(Value(said, truth, "boolean", "boolean"), slot.keys, SCHEMAS["boolean"])
+        if slot.kind == "enum":
+            return self.traits.enum_fact(slot.keys, slot.values)
+        value = self.values.draw(slot.kind)
+        if value.type == "lines":
+            return Fact(value, slot.keys, self._lines_schema(value))
+        return Fact(value, slot.keys, SCHEMAS[value.type])
+
+    @staticmethod
+    def _lines_schema(value: Value) -> dict[str, Any]:
+        assert isinstance(value.value, list)
+        names = {"quantity": "integer", "qty": "integer", "count": "integer"}
+        numbers = {"price": "number", "cost": "number", "unit_price": "number"}
+        keys = list(value.value[0])
+        properties = {key: {"type": names.get(key) or numbers.get(key) or "string"} for key in keys}
+        return {"type": "array", "items": {"type": "object", "properties": properties, "required": keys}}
+
+    def _sentence(self, scene: Scene, template: str, facts: dict[str, Fact]) -> str:
+        chance = self.chance
+        noise = 0.06 if chance.random() < 0.35 else 0.0
+        text = ""
+        for piece, is_slot in expand(template, chance):
+            if not is_slot:
+                text += self._noisy(piece, noise) if noise else piece
+                continue
+            fresh = piece not in facts
+            fact = self._fact(scene, piece, facts)
+            said = fact.value.said
+            if not text and said[0].islower() and fresh and chance.random() < 0.5:
+                said = said[0].upper() + said[1:]
+                if fact.value.type == "string" and fact.value.value == fact.value.said:
+                    fact.value = Value(said, said, "string", fact.value.kind)
+            if re.search(r"(^|\s)[aA] $", text) and said[0] in "aeiou" and chance.random() < 0.9:
+                text = text[:-1] + "n "
+            text += said
+        if text[0].islower() and chance.random() < 0.5:
+            first = next(iter(expand(template, random.Random(0))), ("", True))
+            if not first[1]:
+                text = text[0].upper() + text[1:]
+        return text[:-1] if text.endswith(".") and chance.random() < 0.04 else text
+
+    def _noisy(self, text: str, share: float) -> str:
+        """Replace some plain words by others, so that no single word carries the meaning."""
+
+        def changed(match: re.Match[str]) -> str:
+            word = match[0]
+            if word in _KEPT or self.chance.random() > share:
+                return word
+            return self.words.filler()
+
+        return re.sub(r"(?<![\w'-])[a-z]+(?![\w'-])", changed, text)
+
+    def _state(self, scene: Scene, name: str, facts: dict[str, Fact], sentences: list[str]) -> None:
+        """Say a slot with the very words of its key."""
+        fact = self._fact(scene, name, facts)
+        key = words_of(self.chance.choice(fact.keys))
+        said = fact.value.said
+        if fact.schema["type"] == "boolean":
+            said = self.chance.choice(("yes", "true") if fact.value.value else ("no", "false"))
+            sentences.append(f"{key.capitalize()}: {said}.")
+            return
+        said = said.removesuffix(" of")
+        template = self.chance.choice(_STATEMENTS)
+        sentences.append(template.format(key=key, Key=key.capitalize(), value=said))
+
+    def _trait(self, facts: dict[str, Fact], sentences: list[str]) -> None:
+        said, value, keys, schema = self.traits.draw()
+        name = f"trait {keys[0]}"
+        if name not in facts:
+            facts[name] = Fact(value, keys, schema)
+            sentences.append(said)
+
+    # What is asked for.
+
+    def _wanted(self, facts: dict[str, Fact]) -> list[str]:
+        chance = self.chance
+        names = list(facts)
+        if chance.random() < 0.5:
+            chance.shuffle(names)
+        if chance.random() < 0.45:
+            return names[:7]
+        return names[: chance.randint(1, min(6, len(names)))]
+
+    def _fields(
+        self, wanted: list[str], facts: dict[str, Fact], scene: Scene
+    ) -> list[tuple[str, dict[str, Any], Any, str, bool]]:
+        """Return (key, schema, value, kind, required) of each field; a value of `...` is left out."""
+        chance = self.chance
+        fields: list[tuple[str, dict[str, Any], Any, str, bool]] = []
+        taken: set[str] = set()
+        kinds = [fact.value.kind for fact in facts.values()]
+        untold = [name for name in scene.slots if name not in facts]
+        absent = chance.sample(untold, min(len(untold), chance.choices((0, 1, 2), (7, 2, 1))[0]))
+        for name in wanted + absent:
+            fact = facts.get(name) or self._drawn(scene.slots[name])
+            key = chance.choice(fact.keys[:3] if chance.random() < 0.5 else fact.keys)
+            if kinds.count(fact.value.kind) == 1 and name in facts and chance.random() < 0.04:
+                key = self.words.made_up()
+            key = styled(key, chance)
+            if key in taken:
+                continue
+            taken.add(key)
+            schema, value, required = self._retyped(fact), fact.value.value, True
+            value = self._as(schema, value)
+            draw = chance.random()
+            if name not in facts:
+                if draw < 0.5 and "enum" not in schema:
+                    schema, value = {**schema, "type": [schema["type"], "null"]}, None
+                else:
+                    value, required = ..., False
+            elif draw < 0.1:
+                required = False
+            elif draw < 0.18 and "enum" not in schema:
+                schema = {**schema, "type": [schema["type"], "null"]}
+            fields.append((key, schema, value, fact.value.kind, required))
+        if absent and chance.random() < 0.5:
+            chance.shuffle(fields)
+        return fields
+
+    def _retyped(self, fact: Fact) -> dict[str, Any]:
+        chance, schema, value = self.chance, fact.schema, fact.value.value
+        draw = chance.random()
+        if schema["type"] == "integer" and draw < 0.08:
+            return SCHEMAS["number"]
+        if schema["type"] == "number" and isinstance(value, int) and draw < 0.1:
+            return SCHEMAS["integer"]
+        if "enum" in schema and draw < 0.15 and value == fact.value.said:
+            return SCHEMAS["string"]
+        if schema["type"] == "boolean" and draw < 0.06:
+            return {"type": "string", "enum": chance.choice((["yes", "no"], ["no", "yes"]))}
+        if fact.value.kind == "item" and draw < 0.04:
+            others = [self.words.item() for _ in range(chance.randint(1, 4))] + [str(value)]
+            chance.shuffle(others)
+            return {"type": "string", "enum": list(dict.fromkeys(others))}
+        return schema
+
+    @staticmethod
+    def _as(schema: dict[str, Any], value: Any) -> Any:
+        if isinstance(value, bool) and schema["type"] == "string":
+            return "yes" if value else "no"
+        return value
+
+    def _grouped(self, fields: list[Any]) -> list[Any]:
+        """Put some neighbours into an object of their own."""
+        chance = self.chance
+        names = [name for name in _GROUPS if name not in {f[0] for f in fields}]
+        size = chance.randint(2, max(2, len(fields) - 1))
+        start = chance.randint(0, len(fields) - size)
+        inner = fields[start : start + size]
+        schema, answer, kinds = self._assembled(inner)
+        group = (styled(chance.choice(names), chance), schema, answer, kinds, True)
+        return [*fields[:start], group, *fields[start + size :]]
+
+    @staticmethod
+    def _assembled(fields: list[Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        answer: dict[str, Any] = {}
+        kinds: dict[str, str] = {}
+        for key, _, value, kind, _ in fields:
+            if value is ...:
+                continue
+            answer[key] = value
+            if isinstance(kind, dict):
+                kinds |= {f"{key}.{path}": "nested" for path in kind}
+            else:
+                kinds[key] = kind
+        schema = {
+            "type": "object",
+            "properties": {key: schema for key, schema, *_ in fields},
+            "required": [key for key, *_, required in fields if required],
+            "additionalProperties": False,
+        }
+        return schema, answer, kinds
+
+
+def written(answer: object) -> str:
+    """Return the text of a document that the models learn: `json.dumps(answer, ensure_ascii=False)`."""
+    return json.dumps(answer, ensure_ascii=False)

@@ -1,0 +1,189 @@
+"""Examines a trained model: how many fields it fills right, with the constraint and without.
+
+    python models/evaluate.py extract|extract-draft|infill [--folder FOLDER] [--sentences FILE] [--examples
+    400]
+
+Three examinations: templated sentences with made-up names that training never had; sentences written by
+hand, which match no template (tests/data/extract/hand_written.jsonl); the same with every name of a person
+or a place replaced by random letters. A field is right when its value is: a list when all its items are, in
+their order. Text that is no JSON has no right field. Without the constraint decoding is greedy; with it
+too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import time
+from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from batches import LONGEST, Encoder
+from data.sentences import Example, Examples
+from decode import fill, greedy
+from model import Network, load
+
+import structgen as sg
+
+FOLDER = Path(__file__).parent
+SENTENCES = FOLDER.parent / "tests" / "data" / "extract" / "hand_written.jsonl"
+OPTIONS = {**sg.JSON_DUMPS, "escapes": "utf8"}
+"""The one way in which the models write a document: that of json.dumps(value, ensure_ascii=False)."""
+SEED = 77_000_000
+ROWS = 32
+
+
+def templated(count: int) -> list[Example]:
+    """Return held-out sentences: templates and seeds of their own, made-up names that training never has."""
+    source = Examples(SEED, unseen=True)
+    return [source.draw() for _ in range(count)]
+
+
+def hand_written(path: Path) -> list[Example]:
+    """Return the sentences of a JSONL file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Example(**json.loads(line)) for line in lines]
+
+
+def renamed(example: Example, chance: random.Random) -> Example:
+    """Return the example with the words of its names as random letters, in text and document alike."""
+    words: set[str] = set()
+    for path, kind in example.kinds.items():
+        value: Any = example.answer
+        for key in path.split("."):
+            value = value[key]
+        if kind.split()[-1] in ("name", "city"):
+            words |= set(re.findall(r"\w+", value))
+        elif kind == "list" and all(item[0].isupper() for item in value):
+            words |= {word for item in value for word in re.findall(r"\w+", item)}
+    new = {
+        word: "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 9))).capitalize()
+        for word in sorted(words)
+    }
+    if not new:
+        return example
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, new)) + r")\b")
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, str):
+            return pattern.sub(lambda match: new[match[0]], value)
+        if isinstance(value, list):
+            return [replaced(item) for item in value]
+        if isinstance(value, dict):
+            return {key: replaced(item) for key, item in value.items()}
+        return value
+
+    return Example(example.schema, replaced(example.text), replaced(example.answer), example.kinds)
+
+
+def right_fields(example: Example, text: str) -> dict[str, bool]:
+    """Return for each field of the document whether `text` has its value."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    found: dict[str, bool] = {}
+    for path in example.kinds:
+        wanted, given = example.answer, document
+        for key in path.split("."):
+            wanted = wanted[key]
+            given = given.get(key, ...) if isinstance(given, dict) else ...
+        found[path] = given == wanted and isinstance(given, bool) == isinstance(wanted, bool)
+    return found
+
+
+def answers(network: Network, encoder: Encoder, examples: list[Example], constrained: bool) -> list[str]:
+    """Return the document that a model writes for each example."""
+    end, mask = encoder.special["<|end|>"], encoder.special["<|mask|>"]
+    prompts = [encoder.prompt(example) for example in examples]
+    if not network.shape.causal:
+        return [encoder.tokenizer.decode(fill(network, prompt, mask, end)) for prompt in prompts]
+    tokenizer = sg.Tokenizer.from_huggingface(encoder.tokenizer, eos_token_id=end)
+    texts = [""] * len(examples)
+    order = sorted(range(len(examples)), key=lambda at: len(prompts[at]))
+    for start in range(0, len(order), ROWS):
+        group = order[start : start + ROWS]
+        matchers = None
+        if constrained:
+            matchers = [
+                sg.Matcher(sg.compile(sg.json_schema(examples[at].schema, **OPTIONS), tokenizer))
+                for at in group
+            ]
+        outputs = greedy(network, [prompts[at] for at in group], end, matchers)
+        for at, output in zip(group, outputs, strict=True):
+            texts[at] = encoder.tokenizer.decode(output)
+    return texts
+
+
+def examined(
+    network: Network, encoder: Encoder, examples: list[Example], constrained: bool, shown: int = 0
+) -> dict[str, Any]:
+    """Return shares: of right fields in all and by kind, of whole documents right, of texts that are JSON."""
+    examples = [example for example in examples if len(encoder.prompt(example)) < LONGEST]
+    by_kind: dict[str, list[bool]] = defaultdict(list)
+    whole = valid = 0
+    for example, text in zip(examples, answers(network, encoder, examples, constrained), strict=True):
+        right = right_fields(example, text)
+        for path, good in right.items():
+            by_kind[example.kinds[path].split()[0]].append(good)
+        whole += all(right.values())
+        with suppress(ValueError):
+            valid += isinstance(json.loads(text), dict)
+        if not all(right.values()) and shown > 0:
+            shown -= 1
+            print(f"  {example.text}\n    {text}\n    {json.dumps(example.answer, ensure_ascii=False)}")
+    every = [good for found in by_kind.values() for good in found]
+    return {
+        "fields": sum(every) / len(every),
+        "documents": whole / len(examples),
+        "json": valid / len(examples),
+        "by kind": {kind: sum(found) / len(found) for kind, found in sorted(by_kind.items())},
+        "counts": {kind: len(found) for kind, found in sorted(by_kind.items())},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=("extract", "extract-draft", "infill"))
+    parser.add_argument("--folder", type=Path, help="weights elsewhere, a checkpoint's for instance")
+    parser.add_argument("--sentences", type=Path, default=SENTENCES)
+    parser.add_argument("--examples", type=int, default=400, help="templated sentences")
+    parser.add_argument("--show", type=int, default=0, help="print so many documents that are not right")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    network, encoder = load(options.folder or FOLDER / options.name), Encoder()
+    written, chance = hand_written(options.sentences), random.Random(SEED)
+    sets = {
+        "templated": templated(options.examples),
+        "hand-written": written,
+        "hand-written, random names": [renamed(example, chance) for example in written],
+    }
+    figures: dict[str, Any] = {}
+    for title, examples in sets.items():
+        for constrained in (False, True) if network.shape.causal else (False,):
+            if not examples:
+                continue
+            start = time.perf_counter()
+            found = examined(network, encoder, examples, constrained, options.show)
+            name = f"{title}, {'with' if constrained else 'without'} the constraint"
+            figures[name] = found
+            kinds = " ".join(f"{kind} {share:.3f}" for kind, share in found["by kind"].items())
+            print(
+                f"{name}: fields {found['fields']:.3f} documents {found['documents']:.3f} "
+                f"JSON {found['json']:.3f} | {kinds} | {time.perf_counter() - start:.0f} s",
+                flush=True,
+            )
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

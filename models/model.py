@@ -1,0 +1,269 @@
+"""The networks, in plain torch: a Llama (RMSNorm, rotary positions, SwiGLU), causal or looking both ways.
+
+Parameters have the names that transformers' `LlamaForCausalLM` gives them, so that a saved file is one of
+its.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+HEAD = 64
+"""Width of a head of attention."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a network; every head is HEAD wide."""
+
+    layers: int
+    width: int
+    inner: int
+    vocabulary: int
+    causal: bool = True
+    context: int = 2048
+    theta: float = 10_000.0
+    epsilon: float = 1e-5
+
+
+class Linear(nn.Linear):
+    """A linear map without bias, computed in the type of its input."""
+
+    def __init__(self, wide: int, out: int) -> None:
+        super().__init__(wide, out, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype))
+
+
+class Norm(nn.Module):
+    """RMSNorm."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:], self.weight.to(x.dtype), self.epsilon)
+
+
+class Past:
+    """Keys and values of the tokens read so far, of every layer; columns are only ever added."""
+
+    def __init__(self) -> None:
+        self.held: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def extended(self, layer: nn.Module, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a layer's keys and values with the new ones behind them."""
+        if layer in self.held:
+            k, v = torch.cat((self.held[layer][0], k), 2), torch.cat((self.held[layer][1], v), 2)
+        self.held[layer] = k, v
+        return k, v
+
+
+class Attention(nn.Module):
+    """Attention of several heads with rotary positions (halves turned against each other, as in Llama)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.q_proj = Linear(shape.width, shape.width)
+        self.k_proj = Linear(shape.width, shape.width)
+        self.v_proj = Linear(shape.width, shape.width)
+        self.o_proj = Linear(shape.width, shape.width)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: Past | None) -> Tensor:
+        rows, length, width = x.shape
+
+        def heads(y: Tensor) -> Tensor:
+            return y.view(rows, length, width // HEAD, HEAD).transpose(1, 2)
+
+        def turned(y: Tensor) -> Tensor:
+            left, right = y.chunk(2, -1)
+            return y * cos + torch.cat((-right, left), -1) * sin
+
+        q, k, v = turned(heads(self.q_proj(x))), turned(heads(self.k_proj(x))), heads(self.v_proj(x))
+        if past is not None:
+            k, v = past.extended(self, k, v)
+        # Written out: at these sizes the fused kernel is slower on a CPU in bfloat16, backward above all.
+        weights = torch.softmax(q @ k.transpose(-1, -2) * HEAD**-0.5 + bias, -1)
+        return self.o_proj((weights @ v).transpose(1, 2).reshape(rows, length, width))
+
+
+class Mlp(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate_proj = Linear(shape.width, shape.inner)
+        self.up_proj = Linear(shape.width, shape.inner)
+        self.down_proj = Linear(shape.inner, shape.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    """One block."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.self_attn = Attention(shape)
+        self.mlp = Mlp(shape)
+        self.input_layernorm = Norm(shape.width, shape.epsilon)
+        self.post_attention_layernorm = Norm(shape.width, shape.epsilon)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: Past | None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, bias, past)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Body(nn.Module):
+    """Embedding, blocks and last norm."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(shape.vocabulary, shape.width)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.layers))
+        self.norm = Norm(shape.width, shape.epsilon)
+
+
+class Network(nn.Module):
+    """The whole network; the embedding is the output matrix too."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.model = Body(shape)
+        for parameter in self.parameters():
+            if parameter.dim() == 2:
+                nn.init.normal_(parameter, std=0.02)
+        for layer in self.model.layers:
+            for matrix in (layer.self_attn.o_proj, layer.mlp.down_proj):
+                nn.init.normal_(matrix.weight, std=0.02 / (2 * shape.layers) ** 0.5)
+
+    def hidden(
+        self, ids: Tensor, *, keep: Tensor | None = None, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Return the last hidden states [rows, length, width]; `keep` False marks places nobody looks at."""
+        length = ids.shape[1]
+        bias = torch.zeros(length, length)
+        if self.shape.causal:
+            bias = torch.full((length, length), -1e9).triu(1)
+        bias = bias[None, None]
+        if keep is not None:
+            bias = bias.masked_fill(~keep[:, None, None, :], -1e9)
+        return self.step(ids, torch.arange(length)[None], bias, dtype=dtype)
+
+    def step(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        bias: Tensor,
+        past: Past | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Return the hidden states of tokens at given positions [rows, length]; they read and extend a past.
+
+        `bias` [rows, 1, length, columns] is added to the scores of all columns, those of the past before the
+        new ones: -1e9 where a token may not look.
+        """
+        rates = self.shape.theta ** (-torch.arange(0, HEAD, 2, dtype=torch.float32) / HEAD)
+        angles = (positions[..., None].float() * rates).repeat(1, 1, 2)[:, None]
+        cos, sin, bias = angles.cos().to(dtype), angles.sin().to(dtype), bias.to(dtype)
+        x = self.model.embed_tokens(ids).to(dtype)
+        for layer in self.model.layers:
+            x = layer(x, cos, sin, bias, past)
+        return self.model.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return float32 logits of hidden states."""
+        return F.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
+
+    def forward(self, ids: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Return float32 logits [rows, length, vocabulary]."""
+        return self.logits(self.hidden(ids, keep=keep))
+
+
+def config_of(shape: Shape, special: dict[str, int]) -> dict[str, Any]:
+    """Return config.json: that of transformers' Llama, and for a network that looks both ways, what it is."""
+    config: dict[str, Any] = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "bos_token_id": None,
+        "eos_token_id": special["<|end|>"],
+        "pad_token_id": special["<|pad|>"],
+        "head_dim": HEAD,
+        "hidden_act": "silu",
+        "hidden_size": shape.width,
+        "initializer_range": 0.02,
+        "intermediate_size": shape.inner,
+        "max_position_embeddings": shape.context,
+        "mlp_bias": False,
+        "num_attention_heads": shape.width // HEAD,
+        "num_hidden_layers": shape.layers,
+        "num_key_value_heads": shape.width // HEAD,
+        "pretraining_tp": 1,
+        "rms_norm_eps": shape.epsilon,
+        "rope_parameters": {"rope_theta": shape.theta, "rope_type": "default"},
+        "rope_theta": shape.theta,
+        "tie_word_embeddings": True,
+        "torch_dtype": "bfloat16",
+        "use_cache": True,
+        "vocab_size": shape.vocabulary,
+    }
+    if not shape.causal:
+        config |= {
+            "architectures": ["StructgenInfill"],
+            "is_causal": False,
+            "logits_shift": 0,
+            "mask_token_id": special["<|mask|>"],
+            "use_cache": False,
+        }
+    return config
+
+
+def save(network: Network, folder: Path, special: dict[str, int]) -> None:
+    """Write config.json and model.safetensors (bfloat16)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: value.detach().to(torch.bfloat16).contiguous() for name, value in network.state_dict().items()
+    }
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    text = json.dumps(config_of(network.shape, special), indent=2) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+
+
+def load(folder: Path) -> Network:
+    """Return a saved network in float32."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape = Shape(
+        layers=config["num_hidden_layers"],
+        width=config["hidden_size"],
+        inner=config["intermediate_size"],
+        vocabulary=config["vocab_size"],
+        causal=config.get("is_causal", True),
+        context=config["max_position_embeddings"],
+        theta=config["rope_theta"],
+        epsilon=config["rms_norm_eps"],
+    )
+    network = Network(shape)
+    network.load_state_dict(
+        {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+    )
+    return network.eval()
+
+
+def shape_of(network: Network) -> dict[str, Any]:
+    """Return the sizes as a dict, to keep beside a checkpoint."""
+    return asdict(network.shape)

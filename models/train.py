@@ -1,0 +1,197 @@
+"""Trains one of the embedded models and writes it into models/NAME.
+
+    python models/train.py extract|extract-draft|infill [--minutes 60] [--resume] [--threads 1] [--seed 1]
+
+Training lasts `--minutes` of its own running time; what it costs is the same on any machine, what it
+reaches is not. A checkpoint in build/models is written every four minutes, and `--resume` goes on from it:
+with more minutes than it has run, for longer. Examples are drawn as they are needed and hardly ever come
+again. `infill` starts from the weights of `extract`, which must be there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from batches import LONGEST, SHORT, Batch, Encoder, batches, padded
+from data.sentences import Examples
+from model import Network, Shape, load, save
+from torch import Tensor
+
+FOLDER = Path(__file__).parent
+BUILD = FOLDER.parent / "build" / "models"
+SHAPES = {
+    "extract": Shape(layers=4, width=192, inner=512, vocabulary=2048),
+    "extract-draft": Shape(layers=2, width=128, inner=320, vocabulary=2048),
+    "infill": Shape(layers=4, width=192, inner=512, vocabulary=2048, causal=False),
+}
+BATCH = 4096
+"""Tokens of a batch."""
+MUON_RATE, ADAM_RATE = 3e-3, 3e-3
+WARM_UP, DECAY, SHORT_SHARE = 0.01, 0.5, 0.3
+"""Shares of the training in which the rate rises, falls to nothing, and in which examples are short."""
+HELD_OUT_SEED = 99_000_000
+
+
+def rate_at(share: float) -> float:
+    """Return the factor of the learning rates when this share of the training is done."""
+    return min(1.0, (share + 1e-4) / WARM_UP, max(0.0, 1 - share) / DECAY)
+
+
+def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) -> Tensor:
+    """Return the mean cross entropy of the tokens of the document that are to be predicted."""
+    if network.shape.causal:
+        hidden = network.hidden(batch.ids[:, :-1], dtype=torch.bfloat16)
+        return _cross_entropy(network, hidden, batch.ids[:, 1:], batch.answer[:, 1:])
+    # Masked diffusion: of each row a random share of the document is masked, at least one token.
+    share = torch.rand(len(batch.ids), 1, generator=chance) ** 0.75
+    draw = torch.rand(batch.ids.shape, generator=chance).masked_fill(~batch.answer, 2.0)
+    hide = (draw < share) | (draw == draw.min(-1, keepdim=True).values)
+    ids = batch.ids.masked_fill(hide, mask)
+    hidden = network.hidden(ids, keep=batch.real, dtype=torch.bfloat16)
+    return _cross_entropy(network, hidden, batch.ids, hide)
+
+
+def _cross_entropy(network: Network, hidden: Tensor, ids: Tensor, wanted: Tensor) -> Tensor:
+    """Return the mean over the wanted places; their number is rounded up, so that few shapes are met."""
+    places = wanted.flatten().nonzero()[:, 0]
+    blank = -len(places) % 256
+    logits = network.logits(hidden.flatten(0, 1)[F.pad(places, (0, blank))])
+    goal = F.pad(ids.flatten()[places], (0, blank), value=-100)
+    return F.cross_entropy(logits, goal)
+
+
+@torch.no_grad()
+def held_out(network: Network, encoder: Encoder, count: int = 128) -> tuple[float, float]:
+    """Return the shares of tokens and of whole documents that the network predicts after the right ones.
+
+    Of held-out sentences. A document all of whose tokens are right is what greedy decoding writes.
+    """
+    source = Examples(HELD_OUT_SEED, unseen=True)
+    rows = sorted(
+        (encoder.pair(source.draw()) for _ in range(count)), key=lambda row: len(row[0]) + len(row[1])
+    )
+    right = tokens = whole = 0
+    for start in range(0, count, 32):
+        batch = padded(rows[start : start + 32], encoder.special["<|pad|>"])
+        if network.shape.causal:
+            guess = network.logits(network.hidden(batch.ids[:, :-1], dtype=torch.bfloat16)).argmax(-1)
+            good = (guess == batch.ids[:, 1:]) | ~batch.answer[:, 1:]
+            total = int(batch.answer[:, 1:].sum())
+        else:
+            ids = batch.ids.masked_fill(batch.answer, encoder.special["<|mask|>"])
+            hidden = network.hidden(ids, keep=batch.real, dtype=torch.bfloat16)
+            good = (network.logits(hidden).argmax(-1) == batch.ids) | ~batch.answer
+            total = int(batch.answer.sum())
+        right += total - int((~good).sum())
+        tokens += total
+        whole += int(good.all(-1).sum())
+    return right / tokens, whole / count
+
+
+def optimizers(network: Network) -> list[torch.optim.Optimizer]:
+    """Return Muon for the matrices of the blocks, AdamW for the embedding and the norms."""
+    matrices = [
+        value for name, value in network.named_parameters() if value.dim() == 2 and "embed" not in name
+    ]
+    others = [value for name, value in network.named_parameters() if value.dim() == 1 or "embed" in name]
+    return [
+        torch.optim.Muon(matrices, lr=MUON_RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
+
+
+def train(name: str, minutes: float, seed: int, resume: bool) -> None:
+    """Train a model for so many minutes in all, and write it after each checkpoint."""
+    torch.manual_seed(seed)
+    encoder = Encoder()
+    network = Network(SHAPES[name])
+    checkpoint = BUILD / f"{name}.pt"
+    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "tokens": 0, "draws": 0}
+    optims = optimizers(network)
+    if resume and checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state.pop("network"))
+        for optim, saved in zip(optims, state.pop("optimizers"), strict=True):
+            optim.load_state_dict(saved)
+        state["draws"] += 1
+    elif name == "infill":
+        network.load_state_dict(load(FOLDER / "extract").state_dict())
+    chance = torch.Generator().manual_seed(seed + state["step"])
+
+    def longest() -> int:
+        return SHORT if state["seconds"] < SHORT_SHARE * minutes * 60 and name != "infill" else LONGEST
+
+    # A resumed run draws from a seed of its own: no example of before comes again.
+    source = batches(encoder, seed * 1000 + state["draws"], BATCH, longest, canvas=name == "infill")
+    started = last = time.monotonic()
+    before, mean, shown = state["seconds"], 0.0, state["step"]
+    while state["seconds"] < minutes * 60:
+        factor = rate_at(state["seconds"] / (minutes * 60))
+        for optim, rate in zip(optims, (MUON_RATE, ADAM_RATE), strict=True):
+            for group in optim.param_groups:
+                group["lr"] = rate * factor
+        batch = next(source)
+        loss = loss_of(network, batch, encoder.special["<|mask|>"], chance)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        for optim in optims:
+            optim.step()
+            optim.zero_grad()
+        mean += loss.item()
+        state["step"] += 1
+        state["tokens"] += batch.tokens
+        now = time.monotonic()
+        state["seconds"] = before + now - started
+        if state["step"] % 25 == 0:
+            print(
+                f"{name} step {state['step']} {state['seconds'] / 60:.1f} min {state['tokens'] / 1e6:.2f}M "
+                f"tokens loss {mean / (state['step'] - shown):.4f} rate {factor:.2f}",
+                flush=True,
+            )
+            mean, shown = 0.0, state["step"]
+        if now - last > 240 or state["seconds"] >= minutes * 60:
+            last = now
+            tokens, whole = held_out(network, encoder)
+            print(f"{name} held out: tokens {tokens:.4f} documents {whole:.3f}", flush=True)
+            BUILD.mkdir(parents=True, exist_ok=True)
+            saved = {"network": network.state_dict(), "optimizers": [optim.state_dict() for optim in optims]}
+            torch.save(state | saved, checkpoint.with_suffix(".new"))
+            os.replace(checkpoint.with_suffix(".new"), checkpoint)
+            save(network, BUILD / name, encoder.special)
+    write(name)
+
+
+def write(name: str) -> None:
+    """Put the trained weights and the tokenizer's files into models/NAME."""
+    encoder, folder = Encoder(), FOLDER / name
+    save(load(BUILD / name), folder, encoder.special)
+    for file in (FOLDER / "tokenizer").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=list(SHAPES))
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--write", action="store_true", help="only write what the last checkpoint holds")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.write:
+        write(options.name)
+    else:
+        train(options.name, options.minutes, options.seed, options.resume)
+
+
+if __name__ == "__main__":
+    main()
