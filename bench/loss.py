@@ -207,7 +207,7 @@ class Subject:
             witness = self._witness(without)
         except sg.SchemaError as error:
             # A schema that only this keyword kept from being wrong: a place that others refer to.
-            return found(UNTRUE if idle else NEEDED, error.what)
+            return found(NEEDED, error.what)
         if witness is not None:
             if idle:
                 return found(UNTRUE, finding.why, witness)

@@ -64,51 +64,21 @@ class Obligations:
 
     def simplify_object(self, facts: Facts) -> bool:
         """Settle obligations that what is known decides; return False on a contradiction."""
-        facets = [schema for _, schema in facts.facets]
-
-        def known(key: str) -> list[int]:
-            return [*self.value_literals(facets, key), *facts.values.get(key, ())]
-
-        def impossible(key: str) -> bool:
-            return NEVER in facts.values.get(key, ()) or self.tables.clash(known(key))
-
         again = True
         while again:
             again = False
             left: list[Obligation] = []
+            known = Known(self, facts)
             for obligation in facts.obligations:
                 kept: list[Alternative] = []
                 held = False
                 for alternative in obligation:
-                    match alternative:
-                        case Without(key):
-                            if key in facts.required:
-                                continue
-                            held = impossible(key)
-                        case AtKey(key, literals):
-                            if NEVER in facts.values.get(key, ()):
-                                continue
-                            said = known(key)
-                            if self.tables.clash((*said, *literals)):
-                                continue
-                            held = key in facts.required and all(
-                                literal in said or self.tables.clash((*said, self.tables.negate(literal)))
-                                for literal in literals
-                            )
-                        case AtLeast(count):
-                            if facts.hi is not None and facts.hi < count:
-                                continue
-                            held = max(facts.lo, len(facts.required)) >= count
-                        case AtMost(count):
-                            if max(facts.lo, len(facts.required)) > count:
-                                continue
-                            held = facts.hi is not None and facts.hi <= count
-                        case BadKey(literal):
-                            formula = self.scalars.literal(literal, STRING)
-                            held = any(not self.scalars.string_meets(formula, key) for key in facts.required)
-                    if held:
+                    truth = known.truth(alternative)
+                    if truth:
+                        held = True
                         break
-                    kept.append(alternative)
+                    if truth is None:
+                        kept.append(alternative)
                 if held:
                     again = True
                     continue
@@ -116,12 +86,14 @@ class Obligations:
                     return False
                 if self._unit(facts, kept):
                     again = True
+                    known = Known(self, facts)
                 else:
                     left.append(tuple(kept))
             facts.obligations = left
         if facts.hi is not None and max(facts.lo, len(facts.required)) > facts.hi:
             return False
-        return not any(impossible(key) for key in facts.required)
+        known = Known(self, facts)
+        return not any(map(known.impossible, facts.required))
 
     def simplify_array(self, facts: Facts) -> bool:
         again = True
@@ -194,3 +166,59 @@ class Obligations:
             case _:
                 return False
         return True
+
+
+class Known:
+    """What a conjunction about an object, as it is now, already says of alternatives."""
+
+    __slots__ = ("_facets", "_facts", "_obligations", "_said")
+
+    def __init__(self, obligations: Obligations, facts: Facts) -> None:
+        self._obligations, self._facts = obligations, facts
+        self._facets = [schema for _, schema in facts.facets]
+        self._said: dict[str, list[int]] = {}
+
+    def truth(self, alternative: Alternative) -> bool | None:
+        """Return whether an alternative surely holds, or surely does not; None where neither shows."""
+        facts, tables = self._facts, self._obligations.tables
+        match alternative:
+            case Without(key):
+                if key in facts.required:
+                    return False
+                return True if self.impossible(key) else None
+            case AtKey(key, literals):
+                if NEVER in facts.values.get(key, ()):
+                    return False
+                said = self._asked(key)
+                if tables.clash((*said, *literals)):
+                    return False
+                held = key in facts.required and all(
+                    literal in said or tables.clash((*said, tables.negate(literal))) for literal in literals
+                )
+                return True if held else None
+            case AtLeast(count):
+                if facts.hi is not None and facts.hi < count:
+                    return False
+                return True if max(facts.lo, len(facts.required)) >= count else None
+            case AtMost(count):
+                if max(facts.lo, len(facts.required)) > count:
+                    return False
+                return True if facts.hi is not None and facts.hi <= count else None
+            case BadKey(literal):
+                scalars = self._obligations.scalars
+                formula = scalars.literal(literal, STRING)
+                return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
+        return None
+
+    def impossible(self, key: str) -> bool:
+        """Return whether no value can stand under a key."""
+        return NEVER in self._facts.values.get(key, ()) or self._obligations.tables.clash(self._asked(key))
+
+    def _asked(self, key: str) -> list[int]:
+        found = self._said.get(key)
+        if found is None:
+            found = self._said[key] = [
+                *self._obligations.value_literals(self._facets, key),
+                *self._facts.values.get(key, ()),
+            ]
+        return found

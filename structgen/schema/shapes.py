@@ -14,7 +14,7 @@ from structgen.schema.assertions import Assertions
 from structgen.schema.clauses import ClauseReader
 from structgen.schema.facts import Choice, Facts, Forbid, Oblige, Rank, Require, Say, Shun, Step, Watch
 from structgen.schema.model import Schema
-from structgen.schema.obligations import Obligations
+from structgen.schema.obligations import Known, Obligations
 from structgen.schema.place import ALWAYS, ARRAY, NEVER, OBJECT, Tables
 from structgen.schema.rivals import Rivals
 from structgen.schema.scalars import Scalars
@@ -229,18 +229,19 @@ class Shapes:
             )
             if not held:
                 return False
-            if not self._prune(facts):
+            if not self._prune(facts, kind):
                 return False
             if facts.pending:
                 continue
             if not facts.watching or not self.assertions.evaluation.settle(facts, kind, self._known):
                 return True
 
-    def _prune(self, facts: Facts) -> bool:
+    def _prune(self, facts: Facts, kind: int) -> bool:
         """Drop branches of choices that contradict what is known; take up a choice with one branch left."""
         if not facts.choices:
             return True
         fixed: dict[str, frozenset[object]] = {}
+        known = Known(self.obligations, facts) if kind == OBJECT else None
         left: list[Choice] = []
         for choice in facts.choices:
             kept: Choice = []
@@ -259,6 +260,14 @@ class Shapes:
                             break
                         if truth:
                             continue
+                    elif known is not None and isinstance(step, Oblige):
+                        # Of twenty `not` that one constant settles none is to be split.
+                        truths = [known.truth(alternative) for alternative in step.alternatives]
+                        if True in truths:
+                            continue
+                        dead = None not in truths
+                        if dead:
+                            break
                     open_steps.append(step)
                 if dead:
                     continue
