@@ -29,7 +29,7 @@ refuse."""
 DOUBTFUL = ("format", "disputed", "unjudged")
 """jsonschema-rs refuses a format, and the arbiter would ask the same judge; it refuses, and the arbiter
 accepts; no judge has an opinion."""
-MASKED = 40
+MASKED = 16
 """Tokens of a walk within a budget that are drawn from the masks; the rest is finished as other walks are."""
 MOST_EXPONENT = 2_000
 V1, V2020 = "https://json-schema.org/v1", "https://json-schema.org/draft/2020-12/schema"
