@@ -64,19 +64,20 @@ def find_space(c, d):
     for i in range(X_STRIDE):
         store64(t, i, -1)
     store64(t, X_MODE, M_SPACE)
-    level, most = numba.int64(1), numba.int64(1)
+    level, most, written = numba.int64(1), numba.int64(1), numba.int64(0)
     if load64(c, C_SPACE) == SPACE_BOUNDED:
-        level, most = brackets(c, d), deepest(c, d)
+        level, most, written = brackets(c, d), deepest(c, d), load64(d, AT)
         if most < 0:
             return -1
         # deeper than the longest token's white space, depth makes no difference
         fold = load64(c, C_LONGEST) // 8 + 2
         if level > fold:
             most -= level - fold
+            written = (max((written >> 6) - 8 * (level - fold), 0) << 6) | (written & 63)
             level = fold
     store64(t, X_LEX, level)
     store64(t, X_LEAST, most)
-    store64(t, X_MOST, -1)
+    store64(t, X_MOST, written)
     store64(t, X_POLICY, load64(c, C_SPACE))
     store64(t, X_SPARE, 0)
     return known_terminal(c, t)

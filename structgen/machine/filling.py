@@ -161,11 +161,11 @@ def walk_digits(c):
 
 @jit
 def walk_structure(c):
-    """Collect the tokens that live from the structural state in scratch block 0, nothing of the next token
-    written. Returns a dense row to start from (-1: none), or -3 when something was asked.
+    """Collect the tokens that live from the structural state in scratch block 0, at most white space written
+    of what follows. Returns a dense row to start from (-1: none), or -3 when something was asked.
 
-    White space comes first or not at all: tokens that begin with it are those of the white space terminal;
-    the others begin with one of the few bytes that the mode allows.
+    Tokens that begin with white space are those of the white space terminal; the others begin with one of the
+    few bytes that the mode allows.
     """
     scratch, roots = load64(c, C_SCRATCH), load64(c, C_FIRST)
     policy, mode = load64(c, C_SPACE), load64(scratch, MODE)
@@ -258,7 +258,7 @@ def collect(c, d):
             emit_row(c, follows)
         elif follows >= 0:
             row = follows
-    elif mode <= M_NEXT and load64(d, AT) == 0:
+    elif mode <= M_NEXT:
         copy(d, load64(c, C_SCRATCH))
         return walk_structure(c)
     elif mode != M_FINISHED:

@@ -121,7 +121,7 @@ def space_tokens(c, terminal):
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     store64(c, C_REMOVED, 0)
     store64(c, C_BUFFER_COUNT, 0)
-    walk_space(c, load64(row, X_LEX), load64(row, X_LEAST))
+    walk_space(c, load64(row, X_LEX), load64(row, X_LEAST), load64(row, X_MOST))
     return 0
 
 

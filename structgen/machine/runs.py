@@ -180,15 +180,15 @@ def walk_string(c, first, last, base):
 
 
 @jit
-def walk_space(c, level, most):
+def walk_space(c, level, most, before):
     """Collect the tokens that are white space alone, where `level` brackets are open and at most `most` after
-    what follows; and note the subtrees of tokens that go on with what may follow (bounded
-    and any white space)."""
+    what follows, and `before` is written of the run (as AT says it); and note the subtrees of tokens that go
+    on with what may follow (bounded and any white space)."""
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
     bounded = load64(c, C_SPACE) == SPACE_BOUNDED
     crossings = numba.int64(0)
-    store64(scratch, 0, 0)
+    store64(scratch, 0, before)
     i = numba.int64(0)
     while i < last:
         node = load64(trie, i)
