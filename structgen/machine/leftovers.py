@@ -12,48 +12,46 @@ from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.removed import is_wide, walk_removed
 from structgen.machine.rows import copy, row_of, settle
 from structgen.machine.runs import cross, emit, walk_space, walk_string
-from structgen.machine.step import literal_byte, step
+from structgen.machine.step import literal_byte, number_step
 from structgen.machine.strings import FREE
 
 
 @jit
-def walk_terminal(c):
-    """Collect the tokens that stay inside the terminal in scratch block 0 (its frame is the sentinel), and
-    note, for each subtree in which it closes, (outcome, node, whether the byte belongs to the terminal).
-    Returns whether it asked."""
+def walk_number(c, first):
+    """Collect the tokens that stay inside a numeral from a state of its automaton on, and note, for each
+    subtree in which it ends, (outcome, node, 0: the byte is no longer its own). Returns whether it asked."""
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     starts, ids, may = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), load64(c, C_MAY)
-    mode = load64(scratch, MODE)
-    if mode == M_STRING or mode == M_KEY:
-        return walk_string(c, 0, last, 0)
+    outcomes = load64(c, C_NUMBERS_OUT)
+    store64(scratch, 0, first)
     asked, whole = False, False
     crossings = numba.int64(0)
     i = numba.int64(0)
     while i < last:
         node = load64(trie, i)
-        s = scratch + 64 * (((node >> 8) & 0xFFF) - 1)
-        here, byte = i, node & 255
-        code = step(c, s, s + 64, byte)
-        if code == YES:
+        depth, byte, here = (node >> 8) & 0xFFF, node & 255, i
+        state = load64(scratch, depth - 1)
+        target = number_step(c, state, byte)
+        if target >= 0:
+            store64(scratch, depth, target)
             slot = (node >> 20) & 0xFFFFF
             if slot > 0:
                 emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
             i += 1
             continue
         i = (node >> 40) & 0xFFFFFF
-        if code == OUT:
-            crossings = cross(c, crossings, load64(s + 64, LEX), here, 1)
-        elif code == ASK:
+        outcome = load32(outcomes, state)
+        if target == -2:
             asked = True
-        elif code == OUT_BEFORE and (
+        elif outcome >= 0 and (
             load8(may, (M_ITEM << 8) | byte) != 0 or load8(may, (M_MEMBER << 8) | byte) != 0
         ):
             # anything that may hold a numeral goes on with white space, a comma or a bracket
-            if (node >> 8) & 0xFFF > 1:
-                crossings = cross(c, crossings, load64(s + 64, LEX), here, 0)
+            if depth > 1:
+                crossings = cross(c, crossings, outcome, here, 0)
             elif not whole:
                 # the whole token is left over: it is walked on the vocabulary's own trie
-                crossings = cross(c, crossings, load64(s + 64, LEX), -1, 0)
+                crossings = cross(c, crossings, outcome, -1, 0)
                 whole = True
     store64(c, C_CROSSED_COUNT, crossings)
     return asked
@@ -79,7 +77,12 @@ def terminal_tokens(c, terminal_node):
         store64(c, C_PRECISE, 1)
         return ASKED if wide < 0 else UNKNOWN_FREE
     store64(c, C_REMOVED, wide)
-    asked = walk_removed(c) if wide == 1 else walk_terminal(c)
+    if load64(scratch, MODE) == M_NUMBER:
+        asked = walk_number(c, load64(scratch, LEX))
+    elif wide == 1:
+        asked = walk_removed(c)
+    else:
+        asked = walk_string(c, 0, load64(c, C_TRIE_COUNT), 0)
     store64(c, C_PRECISE, 1)
     return ASKED if asked else 0
 
