@@ -123,14 +123,37 @@ TRUE = All(())
 FALSE = Any_(())
 
 
+class Judge(Protocol):
+    """Says which sets of true formulas of a `Spec` are outcomes, where they are too many to be listed.
+
+    Every set that is asked about holds the index of the spec's last formula, which is TRUE.
+    """
+
+    @property
+    def total(self) -> bool:
+        """Whether every set is an outcome."""
+        ...
+
+    def holds(self, true: frozenset[int]) -> bool:
+        """Return whether the set of the formulas that are true of a string is an outcome."""
+        ...
+
+    def outlook(self, sure: frozenset[int], open: frozenset[int]) -> int:
+        """Return what is to come of a string of which the formulas `sure` will be true, none but those and
+        some of `open`: 0 where it can have no outcome, 2 where it can whatever is written next, else 1."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Spec:
     """A string or a number: one formula for each demand of its place.
 
-    `outcomes` is the network's interning function, handed the set of indices whose formula came out true.
+    An outcome is the set of indices whose formula came out true, if that is not empty. With a `judge` (keys
+    alone) it is one of the sets that the judge takes; the last formula is TRUE, and a completion meets it.
     """
 
     formulas: tuple[Formula, ...]
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +180,10 @@ class ObjectMenu:
 
     `named` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `named` of
     any residue of this object (`Network.keys`) may come: one formula for each class of keys, its set of true
-    indices is looked up in `extra_places` (absent: not allowed). `close` is the outcome of closing now, or
-    None. The engine itself never offers an extra key that the object already holds.
+    indices is looked up in `extra_places` (absent: not allowed). Where the spec has a judge, places are
+    worked out when they are looked up, and those that `extra_places` lists are examples. `close` is the
+    outcome of closing now, or None. The engine itself never offers an extra key that the object already
+    holds.
     """
 
     named: Mapping[str, int]

@@ -38,7 +38,7 @@ VALUE, OFF, LEN = 4, 5, 6
 K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE = map(np.int64, range(-1, -8, -1))
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
-# Columns of nodes.
+# Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 # Columns of states.
 KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
@@ -49,6 +49,7 @@ I_COST, I_OUTER, I_BODY = 6, 7, 8
 # Columns of specs.
 P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
 P_TRIMMED, P_COST, P_ATOM, P_FIRST = 10, 11, 12, 14  # P_ATOM: two columns
+P_JUDGED = 15
 SPEC_COLUMNS = 16
 
 

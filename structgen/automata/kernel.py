@@ -58,6 +58,7 @@ from structgen.automata.arena import (
     P_CLASSES,
     P_COST,
     P_HIGH,
+    P_JUDGED,
     P_KINDS,
     P_LOW,
     P_NBREAKS,
@@ -129,7 +130,9 @@ def _bracket(A, s, length):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
-    """Return whether only the demands' formulas tell if a node may live."""
+    """Return whether only the demands' formulas, or a judge, tell if a node may live."""
+    if spec_of(A)[s, P_JUDGED]:
+        return True
     if outcome >= 0 or (spec_of(A)[s, P_TRIMMED] and sets_of(A)[set_, S_LEN] > 0):
         return False
     return sets_of(A)[set_, S_LEN] > 0 or spec_of(A)[s, P_NBREAKS] != bracket
@@ -180,6 +183,10 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
             stop(A, NEED_ANSWERS, hope)
         if keys_of(A)[hope, VALUE] == 0:
             live = NONE
+        elif keys_of(A)[hope, VALUE] == 2:
+            live = TWO
+        elif outcome >= 0:
+            live = ONE
     else:
         live = ONE if outcome >= 0 or sets_of(A)[set_, S_LEN] > 0 else NONE
     nodes[n, Q_SPEC] = s
@@ -297,7 +304,7 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
             reg[FOUND] = 1
             at = head
             while at >= 0:
-                nodes[queue[at, 0], Q_LIVE] = 1
+                nodes[queue[at, 0], Q_LIVE] = max(nodes[queue[at, 0], Q_LIVE], 1)
                 at = queue[at, 2]
             return head
     if not reg[FOUND]:
@@ -326,7 +333,7 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
         q = queue[entry, 0]
         if nodes[q, Q_OUTCOME] >= 0 or nodes[q, Q_LIVE] > 0:
             while entry >= 0:
-                nodes[queue[entry, 0], Q_LIVE] = 1
+                nodes[queue[entry, 0], Q_LIVE] = max(nodes[queue[entry, 0], Q_LIVE], 1)
                 entry = queue[entry, 2]
             return True
         steps += 1

@@ -31,13 +31,14 @@ from structgen.automata.program import (
 )
 from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
 from structgen.errors import LimitError, UnsupportedError
-from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Not, Spec, Words
+from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Judge, Not, Spec, Words
 from structgen.limits import Limits
 
 WIDTH = ar.WIDTH
 """Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
 
 FREE = 0
+_NO_STATES: Any = np.empty(0, np.int64)
 # Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
 _FEW, _MANY = 16, 64
 _WIDE = 64
@@ -88,6 +89,7 @@ class _LoadedSpec:
     partition: Partition
     breaks: list[int]
     formulas: tuple[Formula, ...]
+    judge: Judge | None
     digest: bytes
     """Of the formulas; empty until a key is asked for."""
     bases: dict[int, int]
@@ -125,7 +127,7 @@ class StringPool:
         self._limits = limits
         self._formats = dict(extra_formats or {})
         self._specs: list[_LoadedSpec] = []
-        self._starts: dict[tuple[tuple[Formula, ...], Callable[[frozenset[int]], int]], int] = {}
+        self._starts: dict[tuple[Spec, Callable[[frozenset[int]], int]], int] = {}
         self._finish: dict[int, Demands] = {}
         self._tables: list[LookaroundAutomaton] = []
         self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
@@ -134,6 +136,7 @@ class StringPool:
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
+        self._judged = False
         self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
         reg = self._reg
         reg[ar.MOST_STEPS] = limits.oracle_steps
@@ -163,9 +166,9 @@ class StringPool:
     def start(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
         """Return the state before the first byte of a string of `spec`, or `ir.DEAD` where there is none.
 
-        Interned by the formulas and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
+        Interned by the spec and the function. Raises `RegexError`, `UnsupportedError` or `LimitError`.
         """
-        key = (spec.formulas, outcome)
+        key = (spec, outcome)
         found = self._starts.get(key)
         if found is None:
             number = self._load(spec, outcome)
@@ -184,6 +187,8 @@ class StringPool:
         if states[state, ar.DONE]:
             return
         few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
+        if self._judge(state) is not None:
+            few, many = 0, 0  # what lies beside it is mostly passed over (`roaming`)
         self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
         k.ask(reg, k.ASK_BEGIN, state, 0)
         self._ask(k.ASK_EXPAND, state, 0)
@@ -208,22 +213,48 @@ class StringPool:
             found = self._finish[state] = self._find_finish(state)
         return found
 
-    def key(self, state: int) -> bytes:
-        """Return 16 bytes that name the residual language with its outcomes, the same in every process.
+    def key(self, state: int) -> bytes | None:
+        """Return 16 bytes that name the residual language with its outcomes, the same in every process; None
+        where it depends on what a judge says.
 
         Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
         """
         kind, a, b, c = (int(x) for x in self._arrays["states"][state, :4])
         digest = blake2b(digest_size=16)
+        judge = self._judge(state)
+        if judge is not None and not judge.total:
+            return None
         if kind == ar.FREE_STATE:
             digest.update(b"free %d %r" % (c, sorted(self._free_demands(a))))
         elif kind == ar.MIDDLE_STATE:
-            digest.update(b"middle %d " % a + self.key(b))
+            below = self.key(b)
+            if below is None:
+                return None
+            digest.update(b"middle %d " % a + below)
         elif kind == ar.SPLIT_STATE:
             digest.update(b"split %d %d " % (b, c) + self._node_key(a))
         else:
             digest.update(self._node_key(a))
         return digest.digest()
+
+    def _judge(self, state: int) -> Judge | None:
+        """Return the judge of the spec of a state; None in a free one or the middle of a character."""
+        if not self._judged:
+            return None
+        kind, node = (int(x) for x in self._arrays["states"][state, :2])
+        if kind not in (ar.NODE_STATE, ar.SPLIT_STATE):
+            return None
+        return self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].judge
+
+    def roaming(self, first: int) -> Any:
+        """Return the states from `first` on from which every text goes on to some outcome, as far as judges
+        say so; an array of their numbers."""
+        if not self._judged:
+            return _NO_STATES
+        states = self._arrays["states"][first : self.count]
+        nodes = np.where(states[:, 0] == ar.NODE_STATE, states[:, ar.ARG_A], 0)
+        lives = self._arrays["nodes"][nodes, ar.Q_LIVE]
+        return first + np.flatnonzero((states[:, 0] == ar.NODE_STATE) & (lives == 2))
 
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
@@ -344,7 +375,8 @@ class StringPool:
         self._widest = max(self._widest, classes)
         breaks = sorted(builder.breaks)
         number = len(self._specs)
-        loaded = _LoadedSpec(nodes, outcome, partition, breaks, spec.formulas, b"", {}, [], False, [])
+        judge = spec.judge
+        loaded = _LoadedSpec(nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, [])
         starts: list[int] = []
         for atom in atoms:
             starts += self._load_atom(atom, number, loaded, sets, classes)
@@ -372,7 +404,10 @@ class StringPool:
         row[ar.P_HIGH] = class_of(partition, 0xD800)
         row[ar.P_LOW] = class_of(partition, 0xDC00)
         only = atoms[0] if len(atoms) == 1 and not breaks and ("atom", 0) in nodes else None
-        row[ar.P_TRIMMED] = int(isinstance(only, Words) or (isinstance(only, Program) and only.trimmed))
+        trimmed = isinstance(only, Words) or (isinstance(only, Program) and only.trimmed)
+        row[ar.P_TRIMMED] = int(trimmed and judge is None)
+        row[ar.P_JUDGED] = int(judge is not None)
+        self._judged = self._judged or judge is not None
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
         arrays = self._arrays
         if number >= len(arrays["spec"]):
@@ -461,8 +496,9 @@ class StringPool:
         flags = [ordinal in true for ordinal in spec.numbers]
         length = ([0, *spec.breaks])[bracket]
         met = frozenset(index for index, node in enumerate(spec.nodes) if evaluate(node, flags, length))
-        outcome = spec.outcome(met) if met else -1
-        if met:
+        judge = spec.judge
+        outcome = spec.outcome(met) if met and (judge is None or judge.total or judge.holds(met)) else -1
+        if outcome >= 0:
             spec.demands[outcome] = met
         arrays["keys"][key, ar.VALUE] = outcome
 
@@ -479,8 +515,15 @@ class StringPool:
             known[value >> 1] = True if value & 1 else known.get(value >> 1) or None
         flags = [known[ordinal] for ordinal in spec.numbers]
         length = ([0, *spec.breaks])[bracket]
-        hope = any(foresee(node, flags, length) is not False for node in spec.nodes)
-        arrays["keys"][key, ar.VALUE] = int(hope)
+        if spec.judge is None:
+            hope = int(any(foresee(node, flags, length) is not False for node in spec.nodes))
+        elif spec.judge.total:
+            hope = 2
+        else:
+            seen = [foresee(node, flags, length) for node in spec.nodes]
+            sure = frozenset(index for index, truth in enumerate(seen) if truth)
+            hope = spec.judge.outlook(sure, frozenset(i for i, truth in enumerate(seen) if truth is None))
+        arrays["keys"][key, ar.VALUE] = hope
 
     def _answer_table(self, thread: int) -> None:
         """Fill the row of a thread of a pattern with look-arounds."""
@@ -569,7 +612,8 @@ class StringPool:
             length = self._ask(k.ASK_DESCEND, node)
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
-        wanted = set(range(len(spec.nodes)))
+        last = len(spec.nodes) - 1
+        wanted = set(range(last + 1)) if spec.judge is None else {last}
         met: dict[int, bytes] = {}
         resume = 0
         while wanted:

@@ -16,6 +16,7 @@ from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine import lengths
 from structgen.machine.reach import FAR
+from structgen.machine.safe import roaming_row
 from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import put_edge
 from structgen.schema.values import json_string
@@ -47,6 +48,7 @@ class Expander:
         "_key_specs",
         "_limits",
         "_list_of_keys",
+        "_looked_at",
         "_network",
         "_number_arrays",
         "_numbers",
@@ -70,6 +72,7 @@ class Expander:
     ) -> None:
         self._network, self._strings, self._numbers = network, strings, numbers
         self._tables, self._limits = tables, limits
+        self._looked_at = 0
         self._places: dict[int, int] = {}
         self.place_of: list[int] = []
         """Engine row of a place -> the network's number."""
@@ -110,6 +113,12 @@ class Expander:
         true as far as they go.
         """
         context, strings, numbers = self._tables.context, self._strings, self._numbers
+        roaming = strings.roaming(self._looked_at)
+        self._looked_at = strings.count
+        if len(roaming):
+            self._room_for_safe()
+            ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
+            self._tables.rows(L.T_SAFE)[roaming] = roaming_row(ascii_only)
         context[L.C_STRING_COUNT] = strings.count
         held = (strings.trans, strings.outcome)
         if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
@@ -391,7 +400,8 @@ class Expander:
         """Make a row for each state of the string automata; the rows say that nothing is known yet."""
         tables = self._tables
         have = tables.count(L.T_SAFE)
-        tables.extend(L.T_SAFE, 0, max(2 * self._strings.count, 64) - have)
+        if have <= self._strings.count:
+            tables.extend(L.T_SAFE, 0, max(2 * self._strings.count, 64) - have)
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:

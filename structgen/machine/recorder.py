@@ -44,6 +44,8 @@ class Recorder:
         """Install what a terminal is; `index` is the state in which it was met."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        key: bytes | None
+        automaton: bytes | None
         if mode == L.M_SPACE:
             key = terminals.space_key(identity, self._masks)
         else:
@@ -53,8 +55,13 @@ class Recorder:
                 automaton = _FREE_STRING
             else:
                 automaton = self._strings.key(lex & L.STATE_BITS)
-            key = terminals.content_key(identity, automaton, self._tables.context)
-        record = self._masks.get(key)
+            # What depends on the grammar is of no use to others.
+            key = (
+                None
+                if automaton is None
+                else terminals.content_key(identity, automaton, self._tables.context)
+            )
+        record = None if key is None else self._masks.get(key)
         if record is None:
             found = self._walk(terminal, identity, index, space)
             named = self._expander.group_sets.__getitem__ if mode in _KEYS else self._expander.demands

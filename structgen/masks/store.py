@@ -122,20 +122,20 @@ class VocabularyStore:
 
     def put(
         self,
-        key: bytes,
+        key: bytes | None,
         inside: npt.NDArray[np.int32],
         crossings: tuple[Crossing, ...],
         row: npt.NDArray[np.int32] | None = None,
         number: int | None = None,
     ) -> Record:
         """Return a record of the tokens inside (as a row, where they are that) and the crossings, kept for
-        others if there is room. `number`: the row's, where it is one of the store's.
+        others if there is room and it has a key. `number`: the row's, where it is one of the store's.
 
         Of two threads that made the same one, both get the first. A record that is not kept lives as long as
         the caller holds it.
         """
         with self._lock:
-            found = self._records.get(key)
+            found = None if key is None else self._records.get(key)
             if found is not None:
                 return found
             self.made += 1
@@ -146,12 +146,12 @@ class VocabularyStore:
             if row is None and len(inside) >= self.dense:
                 row = self.dense_row(inside)
             content = Content(row, _NONE if row is not None else inside, shared)
-            if self._folder is not None and self._writer is not None:
+            if key is not None and self._folder is not None and self._writer is not None:
                 self._writer.add(self._folder, key, content)
             return self._keep(key, content, number)
 
-    def _keep(self, key: bytes, content: Content, number: int | None = None) -> Record:
-        found = self._records.get(key)
+    def _keep(self, key: bytes | None, content: Content, number: int | None = None) -> Record:
+        found = None if key is None else self._records.get(key)
         if found is not None:
             return found
         tokens, row = content.tokens, number
@@ -161,7 +161,7 @@ class VocabularyStore:
                 return Record(-1, tokens_of(content.row), content.crossings)
         record = Record(-1 if row is None else row, tokens, content.crossings)
         size = int(tokens.nbytes) + sum(int(crossing.exact.nbytes) for crossing in content.crossings) + 200
-        if self._held + size <= self._memory:
+        if key is not None and self._held + size <= self._memory:
             self._held += size
             self._records[key] = record
         return record

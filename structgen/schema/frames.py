@@ -26,23 +26,13 @@ from structgen.schema.shape import (
     Without,
 )
 from structgen.schema.shapes import Shapes
+from structgen.schema.tangles import MOST_CLASSES, KeyClass, Tangle, asked
 from structgen.schema.values import has_lone_surrogate, json_string, string_order
 
 _WORDS = 1_000
 """A pattern with at most this many matches is read as so many named keys."""
 _MANY_KEYS = 1_000
 """More keys than this are not made up for an object that needs them (minProperties)."""
-
-
-class KeyClass:
-    """A class of keys that no schema of the object names: those for which the same predicates are true."""
-
-    __slots__ = ("formula", "index", "true")
-
-    def __init__(self, index: int, true: frozenset[int], formula: Formula) -> None:
-        self.index = index
-        self.true = true
-        self.formula = formula
 
 
 Where: TypeAlias = str | KeyClass
@@ -88,12 +78,14 @@ class Frame:
         "id",
         "index",
         "literal_at",
+        "must_list",
         "names",
         "ordered",
         "pattern_at",
         "predicates",
         "simple",
         "standings",
+        "tangle",
         "watch",
     )
 
@@ -115,6 +107,11 @@ class Frame:
         self.extras: dict[tuple[int, int], int] = {}
         self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
         self.classes: list[KeyClass] | None = None
+        self.must_list = True
+        """Whether the classes of keys must be listed: an obligation may ask for a key of some class, or each
+        is bounded in length."""
+        self.tangle: Tangle | None = None
+        """The classes of keys, where they are not listed."""
         self._sorted: tuple[str, ...] | None = None
 
     def sorted_names(self) -> tuple[str, ...]:
@@ -171,6 +168,7 @@ class Frames:
         literals: dict[int, None] = {}
         watched: dict[str, None] = {}
         cap = 0
+        asks_for_classes = False
         for shape in every:
             cap = max(cap, shape.lo, -1 if shape.hi is None else shape.hi + 1)
             facets = list(shape.facets)
@@ -186,15 +184,19 @@ class Frames:
                             universe[key] = None
                         case AtPattern(source, _):
                             sources[source] = None
+                            asks_for_classes = True
                         case AtOther(schema, _):
                             facets.append(schema)
+                            asks_for_classes = True
                         case BadKey(literal):
                             literals[literal] = None
+                            asks_for_classes = True
                         case AtLeast(count):
                             cap = max(cap, count)
                         case AtMost(count):
                             cap = max(cap, count + 1)
                         case Differs(rests):
+                            asks_for_classes = True
                             universe.update(dict.fromkeys(key for rest in rests for key, _ in rest))
             for facet in facets:
                 universe.update(dict.fromkeys(facet.properties))
@@ -223,13 +225,16 @@ class Frames:
             ordered = len(names)
             known = set(names)
             names.extend(sorted((key for key in universe if key not in known), key=json_string))
+        listed = asks_for_classes or self.scalars.longest is not None
         frame = self._named(frame_id, demands, names, ordered, sources, literals)
+        frame.must_list = listed
         if frame.predicates and any(shape.lo or shape.obligations for shape in every):
             few = self._few(frame)
             if few:
                 # Keys that may run out where some are still owed: each is told apart.
                 names.extend(sorted(few, key=json_string))
                 frame = self._named(frame_id, demands, names, ordered, sources, literals)
+                frame.must_list = listed
         frame.cap = cap
         for key in watched:
             frame.watch |= 1 << frame.index[key]
@@ -259,40 +264,56 @@ class Frames:
     def _few(self, frame: Frame) -> set[str]:
         """Return the keys of those classes that are small enough to be named key by key."""
         found: set[str] = set()
+        if self.tangle(frame) is not None:
+            return found  # no key is owed but as one of many
         for key_class in self.classes(frame):
             formula = self._unnamed(frame, key_class.formula, ())
             if key_class.formula != TRUE and not is_infinite(key_class.formula):
                 found.update(self.scalars.strings.words(formula, _WORDS) or ())
         return found
 
+    def tangle(self, frame: Frame) -> Tangle | None:
+        """Return the classes of keys that the frame does not name, where they are not listed; else None."""
+        if frame.classes is None and frame.tangle is None:
+            self._divide(frame)
+        return frame.tangle
+
     def classes(self, frame: Frame) -> list[KeyClass]:
-        """Return the classes of keys that the frame does not name, told apart by its predicates."""
-        found = frame.classes
-        if found is None:
-            parts: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = [((), ())]
-            prefixes: list[str | None] = []
-            for at, predicate in enumerate(frame.predicates):
-                prefix = patterns.literal_prefix(predicate.source) if isinstance(predicate, Pattern) else None
-                prefixes.append(prefix)
-                split: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = []
-                for true, formulas in parts:
-                    if not any(_apart(prefix, prefixes[other]) for other in true):
-                        split.append(((*true, at), (*formulas, predicate)))
-                    split.append((true, (*formulas, negation(predicate))))
-                if len(split) > 32:
-                    split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]
-                if len(split) > self.limits.alternatives:
-                    raise LimitError(
-                        f"{len(frame.predicates)} patterns of keys overlap in {len(split):,} ways.",
-                        limit="alternatives",
-                        where=next(iter(self.tables.sources(frame.demands)), ""),
-                    )
-                parts = split
-            found = frame.classes = [
-                KeyClass(index, frozenset(true), self.scalars.key(conjunction(formulas)))
-                for index, (true, formulas) in enumerate(parts)
-            ]
-        return found
+        """Return the classes of keys that the frame does not name, told apart by its predicates; it must have
+        no tangle."""
+        if frame.classes is None:
+            self._divide(frame)
+            assert frame.classes is not None, "classes that are not listed"
+        return frame.classes
+
+    def _divide(self, frame: Frame) -> None:
+        """List the classes of keys of a frame, or make its tangle."""
+        parts: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = [((), ())]
+        prefixes: list[str | None] = []
+        for at, predicate in enumerate(frame.predicates):
+            prefix = patterns.literal_prefix(predicate.source) if isinstance(predicate, Pattern) else None
+            prefixes.append(prefix)
+            split: list[tuple[tuple[int, ...], tuple[Formula, ...]]] = []
+            for true, formulas in parts:
+                if not any(_apart(prefix, prefixes[other]) for other in true):
+                    split.append(((*true, at), (*formulas, predicate)))
+                split.append((true, (*formulas, negation(predicate))))
+            if len(split) > MOST_CLASSES and not frame.must_list:
+                frame.tangle = Tangle(self.tables, self.scalars, frame)
+                return
+            if len(split) > MOST_CLASSES:
+                split = [part for part in split if self.scalars.satisfiable(conjunction(part[1]), STRING)]
+            if len(split) > self.limits.alternatives:
+                raise LimitError(
+                    f"{len(frame.predicates)} patterns of keys overlap in {len(split):,} ways.",
+                    limit="alternatives",
+                    where=next(iter(self.tables.sources(frame.demands)), ""),
+                )
+            parts = split
+        frame.classes = [
+            KeyClass(index, frozenset(true), self.scalars.key(conjunction(formulas)))
+            for index, (true, formulas) in enumerate(parts)
+        ]
 
     def _unnamed(self, frame: Frame, formula: Formula, taken: Iterable[str]) -> Formula:
         names = frozenset((*frame.names, *taken))
@@ -362,18 +383,7 @@ class Frames:
         found = frame.extras.get((shape.id, key_class.index))
         if found is None:
             tables = self.tables
-            literals: list[int] = []
-            for literal in shape.key_literals:
-                if frame.literal_at[literal] not in key_class.true:
-                    literals.append(NEVER)
-            for facet in shape.facets:
-                matched = False
-                for source, child in facet.pattern_properties:
-                    if frame.pattern_at.get(source, -1) in key_class.true:
-                        matched = True
-                        literals.append(tables.literal(child))
-                if not matched and facet.additional is not None:
-                    literals.append(tables.literal(facet.additional))
+            literals = asked(tables, frame, shape, key_class.true)
             demand = tables.of_value(tables.demand(literals))
             found = frame.extras[shape.id, key_class.index] = demand
         return found

@@ -279,7 +279,7 @@ class Members:
                 return EMPTY
         except Undecided:
             pass
-        candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken)
+        candidates = self._candidates(frame, shape, debt, pos, mask, count, written, taken, ask)
         conditional = 0
         for key, others in shape.conditional:
             conditional |= 1 << frame.index[key]
@@ -413,6 +413,7 @@ class Members:
         count: int,
         written: bool,
         taken: Collection[str],
+        ask: Ask,
     ) -> list[tuple[bytes, Where, int]]:
         """Return the members of which a shortest rest may be made, in the order of their writing."""
         wanted: set[str] = set(shape.required)
@@ -452,7 +453,11 @@ class Members:
                 free.append((self.scalars.written(name) + b":", name, index))
         ordered.sort(key=lambda candidate: candidate[2])
         extras = missing + open_ended
-        if extras:
+        tangle = self.frames.tangle(frame) if extras else None
+        if tangle is not None:
+            supply = tangle.supply(shape, extras, taken, ask, self.limits.oracle_steps)
+            free.extend((self.scalars.written(key) + b":", key_class, -1) for key, key_class in supply)
+        elif extras:
             for key_class in self.frames.classes(frame):
                 if self.frames.extra(frame, shape, key_class) == NEVER:
                     continue

@@ -8,6 +8,7 @@ they hand out. Everything is expanded when it is asked for, and remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -35,6 +36,7 @@ from structgen.schema.policies import Policies
 from structgen.schema.scalars import NumberOracle, Scalars, StringOracle
 from structgen.schema.shape import asks_for_any_key
 from structgen.schema.shapes import Shapes
+from structgen.schema.tangles import KeyClass, Places
 from structgen.schema.values import Text
 
 _FREE = Spec((TRUE,))
@@ -156,8 +158,13 @@ class SchemaNetwork:
             closing = self.objects.closing(state)
             close = self.outcome(closing) if closing else None
             named = self.objects.named(state)
-            extra = self.objects.extra(state)
-            if extra:
+            tangle = self.objects.frames.tangle(state.frame)
+            extra = self.objects.extra(state) if tangle is None else []
+            if tangle is not None:
+                judge = self.objects.tangled(state, tangle)
+                spec = None if judge is None else tangle.spec(judge)
+                found = ObjectMenu(named, spec, Places(tangle, partial(self._class_place, state)), close)
+            elif extra:
                 spec = _FREE if len(extra) == 1 and extra[0][0] is TRUE else Spec(tuple(e[0] for e in extra))
                 places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
                 found = ObjectMenu(named, spec, places, close)
@@ -344,8 +351,18 @@ class SchemaNetwork:
             moves = self.objects.moves(state, key)
             assert moves is not None, "a key that the menu does not offer"
             return moves
-        assert key is not None and len(key) == 1
+        assert key is not None
+        tangle = self.objects.frames.tangle(state.frame)
+        if tangle is not None:
+            moves = self.objects.of_class(state, tangle.of(key))
+            assert moves is not None, "a class of keys that may not come"
+            return moves
+        assert len(key) == 1
         return self.objects.extra(state)[next(iter(key))][1]
+
+    def _class_place(self, state: ObjectState, key_class: KeyClass) -> int | None:
+        moves = self.objects.of_class(state, key_class)
+        return None if moves is None else moves[0]
 
     def _live_place(self, demand: int) -> int:
         if demand == NEVER or not self.oracle.alive(demand):

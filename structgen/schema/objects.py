@@ -16,12 +16,13 @@ from structgen.limits import Limits
 from structgen.schema.crowds import Crowds
 from structgen.schema.differs import parted, values_of
 from structgen.schema.formulas import disjunction
-from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
+from structgen.schema.frames import Frame, Frames, is_infinite
 from structgen.schema.members import Debt, Members
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.scalars import Scalars
 from structgen.schema.shape import AtKey, Differs, ObjectShape, Obligation
 from structgen.schema.shapes import Shapes
+from structgen.schema.tangles import KeyClass, KeyJudge, Tangle
 from structgen.schema.values import EMPTY, Text
 from structgen.schema.witness import Ask, Where
 
@@ -92,6 +93,7 @@ class Objects:
         self.shapes = shapes
         self.frames = Frames(tables, scalars, shapes, limits, any_order=any_order)
         self.members = Members(tables, scalars, self.frames, limits)
+        self.limits = limits
         self.register = register
         self.crowds = Crowds(self.frames, lambda demand: self.alive(demand), lone=scalars.lone)
         self.alive: Callable[[int], bool] = lambda demand: True
@@ -188,6 +190,8 @@ class Objects:
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
+        if self.frames.tangle(state.frame) is not None:
+            return False
         offered: list[tuple[Where, Moves]] = []
         for name in self.named(state):
             moves = self.moves(state, name)
@@ -266,6 +270,13 @@ class Objects:
     def _extras(self, frame: Frame, shape: ObjectShape, most: int) -> int:
         """Return how many keys that the frame does not name a new object may hold, up to `most`."""
         found = 0
+        tangle = self.frames.tangle(frame)
+        if tangle is not None:
+            count = tangle.counts.get((shape.id, most))
+            if count is None:
+                keys = tangle.supply(shape, most, (), self._known, self.limits.oracle_steps)
+                count = tangle.counts[shape.id, most] = len(keys)
+            return count
         for key_class in self.frames.classes(frame):
             demand = self.frames.extra(frame, shape, key_class)
             if demand != NEVER and self.alive(demand):
@@ -366,7 +377,8 @@ class Objects:
         return found
 
     def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
-        """Return the classes of unnamed keys that may come now, with what they lead to."""
+        """Return the classes of unnamed keys that may come now, with what they lead to; the frame has no
+        tangle."""
         found = state.extra
         if found is None:
             found = []
@@ -387,6 +399,27 @@ class Objects:
             # Remembered only once it is whole: a limit may have been met on the way.
             state.extra = found
         return found
+
+    def tangled(self, state: ObjectState, tangle: Tangle) -> KeyJudge | None:
+        """Return the judge of the unnamed keys that may come now, or None where none may."""
+        frame = state.frame
+        pos, mask, count = self._after(state, tangle.of(frozenset()))
+        going: dict[int, ObjectShape] = {}
+        for _, shape, debt in state.threads:
+            standing = self.frames.standing(frame, shape)
+            if standing.last >= state.pos or (shape.hi is not None and state.count >= shape.hi):
+                continue
+            # No obligation asks for a key of some class: what is owed after a member is the same for all.
+            owed = self.members.owed(frame, debt, tangle.of(frozenset()), state.pos, pos, state.mask, count)
+            if owed is not None and self._goes_on(frame, shape, owed, pos, mask, count):
+                going[shape.id] = shape
+        return tangle.judge(tuple(going.values()), self.alive) if going else None
+
+    def of_class(self, state: ObjectState, key_class: KeyClass) -> Moves | None:
+        """Return what a value under a key of a class of a tangle leads to, or None where it may not come."""
+        if key_class.true not in state.moves:
+            state.moves[key_class.true] = self._moves(state, key_class)
+        return state.moves[key_class.true]
 
     def closing(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
@@ -444,7 +477,8 @@ class Objects:
 
     def any_class(self, frame: Frame) -> KeyClass:
         """Return some class of the frame; for `after`, to which all are alike."""
-        return self.frames.classes(frame)[0]
+        tangle = self.frames.tangle(frame)
+        return self.frames.classes(frame)[0] if tangle is None else tangle.of(frozenset())
 
 
 def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:

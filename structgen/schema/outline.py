@@ -254,12 +254,14 @@ class _Teller:
                     yield _Todo(wording.quoted(key), "never")
         some = "any other key" if frame.names else "any key"
         groups: dict[int, list[str]] = {}
-        for key_class in self.frames.classes(frame):
+        tangle = self.frames.tangle(frame)
+        classes = self.frames.classes(frame) if tangle is None else list(tangle.examples())
+        for key_class in classes:
             value = self.frames.extra(frame, shape, key_class)
             if self._lives(value):
                 name = some if key_class.formula is TRUE else wording.string(key_class.formula, some)
                 groups.setdefault(value, []).append(name)
-        whole = sum(map(len, groups.values())) == len(self.frames.classes(frame))
+        whole = sum(map(len, groups.values())) == len(classes)
         for value, names in groups.items():
             label = some if whole and len(groups) == 1 else " or ".join(names[:_MOST_ALTERNATIVES])
             yield _Todo(label, "", value)

@@ -23,6 +23,8 @@ class Simple:
     """Some string matches for sure (anchors stand only at the ends)."""
     infinite: bool
     """Infinitely many strings match for sure."""
+    anywhere: bool
+    """No anchor: what holds a match still holds it however it goes on."""
 
 
 @lru_cache(maxsize=4096)
@@ -108,7 +110,7 @@ def simple(source: str) -> Simple | None:
     except (re.error, OverflowError):
         return None
     infinite = inhabited and not alternatives and (unbounded or not (starts and ends))
-    return Simple(compiled, inhabited, infinite)
+    return Simple(compiled, inhabited, infinite, "^" not in out and "\\Z" not in out)
 
 
 def is_bounded(source: str) -> bool:

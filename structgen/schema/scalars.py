@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -63,6 +63,19 @@ class StringOracle(Protocol):
 
     def words(self, formula: Formula, most: int) -> Sequence[str] | None:
         """Return all strings that meet a formula if they are at most `most`, else None."""
+        ...
+
+    def some(
+        self,
+        spec: Spec,
+        count: int,
+        avoid: Collection[str],
+        accept: Callable[[frozenset[int]], bool],
+        most: int,
+    ) -> list[tuple[str, frozenset[int]]] | None:
+        """Return up to `count` strings that are not in `avoid`, each with the set of formulas that are true
+        of it, which the judge of the spec and `accept` take: as many as there are, short ones first as far as
+        a glance tells. None where looking at `most` texts does not tell how many there are."""
         ...
 
 

@@ -14,9 +14,10 @@ from typing import TypeAlias
 from structgen.errors import LimitError
 from structgen.ir import TRUE
 from structgen.limits import Limits
-from structgen.schema.frames import Frame, Frames, KeyClass, is_infinite
+from structgen.schema.frames import Frame, Frames, is_infinite
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.shape import Alternative, AtKey, AtLeast, AtMost, ObjectShape, Obligation, Without
+from structgen.schema.tangles import KeyClass
 from structgen.schema.values import Text
 
 Ask: TypeAlias = Callable[[int], Text | None]
@@ -302,6 +303,11 @@ class Witness:
                 sure += name not in triggers
                 if sure >= missing:
                     return True
+        tangle = self.frames.tangle(self.frame)
+        if tangle is not None:
+            wanted, most = missing - sure, self.limits.oracle_steps
+            here = len(tangle.supply(self.shape, wanted, self.taken, self.ask, most))
+            return True if here >= wanted else False if perhaps + here < missing else None
         for key_class in self.frames.classes(self.frame):
             if self._member(key_class, frozenset()) is not None:
                 used = sum(1 for member in plan.members.values() if member.where is key_class)

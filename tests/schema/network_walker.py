@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -30,6 +30,7 @@ from structgen.ir import (
     Words,
 )
 from structgen.limits import Limits
+from structgen.machine import scalars as engine
 from structgen.schema.grammar import json_schema
 from structgen.schema.network import SchemaNetwork
 from structgen.schema.text import exact, write
@@ -101,6 +102,16 @@ class Strings:
             return []
         words = self.pool.is_finite(state, most)
         return None if words is None else [word.decode() for word in words]
+
+    def some(
+        self,
+        spec: Spec,
+        count: int,
+        avoid: Collection[str],
+        accept: Callable[[frozenset[int]], bool],
+        most: int,
+    ) -> list[tuple[str, frozenset[int]]] | None:
+        return engine.Strings(self.pool, self.outcomes).some(spec, count, avoid, accept, most)
 
 
 class Numbers:
@@ -237,6 +248,21 @@ class SlowStrings(Strings):
     def words(self, formula: Formula, most: int) -> list[str] | None:
         found = [word for word in _SHORT if holds(formula, word)]
         return found if len(found) < 10 else None
+
+    def some(
+        self,
+        spec: Spec,
+        count: int,
+        avoid: Collection[str],
+        accept: Callable[[frozenset[int]], bool],
+        most: int,
+    ) -> list[tuple[str, frozenset[int]]] | None:
+        found = []
+        for word in _SHORT:
+            true = frozenset(at for at, formula in enumerate(spec.formulas) if holds(formula, word))
+            if word not in avoid and (spec.judge is None or spec.judge.holds(true)) and accept(true):
+                found.append((word, true))
+        return found[:count]
 
 
 def _named(formula: Formula) -> set[str]:

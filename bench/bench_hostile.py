@@ -1,0 +1,236 @@
+"""What do schemas cost that were made to be hard?
+
+    python bench/bench_hostile.py [NAME...] [--tokenizer small] [--seconds 1] [--mib 1024]
+
+Each schema of tests/schema/hostile_schemas.py whose name holds one of the NAMEs (without any: all), in a
+process of its own whose compiled code is loaded: the time to read and compile its text, of the first mask,
+and of 200 tokens more, mask and commit, along its first document and then at random; and the peak of the
+process's memory, Python and the vocabulary included. The three times together are held to `--seconds`, the
+memory to `--mib`, under the widest policies. A schema that must be refused is refused by the name of a limit
+within the same bounds. Prints a table and writes bench/results/hostile-DATE.csv, a row a schema; the exit
+status is 1 where any misses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import json
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bench_masks import load as load_averages
+from bench_masks import machine, revision
+from rich.console import Console
+from rich.table import Table
+
+import structgen as sg
+from structgen.maskbench.vocabularies import load
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "schema"))
+
+from hostile_schemas import HOSTILE, REFUSED, Hostile
+
+TOKENS = 200
+PATIENCE_S = 60.0
+"""No answer after this many seconds is a result: the process is killed."""
+ADDRESS_SPACE = 8 << 30
+"""Bytes that a process may map: a schema that asks for more must not take the machine with it."""
+FIGURES = ("compile_s", "first_mask_s", "walk_s", "slowest_mask_s", "peak_mib", "tokens")
+
+
+def warm_up(tokenizer: sg.Tokenizer) -> None:
+    """Load the compiled code: a schema's time begins when a process has served others."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "text": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 9},
+            "number": {"type": "number", "multipleOf": 0.5, "minimum": 1, "maximum": 10**30},
+            "list": {"type": "array", "uniqueItems": True, "items": {"enum": [1, "a", {"b": 1}]}},
+        },
+        "patternProperties": {"^x": {"type": "integer"}},
+        "required": ["text", "number"],
+        "minProperties": 3,
+    }
+    compiled = sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False)
+    text = b'{"text":"abc","number":1.50,"list":[1,"a"],"x\\u0061":1}'
+    walk(compiled, tokenizer, [text], random.Random(0))
+
+
+def pieces(text: bytes, tokenizer: sg.Tokenizer, most: int) -> Iterator[int]:
+    """Yield the numbers of the tokens, each the longest that fits, that spell at most so much of a text."""
+    numbers = {data: number for number, data in enumerate(tokenizer.token_bytes) if data}
+    longest, at = max(map(len, numbers)), 0
+    for _ in range(most):
+        if at >= len(text):
+            return
+        end = next(end for end in range(at + longest, at, -1) if text[at:end] in numbers)
+        yield numbers[text[at:end]]
+        at = min(end, len(text))
+
+
+def walk(
+    compiled: sg.CompiledGrammar, tokenizer: sg.Tokenizer, texts: list[bytes], chance: random.Random
+) -> tuple[float, float, int]:
+    """Return the seconds that masks and commits took, the slowest mask, and how many tokens were written."""
+    ends = set(tokenizer.eos_token_ids)
+    planned = list(pieces(texts[0], tokenizer, TOKENS)) if texts else []
+    planned.reverse()
+    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, tokenizer.vocab_size)
+    total = slowest = 0.0
+    for _ in range(TOKENS):
+        begin = time.perf_counter()
+        matcher.fill_mask(mask)
+        took = time.perf_counter() - begin
+        total, slowest = total + took, max(slowest, took)
+        bits = np.unpackbits(mask.array[0].view(np.uint8), bitorder="little")[: tokenizer.vocab_size]
+        allowed = [token for token in np.flatnonzero(bits).tolist() if token not in ends]
+        if planned:
+            token = planned.pop()
+            assert bits[token], "a document of the schema is not allowed"
+        elif allowed:
+            token = chance.choice(allowed)
+        else:
+            assert matcher.is_complete, "an empty mask"
+            matcher = sg.Matcher(compiled)
+            continue
+        begin = time.perf_counter()
+        matcher.advance(token)
+        total += time.perf_counter() - begin
+        if not planned and texts and matcher.is_complete:
+            texts, matcher = [], sg.Matcher(compiled)
+    return total, slowest, TOKENS
+
+
+def measure(case: Hostile, tokenizer: sg.Tokenizer) -> dict[str, Any]:
+    """Return the figures of one schema."""
+    text = json.dumps(case.make())
+    texts = [document.encode() for document in case.good()[:1]]
+    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+    begin = time.perf_counter()
+    try:
+        compiled = sg.compile(sg.json_schema(text, **sg.WIDEST), tokenizer, store=False)
+        compiled_at = time.perf_counter()
+        sg.Matcher(compiled).fill_mask(mask)
+    except sg.LimitError as error:
+        return {"verdict": f"refused: {error.limit}", "compile_s": time.perf_counter() - begin}
+    masked_at = time.perf_counter()
+    try:
+        walk_s, slowest, tokens = walk(compiled, tokenizer, texts, random.Random(case.name))
+    except sg.LimitError as error:
+        return {"verdict": f"limit met in a walk: {error.limit}", "walk_s": time.perf_counter() - masked_at}
+    return {
+        "verdict": "compiled",
+        "compile_s": compiled_at - begin,
+        "first_mask_s": masked_at - compiled_at,
+        "walk_s": walk_s,
+        "slowest_mask_s": slowest,
+        "tokens": tokens,
+    }
+
+
+def serve(name: str, spec: str) -> None:
+    """Measure one schema in this process; print what was found as JSON."""
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    case = next(case for case in HOSTILE if case.name == name)
+    tokenizer = load(spec)
+    warm_up(tokenizer)
+    try:
+        found = measure(case, tokenizer)
+    except Exception as error:  # whatever it is, it is this schema's result
+        found = {"verdict": f"{type(error).__name__}: {error}"[:300]}
+    found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found))
+
+
+def ask(case: Hostile, spec: str) -> dict[str, Any]:
+    """Return what a process of its own found of a schema."""
+    command = [sys.executable, __file__, "--one", case.name, "--tokenizer", spec]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return {"verdict": f"no answer within {PATIENCE_S:g} s"}
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+    except json.JSONDecodeError:
+        said = done.stderr.strip().splitlines()
+        return {"verdict": f"died: {said[-1] if said else done.returncode}"[:300]}
+
+
+def missed(case: Hostile, found: dict[str, Any], seconds: float, mib: float) -> str:
+    """Return what a schema's figures miss, "" where nothing."""
+    if case.name in REFUSED:
+        if not found["verdict"].startswith("refused"):
+            return "not refused"
+    elif found["verdict"] != "compiled":
+        return str(found["verdict"])
+    spent = sum(found.get(name, 0.0) for name in ("compile_s", "first_mask_s", "walk_s"))
+    if spent > seconds:
+        return "time"
+    return "memory" if found["peak_mib"] > mib else ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="parts of names; default all")
+    parser.add_argument("--tokenizer", default="small", help="small, llama3, qwen, or a path")
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--mib", type=float, default=1024.0)
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        serve(options.one, options.tokenizer)
+        return 0
+    warm_up(
+        load(options.tokenizer)
+    )  # compiles the inner loop where that has not been done: no schema waits for it
+    chosen = [case for case in HOSTILE if not options.names or any(n in case.name for n in options.names)]
+    table = Table(
+        "schema", "compile s", "first mask s", "200 tokens s", "slowest mask s", "peak MiB", "misses"
+    )
+    rows: list[list[object]] = []
+    failed = 0
+    for case in chosen:
+        found = ask(case, options.tokenizer)
+        miss = missed(case, found, options.seconds, options.mib)
+        failed += bool(miss)
+        figures = ["" if found.get(name) is None else f"{found[name]:.3f}" for name in FIGURES[:4]]
+        peak = "" if found.get("peak_mib") is None else f"{found['peak_mib']:.0f}"
+        told = miss or (found["verdict"] if case.name in REFUSED else "")
+        table.add_row(case.name, *figures, peak, told)
+        rows.append([case.name, found["verdict"], *figures, peak, found.get("tokens", ""), miss])
+        print(f"{case.name}: {' '.join(figures)} s, {peak} MiB {miss}", file=sys.stderr, flush=True)
+    if not options.names:
+        write(rows, options)
+    Console().print(table)
+    print(f"{len(chosen)} schemas, {failed} past {options.seconds:g} s or {options.mib:g} MiB; {machine()}")
+    return 1 if failed else 0
+
+
+def write(rows: list[list[object]], options: argparse.Namespace) -> None:
+    """Write the day's results."""
+    now = datetime.datetime.now(datetime.UTC)
+    options.results.mkdir(parents=True, exist_ok=True)
+    target = options.results / f"hostile-{now:%Y-%m-%d}.csv"
+    version = f"{sg.__version__} {revision()}".strip()
+    tokenizer = Path(options.tokenizer).name
+    about = (f"{now:%Y-%m-%d}", machine(), load_averages(), version, "widest", tokenizer)
+    with target.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        names = ("date", "machine", "load", "version", "policy", "tokenizer")
+        out.writerow((*names, "schema", "verdict", *FIGURES, "misses"))
+        out.writerows((*about, *row) for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
