@@ -255,7 +255,8 @@ class Expander:
                 return -1
             kind = 1
             start = self.words(tuple(listed))
-            numbers = [self.outcome(met) for met in listed.values()]
+            known = {met: self.outcome(met) for met in set(listed.values())}
+            numbers = [known[met] for met in listed.values()]
             outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         elif bounds is not None:
             least, top = bounds
@@ -583,6 +584,9 @@ def _excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
 def _listed(spec: Spec) -> dict[str, frozenset[int]] | None:
     """Return the words of a spec with the demands each meets, sorted by UTF-8 bytes,
     if it is finite lists alone."""
+    first = spec.formulas[0]
+    if len(spec.formulas) == 1 and isinstance(first, Words):
+        return dict.fromkeys(sorted(first.of), frozenset((0,)))
     met: dict[str, set[int]] = {}
     for index, formula in enumerate(spec.formulas):
         parts = formula.of if isinstance(formula, Any_) else (formula,)
@@ -591,8 +595,8 @@ def _listed(spec: Spec) -> dict[str, frozenset[int]] | None:
                 return None
             for word in part.of:
                 met.setdefault(word, set()).add(index)
-    order = sorted(met, key=lambda word: word.encode("utf-8", "surrogatepass"))
-    return {word: frozenset(met[word]) for word in order}
+    # Code points are in the order of their UTF-8 bytes.
+    return {word: frozenset(met[word]) for word in sorted(met)}
 
 
 def _bounds(spec: Spec) -> tuple[int, int | None] | None:

@@ -23,6 +23,8 @@ class Constants:
         """Ids of the schemas that `among` made, each with the literals of its values."""
         self._among: dict[frozenset[int], int] = {}
         self._rests: dict[int, Rest | None] = {}
+        self._known: dict[int, tuple[frozenset[Hashable], Json, int]] = {}
+        """Of each literal: its key of equality, its value, the bit of its type."""
 
     def value(self, value: Json, pointer: str) -> int:
         """Return the literal of one value; equal values have equal literals."""
@@ -32,12 +34,21 @@ class Constants:
         """Return the literal of a set of values, given by the literals of each."""
         found = self._among.get(values)
         if found is None:
+            known = self._known
             keys: set[Hashable] = set()
-            for literal in values:
-                keys |= self.tables.infos[literal >> 1].values or frozenset()
+            ordered: list[Json] = []
+            types = 0
+            for literal in sorted(values):
+                said = known.get(literal)
+                if said is None:
+                    info = self.tables.infos[literal >> 1]
+                    said = known[literal] = (info.values or frozenset(), self.value_of(literal), info.types)
+                keys |= said[0]
+                ordered.append(said[1])
+                types |= said[2]
             # A schema of its own, also of one value: what is said of sets is not said of constants.
-            schema = self.tables.schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
-            self.tables.described(schema, frozenset(keys))
+            schema = self.tables.schema(pointer="", enum=tuple(ordered))
+            self.tables.described(schema, frozenset(keys), types)
             self.sets[schema.id] = values
             found = self._among[values] = self.tables.literal(schema)
         return found

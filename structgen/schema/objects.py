@@ -20,7 +20,7 @@ from structgen.schema.frames import Frame, Frames, is_infinite
 from structgen.schema.members import Debt, Members
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.scalars import Scalars
-from structgen.schema.shape import AtKey, Differs, ObjectShape, Obligation
+from structgen.schema.shape import AtKey, Differs, ObjectShape, Obligation, Without
 from structgen.schema.shapes import Shapes
 from structgen.schema.tangles import KeyClass, KeyJudge, Tangle
 from structgen.schema.values import EMPTY, Text
@@ -38,6 +38,7 @@ class ObjectState:
     __slots__ = (
         "begun",
         "closing",
+        "concerned",
         "count",
         "extra",
         "frame",
@@ -72,6 +73,8 @@ class ObjectState:
         self.moves: dict[str | frozenset[int], Moves | None] = {}
         self.extra: list[tuple[Formula, Moves]] | None = None
         self.closing: frozenset[int] | None = None
+        self.concerned: tuple[frozenset[str] | None, ...] | None = None
+        """For each thread the keys that make a difference to what it owes; None: any may."""
         self.rests: dict[int, Text] | None = None
 
 
@@ -203,7 +206,7 @@ class Objects:
                 continue
             for index in range(len(self.tables.places[moves[0]])):
                 after = self.after(state, moves, where, frozenset((index,)))
-                found = (self.moves(after, name) for name in self.named(after))
+                found = (self.moves(after, name) for name in after.frame.names)
                 if any(then is not None and open_ended(then) for then in found):
                     break
                 if any(open_ended(then) for _, then in self.extra(after)):
@@ -323,13 +326,14 @@ class Objects:
         reach = frame.index[where] if isinstance(where, str) else frame.ordered
         demands: dict[int, int] = {}
         going: list[tuple[int, Thread]] = []
-        for thread in state.threads:
+        concerned = self._concerned(state) if pos == state.pos else None
+        for at, thread in enumerate(state.threads):
             j, shape, debt = thread
             standing = self.frames.standing(frame, shape)
             if standing.last >= state.pos:
                 required = standing.required
-                at = bisect_left(required, state.pos)
-                if at < len(required) and required[at] < min(reach, frame.ordered):
+                first = bisect_left(required, state.pos)
+                if first < len(required) and required[first] < min(reach, frame.ordered):
                     continue
             if shape.hi is not None and state.count >= shape.hi:
                 continue
@@ -341,6 +345,13 @@ class Objects:
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
+            keys = None if concerned is None else concerned[at]
+            if keys is not None and isinstance(where, str) and where not in keys:
+                # It owes the same after this key as before, and went on before.
+                demand = self.members.base(frame, shape, where)
+                if demand != NEVER and self.alive(demand):
+                    going.append((demands.setdefault(demand, len(demands)), thread))
+                continue
             for demand, left in self.members.options(frame, shape, debt, where):
                 if not self.alive(demand):
                     continue
@@ -351,6 +362,13 @@ class Objects:
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
+
+    def _concerned(self, state: ObjectState) -> tuple[frozenset[str] | None, ...]:
+        """Return for each thread the keys that make a difference to what it owes; None: any may."""
+        found = state.concerned
+        if found is None:
+            found = state.concerned = tuple([_concerned(shape, debt) for _, shape, debt in state.threads])
+        return found
 
     def named(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
@@ -479,6 +497,20 @@ class Objects:
         """Return some class of the frame; for `after`, to which all are alike."""
         tangle = self.frames.tangle(frame)
         return self.frames.classes(frame)[0] if tangle is None else tangle.of(frozenset())
+
+
+def _concerned(shape: ObjectShape, debt: Debt) -> frozenset[str] | None:
+    """Return the keys of which obligations, and what keys require, speak; None where members are counted, or
+    where keys come in by what they are like."""
+    if shape.lo or shape.hi is not None:
+        return None
+    keys = set(shape.requires)
+    for obligation in debt:
+        for alternative in obligation:
+            if not isinstance(alternative, (AtKey, Without)):
+                return None
+            keys.add(alternative.key)
+    return frozenset(keys)
 
 
 def _undominated(threads: Sequence[Thread]) -> tuple[Thread, ...]:

@@ -76,8 +76,15 @@ class Info:
         "verdict",
     )
 
-    def __init__(self, schema: Schema, digests: Digests, values: frozenset[Hashable] | None = None) -> None:
-        """`values`: the keys of equality of `schema.enum`, where they are known."""
+    def __init__(
+        self,
+        schema: Schema,
+        digests: Digests,
+        values: frozenset[Hashable] | None = None,
+        value_types: int = EVERY,
+    ) -> None:
+        """`values`: the keys of equality of `schema.enum`, where they are known, with the bits of their
+        types."""
         self.schema = schema
         self.verdict = schema.verdict
         types = EVERY
@@ -88,10 +95,7 @@ class Info:
         self.values: frozenset[Hashable] | None = None
         """The finitely many values (as keys of equality) among which those of the schema are, if known."""
         if values is not None and schema.enum is not None:
-            found = 0
-            for value in schema.enum:
-                found |= type_bit(value)
-            types &= found
+            types &= value_types
             self.values = values
         elif schema.enum is not None:
             # Enums of 100,000 strings are met; a call for each is what such a schema would cost.
@@ -245,9 +249,9 @@ class Tables:
         self._synthetic += 1
         return Schema(id=self._synthetic, pointer=pointer, **fields)  # type: ignore[arg-type]
 
-    def described(self, schema: Schema, values: frozenset[Hashable]) -> None:
-        """Take up a schema of a finite set of values, given by their keys of equality."""
-        self.infos[schema.id] = Info(schema, self.digests, values)
+    def described(self, schema: Schema, values: frozenset[Hashable], types: int) -> None:
+        """Take up a schema of a finite set of values, given by their keys of equality and all their types."""
+        self.infos[schema.id] = Info(schema, self.digests, values, types)
 
     def constant(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""

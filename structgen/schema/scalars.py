@@ -257,7 +257,10 @@ class Scalars:
             parts.append(Length(schema.min_length, schema.max_length))
         if schema.enum is None:
             return parts[0] if len(parts) == 1 and not isinstance(parts[0], Length) else conjunction(parts)
-        words = frozenset(value for value in schema.enum if isinstance(value, str))
+        if info.types == STRING and info.values is not None and info.only_values:
+            words = frozenset(value for value in info.values if isinstance(value, str))
+        else:
+            words = frozenset(value for value in schema.enum if isinstance(value, str))
         if not self.lone:
             lone = [word for word in words if not word.isascii() and has_lone_surrogate(word)]
             words = words.difference(lone)

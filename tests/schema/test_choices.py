@@ -1,8 +1,12 @@
-"""Branches that a required constant tells apart are not split against each other."""
+"""Choices about the keys of an object: which are split, and that keys come exactly where they may."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
+
+import jsonschema_rs
+import pytest
 
 import structgen as sg
 
@@ -34,3 +38,56 @@ def test_the_negation_of_a_union_is_not_split_where_a_constant_settles_it() -> N
 def test_it_is_split_where_the_key_may_be_left_out() -> None:
     schema = one_of(kinds=2, makers=2)
     assert shapes_of_the_root({**schema, "required": []}) > 2 + 1
+
+
+KEYS = "abcde"
+DEBTS: dict[str, Any] = {
+    "one of two": {"anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+    "not both": {"not": {"required": ["a", "b"]}},
+    "one with another": {"dependentRequired": {"a": ["b"], "b": ["c"]}, "not": {"required": ["c", "d"]}},
+    "a choice of two keys": {
+        "oneOf": [{"required": ["a", "b"]}, {"required": ["c"]}, {"required": ["d", "a"]}],
+    },
+    "counted": {"anyOf": [{"required": ["a"]}, {"minProperties": 3}], "not": {"required": ["b", "c"]}},
+    "any key of a kind": {"not": {"patternProperties": {"^[ab]$": {"const": 1}}}, "maxProperties": 3},
+    "unless": {"if": {"required": ["a"]}, "then": {"required": ["e"]}, "else": {"not": {"required": ["b"]}}},
+}
+
+
+@pytest.mark.parametrize("name", DEBTS)
+@pytest.mark.parametrize("order", ["any", "declared"])
+def test_a_key_may_come_where_some_valid_object_has_it(name: str, order: str) -> None:
+    properties = {key: {"const": 0} for key in KEYS}
+    schema = {"type": "object", "properties": properties, "additionalProperties": False, **DEBTS[name]}
+    judge = jsonschema_rs.validator_for(schema)
+    valid = {
+        frozenset(keys)
+        for size in range(len(KEYS) + 1)
+        for keys in itertools.combinations(KEYS, size)
+        if judge.is_valid(dict.fromkeys(keys, 0))
+    }
+    tokenizer = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
+    compiled = sg.compile(
+        sg.json_schema(schema, whitespace="compact", numbers="plain", property_order=order), tokenizer
+    )
+    declared = {key: at for at, key in enumerate(KEYS if order == "declared" else "")}
+    stack: list[str] = [""]
+    while stack:
+        written = stack.pop()
+        text = "{" + ",".join(f'"{key}":0' for key in written)
+        closed = compiled.step_bytes(compiled.start, (text + "}").encode())
+        assert (closed is not None) is (frozenset(written) in valid), text
+        for key in KEYS:
+            at = declared.get(key, -1)
+            if key in written or any(declared.get(one, -1) > at for one in written):
+                continue
+            live = any(
+                found.issuperset((*written, key))
+                and all(declared.get(one, at) >= at for one in found.difference(written))
+                for found in valid
+            )
+            further = text + ("," if written else "") + f'"{key}":'
+            state = compiled.step_bytes(compiled.start, further.encode())
+            assert (state is not None) is live, further
+            if live:
+                stack.append(written + key)
