@@ -11,23 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 
 import typer
 
-from structgen.cli.policies import (
-    AnyValue,
-    Content,
-    Draft,
-    Escapes,
-    Formats,
-    MaxItems,
-    MaxString,
-    Numbers,
-    PropertyOrder,
-    Resource,
-    SchemaFile,
-    Whitespace,
-    number_or_word,
-    refuse,
-    resources_of,
-)
+from structgen.cli.policies import SchemaOptions, refuse, takes_schema
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
@@ -104,24 +88,14 @@ def found(following: bytes) -> str | None:
     return f"\\x{following[0]:02x}"
 
 
+@takes_schema
 def check(
-    schema: SchemaFile,
+    options: SchemaOptions,
     text: Annotated[
         Path,
         typer.Argument(metavar="TEXT_FILE|-", help="The text; - is standard input.", show_default=False),
     ] = Path("-"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    draft: Draft = None,
-    whitespace: Whitespace = "any",
-    property_order: PropertyOrder = "any",
-    numbers: Numbers = "any",
-    escapes: Escapes = "any",
-    formats: Formats = "assert",
-    max_string: MaxString = None,
-    max_items: MaxItems = None,
-    any_value: AnyValue = "any",
-    content: Content = "annotate",
-    resource: Resource = None,
 ) -> None:
     """Say whether a text is a document of a schema, or the line, column and byte where it ceases to be one.
 
@@ -133,20 +107,7 @@ def check(
     from structgen.cli.tokens import byte_tokenizer
 
     try:
-        grammar = structgen.json_schema(
-            schema,
-            draft=draft,
-            whitespace=number_or_word(whitespace),
-            property_order=property_order,
-            numbers=numbers,
-            escapes=escapes,
-            formats=formats,
-            max_string=max_string,
-            max_items=max_items,
-            any_value=number_or_word(any_value),
-            content=content,
-            resources=resources_of(resource),
-        )
+        grammar = options.grammar()
         compiled = structgen.compile(grammar, byte_tokenizer())
         name = "standard input" if str(text) == "-" else str(text)
         if str(text) == "-":

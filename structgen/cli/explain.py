@@ -8,23 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.policies import (
-    AnyValue,
-    Content,
-    Draft,
-    Escapes,
-    Formats,
-    MaxItems,
-    MaxString,
-    Numbers,
-    PropertyOrder,
-    Resource,
-    SchemaFile,
-    Whitespace,
-    number_or_word,
-    refuse,
-    resources_of,
-)
+from structgen.cli.policies import SchemaOptions, refuse, takes_schema
 from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
 
 if TYPE_CHECKING:
@@ -47,24 +31,14 @@ _SMALLEST = 2_000
 """Characters of the smallest document that are printed."""
 
 
+@takes_schema
 def explain(
-    schema: SchemaFile,
+    options: SchemaOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     lines: Annotated[int, typer.Option(min=1, help="Lines that tell what a document is.")] = 400,
     openai: Annotated[
         bool, typer.Option("--openai", help="Also what a server for OpenAI's strict outputs refuses.")
     ] = False,
-    draft: Draft = None,
-    whitespace: Whitespace = "any",
-    property_order: PropertyOrder = "any",
-    numbers: Numbers = "any",
-    escapes: Escapes = "any",
-    formats: Formats = "assert",
-    max_string: MaxString = None,
-    max_items: MaxItems = None,
-    any_value: AnyValue = "any",
-    content: Content = "annotate",
-    resource: Resource = None,
 ) -> None:
     """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs.
 
@@ -77,20 +51,7 @@ def explain(
 
     grammar: Grammar | None = None
     try:
-        grammar = structgen.json_schema(
-            schema,
-            draft=draft,
-            whitespace=number_or_word(whitespace),
-            property_order=property_order,
-            numbers=numbers,
-            escapes=escapes,
-            formats=formats,
-            max_string=max_string,
-            max_items=max_items,
-            any_value=number_or_word(any_value),
-            content=content,
-            resources=resources_of(resource),
-        )
+        grammar = options.grammar()
         explanation = structgen.explain(grammar, openai=openai)
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
@@ -106,7 +67,7 @@ def explain(
     else:
         from rich.console import Console
 
-        _show(Console(highlight=False), str(schema), explanation, lines)
+        _show(Console(highlight=False), str(options.schema), explanation, lines)
     raise typer.Exit(int(explanation.has_faults))
 
 

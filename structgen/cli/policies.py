@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
 
 import typer
 
 from structgen.errors import OptionError, StructgenError
+
+if TYPE_CHECKING:
+    from structgen.schema.grammar import Grammar
 
 SchemaFile: TypeAlias = Annotated[Path, typer.Option("--schema", help="The JSON Schema.", show_default=False)]
 Draft: TypeAlias = Annotated[
@@ -35,6 +42,72 @@ MaxItems: TypeAlias = Annotated[
 AnyValue: TypeAlias = Annotated[
     str, typer.Option(help="A value of which the schema says nothing: any, scalar, or how deep it nests.")
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaOptions:
+    """A schema and the policies under which it is read: the widest unless an option narrows them. The fields
+    are the command line's options (`takes_schema`)."""
+
+    schema: SchemaFile
+    draft: Draft = None
+    whitespace: Whitespace = "any"
+    property_order: PropertyOrder = "any"
+    numbers: Numbers = "any"
+    escapes: Escapes = "any"
+    formats: Formats = "assert"
+    max_string: MaxString = None
+    max_items: MaxItems = None
+    any_value: AnyValue = "any"
+    content: Content = "annotate"
+    resource: Resource = None
+
+    def grammar(self) -> Grammar:
+        """Return the grammar. Raises StructgenError, and OSError where a file cannot be read."""
+        import structgen
+
+        return structgen.json_schema(
+            self.schema,
+            draft=self.draft,
+            whitespace=number_or_word(self.whitespace),
+            property_order=self.property_order,
+            numbers=self.numbers,
+            escapes=self.escapes,
+            formats=self.formats,
+            max_string=self.max_string,
+            max_items=self.max_items,
+            any_value=number_or_word(self.any_value),
+            content=self.content,
+            resources=resources_of(self.resource),
+        )
+
+
+def takes_schema(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose parameter `options` is filled from options of the command line, one for each
+    field of SchemaOptions; they come before and after the command's own."""
+    names = [field.name for field in fields(SchemaOptions)]
+
+    @functools.wraps(command)
+    def filled(**given: object) -> None:
+        options = SchemaOptions(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
+        command(options=options, **given)
+
+    hints = get_type_hints(SchemaOptions, include_extras=True)
+    own = dict(get_type_hints(command, include_extras=True, localns={"SchemaOptions": SchemaOptions}))
+    parameters = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name])
+        for one in inspect.signature(SchemaOptions).parameters.values()
+    ]
+    mine = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own[one.name])
+        for one in inspect.signature(command).parameters.values()
+        if one.name != "options"
+    ]
+    signature = inspect.Signature([parameters[0], *mine, *parameters[1:]])
+    filled.__signature__ = signature  # type: ignore[attr-defined]
+    filled.__annotations__ = {one.name: one.annotation for one in signature.parameters.values()}
+    del filled.__wrapped__
+    return filled
 
 
 def resources_of(options: list[str] | None) -> dict[str, str]:
