@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from structgen.automata.numeral_product import number_pool
-from structgen.automata.strings import StringPool
 from structgen.completion import Completer
 from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError, TokenizerError
 from structgen.expected import Expected, Explainer
 from structgen.forks import GRAMMARS, new_lock
 from structgen.inspection import Inspection
+from structgen.ir import Network
+from structgen.kept import Keeping, KeptGrammar, identity_of
 from structgen.limits import Limits
-from structgen.machine import filling, scalars, terminals, walk
+from structgen.machine import filling, terminals, walk
 from structgen.machine import layout as L
 from structgen.machine.expander import Expander
 from structgen.machine.recorder import Recorder
@@ -24,6 +24,7 @@ from structgen.machine.tables import Tables, address_of
 from structgen.masks.mask import TokenMask
 from structgen.masks.store import MaskStore, VocabularyStore, default_store
 from structgen.masks.vocabulary import Vocabulary
+from structgen.meaning import Meaning
 from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
 
@@ -83,21 +84,6 @@ class State:
         return f"<State {self.index} of {self.compiled!r}>"
 
 
-class _Outcomes:
-    """Interns outcomes for the automata, before and after the network is there."""
-
-    __slots__ = ("expander",)
-
-    def __init__(self) -> None:
-        self.expander: Expander | None = None
-
-    def __call__(self, demands: frozenset[int]) -> int:
-        if self.expander is not None:
-            return self.expander.outcome(demands)
-        assert demands == frozenset((0,)), "a network asks about one demand at a time while it is built"
-        return 0
-
-
 class CompiledGrammar:
     """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
 
@@ -118,35 +104,46 @@ class CompiledGrammar:
         self.store = MaskStore() if store is False else (default_store() if store is None else store)
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
         policies = grammar.policies
-        self._strings = StringPool(self.limits)
-        self._numbers = number_pool(policies.numbers, self.limits)
-        outcomes = _Outcomes()
-        self.network = grammar.network(
-            scalars.Strings(self._strings, outcomes, ascii=policies.escapes == "ascii"),
-            scalars.Numbers(self._numbers, outcomes),
-            self.limits,
-            widest=lambda: scalars.Numbers(number_pool("any", self.limits), outcomes),
-        )
         self._tables = Tables(self.limits)
         self._configure(policies)
-        self._expander = Expander(self.network, self._strings, self._numbers, self._tables, self.limits)
-        outcomes.expander = self._expander
         self._thread = 0
         self.lock = new_lock(GRAMMARS)
+        files, kept, identity = self._masks.grammars, None, b""
+        if self.limits.liveness == "flag":
+            files = None  # what the oracle could not decide is in no table
+        if files is not None:
+            identity = identity_of(grammar, tokenizer, self.limits)
+            kept = KeptGrammar.read(files, identity)
+        self._keeping = Keeping(files, identity, self.lock, self._masks, self._tables, kept)
+        self._meaning = Meaning(grammar, self.limits, self._tables, kept)
+        self._keeping.means(self._meaning)
+        self._strings, self._numbers = self._meaning.strings, self._meaning.numbers
         self._mask_rows: dict[int, tuple[int, ...]] = {}
         self._recorder = Recorder(
-            self._tables, self._expander, self._strings, self._numbers, self._masks, self._retry
+            self._tables, self._meaning, self._masks, self._retry, self._keeping.terminal
         )
+        self._keeping.records = self._recorder.records
         self._words = self.vocabulary.words
         self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self.address = self._tables.address
-        self._machine = Inspection(
-            self.network, self._tables, self._expander, self._strings, self._numbers, self._space, self._retry
-        )
+        self._machine = Inspection(self._meaning, self._tables, self._space, self._retry)
         self._completer = Completer(self._machine, self.vocabulary, ascii=policies.escapes == "ascii")
         self.start = State(self, self._retry(walk.start_node))
-        self._expander.ahead()
+        if kept is None:
+            self._meaning.expander.ahead()
+        if files is not None:
+            files.writer.watch(self, self._keeping)
+
+    @property
+    def network(self) -> Network:
+        """The network of the language, for whoever asks it himself."""
+        with self.lock:
+            return self._meaning.network
+
+    @property
+    def _expander(self) -> Expander:
+        return self._meaning.expander
 
     def _configure(self, policies: Any) -> None:
         context, vocabulary = self._tables.context, self.vocabulary
@@ -181,7 +178,7 @@ class CompiledGrammar:
                 code: int = call(self.address, *arguments)
                 if code != L.ASKED:
                     return code
-                self._expander.answer(self._no_terminal)
+                self._meaning.answer(self._no_terminal)
 
     @staticmethod
     def _no_terminal(_index: int) -> None:
@@ -196,6 +193,10 @@ class CompiledGrammar:
         with self.lock:
             if self._thread != threading.get_ident():
                 self._attach()
+            if self._keeping.pending and self._keeping.recall(index):
+                if target:
+                    filling.fill(self.address, index, target)
+                return True
             code = filling.compute(self.address, index, target)
             return code == 0 or self._finish(code, index, target)
 
@@ -208,7 +209,7 @@ class CompiledGrammar:
         """Go on with `compute` until nothing is left to ask; `code` is what compiled code answered."""
         space = self._workspace
         while code == L.ASKED:
-            self._expander.answer(lambda terminal: self._recorder.make(terminal, index, space))
+            self._meaning.answer(lambda terminal: self._recorder.make(terminal, index, space))
             code = filling.compute(self.address, index, target)
         if code == 0:
             return True

@@ -88,9 +88,11 @@ def explain(grammar: Grammar, *, lines: int = MOST_LINES, openai: bool = False) 
             cure="Make one with sg.json_schema(...).",
         )
     tokenizer = Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
-    compile(json_schema(True), tokenizer)  # what is loaded once in a process is not this schema's cost
+    compile(
+        json_schema(True), tokenizer, store=False
+    )  # what is loaded once in a process is not this schema's cost
     before = perf_counter()
-    compiled = compile(grammar, tokenizer)
+    compiled = compile(grammar, tokenizer, store=False)  # what another process kept is not its cost either
     compile_ms = 1000 * (perf_counter() - before)
     network = compiled.network
     assert isinstance(network, SchemaNetwork)

@@ -9,13 +9,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.numeral_product import AnyPool
-from structgen.automata.strings import StringPool
-from structgen.ir import UNKNOWN, Demands, Key, Network
+from structgen.ir import UNKNOWN, Demands, Key
 from structgen.machine import layout as L
 from structgen.machine import segment, walk
 from structgen.machine.expander import Expander
+from structgen.machine.journal import Recorded
 from structgen.machine.tables import Tables, address_of
+from structgen.meaning import Meaning
 
 Registers: TypeAlias = npt.NDArray[np.int64]
 """The eight words of a state (structgen.machine.layout)."""
@@ -29,24 +29,25 @@ class Inspection:
     """Reads registers, frames and tables in the terms of the network.
     The grammar's lock is held by the caller."""
 
-    __slots__ = ("_expander", "_numbers", "_retry", "_strings", "_tables", "network", "space")
+    __slots__ = ("_meaning", "_numbers", "_retry", "_strings", "_tables", "space")
 
     def __init__(
-        self,
-        network: Network,
-        tables: Tables,
-        expander: Expander,
-        strings: StringPool,
-        numbers: AnyPool,
-        space: tuple[int, bytes],
-        retry: Callable[..., int],
+        self, meaning: Meaning, tables: Tables, space: tuple[int, bytes], retry: Callable[..., int]
     ) -> None:
-        self.network = network
         self.space = space
         """The white space policy, and its indent."""
-        self._tables, self._expander = tables, expander
-        self._strings, self._numbers = strings, numbers
+        self._tables, self._meaning = tables, meaning
+        self._strings, self._numbers = meaning.strings, meaning.numbers
         self._retry = retry
+
+    @property
+    def network(self) -> Recorded:
+        """The network, made now if it was not."""
+        return self._meaning.recorded
+
+    @property
+    def _expander(self) -> Expander:
+        return self._meaning.expander
 
     def registers(self, index: int) -> Registers:
         """Return the registers of a state (a view: they never change)."""

@@ -243,6 +243,11 @@ class Network(Protocol):
 
     root: int
 
+    @property
+    def outcomes(self) -> Sequence[frozenset[int]]:
+        """Return the outcomes that were numbered so far, by number."""
+        ...
+
     def entry(self, place: int) -> Entry:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         ...

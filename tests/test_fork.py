@@ -118,7 +118,7 @@ def test_a_child_fills_batches_on_threads_of_its_own(tokenizer: sg.Tokenizer) ->
 def test_a_child_writes_what_it_made_and_leaves_the_parents_to_the_parent(
     tokenizer: sg.Tokenizer, tmp_path: Path
 ) -> None:
-    store = sg.MaskStore(tmp_path)
+    store = sg.MaskStore(tmp_path, grammars=False)
     compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
     masks_of(compiled, TEXTS[0])
     part = store.of(Vocabulary.of(tokenizer))
@@ -127,7 +127,7 @@ def test_a_child_writes_what_it_made_and_leaves_the_parents_to_the_parent(
     def work() -> bool:
         masks_of(compiled, TEXTS[1])
         store.flush()
-        again = sg.MaskStore(tmp_path)
+        again = sg.MaskStore(tmp_path, grammars=False)
         other = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=again)
         masks_of(other, TEXTS[1])
         read = again.of(Vocabulary.of(tokenizer))
@@ -136,13 +136,13 @@ def test_a_child_writes_what_it_made_and_leaves_the_parents_to_the_parent(
     assert in_child(work)
     assert part.made == mine
     store.flush()
-    again = sg.MaskStore(tmp_path)
+    again = sg.MaskStore(tmp_path, grammars=False)
     masks_of(sg.compile(sg.json_schema(SCHEMA), tokenizer, store=again), TEXTS[1])
     assert again.of(Vocabulary.of(tokenizer)).made == 0
 
 
 def test_the_background_writer_runs_in_a_child_too(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
-    store = sg.MaskStore(tmp_path)
+    store = sg.MaskStore(tmp_path, grammars=False)
     compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
     masks_of(compiled, TEXTS[0])
     store.flush()

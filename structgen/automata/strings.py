@@ -176,6 +176,14 @@ class StringPool:
             found = self._starts[key] = self._ask(k.ASK_NODE, node)
         return found
 
+    def starts(self, outcome: Callable[[frozenset[int]], int]) -> list[tuple[Spec, int]]:
+        """Return the specs without a judge that were started with a function, and what `start` returned."""
+        return [
+            (spec, state)
+            for (spec, other), state in self._starts.items()
+            if other == outcome and spec.judge is None
+        ]
+
     def expand(self, state: int) -> None:
         """Fill the row of `state`, and of states near it. Raises `LimitError`.
 
@@ -800,6 +808,12 @@ def _word_table(atom: Words, partition: Partition) -> Any:
     return np.concatenate([offsets, classes.astype(np.int64)])
 
 
+def digest_of_spec(spec: Spec) -> bytes:
+    """Return 16 bytes that name the formulas of a spec (of strings or of numbers), the same in every
+    process."""
+    return _digest(spec.formulas, {})
+
+
 def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
     """Return a digest of the formulas that does not depend on the order of any set."""
     return blake2b(
@@ -821,4 +835,4 @@ def _canonical(value: Any) -> Any:
     return value if isinstance(value, (int, str, bool)) else repr(value)
 
 
-__all__ = ["FREE", "UNKNOWN", "WIDTH", "StringPool"]
+__all__ = ["FREE", "UNKNOWN", "WIDTH", "StringPool", "digest_of_spec"]

@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from structgen.automata.numeral_product import AnyPool
-from structgen.automata.strings import StringPool
+from structgen.automata.renumbered import Disagrees, Numbers, Strings
 from structgen.errors import LimitError, StructgenError
 from structgen.ir import FALSE, All, Any_, Formula, Key, Length, Network, Not, SimpleObject, Spec, Words
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine import lengths
+from structgen.machine.journal import FREE_STRING, NUMBER, Journal
 from structgen.machine.reach import FAR
 from structgen.machine.safe import roaming_row
 from structgen.machine.tables import Tables, address_of
@@ -61,6 +61,8 @@ class Expander:
         "_tables",
         "arrays",
         "group_sets",
+        "journal",
+        "number_starts",
         "place_of",
         "residue_of",
         "string_specs",
@@ -68,9 +70,12 @@ class Expander:
     )
 
     def __init__(
-        self, network: Network, strings: StringPool, numbers: AnyPool, tables: Tables, limits: Limits
+        self, network: Network, strings: Strings, numbers: Numbers, tables: Tables, limits: Limits
     ) -> None:
         self._network, self._strings, self._numbers = network, strings, numbers
+        self.journal = Journal()
+        self.number_starts: list[tuple[Spec, int]] = []
+        """What was asked of the numeral automata, and their answers."""
         self._tables, self._limits = tables, limits
         self._looked_at = 0
         self._places: dict[int, int] = {}
@@ -116,7 +121,7 @@ class Expander:
         roaming = strings.roaming(self._looked_at)
         self._looked_at = strings.count
         if len(roaming):
-            self._room_for_safe()
+            room_for_safe(self._tables, strings.count)
             ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
             self._tables.rows(L.T_SAFE)[roaming] = roaming_row(ascii_only)
         context[L.C_STRING_COUNT] = strings.count
@@ -141,11 +146,16 @@ class Expander:
         """Return the demands that an outcome meets."""
         return self._sets[outcome]
 
+    @property
+    def groups(self) -> list[frozenset[int]]:
+        """The classes of extra keys in the order in which they were numbered."""
+        return list(self._groups)
+
     def group(self, formulas: frozenset[int]) -> int:
         """Return the number of a class of extra keys."""
         number = self._groups.get(formulas)
         if number is None:
-            number = self._groups[formulas] = _GROUPS + len(self._groups)
+            number = self._groups[formulas] = group_number(len(self._groups))
             self.group_sets[number] = formulas
         return number
 
@@ -342,14 +352,16 @@ class Expander:
         row = 0
         try:
             while row < min(len(self.place_of), _AHEAD):
+                self.journal.questions.append((L.Q_PLACE, row, 0, 0))
                 self._answer_place(row)
                 values = tables.rows(L.T_PLACE)[row]
                 for residue in (int(values[L.P_OBJECT]), int(values[L.P_ARRAY])):
                     if residue >= 0 and tables.rows(L.T_RES)[residue, L.R_PLAIN] < 0:
+                        self.journal.questions.append((L.Q_RESIDUE, residue, 0, 0))
                         self._answer_residue(residue)
                 row += 1
         except StructgenError:
-            pass
+            self.journal.spoiled = True
         self.refresh()
 
     # --- answers --------------------------------------------------------------------------------------------
@@ -367,42 +379,74 @@ class Expander:
         for kind, first, second, third in questions:
             if kind == L.Q_ROOM:
                 if first == L.T_SAFE:
-                    self._room_for_safe()
+                    room_for_safe(self._tables, self._strings.count)
                 else:
                     self._tables.room(first, second)
-            elif kind == L.Q_PLACE:
-                self._answer_place(first)
-            elif kind == L.Q_RESIDUE:
-                self._answer_residue(first)
-            elif kind == L.Q_AFTER:
-                self._answer_after(first, second, third)
-            elif kind == L.Q_EXTRA:
-                self._answer_extra(first, second)
             elif kind == L.Q_STRING:
                 self._strings.expand(first)
             elif kind == L.Q_NUMBER:
                 self._numbers.expand(first)
             elif kind == L.Q_TERMINAL:
                 terminal(first)
-            elif kind == L.Q_ITEM:
-                self._answer_item(first, second, third)
-            elif kind == L.Q_PLENTY:
-                rows = self._tables.rows(L.T_RES)
-                rows[first, L.R_PLENTY] = 1 if self._network.plenty(self.network_residue(first)) else 2
-            elif kind == L.Q_UNREAD:
-                self._answer_unread(first, second)
-            else:
+            elif kind == L.Q_DEPTH:
                 raise LimitError(
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
+            else:
+                self.journal.questions.append((kind, first, second, third))
+                try:
+                    self.say(kind, first, second, third)
+                except BaseException:
+                    self.journal.spoiled = True  # half an answer is none that could be repeated
+                    raise
         self.refresh()
 
-    def _room_for_safe(self) -> None:
-        """Make a row for each state of the string automata; the rows say that nothing is known yet."""
-        tables = self._tables
-        have = tables.count(L.T_SAFE)
-        if have <= self._strings.count:
-            tables.extend(L.T_SAFE, 0, max(2 * self._strings.count, 64) - have)
+    def say(self, kind: int, first: int, second: int, third: int) -> None:
+        """Answer one question about the grammar. Raises what the network, the automata or the limits
+        raise."""
+        if kind == L.Q_PLACE:
+            self._answer_place(first)
+        elif kind == L.Q_RESIDUE:
+            self._answer_residue(first)
+        elif kind == L.Q_AFTER:
+            self._answer_after(first, second, third)
+        elif kind == L.Q_EXTRA:
+            self._answer_extra(first, second)
+        elif kind == L.Q_ITEM:
+            self._answer_item(first, second, third)
+        elif kind == L.Q_PLENTY:
+            rows = self._tables.rows(L.T_RES)
+            rows[first, L.R_PLENTY] = 1 if self._network.plenty(self.network_residue(first)) else 2
+        elif kind == L.Q_UNREAD:
+            self._answer_unread(first, second)
+        elif kind == NUMBER:
+            self.network_residue(first)
+        elif kind == FREE_STRING:
+            self.free_string()
+        else:
+            raise AssertionError(f"question {kind}")
+
+    def free_string(self) -> int:
+        """Return the row of the free string."""
+        self.journal.questions.append((FREE_STRING, 0, 0, 0))
+        return self.string(TRUE_SPEC)
+
+    def go_on(self, tables: Tables) -> None:
+        """Write to other tables from now on, which hold all that was written so far."""
+        self._tables = tables
+        self._string_arrays = self._number_arrays = (None, None)
+        self.refresh()
+
+    def number_as(self, outcomes: list[frozenset[int]], groups: list[frozenset[int]]) -> None:
+        """Give outcomes and classes of extra keys their numbers before anything else does.
+        Raises Disagrees where they have others."""
+        for number, demands in enumerate(outcomes):
+            if self.outcome(demands) != number:
+                raise Disagrees("an outcome that was kept has another number now.")
+        for formulas in groups:
+            self.group(formulas)
+        if self.groups[: len(groups)] != groups:
+            raise Disagrees("a class of keys that was kept has another number now.")
 
     def _answer_place(self, row: int) -> None:
         if self._tables.rows(L.T_PLACE)[row, L.P_STATUS]:
@@ -413,6 +457,7 @@ class Expander:
             string = self.string(entry.string)
         if entry.number is not None:
             number = self._numbers.start(entry.number, self.outcome)
+            self.number_starts.append((entry.number, number))
         values = (
             1,
             -1 if entry.object is None else self.residue(entry.object, False),
@@ -460,6 +505,8 @@ class Expander:
         if spec == TRUE_SPEC:
             return self._strings.FREE
         state = self._key_specs.get(spec)
+        if spec.judge is not None:
+            self.journal.spoiled = True  # what a judge says is in no table
         if state is None:
             state = self._strings.start(spec, self.group)
             self._key_specs[spec] = state
@@ -471,6 +518,7 @@ class Expander:
         number = self.residue_of.get(row)
         if number is None:
             # made by the engine, in a block of a plain object
+            self.journal.questions.append((NUMBER, row, 0, 0))
             shape = int(self._tables.rows(L.T_RES)[row, L.R_PLAIN])
             base = int(self._tables.rows(L.T_PLAIN)[shape, L.L_BASE])
             number = self._network.simple_after(self._block_of[base], row - base - 1)
@@ -535,6 +583,18 @@ class Expander:
         place = menu.extra_places.get(self.group_sets[group])
         self._tables.room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
+
+
+def group_number(at: int) -> int:
+    """Return the number of the class of extra keys that comes at a place among them."""
+    return _GROUPS + at if at else 0
+
+
+def room_for_safe(tables: Tables, states: int) -> None:
+    """Make a row for each state of the string automata; the rows say that nothing is known yet."""
+    have = tables.count(L.T_SAFE)
+    if have <= states:
+        tables.extend(L.T_SAFE, 0, max(2 * states, 64) - have)
 
 
 def _begun(key: bytes) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.formats import format_meaning
-from structgen.automata.strings import StringPool
+from structgen.automata.renumbered import Strings
 from structgen.ir import All, Format, Formula, Length, Spec
 from structgen.machine.reach import nearest, spread
 
@@ -57,7 +57,7 @@ def _opened(parts: Iterable[Formula]) -> Iterator[Formula]:
             yield part
 
 
-def distances(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+def distances(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
     """Return (states, characters that each still needs) for all states reachable from `start`,
     or None past MOST_STATES.
 
@@ -68,7 +68,7 @@ def distances(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64], npt.
     return None if states is None else (states, nearest(pool.trans, pool.outcome, states, index))
 
 
-def endless(pool: StringPool, start: int) -> bool:
+def endless(pool: Strings, start: int) -> bool:
     """Return whether endlessly many strings go on from each state reachable from `start`, as far as
     MOST_STATES tell.
 
@@ -78,7 +78,7 @@ def endless(pool: StringPool, start: int) -> bool:
     return states is not None and bool((pool.trans[states] >= 0).any(axis=1).all())
 
 
-def reachable(pool: StringPool, start: int) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int32]]:
+def reachable(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.int32]]:
     """Return the states reachable from `start` (None past MOST_STATES), all expanded, and where each state of
     the pool stands among them."""
     index: npt.NDArray[np.int32] = np.full(len(pool.trans), -1, np.int32)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
-from structgen.automata.numeral_product import AnyPool
+from structgen.automata.renumbered import Numbers, Strings
 from structgen.automata.strings import StringPool
 from structgen.machine import layout as L
 from structgen.machine import leftovers, terminals, walk
-from structgen.machine.expander import TRUE_SPEC, Expander
+from structgen.machine.expander import Expander
 from structgen.machine.tables import Tables
 from structgen.masks.records import Record
 from structgen.masks.store import VocabularyStore
@@ -20,23 +21,43 @@ _KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
 _QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
 
 
+Identity: TypeAlias = tuple[int, ...]
+"""The words of T_TERMINAL that say what a terminal is."""
+
+
+class Meaning(Protocol):
+    """What a grammar means (structgen.meaning), as far as it is asked here."""
+
+    strings: Strings
+    numbers: Numbers
+
+    @property
+    def expander(self) -> Expander: ...
+
+    def answer(self, terminal: Callable[[int], None]) -> None: ...
+
+    def outcome(self, demands: frozenset[int]) -> int: ...
+
+    def group(self, formulas: frozenset[int]) -> int: ...
+
+
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_expander", "_large", "_masks", "_numbers", "_records", "_retry", "_strings", "_tables")
+    __slots__ = ("_known_key", "_large", "_masks", "_meaning", "_retry", "_tables", "records")
 
     def __init__(
         self,
         tables: Tables,
-        expander: Expander,
-        strings: StringPool,
-        numbers: AnyPool,
+        meaning: Meaning,
         masks: VocabularyStore,
         retry: Callable[..., int],
+        known_key: Callable[[Identity, Callable[[], bytes | None]], bytes | None],
     ) -> None:
-        self._tables, self._expander, self._masks, self._retry = tables, expander, masks, retry
-        self._strings, self._numbers = strings, numbers
-        self._records: dict[int, Record] = {}
+        """`known_key` returns the key of a terminal that was met before, else what is worked out for it."""
+        self._tables, self._meaning, self._masks, self._retry = tables, meaning, masks, retry
+        self._known_key = known_key
+        self.records: dict[int, Record] = {}
         """The tables hold addresses of their arrays."""
         self._large: list[int] = []
 
@@ -45,39 +66,39 @@ class Recorder:
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.X_ROW].tolist()
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
         key: bytes | None
-        automaton: bytes | None
         if mode == L.M_SPACE:
             key = terminals.space_key(identity, self._masks)
         else:
-            if mode == L.M_NUMBER:
-                automaton = self._numbers.key(lex)
-            elif lex & L.STATE_BITS == StringPool.FREE:
-                automaton = _FREE_STRING
-            else:
-                automaton = self._strings.key(lex & L.STATE_BITS)
-            # What depends on the grammar is of no use to others.
-            key = (
-                None
-                if automaton is None
-                else terminals.content_key(identity, automaton, self._tables.context)
-            )
+            key = self._known_key(tuple(identity), lambda: self._key(mode, lex, identity))
         record = None if key is None else self._masks.get(key)
         if record is None:
             found = self._walk(terminal, identity, index, space)
-            named = self._expander.group_sets.__getitem__ if mode in _KEYS else self._expander.demands
+            expander = self._meaning.expander
+            named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
             crossings = terminals.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
             record = self._masks.put(key, found.inside, crossings, found.row, found.number)
-        number = self._expander.group if mode in _KEYS else self._expander.outcome
+        number = self._meaning.group if mode in _KEYS else self._meaning.outcome
         terminals.install(self._tables, terminal, record, [number(c.outcome) for c in record.crossings])
-        self._records[terminal] = record
+        self.records[terminal] = record
         if len(record.tokens) >= self._masks.words:
             self._large.append(terminal)
+
+    def _key(self, mode: int, lex: int, identity: list[int]) -> bytes | None:
+        automaton: bytes | None
+        if mode == L.M_NUMBER:
+            automaton = self._meaning.numbers.key(lex)
+        elif lex & L.STATE_BITS == StringPool.FREE:
+            automaton = _FREE_STRING
+        else:
+            automaton = self._meaning.strings.key(lex & L.STATE_BITS)
+        # What depends on the grammar is of no use to others.
+        return None if automaton is None else terminals.content_key(identity, automaton, self._tables.context)
 
     def forget_large(self) -> None:
         """Forget records whose tokens are as many as a row would hold, and for which the store had no row."""
         for terminal in self._large:
             terminals.remove(self._tables, terminal)
-            del self._records[terminal]
+            del self.records[terminal]
         self._large.clear()
 
     # --- walks ----------------------------------------------------------------------------------------------
@@ -110,7 +131,7 @@ class Recorder:
                 if code == L.UNKNOWN_FREE:
                     self._know_free(space)
                     continue
-                self._expander.answer(_no_terminal)
+                self._meaning.answer(_no_terminal)
                 rounds += 1
                 if rounds == _PATIENT_ROUNDS:
                     context[L.C_HASTE] = 1
@@ -136,7 +157,7 @@ class Recorder:
         context[L.C_FREE] = 1
 
     def _walk_free(self, space: terminals.Workspace) -> None:
-        row = self._expander.string(TRUE_SPEC)
+        row = self._meaning.expander.free_string()
         node = self._retry(walk.put_node, L.M_STRING, row, StringPool.FREE)
         self._repeat(leftovers.terminal_tokens, node, space)
 

@@ -128,7 +128,7 @@ _NEXT_ADDRESS = address_of(_NEXT)
 class Tables:
     """The context block and its tables. Not thread-safe: whoever appends holds the grammar's lock."""
 
-    __slots__ = ("_block", "_kept", "_limits", "_views", "address", "context", "needs", "scratch")
+    __slots__ = ("_block", "_hashes", "_kept", "_limits", "_views", "address", "context", "needs", "scratch")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -149,6 +149,8 @@ class Tables:
         self.context[L.C_MAY] = _MAY_ADDRESS
         self.context[L.C_NEXT] = _NEXT_ADDRESS
         self._kept: list[npt.NDArray[Any]] = []
+        self._hashes: dict[int, npt.NDArray[np.int32]] = {}
+        """The slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
         for table, words, count, _slots, start, _hash in _PLAN:
             self._views[table] = self._view(self._block[start : start + _bytes(words, count)], words, count)
@@ -200,6 +202,7 @@ class Tables:
                 size *= 2
             hashes = np.full(size, -1, np.int32)
             self._kept.append(hashes)
+            self._hashes[table] = hashes
             self.context[base + L.ADDRESS] = address_of(raw)
             self.context[base + L.CAPACITY] = capacity
             self.context[base + L.HASH] = address_of(hashes)
@@ -224,6 +227,23 @@ class Tables:
         self._views[table][at : at + size] = items
         self.context[6 * table + L.COUNT] = at + size
         return at
+
+    def load(self, table: int, rows: npt.NDArray[Any]) -> None:
+        """Put rows in the place of all that a table holds, and find those of an interning table by hash
+        again."""
+        base = 6 * table
+        self.context[base + L.COUNT] = 0
+        self.room(table, len(rows))
+        self._views[table][: len(rows)] = rows
+        self.context[base + L.COUNT] = len(rows)
+        if _ROWS[table][2]:
+            hashes = self._hashes.get(table)
+            if hashes is None:
+                address, size = int(self.context[base + L.HASH]), int(self.context[base + L.MASK]) + 1
+                start = address - address_of(self._block)
+                hashes = self._block[start : start + 4 * size].view(np.int32)
+            hashes.fill(-1)
+            rehash(self.address, table, L.KEY_WORDS[table])
 
     def nbytes(self) -> int:
         """Return the bytes of all tables, outgrown ones included."""

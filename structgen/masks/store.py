@@ -30,6 +30,7 @@ import numpy.typing as npt
 from structgen.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.errors import OptionError, StoreWarning
 from structgen.forks import QUEUES, STORES, WRITING, new_lock, tell
+from structgen.masks.grammar_files import GaveUp, GrammarFiles, GrammarWriter, row_name
 from structgen.masks.records import Content, Crossing, Record
 from structgen.masks.store_files import Folder, trim
 from structgen.masks.trie import TrieArrays
@@ -72,6 +73,7 @@ class VocabularyStore:
         memory: int,
         folder: Folder | None = None,
         writer: _Writer | None = None,
+        grammars: GrammarFiles | None = None,
     ) -> None:
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
@@ -96,6 +98,10 @@ class VocabularyStore:
         """Keys of white space terminals, by what they are."""
         self.words = words
         """32-bit words of a row."""
+        self.grammars = grammars
+        """The files of compiled grammars; None for a store in memory."""
+        self._row_names: dict[int, bytes] = {}
+        self._row_numbers: dict[bytes, int] = {}
         self._memory = memory
         self._held = 0
         self._folder, self._writer = folder, writer
@@ -205,6 +211,23 @@ class VocabularyStore:
             same.append(at)
             return at
 
+    def row_name(self, number: int) -> bytes:
+        """Return the digest of a dense row's content. Cost: 20 us the first time."""
+        name = self._row_names.get(number)
+        if name is None:
+            name = row_name(self.rows[number])
+            self.name_row(number, name)
+        return name
+
+    def name_row(self, number: int, name: bytes) -> None:
+        """Note the digest of a row."""
+        self._row_names[number] = name
+        self._row_numbers[name] = number
+
+    def row_number(self, name: bytes) -> int | None:
+        """Return the number of a row by its digest, None where it is not known to be here."""
+        return self._row_numbers.get(name)
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory in use: rows, tokens, tries. At most twice the store's `memory`."""
@@ -233,11 +256,10 @@ class _Writer:
     alive: ClassVar[WeakSet[Any]] = WeakSet()
     registered: ClassVar[list[int]] = []
 
-    def __init__(self, root: Path, most: int) -> None:
-        self._root, self._most = root, most
+    def __init__(self, root: Path, most: int, gave_up: GaveUp) -> None:
+        self._root, self._most, self._gave_up = root, most, gave_up
         self._new: dict[Folder, dict[bytes, Content]] = {}
         self._size = 0
-        self._off = False
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._lock = new_lock(QUEUES)
@@ -247,7 +269,7 @@ class _Writer:
     def add(self, folder: Folder, key: bytes, content: Content) -> None:
         """Have a record written, in a second or when the process ends."""
         with self._lock:
-            if self._off:
+            if self._gave_up.yes:
                 return
             self._new.setdefault(folder, {})[key] = content
             self._size += 64 + content.tokens.nbytes + (0 if content.row is None else content.row.nbytes)
@@ -291,18 +313,18 @@ class _Writer:
         with self._writing:
             with self._lock:
                 new, self._new, self._size = self._new, {}, 0
-            if self._off or not new:
+            if self._gave_up.yes or not new:
                 return
             try:
                 for folder, records in new.items():
                     if not folder.write(records):
-                        self._off = True
+                        self._gave_up.yes = True
                         return
                     folder.compact()
                     folder.refresh()
             except StoreWarning:
                 # where warnings are errors
-                self._off = True
+                self._gave_up.yes = True
                 return
             trim(self._root, self._most)
 
@@ -322,6 +344,8 @@ class MaskStore:
 
     `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
     masks are computed, not kept. `disk` bounds the bytes of the folder: past it the oldest files go.
+    `grammars`: whether compiled grammars are kept in the folder too, so that another process finds all their
+    masks ready; they are written after they are dropped and when the process ends.
     """
 
     def __init__(
@@ -330,6 +354,7 @@ class MaskStore:
         *,
         memory: int = 256 * 1024 * 1024,
         disk: int = 1024 * 1024 * 1024,
+        grammars: bool = True,
     ) -> None:
         for name, value in (("memory", memory), ("disk", disk)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -338,7 +363,11 @@ class MaskStore:
         self._memory = memory
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
-        self._writer = None if self.path is None else _Writer(self.path, disk)
+        gave_up = GaveUp()
+        self._writer = None if self.path is None else _Writer(self.path, disk, gave_up)
+        self._grammars = (
+            None if self.path is None or not grammars else GrammarWriter(self.path, disk, gave_up)
+        )
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
         """Return the part of the store for a vocabulary."""
@@ -348,9 +377,18 @@ class MaskStore:
                 part = self._parts.get(vocabulary)
                 if part is None:
                     part = self._parts[vocabulary] = VocabularyStore(
-                        vocabulary, self._memory, self._folder(vocabulary), self._writer
+                        vocabulary,
+                        self._memory,
+                        self._folder(vocabulary),
+                        self._writer,
+                        self._grammar_files(vocabulary),
                     )
         return part
+
+    def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
+        if self.path is None or self._grammars is None:
+            return None
+        return GrammarFiles(self.path / _code() / vocabulary.fingerprint / "grammars", self._grammars)
 
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
@@ -374,6 +412,8 @@ class MaskStore:
         memory."""
         if self._writer is not None:
             self._writer.flush()
+        if self._grammars is not None:
+            self._grammars.flush()
 
     @property
     def nbytes(self) -> int:

@@ -46,6 +46,9 @@ from structgen.masks.trie import TrieArrays
 
 MAGIC: Final = b"SGMASKS1"
 SUFFIX: Final = ".masks"
+GRAMMAR_SUFFIX: Final = ".grammar"
+ROW_SUFFIX: Final = ".row"
+"""Of the files of grammars (grammar_files.py)."""
 _HEADER: Final = struct.Struct("<8sIIQ16s24x")
 _DTYPES: Final = ("<i4", "<u8", "<i8", "|u1", "<u4")
 MANY: Final = 8
@@ -344,17 +347,22 @@ else:
 
 
 def trim(root: Path, most: int) -> None:
-    """Delete the oldest segments under a folder, of whatever vocabulary, until at most `most` bytes are
-    left."""
+    """Delete the files under a folder, of whatever vocabulary, that were written (those of grammars: used)
+    the longest ago, until at most `most` bytes are left."""
     segments = []
     now = time.time()
-    for path in root.rglob("*"):
-        with suppress(OSError):
-            if path.suffix == SUFFIX:
+    for folder, _, names in os.walk(root):
+        for name in names:
+            suffix = os.path.splitext(name)[1]
+            if suffix not in (SUFFIX, GRAMMAR_SUFFIX, ROW_SUFFIX, ".tmp"):
+                continue
+            path = Path(folder, name)
+            with suppress(OSError):
                 facts = path.stat()
-                segments.append((facts.st_mtime_ns, facts.st_size, path))
-            elif path.suffix == ".tmp" and now - path.stat().st_mtime > _ABANDONED:
-                path.unlink()
+                if suffix != ".tmp":
+                    segments.append((facts.st_mtime_ns, facts.st_size, path))
+                elif now - facts.st_mtime > _ABANDONED:
+                    path.unlink()
     total = sum(size for _, size, _ in segments)
     for _, size, path in sorted(segments):
         if total <= most:

@@ -66,6 +66,12 @@ class Grammar(ABC):
         """Return a new network of the language; the two oracles answer for its strings and numbers."""
 
     @property
+    def spelling(self) -> str:
+        """A text that says all about the language, as it was written: equal texts are equal grammars, and it
+        costs less than the canonical form."""
+        return self.canonical
+
+    @property
     def fingerprint(self) -> str:
         """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
         return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
@@ -146,6 +152,16 @@ class JsonSchemaGrammar(Grammar):
                 options["resources"] = dict(sorted(self._resources.items()))
             self._canonical = write([options, self._value])
         return self._canonical
+
+    @property
+    def spelling(self) -> str:
+        """The options and the schema, as its text or as `repr` writes it."""
+        try:
+            schema = self._text if self._text is not None else repr(self._value)
+            resources = repr(sorted(self._resources.items())) if self._resources else ""
+        except RecursionError:
+            return self.canonical
+        return "\0".join((schema, self._read_as, repr(self._policies), repr(self._limits), resources))
 
     @property
     def policies(self) -> Policies:

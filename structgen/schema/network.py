@@ -125,6 +125,11 @@ class SchemaNetwork:
 
     # ir.Network
 
+    @property
+    def outcomes(self) -> Sequence[frozenset[int]]:
+        """Return the outcomes that were numbered so far, by number."""
+        return self._outcomes
+
     def entry(self, place: int) -> Entry:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         found = self._entries.get(place)

@@ -274,7 +274,7 @@ def test_what_a_crashed_writer_left_goes_in_time(tmp_path: Path) -> None:
 def test_a_store_that_is_read_back_makes_nothing(
     tmp_path: Path, tokenizer: sg.Tokenizer, expected: list[bytes]
 ) -> None:
-    cold, warm = sg.MaskStore(tmp_path), sg.MaskStore(tmp_path)
+    cold, warm = sg.MaskStore(tmp_path, grammars=False), sg.MaskStore(tmp_path)
     assert masks_of(compiled_of(tokenizer, cold)) == expected
     cold.flush()
     assert masks_of(compiled_of(tokenizer, warm)) == expected
@@ -358,7 +358,7 @@ def test_grammars_share_what_they_have_in_common(tokenizer: sg.Tokenizer) -> Non
 
 
 def test_new_records_are_written_in_the_background(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
-    compiled = compiled_of(tokenizer, sg.MaskStore(tmp_path))
+    compiled = compiled_of(tokenizer, sg.MaskStore(tmp_path, grammars=False))
     masks_of(compiled)
     until = time.monotonic() + 30
     while not files(tmp_path) and time.monotonic() < until:
@@ -369,11 +369,11 @@ def test_new_records_are_written_in_the_background(tmp_path: Path, tokenizer: sg
 def test_records_of_other_sources_are_not_used(
     tmp_path: Path, tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = sg.MaskStore(tmp_path)
+    old = sg.MaskStore(tmp_path, grammars=False)
     masks_of(compiled_of(tokenizer, old))
     old.flush()
     monkeypatch.setattr(store_module, "_code", lambda: "other")
-    new = sg.MaskStore(tmp_path)
+    new = sg.MaskStore(tmp_path, grammars=False)
     masks_of(compiled_of(tokenizer, new))
     assert (part_of(new, tokenizer).read, part_of(new, tokenizer).made) == (0, part_of(old, tokenizer).made)
 
@@ -401,16 +401,16 @@ def damages() -> Iterator[Any]:
 def test_a_damaged_file_is_made_anew_with_a_warning(
     tmp_path: Path, tokenizer: sg.Tokenizer, expected: list[bytes], damage: Any
 ) -> None:
-    first = sg.MaskStore(tmp_path)
+    first = sg.MaskStore(tmp_path, grammars=False)
     masks_of(compiled_of(tokenizer, first))
     first.flush()
     (path,) = files(tmp_path)
     path.write_bytes(damage(path.read_bytes()))
-    second = sg.MaskStore(tmp_path)
+    second = sg.MaskStore(tmp_path, grammars=False)
     with pytest.warns(StoreWarning, match="is damaged or was not made by this version"):
         assert masks_of(compiled_of(tokenizer, second)) == expected
     second.flush()
-    third = sg.MaskStore(tmp_path)
+    third = sg.MaskStore(tmp_path, grammars=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert masks_of(compiled_of(tokenizer, third)) == expected
@@ -439,7 +439,7 @@ def test_a_full_disk_leaves_the_store_in_memory_with_one_warning(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    store = sg.MaskStore(tmp_path)
+    store = sg.MaskStore(tmp_path, grammars=False)
     with pytest.warns(StoreWarning, match="No space left") as caught, monkeypatch.context() as patch:
         patch.setattr("structgen.cache.os.replace", full)
         assert masks_of(compiled_of(tokenizer, store)) == expected
@@ -548,10 +548,10 @@ def test_the_store_counts_its_memory(tokenizer: sg.Tokenizer) -> None:
 def test_a_store_can_be_deleted_while_it_is_in_use(
     tmp_path: Path, tokenizer: sg.Tokenizer, expected: list[bytes]
 ) -> None:
-    first = sg.MaskStore(tmp_path)
+    first = sg.MaskStore(tmp_path, grammars=False)
     masks_of(compiled_of(tokenizer, first))
     first.flush()
-    store = sg.MaskStore(tmp_path)
+    store = sg.MaskStore(tmp_path, grammars=False)
     compiled = compiled_of(tokenizer, store)
     sg.Matcher(compiled).mask_rows()
     shutil.rmtree(tmp_path)

@@ -1,0 +1,297 @@
+"""Automata under the numbers of another process: states that were kept, and a pool that goes on from them.
+
+A pool numbers its states in the order in which it meets them, and the numeral automata of a process are
+shared by all its grammars. What was kept of a pool (its starts, its rows) is therefore read under numbers of
+its own: a kept row answers by itself, and the pool is made when a row is asked for that was not kept. From
+then on both run side by side: a state of ours is one of the pool's, found by the text that leads there from
+a start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.numeral_product import AnyPool
+from structgen.automata.strings import StringPool
+from structgen.errors import StructgenError
+from structgen.ir import DEAD, UNKNOWN, Demands, Spec
+
+Outcome: TypeAlias = Callable[[frozenset[int]], int]
+Array: TypeAlias = npt.NDArray[np.int32]
+
+_FREE_STATES = 8
+"""States that all pools of strings number alike."""
+_MOST = 20_000
+"""States of the numeral automata of one grammar, from which on rows are not kept any more."""
+_TOGETHER = 64
+"""Rows that are taken over from the pool at once, as it fills those of neighbours too."""
+
+
+class Kept(NamedTuple):
+    """What is kept of a pool."""
+
+    outcome: Array
+    """Of each state; its length is the number of states."""
+    known: Array
+    """The states whose rows are kept, ascending."""
+    rows: Array
+    """Their rows."""
+
+
+class Disagrees(StructgenError):
+    """An automaton that was made anew is not the one that was kept."""
+
+
+class Pool(Protocol):
+    """What a pool of strings and one of numerals have in common."""
+
+    trans: Array
+    outcome: Array
+
+    @property
+    def count(self) -> int: ...
+
+    def start(self, spec: Spec, outcome: Outcome) -> int: ...
+
+    def expand(self, state: int) -> None: ...
+
+    def finish(self, state: int) -> Demands: ...
+
+    def key(self, state: int) -> bytes | None: ...
+
+
+class Renumbered:
+    """A pool that begins with kept states; states 0 to `fixed` - 1 have the same numbers in every pool.
+
+    `trans` and `outcome` are as those of the pool, and are replaced when they grow. `name` says what a start
+    is called in every process, `wake` makes the pool. Not thread-safe.
+    """
+
+    FREE = StringPool.FREE
+
+    def __init__(
+        self,
+        kept: Kept,
+        fixed: int,
+        starts: Callable[[], Mapping[bytes, int]],
+        name: Callable[[Spec, Outcome], bytes],
+        wake: Callable[[], Pool],
+        width: int,
+    ) -> None:
+        """`starts` reads the names of the kept starts; it is called when the first start is asked for."""
+        self._read_starts, self._name, self._wake = starts, name, wake
+        self._fixed = fixed
+        # compiled code reads these until it is told of others
+        self._first: Array = np.full((max(len(kept.outcome), 1), width), UNKNOWN, np.int32)
+        self._first[kept.known] = kept.rows
+        self._first_outcome: Array = kept.outcome.copy()  # what comes from a file cannot be written
+        self.reset()
+
+    def reset(self) -> None:
+        """Be as at the beginning: whatever was made since is forgotten. What compiled code was told must not
+        be more than what was kept."""
+        self.count = len(self._first_outcome)
+        self.outcome: Array = self._first_outcome
+        self.trans: Array = self._first
+        self._starts: dict[bytes, int] | None = None
+        self._pool: Pool | None = None
+        self._theirs: dict[int, int] = {state: state for state in range(self._fixed)}
+        self._ours: dict[int, int] = dict(self._theirs)
+        self._ways: dict[int, tuple[int, int]] = {}
+
+    @property
+    def starts(self) -> dict[bytes, int]:
+        """The starts by their names."""
+        if self._starts is None:
+            self._starts = dict(self._read_starts())
+        return self._starts
+
+    def start(self, spec: Spec, outcome: Outcome) -> int:
+        """Return the state before the first character, as the pool's `start` does; it makes the pool."""
+        pool = self._awake()
+        theirs = pool.start(spec, outcome)
+        if spec.judge is not None:
+            return DEAD if theirs < 0 else self._ours_of(theirs)  # no name says what a judge says
+        name = self._name(spec, outcome)
+        found = self.starts.get(name)
+        if found is None:
+            found = self.starts[name] = DEAD if theirs < 0 else self._ours_of(theirs)
+        elif (found < 0) != (theirs < 0):
+            raise Disagrees("an automaton that was kept has another start now.")
+        elif found >= 0 and found not in self._theirs:
+            self._take(found, theirs)
+            self._find_ways(found)
+        return found
+
+    def expand(self, state: int) -> None:
+        """Fill the row of a state, and those of neighbours that the pool has filled with it."""
+        if not (self.trans[state] == UNKNOWN).any():
+            return
+        pool = self._awake()
+        theirs = self.theirs(state)
+        pool.expand(theirs)
+        self._copy(state, theirs)
+        waiting = self.trans[state][self.trans[state] >= 0].tolist()
+        seen = {state}
+        while waiting and len(seen) < _TOGETHER:
+            near = waiting.pop()
+            if near in seen or self.trans[near, 0] != UNKNOWN or near not in self._theirs:
+                continue
+            seen.add(near)
+            row = self._pool_row(self._theirs[near])
+            if (row == UNKNOWN).any():
+                continue
+            self._copy(near, self._theirs[near])
+            waiting.extend(self.trans[near][self.trans[near] >= 0].tolist())
+
+    def finish(self, state: int) -> Demands:
+        """Return what the pool's `finish` returns."""
+        return self._awake().finish(self.theirs(state))
+
+    def key(self, state: int) -> bytes | None:
+        """Return what the pool's `key` returns."""
+        return self._awake().key(self.theirs(state))
+
+    def theirs(self, state: int) -> int:
+        """Return the pool's number of a state. Raises Disagrees where the pool has no such state."""
+        found = self._theirs.get(state)
+        if found is not None:
+            return found
+        way = [state]
+        while way[-1] not in self._theirs:
+            above = self._ways.get(way[-1])
+            if above is None:
+                raise Disagrees("a state of an automaton that was kept is not reached any more.")
+            way.append(above[0])
+        way.reverse()
+        for before, after in pairwise(way):
+            there = self._theirs[before]
+            column = self._ways[after][1]
+            if self._pool_row(there)[column] == UNKNOWN:
+                self._awake().expand(there)
+            target = int(self._pool_row(there)[column])
+            if target < 0:
+                raise Disagrees("a text that an automaton took when it was kept is refused now.")
+            self._take(after, target)
+        return self._theirs[state]
+
+    def _awake(self) -> Pool:
+        if self._pool is None:
+            self._pool = self._wake()
+        return self._pool
+
+    def _pool_row(self, theirs: int) -> Any:
+        return self._awake().trans[theirs]
+
+    def _take(self, ours: int, theirs: int) -> None:
+        if int(self._awake().outcome[theirs]) != int(self.outcome[ours]):
+            raise Disagrees("a state of an automaton that was kept has another outcome now.")
+        self._theirs[ours] = theirs
+        # of two states that are one now the first speaks for both
+        self._ours.setdefault(theirs, ours)
+
+    def _find_ways(self, start: int) -> None:
+        """Note for each state that is reached by kept rows from a start the state before it, and the
+        column."""
+        order = [start]
+        for state in order:
+            row = self.trans[state]
+            targets, columns = np.unique(row, return_index=True)
+            for target, column in zip(targets.tolist(), columns.tolist(), strict=True):
+                if target >= self._fixed and target not in self._ways and target not in self._theirs:
+                    self._ways[target] = (state, column)
+                    order.append(target)
+
+    def _ours_of(self, theirs: int) -> int:
+        """Return our number of a state of the pool; it is new where no kept state is known to be it."""
+        found = self._ours.get(theirs)
+        if found is None:
+            found = self.count
+            if found >= len(self.trans) or found >= len(self.outcome):
+                room = max(64, 2 * found)
+                trans = np.full((room, self.trans.shape[1]), UNKNOWN, np.int32)
+                trans[:found] = self.trans[:found]
+                outcome = np.full(room, -1, np.int32)
+                outcome[:found] = self.outcome[:found]
+                self.trans, self.outcome = trans, outcome
+            self.outcome[found] = self._awake().outcome[theirs]
+            self._theirs[found], self._ours[theirs] = theirs, found
+            self.count = found + 1
+        return found
+
+    def _copy(self, state: int, theirs: int) -> None:
+        """Take the row of a state over from the pool."""
+        row = self._pool_row(theirs)
+        targets, where = np.unique(row, return_inverse=True)
+        ours = [target if target < 0 else self._ours_of(target) for target in targets.tolist()]
+        self.trans[state] = np.array(ours, np.int32)[where]
+
+
+class KeptStrings(Renumbered):
+    """String automata that were kept (`StringPool`)."""
+
+    def roaming(self, first: int) -> npt.NDArray[np.int64]:
+        """Return what the pool's `roaming` returns. Nothing that a judge is asked for was kept."""
+        theirs = self._pool.roaming(0) if isinstance(self._pool, StringPool) else ()
+        if not len(theirs):
+            return np.empty(0, np.int64)
+        wanted = set(theirs.tolist())
+        return np.array([s for s in range(first, self.count) if self._theirs.get(s) in wanted], np.int64)
+
+
+class KeptNumbers(Renumbered):
+    """Numeral automata that were kept (`NumberPool`, or that of another policy)."""
+
+
+Strings: TypeAlias = StringPool | KeptStrings
+Numbers: TypeAlias = AnyPool | KeptNumbers
+
+
+def known_rows(pool: Pool | Renumbered, roots: Iterable[int]) -> Kept:
+    """Return the rows of a pool that are known and that known rows lead to from some states; every state
+    keeps its number. Cost: 1 us a state."""
+    _, known = _reached(pool.trans, (*range(_FREE_STATES), *roots), pool.count)
+    known.sort()
+    return Kept(pool.outcome[: pool.count].astype(np.int32), known, pool.trans[known])
+
+
+def kept_of(pool: Pool | Renumbered, roots: Iterable[int]) -> tuple[Kept, dict[int, int]]:
+    """Return what is kept of a pool, for those states that known rows lead to from some (`roots`), with the
+    numbers under which each is kept: those of the pool may be those of a whole process.
+
+    Cost: 1 us a state.
+    """
+    order, known = _reached(pool.trans, roots, _MOST)
+    numbers = {state: at for at, state in enumerate(order.tolist())}
+    renumbered = np.full(len(pool.trans), UNKNOWN, np.int32)
+    renumbered[order] = np.arange(len(order), dtype=np.int32)
+    rows = pool.trans[known]
+    rows = np.where(rows >= 0, renumbered[rows], rows).astype(np.int32)
+    return Kept(pool.outcome[order].astype(np.int32), renumbered[known], rows), numbers
+
+
+def _reached(trans: Array, roots: Iterable[int], most: int) -> tuple[Array, Array]:
+    """Return the states that known rows lead to from some, those included, and which of them have known rows;
+    from `most` states on no more rows are looked at."""
+    found = np.array([root for root in dict.fromkeys(roots) if root >= 0], np.int32)
+    seen = np.zeros(len(trans), np.bool_)
+    seen[found] = True
+    layers, known = [found], []
+    total = len(found)
+    while len(found) and total <= most:
+        rows = trans[found]
+        told = (rows != UNKNOWN).all(axis=1)
+        known.append(found[told])
+        targets = np.zeros(len(trans), np.bool_)
+        rows = rows[told]
+        targets[rows[rows >= 0]] = True
+        found = np.flatnonzero(targets & ~seen).astype(np.int32)
+        seen[found] = True
+        layers.append(found)
+        total += len(found)
+    return np.concatenate(layers), np.concatenate(known) if known else np.empty(0, np.int32)

@@ -1,0 +1,318 @@
+"""The files of compiled grammars: one for each grammar and vocabulary, read and written whole.
+
+    bytes 0-7     b"SGGRAMM1"
+    bytes 8-11    CRC-32 of everything from byte 12 on, little-endian
+    bytes 12-15   bytes of the first part, compressed
+    bytes 16-19   bytes of the second part, compressed
+    bytes 20-23   zeros
+    bytes 24-39   identity: a digest of the sources, the vocabulary, the grammar and the limits
+    then          the first part (what compiled code reads), the second (what it takes to go on), by zlib
+
+Dense rows of masks are shared by many grammars of a vocabulary, and lie beside them in files named by their
+content. The folder is bounded together with the segments of the mask store; what was used least recently goes
+first. A missing row costs the masks that it was part of, a missing file the rest.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import struct
+import sys
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from weakref import WeakSet, finalize
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.cache import warn, write_atomically
+from structgen.errors import StoreWarning
+from structgen.forks import QUEUES, WRITING, new_lock, tell
+from structgen.masks.store_files import GRAMMAR_SUFFIX, ROW_SUFFIX, trim
+
+_MAGIC: Final = b"SGGRAMM1"
+_HEADER: Final = struct.Struct("<8sIII4x16s")
+_LEVEL: Final = 1
+_TOUCH: Final = 3600.0
+"""Seconds after which a file that is read is marked as used again."""
+_TRIM: Final = 64
+"""The folder is measured after each such part of its bound that this process has written."""
+_WAITING: Final = 64
+"""Dropped grammars that wait to be written; of more the oldest are forgotten, for they hold memory."""
+_SOON: Final = 16
+"""Of them that are written without waiting."""
+_DELAY: Final = 0.5
+"""Seconds that one waits for others."""
+_FEW: Final = 16
+"""One process in so many measures the folder when it has written little."""
+
+
+class Parts(NamedTuple):
+    """A grammar's file, its second part still compressed."""
+
+    first: bytes
+    second: bytes
+
+
+class Written(NamedTuple):
+    """What is to be written of a grammar."""
+
+    identity: bytes
+    first: bytes
+    second: bytes
+    rows: Mapping[bytes, npt.NDArray[np.int32]]
+    """Digest -> dense row."""
+
+
+class Keeper(Protocol):
+    """What knows how a grammar is kept, after the grammar itself is gone too."""
+
+    files: GrammarFiles
+
+    @property
+    def is_new(self) -> bool:
+        """Whether something was met that is not written; told without a lock, and at once."""
+        ...
+
+    def encode(self) -> Written | None:
+        """Return what is new since the last time, None where nothing is. Takes the grammar's lock."""
+        ...
+
+
+def row_name(row: npt.NDArray[np.int32]) -> bytes:
+    """Return the digest that names a dense row (20 us for 16 KB)."""
+    return blake2b(row.tobytes(), digest_size=16).digest()
+
+
+class GrammarFiles:
+    """The files of one vocabulary's grammars. Safe for many threads and processes."""
+
+    def __init__(self, path: Path, writer: GrammarWriter) -> None:
+        self.path, self.writer = path, writer
+        self._folder = f"{path}{os.sep}"
+        self._rows: set[bytes] = set()
+
+    def _file(self, identity: bytes) -> Path:
+        return self.path / (identity.hex() + GRAMMAR_SUFFIX)
+
+    def read(self, identity: bytes) -> Parts | None:
+        """Return a grammar's file, or None where there is none; one that is damaged is deleted, with a
+        StoreWarning. Cost: 50 us, and 1 us for each KB."""
+        if self.writer.gave_up.yes:
+            return None
+        path = f"{self._folder}{identity.hex()}{GRAMMAR_SUFFIX}"
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+                if time.time() - os.fstat(file.fileno()).st_mtime > _TOUCH:
+                    with suppress(OSError):
+                        os.utime(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            self.writer.gave_up.yes = True
+            warn(f"cannot read {path} ({error.strerror}): what it holds is made anew.")
+            return None
+        try:
+            magic, checksum, first, second, owner = _HEADER.unpack_from(data)
+            end = _HEADER.size + first
+            if (
+                magic == _MAGIC
+                and owner == identity
+                and len(data) == end + second
+                and zlib.crc32(memoryview(data)[12:]) == checksum
+            ):
+                return Parts(zlib.decompress(memoryview(data)[_HEADER.size : end]), data[end:])
+        except (struct.error, zlib.error):
+            pass
+        self.drop(identity, "is damaged or was not made by this version of structgen")
+        return None
+
+    def drop(self, identity: bytes, why: str) -> Path:
+        """Delete a grammar's file, with a StoreWarning; returns its path."""
+        path = self._file(identity)
+        with suppress(OSError):
+            path.unlink()
+        warn(f"{path} {why}: what it held is made anew.")
+        return path
+
+    def row(self, name: bytes) -> npt.NDArray[np.int32] | None:
+        """Return a dense row by its digest, None where it is not there, or damaged. Cost: 50 us."""
+        path = self.path / (name.hex() + ROW_SUFFIX)
+        try:
+            row = np.frombuffer(zlib.decompress(path.read_bytes()), np.int32)
+            if row_name(row) == name:
+                return row
+        except OSError:
+            return None
+        except (zlib.error, ValueError):
+            pass
+        with suppress(OSError):
+            path.unlink()
+        warn(f"{path} is damaged: the masks that need it are made anew.")
+        return None
+
+    def write(self, written: Written) -> int:
+        """Write a grammar and those of its rows that are not there; returns the bytes. Raises OSError where
+        the folder does not take them (a StoreWarning has said so)."""
+        size = 0
+        for name, row in written.rows.items():
+            path = self.path / (name.hex() + ROW_SUFFIX)
+            if name in self._rows or path.exists():
+                # in use: not to be the next to go
+                with suppress(OSError):
+                    os.utime(path)
+                    self._rows.add(name)
+                    continue
+            content = zlib.compress(row.tobytes(), _LEVEL)
+            if not write_atomically(path, [content]):
+                raise OSError
+            self._rows.add(name)
+            size += len(content)
+        first, second = (zlib.compress(part, _LEVEL) for part in (written.first, written.second))
+        head = _HEADER.pack(_MAGIC, 0, len(first), len(second), written.identity)
+        checksum = zlib.crc32(second, zlib.crc32(first, zlib.crc32(head[12:])))
+        head = _HEADER.pack(_MAGIC, checksum, len(first), len(second), written.identity)
+        if not write_atomically(self._file(written.identity), [head, first, second]):
+            raise OSError
+        return size + len(head) + len(first) + len(second)
+
+
+class GaveUp:
+    """Whether a store's folder did not take what was written: it is said once, and not tried again."""
+
+    __slots__ = ("yes",)
+
+    def __init__(self) -> None:
+        self.yes = False
+
+
+class GrammarWriter:
+    """Writes the grammars of one store, once they are dropped and when the process ends."""
+
+    def __init__(self, root: Path, most: int, gave_up: GaveUp) -> None:
+        self._root, self._most, self.gave_up = root, most, gave_up
+        self._since = 0
+        self._measured = os.getpid() % _FEW != 0
+        self._writing = new_lock(WRITING)
+
+    def watch(self, grammar: object, keeper: Keeper) -> None:
+        """Have a grammar written after it was dropped, or when the process ends."""
+        if sys.byteorder == "little" and not self.gave_up.yes:
+            _Queue.get().watch(grammar, keeper)
+
+    def flush(self) -> None:
+        """Write all that is new in this process, now."""
+        _Queue.get().flush()
+
+    def write(self, keeper: Keeper) -> None:
+        """Write what is new of a grammar. A folder that does not take it is given up, with one
+        StoreWarning."""
+        if self.gave_up.yes:
+            return
+        written = keeper.encode()
+        if written is None:
+            return
+        with self._writing:
+            try:
+                self._since += keeper.files.write(written)
+            except (OSError, StoreWarning):
+                # said already, or where warnings are errors
+                self.gave_up.yes = True
+                return
+            if self._since > self._most // _TRIM or not self._measured:
+                self._since, self._measured = 0, True
+                trim(self._root, self._most)
+
+
+class _Queue:
+    """The grammars of this process that are not written yet.
+
+    One that is dropped is only noted: that may happen anywhere, while any lock is held. A thread writes it
+    once the next grammar is compiled, and is gone when nothing is left.
+    """
+
+    queues: ClassVar[dict[None, _Queue]] = {}
+
+    @classmethod
+    def get(cls) -> _Queue:
+        """Return the queue of this process, made when first asked for."""
+        found = cls.queues.get(None)
+        # of two threads that come here at once, both take what the first has put there
+        return found if found is not None else cls.queues.setdefault(None, cls())
+
+    def __init__(self) -> None:
+        self._dropped: deque[Keeper] = deque(maxlen=_WAITING)
+        self._live: WeakSet[Any] = WeakSet()
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._registered = 0
+        self._lock = new_lock(QUEUES)
+        tell(self)
+
+    def watch(self, grammar: object, keeper: Keeper) -> None:
+        """Have a grammar written when it is dropped, or when the process ends; write those dropped before."""
+        with self._lock:
+            self._live.add(keeper)
+            if self._registered != os.getpid():
+                # in each process: a child that a fork made may end without its parent's exit functions
+                self._registered = os.getpid()
+                atexit.register(self.flush)
+            finalize(grammar, self._dropped.append, keeper).atexit = False
+            if not self._dropped:
+                return
+            for _ in range(len(self._dropped)):
+                # let those go of which all is written
+                dropped = self._dropped.popleft()
+                if dropped.is_new:
+                    self._dropped.append(dropped)
+            if self._dropped and self._thread is None:
+                thread = threading.Thread(target=self._run, name="structgen-grammars", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return  # the interpreter ends: what is left is written then
+                self._thread = thread
+            if len(self._dropped) >= _SOON:
+                self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(_DELAY)
+            self._wake.clear()
+            self._write_dropped()
+            with self._lock:
+                if not self._dropped:
+                    self._thread = None
+                    return
+
+    def _write_dropped(self) -> None:
+        while True:
+            try:
+                keeper = self._dropped.popleft()
+            except IndexError:
+                return
+            keeper.files.writer.write(keeper)
+            time.sleep(0)  # nobody who fills masks waits for all of it
+
+    def flush(self) -> None:
+        """Write all that is new, now."""
+        self._write_dropped()
+        with self._lock:
+            live = list(self._live)
+        for keeper in live:
+            keeper.files.writer.write(keeper)
+
+    def after_fork(self) -> None:
+        """The parent writes what it dropped; this process has no writing thread yet."""
+        self._dropped.clear()
+        self._thread = None
+        self._wake = threading.Event()
