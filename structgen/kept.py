@@ -148,8 +148,8 @@ class Keeping:
         self._meaning = meaning
 
     def terminal(self, identity: Identity, make: Callable[[], bytes | None]) -> bytes | None:
-        """Return the key of a terminal in the mask store; `make` works it out where it was not met before, and
-        returns None where it has none."""
+        """Return the key of a terminal in the mask store; `make` works it out where it was not met before,
+        and returns None where it has none."""
         terminals = self._known_terminals()
         key = terminals.get(identity)
         if key is None:

@@ -237,10 +237,9 @@ class KeptStrings(Renumbered):
 
     def roaming(self, first: int) -> npt.NDArray[np.int64]:
         """Return what the pool's `roaming` returns. Nothing that a judge is asked for was kept."""
-        theirs = self._pool.roaming(0) if isinstance(self._pool, StringPool) else ()
-        if not len(theirs):
+        wanted = set(self._pool.roaming(0).tolist()) if isinstance(self._pool, StringPool) else set()
+        if not wanted:
             return np.empty(0, np.int64)
-        wanted = set(theirs.tolist())
         return np.array([s for s in range(first, self.count) if self._theirs.get(s) in wanted], np.int64)
 
 

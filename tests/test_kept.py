@@ -1,0 +1,438 @@
+"""Compiled grammars on disk: another process finds them ready, goes on from them, and is told if they are
+wrong."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import structgen as sg
+from structgen.errors import StoreWarning, StructgenError
+from structgen.machine import journal
+from structgen.masks import grammar_files
+from structgen.masks.grammar_files import GRAMMAR_SUFFIX, ROW_SUFFIX
+from structgen.resources import small_tokenizer
+from structgen.schema.grammar import JsonSchemaGrammar
+from structgen.schema.network import SchemaNetwork
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 2, "maxLength": 9},
+        "code": {"type": "string", "pattern": "^[a-f]{2,5}$"},
+        "size": {"type": "number", "minimum": 3},
+        "what": {
+            "anyOf": [
+                {"properties": {"kind": {"const": "a"}, "n": {"type": "integer"}}, "required": ["kind"]},
+                {"properties": {"kind": {"const": "b"}, "s": {"format": "date"}}, "required": ["kind"]},
+            ]
+        },
+        "tags": {"type": "array", "items": {"enum": ["x", "yy", "zzz"]}, "uniqueItems": True},
+    },
+    "required": ["name"],
+    "additionalProperties": {"type": "boolean"},
+}
+FIRST = '{"name": "Ada", "size": 31.25, "what": {"kind": "a", "n": 12}}'
+SECOND = (
+    '{"name": "Grace", "code": "abcd", "what": {"kind": "b", "s": "1906-12-09"}, '
+    '"tags": ["x", "zzz"], "more": true}'
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> sg.Tokenizer:
+    return sg.Tokenizer.from_huggingface(small_tokenizer())
+
+
+def compiled_of(
+    tokenizer: sg.Tokenizer, store: Any, schema: Any = SCHEMA, **options: Any
+) -> sg.CompiledGrammar:
+    return sg.compile(sg.json_schema(schema, **options), tokenizer, store=store)
+
+
+def masks_of(compiled: sg.CompiledGrammar, text: str) -> list[bytes]:
+    """Return the masks on the way through a document."""
+    matcher = sg.Matcher(compiled)
+    mask = sg.allocate_mask(1, compiled.vocab_size)
+    found = []
+    for token in compiled.tokenizer.encode(text.encode()):
+        matcher.fill_mask(mask)
+        found.append(mask.array.tobytes())
+        matcher.advance(token)
+    matcher.fill_mask(mask)
+    return [*found, mask.array.tobytes()]
+
+
+def is_kept(compiled: sg.CompiledGrammar) -> bool:
+    """Return whether a grammar answers from what was kept, its network not made."""
+    return not compiled._meaning.awake
+
+
+def files(path: Path, suffix: str = GRAMMAR_SUFFIX) -> list[Path]:
+    return sorted(path.rglob(f"*{suffix}"))
+
+
+@pytest.fixture
+def left(tokenizer: sg.Tokenizer, tmp_path: Path) -> Iterator[Path]:
+    """A folder in which one process has left what it met in the first document."""
+    store = sg.MaskStore(tmp_path)
+    masks_of(compiled_of(tokenizer, store), FIRST)
+    store.flush()
+    assert len(files(tmp_path)) == 1
+    yield tmp_path
+
+
+@pytest.fixture(scope="module")
+def expected(tokenizer: sg.Tokenizer) -> dict[str, list[bytes]]:
+    compiled = compiled_of(tokenizer, False)
+    return {text: masks_of(compiled, text) for text in (FIRST, SECOND)}
+
+
+def test_what_was_met_before_is_answered_without_reading_the_schema(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the network is made")
+
+    monkeypatch.setattr(JsonSchemaGrammar, "network", never)
+    compiled = compiled_of(tokenizer, sg.MaskStore(left))
+    assert masks_of(compiled, FIRST) == expected[FIRST]
+    assert is_kept(compiled)
+
+
+def test_what_is_new_is_answered_as_by_a_new_grammar_and_kept_in_turn(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
+) -> None:
+    store = sg.MaskStore(left)
+    compiled = compiled_of(tokenizer, store)
+    assert masks_of(compiled, SECOND) == expected[SECOND]
+    assert not is_kept(compiled)
+    store.flush()
+    third = compiled_of(tokenizer, sg.MaskStore(left))
+    assert [masks_of(third, text) for text in (FIRST, SECOND)] == [expected[FIRST], expected[SECOND]]
+    assert is_kept(third)
+
+
+def test_states_of_a_kept_grammar_go_on_when_the_network_is_made(tokenizer: sg.Tokenizer, left: Path) -> None:
+    compiled, new = compiled_of(tokenizer, sg.MaskStore(left)), compiled_of(tokenizer, False)
+    matcher, other = sg.Matcher(compiled), sg.Matcher(new)
+    tokens = tokenizer.encode(FIRST.encode())
+    for token in tokens[:-1]:
+        matcher.advance(token)
+        other.advance(token)
+    assert is_kept(compiled)
+    assert matcher.tokens_to_finish() == other.tokens_to_finish()
+    assert not is_kept(compiled)
+    for back in range(1, len(tokens)):
+        matcher.rollback(1)
+        other.rollback(1)
+        assert (matcher.tokens_to_finish(), matcher.is_complete) == (
+            other.tokens_to_finish(),
+            other.is_complete,
+        ), f"{back} tokens back"
+        assert compiled.completion(matcher.state) == new.completion(other.state)
+
+
+def test_masks_that_nobody_asked_for_yet_are_kept_on(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
+) -> None:
+    """A process that meets something else, and leaves most of what it found alone, writes that again too."""
+    store = sg.MaskStore(left)
+    compiled = compiled_of(tokenizer, store)
+    matcher = sg.Matcher(compiled)
+    matcher.advance(tokenizer.encode(b"{")[0])
+    assert compiled.allowed(matcher.state)
+    assert compiled.step_bytes(compiled.start, b'{"tags"') is None  # "name" comes first
+    assert compiled.step_bytes(compiled.start, b'{"name": "Xy", "tags": ["yy"') is not None
+    store.flush()
+    again = compiled_of(tokenizer, sg.MaskStore(left))
+    assert masks_of(again, FIRST) == expected[FIRST] and is_kept(again)
+
+
+def test_nothing_is_written_where_nothing_is_new(tokenizer: sg.Tokenizer, left: Path) -> None:
+    (path,) = files(left)
+    before = path.stat().st_mtime_ns, path.stat().st_ino
+    store = sg.MaskStore(left)
+    masks_of(compiled_of(tokenizer, store), FIRST)
+    store.flush()
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
+
+
+def test_other_texts_options_limits_and_tokenizers_have_other_files(
+    tokenizer: sg.Tokenizer, left: Path
+) -> None:
+    store = sg.MaskStore(left)
+    compiled_of(tokenizer, store, {**SCHEMA, "title": "other"})
+    compiled_of(tokenizer, store, whitespace="compact")
+    compiled_of(tokenizer, store, limits=sg.Limits(depth=7))
+    sg.compile(sg.json_schema(SCHEMA), tokenizer, limits=sg.Limits(depth=8), store=store)
+    tokens = list(tokenizer.token_bytes)
+    compiled_of(sg.Tokenizer.from_bytes([*tokens, b"zz"], eos_token_id=list(tokenizer.eos_token_ids)), store)
+    store.flush()
+    assert len(files(left)) == 6
+
+
+def test_the_same_limit_holds_in_a_kept_grammar(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    schema, limits = {"items": {"$ref": "#"}}, sg.Limits(depth=3)
+    for _ in range(2):
+        store = sg.MaskStore(tmp_path)
+        compiled = compiled_of(tokenizer, store, schema, limits=limits)
+        assert compiled.step_bytes(compiled.start, b"[[[") is not None
+        with pytest.raises(sg.LimitError, match="depth"):
+            compiled.step_bytes(compiled.start, b"[[[[")
+        store.flush()
+
+
+def test_stores_in_memory_keep_no_grammars(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    for store in (sg.MaskStore(), sg.MaskStore(tmp_path, grammars=False)):
+        masks_of(compiled_of(tokenizer, store), FIRST)
+        store.flush()
+    assert not files(tmp_path)
+
+
+def test_places_that_may_dead_end_are_told_anew_by_each_process(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    store = sg.MaskStore(tmp_path)
+    compiled_of(tokenizer, store, limits=sg.Limits(liveness="flag"))
+    store.flush()
+    assert not files(tmp_path)
+
+
+def test_a_dropped_grammar_is_written_when_the_next_is_compiled(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_files, "_DELAY", 0.0)
+    store = sg.MaskStore(tmp_path)
+    compiled = compiled_of(tokenizer, store)
+    masks_of(compiled, FIRST)
+    del compiled
+    gc.collect()
+    assert not files(tmp_path)  # what is dropped may be dropped anywhere: nothing is done there
+    compiled_of(tokenizer, store, {"type": "integer"})
+    until = time.monotonic() + 30
+    while not files(tmp_path) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(files(tmp_path)) == 1
+
+
+# Files that are not what they were
+
+
+def damages() -> Iterator[Any]:
+    def flipped(data: bytes) -> bytes:
+        return bytes(byte ^ 0x55 if index % 97 == 50 else byte for index, byte in enumerate(data))
+
+    yield pytest.param(lambda data: data[: len(data) // 2], id="cut off")
+    yield pytest.param(lambda data: b"", id="empty")
+    yield pytest.param(lambda data: b"XX" + data[2:], id="another version")
+    yield pytest.param(flipped, id="flipped everywhere")
+    yield pytest.param(lambda data: data[:-40] + bytes(40), id="zeros at the end")
+
+
+@pytest.mark.parametrize("damage", list(damages()))
+def test_a_damaged_file_is_made_anew_with_a_warning(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], damage: Any
+) -> None:
+    (path,) = files(left)
+    path.write_bytes(damage(path.read_bytes()))
+    store = sg.MaskStore(left)
+    with pytest.warns(StoreWarning, match="is damaged or was not made by this version"):
+        compiled = compiled_of(tokenizer, store)
+    assert masks_of(compiled, FIRST) == expected[FIRST]
+    store.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = compiled_of(tokenizer, sg.MaskStore(left))
+        assert masks_of(again, FIRST) == expected[FIRST] and is_kept(again)
+
+
+def test_a_row_that_is_gone_is_worked_out_anew(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
+) -> None:
+    rows = files(left, ROW_SUFFIX)
+    assert rows
+    for row in rows:
+        row.unlink()
+    store = sg.MaskStore(left)
+    assert masks_of(compiled_of(tokenizer, store), FIRST) == expected[FIRST]
+    store.flush()
+    assert files(left, ROW_SUFFIX) == rows
+
+
+def test_a_damaged_row_is_worked_out_anew_with_a_warning(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]]
+) -> None:
+    for row in files(left, ROW_SUFFIX):
+        row.write_bytes(row.read_bytes()[:-3])
+    with pytest.warns(StoreWarning, match="row is damaged"):
+        assert masks_of(compiled_of(tokenizer, sg.MaskStore(left)), FIRST) == expected[FIRST]
+
+
+def test_a_network_that_numbers_otherwise_is_told_by_the_file(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seeded bug: the second process reads other keys in the same schema."""
+    keys = SchemaNetwork.keys
+    compiled = compiled_of(tokenizer, sg.MaskStore(left))
+    with monkeypatch.context() as patch:
+        patch.setattr(SchemaNetwork, "keys", lambda self, residue: [*keys(self, residue), "zz"])
+        assert masks_of(compiled, FIRST) == expected[FIRST]
+        with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError) as caught:
+            masks_of(compiled, SECOND)
+    assert ".grammar" in str(caught.value) and "Compile it again" in str(caught.value)
+    assert not files(left)
+    assert masks_of(compiled_of(tokenizer, sg.MaskStore(left)), SECOND) == expected[SECOND]
+
+
+def test_an_outcome_that_stands_for_other_demands_is_seen(
+    tokenizer: sg.Tokenizer, left: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seeded bug: the branches of a union come in another order."""
+    from structgen.schema.place import Tables
+
+    place = Tables.place
+    compiled = compiled_of(tokenizer, sg.MaskStore(left))
+    monkeypatch.setattr(Tables, "place", lambda self, demands: place(self, demands[::-1]))
+    with pytest.warns(StoreWarning, match="does not fit"), pytest.raises(StructgenError):
+        masks_of(compiled, SECOND)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are made unwritable by their mode")
+def test_a_folder_that_can_only_be_read_serves(
+    tokenizer: sg.Tokenizer, left: Path, expected: dict[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    store = sg.MaskStore(left)
+    compiled = compiled_of(tokenizer, store)
+    with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="Permission denied") as caught:
+        patch.setattr("structgen.cache.os.replace", refused)
+        assert masks_of(compiled, SECOND) == expected[SECOND]
+        store.flush()
+        store.flush()
+    assert len(caught) == 1
+
+
+def test_the_cap_of_the_folder_holds_for_grammars(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    most = 20_000
+    store = sg.MaskStore(tmp_path, disk=most)
+    for index in range(12):
+        masks_of(compiled_of(tokenizer, store, {**SCHEMA, "title": f"{index}"}), FIRST)
+        store.flush()
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= most
+    assert files(tmp_path)
+
+
+# Processes
+
+_CHILD = """
+import hashlib, json, sys
+import structgen as sg
+from structgen.resources import small_tokenizer
+
+tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
+mask = sg.allocate_mask(1, tokenizer.vocab_size)
+path, documents, jobs = sys.argv[1], int(sys.argv[2]), json.loads(sys.stdin.read())
+# another grammar first: what a process shares is then numbered otherwise
+for bound in range(documents):
+    sg.compile(sg.json_schema({"type": "number", "minimum": bound}), tokenizer, store=False)
+store = sg.MaskStore(path)
+seen = []
+for schema, texts in jobs:
+    compiled = sg.compile(sg.json_schema(json.dumps(schema)), tokenizer, store=store)
+    seen.append([not compiled._meaning.awake])
+    for text in texts[:documents]:
+        matcher = sg.Matcher(compiled)
+        digest = hashlib.blake2b()
+        for token in tokenizer.encode(text.encode()):
+            matcher.fill_mask(mask)
+            digest.update(mask.array.tobytes())
+            matcher.advance(token)
+        seen[-1].append(digest.hexdigest())
+        seen[-1].append(matcher.tokens_to_finish() if documents > 1 else 0)
+print(json.dumps(seen))
+"""
+JOBS = [(SCHEMA, [FIRST, SECOND])]
+
+
+def child(path: Path, documents: int, jobs: Any, seed: int) -> list[list[Any]]:
+    """Return what a process of its own says of the first documents of each job."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::structgen.StoreWarning", "-c", _CHILD, str(path), str(documents)],
+        input=json.dumps(jobs),
+        env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: list[list[Any]] = json.loads(done.stdout)
+    return found
+
+
+def test_processes_with_other_hashes_keep_the_same_bytes(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        child(tmp_path / f"{seed}", 2, JOBS, seed)
+    (one,), (other,) = files(tmp_path / "1"), files(tmp_path / "2")
+    assert one.name == other.name and one.read_bytes() == other.read_bytes()
+
+
+def test_a_process_with_other_hashes_goes_on_where_another_ended(tmp_path: Path) -> None:
+    child(tmp_path / "one", 1, JOBS, 3)
+    ((kept, *seen),) = child(tmp_path / "one", 2, JOBS, 4)
+    ((fresh, *same),) = child(tmp_path / "other", 2, JOBS, 5)
+    assert (kept, fresh) == (True, False) and seen == same
+
+
+def test_processes_that_write_at_once_leave_a_whole_file(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
+    threads = [threading.Thread(target=child, args=(tmp_path, 1 + turn % 2, JOBS, turn)) for turn in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled = sg.compile(sg.json_schema(json.dumps(SCHEMA)), tokenizer, store=sg.MaskStore(tmp_path))
+        assert is_kept(compiled)
+
+
+# The journal
+
+
+def test_calls_come_back_from_their_plain_form() -> None:
+    calls: list[journal.Call] = [
+        ("menu", 3),
+        ("finish", 4, ("a", "\ud800")),
+        ("finish", 4, True),
+        ("finish_with", 1, "k", ((0, b"\xff\x00"),), ("x",), b"[1"),
+        ("finish_with", 1, frozenset((0, 2)), (), False, b""),
+        ("finish_with", 1, None, (), (), b""),
+    ]
+    plain = json.loads(json.dumps([journal.plain(call) for call in calls]))
+    assert [journal.from_plain(call) for call in plain] == calls
+
+
+def test_too_many_calls_of_others_are_not_kept(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MOST_CALLS", 1)
+    store = sg.MaskStore(tmp_path)
+    compiled = compiled_of(tokenizer, store)
+    for index in range(0, len(SECOND), 7):
+        state = compiled.step_bytes(compiled.start, SECOND[:index].encode())
+        assert state is not None and compiled.tokens_to_finish(state) > 0
+    store.flush()
+    assert not files(tmp_path)
