@@ -270,9 +270,9 @@ class _Queue:
             if not self._dropped:
                 return
             for _ in range(len(self._dropped)):
-                # let those go of which all is written
-                dropped = self._dropped.popleft()
-                if dropped.is_new:
+                # let those go of which all is written; the thread takes some meanwhile
+                dropped = self._next()
+                if dropped is not None and dropped.is_new:
                     self._dropped.append(dropped)
             if self._dropped and self._thread is None:
                 thread = threading.Thread(target=self._run, name="structgen-grammars", daemon=True)
@@ -295,13 +295,15 @@ class _Queue:
                     return
 
     def _write_dropped(self) -> None:
-        while True:
-            try:
-                keeper = self._dropped.popleft()
-            except IndexError:
-                return
+        while (keeper := self._next()) is not None:
             keeper.files.writer.write(keeper)
             time.sleep(0)  # nobody who fills masks waits for all of it
+
+    def _next(self) -> Keeper | None:
+        try:
+            return self._dropped.popleft()
+        except IndexError:
+            return None
 
     def flush(self) -> None:
         """Write all that is new, now."""
