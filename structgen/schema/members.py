@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias
 
 from structgen.errors import LimitError
@@ -378,6 +379,17 @@ class Members:
                 key = fresh[nth]
             size += len(self.scalars.written(key)) + 1 + value.length
         return size
+
+    def keys_of(self, rest: Text) -> Iterator[str]:
+        """Yield the keys of a text that `complete` returned, unless it is of a plain shape, which writes
+        none that no schema names."""
+        if len(rest.parts) != 2:
+            return
+        text = rest.parts[0]
+        while isinstance(text, Text) and text.parts:
+            text, key, _value = text.parts
+            assert isinstance(key, bytes), "a key before its value"
+            yield json.loads(key.lstrip(b",").removesuffix(b":"))
 
     def _plain_rest(
         self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask

@@ -447,9 +447,17 @@ class SchemaNetwork:
 
     def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, Text]:
         """Return, for each demand, the shortest rest of a residue."""
-        if state.rests is not None and not taken:
+        if taken:
+            # What is shortest whatever the names are stays so, unless it writes one of them again.
+            rests = self._rests(state, ())
+            if isinstance(state, ArrayState):
+                return rests
+            new = self.objects.new_keys(state, rests.values())
+            if not new or not any(key in taken for key in new):
+                return rests
+        elif state.rests is not None:
             return state.rests
-        rests: dict[int, Text] = {}
+        rests = {}
         ask = self.oracle.text
         if isinstance(state, ArrayState):
             for array_thread in state.threads:

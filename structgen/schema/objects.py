@@ -8,7 +8,7 @@ has been written (the place in the declared order, the keys, their number) is co
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeAlias
 
 from structgen.ir import TRUE, Formula
@@ -45,6 +45,7 @@ class ObjectState:
         "id",
         "mask",
         "moves",
+        "new_keys",
         "pos",
         "rests",
         "threads",
@@ -76,6 +77,7 @@ class ObjectState:
         self.concerned: tuple[frozenset[str] | None, ...] | None = None
         """For each thread the keys that make a difference to what it owes; None: any may."""
         self.rests: dict[int, Text] | None = None
+        self.new_keys: frozenset[str] | None = None
 
 
 class Objects:
@@ -492,6 +494,15 @@ class Objects:
         return self.members.complete(
             state.frame, shape, debt, state.pos, state.mask, state.count, state.begun, ask, True, taken
         )
+
+    def new_keys(self, state: ObjectState, rests: Iterable[Text]) -> frozenset[str]:
+        """Return the keys that the shortest rests of an object write and its frame does not name.
+
+        Cost: their members, once for a residue."""
+        if state.new_keys is None:
+            found = (key for rest in rests for key in self.members.keys_of(rest))
+            state.new_keys = frozenset(key for key in found if key not in state.frame.index)
+        return state.new_keys
 
     def any_class(self, frame: Frame) -> KeyClass:
         """Return some class of the frame; for `after`, to which all are alike."""

@@ -25,6 +25,7 @@ Schemas = st.SearchStrategy[Json]
 DRAFTS = ("3", "4", "6", "7", "2019-09", "2020-12", "v1")
 KEYS = ("a", "b", "x1")
 FORMATS = ("date", "ipv4", "json-pointer", "email")
+OLD = "https://json-schema.org/draft/2019-09/schema"
 ROOT = "https://example.com/root"
 
 _LEAVES = (0, None, "a")
@@ -270,25 +271,26 @@ class Dialect:
 
     schema: Json
     draft: str
-    universe: tuple[Json, ...]
+    frame: str
     content: str = "annotate"
 
-    def __repr__(self) -> str:
-        """Return the schema and the draft."""
-        return f"Dialect({json.dumps(self.schema)}, draft {self.draft}, content={self.content!r})"
+    @property
+    def universe(self) -> list[Json]:
+        """All values that the schema may accept."""
+        return FRAMES[self.frame][1]
 
 
 @st.composite
 def dialects(draw: st.DrawFn, draft: str) -> Dialect:
     """Return random schemas of a draft, each beside the frame of a universe."""
-    frame, universe = FRAMES[draw(st.sampled_from(sorted(FRAMES)))]
+    name = draw(st.sampled_from(sorted(FRAMES)))
     schemas = st.recursive(_leaves(draft), lambda inner: _wider(draft, inner), max_leaves=7)
-    parts: list[Json] = [draw(schemas), frame]
+    parts: list[Json] = [draw(schemas), FRAMES[name][0]]
     content = "annotate"
-    if since(draft, "7") and frame is FRAMES["words"][0] and draw(st.booleans()):
+    if since(draft, "7") and name == "words" and draw(st.booleans()):
         parts.append({"contentEncoding": "base64"})
         content = "assert"
-    defined = {name: _bare(draw(schemas)) for name in ("d", "anchored")}
+    defined = {key: _bare(draw(schemas)) for key in ("d", "anchored")}
     own = f"#/{_definitions(draft)}/d"
     if draw(st.booleans()):
         defined["d"] = draw(
@@ -299,7 +301,7 @@ def dialects(draw: st.DrawFn, draft: str) -> Dialect:
                 ]
             )
         )
-    return Dialect(_whole(draft, parts, defined, draw(st.booleans())), draft, tuple(universe), content)
+    return Dialect(_whole(draft, parts, defined, draw(st.booleans())), draft, name, content)
 
 
 def _whole(draft: str, parts: list[Json], defined: dict[str, Json], recursive: bool) -> Json:
@@ -318,7 +320,7 @@ def _whole(draft: str, parts: list[Json], defined: dict[str, Json], recursive: b
     defined["anchored"] = {"$anchor": "anchored", **anchored}
     if draft == "2019-09":
         defined["list"] = {"$id": "list", "$recursiveAnchor": True, "items": {"$recursiveRef": "#"}}
-        return {"$id": ROOT, "$recursiveAnchor": recursive, **whole}
+        return {"$schema": OLD, "$id": ROOT, "$recursiveAnchor": recursive, **whole}
     if draft == "2020-12":
         default = {"default": {"$dynamicAnchor": "item"}}
         defined["list"] = {"$id": "list", "items": {"$dynamicRef": "#item"}, "$defs": default}
@@ -338,14 +340,11 @@ def _rewritten(schema: Json) -> Json:
         return schema
     found = {name: _rewritten(body) for name, body in schema.items() if name != "propertyDependencies"}
     named = schema.get("propertyDependencies", {})
-    rules = [
-        {
-            "if": {"not": {"not": {"properties": {key: {"const": value}}, "required": [key]}}},
-            "then": _rewritten(then),
-        }
-        for key, choices in named.items()
-        for value, then in choices.items()
-    ]
+    rules = []
+    for key, choices in named.items():
+        for value, then in choices.items():
+            holds = {"type": "object", "properties": {key: {"const": value}}, "required": [key]}
+            rules.append({"if": {"not": {"not": holds}}, "then": _rewritten(then)})
     return {**found, "allOf": [*found.get("allOf", []), *rules]} if rules else found
 
 

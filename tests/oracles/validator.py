@@ -86,6 +86,19 @@ def _long_number(schema: Json, value: Json) -> bool:
     return any(len(n.as_tuple().digits) > 15 or abs(n.adjusted()) > 300 for n in numbers)
 
 
+def _counted_item_under_rest(schema: Json, value: Json) -> bool:
+    both = _has("contains")(schema, value) and _has("unevaluatedItems")(schema, value)
+    return both and draft_of(schema) == "2019-09"
+
+
+_COUNTED = {
+    "$schema": "https://json-schema.org/draft/2019-09/schema",
+    "contains": {},
+    "unevaluatedItems": False,
+}
+_REST = (
+    "Core 2019-09, 9.3.1.3: the rest is what items, additionalItems, unevaluatedItems leave; not contains."
+)
 DISAGREEMENTS: tuple[Disagreement, ...] = (
     Disagreement(
         "jsonschema",
@@ -127,6 +140,8 @@ DISAGREEMENTS: tuple[Disagreement, ...] = (
         "Validation 6.2.2: the number is read as a binary64.",
         _long_number,
     ),
+    Disagreement("jsonschema_rs", _COUNTED, [0], False, _REST, _counted_item_under_rest),
+    Disagreement("jsonschema", _COUNTED, [0], False, _REST, _counted_item_under_rest),
 )
 """Every entry's case is run by the tests: an entry whose validator was mended must go."""
 

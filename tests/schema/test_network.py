@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import time
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -525,3 +527,52 @@ def test_a_pattern_tells_a_branch_apart_from_constants() -> None:
     assert walker.accepts({"type": "+a", "x": 0})
     residue = network.entry(network.root).object
     assert residue is not None and not any(debt for _, _, debt in network._object(residue).threads)
+
+
+class Sealed(Collection[str]):
+    """Keys that an object holds, at which nobody may look."""
+
+    def __len__(self) -> int:
+        raise AssertionError("looked at")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("looked at")
+
+    def __contains__(self, key: object) -> bool:
+        raise AssertionError("looked at")
+
+
+OVERLAPPING = {
+    "type": "object",
+    "oneOf": [
+        {
+            "properties": {"a": {"type": "string"}},
+            "patternProperties": {"^b": {"type": "null"}},
+            "required": ["a"],
+        },
+        {
+            "properties": {"b": {"type": "string"}},
+            "patternProperties": {"^a": {"type": "null"}},
+            "required": ["b"],
+        },
+    ],
+}
+
+
+def test_the_names_that_an_object_holds_are_looked_at_only_where_its_rest_needs_a_new_one() -> None:
+    network, residue = begun(OVERLAPPING)
+    assert network.finish(residue, Sealed()) == network.finish(residue)
+    network, residue = begun({"type": "object", "minProperties": 2, "dependentRequired": {"a": ["b"]}})
+    with pytest.raises(AssertionError, match="looked at"):
+        network.finish(residue, Sealed())
+
+
+def test_a_rest_writes_no_name_that_the_object_holds() -> None:
+    network, residue = begun({"type": "object", "minProperties": 2, "dependentRequired": {"a": ["b"]}})
+    free = json.loads(b"{" + min(network.finish(residue).values()))
+    for held in itertools.combinations([*free, "other"], 2):
+        (rest,) = network.finish(residue, held).values()
+        assert not set(json.loads(b"{" + rest)) & set(held)
