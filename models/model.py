@@ -234,7 +234,7 @@ def config_of(shape: Shape, special: dict[str, int]) -> dict[str, Any]:
 
 
 def save(network: Network, folder: Path, special: dict[str, int]) -> None:
-    """Write config.json and model.safetensors (bfloat16)."""
+    """Write config.json, generation_config.json and model.safetensors (bfloat16)."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         name: value.detach().to(torch.bfloat16).contiguous() for name, value in network.state_dict().items()
@@ -242,6 +242,14 @@ def save(network: Network, folder: Path, special: dict[str, int]) -> None:
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     text = json.dumps(config_of(network.shape, special), indent=2) + "\n"
     (folder / "config.json").write_text(text, encoding="utf-8")
+    generation = {
+        "do_sample": False,
+        "eos_token_id": special["<|end|>"],
+        "max_new_tokens": 256,
+        "pad_token_id": special["<|pad|>"],
+    }
+    text = json.dumps(generation, indent=2) + "\n"
+    (folder / "generation_config.json").write_text(text, encoding="utf-8")
 
 
 def load(folder: Path) -> Network:

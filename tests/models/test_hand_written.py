@@ -1,0 +1,96 @@
+"""The sentences of the examination are sound: valid documents, told by the text, and by no template."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from data.scenes import Scene, Slot, read_scenes
+
+FOLDER = Path(__file__).parents[1] / "data" / "extract"
+FILES = ("hand_written", "development")
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_documents_are_valid(name: str) -> None:
+    for line in lines(name):
+        jsonschema.Draft202012Validator(line["schema"]).validate(line["answer"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_names_stand_in_the_text(name: str) -> None:
+    for line in lines(name):
+        for path, kind in line["kinds"].items():
+            value = line["answer"]
+            for key in path.split("."):
+                value = value[key]
+            if kind.split()[-1] in ("name", "city", "item"):
+                assert value in line["text"]
+
+
+def test_there_are_enough_of_each_kind() -> None:
+    sentences = lines("hand_written")
+    counts = Counter(kind.split()[0] for line in sentences for kind in line["kinds"].values())
+    assert len(sentences) >= 300
+    assert len({line["text"] for line in sentences}) == len(sentences)
+    kinds = ("name", "age", "city", "date", "price", "quantity", "boolean", "enum", "list", "nested")
+    assert all(counts[kind] >= 30 for kind in kinds), counts
+
+
+def test_development_and_examination_are_apart() -> None:
+    assert not {line["text"] for line in lines("hand_written")} & {
+        line["text"] for line in lines("development")
+    }
+
+
+NUMBER = r"(?:\S*\d[^,;]*|(?i:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty))"
+NUMBERS = "count small place_number score year measure age price date clock code".split()
+NAMES = "person first surname city country company title".split()
+
+
+def said_in(slot: Slot) -> str:
+    """Return a pattern of what a slot can say."""
+    if slot.kind in NUMBERS:
+        return NUMBER
+    if slot.kind in NAMES:
+        return r"[A-Z]\S*(?: \S+){0,2}"
+    if slot.kind == "lines":
+        return rf"(?:an? \S+ (?:at|for) |(?<!\w){NUMBER} )[^.;?!]+"
+    if slot.kind.endswith("list"):
+        return r"\S+(?: \S+)?(?:, \S+(?: \S+)?)*,? and \S+(?: \S+)?"
+    choices = slot.values or [*slot.yes, *slot.no]
+    return "(?:" + "|".join(map(re.escape, choices)) + ")" if choices else r"\S+(?: \S+)?"
+
+
+def pattern_of(template: str, scene: Scene) -> re.Pattern[str]:
+    """Return what a template can say: any number, capitalised words or words in its slots."""
+    marks = {"(": "(?:", ")": ")", "[": "(?:", "]": ")?", "|": "|", "«": r"\(", "»": r"\)"}
+    text = ""
+    for part in re.split(r"(\{\w+\}|[()\[\]|«»])", template):
+        if part in marks:
+            text += marks[part]
+        elif part.startswith("{"):
+            text += said_in(scene.slots[part[1:-1]])
+        else:
+            text += re.escape(part)
+    return re.compile(text.replace(r"\ ", r"\s*").removesuffix(r"\.") + r"\.?")
+
+
+def test_no_sentence_is_of_a_template() -> None:
+    patterns = [pattern_of(template, scene) for scene in read_scenes() for template in scene.mains]
+    assert any(pattern.fullmatch("Zsofia adopted a cat called Bolt.") for pattern in patterns)
+    matched = [
+        line["text"]
+        for line in lines("hand_written")
+        if any(pattern.fullmatch(line["text"]) for pattern in patterns)
+    ]
+    assert matched == []

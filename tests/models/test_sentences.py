@@ -1,0 +1,88 @@
+"""What the models are trained on: texts say the documents, schemas accept them, grammars write them so."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+from data.scenes import expand, read_scenes
+from data.sentences import Example, Examples, written
+from data.words import Words, held_out, spelled
+
+import structgen as sg
+from structgen.prompting import extraction_prompt
+
+COUNT = 250
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[Example]:
+    source = Examples(5)
+    return [source.draw() for _ in range(COUNT)]
+
+
+def test_the_seed_decides(drawn: list[Example]) -> None:
+    again, other = Examples(5), Examples(6)
+    assert [again.draw() for _ in range(20)] == drawn[:20]
+    assert [other.draw() for _ in range(20)] != drawn[:20]
+
+
+def test_documents_are_valid(drawn: list[Example]) -> None:
+    for example in drawn:
+        checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+        jsonschema.Draft202012Validator(example.schema, format_checker=checker).validate(example.answer)
+
+
+def test_the_grammar_writes_documents_as_the_models_do(drawn: list[Example]) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [b"end"], eos_token_id=256)
+    for example in drawn[:40]:
+        grammar = sg.json_schema(example.schema, **{**sg.JSON_DUMPS, "escapes": "utf8"})
+        matcher = sg.Matcher(sg.compile(grammar, tokenizer))
+        document = written(example.answer).encode()
+        assert matcher.accepts([*document, 256]) == len(document) + 1, document
+
+
+def test_copied_values_stand_in_the_text(drawn: list[Example]) -> None:
+    told = 0
+    for example in drawn:
+        for path, kind in example.kinds.items():
+            value = example.answer.get(path)
+            if kind in ("name", "city") and isinstance(value, str):
+                told += 1
+                assert value in example.text
+    assert told > COUNT / 2
+
+
+def test_held_out_names_are_never_in_training() -> None:
+    import random
+
+    known, unseen = Words(random.Random(1)), Words(random.Random(1), unseen=True)
+    assert not any(held_out(known.made_up()) for _ in range(300))
+    assert all(held_out(unseen.made_up()) for _ in range(30))
+
+
+def test_prompt_is_outline_and_text(drawn: list[Example]) -> None:
+    for example in drawn[:20]:
+        assert extraction_prompt(example.schema, example.text).endswith(f"\n{example.text.strip()}\n")
+
+
+def test_every_scene_says_each_of_its_slots() -> None:
+    for scene in read_scenes():
+        told = "".join(scene.mains + scene.extras)
+        assert len(scene.mains) >= 4, scene.name
+        assert [name for name in scene.slots if f"{{{name}}}" not in told] == [], scene.name
+
+
+def test_templates_expand_to_text_and_slots() -> None:
+    import random
+
+    pieces = expand("(A|B) {name}[ and more], «{age}» .", random.Random(0))
+    assert [piece for piece, is_slot in pieces if is_slot] == ["name", "age"]
+    text = "".join(piece for piece, _ in pieces)
+    assert text in {f"{start} name{more}, (age)." for start in "AB" for more in ("", " and more")}
+
+
+def test_numbers_are_spelled_as_in_english() -> None:
+    assert spelled(17) == "seventeen"
+    assert spelled(42) == "forty-two"
+    assert spelled(305) == "three hundred and five"
+    assert len({spelled(number) for number in range(1000)}) == 1000
