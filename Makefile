@@ -76,6 +76,7 @@ models: $(VENV)/.installed-models ## train and examine the embedded models, an h
 	$(BIN)/python models/make_tokenizer.py
 	for model in extract extract-draft infill; do \
 	  $(BIN)/python models/train.py $$model --minutes $(MINUTES) && $(BIN)/python models/evaluate.py $$model || exit 1; done
+	$(BIN)/python models/make_cards.py
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
 	$(BIN)/structgen maskbench $(SCHEMAS)

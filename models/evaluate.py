@@ -1,13 +1,13 @@
 """Examines a trained model: how many fields it fills right, with the constraint and without.
 
-    python models/evaluate.py extract|extract-draft|infill [--folder FOLDER] [--sentences FILE] [--examples
-    400]
+    python models/evaluate.py NAME [--folder FOLDER] [--sentences FILE] [--examples 400] [--show 0]
 
 Three examinations: templated sentences with made-up names that training never had; sentences written by
 hand, which match no template (tests/data/extract/hand_written.jsonl); the same with every name of a person
 or a place replaced by random letters. A field is right when its value is: a list when all its items are, in
 their order. Text that is no JSON has no right field. Without the constraint decoding is greedy; with it
-too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows.
+too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows. The figures go to
+build/models/NAME.json.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from model import Network, load
 import structgen as sg
 
 FOLDER = Path(__file__).parent
+BUILD = FOLDER.parent / "build" / "models"
 SENTENCES = FOLDER.parent / "tests" / "data" / "extract" / "hand_written.jsonl"
 OPTIONS = {**sg.JSON_DUMPS, "escapes": "utf8"}
 """The one way in which the models write a document: that of json.dumps(value, ensure_ascii=False)."""
@@ -139,6 +140,7 @@ def examined(
             print(f"  {example.text}\n    {text}\n    {json.dumps(example.answer, ensure_ascii=False)}")
     every = [good for found in by_kind.values() for good in found]
     return {
+        "count": len(examples),
         "fields": sum(every) / len(every),
         "documents": whole / len(examples),
         "json": valid / len(examples),
@@ -156,7 +158,6 @@ def main() -> None:
     parser.add_argument("--sentences", type=Path, default=SENTENCES)
     parser.add_argument("--examples", type=int, default=400, help="templated sentences")
     parser.add_argument("--show", type=int, default=0, help="print so many documents that are not right")
-    parser.add_argument("--json", type=Path, help="write the figures there")
     options = parser.parse_args()
     torch.set_num_threads(1)
     network, encoder = load(options.folder or FOLDER / options.name), Encoder()
@@ -181,8 +182,9 @@ def main() -> None:
                 f"JSON {found['json']:.3f} | {kinds} | {time.perf_counter() - start:.0f} s",
                 flush=True,
             )
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    if not options.folder and options.sentences == SENTENCES:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        (BUILD / f"{options.name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from data.phrases import Phrases
 from data.scenes import Scene, Slot, expand, read_scenes
 from data.traits import Traits
 from data.values import SCHEMAS, Fact, Value, Values
@@ -95,13 +96,16 @@ class Examples:
         self.words = Words(self.chance, unseen=unseen)
         self.values = Values(self.words)
         self.traits = Traits(self.words, self.values)
+        self.phrases = Phrases(self.words, self.values)
         self.scenes = read_scenes()
 
     def draw(self) -> Example:
         """Return the next example."""
         chance = self.chance
-        scene = chance.choice(self.scenes)
+        scene = chance.choice(self.scenes) if chance.random() < 0.7 else Scene("phrases")
         facts, text = self._told(scene)
+        while not facts:
+            facts, text = self._told(scene)
         wanted = self._wanted(facts)
         fields = self._fields(wanted, facts, scene)
         if chance.random() < {0: 0.0, 1: 0.0, 2: 0.05}.get(len(fields), 0.2):
@@ -115,7 +119,10 @@ class Examples:
         chance = self.chance
         facts: dict[str, Fact] = {}
         sentences: list[str] = []
-        if chance.random() < 0.1:
+        if not scene.mains:
+            facts, text = self.phrases.draw()
+            sentences.append(text)
+        elif chance.random() < 0.1:
             for name in chance.sample(sorted(scene.slots), min(len(scene.slots), chance.randint(1, 5))):
                 self._state(scene, name, facts, sentences)
         else:

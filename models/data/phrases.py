@@ -1,0 +1,225 @@
+"""Sentences with no template: a subject, a verb, an object and phrases of time, place and money in any order.
+
+What a phrase means is told by its form alone (`aged 41`, `from Mirstad`, `by 3 May 2026`, `Kolm, our
+plumber`), so that a model learns forms, and the words of keys, rather than whole sentences.
+"""
+
+from __future__ import annotations
+
+from data import words as lexicon
+from data.values import SCHEMAS, Fact, Value, Values
+from data.words import Words
+
+_ROLES = [
+    *lexicon.JOBS,
+    *(
+        "seller buyer owner guest teacher pupil student customer client driver doctor patient caller "
+        "agent brother sister mother father son daughter uncle aunt cousin neighbour nephew niece "
+        "husband wife friend colleague boss landlord tenant winner loser host guide captain coach "
+        "player singer writer visitor passenger member manager organiser speaker sender recipient "
+        "finder thief witness judge mayor donor supplier contact holder partner leader secretary "
+        "treasurer chair baby child groom bride inspector"
+    ).split(),
+]
+_MONEY = (
+    "fee deposit bill tip salary refund budget fine discount reward debt rent tax fare wage loan bonus"
+).split()
+_VERBS = (
+    "brought took sold sent left met saw found gave wanted asked called made bought visited picked "
+    "ordered paid booked lost offered needs wants has got keeps leaves likes prefers sees knows "
+    "expects collected returned signed joined won opened closed fixed painted moved arrived stayed "
+    "waited wrote built carried counted delivered repaired borrowed lent promised received handed "
+    "owes shows runs owns drives teaches reads"
+).split()
+_TITLES = ("Mr.", "Mrs.", "Ms.", "Dr.", "Mr", "Ms", "Professor", "Miss")
+_NAMED = (
+    "{r} {n}", "the {r}, {n},", "{n}, the {r},", "our {r} {n}", "a {r} called {n}", "a {r} named {n}",
+    "{n} ({r})", "{n}, our {r},", "my {r} {n}", "the {r} {n}", "a certain {n}, {r},", "{r}: {n},",
+    "her {r} {n}", "{n} as {r}", "their {r}, {n},", "the {r}, a certain {n},",
+)  # fmt: skip
+_DAY_KEYS = {
+    "by": ["deadline", "due"],
+    "until": ["until", "ends", "valid_until"],
+    "since": ["since", "start"],
+    "from": ["from_date", "start"],
+    "before": ["deadline"],
+    "no later than": ["deadline", "due"],
+}
+_PAID = (
+    "for {p}", "for {p}", "at {p}", "worth {p}", "({p})", "costing {p}", "a {n} of {p}", "{p} in {n}",
+    "the {n}, {p},",
+)  # fmt: skip
+_STARTS = (
+    "Yesterday", "As agreed,", "Last week", "This time", "It seems that", "We hear that", "Apparently",
+    "Well,", "After all,", "So far", "Note:", "Hi,", "Yes,", "By the way,", "Once again", "To be clear,",
+    "According to them,", "I think", "They say", "In the end", "In short:", "For now", "Sorry,", "Oh,",
+    "Then",
+)  # fmt: skip
+_ENDS = (
+    "again", "as usual", "without any trouble", "if possible", "please", "at last", "for good",
+    "with pleasure", "after all", "this time", "and that was that", "or so they say", "in the end",
+    "as far as I know",
+)  # fmt: skip
+_PLACES = "office shop branch station hotel school market harbour depot museum house clinic garage".split()
+
+
+class Phrases:
+    """Draws sentences: the facts that they tell, and the text."""
+
+    def __init__(self, words: Words, values: Values) -> None:
+        self.words, self.values, self.chance = words, values, words.chance
+
+    def draw(self) -> tuple[dict[str, Fact], str]:
+        """Return the facts by name, and the sentence."""
+        chance = self.chance
+        facts: dict[str, Fact] = {}
+        subject = self._someone(facts, "subject")
+        verb = chance.choice(_VERBS) if chance.random() < 0.8 else self.words.made_up() + "ed"
+        thing = self._something(facts)
+        makers = chance.sample(
+            (self._place, self._day, self._money, self._with), chance.choice((0, 1, 1, 2, 2, 3))
+        )
+        phrases = [make(facts) for make in makers]
+        if chance.random() < 0.25:
+            phrases.append(
+                chance.choice(("to", "from", "with", "for", "by", "and"))
+                + " "
+                + self._someone(facts, "other")
+            )
+        if chance.random() < 0.2:
+            phrases.append(chance.choice(_ENDS))
+        draw = chance.random()
+        if draw < 0.5:
+            parts = [subject, verb, thing, *phrases]
+        elif draw < 0.65:
+            parts = [
+                thing,
+                chance.choice(("was", "were", "is", "has been", "will be")),
+                verb,
+                "by",
+                subject,
+                *phrases,
+            ]
+        elif draw < 0.8 and phrases:
+            parts = [phrases[0] + ",", subject, verb, thing, *phrases[1:]]
+        elif draw < 0.9:
+            parts = [
+                *chance.sample(
+                    [subject + ",", thing + ",", *(phrase + "," for phrase in phrases)], 2 + len(phrases)
+                )
+            ]
+            parts[-1] = parts[-1].rstrip(",")
+        else:
+            parts = [
+                chance.choice(("Could", "Did", "Will", "Can", "Please let")),
+                subject,
+                verb,
+                thing,
+                *phrases,
+            ]
+        if chance.random() < 0.2:
+            parts.insert(0, chance.choice(_STARTS))
+        if chance.random() < 0.2:
+            parts.insert(chance.randint(1, len(parts)), self.words.filler())
+        text = " ".join(parts).replace(",,", ",").rstrip(",")
+        if not text[0].isupper() and not any(text.startswith(fact.value.said) for fact in facts.values()):
+            text = text[0].upper() + text[1:]
+        return facts, text + chance.choice((".", ".", ".", ".", "!", "?", ""))
+
+    def _someone(self, facts: dict[str, Fact], name: str) -> str:
+        """Say a person: by a role, a title or the name alone, perhaps with the age."""
+        chance = self.chance
+        if name == "subject" and chance.random() < 0.2:
+            return chance.choice(
+                ("we", "I", "they", "somebody", "she", "he", "nobody", "my people", "everyone")
+            )
+        draw = chance.random()
+        if draw < 0.15:
+            value = self.values.surname()
+            said = f"{chance.choice(_TITLES)} {value.said}"
+        else:
+            value = self.values.person()
+            said = value.said
+        keys = ["name", "person", "who", "full_name", "contact", "guest", "customer", "participant"]
+        if draw > 0.5:
+            role = chance.choice(_ROLES) if chance.random() < 0.85 else self.words.made_up()
+            keys = [role, role, f"{role}_name", "name"]
+            said = chance.choice(_NAMED).format(r=role, n=said)
+        elif name == "other":
+            keys = ["other", "partner", "friend", "with", "second_person"]
+        facts[name] = Fact(value, keys, SCHEMAS["string"])
+        if chance.random() < 0.25:
+            age = self.values.age()
+            form = chance.choice(
+                (", {a},", ", aged {a},", " ({a})", ", {a} years old,", ", who is {a},", ", now {a},")
+            )
+            said = said.rstrip(",") + form.format(a=age.said)
+            facts[f"{name} age"] = Fact(
+                age, ["age", "age", f"{keys[0]}_age", "years_old"], SCHEMAS["integer"]
+            )
+        return said
+
+    def _something(self, facts: dict[str, Fact]) -> str:
+        chance, draw = self.chance, self.chance.random()
+        if draw < 0.45:
+            count = self.values.count()
+            noun = self.words.item(plural=True)
+            last = noun.split()[-1]
+            keys = [last, noun.replace(" ", "_"), f"number_of_{last}", "quantity", "count"]
+            facts["count"] = Fact(count, keys, SCHEMAS["integer"])
+            facts["things"] = Fact(
+                Value(noun, noun, "string", "item"), ["item", "product", "things"], SCHEMAS["string"]
+            )
+            return f"{chance.choice(('', '', '', 'all ', 'about ', 'only ', 'some '))}{count.said} {noun}"
+        if draw < 0.7:
+            noun = self.words.item()
+            facts["thing"] = Fact(
+                Value(noun, noun, "string", "item"), ["item", "thing", "product", "object"], SCHEMAS["string"]
+            )
+            return (
+                f"{chance.choice(('a', 'the', 'the', 'this', 'her', 'his', 'another', 'my', 'one'))} {noun}"
+            )
+        if draw < 0.9:
+            return self._with(facts)
+        return chance.choice(("it", "everything", "nothing", "them", "that"))
+
+    def _with(self, facts: dict[str, Fact]) -> str:
+        """Say a list, after the word that is its key or after none."""
+        chance = self.chance
+        kind = chance.choice(("item_list", "people_list", "article_list", "skill_list", "city_list"))
+        value = self.values.draw(kind)
+        noun = lexicon.plural_of(chance.choice(_ROLES if kind == "people_list" else lexicon.ITEMS))
+        keys = {"people_list": ["names", "people"], "city_list": ["cities", "places"]}.get(
+            kind, ["items", "list", "things"]
+        )
+        form = chance.choice(
+            ("{v}", "{v}", "with {v}", "including {v}", "the {n} {v}", "the following: {v}", "{n}: {v}")
+        )
+        if "{n}" in form:
+            keys = [noun]
+        facts["list"] = Fact(value, keys, SCHEMAS["strings"])
+        return form.format(v=value.said, n=noun)
+
+    def _place(self, facts: dict[str, Fact]) -> str:
+        value = self.values.city()
+        form = self.chance.choice(
+            ("in", "in", "from", "near", "of", "to", "outside", "at the {p} in", "in the {p} of", "for")
+        )
+        keys = {"from": ["from", "origin", "start"], "to": ["to", "destination", "goal"]}.get(form, [])
+        facts["place"] = Fact(value, ["city", *keys, "town", "place", "location"], SCHEMAS["string"])
+        return f"{form.format(p=self.chance.choice(_PLACES))} {value.said}"
+
+    def _day(self, facts: dict[str, Fact]) -> str:
+        value = self.values.date()
+        form = self.chance.choice(
+            ("on", "on", "by", "until", "since", "from", "before", "as of", "dated", "no later than")
+        )
+        facts["day"] = Fact(value, [*_DAY_KEYS.get(form, []), "date", "day", "when"], SCHEMAS[value.type])
+        return f"{form} {value.said}"
+
+    def _money(self, facts: dict[str, Fact]) -> str:
+        value, noun = self.values.price(), self.chance.choice(_MONEY)
+        form = self.chance.choice(_PAID)
+        keys = [noun, f"{noun}_amount"] if "{n}" in form else ["price", "cost", "total"]
+        facts["money"] = Fact(value, [*keys, "amount", "sum"], SCHEMAS["number"])
+        return form.format(p=value.said, n=noun)

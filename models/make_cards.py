@@ -1,0 +1,115 @@
+"""Writes models/NAME/README.md, the card of a model, from its last examination (build/models/NAME.json).
+
+python models/make_cards.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import torch
+from model import load
+from train import BUILD, FOLDER, SHAPES
+
+WHAT = {
+    "extract": """\
+A causal transformer in the standard Llama layout. Given the outline of a JSON Schema and one or two English
+sentences, it writes the document: names, ages, cities, dates, prices, quantities, yes and no, listed values,
+lists and nested objects.""",
+    "extract-draft": """\
+The small sibling of structgen/extract, with the same tokenizer and the same task: a draft model for
+speculative decoding. By itself it fills few fields right; its use is to guess what structgen/extract
+will write.""",
+    "infill": """\
+A transformer that looks both ways and fills masked places (masked diffusion), with the tokenizer and
+the task of structgen/extract, from whose weights its training began. The logits of a place are for that
+very place (no shift), the mask token is `<|mask|>`, and a canvas longer than the document is filled
+with `<|end|>` and then `<|pad|>`. The weights have Llama's names, and config.json says
+`is_causal: false`: transformers has no
+class that runs it, models/model.py of the structgen repository does.""",
+}
+LIMITS = """\
+- English, one or two short sentences (examples of training have at most 320 tokens with the document),
+  one kind of prompt, one way of writing JSON. Positions up to 2,048 are computed; none beyond 320 was
+  trained.
+- It knows the sentence patterns of its training, and little English beyond them. Who did what to whom
+  is often mistaken where a sentence turns it round; the figures for sentences written by hand say how
+  often.
+- Dates need day, month and year in the text. Nothing is inferred: no arithmetic, no time zones, no
+  currencies.
+- It must not decide anything about people. It is a part for tests, demonstrations and
+  measurements."""
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the examination as a table in Markdown."""
+    kinds = sorted({kind for found in figures.values() for kind in found["by kind"]})
+    lines = [
+        "| examination | fields | documents | JSON | " + " | ".join(kinds) + " |",
+        "|---|" + "---:|" * (len(kinds) + 3),
+    ]
+    for name, found in figures.items():
+        shares = [found["fields"], found["documents"], found["json"]]
+        cells = [f"{share:.1%}" for share in shares]
+        cells += [f"{found['by kind'][kind]:.0%}" if kind in found["by kind"] else "" for kind in kinds]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def card(name: str) -> str:
+    """Return the text of a model's card."""
+    network = load(FOLDER / name)
+    shape, weights = SHAPES[name], sum(value.numel() for value in network.parameters())
+    state = torch.load(BUILD / f"{name}.pt", weights_only=True)
+    figures = json.loads((BUILD / f"{name}.json").read_text(encoding="utf-8"))
+    templated = figures["templated, without the constraint"]["count"]
+    by_hand = figures["hand-written, without the constraint"]["count"]
+    again = f"python models/train.py {name} --minutes {state['seconds'] / 60 + 60:.0f} --resume"
+    return f"""---
+license: apache-2.0
+language: en
+library_name: transformers
+tags: [structgen, json, information-extraction]
+---
+# structgen/{name}
+
+{WHAT[name]}
+
+{shape.layers} layers, width {shape.width}, heads of 64, {weights:,} weights in bfloat16 (computed in
+float32 on a CPU), vocabulary {shape.vocabulary:,}, tied embeddings. The prompt and the tokenizer:
+docs/models.md of structgen.
+
+## Data
+Sentences made by models/data of the structgen repository from templates and word lists, from a seed; no text
+from elsewhere. Two names in three are made up, of syllables or random letters, so that they have to be
+copied. Training saw {state["tokens"] / 1e6:.1f} million tokens (padding included) in {state["step"]:,}
+steps.
+
+## Figures
+Shares of right fields (a field is right when its value is, exactly), of documents with all fields
+right, and of texts that are JSON; then of fields by kind. Greedy decoding. Templated: {templated}
+held-out sentences with made-up names that training never had. Hand-written: {by_hand} sentences that
+match no template (tests/data/extract/hand_written.jsonl), also with all names of people and places
+replaced by random letters. The constraint is the grammar of the schema, `sg.json_schema(schema,
+**sg.JSON_DUMPS | {{"escapes": "utf8"}})`.
+
+{table(figures)}
+
+## Limits
+{LIMITS}
+
+## More training
+From the last checkpoint (build/models/{name}.pt, which is not in the repository), an hour more:
+`{again}`; anew: `python models/train.py {name}`.
+"""
+
+
+def main() -> None:
+    for name in sys.argv[1:] or list(SHAPES):
+        (FOLDER / name / "README.md").write_text(card(name), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
