@@ -182,7 +182,7 @@ def main() -> None:
                 f"JSON {found['json']:.3f} | {kinds} | {time.perf_counter() - start:.0f} s",
                 flush=True,
             )
-    if not options.folder and options.sentences == SENTENCES:
+    if options.folder is None and options.sentences == SENTENCES:
         BUILD.mkdir(parents=True, exist_ok=True)
         (BUILD / f"{options.name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

@@ -238,10 +238,10 @@ class Examples:
         sentences.append(template.format(key=key, Key=key.capitalize(), value=said))
 
     def _trait(self, facts: dict[str, Fact], sentences: list[str]) -> None:
-        said, value, keys, schema = self.traits.draw()
-        name = f"trait {keys[0]}"
-        if name not in facts:
-            facts[name] = Fact(value, keys, schema)
+        said, told = self.traits.draw()
+        names = [f"trait {fact.keys[0]}" for fact in told]
+        if not any(name in facts for name in names):
+            facts.update(zip(names, told, strict=True))
             sentences.append(said)
 
     # What is asked for.

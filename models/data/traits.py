@@ -6,7 +6,8 @@ key names, and what a negation does, rather than a list of keys.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from data import words as lexicon
 from data.values import SCHEMAS, Fact, Value, Values
@@ -33,32 +34,101 @@ _DEEDS = (
     "swim drive cook dance sing ski ride type code fly travel walk read write paint climb dive "
     "sail juggle weld speak sleep vote pay return stay attend help teach work wait come join"
 ).split()
-_YES = (
-    "is {a}",
-    "is {a}", "is certainly {a}", "turned out to be {a}", "seems to be {a}", "was {a}", "is now {a}",
-    "is already {a}", "has been {a}", "remains {a}", "is always {a}", "is fully {a}",
-)  # fmt: skip
-_NO = (
-    "is not {a}", "is not {a}", "isn't {a}", "is by no means {a}", "turned out not to be {a}",
-    "was not {a}", "is not {a} yet", "is no longer {a}", "has not been {a}", "was never {a}",
-    "is never {a}", "wasn't {a}", "is not {a} at all", "is hardly {a}",
-)  # fmt: skip
-_HAS = (
-    "has a {n}", "comes with a {n}", "has its own {n}", "includes a {n}", "offers a {n}", "has got a {n}",
-    "there is a {n}",
-)  # fmt: skip
-_HAS_NOT = (
-    "has no {n}", "comes without a {n}", "does not have a {n}", "lacks a {n}",
-    "doesn't have a {n}", "there is no {n}", "has never had a {n}", "offers no {n}", "is missing a {n}",
-)  # fmt: skip
-_CAN = (
-    "can {v}", "is able to {v}", "wants to {v}", "will {v}", "knows how to {v}", "likes to {v}",
-    "agreed to {v}",
-)  # fmt: skip
-_CANNOT = (
-    "cannot {v}", "is not able to {v}", "does not want to {v}", "will not {v}",
-    "can't {v}", "never learned to {v}", "refuses to {v}", "does not {v}", "won't {v}", "is unable to {v}",
-    "declined to {v}",
+
+
+@dataclass(frozen=True)
+class Family:
+    """Properties that are said alike: their words, how they are said to hold and not to, and their keys."""
+
+    words: list[str]
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    pairs: tuple[tuple[str, tuple[bool, bool]], ...]
+    keys: tuple[str, ...]
+
+
+_FAMILIES = (
+    Family(
+        _STATES,
+        (
+            "{S} is {w}.", "{S} is {w}.", "{S} is certainly {w}.", "{S} turned out to be {w}.",
+            "{S} was {w}.",
+            "{S} is now {w}.", "{S} has been {w}.", "{S} remains {w}.", "{S} is fully {w}.", "{W}: yes.",
+            "{W}? Yes.", "Everyone was {w}.", "All of them are {w}.", "{W} as always.", "Yes, {s} is {w}.",
+            "Both are {w}.", "{S} got {w}.", "{S} had to be {w}.", "{W}!", "I am {w}.", "Are you {w}? I am.",
+        ),
+        (
+            "{S} is not {w}.", "{S} is not {w}.", "{S} isn't {w}.", "{S} is by no means {w}.",
+            "{S} was not {w}.",
+            "{S} turned out not to be {w}.", "{S} is not {w} yet.", "{S} is no longer {w}.",
+            "{S} wasn't {w}.",
+            "{S} has not been {w}.", "{S} was never {w}.", "{W}: no.", "{W}? No.", "Nobody was {w}.",
+            "None of them is {w}.", "No one is {w}.", "No, {s} isn't {w}.", "{S} hasn't been {w} yet.",
+            "{S} is hardly {w}.", "{S} cannot be {w}.", "I am not {w}.", "{S} is anything but {w}.",
+            "Not {w}.",
+        ),
+        (
+            ("{S} is {w} but not {v}.", (True, False)),
+            ("{S} is not {w} but {v}.", (False, True)),
+            ("{S} is {w} and {v}.", (True, True)),
+            ("{S} is neither {w} nor {v}.", (False, False)),
+            ("{W}: yes, {v}: no.", (True, False)),
+            ("{W}: no, {v}: yes.", (False, True)),
+        ),
+        ("{w}", "is_{w}", "{w}", "was_{w}"),
+    ),
+    Family(
+        _PARTS,
+        (
+            "{S} has a {w}.", "{S} comes with a {w}.", "{S} has its own {w}.", "{S} includes a {w}.",
+            "{W}: yes.",
+            "{S} offers a {w}.", "{S} has got a {w}.", "There is a {w}.", "A {w} is included.", "With {w}.",
+            "{W} included.", "The {w} is included.", "The price includes the {w}.", "I have a {w}.",
+            "A {w} is welcome.", "You get a {w}.",
+        ),
+        (
+            "{S} has no {w}.", "{S} comes without a {w}.", "{S} does not have a {w}.", "{S} lacks a {w}.",
+            "{S} doesn't have a {w}.", "There is no {w}.", "{S} has never had a {w}.", "{S} offers no {w}.",
+            "{W}: no.", "{W}: none.", "No {w}, please.", "There isn't a {w}.", "{W} not included.",
+            "Without {w}.",
+            "The {w} is not included.", "I don't have a {w}.", "I never got a {w}.", "The {w} is missing.",
+        ),
+        (
+            ("{S} has a {w} but no {v}.", (True, False)),
+            ("{S} has no {w}, but there is a {v}.", (False, True)),
+            ("{S} has no {w} but a {v}.", (False, True)),
+            ("{S} has a {w} and a {v}.", (True, True)),
+            ("{S} has neither a {w} nor a {v}.", (False, False)),
+            ("The {w} is included, the {v} is not.", (True, False)),
+            ("{W} yes, {v} no.", (True, False)),
+            ("{S} includes the {w} but not the {v}.", (True, False)),
+        ),
+        ("{w}", "has_{w}", "with_{w}", "{w}_included"),
+    ),
+    Family(
+        _DEEDS,
+        (
+            "{S} can {w}.", "{S} is able to {w}.", "{S} wants to {w}.", "{S} will {w}.",
+            "{S} knows how to {w}.",
+            "{S} likes to {w}.", "{S} agreed to {w}.", "{S} still {w}s.", "{S} {w}s.", "You may {w} here.",
+            "I would {w} again.", "{S} {w}s every day.", "Yes, {s} will {w}.", "Please {w}.",
+        ),
+        (
+            "{S} cannot {w}.", "{S} is not able to {w}.", "{S} does not want to {w}.", "{S} will not {w}.",
+            "{S} can't {w}.", "{S} never learned to {w}.", "{S} refuses to {w}.", "{S} does not {w}.",
+            "{S} won't {w}.",
+            "{S} is unable to {w}.", "{S} declined to {w}.", "{S} doesn't {w}.", "{S} never {w}s.",
+            "You can't {w} here.", "You may not {w} here.", "I would never {w} again.", "{S} couldn't {w}.",
+        ),
+        (
+            ("{S} can {w} but not {v}.", (True, False)),
+            ("{S} {w}s but does not {v}.", (True, False)),
+            ("{S} does not {w} but {v}s.", (False, True)),
+            ("{S} can neither {w} nor {v}.", (False, False)),
+            ("{S} can {w} and {v}.", (True, True)),
+        ),
+        ("can_{w}", "will_{w}", "{w}s", "{w}", "would_{w}", "may_{w}"),
+    ),
 )  # fmt: skip
 _SUBJECTS = ("It", "It", "She", "He", "This one", "The place", "The thing", "The person", "Everything there")
 _ENUMS = {
@@ -120,17 +190,23 @@ _THINGS = (
 ).split()
 
 
+Trait: TypeAlias = tuple[str, list[Fact]]
+"""A sentence, and the facts that it tells."""
+
+
 class Traits:
-    """Draws traits: a sentence, the value, the keys that may ask for it, and its schema."""
+    """Draws traits."""
 
     def __init__(self, words: Words, values: Values) -> None:
         self.words, self.values, self.chance = words, values, words.chance
 
-    def draw(self) -> tuple[str, Value, list[str], dict[str, Any]]:
-        """Return a trait."""
+    def draw(self) -> Trait:
+        """Return a sentence and the facts that it tells."""
         draw = self.chance.random()
-        if draw < 0.45:
+        if draw < 0.35:
             return self._holds()
+        if draw < 0.45:
+            return self._both()
         if draw < 0.7:
             return self._one_of()
         if draw < 0.88:
@@ -140,28 +216,33 @@ class Traits:
     def _word(self, known: list[str], share: float = 0.75) -> str:
         return self.chance.choice(known) if self.chance.random() < share else self.words.made_up()
 
-    def _holds(self) -> tuple[str, Value, list[str], dict[str, Any]]:
+    def _holds(self) -> Trait:
         chance = self.chance
         truth = chance.random() < 0.5
-        draw = chance.random()
-        if draw < 0.5:
-            word = self._word(_STATES)
-            said = chance.choice(_YES if truth else _NO).format(a=word)
-            keys = [word, f"is_{word}"]
-        elif draw < 0.8:
-            word = self._word(_PARTS)
-            said = chance.choice(_HAS if truth else _HAS_NOT).format(n=word)
-            keys = [word, f"has_{word}", f"with_{word}"]
-        else:
-            word = self._word(_DEEDS)
-            said = chance.choice(_CAN if truth else _CANNOT).format(v=word)
-            keys = [f"can_{word}", f"will_{word}", f"{word}s", word]
+        family = chance.choices(_FAMILIES, (5, 3, 2))[0]
+        word = self._word(family.words)
+        form = chance.choice(family.yes if truth else family.no)
         subject = chance.choice(_SUBJECTS) if chance.random() < 0.8 else f"The {self.words.item()}"
-        text = f"{said[0].upper()}{said[1:]}." if said.startswith("there") else f"{subject} {said}."
-        keys = [key.replace("-", "_") for key in keys]
-        return text, Value(said, truth, "boolean", "boolean"), keys, SCHEMAS["boolean"]
+        text = form.format(S=subject, s=subject.lower(), w=word, W=word.capitalize())
+        return text, [self._boolean(family, word, truth)]
 
-    def _one_of(self) -> tuple[str, Value, list[str], dict[str, Any]]:
+    def _both(self) -> Trait:
+        """Return a sentence about two properties of one family, which often differ."""
+        chance = self.chance
+        family = chance.choice(_FAMILIES)
+        first, second = self._word(family.words), self._word(family.words)
+        form, truths = chance.choice(family.pairs)
+        text = form.format(S=chance.choice(_SUBJECTS), w=first, W=first.capitalize(), v=second)
+        if first == second:
+            return text, [self._boolean(family, first, truths[0])] if truths[0] == truths[1] else []
+        pairs = zip((first, second), truths, strict=True)
+        return text, [self._boolean(family, word, truth) for word, truth in pairs]
+
+    def _boolean(self, family: Family, word: str, truth: bool) -> Fact:
+        keys = [key.format(w=word).replace("-", "_") for key in family.keys]
+        return Fact(Value("", truth, "boolean", "boolean"), keys, SCHEMAS["boolean"])
+
+    def _one_of(self) -> Trait:
         chance = self.chance
         if chance.random() < 0.65:
             key = chance.choice(sorted(_ENUMS))
@@ -172,7 +253,7 @@ class Traits:
         fact = self.enum_fact([key], list(dict.fromkeys(values)))
         template = chance.choice(_SAID)
         text = template.format(key=key, Key=key.capitalize(), value=fact.value.said)
-        return text, fact.value, [key, key, f"{key}_name", f"the_{key}"], fact.schema
+        return text, [Fact(fact.value, [key, key, f"{key}_name", f"the_{key}"], fact.schema)]
 
     def enum_fact(self, keys: list[str], values: list[str]) -> Fact:
         """Return a fact whose value is one of some `values`, written as the schema has it, in any order."""
@@ -192,7 +273,7 @@ class Traits:
         schema = {"type": "string", "enum": options}
         return Fact(Value(said, value, "string", "enum"), keys, schema)
 
-    def _counted(self) -> tuple[str, Value, list[str], dict[str, Any]]:
+    def _counted(self) -> Trait:
         count = self.values.small() if self.chance.random() < 0.6 else self.values.count()
         noun = self._word(_THINGS, 0.7)
         things = plural_of(noun)
@@ -202,13 +283,13 @@ class Traits:
         text = self.chance.choice(_COUNTS).format(n=said, things=things)
         text = text[0].upper() + text[1:]
         keys = [things, f"number_of_{things}", f"{noun}_count", f"num_{things}"]
-        return text, Value(said, count.value, "integer", "quantity"), keys, SCHEMAS["integer"]
+        return text, [Fact(Value(said, count.value, "integer", "quantity"), keys, SCHEMAS["integer"])]
 
-    def _measured(self) -> tuple[str, Value, list[str], dict[str, Any]]:
+    def _measured(self) -> Trait:
         key, unit = self.chance.choice(_MEASURES)
         value = self.values.measure()
         text = self.chance.choice(
             ("It is {v} {u}.", "That makes {v} {u}.", "{K}: {v} {u}.", "It measures {v} {u}.")
         )
         said = text.format(v=value.said, u=unit, K=key.capitalize())
-        return said, value, [key, key, f"total_{key}"], SCHEMAS["number"]
+        return said, [Fact(value, [key, key, f"total_{key}"], SCHEMAS["number"])]
