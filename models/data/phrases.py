@@ -117,14 +117,23 @@ class Phrases:
                 thing,
                 *phrases,
             ]
-        if chance.random() < 0.2:
-            parts.insert(0, chance.choice(_STARTS))
+        if chance.random() < 0.4:
+            parts.insert(0, self.start())
         if chance.random() < 0.2:
             parts.insert(chance.randint(1, len(parts)), self.words.filler())
         text = " ".join(parts).replace(",,", ",").rstrip(",")
-        if not text[0].isupper() and not any(text.startswith(fact.value.said) for fact in facts.values()):
+        copied = [fact.value.said for fact in facts.values() if fact.value.value == fact.value.said]
+        if not text[0].isupper() and not text.startswith(tuple(copied)):
             text = text[0].upper() + text[1:]
         return facts, text + chance.choice((".", ".", ".", ".", "!", "?", ""))
+
+    def start(self) -> str:
+        """Return how a sentence may begin before its subject: capitalised words that are no name."""
+        chance = self.chance
+        if chance.random() < 0.4:
+            return chance.choice(_STARTS)
+        words = [self.words.filler() for _ in range(chance.choice((1, 1, 2, 3)))]
+        return f"{' '.join(words).capitalize()}{chance.choice(('', '', ' that', ','))}"
 
     def _someone(self, facts: dict[str, Fact], name: str) -> str:
         """Say a person: by a role, a title or the name alone, perhaps with the age."""

@@ -127,7 +127,7 @@ class Examples:
                 self._state(scene, name, facts, sentences)
         else:
             for template in chance.sample(scene.mains, chance.choices((1, 2), (9, 1))[0]):
-                sentences.append(self._sentence(scene, template, facts))
+                sentences.append(self._begun(scene, template, facts))
         for _ in range(chance.choices((0, 1, 2, 3), (5, 4, 2, 1))[0]):
             self._add(scene, facts, sentences)
         ends = (0, len(sentences))
@@ -212,6 +212,17 @@ class Examples:
             if not first[1]:
                 text = text[0].upper() + text[1:]
         return text[:-1] if text.endswith(".") and chance.random() < 0.04 else text
+
+    def _begun(self, scene: Scene, template: str, facts: dict[str, Fact]) -> str:
+        """Return a main sentence, perhaps with words before it."""
+        text = self._sentence(scene, template, facts)
+        if self.chance.random() > 0.25:
+            return text
+        if template[0] != "{" and text[1:2].islower():
+            copied = [fact.value.said for fact in facts.values() if fact.value.value == fact.value.said]
+            if not text.startswith(tuple(copied)):
+                text = text[0].lower() + text[1:]
+        return f"{self.phrases.start()} {text}"
 
     def _noisy(self, text: str, share: float) -> str:
         """Replace some plain words by others, so that no single word carries the meaning."""

@@ -146,7 +146,7 @@ class Values:
             return Value(said, count, "integer", "quantity")
         top = chance.choice((12, 12, 40, 100, 1000, 20000))
         count = chance.randint(2, top)
-        if chance.random() < (0.45 if count <= 20 else 0.08 if count < 100 else 0.0):
+        if chance.random() < (0.5 if count <= 20 else 0.25 if count < 100 else 0.0):
             return Value(spelled(count), count, "integer", "quantity")
         said = f"{count:,}" if count >= 1000 and chance.random() < 0.6 else str(count)
         return Value(said, count, "integer", "quantity")

@@ -161,6 +161,10 @@ _STARTS = (
 ).split()
 _VOWELS = "a e i o u a e i o u ai au ea ee ei ia ie io oa oo ou ua ue y".split()
 _ENDS = ["", "", "", *"b ck d f g k l ll m n nd ng nk nt p r rd rn rt s sh ss st t th v x z".split()]
+_ACCENTED = {
+    "a": "áàâäãåă", "e": "éèêëęě", "i": "íìîï", "o": "óòôöõøő", "u": "úùûüůű", "c": "çćč", "n": "ñńň",
+    "l": "łľ", "s": "śšş", "z": "źżž", "y": "ýÿ",
+}  # fmt: skip
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -211,6 +215,9 @@ class Words:
         if draw < share and not self.unseen:
             return self.chance.choice(known)
         word = self.made_up() if draw < share + 0.45 else self.letters()
+        if self.chance.random() < 0.06:
+            plain = self.chance.choice("aeioucnlszy")
+            word = word.replace(plain, self.chance.choice(_ACCENTED[plain]))
         if self.chance.random() < 0.04:
             return self.chance.choice((word, word.upper(), f"{word}{self.chance.randint(1, 99)}"))
         return word.capitalize()
