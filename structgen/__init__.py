@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from structgen.batch import RowStatus, advance_all, fill_draft, fill_masks
     from structgen.compiler import CompiledGrammar, State, compile
     from structgen.dfa import Dfa
+    from structgen.engine.loop import Engine
+    from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.errors import (
         BudgetError,
         FinishedError,
@@ -48,10 +50,12 @@ __all__ = [
     "BudgetError",
     "CompiledGrammar",
     "Dfa",
+    "Engine",
     "Event",
     "EventKind",
     "Expected",
     "Explanation",
+    "FinishReason",
     "FinishedError",
     "Grammar",
     "GrammarError",
@@ -62,7 +66,10 @@ __all__ = [
     "Matcher",
     "OptionError",
     "RegexError",
+    "Request",
+    "Result",
     "RowStatus",
+    "Sampling",
     "SchemaError",
     "State",
     "StoreWarning",
@@ -94,6 +101,10 @@ def _home(name: str) -> str | None:
             return "structgen.compiler"
         case "Dfa":
             return "structgen.dfa"
+        case "Engine":
+            return "structgen.engine.loop"
+        case "FinishReason" | "Request" | "Result" | "Sampling":
+            return "structgen.engine.requests"
         case "Event" | "EventKind":
             return "structgen.events"
         case "Expected":

@@ -1,0 +1,476 @@
+"""The engine: requests come and go, each step chooses a token for every text that is being written.
+
+    admit      read the prompts of those that wait, while there is room
+    choose     logits and masks, which lie ready, become tokens (choice.choose)
+    commit     the tokens are taken: matchers advance, texts grow, some end
+    run        the model reads the tokens; meanwhile a thread fills the next masks
+
+One thread at a time drives a step; whoever waits for a result drives until it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import threading
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from structgen.batch import RowStatus, fill_masks
+from structgen.compiler import CompiledGrammar, compile
+from structgen.engine.choice import Chosen, Row, choose
+from structgen.engine.models import Model, load_model
+from structgen.engine.requests import FinishReason, Handle, Request, Result, Step, Usage
+from structgen.errors import BudgetError, LimitError, OptionError, StructgenError
+from structgen.masks.mask import TokenMask, allocate_mask
+from structgen.matcher import Matcher
+from structgen.schema.grammar import Grammar, JsonSchemaGrammar
+from structgen.tokenizer import Tokenizer
+
+
+class _Text:
+    """One text that is being written."""
+
+    __slots__ = (
+        "began",
+        "cache",
+        "decoder",
+        "error",
+        "handle",
+        "least",
+        "logits",
+        "matcher",
+        "prompt",
+        "steps",
+        "stop",
+        "text",
+        "tokens",
+        "told",
+        "usage",
+    )
+
+    def __init__(self, handle: Handle, prompt: list[int], matcher: Matcher | None) -> None:
+        self.handle, self.prompt, self.matcher = handle, prompt, matcher
+        self.began = time.monotonic()
+        self.cache: Any = None
+        self.logits: Tensor | None = None
+        self.tokens: list[int] = []
+        self.steps: list[Step] = []
+        self.usage = Usage(prompt_tokens=len(prompt))
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.text = ""
+        self.told = 0
+        self.least = 0 if matcher is None else matcher.tokens_to_finish()
+        self.error: StructgenError | None = None
+        self.stop: FinishReason | None = None
+
+    @property
+    def left(self) -> int:
+        """Tokens that may still come."""
+        return self.handle.request.max_tokens - len(self.tokens)
+
+
+class Engine:
+    """A model, its tokenizer, and the texts that it is writing. Threads may share one.
+
+    `model` is a name or a folder (`load_model`), or anything that is a `Model`; then `tokenizer` is needed.
+    `max_rows` texts are written at a time, the others wait. A compiled grammar is kept for each grammar met.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Model,
+        tokenizer: Tokenizer | None = None,
+        *,
+        max_rows: int = 32,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        if isinstance(model, str | Path):
+            self.model, own = load_model(model, device=device, dtype=dtype)
+            tokenizer = tokenizer or own
+        else:
+            self.model = model
+        if tokenizer is None:
+            raise OptionError("A model of your own needs its tokenizer.", where="tokenizer")
+        if tokenizer.vocab_size > self.model.vocab_size:
+            raise OptionError(
+                f"The tokenizer has {tokenizer.vocab_size:,} tokens, the model {self.model.vocab_size:,}.",
+                where="tokenizer",
+                cure="Use the model's own tokenizer.",
+            )
+        self.tokenizer, self._max_rows = tokenizer, max_rows
+        self._mask: TokenMask = allocate_mask(max_rows, self.model.vocab_size)
+        self._compiled: dict[Grammar, CompiledGrammar] = {}
+        self._waiting: list[_Text] = []
+        self._rows: list[_Text] = []
+        self._lock = threading.Lock()
+        self._filler: ThreadPoolExecutor | None = None
+
+    # --- the doors ------------------------------------------------------------------------------------------
+
+    def generate(self, requests: Request | Iterable[Request]) -> list[Result]:
+        """Return the results of requests, in order, the `n` samples of each one after another.
+
+        A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
+        raises; what goes wrong later is its result's `error`, and the others go on.
+        """
+        wanted = [requests] if isinstance(requests, Request) else list(requests)
+        handles = [handle for one in wanted for handle in self.submit(one)]
+        self._drive(handles)
+        return [handle.result for handle in handles if handle.result is not None]
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        if request.n != 1:
+            raise OptionError(
+                "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
+            )
+        (handle,) = self.submit(request)
+        pieces: list[str | None] = []
+        handle.listen(pieces.append)
+        try:
+            while not handle.is_done or pieces:
+                if pieces:
+                    piece = pieces.pop(0)
+                    if piece is not None:
+                        yield piece
+                elif not handle.is_done:
+                    self.step()
+            _raise_error(handle)
+        finally:
+            handle.cancel()
+            self._drive([handle])
+
+    async def agenerate(self, request: Request) -> list[Result]:
+        """Return the results of a request; others may run meanwhile, in the same batches."""
+        handles = self.submit(request)
+        try:
+            await asyncio.to_thread(self._drive, handles)
+        except asyncio.CancelledError:
+            for handle in handles:
+                handle.cancel()
+            raise
+        return [handle.result for handle in handles if handle.result is not None]
+
+    async def astream(self, request: Request) -> AsyncIterator[str]:
+        """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
+        if request.n != 1:
+            raise OptionError(
+                "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
+            )
+        (handle,) = self.submit(request)
+        loop, pieces = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+
+        def hand_on(piece: str | None) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        handle.listen(hand_on)
+        driver = asyncio.ensure_future(asyncio.to_thread(self._drive, [handle]))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield piece
+            _raise_error(handle)
+        finally:
+            handle.cancel()
+            await driver
+
+    def submit(self, request: Request) -> list[Handle]:
+        """Return a handle for each sample of a request, which waits for its turn. Whoever drives the engine
+        (`step`, or any call that waits) brings it on.
+
+        Raises BudgetError, with the least max_tokens, where no document fits; OptionError where the prompt
+        does not fit the context.
+        """
+        prompt = self._prompt(request.prompt)
+        most = len(prompt) + request.max_tokens
+        if most > self.model.context:
+            raise OptionError(
+                f"{len(prompt):,} tokens of prompt and max_tokens={request.max_tokens:,} make {most:,}; the "
+                f"model's context is {self.model.context:,}.",
+                where="max_tokens",
+                cure="Shorten the prompt, or ask for fewer tokens.",
+            )
+        matcher = None if request.grammar is None else Matcher(self.compiled(request.grammar))
+        if matcher is not None:
+            least = matcher.tokens_to_finish()
+            if least > request.max_tokens:
+                raise BudgetError(
+                    f"No document fits max_tokens={request.max_tokens:,}: the shortest takes {least:,}.",
+                    minimum=least,
+                    where="max_tokens",
+                    cure=f"Give at least {least:,}.",
+                )
+        handles = [Handle(request, sample) for sample in range(request.n)]
+        texts = [
+            _Text(handle, prompt, matcher if sample == 0 or matcher is None else matcher.fork())
+            for sample, handle in enumerate(handles)
+        ]
+        with self._lock:
+            self._waiting += texts
+        return handles
+
+    def compiled(self, grammar: Grammar) -> CompiledGrammar:
+        """Return a grammar compiled for this engine's tokenizer; kept for the next request."""
+        found = self._compiled.get(grammar)
+        if found is None:
+            found = self._compiled[grammar] = compile(grammar, self.tokenizer)
+        return found
+
+    def close(self) -> None:
+        """Let go of the thread that fills masks; a later request starts another."""
+        with self._lock:
+            if self._filler is not None:
+                self._filler.shutdown()
+                self._filler = None
+
+    # --- one step -------------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Bring every text on by one token. Returns whether there was anything to do."""
+        with self._lock:
+            self._admit()
+            if not self._rows:
+                return False
+            self._commit(self._chosen())
+            self._run()
+            return True
+
+    def _drive(self, handles: Sequence[Handle]) -> None:
+        while not all(handle.is_done for handle in handles):
+            self.step()
+
+    def _admit(self) -> None:
+        """Read the prompts of those that wait, while there is room; the samples of a request share theirs."""
+        fresh: list[_Text] = []
+        while self._waiting and len(self._rows) + len(fresh) < self._max_rows:
+            text = self._waiting.pop(0)
+            if text.handle.cancelled:
+                self._finish(text, FinishReason.CANCELLED)
+                continue
+            began = time.perf_counter()
+            first = next((one for one in fresh if one.handle.request is text.handle.request), None)
+            try:
+                if first is not None:
+                    text.logits, text.cache = first.logits, first.cache.copy()
+                else:
+                    text.logits, text.cache = self.model.prefill(text.prompt)
+            except (RuntimeError, MemoryError) as error:
+                text.error = _failed(error)
+            text.usage.model_seconds += time.perf_counter() - began
+            fresh.append(text)
+        if fresh:
+            self._rows += fresh
+            self._filled(self._fill(self._rows), 0.0)
+            self._settle()
+
+    def _chosen(self) -> Chosen | None:
+        rows = self._rows
+        if not rows:
+            return None
+        logits = torch.stack([text.logits for text in rows if text.logits is not None])
+        mask = None
+        if any(text.matcher is not None for text in rows):
+            mask = torch.from_numpy(self._mask.array[: len(rows)])
+        return choose(logits, mask, [self._row_of(text) for text in rows])
+
+    @staticmethod
+    def _row_of(text: _Text) -> Row:
+        request, sample = text.handle.request, text.handle.sample
+        return Row(request.sampling, sample, len(text.tokens), text.prompt, text.tokens)
+
+    def _commit(self, chosen: Chosen | None) -> None:
+        """Take the tokens."""
+        for i, text in enumerate(self._rows):
+            assert chosen is not None
+            if chosen.faulty[i]:
+                text.error = StructgenError(
+                    "The model's logits are not numbers, or none of them is of a token that may come.",
+                    where=f"token {len(text.tokens)}",
+                    cure="Look at the model: its weights or its dtype.",
+                )
+                continue
+            step = Step(
+                chosen.tokens[i],
+                chosen.logprob[i],
+                chosen.constrained[i],
+                chosen.removed[i],
+                chosen.allowed[i],
+                False,
+            )
+            try:
+                self._take(text, step)
+            except StructgenError as error:
+                text.error = error
+        self._settle()
+
+    def _take(self, text: _Text, step: Step) -> None:
+        """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
+        matcher = text.matcher
+        if matcher is not None:
+            room = self._room(text)
+            matcher.advance(step.token)
+            if not matcher.is_finished and matcher.tokens_to_finish() > room - 1:
+                matcher.rollback(1)
+                step = self._steered(text, matcher, room)
+                matcher.advance(step.token)
+            text.least = 0 if matcher.is_finished else matcher.tokens_to_finish()
+        text.steps.append(step)
+        if step.token in self.tokenizer.eos_token_ids:
+            text.stop = FinishReason.STOP
+        else:
+            text.tokens.append(step.token)
+            self._write(text, step.token)
+        if text.stop is not None:
+            if matcher is not None and any(one.steered for one in text.steps):
+                text.stop = FinishReason.STEERED
+        elif not text.left:
+            # under a grammar the document is complete; the end token was not asked for
+            text.stop = FinishReason.MAX_TOKENS if matcher is None else FinishReason.STEERED
+
+    @staticmethod
+    def _room(text: _Text) -> int:
+        """Return how many tokens the rest of the document may take: those that are left; or, with few of them
+        to spare, the least."""
+        spare = text.left - text.least
+        return text.left if spare > text.handle.request.steer_early else text.least
+
+    def _steered(self, text: _Text, matcher: Matcher, room: int) -> Step:
+        """Return the choice again, among the tokens after which the document can be completed in time: what
+        the same noise would have chosen under that mask."""
+        narrow = allocate_mask(1, self.model.vocab_size)
+        matcher.fill_mask(narrow, budget=room)
+        assert text.logits is not None
+        again = choose(text.logits[None], torch.from_numpy(narrow.array), [self._row_of(text)])
+        return Step(
+            again.tokens[0], again.logprob[0], again.constrained[0], again.removed[0], again.allowed[0], True
+        )
+
+    def _write(self, text: _Text, token: int) -> None:
+        """Add a token's characters to the text, and hand on what cannot be part of a stop string any more."""
+        text.text += text.decoder.decode(self.tokenizer.decode([token]))
+        stops = text.handle.request.stop
+        ends = [at for at in (text.text.find(stop) for stop in stops) if at >= 0]
+        if ends:
+            text.text, text.stop = text.text[: min(ends)], FinishReason.STOP
+        held = max((len(stop) for stop in stops), default=1) - 1
+        sure = len(text.text) if text.stop is not None else max(len(text.text) - held, text.told)
+        if sure > text.told:
+            text.handle.tell(text.text[text.told : sure])
+            text.told = sure
+
+    def _settle(self) -> None:
+        """Finish the texts that have ended, failed, were cancelled or took too long."""
+        going: list[_Text] = []
+        for text in self._rows:
+            reason, timeout = text.stop, text.handle.request.timeout
+            if reason is None and text.error is None and text.handle.cancelled:
+                reason = FinishReason.CANCELLED
+            late = timeout is not None and time.monotonic() - text.began > timeout
+            if reason is None and text.error is None and late:
+                text.error = StructgenError(
+                    f"The text was not complete after {timeout} s.",
+                    where="timeout",
+                    cure="Allow more time.",
+                )
+            if text.error is not None:
+                reason = FinishReason.ERROR
+            if reason is None:
+                going.append(text)
+            else:
+                self._finish(text, reason)
+        self._rows = going
+
+    def _finish(self, text: _Text, reason: FinishReason) -> None:
+        text.text += text.decoder.decode(b"", True) if text.stop is None else ""
+        if len(text.text) > text.told:
+            text.handle.tell(text.text[text.told :])
+        text.usage.tokens = len(text.tokens)
+        if text.cache is not None:
+            text.usage.cache_bytes = int(text.cache.nbytes)
+        grammar = text.handle.request.grammar
+        text.handle.finish(
+            Result(
+                text.text,
+                reason,
+                text.tokens,
+                text.steps,
+                text.usage,
+                text.handle.sample,
+                text.error,
+                isinstance(grammar, JsonSchemaGrammar),
+            )
+        )
+
+    def _run(self) -> None:
+        """Have the model read the tokens that were chosen, and the masks behind them filled meanwhile."""
+        rows = self._rows
+        if not rows:
+            return
+        future = self._fill_aside(rows)
+        began = time.perf_counter()
+        try:
+            logits = self.model.decode([text.tokens[-1] for text in rows], [text.cache for text in rows])
+            for i, text in enumerate(rows):
+                text.logits = logits[i]
+        except (RuntimeError, MemoryError) as error:
+            # what each cache holds is not known any more
+            for text in rows:
+                text.error = _failed(error)
+        ran = time.perf_counter() - began
+        filled = future.result()
+        waited = time.perf_counter() - began - ran
+        for text in rows:
+            text.usage.model_seconds += ran
+        self._filled(filled, waited)
+        self._settle()
+
+    # --- masks ----------------------------------------------------------------------------------------------
+
+    def _fill_aside(self, rows: list[_Text]) -> Future[tuple[npt.NDArray[np.int8], float]]:
+        if self._filler is None:
+            self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
+        return self._filler.submit(self._fill, rows)
+
+    def _fill(self, rows: Sequence[_Text]) -> tuple[npt.NDArray[np.int8], float]:
+        began = time.perf_counter()
+        status = fill_masks([text.matcher for text in rows], self._mask)
+        return status, time.perf_counter() - began
+
+    def _filled(self, found: tuple[npt.NDArray[np.int8], float], waited: float) -> None:
+        status, seconds = found
+        for text, row in zip(self._rows, status.tolist(), strict=True):
+            text.usage.mask_seconds += seconds
+            text.usage.waited_seconds += waited
+            if row == RowStatus.LIMIT and text.error is None:
+                text.error = LimitError(
+                    "A limit was met while the mask was filled.", limit="parser_states", where="grammar"
+                )
+
+    def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
+        ids = self.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
+        if not ids:
+            raise OptionError("The prompt is empty.", where="prompt", cure="Give at least one token.")
+        wrong = next((token for token in ids if not 0 <= token < self.model.vocab_size), None)
+        if wrong is not None:
+            raise OptionError(f"Token {wrong} of the prompt is none of the model's.", where="prompt")
+        return ids
+
+
+def _failed(error: Exception) -> StructgenError:
+    return StructgenError(
+        f"The model failed: {error}", where="model", cure="Write fewer texts at a time (max_rows)."
+    )
+
+
+def _raise_error(handle: Handle) -> None:
+    if handle.result is not None and handle.result.error is not None:
+        raise handle.result.error

@@ -1,0 +1,91 @@
+"""What the engine asks of a model, and how one is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from structgen.errors import StructgenError
+from structgen.resources import embedded_model
+from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Cache(Protocol):
+    """What a model has read of one text: keys and values, or whatever it keeps."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        ...
+
+    def copy(self) -> Cache:
+        """Return another that goes on from here by itself."""
+        ...
+
+
+class Model(Protocol):
+    """A causal language model, one forward pass a step. Anything with these members serves.
+
+    A cache belongs to one text; the engine hands it back and never looks inside. Rows of a batch come and go
+    between calls, in any order.
+    """
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits; at least the tokenizer's vocabulary."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """The most tokens of a text, prompt included."""
+        ...
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Any]:
+        """Return the logits [V] behind a prompt of at least one token, and its cache."""
+        ...
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+        """Return the logits [rows, V] behind one more token of each text; the caches then hold it."""
+        ...
+
+
+def load_model(
+    name: str | Path, *, device: str | None = None, dtype: str | None = None
+) -> tuple[Model, Tokenizer]:
+    """Return a model and its tokenizer: `structgen/extract` and the other embedded ones, or a local folder
+    that transformers' AutoModelForCausalLM reads.
+
+    `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
+    (default: float32 on a CPU, bfloat16 elsewhere). Nothing is downloaded. Errors: `StructgenError` where the
+    folder is missing or is no model, where torch or transformers is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise StructgenError(
+            "The engine needs torch.", where=str(name), cure="pip install 'structgen[torch]'."
+        ) from error
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
+    if wanted not in ("float32", "bfloat16"):
+        raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
+    kind: torch.dtype = getattr(torch, wanted)
+    if str(name).startswith("structgen/"):
+        from structgen.engine.llama import Llama
+
+        folder = embedded_model(str(name))
+        return Llama.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
+    folder = Path(name)
+    if not (folder / "config.json").is_file():
+        raise StructgenError(
+            f"{str(name)!r} is no folder with a model: there is no config.json.",
+            where="model",
+            cure="Name a local folder, or structgen/extract; nothing is downloaded.",
+        )
+    from structgen.engine.huggingface import HuggingFace
+
+    return HuggingFace.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))

@@ -1,0 +1,101 @@
+"""Models for the tests of the engine: one that is a function of its text, and Llamas of random weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import structgen as sg
+
+TOKENIZER_FILE = Path(__file__).parent.parent / "data" / "bpe" / "tokenizer.json"
+
+
+def tokenizer() -> sg.Tokenizer:
+    return sg.Tokenizer.from_huggingface(str(TOKENIZER_FILE.parent))
+
+
+class Read:
+    """The cache of a `Function`: the text itself."""
+
+    def __init__(self, tokens: list[int]) -> None:
+        self.tokens = tokens
+
+    @property
+    def nbytes(self) -> int:
+        return 8 * len(self.tokens)
+
+    def copy(self) -> Read:
+        return Read(list(self.tokens))
+
+
+class Function:
+    """A model whose logits are a fixed random function of the last tokens; it notes what it is asked."""
+
+    def __init__(self, vocab_size: int, context: int = 4096) -> None:
+        self.vocab_size, self.context = vocab_size, context
+        self.prefills: list[list[int]] = []
+        self.batches: list[int] = []
+
+    def logits(self, tokens: Sequence[int]) -> Tensor:
+        seed = hash(tuple(tokens[-3:])) & 0xFFFFFFFF
+        return 3 * torch.randn(self.vocab_size, generator=torch.Generator().manual_seed(seed))
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Read]:
+        self.prefills.append(list(tokens))
+        return self.logits(tokens), Read(list(tokens))
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Tensor:
+        self.batches.append(len(tokens))
+        for token, cache in zip(tokens, caches, strict=True):
+            cache.tokens.append(token)
+        return torch.stack([self.logits(cache.tokens) for cache in caches])
+
+
+def write_llama(folder: Path, *, width: int = 128, layers: int = 2, groups: int = 1, seed: int = 0) -> Path:
+    """Write a Llama of random weights, with a tokenizer, in transformers' layout; returns the folder."""
+    from safetensors.torch import save_file
+
+    size = -(-tokenizer().vocab_size // 64) * 64
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": width,
+        "intermediate_size": 2 * width,
+        "num_hidden_layers": layers,
+        "num_attention_heads": width // 64,
+        "num_key_value_heads": groups,
+        "head_dim": 64,
+        "vocab_size": size,
+        "max_position_embeddings": 512,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": False,
+        "hidden_act": "silu",
+        "torch_dtype": "float32",
+    }
+    random = torch.Generator().manual_seed(seed)
+
+    def made(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=random) * (shape[-1] ** -0.5 if len(shape) > 1 else 1.0)
+
+    weights = {"model.embed_tokens.weight": made(size, width), "lm_head.weight": 4 * made(size, width)}
+    weights["model.norm.weight"] = torch.ones(width)
+    for layer in range(layers):
+        at = f"model.layers.{layer}."
+        for name, rows in (("q", width), ("k", 64 * groups), ("v", 64 * groups), ("o", width)):
+            weights[f"{at}self_attn.{name}_proj.weight"] = made(rows, width)
+        for name in ("gate", "up"):
+            weights[f"{at}mlp.{name}_proj.weight"] = made(2 * width, width)
+        weights[f"{at}mlp.down_proj.weight"] = made(width, 2 * width)
+        for name in ("input", "post_attention"):
+            weights[f"{at}{name}_layernorm.weight"] = torch.ones(width)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_text((TOKENIZER_FILE.parent / name).read_text())
+    return folder

@@ -1,0 +1,235 @@
+"""The engine: every text valid and within its budget, the same in any batch, none lost, errors kept apart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from small_models import Function, Read, tokenizer  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
+
+TOKENIZER = tokenizer()
+PERSON = sg.json_schema(
+    {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "maxLength": 12},
+            "age": {"type": "integer", "minimum": 0, "maximum": 120},
+            "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
+        },
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    },
+    whitespace="oneline",
+)
+
+
+def _engine(**options: Any) -> Engine:
+    return Engine(Function(TOKENIZER.vocab_size), TOKENIZER, **options)
+
+
+def _requests(count: int) -> list[Request]:
+    draw = random.Random(1)
+    return [
+        Request(
+            f"person {i}",
+            PERSON if i % 4 else None,
+            Sampling(temperature=draw.choice([0.0, 0.7, 1.5]), seed=i),
+            max_tokens=draw.randrange(30, 90),
+        )
+        for i in range(count)
+    ]
+
+
+def test_every_document_is_valid_and_within_its_budget() -> None:
+    engine = _engine(max_rows=5)
+    requests = [
+        Request("x", PERSON, Sampling(seed=seed), max_tokens=random.Random(seed).randrange(24, 60))
+        for seed in range(40)
+    ]
+    least = engine.compiled(PERSON)
+    assert least.tokens_to_finish(least.start) <= 24
+    for request, result in zip(requests, engine.generate(requests), strict=True):
+        assert len(result.tokens) <= request.max_tokens
+        assert set(json.loads(result.text)) >= {"name", "age"}
+        assert result.value == json.loads(result.text)
+        assert result.finish_reason in (FinishReason.STOP, FinishReason.STEERED)
+
+
+def test_a_text_is_the_same_alone_and_in_a_batch() -> None:
+    requests = _requests(12)
+    together = _engine(max_rows=7).generate(requests)
+    for request, one in zip(requests, together, strict=True):
+        (alone,) = _engine().generate(request)
+        assert alone.tokens == one.tokens
+        assert alone.text == one.text
+
+
+def test_samples_share_their_prompt_and_differ() -> None:
+    model = Function(TOKENIZER.vocab_size)
+    engine = Engine(model, TOKENIZER)
+    results = engine.generate(Request("people", PERSON, n=6, max_tokens=80))
+    assert len(model.prefills) == 1
+    assert [result.sample for result in results] == list(range(6))
+    assert len({result.text for result in results}) == 6
+
+
+def test_a_budget_that_no_document_fits_is_refused_with_the_least() -> None:
+    engine = _engine()
+    with pytest.raises(sg.BudgetError) as caught:
+        engine.submit(Request("x", PERSON, max_tokens=3))
+    (result,) = engine.generate(Request("x", PERSON, max_tokens=caught.value.minimum))
+    assert set(json.loads(result.text)) == {"name", "age"}
+
+
+def test_the_result_says_whether_it_was_steered() -> None:
+    endless = sg.json_schema(
+        {"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact"
+    )
+    (result,) = _engine().generate(Request("x", endless, Sampling(seed=3), max_tokens=12))
+    assert result.finish_reason is FinishReason.STEERED
+    assert len(json.loads(result.text)) >= 3
+    assert any(step.steered for step in result.steps)
+
+
+def test_steering_early_ends_with_tokens_to_spare() -> None:
+    endless = sg.json_schema(
+        {"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact"
+    )
+    for seed in range(5):
+        request = Request("x", endless, Sampling(seed=seed), max_tokens=60, steer_early=40)
+        (result,) = _engine().generate(request)
+        assert len(json.loads(result.text)) >= 3
+        assert len(result.tokens) < 40
+
+
+def test_the_steps_say_what_the_mask_removed() -> None:
+    model = Function(TOKENIZER.vocab_size)
+    (result,) = Engine(model, TOKENIZER).generate(Request("x", PERSON, Sampling(seed=1), max_tokens=60))
+    prompt = TOKENIZER.encode(b"x")
+    compiled = sg.compile(PERSON, TOKENIZER)
+    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, TOKENIZER.vocab_size)
+    for i, step in enumerate(result.steps):
+        logits = model.logits([*prompt, *result.tokens[:i]])
+        shares = torch.softmax(logits.double(), -1)
+        assert step.logprob == pytest.approx(float(shares[step.token].log()), abs=1e-4)
+        if not step.steered:
+            matcher.fill_mask(mask)
+            allowed = torch.from_numpy(mask.allowed())
+            assert step.allowed == len(allowed)
+            assert step.removed == pytest.approx(1 - float(shares[allowed].sum()), abs=1e-4)
+            assert step.constrained == pytest.approx(
+                step.logprob - float(shares[allowed].sum().log()), abs=1e-3
+            )
+        if step.token not in TOKENIZER.eos_token_ids:
+            matcher.advance(step.token)
+
+
+def test_pieces_of_a_stream_are_the_text() -> None:
+    request = Request("person", PERSON, Sampling(seed=5), max_tokens=70)
+    (whole,) = _engine().generate(request)
+    assert "".join(_engine().stream(request)) == whole.text
+
+
+def test_a_text_ends_before_a_stop_string_and_the_stream_never_shows_it() -> None:
+    (whole,) = _engine().generate(Request("free", None, Sampling(seed=2), max_tokens=60))
+    stop = whole.text[20:24]
+    request = Request("free", None, Sampling(seed=2), max_tokens=60, stop=(stop,))
+    pieces = list(_engine().stream(request))
+    assert "".join(pieces) == whole.text[: whole.text.find(stop)]
+
+
+def test_cancelling_one_leaves_the_others() -> None:
+    engine = _engine()
+    first, second = (
+        engine.submit(Request(text, PERSON, Sampling(seed=7), max_tokens=80))[0] for text in "ab"
+    )
+    engine.step()
+    first.cancel()
+    while engine.step():
+        continue
+    assert first.result is not None and first.result.finish_reason is FinishReason.CANCELLED
+    assert second.result is not None and second.result.value["age"] <= 120
+
+
+def test_a_text_that_takes_too_long_is_an_error_of_its_own() -> None:
+    late, fine = _engine().generate(
+        [Request("a", PERSON, timeout=0.0, max_tokens=80), Request("b", PERSON, max_tokens=80)]
+    )
+    assert late.finish_reason is FinishReason.ERROR and late.error is not None
+    assert fine.error is None
+
+
+class _Broken(Function):
+    """Gives no numbers for texts that begin with a certain token."""
+
+    def logits(self, tokens: Sequence[int]) -> Any:
+        found = super().logits(tokens)
+        return found * float("nan") if tokens[0] == TOKENIZER.encode(b"b")[0] and len(tokens) > 4 else found
+
+
+def test_logits_that_are_no_numbers_end_their_text_alone() -> None:
+    engine = Engine(_Broken(TOKENIZER.vocab_size), TOKENIZER)
+    bad, fine = engine.generate([Request("b", PERSON, max_tokens=80), Request("a", PERSON, max_tokens=80)])
+    assert bad.finish_reason is FinishReason.ERROR
+    assert "not numbers" in str(bad.error)
+    assert fine.error is None and fine.value
+
+
+class _Full(Function):
+    """Has no memory for the second prompt."""
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+        if len(self.prefills) == 1:
+            self.prefills.append([])
+            raise MemoryError("no room")
+        return super().prefill(tokens)
+
+
+def test_a_prompt_for_which_there_is_no_memory_ends_alone() -> None:
+    engine = Engine(_Full(TOKENIZER.vocab_size), TOKENIZER)
+    results = engine.generate([Request(text, PERSON, max_tokens=80) for text in "abc"])
+    assert [result.error is None for result in results] == [True, False, True]
+
+
+def test_a_prompt_longer_than_the_context_is_refused() -> None:
+    engine = Engine(Function(TOKENIZER.vocab_size, context=20), TOKENIZER)
+    with pytest.raises(sg.OptionError, match="context"):
+        engine.submit(Request("a long prompt that fills it", PERSON, max_tokens=40))
+
+
+def test_a_tokenizer_wider_than_the_model_is_refused() -> None:
+    with pytest.raises(sg.OptionError, match="tokenizer"):
+        Engine(Function(10), TOKENIZER)
+
+
+def test_texts_written_in_one_event_loop_share_batches() -> None:
+    model = Function(TOKENIZER.vocab_size)
+    engine = Engine(model, TOKENIZER)
+
+    async def both() -> list[str]:
+        async def streamed() -> str:
+            return "".join([piece async for piece in engine.astream(Request("a", PERSON, max_tokens=80))])
+
+        one, two = await asyncio.gather(engine.agenerate(Request("b", PERSON, max_tokens=80)), streamed())
+        return [one[0].text, two]
+
+    texts = asyncio.run(both())
+    expected = [engine.generate(Request(text, PERSON, max_tokens=80))[0].text for text in "ba"]
+    assert texts == expected
+
+
+def test_prompts_wait_until_there_is_room() -> None:
+    model = Function(TOKENIZER.vocab_size)
+    results = Engine(model, TOKENIZER, max_rows=3).generate(_requests(9))
+    assert len(results) == 9
+    assert max(model.batches) == 3

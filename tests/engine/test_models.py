@@ -1,0 +1,85 @@
+"""Both models give what transformers gives for each text alone, whatever batch the text is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from small_models import write_llama  # noqa: E402
+
+from structgen.engine.huggingface import HuggingFace  # noqa: E402
+from structgen.engine.llama import Llama  # noqa: E402
+from structgen.engine.models import load_model  # noqa: E402
+from structgen.errors import StructgenError  # noqa: E402
+
+CPU, KIND = torch.device("cpu"), torch.float32
+TEXTS = [[5, 9, 200, 31], [7], [300, 301, 302, 303, 304, 305, 306], [40, 41, 42]]
+NEXT = [[11, 12, 13], [14, 15], [16, 17, 18], [19]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_llama(tmp_path_factory.mktemp("llama"), groups=1)
+
+
+def _reference(folder: Path) -> Any:
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=KIND, local_files_only=True).eval()
+
+
+@pytest.mark.parametrize("kind", [Llama, HuggingFace])
+def test_logits_are_transformers_while_rows_come_and_go(folder: Path, kind: Any) -> None:
+    model, reference = kind.read(folder, CPU, KIND), _reference(folder)
+    begun = [model.prefill(text) for text in TEXTS]
+    caches, written = [cache for _, cache in begun], [list(text) for text in TEXTS]
+    found = [[logits] for logits, _ in begun]
+    for step in range(3):
+        going = [i for i in range(len(TEXTS)) if step < len(NEXT[i])]
+        logits = model.decode([NEXT[i][step] for i in going], [caches[i] for i in going])
+        for row, i in enumerate(going):
+            written[i].append(NEXT[i][step])
+            found[i].append(logits[row])
+    for i, text in enumerate(written):
+        with torch.inference_mode():
+            expected = reference(torch.tensor([text])).logits[0, len(TEXTS[i]) - 1 :]
+        assert torch.allclose(torch.stack(found[i]), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", [Llama, HuggingFace])
+def test_a_copied_cache_goes_on_by_itself(folder: Path, kind: Any) -> None:
+    model = kind.read(folder, CPU, KIND)
+    _, cache = model.prefill(TEXTS[0])
+    other = cache.copy()
+    apart = [model.decode([token], [one])[0] for token, one in ((11, cache), (12, other))]
+    _, first = model.prefill(TEXTS[0])
+    _, second = model.prefill(TEXTS[0])
+    expected = [model.decode([token], [one])[0] for token, one in ((11, first), (12, second))]
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(apart, expected, strict=True))
+
+
+def test_the_llama_is_bit_by_bit_the_same_in_any_batch(folder: Path) -> None:
+    model = Llama.read(folder, CPU, KIND)
+
+    def logits(texts: list[int]) -> list[Any]:
+        caches = [model.prefill(TEXTS[i])[1] for i in texts]
+        steps = [model.decode([50 + i for i in texts], caches), model.decode([60 + i for i in texts], caches)]
+        return [[step[row] for step in steps] for row in range(len(texts))]
+
+    alone = [logits([i])[0] for i in range(4)]
+    for order in ([0, 1, 2, 3], [3, 1], [2, 0, 1, 3, 2, 0, 1, 3, 0, 2]):
+        for row, i in zip(logits(order), order, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(row, alone[i], strict=True))
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StructgenError, match="config"):
+        load_model(tmp_path / "nothing")
+
+
+def test_an_unknown_embedded_model_is_refused() -> None:
+    with pytest.raises(StructgenError, match="structgen/extract"):
+        load_model("structgen/other")
