@@ -271,7 +271,8 @@ class Meaning:
         scratch = Tables(self._limits)
         try:
             network, outcomes = self._new_network(*pools)
-            scratch.load(L.T_TEXT, self._tables.rows(L.T_TEXT)[: self._tables.count(L.T_TEXT)])
+            texts = self._tables.rows(L.T_TEXT)[: self._tables.count(L.T_TEXT)]
+            scratch.load(L.T_TEXT, texts.copy())
             meaning = kept.meaning
             expander = Expander(network, self.strings, self.numbers, scratch, self._limits)
             outcomes.expander = expander

@@ -66,6 +66,7 @@ def _plan() -> tuple[list[tuple[int, int, int, int, int, int]], int, int]:
 
 
 _PLAN, _HASHES, _TOTAL = _plan()
+_PLACES = {row[0]: (row[1], row[2], row[4]) for row in _PLAN}
 _TEMPLATE = np.zeros(L.C_WORDS, np.int64)
 for _table, _words, _count, _slots, _start, _hash in _PLAN:
     _TEMPLATE[6 * _table : 6 * _table + 6] = (_start, 0, _count, max(_words, 1), _hash, _slots - 1)
@@ -152,11 +153,10 @@ class Tables:
         self._hashes: dict[int, npt.NDArray[np.int32]] = {}
         """The slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
-        for table, words, count, _slots, start, _hash in _PLAN:
-            self._views[table] = self._view(self._block[start : start + _bytes(words, count)], words, count)
+        """The tables as arrays, made when they are asked for."""
         # row 0 of these stands for "nothing"
         for table in (L.T_TEXT, L.T_SET):
-            self._views[table][0] = 0
+            self.rows(table)[0] = 0
             self.context[6 * table + L.COUNT] = 1
 
     @staticmethod
@@ -169,7 +169,12 @@ class Tables:
 
     def rows(self, table: int) -> npt.NDArray[Any]:
         """Return the table's rows, those not in use included."""
-        return self._views[table]
+        view = self._views.get(table)
+        if view is None:
+            words, count, start = _PLACES[table]
+            block = self._block[start : start + _bytes(words, count)]
+            view = self._views[table] = self._view(block, words, count)
+        return view
 
     def count(self, table: int) -> int:
         """Return how many rows are in use."""
@@ -193,8 +198,9 @@ class Tables:
             capacity = max(capacity, 2 * count)
         raw = np.empty(_bytes(words, capacity), np.uint8)
         rows = self._view(raw, words, capacity)
-        rows[:count] = self._views[table][:count]
-        self._kept.append(self._views[table])
+        old = self.rows(table)
+        rows[:count] = old[:count]
+        self._kept.append(old)
         self._views[table] = rows
         if slots:
             size = 1
@@ -216,7 +222,7 @@ class Tables:
         """Append one row to a table that does not intern; returns its index."""
         at = int(self.context[6 * table + L.COUNT])
         self.room(table, 1)
-        self._views[table][at] = row
+        self.rows(table)[at] = row
         self.context[6 * table + L.COUNT] = at + 1
         return at
 
@@ -224,31 +230,39 @@ class Tables:
         """Append many items; returns the index of the first."""
         at = int(self.context[6 * table + L.COUNT])
         self.room(table, size)
-        self._views[table][at : at + size] = items
+        self.rows(table)[at : at + size] = items
         self.context[6 * table + L.COUNT] = at + size
         return at
 
     def load(self, table: int, rows: npt.NDArray[Any]) -> None:
-        """Put rows in the place of all that a table holds, and find those of an interning table by hash
-        again."""
-        base = 6 * table
-        self.context[base + L.COUNT] = 0
-        self.room(table, len(rows))
-        self._views[table][: len(rows)] = rows
-        self.context[base + L.COUNT] = len(rows)
-        if _ROWS[table][2]:
-            hashes = self._hashes.get(table)
-            if hashes is None:
-                address, size = int(self.context[base + L.HASH]), int(self.context[base + L.MASK]) + 1
-                start = address - address_of(self._block)
-                hashes = self._block[start : start + 4 * size].view(np.int32)
-            hashes.fill(-1)
-            rehash(self.address, table, L.KEY_WORDS[table])
+        """Have an array take the place of all that a table holds; it is the table from then on, and nobody
+        else may write to it. Rows of an interning table are found by hash again: 10 ns each."""
+        base, count, context = 6 * table, len(rows), self.context
+        if count:
+            self._views[table] = rows
+            context[base + L.ADDRESS] = address_of(rows)
+            context[base + L.CAPACITY] = count
+        context[base + L.COUNT] = count
+        if not _ROWS[table][2]:
+            return
+        size = int(context[base + L.MASK]) + 1
+        hashes = self._hashes.get(table)
+        if 2 * count > size:
+            while size < 4 * count:
+                size *= 2
+            hashes = self._hashes[table] = np.empty(size, np.int32)
+            context[base + L.HASH] = address_of(hashes)
+            context[base + L.MASK] = size - 1
+        elif hashes is None:
+            start = int(context[base + L.HASH]) - address_of(self._block)
+            hashes = self._block[start : start + 4 * size].view(np.int32)
+        hashes.fill(-1)
+        rehash(self.address, table, L.KEY_WORDS[table])
 
     def nbytes(self) -> int:
         """Return the bytes of all tables, outgrown ones included."""
-        return (
-            int(self._block.nbytes + self.scratch.nbytes)
-            + sum(int(array.nbytes) for array in self._kept)
-            + sum(int(view.nbytes) for view in self._views.values())
-        )
+        low = address_of(self._block)
+        arrays = [*self._kept, *self._views.values(), *self._hashes.values()]
+        own = {address_of(array): int(array.nbytes) for array in arrays}
+        others = [size for at, size in own.items() if not low <= at < low + _TOTAL]
+        return int(self._block.nbytes + self.scratch.nbytes) + sum(others)
