@@ -27,10 +27,11 @@ def app() -> typer.Typer:
     """Return the command line with all its commands; built anew at each call (a few ms)."""
     from structgen.cli.check import check
     from structgen.cli.explain import explain
+    from structgen.cli.generate import generate
     from structgen.cli.maskbench import maskbench
     from structgen.cli.warmup import warmup
 
-    commands: tuple[Any, ...] = (check, explain, maskbench, warmup)
+    commands: tuple[Any, ...] = (check, explain, generate, maskbench, warmup)
     door = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     door.callback()(_root)
     for command in commands:

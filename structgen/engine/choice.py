@@ -16,13 +16,15 @@ NEVER = float("-inf")
 
 @dataclass(slots=True)
 class Chosen:
-    """What was chosen for each row; tensors of [rows] on the CPU."""
+    """What was chosen for each row."""
 
     tokens: list[int]
     logprob: list[float]
     constrained: list[float]
     removed: list[float]
     allowed: list[int]
+    wanted: list[int]
+    """The likeliest tokens, allowed or not."""
     faulty: list[bool]
     """The model gave no numbers (NaN) for this row, or nothing is allowed: the token means nothing."""
 
@@ -68,8 +70,9 @@ def choose(logits: Tensor, mask: Tensor | None, rows: Sequence[Row]) -> Chosen:
         tokens.tolist(),
         (taken - whole).tolist(),
         (taken - left).tolist(),
-        (-torch.expm1(left - whole)).clamp(0, 1).tolist(),
+        ((-torch.expm1(left - whole)).clamp(0, 1) + 0.0).tolist(),
         counts.tolist(),
+        raw.argmax(-1).tolist(),
         faulty.tolist(),
     )
 

@@ -44,11 +44,13 @@ class _Text:
         "cache",
         "decoder",
         "error",
+        "filled",
         "handle",
         "least",
         "logits",
         "matcher",
         "prompt",
+        "ran",
         "steps",
         "stop",
         "text",
@@ -68,6 +70,7 @@ class _Text:
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.text = ""
         self.told = 0
+        self.ran = self.filled = 0.0
         self.least = 0 if matcher is None else matcher.tokens_to_finish()
         self.error: StructgenError | None = None
         self.stop: FinishReason | None = None
@@ -107,7 +110,7 @@ class Engine:
                 where="tokenizer",
                 cure="Use the model's own tokenizer.",
             )
-        self.tokenizer, self._max_rows = tokenizer, max_rows
+        self.tokenizer, self.max_rows = tokenizer, max_rows
         self._mask: TokenMask = allocate_mask(max_rows, self.model.vocab_size)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
         self._waiting: list[_Text] = []
@@ -251,7 +254,7 @@ class Engine:
     def _admit(self) -> None:
         """Read the prompts of those that wait, while there is room; the samples of a request share theirs."""
         fresh: list[_Text] = []
-        while self._waiting and len(self._rows) + len(fresh) < self._max_rows:
+        while self._waiting and len(self._rows) + len(fresh) < self.max_rows:
             text = self._waiting.pop(0)
             if text.handle.cancelled:
                 self._finish(text, FinishReason.CANCELLED)
@@ -265,7 +268,8 @@ class Engine:
                     text.logits, text.cache = self.model.prefill(text.prompt)
             except (RuntimeError, MemoryError) as error:
                 text.error = _failed(error)
-            text.usage.model_seconds += time.perf_counter() - began
+            text.ran = time.perf_counter() - began
+            text.usage.model_seconds += text.ran
             fresh.append(text)
         if fresh:
             self._rows += fresh
@@ -298,14 +302,7 @@ class Engine:
                     cure="Look at the model: its weights or its dtype.",
                 )
                 continue
-            step = Step(
-                chosen.tokens[i],
-                chosen.logprob[i],
-                chosen.constrained[i],
-                chosen.removed[i],
-                chosen.allowed[i],
-                False,
-            )
+            step = _step(chosen, i, text.ran, text.filled)
             try:
                 self._take(text, step)
             except StructgenError as error:
@@ -350,9 +347,9 @@ class Engine:
         matcher.fill_mask(narrow, budget=room)
         assert text.logits is not None
         again = choose(text.logits[None], torch.from_numpy(narrow.array), [self._row_of(text)])
-        return Step(
-            again.tokens[0], again.logprob[0], again.constrained[0], again.removed[0], again.allowed[0], True
-        )
+        chosen = _step(again, 0, text.ran, text.filled)
+        chosen.steered = True
+        return chosen
 
     def _write(self, text: _Text, token: int) -> None:
         """Add a token's characters to the text, and hand on what cannot be part of a stop string any more."""
@@ -430,6 +427,7 @@ class Engine:
         waited = time.perf_counter() - began - ran
         for text in rows:
             text.usage.model_seconds += ran
+            text.ran = ran
         self._filled(filled, waited)
         self._settle()
 
@@ -449,6 +447,7 @@ class Engine:
         status, seconds = found
         for text, row in zip(self._rows, status.tolist(), strict=True):
             text.usage.mask_seconds += seconds
+            text.filled = seconds
             text.usage.waited_seconds += waited
             if row == RowStatus.LIMIT and text.error is None:
                 text.error = LimitError(
@@ -463,6 +462,19 @@ class Engine:
         if wrong is not None:
             raise OptionError(f"Token {wrong} of the prompt is none of the model's.", where="prompt")
         return ids
+
+
+def _step(chosen: Chosen, row: int, ran: float, filled: float) -> Step:
+    return Step(
+        chosen.tokens[row],
+        chosen.logprob[row],
+        chosen.constrained[row],
+        chosen.removed[row],
+        chosen.allowed[row],
+        chosen.wanted[row],
+        model_seconds=ran,
+        mask_seconds=filled,
+    )
 
 
 def _failed(error: Exception) -> StructgenError:

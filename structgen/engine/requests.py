@@ -103,8 +103,14 @@ class Step:
     """The mass that the mask took from the model, 0 to 1."""
     allowed: int
     """Tokens that the mask allowed."""
-    steered: bool
+    wanted: int
+    """The token that the model thought likeliest, allowed or not."""
+    steered: bool = False
     """Whether another token was chosen, which would not have fitted."""
+    model_seconds: float = 0.0
+    """Of the forward pass before it, for the whole batch."""
+    mask_seconds: float = 0.0
+    """Of filling the masks of that batch, meanwhile."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,170 @@
+"""`structgen generate`: a model writes documents of a schema."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from structgen.cli.policies import refuse
+from structgen.errors import OptionError, StructgenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structgen.engine import Engine, Request
+    from structgen.engine.bulk import Progress
+
+
+def generate(
+    model: Annotated[
+        str, typer.Option(help="A folder that transformers reads, or structgen/extract, which is embedded.")
+    ] = "structgen/extract",
+    schema: Annotated[
+        Path | None, typer.Option(help="The JSON Schema; without one the text is free.", show_default=False)
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="The prompt; - is standard input.", show_default=False)
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="A file of prompts, a JSON string or object on each line.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --prompts: the file of results; work goes on where it ends.", show_default=False
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option(min=1, help="Samples of the prompt.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same texts.")] = 0,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Documents are complete within it.")] = 256,
+    max_rows: Annotated[int, typer.Option(min=1, help="Texts written at a time.")] = 32,
+    stream: Annotated[bool, typer.Option("--stream", help="Print the text as it comes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each sample.")] = False,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write a page that shows how the text came to be.", show_default=False)
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
+) -> None:
+    """Have a model write documents of a schema, from one prompt or from a file of them.
+
+    For the embedded models the schema is put into the prompt, and documents are written as json.dumps does.
+
+    Exit status: 0 done, 1 a text ended in an error, 2 wrong usage, or nothing could be begun.
+    """
+    try:
+        if (prompt is None) == (prompts is None):
+            raise OptionError("One of --prompt and --prompts is needed.", where="--prompt")
+        if prompts is not None and (out is None or stream or trace is not None or n != 1):
+            raise OptionError(
+                "--prompts takes --out FILE, and no --stream, --trace or --n.",
+                where="--prompts",
+                cure="See --help.",
+            )
+        if (stream or trace is not None) and n != 1:
+            raise OptionError("--stream and --trace are of one sample.", where="--n")
+        request_of = _requests(model, schema, n, seed, temperature, max_tokens)
+        from structgen.engine import Engine
+
+        engine = Engine(model, max_rows=max_rows, device=device)
+        if prompts is not None and out is not None:
+            _bulk(engine, prompts, out, request_of)
+            return
+        assert prompt is not None
+        failed = _one(
+            engine, request_of(sys.stdin.read() if prompt == "-" else prompt), stream, as_json, trace
+        )
+    except (StructgenError, OSError) as error:
+        refuse(error, as_json)
+    raise typer.Exit(int(failed))
+
+
+def _requests(
+    model: str, schema: Path | None, n: int, seed: int, temperature: float, max_tokens: int
+) -> Callable[[str], Request]:
+    """Return what makes a request of a prompt."""
+    import structgen as sg
+
+    embedded = model.startswith("structgen/")
+    grammar = None
+    if schema is not None:
+        options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
+        grammar = sg.json_schema(schema, **options)
+    sampling = sg.Sampling(temperature=temperature, seed=seed)
+
+    def made(text: str) -> Request:
+        if embedded and grammar is not None:
+            from structgen.prompting import extraction_prompt
+
+            text = extraction_prompt(grammar, text)
+        return sg.Request(text, grammar, sampling, max_tokens=max_tokens, n=n)
+
+    return made
+
+
+def _one(engine: Engine, request: Request, stream: bool, as_json: bool, trace: Path | None) -> bool:
+    """Write the samples of one prompt; returns whether one ended in an error."""
+    from structgen.engine.bulk import shown
+    from structgen.engine.trace import write_trace
+
+    handles = engine.submit(request)
+    if stream and not as_json:
+        handles[0].listen(lambda piece: typer.echo(piece or "", nl=piece is None))
+    while not all(handle.is_done for handle in handles):
+        engine.step()
+    failed = False
+    for handle in handles:
+        result = handle.result
+        assert result is not None
+        if as_json:
+            typer.echo(json.dumps(shown(result), ensure_ascii=False))
+        elif not stream:
+            typer.echo(result.text)
+        if result.error is not None:
+            failed = True
+            typer.echo(f"{type(result.error).__name__}: {result.error}", err=True)
+        if trace is not None:
+            write_trace(trace, result, engine.tokenizer, f"structgen generate: {result.finish_reason.value}")
+    return failed
+
+
+def _bulk(engine: Engine, prompts: Path, out: Path, request_of: Callable[[str], Request]) -> None:
+    """Work through a file of prompts, with progress on a terminal and lines elsewhere."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from structgen.engine.bulk import run_bulk
+
+    console, begun = Console(stderr=True), time.perf_counter()
+
+    def rate(progress: Progress) -> str:
+        return f"{progress.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
+
+    if console.is_terminal:
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Bar(*columns, console=console) as bar:
+            task = bar.add_task("texts", total=None, rate="")
+            last = run_bulk(
+                engine,
+                prompts,
+                out,
+                request_of,
+                lambda now: bar.update(task, total=now.total, completed=now.done, rate=rate(now)),
+            )
+    else:
+        last = run_bulk(engine, prompts, out, request_of)
+    before = f", {last.before:,} of them before" if last.before else ""
+    console.print(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", highlight=False)
