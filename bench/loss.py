@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from types import FrameType
 from typing import Any
+from urllib.parse import quote
 
 from violators import copies, parts, violators
 
@@ -76,11 +78,12 @@ class TimeUpError(Exception):
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeUpError in the block after some seconds of computing (in the main thread alone); again, for
-    where it is raised within a finaliser nobody hears of it."""
+    """Raise TimeUpError in the block after some seconds of computing (in the main thread alone)."""
 
-    def up(number: int, frame: object) -> None:
-        raise TimeUpError
+    def up(number: int, frame: FrameType | None) -> None:
+        # Nobody hears of what is raised in the finaliser of a weak set; the timer comes again.
+        if frame is None or frame.f_code.co_name != "_remove":
+            raise TimeUpError
 
     before = signal.signal(signal.SIGVTALRM, up)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 0.1)
@@ -107,7 +110,7 @@ class Judge:
             else:
                 registry = jsonschema_rs.Registry([("urn:schema", schema)])
                 made = jsonschema_rs.validator_for(
-                    {**from_draft, "$ref": "urn:schema" + pointer.replace("%", "%25")},
+                    {**from_draft, "$ref": _uri(pointer)},
                     registry=registry,
                     validate_formats=True,
                 )
@@ -283,7 +286,7 @@ class Subject:
             return None
 
     def _of_place(self, schema: Any, pointer: str) -> sg.CompiledGrammar | None:
-        root = {"$ref": "urn:schema" + pointer.replace("%", "%25")}
+        root = {"$ref": _uri(pointer)}
         if isinstance(schema, dict) and "$schema" in schema:
             root["$schema"] = schema["$schema"]
         return self._compiled(sg.json_schema(root, resources={"urn:schema": schema}, **sg.WIDEST))
@@ -336,6 +339,11 @@ class Subject:
                 for name, held in place.__dict__.items():
                     setattr(place, name, _replaced(held, twins))
         return twins
+
+
+def _uri(pointer: str) -> str:
+    """Return the reference to a place (`#/properties/a`) of the resource urn:schema."""
+    return "urn:schema#" + quote(pointer[1:], safe="/~!$&'()*+,;=:@?")
 
 
 def _different(schemas: Sequence[Schema], twins: Mapping[int, Schema]) -> set[int]:
