@@ -194,6 +194,8 @@ class Subject:
             self._late += 1
             self._begin()
         except sg.LimitError as error:
+            # Automata that other questions made fill the same room.
+            self._begin()
             why = str(error)
         try:
             with at_most(self.seconds):

@@ -82,6 +82,17 @@ class Distinct:
             self._fewer[demand] = need
         return found
 
+    def surely_has(self, demand: int, need: int, ask: Ask) -> bool:
+        """Return whether it shows quickly that a demand has at least `need` values. False says nothing."""
+        if demand == NEVER or ask(demand) is None:
+            return False
+        if need <= self._enough.get(demand, 1):
+            return True
+        if not self._many(demand, need, ask, _DEPTH):
+            return False
+        self._enough[demand] = need
+        return True
+
     def _exactly(self, demand: int, need: int) -> bool:
         return any(nth >= need for nth, _ in enumerate(self.values(demand, self.text), 1))
 

@@ -205,7 +205,8 @@ class SchemaNetwork:
         if isinstance(state, ArrayState):
             return self.arrays.plenty(state)
         distinct = self.arrays.unique.distinct
-        return self.objects.plenty(state, lambda demand, need: distinct.has(demand, need, self.arrays.known))
+        known = self.arrays.known
+        return self.objects.plenty(state, lambda demand, need: distinct.surely_has(demand, need, known))
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
