@@ -64,6 +64,17 @@ def main() -> None:
             first, second = (int(part, 16) for part in parts)
             if unicodedata.normalize("NFC", chr(first) + chr(second)) == chr(point) and second in allowed:
                 lines.setdefault(f"composes {second:X}", set()).add(first)
+    # A mark may also compose with what a letter is composed of: U+00E9 and U+0323 are U+1EB9 and U+0301.
+    composed = [point for point in known if unicodedata.normalize("NFD", chr(point)) != chr(point)]
+    for name, firsts in lines.items():
+        if name.startswith("composes "):
+            second = chr(int(name.split(" ")[1], 16))
+            firsts.update(
+                point
+                for point in composed
+                if unicodedata.normalize("NFC", chr(point)) == chr(point)
+                and unicodedata.normalize("NFC", chr(point) + second) != chr(point) + second
+            )
     head = f"Unicode {unicodedata.unidata_version}, idna {idnadata.__version__}"
     text = "\n".join([head, *(f"{name}\t{written(points)}" for name, points in sorted(lines.items()))])
     TABLE.write_text(text + "\n", encoding="ascii")

@@ -139,7 +139,7 @@ class Inspection:
         state = strings.start(spec, self._expander.outcome)
         for byte in prefix:
             if int(strings.trans[state, byte]) == UNKNOWN:
-                strings.expand(state)
+                strings.expand(state, byte)
             state = int(strings.trans[state, byte])
         return strings.finish(state)
 

@@ -13,6 +13,11 @@ import numpy as np
 from numba.extending import intrinsic
 
 WIDTH = 258
+MOST_TO_END = 8
+"""Characters from any state of a stepper to an end, at most."""
+SAFE_COLUMN = 255
+"""No UTF-8 text has this byte. In the rows of states in a stepper's text its column holds UNKNOWN - 1 less the
+characters of the alphabet that may surely follow."""
 UNSET = -3  # the value of a key that has none yet
 
 # Registers.
@@ -29,19 +34,20 @@ TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
-NEED_ANSWERS, NEED_TABLE, OVER_STEPS, OVER_NODES = map(np.int64, range(16, 20))
+NEED_ANSWERS, NEED_TABLE, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END = map(np.int64, range(16, 22))
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.
 VALUE, OFF, LEN = 4, 5, 6
 # First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
-K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE = map(np.int64, range(-1, -8, -1))
+K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np.int64, range(-1, -9, -1))
 # Columns of sets.
-S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
+S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN, S_STEPS = 0, 1, 2, 3, 4, 5  # S_STEPS: has it a STEPPER's thread
 # Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 # Columns of states.
-KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4
+KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4  # DONE: 1, or BY_COLUMN
+BY_COLUMN = 2  # the columns of a STEPPER's alphabet are filled one by one
 SEEN, PARENT = 5, 6  # the last `expand` that came by; the state that led here first, or -1
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
 # Columns of instructions after their own: see program.completion_costs.
@@ -50,7 +56,8 @@ I_COST, I_OUTER, I_BODY = 6, 7, 8
 P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS, P_NBREAKS = range(10)
 P_TRIMMED, P_COST, P_ATOM, P_FIRST = 10, 11, 12, 14  # P_ATOM: two columns
 P_JUDGED = 15
-SPEC_COLUMNS = 16
+P_TEXTS = 16  # the most characters of a string in which what a stepper calls safe is safe; 0: nothing is
+SPEC_COLUMNS = 17
 
 
 class Interrupt(Exception):
@@ -77,7 +84,7 @@ NAMES = (
 )
 COLUMNS = {
     "keys": 7,
-    "sets": 5,
+    "sets": 6,
     "nodes": 8,
     "states": 7,
     "queue": 4,
@@ -114,7 +121,7 @@ def keys_of(A):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def sets_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 1]), (A[ROOM + 1], 5))
+    return nb.carray(_longs(A[ADDRESS + 1]), (A[ROOM + 1], 6))
 
 
 @nb.njit(nogil=True)
@@ -273,6 +280,7 @@ def intern_set(A, length):  # type: ignore[no-untyped-def]
     sets[n, S_ROW] = -1
     sets[n, S_ACCEPT] = -1
     sets[n, S_OPEN] = -1
+    sets[n, S_STEPS] = -1
     set_slots_of(A)[at] = n
     A[N_SET] = n + 1
     return n

@@ -19,6 +19,7 @@ from structgen.automata.arena import (
     ARG_A,
     ARG_B,
     ARG_C,
+    BY_COLUMN,
     DONE,
     FOUND,
     FREE_STATE,
@@ -41,11 +42,13 @@ from structgen.automata.arena import (
     MIDDLE_STATE,
     MOST_NODES,
     MOST_STEPS,
+    MOST_TO_END,
     N_HEAP,
     N_NODE,
     N_RANK,
     N_STATE,
     NEED_ANSWERS,
+    NEED_END,
     NODE_STATE,
     NONE,
     ONE,
@@ -64,6 +67,7 @@ from structgen.automata.arena import (
     P_NBREAKS,
     P_RANGES,
     P_STARTS,
+    P_TEXTS,
     P_TRIMMED,
     PARENT,
     Q_LENGTH,
@@ -76,6 +80,7 @@ from structgen.automata.arena import (
     Q_STATE,
     S_LEN,
     S_OFF,
+    SAFE_COLUMN,
     SEARCH_STEPS,
     SEEN,
     SPLIT_STATE,
@@ -109,9 +114,9 @@ from structgen.automata.arena import (
     work_of,
 )
 from structgen.automata.clock import clock_cost
-from structgen.automata.program import CHAR, CLOCK, MATCH, REGEX, TABLE, WORDS
+from structgen.automata.program import CHAR, CLOCK, MATCH, REGEX, STEPPER, TABLE, WORDS
 from structgen.automata.regexes import regex_cost
-from structgen.automata.threads import accepted, closure, open_atoms, set_row, tidy
+from structgen.automata.threads import accepted, closure, open_atoms, set_row, stepped, steps, tidy
 from structgen.ir import DEAD, UNKNOWN
 from structgen.jit import entry
 
@@ -282,9 +287,12 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
             if most == reg[MOST_STEPS]:
                 stop(A, OVER_STEPS, ZERO)
             return np.int64(-2)
+        in_text = steps(A, nodes[q, Q_SET])
+        if in_text and any_live and nodes[q, Q_LIVE] == 0:
+            stop(A, NEED_END, q)
         hit = nodes[q, Q_OUTCOME] >= 0 or (any_live and nodes[q, Q_LIVE] > 0)
         row = np.int64(-1)
-        if not (hit and any_live):
+        if not in_text and not (hit and any_live):
             row = _node_row(A, q)
             s = nodes[q, Q_SPEC]
             classes = spec_of(A)[s, P_CLASSES]
@@ -326,19 +334,24 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
     _push(A, q, NONE, NONE, ZERO)
     nodes[q, Q_STAMP] = gen
     top = np.int64(0)
-    steps = np.int64(0)
+    taken = np.int64(0)
     while top >= 0:
         entry = top
         top = queue[entry, 1]
         q = queue[entry, 0]
+        in_text = steps(A, nodes[q, Q_SET])
+        if in_text and nodes[q, Q_LIVE] == 0:
+            stop(A, NEED_END, q)
         if nodes[q, Q_OUTCOME] >= 0 or nodes[q, Q_LIVE] > 0:
             while entry >= 0:
                 nodes[queue[entry, 0], Q_LIVE] = max(nodes[queue[entry, 0], Q_LIVE], 1)
                 entry = queue[entry, 2]
             return True
-        steps += 1
-        if steps > most:
+        taken += 1
+        if taken > most:
             return False
+        if in_text:
+            continue
         row = _node_row(A, q)
         s = nodes[q, Q_SPEC]
         cost = spec_of(A)[s, P_COST]
@@ -354,7 +367,13 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def _decide(A, q):  # type: ignore[no-untyped-def]
-    """Mark a node live or dead: a short look around, a walk ahead, and then the whole search."""
+    """Mark a node live or dead: a short look around, a walk ahead, and then the whole search.
+
+    A node in a stepper's text lives if the text's shortest end leads to an outcome, or else dies: no search
+    finds its way among as many nodes as there are texts.
+    """
+    if steps(A, nodes_of(A)[q, Q_SET]):
+        stop(A, NEED_END, q)
     if _search(A, q, ZERO, ONE, min(_NEAR, A[MOST_STEPS])) == -2 and not _probe(A, q, _FAR):
         _search(A, q, ZERO, ONE, A[MOST_STEPS])
 
@@ -598,7 +617,73 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
             trans[n, b] = DEAD
         trans[n, 256] = work_of(A)[spec_of(A)[s, P_HIGH]]
         trans[n, 257] = work_of(A)[spec_of(A)[s, P_LOW]]
+        if steps(A, nodes_of(A)[q, Q_SET]):
+            for b in range(128):
+                if alphabet(b):
+                    trans[n, b] = UNKNOWN
+            trans[n, SAFE_COLUMN] = _safe(A, q)
+            states[n, DONE] = BY_COLUMN
+            return
     states[n, DONE] = 1
+
+
+@nb.njit(nogil=True)
+def alphabet(b):  # type: ignore[no-untyped-def]
+    """Return whether steppers take a character: letters, digits and hyphens."""
+    return 97 <= b <= 122 or 48 <= b <= 57 or 65 <= b <= 90 or b == 45
+
+
+@nb.njit(nogil=True)
+def _safe(A, q):  # type: ignore[no-untyped-def]
+    """Return what stands in the SAFE_COLUMN of a node in a stepper's text.
+
+    Below UNKNOWN by one more than the characters of the alphabet that may surely follow. Only where nothing
+    but steppers, and what is behind them, is in the node.
+    """
+    set_, s, length = nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_LENGTH]
+    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+    found = ZERO
+    for i in range(off, off + size):
+        t = heap_of(A)[i]
+        if not _beside_stepper(A, set_, prog_of(A)[keys_of(A)[t, 0], 5]):
+            return np.int64(UNKNOWN - 1)
+        if prog_of(A)[keys_of(A)[t, 0], 0] == STEPPER:
+            safe = keys_of(A)[t, 2] if keys_of(A)[t, 3] > 0 else prog_of(A)[keys_of(A)[t, 0], 4]
+            found = max(found, min(safe, spec_of(A)[s, P_TEXTS] - length - MOST_TO_END))
+    return np.int64(UNKNOWN - 1 - found)
+
+
+@nb.njit(nogil=True)
+def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
+    """Return whether a set holds a stepper's thread of an atom."""
+    off = sets_of(A)[set_, S_OFF]
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        pc = keys_of(A)[heap_of(A)[i], 0]
+        if prog_of(A)[pc, 0] == STEPPER and prog_of(A)[pc, 5] == atom:
+            return True
+    return False
+
+
+@nb.njit(nogil=True)
+def _node_after(A, q, char):  # type: ignore[no-untyped-def]
+    """Return the node after another and a character of ASCII, be it live or dead."""
+    s, set_, length = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH]
+    if length < spec_of(A)[s, P_CAP]:
+        length += 1
+    if sets_of(A)[set_, S_LEN] == 0:
+        after = set_
+    elif steps(A, set_) and alphabet(char):
+        after = stepped(A, s, set_, char)
+    else:
+        after = heap_of(A)[set_row(A, s, set_) + heap_of(A)[spec_of(A)[s, P_ASCII] + char]]
+    return _node(A, s, after, length)
+
+
+@nb.njit(nogil=True)
+def _fill_column(A, n, char):  # type: ignore[no-untyped-def]
+    """Fill one column of the steppers' alphabet in the row of a state that is filled by columns."""
+    after = _node_after(A, states_of(A)[n, ARG_A], char)
+    trans_of(A)[n, char] = DEAD if nodes_of(A)[after, Q_LIVE] < 0 else _state_of(A, after)
 
 
 @nb.njit(nogil=True)
@@ -681,6 +766,10 @@ def _distance(A, s, set_):  # type: ignore[no-untyped-def]
                 cost += prog[repeat, I_COST]
                 context = keys[context, 1]
                 repeat = prog[repeat, I_OUTER]
+        elif op == STEPPER:
+            cost = prog[pc, I_COST]  # of the start; then what its state says
+            if keys[t, 3] > 0:
+                cost += keys[t, VALUE] - prog[pc, 3]
         elif op == CLOCK:
             cost = clock_cost(keys[t, 3], keys[t, 2])
         elif op == REGEX:
@@ -735,6 +824,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
     9
 )
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS = range(9, 13)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -746,7 +836,20 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     (a, b, 0, 0). ASK_NODE: the state of node `a`. ASK_EXPAND: fill `b` rows, once ASK_BEGIN has
     named state `a` as the first.
     ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from node `a`.
+    ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character `b`.
+    ASK_STEPPED: the thread of state `b` (what is safe in the upper half) of the stepper whose thread is `a`.
+    ASK_STEPS: is node `a` in a
+    stepper's text?
     """
+    if what == ASK_COLUMN:
+        _fill_column(A, a, b)
+        return np.int64(0)
+    if what == ASK_AFTER:
+        return _node_after(A, a, b)
+    if what == ASK_STEPPED:
+        return intern(A, keys_of(A)[a, 0], keys_of(A)[a, 1], b >> 32, b & 0xFFFFFFFF)
+    if what == ASK_STEPS:
+        return np.int64(steps(A, nodes_of(A)[a, Q_SET]))
     if what == ASK_START:
         first, count = spec_of(A)[a, P_ATOM], spec_of(A)[a, P_ATOM + 1]
         next_stamp(A)

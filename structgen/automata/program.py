@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TypeAlias, Union
+from typing import Protocol, TypeAlias, Union
 
 from structgen.automata.charsets import ANY, LAST, Ranges
 from structgen.automata.partition import cheapest_point
@@ -43,6 +43,25 @@ TABLE = 9  # threads are states of a determiniser in Python
 LOOK = 10  # a: index of the look-around, b: next; only in programs that need one
 CLOCK = 11  # threads are places of an RFC 3339 time; it ends the string
 REGEX = 12  # a: tree of names of properties, threads are places of an ECMA-262 pattern; it ends the string
+STEPPER = 13  # a: which of the program's steppers, b: next, c: least characters; threads are its states
+
+
+class Stepper(Protocol):
+    """An automaton whose states are worked out one character at a time, since they are about as many as
+    texts. It takes letters, digits and hyphens of ASCII alone; equal ones are one."""
+
+    def start(self) -> str:
+        """Return the state before the first character; it is not an end."""
+
+    def step(self, state: str, char: str) -> tuple[str, int] | None:
+        """Return the state after a character, and the least characters from there to an end (0: it is one);
+        None where there is no end."""
+
+    def rest(self, state: str) -> str:
+        """Return the shortest, then smallest text from a state to an end."""
+
+    def safe(self, state: str) -> int:
+        """Return how many characters of its alphabet may surely follow, whichever they are."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +85,7 @@ class Program:
     """Code points that the determiniser tells apart beside what the sets ask for."""
     table: tuple[int, ...] = ()
     """What the REGEX instruction reads."""
+    steppers: tuple[Stepper, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,20 +380,22 @@ def completion_costs(program: Program) -> tuple[list[int], list[int]]:
     changed = True
     while changed:  # instructions come after what follows them, loops apart: two or three rounds
         changed = False
-        for pc, (op, a, b, *_) in enumerate(code):
+        for pc, (op, a, b, least, *_) in enumerate(code):
             if op == CHAR:
                 value = widths[a] + cost[b]
             elif op == SPLIT:
                 value = min(cost[a], cost[b])
             elif op == PUSH:
-                least = code[a][3]
-                value = cost[code[a][2]] + (least * body[a] if least else 0)
+                times = code[a][3]
+                value = cost[code[a][2]] + (times * body[a] if times else 0)
             elif op == REPEAT:
                 value, body[pc] = cost[b], cost[a]
             elif op == EOL:
                 value = cost[a]
             elif op == CLOCK:
                 value = len("00:00:00Z")
+            elif op == STEPPER:
+                value = least + cost[b]
             else:
                 value = 0
             if value < cost[pc]:

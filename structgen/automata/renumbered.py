@@ -9,7 +9,7 @@ a start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -128,13 +128,13 @@ class Renumbered:
             self._find_ways(found)
         return found
 
-    def expand(self, state: int) -> None:
-        """Fill the row of a state, and those of neighbours that the pool has filled with it."""
+    def expand(self, state: int, column: int = -1) -> None:
+        """Fill the row of a state, or a column of it where rows are filled by columns, and the rows of
+        neighbours that the pool has filled with it."""
         if not (self.trans[state] == UNKNOWN).any():
             return
-        pool = self._awake()
         theirs = self.theirs(state)
-        pool.expand(theirs)
+        self._fill(theirs, column)
         self._copy(state, theirs)
         waiting = self.trans[state][self.trans[state] >= 0].tolist()
         seen = {state}
@@ -179,6 +179,9 @@ class Renumbered:
                 raise Disagrees("a text that an automaton took when it was kept is refused now.")
             self._take(after, target)
         return self._theirs[state]
+
+    def _fill(self, theirs: int, column: int) -> None:
+        self._awake().expand(theirs)
 
     def _awake(self) -> Pool:
         if self._pool is None:
@@ -241,6 +244,41 @@ class KeptStrings(Renumbered):
         if not wanted:
             return np.empty(0, np.int64)
         return np.array([s for s in range(first, self.count) if self._theirs.get(s) in wanted], np.int64)
+
+
+    def in_texts(self, states: npt.NDArray[np.int64]) -> list[int]:
+        """Return what the pool's `in_texts` returns."""
+        pool = self._strings()
+        if not pool.has_steppers:
+            return []
+        return pool.in_texts(np.array([self.theirs(state) for state in states.tolist()]))
+
+    def in_text(self, state: int) -> bool:
+        """Return what the pool's `in_text` returns."""
+        return self._strings().in_text(self.theirs(state))
+
+    def distance(self, state: int) -> int:
+        """Return what the pool's `distance` returns."""
+        return self._strings().distance(self.theirs(state))
+
+    def steppers(self, state: int) -> int:
+        """Return what the pool's `steppers` returns."""
+        return self._strings().steppers(self.theirs(state))
+
+    def of_specs(self, first: int, numbers: Collection[int]) -> list[int]:
+        """Return what the pool's `of_specs` returns; states that were kept and not met since are left out."""
+        pool, theirs = self._strings(), self._theirs
+        return [
+            state for state in range(first, self.count) if state in theirs and pool.steppers(theirs[state]) in numbers
+        ]
+
+    def _fill(self, theirs: int, column: int) -> None:
+        self._strings().expand(theirs, column)
+
+    def _strings(self) -> StringPool:
+        pool = self._awake()
+        assert isinstance(pool, StringPool)
+        return pool
 
 
 class KeptNumbers(Renumbered):

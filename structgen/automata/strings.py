@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
@@ -24,11 +24,13 @@ from structgen.automata.program import (
     REGEX,
     REPEAT,
     SPLIT,
+    STEPPER,
     TABLE,
     WORDS,
     Program,
     completion_costs,
 )
+from structgen.automata.texts import PADDING, StepperTexts, length_of_texts
 from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
 from structgen.errors import LimitError, UnsupportedError
 from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Judge, Not, Spec, Words
@@ -101,6 +103,7 @@ class _LoadedSpec:
     programs: list[tuple[int, Program]]
     """First instruction and program of each pattern, until their costs are in the arena."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
+    steppers: bool = False
     parts: dict[int, bytes] = field(default_factory=dict)
     """Thread -> what it is, for `StringPool.key`."""
 
@@ -132,6 +135,9 @@ class StringPool:
         self._tables: list[LookaroundAutomaton] = []
         self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
         self._table_numbers: dict[tuple[int, State], int] = {}
+        self._texts = StepperTexts(limits)
+        self._ends: dict[int, str] = {}
+        """Node in a stepper's text -> the text from there to an end with an outcome."""
         self._atoms = 0
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
@@ -184,8 +190,10 @@ class StringPool:
             if other == outcome and spec.judge is None
         ]
 
-    def expand(self, state: int) -> None:
+    def expand(self, state: int, column: int = -1) -> None:
         """Fill the row of `state`, and of states near it. Raises `LimitError`.
+
+        Rows in a stepper's text are filled one column at a time: that one, or all without it.
 
         Cost: some 2 us a row, 16 rows at first. Who asks for a state that the last call came by asks for more
         of the same walk, and gets twice as many rows each time, to 64, so that a walk over a vocabulary is
@@ -193,6 +201,8 @@ class StringPool:
         """
         reg, states = self._reg, self._arrays["states"]
         if states[state, ar.DONE]:
+            if states[state, ar.DONE] == ar.BY_COLUMN:
+                self._expand_columns(state, column)
             return
         few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
         if self._judge(state) is not None:
@@ -207,6 +217,56 @@ class StringPool:
             pass  # a neighbour is too much, which was not asked for
         finally:
             reg[ar.MOST_STEPS] = self._limits.oracle_steps
+        if column >= 0 and self.trans[state, column] == UNKNOWN:
+            self._expand_columns(state, column)
+
+    def _expand_columns(self, state: int, column: int) -> None:
+        for one in np.flatnonzero(self.trans[state] == UNKNOWN).tolist() if column < 0 else (column,):
+            if self.trans[state, one] == UNKNOWN:
+                self._ask(k.ASK_COLUMN, state, one)
+
+    @property
+    def has_steppers(self) -> bool:
+        """Whether some spec has a stepper."""
+        return bool(self._texts)
+
+    def in_text(self, state: int) -> bool:
+        """Return whether a state is in a stepper's text, where there are as many states as texts."""
+        if not self._texts or self._arrays["states"][state, ar.KIND] != ar.NODE_STATE:
+            return False
+        return bool(self._ask(k.ASK_STEPS, int(self._arrays["states"][state, ar.ARG_A])))
+
+    def in_texts(self, states: Any) -> list[int]:
+        """Return the places of those of some states (an array) that are in a stepper's text."""
+        if not self._texts:
+            return []
+        return [place for place, state in enumerate(states.tolist()) if self.in_text(state)]
+
+    def distance(self, state: int) -> int:
+        """Return how many characters a state in a stepper's text needs to its end."""
+        node, arrays = int(self._arrays["states"][state, ar.ARG_A]), self._arrays
+        if arrays["nodes"][node, ar.Q_OUTCOME] >= 0:
+            return 0
+        if not self._specs[int(arrays["nodes"][node, ar.Q_SPEC])].descends:
+            return len(self._end(node))
+        return min(least for _, _, least in self._steppers_of(node))
+
+    def steppers(self, state: int) -> int:
+        """Return the number of a state's spec where that has steppers, or -1."""
+        arrays = self._arrays
+        if not self._texts or arrays["states"][state, ar.KIND] != ar.NODE_STATE:
+            return -1
+        spec = int(arrays["nodes"][int(arrays["states"][state, ar.ARG_A]), ar.Q_SPEC])
+        return spec if self._specs[spec].steppers else -1
+
+    def of_specs(self, first: int, numbers: Collection[int]) -> list[int]:
+        """Return the states from number `first` on of some specs, those inside characters left out."""
+        arrays = self._arrays
+        states = arrays["states"][first : self.count]
+        mine = np.flatnonzero(states[:, ar.KIND] == ar.NODE_STATE)
+        specs = arrays["nodes"][states[mine, ar.ARG_A], ar.Q_SPEC]
+        found: list[int] = (first + mine[np.isin(specs, list(numbers))]).tolist()
+        return found
 
     def finish(self, state: int) -> Demands:
         """Return, for each demand that can still be met, the rest that is shortest as JSON text, in UTF-8.
@@ -311,6 +371,10 @@ class StringPool:
             self._answer_all()
         elif cause == ar.NEED_TABLE:
             self._answer_table(what)
+        elif cause == ar.NEED_STEP:
+            self._answer_step(what)
+        elif cause == ar.NEED_END:
+            self._end(what)
         elif cause == ar.OVER_STEPS:
             raise LimitError(
                 "The search for a string that completes a place took more than "
@@ -359,7 +423,7 @@ class StringPool:
     def _load(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
         """Put a spec's atoms into the arena; return the spec's number."""
         builder = TreeBuilder(self._formats)
-        nodes = tuple(builder.node(formula) for formula in spec.formulas)
+        nodes = tuple(builder.node(formula, whole=spec.judge is None) for formula in spec.formulas)
         atoms = list(builder.atoms)
         sets: dict[Ranges, int] = {}
         letters: set[int] = set()
@@ -417,6 +481,9 @@ class StringPool:
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
+        if any(isinstance(atom, Program) and atom.steppers for atom in atoms):
+            loaded.steppers = True
+            row[ar.P_TEXTS] = length_of_texts(nodes, atoms, bool(row[ar.P_TRIMMED]))
         arrays = self._arrays
         if number >= len(arrays["spec"]):
             arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
@@ -462,6 +529,8 @@ class StringPool:
         code[:, 5] += own * ordinal
         if atom.table:
             code[code[:, 0] == REGEX, 1] = self._append(atom.table)
+        for at in np.flatnonzero(code[:, 0] == STEPPER).tolist():
+            code[at, 1] = self._texts.add(atom.steppers[int(code[at, 1])])
         self._put_code(code)
         return base + atom.start, 0
 
@@ -564,6 +633,61 @@ class StringPool:
         self._arrays["keys"][thread, ar.VALUE] = int(automaton.accepts(state))
         return thread
 
+    def _answer_step(self, key: int) -> None:
+        """Say which thread of a stepper comes after another and a character."""
+        keys, prog = self._arrays["keys"], self._arrays["prog"]
+        assert 0 <= key < self._reg[ar.N_KEY], key
+        thread, char = int(keys[key, 1]), int(keys[key, 2])
+        pc, number = int(keys[thread, 0]), int(keys[thread, 3])
+        after = self._texts.step(int(prog[pc, 1]), number, chr(char))
+        if after is None:
+            self._arrays["keys"][key, ar.VALUE] = -1
+            return
+        number, least, safe = after
+        then = self._ask(k.ASK_STEPPED, thread, safe << 32 | number)
+        self._arrays["keys"][then, ar.VALUE] = least
+        self._arrays["keys"][key, ar.VALUE] = then
+
+    def _end(self, node: int) -> str:
+        """Return the text from a node in a stepper's text to an end with an outcome; mark the node.
+
+        It is the stepper's own, and where that does not do (a length asks for more) a label `A...` behind it.
+        """
+        found = self._ends.get(node)
+        if found is not None:
+            return found
+        nodes = self._arrays["nodes"]
+        text = "" if nodes[node, ar.Q_OUTCOME] >= 0 else self._stepper_end(node)
+        live = 1
+        if text and not self._specs[int(nodes[node, ar.Q_SPEC])].descends:
+            at, live, longer = node, -1, text + PADDING
+            for index, char in enumerate(longer):
+                at = self._ask(k.ASK_AFTER, at, ord(char))
+                if self._arrays["nodes"][at, ar.Q_OUTCOME] >= 0:
+                    text, live = longer[: index + 1], 1
+                    break
+        self._arrays["nodes"][node, ar.Q_LIVE] = live
+        self._ends[node] = text
+        return text
+
+    def _stepper_end(self, node: int) -> str:
+        """Return the shortest, then smallest text to an end of a stepper that a node is in."""
+        near = self._steppers_of(node)
+        least = min(least for _, _, least in near)
+        return min(self._texts.rest(stepper, number) for stepper, number, far in near if far == least)
+
+    def _steppers_of(self, node: int) -> list[tuple[int, int, int]]:
+        """Return (stepper, its state, least characters to an end) of each stepper that a node is in."""
+        arrays, found = self._arrays, []
+        off, size = (int(x) for x in arrays["sets"][int(arrays["nodes"][node, ar.Q_SET]), :2])
+        for thread in arrays["heap"][off : off + size].tolist():
+            pc, number = int(arrays["keys"][thread, 0]), int(arrays["keys"][thread, 3])
+            op, stepper, _, least = arrays["prog"][pc, :4].tolist()
+            if op == STEPPER:
+                least = int(arrays["keys"][thread, ar.VALUE]) if number else least
+                found.append((stepper, number, least))
+        return found
+
     # Completions and names.
 
     def _row(self, state: int) -> Any:
@@ -615,13 +739,18 @@ class StringPool:
     def _node_finish(self, node: int) -> dict[int, bytes]:
         """Return the completions from a node, by a search until each demand is met or out of reach."""
         spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
+        if self._texts and self._ask(k.ASK_STEPS, node):
+            text = self._end(node)
+            for char in text:
+                node = self._ask(k.ASK_AFTER, node, ord(char))
+            outcome = int(self._arrays["nodes"][node, ar.Q_OUTCOME])
+            return dict.fromkeys(sorted(spec.demands.get(outcome, ())), text.encode())
         if spec.descends:
             self._load_costs(spec)
             length = self._ask(k.ASK_DESCEND, node)
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
-        last = len(spec.nodes) - 1
-        wanted = set(range(last + 1)) if spec.judge is None else {last}
+        wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
         met: dict[int, bytes] = {}
         resume = 0
         while wanted:
@@ -644,6 +773,20 @@ class StringPool:
                 met[demand] = text
             wanted -= new
         return dict(sorted(met.items()))
+
+    def _hopeful(self, spec: _LoadedSpec, node: int) -> set[int]:
+        """Return the demands that the automata which are still open do not rule out."""
+        arrays = self._arrays
+        set_, length = (int(x) for x in arrays["nodes"][node, [ar.Q_SET, ar.Q_LENGTH]])
+        off, size = (int(x) for x in arrays["sets"][set_, :2])
+        known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
+        threads = arrays["keys"][arrays["heap"][off : off + size]]
+        code = arrays["prog"][threads[:, 0]]
+        sure = (code[:, 0] == MATCH) & (threads[:, 2] == 0)
+        for ordinal, matched in zip(code[:, 5].tolist(), sure.tolist(), strict=True):
+            known[ordinal] = matched or known[ordinal] or None
+        flags = [known[ordinal] for ordinal in spec.numbers]
+        return {j for j, tree in enumerate(spec.nodes) if foresee(tree, flags, length) is not False}
 
     def _search(self, node: int, resume: int) -> int:
         """Return the next entry of the queue that ends a search from a node, or -1.
@@ -687,6 +830,9 @@ class StringPool:
             return b"%d:%d %r" % (what, at, counts)
         if op == TABLE:
             return b"%d:%r" % (what, _canonical(self._table_states[a][1]))
+        if op == STEPPER:
+            text = self._texts.text(int(arrays["prog"][pc, 1]), c)
+            return b"%d:%d %s" % (what, at, text.encode())
         return b"%d:%d %d %d %d" % (what, at, a, b, c)
 
     def _node_key(self, node: int) -> bytes:
@@ -780,8 +926,8 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     code = np.array(program.code, np.int64)
     op = code[:, 0]
     chars = (op == CHAR).astype(np.int64)
-    own = ((op == CHAR) | (op == MATCH) | (op == CLOCK) | (op == REGEX)).astype(np.int64)
-    second = ((op == CHAR) | (op == SPLIT) | (op == REPEAT)).astype(np.int64)
+    own = ((op == CHAR) | (op == MATCH) | (op == CLOCK) | (op == REGEX) | (op == STEPPER)).astype(np.int64)
+    second = ((op == CHAR) | (op == SPLIT) | (op == REPEAT) | (op == STEPPER)).astype(np.int64)
     return code, chars, 1 - own, second, own
 
 

@@ -9,11 +9,14 @@ from structgen.automata.arena import (
     FULL_HEAP,
     FULL_WORK,
     K_CONTEXT,
+    K_STEP,
     LEN,
     N_HEAP,
+    NEED_STEP,
     NEED_TABLE,
     OFF,
     ONE,
+    P_ASCII,
     P_CLASSES,
     P_FIRST,
     S_ACCEPT,
@@ -21,8 +24,10 @@ from structgen.automata.arena import (
     S_OFF,
     S_OPEN,
     S_ROW,
+    S_STEPS,
     STAMP,
     TWO,
+    UNSET,
     VALUE,
     ZERO,
     heap_of,
@@ -50,6 +55,7 @@ from structgen.automata.program import (
     REGEX,
     REPEAT,
     SPLIT,
+    STEPPER,
     TABLE,
     WORDS,
 )
@@ -107,7 +113,7 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
         stamp_of(A)[key] = gen
         if top >= room or out >= bottom - 1:
             stop(A, FULL_WORK, ZERO)
-        if op in (CHAR, MATCH, CLOCK, REGEX):
+        if op in (CHAR, MATCH, CLOCK, REGEX, STEPPER):
             work[out] = key
             out += 1
         elif op == SPLIT:
@@ -237,6 +243,38 @@ def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-unty
 
 
 @nb.njit(nogil=True)
+def _after(A, s, t, c):  # type: ignore[no-untyped-def]
+    """Return the thread after one that is no CHAR's and a character of class `c`, or -1."""
+    heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
+    pc = keys[t, 0]
+    op = prog[pc, 0]
+    u = np.int64(-1)
+    if op == MATCH:
+        if keys[t, 2] == 0:
+            u = t
+    elif op == WORDS:
+        base = prog[pc, 1]
+        depth = keys[t, 3]
+        low = _word_bound(A, base, keys[t, 1], keys[t, 2], depth, c, ZERO)
+        high = _word_bound(A, base, low, keys[t, 2], depth, c, ONE)
+        if low < high:
+            u = intern(A, pc, low, high, depth + 1)
+    elif op == TABLE:
+        u = heap[keys[t, OFF] + c]
+    elif op == CLOCK:
+        # Thread (instruction, 0, 0, 0) is the start; context 0 is what _closure makes.
+        after = clock_step(keys[t, 3], keys[t, 2], heap[spec_of(A)[s, P_FIRST] + c])
+        if after >= 0:
+            u = intern(A, pc, ZERO, after % MEMORY, after // MEMORY)
+    elif op == REGEX:
+        first = heap[spec_of(A)[s, P_FIRST] + c]
+        names, word, memory = regex_step(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3], first)
+        if word >= 0:
+            u = intern(A, pc, names, word, memory)
+    return u
+
+
+@nb.njit(nogil=True)
 def set_row(A, s, set_):  # type: ignore[no-untyped-def]
     """Return where in the heap the set's successor on each class stands; worked out once."""
     if sets_of(A)[set_, S_ROW] >= 0:
@@ -276,29 +314,7 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
                             work[length] = u
                             length += 1
                 continue
-            u = np.int64(-1)
-            if op == MATCH:
-                if keys[t, 2] == 0:
-                    u = t
-            elif op == WORDS:
-                base = prog[pc, 1]
-                depth = keys[t, 3]
-                low = _word_bound(A, base, keys[t, 1], keys[t, 2], depth, c, ZERO)
-                high = _word_bound(A, base, low, keys[t, 2], depth, c, ONE)
-                if low < high:
-                    u = intern(A, pc, low, high, depth + 1)
-            elif op == TABLE:
-                u = heap[keys[t, OFF] + c]
-            elif op == CLOCK:
-                # Thread (instruction, 0, 0, 0) is the start; context 0 is what _closure makes.
-                after = clock_step(keys[t, 3], keys[t, 2], heap[spec_of(A)[s, P_FIRST] + c])
-                if after >= 0:
-                    u = intern(A, pc, ZERO, after % MEMORY, after // MEMORY)
-            elif op == REGEX:
-                first = heap[spec_of(A)[s, P_FIRST] + c]
-                names, word, memory = regex_step(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3], first)
-                if word >= 0:
-                    u = intern(A, pc, names, word, memory)
+            u = _after(A, s, t, c)
             if u >= 0 and stamp_of(A)[u] != gen:
                 if length + 1 >= half:
                     stop(A, FULL_WORK, ZERO)
@@ -309,6 +325,75 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
         heap[row + c] = intern_set(A, length)
     sets_of(A)[set_, S_ROW] = row
     return row
+
+
+@nb.njit(nogil=True)
+def steps(A, set_):  # type: ignore[no-untyped-def]
+    """Return whether a set holds a STEPPER's thread; worked out once."""
+    if sets_of(A)[set_, S_STEPS] < 0:
+        found = ZERO
+        off = sets_of(A)[set_, S_OFF]
+        for i in range(off, off + sets_of(A)[set_, S_LEN]):
+            if prog_of(A)[keys_of(A)[heap_of(A)[i], 0], 0] == STEPPER:
+                found = ONE
+        sets_of(A)[set_, S_STEPS] = found
+    return sets_of(A)[set_, S_STEPS] > 0
+
+
+@nb.njit(nogil=True)
+def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
+    """Return the set after a character of the steppers' alphabet (`set_row` has the others').
+
+    A stepper's thread holds the number of its state, and as its value the characters to the nearest end;
+    at an end, what follows the stepper is in the set too.
+    """
+    heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
+    class_ = heap[spec_of(A)[s, P_ASCII] + char]
+    off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+    for i in range(off, off + size):
+        t = heap[i]
+        if prog[keys[t, 0], 0] == CHAR and heap[prog[keys[t, 0], 1] + class_]:
+            _follow(A, t)
+        elif prog[keys[t, 0], 0] == STEPPER:
+            answer = intern(A, K_STEP, t, char, ZERO)
+            if keys[answer, VALUE] == UNSET:
+                stop(A, NEED_STEP, answer)
+            after = keys[answer, VALUE]
+            if after >= 0 and keys[after, VALUE] == 0:
+                _follow(A, after)
+        elif prog[keys[t, 0], 0] == TABLE and keys[t, OFF] < 0:
+            stop(A, NEED_TABLE, t)
+    gen = next_stamp(A)
+    length = np.int64(0)
+    for i in range(off, off + size):
+        t = heap[i]
+        pc = keys[t, 0]
+        op = prog[pc, 0]
+        from_ = np.int64(-1)
+        u = np.int64(-1)
+        if op == CHAR:
+            if heap[prog[pc, 1] + class_]:
+                from_ = t
+        elif op == STEPPER:
+            u = keys[intern(A, K_STEP, t, char, ZERO), VALUE]
+            if u >= 0 and keys[u, VALUE] == 0:
+                from_ = u
+        else:
+            u = _after(A, s, t, class_)
+        if length + 1 + (keys[from_, LEN] if from_ >= 0 else 0) >= work.shape[0] // 2:
+            stop(A, FULL_WORK, ZERO)
+        if u >= 0 and stamp_of(A)[u] != gen:
+            stamp_of(A)[u] = gen
+            work[length] = u
+            length += 1
+        if from_ >= 0:
+            for j in range(keys[from_, OFF], keys[from_, OFF] + keys[from_, LEN]):
+                v = heap[j]
+                if stamp_of(A)[v] != gen:
+                    stamp_of(A)[v] = gen
+                    work[length] = v
+                    length += 1
+    return intern_set(A, tidy(A, length))
 
 
 @nb.njit(nogil=True)

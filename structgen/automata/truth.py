@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias, Union
 
-from structgen.automata.formats import format_bound, format_meaning
+from structgen.automata.formats import format_beside, format_bound, format_meaning
 from structgen.automata.lookless import without_looks
 from structgen.automata.program import AllTree, NotTree, Program, Tree, compile_pattern
 from structgen.errors import GrammarError
@@ -25,8 +25,11 @@ class TreeBuilder:
         self.atoms: dict[Atom, int] = {}
         self.breaks: set[int] = set()
 
-    def node(self, formula: Formula, denied: bool = False) -> TruthTree:
-        """Return the tree of a formula that stands behind an odd number of negations (`denied`), or not."""
+    def node(self, formula: Formula, denied: bool = False, whole: bool = True) -> TruthTree:
+        """Return the tree of a formula that stands behind an odd number of negations (`denied`), or not.
+
+        `whole`: nothing but lengths and excluded words is asked for beside it (`formats.format_beside`).
+        """
         if isinstance(formula, Pattern):
             return self.tree(compile_pattern(formula.source))
         if isinstance(formula, Words):
@@ -41,14 +44,15 @@ class TreeBuilder:
             extra = self.formats.get(formula.name)
             if extra is not None:
                 return self.node(Pattern(extra))
-            meaning = format_bound(formula.name) if denied else format_meaning(formula.name)
-            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning, denied)
+            meaning = (format_bound if denied else format_meaning if whole else format_beside)(formula.name)
+            return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning, denied, whole)
         if isinstance(formula, Not):
-            return ("not", self.node(formula.of, not denied))
+            return ("not", self.node(formula.of, not denied, False))
         if isinstance(formula, All):
-            return ("all", *(self.node(part, denied) for part in formula.of))
+            whole = whole and sum(map(_asks, formula.of)) <= 1
+            return ("all", *(self.node(part, denied, whole) for part in formula.of))
         if isinstance(formula, Any_):
-            return ("any", *(self.node(part, denied) for part in formula.of))
+            return ("any", *(self.node(part, denied, whole) for part in formula.of))
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",
@@ -64,6 +68,13 @@ class TreeBuilder:
 
     def atom(self, atom: Atom) -> TruthTree:
         return ("atom", self.atoms.setdefault(atom, len(self.atoms)))
+
+
+def _asks(formula: Formula) -> bool:
+    """Return whether a part of a conjunction is more than a length or words that are excluded."""
+    return not (
+        isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words))
+    )
 
 
 def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:

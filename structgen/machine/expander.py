@@ -7,7 +7,9 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
+from structgen.automata.arena import MOST_TO_END
 from structgen.automata.renumbered import Disagrees, Numbers, Strings
 from structgen.errors import LimitError, StructgenError
 from structgen.ir import FALSE, All, Any_, Formula, Key, Length, Network, Not, SimpleObject, Spec, Words
@@ -49,6 +51,8 @@ class Expander:
         "_limits",
         "_list_of_keys",
         "_looked_at",
+        "_measured",
+        "_near",
         "_network",
         "_number_arrays",
         "_numbers",
@@ -59,6 +63,7 @@ class Expander:
         "_string_arrays",
         "_strings",
         "_tables",
+        "_with_steppers",
         "arrays",
         "group_sets",
         "journal",
@@ -101,6 +106,11 @@ class Expander:
         self._key_specs: dict[Spec, int] = {}
         self._ample: dict[int, bool] = {}
         """Start of a string automaton -> whether endlessly many strings go on from each of its states."""
+        self._with_steppers: set[int] = set()
+        """The automata with steppers beside which a length is counted: their states come as they are met."""
+        self._measured = 0
+        self._near: set[int] = set()
+        """The other states of such automata whose distances are known."""
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._string_arrays: tuple[object, object] = (None, None)
@@ -124,6 +134,8 @@ class Expander:
             room_for_safe(self._tables, strings.count)
             ascii_only = bool(context[L.C_ESCAPES] == L.ESCAPES_ASCII)
             self._tables.rows(L.T_SAFE)[roaming] = roaming_row(ascii_only)
+        if self._with_steppers:
+            self._measure()
         context[L.C_STRING_COUNT] = strings.count
         held = (strings.trans, strings.outcome)
         if held[0] is not self._string_arrays[0] or held[1] is not self._string_arrays[1]:
@@ -335,12 +347,36 @@ class Expander:
             states, far = found
         if far[0] < least or far[0] > most:
             return None
+        self._put_distances(states, far)
+        number = self._strings.steppers(start)
+        if number >= 0:
+            self._with_steppers.add(number)
+            self._near.update(states.tolist())
+        farthest = int(far[far < FAR].max())
+        if number >= 0:
+            farthest = max(farthest, MOST_TO_END + 1 + least)
+        return start, most, farthest
+
+    def _put_distances(self, states: npt.NDArray[np.int64], far: npt.NDArray[np.int64]) -> None:
         tables = self._tables
         have, need = tables.count(L.T_DISTANCE), int(states.max()) + 1
         if need > have:
             tables.extend(L.T_DISTANCE, 0, need - have)
         tables.rows(L.T_DISTANCE)[states] = far
-        return start, most, int(far[far < FAR].max())
+
+    def _measure(self) -> None:
+        """Put the distances of states that were made in a stepper's text, or behind one."""
+        strings = self._strings
+        while self._measured < strings.count:
+            first, self._measured = self._measured, strings.count
+            for state in strings.of_specs(first, self._with_steppers):
+                if strings.in_text(state):
+                    self._put_distances(np.array([state]), np.array([strings.distance(state)]))
+                elif state not in self._near:
+                    found = lengths.distances(strings, state)
+                    if found is not None:
+                        self._near.update(found[0].tolist())
+                        self._put_distances(*found)
 
     def ahead(self) -> None:
         """Expand the first places of the grammar, breadth first, before they are asked:
@@ -383,7 +419,7 @@ class Expander:
                 else:
                     self._tables.room(first, second)
             elif kind == L.Q_STRING:
-                self._strings.expand(first)
+                self._strings.expand(first, second - 1)
             elif kind == L.Q_NUMBER:
                 self._numbers.expand(first)
             elif kind == L.Q_TERMINAL:

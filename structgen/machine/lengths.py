@@ -61,11 +61,17 @@ def distances(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64], npt.NDA
     """Return (states, characters that each still needs) for all states reachable from `start`,
     or None past MOST_STATES.
 
-    A character counts where it begins: in its middle it has been counted. Cost: some 0.3 us a state, beside
+    A character counts where it begins: in its middle it has been counted. States in a stepper's text say it
+    themselves; no other state's shortest way to an end leads through one. Cost: some 0.3 us a state, beside
     what it takes to make those that are new.
     """
     states, index = reachable(pool, start)
-    return None if states is None else (states, nearest(pool.trans, pool.outcome, states, index))
+    if states is None:
+        return None
+    far = nearest(pool.trans, pool.outcome, states, index)
+    for place in pool.in_texts(states):
+        far[place] = pool.distance(int(states[place]))
+    return states, far
 
 
 def endless(pool: Strings, start: int) -> bool:
@@ -90,7 +96,7 @@ def reachable(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64] | None, 
         if count < 0:
             return None, index
         for state in frontier.tolist():
-            pool.expand(state)
+            pool.expand(state, 0)
         more = len(pool.trans) - len(index)
         if more:
             index = np.concatenate((index, np.full(more, -1, np.int32)))

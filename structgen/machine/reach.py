@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from structgen.automata.arena import SAFE_COLUMN
+from structgen.automata.kernel import alphabet
 from structgen.ir import UNKNOWN
 from structgen.jit import entry
 
@@ -15,7 +17,10 @@ FAR = 1 << 20
 @entry("Tuple((int64, int64[::1]))(int32[:, ::1], int32[::1], int64[::1], int64, int64[::1])")
 def spread(trans, index, states, count, frontier):
     """Add to the listed states those that the ones of the frontier lead to. Returns (how many are listed now,
-    those of them that must be expanded first); (-1, ...) where the list is full."""
+    those of them that must be expanded first); (-1, ...) where the list is full.
+
+    What is filled by columns (automata.arena.SAFE_COLUMN) leads to as many states as texts, and is passed over.
+    """
     new, at, turn = 0, count, 0
     unknown = np.empty(len(states), np.int64)
     while turn < len(frontier) or at < count:
@@ -26,7 +31,10 @@ def spread(trans, index, states, count, frontier):
             state = states[at]
             at += 1
         last = numba.int32(-1)
+        by_column = trans[state, SAFE_COLUMN] < UNKNOWN
         for column in range(trans.shape[1]):
+            if by_column and alphabet(column):
+                continue
             target = trans[state, column]
             if target == UNKNOWN:
                 unknown[new] = state
@@ -55,7 +63,10 @@ def nearest(trans, outcome, states, index):
         changed = False
         for i in range(len(states) - 1, -1, -1):
             least, last = far[i], numba.int32(-1)
+            by_column = trans[states[i], SAFE_COLUMN] < UNKNOWN
             for column in range(trans.shape[1]):
+                if by_column and alphabet(column):
+                    continue
                 target = trans[states[i], column]
                 if target < 0 or (target == last and column != 0x80 and column != 0xC0):
                     continue

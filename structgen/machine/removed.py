@@ -13,11 +13,11 @@ from structgen.jit import jit
 from structgen.machine.escapes import short_target
 from structgen.machine.layout import *
 from structgen.machine.memory import load32, load64, store32, store64
-from structgen.machine.rows import need, row_of
+from structgen.machine.rows import row_of
 from structgen.machine.runs import cross
 from structgen.machine.safe import TOTAL, all_classes, bits, safe_row
 from structgen.machine.step import step
-from structgen.machine.strings import WIDTH
+from structgen.machine.strings import WIDTH, need_row
 
 _CONTROLS = 0xFFFFFFFF & ~14
 """Classes that no string takes as they are."""
@@ -111,7 +111,7 @@ def walk_removed(c):
         if plain and byte >= 32 and byte < top and byte != 92 and byte != 34:
             after = load32(table, lex * WIDTH + byte)
             if after == -2:
-                need(c, Q_STRING, lex, 0, 0)
+                need_row(c, lex, byte)
                 asked = True
         elif plain and byte == 34:
             free = False

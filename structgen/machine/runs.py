@@ -13,11 +13,11 @@ from structgen.jit import jit
 from structgen.machine.escapes import short_target
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
-from structgen.machine.rows import need, row_of
+from structgen.machine.rows import row_of
 from structgen.machine.safe import safe_row
 from structgen.machine.space import bounded_space
 from structgen.machine.step import step
-from structgen.machine.strings import MIDDLES, WIDTH
+from structgen.machine.strings import MIDDLES, WIDTH, need_row
 
 
 @jit
@@ -124,7 +124,7 @@ def walk_string(c, first, last, base):
         if plain and byte >= 32 and byte < top and byte != 92 and byte != 34:
             after = load32(table, lex * WIDTH + byte)
             if after == -2:
-                need(c, Q_STRING, lex, 0, 0)
+                need_row(c, lex, byte)
                 asked = True
             elif after >= 0 and counted:
                 count_here = load64(counts, depth - 1)

@@ -14,7 +14,7 @@ from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.memory import load32, load64, store64
 from structgen.machine.rows import need, row_of
-from structgen.machine.strings import WIDTH, string_step
+from structgen.machine.strings import SAFE_COLUMN, WIDTH, string_step
 from structgen.masks.trie import space_prefix
 
 _MOST = 64
@@ -326,12 +326,32 @@ def find_total(c, states, count):
 
 
 @jit
+def put_alphabet(reach, row):
+    """Write what is safe and dead in a row that is filled by columns: letters, digits and hyphens are safe for
+    `reach` bytes, and all else dies but dots, which leave the alphabet."""
+    alphabet_low, alphabet_high = numba.int64(0x3FF) << 48 | 1 << 45, numba.int64(0x7FFFFFE07FFFFFE)
+    other_low, other_high = numba.int64(1) << 34 | 1 << 46, numba.int64(1) << 28  # quote, dot; backslash
+    store64(row, 1, alphabet_low if reach > 0 else 0)
+    store64(row, 2, alphabet_high if reach > 0 else 0)
+    store64(row, 3, ~(alphabet_low | other_low) if reach > 0 else 0)
+    store64(row, 4, ~(alphabet_high | other_high) if reach > 0 else 0)
+    store64(row, 5, reach)
+    store64(row, 0, 1)
+
+
+@jit
 def find_safe(c, state, scratch, row):
     """Write (1 or TOTAL, safe low, safe high, dead low, dead high, bytes for which that holds) to `row`:
     classes as in the signatures of structgen.masks.trie. Returns False when asked.
 
     `scratch` holds room for the lists of states.
     """
+    if string_step(c, state, 32) == -2:
+        return False
+    by_column = load32(load64(c, C_STRINGS), state * WIDTH + SAFE_COLUMN)
+    if by_column < -2:
+        put_alphabet(-3 - by_column, row)
+        return True
     low, high = all_classes(c)
     low &= ~WIDE
     ascii_only = load64(c, C_ESCAPES) == ESCAPES_ASCII

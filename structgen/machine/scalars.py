@@ -107,7 +107,7 @@ class Strings:
     def _after(self, state: int, column: int) -> int:
         after = int(self._pool.trans[state, column])
         if after == UNKNOWN:
-            self._pool.expand(state)
+            self._pool.expand(state, column)
             after = int(self._pool.trans[state, column])
         return after
 

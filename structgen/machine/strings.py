@@ -10,8 +10,17 @@ from structgen.machine.rows import need
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
 WIDTH = 258
+SAFE_COLUMN = 255
+"""Where a row that is filled by columns says what is safe (automata.arena.SAFE_COLUMN)."""
 MIDDLES = 8
 """States below are the free string's: FREE and the middles of its characters."""
+
+
+@jit
+def need_row(c, state, column):
+    """Ask for the row of a state, or for the column where rows are filled by columns."""
+    by_column = load32(load64(c, C_STRINGS), state * WIDTH + SAFE_COLUMN) < -2
+    need(c, Q_STRING, state, column + 1 if by_column else 0, 0)
 
 
 @jit
@@ -19,5 +28,5 @@ def string_step(c, state, column):
     """Return the string automaton's next state, -1 (none), or -2 when the row must be asked."""
     target = load32(load64(c, C_STRINGS), state * WIDTH + column)
     if target == -2:
-        need(c, Q_STRING, state, 0, 0)
+        need_row(c, state, column)
     return target
