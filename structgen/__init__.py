@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from structgen.matcher import Matcher
     from structgen.schema.grammar import Grammar, json_schema
     from structgen.schema.openai import OPENAI_STRICT
-    from structgen.schema.policies import JSON_DUMPS, WIDEST
+    from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
     from structgen.tokenizer import Tokenizer
 
     __version__: str
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JSON_DUMPS",
     "OPENAI_STRICT",
+    "OPENAPI_FORMATS",
     "WIDEST",
     "BudgetError",
     "CompiledGrammar",
@@ -123,7 +124,7 @@ def _home(name: str) -> str | None:
             return "structgen.schema.grammar"
         case "OPENAI_STRICT":
             return "structgen.schema.openai"
-        case "JSON_DUMPS" | "WIDEST":
+        case "JSON_DUMPS" | "OPENAPI_FORMATS" | "WIDEST":
             return "structgen.schema.policies"
         case "Tokenizer":
             return "structgen.tokenizer"

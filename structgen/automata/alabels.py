@@ -6,7 +6,7 @@ one of a `Stepper` each. Exact all the same: from every text it is known how far
 
 A text t behind `xn--` is read in two ways. As far as it goes it is a basic string, a hyphen and digits; those
 of the digits that could complete it are tried (`punycode.least_digits`). And a hyphen makes a basic string of
-all of t, into which code points must then be inserted: one at least, and where t begins or ends with a hyphen,
+all of t, into which code points must then be inserted: one at least, and where t begins or ends with one,
 or would have two at its third place, one for each of these. The first takes three digits, for U+00B7, the
 first code point that there is beyond ASCII, is 55 * (length + 1) > 35 steps away; each further one takes one,
 since U+00DF at the end and U+00E0, one step further, before the rest are labels. So 3 + insertions characters

@@ -16,8 +16,8 @@ WIDTH = 258
 MOST_TO_END = 8
 """Characters from any state of a stepper to an end, at most."""
 SAFE_COLUMN = 255
-"""No UTF-8 text has this byte. In the rows of states in a stepper's text its column holds UNKNOWN - 1 less the
-characters of the alphabet that may surely follow."""
+"""No UTF-8 text has this byte. In the rows of states in a stepper's text its column holds UNKNOWN - 1 less
+the characters of the alphabet that may surely follow."""
 UNSET = -3  # the value of a key that has none yet
 
 # Registers.

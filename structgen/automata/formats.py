@@ -135,8 +135,8 @@ _PATTERNS = {
     "uuid": "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",  # RFC 4122 section 3
 }
 _CLOCKS = {"date-time": f"^{_DATE}[Tt]", "time": "^"}
-# The OpenAPI formats that say nothing of strings (numbers, or display); `byte` (base64) is not asserted by
-# JSON Schema, and is left an annotation as validators leave it.
+# The formats that OpenAPI adds are annotations in JSON Schema, as validators leave them; who wants them
+# asserted passes schema.policies.OPENAPI_FORMATS.
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
 
 _OWN = ("hostname", "regex", "idn-hostname", "idn-email")

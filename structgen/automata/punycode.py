@@ -92,16 +92,16 @@ def _composes(pairs, first, second):  # type: ignore[no-untyped-def]
 @jit
 def _normal(out, length, props, pairs):  # type: ignore[no-untyped-def]
     """Return whether code points that normal form C keeps, one by one, are in it together."""
-    starter, last = np.int64(-1), np.int64(0)
+    starter, last = -1, 0
     for at in range(length):
         what = props[out[at]]
         number = what >> _CLASS_AT
         if number != 0 and last > number:
             return False
-        if what & _SECOND and starter >= 0 and (last == 0 or (number != 0 and last < number)):
-            # nothing of its class, or of none, stands between
-            if (last != 0 or starter == at - 1) and _composes(pairs, out[starter], out[at]):
-                return False
+        # nothing of its class, or of none, stands between
+        near = starter == at - 1 if last == 0 else number != 0 and last < number
+        if what & _SECOND and starter >= 0 and near and _composes(pairs, out[starter], out[at]):
+            return False
         if number == 0:
             starter = at
         last = number
@@ -124,7 +124,7 @@ def _joins(out, length, at, props):  # type: ignore[no-untyped-def]
     if before < 0 or after >= length:
         return False
     left, right = (props[out[before]] >> _JOINING_AT) & 7, (props[out[after]] >> _JOINING_AT) & 7
-    return (left == _JOINS_LEFT or left == _JOINS_BOTH) and (right == _JOINS_RIGHT or right == _JOINS_BOTH)
+    return left in (_JOINS_LEFT, _JOINS_BOTH) and right in (_JOINS_RIGHT, _JOINS_BOTH)
 
 
 @jit
@@ -173,10 +173,10 @@ def _direction(out, length, props):  # type: ignore[no-untyped-def]
             end = kind
     first = (props[out[0]] >> _BIDI_AT) & 7
     if seen & (1 << _R | 1 << _AN) == 0:
-        return TO_RIGHT if first == _L and (end == _L or end == _EN) else PLAIN
+        return TO_RIGHT if first == _L and end in (_L, _EN) else PLAIN
     if first != _R or seen & (1 << _L) or (seen & (1 << _EN) and seen & (1 << _AN)):
         return 0
-    return TO_LEFT if end == _R or end == _EN or end == _AN else 0
+    return TO_LEFT if end in (_R, _EN, _AN) else 0
 
 
 @jit

@@ -657,9 +657,10 @@ class StringPool:
         if found is not None:
             return found
         nodes = self._arrays["nodes"]
-        text = "" if nodes[node, ar.Q_OUTCOME] >= 0 else self._stepper_end(node)
+        done = nodes[node, ar.Q_OUTCOME] >= 0
+        text = "" if done else self._stepper_end(node)
         live = 1
-        if text and not self._specs[int(nodes[node, ar.Q_SPEC])].descends:
+        if not done and not self._specs[int(nodes[node, ar.Q_SPEC])].descends:
             at, live, longer = node, -1, text + PADDING
             for index, char in enumerate(longer):
                 at = self._ask(k.ASK_AFTER, at, ord(char))
@@ -740,11 +741,11 @@ class StringPool:
         """Return the completions from a node, by a search until each demand is met or out of reach."""
         spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
         if self._texts and self._ask(k.ASK_STEPS, node):
-            text = self._end(node)
-            for char in text:
+            end = self._end(node)
+            for char in end:
                 node = self._ask(k.ASK_AFTER, node, ord(char))
             outcome = int(self._arrays["nodes"][node, ar.Q_OUTCOME])
-            return dict.fromkeys(sorted(spec.demands.get(outcome, ())), text.encode())
+            return dict.fromkeys(sorted(spec.demands.get(outcome, ())), end.encode())
         if spec.descends:
             self._load_costs(spec)
             length = self._ask(k.ASK_DESCEND, node)

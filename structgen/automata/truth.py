@@ -72,9 +72,7 @@ class TreeBuilder:
 
 def _asks(formula: Formula) -> bool:
     """Return whether a part of a conjunction is more than a length or words that are excluded."""
-    return not (
-        isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words))
-    )
+    return not (isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words)))
 
 
 def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:

@@ -19,7 +19,7 @@ def spread(trans, index, states, count, frontier):
     """Add to the listed states those that the ones of the frontier lead to. Returns (how many are listed now,
     those of them that must be expanded first); (-1, ...) where the list is full.
 
-    What is filled by columns (automata.arena.SAFE_COLUMN) leads to as many states as texts, and is passed over.
+    What is filled by columns (automata.arena.SAFE_COLUMN) leads to as many states as texts: it is passed by.
     """
     new, at, turn = 0, count, 0
     unknown = np.empty(len(states), np.int64)

@@ -327,8 +327,8 @@ def find_total(c, states, count):
 
 @jit
 def put_alphabet(reach, row):
-    """Write what is safe and dead in a row that is filled by columns: letters, digits and hyphens are safe for
-    `reach` bytes, and all else dies but dots, which leave the alphabet."""
+    """Write what is safe and dead in a row that is filled by columns: letters, digits and hyphens are safe
+    for `reach` bytes, and all else dies but dots, which leave the alphabet."""
     alphabet_low, alphabet_high = numba.int64(0x3FF) << 48 | 1 << 45, numba.int64(0x7FFFFFE07FFFFFE)
     other_low, other_high = numba.int64(1) << 34 | 1 << 46, numba.int64(1) << 28  # quote, dot; backslash
     store64(row, 1, alphabet_low if reach > 0 else 0)

@@ -138,6 +138,10 @@ class JsonSchemaGrammar(Grammar):
         """The schema as exact JSON (numbers as int or Decimal), which must not be changed."""
         return self._value
 
+    def _own_formats(self) -> dict[str, Json]:
+        formats = self._policies.custom_formats
+        return {name: said if isinstance(said, str) else dict(said) for name, said in formats}
+
     @property
     def canonical(self) -> str:
         """The options and the schema as one JSON text, the schema's members in their order."""
@@ -145,7 +149,7 @@ class JsonSchemaGrammar(Grammar):
             options: dict[str, Json] = {
                 "kind": "json_schema 1",
                 "draft": self._read_as,
-                "policies": {**asdict(self._policies), "custom_formats": dict(self._policies.custom_formats)},
+                "policies": {**asdict(self._policies), "custom_formats": self._own_formats()},
                 "limits": dict(asdict(self._limits)),
             }
             if self._resources:
@@ -251,7 +255,7 @@ def json_schema(
     max_items: int | None = None,
     any_value: str | int = "any",
     content: str = "annotate",
-    custom_formats: Mapping[str, str] | None = None,
+    custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
     subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
@@ -286,7 +290,9 @@ def json_schema(
         "annotate", or "assert": `contentEncoding` restricts strings.
     custom_formats
         the caller's own formats by name, before those of the standard: each a regular expression as `pattern`
-        takes it, found anywhere in the string where it has no anchors.
+        takes it, found anywhere in the string where it has no anchors; or a dict of `minimum`, `maximum`,
+        `exclusiveMinimum`, `exclusiveMaximum` and `multipleOf`, integers, that numbers must keep.
+        `sg.OPENAPI_FORMATS` has those of OpenAPI.
 
     `sg.WIDEST` holds the widest policies; `sg.OPENAI_STRICT` those for OpenAI's strict structured outputs,
     with `subset="openai"`: a schema that such a server refuses is refused (`UnsupportedError`). Every

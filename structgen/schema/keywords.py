@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.schema.handled import HANDLED
+from structgen.schema.policies import NUMERIC
 from structgen.schema.text import escape
 
 if TYPE_CHECKING:
@@ -179,10 +180,13 @@ def read_format(document: Document, place: Place, raw: dict[str, Any], value: An
         raise document.wrong(place, "format", "takes a string")
     if document.policies.formats != "assert" and not place.scope.dialect.asserts_formats:
         return
-    pattern = dict(document.policies.custom_formats).get(value)
-    if pattern is not None:
-        place.all_of += (document.derived(f"{place.pointer}/format", pattern=pattern),)
-        document.patterns.setdefault(pattern, place)
+    own = dict(document.policies.custom_formats).get(value)
+    if isinstance(own, str):
+        place.all_of += (document.derived(f"{place.pointer}/format", pattern=own),)
+        document.patterns.setdefault(own, place)
+    elif own is not None:
+        fields = {NUMERIC[keyword]: Decimal(number) for keyword, number in own}
+        place.all_of += (document.derived(f"{place.pointer}/format", **fields),)
     elif value in FORMATS:
         place.format = value
         document.formats.setdefault(value, place)

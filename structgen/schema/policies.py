@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TypeAlias, Union
 
 from structgen.errors import OptionError
 
@@ -24,6 +25,45 @@ WIDEST: Mapping[str, str] = MappingProxyType(
 """Keyword arguments of `sg.json_schema` under which every JSON text of an accepted value
 is in the language."""
 
+
+CustomFormat: TypeAlias = Union[str, "tuple[tuple[str, int], ...]"]
+"""What a format of the caller's says: a pattern of strings, or NUMERIC keywords of numbers."""
+
+NUMERIC: Mapping[str, str] = MappingProxyType(
+    {
+        "minimum": "minimum",
+        "maximum": "maximum",
+        "exclusiveMinimum": "exclusive_minimum",
+        "exclusiveMaximum": "exclusive_maximum",
+        "multipleOf": "multiple_of",
+    }
+)
+"""The keywords that a format of numbers may use, and the fields of a schema that hold them."""
+
+
+def _finite(precision: int, exponent: int) -> Mapping[str, int]:
+    """Return the numbers that IEEE 754 rounds to a finite binary of so many digits, to the nearest, ties to
+    even: those below half a step more than the largest (sections 4.3.1 and 3.3)."""
+    beyond = 2 ** (exponent + 1) - 2 ** (exponent - precision)
+    return MappingProxyType({"exclusiveMinimum": -beyond, "exclusiveMaximum": beyond})
+
+
+OPENAPI_FORMATS: Mapping[str, str | Mapping[str, int]] = MappingProxyType(
+    {
+        "int32": MappingProxyType({"multipleOf": 1, "minimum": -(2**31), "maximum": 2**31 - 1}),
+        "int64": MappingProxyType({"multipleOf": 1, "minimum": -(2**63), "maximum": 2**63 - 1}),
+        "float": _finite(24, 127),
+        "double": _finite(53, 1023),
+        "byte": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$",
+        "binary": "",
+        "password": "",
+    }
+)
+"""The formats that OpenAPI adds (3.0.3, section 4.4; 3.1's registry of formats), for `custom_formats`.
+
+int32 and int64: integers of so many bits. float and double: numbers that are finite once rounded. byte:
+base64 as an encoder writes it (RFC 4648, section 4). binary, password: any string.
+"""
 
 JSON_DUMPS: Mapping[str, str] = MappingProxyType(
     {"whitespace": "oneline", "numbers": "python", "escapes": "ascii"}
@@ -52,8 +92,8 @@ class Policies:
     """How deep a value is nested of which the schema says nothing; 0: scalars alone; None: no bound."""
     content: str = "annotate"
     """Whether `contentEncoding` and `contentMediaType` restrict strings."""
-    custom_formats: tuple[tuple[str, str], ...] = ()
-    """The caller's own formats: names and patterns, in the order of the names."""
+    custom_formats: tuple[tuple[str, CustomFormat], ...] = ()
+    """The caller's own formats: names and what they say, in the order of the names."""
 
     @property
     def narrow(self) -> tuple[str, ...]:
@@ -83,7 +123,7 @@ class Policies:
         max_items: int | None = None,
         any_value: str | int = "any",
         content: str = "annotate",
-        custom_formats: Mapping[str, str] | None = None,
+        custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
     ) -> Policies:
         """Return the policies, or raise `OptionError` naming the option and what it takes."""
         if isinstance(whitespace, bool) or not isinstance(whitespace, (str, int)):
@@ -120,12 +160,13 @@ class Policies:
                 )
         own = custom_formats if custom_formats is not None else {}
         if not isinstance(own, Mapping) or not all(
-            isinstance(word, str) for pair in own.items() for word in pair
+            isinstance(name, str) and (isinstance(meaning, str) or _is_numeric(meaning))
+            for name, meaning in own.items()
         ):
             raise OptionError(
-                "custom_formats does not map names to patterns.",
+                "custom_formats does not map names to patterns, or to bounds of numbers.",
                 where="custom_formats",
-                cure='Pass a dict such as {"sku": "^[A-Z]{3}-[0-9]+$"}.',
+                cure='Pass a dict such as {"sku": "^[A-Z]{3}-[0-9]+$", "percent": {"minimum": 0}}.',
             )
         depth = {"any": None, "scalar": 0}.get(any_value) if isinstance(any_value, str) else any_value
         if any_value not in ANY_VALUE and (
@@ -146,5 +187,15 @@ class Policies:
             max_items,
             depth,
             content,
-            tuple(sorted(own.items())),
+            tuple(
+                (name, meaning if isinstance(meaning, str) else tuple(sorted(meaning.items())))
+                for name, meaning in sorted(own.items(), key=lambda item: item[0])
+            ),
         )
+
+
+def _is_numeric(meaning: object) -> bool:
+    return isinstance(meaning, Mapping) and all(
+        keyword in NUMERIC and isinstance(value, int) and not isinstance(value, bool)
+        for keyword, value in meaning.items()
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 
 import pytest
 
@@ -45,7 +46,47 @@ def test_grammars_with_other_patterns_differ_and_pickle() -> None:
     assert pickle.loads(pickle.dumps(grammar)) == grammar
 
 
-@pytest.mark.parametrize("wrong", [["sku"], {"sku": 1}, {1: "a"}, "sku"])
+_FLOAT_END, _DOUBLE_END = 2**128 - 2**103, 2**1024 - 2**970
+
+
+@pytest.mark.parametrize(
+    ("name", "valid", "invalid"),
+    [
+        ("int32", "0 -2147483648 2147483647 1.0 1e3 true", "2147483648 -2147483649 0.5"),
+        ("int64", f"{2**63 - 1} {-(2**63)} 12.0", f"{2**63} {-(2**63) - 1} 1.5"),
+        ("float", f"1.5 3.4e38 -3.4e38 {_FLOAT_END - 1} 1e-400", f"3.5e38 {_FLOAT_END} {-_FLOAT_END}"),
+        ("double", f"1.5 1e308 {_DOUBLE_END - 1} 1e-400", f"1e309 {_DOUBLE_END} {-_DOUBLE_END}"),
+        ("byte", '"" "YQ==" "YWI=" "YWJj" 1', '"YQ" "YR==" "YWJ" "YW-_"'),
+        ("binary", '"a" 1', ""),
+        ("password", '"a" null', ""),
+    ],
+)
+def test_openapi_s_formats_mean_what_they_say(name: str, valid: str, invalid: str) -> None:
+    grammar = sg.json_schema({"format": name}, custom_formats=sg.OPENAPI_FORMATS, **sg.WIDEST)
+    for text in valid.split():
+        assert accepts(grammar, text), text
+    for text in invalid.split():
+        assert not accepts(grammar, text), text
+
+
+def test_the_ends_of_float_and_double_are_where_rounding_overflows() -> None:
+    """Python rounds to binary64 itself, and through struct to binary32."""
+    assert float(_DOUBLE_END - 1) < float("inf")
+    with pytest.raises(OverflowError):
+        float(_DOUBLE_END)
+    half_step = 2**103
+    struct.pack("<f", float(_FLOAT_END - half_step))
+    with pytest.raises(OverflowError):
+        struct.pack("<f", float(_FLOAT_END))
+
+
+def test_openapi_s_formats_are_annotations_unless_they_are_asked_for() -> None:
+    assert accepts(sg.json_schema({"format": "int32"}), "2147483648")
+
+
+@pytest.mark.parametrize(
+    "wrong", [["sku"], {"sku": 1}, {1: "a"}, "sku", {"a": {"type": 1}}, {"a": {"minimum": 0.5}}]
+)
 def test_what_does_not_map_names_to_patterns_is_refused(wrong: object) -> None:
     with pytest.raises(sg.OptionError, match="custom_formats"):
         sg.json_schema({}, custom_formats=wrong)  # type: ignore[arg-type]
