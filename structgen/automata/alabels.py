@@ -23,10 +23,15 @@ import numpy as np
 
 from structgen.automata.charsets import Ranges, complement, union
 from structgen.automata.program import CHAR, EOL, MATCH, SPLIT, STEPPER, Emitter, Program
-from structgen.automata.punycode import MOST_DIGITS, PLAIN, TO_LEFT, TO_RIGHT, code_points, least_digits
 
 HOST_LABELS = "hostname labels"
 """The name of a part of `hostname`, for `format_meaning`."""
+
+MOST_DIGITS = 59
+"""Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
+TO_RIGHT, TO_LEFT, PLAIN = 1, 2, 4
+"""Kinds of labels (RFC 5893, section 2): no right-to-left character, and the Bidi rule kept; some, and the
+rule kept; none, and the rule broken, which is no matter where no label of the name is right-to-left."""
 
 _FEWEST = 3  # digits of a first insertion
 _FARTHEST = 6  # characters from a text to an end, where there is room
@@ -98,6 +103,9 @@ class ALabels:
             if text[-1] == "-" and len(text) > 1:
                 best = min(best, _FEWEST - 1 + self._inserted(text[:-1]))
                 return best if best <= room else -1
+        # Deferred: most names have no A-label, and the tables and compiled code take a while to load.
+        from structgen.automata.punycode import code_points, least_digits
+
         props, pairs = code_points()
         written = np.array([ord(char) for char in text] or [0], np.int64)
         found = int(least_digits(written, len(text), best - 1, self.kinds, props, pairs))
@@ -164,7 +172,7 @@ def host_name(a_labels: bool) -> Program:
         after = emitter.put(SPLIT)
         encoded = None
         if a_labels:
-            encoded = emitter.put(STEPPER, index, after, stepper.least(""), stepper.safe(""))
+            encoded = emitter.put(STEPPER, index, after, _FEWEST, stepper.safe(""))
         label = _put_label(emitter, first, after, encoded)
         emitter.code[after] = (SPLIT, end, emitter.put(CHAR, emitter.set(_DOT), label), 0, 0, 0)
         starts.append(label)

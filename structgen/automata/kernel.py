@@ -262,6 +262,7 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
     After `most` steps: -2, or an Interrupt where that is the limit.
     """
     nodes, reg, queue = nodes_of(A), A, queue_of(A)
+    undecided = np.int64(-1)  # in a stepper's text, which is looked at when nothing else is left
     if not resume:
         reg[HEAD] = 0
         reg[TAIL] = 0
@@ -288,8 +289,8 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
                 stop(A, OVER_STEPS, ZERO)
             return np.int64(-2)
         in_text = steps(A, nodes[q, Q_SET])
-        if in_text and any_live and nodes[q, Q_LIVE] == 0:
-            stop(A, NEED_END, q)
+        if in_text and nodes[q, Q_LIVE] == 0:
+            undecided = q
         hit = nodes[q, Q_OUTCOME] >= 0 or (any_live and nodes[q, Q_LIVE] > 0)
         row = np.int64(-1)
         if not in_text and not (hit and any_live):
@@ -315,6 +316,8 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
                 nodes[queue[at, 0], Q_LIVE] = max(nodes[queue[at, 0], Q_LIVE], 1)
                 at = queue[at, 2]
             return head
+    if undecided >= 0 and any_live and not reg[FOUND]:
+        stop(A, NEED_END, undecided)
     if not reg[FOUND]:
         for i in range(reg[TAIL]):
             nodes[queue[i, 0], Q_LIVE] = -1
@@ -340,8 +343,6 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
         top = queue[entry, 1]
         q = queue[entry, 0]
         in_text = steps(A, nodes[q, Q_SET])
-        if in_text and nodes[q, Q_LIVE] == 0:
-            stop(A, NEED_END, q)
         if nodes[q, Q_OUTCOME] >= 0 or nodes[q, Q_LIVE] > 0:
             while entry >= 0:
                 nodes[queue[entry, 0], Q_LIVE] = max(nodes[queue[entry, 0], Q_LIVE], 1)
@@ -373,8 +374,10 @@ def _decide(A, q):  # type: ignore[no-untyped-def]
     finds its way among as many nodes as there are texts.
     """
     if steps(A, nodes_of(A)[q, Q_SET]):
-        stop(A, NEED_END, q)
-    if _search(A, q, ZERO, ONE, min(_NEAR, A[MOST_STEPS])) == -2 and not _probe(A, q, _FAR):
+        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_TEXTS] - nodes_of(A)[q, Q_LENGTH] < MOST_TO_END:
+            stop(A, NEED_END, q)
+        nodes_of(A)[q, Q_LIVE] = 1  # there is room for an end
+    elif _search(A, q, ZERO, ONE, min(_NEAR, A[MOST_STEPS])) == -2 and not _probe(A, q, _FAR):
         _search(A, q, ZERO, ONE, A[MOST_STEPS])
 
 

@@ -12,16 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from structgen.automata.alabels import PLAIN, TO_LEFT, TO_RIGHT
 from structgen.automata.charsets import Ranges
 from structgen.automata.properties import unicode_property
 from structgen.automata.ranges_table import read_ranges, read_table
 from structgen.jit import entry, jit
-
-MOST_DIGITS = 59
-"""Characters of an A-label behind `xn--`: a label has 63 octets (RFC 1034, section 3.1)."""
-TO_RIGHT, TO_LEFT, PLAIN = 1, 2, 4
-"""Kinds of labels (RFC 5893, section 2): no right-to-left character, and the Bidi rule kept; some, and the
-rule kept; none, and the rule broken, which is no matter where no label of the name is right-to-left."""
 
 # What a code point is, in one integer.
 _ALLOWED, _MARK, _GREEK, _HEBREW, _KANA_HAN, _SECOND = 1, 2, 4, 8, 16, 32

@@ -10,8 +10,9 @@ import idna
 import numpy as np
 import pytest
 
-from structgen.automata.alabels import ALabels
-from structgen.automata.punycode import MOST_DIGITS, PLAIN, TO_LEFT, TO_RIGHT, code_points, least_digits
+from structgen.automata.alabels import MOST_DIGITS, PLAIN, TO_LEFT, TO_RIGHT, ALabels, host_name
+from structgen.automata.program import STEPPER
+from structgen.automata.punycode import code_points, least_digits
 from structgen.automata.strings import StringPool
 from structgen.ir import DEAD, UNKNOWN, All, Format, Formula, Length, Not, Pattern, Spec, Words
 from structgen.limits import Limits
@@ -206,6 +207,15 @@ def test_what_must_be_inserted_into_a_basic_string_takes_three_digits_and_one_ea
                 props, pairs = code_points()
                 written = np.array([ord(char) for char in text + "-"], np.int64)
                 assert least_digits(written, len(written), 3, kinds, props, pairs) == -1, text
+
+
+def test_the_program_says_of_the_start_what_the_stepper_does() -> None:
+    program = host_name(True)
+    starts = [code for code in program.code if code[0] == STEPPER]
+    assert len(starts) == 2
+    for _, which, _, least, safe, _ in starts:
+        labels = program.steppers[which]
+        assert (least, safe) == (labels.least(labels.start()), labels.safe(labels.start()))
 
 
 def test_ends_of_texts_are_reached_and_shrink_by_one(names: Reader) -> None:
