@@ -245,7 +245,6 @@ class KeptStrings(Renumbered):
             return np.empty(0, np.int64)
         return np.array([s for s in range(first, self.count) if self._theirs.get(s) in wanted], np.int64)
 
-
     def in_texts(self, states: npt.NDArray[np.int64]) -> list[int]:
         """Return what the pool's `in_texts` returns."""
         pool = self._strings()
@@ -269,7 +268,9 @@ class KeptStrings(Renumbered):
         """Return what the pool's `of_specs` returns; states that were kept and not met since are left out."""
         pool, theirs = self._strings(), self._theirs
         return [
-            state for state in range(first, self.count) if state in theirs and pool.steppers(theirs[state]) in numbers
+            state
+            for state in range(first, self.count)
+            if state in theirs and pool.steppers(theirs[state]) in numbers
         ]
 
     def _fill(self, theirs: int, column: int) -> None:

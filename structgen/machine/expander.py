@@ -420,6 +420,8 @@ class Expander:
                     self._tables.room(first, second)
             elif kind == L.Q_STRING:
                 self._strings.expand(first, second - 1)
+                if second:
+                    self.journal.spoiled = True  # texts in a stepper have no names in other processes
                 if self._with_steppers:
                     self._measure()
             elif kind == L.Q_NUMBER:
