@@ -436,3 +436,18 @@ def test_too_many_calls_of_others_are_not_kept(
         assert state is not None and compiled.tokens_to_finish(state) > 0
     store.flush()
     assert not files(tmp_path)
+
+
+def test_an_a_label_goes_on_from_a_kept_grammar_and_is_not_kept_itself(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    schema = {"type": "string", "format": "hostname"}
+    plain, labels = '"a.example"', '"xn--zca.xn--qmbc"'
+    fresh = masks_of(compiled_of(tokenizer, False, schema), labels)
+    for texts in ([plain], [labels, plain], [labels]):
+        store = sg.MaskStore(tmp_path)
+        compiled = compiled_of(tokenizer, store, schema)
+        for text in texts:
+            found = masks_of(compiled, text)
+            assert text == plain or found == fresh
+        store.flush()

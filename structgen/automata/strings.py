@@ -30,7 +30,7 @@ from structgen.automata.program import (
     Program,
     completion_costs,
 )
-from structgen.automata.texts import PADDING, StepperTexts, length_of_texts
+from structgen.automata.texts import ANY_LENGTH, PADDING, StepperTexts, length_of_texts
 from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
 from structgen.errors import LimitError, UnsupportedError
 from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Judge, Not, Spec, Words
@@ -217,7 +217,7 @@ class StringPool:
             pass  # a neighbour is too much, which was not asked for
         finally:
             reg[ar.MOST_STEPS] = self._limits.oracle_steps
-        if column >= 0 and self.trans[state, column] == UNKNOWN:
+        if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
             self._expand_columns(state, column)
 
     def _expand_columns(self, state: int, column: int) -> None:
@@ -247,9 +247,12 @@ class StringPool:
         node, arrays = int(self._arrays["states"][state, ar.ARG_A]), self._arrays
         if arrays["nodes"][node, ar.Q_OUTCOME] >= 0:
             return 0
-        if not self._specs[int(arrays["nodes"][node, ar.Q_SPEC])].descends:
-            return len(self._end(node))
-        return min(least for _, _, least in self._steppers_of(node))
+        number, length = arrays["nodes"][node, [ar.Q_SPEC, ar.Q_LENGTH]].tolist()
+        cap, most = arrays["spec"][number, [ar.P_CAP, ar.P_TEXTS]].tolist()
+        least = min(least for _, _, least in self._steppers_of(node))
+        # where no length asks for more than is written by then, the end is the stepper's own
+        alone = self._specs[number].descends or (most >= ANY_LENGTH and length + least >= cap)
+        return least if alone else len(self._end(node))
 
     def steppers(self, state: int) -> int:
         """Return the number of a state's spec where that has steppers, or -1."""

@@ -419,7 +419,7 @@ class Expander:
                 else:
                     self._tables.room(first, second)
             elif kind == L.Q_STRING:
-                self._strings.expand(first, second - 1)
+                self._strings.expand(first, max(second - 1, 0))
                 if second:
                     self.journal.spoiled = True  # texts in a stepper have no names in other processes
                 if self._with_steppers:

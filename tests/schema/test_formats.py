@@ -22,7 +22,8 @@ VALID = {
     "duration": "P4DT12H30M5S P4Y PT0S P0D P1M PT1M PT36H P1DT12H P2W P1Y2M3D PT1H30M2S",
     "email": "joe.bloggs@example.com te~st@example.com ~test@example.com te.s.t@example.com joe@[127.0.0.1]"
     ' joe@[IPv6:::1] "joe@bloggs"@example.com "a\\b"@example.com a@b',
-    "hostname": f"www.example.com a 1host h0stn4me a-b.c {'a' * 63}.com {'.'.join(['a' * 49] * 5)}.abc",
+    "hostname": f"www.example.com a 1host h0stn4me a-b.c {'a' * 63}.com {'.'.join(['a' * 49] * 5)}.abc"
+    " xn--9n2bp8q.xn--9t4b11yi5a a.XN--QMBC",
     "ipv4": "192.168.0.1 0.0.0.0 255.255.255.255 87.10.0.1",
     "ipv6": "::1 :: ::abef 1:2:3:4:5:6:7:8 1:: ::42:ff:1 d6:: 1:d6::42 1::d6:192.168.0.1 ::ffff:192.168.0.1"
     " 1:2:3:4:5:6:1.2.3.4 1:2:3:4:5:6:7:: ::2:3:4:5:6:7:8",
@@ -52,7 +53,8 @@ INVALID = {
     "email": "2962 .test@example.com test.@example.com te..st@example.com a@b=c joe@[127.0.0.300]"
     " a@ @b a@-b a@b-"
     " a@[IPv6:1:2:3:4:5:6:7::]",
-    "hostname": f"-bad -a.b a-.b a_b .a a. a..b . {'a' * 64}.com é.com {'.'.join(['a' * 49] * 5)}.abcd",
+    "hostname": f"-bad -a.b a-.b a_b .a a. a..b . {'a' * 64}.com é.com {'.'.join(['a' * 49] * 5)}.abcd"
+    " xn-- xn--X xn--a- 0a.xn--qmbc",
     "ipv4": "127.0.0.0.1 256.256.256.256 127.0 0x7f000001 192.168.01.1 1.2.3.4/24 \u09e7.2.3.4 00.0.0.0",
     "ipv6": "12345:: ::laptop 1:2:3:4:5:6:7:8:9 1 : :2 1::2::3 1:2 fe80::a%eth1 ::1/64 1:2:3:4:5:6:7::8:9"
     " 1:2:3:4:5:6:7:1.2.3.4 ::1.2.3 1:2:3:4:5:6:7: ::12.34.56.256 1:2:3:4::5:6:7:8",
@@ -108,8 +110,6 @@ def test_a_quoted_local_part_may_hold_blanks() -> None:
     assert not accepts("email", "joe bloggs@example.com")
 
 
-# Where the two disagree, and why; each is looked at below.
-#   hostname: labels "xn--..." that are valid A-labels; here a name may not be written with them.
 _SAME = ("date-time", "date", "time", "duration", "ipv4", "ipv6", "uuid", "json-pointer")
 _PIECES = {
     "date-time": [
