@@ -29,7 +29,14 @@ PIECES = [
     "A-",
     "0" * 9,
 ]
-DOCUMENTS = ['"xn--9n2bp8q.xn--9t4b11yi5a"', '"0.xn--a-zca"', '"xn--qmbc.xn--zca"', '"\\u0078N--zcA.a"']
+LONGEST = "xn--" + ("a" * 53 + "ß").encode("punycode").decode()
+DOCUMENTS = [
+    f'"{LONGEST}.a"',
+    '"xn--9n2bp8q.xn--9t4b11yi5a"',
+    '"0.xn--a-zca"',
+    '"xn--qmbc.xn--zca"',
+    '"\\u0078N--zcA.a"',
+]
 
 
 def tokenizer() -> sg.Tokenizer:
