@@ -267,7 +267,8 @@ def _jsonschema(schema: Any, remotes: Mapping[str, Any]) -> Any:
     from referencing.jsonschema import DRAFT3
 
     registry: Any = Registry()
-    registry = registry.with_resources((uri, DRAFT3.create_resource(body)) for uri, body in remotes.items())
+    old = ((uri, body) for uri, body in remotes.items() if isinstance(body, dict))
+    registry = registry.with_resources((uri, DRAFT3.create_resource(body)) for uri, body in old)
     return Draft3Validator(schema, registry=registry)
 
 

@@ -30,6 +30,7 @@ from structgen.automata.regex_layout import (
     LAST_POINT,
     LEAD_AT,
     LOW_AT,
+    MOST_AHEAD,
     NAME_AT,
     NO_DIGIT,
     OWED_AT,
@@ -174,6 +175,8 @@ def escape(word, memory, char):  # type: ignore[no-untyped-def]
     elif char < 128 and (SYNTAX[char] or char == 47 or (char == 45 and not outside)):
         value = char
     elif outside and 49 <= char <= 57:
+        if char - 48 - (word >> COUNT_AT & 15) > MOST_AHEAD:
+            return NONE, ZERO
         return to(referred(word, char - 48), ATOM), NO_DIGIT
     elif outside and char == 107 and word >> NAME_AT:
         return to(word, BACK), ZERO

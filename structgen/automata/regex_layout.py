@@ -11,6 +11,9 @@ DEPTH = 24
 """Groups within groups."""
 MOST_REFERENCE = 9
 """The largest number of a back-reference."""
+MOST_AHEAD = 1
+"""How many groups further on than those begun a back-reference may point. Each is two characters more that a
+string owes, and beside a pattern the shortest rest is searched through all strings that are shorter."""
 MOST_DIGITS = 3
 """Digits of a count n in `{n,m}`."""
 

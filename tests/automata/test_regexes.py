@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from structgen.automata.strings import StringPool
-from structgen.ir import DEAD, UNKNOWN, Format, Not, Spec
+from structgen.ir import DEAD, UNKNOWN, All, Format, Formula, Not, Pattern, Spec
 from structgen.limits import Limits
 
 _JS = """
@@ -76,7 +76,7 @@ _REGEX = Format("regex")
 class Reader:
     """Runs strings through the automaton."""
 
-    def __init__(self, formula: Format | Not = _REGEX) -> None:
+    def __init__(self, formula: Formula = _REGEX) -> None:
         self.pool = StringPool(Limits())
         self.start = self.pool.start(Spec((formula,)), lambda met: 0)
 
@@ -99,7 +99,7 @@ def _is_cut(text: str) -> bool:
     """Whether what docs/json-schema.md cuts from the format may stand in a text."""
     beyond = any(ord(char) > 0x7F for char in text)
     names = text.count("(?<") - text.count("(?<=") - text.count("(?<!")
-    return (beyond and "-" in text) or names > 1 or r"\k" in text or r"\1" in text
+    return (beyond and "-" in text) or names > 1 or any(escape in text for escape in (r"\k", r"\1", r"\2"))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -130,6 +130,7 @@ def test_every_prefix_can_be_completed_to_a_pattern() -> None:
         r"^(?<year>\d{4})-(?<month>\d{2})$",
         r"(?<n>a)\k<n>",
         r"\1(a)",
+        r"(a)\2(b)\1",
         r"(?<=a+)b",
         "(" * 24 + ")" * 24,
         "[a-z0-9_-]{1,128}",
@@ -146,12 +147,22 @@ def test_common_patterns_are_accepted(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     (
-        r"\a ( ) [ a** {1} a{2,1} [z-a] [\d-z] \2(a) (?<n>)(?<n>) \k<n> ] \p{L1} \u{110000} (?i)a "
+        r"\a ( ) [ a** {1} a{2,1} [z-a] [\d-z] \2(a) \2(a)(b) (?<n>)(?<n>) \k<n> ] \p{L1} \u{110000} (?i)a "
         r"(?P<n>a) \00 \c1 (?=a)* [\uD83D\uDE00-\uD83C\uDF00]"
     ).split(" "),
 )
 def test_what_is_no_pattern_is_dead_or_open(text: str) -> None:
     assert not Reader().accepts(text)
+
+
+def test_what_a_pattern_beside_the_format_leaves_open_is_found_within_the_limits() -> None:
+    reader = Reader(All((Format("regex"), Pattern("^/.+/$"))))
+    for char in map(chr, range(32, 127)):
+        state = reader.run(f"/{char}")
+        if state != DEAD:
+            reader.pool.expand(state)
+            assert reader.pool.finish(state)[0].endswith(b"/")
+    assert reader.accepts(r"/\//")
 
 
 def test_the_opposite_of_a_format_that_is_cut_holds_none_of_its_strings() -> None:
