@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import sys
@@ -198,7 +199,7 @@ class Judge:
         self._arbiter: Any = None
         self._other: Any = None
         if draft == "3":
-            self._other = _jsonschema(schema, remotes)
+            self._other = _jsonschema(schema, draft, remotes)
             return
         remotes = {uri: body for uri, body in remotes.items() if draft == "v1" or V1 not in json.dumps(body)}
         if draft == "v1":
@@ -207,6 +208,7 @@ class Judge:
         exact = json.loads(json.dumps(schema), parse_float=Decimal)
         self._arbiter = Arbiter(exact, draft, "assert" if formats else "annotate")
         self._rust = _jsonschema_rs(schema, draft, formats, remotes)
+        self._python = functools.partial(_jsonschema, schema, draft, remotes)
 
     def fault(self, text: bytes) -> str | None:
         """Return why a text is no valid document, or None; what stands before the colon is one of `BAD` or
@@ -244,6 +246,8 @@ class Judge:
                 return f"disputed: {message}" if message else None
         except (Unknown, ValueError, KeyError, StopIteration, RecursionError) as error:
             return f"invalid: {message}" if message else f"unjudged: {type(error).__name__} {error}"
+        if not message and self._python().is_valid(value):
+            return "disputed: the arbiter refuses it, jsonschema accepts it"
         return f"invalid: {message or 'the arbiter refuses it'}"
 
 
@@ -260,16 +264,20 @@ def _jsonschema_rs(schema: Any, draft: str, formats: bool, remotes: Mapping[str,
         return None
 
 
-def _jsonschema(schema: Any, remotes: Mapping[str, Any]) -> Any:
-    """Return a validator of `jsonschema` for draft 3."""
-    from jsonschema import Draft3Validator
+def _jsonschema(schema: Any, draft: str, remotes: Mapping[str, Any]) -> Any:
+    """Return a validator of `jsonschema`, formats aside, which knows the remotes of its own draft alone."""
+    import jsonschema
     from referencing import Registry
-    from referencing.jsonschema import DRAFT3
+    from referencing.jsonschema import specification_with
 
-    registry: Any = Registry()
-    old = ((uri, body) for uri, body in remotes.items() if isinstance(body, dict))
-    registry = registry.with_resources((uri, DRAFT3.create_resource(body)) for uri, body in old)
-    return Draft3Validator(schema, registry=registry)
+    names = {"3": "draft-03", "4": "draft-04", "6": "draft-06", "7": "draft-07"}
+    home = f"https://json-schema.org/draft/{draft}" if draft not in names else "http://json-schema.org/"
+    uri = f"{home}/schema" if draft not in names else f"{home}{names[draft]}/schema#"
+    make = specification_with(uri).create_resource
+    own = {uri: body for uri, body in remotes.items() if f"/draft{draft}/" in uri or uri.count("/") == 3}
+    registry: Any = Registry().with_resources((uri, make(body)) for uri, body in own.items())
+    cls = getattr(jsonschema, f"Draft{draft.replace('-', '')}Validator")
+    return cls(schema, registry=registry)
 
 
 def _number(text: str) -> Decimal:
