@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from structgen.automata.numeral_product import AnyPool
 from structgen.automata.strings import StringPool
+from structgen.automata.texts import Texts
 from structgen.errors import StructgenError
 from structgen.ir import DEAD, UNKNOWN, Demands, Spec
 
@@ -157,6 +158,10 @@ class Renumbered:
         """Return what the pool's `key` returns."""
         return self._awake().key(self.theirs(state))
 
+    def is_met(self, state: int) -> bool:
+        """Return whether it is known which of the pool's states one is."""
+        return state in self._theirs
+
     def theirs(self, state: int) -> int:
         """Return the pool's number of a state. Raises Disagrees where the pool has no such state."""
         found = self._theirs.get(state)
@@ -245,33 +250,10 @@ class KeptStrings(Renumbered):
             return np.empty(0, np.int64)
         return np.array([s for s in range(first, self.count) if self._theirs.get(s) in wanted], np.int64)
 
-    def in_texts(self, states: npt.NDArray[np.int64]) -> list[int]:
-        """Return what the pool's `in_texts` returns."""
-        pool = self._strings()
-        if not pool.has_steppers:
-            return []
-        return pool.in_texts(np.array([self.theirs(state) for state in states.tolist()]))
-
-    def in_text(self, state: int) -> bool:
-        """Return what the pool's `in_text` returns."""
-        return self._strings().in_text(self.theirs(state))
-
-    def distance(self, state: int) -> int:
-        """Return what the pool's `distance` returns."""
-        return self._strings().distance(self.theirs(state))
-
-    def steppers(self, state: int) -> int:
-        """Return what the pool's `steppers` returns."""
-        return self._strings().steppers(self.theirs(state))
-
-    def of_specs(self, first: int, numbers: Collection[int]) -> list[int]:
-        """Return what the pool's `of_specs` returns; states that were kept and not met since are left out."""
-        pool, theirs = self._strings(), self._theirs
-        return [
-            state
-            for state in range(first, self.count)
-            if state in theirs and pool.steppers(theirs[state]) in numbers
-        ]
+    @property
+    def texts(self) -> KeptTexts:
+        """What is in texts of steppers, under our numbers."""
+        return KeptTexts(self, self._strings().texts)
 
     def _fill(self, theirs: int, column: int) -> None:
         self._strings().expand(theirs, column)
@@ -280,6 +262,39 @@ class KeptStrings(Renumbered):
         pool = self._awake()
         assert isinstance(pool, StringPool)
         return pool
+
+
+class KeptTexts:
+    """The states in texts of steppers (`texts.Texts`) of a pool that was kept."""
+
+    __slots__ = ("_kept", "_texts")
+
+    def __init__(self, kept: Renumbered, texts: Texts) -> None:
+        self._kept, self._texts = kept, texts
+
+    def holds(self, state: int) -> bool:
+        """Return whether a state is in a text."""
+        return self._texts.holds(self._kept.theirs(state))
+
+    def among(self, states: npt.NDArray[np.int64]) -> list[int]:
+        """Return the places of those of some states that are in a text."""
+        if not self._texts:
+            return []
+        return self._texts.among(np.array([self._kept.theirs(state) for state in states.tolist()]))
+
+    def spec(self, state: int) -> int:
+        """Return the pool's number of a state's spec where that has steppers, or -1."""
+        return self._texts.spec(self._kept.theirs(state))
+
+    def of_specs(self, first: int, end: int, numbers: Collection[int]) -> list[int]:
+        """Return the states from number `first` to `end` of some specs; those that were kept, and not met
+        since, are left out."""
+        kept = self._kept
+        return [state for state in range(first, end) if kept.is_met(state) and self.spec(state) in numbers]
+
+    def distance(self, state: int) -> int:
+        """Return how many characters a state in a text needs to its end."""
+        return self._texts.distance(self._kept.theirs(state))
 
 
 class KeptNumbers(Renumbered):

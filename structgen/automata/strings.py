@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
@@ -30,7 +30,7 @@ from structgen.automata.program import (
     Program,
     completion_costs,
 )
-from structgen.automata.texts import ANY_LENGTH, PADDING, StepperTexts, length_of_texts
+from structgen.automata.texts import Texts, length_of_texts
 from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
 from structgen.errors import LimitError, UnsupportedError
 from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Judge, Not, Spec, Words
@@ -103,7 +103,6 @@ class _LoadedSpec:
     programs: list[tuple[int, Program]]
     """First instruction and program of each pattern, until their costs are in the arena."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
-    steppers: bool = False
     parts: dict[int, bytes] = field(default_factory=dict)
     """Thread -> what it is, for `StringPool.key`."""
 
@@ -135,15 +134,14 @@ class StringPool:
         self._tables: list[LookaroundAutomaton] = []
         self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
         self._table_numbers: dict[tuple[int, State], int] = {}
-        self._texts = StepperTexts(limits)
-        self._ends: dict[int, str] = {}
-        """Node in a stepper's text -> the text from there to an end with an outcome."""
         self._atoms = 0
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
         self._judged = False
         self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
+        self.texts = Texts(self._arrays, self._ask, limits)
+        """The states in texts of steppers."""
         reg = self._reg
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
@@ -202,7 +200,7 @@ class StringPool:
         reg, states = self._reg, self._arrays["states"]
         if states[state, ar.DONE]:
             if states[state, ar.DONE] == ar.BY_COLUMN:
-                self._expand_columns(state, column)
+                self.texts.expand(state, column)
             return
         few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
         if self._judge(state) is not None:
@@ -218,58 +216,7 @@ class StringPool:
         finally:
             reg[ar.MOST_STEPS] = self._limits.oracle_steps
         if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
-            self._expand_columns(state, column)
-
-    def _expand_columns(self, state: int, column: int) -> None:
-        for one in np.flatnonzero(self.trans[state] == UNKNOWN).tolist() if column < 0 else (column,):
-            if self.trans[state, one] == UNKNOWN:
-                self._ask(k.ASK_COLUMN, state, one)
-
-    @property
-    def has_steppers(self) -> bool:
-        """Whether some spec has a stepper."""
-        return bool(self._texts)
-
-    def in_text(self, state: int) -> bool:
-        """Return whether a state is in a stepper's text, where there are as many states as texts."""
-        if not self._texts or self._arrays["states"][state, ar.KIND] != ar.NODE_STATE:
-            return False
-        return bool(self._ask(k.ASK_STEPS, int(self._arrays["states"][state, ar.ARG_A])))
-
-    def in_texts(self, states: Any) -> list[int]:
-        """Return the places of those of some states (an array) that are in a stepper's text."""
-        if not self._texts:
-            return []
-        return [place for place, state in enumerate(states.tolist()) if self.in_text(state)]
-
-    def distance(self, state: int) -> int:
-        """Return how many characters a state in a stepper's text needs to its end."""
-        node, arrays = int(self._arrays["states"][state, ar.ARG_A]), self._arrays
-        if arrays["nodes"][node, ar.Q_OUTCOME] >= 0:
-            return 0
-        number, length = arrays["nodes"][node, [ar.Q_SPEC, ar.Q_LENGTH]].tolist()
-        cap, most = arrays["spec"][number, [ar.P_CAP, ar.P_TEXTS]].tolist()
-        least = min(least for _, _, least in self._steppers_of(node))
-        # where no length asks for more than is written by then, the end is the stepper's own
-        alone = self._specs[number].descends or (most >= ANY_LENGTH and length + least >= cap)
-        return least if alone else len(self._end(node))
-
-    def steppers(self, state: int) -> int:
-        """Return the number of a state's spec where that has steppers, or -1."""
-        arrays = self._arrays
-        if not self._texts or arrays["states"][state, ar.KIND] != ar.NODE_STATE:
-            return -1
-        spec = int(arrays["nodes"][int(arrays["states"][state, ar.ARG_A]), ar.Q_SPEC])
-        return spec if self._specs[spec].steppers else -1
-
-    def of_specs(self, first: int, numbers: Collection[int]) -> list[int]:
-        """Return the states from number `first` on of some specs, those inside characters left out."""
-        arrays = self._arrays
-        states = arrays["states"][first : self.count]
-        mine = np.flatnonzero(states[:, ar.KIND] == ar.NODE_STATE)
-        specs = arrays["nodes"][states[mine, ar.ARG_A], ar.Q_SPEC]
-        found: list[int] = (first + mine[np.isin(specs, list(numbers))]).tolist()
-        return found
+            self.texts.expand(state, column)
 
     def finish(self, state: int) -> Demands:
         """Return, for each demand that can still be met, the rest that is shortest as JSON text, in UTF-8.
@@ -375,9 +322,9 @@ class StringPool:
         elif cause == ar.NEED_TABLE:
             self._answer_table(what)
         elif cause == ar.NEED_STEP:
-            self._answer_step(what)
+            self.texts.answer_step(what)
         elif cause == ar.NEED_END:
-            self._end(what)
+            self.texts.end(what)
         elif cause == ar.OVER_STEPS:
             raise LimitError(
                 "The search for a string that completes a place took more than "
@@ -485,7 +432,7 @@ class StringPool:
         self._judged = self._judged or judge is not None
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
         if any(isinstance(atom, Program) and atom.steppers for atom in atoms):
-            loaded.steppers = True
+            self.texts.specs[number] = loaded.descends
             row[ar.P_TEXTS] = length_of_texts(nodes, atoms, bool(row[ar.P_TRIMMED]))
         arrays = self._arrays
         if number >= len(arrays["spec"]):
@@ -533,7 +480,7 @@ class StringPool:
         if atom.table:
             code[code[:, 0] == REGEX, 1] = self._append(atom.table)
         for at in np.flatnonzero(code[:, 0] == STEPPER).tolist():
-            code[at, 1] = self._texts.add(atom.steppers[int(code[at, 1])])
+            code[at, 1] = self.texts.add(atom.steppers[int(code[at, 1])])
         self._put_code(code)
         return base + atom.start, 0
 
@@ -636,62 +583,6 @@ class StringPool:
         self._arrays["keys"][thread, ar.VALUE] = int(automaton.accepts(state))
         return thread
 
-    def _answer_step(self, key: int) -> None:
-        """Say which thread of a stepper comes after another and a character."""
-        keys, prog = self._arrays["keys"], self._arrays["prog"]
-        assert 0 <= key < self._reg[ar.N_KEY], key
-        thread, char = int(keys[key, 1]), int(keys[key, 2])
-        pc, number = int(keys[thread, 0]), int(keys[thread, 3])
-        after = self._texts.step(int(prog[pc, 1]), number, chr(char))
-        if after is None:
-            self._arrays["keys"][key, ar.VALUE] = -1
-            return
-        number, least, safe = after
-        then = self._ask(k.ASK_STEPPED, thread, safe << 32 | number)
-        self._arrays["keys"][then, ar.VALUE] = least
-        self._arrays["keys"][key, ar.VALUE] = then
-
-    def _end(self, node: int) -> str:
-        """Return the text from a node in a stepper's text to an end with an outcome; mark the node.
-
-        It is the stepper's own, and where that does not do (a length asks for more) a label `A...` behind it.
-        """
-        found = self._ends.get(node)
-        if found is not None:
-            return found
-        nodes = self._arrays["nodes"]
-        done = nodes[node, ar.Q_OUTCOME] >= 0
-        text = "" if done else self._stepper_end(node)
-        live = 1
-        if not done and not self._specs[int(nodes[node, ar.Q_SPEC])].descends:
-            at, live, longer = node, -1, text + PADDING
-            for index, char in enumerate(longer):
-                at = self._ask(k.ASK_AFTER, at, ord(char))
-                if self._arrays["nodes"][at, ar.Q_OUTCOME] >= 0:
-                    text, live = longer[: index + 1], 1
-                    break
-        self._arrays["nodes"][node, ar.Q_LIVE] = live
-        self._ends[node] = text
-        return text
-
-    def _stepper_end(self, node: int) -> str:
-        """Return the shortest, then smallest text to an end of a stepper that a node is in."""
-        near = self._steppers_of(node)
-        least = min(least for _, _, least in near)
-        return min(self._texts.rest(stepper, number) for stepper, number, far in near if far == least)
-
-    def _steppers_of(self, node: int) -> list[tuple[int, int, int]]:
-        """Return (stepper, its state, least characters to an end) of each stepper that a node is in."""
-        arrays, found = self._arrays, []
-        off, size = (int(x) for x in arrays["sets"][int(arrays["nodes"][node, ar.Q_SET]), :2])
-        for thread in arrays["heap"][off : off + size].tolist():
-            pc, number = int(arrays["keys"][thread, 0]), int(arrays["keys"][thread, 3])
-            op, stepper, _, least = arrays["prog"][pc, :4].tolist()
-            if op == STEPPER:
-                least = int(arrays["keys"][thread, ar.VALUE]) if number else least
-                found.append((stepper, number, least))
-        return found
-
     # Completions and names.
 
     def _row(self, state: int) -> Any:
@@ -743,8 +634,8 @@ class StringPool:
     def _node_finish(self, node: int) -> dict[int, bytes]:
         """Return the completions from a node, by a search until each demand is met or out of reach."""
         spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
-        if self._texts and self._ask(k.ASK_STEPS, node):
-            end = self._end(node)
+        if self.texts.at(node):
+            end = self.texts.end(node)
             for char in end:
                 node = self._ask(k.ASK_AFTER, node, ord(char))
             outcome = int(self._arrays["nodes"][node, ar.Q_OUTCOME])
@@ -835,7 +726,7 @@ class StringPool:
         if op == TABLE:
             return b"%d:%r" % (what, _canonical(self._table_states[a][1]))
         if op == STEPPER:
-            text = self._texts.text(int(arrays["prog"][pc, 1]), c)
+            text = self.texts.text(int(arrays["prog"][pc, 1]), c)
             return b"%d:%d %s" % (what, at, text.encode())
         return b"%d:%d %d %d %d" % (what, at, a, b, c)
 

@@ -348,7 +348,7 @@ class Expander:
         if far[0] < least or far[0] > most:
             return None
         self._put_distances(states, far)
-        number = self._strings.steppers(start)
+        number = self._strings.texts.spec(start)
         if number >= 0:
             self._with_steppers.add(number)
             self._near.update(states.tolist())
@@ -369,9 +369,10 @@ class Expander:
         strings = self._strings
         while self._measured < strings.count:
             first, self._measured = self._measured, strings.count
-            for state in strings.of_specs(first, self._with_steppers):
-                if strings.in_text(state):
-                    self._put_distances(np.array([state]), np.array([strings.distance(state)]))
+            texts = strings.texts
+            for state in texts.of_specs(first, self._measured, self._with_steppers):
+                if texts.holds(state):
+                    self._put_distances(np.array([state]), np.array([texts.distance(state)]))
                 elif state not in self._near:
                     found = lengths.distances(strings, state)
                     if found is not None:

@@ -69,8 +69,8 @@ def distances(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64], npt.NDA
     if states is None:
         return None
     far = nearest(pool.trans, pool.outcome, states, index)
-    for place in pool.in_texts(states):
-        far[place] = pool.distance(int(states[place]))
+    for place in pool.texts.among(states):
+        far[place] = pool.texts.distance(int(states[place]))
     return states, far
 
 
