@@ -16,7 +16,7 @@ import numpy as np
 from structgen.automata import numerals
 from structgen.automata import strings as string_automata
 from structgen.automata.numeral_product import AnyPool, number_pool
-from structgen.automata.renumbered import Disagrees, KeptNumbers, KeptStrings, Numbers, Strings
+from structgen.automata.renumbered import FREE_STATES, Disagrees, KeptNumbers, KeptStrings, Numbers, Strings
 from structgen.automata.strings import StringPool, digest_of_spec
 from structgen.errors import LimitError, StructgenError
 from structgen.ir import Network, Spec
@@ -28,8 +28,6 @@ from structgen.machine.expander import Expander, group_number, room_for_safe
 from structgen.machine.journal import CALL, Journal, Recorded, repeat
 from structgen.machine.tables import Tables, address_of
 from structgen.schema.grammar import Grammar
-
-_FREE_STATES = 8
 
 
 class KeptMeaning(Protocol):
@@ -102,7 +100,7 @@ class Meaning:
         image = kept.image
         self.strings = KeptStrings(
             image.strings,
-            _FREE_STATES,
+            FREE_STATES,
             lambda: kept.meaning.string_starts,
             _name_of_string,
             lambda: self._wake()[0],

@@ -397,6 +397,7 @@ def test_a_process_with_other_hashes_goes_on_where_another_ended(tmp_path: Path)
     assert (kept, fresh) == (True, False) and seen == same
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_leave_a_whole_file(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
     threads = [threading.Thread(target=child, args=(tmp_path, 1 + turn % 2, JOBS, turn)) for turn in range(3)]
     for thread in threads:

@@ -25,7 +25,7 @@ from structgen.ir import DEAD, UNKNOWN, Demands, Spec
 Outcome: TypeAlias = Callable[[frozenset[int]], int]
 Array: TypeAlias = npt.NDArray[np.int32]
 
-_FREE_STATES = 8
+FREE_STATES = 8
 """States that all pools of strings number alike."""
 _MOST = 20_000
 """States of the numeral automata of one grammar, from which on rows are not kept any more."""
@@ -308,7 +308,7 @@ Numbers: TypeAlias = AnyPool | KeptNumbers
 def known_rows(pool: Pool | Renumbered, roots: Iterable[int]) -> Kept:
     """Return the rows of a pool that are known and that known rows lead to from some states; every state
     keeps its number. Cost: 1 us a state."""
-    _, known = _reached(pool.trans, (*range(_FREE_STATES), *roots), pool.count)
+    _, known = _reached(pool.trans, (*range(FREE_STATES), *roots), pool.count)
     known.sort()
     return Kept(pool.outcome[: pool.count].astype(np.int32), known, pool.trans[known])
 

@@ -16,6 +16,7 @@ first. A missing row costs the masks that it was part of, a missing file the res
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import struct
 import sys
@@ -51,6 +52,8 @@ _SOON: Final = 16
 """Of them that are written without waiting."""
 _DELAY: Final = 0.5
 """Seconds that one waits for others."""
+_AT_EXIT: Final = 3.0
+"""Seconds that writing may take when the process ends."""
 _FEW: Final = 16
 """One process in so many measures the folder when it has written little."""
 
@@ -106,7 +109,7 @@ class GrammarFiles:
     def read(self, identity: bytes) -> Parts | None:
         """Return a grammar's file, or None where there is none; one that is damaged is deleted, with a
         StoreWarning. Cost: 50 us, and 1 us for each KB."""
-        if self.writer.gave_up.yes:
+        if self.writer.folder.gave_up:
             return None
         path = f"{self._folder}{identity.hex()}{GRAMMAR_SUFFIX}"
         try:
@@ -118,7 +121,7 @@ class GrammarFiles:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            self.writer.gave_up.yes = True
+            self.writer.folder.gave_up = True
             warn(f"cannot read {path} ({error.strerror}): what it holds is made anew.")
             return None
         try:
@@ -186,27 +189,37 @@ class GrammarFiles:
         return size + len(head) + len(first) + len(second)
 
 
-class GaveUp:
-    """Whether a store's folder did not take what was written: it is said once, and not tried again."""
+class SharedFolder:
+    """What the writers of one store have in common: whether the folder takes what is written (if not, that is
+    said once, and not tried again), and how much it may hold."""
 
-    __slots__ = ("yes",)
+    __slots__ = ("_measured", "_most", "_root", "_since", "gave_up")
 
-    def __init__(self) -> None:
-        self.yes = False
+    def __init__(self, root: Path, most: int) -> None:
+        self._root, self._most = root, most
+        self.gave_up = False
+        self._since = 0
+        self._measured = os.getpid() % _FEW != 0
+
+    def wrote(self, size: int) -> None:
+        """Count bytes that were written, and delete the oldest files where the folder holds too much: it is
+        looked through, 10 us a file, now and then."""
+        self._since += size
+        if self._since > self._most // _TRIM or not self._measured:
+            self._since, self._measured = 0, True
+            trim(self._root, self._most)
 
 
 class GrammarWriter:
     """Writes the grammars of one store, once they are dropped and when the process ends."""
 
-    def __init__(self, root: Path, most: int, gave_up: GaveUp) -> None:
-        self._root, self._most, self.gave_up = root, most, gave_up
-        self._since = 0
-        self._measured = os.getpid() % _FEW != 0
+    def __init__(self, folder: SharedFolder) -> None:
+        self.folder = folder
         self._writing = new_lock(WRITING)
 
     def watch(self, grammar: object, keeper: Keeper) -> None:
         """Have a grammar written after it was dropped, or when the process ends."""
-        if sys.byteorder == "little" and not self.gave_up.yes:
+        if sys.byteorder == "little" and not self.folder.gave_up:
             _Queue.get().watch(grammar, keeper)
 
     def flush(self) -> None:
@@ -216,21 +229,19 @@ class GrammarWriter:
     def write(self, keeper: Keeper) -> None:
         """Write what is new of a grammar. A folder that does not take it is given up, with one
         StoreWarning."""
-        if self.gave_up.yes:
+        if self.folder.gave_up:
             return
         written = keeper.encode()
         if written is None:
             return
         with self._writing:
             try:
-                self._since += keeper.files.write(written)
+                size = keeper.files.write(written)
             except (OSError, StoreWarning):
                 # said already, or where warnings are errors
-                self.gave_up.yes = True
+                self.folder.gave_up = True
                 return
-            if self._since > self._most // _TRIM or not self._measured:
-                self._since, self._measured = 0, True
-                trim(self._root, self._most)
+            self.folder.wrote(size)
 
 
 class _Queue:
@@ -265,7 +276,7 @@ class _Queue:
             if self._registered != os.getpid():
                 # in each process: a child that a fork made may end without its parent's exit functions
                 self._registered = os.getpid()
-                atexit.register(self.flush)
+                atexit.register(self.flush, _AT_EXIT)
             finalize(grammar, self._dropped.append, keeper).atexit = False
             if not self._dropped:
                 return
@@ -294,8 +305,8 @@ class _Queue:
                     self._thread = None
                     return
 
-    def _write_dropped(self) -> None:
-        while (keeper := self._next()) is not None:
+    def _write_dropped(self, until: float = math.inf) -> None:
+        while time.monotonic() < until and (keeper := self._next()) is not None:
             keeper.files.writer.write(keeper)
             time.sleep(0)  # nobody who fills masks waits for all of it
 
@@ -305,13 +316,15 @@ class _Queue:
         except IndexError:
             return None
 
-    def flush(self) -> None:
-        """Write all that is new, now."""
-        self._write_dropped()
+    def flush(self, seconds: float = math.inf) -> None:
+        """Write all that is new, now; what is not begun after some seconds is left out."""
+        until = time.monotonic() + seconds
+        self._write_dropped(until)
         with self._lock:
             live = list(self._live)
         for keeper in live:
-            keeper.files.writer.write(keeper)
+            if time.monotonic() < until:
+                keeper.files.writer.write(keeper)
 
     def after_fork(self) -> None:
         """The parent writes what it dropped; this process has no writing thread yet."""

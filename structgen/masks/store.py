@@ -30,9 +30,9 @@ import numpy.typing as npt
 from structgen.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.errors import OptionError, StoreWarning
 from structgen.forks import QUEUES, STORES, WRITING, new_lock, tell
-from structgen.masks.grammar_files import GaveUp, GrammarFiles, GrammarWriter, row_name
+from structgen.masks.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
 from structgen.masks.records import Content, Crossing, Record
-from structgen.masks.store_files import Folder, trim
+from structgen.masks.store_files import Folder
 from structgen.masks.trie import TrieArrays
 from structgen.masks.vocabulary import Vocabulary
 from structgen.sources import digest_of
@@ -256,8 +256,8 @@ class _Writer:
     alive: ClassVar[WeakSet[Any]] = WeakSet()
     registered: ClassVar[list[int]] = []
 
-    def __init__(self, root: Path, most: int, gave_up: GaveUp) -> None:
-        self._root, self._most, self._gave_up = root, most, gave_up
+    def __init__(self, shared: SharedFolder) -> None:
+        self._shared = shared
         self._new: dict[Folder, dict[bytes, Content]] = {}
         self._size = 0
         self._thread: threading.Thread | None = None
@@ -269,7 +269,7 @@ class _Writer:
     def add(self, folder: Folder, key: bytes, content: Content) -> None:
         """Have a record written, in a second or when the process ends."""
         with self._lock:
-            if self._gave_up.yes:
+            if self._shared.gave_up:
                 return
             self._new.setdefault(folder, {})[key] = content
             self._size += 64 + content.tokens.nbytes + (0 if content.row is None else content.row.nbytes)
@@ -312,21 +312,22 @@ class _Writer:
         """Write what is new, now. A folder that does not take it is given up, with one StoreWarning."""
         with self._writing:
             with self._lock:
-                new, self._new, self._size = self._new, {}, 0
-            if self._gave_up.yes or not new:
+                new, size = self._new, self._size
+                self._new, self._size = {}, 0
+            if self._shared.gave_up or not new:
                 return
             try:
                 for folder, records in new.items():
                     if not folder.write(records):
-                        self._gave_up.yes = True
+                        self._shared.gave_up = True
                         return
                     folder.compact()
                     folder.refresh()
             except StoreWarning:
                 # where warnings are errors
-                self._gave_up.yes = True
+                self._shared.gave_up = True
                 return
-            trim(self._root, self._most)
+            self._shared.wrote(size)
 
     def after_fork(self) -> None:
         """The parent writes what it made; this process has no writing thread yet."""
@@ -363,11 +364,9 @@ class MaskStore:
         self._memory = memory
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
-        gave_up = GaveUp()
-        self._writer = None if self.path is None else _Writer(self.path, disk, gave_up)
-        self._grammars = (
-            None if self.path is None or not grammars else GrammarWriter(self.path, disk, gave_up)
-        )
+        shared = None if self.path is None else SharedFolder(self.path, disk)
+        self._writer = None if shared is None else _Writer(shared)
+        self._grammars = None if shared is None or not grammars else GrammarWriter(shared)
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
         """Return the part of the store for a vocabulary."""
