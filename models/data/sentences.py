@@ -128,7 +128,7 @@ class Examples:
         else:
             for template in chance.sample(scene.mains, chance.choices((1, 2), (9, 1))[0]):
                 sentences.append(self._begun(scene, template, facts))
-        for _ in range(chance.choices((0, 1, 2, 3), (5, 4, 2, 1))[0]):
+        for _ in range(chance.choices((0, 1, 2, 3), (4, 5, 2, 1))[0]):
             self._add(scene, facts, sentences)
         ends = (0, len(sentences))
         if chance.random() < 0.25:

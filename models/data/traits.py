@@ -204,13 +204,13 @@ class Traits:
     def draw(self) -> Trait:
         """Return a sentence and the facts that it tells."""
         draw = self.chance.random()
-        if draw < 0.35:
-            return self._holds()
         if draw < 0.45:
+            return self._holds()
+        if draw < 0.6:
             return self._both()
-        if draw < 0.7:
+        if draw < 0.8:
             return self._one_of()
-        if draw < 0.88:
+        if draw < 0.92:
             return self._counted()
         return self._measured()
 
