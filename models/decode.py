@@ -70,7 +70,8 @@ def fill(
     while True:
         ids = torch.tensor([prompt + [mask] * canvas])
         while bool((ids == mask).any()):
-            chances = torch.softmax(network(ids)[0], -1)
+            # The logits of a place are for the next one; the prompt is never empty.
+            chances = torch.softmax(network(ids)[0].roll(1, 0), -1)
             chances[:, mask] = 0.0
             best, tokens = chances.max(-1)
             best = best.masked_fill(ids[0] != mask, -1.0)

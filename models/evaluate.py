@@ -157,11 +157,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="weights elsewhere, a checkpoint's for instance")
     parser.add_argument("--sentences", type=Path, default=SENTENCES)
     parser.add_argument("--examples", type=int, default=400, help="templated sentences")
+    parser.add_argument("--hand-written", type=int, default=10_000, help="at most so many of the others")
     parser.add_argument("--show", type=int, default=0, help="print so many documents that are not right")
     options = parser.parse_args()
     torch.set_num_threads(1)
     network, encoder = load(options.folder or FOLDER / options.name), Encoder()
-    written, chance = hand_written(options.sentences), random.Random(SEED)
+    written, chance = hand_written(options.sentences)[: options.hand_written], random.Random(SEED)
     sets = {
         "templated": templated(options.examples),
         "hand-written": written,

@@ -23,12 +23,13 @@ The small sibling of structgen/extract, with the same tokenizer and the same tas
 speculative decoding. By itself it fills few fields right; its use is to guess what structgen/extract
 will write.""",
     "infill": """\
-A transformer that looks both ways and fills masked places (masked diffusion), with the tokenizer and
-the task of structgen/extract, from whose weights its training began. The logits of a place are for that
-very place (no shift), the mask token is `<|mask|>`, and a canvas longer than the document is filled
-with `<|end|>` and then `<|pad|>`. The weights have Llama's names, and config.json says
-`is_causal: false`: transformers has no
-class that runs it, models/model.py of the structgen repository does.""",
+A transformer that looks both ways and fills masked places (masked diffusion), with the tokenizer and the task
+of structgen/extract, from whose weights its training began. The logits of a place are for the next place
+(shifted by one, as in a causal model: `logits_shift: 1`), the mask token is `<|mask|>`, and a canvas longer
+than the document is filled with `<|end|>` and then `<|pad|>`. The weights have Llama's names, and config.json
+says `is_causal: false`: transformers has no class that runs it, models/model.py of the structgen repository
+does. The examination fills a canvas of 48 places, doubled while no end is in it, and writes in each step what
+has a probability of 0.9 and the surest place at least; without the constraint alone.""",
 }
 LIMITS = """\
 - English, one or two short sentences (examples of training have at most 320 tokens with the document),
@@ -39,8 +40,8 @@ LIMITS = """\
   often.
 - Dates need day, month and year in the text. Nothing is inferred: no arithmetic, no time zones, no
   currencies.
-- It must not decide anything about people. It is a part for tests, demonstrations and
-  measurements."""
+- It must not decide anything about people. It is a part for tests, demonstrations and measurements.
+- In the examination a document that is not finished after 160 tokens is no JSON."""
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -226,7 +226,7 @@ def config_of(shape: Shape, special: dict[str, int]) -> dict[str, Any]:
         config |= {
             "architectures": ["StructgenInfill"],
             "is_causal": False,
-            "logits_shift": 0,
+            "logits_shift": 1,
             "mask_token_id": special["<|mask|>"],
             "use_cache": False,
         }

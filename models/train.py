@@ -54,7 +54,8 @@ def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) 
     hide = (draw < share) | (draw == draw.min(-1, keepdim=True).values)
     ids = batch.ids.masked_fill(hide, mask)
     hidden = network.hidden(ids, keep=batch.real, dtype=torch.bfloat16)
-    return _cross_entropy(network, hidden, batch.ids, hide)
+    # Shifted by one, as in the causal network from which it starts: a place tells the token of the next.
+    return _cross_entropy(network, hidden[:, :-1], batch.ids[:, 1:], hide[:, 1:])
 
 
 def _cross_entropy(network: Network, hidden: Tensor, ids: Tensor, wanted: Tensor) -> Tensor:
@@ -86,8 +87,9 @@ def held_out(network: Network, encoder: Encoder, count: int = 128) -> tuple[floa
         else:
             ids = batch.ids.masked_fill(batch.answer, encoder.special["<|mask|>"])
             hidden = network.hidden(ids, keep=batch.real, dtype=torch.bfloat16)
-            good = (network.logits(hidden).argmax(-1) == batch.ids) | ~batch.answer
-            total = int(batch.answer.sum())
+            guess = network.logits(hidden[:, :-1]).argmax(-1)
+            good = (guess == batch.ids[:, 1:]) | ~batch.answer[:, 1:]
+            total = int(batch.answer[:, 1:].sum())
         right += total - int((~good).sum())
         tokens += total
         whole += int(good.all(-1).sum())

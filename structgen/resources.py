@@ -17,14 +17,14 @@ def small_tokenizer() -> Path:
     return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
-MODELS = ("extract", "extract-draft", "infill")
+MODELS = ("extract", "extract-draft")
 """The embedded models: `structgen/extract`, and so on."""
 
 
 def embedded_model(name: str) -> Path:
     """Return the folder of an embedded model (config.json, model.safetensors, tokenizer.json), by name.
 
-    `name` is `structgen/extract`, `structgen/extract-draft` or `structgen/infill`. Nothing is downloaded.
+    `name` is `structgen/extract` or `structgen/extract-draft`. Nothing is downloaded.
     Errors: `StructgenError` for another name, or where the installation is not whole.
     """
     last = name.removeprefix("structgen/")
