@@ -22,7 +22,7 @@ residue
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol, TypeAlias, Union
 
@@ -36,25 +36,87 @@ Demands: TypeAlias = Mapping[int, bytes]
 smaller byte string. A demand that can no longer be met is absent."""
 
 
-@dataclass(frozen=True, slots=True)
+def _same(one: Not | All | Any_, other: object) -> bool:
+    """Return whether two formulas are equal, however deep they are: `==` on fields would recurse."""
+    pairs: list[tuple[object, object]] = [(one, other)]
+    while pairs:
+        a, b = pairs.pop()
+        if a is b:
+            continue
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, Not) and isinstance(b, Not):
+            if a.digest != b.digest:
+                return False
+            pairs.append((a.of, b.of))
+        elif (isinstance(a, All) and isinstance(b, All)) or (isinstance(a, Any_) and isinstance(b, Any_)):
+            if a.digest != b.digest or len(a.of) != len(b.of):
+                return False
+            pairs.extend(zip(a.of, b.of, strict=True))
+        elif a != b:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Not:
     """The complement of a formula."""
 
     of: Formula
+    digest: int = field(init=False, repr=False)
+    """The hash, of this process: kept, so that it costs the same at any depth."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hash((Not, self.of)))
+
+    def __hash__(self) -> int:
+        return self.digest
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __reduce__(self) -> tuple[type[Not], tuple[Formula]]:
+        return Not, (self.of,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class All:
     """A conjunction; empty means true."""
 
     of: tuple[Formula, ...]
+    digest: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hash((All, self.of)))
+
+    def __hash__(self) -> int:
+        return self.digest
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __reduce__(self) -> tuple[type[All], tuple[tuple[Formula, ...]]]:
+        return All, (self.of,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Any_:
     """A disjunction; empty means false."""
 
     of: tuple[Formula, ...]
+    digest: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hash((Any_, self.of)))
+
+    def __hash__(self) -> int:
+        return self.digest
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other)
+
+    def __reduce__(self) -> tuple[type[Any_], tuple[tuple[Formula, ...]]]:
+        return Any_, (self.of,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,17 @@ def atoms_of(formulas: tuple[ir.Formula, ...]) -> list[ValueAtom]:
     return found
 
 
-def _truth(formula: ir.Formula, atom: Callable[[ValueAtom], int], full: int) -> int:
+_CROWD = 64
+"""Intervals of one union from which on they are marked together: as sets of bits, each would be as long as
+the line has cells."""
+
+
+def _truth(
+    formula: ir.Formula,
+    atom: Callable[[ValueAtom], int],
+    union: Callable[[list[ir.Interval]], int],
+    full: int,
+) -> int:
     """Return the set of table entries (a bit each) on which a formula is true."""
     done: list[int] = []
     stack: list[tuple[ir.Formula, bool]] = [(formula, False)]
@@ -218,13 +228,20 @@ def _truth(formula: ir.Formula, atom: Callable[[ValueAtom], int], full: int) -> 
             else:
                 stack += [(item, True), (item.of, False)]
         elif isinstance(item, (ir.All, ir.Any_)):
+            crowd: list[ir.Interval] = []
+            if isinstance(item, ir.Any_) and len(item.of) >= _CROWD:
+                crowd = [part for part in item.of if isinstance(part, ir.Interval)]
             if not visited:
                 stack.append((item, True))
-                stack.extend((part, False) for part in item.of)
+                stack.extend(
+                    (part, False) for part in item.of if not (crowd and isinstance(part, ir.Interval))
+                )
                 continue
-            start = len(done) - len(item.of)
+            start = len(done) - len(item.of) + len(crowd)
             parts = done[start:]
             del done[start:]
+            if crowd:
+                parts.append(union(crowd))
             if isinstance(item, ir.All):
                 value = full
                 for part in parts:
@@ -280,14 +297,33 @@ def sides_of(
         if isinstance(item, ir.Multiple):
             which = multiples[item.of]
             return sum(block << (width * bits) for bits in range(columns) if bits >> which & 1)
+        first, last = cells(item)
+        return (((1 << (last - first + 1)) - 1) << first) * every if first <= last else 0
+
+    def cells(item: ir.Interval) -> tuple[int, int]:
         first, last = 0, width - 1
         if item.low is not None:
             first = 2 * index[item.low] + (2 if item.open_low else 1)
         if item.high is not None:
             last = 2 * index[item.high] + (0 if item.open_high else 1)
-        return (((1 << (last - first + 1)) - 1) << first) * every if first <= last else 0
+        return first, last
 
-    truths = [_truth(formula, atom, full) for formula in spec.formulas]
+    def union(items: list[ir.Interval]) -> int:
+        opened = [0] * (width + 1)
+        for item in items:
+            first, last = cells(item)
+            if first <= last:
+                opened[first] += 1
+                opened[last + 1] -= 1
+        inside = bytearray(b"0") * width
+        depth = 0
+        for at, change in enumerate(opened[:-1]):
+            depth += change
+            if depth:
+                inside[width - 1 - at] = 49  # "1": the last cell is the highest bit
+        return int(inside, 2) * every
+
+    truths = [_truth(formula, atom, union, full) for formula in spec.formulas]
     names: dict[int, int] = {0: -1}
     codes = [0] * (width * columns)
     for demand, truth in enumerate(truths):

@@ -8,7 +8,6 @@ its states, whatever the numbers stand for.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from structgen import ir
 from structgen.automata import numeral_steps as steps
 from structgen.automata.numeral_forms import Pair, Pairs, by_value, digits_alone, has_forms, otherwise
+from structgen.automata.numeral_nodes import nodes
 from structgen.automata.numeral_oracle import Asker, alive, has_value, shortest
 from structgen.automata.numeral_plan import ANY, PLAIN, Caps, Side, common_core, sides_of
 from structgen.forks import STORES, new_lock
@@ -38,11 +38,14 @@ WHOLE = 100
 """More characters than a numeral has on which nothing is asked, other than under "any"."""
 _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 _NOTHING: frozenset[int] = frozenset()
+_FEW_ROWS = 1_000
+"""Tables of more rows are not gone through to find which outcomes they hold."""
+_FAR = 10**40
 _FITS = 1 << 58
 """Divisors from here on are counted with unbounded integers."""
 
 _NO_BOUNDS = [0, *([1] * 9), 0, 0, *([1] * 10), 0, 1]
-"""What `_nodes` returns where there are no words."""
+"""What `nodes` returns where there are no words."""
 
 Meaning = tuple[tuple[int, frozenset[int]], ...]
 """Outcome numbers, and the demands that each stands for in one grammar."""
@@ -95,6 +98,7 @@ class Numerals:
         self._labels: dict[tuple[int, int, bool], tuple[int, ...]] = {}
         self._offsets: dict[Side, int] = {}
         self._sides: dict[int, Side] = {}
+        self._contents: dict[tuple[int, bool], dict[Meaning, bytes]] = {}
         self._large: _Large | None = None
         self._pairs = Pairs(self)
 
@@ -195,6 +199,7 @@ class Numerals:
             at = len(large.arena)
             large.arena += _record(side, at, nonzero, strict, large.arena)
             large.sides[at] = side
+            large.wide = large.wide or common_core(side.divisors) >= _FAR
             large.room = max(large.room, 4 * pieces)
         else:
             at = int(self._counter[steps.USED])
@@ -214,7 +219,8 @@ class Numerals:
             found = large.numbers.get(fields)
             if found is not None:
                 return found
-            verdict = large.live(fields)
+            # A number of hundreds of digits lies beyond any search; arithmetic is asked at once.
+            verdict = steps.LOST if large.wide else large.live(fields)
             if verdict == steps.LIFELESS or (
                 verdict == steps.LOST and not self._asked(fields, origin, large)
             ):
@@ -497,12 +503,22 @@ class Numerals:
                 parts += (int(arena[at + 1 + 2 * n]), names.number(int(arena[at + 2 + 2 * n])))
             parts.append(names.sets)
         else:
-            sides = self._sides if large is None else large.sides
-            parts = [_content(sides[fields[0]], demands)]
+            parts = [self._content(fields[0], demands, large)]
             if fields[1] == steps.START:
-                parts.append(_content(sides[fields[3]], demands))
+                parts.append(self._content(fields[3], demands, large))
                 fields = (0, steps.START, fields[2], 0, 0, 0, 0, 0)
-        return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-2").digest()
+        return blake2b(repr((parts, fields[1:])).encode(), digest_size=16, person=b"sg-numeral-3").digest()
+
+    def _content(self, at: int, demands: Mapping[int, frozenset[int]], large: _Large | None) -> bytes:
+        """Return a digest of what a side asks; made once for each meaning of its outcomes."""
+        side = (self._sides if large is None else large.sides)[at]
+        known = self._contents.setdefault((at, large is not None), {})
+        numbers = outcomes_of(side) if len(side.rows) <= _FEW_ROWS else demands
+        meaning = tuple((number, demands[number]) for number in sorted(numbers))
+        found = known.get(meaning)
+        if found is None:
+            found = known[meaning] = _content(side, demands)
+        return found
 
 
 class _Names:
@@ -522,19 +538,20 @@ class _Names:
         return known
 
 
-def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> tuple[object, ...]:
-    """Return what a side asks, in words that every process writes alike."""
+def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> bytes:
+    """Return a digest of what a side asks, in words that every process writes alike. Linear in its bounds."""
     names = _Names(demands)
     caps = side.caps
-    return (
-        side.policy,
-        (caps.integer, caps.fraction, caps.exponent),
-        names.number(side.zero),
-        [(bound.e, bound.digits) for bound in side.bounds],
-        [(hex(by.core), by.shift) for by in side.divisors],
-        [[names.number(out) for out in row] for row in side.rows],
-        names.sets,
-    )
+    digest = blake2b(digest_size=16, person=b"sg-side")
+    head = side.policy, (caps.integer, caps.fraction, caps.exponent), names.number(side.zero)
+    digest.update(repr((head, [(hex(by.core), by.shift) for by in side.divisors])).encode())
+    for bound in side.bounds:
+        digest.update(b"%d %b\n" % (bound.e, bound.digits.encode()))
+    for row in side.rows:
+        for out in row:
+            digest.update(b"%d " % names.number(out))
+    digest.update(repr(names.sets).encode())
+    return digest.digest()
 
 
 class _Shelf:
@@ -582,6 +599,8 @@ class _Large:
         self.numbers: dict[steps.Fields, int] = {}
         self.fields: dict[int, steps.Fields] = {}
         self.room = 64
+        self.wide = False
+        """Whether some divisor has more digits than a search looks ahead."""
         self._interned: dict[tuple[int, ...], int] = {}
 
     def step(self, fields: steps.Fields, column: int) -> steps.Fields:
@@ -660,7 +679,7 @@ def _record(
         [bound.e * steps.RANKS + ranks[bound.digits] for bound in bounds],
         [out for row in rows for out in row],
         [number for by in divisors for number in (by.core, by.shift, by.odd, by.tens)],
-        _nodes(words) if words else _NO_BOUNDS,
+        nodes(words) if words else _NO_BOUNDS,
         decades,
         strict,
     ):
@@ -696,72 +715,3 @@ def _record(
     record[steps.NODES_AT], record[steps.DECADES_AT], record[steps.STRICT_AT] = places[3:]
     record[steps.DECADES] = len(decades)
     return record + parts
-
-
-def _nodes(words: list[str]) -> list[int]:
-    """Return the tree of the bounds' significands: for each node ten successors, its rank, 1 for a gap.
-
-    Node 0 stands before the first digit that is not 0. A gap is strictly between two bounds, whatever
-    follows.
-    """
-    below: dict[str, int] = {"": len(words)}  # how many words begin so
-    for word in words:
-        for end in range(1, len(word) + 1):
-            prefix = word[:end]
-            below[prefix] = below.get(prefix, 0) + 1
-    numbers = {prefix: node for node, prefix in enumerate(below)}
-    children: dict[str, list[int]] = {}
-    for prefix in below:
-        if prefix:
-            children.setdefault(prefix[:-1], []).append(int(prefix[-1]))
-    rank_of = {word: 2 * at + 1 for at, word in enumerate(words)}
-    count = len(below)
-    flat: list[int] = []
-    more: list[int] = []  # the nodes after those of `numbers`
-    gaps: dict[int, int] = {}
-    tails: dict[str, int] = {}
-
-    def gap(rank: int) -> int:
-        """Return the node strictly between two neighbouring words."""
-        node = gaps.get(rank, -1)
-        if node < 0:
-            node = gaps[rank] = count + len(more) // steps.NODE_SIZE
-            more.extend((node, node, node, node, node, node, node, node, node, node, rank, 1))
-        return node
-
-    def tail(word: str) -> int:
-        """Return the node of a word followed by zeros for good."""
-        if word not in children:
-            return numbers[word]
-        above = gap(rank_of[word] + 1)
-        node = tails.get(word, -1)
-        if node < 0:
-            node = tails[word] = count + len(more) // steps.NODE_SIZE
-            more.extend((node, *([above] * 9), rank_of[word], 0))
-        return node
-
-    for prefix, number in numbers.items():
-        if prefix in rank_of and prefix not in children:  # the end of a word: zeros stay, the rest is above
-            rank = rank_of[prefix]
-            above = gap(rank + 1)
-            flat += (number, above, above, above, above, above, above, above, above, above, rank, 0)
-            continue
-        smaller = bisect_left(words, prefix + "0") if prefix else 0
-        row: list[int] = []
-        for digit in children.get(prefix, ()):
-            if digit > len(row):
-                row += [gap(2 * smaller)] * (digit - len(row))
-            longer = prefix + str(digit)
-            row.append(numbers[longer])
-            smaller += below[longer]
-        if len(row) < 10:
-            row += [gap(2 * smaller)] * (10 - len(row))
-        bare = prefix.rstrip("0")
-        rank = rank_of.get(bare, -1)
-        if not bare:
-            row[0], rank = 0, 0
-        elif rank >= 0 and prefix + "0" not in numbers:
-            row[0] = tail(bare)
-        flat += row
-        flat += (rank if rank >= 0 else 2 * bisect_left(words, bare), 0)
-    return flat + more

@@ -857,10 +857,23 @@ def digest_of_spec(spec: Spec) -> bytes:
 
 def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
     """Return a digest of the formulas that does not depend on the order of any set."""
-    return blake2b(
-        repr(tuple(_canonical(f) for f in formulas)).encode() + repr(sorted(formats.items())).encode(),
-        digest_size=16,
-    ).digest()
+    done: list[bytes] = []
+    stack: list[tuple[Formula, bool]] = [(formula, False) for formula in reversed(formulas)]
+    while stack:
+        formula, ready = stack.pop()
+        if not isinstance(formula, (Not, All, Any_)):
+            done.append(repr(_canonical(formula)).encode())
+            continue
+        parts = (formula.of,) if isinstance(formula, Not) else formula.of
+        if not ready:
+            stack.append((formula, True))
+            stack.extend((part, False) for part in reversed(parts))
+            continue
+        start = len(done) - len(parts)
+        below = b"%b%d " % (type(formula).__name__.encode(), len(parts)) + b"\n".join(done[start:])
+        del done[start:]
+        done.append(below if len(below) < 200 else blake2b(below, digest_size=16).digest())
+    return blake2b(b"\n".join(done) + repr(sorted(formats.items())).encode(), digest_size=16).digest()
 
 
 def _canonical(value: Any) -> Any:
@@ -869,8 +882,6 @@ def _canonical(value: Any) -> Any:
         return ("set", *sorted((_canonical(item) for item in value), key=repr))
     if isinstance(value, tuple):
         return tuple(map(_canonical, value))
-    if isinstance(value, (Not, All, Any_)):
-        return (type(value).__name__, _canonical(value.of))
     if isinstance(value, Words):
         return ("Words", *sorted(value.of))
     return value if isinstance(value, (int, str, bool)) else repr(value)

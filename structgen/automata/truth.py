@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats import format_beside, format_bound, format_meaning
@@ -15,6 +15,9 @@ Atom: TypeAlias = Union[Program, Words]
 # A formula over atoms by number: ("atom", i), ("length", least, most), ("not", f), ("all", f...), ("any",
 # f...).
 TruthTree: TypeAlias = tuple[Any, ...]
+
+
+_LEAVES = ("atom", "length")
 
 
 class TreeBuilder:
@@ -30,6 +33,31 @@ class TreeBuilder:
 
         `whole`: nothing but lengths and excluded words is asked for beside it (`formats.format_beside`).
         """
+        done: list[TruthTree] = []
+        stack = [(formula, denied, whole, False)]
+        while stack:
+            formula, denied, whole, ready = stack.pop()
+            if isinstance(formula, Not):
+                if ready:
+                    done[-1] = ("not", done[-1])
+                else:
+                    stack += [(formula, denied, whole, True), (formula.of, not denied, False, False)]
+            elif isinstance(formula, (All, Any_)):
+                if ready:
+                    start = len(done) - len(formula.of)
+                    parts = done[start:]
+                    del done[start:]
+                    done.append(("all" if isinstance(formula, All) else "any", *parts))
+                    continue
+                stack.append((formula, denied, whole, True))
+                if isinstance(formula, All):
+                    whole = whole and sum(map(_asks, formula.of)) <= 1
+                stack.extend((part, denied, whole, False) for part in reversed(formula.of))
+            else:
+                done.append(self._leaf(formula, denied, whole))
+        return done[0]
+
+    def _leaf(self, formula: Formula, denied: bool, whole: bool) -> TruthTree:
         if isinstance(formula, Pattern):
             return self.tree(compile_pattern(formula.source))
         if isinstance(formula, Words):
@@ -46,13 +74,6 @@ class TreeBuilder:
                 return self.node(Pattern(extra))
             meaning = (format_bound if denied else format_meaning if whole else format_beside)(formula.name)
             return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning, denied, whole)
-        if isinstance(formula, Not):
-            return ("not", self.node(formula.of, not denied, False))
-        if isinstance(formula, All):
-            whole = whole and sum(map(_asks, formula.of)) <= 1
-            return ("all", *(self.node(part, denied, whole) for part in formula.of))
-        if isinstance(formula, Any_):
-            return ("any", *(self.node(part, denied, whole) for part in formula.of))
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",
@@ -76,15 +97,14 @@ def _asks(formula: Formula) -> bool:
 
 
 def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:
-    kind = node[0]
-    if kind == "atom":
-        return flags[node[1]]
-    if kind == "length":
+    """Return what a tree is where these atoms accept and so many characters are read."""
+
+    def leaf(node: TruthTree) -> bool:
+        if node[0] == "atom":
+            return flags[node[1]]
         return bool(node[1] <= length and (node[2] is None or length <= node[2]))
-    if kind == "not":
-        return not evaluate(node[1], flags, length)
-    parts = (evaluate(part, flags, length) for part in node[1:])
-    return all(parts) if kind == "all" else any(parts)
+
+    return bool(_fold(node, leaf))
 
 
 def foresee(node: TruthTree, flags: list[bool | None], length: int) -> bool | None:
@@ -93,21 +113,45 @@ def foresee(node: TruthTree, flags: list[bool | None], length: int) -> bool | No
     `flags`: of each atom whether it has matched for good, never will, or may (None); `length`: what is read,
     at least.
     """
-    kind = node[0]
-    if kind == "atom":
-        return flags[node[1]]
-    if kind == "length":
+
+    def leaf(node: TruthTree) -> bool | None:
+        if node[0] == "atom":
+            return flags[node[1]]
         if node[2] is not None and length > node[2]:
             return False
         return True if node[1] <= length and node[2] is None else None
-    if kind == "not":
-        inner = foresee(node[1], flags, length)
-        return None if inner is None else not inner
-    settled = kind == "any"
-    unknown = False
-    for part in node[1:]:
-        found = foresee(part, flags, length)
-        if found is settled:
-            return settled
-        unknown = unknown or found is None
-    return None if unknown else not settled
+
+    return _fold(node, leaf)
+
+
+def _fold(node: TruthTree, leaf: Callable[[TruthTree], bool | None]) -> bool | None:
+    """Return the truth of a tree in Kleene's logic (None: not known), no deeper for Python than a leaf."""
+    if node[0] in _LEAVES:
+        return leaf(node)
+    above: list[tuple[TruthTree, int, bool]] = []  # a node, the part that is looked at, is one not known
+    while True:
+        value: bool | None
+        if node[0] in _LEAVES:
+            value = leaf(node)
+        elif len(node) > 1:
+            above.append((node, 1, False))
+            node = node[1]
+            continue
+        else:
+            value = node[0] == "all"
+        while above:
+            parent, at, unknown = above.pop()
+            if parent[0] == "not":
+                value = None if value is None else not value
+                continue
+            settled = parent[0] == "any"
+            if value is settled:
+                continue
+            unknown = unknown or value is None
+            if at + 1 < len(parent):
+                above.append((parent, at + 1, unknown))
+                node = parent[at + 1]
+                break
+            value = None if unknown else not settled
+        else:
+            return value

@@ -29,7 +29,7 @@ from structgen.schema.shape import (
 )
 from structgen.schema.shapes import Shapes
 from structgen.schema.unique import Unique, Values, watches
-from structgen.schema.values import EMPTY, Text
+from structgen.schema.values import EMPTY, Text, repeated
 from structgen.schema.witness import Ask
 
 Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
@@ -416,10 +416,10 @@ class Arrays:
         parts: list[bytes | Text] = []
         for text, size in groups:
             assert text is not None
-            parts.extend((Text((b",", text)),) * size)
-        first = groups[0][0]
-        if not index and first is not None:
-            parts[0] = first
+            if not (index or parts):
+                parts.append(text)
+                size -= 1
+            parts.append(repeated(Text((b",", text)), size))
         parts.append(b"]")
         return Text(tuple(parts))
 
@@ -428,20 +428,24 @@ class Arrays:
             return None
         parts: list[bytes | Text] = []
         at = index
+        whole = True
         while at < shape.lo:
             demand = self.item(shape, at)
             value = ask(demand) if demand != NEVER else None
             if value is None:
-                return None
+                if demand == NEVER or not written:
+                    return None
+                # What is not known yet is asked for at once, not one at a time.
+                whole, value = False, EMPTY
             if at >= shape.settled and at:
                 # All further items are alike.
                 if written:
-                    parts.extend((Text((b",", value)),) * (shape.lo - at))
+                    parts.append(repeated(Text((b",", value)), shape.lo - at))
                 break
             parts.append(Text((b",", value)) if at else value)
             at += 1
         parts.append(b"]")
-        return Text(tuple(parts))
+        return Text(tuple(parts)) if whole else None
 
     # Residues
 

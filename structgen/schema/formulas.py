@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from structgen.ir import (
@@ -22,7 +22,7 @@ from structgen.ir import (
 )
 from structgen.schema import patterns
 
-_SMALL_EXPONENT = 400
+_SMALL_EXPONENT = 5_000
 """Exact arithmetic on decimals is done here up to this exponent; beyond it the number automata are asked."""
 FEW_DIGITS = 12
 """Digits of bounds and divisors whose multiples near by need no more than every policy allows."""
@@ -90,24 +90,49 @@ def is_multiple(value: Decimal, of: Decimal) -> bool:
     return bool(a % (b * 10**-shift) == 0)
 
 
+def holds(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
+    """Return the truth of a formula, given that of its atoms; asks for no more of them than it takes, and is
+    no deeper for Python than an atom."""
+    if not isinstance(formula, (Not, All, Any_)):
+        return leaf(formula)
+    above: list[tuple[Not | All | Any_, int]] = []
+    while True:
+        if not isinstance(formula, (Not, All, Any_)):
+            value = leaf(formula)
+        elif isinstance(formula, Not) or formula.of:
+            above.append((formula, 0))
+            formula = formula.of if isinstance(formula, Not) else formula.of[0]
+            continue
+        else:
+            value = isinstance(formula, All)
+        while above:
+            parent, at = above.pop()
+            if isinstance(parent, Not):
+                value = not value
+            elif value is isinstance(parent, All) and at + 1 < len(parent.of):
+                above.append((parent, at + 1))
+                formula = parent.of[at + 1]
+                break
+        else:
+            return value
+
+
 def number_meets(formula: Formula, value: Decimal) -> bool:
     """Return whether a number, written as plainly as its value allows, meets a formula; exact."""
-    match formula:
-        case Interval(low, high, open_low, open_high):
-            if low is not None and (value < low or (open_low and value == low)):
-                return False
-            return high is None or not (value > high or (open_high and value == high))
-        case Multiple(of):
-            return is_multiple(value, of)
-        case PlainInteger():
-            return is_multiple(value, Decimal(1))
-        case Not(inner):
-            return not number_meets(inner, value)
-        case All(parts):
-            return all(number_meets(part, value) for part in parts)
-        case Any_(parts):
-            return any(number_meets(part, value) for part in parts)
-    raise AssertionError(formula)
+
+    def leaf(atom: Formula) -> bool:
+        match atom:
+            case Interval(low, high, open_low, open_high):
+                if low is not None and (value < low or (open_low and value == low)):
+                    return False
+                return high is None or not (value > high or (open_high and value == high))
+            case Multiple(of):
+                return is_multiple(value, of)
+            case PlainInteger():
+                return is_multiple(value, Decimal(1))
+        raise AssertionError(atom)
+
+    return holds(formula, leaf)
 
 
 def _meet(a: Interval, b: Interval) -> Interval | None:

@@ -252,7 +252,7 @@ class Members:
         if shape.plain:
             missing = self.missing(frame, shape, pos, mask)
             if count + missing >= shape.lo and (shape.hi is None or count + missing <= shape.hi):
-                return self._plain_rest(frame, shape, pos, mask, begun, ask)
+                return self._plain_rest(frame, shape, pos, mask, begun, ask, written)
         witness = Witness(
             self.tables,
             self.frames,
@@ -392,7 +392,7 @@ class Members:
             yield json.loads(key.lstrip(b",").removesuffix(b":"))
 
     def _plain_rest(
-        self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask
+        self, frame: Frame, shape: ObjectShape, pos: int, mask: int, begun: bool, ask: Ask, written: bool
     ) -> Text | None:
         standing = self.frames.standing(frame, shape)
         parts: list[bytes | Text] = []
@@ -404,16 +404,20 @@ class Members:
             names = [*(frame.names[index] for index in indices), *rest]
         else:
             names = [frame.names[index] for index in indices]
+        whole = True
         for name in names:
             demand = self.frames.value(shape, name)
             value = ask(demand) if demand != NEVER else None
             if value is None:
-                return None
+                if demand == NEVER or not written:
+                    return None
+                # What is not known yet is asked for at once, not one at a time.
+                whole, value = False, EMPTY
             parts.append((b"," if begun else b"") + self.scalars.written(name) + b":")
             parts.append(value)
             begun = True
         parts.append(b"}")
-        return Text(tuple(parts))
+        return Text(tuple(parts)) if whole else None
 
     def _candidates(
         self,

@@ -535,11 +535,9 @@ class SchemaNetwork:
     def _conflict(self, demand: int) -> tuple[str, ...]:
         """Return the pointers of schemas that contradict each other, at the deepest place that shows it."""
         tables = self.tables
-        places = tables.sources((demand,)) if demand != NEVER else ()
-        seen: set[int] = set()
+        seen: dict[int, None] = {}
         while demand != NEVER and demand not in seen:
-            seen.add(demand)
-            places = tables.sources((demand,))
+            seen[demand] = None
             together = [
                 schema
                 for literal in tables.demands[demand]
@@ -553,10 +551,10 @@ class SchemaNetwork:
                     continue
                 if child == NEVER:
                     said = [tables.about(literal).schema.pointer for literal in literals if literal >= 0]
-                    return tuple(dict.fromkeys((*places, *said)))
+                    return tuple(dict.fromkeys((*tables.sources((demand,)), *said)))
                 demand = child
                 break
-        return places
+        return tables.sources(list(seen)[-1:])
 
 
 class _Under:

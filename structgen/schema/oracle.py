@@ -8,6 +8,7 @@ remembered.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from structgen.errors import LimitError
@@ -239,7 +240,9 @@ class Oracle:
             lookups.append(demand)
             return best.get(demand)
 
-        stack = [root]
+        # Who asked is asked again when what is on the stack has been answered: not after each of many
+        # members.
+        stack = deque([root])
         queued = {root}
         steps = 0
         while stack:
@@ -260,7 +263,7 @@ class Oracle:
                 for parent in waiting.get(demand, ()):
                     if parent not in queued:
                         queued.add(parent)
-                        stack.append(parent)
+                        stack.appendleft(parent)
             for child in lookups:
                 if child not in best and child not in queued:
                     queued.add(child)

@@ -70,6 +70,7 @@ class Info:
         "refused",
         "schema",
         "strings",
+        "tower",
         "types",
         "union",
         "values",
@@ -86,6 +87,8 @@ class Info:
         """`values`: the keys of equality of `schema.enum`, where they are known, with the bits of their
         types."""
         self.schema = schema
+        self.tower: tuple[Info, bool] | None = None
+        """The end of a tower of `not` that begins here, and whether an odd number of them leads there."""
         self.verdict = schema.verdict
         types = EVERY
         if schema.types is not None:
@@ -323,19 +326,26 @@ class Tables:
         What stands under `not` does not come out as a positive literal, even where it is negated twice: the
         declared order of keys is read from the schemas of positive literals.
         """
-        seen = 0
         first, first_negated = schema, negated
+        passed: list[tuple[Info, bool]] = []
         while True:
             info = self.infos.get(schema.id) or self.info(schema)
-            if info.verdict is not None:
-                return NEVER if info.verdict is negated else ALWAYS
-            if info.refused is None:
-                if seen and not negated:
+            if info.tower is not None and info.refused is not None:
+                # A tower of `not` that was gone through before: its end, and whether that is negated.
+                passed.append((info, negated))
+                info, odd = info.tower
+                negated ^= odd
+            if info.verdict is not None or info.refused is None:
+                for one, at in passed:
+                    one.tower = info, at ^ negated
+                if info.verdict is not None:
+                    return NEVER if info.verdict is negated else ALWAYS
+                if passed and not negated:
                     return self.info(first).schema.id * 2 + first_negated
                 return info.schema.id * 2 + negated
+            passed.append((info, negated))
             schema, negated = info.refused, not negated
-            seen += 1
-            if seen > len(self.infos):
+            if len(passed) > len(self.infos):
                 raise SchemaError(
                     "This `not` leads back to itself.", where=schema.pointer, cure="Remove the cycle."
                 )

@@ -33,6 +33,7 @@ from structgen.schema.formulas import (
     bounds_length,
     conjunction,
     disjunction,
+    holds,
     is_local,
     is_of_values,
     negation,
@@ -215,7 +216,7 @@ class Scalars:
         if schema.any_of:
             parts.append(disjunction(map(of, schema.any_of)))
         if schema.one_of:
-            parts.append(self._exactly_one([of(part) for part in schema.one_of], kind, schema.pointer))
+            parts.append(self._exactly_one([of(part) for part in schema.one_of], kind, schema))
         if schema.not_ is not None:
             parts.append(negation(of(schema.not_)))
         if schema.if_ is not None and (schema.then is not None or schema.else_ is not None):
@@ -297,7 +298,7 @@ class Scalars:
             parts.append(disjunction([Interval(value, value) for value in found]))
         return self.narrowed(parts, NUMBER) if len(parts) > 1 else parts[0]
 
-    def _exactly_one(self, formulas: list[Formula], kind: int, pointer: str) -> Formula:
+    def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
         left = [formula for formula in formulas if formula != FALSE]
         if len(left) < 2:
             return left[0] if left else FALSE
@@ -313,7 +314,7 @@ class Scalars:
                 raise LimitError(
                     f"oneOf has {len(left)} branches that are compared pair by pair.",
                     limit="alternatives",
-                    where=pointer,
+                    where=schema.pointer,
                 )
             if not apart(left[i], left[j]):
                 rivals[i].append(j)
@@ -362,20 +363,18 @@ class Scalars:
 
     def string_meets(self, formula: Formula, text: str) -> bool:
         """Return whether a string meets a formula; simple patterns are answered without the automata."""
-        match formula:
-            case Words(of):
-                return text in of
-            case Length(least, most):
-                return least <= len(text) and (most is None or len(text) <= most)
-            case Not(inner):
-                return not self.string_meets(inner, text)
-            case All(parts):
-                return all(self.string_meets(part, text) for part in parts)
-            case Any_(parts):
-                return any(self.string_meets(part, text) for part in parts)
-            case Pattern(source):
-                return self.pattern_matches(source, text)
-        return self.strings.matches(formula, text)
+
+        def leaf(atom: Formula) -> bool:
+            match atom:
+                case Words(of):
+                    return text in of
+                case Length(least, most):
+                    return least <= len(text) and (most is None or len(text) <= most)
+                case Pattern(source):
+                    return self.pattern_matches(source, text)
+            return self.strings.matches(atom, text)
+
+        return holds(formula, leaf)
 
     def pattern_matches(self, source: str, text: str) -> bool:
         """Return whether an ECMA-262 pattern matches somewhere in a string."""
@@ -416,6 +415,8 @@ class Scalars:
         if kind == NUMBER:
             if number_meets(formula, Decimal(0)):
                 found = _ZERO
+            elif (point := _plain_point(formula)) is not None:
+                found = Text((b"%d" % point,))
             else:
                 answer = self.numbers.shortest(Spec((formula,)))
                 found = Text((answer[0],)) if 0 in answer else None
@@ -426,6 +427,16 @@ class Scalars:
             found = Text((answer[0],)) if 0 in answer else None
         self._shortest[key] = found
         return found
+
+
+def _plain_point(formula: Formula) -> int | None:
+    """Return the integer that is the only number of a formula, where no text of it is shorter than its digits:
+    an exponent saves nothing on fewer than three zeros."""
+    if isinstance(formula, Interval) and formula.low is not None and formula.low == formula.high:
+        value = formula.low
+        if abs(value) < 10**15 and value == value.to_integral_value() and value % 1000:
+            return int(value)
+    return None
 
 
 def _unknown(formula: Formula) -> bool | None:

@@ -9,7 +9,11 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeAlias
 
+from structgen.errors import LimitError
 from structgen.schema.model import Json
+
+MOST_BYTES = 1 << 26
+"""Longer completions are not written out."""
 
 Digests: TypeAlias = dict[int, tuple[Json, bytes]]
 """Containers by identity, each with its digest: a value nested n deep is read once and not at each of n
@@ -143,8 +147,14 @@ class Text:
         self._flat: bytes | None = None
 
     def flat(self) -> bytes:
-        """Return the bytes; O(length), iterative."""
+        """Return the bytes; O(length), iterative. Raises LimitError (oracle_steps) past MOST_BYTES."""
         if self._flat is None:
+            if self.length > MOST_BYTES:
+                raise LimitError(
+                    f"the shortest document from here has {self.length:,} bytes.",
+                    limit="oracle_steps",
+                    cure=f"It is not written out: texts of up to {MOST_BYTES:,} bytes are.",
+                )
             out: list[bytes] = []
             stack: list[bytes | Text] = [self]
             while stack:
@@ -165,8 +175,22 @@ class Text:
             return True
         if self.length != other.length:
             return self.length < other.length
+        if self.length > MOST_BYTES:
+            return False  # neither is ever written out
         return self is not other and self.flat() < other.flat()
 
 
 EMPTY = Text(())
 """The empty text."""
+
+
+def repeated(text: bytes | Text, times: int) -> Text:
+    """Return a text so many times over; O(log times)."""
+    parts: list[bytes | Text] = []
+    while times:
+        if times & 1:
+            parts.append(text)
+        times >>= 1
+        if times:
+            text = Text((text, text))
+    return Text(tuple(parts))

@@ -1,0 +1,87 @@
+"""Formulas are judged, compared and hashed as their parts are, at any depth."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from structgen.automata.truth import TreeBuilder, evaluate, foresee
+from structgen.ir import FALSE, TRUE, All, Any_, Formula, Not, Pattern
+from structgen.schema.formulas import holds
+
+LEAVES = st.sampled_from([Pattern("a"), Pattern("b"), Pattern("c"), TRUE, FALSE])
+TREES: st.SearchStrategy[Formula] = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        inner.map(Not),
+        st.lists(inner, max_size=3).map(lambda parts: All(tuple(parts))),
+        st.lists(inner, max_size=3).map(lambda parts: Any_(tuple(parts))),
+    ),
+)
+
+
+def plainly(formula: Formula, true: set[str]) -> bool:
+    match formula:
+        case Not(inner):
+            return not plainly(inner, true)
+        case All(parts):
+            return all(plainly(part, true) for part in parts)
+        case Any_(parts):
+            return any(plainly(part, true) for part in parts)
+        case Pattern(source):
+            return source in true
+    raise AssertionError(formula)
+
+
+@given(formula=TREES, true=st.sets(st.sampled_from("abc")))
+def test_a_formula_is_what_its_atoms_make_it(formula: Formula, true: set[str]) -> None:
+    assert holds(formula, lambda atom: isinstance(atom, Pattern) and atom.source in true) == plainly(
+        formula, true
+    )
+    builder = TreeBuilder({})
+    places = {source: builder.node(Pattern(source))[1] for source in "abc"}
+    tree = builder.node(formula)
+    flags = [False] * len(places)
+    for source in true:
+        flags[places[source]] = True
+    assert evaluate(tree, flags, 0) == plainly(formula, true)
+
+
+@given(formula=TREES, known=st.dictionaries(st.sampled_from("abc"), st.booleans()))
+def test_what_is_foreseen_comes_whatever_the_open_atoms_do(formula: Formula, known: dict[str, bool]) -> None:
+    builder = TreeBuilder({})
+    places = {source: builder.node(Pattern(source))[1] for source in "abc"}
+    tree = builder.node(formula)
+    flags: list[bool | None] = [None] * len(places)
+    for source, truth in known.items():
+        flags[places[source]] = truth
+    found = foresee(tree, flags, 0)
+    if found is None:
+        return
+    for others in itertools.product((False, True), repeat=3):
+        true = {source for source, truth in zip("abc", others, strict=True) if known.get(source, truth)}
+        assert plainly(formula, true) == found
+
+
+@given(one=TREES, other=TREES)
+def test_formulas_are_equal_where_their_parts_are(one: Formula, other: Formula) -> None:
+    assert (one == other) == (repr(one) == repr(other))
+    assert one != other or hash(one) == hash(other)
+    assert pickle.loads(pickle.dumps(one)) == one
+
+
+def test_formulas_of_any_depth_are_compared_hashed_and_judged() -> None:
+    def deep() -> Formula:
+        found: Formula = Pattern("a")
+        for _ in range(20_000):
+            found = All((Any_((Not(found), Pattern("b"))), Pattern("c")))
+        return found
+
+    one, other = deep(), deep()
+    assert one == other and hash(one) == hash(other)
+    assert one != Not(other)
+    assert holds(one, lambda atom: atom != Pattern("b"))
+    assert len(TreeBuilder({}).node(one)) == 3
