@@ -40,7 +40,6 @@ _IN_BYTE_ORDER = sorted(range(len(COLUMNS)), key=COLUMNS.__getitem__)
 _NOTHING: frozenset[int] = frozenset()
 _FEW_ROWS = 1_000
 """Tables of more rows are not gone through to find which outcomes they hold."""
-_FAR = 10**40
 _FITS = 1 << 58
 """Divisors from here on are counted with unbounded integers."""
 
@@ -199,7 +198,6 @@ class Numerals:
             at = len(large.arena)
             large.arena += _record(side, at, nonzero, strict, large.arena)
             large.sides[at] = side
-            large.wide = large.wide or common_core(side.divisors) >= _FAR
             large.room = max(large.room, 4 * pieces)
         else:
             at = int(self._counter[steps.USED])
@@ -219,8 +217,7 @@ class Numerals:
             found = large.numbers.get(fields)
             if found is not None:
                 return found
-            # A number of hundreds of digits lies beyond any search; arithmetic is asked at once.
-            verdict = steps.LOST if large.wide else large.live(fields)
+            verdict = large.live(fields)
             if verdict == steps.LIFELESS or (
                 verdict == steps.LOST and not self._asked(fields, origin, large)
             ):
@@ -599,8 +596,6 @@ class _Large:
         self.numbers: dict[steps.Fields, int] = {}
         self.fields: dict[int, steps.Fields] = {}
         self.room = 64
-        self.wide = False
-        """Whether some divisor has more digits than a search looks ahead."""
         self._interned: dict[tuple[int, ...], int] = {}
 
     def step(self, fields: steps.Fields, column: int) -> steps.Fields:

@@ -103,6 +103,8 @@ class _LoadedSpec:
     programs: list[tuple[int, Program]]
     """First instruction and program of each pattern, until their costs are in the arena."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
+    simple: dict[int, list[int]] | None = None
+    """Where each formula is an atom, and the last TRUE: the formulas by their atom's number."""
     parts: dict[int, bytes] = field(default_factory=dict)
     """Thread -> what it is, for `StringPool.key`."""
 
@@ -402,6 +404,10 @@ class StringPool:
         starts: list[int] = []
         for atom in atoms:
             starts += self._load_atom(atom, number, loaded, sets, classes)
+        if judge is not None and all(node[0] == "atom" for node in nodes[:-1]):
+            loaded.simple = {}
+            for index, node in enumerate(nodes[:-1]):
+                loaded.simple.setdefault(loaded.numbers[node[1]], []).append(index)
         cost = partition.cost
         ascii_: list[int] = []
         ends = [*partition.starts[1:], LAST + 1]
@@ -520,9 +526,12 @@ class StringPool:
         off, size = (int(x) for x in arrays["sets"][accepted, :2])
         assert 0 <= off <= off + size <= reg[ar.N_HEAP] and size <= len(spec.numbers), (off, size)
         true = {int(x) for x in arrays["heap"][off : off + size]}
-        flags = [ordinal in true for ordinal in spec.numbers]
-        length = ([0, *spec.breaks])[bracket]
-        met = frozenset(index for index, node in enumerate(spec.nodes) if evaluate(node, flags, length))
+        if spec.simple is not None:
+            met = frozenset((len(spec.nodes) - 1, *(i for ordinal in true for i in spec.simple[ordinal])))
+        else:
+            flags = [ordinal in true for ordinal in spec.numbers]
+            length = ([0, *spec.breaks])[bracket]
+            met = frozenset(index for index, node in enumerate(spec.nodes) if evaluate(node, flags, length))
         judge = spec.judge
         outcome = spec.outcome(met) if met and (judge is None or judge.total or judge.holds(met)) else -1
         if outcome >= 0:
@@ -537,6 +546,13 @@ class StringPool:
         assert 0 <= number < len(self._specs) and 0 <= open_ < reg[ar.N_SET], (number, open_)
         spec = self._specs[number]
         off, size = (int(x) for x in arrays["sets"][open_, :2])
+        if spec.simple is not None and spec.judge is not None and not spec.judge.total:
+            values = arrays["heap"][off : off + size].tolist()
+            settled = {value >> 1 for value in values if value & 1}
+            sure = frozenset((len(spec.nodes) - 1, *(i for ordinal in settled for i in spec.simple[ordinal])))
+            going = frozenset(index for value in values for index in spec.simple[value >> 1])
+            arrays["keys"][key, ar.VALUE] = spec.judge.outlook(sure, going - sure)
+            return
         known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
         for value in arrays["heap"][off : off + size].tolist():
             known[value >> 1] = True if value & 1 else known.get(value >> 1) or None

@@ -11,6 +11,7 @@ from structgen.ir import TRUE, Formula, Not, Pattern, Words
 from structgen.limits import Limits
 from structgen.schema import patterns
 from structgen.schema.formulas import conjunction, negation
+from structgen.schema.model import Schema
 from structgen.schema.order import declared
 from structgen.schema.place import NEVER, STRING, Tables
 from structgen.schema.scalars import Scalars
@@ -81,6 +82,7 @@ class Frame:
         "must_list",
         "names",
         "ordered",
+        "own_patterns",
         "pattern_at",
         "predicates",
         "simple",
@@ -98,6 +100,8 @@ class Frame:
         self.index = {name: index for index, name in enumerate(names)}
         self.predicates: list[Formula] = []
         self.pattern_at: dict[str, int] = {}
+        self.own_patterns: dict[int, dict[int, Schema]] = {}
+        """By a schema's number, what it says of the keys of which a predicate is true."""
         self.literal_at: dict[int, int] = {}
         self.cap = 0
         """Members are counted up to here; beyond it their number does not matter."""

@@ -430,8 +430,8 @@ class Scalars:
 
 
 def _plain_point(formula: Formula) -> int | None:
-    """Return the integer that is the only number of a formula, where no text of it is shorter than its digits:
-    an exponent saves nothing on fewer than three zeros."""
+    """Return the integer that is the only number of a formula, where no text of it is shorter than its
+    digits: an exponent saves nothing on fewer than three zeros."""
     if isinstance(formula, Interval) and formula.low is not None and formula.low == formula.high:
         value = formula.low
         if abs(value) < 10**15 and value == value.to_integral_value() and value % 1000:

@@ -16,6 +16,7 @@ from structgen.errors import LimitError
 from structgen.ir import TRUE, Formula, Pattern, Spec
 from structgen.schema import patterns
 from structgen.schema.formulas import conjunction, negation
+from structgen.schema.model import Schema
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.scalars import Scalars
 from structgen.schema.shape import ObjectShape
@@ -60,6 +61,16 @@ class KeyJudge:
         return 2 if any(self._lives(tangle.everything(shape, sure, open)) for shape in left) else 1
 
 
+def own_patterns(frame: Frame, facet: Schema) -> dict[int, Schema]:
+    """Return what a schema says of the keys of which a predicate is true."""
+    found = frame.own_patterns.get(facet.id)
+    if found is None:
+        at = frame.pattern_at
+        found = {at[source]: child for source, child in facet.pattern_properties if source in at}
+        frame.own_patterns[facet.id] = found
+    return found
+
+
 def asked(
     tables: Tables,
     frame: Frame,
@@ -75,13 +86,10 @@ def asked(
         if at not in true and at not in open:
             literals.append(NEVER)
     for facet in shape.facets:
-        matched = False
-        for source, child in facet.pattern_properties:
-            at = frame.pattern_at.get(source, -1)
-            if at in true:
-                literals.append(tables.literal(child))
-            matched = matched or at in true or at in open
-        if not matched and facet.additional is not None:
+        own = own_patterns(frame, facet)
+        matched = own.keys() & true
+        literals.extend(tables.literal(own[at]) for at in sorted(matched))
+        if facet.additional is not None and not matched and own.keys().isdisjoint(open):
             literals.append(tables.literal(facet.additional))
     return literals
 
@@ -100,6 +108,7 @@ class Tangle:
         """How many keys there are for an object of a shape, up to a number, as `Objects` found it."""
         self._classes: dict[frozenset[int], KeyClass] = {}
         self._judges: dict[tuple[Callable[[int], bool], tuple[int, ...]], KeyJudge] = {}
+        self._anywhere: dict[int, bool] = {}
         self._found: dict[int, list[tuple[str, KeyClass]]] = {}
         """Keys that were found for objects of a shape, short ones first."""
         self._values: dict[tuple[int, frozenset[int], frozenset[int]], int] = {}
@@ -153,18 +162,22 @@ class Tangle:
             return NEVER
         others: list[int] = []
         for facet in shape.facets:
-            own = [self.frame.pattern_at.get(source, -1) for source, _ in facet.pattern_properties]
-            if facet.additional is None or any(at in sure for at in own):
+            own = own_patterns(self.frame, facet).keys()
+            if facet.additional is None or not own.isdisjoint(sure):
                 continue
-            if not any(at in open and self._may_always_match(at) for at in own):
+            if not any(self._may_always_match(at) for at in own & open):
                 others.append(self.tables.literal(facet.additional))
         return self.tables.both(demand, others)
 
     def _may_always_match(self, at: int) -> bool:
         """Return whether any string has a continuation in which a predicate is true for good."""
-        predicate = self.predicates[at]
-        plain = patterns.simple(predicate.source) if isinstance(predicate, Pattern) else None
-        return plain is not None and plain.inhabited and plain.anywhere
+        found = self._anywhere.get(at)
+        if found is None:
+            predicate = self.predicates[at]
+            plain = patterns.simple(predicate.source) if isinstance(predicate, Pattern) else None
+            found = plain is not None and plain.inhabited and plain.anywhere
+            self._anywhere[at] = found
+        return found
 
     def value(self, shape: ObjectShape, true: frozenset[int], open: frozenset[int] = frozenset()) -> int:
         """Return the demand on the values of a class of keys, NEVER where none may come; with `open`, what is
