@@ -12,7 +12,7 @@ MASKBENCH ?=
 MINUTES ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks silent-loss maskbench models clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -77,6 +77,9 @@ models: $(VENV)/.installed-models ## train and examine the embedded models, an h
 	for model in extract extract-draft infill; do \
 	  $(BIN)/python models/train.py $$model --minutes $(MINUTES) && $(BIN)/python models/evaluate.py $$model || exit 1; done
 	$(BIN)/python models/make_cards.py
+
+hostile: $(VENV)/.installed-dev ## what schemas made to be hard cost, each in a process of its own
+	$(BIN)/python bench/bench_hostile.py
 
 maskbench: $(VENV)/.installed-dev ## replay schemas and instances (SCHEMAS=path, default the samples)
 	$(BIN)/structgen maskbench $(SCHEMAS)

@@ -507,6 +507,13 @@ SLOW: frozenset[str] = frozenset(
         "10,000 prefixItems",
         "a pattern of 100,000 characters",
         "200 dependentSchemas",
+        "enum of 100,000 values of every type",
+        "const of 10,000 objects",
+        "oneOf nested 10,000 deep",
+        "10,000 references, each with a bound",
+        "300 objects that the last of their keys tells apart",
+        "all of 1,000 different items",
+        "1,000 required keys and a pattern of names",
         "all of twelve letters in any order",
     }
 )
