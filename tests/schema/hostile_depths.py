@@ -278,4 +278,4 @@ DEPTHS = [
 
 
 def _spread(count: int) -> list[tuple[str, str]]:
-    return [(chr(97 + at % 26), chr(97 + (at * 7 + 24) % 26)) for at in range(count)]
+    return [(chr(97 + at % 26), chr(97 + (at * 7 + 24 + at // 26) % 26)) for at in range(count)]
