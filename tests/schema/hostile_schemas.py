@@ -506,6 +506,7 @@ SLOW: frozenset[str] = frozenset(
         "items nested 10,000 deep",
         "10,000 prefixItems",
         "a pattern of 100,000 characters",
+        "twelve look-aheads",
         "200 dependentSchemas",
         "enum of 100,000 values of every type",
         "const of 10,000 objects",
