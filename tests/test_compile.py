@@ -108,3 +108,16 @@ def test_classes_of_keys_and_outcomes_of_values_are_numbered_apart() -> None:
     expander = compiled._expander
     numbers = {number for number in expander.group_sets if number} & set(expander._sets)
     assert len(expander.group_sets) > 1 and not numbers
+
+
+@pytest.mark.parametrize("whitespace", ["any", "bounded"])
+def test_after_an_end_token_white_space_is_refused_too(whitespace: str) -> None:
+    tokens = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    compiled = sg.compile(sg.json_schema({"const": 1}, whitespace=whitespace), tokens, store=False)
+    for blank in b" \n\t\r":
+        matcher = sg.Matcher(compiled)
+        assert matcher.accepts([ord("1"), 256, blank]) == 2
+        matcher.advance(ord("1"))
+        matcher.advance(256)
+        with pytest.raises(sg.FinishedError):
+            matcher.advance(blank)

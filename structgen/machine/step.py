@@ -306,9 +306,9 @@ def close_container(c, d, array):
 @jit
 def structure_step(c, d, byte):
     """Take one byte between the tokens of JSON."""
-    if byte == 32 or byte == 10 or byte == 9 or byte == 13:
-        return space_step(c, d, byte)
     mode = load64(d, MODE)
+    if byte == 32 or byte == 10 or byte == 9 or byte == 13:
+        return NO if mode == M_FINISHED else space_step(c, d, byte)
     if mode == M_VALUE or mode == M_DOC or mode == M_NEXT:
         return begin_value(c, d, byte)
     residue = load64(d, RES)
