@@ -213,7 +213,7 @@ def test_places_that_may_dead_end_are_told_anew_by_each_process(
 def test_a_dropped_grammar_is_written_when_the_next_is_compiled(
     tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grammar_files, "_DELAY", 0.0)
+    monkeypatch.setattr(grammar_files, "_IDLE", 0.0)
     store = sg.MaskStore(tmp_path)
     compiled = compiled_of(tokenizer, store)
     masks_of(compiled, FIRST)

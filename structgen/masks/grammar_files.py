@@ -46,12 +46,13 @@ _TOUCH: Final = 3600.0
 """Seconds after which a file that is read is marked as used again."""
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
-_WAITING: Final = 64
+_WAITING: Final = 128
 """Dropped grammars that wait to be written; of more the oldest are forgotten, for they hold memory."""
-_SOON: Final = 16
-"""Of them that are written without waiting."""
-_DELAY: Final = 0.5
-"""Seconds that one waits for others."""
+_MANY: Final = 96
+"""Of them that are written at once; fewer wait until nothing is compiled."""
+_IDLE: Final = 0.5
+"""Seconds without a compilation after which they are written: whoever compiles shares the interpreter with
+the thread that writes, and would wait for it."""
 _AT_EXIT: Final = 3.0
 """Seconds that writing may take when the process ends."""
 _FEW: Final = 16
@@ -261,7 +262,11 @@ class _Queue:
         return found if found is not None else cls.queues.setdefault(None, cls())
 
     def __init__(self) -> None:
-        self._dropped: deque[Keeper] = deque(maxlen=_WAITING)
+        self._dropped: deque[Keeper] = deque()
+        """Those that were dropped since a grammar was compiled; noted by `finalize`."""
+        self._waiting: deque[Keeper] = deque(maxlen=_WAITING)
+        self._compiled = 0.0
+        """When a grammar was compiled last."""
         self._live: WeakSet[Any] = WeakSet()
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
@@ -278,50 +283,46 @@ class _Queue:
                 self._registered = os.getpid()
                 atexit.register(self.flush, _AT_EXIT)
             finalize(grammar, self._dropped.append, keeper).atexit = False
-            if not self._dropped:
-                return
-            for _ in range(len(self._dropped)):
-                # let those go of which all is written; the thread takes some meanwhile
-                dropped = self._next()
-                if dropped is not None and dropped.is_new:
-                    self._dropped.append(dropped)
-            if self._dropped and self._thread is None:
+            self._compiled = time.monotonic()
+            self._sort()
+            if self._waiting and self._thread is None:
                 thread = threading.Thread(target=self._run, name="structgen-grammars", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:
                     return  # the interpreter ends: what is left is written then
                 self._thread = thread
-            if len(self._dropped) >= _SOON:
-                self._wake.set()
+
+    def _sort(self) -> None:
+        """Let those go of which all is written; the others wait."""
+        while (dropped := _taken(self._dropped)) is not None:
+            if dropped.is_new:
+                self._waiting.append(dropped)
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(_DELAY)
-            self._wake.clear()
-            self._write_dropped()
+            quiet = time.monotonic() - self._compiled
+            if quiet < _IDLE and len(self._waiting) < _MANY:
+                self._wake.wait(_IDLE - quiet)
+                continue
+            keeper = _taken(self._waiting)
+            if keeper is not None:
+                keeper.files.writer.write(keeper)
+                time.sleep(0)  # nobody who fills masks waits for all of it
+                continue
             with self._lock:
-                if not self._dropped:
+                if not self._waiting:
                     self._thread = None
                     return
-
-    def _write_dropped(self, until: float = math.inf) -> None:
-        while time.monotonic() < until and (keeper := self._next()) is not None:
-            keeper.files.writer.write(keeper)
-            time.sleep(0)  # nobody who fills masks waits for all of it
-
-    def _next(self) -> Keeper | None:
-        try:
-            return self._dropped.popleft()
-        except IndexError:
-            return None
 
     def flush(self, seconds: float = math.inf) -> None:
         """Write all that is new, now; what is not begun after some seconds is left out."""
         until = time.monotonic() + seconds
-        self._write_dropped(until)
         with self._lock:
+            self._sort()
             live = list(self._live)
+        while time.monotonic() < until and (keeper := _taken(self._waiting)) is not None:
+            keeper.files.writer.write(keeper)
         for keeper in live:
             if time.monotonic() < until:
                 keeper.files.writer.write(keeper)
@@ -329,5 +330,14 @@ class _Queue:
     def after_fork(self) -> None:
         """The parent writes what it dropped; this process has no writing thread yet."""
         self._dropped.clear()
+        self._waiting.clear()
         self._thread = None
         self._wake = threading.Event()
+
+
+def _taken(keepers: deque[Keeper]) -> Keeper | None:
+    """Return the first of a queue, taken from it; others may take too."""
+    try:
+        return keepers.popleft()
+    except IndexError:
+        return None
