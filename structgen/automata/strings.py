@@ -41,6 +41,8 @@ WIDTH = ar.WIDTH
 
 FREE = 0
 _NO_STATES: Any = np.empty(0, np.int64)
+_MOST_BYTES = 1 << 31
+"""Bytes that one array of a pool may take."""
 # Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
 _FEW, _MANY = 16, 64
 _WIDE = 64
@@ -352,6 +354,12 @@ class StringPool:
             new_size = size * 2
             while new_size < size + least + 1:
                 new_size *= 2
+            if new_size * old[:1].nbytes > _MOST_BYTES:
+                raise LimitError(
+                    f"The automata of the strings need more than {_MOST_BYTES >> 20:,} MiB: "
+                    "counted repetitions within one another multiply.",
+                    limit="automaton_states",
+                )
             new = np.empty((new_size, *old.shape[1:]), old.dtype)
             new[:size] = old
             arrays[name] = new
