@@ -46,9 +46,9 @@ _TOUCH: Final = 3600.0
 """Seconds after which a file that is read is marked as used again."""
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
-_WAITING: Final = 128
+_WAITING: Final = 24
 """Dropped grammars that wait to be written; of more the oldest are forgotten, for they hold memory."""
-_MANY: Final = 96
+_MANY: Final = 12
 """Of them that are written at once; fewer wait until nothing is compiled."""
 _IDLE: Final = 0.5
 """Seconds without a compilation after which they are written: whoever compiles shares the interpreter with
