@@ -19,7 +19,7 @@ from structgen.limits import Limits
 from structgen.machine import filling, terminals, walk
 from structgen.machine import layout as L
 from structgen.machine.expander import Expander
-from structgen.machine.recorder import Recorder
+from structgen.machine.recorder import Recorder, no_terminal
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.mask import TokenMask
 from structgen.masks.store import MaskStore, VocabularyStore, default_store
@@ -178,11 +178,7 @@ class CompiledGrammar:
                 code: int = call(self.address, *arguments)
                 if code != L.ASKED:
                     return code
-                self._meaning.answer(self._no_terminal)
-
-    @staticmethod
-    def _no_terminal(_index: int) -> None:
-        raise AssertionError("only masks ask for terminals")
+                self._meaning.answer(no_terminal)
 
     def compute(self, index: int, target: int = 0) -> bool:
         """Work out the mask of a state (by its number), and write it to `target`, the address of a row,

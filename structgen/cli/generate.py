@@ -115,8 +115,7 @@ def _one(engine: Engine, request: Request, stream: bool, as_json: bool, trace: P
     handles = engine.submit(request)
     if stream and not as_json:
         handles[0].listen(lambda piece: typer.echo(piece or "", nl=piece is None))
-    while not all(handle.is_done for handle in handles):
-        engine.step()
+    engine.drive(handles)
     failed = False
     for handle in handles:
         result = handle.result

@@ -59,7 +59,7 @@ class _Text:
         "usage",
     )
 
-    def __init__(self, handle: Handle, prompt: list[int], matcher: Matcher | None) -> None:
+    def __init__(self, handle: Handle, prompt: list[int], matcher: Matcher | None, least: int) -> None:
         self.handle, self.prompt, self.matcher = handle, prompt, matcher
         self.began = time.monotonic()
         self.cache: Any = None
@@ -71,7 +71,7 @@ class _Text:
         self.text = ""
         self.told = 0
         self.ran = self.filled = 0.0
-        self.least = 0 if matcher is None else matcher.tokens_to_finish()
+        self.least = least
         self.error: StructgenError | None = None
         self.stop: FinishReason | None = None
 
@@ -128,7 +128,7 @@ class Engine:
         """
         wanted = [requests] if isinstance(requests, Request) else list(requests)
         handles = [handle for one in wanted for handle in self.submit(one)]
-        self._drive(handles)
+        self.drive(handles)
         return [handle.result for handle in handles if handle.result is not None]
 
     def stream(self, request: Request) -> Iterator[str]:
@@ -151,13 +151,13 @@ class Engine:
             _raise_error(handle)
         finally:
             handle.cancel()
-            self._drive([handle])
+            self.drive([handle])
 
     async def agenerate(self, request: Request) -> list[Result]:
         """Return the results of a request; others may run meanwhile, in the same batches."""
         handles = self.submit(request)
         try:
-            await asyncio.to_thread(self._drive, handles)
+            await asyncio.to_thread(self.drive, handles)
         except asyncio.CancelledError:
             for handle in handles:
                 handle.cancel()
@@ -177,7 +177,7 @@ class Engine:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
         handle.listen(hand_on)
-        driver = asyncio.ensure_future(asyncio.to_thread(self._drive, [handle]))
+        driver = asyncio.ensure_future(asyncio.to_thread(self.drive, [handle]))
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
@@ -203,18 +203,17 @@ class Engine:
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
         matcher = None if request.grammar is None else Matcher(self.compiled(request.grammar))
-        if matcher is not None:
-            least = matcher.tokens_to_finish()
-            if least > request.max_tokens:
-                raise BudgetError(
-                    f"No document fits max_tokens={request.max_tokens:,}: the shortest takes {least:,}.",
-                    minimum=least,
-                    where="max_tokens",
-                    cure=f"Give at least {least:,}.",
-                )
+        least = 0 if matcher is None else matcher.tokens_to_finish()
+        if least > request.max_tokens:
+            raise BudgetError(
+                f"No document fits max_tokens={request.max_tokens:,}: the shortest takes {least:,}.",
+                minimum=least,
+                where="max_tokens",
+                cure=f"Give at least {least:,}.",
+            )
         handles = [Handle(request, sample) for sample in range(request.n)]
         texts = [
-            _Text(handle, prompt, matcher if sample == 0 or matcher is None else matcher.fork())
+            _Text(handle, prompt, matcher if sample == 0 or matcher is None else matcher.fork(), least)
             for sample, handle in enumerate(handles)
         ]
         with self._lock:
@@ -247,7 +246,8 @@ class Engine:
             self._run()
             return True
 
-    def _drive(self, handles: Sequence[Handle]) -> None:
+    def drive(self, handles: Sequence[Handle]) -> None:
+        """Take steps until these are done."""
         while not all(handle.is_done for handle in handles):
             self.step()
 
@@ -276,10 +276,8 @@ class Engine:
             self._filled(self._fill(self._rows), 0.0)
             self._settle()
 
-    def _chosen(self) -> Chosen | None:
+    def _chosen(self) -> Chosen:
         rows = self._rows
-        if not rows:
-            return None
         logits = torch.stack([text.logits for text in rows if text.logits is not None])
         mask = None
         if any(text.matcher is not None for text in rows):
@@ -291,10 +289,9 @@ class Engine:
         request, sample = text.handle.request, text.handle.sample
         return Row(request.sampling, sample, len(text.tokens), text.prompt, text.tokens)
 
-    def _commit(self, chosen: Chosen | None) -> None:
+    def _commit(self, chosen: Chosen) -> None:
         """Take the tokens."""
         for i, text in enumerate(self._rows):
-            assert chosen is not None
             if chosen.faulty[i]:
                 text.error = StructgenError(
                     "The model's logits are not numbers, or none of them is of a token that may come.",
@@ -314,12 +311,11 @@ class Engine:
         matcher = text.matcher
         if matcher is not None:
             room = self._room(text)
-            matcher.advance(step.token)
-            if not matcher.is_finished and matcher.tokens_to_finish() > room - 1:
+            text.least = _least_after(matcher, step.token)
+            if text.least > room - 1:
                 matcher.rollback(1)
                 step = self._steered(text, matcher, room)
-                matcher.advance(step.token)
-            text.least = 0 if matcher.is_finished else matcher.tokens_to_finish()
+                text.least = _least_after(matcher, step.token)
         text.steps.append(step)
         if step.token in self.tokenizer.eos_token_ids:
             text.stop = FinishReason.STOP
@@ -462,6 +458,12 @@ class Engine:
         if wrong is not None:
             raise OptionError(f"Token {wrong} of the prompt is none of the model's.", where="prompt")
         return ids
+
+
+def _least_after(matcher: Matcher, token: int) -> int:
+    """Take a token; returns how many more the shortest end takes, the end token not counted (-1 after it)."""
+    matcher.advance(token)
+    return -1 if matcher.is_finished else matcher.tokens_to_finish()
 
 
 def _step(chosen: Chosen, row: int, ran: float, filled: float) -> Step:

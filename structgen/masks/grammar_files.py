@@ -292,6 +292,8 @@ class _Queue:
                 except RuntimeError:
                     return  # the interpreter ends: what is left is written then
                 self._thread = thread
+            if len(self._waiting) >= _MANY:
+                self._wake.set()
 
     def _sort(self) -> None:
         """Let those go of which all is written; the others wait."""
@@ -304,6 +306,7 @@ class _Queue:
             quiet = time.monotonic() - self._compiled
             if quiet < _IDLE and len(self._waiting) < _MANY:
                 self._wake.wait(_IDLE - quiet)
+                self._wake.clear()
                 continue
             keeper = _taken(self._waiting)
             if keeper is not None:
