@@ -18,7 +18,6 @@ from structgen.kept import Keeping, KeptGrammar, identity_of
 from structgen.limits import Limits
 from structgen.machine import filling, terminals, walk
 from structgen.machine import layout as L
-from structgen.machine.expander import Expander
 from structgen.machine.recorder import Recorder, no_terminal
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.mask import TokenMask
@@ -140,10 +139,6 @@ class CompiledGrammar:
         """The network of the language, for whoever asks it himself."""
         with self.lock:
             return self._meaning.network
-
-    @property
-    def _expander(self) -> Expander:
-        return self._meaning.expander
 
     def _configure(self, policies: Any) -> None:
         context, vocabulary = self._tables.context, self.vocabulary

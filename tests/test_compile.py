@@ -105,7 +105,7 @@ def test_classes_of_keys_and_outcomes_of_values_are_numbered_apart() -> None:
     compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
     state = compiled.step_bytes(compiled.start, b'{"x":"","a":"","ab":"1","b":"')
     assert state is not None
-    expander = compiled._expander
+    expander = compiled._meaning.expander
     numbers = {number for number in expander.group_sets if number} & set(expander._sets)
     assert len(expander.group_sets) > 1 and not numbers
 
