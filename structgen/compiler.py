@@ -18,12 +18,12 @@ from structgen.kept import Keeping, KeptGrammar, identity_of
 from structgen.limits import Limits
 from structgen.machine import filling, terminals, walk
 from structgen.machine import layout as L
-from structgen.machine.recorder import Recorder, no_terminal
+from structgen.machine.recorder import Recorder
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.mask import TokenMask
 from structgen.masks.store import MaskStore, VocabularyStore, default_store
 from structgen.masks.vocabulary import Vocabulary
-from structgen.meaning import Meaning
+from structgen.meaning import Asking, Meaning
 from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
 
@@ -118,21 +118,27 @@ class CompiledGrammar:
         self._keeping.means(self._meaning)
         self._strings, self._numbers = self._meaning.strings, self._meaning.numbers
         self._mask_rows: dict[int, tuple[int, ...]] = {}
-        self._recorder = Recorder(
-            self._tables, self._meaning, self._masks, self._retry, self._keeping.terminal
-        )
+        # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
+        # collected in the midst of another's first mask.
+        self._retry = retry = Asking(self.lock, self._tables, self._meaning)
+        self._recorder = Recorder(self._tables, self._meaning, self._masks, retry, self._keeping.terminal)
         self._keeping.records = self._recorder.records
         self._words = self.vocabulary.words
         self.vocab_size = self.vocabulary.vocab_size
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self.address = self._tables.address
-        self._machine = Inspection(self._meaning, self._tables, self._space, self._retry)
+        self._machine = Inspection(self._meaning, self._tables, self._space, retry)
         self._completer = Completer(self._machine, self.vocabulary, ascii=policies.escapes == "ascii")
-        self.start = State(self, self._retry(walk.start_node))
+        self._start: int = retry(walk.start_node)
         if kept is None:
             self._meaning.expander.ahead()
         if files is not None:
             files.writer.watch(self, self._keeping)
+
+    @property
+    def start(self) -> State:
+        """The state before the first byte."""
+        return State(self, self._start)
 
     @property
     def network(self) -> Network:
@@ -162,18 +168,6 @@ class CompiledGrammar:
         context[L.C_ROWS] = self._masks.address
         context[L.C_FREE] = int(context[L.C_ESCAPES] in self._masks.free)
         context[L.C_DEPTH_LIMIT] = self.limits.depth
-
-    # --- questions of compiled code -------------------------------------------------------------------------
-
-    def _retry(self, call: Any, *arguments: int) -> int:
-        """Return what a compiled call answers once all its questions have been answered.
-        The lock is taken."""
-        with self.lock:
-            while True:
-                code: int = call(self.address, *arguments)
-                if code != L.ASKED:
-                    return code
-                self._meaning.answer(no_terminal)
 
     def compute(self, index: int, target: int = 0) -> bool:
         """Work out the mask of a state (by its number), and write it to `target`, the address of a row,

@@ -11,14 +11,14 @@ import threading
 import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.strings import WIDTH
 from structgen.errors import StructgenError
 from structgen.limits import Limits
 from structgen.machine import image as images
@@ -188,6 +188,12 @@ class Keeping:
         """Whether something was met that is not written."""
         return self._extent() != self._before
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes to keep it, about. Cost: 10 us."""
+        states = 0 if self._meaning is None else self._meaning.strings.count
+        return images.size(self._tables) + 2 * WIDTH * states
+
     def encode(self) -> Written | None:
         """Return what is to be written, None where nothing was met since the last time, or it cannot be
         kept."""
@@ -217,16 +223,17 @@ class Keeping:
         )
         starts = {name: numbers.get(state, -1) for name, state in said.number_starts.items()}
         said = said._replace(number_starts=starts, terminals=terminals)
-        rows: dict[bytes, npt.NDArray[Any]] = {}
-        for name in image.rows:
-            number = self._masks.row_number(name)
-            row = self.files.row(name) if number is None else np.array(self._masks.rows[number])
-            if row is not None:
-                rows[name] = row
-        return Written(self._identity, images.encode_image(image), images.encode_meaning(said), rows)
+        first, second = images.encode_image(image), images.encode_meaning(said)
+        return Written(self._identity, first, second, image.rows, partial(_row, self._masks, self.files))
 
     def _known_terminals(self) -> dict[Identity, bytes]:
         if self._terminals is None:
             assert self._kept is not None
             self._terminals = dict(self._kept.meaning.terminals)
         return self._terminals
+
+
+def _row(masks: VocabularyStore, files: GrammarFiles, name: bytes) -> npt.NDArray[np.int32] | None:
+    """Return the dense row of a digest, None where it is neither in memory nor in a file."""
+    number = masks.row_number(name)
+    return files.row(name) if number is None else np.array(masks.rows[number])

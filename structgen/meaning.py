@@ -8,8 +8,9 @@ compared, row by row, with what was kept.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from structgen.machine import layout as L
 from structgen.machine import scalars
 from structgen.machine.expander import Expander, group_number, room_for_safe
 from structgen.machine.journal import CALL, Journal, Recorded, repeat
+from structgen.machine.recorder import no_terminal
 from structgen.machine.tables import Tables, address_of
 from structgen.schema.grammar import Grammar
 
@@ -41,6 +43,24 @@ class KeptMeaning(Protocol):
     def disagrees(self, why: Exception) -> StructgenError:
         """Return the error to raise; what was kept is not to be used again."""
         ...
+
+
+class Asking:
+    """Calls compiled code, and answers what it asks."""
+
+    __slots__ = ("_lock", "_meaning", "_tables")
+
+    def __init__(self, lock: threading.RLock, tables: Tables, meaning: Meaning) -> None:
+        self._lock, self._tables, self._meaning = lock, tables, meaning
+
+    def __call__(self, call: Any, *arguments: int) -> int:
+        """Return what a compiled call says once all its questions have been answered. The lock is taken."""
+        with self._lock:
+            while True:
+                code: int = call(self._tables.address, *arguments)
+                if code != L.ASKED:
+                    return code
+                self._meaning.answer(no_terminal)
 
 
 class _Outcomes:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -218,13 +219,37 @@ def test_a_dropped_grammar_is_written_when_the_next_is_compiled(
     compiled = compiled_of(tokenizer, store)
     masks_of(compiled, FIRST)
     del compiled
-    gc.collect()
-    assert not files(tmp_path)  # what is dropped may be dropped anywhere: nothing is done there
-    compiled_of(tokenizer, store, {"type": "integer"})
+    assert not files(tmp_path)  # what is dropped may be dropped anywhere: nothing is written there
+    other = compiled_of(tokenizer, store, {"type": "integer"})
     until = time.monotonic() + 30
     while not files(tmp_path) and time.monotonic() < until:
         time.sleep(0.01)
     assert len(files(tmp_path)) == 1
+    del other
+
+
+def test_a_large_grammar_that_was_dropped_is_written_too(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_files, "_SMALL", 0)
+    store = sg.MaskStore(tmp_path)
+    expected = masks_of(compiled_of(tokenizer, store), FIRST)
+    store.flush()
+    again = compiled_of(tokenizer, sg.MaskStore(tmp_path))
+    assert is_kept(again) and masks_of(again, FIRST) == expected
+
+
+def test_a_grammar_is_gone_when_it_is_dropped(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    compiled = compiled_of(tokenizer, sg.MaskStore(tmp_path))
+    masks_of(compiled, FIRST)
+    assert compiled.tokens_to_finish(compiled.start) > 0 and compiled.expected(compiled.start)
+    gone = weakref.ref(compiled)
+    gc.disable()
+    try:
+        del compiled
+        assert gone() is None  # garbage is not waited for
+    finally:
+        gc.enable()
 
 
 # Files that are not what they were

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata.numeral_product import AnyPool
+from structgen.automata.reached import reached
 from structgen.automata.strings import StringPool
 from structgen.automata.texts import Texts
 from structgen.errors import StructgenError
@@ -308,7 +309,7 @@ Numbers: TypeAlias = AnyPool | KeptNumbers
 def known_rows(pool: Pool | Renumbered, roots: Iterable[int]) -> Kept:
     """Return the rows of a pool that are known and that known rows lead to from some states; every state
     keeps its number. Cost: 1 us a state."""
-    _, known = _reached(pool.trans, (*range(FREE_STATES), *roots), pool.count)
+    _, known = reached(pool.trans, _distinct((*range(FREE_STATES), *roots)), pool.count)
     known.sort()
     return Kept(pool.outcome[: pool.count].astype(np.int32), known, pool.trans[known])
 
@@ -319,32 +320,15 @@ def kept_of(pool: Pool | Renumbered, roots: Iterable[int]) -> tuple[Kept, dict[i
 
     Cost: 1 us a state.
     """
-    order, known = _reached(pool.trans, roots, _MOST)
+    trans = pool.trans  # another one where it grows meanwhile: others add to the pool of a process
+    order, known = reached(trans, _distinct(roots), _MOST)
     numbers = {state: at for at, state in enumerate(order.tolist())}
-    renumbered = np.full(len(pool.trans), UNKNOWN, np.int32)
+    renumbered = np.full(len(trans), UNKNOWN, np.int32)
     renumbered[order] = np.arange(len(order), dtype=np.int32)
-    rows = pool.trans[known]
+    rows = trans[known]
     rows = np.where(rows >= 0, renumbered[rows], rows).astype(np.int32)
     return Kept(pool.outcome[order].astype(np.int32), renumbered[known], rows), numbers
 
 
-def _reached(trans: Array, roots: Iterable[int], most: int) -> tuple[Array, Array]:
-    """Return the states that known rows lead to from some, those included, and which of them have known rows;
-    from `most` states on no more rows are looked at."""
-    found = np.array([root for root in dict.fromkeys(roots) if root >= 0], np.int32)
-    seen = np.zeros(len(trans), np.bool_)
-    seen[found] = True
-    layers, known = [found], []
-    total = len(found)
-    while len(found) and total <= most:
-        rows = trans[found]
-        told = (rows != UNKNOWN).all(axis=1)
-        known.append(found[told])
-        targets = np.zeros(len(trans), np.bool_)
-        rows = rows[told]
-        targets[rows[rows >= 0]] = True
-        found = np.flatnonzero(targets & ~seen).astype(np.int32)
-        seen[found] = True
-        layers.append(found)
-        total += len(found)
-    return np.concatenate(layers), np.concatenate(known) if known else np.empty(0, np.int32)
+def _distinct(states: Iterable[int]) -> Array:
+    return np.array([state for state in dict.fromkeys(states) if state >= 0], np.int32)

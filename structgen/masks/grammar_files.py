@@ -24,11 +24,11 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, finalize
 
 import numpy as np
@@ -46,10 +46,17 @@ _TOUCH: Final = 3600.0
 """Seconds after which a file that is read is marked as used again."""
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
-_WAITING: Final = 24
-"""Dropped grammars that wait to be written; of more the oldest are forgotten, for they hold memory."""
-_MANY: Final = 12
-"""Of them that are written at once; fewer wait until nothing is compiled."""
+_SMALL: Final = 1 << 18
+"""Bytes of a grammar up to which it is encoded as it is dropped (some 0.2 ms), so that its tables, which are
+larger, serve the next. What is larger is encoded by whoever writes it."""
+_WAITING: Final = 256
+"""Dropped grammars that wait to be written; of more the oldest are forgotten."""
+_LARGE: Final = 8
+"""The same, of large ones, which hold their tables."""
+_STORES: Final = 4
+"""Stores that they are of: each holds room for its rows, which a fork counts."""
+_MANY: Final = 128
+"""Grammars that are written though others are compiled; fewer wait until none is."""
 _IDLE: Final = 0.5
 """Seconds without a compilation after which they are written: whoever compiles shares the interpreter with
 the thread that writes, and would wait for it."""
@@ -57,6 +64,9 @@ _AT_EXIT: Final = 3.0
 """Seconds that writing may take when the process ends."""
 _FEW: Final = 16
 """One process in so many measures the folder when it has written little."""
+
+
+_T = TypeVar("_T")
 
 
 class Parts(NamedTuple):
@@ -72,8 +82,10 @@ class Written(NamedTuple):
     identity: bytes
     first: bytes
     second: bytes
-    rows: Mapping[bytes, npt.NDArray[np.int32]]
-    """Digest -> dense row."""
+    rows: tuple[bytes, ...]
+    """Digests of its dense rows."""
+    row: Callable[[bytes], npt.NDArray[np.int32] | None]
+    """Returns the row of a digest, None where nobody has it any more."""
 
 
 class Keeper(Protocol):
@@ -84,6 +96,11 @@ class Keeper(Protocol):
     @property
     def is_new(self) -> bool:
         """Whether something was met that is not written; told without a lock, and at once."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes to keep it, about; told without a lock, in some microseconds."""
         ...
 
     def encode(self) -> Written | None:
@@ -168,7 +185,7 @@ class GrammarFiles:
         """Write a grammar and those of its rows that are not there; returns the bytes. Raises OSError where
         the folder does not take them (a StoreWarning has said so)."""
         size = 0
-        for name, row in written.rows.items():
+        for name in written.rows:
             path = self.path / (name.hex() + ROW_SUFFIX)
             if name in self._rows or path.exists():
                 # in use: not to be the next to go
@@ -176,6 +193,9 @@ class GrammarFiles:
                     os.utime(path)
                     self._rows.add(name)
                     continue
+            row = written.row(name)
+            if row is None:
+                continue
             content = zlib.compress(row.tobytes(), _LEVEL)
             if not write_atomically(path, [content]):
                 raise OSError
@@ -230,14 +250,18 @@ class GrammarWriter:
     def write(self, keeper: Keeper) -> None:
         """Write what is new of a grammar. A folder that does not take it is given up, with one
         StoreWarning."""
+        if not self.folder.gave_up:
+            written = keeper.encode()
+            if written is not None:
+                self.put(keeper.files, written)
+
+    def put(self, files: GrammarFiles, written: Written) -> None:
+        """Write a grammar that was encoded."""
         if self.folder.gave_up:
-            return
-        written = keeper.encode()
-        if written is None:
             return
         with self._writing:
             try:
-                size = keeper.files.write(written)
+                size = files.write(written)
             except (OSError, StoreWarning):
                 # said already, or where warnings are errors
                 self.folder.gave_up = True
@@ -245,11 +269,32 @@ class GrammarWriter:
             self.folder.wrote(size)
 
 
+class _Encoded(NamedTuple):
+    """A grammar that was dropped, as it will be written."""
+
+    files: GrammarFiles
+    written: Written
+
+    def write(self) -> None:
+        self.files.writer.put(self.files, self.written)
+
+
+class _Large(NamedTuple):
+    """A large grammar that was dropped."""
+
+    files: GrammarFiles
+    keeper: Keeper
+
+    def write(self) -> None:
+        self.files.writer.write(self.keeper)
+
+
 class _Queue:
     """The grammars of this process that are not written yet.
 
-    One that is dropped is only noted: that may happen anywhere, while any lock is held. A thread writes it
-    once the next grammar is compiled, and is gone when nothing is left.
+    One that is dropped is encoded there and then: that may happen anywhere, while any lock is held, so that
+    nothing is written, and no thread is begun. A thread writes it once another grammar is compiled, and is
+    gone when nothing is left.
     """
 
     queues: ClassVar[dict[None, _Queue]] = {}
@@ -262,9 +307,8 @@ class _Queue:
         return found if found is not None else cls.queues.setdefault(None, cls())
 
     def __init__(self) -> None:
-        self._dropped: deque[Keeper] = deque()
-        """Those that were dropped since a grammar was compiled; noted by `finalize`."""
-        self._waiting: deque[Keeper] = deque(maxlen=_WAITING)
+        self._waiting: deque[_Encoded] = deque(maxlen=_WAITING)
+        self._large: deque[_Large] = deque(maxlen=_LARGE)
         self._compiled = 0.0
         """When a grammar was compiled last."""
         self._live: WeakSet[Any] = WeakSet()
@@ -282,39 +326,54 @@ class _Queue:
                 # in each process: a child that a fork made may end without its parent's exit functions
                 self._registered = os.getpid()
                 atexit.register(self.flush, _AT_EXIT)
-            finalize(grammar, self._dropped.append, keeper).atexit = False
+            finalize(grammar, self._drop, keeper).atexit = False
             self._compiled = time.monotonic()
-            self._sort()
-            if self._waiting and self._thread is None:
+            if (self._waiting or self._large) and self._thread is None:
                 thread = threading.Thread(target=self._run, name="structgen-grammars", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:
                     return  # the interpreter ends: what is left is written then
                 self._thread = thread
-            if len(self._waiting) >= _MANY:
+            if self._are_many():
                 self._wake.set()
 
-    def _sort(self) -> None:
-        """Let those go of which all is written; the others wait."""
-        while (dropped := _taken(self._dropped)) is not None:
-            if dropped.is_new:
-                self._waiting.append(dropped)
+    def _drop(self, keeper: Keeper) -> None:
+        """Take a grammar that nobody has any more."""
+        files = keeper.files
+        if files.writer.folder.gave_up or not keeper.is_new:
+            return
+        if keeper.size > _SMALL:
+            self._large.append(_Large(files, keeper))
+            return
+        written = keeper.encode()
+        if written is None:
+            return
+        waiting = self._waiting
+        strange = bool(waiting) and waiting[-1].files.writer is not files.writer
+        waiting.append(_Encoded(files, written))
+        if strange:
+            while len({id(one.files.writer) for one in list(waiting)}) > _STORES:
+                _taken(waiting)
+
+    def _are_many(self) -> bool:
+        return len(self._waiting) >= _MANY or len(self._large) == _LARGE
 
     def _run(self) -> None:
         while True:
             quiet = time.monotonic() - self._compiled
-            if quiet < _IDLE and len(self._waiting) < _MANY:
+            if quiet < _IDLE and not self._are_many():
                 self._wake.wait(_IDLE - quiet)
                 self._wake.clear()
                 continue
-            keeper = _taken(self._waiting)
-            if keeper is not None:
-                keeper.files.writer.write(keeper)
+            for _ in range(_MANY):
+                dropped = _taken(self._large) or _taken(self._waiting)
+                if dropped is None:
+                    break
+                dropped.write()
                 time.sleep(0)  # nobody who fills masks waits for all of it
-                continue
             with self._lock:
-                if not self._waiting:
+                if not self._waiting and not self._large:
                     self._thread = None
                     return
 
@@ -322,25 +381,26 @@ class _Queue:
         """Write all that is new, now; what is not begun after some seconds is left out."""
         until = time.monotonic() + seconds
         with self._lock:
-            self._sort()
             live = list(self._live)
-        while time.monotonic() < until and (keeper := _taken(self._waiting)) is not None:
-            keeper.files.writer.write(keeper)
+        while (
+            time.monotonic() < until and (dropped := _taken(self._waiting) or _taken(self._large)) is not None
+        ):
+            dropped.write()
         for keeper in live:
             if time.monotonic() < until:
                 keeper.files.writer.write(keeper)
 
     def after_fork(self) -> None:
         """The parent writes what it dropped; this process has no writing thread yet."""
-        self._dropped.clear()
         self._waiting.clear()
+        self._large.clear()
         self._thread = None
         self._wake = threading.Event()
 
 
-def _taken(keepers: deque[Keeper]) -> Keeper | None:
+def _taken(dropped: deque[_T]) -> _T | None:
     """Return the first of a queue, taken from it; others may take too."""
     try:
-        return keepers.popleft()
+        return dropped.popleft()
     except IndexError:
         return None

@@ -121,7 +121,7 @@ class Vocabulary:
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:
         """The vocabulary of a tokenizer: the same object while somebody holds it, for equal tokenizers too.
-        The last four are held anyway.
+        The last ones asked for, two to four, are held anyway.
 
         The first call for a tokenizer builds the arrays (Llama-3's 128,000 tokens: 0.1 s) and leaves them in
         the cache folder, from where other processes map them (5 ms, 13 MB). Any number of threads and
@@ -137,7 +137,9 @@ class Vocabulary:
                 if found is None:
                     found = cls._read_or_build(tokenizer)
                     cls._open[tokenizer.fingerprint] = found
-                    cls._recent.append(found)
+        recent = cls._recent
+        if not recent or recent[-1] is not found:
+            recent.append(found)  # one that is there twice goes twice
         return found
 
     @classmethod

@@ -275,9 +275,11 @@ def test_a_store_that_is_read_back_makes_nothing(
     tmp_path: Path, tokenizer: sg.Tokenizer, expected: list[bytes]
 ) -> None:
     cold, warm = sg.MaskStore(tmp_path, grammars=False), sg.MaskStore(tmp_path)
-    assert masks_of(compiled_of(tokenizer, cold)) == expected
+    compiled = compiled_of(tokenizer, cold)
+    assert masks_of(compiled) == expected
     cold.flush()
-    assert masks_of(compiled_of(tokenizer, warm)) == expected
+    again = compiled_of(tokenizer, warm)
+    assert masks_of(again) == expected
     made, read = part_of(cold, tokenizer).made, part_of(warm, tokenizer).read
     assert (made, part_of(warm, tokenizer).made) == (read, 0) and read > 0
 
@@ -540,7 +542,8 @@ def test_a_matcher_tells_its_memory_at_most_64_bytes_a_token(tokenizer: sg.Token
 def test_the_store_counts_its_memory(tokenizer: sg.Tokenizer) -> None:
     store = sg.MaskStore()
     assert store.nbytes == 0
-    masks_of(compiled_of(tokenizer, store))
+    compiled = compiled_of(tokenizer, store)
+    masks_of(compiled)
     array, used = store.rows(tokenizer)
     assert store.nbytes > array[:used].nbytes > 0
 
