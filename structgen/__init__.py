@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         UnsatisfiableSchema,
         UnsatisfiableUnderPolicy,
         UnsupportedError,
+        ValidatorError,
     )
     from structgen.events import Event, EventKind
     from structgen.expected import Expected
     from structgen.explanation import Explanation, explain
+    from structgen.frontends.regex import Regex
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
@@ -66,6 +68,7 @@ __all__ = [
     "MaskStore",
     "Matcher",
     "OptionError",
+    "Regex",
     "RegexError",
     "Request",
     "Result",
@@ -82,6 +85,7 @@ __all__ = [
     "UnsatisfiableSchema",
     "UnsatisfiableUnderPolicy",
     "UnsupportedError",
+    "ValidatorError",
     "__version__",
     "advance_all",
     "allocate_mask",
@@ -112,6 +116,8 @@ def _home(name: str) -> str | None:
             return "structgen.expected"
         case "Explanation" | "explain":
             return "structgen.explanation"
+        case "Regex":
+            return "structgen.frontends.regex"
         case "Limits":
             return "structgen.limits"
         case "TokenMask" | "allocate_mask":

@@ -97,5 +97,14 @@ class UnsatisfiableUnderPolicy(UnsatisfiableSchema):
         super().__init__(what, places=places, where=where, cure=cure)
 
 
+class ValidatorError(StructgenError):
+    """A document of a type's schema that the type's own validators refuse; `count` is how many faults it has,
+    `where` the JSON pointer of the first."""
+
+    def __init__(self, what: str, *, count: int = 1, where: str = "", cure: str = "") -> None:
+        self.count = count
+        super().__init__(what, where=where, cure=cure)
+
+
 class StoreWarning(UserWarning):
     """A mask store file was damaged or unusable and was rebuilt, or left for memory alone."""

@@ -1,0 +1,230 @@
+"""Regular expressions of Rust and of Python, as JSON Schema reads them (ECMA-262, flag u).
+
+pydantic hands a field's `pattern` to Rust's regex crate, or to Python's re, and writes it into the JSON
+Schema as it stands, where it may mean something else. Here each construct is put so that whatever the result
+matches, the original matches too: `\\d`, `\\w`, `\\s` stand for their ASCII members, their complements for
+what is outside the Unicode meaning. What cannot be put so is refused by name.
+Sources: the regex crate's documentation (Syntax), Python's re, ECMA-262 section 22.2.
+"""
+
+from __future__ import annotations
+
+import re
+
+from structgen.errors import UnsupportedError
+
+_SPACES = r"\s\x1c-\x1f\x85"
+_WORDS = r"\p{L}\p{M}\p{N}\p{Pc}\u200c\u200d"
+_NOT_SPACES = (
+    r"\x00-\x08\x0e-\x1b!-~\x7f-\x84\x86-\x9f\xa1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e"
+    r"\u2060-\u2fff\u3001-\u{10ffff}"
+)
+_SYNTAX = frozenset(r"^$\.*+?()[]{}|/")
+_COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
+_CATEGORY = re.compile(
+    r"\{(\^?)(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo]?)\}|([LMNPSZ])"
+)
+
+
+def ecma_pattern(pattern: str, *, rust: bool, where: str = "pattern") -> str:
+    """Return a pattern of ECMA-262 (flag u) whose matches the original matches too.
+
+    `rust`: it is the regex crate's, else Python's re's without flags. Errors: `UnsupportedError` (keyword
+    "pattern") for what the dialects read differently and cannot be put: word boundaries, flags, class
+    arithmetic, back-references, atomic groups, possessive quantifiers.
+    """
+    return _Reader(pattern, rust, where).read()
+
+
+class _Reader:
+    """Reads one pattern from left to right."""
+
+    def __init__(self, pattern: str, rust: bool, where: str) -> None:
+        self.text, self.rust, self.where = pattern, rust, where
+        self.at = 0
+        self.out: list[str] = []
+        self.groups: list[bool] = []
+        """Of each open group, whether it turned the sense around (a negative look)."""
+        self.wide = False
+        """Whether more must be matched than the original matches, because it is what must not be there."""
+
+    def read(self) -> str:
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            self.at += 1
+            match char:
+                case "\\":
+                    self.out.append(self.escape())
+                case "[":
+                    self.out.append(self.char_class())
+                case "(":
+                    self.group()
+                case ")":
+                    if self.groups and self.groups.pop():
+                        self.wide = not self.wide
+                    self.out.append(")")
+                case "{":
+                    self.count()
+                case "*" | "+" | "?":
+                    self.out.append(char)
+                    self.lazy()
+                case "}" | "]":
+                    self.out.append("\\" + char)
+                case "$" if self.wide:
+                    raise self.refusal("$", "within a negative look-around")
+                case "." if self.wide:
+                    self.out.append(r"[^\n]")
+                case _:
+                    self.out.append(char)
+        return "".join(self.out)
+
+    def refusal(self, what: str, why: str) -> UnsupportedError:
+        dialect = "Rust's regex" if self.rust else "Python's re"
+        return UnsupportedError(
+            f"{what!r} in the pattern {self.text!r}: {why}; {dialect} and JSON Schema do not read it alike.",
+            keyword="pattern",
+            where=self.where,
+            cure="Write it out with explicit characters, or use Annotated[str, sg.Regex(...)].",
+        )
+
+    def lazy(self) -> None:
+        following = self.text[self.at : self.at + 1]
+        if following == "?":
+            self.out.append("?")
+            self.at += 1
+        elif following and following in "*+":
+            raise self.refusal(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
+
+    def count(self) -> None:
+        found = _COUNT.match(self.text, self.at - 1)
+        if found is None or not (found[1] or found[3]):
+            self.out.append(r"\{")
+            return
+        self.at = found.end()
+        self.out.append("{" + (found[1] or "0") + found[2] + found[3] + "}")
+        self.lazy()
+
+    def group(self) -> None:
+        rest = self.text[self.at :]
+        turned = False
+        if not rest.startswith("?"):
+            self.out.append("(")
+        elif rest.startswith("?:"):
+            self.at += 2
+            self.out.append("(?:")
+        elif named := re.match(r"\?P?<[A-Za-z_]\w*>", rest):
+            self.at += named.end()
+            self.out.append("(?:")
+        elif look := re.match(r"\?<?[=!]", rest):
+            self.at += look.end()
+            self.out.append("(" + look[0])
+            turned = look[0].endswith("!")
+        else:
+            raise self.refusal("(" + rest[:3], "a flag, a condition or a kind of group")
+        self.groups.append(turned)
+        if turned:
+            self.wide = not self.wide
+
+    def escape(self) -> str:
+        """Return what an escape outside a class stands for; the backslash is read."""
+        char = self.text[self.at : self.at + 1]
+        self.at += 1
+        if char in ("d", "w", "s", "D", "W", "S"):
+            if not self.wide:
+                plain = {"d": r"\d", "w": r"\w", "s": r"[\t-\r ]", "D": r"\P{Nd}"}.get(char)
+                return plain or (f"[^{_WORDS}]" if char == "W" else f"[^{_SPACES}]")
+            return f"[{self.shorthand(char)}]"
+        if char == "A":
+            return "^"
+        if char == "z" or (char == "Z" and not self.rust):
+            return "$"
+        if char in ("b", "B") or (self.rust and char in "<>"):
+            raise self.refusal("\\" + char, "a word boundary, where words have other letters than ASCII's")
+        return self.common_escape(char)
+
+    def shorthand(self, char: str) -> str:
+        """Return the members of a class escape, for use inside brackets."""
+        if self.wide:
+            wide = {"d": r"\p{Nd}", "w": _WORDS, "s": _SPACES, "D": r"\D", "W": r"\W", "S": r"\S\ufeff"}
+            return wide[char]
+        narrow = {"d": "0-9", "w": "A-Za-z0-9_", "s": r"\t-\r ", "D": r"\P{Nd}", "S": _NOT_SPACES}
+        # of what is no letter anywhere, the part in ASCII
+        return narrow.get(char, r"\x00-/:-@\[-\^`\{-\x7f")
+
+    def common_escape(self, char: str) -> str:
+        if char and char in "nrtfv":
+            return "\\" + char
+        if char == "a":
+            return r"\x07"
+        if char in ("x", "u", "U"):
+            digits = {"x": 2, "u": 4, "U": 8}[char]
+            found = re.compile(r"\{([0-9A-Fa-f]+)\}" if self.rust else r"(?!)").match(self.text, self.at)
+            found = found or re.compile(f"([0-9A-Fa-f]{{{digits}}})").match(self.text, self.at)
+            if found is not None:
+                self.at = found.end()
+                return f"\\u{{{int(found[1], 16):x}}}"
+        if char in ("p", "P") and self.rust:
+            known = _CATEGORY.match(self.text, self.at)
+            if known is not None:
+                self.at = known.end()
+                return f"\\{char}{{{known[1] or known[2]}}}"
+        if not char or char.isalnum() or char in "<>":
+            raise self.refusal("\\" + char, "an escape")
+        return "\\" + char if char in _SYNTAX else char
+
+    def char_class(self) -> str:
+        """Return a class; its bracket is read."""
+        negated = self.text[self.at : self.at + 1] == "^"
+        self.at += negated
+        outer = self.wide
+        self.wide = self.wide != negated
+        items: list[str] = []
+        first = True
+        while True:
+            char = self.text[self.at : self.at + 1]
+            if not char or (char == "]" and not first):
+                self.at += 1
+                break
+            first = False
+            low = self.member()
+            following = self.text[self.at : self.at + 2]
+            if self.rust and following == "--":
+                raise self.refusal(following, "class arithmetic")
+            if low.single and len(following) == 2 and following[0] == "-" and following[1] != "]":
+                self.at += 1
+                high = self.member()
+                if not high.single:
+                    raise self.refusal(f"-{high.text}", "a range that ends in a class")
+                items.append(f"{low.text}-{high.text}")
+            else:
+                items.append(low.text)
+        self.wide = outer
+        return f"[{'^' if negated else ''}{''.join(items)}]"
+
+    def member(self) -> _Member:
+        """Return one character of a class, or a class in it."""
+        char = self.text[self.at]
+        if self.rust and (char == "[" or self.text[self.at : self.at + 2] in ("&&", "--", "~~")):
+            raise self.refusal(
+                self.text[self.at : self.at + 2], "a class inside a class, or class arithmetic"
+            )
+        self.at += 1
+        if char != "\\":
+            return _Member("\\" + char if char in r"\]^-[" else char, True)
+        char = self.text[self.at : self.at + 1]
+        self.at += 1
+        if char in ("d", "w", "s", "D", "W", "S"):
+            return _Member(self.shorthand(char), False)
+        if char == "b" and not self.rust:
+            return _Member(r"\x08", True)
+        if char and char in "]^-[":
+            return _Member("\\" + char, True)
+        text = self.common_escape(char)
+        return _Member(text, not text.startswith((r"\p", r"\P")))
+
+
+class _Member:
+    __slots__ = ("single", "text")
+
+    def __init__(self, text: str, single: bool) -> None:
+        self.text, self.single = text, single

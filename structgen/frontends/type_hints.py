@@ -1,0 +1,122 @@
+"""A Python type as a language: its JSON Schema, and the way back from a document to an object.
+
+pydantic does both (`pip install 'structgen[typed]'`); it is loaded when the first type is read.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, cast
+
+from structgen.errors import StructgenError, UnsupportedError, ValidatorError
+from structgen.frontends.formats import FORMATS
+
+T = TypeVar("T")
+
+_POLICIES: Mapping[str, Any] = MappingProxyType(
+    # pydantic reads numerals with an exponent as binary64 (an int has no room for them), and no lone
+    # surrogates
+    {"whitespace": "oneline", "numbers": "plain", "escapes": "utf8", "custom_formats": FORMATS}
+)
+
+
+class TypeReader(Generic[T]):
+    """A type as a language. Made by `read_type`."""
+
+    __slots__ = ("_adapter", "hint", "schema")
+
+    def __init__(self, hint: Any, adapter: Any, schema: dict[str, Any]) -> None:
+        self.hint, self._adapter = hint, adapter
+        self.schema = schema
+        """The JSON Schema (2020-12) of the documents, a dict that must not be changed."""
+
+    @property
+    def policies(self) -> Mapping[str, Any]:
+        """Keyword arguments for `sg.json_schema(reader.schema, ...)` under which every document is read."""
+        return _POLICIES
+
+    def read(self, document: str | bytes) -> T:
+        """Return the object of a document. Cost: microseconds for each value.
+
+        Errors: `ValidatorError` where a validator of the type's own refuses it, or the document is none of
+        the schema's.
+        """
+        from pydantic import ValidationError
+
+        try:
+            return cast("T", self._adapter.validate_json(document))
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            first = found[0]
+            place = "".join(f"/{part}" for part in first["loc"])
+            raise ValidatorError(
+                f"{first['msg']}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}.",
+                count=len(found),
+                where=place,
+                cure="A validator of the type refuses what its schema allows.",
+            ) from error
+
+
+def read_type(hint: type[T] | Any) -> TypeReader[T]:
+    """Return a type as a language: pydantic models, dataclasses, attrs classes, TypedDict, NamedTuple, Enum,
+    Literal, unions, the containers, dates, UUID, Decimal, bytes, Path, re.Pattern, `Annotated[...]`.
+
+    Documents of the schema, under the policies of the reader, are accepted by the type, its own validators
+    aside. Cost: milliseconds, and the loading of pydantic the first time.
+    Errors: `UnsupportedError` for a type that has no schema here, which says what of it has none;
+    `StructgenError` where pydantic is missing.
+    """
+    try:
+        from pydantic import TypeAdapter
+        from pydantic.errors import PydanticUserError
+        from pydantic_core import SchemaError
+    except ImportError as error:
+        raise StructgenError(
+            "Types are read with pydantic.", where="type", cure="pip install 'structgen[typed]'."
+        ) from error
+    from structgen.frontends.pydantic_schema import TypeSchema
+
+    if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
+        raise _no_schema(hint, "there is no type")
+    wanted = hint
+    if _holds_attrs(hint):
+        from structgen.frontends.attrs_classes import AttrsClasses
+
+        wanted = AttrsClasses().rewritten(hint)
+    try:
+        adapter: Any = TypeAdapter(wanted)
+        schema = adapter.json_schema(schema_generator=TypeSchema)
+    except (PydanticUserError, SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
+        raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
+    return TypeReader(hint, adapter, schema)
+
+
+def _no_schema(hint: Any, why: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{shown(hint)} has no JSON Schema: {why}",
+        keyword="type",
+        where="type",
+        cure="Name a type whose values JSON can write: a pydantic model, a dataclass, list[str], ...",
+    )
+
+
+def shown(hint: Any) -> str:
+    """Return a type as people write it."""
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+
+
+def _holds_attrs(hint: Any) -> bool:
+    """Tell whether an attrs class is in a hint or in its arguments."""
+    waiting = [hint]
+    while waiting:
+        one = waiting.pop()
+        if typing.get_origin(one) is None and "__attrs_attrs__" in getattr(one, "__dict__", ()):
+            return True
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif typing.get_origin(one) is not typing.Literal:
+            waiting.extend(typing.get_args(one))
+    return False
