@@ -21,9 +21,7 @@ _NOT_SPACES = (
 )
 _SYNTAX = frozenset(r"^$\.*+?()[]{}|/")
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
-_CATEGORY = re.compile(
-    r"\{(\^?)(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo]?)\}|([LMNPSZ])"
-)
+_CATEGORY = re.compile(r"\{(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo]?)\}|([LMNPSZ])")
 
 
 def ecma_pattern(pattern: str, *, rust: bool, where: str = "pattern") -> str:

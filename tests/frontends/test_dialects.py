@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import pytest
 
@@ -48,7 +49,9 @@ def test_python_matches_what_the_translation_matches(pattern: str) -> None:
 
     translated = Annotated[str, Field(json_schema_extra={"pattern": ecma_pattern(pattern, rust=False)})]
     for document in documents(translated, 40, length=12):
-        assert re.search(pattern, TypeAdapter(str).validate_json(document))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of `[[`, which may be a set one day
+            assert re.search(pattern, TypeAdapter(str).validate_json(document))
 
 
 @pytest.mark.parametrize(
