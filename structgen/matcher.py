@@ -102,6 +102,8 @@ class Matcher:
                 self._index = after
                 self._states.append(after)
                 self._tokens.append(token)
+                if compiled.is_young:
+                    compiled.look_ahead()
                 return
         after = compiled.next_index(self._index, token)
         if after < 0:

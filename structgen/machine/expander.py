@@ -380,8 +380,8 @@ class Expander:
                         self._put_distances(*found)
 
     def ahead(self) -> None:
-        """Expand the first places of the grammar, breadth first, before they are asked:
-        in masks it would cost more.
+        """Expand the first places of the grammar, breadth first, before they are asked: one by one it would
+        cost more.
 
         What goes wrong here goes wrong again where the place is met, and is told there.
         """
@@ -389,11 +389,13 @@ class Expander:
         row = 0
         try:
             while row < min(len(self.place_of), _AHEAD):
-                self.journal.questions.append((L.Q_PLACE, row, 0, 0))
-                self._answer_place(row)
+                if not tables.rows(L.T_PLACE)[row, L.P_STATUS]:
+                    self.journal.questions.append((L.Q_PLACE, row, 0, 0))
+                    self._answer_place(row)
                 values = tables.rows(L.T_PLACE)[row]
                 for residue in (int(values[L.P_OBJECT]), int(values[L.P_ARRAY])):
-                    if residue >= 0 and tables.rows(L.T_RES)[residue, L.R_PLAIN] < 0:
+                    rows = tables.rows(L.T_RES)
+                    if residue >= 0 and not rows[residue, L.R_STATUS] and rows[residue, L.R_PLAIN] < 0:
                         self.journal.questions.append((L.Q_RESIDUE, residue, 0, 0))
                         self._answer_residue(residue)
                 row += 1
