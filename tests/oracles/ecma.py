@@ -46,12 +46,16 @@ class _Node:
                     text=True,
                     encoding="ascii",
                 )
-                atexit.register(self._process.kill)
+                atexit.register(self._close)
             assert self._process.stdin is not None and self._process.stdout is not None
             self._process.stdin.write(json.dumps([source, text]) + "\n")
             self._process.stdin.flush()
             answer: bool | None = json.loads(self._process.stdout.readline())
             return answer
+
+    def _close(self) -> None:
+        if self._process is not None:
+            self._process.communicate()  # Node ends with its input
 
 
 @lru_cache(maxsize=1)
