@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from structgen.errors import (
         BudgetError,
         FinishedError,
+        GenerationError,
         GrammarError,
         LimitError,
         MaskError,
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from structgen.schema.openai import OPENAI_STRICT
     from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
     from structgen.tokenizer import Tokenizer
+    from structgen.typed.decorator import filled, generate
+    from structgen.typed.functions import Outcome
+    from structgen.typed.partial import Partial
 
     __version__: str
 
@@ -60,6 +64,7 @@ __all__ = [
     "Explanation",
     "FinishReason",
     "FinishedError",
+    "GenerationError",
     "Grammar",
     "GrammarError",
     "LimitError",
@@ -68,6 +73,8 @@ __all__ = [
     "MaskStore",
     "Matcher",
     "OptionError",
+    "Outcome",
+    "Partial",
     "Regex",
     "RegexError",
     "Request",
@@ -93,6 +100,8 @@ __all__ = [
     "explain",
     "fill_draft",
     "fill_masks",
+    "filled",
+    "generate",
     "json_schema",
 ]
 
@@ -134,6 +143,12 @@ def _home(name: str) -> str | None:
             return "structgen.schema.policies"
         case "Tokenizer":
             return "structgen.tokenizer"
+        case "filled" | "generate":
+            return "structgen.typed.decorator"
+        case "Outcome":
+            return "structgen.typed.functions"
+        case "Partial":
+            return "structgen.typed.partial"
     return "structgen.errors" if name in __all__ else None
 
 

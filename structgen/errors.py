@@ -106,5 +106,18 @@ class ValidatorError(StructgenError):
         super().__init__(what, where=where, cure=cure)
 
 
+class GenerationError(StructgenError):
+    """A model's text did not become what was asked for.
+
+    `text` is what there is of it (of several attempts, that of the best one), `attempts` how many were made.
+    """
+
+    def __init__(
+        self, what: str, *, text: str = "", attempts: int = 1, where: str = "", cure: str = ""
+    ) -> None:
+        self.text, self.attempts = text, attempts
+        super().__init__(what, where=where, cure=cure)
+
+
 class StoreWarning(UserWarning):
     """A mask store file was damaged or unusable and was rebuilt, or left for memory alone."""

@@ -181,6 +181,13 @@ class EventLog:
             if self.scanned % _STRIDE == 0:
                 self._marks.append((self._reached, len(self._text)))
 
+    def write(self, data: bytes) -> list[Event]:
+        """Scan more of a text that comes without tokens, and return what began and closed in it. A log is
+        written or read, not both."""
+        known = len(self._events)
+        self._scan(data)
+        return self._events[known:]
+
     def since(self, count: int) -> list[Event]:
         """Return the events of the tokens after the first `count`, in the order of the text."""
         return self._events[self._counts[min(count, self.scanned)] :]

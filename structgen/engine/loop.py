@@ -97,6 +97,8 @@ class Engine:
         device: str | None = None,
         dtype: str | None = None,
     ) -> None:
+        self.name = str(model) if isinstance(model, str | Path) else ""
+        """The name or the folder of the model; "" for one that was handed over."""
         if isinstance(model, str | Path):
             self.model, own = load_model(model, device=device, dtype=dtype)
             tokenizer = tokenizer or own

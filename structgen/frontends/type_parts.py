@@ -1,0 +1,108 @@
+"""The parts of a type: what a member or an item of its documents is, for reading one that has closed."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import types
+import typing
+from typing import Annotated, Any, Union
+
+from structgen.frontends.type_hints import TypeReader, read_type
+
+_MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping, collections.OrderedDict)
+_WRAPPERS = (typing.Required, typing.NotRequired, typing.Final)
+
+
+class Part:
+    """A type, and the parts of its documents, each made when it is first asked for.
+
+    What cannot be told from the place alone (the members of one of several classes in a union) has no part;
+    it is read with what holds it.
+    """
+
+    __slots__ = ("_known", "_reader", "hint")
+
+    def __init__(self, hint: Any) -> None:
+        self.hint = hint
+        self._known: dict[str | int, Part | None] = {}
+        self._reader: TypeReader[Any] | None = None
+
+    def read(self, document: bytes) -> Any:
+        """Return the object of a part's document. Errors: ValidatorError."""
+        if self._reader is None:
+            self._reader = read_type(self.hint)
+        return self._reader.read(document)
+
+    def at(self, parts: tuple[str | int, ...]) -> Part | None:
+        """Return the part at a place, keys and indices from here; None where the place does not tell it."""
+        found: Part | None = self
+        for part in parts:
+            if found is None:
+                return None
+            found = found._inner(part)
+        return found
+
+    def _inner(self, key: str | int) -> Part | None:
+        """Return the part at one key or index."""
+        kept: str | int = key
+        hint = _bare(self.hint)
+        arguments, origin = typing.get_args(hint), typing.get_origin(hint)
+        if isinstance(key, int) and not (origin is tuple and Ellipsis not in arguments):
+            kept = 0  # the items of a list are alike
+        if kept not in self._known:
+            inner = _item(hint, origin, arguments, key) if isinstance(key, int) else _member(hint, key)
+            self._known[kept] = None if inner is None else Part(inner)
+        return self._known[kept]
+
+
+def _bare(hint: Any) -> Any:
+    """Return a hint without its annotations, and without `| None`."""
+    while True:
+        origin = typing.get_origin(hint)
+        if origin is Annotated or origin in _WRAPPERS:
+            hint = typing.get_args(hint)[0]
+        elif origin in (Union, types.UnionType):
+            others = [one for one in typing.get_args(hint) if one is not type(None)]
+            if len(others) != 1:
+                return hint
+            hint = others[0]
+        elif isinstance(hint, typing.TypeAliasType if hasattr(typing, "TypeAliasType") else ()):
+            hint = hint.__value__
+        else:
+            return hint
+
+
+def _item(hint: Any, origin: Any, arguments: tuple[Any, ...], index: int) -> Any:
+    if origin is tuple and Ellipsis not in arguments:
+        return arguments[index] if index < len(arguments) else None
+    listed = isinstance(origin, type) and issubclass(origin, collections.abc.Iterable)
+    if listed and not issubclass(origin, collections.abc.Mapping) and arguments:
+        return arguments[0]
+    return None
+
+
+def _member(hint: Any, key: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in _MAPPINGS:
+        return arguments[1] if len(arguments) == 2 else None
+    fields = getattr(hint, "__pydantic_fields__", None)
+    if fields is not None:
+        for name, field in fields.items():
+            if key == (field.validation_alias or field.alias or name):
+                return field.rebuild_annotation()
+        return None
+    if not isinstance(hint, type):
+        return None
+    attributes = vars(hint).get("__attrs_attrs__")
+    named = attributes is not None or dataclasses.is_dataclass(hint) or typing.is_typeddict(hint)
+    if not named and not (issubclass(hint, tuple) and hasattr(hint, "_fields")):
+        return None
+    try:
+        hints = typing.get_type_hints(hint, include_extras=True)
+    except NameError:
+        return None
+    if attributes is not None:
+        key = next((field.name for field in attributes if field.alias == key), key)
+    found = hints.get(key)
+    return typing.get_args(found)[0] if typing.get_origin(found) in _WRAPPERS else found

@@ -1,0 +1,148 @@
+"""`sg.generate` and `sg.filled`: a function with a return type, answered by a model."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
+
+from structgen.engine.requests import Sampling
+from structgen.errors import OptionError, UnsupportedError
+from structgen.typed.forms import Form, form_of_type
+from structgen.typed.functions import Asked, AsyncTypedFunction, Filled, TypedFunction
+from structgen.typed.options import Options
+from structgen.typed.prompts import Message, Template
+from structgen.typed.writers import writer_of
+
+if TYPE_CHECKING:
+    from structgen.engine.loop import Engine
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Decorator(Protocol):
+    """What `sg.generate(...)` returns."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncTypedFunction[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> TypedFunction[P, R]: ...
+
+
+def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
+    """Stand for the answer in a function's body: `return sg.filled()`, or with the prompt, text or messages,
+    where the docstring is not it.
+
+    Errors: it raises what the decorator catches; in a function that is not decorated, an exception that says
+    so.
+    """
+    raise Filled(prompt)
+
+
+def generate(
+    *,
+    model: str | Path | Engine,
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+    attempts: int = 3,
+    outline: bool | None = None,
+    chat: bool | None = None,
+    timeout: float | None = None,
+    policies: Mapping[str, Any] | None = None,
+) -> Decorator:
+    """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
+
+    model
+        a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, or an `sg.Engine`.
+        By name it is loaded at the first call, and shared in the process.
+    sampling
+        how tokens are chosen; the likeliest, where nothing is said.
+    max_tokens
+        of a document, which is complete within them; 512 where nothing is said, fewer where the model's
+        context leaves fewer.
+    attempts
+        how often a document is asked for that the type's own validators refuse.
+    outline
+        whether the schema is told in the prompt (`prompting.schema_outline`); for the embedded models, where
+        nothing is said.
+    chat
+        whether the chat template of the model is applied; where it has one, if nothing is said.
+    timeout
+        seconds for a text.
+    policies
+        options of `sg.json_schema` for the documents, such as whitespace.
+
+    Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
+    type that has no schema, StructgenError for a model that is not there.
+    """
+    options = Options(
+        sampling if sampling is not None else Sampling(temperature=0.0),
+        max_tokens,
+        attempts,
+        outline,
+        chat,
+        timeout,
+        policies,
+    )
+    writer = writer_of(model)
+    frame = sys._getframe(1)
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        if isinstance(function, staticmethod | classmethod):
+            raise OptionError(
+                f"@{type(function).__name__} stands below @sg.generate.",
+                where="generate",
+                cure="Put it above.",
+            )
+        signature = inspect.signature(function)
+        docstring = function.__doc__
+        template = Template(docstring, signature) if docstring and docstring.strip() else None
+        form = _form(function, frame.f_locals, options.policies)
+        asked = Asked(function, template, form, writer, options)
+        if inspect.iscoroutinefunction(function):
+            return AsyncTypedFunction(asked)
+        return TypedFunction(asked)
+
+    return decorated
+
+
+def _form(
+    function: Callable[..., Any], names: Mapping[str, Any], policies: Mapping[str, Any] | None
+) -> Callable[[], Form]:
+    """Return what gives the form of a function's return type: read now, or at the first call where the
+    annotation names what is not defined yet."""
+    annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
+    if annotation is inspect.Parameter.empty:
+        raise UnsupportedError(
+            f"{function.__qualname__} has no return type.",
+            keyword="type",
+            where="return",
+            cure="Annotate what comes back: `-> Person`.",
+        )
+    known: list[Form] = []
+
+    def read() -> Form:
+        if not known:
+            hint = _resolved(annotation, function, names)
+            known.append(form_of_type(hint, policies))
+        return known[0]
+
+    try:
+        read()
+    except NameError:
+        return read
+    (found,) = known
+    return lambda: found
+
+
+def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
+    holder = types.SimpleNamespace(__annotations__={"return": annotation})
+    module = getattr(function, "__globals__", {})
+    return typing.get_type_hints(holder, module, {**names}, include_extras=True)["return"]

@@ -1,0 +1,366 @@
+"""What the decorator makes of a function: something to call, to stream from, to ask in batches."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from structgen.engine.requests import FinishReason, Result, Usage
+from structgen.errors import GenerationError, ValidatorError
+from structgen.frontends.type_parts import Part
+from structgen.typed.forms import Form, failed
+from structgen.typed.options import Options
+from structgen.typed.partial import Partial, Progress
+from structgen.typed.prompts import Source, Template, source_of
+from structgen.typed.writers import Writer
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[R]):
+    """A call's result: the object, and how its text came to be."""
+
+    result: Result
+    """The engine's, of the last attempt."""
+    attempts: int
+    error: GenerationError | None
+    _value: Any
+
+    @property
+    def value(self) -> R:
+        """The object; never None in place of one. Raises the error of a call that failed."""
+        if self.error is not None:
+            raise self.error
+        found: R = self._value
+        return found
+
+    @property
+    def text(self) -> str:
+        """The document."""
+        return self.result.text
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """Why the text ended."""
+        return self.result.finish_reason
+
+    @property
+    def usage(self) -> Usage:
+        """What the last attempt cost."""
+        return self.result.usage
+
+
+class Asked:
+    """What a typed function is made of: its template, its form, its model and its options."""
+
+    __slots__ = ("form_now", "function", "model", "options", "part", "template")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        template: Template | None,
+        form: Callable[[], Form],
+        model: Callable[[], Writer],
+        options: Options,
+    ) -> None:
+        self.function, self.template, self.model, self.options = function, template, model, options
+        self.form_now = form
+        self.part: Part | None = None
+
+    @property
+    def form(self) -> Form:
+        """What is wanted; read at the first call where its names were not known before."""
+        return self.form_now()
+
+    def progress(self) -> Progress:
+        """Return the reader of a new stream."""
+        form = self.form
+        if form.grammar is None:
+            return Progress(None, free=True)
+        if self.part is None and form.reader is not None:
+            self.part = Part(form.hint)
+        return Progress(self.part)
+
+
+def judged(form: Form, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
+    """Return an attempt's outcome: its object, or the error of the best attempt so far."""
+    if tried.error is not None:
+        error = failed(tried.error.what, tried.text, attempts, tried.error.where)
+        error.__cause__ = tried.error
+        return Outcome(tried, attempts, error, None)
+    try:
+        return Outcome(tried, attempts, None, form.read(tried.text))
+    except ValidatorError as refusal:
+        error = failed(refusal.what, tried.text, attempts, refusal.where)
+        error.__cause__ = refusal
+        known = best.__cause__ if best is not None else None
+        if best is not None and isinstance(known, ValidatorError) and known.count <= refusal.count:
+            best.attempts = attempts
+            error = best
+        return Outcome(tried, attempts, error, None)
+
+
+def obtained(
+    writer: Writer, form: Form, source: Source, options: Options, first: Result | None = None
+) -> Outcome[Any]:
+    """Return the outcome of a call: attempts until an object comes of one. `first` is an attempt made."""
+    outcome: Outcome[Any] | None = None
+    for attempt in range(options.attempts):
+        if first is not None and attempt == 0:
+            tried = first
+        else:
+            (tried,) = writer.write(form, [source], options, attempt)
+        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
+        if not _may_try_again(outcome):
+            break
+    assert outcome is not None, "there is at least one attempt"
+    return outcome
+
+
+async def aobtained(writer: Writer, form: Form, source: Source, options: Options) -> Outcome[Any]:
+    """Return the outcome of a call, as `obtained` does."""
+    outcome: Outcome[Any] | None = None
+    for attempt in range(options.attempts):
+        tried = await writer.awrite(form, source, options, attempt)
+        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
+        if not _may_try_again(outcome):
+            break
+    assert outcome is not None, "there is at least one attempt"
+    return outcome
+
+
+def _may_try_again(outcome: Outcome[Any]) -> bool:
+    return outcome.error is not None and isinstance(outcome.error.__cause__, ValidatorError)
+
+
+class _Common(Generic[P, R]):
+    """What synchronous and asynchronous functions share."""
+
+    def __init__(self, asked: Asked, bound: tuple[object, ...] = ()) -> None:
+        self._asked, self._bound = asked, bound
+        functools.update_wrapper(cast("Callable[..., Any]", self), asked.function)
+        signature = inspect.signature(asked.function)
+        parameters = list(signature.parameters.values())[len(bound) :]
+        self.__signature__ = signature.replace(parameters=parameters)
+        self._whole = signature
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._asked.function.__qualname__}{self.__signature__}>"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the documents, a copy; {} where the text is free."""
+        return copy.deepcopy(self._asked.form.schema) or {}
+
+    def _arguments(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        bound = self._whole.bind(*self._bound, *arguments, **named)
+        bound.apply_defaults()
+        return bound.arguments
+
+    def _returned(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        """Return what the body returns: a prompt, or None for the docstring."""
+        try:
+            return self._asked.function(*self._bound, *arguments, **named)
+        except Filled as filled:
+            return filled.prompt
+
+    def _source(self, returned: Any, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Source:
+        return source_of(returned, self._asked.template, self._arguments(arguments, named))
+
+    @staticmethod
+    def _call_of(one: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if isinstance(one, tuple):
+            return one, {}
+        if isinstance(one, dict):
+            return (), one
+        return (one,), {}
+
+
+class Filled(Exception):
+    """Raised by `sg.filled()`, and caught by the decorator: the prompt that was given, if any."""
+
+    def __init__(self, prompt: object = None) -> None:
+        super().__init__("sg.filled() stands in the body of a function that sg.generate decorates.")
+        self.prompt = prompt
+
+
+class TypedFunction(_Common[P, R]):
+    """A function that a model answers. Made by `sg.generate`."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the object; where the annotation is Iterator[T], items as they close.
+
+        Errors: GenerationError, with the text so far, where the engine failed or the type's validators
+        refused every attempt; OptionError for a prompt that cannot be made; BudgetError where no document
+        fits.
+        """
+        asked = self._asked
+        source = self._source(self._returned(args, kwargs), args, kwargs)
+        if asked.form.items:
+            found: Any = self._aitems(source) if asked.form.asynchronous else self._items(source)
+            return found  # type: ignore[no-any-return]
+        value: R = obtained(asked.model(), asked.form, source, asked.options).value
+        return value
+
+    def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        """Return the object with its text, finish reason, usage and attempts; a failure is its `error`.
+
+        Of Iterator[T], the value is the list of all items.
+        """
+        asked = self._asked
+        source = self._source(self._returned(args, kwargs), args, kwargs)
+        return obtained(asked.model(), asked.form, source, asked.options)
+
+    def stream(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Partial[R]]:
+        """Yield what there is after each piece of text; the last one has the result.
+
+        Errors: GenerationError as soon as a part that closes is refused by its type; there is one attempt.
+        """
+        source = self._source(self._returned(args, kwargs), args, kwargs)
+        return self._stream(source)
+
+    def _stream(self, source: Source) -> Iterator[Partial[R]]:
+        asked, ended = self._asked, list[Result]()
+        progress = asked.progress()
+        for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
+            yield _added(progress, piece)
+        yield _ended(asked.form, progress, ended[0])
+
+    def _items(self, source: Source) -> Iterator[Any]:
+        asked, ended = self._asked, list[Result]()
+        progress, known = asked.progress(), 0
+        for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
+            _added(progress, piece)
+            items, known = progress.closed_items(known)
+            yield from items
+        _ended(asked.form, progress, ended[0])
+
+    async def _aitems(self, source: Source) -> AsyncIterator[Any]:
+        asked, ended = self._asked, list[Result]()
+        progress, known = asked.progress(), 0
+        async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
+            _added(progress, piece)
+            items, known = progress.closed_items(known)
+            for item in items:
+                yield item
+        _ended(asked.form, progress, ended[0])
+
+    @overload
+    def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
+    @overload
+    def batch(self, calls: Iterable[Any], *, errors: Literal["return"]) -> list[R | GenerationError]: ...
+    def batch(self, calls: Iterable[Any], *, errors: str = "raise") -> Any:
+        """Return the objects of many calls, in order, written together.
+
+        A call is its one argument, or a tuple of arguments, or a dict of named ones. `errors`: "raise" the
+        first error once all are done, or "return" errors in the places of objects.
+        """
+        asked = self._asked
+        prepared = [self._call_of(one) for one in calls]
+        sources = [self._source(self._returned(*call), *call) for call in prepared]
+        writer = asked.model()
+        firsts = writer.write(asked.form, sources, asked.options) if sources else []
+        outcomes = [
+            obtained(writer, asked.form, source, asked.options, first)
+            for source, first in zip(sources, firsts, strict=True)
+        ]
+        if errors == "return":
+            return [one.error if one.error is not None else one.value for one in outcomes]
+        return [one.value for one in outcomes]
+
+    def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the prompt that a call would send, as text, the outline and the chat template applied."""
+        asked = self._asked
+        source = self._source(self._returned(args, kwargs), args, kwargs)
+        return asked.model().prompt(asked.form, source, asked.options)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> TypedFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: TypedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None
+    ) -> TypedFunction[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the method of an instance."""
+        return self if instance is None else TypedFunction(self._asked, (instance,))
+
+
+class AsyncTypedFunction(_Common[P, R]):
+    """A coroutine function that a model answers. Made by `sg.generate`."""
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the object, as `TypedFunction.__call__` does; other calls share its batches."""
+        source = await self._asource(args, kwargs)
+        asked = self._asked
+        if asked.form.items:
+            found: Any = TypedFunction[Any, Any](asked)._aitems(source)
+            return found  # type: ignore[no-any-return]
+        value: R = (await aobtained(asked.model(), asked.form, source, asked.options)).value
+        return value
+
+    async def detailed(self, *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        """Return the object with its text, finish reason, usage and attempts; a failure is its `error`."""
+        source = await self._asource(args, kwargs)
+        return await aobtained(self._asked.model(), self._asked.form, source, self._asked.options)
+
+    async def stream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Partial[R]]:
+        """Yield what there is after each piece of text; the last one has the result."""
+        source = await self._asource(args, kwargs)
+        asked, ended = self._asked, list[Result]()
+        progress = asked.progress()
+        async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
+            yield _added(progress, piece)
+        yield _ended(asked.form, progress, ended[0])
+
+    async def batch(self, calls: Iterable[Any]) -> list[R]:
+        """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
+        import asyncio
+
+        prepared = [self._call_of(one) for one in calls]
+        return list(await asyncio.gather(*(self(*args, **named) for args, named in prepared)))
+
+    async def prompt(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the prompt that a call would send, as text."""
+        source = await self._asource(args, kwargs)
+        return self._asked.model().prompt(self._asked.form, source, self._asked.options)
+
+    async def _asource(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Source:
+        running: Coroutine[Any, Any, Any] = self._asked.function(*self._bound, *arguments, **named)
+        try:
+            returned = await running
+        except Filled as filled:
+            returned = filled.prompt
+        return self._source(returned, arguments, named)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> AsyncTypedFunction[P, R]: ...
+    @overload
+    def __get__(
+        self: AsyncTypedFunction[Concatenate[S, Q], R], instance: S, owner: type | None = None
+    ) -> AsyncTypedFunction[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the method of an instance."""
+        return self if instance is None else AsyncTypedFunction(self._asked, (instance,))
+
+
+def _added(progress: Progress, piece: str) -> Partial[Any]:
+    try:
+        return progress.add(piece)
+    except ValidatorError as refusal:
+        raise failed(refusal.what, progress.written, 1, refusal.where) from refusal
+
+
+def _ended(form: Form, progress: Progress, result: Result) -> Partial[Any]:
+    outcome = judged(form, result, 1, None)
+    return progress.last(outcome.value)
+
+
+__all__ = ["AsyncTypedFunction", "Filled", "Outcome", "TypedFunction"]

@@ -1,0 +1,57 @@
+"""How a typed function asks: what may be chosen, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from structgen.engine.requests import Sampling
+from structgen.errors import OptionError
+
+DEFAULT_MAX_TOKENS = 512
+"""Tokens of a document where nothing is said; fewer where the model's context leaves fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of `sg.generate` and `sg.run`, with their defaults."""
+
+    sampling: Sampling = field(default_factory=lambda: Sampling(temperature=0.0))
+    max_tokens: int | None = None
+    attempts: int = 3
+    outline: bool | None = None
+    chat: bool | None = None
+    timeout: float | None = None
+    policies: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
+            if value is None and name == "max_tokens":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise OptionError(f"{name}={value!r}: it takes a whole number, at least 1.", where=name)
+        if not isinstance(self.sampling, Sampling):
+            raise OptionError(
+                f"sampling is a {type(self.sampling).__name__}.",
+                where="sampling",
+                cure="Pass sg.Sampling(temperature=..., seed=...).",
+            )
+
+    def sampling_of(self, attempt: int) -> Sampling:
+        """Return how tokens are chosen at an attempt, from 0: later ones draw, and from other seeds, for the
+        same choice would fail again."""
+        if attempt == 0:
+            return self.sampling
+        how = self.sampling
+        warm = how.temperature or 0.7
+        return Sampling(
+            temperature=warm,
+            top_p=how.top_p,
+            top_k=how.top_k,
+            min_p=how.min_p,
+            repetition_penalty=how.repetition_penalty,
+            presence_penalty=how.presence_penalty,
+            frequency_penalty=how.frequency_penalty,
+            seed=how.seed + attempt,
+        )

@@ -1,0 +1,119 @@
+"""Prompts: a docstring is a template of the arguments; a body may return text or chat messages instead."""
+
+from __future__ import annotations
+
+import inspect
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, Union
+
+from structgen.errors import OptionError
+
+Message: TypeAlias = Mapping[str, Any]
+"""A chat message: `role` and `content`."""
+Prompt: TypeAlias = Union[str, Sequence[Message]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a prompt is made from."""
+
+    prompt: Prompt
+    """Text, or chat messages."""
+    values: tuple[str, ...]
+    """What the arguments say, by themselves: the text from which an extracting model reads."""
+
+
+class Template:
+    """A docstring, with the parameters' names in braces, as `str.format` has them: `{text}`,
+    `{user.name}`."""
+
+    __slots__ = ("_pieces", "text")
+
+    def __init__(self, docstring: str, signature: inspect.Signature) -> None:
+        """Read a template. Errors: OptionError for a field that is no parameter."""
+        self.text = inspect.cleandoc(docstring)
+        self._pieces: list[tuple[str, str | None, str, str | None]] = []
+        try:
+            pieces = list(string.Formatter().parse(self.text))
+        except ValueError as error:
+            raise OptionError(
+                f"The docstring is no template: {error}.",
+                where="docstring",
+                cure="Double braces that are meant as such: {{ and }}.",
+            ) from error
+        names = list(signature.parameters)
+        for literal, field, spec, conversion in pieces:
+            root = None if field is None else field.partition(".")[0].partition("[")[0]
+            if root is not None and root not in names:
+                known = ", ".join(f"{{{name}}}" for name in names) or "none, for there are no parameters"
+                raise OptionError(
+                    f"{{{field}}} is no parameter of the function.",
+                    where="docstring",
+                    cure=f"Fields are {known}; braces that are meant as such are doubled.",
+                )
+            self._pieces.append((literal, field, spec or "", conversion))
+
+    def filled(self, arguments: Mapping[str, Any]) -> Source:
+        """Return the prompt of a call. Errors: OptionError for a value that cannot be printed."""
+        formatter, text, values = string.Formatter(), [], []
+        for literal, field, spec, conversion in self._pieces:
+            text.append(literal)
+            if field is None:
+                continue
+            try:
+                found, _ = formatter.get_field(field, (), arguments)
+                shown = format(formatter.convert_field(found, conversion), spec)
+            except Exception as error:  # whatever the value's own __format__ raises
+                raise OptionError(
+                    f"The value of {{{field}}} cannot be printed: {type(error).__name__}: {error}.",
+                    where="docstring",
+                    cure="Pass a value that str.format takes, or convert it: {name!r}.",
+                ) from error
+            text.append(shown)
+            values.append(shown)
+        return Source("".join(text), tuple(values) or _all_of(arguments))
+
+
+def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> Source:
+    """Return the source of a call: of what the body returned, or of the docstring where it returned nothing.
+
+    Errors: OptionError where there is neither, or the body returned something else.
+    """
+    if prompt is None:
+        if template is None:
+            raise OptionError(
+                "There is no docstring, and the body returned no prompt.",
+                where="prompt",
+                cure="Write what is wanted as the docstring, or return sg.filled(prompt).",
+            )
+        return template.filled(arguments)
+    return given_source(prompt)
+
+
+def given_source(prompt: object) -> Source:
+    """Return the source of a text or of chat messages. Errors: OptionError."""
+    if isinstance(prompt, str):
+        return Source(prompt, (prompt,))
+    if isinstance(prompt, Sequence) and prompt and all(_is_message(one) for one in prompt):
+        asked = tuple(str(one["content"]) for one in prompt if one["role"] == "user")
+        return Source([dict(one) for one in prompt], asked)
+    raise OptionError(
+        f"A {type(prompt).__name__} is no prompt.",
+        where="prompt",
+        cure='Give text, or messages such as [{"role": "user", "content": "..."}].',
+    )
+
+
+def _is_message(one: object) -> bool:
+    return isinstance(one, Mapping) and isinstance(one.get("role"), str) and "content" in one
+
+
+def _all_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(value) for name, value in arguments.items() if name not in ("self", "cls"))
+
+
+def messages_of(prompt: Prompt) -> list[dict[str, Any]]:
+    """Return a prompt as chat messages."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(one) for one in prompt]

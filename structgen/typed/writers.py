@@ -1,0 +1,65 @@
+"""What writes texts: an engine of this process, or a server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from structgen.engine.requests import Result
+from structgen.errors import OptionError
+from structgen.typed.forms import Form
+from structgen.typed.local import Local, check_name, local_model
+from structgen.typed.options import Options
+from structgen.typed.prompts import Source
+
+
+class Writer(Protocol):
+    """Anything that makes texts of sources."""
+
+    def prompt(self, form: Form, source: Source, options: Options) -> str:
+        """Return the prompt, as text."""
+        ...
+
+    def write(
+        self, form: Form, sources: Sequence[Source], options: Options, attempt: int = 0
+    ) -> list[Result]:
+        """Return a text for each source."""
+        ...
+
+    async def awrite(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Result:
+        """Return a text."""
+        ...
+
+    def stream(
+        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+    ) -> Iterator[str]:
+        """Yield a text in pieces, and hand its result to `done`."""
+        ...
+
+    def astream(
+        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+    ) -> AsyncIterator[str]:
+        """Yield a text in pieces, and hand its result to `done`."""
+        ...
+
+
+def writer_of(model: object) -> Callable[[], Writer]:
+    """Return what gives the writer of a model, which is loaded when it is first asked for.
+
+    Errors: StructgenError where there is no model of this name, as far as can be told at once.
+    """
+    if isinstance(model, str | Path):
+        name = str(model)
+        check_name(name)
+        return lambda: local_model(name)
+    from structgen.engine.loop import Engine
+
+    if isinstance(model, Engine):
+        known = Local(model, model.name)
+        return lambda: known
+    raise OptionError(
+        f"A {type(model).__name__} is no model.",
+        where="model",
+        cure="Pass a name, a folder, or an sg.Engine.",
+    )

@@ -1,0 +1,391 @@
+"""The decorator: functions, methods, coroutines, prompts, attempts, errors where they can be known."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pydantic = pytest.importorskip("pydantic")
+
+from pydantic import BaseModel, field_validator  # noqa: E402
+from told import TOKENIZER, Told, told  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.prompting import extraction_prompt  # noqa: E402
+from structgen.typed.local import local_model  # noqa: E402
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+    city: str
+
+
+class Even(BaseModel):
+    a: int
+    b: int
+
+    @field_validator("a", "b")
+    @classmethod
+    def _even(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError("is odd")
+        return value
+
+
+ADA = '{"name": "Ada", "age": 36, "city": "London"}'
+
+
+def test_the_embedded_model_fills_a_person() -> None:
+    @sg.generate(model="structgen/extract")
+    def person(text: str) -> Person:
+        """Extract the person from: {text}"""
+        return sg.filled()
+
+    text = "Ada Lovelace, 36, lives in London."
+    assert person(text) == Person(name="Ada Lovelace", age=36, city="London")
+    # what it was trained on, whatever the docstring says around the text
+    assert person.prompt(text) == extraction_prompt(person.schema, text)
+    assert local_model("structgen/extract") is local_model("structgen/extract")
+
+
+def test_the_function_stays_recognisable() -> None:
+    def person(text: str, *, year: int = 1843) -> Person:
+        """Extract {text} in {year}"""
+        return sg.filled()
+
+    engine, model = told(ADA)
+    made = sg.generate(model=engine)(person)
+    assert made.__wrapped__ is person  # type: ignore[attr-defined]
+    assert (made.__name__, made.__doc__) == ("person", person.__doc__)  # type: ignore[attr-defined]
+    assert made.__annotations__ == person.__annotations__
+    assert inspect.signature(made) == inspect.signature(person)
+    assert "person(text: 'str'" in repr(made)
+    made("Ada")
+    made("Ada", year=1)
+    assert model.prompts == ["Extract Ada in 1843\n", "Extract Ada in 1\n"]
+    with pytest.raises(TypeError, match="unexpected"):
+        made("Ada", month=2)  # type: ignore[call-arg]
+
+
+def test_a_docstring_alone_is_enough() -> None:
+    engine, _ = told('"b"')
+
+    @sg.generate(model=engine)
+    def letter() -> Literal["a", "b"]:  # type: ignore[empty-body]
+        """Name a letter."""
+
+    assert letter() == "b"
+
+
+def test_a_body_may_return_the_prompt() -> None:
+    engine, model = told(ADA)
+
+    @sg.generate(model=engine, outline=True)
+    def person(text: str) -> Person:
+        return sg.filled(f"Who? {text.upper()}")
+
+    person("ada")
+    outline = "{name: string, age: integer, city: string}"
+    assert model.prompts == [f"Who? ADA\n\nAnswer in JSON: {outline}\n"]
+
+
+def test_a_method_and_a_static_function() -> None:
+    engine, model = told("3")
+
+    class Counter:
+        unit = "letters"
+
+        @sg.generate(model=engine)
+        def count(self, text: str) -> int:
+            """Count the {self.unit} of {text}"""
+            return sg.filled()
+
+        @staticmethod
+        @sg.generate(model=engine)
+        def other(text: str) -> int:
+            """Count {text}"""
+            return sg.filled()
+
+    assert Counter().count("abc") == 3
+    assert Counter().count.detailed("abc").value == 3
+    assert Counter.other("x") == 3
+    assert model.prompts[0] == "Count the letters of abc\n"
+    assert list(inspect.signature(Counter().count).parameters) == ["text"]
+
+
+def test_a_coroutine_function() -> None:
+    engine, _ = told("1")
+
+    @sg.generate(model=engine)
+    async def number(text: str) -> int:
+        """Count {text}"""
+        return sg.filled()
+
+    async def all_of_them() -> list[Any]:
+        values = [partial.value async for partial in number.stream("x")]
+        return [
+            await number("x"),
+            await number.batch(["a", ("b",)]),
+            (await number.detailed("x")).text,
+            values[-1],
+        ]
+
+    assert asyncio.run(all_of_them()) == [1, [1, 1], "1", 1]
+
+
+def test_free_text() -> None:
+    engine, _ = told("Hello, <world>!")
+
+    @sg.generate(model=engine)
+    def greeting() -> str:
+        """Greet."""
+        return sg.filled()
+
+    assert greeting() == "Hello, <world>!"
+    assert [one.value for one in greeting.stream()][-1] == "Hello, <world>!"
+    assert greeting.schema == {}
+
+
+def test_items_come_as_they_close() -> None:
+    engine, model = told('[{"name": "A", "age": 1, "city": "X"}, {"name": "B", "age": 2, "city": "Y"}]')
+
+    @sg.generate(model=engine)
+    def people(text: str) -> Iterator[Person]:
+        """Extract {text}"""
+        return sg.filled()
+
+    found = people("x")
+    assert next(found) == Person(name="A", age=1, city="X")
+    early = model.steps
+    assert next(found) == Person(name="B", age=2, city="Y")
+    assert early < model.steps
+    assert list(found) == []
+    assert people.detailed("x").value[1].name == "B"  # type: ignore[index]
+
+
+def test_items_of_an_asynchronous_iterator() -> None:
+    engine, _ = told("[1, 2, 3]")
+
+    @sg.generate(model=engine)
+    def numbers() -> AsyncIterator[int]:
+        """Count."""
+        return sg.filled()
+
+    async def collected() -> list[int]:
+        return [one async for one in numbers()]
+
+    assert asyncio.run(collected()) == [1, 2, 3]
+
+
+def test_a_batch_is_written_together() -> None:
+    engine, model = told("1", "2", "3")
+
+    @sg.generate(model=engine)
+    def number(text: str, unit: str = "m") -> int:
+        """How many {unit} in {text}"""
+        return sg.filled()
+
+    assert number.batch(["a", ("b", "km"), {"text": "c"}]) == [1, 2, 3]
+    assert model.prompts == ["How many m in a\n", "How many km in b\n", "How many m in c\n"]
+    assert model.steps == 1
+    assert number.batch([]) == []
+
+
+def test_a_refused_object_is_asked_for_again() -> None:
+    engine, model = told('{"a": 1, "b": 2}', '{"a": 2, "b": 4}')
+
+    @sg.generate(model=engine)
+    def even() -> Even:
+        """Two even numbers."""
+        return sg.filled()
+
+    outcome = even.detailed()
+    assert outcome.value == Even(a=2, b=4)
+    assert (outcome.attempts, len(model.prompts)) == (2, 2)
+
+
+def test_attempts_are_bounded_and_the_best_is_kept() -> None:
+    engine, model = told('{"a": 1, "b": 3}', '{"a": 1, "b": 2}', '{"a": 5, "b": 7}')
+
+    @sg.generate(model=engine, attempts=3)
+    def even() -> Even:
+        """Two even numbers."""
+        return sg.filled()
+
+    with pytest.raises(sg.GenerationError, match="is odd") as caught:
+        even()
+    assert len(model.prompts) == 3
+    assert (caught.value.attempts, caught.value.text) == (3, '{"a": 1, "b": 2}')
+    assert isinstance(caught.value.__cause__, sg.ValidatorError)
+    (error,) = even.batch([()], errors="return")
+    assert isinstance(error, sg.GenerationError)
+
+
+class Breaking(Told):
+    """Fails at its fourth step."""
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Any:
+        if self.steps == 3:
+            raise RuntimeError("out of memory")
+        return super().decode(tokens, caches)
+
+
+def test_a_failure_of_the_engine_keeps_the_text() -> None:
+    @sg.generate(model=sg.Engine(Breaking(ADA), TOKENIZER))
+    def person() -> Person:
+        """Who?"""
+        return sg.filled()
+
+    outcome = person.detailed()
+    assert outcome.error is not None and outcome.error.text.startswith("{")
+    assert outcome.attempts == 1
+    with pytest.raises(sg.GenerationError, match="out of memory"):
+        outcome.value  # noqa: B018
+
+
+def test_a_document_is_complete_within_max_tokens() -> None:
+    engine, _ = told('{"name": "' + "very " * 50 + 'long", "age": 1, "city": "X"}')
+
+    @sg.generate(model=engine, max_tokens=40)
+    def person() -> Person:
+        """Who?"""
+        return sg.filled()
+
+    outcome = person.detailed()
+    assert isinstance(outcome.value, Person)
+    assert outcome.finish_reason is sg.FinishReason.STEERED
+    with pytest.raises(sg.BudgetError):
+        sg.generate(model=engine, max_tokens=2)(person.__wrapped__)()  # type: ignore[attr-defined]
+
+
+def test_the_default_of_max_tokens_leaves_room_for_the_prompt() -> None:
+    engine, _ = told("1", context=60)
+
+    @sg.generate(model=engine)
+    def number(text: str) -> int:
+        """Count {text}"""
+        return sg.filled()
+
+    assert number("a b c") == 1
+
+
+def test_a_type_that_is_defined_later() -> None:
+    engine, _ = told('{"x": 1}')
+
+    @sg.generate(model=engine)
+    def later() -> Later:
+        """One."""
+        return sg.filled()
+
+    assert later() == Later(x=1)
+
+
+class Later(BaseModel):
+    x: int
+
+
+def _no_type(text: str):  # type: ignore[no-untyped-def]
+    """{text}"""
+
+
+def _no_schema(text: str) -> Callable[[], int]:
+    """{text}"""
+    return sg.filled()
+
+
+def _nothing(text: str) -> None:
+    """{text}"""
+
+
+def _unknown_field(text: str) -> int:
+    """{txt}"""
+    return sg.filled()
+
+
+def _by_number(text: str) -> int:
+    """{}"""
+    return sg.filled()
+
+
+def _open_brace(text: str) -> int:
+    """{text"""
+    return sg.filled()
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (_no_type, "no return type"),
+        (_no_schema, "CallableSchema"),
+        (_nothing, "nothing to write"),
+        (_unknown_field, "{txt} is no parameter"),
+        (_by_number, "is no parameter"),
+        (_open_brace, "no template"),
+    ],
+)
+def test_what_can_be_known_is_an_error_at_decoration(function: Callable[..., Any], error: str) -> None:
+    with pytest.raises(sg.StructgenError, match=error):
+        sg.generate(model="structgen/extract")(function)
+
+
+@pytest.mark.parametrize("model", ["structgen/none", "no/such/folder", Path("/nowhere"), 3])
+def test_a_model_that_is_not_there_is_an_error_at_once(model: Any) -> None:
+    with pytest.raises(sg.StructgenError):
+        sg.generate(model=model)
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_tokens", 0), ("attempts", 0), ("sampling", 0.5)])
+def test_an_option_out_of_range_is_an_error_at_once(name: str, value: Any) -> None:
+    with pytest.raises(sg.OptionError, match=name):
+        sg.generate(model="structgen/extract", **{name: value})
+
+
+def test_an_unknown_option_is_an_error_at_once() -> None:
+    with pytest.raises(TypeError, match="temprature"):
+        sg.generate(model="structgen/extract", temprature=0.5)  # type: ignore[call-arg]
+
+
+def test_a_value_that_cannot_be_printed_is_an_error_at_the_call() -> None:
+    engine, _ = told("1")
+
+    @sg.generate(model=engine)
+    def number(value: object) -> int:
+        """{value:.2f}"""
+        return sg.filled()
+
+    with pytest.raises(sg.OptionError, match=r"\{value\} cannot be printed"):
+        number(["x"])
+
+
+def test_no_prompt_at_all_is_an_error_at_the_call() -> None:
+    engine, _ = told("1")
+
+    @sg.generate(model=engine)
+    def number() -> int:
+        return sg.filled()
+
+    with pytest.raises(sg.OptionError, match="no docstring"):
+        number()
+
+
+def test_messages_need_a_chat_template() -> None:
+    engine, _ = told("1")
+
+    @sg.generate(model=engine)
+    def number() -> int:
+        return sg.filled([{"role": "user", "content": "Count."}])
+
+    with pytest.raises(sg.OptionError, match="no chat template"):
+        number()
+
+
+def test_an_undecorated_function_says_what_filled_is_for() -> None:
+    with pytest.raises(Exception, match=r"sg\.generate"):
+        sg.filled()

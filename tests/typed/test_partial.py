@@ -1,0 +1,156 @@
+"""Partial objects: closed parts are validated, the open string is there, and what was there stays."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+from typing import Any, NamedTuple
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pydantic = pytest.importorskip("pydantic")
+
+from pydantic import BaseModel, Field, field_validator  # noqa: E402
+from told import told  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.frontends.type_parts import Part  # noqa: E402
+from structgen.typed.partial import Progress  # noqa: E402
+
+
+class Stop(NamedTuple):
+    place: str
+    on: dt.date
+
+
+class Trip(BaseModel):
+    title: str
+    begin: dt.date
+    stops: list[Stop]
+    notes: dict[str, int] | None = None
+    cost: float = Field(alias="price")
+
+
+TEXT = (
+    '{"title": "Nord \\"kap\\" \\ud83d\\ude00 \\\\", "begin": "2026-06-01", "stops": [{"place": "Oslo", '
+    '"on": "2026-06-02"}, {"place": "Bodø", "on": "2026-06-04"}], "notes": {"boats": 2}, "price": 12.5}'
+)
+
+
+def grows(before: Any, after: Any) -> bool:
+    """Tell whether what is there later has all that was there before."""
+    if before is None:
+        return True
+    if isinstance(before, dict):
+        if isinstance(after, BaseModel | tuple):  # it has closed
+            return True
+        return all(key in after and grows(value, after[key]) for key, value in before.items())
+    if isinstance(before, list):
+        return len(before) <= len(after) and all(map(grows, before, after))
+    if isinstance(before, str) and isinstance(after, str):
+        return after.startswith(before)
+    return bool(before == after) or isinstance(after, dt.date)
+
+
+@pytest.mark.parametrize("step", [1, 3, 7])
+def test_partials_only_grow(step: int) -> None:
+    progress = Progress(Part(Trip))
+    partials = [progress.add(TEXT[at : at + step]) for at in range(0, len(TEXT), step)]
+    values = [one.value for one in partials]
+    assert all(grows(before, after) for before, after in itertools.pairwise(values))
+    # looking at one later shows what was shown at once
+    assert [one.value for one in partials] == values
+    assert values[-1]["stops"] == [Stop("Oslo", dt.date(2026, 6, 2)), Stop("Bodø", dt.date(2026, 6, 4))]
+
+
+def test_an_open_string_is_there_as_far_as_it_goes() -> None:
+    progress = Progress(Part(Trip))
+    seen = [progress.add(char).get("title") for char in TEXT[: TEXT.index(', "begin"')]]
+    whole = 'Nord "kap" \U0001f600 \\'
+    assert seen[-1] == whole
+    assert {text for text in seen if text is not None} == {whole[:end] for end in range(len(whole) + 1)}
+
+
+def test_closed_parts_are_objects_and_open_ones_are_not() -> None:
+    progress = Progress(Part(Trip))
+    cut = TEXT.index('"2026-06-04"') + 5
+    partial = progress.add(TEXT[:cut])
+    assert partial["begin"] == dt.date(2026, 6, 1)
+    assert partial["stops"][0] == Stop("Oslo", dt.date(2026, 6, 2))
+    assert partial["stops"][1] == {"place": "Bodø", "on": "2026"}
+    assert {"/begin", "/stops/0", "/stops/1/place"} <= partial.closed
+    assert "/stops/1" not in partial.closed
+    assert "price" not in partial
+    with pytest.raises(sg.OptionError):
+        partial.result  # noqa: B018
+
+
+def test_a_stream_ends_with_the_result() -> None:
+    engine, _ = told(TEXT)
+
+    @sg.generate(model=engine)
+    def trip(text: str) -> Trip:
+        """Extract {text}"""
+        return sg.filled()
+
+    partials = list(trip.stream("x"))
+    assert not any(one.is_done for one in partials[:-1])
+    assert isinstance(partials[-1].result, Trip)
+    assert partials[-1].value is partials[-1].result
+    assert json.loads(partials[-1].text)["stops"][1]["place"] == "Bodø"
+
+
+class Old(BaseModel):
+    age: int
+    name: str
+
+    @field_validator("age")
+    @classmethod
+    def _old(cls, value: int) -> int:
+        if value < 90:
+            raise ValueError("is young")
+        return value
+
+
+def test_a_part_that_is_refused_ends_the_stream_with_the_text_so_far() -> None:
+    engine, model = told('[{"age": 95, "name": "Bo"}, {"age": 20, "name": "Al"}, {"age": 99, "name": "Cy"}]')
+
+    @sg.generate(model=engine)
+    def people() -> list[Old]:
+        """Who is old?"""
+        return sg.filled()
+
+    seen = []
+    with pytest.raises(sg.GenerationError, match="is young") as caught:
+        for partial in people.stream():
+            seen.append(partial.value)
+    assert '"Al"}' in caught.value.text
+    assert "Cy" not in caught.value.text
+    assert seen[-1][0] == Old(age=95, name="Bo")
+    assert len(model.prompts) == 1
+
+
+def test_leaving_a_stream_cancels_it() -> None:
+    engine, model = told(TEXT)
+
+    @sg.generate(model=engine)
+    def trip() -> Trip:
+        """Where?"""
+        return sg.filled()
+
+    for _ in trip.stream():
+        break
+    steps = model.steps
+    assert engine.step() is False
+    assert model.steps == steps
+
+
+def test_parts_of_types() -> None:
+    assert Part(Trip).at(("stops", 7, "on")).hint is dt.date  # type: ignore[union-attr]
+    assert Part(Trip).at(("price",)).hint is float  # type: ignore[union-attr]
+    assert Part(Trip).at(("notes", "any")).hint is int  # type: ignore[union-attr]
+    assert Part(tuple[int, str]).at((1,)).hint is str  # type: ignore[union-attr]
+    assert Part(Trip).at(("none",)) is None
+    assert Part(Trip | Stop).at(("title",)) is None
