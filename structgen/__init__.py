@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from structgen.dfa import Dfa
     from structgen.engine.loop import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
+    from structgen.engine.thinking import Thinking
     from structgen.errors import (
         BudgetError,
         FinishedError,
@@ -85,6 +86,7 @@ __all__ = [
     "State",
     "StoreWarning",
     "StructgenError",
+    "Thinking",
     "TokenError",
     "TokenMask",
     "Tokenizer",
@@ -119,6 +121,8 @@ def _home(name: str) -> str | None:
             return "structgen.engine.loop"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
+        case "Thinking":
+            return "structgen.engine.thinking"
         case "Event" | "EventKind":
             return "structgen.events"
         case "Expected":

@@ -24,11 +24,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.batch import RowStatus, fill_masks
+from structgen.batch import RowStatus, allow_all, fill_masks
 from structgen.compiler import CompiledGrammar, compile
 from structgen.engine.choice import Chosen, Row, choose
 from structgen.engine.models import Model, load_model
 from structgen.engine.requests import FinishReason, Handle, Request, Result, Step, Usage
+from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
@@ -46,14 +47,17 @@ class _Text:
         "error",
         "filled",
         "handle",
+        "last",
         "least",
         "logits",
         "matcher",
+        "phase",
         "prompt",
         "ran",
         "steps",
         "stop",
         "text",
+        "thoughts",
         "tokens",
         "told",
         "usage",
@@ -65,6 +69,11 @@ class _Text:
         self.cache: Any = None
         self.logits: Tensor | None = None
         self.tokens: list[int] = []
+        self.last = 0
+        """The token that the model reads next."""
+        self.phase: Phase | None = None
+        """The thoughts, which hold the matcher while they last."""
+        self.thoughts = ""
         self.steps: list[Step] = []
         self.usage = Usage(prompt_tokens=len(prompt))
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -115,6 +124,7 @@ class Engine:
         self.tokenizer, self.max_rows = tokenizer, max_rows
         self._mask: TokenMask = allocate_mask(max_rows, self.model.vocab_size)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
+        self._closings: dict[str | int, Closing] = {}
         self._waiting: list[_Text] = []
         self._rows: list[_Text] = []
         self._lock = threading.Lock()
@@ -196,7 +206,11 @@ class Engine:
         does not fit the context.
         """
         prompt = self._prompt(request.prompt)
+        closing = None
         most = len(prompt) + request.max_tokens
+        if request.thinking is not None:
+            closing = self._closing(request.thinking)
+            most += request.thinking.max_tokens + len(closing.tokens)
         if most > self.model.context:
             raise OptionError(
                 f"{len(prompt):,} tokens of prompt and max_tokens={request.max_tokens:,} make {most:,}; the "
@@ -218,6 +232,10 @@ class Engine:
             _Text(handle, prompt, matcher if sample == 0 or matcher is None else matcher.fork(), least)
             for sample, handle in enumerate(handles)
         ]
+        if request.thinking is not None and closing is not None:
+            for text in texts:
+                text.phase = Phase(request.thinking, closing, self.tokenizer, text.matcher)
+                text.matcher = None
         with self._lock:
             self._waiting += texts
         return handles
@@ -227,6 +245,13 @@ class Engine:
         found = self._compiled.get(grammar)
         if found is None:
             found = self._compiled[grammar] = compile(grammar, self.tokenizer)
+        return found
+
+    def _closing(self, thinking: Thinking) -> Closing:
+        """Return how thoughts close, kept for the next request."""
+        found = self._closings.get(thinking.until)
+        if found is None:
+            found = self._closings[thinking.until] = closing_of(thinking, self.tokenizer, self.name)
         return found
 
     def close(self) -> None:
@@ -282,14 +307,15 @@ class Engine:
         rows = self._rows
         logits = torch.stack([text.logits for text in rows if text.logits is not None])
         mask = None
-        if any(text.matcher is not None for text in rows):
+        if any(text.matcher is not None or text.phase is not None for text in rows):
             mask = torch.from_numpy(self._mask.array[: len(rows)])
         return choose(logits, mask, [self._row_of(text) for text in rows])
 
     @staticmethod
     def _row_of(text: _Text) -> Row:
         request, sample = text.handle.request, text.handle.sample
-        return Row(request.sampling, sample, len(text.tokens), text.prompt, text.tokens)
+        thought = len(text.phase.tokens) if text.phase is not None else text.usage.thought_tokens
+        return Row(request.sampling, sample, thought + len(text.tokens), text.prompt, text.tokens)
 
     def _commit(self, chosen: Chosen) -> None:
         """Take the tokens."""
@@ -303,10 +329,37 @@ class Engine:
                 continue
             step = _step(chosen, i, text.ran, text.filled)
             try:
-                self._take(text, step)
+                if text.phase is None:
+                    self._take(text, step)
+                else:
+                    self._think(text, text.phase, step.token)
             except StructgenError as error:
                 text.error = error
         self._settle()
+
+    def _think(self, text: _Text, phase: Phase, token: int) -> None:
+        """Take a token of the thoughts; another one, where it closes them and begins no document."""
+        forced = phase.forced()
+        token = token if forced is None else forced
+        banned: list[int] = []
+        while not phase.take(token, text.handle.request.max_tokens):
+            banned.append(token)
+            token = self._chosen_again(text, phase, banned)
+        text.last, text.usage.thought_tokens = token, len(phase.tokens)
+        if phase.is_over:
+            text.matcher, text.phase, text.thoughts = phase.matcher, None, phase.thoughts
+            if text.matcher is not None:
+                text.least = text.matcher.tokens_to_finish()
+            text.text = text.decoder.decode(phase.rest)
+
+    def _chosen_again(self, text: _Text, phase: Phase, banned: Sequence[int]) -> int:
+        """Return the choice among the tokens of thoughts without some."""
+        narrow = allocate_mask(1, self.model.vocab_size)
+        allow_all(narrow, 0)
+        _forbid(narrow, 0, (*phase.ends, *banned))
+        assert text.logits is not None
+        chosen = choose(text.logits[None], torch.from_numpy(narrow.array), [self._row_of(text)])
+        return chosen.tokens[0]
 
     def _take(self, text: _Text, step: Step) -> None:
         """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
@@ -319,6 +372,7 @@ class Engine:
                 step = self._steered(text, matcher, room)
                 text.least = _least_after(matcher, step.token)
         text.steps.append(step)
+        text.last = step.token
         if step.token in self.tokenizer.eos_token_ids:
             text.stop = FinishReason.STOP
         else:
@@ -402,6 +456,7 @@ class Engine:
                 text.handle.sample,
                 text.error,
                 isinstance(grammar, JsonSchemaGrammar),
+                text.thoughts if text.phase is None else text.phase.thoughts,
             )
         )
 
@@ -413,7 +468,7 @@ class Engine:
         future = self._fill_aside(rows)
         began = time.perf_counter()
         try:
-            logits = self.model.decode([text.tokens[-1] for text in rows], [text.cache for text in rows])
+            logits = self.model.decode([text.last for text in rows], [text.cache for text in rows])
             for i, text in enumerate(rows):
                 text.logits = logits[i]
         except (RuntimeError, MemoryError) as error:
@@ -439,6 +494,9 @@ class Engine:
     def _fill(self, rows: Sequence[_Text]) -> tuple[npt.NDArray[np.int8], float]:
         began = time.perf_counter()
         status = fill_masks([text.matcher for text in rows], self._mask)
+        for row, text in enumerate(rows):
+            if text.phase is not None:
+                _forbid(self._mask, row, text.phase.ends)
         return status, time.perf_counter() - began
 
     def _filled(self, found: tuple[npt.NDArray[np.int8], float], waited: float) -> None:
@@ -460,6 +518,12 @@ class Engine:
         if wrong is not None:
             raise OptionError(f"Token {wrong} of the prompt is none of the model's.", where="prompt")
         return ids
+
+
+def _forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
+    """Take tokens out of a row."""
+    for token in tokens:
+        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF
 
 
 def _least_after(matcher: Matcher, token: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
 from structgen.schema.grammar import Grammar
 
@@ -77,6 +78,8 @@ class Request:
     n: int = 1
     timeout: float | None = None
     """Seconds from when it was submitted."""
+    thinking: Thinking | None = None
+    """Free text before the document, with a budget of its own."""
 
     def __post_init__(self) -> None:
         for name, value, least in (
@@ -119,6 +122,8 @@ class Usage:
 
     prompt_tokens: int = 0
     tokens: int = 0
+    thought_tokens: int = 0
+    """Before the text, the closing tag counted; not among `tokens`."""
     model_seconds: float = 0.0
     mask_seconds: float = 0.0
     """Filling masks, in another thread while the model ran."""
@@ -139,6 +144,8 @@ class Result:
     sample: int = 0
     error: StructgenError | None = None
     is_json: bool = False
+    thoughts: str = ""
+    """What came before the text, where thinking was asked for."""
 
     @property
     def value(self) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, overload
 
 from structgen.engine.requests import Sampling
+from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError
 from structgen.typed.forms import Form, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, Filled, TypedFunction
@@ -56,6 +57,7 @@ def generate(
     chat: bool | None = None,
     timeout: float | None = None,
     policies: Mapping[str, Any] | None = None,
+    thinking: Thinking | None = None,
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
@@ -78,6 +80,8 @@ def generate(
         seconds for a text.
     policies
         options of `sg.json_schema` for the documents, such as whitespace.
+    thinking
+        free text before the document (`sg.Thinking`), which is in `detailed(...).result.thoughts`.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema, StructgenError for a model that is not there.
@@ -90,6 +94,7 @@ def generate(
         chat,
         timeout,
         policies,
+        thinking,
     )
     writer = writer_of(model)
     frame = sys._getframe(1)

@@ -21,6 +21,8 @@ from structgen.typed.prompts import Source, messages_of
 if TYPE_CHECKING:
     from structgen.engine.loop import Engine
 
+TAG_TOKENS = 16
+"""Tokens that are kept free for the closing tag of thoughts."""
 MOST_ENGINES = 4
 """Models that are kept by name in a process; the one that was not used for longest goes first."""
 
@@ -104,6 +106,8 @@ class Local:
         else:
             tokens = self._templated(asked, tokenize=True)
         room = self.engine.model.context - len(tokens)
+        if options.thinking is not None:
+            room -= options.thinking.max_tokens + TAG_TOKENS
         most = options.max_tokens
         if most is None:
             most = max(min(DEFAULT_MAX_TOKENS, room), 1)
@@ -113,6 +117,7 @@ class Local:
             options.sampling_of(attempt),
             max_tokens=most,
             timeout=options.timeout,
+            thinking=options.thinking,
         )
 
     # --- texts ----------------------------------------------------------------------------------------------

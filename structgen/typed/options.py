@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from structgen.engine.requests import Sampling
+from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
 
 DEFAULT_MAX_TOKENS = 512
@@ -24,6 +25,7 @@ class Options:
     chat: bool | None = None
     timeout: float | None = None
     policies: Mapping[str, Any] | None = None
+    thinking: Thinking | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):

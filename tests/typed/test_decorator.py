@@ -389,3 +389,17 @@ def test_messages_need_a_chat_template() -> None:
 def test_an_undecorated_function_says_what_filled_is_for() -> None:
     with pytest.raises(Exception, match=r"sg\.generate"):
         sg.filled()
+
+
+def test_thoughts_come_before_the_object() -> None:
+    engine, _ = told('Let me see.</think>{"name": "Ada", "age": 36, "city": "London"}')
+
+    @sg.generate(model=engine, thinking=sg.Thinking(max_tokens=50))
+    def person() -> Person:
+        """Who?"""
+        return sg.filled()
+
+    outcome = person.detailed()
+    assert outcome.value.name == "Ada"
+    assert outcome.result.thoughts == "Let me see."
+    assert next(iter(person.stream())).text.startswith("{")

@@ -1,0 +1,146 @@
+"""Free text before the document: until its closing tag, which comes when the model writes it, or when the
+budget of the thoughts ends. The grammar applies from the next byte on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from structgen.errors import OptionError
+from structgen.matcher import Matcher
+from structgen.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """Thoughts that come first: `sg.Request(..., thinking=sg.Thinking())`. They are in `Result.thoughts`."""
+
+    until: str | int = "</think>"
+    """The closing tag: text of one or several tokens, or a special token, by its text or its id."""
+    max_tokens: int = 1024
+    """Of the thoughts; the tag is then written for the model."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.until, bool) or not isinstance(self.until, str | int) or self.until == "":
+            raise OptionError(f"until={self.until!r}: it takes a text, or a token's id.", where="until")
+        most = self.max_tokens
+        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+            raise OptionError(f"max_tokens={most!r}: it takes a whole number.", where="max_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How thoughts close with one tokenizer. Made by `closing_of`."""
+
+    token: int | None
+    """The special token."""
+    text: bytes
+    """Or the text, of any tokens; empty where there is a special token alone."""
+    tokens: tuple[int, ...]
+    """What writes it."""
+
+
+def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Closing:
+    """Return how thoughts close. A text is looked for among the special tokens of the model's folder, which
+    have no bytes; any other is written in tokens. Cost: reading the folder's tokenizer.json.
+
+    Errors: OptionError for an id that the vocabulary does not have; TokenizerError for a text that no tokens
+    write.
+    """
+    if isinstance(thinking.until, int):
+        if not 0 <= thinking.until < tokenizer.vocab_size:
+            raise OptionError(f"There is no token {thinking.until}.", where="until")
+        token = thinking.until
+    else:
+        found = _special(Path(folder), thinking.until) if folder else None
+        if found is None or tokenizer.token_bytes[found] is not None:
+            text = thinking.until.encode()
+            return Closing(None, text, tuple(tokenizer.encode(text)))
+        token = found
+    return Closing(token, tokenizer.token_bytes[token] or b"", (token,))
+
+
+def _special(folder: Path, text: str) -> int | None:
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return None
+    added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
+    return next((one["id"] for one in added if one.get("content") == text), None)
+
+
+class Phase:
+    """The thoughts of one text, while they last."""
+
+    __slots__ = ("_closing", "_forced", "_most", "_tokenizer", "data", "is_over", "matcher", "rest", "tokens")
+
+    def __init__(
+        self, thinking: Thinking, closing: Closing, tokenizer: Tokenizer, matcher: Matcher | None
+    ) -> None:
+        self._closing, self._tokenizer, self._most = closing, tokenizer, thinking.max_tokens
+        self.matcher = matcher
+        """The document's; once the thoughts are over it may have taken the end of the last token."""
+        self.tokens: list[int] = []
+        self.data = bytearray()
+        self._forced: list[int] = []
+        self.is_over = False
+        self.rest = b""
+        """What the token that closed the thoughts already says of the document."""
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that may not come while the thoughts last: the ends of a text."""
+        return tuple(token for token in self._tokenizer.eos_token_ids if token != self._closing.token)
+
+    def forced(self) -> int | None:
+        """Return the token that has to come, once the budget is spent; None while the model chooses."""
+        if not self._forced and len(self.tokens) >= self._most:
+            self._forced = list(self._tail())
+        return self._forced[0] if self._forced else None
+
+    def _tail(self) -> tuple[int, ...]:
+        """Return the tokens that write what is missing of the tag."""
+        tag = self._closing.text
+        if self._closing.token is not None:
+            return self._closing.tokens
+        most = min(len(tag) - 1, len(self.data))
+        begun = next((size for size in range(most, 0, -1) if self.data.endswith(tag[:size])), 0)
+        return tuple(self._tokenizer.encode(tag[begun:])) if begun else self._closing.tokens
+
+    def take(self, token: int, room: int) -> bool:
+        """Take a token. False (nothing taken) where it closes the thoughts and goes on with what no document
+        begins with, or none that fits into `room` tokens."""
+        written = self._tokenizer.token_bytes[token] or b""
+        over, rest = token == self._closing.token, b""
+        if not over and self._closing.text and self._closing.token is None:
+            tag = self._closing.text
+            data = bytes(self.data[-len(tag) :]) + written
+            at = data.find(tag)
+            over, rest = at >= 0, data[at + len(tag) :] if at >= 0 else b""
+        if over and rest.strip() and not self._begin(rest, room):
+            return False
+        if self._forced:
+            del self._forced[0]
+        self.tokens.append(token)
+        self.data += written
+        self.is_over, self.rest = over, rest if rest.strip() else b""
+        return True
+
+    def _begin(self, rest: bytes, room: int) -> bool:
+        """Have the document begin with these bytes, if one does."""
+        if self.matcher is None:
+            return True
+        compiled = self.matcher.compiled
+        state = compiled.step_bytes(self.matcher.state, rest)
+        if state is None or compiled.tokens_to_finish(state) > room:
+            return False
+        self.matcher = Matcher(compiled, state)
+        return True
+
+    @property
+    def thoughts(self) -> str:
+        """The text of the thoughts, without the tag."""
+        data = bytes(self.data)
+        if self._closing.token is None and self.is_over:
+            data = data[: data.rfind(self._closing.text)]
+        return data.decode("utf-8", "replace")

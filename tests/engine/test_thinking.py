@@ -1,0 +1,158 @@
+"""Thinking first: free text until the closing tag, of any tokens; forced when its budget ends; then the
+grammar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from small_models import Function, Read, tokenizer  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine.thinking import Phase, closing_of  # noqa: E402
+
+TOKENIZER = tokenizer()
+SIZE = sg.json_schema({"enum": ["S", "M", "L"]}, whitespace="compact")
+
+
+class Says(Function):
+    """Wants to write given tokens, then random ones."""
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        super().__init__(TOKENIZER.vocab_size)
+        self.wanted = list(tokens)
+        self.begun = 0
+
+    def logits(self, tokens: Sequence[int]) -> Any:
+        at = len(tokens) - self.begun
+        found = super().logits(tokens)
+        if at < len(self.wanted):
+            found[self.wanted[at]] = 50.0
+        return found
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+        self.begun = len(tokens)
+        return super().prefill(tokens)
+
+
+def written(tokens: Sequence[int], **options: Any) -> sg.Result:
+    engine = sg.Engine(Says(tokens), TOKENIZER)
+    sampling = sg.Sampling(temperature=0.0)
+    (result,) = engine.generate(sg.Request("?", SIZE, sampling, max_tokens=16, **options))
+    return result
+
+
+def encoded(text: str) -> list[int]:
+    return TOKENIZER.encode(text.encode())
+
+
+def test_thoughts_come_first_and_the_grammar_right_after() -> None:
+    result = written(encoded('a { "b" ]</think>"M"'), thinking=sg.Thinking())
+    assert result.thoughts == 'a { "b" ]'
+    assert result.text == '"M"'
+    assert result.value == "M"
+    assert len(encoded("</think>")) > 1
+    assert result.usage.thought_tokens == len(encoded('a { "b" ]</think>'))
+    assert result.usage.tokens == len(result.tokens) == len(encoded('"M"'))
+
+
+def test_the_tag_is_found_across_any_tokens() -> None:
+    for cut in range(1, len("</think>")):
+        tokens = [*encoded("x"), *encoded("</think>"[:cut]), *encoded("</think>"[cut:]), *encoded('"L"')]
+        assert written(tokens, thinking=sg.Thinking()).text == '"L"'
+
+
+def test_a_special_token_closes_thoughts() -> None:
+    special = next(token for token in TOKENIZER.special_ids if token not in TOKENIZER.eos_token_ids)
+    tokens = [*encoded("hm"), special, *encoded('"S"')]
+    result = written(tokens, thinking=sg.Thinking(until=special))
+    assert (result.thoughts, result.text) == ("hm", '"S"')
+    forced = written(encoded("hm " * 40), thinking=sg.Thinking(until=special, max_tokens=5))
+    assert forced.value in ("S", "M", "L")
+    assert forced.usage.thought_tokens == 6
+
+
+@pytest.mark.parametrize("budget", [0, 1, 2, 7])
+def test_the_tag_is_written_when_the_budget_ends(budget: int) -> None:
+    engine = sg.Engine(Says(encoded("round and round " * 30)), TOKENIZER)
+    request = sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(max_tokens=budget))
+    (result,) = engine.generate(request)
+    assert result.value in ("S", "M", "L")
+    assert result.usage.thought_tokens == budget + len(encoded("</think>"))
+    assert "</think>" not in result.thoughts
+
+
+def test_a_tag_that_is_half_written_when_the_budget_ends_is_completed() -> None:
+    half = encoded("x</th")
+    result = written([*half, *encoded("under and lightning")], thinking=sg.Thinking(max_tokens=len(half)))
+    assert result.thoughts == "x"
+    assert result.value in ("S", "M", "L")
+
+
+def test_a_text_does_not_end_while_thoughts_last() -> None:
+    ends = [TOKENIZER.eos_token_ids[0]] * 3
+    result = written([*encoded("x"), *ends, *encoded("y")], thinking=sg.Thinking(max_tokens=8))
+    assert result.value in ("S", "M", "L")
+    assert result.usage.thought_tokens == 8 + len(encoded("</think>"))
+
+
+def test_a_token_that_closes_and_goes_on_must_begin_a_document() -> None:
+    texts = [*(bytes([i]) for i in range(256)), b"</think>", b'</think>"', b"</think>{", b"</think>\n"]
+    tokens = sg.Tokenizer.from_bytes([*texts, None], eos_token_id=len(texts))
+    compiled = sg.compile(SIZE, tokens)
+    thinking = sg.Thinking()
+
+    def phase() -> Phase:
+        return Phase(thinking, closing_of(thinking, tokens), tokens, sg.Matcher(compiled))
+
+    good = phase()
+    assert good.take(257, 10) and good.is_over
+    assert good.rest == b'"' and good.matcher is not None
+    assert good.matcher.accepts([*b'S"']) == 2
+    bad = phase()
+    assert not bad.take(258, 10)
+    assert not bad.is_over and bad.tokens == []
+    assert not phase().take(257, 1)  # S and the quote do not fit into one token
+    blank = phase()
+    assert blank.take(259, 10) and blank.is_over and blank.rest == b""
+
+
+def test_many_texts_with_thoughts_and_without_in_one_batch() -> None:
+    engine = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=4)
+    thinking = sg.Thinking(max_tokens=6)
+    requests = [
+        sg.Request(f"{i}", SIZE if i % 3 else None, max_tokens=20, thinking=thinking if i % 2 else None, n=2)
+        for i in range(8)
+    ]
+    together = engine.generate(requests)
+    for request, first in zip(requests, together[::2], strict=True):
+        assert (first.usage.thought_tokens > 0) is (request.thinking is not None)
+        if request.grammar is not None:
+            assert json.loads(first.text) in ("S", "M", "L")
+    alone = [result for request in requests for result in engine.generate(request)]
+    assert [(one.text, one.thoughts) for one in alone] == [(one.text, one.thoughts) for one in together]
+
+
+def test_streams_have_the_document_alone() -> None:
+    engine = sg.Engine(Says(encoded('well</think>"M"')), TOKENIZER)
+    request = sg.Request("?", SIZE, sg.Sampling(temperature=0.0), max_tokens=16, thinking=sg.Thinking())
+    assert "".join(engine.stream(request)) == '"M"'
+
+
+@pytest.mark.parametrize("options", [{"until": ""}, {"until": 1.5}, {"max_tokens": -1}, {"max_tokens": True}])
+def test_a_bad_option_is_an_error(options: dict[str, Any]) -> None:
+    with pytest.raises(sg.OptionError):
+        sg.Thinking(**options)
+
+
+def test_thoughts_count_for_the_context() -> None:
+    engine = sg.Engine(Function(TOKENIZER.vocab_size, context=64), TOKENIZER)
+    with pytest.raises(sg.OptionError, match="context"):
+        engine.submit(sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(max_tokens=60)))
+    with pytest.raises(sg.OptionError, match="no token"):
+        engine.submit(sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(until=10**6, max_tokens=6)))
