@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from structgen.typed.decorator import filled, generate
     from structgen.typed.functions import Outcome
     from structgen.typed.partial import Partial
+    from structgen.typed.run import run
 
     __version__: str
 
@@ -105,6 +106,7 @@ __all__ = [
     "filled",
     "generate",
     "json_schema",
+    "run",
 ]
 
 
@@ -153,6 +155,8 @@ def _home(name: str) -> str | None:
             return "structgen.typed.functions"
         case "Partial":
             return "structgen.typed.partial"
+        case "run":
+            return "structgen.typed.run"
     return "structgen.errors" if name in __all__ else None
 
 

@@ -65,6 +65,9 @@ async def asked() -> None:
         reveal_type(each)  # Person
     reveal_type(Reader().length("Ada"))  # float
     reveal_type(Reader().length.detailed("Ada").value)  # float
+    reveal_type(sg.run("structgen/extract", "Ada", Person))  # Person
+    reveal_type(sg.run("structgen/extract", "Ada", list[int]))  # list[int]
+    reveal_type(sg.run("structgen/extract", "Ada", Person, detailed=True))  # Outcome[Person]
     person(3)  # error: [arg-type]
     person("Ada", month=2)  # error: [call-arg]
     Reader().length()  # error: [call-arg]

@@ -1,0 +1,117 @@
+"""`sg.run`: one call without a function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from structgen.engine.requests import Sampling
+from structgen.engine.thinking import Thinking
+from structgen.errors import OptionError
+from structgen.schema.grammar import Grammar
+from structgen.schema.policies import JSON_DUMPS
+from structgen.typed.forms import form_of
+from structgen.typed.functions import Outcome, obtained
+from structgen.typed.options import Options
+from structgen.typed.prompts import Message, given_source
+from structgen.typed.writers import writer_of
+
+if TYPE_CHECKING:
+    from structgen.engine.loop import Engine
+
+T = TypeVar("T")
+
+
+@overload
+def run(
+    model: str | Path | Engine,
+    prompt: str | Sequence[Message],
+    target: type[T],
+    *,
+    detailed: Literal[False] = False,
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+    attempts: int = 3,
+    outline: bool | None = None,
+    chat: bool | None = None,
+    timeout: float | None = None,
+    policies: Mapping[str, Any] | None = None,
+    thinking: Thinking | None = None,
+) -> T: ...
+@overload
+def run(
+    model: str | Path | Engine,
+    prompt: str | Sequence[Message],
+    target: type[T],
+    *,
+    detailed: Literal[True],
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+    attempts: int = 3,
+    outline: bool | None = None,
+    chat: bool | None = None,
+    timeout: float | None = None,
+    policies: Mapping[str, Any] | None = None,
+    thinking: Thinking | None = None,
+) -> Outcome[T]: ...
+@overload
+def run(
+    model: str | Path | Engine,
+    prompt: str | Sequence[Message],
+    target: Grammar | Mapping[str, Any] | object = None,
+    *,
+    detailed: bool = False,
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+    attempts: int = 3,
+    outline: bool | None = None,
+    chat: bool | None = None,
+    timeout: float | None = None,
+    policies: Mapping[str, Any] | None = None,
+    thinking: Thinking | None = None,
+) -> Any: ...
+def run(
+    model: str | Path | Engine,
+    prompt: str | Sequence[Message],
+    target: Any = None,
+    *,
+    detailed: bool = False,
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+    attempts: int = 3,
+    outline: bool | None = None,
+    chat: bool | None = None,
+    timeout: float | None = None,
+    policies: Mapping[str, Any] | None = None,
+    thinking: Thinking | None = None,
+) -> Any:
+    """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
+
+    `target` is a type, a grammar, a JSON Schema (dict or boolean), OpenAI's `response_format`, vLLM's
+    `structured_outputs` (`json`, `json_object`, `choice`), or None for free text; of schemas and grammars the
+    object is what `json.loads` makes. The prompt is text or chat messages; the other options are those of
+    `sg.generate`. Errors: OptionError for a target of no known shape, or with keys that are not known;
+    UnsupportedError for what is not offered; those of a typed function's call.
+    """
+    options = Options(
+        sampling if sampling is not None else Sampling(temperature=0.0),
+        max_tokens,
+        attempts,
+        outline,
+        chat,
+        timeout,
+        policies,
+        thinking,
+    )
+    writer = writer_of(model)
+    name = str(model) if isinstance(model, str | Path) else model.name
+    if policies is None and name.startswith("structgen/") and isinstance(target, Mapping | bool):
+        policies = {**JSON_DUMPS, "escapes": "utf8"}  # what these models were trained to write
+    form = form_of(target, policies)
+    if form.items:
+        raise OptionError(
+            "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."
+        )
+    outcome = obtained(writer(), form, given_source(prompt), options)
+    return outcome if detailed else outcome.value
