@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +48,8 @@ def warmup(
 
 
 def exercise(tokenizer: Tokenizer) -> None:
-    """Call every compiled entry point once: mask, commit, bytes, batch, draft, with every JSON type."""
+    """Call every compiled entry point once: mask, commit, bytes, batch, draft, with every JSON type;
+    and have the engine's compiled, where torch is installed."""
     import structgen
 
     schema = {
@@ -82,3 +85,5 @@ def exercise(tokenizer: Tokenizer) -> None:
     one.rollback(len(tokens))
     one.forced()
     compiled.step_bytes(compiled.start, text)
+    if find_spec("torch") is not None:
+        import_module("structgen.engine.drawing")

@@ -11,32 +11,34 @@ One thread at a time drives a step; whoever waits for a result drives until it i
 from __future__ import annotations
 
 import asyncio
-import codecs
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from structgen.batch import RowStatus, fill_known, fill_masks
 from structgen.batch import RowStatus, allow_all, fill_masks
 from structgen.compiler import CompiledGrammar, compile
-from structgen.engine.choice import Chosen, Row, choose
+from structgen.engine.choice import Chosen, candidates, choose
 from structgen.engine.models import Model, load_model
+from structgen.engine.requests import FinishReason, Handle, Request, Result, Step
+from structgen.engine.texts import Text
 from structgen.engine.requests import FinishReason, Handle, Request, Result, Step, Usage
 from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
-from structgen.schema.grammar import Grammar, JsonSchemaGrammar
+from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
 
-
+_Filled = tuple[list[int], npt.NDArray[np.int8], float]
+"""Rows whose masks were worked out, what became of each, and seconds."""
 class _Text:
     """One text that is being written."""
 
@@ -122,8 +124,16 @@ class Engine:
                 cure="Use the model's own tokenizer.",
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
-        self._mask: TokenMask = allocate_mask(max_rows, self.model.vocab_size)
+        self._ends = frozenset(tokenizer.eos_token_ids)
+        self._wider = self.model.vocab_size > tokenizer.vocab_size
+        """Whether the model has logits of no token: masks then leave them out of free texts too."""
+        self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
+        self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
+        self._waiting: list[Text] = []
+        self._rows: list[Text] = []
+        self._logits = torch.empty(0)
+        """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._closings: dict[str | int, Closing] = {}
         self._waiting: list[_Text] = []
         self._rows: list[_Text] = []
@@ -229,7 +239,7 @@ class Engine:
             )
         handles = [Handle(request, sample) for sample in range(request.n)]
         texts = [
-            _Text(handle, prompt, matcher if sample == 0 or matcher is None else matcher.fork(), least)
+            Text(handle, prompt, matcher if sample == 0 or matcher is None else matcher.fork(), least)
             for sample, handle in enumerate(handles)
         ]
         if request.thinking is not None and closing is not None:
@@ -266,51 +276,73 @@ class Engine:
     def step(self) -> bool:
         """Bring every text on by one token. Returns whether there was anything to do."""
         with self._lock:
-            self._admit()
-            if not self._rows:
+            if not (self._waiting or self._rows):
                 return False
-            self._commit(self._chosen())
-            self._run()
+            self._admit()
+            if self._rows:
+                self._commit(self._chosen())
+                self._run()
             return True
 
     def drive(self, handles: Sequence[Handle]) -> None:
-        """Take steps until these are done."""
-        while not all(handle.is_done for handle in handles):
-            self.step()
+        """Take steps until these are done. Raises OptionError where they are none of this engine's."""
+        left = list(handles)
+        while left := [handle for handle in left if not handle.is_done]:
+            if not self.step() and not all(handle.is_done for handle in left):
+                raise OptionError(
+                    "A handle of another engine would never be done here.",
+                    where="handles",
+                    cure="Drive the engine that it was submitted to.",
+                )
 
     def _admit(self) -> None:
         """Read the prompts of those that wait, while there is room; the samples of a request share theirs."""
-        fresh: list[_Text] = []
+        fresh: list[Text] = []
         while self._waiting and len(self._rows) + len(fresh) < self.max_rows:
             text = self._waiting.pop(0)
             if text.handle.cancelled:
-                self._finish(text, FinishReason.CANCELLED)
+                text.finish(FinishReason.CANCELLED)
                 continue
-            began = time.perf_counter()
-            first = next((one for one in fresh if one.handle.request is text.handle.request), None)
-            try:
-                if first is not None:
-                    text.logits, text.cache = first.logits, first.cache.copy()
-                else:
-                    text.logits, text.cache = self.model.prefill(text.prompt)
-            except (RuntimeError, MemoryError) as error:
-                text.error = _failed(error)
-            text.ran = time.perf_counter() - began
-            text.usage.model_seconds += text.ran
+            request = text.handle.request
+            first = next((one for one in fresh if one.handle.request is request and one.error is None), None)
+            self._read(text, first)
             fresh.append(text)
         if fresh:
             self._rows += fresh
-            self._filled(self._fill(self._rows), 0.0)
+            self._fill(self._rows)
             self._settle()
+
+    def _read(self, text: Text, first: Text | None = None) -> None:
+        """Have the model read a text, or copy what it read for another sample of the request."""
+        began = time.perf_counter()
+        try:
+            if first is not None:
+                text.logits, text.cache = first.logits, first.cache.copy()
+            else:
+                text.logits, text.cache = self.model.prefill([*text.prompt, *text.tokens])
+        except Exception as error:
+            text.error = _failed(error)
+        text.place, text.ran = -1, time.perf_counter() - began
+        text.usage.model_seconds += text.ran
 
     def _chosen(self) -> Chosen:
         rows = self._rows
-        logits = torch.stack([text.logits for text in rows if text.logits is not None])
+        logits, places = self._logits, [text.place for text in rows]
+        if -1 in places:
+            logits = torch.stack([self._logits_of(text) for text in rows])
+        elif places != list(range(len(logits))):
+            logits = logits[places]
         mask = None
+        if self._wider or any(text.matcher is not None for text in rows):
         if any(text.matcher is not None or text.phase is not None for text in rows):
             mask = torch.from_numpy(self._mask.array[: len(rows)])
-        return choose(logits, mask, [self._row_of(text) for text in rows])
+        return choose(logits, mask, [text.row for text in rows])
 
+    def _logits_of(self, text: Text) -> Tensor:
+        if text.place >= 0:
+            return self._logits[text.place]
+        assert text.logits is not None
+        return text.logits
     @staticmethod
     def _row_of(text: _Text) -> Row:
         request, sample = text.handle.request, text.handle.sample
@@ -327,8 +359,8 @@ class Engine:
                     cure="Look at the model: its weights or its dtype.",
                 )
                 continue
-            step = _step(chosen, i, text.ran, text.filled)
             try:
+                self._take(text, self._step(text, chosen, i, self._mask))
                 if text.phase is None:
                     self._take(text, step)
                 else:
@@ -337,6 +369,26 @@ class Engine:
                 text.error = error
         self._settle()
 
+    def _step(self, text: Text, chosen: Chosen, row: int, mask: TokenMask) -> Step:
+        step = Step(
+            chosen.tokens[row],
+            chosen.logprob[row],
+            chosen.constrained[row],
+            chosen.removed[row],
+            chosen.allowed[row],
+            chosen.wanted[row],
+            False,
+            text.ran,
+            text.filled,
+        )
+        if count := text.handle.request.logprobs:
+            logits = self._logits_of(text)
+            words = torch.from_numpy(mask.array[row]).to(logits.device)
+            step.likeliest = candidates(logits, None, count)
+            step.likeliest_allowed = candidates(logits, words, count)
+        return step
+
+    def _take(self, text: Text, step: Step) -> None:
     def _think(self, text: _Text, phase: Phase, token: int) -> None:
         """Take a token of the thoughts; another one, where it closes them and begins no document."""
         forced = phase.forced()
@@ -365,11 +417,13 @@ class Engine:
         """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
         matcher = text.matcher
         if matcher is not None:
-            room = self._room(text)
-            text.least = _least_after(matcher, step.token)
+            room = text.room
+            text.least = self._least_after(matcher, step.token)
             if text.least > room - 1:
                 matcher.rollback(1)
                 step = self._steered(text, matcher, room)
+                text.least = self._least_after(matcher, step.token)
+        text.take(step, None if step.token in self._ends else self.tokenizer.token_bytes[step.token] or b"")
                 text.least = _least_after(matcher, step.token)
         text.steps.append(step)
         text.last = step.token
@@ -385,58 +439,31 @@ class Engine:
             # under a grammar the document is complete; the end token was not asked for
             text.stop = FinishReason.MAX_TOKENS if matcher is None else FinishReason.STEERED
 
-    @staticmethod
-    def _room(text: _Text) -> int:
-        """Return how many tokens the rest of the document may take: those that are left; or, with few of them
-        to spare, the least."""
-        spare = text.left - text.least
-        return text.left if spare > text.handle.request.steer_early else text.least
+    def _least_after(self, matcher: Matcher, token: int) -> int:
+        """Take a token; returns how many more the shortest end takes, the end token not counted (-1 after
+        it)."""
+        matcher.advance(token)
+        return -1 if token in self._ends else matcher.tokens_to_finish()
 
-    def _steered(self, text: _Text, matcher: Matcher, room: int) -> Step:
+    def _steered(self, text: Text, matcher: Matcher, room: int) -> Step:
         """Return the choice again, among the tokens after which the document can be completed in time: what
         the same noise would have chosen under that mask."""
-        narrow = allocate_mask(1, self.model.vocab_size)
-        matcher.fill_mask(narrow, budget=room)
-        assert text.logits is not None
-        again = choose(text.logits[None], torch.from_numpy(narrow.array), [self._row_of(text)])
-        chosen = _step(again, 0, text.ran, text.filled)
-        chosen.steered = True
-        return chosen
-
-    def _write(self, text: _Text, token: int) -> None:
-        """Add a token's characters to the text, and hand on what cannot be part of a stop string any more."""
-        text.text += text.decoder.decode(self.tokenizer.decode([token]))
-        stops = text.handle.request.stop
-        ends = [at for at in (text.text.find(stop) for stop in stops) if at >= 0]
-        if ends:
-            text.text, text.stop = text.text[: min(ends)], FinishReason.STOP
-        held = max((len(stop) for stop in stops), default=1) - 1
-        sure = len(text.text) if text.stop is not None else max(len(text.text) - held, text.told)
-        if sure > text.told:
-            text.handle.tell(text.text[text.told : sure])
-            text.told = sure
+        matcher.fill_mask(self._narrow, budget=room)
+        again = choose(self._logits_of(text)[None], torch.from_numpy(self._narrow.array), [text.row])
+        step = self._step(text, again, 0, self._narrow)
+        step.steered = True
+        return step
 
     def _settle(self) -> None:
         """Finish the texts that have ended, failed, were cancelled or took too long."""
-        going: list[_Text] = []
+        going = []
         for text in self._rows:
-            reason, timeout = text.stop, text.handle.request.timeout
-            if reason is None and text.error is None and text.handle.cancelled:
-                reason = FinishReason.CANCELLED
-            late = timeout is not None and time.monotonic() - text.began > timeout
-            if reason is None and text.error is None and late:
-                text.error = StructgenError(
-                    f"The text was not complete after {timeout} s.",
-                    where="timeout",
-                    cure="Allow more time.",
-                )
-            if text.error is not None:
-                reason = FinishReason.ERROR
-            if reason is None:
+            if (reason := text.reason()) is None:
                 going.append(text)
             else:
-                self._finish(text, reason)
+                text.finish(reason)
         self._rows = going
+
 
     def _finish(self, text: _Text, reason: FinishReason) -> None:
         text.text += text.decoder.decode(b"", True) if text.stop is None else ""
@@ -465,9 +492,19 @@ class Engine:
         rows = self._rows
         if not rows:
             return
-        future = self._fill_aside(rows)
+        began = time.perf_counter()
+        unknown = fill_known([text.matcher for text in rows], self._mask)
+        known = time.perf_counter() - began
+        future = self._fill_aside(rows, unknown) if unknown else None
         began = time.perf_counter()
         try:
+            self._logits = self.model.decode(
+                [text.tokens[-1] for text in rows], [text.cache for text in rows]
+            )
+            for place, text in enumerate(rows):
+                text.place = place
+        except Exception as error:
+            self._recover(rows, error)
             logits = self.model.decode([text.last for text in rows], [text.cache for text in rows])
             for i, text in enumerate(rows):
                 text.logits = logits[i]
@@ -476,23 +513,53 @@ class Engine:
             for text in rows:
                 text.error = _failed(error)
         ran = time.perf_counter() - began
-        filled = future.result()
-        waited = time.perf_counter() - began - ran
+        found = None if future is None else future.result()
+        waited = time.perf_counter() - began - ran if found else 0.0
+        seconds = known + (found[2] if found else 0.0)
         for text in rows:
             text.usage.model_seconds += ran
-            text.ran = ran
-        self._filled(filled, waited)
+            text.usage.mask_seconds += seconds
+            text.usage.waited_seconds += known + waited
+            text.ran, text.filled = ran, seconds
+        if found:
+            _note(rows, found)
         self._settle()
+
+    def _recover(self, rows: list[Text], error: Exception) -> None:
+        """Go on after a forward pass that failed. What the caches hold is not known any more: where memory
+        ran out, the text that came last gives its own up, and the others are read anew."""
+        if not _is_memory(error):
+            for text in rows:
+                text.error = _failed(error)
+            return
+        for text in rows:
+            text.cache = None
+        rows[-1].error = _failed(error)
+        for text in rows[:-1]:
+            self._read(text)
 
     # --- masks ----------------------------------------------------------------------------------------------
 
-    def _fill_aside(self, rows: list[_Text]) -> Future[tuple[npt.NDArray[np.int8], float]]:
+    def _fill(self, rows: Sequence[Text]) -> None:
+        """Fill all masks, now."""
+        began = time.perf_counter()
+        unknown = fill_known([text.matcher for text in rows], self._mask)
+        _note(rows, self._work_out(rows, unknown))
+        seconds = time.perf_counter() - began
+        for text in rows:
+            text.usage.mask_seconds += seconds
+            text.usage.waited_seconds += seconds
+            text.filled = seconds
+
+    def _fill_aside(self, rows: list[Text], unknown: list[int]) -> Future[_Filled]:
         if self._filler is None:
             self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
-        return self._filler.submit(self._fill, rows)
+        return self._filler.submit(self._work_out, rows, unknown)
 
-    def _fill(self, rows: Sequence[_Text]) -> tuple[npt.NDArray[np.int8], float]:
+    def _work_out(self, rows: Sequence[Text], unknown: list[int]) -> _Filled:
         began = time.perf_counter()
+        status = fill_masks([rows[row].matcher for row in unknown], self._mask, unknown)
+        return unknown, status, time.perf_counter() - began
         status = fill_masks([text.matcher for text in rows], self._mask)
         for row, text in enumerate(rows):
             if text.phase is not None:
@@ -520,6 +587,13 @@ class Engine:
         return ids
 
 
+def _note(rows: Sequence[Text], found: _Filled) -> None:
+    """Have the texts fail whose masks could not be worked out."""
+    for row, status in zip(found[0], found[1].tolist(), strict=True):
+        if status == RowStatus.LIMIT and rows[row].error is None:
+            rows[row].error = LimitError(
+                "A limit was met while the mask was filled.", limit="parser_states", where="grammar"
+            )
 def _forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
     """Take tokens out of a row."""
     for token in tokens:
@@ -532,23 +606,19 @@ def _least_after(matcher: Matcher, token: int) -> int:
     return -1 if matcher.is_finished else matcher.tokens_to_finish()
 
 
-def _step(chosen: Chosen, row: int, ran: float, filled: float) -> Step:
-    return Step(
-        chosen.tokens[row],
-        chosen.logprob[row],
-        chosen.constrained[row],
-        chosen.removed[row],
-        chosen.allowed[row],
-        chosen.wanted[row],
-        model_seconds=ran,
-        mask_seconds=filled,
-    )
+def _is_memory(error: Exception) -> bool:
+    # a CPU's allocator raises a RuntimeError
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def _failed(error: Exception) -> StructgenError:
-    return StructgenError(
-        f"The model failed: {error}", where="model", cure="Write fewer texts at a time (max_rows)."
-    )
+    if _is_memory(error):
+        what, cure = "There is no memory for it", "Write fewer texts at a time (max_rows), or shorter ones."
+    else:
+        what, cure = f"The model failed: {type(error).__name__}", "Look at the model."
+    told = StructgenError(f"{what}: {error}", where="model", cure=cure)
+    told.__cause__ = error
+    return told
 
 
 def _raise_error(handle: Handle) -> None:

@@ -16,7 +16,8 @@ _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _WORD = (1 << 64) - 1
 
 
-def _signed(word: int) -> int:
+def signed(word: int) -> int:
+    """Return the signed integer with the bits of a 64-bit word."""
     return word - (1 << 64) if word >> 63 else word
 
 
@@ -26,12 +27,22 @@ def _mixed(word: int) -> int:
     return word ^ (word >> 31)
 
 
-def stream_key(seed: int, sample: int, position: int) -> int:
-    """Return the 64-bit key (as a signed integer) of the noise at one position of one sample."""
+def sample_key(seed: int, sample: int) -> int:
+    """Return the 64-bit key of one sample's noise, for `position_key`; made once for a text."""
     key = 0
-    for part in (seed, sample, position):
+    for part in (seed, sample):
         key = _mixed((key + (part & _WORD) + _GOLDEN) & _WORD)
-    return _signed(key)
+    return key
+
+
+def position_key(sample: int, position: int) -> int:
+    """Return the 64-bit key of the noise at one position of a sample, whose key is given."""
+    return _mixed((sample + position + _GOLDEN) & _WORD)
+
+
+def stream_key(seed: int, sample: int, position: int) -> int:
+    """Return the key of the noise at one position of one sample, as a signed integer, for `gumbel`."""
+    return signed(position_key(sample_key(seed, sample), position))
 
 
 def gumbel(keys: Tensor, tokens: Tensor) -> Tensor:
@@ -39,9 +50,9 @@ def gumbel(keys: Tensor, tokens: Tensor) -> Tensor:
 
     Cost: some 40 ns an element on a CPU, so ask for the tokens that can be chosen.
     """
-    word = keys + (tokens + 1) * _signed(_GOLDEN)
-    word = (word ^ _shifted(word, 30)) * _signed(_FIRST)
-    word = (word ^ _shifted(word, 27)) * _signed(_SECOND)
+    word = keys + (tokens + 1) * signed(_GOLDEN)
+    word = (word ^ _shifted(word, 30)) * signed(_FIRST)
+    word = (word ^ _shifted(word, 27)) * signed(_SECOND)
     word = word ^ _shifted(word, 31)
     uniform = (_shifted(word, 11).to(torch.float64) + 0.5) * 2.0**-53
     return -torch.log(-torch.log(uniform))

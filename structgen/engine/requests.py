@@ -78,6 +78,8 @@ class Request:
     n: int = 1
     timeout: float | None = None
     """Seconds from when it was submitted."""
+    logprobs: int = 0
+    """So many of the likeliest tokens of each step are kept (`Step.likeliest`, `Step.likeliest_allowed`)."""
     thinking: Thinking | None = None
     """Free text before the document, with a budget of its own."""
 
@@ -86,6 +88,7 @@ class Request:
             ("max_tokens", self.max_tokens, 1),
             ("n", self.n, 1),
             ("steer_early", self.steer_early, 0),
+            ("logprobs", self.logprobs, 0),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise OptionError(f"{name}={value!r}: it takes a whole number, at least {least}.", where=name)
@@ -114,6 +117,10 @@ class Step:
     """Of the forward pass before it, for the whole batch."""
     mask_seconds: float = 0.0
     """Of filling the masks of that batch, meanwhile."""
+    likeliest: tuple[tuple[int, float], ...] = ()
+    """The likeliest tokens (`Request.logprobs` of them) and their log-probabilities, allowed or not."""
+    likeliest_allowed: tuple[tuple[int, float], ...] = ()
+    """The same among the tokens allowed, given the mask."""
 
 
 @dataclass(slots=True)
@@ -126,9 +133,9 @@ class Usage:
     """Before the text, the closing tag counted; not among `tokens`."""
     model_seconds: float = 0.0
     mask_seconds: float = 0.0
-    """Filling masks, in another thread while the model ran."""
+    """Filling masks: known ones at once, others in another thread while the model ran."""
     waited_seconds: float = 0.0
-    """Of those, what the model's batch had to wait for."""
+    """Of those, what the batch had to wait for."""
     cache_bytes: int = 0
 
 

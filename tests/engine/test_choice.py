@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from structgen.engine.choice import Row, choose  # noqa: E402
+from structgen.engine.choice import Row, candidates, choose, choose_anywhere  # noqa: E402
 from structgen.engine.noise import gumbel, stream_key  # noqa: E402
 from structgen.engine.requests import Sampling  # noqa: E402
 
@@ -111,3 +112,60 @@ def test_a_row_without_numbers_or_without_tokens_is_told() -> None:
     found = choose(logits, mask, [Row(Sampling(), i, 0, (), ()) for i in range(3)])
     assert found.faulty == [False, True, True]
     assert found.tokens[0] in (1, 3)
+
+
+def _random_row(draw: random.Random, sample: int) -> Row:
+    how = Sampling(
+        temperature=draw.choice([0.0, 0.3, 1.0, 2.5]),
+        top_k=draw.choice([0, 0, 1, 5, 400]),
+        top_p=draw.choice([1.0, 1.0, 0.05, 0.9]),
+        min_p=draw.choice([0.0, 0.0, 0.02, 1.0]),
+        repetition_penalty=draw.choice([1.0, 1.0, 1.3]),
+        presence_penalty=draw.choice([0.0, 0.0, 0.7]),
+        frequency_penalty=draw.choice([0.0, 0.0, -0.4]),
+        seed=draw.randrange(1 << 66),
+    )
+    text = [draw.randrange(500) for _ in range(draw.randrange(6))]
+    return Row(how, sample, draw.randrange(1 << 20), [draw.randrange(500) for _ in range(3)], text)
+
+
+@pytest.mark.parametrize("words", [0, 14, 16, 20], ids=lambda words: f"{words}_words")
+@pytest.mark.parametrize("spread", [0.0, 1.0, 40.0])
+def test_both_ways_choose_the_same(words: int, spread: float) -> None:
+    draw, size, count = random.Random(words + spread), 500, 60
+    random_numbers = torch.Generator().manual_seed(words)
+    logits = spread * torch.randn(count, size, generator=random_numbers)
+    # a few equal ones, a few that are never taken
+    logits[:, 7:20] = logits[:, 40:53]
+    logits[:, 60:70] = float("-inf")
+    bits = torch.randint(-(2**31), 2**31, (count, words), generator=random_numbers)
+    bits[::3, :] = -1
+    bits[1::5, 2:] = 0
+    mask = bits.to(torch.int32) if words else None
+    rows = [_random_row(draw, i) for i in range(count)]
+    here, there = choose(logits, mask, rows), choose_anywhere(logits, mask, rows)
+    assert here.tokens == there.tokens
+    assert (here.allowed, here.wanted, here.faulty) == (there.allowed, there.wanted, there.faulty)
+    for name in ("logprob", "constrained", "removed"):
+        assert getattr(here, name) == pytest.approx(
+            getattr(there, name), abs=2e-5 * (1 + spread), nan_ok=True
+        )
+
+
+def test_tokens_far_below_the_likeliest_have_their_probabilities() -> None:
+    logits = torch.tensor([[900.0, 1.0, 0.0, -800.0]])
+    found = choose(
+        logits, torch.tensor([[0b1110]], dtype=torch.int32), [Row(Sampling(temperature=0), 0, 0, (), ())]
+    )
+    assert found.tokens == [1]
+    assert found.logprob[0] == pytest.approx(-899)
+    assert found.constrained[0] == pytest.approx(-math.log1p(math.exp(-1)), abs=1e-6)
+    assert found.removed == [1.0]
+
+
+def test_candidates_are_the_likeliest_that_are_allowed() -> None:
+    found = candidates(LOGITS, _mask([1, 4, 9])[0], 5)
+    law = _law(LOGITS, Sampling(), [1, 4, 9])
+    assert [token for token, _ in found] == [9, 4, 1]
+    assert [p for _, p in found] == pytest.approx([math.log(law[token]) for token, _ in found], abs=1e-5)
+    assert [token for token, _ in candidates(LOGITS, None, 2)] == [11, 10]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -233,3 +234,84 @@ def test_prompts_wait_until_there_is_room() -> None:
     results = Engine(model, TOKENIZER, max_rows=3).generate(_requests(9))
     assert len(results) == 9
     assert max(model.batches) == 3
+
+
+class _Forgetful(Function):
+    """Runs out of memory when it writes three texts at a time; then its caches hold nonsense."""
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+        if len(tokens) == 3:
+            for cache in caches:
+                cache.tokens.append(1)
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return super().decode(tokens, caches)
+
+
+def test_memory_that_runs_out_ends_one_text_and_the_others_go_on() -> None:
+    requests = [Request(text, PERSON, Sampling(seed=4), max_tokens=80) for text in "abc"]
+    results = Engine(_Forgetful(TOKENIZER.vocab_size), TOKENIZER).generate(requests)
+    assert [result.error is None for result in results] == [True, True, False]
+    assert "memory" in str(results[2].error)
+    expected = _engine().generate(requests)
+    assert [result.text for result in results[:2]] == [result.text for result in expected[:2]]
+
+
+class _Failing(Function):
+    """Fails in its third forward pass, in a way of its own."""
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+        if len(self.batches) == 2:
+            self.batches.append(0)
+            raise ZeroDivisionError("of its own")
+        return super().decode(tokens, caches)
+
+
+def test_a_forward_pass_that_fails_ends_its_texts_and_those_that_wait_go_on() -> None:
+    engine = Engine(_Failing(TOKENIZER.vocab_size), TOKENIZER, max_rows=2)
+    results = engine.generate([Request(text, PERSON, max_tokens=80) for text in "abcd"])
+    assert [result.error is None for result in results] == [False, False, True, True]
+    assert isinstance(results[0].error and results[0].error.__cause__, ZeroDivisionError)
+
+
+def test_a_step_whose_texts_all_fail_leaves_those_that_wait_to_the_next() -> None:
+    engine = Engine(_Full(TOKENIZER.vocab_size), TOKENIZER, max_rows=1)
+    engine.model.prefills.append([])  # type: ignore[attr-defined]
+    handles = [engine.submit(Request(text, PERSON, max_tokens=80))[0] for text in "ab"]
+    assert engine.step()
+    assert handles[0].is_done and not handles[1].is_done
+    while engine.step():
+        continue
+    assert handles[1].result is not None and handles[1].result.value
+
+
+def test_handles_of_another_engine_are_refused() -> None:
+    handles = _engine().submit(Request("a", PERSON, max_tokens=80))
+    with pytest.raises(sg.OptionError, match="another engine"):
+        _engine().drive(handles)
+
+
+def test_logits_of_no_token_are_never_chosen() -> None:
+    model = Function(TOKENIZER.vocab_size + 70)
+    (result,) = Engine(model, TOKENIZER).generate(Request("free", None, Sampling(seed=1), max_tokens=200))
+    assert result.error is None
+    assert all(step.allowed <= TOKENIZER.vocab_size for step in result.steps)
+    assert any(step.wanted >= TOKENIZER.vocab_size for step in result.steps)
+
+
+def test_the_likeliest_tokens_of_a_step_are_kept_where_they_are_asked_for() -> None:
+    model = Function(TOKENIZER.vocab_size)
+    request = Request("x", PERSON, Sampling(seed=1), max_tokens=60, logprobs=3)
+    (result,) = Engine(model, TOKENIZER).generate(request)
+    prompt = TOKENIZER.encode(b"x")
+    for i, step in enumerate(result.steps):
+        shares = torch.log_softmax(model.logits([*prompt, *result.tokens[:i]]), -1)
+        assert [token for token, _ in step.likeliest] == shares.topk(3).indices.tolist()
+        assert [p for _, p in step.likeliest] == pytest.approx(shares.topk(3).values.tolist(), abs=1e-4)
+        assert 1 <= len(step.likeliest_allowed) <= 3
+        given = dict(step.likeliest_allowed)
+        assert sum(math.exp(p) for p in given.values()) <= 1 + 1e-5
+        if step.token in given:
+            assert given[step.token] == pytest.approx(step.constrained, abs=1e-4)
+    assert not any(
+        step.likeliest for step in _engine().generate(Request("x", PERSON, max_tokens=60))[0].steps
+    )

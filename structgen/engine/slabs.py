@@ -1,0 +1,148 @@
+"""Keys and values of many texts in few tensors, so that attention over all of them is one call.
+
+A slab holds the texts whose length, rounded up to whole blocks of columns, is the same. The rounding depends
+on the text alone, and so does whatever is computed over the columns: that is what keeps rows apart. Rows in
+use lie in front; where one goes, the last takes its place.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+COLUMNS = 64
+"""Columns by which a text's room grows."""
+_FEW = 4
+"""Rows that a slab begins with."""
+
+
+def room_for(length: int) -> int:
+    """Return the columns of a text of so many tokens."""
+    return -(-length // COLUMNS) * COLUMNS
+
+
+class SlabCache:
+    """What a model has read of one text: a row of a slab, the first `length` columns in use."""
+
+    __slots__ = ("__weakref__", "_slabs", "columns", "length", "row")
+
+    def __init__(self, slabs: Slabs, columns: int, length: int) -> None:
+        self._slabs, self.columns, self.length = slabs, columns, length
+        self.row = slabs.enter(self, columns)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self._slabs.nbytes_of(self.columns)
+
+    def copy(self) -> SlabCache:
+        """Return another that goes on from here by itself."""
+        return self._slabs.copied(self)
+
+    def __del__(self) -> None:
+        self._slabs.stale = True
+
+
+class Slab:
+    """Texts of one room: keys and values [layers, 2, rows, columns, groups, head]."""
+
+    __slots__ = ("held", "owners")
+
+    def __init__(self, held: Tensor) -> None:
+        self.held = held
+        self.owners: list[weakref.ref[SlabCache]] = []
+
+    def keys_and_values(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Return the keys and the values of all rows in use, each [rows, groups, columns, head]."""
+        used = self.held[layer, :, : len(self.owners)].transpose(2, 3)
+        return used[0], used[1]
+
+    def write(self, layer: int, places: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Write keys and values [n, groups, head] to places, which are row * columns + column."""
+        for side, new in enumerate((keys, values)):
+            self.held[layer, side].flatten(0, 1).index_copy_(0, places, new)
+
+
+class Slabs:
+    """All slabs of a model, by their columns. One thread at a time works with them."""
+
+    def __init__(self, layers: int, groups: int, head: int, like: Tensor) -> None:
+        self._shape, self._like = (layers, 2, groups, head), like
+        self.by_columns: dict[int, Slab] = {}
+        self.stale = False
+        """Whether a cache was dropped since the last `sweep`."""
+
+    def __iter__(self) -> Iterator[Slab]:
+        return iter(self.by_columns.values())
+
+    def nbytes_of(self, columns: int) -> int:
+        """Return the bytes of a row of so many columns."""
+        layers, sides, groups, head = self._shape
+        return int(layers * sides * groups * head * columns * self._like.element_size())
+
+    def enter(self, cache: SlabCache, columns: int) -> int:
+        """Give a cache a row, all zeros: what is no number would spread from what an earlier text left."""
+        slab = self.by_columns.get(columns)
+        if slab is None:
+            slab = self.by_columns[columns] = Slab(self._made(_FEW, columns))
+        row = len(slab.owners)
+        if row == slab.held.shape[2]:
+            self._resize(slab, 2 * row)
+        else:
+            slab.held[:, :, row].zero_()
+        slab.owners.append(weakref.ref(cache))
+        return row
+
+    def make_room(self, cache: SlabCache) -> None:
+        """Give a cache room for one more column: where it is full, a row of a wider slab."""
+        if cache.length < cache.columns:
+            return
+        old, row, columns = self.by_columns[cache.columns], cache.row, room_for(cache.length + 1)
+        cache.row = self.enter(cache, columns)
+        self.by_columns[columns].held[:, :, cache.row, : cache.columns] = old.held[:, :, row]
+        self._leave(old, row)
+        cache.columns = columns
+
+    def copied(self, cache: SlabCache) -> SlabCache:
+        """Return a copy of a cache."""
+        with torch.inference_mode():
+            twin = SlabCache(self, cache.columns, cache.length)
+            held = self.by_columns[cache.columns].held
+            held[:, :, twin.row] = held[:, :, cache.row]
+        return twin
+
+    def sweep(self) -> None:
+        """Take back the rows of the caches that are no more, and memory of which little is in use."""
+        if not self.stale:
+            return
+        self.stale = False
+        for columns, slab in list(self.by_columns.items()):
+            for row in reversed(range(len(slab.owners))):
+                if slab.owners[row]() is None:
+                    self._leave(slab, row)
+            if not slab.owners:
+                del self.by_columns[columns]
+            elif _FEW < 4 * len(slab.owners) < slab.held.shape[2]:
+                self._resize(slab, 2 * len(slab.owners))
+
+    def _leave(self, slab: Slab, row: int) -> None:
+        last = slab.owners.pop()
+        if row < len(slab.owners):
+            slab.held[:, :, row] = slab.held[:, :, len(slab.owners)]
+            slab.owners[row] = last
+            owner = last()
+            if owner is not None:
+                owner.row = row
+
+    def _resize(self, slab: Slab, rows: int) -> None:
+        used = len(slab.owners)
+        held = self._made(rows, slab.held.shape[3])
+        held[:, :, :used] = slab.held[:, :, :used]
+        slab.held = held
+
+    def _made(self, rows: int, columns: int) -> Tensor:
+        layers, sides, groups, head = self._shape
+        return self._like.new_zeros((layers, sides, rows, columns, groups, head))
