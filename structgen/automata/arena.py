@@ -42,7 +42,8 @@ VALUE, OFF, LEN = 4, 5, 6
 # First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
 K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np.int64, range(-1, -9, -1))
 # Columns of sets.
-S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN, S_STEPS = 0, 1, 2, 3, 4, 5  # S_STEPS: has it a STEPPER's thread
+S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
+S_STEPS = 5  # has it threads of a STEPPER (1), of LETTERS (2)
 # Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
 # Columns of states.

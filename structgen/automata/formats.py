@@ -143,7 +143,7 @@ _OWN = ("hostname", "regex", "idn-hostname", "idn-email")
 CUTS = MappingProxyType(
     {
         "hostname": "beside a pattern, or another format, labels that begin with xn-- are left out",
-        "idn-hostname": "labels that begin with xn-- are left out, and those that may pass 63 octets",
+        "idn-hostname": "labels that begin with xn-- are left out, and mixed ones that may pass 63 octets",
         "idn-email": "labels that begin with xn-- are left out, and those that may pass 63 octets",
         "regex": "deep nesting, late back-references and some names of groups are left out",
     }
@@ -171,10 +171,10 @@ def format_meaning(name: str) -> Formula | Program:
     if name == "regex":
         return compile_regex()
     if name == "idn-hostname":
-        return idna.host_name()
+        return idna.host_name(long=True)
     if name == "idn-email":
         return All((Pattern(f"^{_idn_email()}$"), idna.mail_domain()))
-    if name in (idna.NAME_LENGTHS, idna.MAIL_LENGTHS):
+    if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS):
         return idna.lengths(name)
     if name in _SILENT:
         return TRUE
@@ -187,10 +187,13 @@ def format_meaning(name: str) -> Formula | Program:
 
 def format_beside(name: str) -> Formula | Program:
     """Return what a format says of strings of which other patterns or formats ask more: its meaning, but for
-    A-labels, whose automaton has about as many states as there are A-labels, and joins no other.
+    A-labels and long labels, whose automata have about as many states as there are such labels, and join no
+    other.
 
     Raises what `format_meaning` raises.
     """
+    if name == "idn-hostname":
+        return idna.host_name(long=False)
     return alabels.host_name(False) if name == alabels.HOST_LABELS else format_meaning(name)
 
 

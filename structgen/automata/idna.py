@@ -3,7 +3,8 @@
 A rule of a label speaks of what stands beside a character, or of what else the label holds: all of that is
 regular, and written here as what breaks it. The length of a label is that of its A-label, which Punycode
 makes of the whole label, and no small automaton measures it: labels that might be too long are left out (see
-`_fits`), and so are names written with A-labels (`xn--`).
+`_fits`), but for those of `_long_letters`, which are measured letter by letter; and so are names written with
+A-labels (`xn--`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias, Union
 
 from structgen.automata.charsets import LAST, Ranges, complement, union
-from structgen.automata.program import CHAR, EOL, MATCH, SPLIT, Emitter, Program
+from structgen.automata.program import CHAR, EOL, LETTERS, MATCH, SPLIT, Emitter, Program
 from structgen.automata.properties import unicode_property
 from structgen.automata.ranges_table import read_ranges, read_table
 from structgen.automata.syntax import parse
 from structgen.ir import All, Any_, Format, Formula, Length, Not, Pattern
 
 NAME_LENGTHS, MAIL_LENGTHS = "idn-hostname lengths", "idn-email lengths"
+SHORT_LENGTHS = "idn-hostname short lengths"
 """Names of parts of formats, for `format_meaning`."""
 
 Beside: TypeAlias = Union["Ranges", Literal["label"], None]
@@ -33,6 +35,10 @@ _LDH = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ASCII: Ranges = ((0x2D, 0x2D), (0x30, 0x39), (0x61, 0x7A))
 _TIERS = (0x700, 0xA000, LAST + 1)
 """A label is measured as if its characters could be any below the first of these that they are all below."""
+
+
+_LONG = ((0xDF, 0x17F), (0x3AC, 0x3CE), (0x430, 0x45F), (0x561, 0x586))
+"""The small letters of Latin beyond ASCII, Greek, Cyrillic and Armenian: two bytes of UTF-8 each."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -160,6 +166,14 @@ class _Rules:
         return Any_((Not(only_left), Pattern(f"{start}(?:{labels})(?:{_set(self.dots)}(?:{labels}))*$")))
 
 
+def _long_letters() -> tuple[Ranges, ...]:
+    """Return the letters of labels that are measured letter by letter, script by script: no rule speaks of
+    them, so that every text of them is a label if it is short enough."""
+    table = _table()
+    free = _without(table["PVALID"], _joined(complement(table["bidi L"]), table["mark"]))
+    return tuple(_without(free, complement((pair,))) for pair in _LONG)
+
+
 def _letters() -> Ranges:
     return _joined(_table()["PVALID"], _table()["CONTEXT"])
 
@@ -169,8 +183,12 @@ def label() -> str:
     return f"(?:{_LDH}|{_set(_letters())}+)"
 
 
-def host_name() -> Formula:
-    """Return what `idn-hostname` says: labels between any of the four dots that RFC 3490 takes for one."""
+def host_name(*, long: bool) -> Formula:
+    """Return what `idn-hostname` says: labels between any of the four dots that RFC 3490 takes for one.
+
+    `long`: with labels that are measured letter by letter, whose automaton has as many states as there are
+    texts.
+    """
     rules = _Rules(mail=False)
     rules.labels()
     rules.normal_form()
@@ -180,7 +198,7 @@ def host_name() -> Formula:
             Pattern(f"^{part}(?:{dot}{part})*$"),
             rules.kept(),
             rules.direction(),
-            Format(NAME_LENGTHS),
+            Format(NAME_LENGTHS if long else SHORT_LENGTHS),
             _few_labels(),
             Length(1, 253),
         )
@@ -275,17 +293,23 @@ def _finished(emitter: Emitter, start: int) -> Program:
     return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=3)
 def lengths(name: str) -> Program:
-    """Return the program of NAME_LENGTHS or of MAIL_LENGTHS."""
+    """Return the program of NAME_LENGTHS, of SHORT_LENGTHS or of MAIL_LENGTHS."""
     emitter = Emitter()
     end = emitter.put(EOL, emitter.put(MATCH))
     dots = _chars("." if name == MAIL_LENGTHS else _DOTS)
     dot = emitter.set(dots)
     again = emitter.put(SPLIT)
     label = _put_label(emitter, again, dots)
-    emitter.code[again] = (SPLIT, end, emitter.put(CHAR, dot, label), 0, 0, 0)
     if name == NAME_LENGTHS:
+        long = (
+            emitter.put(LETTERS, emitter.set(letters), again, letters[0][0], letters[-1][1])
+            for letters in _long_letters()
+        )
+        label = _either(emitter, (label, *long))
+    emitter.code[again] = (SPLIT, end, emitter.put(CHAR, dot, label), 0, 0, 0)
+    if name != MAIL_LENGTHS:
         return _finished(emitter, label)
     literal = emitter.emit(parse(r"\[[^@]*\]"), end)
     at = emitter.put(CHAR, emitter.set(_chars("@")), _either(emitter, (label, literal)))

@@ -44,6 +44,7 @@ LOOK = 10  # a: index of the look-around, b: next; only in programs that need on
 CLOCK = 11  # threads are places of an RFC 3339 time; it ends the string
 REGEX = 12  # a: tree of names of properties, threads are places of an ECMA-262 pattern; it ends the string
 STEPPER = 13  # a: which of the program's steppers, b: next, c: least characters; threads are its states
+LETTERS = 14  # a: index of a set that lies between c and d, b: next; threads are the letters read
 
 
 class Stepper(Protocol):
@@ -396,6 +397,8 @@ def completion_costs(program: Program) -> tuple[list[int], list[int]]:
                 value = len("00:00:00Z")
             elif op == STEPPER:
                 value = least + cost[b]
+            elif op == LETTERS:
+                value = widths[a] + cost[b]
             else:
                 value = 0
             if value < cost[pc]:

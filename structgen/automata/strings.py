@@ -20,6 +20,7 @@ from structgen.automata.partition import Partition, class_of, partition_for
 from structgen.automata.program import (
     CHAR,
     CLOCK,
+    LETTERS,
     MATCH,
     REGEX,
     REPEAT,
@@ -647,12 +648,16 @@ class StringPool:
             if node < 0:
                 continue
             assert node < self._reg[ar.N_NODE], node
-            lead = chr(point).encode()[-c:]
-            for demand, rest in self._node_finish(node).items():
-                text = lead + rest
-                old = best.get(demand)
-                if old is None or _written(text) < _written(old):
-                    best[demand] = text
+            _improve(best, chr(point).encode()[-c:], self._node_finish(node))
+        self.expand(state, 0x80)
+        if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
+            # letters of a label too long for any other way to take them (program.LETTERS)
+            for byte in range(0x80, 0xC0):
+                self.expand(state, byte)
+                after = int(self.trans[state, byte])
+                if after >= 0:
+                    _improve(best, bytes((byte,)), self.finish(after))
+                    break
         return best
 
     def _node_finish(self, node: int) -> dict[int, bytes]:
@@ -749,6 +754,12 @@ class StringPool:
             return b"%d:%d %r" % (what, at, counts)
         if op == TABLE:
             return b"%d:%r" % (what, _canonical(self._table_states[a][1]))
+        if op == LETTERS:
+            letters = []
+            while c:
+                letters.append(c)
+                b, c = keys[b, 2:4].tolist()
+            return b"%d:%d %r" % (what, at, letters)
         if op == STEPPER:
             text = self.texts.text(int(arrays["prog"][pc, 1]), c)
             return b"%d:%d %s" % (what, at, text.encode())
@@ -839,20 +850,33 @@ def _free_rows() -> Any:
     return rows
 
 
+# Instructions, as bits: those that name their atom; those with a target in `b`.
+_OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << STEPPER | 1 << LETTERS
+_SECOND = 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << STEPPER | 1 << LETTERS
+
+
 @functools.lru_cache(maxsize=1024)
 def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     """Return a program's instructions, and which are CHAR, have targets in `a`, in `b`, name their atom."""
     code = np.array(program.code, np.int64)
     op = code[:, 0]
-    chars = (op == CHAR).astype(np.int64)
-    own = ((op == CHAR) | (op == MATCH) | (op == CLOCK) | (op == REGEX) | (op == STEPPER)).astype(np.int64)
-    second = ((op == CHAR) | (op == SPLIT) | (op == REPEAT) | (op == STEPPER)).astype(np.int64)
+    chars = ((op == CHAR) | (op == LETTERS)).astype(np.int64)
+    own, second = _OWN >> op & 1, _SECOND >> op & 1
     return code, chars, 1 - own, second, own
 
 
 def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
     points = spec.partition.cheapest
     return "".join([chr(points[kind]) for kind in kinds]).encode()
+
+
+def _improve(best: dict[int, bytes], lead: bytes, found: Demands) -> None:
+    """Take a completion over where it is shorter than the best so far."""
+    for demand, rest in found.items():
+        text = lead + rest
+        old = best.get(demand)
+        if old is None or _written(text) < _written(old):
+            best[demand] = text
 
 
 def _written(text: bytes) -> tuple[int, bytes]:

@@ -44,12 +44,14 @@ from structgen.automata.arena import (
     work_of,
 )
 from structgen.automata.clock import CLOCK_END, MEMORY, clock_step
+from structgen.automata.letters import after_letter, class_of_point
 from structgen.automata.program import (
     BOL,
     CHAR,
     CLOCK,
     COUNT,
     EOL,
+    LETTERS,
     MATCH,
     PUSH,
     REGEX,
@@ -113,7 +115,7 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
         stamp_of(A)[key] = gen
         if top >= room or out >= bottom - 1:
             stop(A, FULL_WORK, ZERO)
-        if op in (CHAR, MATCH, CLOCK, REGEX, STEPPER):
+        if op in (CHAR, MATCH, CLOCK, REGEX, STEPPER, LETTERS):
             work[out] = key
             out += 1
         elif op == SPLIT:
@@ -328,33 +330,66 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True)
-def steps(A, set_):  # type: ignore[no-untyped-def]
-    """Return whether a set holds a STEPPER's thread; worked out once."""
+def _reading(A, set_):  # type: ignore[no-untyped-def]
+    """Return whether a set holds threads of a STEPPER (1), of LETTERS (2), both (3); worked out once."""
     if sets_of(A)[set_, S_STEPS] < 0:
         found = ZERO
         off = sets_of(A)[set_, S_OFF]
         for i in range(off, off + sets_of(A)[set_, S_LEN]):
-            if prog_of(A)[keys_of(A)[heap_of(A)[i], 0], 0] == STEPPER:
-                found = ONE
+            op = prog_of(A)[keys_of(A)[heap_of(A)[i], 0], 0]
+            if op == STEPPER:
+                found |= 1
+            elif op == LETTERS:
+                found |= 2
         sets_of(A)[set_, S_STEPS] = found
-    return sets_of(A)[set_, S_STEPS] > 0
+    return sets_of(A)[set_, S_STEPS]
+
+
+@nb.njit(nogil=True)
+def steps(A, set_):  # type: ignore[no-untyped-def]
+    """Return whether a set holds a STEPPER's thread."""
+    return _reading(A, set_) & 1 != 0
+
+
+@nb.njit(nogil=True)
+def lettered(A, set_):  # type: ignore[no-untyped-def]
+    """Return whether a set holds a thread of LETTERS."""
+    return _reading(A, set_) & 2 != 0
+
+
+@nb.njit(nogil=True)
+def letterless(A, set_):  # type: ignore[no-untyped-def]
+    """Return a set without its threads of LETTERS. Uses `work`."""
+    off, kept = sets_of(A)[set_, S_OFF], np.int64(0)
+    for i in range(off, off + sets_of(A)[set_, S_LEN]):
+        t = heap_of(A)[i]
+        if prog_of(A)[keys_of(A)[t, 0], 0] != LETTERS:
+            if kept + 1 >= work_of(A).shape[0]:
+                stop(A, FULL_WORK, ZERO)
+            work_of(A)[kept] = t
+            kept += 1
+    return intern_set(A, kept)
 
 
 @nb.njit(nogil=True)
 def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
-    """Return the set after a character of the steppers' alphabet (`set_row` has the others').
+    """Return the set after a character of the steppers' alphabet, or of LETTERS (`set_row` has the others').
 
     A stepper's thread holds the number of its state, and as its value the characters to the nearest end;
-    at an end, what follows the stepper is in the set too.
+    at an end, what follows the stepper is in the set too. Each thread of LETTERS is an end.
     """
     heap, keys, prog, work = heap_of(A), keys_of(A), prog_of(A), work_of(A)
-    class_ = heap[spec_of(A)[s, P_ASCII] + char]
+    class_ = heap[spec_of(A)[s, P_ASCII] + char] if char < 128 else class_of_point(A, s, char)
     off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
     for i in range(off, off + size):
         t = heap[i]
         if prog[keys[t, 0], 0] == CHAR and heap[prog[keys[t, 0], 1] + class_]:
             _follow(A, t)
-        elif prog[keys[t, 0], 0] == STEPPER:
+        elif prog[keys[t, 0], 0] == LETTERS:
+            after = after_letter(A, t, char, class_)
+            if after >= 0:
+                _follow(A, after)
+        elif prog[keys[t, 0], 0] == STEPPER and char < 128:
             answer = intern(A, K_STEP, t, char, ZERO)
             if keys[answer, VALUE] == UNSET:
                 stop(A, NEED_STEP, answer)
@@ -374,10 +409,13 @@ def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
         if op == CHAR:
             if heap[prog[pc, 1] + class_]:
                 from_ = t
+        elif op == LETTERS:
+            from_ = u = after_letter(A, t, char, class_)
         elif op == STEPPER:
-            u = keys[intern(A, K_STEP, t, char, ZERO), VALUE]
-            if u >= 0 and keys[u, VALUE] == 0:
-                from_ = u
+            if char < 128:
+                u = keys[intern(A, K_STEP, t, char, ZERO), VALUE]
+                if u >= 0 and keys[u, VALUE] == 0:
+                    from_ = u
         else:
             u = _after(A, s, t, class_)
         if length + 1 + (keys[from_, LEN] if from_ >= 0 else 0) >= work.shape[0] // 2:

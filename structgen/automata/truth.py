@@ -51,7 +51,7 @@ class TreeBuilder:
                     continue
                 stack.append((formula, denied, whole, True))
                 if isinstance(formula, All):
-                    whole = whole and sum(map(_asks, formula.of)) <= 1
+                    whole = whole and sum(map(_asks, formula.of)) <= 1 and not _asks_long_names(formula)
                 stack.extend((part, denied, whole, False) for part in reversed(formula.of))
             else:
                 done.append(self._leaf(formula, denied, whole))
@@ -94,6 +94,12 @@ class TreeBuilder:
 def _asks(formula: Formula) -> bool:
     """Return whether a part of a conjunction is more than a length or words that are excluded."""
     return not (isinstance(formula, Length) or (isinstance(formula, Not) and isinstance(formula.of, Words)))
+
+
+def _asks_long_names(formula: All) -> bool:
+    """Return whether international names must have a length: not every text is an end then (`letters`)."""
+    least = max((part.least for part in formula.of if isinstance(part, Length)), default=0)
+    return least > 1 and Format("idn-hostname") in formula.of
 
 
 def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:

@@ -33,7 +33,7 @@ def spread(trans, index, states, count, frontier):
         last = numba.int32(-1)
         by_column = trans[state, SAFE_COLUMN] < UNKNOWN
         for column in range(trans.shape[1]):
-            if by_column and alphabet(column):
+            if by_column and (alphabet(column) or 0x80 <= column < 0xC0):
                 continue
             target = trans[state, column]
             if target == UNKNOWN:
@@ -65,7 +65,7 @@ def nearest(trans, outcome, states, index):
             least, last = far[i], numba.int32(-1)
             by_column = trans[states[i], SAFE_COLUMN] < UNKNOWN
             for column in range(trans.shape[1]):
-                if by_column and alphabet(column):
+                if by_column and (alphabet(column) or 0x80 <= column < 0xC0):
                     continue
                 target = trans[states[i], column]
                 if target < 0 or (target == last and column != 0x80 and column != 0xC0):
