@@ -22,14 +22,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.batch import RowStatus, fill_known, fill_masks
-from structgen.batch import RowStatus, allow_all, fill_masks
+from structgen.batch import RowStatus, allow_all, fill_known, fill_masks
 from structgen.compiler import CompiledGrammar, compile
 from structgen.engine.choice import Chosen, candidates, choose
 from structgen.engine.models import Model, load_model
 from structgen.engine.requests import FinishReason, Handle, Request, Result, Step
 from structgen.engine.texts import Text
-from structgen.engine.requests import FinishReason, Handle, Request, Result, Step, Usage
 from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
 from structgen.errors import BudgetError, LimitError, OptionError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
@@ -39,57 +37,6 @@ from structgen.tokenizer import Tokenizer
 
 _Filled = tuple[list[int], npt.NDArray[np.int8], float]
 """Rows whose masks were worked out, what became of each, and seconds."""
-class _Text:
-    """One text that is being written."""
-
-    __slots__ = (
-        "began",
-        "cache",
-        "decoder",
-        "error",
-        "filled",
-        "handle",
-        "last",
-        "least",
-        "logits",
-        "matcher",
-        "phase",
-        "prompt",
-        "ran",
-        "steps",
-        "stop",
-        "text",
-        "thoughts",
-        "tokens",
-        "told",
-        "usage",
-    )
-
-    def __init__(self, handle: Handle, prompt: list[int], matcher: Matcher | None, least: int) -> None:
-        self.handle, self.prompt, self.matcher = handle, prompt, matcher
-        self.began = time.monotonic()
-        self.cache: Any = None
-        self.logits: Tensor | None = None
-        self.tokens: list[int] = []
-        self.last = 0
-        """The token that the model reads next."""
-        self.phase: Phase | None = None
-        """The thoughts, which hold the matcher while they last."""
-        self.thoughts = ""
-        self.steps: list[Step] = []
-        self.usage = Usage(prompt_tokens=len(prompt))
-        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self.text = ""
-        self.told = 0
-        self.ran = self.filled = 0.0
-        self.least = least
-        self.error: StructgenError | None = None
-        self.stop: FinishReason | None = None
-
-    @property
-    def left(self) -> int:
-        """Tokens that may still come."""
-        return self.handle.request.max_tokens - len(self.tokens)
 
 
 class Engine:
@@ -130,13 +77,11 @@ class Engine:
         self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
         self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
+        self._closings: dict[str | int, Closing] = {}
         self._waiting: list[Text] = []
         self._rows: list[Text] = []
         self._logits = torch.empty(0)
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
-        self._closings: dict[str | int, Closing] = {}
-        self._waiting: list[_Text] = []
-        self._rows: list[_Text] = []
         self._lock = threading.Lock()
         self._filler: ThreadPoolExecutor | None = None
 
@@ -319,7 +264,7 @@ class Engine:
             if first is not None:
                 text.logits, text.cache = first.logits, first.cache.copy()
             else:
-                text.logits, text.cache = self.model.prefill([*text.prompt, *text.tokens])
+                text.logits, text.cache = self.model.prefill([*text.prompt, *text.thought, *text.tokens])
         except Exception as error:
             text.error = _failed(error)
         text.place, text.ran = -1, time.perf_counter() - began
@@ -333,8 +278,7 @@ class Engine:
         elif places != list(range(len(logits))):
             logits = logits[places]
         mask = None
-        if self._wider or any(text.matcher is not None for text in rows):
-        if any(text.matcher is not None or text.phase is not None for text in rows):
+        if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = torch.from_numpy(self._mask.array[: len(rows)])
         return choose(logits, mask, [text.row for text in rows])
 
@@ -343,11 +287,6 @@ class Engine:
             return self._logits[text.place]
         assert text.logits is not None
         return text.logits
-    @staticmethod
-    def _row_of(text: _Text) -> Row:
-        request, sample = text.handle.request, text.handle.sample
-        thought = len(text.phase.tokens) if text.phase is not None else text.usage.thought_tokens
-        return Row(request.sampling, sample, thought + len(text.tokens), text.prompt, text.tokens)
 
     def _commit(self, chosen: Chosen) -> None:
         """Take the tokens."""
@@ -360,11 +299,10 @@ class Engine:
                 )
                 continue
             try:
-                self._take(text, self._step(text, chosen, i, self._mask))
                 if text.phase is None:
-                    self._take(text, step)
+                    self._take(text, self._step(text, chosen, i, self._mask))
                 else:
-                    self._think(text, text.phase, step.token)
+                    self._think(text, text.phase, chosen.tokens[i])
             except StructgenError as error:
                 text.error = error
         self._settle()
@@ -388,8 +326,7 @@ class Engine:
             step.likeliest_allowed = candidates(logits, words, count)
         return step
 
-    def _take(self, text: Text, step: Step) -> None:
-    def _think(self, text: _Text, phase: Phase, token: int) -> None:
+    def _think(self, text: Text, phase: Phase, token: int) -> None:
         """Take a token of the thoughts; another one, where it closes them and begins no document."""
         forced = phase.forced()
         token = token if forced is None else forced
@@ -397,23 +334,16 @@ class Engine:
         while not phase.take(token, text.handle.request.max_tokens):
             banned.append(token)
             token = self._chosen_again(text, phase, banned)
-        text.last, text.usage.thought_tokens = token, len(phase.tokens)
-        if phase.is_over:
-            text.matcher, text.phase, text.thoughts = phase.matcher, None, phase.thoughts
-            if text.matcher is not None:
-                text.least = text.matcher.tokens_to_finish()
-            text.text = text.decoder.decode(phase.rest)
+        text.think(token)
 
-    def _chosen_again(self, text: _Text, phase: Phase, banned: Sequence[int]) -> int:
+    def _chosen_again(self, text: Text, phase: Phase, banned: Sequence[int]) -> int:
         """Return the choice among the tokens of thoughts without some."""
-        narrow = allocate_mask(1, self.model.vocab_size)
-        allow_all(narrow, 0)
-        _forbid(narrow, 0, (*phase.ends, *banned))
-        assert text.logits is not None
-        chosen = choose(text.logits[None], torch.from_numpy(narrow.array), [self._row_of(text)])
-        return chosen.tokens[0]
+        allow_all(self._narrow, 0)
+        _forbid(self._narrow, 0, (*phase.ends, *banned))
+        words = torch.from_numpy(self._narrow.array)
+        return choose(self._logits_of(text)[None], words, [text.row]).tokens[0]
 
-    def _take(self, text: _Text, step: Step) -> None:
+    def _take(self, text: Text, step: Step) -> None:
         """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
         matcher = text.matcher
         if matcher is not None:
@@ -424,20 +354,6 @@ class Engine:
                 step = self._steered(text, matcher, room)
                 text.least = self._least_after(matcher, step.token)
         text.take(step, None if step.token in self._ends else self.tokenizer.token_bytes[step.token] or b"")
-                text.least = _least_after(matcher, step.token)
-        text.steps.append(step)
-        text.last = step.token
-        if step.token in self.tokenizer.eos_token_ids:
-            text.stop = FinishReason.STOP
-        else:
-            text.tokens.append(step.token)
-            self._write(text, step.token)
-        if text.stop is not None:
-            if matcher is not None and any(one.steered for one in text.steps):
-                text.stop = FinishReason.STEERED
-        elif not text.left:
-            # under a grammar the document is complete; the end token was not asked for
-            text.stop = FinishReason.MAX_TOKENS if matcher is None else FinishReason.STEERED
 
     def _least_after(self, matcher: Matcher, token: int) -> int:
         """Take a token; returns how many more the shortest end takes, the end token not counted (-1 after
@@ -464,54 +380,23 @@ class Engine:
                 text.finish(reason)
         self._rows = going
 
-
-    def _finish(self, text: _Text, reason: FinishReason) -> None:
-        text.text += text.decoder.decode(b"", True) if text.stop is None else ""
-        if len(text.text) > text.told:
-            text.handle.tell(text.text[text.told :])
-        text.usage.tokens = len(text.tokens)
-        if text.cache is not None:
-            text.usage.cache_bytes = int(text.cache.nbytes)
-        grammar = text.handle.request.grammar
-        text.handle.finish(
-            Result(
-                text.text,
-                reason,
-                text.tokens,
-                text.steps,
-                text.usage,
-                text.handle.sample,
-                text.error,
-                isinstance(grammar, JsonSchemaGrammar),
-                text.thoughts if text.phase is None else text.phase.thoughts,
-            )
-        )
-
     def _run(self) -> None:
         """Have the model read the tokens that were chosen, and the masks behind them filled meanwhile."""
         rows = self._rows
         if not rows:
             return
         began = time.perf_counter()
-        unknown = fill_known([text.matcher for text in rows], self._mask)
+        unknown = self._write_known(rows)
         known = time.perf_counter() - began
         future = self._fill_aside(rows, unknown) if unknown else None
+        tokens, caches = [text.last for text in rows], [text.cache for text in rows]
         began = time.perf_counter()
         try:
-            self._logits = self.model.decode(
-                [text.tokens[-1] for text in rows], [text.cache for text in rows]
-            )
+            self._logits = self.model.decode(tokens, caches)
             for place, text in enumerate(rows):
                 text.place = place
         except Exception as error:
             self._recover(rows, error)
-            logits = self.model.decode([text.last for text in rows], [text.cache for text in rows])
-            for i, text in enumerate(rows):
-                text.logits = logits[i]
-        except (RuntimeError, MemoryError) as error:
-            # what each cache holds is not known any more
-            for text in rows:
-                text.error = _failed(error)
         ran = time.perf_counter() - began
         found = None if future is None else future.result()
         waited = time.perf_counter() - began - ran if found else 0.0
@@ -543,13 +428,21 @@ class Engine:
     def _fill(self, rows: Sequence[Text]) -> None:
         """Fill all masks, now."""
         began = time.perf_counter()
-        unknown = fill_known([text.matcher for text in rows], self._mask)
+        unknown = self._write_known(rows)
         _note(rows, self._work_out(rows, unknown))
         seconds = time.perf_counter() - began
         for text in rows:
             text.usage.mask_seconds += seconds
             text.usage.waited_seconds += seconds
             text.filled = seconds
+
+    def _write_known(self, rows: Sequence[Text]) -> list[int]:
+        """Write the masks that are known; returns the rows of the others."""
+        unknown = fill_known([text.matcher for text in rows], self._mask)
+        for row, text in enumerate(rows):
+            if text.phase is not None:
+                _forbid(self._mask, row, text.phase.ends)
+        return unknown
 
     def _fill_aside(self, rows: list[Text], unknown: list[int]) -> Future[_Filled]:
         if self._filler is None:
@@ -560,22 +453,6 @@ class Engine:
         began = time.perf_counter()
         status = fill_masks([rows[row].matcher for row in unknown], self._mask, unknown)
         return unknown, status, time.perf_counter() - began
-        status = fill_masks([text.matcher for text in rows], self._mask)
-        for row, text in enumerate(rows):
-            if text.phase is not None:
-                _forbid(self._mask, row, text.phase.ends)
-        return status, time.perf_counter() - began
-
-    def _filled(self, found: tuple[npt.NDArray[np.int8], float], waited: float) -> None:
-        status, seconds = found
-        for text, row in zip(self._rows, status.tolist(), strict=True):
-            text.usage.mask_seconds += seconds
-            text.filled = seconds
-            text.usage.waited_seconds += waited
-            if row == RowStatus.LIMIT and text.error is None:
-                text.error = LimitError(
-                    "A limit was met while the mask was filled.", limit="parser_states", where="grammar"
-                )
 
     def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
         ids = self.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
@@ -587,6 +464,12 @@ class Engine:
         return ids
 
 
+def _forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
+    """Take tokens out of a row."""
+    for token in tokens:
+        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF
+
+
 def _note(rows: Sequence[Text], found: _Filled) -> None:
     """Have the texts fail whose masks could not be worked out."""
     for row, status in zip(found[0], found[1].tolist(), strict=True):
@@ -594,16 +477,6 @@ def _note(rows: Sequence[Text], found: _Filled) -> None:
             rows[row].error = LimitError(
                 "A limit was met while the mask was filled.", limit="parser_states", where="grammar"
             )
-def _forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
-    """Take tokens out of a row."""
-    for token in tokens:
-        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF
-
-
-def _least_after(matcher: Matcher, token: int) -> int:
-    """Take a token; returns how many more the shortest end takes, the end token not counted (-1 after it)."""
-    matcher.advance(token)
-    return -1 if matcher.is_finished else matcher.tokens_to_finish()
 
 
 def _is_memory(error: Exception) -> bool:

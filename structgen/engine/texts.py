@@ -10,6 +10,7 @@ from torch import Tensor
 
 from structgen.engine.choice import Row
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage
+from structgen.engine.thinking import Phase
 from structgen.errors import StructgenError
 from structgen.matcher import Matcher
 from structgen.schema.grammar import JsonSchemaGrammar
@@ -21,15 +22,18 @@ class Text:
     __slots__ = (
         "_held",
         "_max_tokens",
+        "_thoughts",
         "began",
         "cache",
         "decoder",
         "error",
         "filled",
         "handle",
+        "last",
         "least",
         "logits",
         "matcher",
+        "phase",
         "place",
         "prompt",
         "ran",
@@ -38,6 +42,7 @@ class Text:
         "steps",
         "stop",
         "text",
+        "thought",
         "tokens",
         "told",
         "usage",
@@ -52,6 +57,12 @@ class Text:
         """The logits behind the prompt, while `place` is -1."""
         self.place = -1
         """The row of the engine's last step."""
+        self.phase: Phase | None = None
+        """The thoughts, which hold the matcher while they last."""
+        self.thought: list[int] = []
+        """The tokens of the thoughts, so far."""
+        self.last = 0
+        """The token that the model reads next."""
         self.tokens: list[int] = []
         self.row = Row(request.sampling, handle.sample, 0, prompt, self.tokens)
         self.steps: list[Step] = []
@@ -64,6 +75,7 @@ class Text:
         self.stop: FinishReason | None = None
         self.steered = False
         self._max_tokens = request.max_tokens
+        self._thoughts = ""
         self._held = max((len(stop) for stop in request.stop), default=1) - 1
         """Characters that may still turn out to begin a stop string."""
 
@@ -74,6 +86,19 @@ class Text:
         left = self._max_tokens - len(self.tokens)
         return left if left - self.least > self.handle.request.steer_early else self.least
 
+    def think(self, token: int) -> None:
+        """Add a token that the thoughts took; where it closed them, the document begins."""
+        phase = self.phase
+        assert phase is not None
+        self.last = token
+        self.thought.append(token)
+        self.row.position += 1
+        if phase.is_over:
+            self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
+            if self.matcher is not None:
+                self.least = self.matcher.tokens_to_finish()
+            self.text = self.decoder.decode(phase.rest)
+
     def take(self, step: Step, written: bytes | None) -> None:
         """Add a step: the bytes that its token writes, or None where that ends the text."""
         self.steps.append(step)
@@ -82,6 +107,7 @@ class Text:
             self.stop = FinishReason.STOP
         else:
             self.tokens.append(step.token)
+            self.last = step.token
             self.row.position += 1
             self._write(written)
         if self.stop is not None:
@@ -127,7 +153,7 @@ class Text:
         self.text += self.decoder.decode(b"", True) if self.stop is None else ""
         if len(self.text) > self.told:
             self.handle.tell(self.text[self.told :])
-        self.usage.tokens = len(self.tokens)
+        self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             self.usage.cache_bytes = int(self.cache.nbytes)
         self.cache = self.logits = None
@@ -141,5 +167,6 @@ class Text:
                 self.handle.sample,
                 self.error,
                 isinstance(self.handle.request.grammar, JsonSchemaGrammar),
+                self._thoughts if self.phase is None else self.phase.thoughts,
             )
         )
