@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from structgen import integrations as integrations
     from structgen.batch import RowStatus, advance_all, fill_draft, fill_masks
     from structgen.compiler import CompiledGrammar, State, compile
     from structgen.dfa import Dfa
@@ -105,6 +106,7 @@ __all__ = [
     "fill_masks",
     "filled",
     "generate",
+    "integrations",
     "json_schema",
     "run",
 ]
@@ -167,6 +169,8 @@ def __getattr__(name: str) -> object:
         from importlib.metadata import version
 
         value = version("structgen")
+    elif name == "integrations":
+        value = import_module("structgen.integrations")
     else:
         home = _home(name)
         if home is None:

@@ -1,0 +1,307 @@
+"""Our masks in `model.generate` of transformers, and our loop behind its `custom_generate`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, Union
+
+import torch
+import transformers
+from torch import Tensor
+
+from structgen.batch import RowStatus, fill_masks
+from structgen.compiler import CompiledGrammar, compile
+from structgen.engine.choice import NEVER, allowed_of
+from structgen.engine.huggingface import HuggingFace
+from structgen.engine.loop import Engine
+from structgen.engine.requests import FinishReason, Request, Sampling
+from structgen.errors import BudgetError, LimitError, OptionError, TokenError
+from structgen.masks.mask import TokenMask, allocate_mask
+from structgen.matcher import Matcher
+from structgen.schema.grammar import Grammar
+from structgen.tokenizer import Tokenizer
+
+Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
+"""A language for a row; None: the row is free."""
+
+
+class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
+    """Masks for `model.generate(..., logits_processor=[processor])`.
+
+    `grammars` is one for all rows, or one for each prompt of the batch (None: free); rows of beams and of
+    `num_return_sequences` are told from their number. `tokenizer` is transformers' or ours. With
+    `max_new_tokens`, the same as is given to `generate`, each text is complete within it; that mask costs
+    more (`Matcher.fill_mask(budget=)`).
+
+    It may be used again and again: that a generation begins is told from the ids, which do not go on from the
+    last ones. Where the next prompt is the last output and one token more, after a generation that `generate`
+    cut off, call `reset()`. A beam that no allowed token was left for has the score -inf and is let be.
+    """
+
+    def __init__(
+        self,
+        grammars: Constraint | Sequence[Constraint],
+        tokenizer: Any,
+        *,
+        max_new_tokens: int | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer_of(tokenizer)
+        self.max_new_tokens = max_new_tokens
+        known: dict[Grammar, CompiledGrammar] = {}
+        self._compiled = [_compiled(one, self.tokenizer, known) for one in _listed(grammars)]
+        self._before: Tensor | None = None
+        self._begun = 0
+        self._rows: list[Matcher | None] = []
+        self._dead: list[bool] = []
+        self._mask: TokenMask | None = None
+
+    def reset(self) -> None:
+        """Forget the last generation."""
+        self._before = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores [rows, V], -inf for tokens that may not come. Cost: the masks, a pass over them.
+
+        Errors: OptionError where the rows are not a multiple of the grammars; BudgetError where no document
+        fits max_new_tokens.
+        """
+        rows, width = scores.shape
+        ids = input_ids.to("cpu")
+        if self._goes_on(ids):
+            self._follow(ids)
+        else:
+            self._begin(ids)
+        self._before = ids
+        mask = self._mask
+        if mask is None or mask.rows < rows or mask.vocab_size != width:
+            mask = self._mask = allocate_mask(rows, width)
+        self._fill(mask, ids.shape[1] - self._begun)
+        allowed = allowed_of(torch.from_numpy(mask.array[:rows]).to(scores.device), width)
+        made: Tensor = scores.masked_fill(~allowed, NEVER)
+        return made
+
+    # --- which row is which ---------------------------------------------------------------------------------
+
+    def _goes_on(self, ids: Tensor) -> bool:
+        """Tell whether the rows go on from those of the last call, each from one of its prompt's."""
+        before = self._before
+        if before is None or ids.shape[0] != before.shape[0] or ids.shape[1] != before.shape[1] + 1:
+            return False
+        spent = self.max_new_tokens is not None and before.shape[1] - self._begun >= self.max_new_tokens
+        if spent or all(row is not None and row.is_finished for row in self._rows):
+            return False
+        return None not in self._parents(ids)
+
+    def _parents(self, ids: Tensor) -> list[int | None]:
+        """Return for each row the one of the last call that it goes on from."""
+        before, earlier = self._before, ids[:, :-1]
+        assert before is not None, "asked where there was a call"
+        if torch.equal(earlier, before):
+            return list(range(len(ids)))
+        size = len(ids) // len(self._compiled) if len(self._compiled) > 1 else len(ids)
+        found: list[int | None] = []
+        for row in range(len(ids)):
+            first = row // size * size
+            same = (before[first : first + size] == earlier[row]).all(1).nonzero()
+            found.append(first + int(same[0]) if len(same) else None)
+        return found
+
+    def _begin(self, ids: Tensor) -> None:
+        rows, count = len(ids), len(self._compiled)
+        if rows % count:
+            raise OptionError(
+                f"{rows} rows for {count} grammars.",
+                where="grammars",
+                cure="Give one grammar, or one for each prompt of the batch.",
+            )
+        self._begun = ids.shape[1]
+        each = [self._compiled[row // (rows // count)] for row in range(rows)]
+        self._rows = [None if one is None else Matcher(one) for one in each]
+        self._dead = [False] * rows
+
+    def _follow(self, ids: Tensor) -> None:
+        parents = [parent for parent in self._parents(ids) if parent is not None]
+        children = Counter(parents)
+        moved = [self._rows[parent] for parent in parents]
+        # several beams that go on from one: a copy for each
+        self._rows = [
+            row.fork() if row is not None and children[parent] > 1 else row
+            for row, parent in zip(moved, parents, strict=True)
+        ]
+        self._dead = [self._dead[parent] for parent in parents]
+        for at, (row, token) in enumerate(zip(self._rows, ids[:, -1].tolist(), strict=True)):
+            if row is None or self._dead[at] or row.is_finished:
+                continue
+            try:
+                row.advance(token)
+            except TokenError:
+                self._dead[at] = True
+
+    def _fill(self, mask: TokenMask, written: int) -> None:
+        """Fill the masks; a text that has ended is padded with an end token."""
+        rows = [
+            None if dead or (row is not None and row.is_finished) else row
+            for row, dead in zip(self._rows, self._dead, strict=True)
+        ]
+        left = None if self.max_new_tokens is None else self.max_new_tokens - written
+        statuses = fill_masks(rows, mask, budgets=None if left is None else [left] * len(rows))
+        for row, status in zip(rows, statuses.tolist(), strict=True):
+            if row is not None and status == RowStatus.LIMIT:
+                self._raise(row, left)
+        for at, row in enumerate(self._rows):
+            if row is not None and row.is_finished:
+                mask.array[at] = 0
+                for token in self.tokenizer.eos_token_ids:
+                    mask.array[at, token // 32] |= (1 << token % 32) if token % 32 < 31 else -(1 << 31)
+
+    @staticmethod
+    def _raise(row: Matcher, left: int | None) -> None:
+        """Raise the reason for a mask that could not be filled."""
+        least = row.tokens_to_finish()
+        if left is not None and least > left:
+            raise BudgetError(
+                f"No document fits: {left:,} tokens are left, the shortest takes {least:,}.",
+                minimum=least,
+                where="max_new_tokens",
+                cure=f"Give at least {least:,}.",
+            )
+        raise LimitError("A limit was met while the mask was filled.", limit="parser_states", where="grammar")
+
+
+def custom_generate(grammars: Constraint | Sequence[Constraint], tokenizer: Any) -> Callable[..., Tensor]:
+    """Return what `model.generate(..., custom_generate=...)` takes: our loop, with masks filled while the
+    model runs, and texts complete within `max_new_tokens`.
+
+    `grammars` as in `LogitsProcessor`. Of the generation config count do_sample, temperature, top_k, top_p,
+    min_p, repetition_penalty, num_return_sequences, max_new_tokens (max_length) and pad_token_id; beams,
+    other processors and streamers are refused (OptionError). `torch.manual_seed` decides the draws. It
+    returns the ids, prompts included, padded on the right; what goes wrong with a text is raised.
+    """
+    wanted, ours = _listed(grammars), tokenizer_of(tokenizer)
+    if any(isinstance(one, CompiledGrammar) for one in wanted):
+        raise OptionError(
+            "Our loop compiles grammars itself.", where="grammars", cure="Pass sg.json_schema(...)."
+        )
+    engines: list[_Hosting] = []
+
+    def generate(
+        model: Any,
+        input_ids: Tensor,
+        logits_processor: Any = None,
+        stopping_criteria: Any = None,
+        generation_config: Any = None,
+        streamer: Any = None,
+        **options: Any,
+    ) -> Tensor:
+        # among the options, for what is named here transformers hands over twice
+        attention_mask: Tensor | None = options.get("attention_mask")
+        _refuse_others(logits_processor, generation_config, streamer)
+        rows, length = input_ids.shape
+        if rows % len(wanted):
+            raise OptionError(f"{rows} rows for {len(wanted)} grammars.", where="grammars")
+        if not engines or engines[0].hosted is not model:
+            engines[:] = [_Hosting(model, ours, rows)]
+        engine = engines[0]
+        requests = []
+        for row in range(rows):
+            prompt = input_ids[row]
+            if attention_mask is not None:
+                prompt = prompt[attention_mask[row].bool()]
+            requests.append(
+                Request(
+                    prompt.tolist(),
+                    wanted[row // (rows // len(wanted))],
+                    _sampling(generation_config),
+                    max_tokens=generation_config.max_length - length,
+                )
+            )
+        texts = []
+        for result in engine.generate(requests):
+            if result.error is not None:
+                raise result.error
+            ended = result.finish_reason is not FinishReason.MAX_TOKENS and len(result.steps) > len(
+                result.tokens
+            )
+            texts.append([*result.tokens, *([result.steps[-1].token] if ended else [])])
+        longest = max(map(len, texts))
+        pad = generation_config.pad_token_id
+        pad = ours.eos_token_ids[0] if pad is None else pad
+        written = torch.tensor([[*text, *[pad] * (longest - len(text))] for text in texts])
+        return torch.cat((input_ids, written.to(input_ids)), 1)
+
+    return generate
+
+
+class _Hosting(Engine):
+    """An engine around a model that is loaded already."""
+
+    def __init__(self, model: Any, tokenizer: Tokenizer, rows: int) -> None:
+        super().__init__(HuggingFace(model), tokenizer, max_rows=max(rows, 32))
+        self.hosted = model
+
+
+_OURS = frozenset(
+    f"{name}Logits{kind}"
+    for name in ("Temperature", "TopK", "TopP", "MinP", "RepetitionPenalty")
+    for kind in ("Warper", "Processor")
+)
+"""Processors that stand for settings which our loop applies itself."""
+
+
+def _refuse_others(processors: Any, config: Any, streamer: Any) -> None:
+    others = [type(one).__name__ for one in processors or () if type(one).__name__ not in _OURS]
+    if (config.num_beams or 1) > 1:
+        others.append("num_beams")
+    if config.return_dict_in_generate:
+        others.append("return_dict_in_generate")
+    if streamer is not None:
+        others.append("streamer")
+    if others:
+        raise OptionError(
+            f"{', '.join(others)}: our loop does not do this.",
+            where="custom_generate",
+            cure="Use LogitsProcessor with transformers' own loop.",
+        )
+
+
+def _sampling(config: Any) -> Sampling:
+    """Return the settings of a generation config."""
+    penalty = config.repetition_penalty or 1.0
+    if not config.do_sample:
+        return Sampling(temperature=0.0, repetition_penalty=penalty)
+    return Sampling(
+        temperature=config.temperature if config.temperature is not None else 1.0,
+        top_k=config.top_k or 0,
+        top_p=config.top_p if config.top_p is not None else 1.0,
+        min_p=config.min_p or 0.0,
+        repetition_penalty=penalty,
+        seed=int(torch.randint(1 << 62, ())),
+    )
+
+
+def tokenizer_of(tokenizer: Any) -> Tokenizer:
+    """Return our tokenizer of transformers', or ours itself."""
+    return tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.from_huggingface(tokenizer)
+
+
+def _listed(grammars: Constraint | Sequence[Constraint]) -> list[Constraint]:
+    listed: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]
+    for one in listed:
+        if one is not None and not isinstance(one, Grammar | CompiledGrammar):
+            raise OptionError(
+                f"A {type(one).__name__} is no grammar.", where="grammars", cure="Pass sg.json_schema(...)."
+            )
+    if not listed:
+        raise OptionError("There is no grammar.", where="grammars", cure="Give one, or one for each prompt.")
+    return listed
+
+
+def _compiled(
+    one: Constraint, tokenizer: Tokenizer, known: dict[Grammar, CompiledGrammar]
+) -> CompiledGrammar | None:
+    if one is None or isinstance(one, CompiledGrammar):
+        return one
+    if one not in known:
+        known[one] = compile(one, tokenizer)
+    return known[one]

@@ -1,0 +1,259 @@
+"""`model.generate` of transformers under our masks: shapes of models, batches, beams, samples, budgets,
+reuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+import structgen as sg  # noqa: E402
+from structgen.integrations.transformers import LogitsProcessor, custom_generate  # noqa: E402
+from structgen.resources import embedded_model  # noqa: E402
+
+FOLDER = Path(__file__).parents[1] / "data" / "bpe"
+TOKENIZER = sg.Tokenizer.from_huggingface(str(FOLDER))
+EOS = TOKENIZER.eos_token_ids[0]
+WIDTH = TOKENIZER.vocab_size + 7
+"""Of the logits: wider than the vocabulary, as models have it."""
+
+PERSON = sg.json_schema(
+    {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "maximum": 99}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    },
+    whitespace="oneline",
+    numbers="plain",
+)
+COLOURS = sg.json_schema({"enum": ["red", "green", "blue", "black"]}, whitespace="compact")
+NUMBERS = sg.json_schema(
+    {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 2}
+)
+
+SMALL: dict[str, Any] = {
+    "vocab_size": WIDTH,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "max_position_embeddings": 256,
+    "bos_token_id": EOS,
+    "eos_token_id": EOS,
+    "pad_token_id": EOS,
+}
+CONFIGS: dict[str, Any] = {
+    "gpt2": lambda: transformers.GPT2Config(
+        vocab_size=WIDTH, n_embd=32, n_layer=2, n_head=2, n_positions=256, bos_token_id=EOS, eos_token_id=EOS
+    ),
+    "llama": lambda: transformers.LlamaConfig(**SMALL),
+    "qwen2": lambda: transformers.Qwen2Config(**SMALL),
+    "gemma": lambda: transformers.GemmaConfig(**SMALL),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def made(name: str) -> Any:
+    torch.manual_seed(3)
+    model = transformers.AutoModelForCausalLM.from_config(CONFIGS[name]()).eval()
+    with torch.no_grad():  # so that the model has opinions
+        model.get_output_embeddings().weight.mul_(20)
+    model.generation_config.pad_token_id = EOS
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return made("llama")
+
+
+def batch(*prompts: str) -> dict[str, Any]:
+    """Return ids and mask of prompts, padded on the left."""
+    ids = [TOKENIZER.encode(prompt.encode()) for prompt in prompts]
+    longest = max(map(len, ids))
+    return {
+        "input_ids": torch.tensor([[EOS] * (longest - len(one)) + one for one in ids]),
+        "attention_mask": torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in ids]),
+    }
+
+
+def texts(inputs: dict[str, Any], out: Any) -> list[str]:
+    """Return the texts behind the prompts, up to their end tokens."""
+    found = []
+    for row in out[:, inputs["input_ids"].shape[1] :].tolist():
+        tokens = row[: row.index(EOS)] if EOS in row else row
+        tokens = [token for token in tokens if token < TOKENIZER.vocab_size]  # of rows that are free
+        found.append(TOKENIZER.decode(tokens).decode("utf-8", "replace"))
+    return found
+
+
+def is_person(text: str) -> bool:
+    value = json.loads(text)
+    return isinstance(value["name"], str) and len(value["name"]) <= 8 and value["age"] <= 99
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_shape_of_model_writes_documents(name: str) -> None:
+    model = made(name)
+    inputs = batch("a person", "somebody else, over there:")
+    processor = LogitsProcessor(PERSON, TOKENIZER, max_new_tokens=40)
+    out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=40, do_sample=False)
+    assert all(map(is_person, texts(inputs, out)))
+    ours = model.generate(
+        **inputs, custom_generate=custom_generate(PERSON, TOKENIZER), max_new_tokens=40, do_sample=False
+    )
+    assert all(map(is_person, texts(inputs, ours)))
+
+
+def test_the_embedded_model_fills_fields() -> None:
+    from structgen.prompting import extraction_prompt
+
+    folder = embedded_model("structgen/extract")
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}, "city": {"type": "string"}},
+        "required": ["name", "age", "city"],
+        "additionalProperties": False,
+    }
+    grammar = sg.json_schema(schema, **{**sg.JSON_DUMPS, "escapes": "utf8"})
+    inputs = tokenizer(extraction_prompt(schema, "Ada Lovelace, 36, lives in London."), return_tensors="pt")
+    for options in (
+        {"logits_processor": [LogitsProcessor(grammar, tokenizer)]},
+        {"custom_generate": custom_generate(grammar, tokenizer)},
+    ):
+        out = model.generate(input_ids=inputs.input_ids, max_new_tokens=64, do_sample=False, **options)
+        text = tokenizer.decode(out[0, inputs.input_ids.shape[1] :], skip_special_tokens=True)
+        assert json.loads(text) == {"name": "Ada Lovelace", "age": 36, "city": "London"}
+
+
+def test_a_grammar_for_each_prompt(model: Any) -> None:
+    inputs = batch("one", "number two", "three")
+    processor = LogitsProcessor([COLOURS, None, NUMBERS], TOKENIZER, max_new_tokens=24)
+    for _ in range(3):  # and again, with the same processor
+        out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=24, do_sample=True)
+        colour, free, numbers = texts(inputs, out)
+        assert json.loads(colour) in ("red", "green", "blue", "black")
+        assert len(json.loads(numbers)) >= 2
+        with pytest.raises(ValueError):  # random weights write no JSON by themselves
+            json.loads(free)
+
+
+def test_samples_of_a_prompt(model: Any) -> None:
+    inputs = batch("one", "number two")
+    processor = LogitsProcessor([COLOURS, PERSON], TOKENIZER, max_new_tokens=32)
+    options = {"max_new_tokens": 32, "do_sample": True, "num_return_sequences": 3, "top_k": 20}
+    for given in (
+        {"logits_processor": [processor]},
+        {"custom_generate": custom_generate([COLOURS, PERSON], TOKENIZER)},
+    ):
+        found = texts(inputs, model.generate(**inputs, **options, **given))
+        assert all(json.loads(text) in ("red", "green", "blue", "black") for text in found[:3])
+        assert all(map(is_person, found[3:]))
+
+
+@pytest.mark.parametrize("beams", [2, 4])
+def test_beams(model: Any, beams: int) -> None:
+    inputs = batch("one", "number two", "three")
+    grammars = [PERSON, NUMBERS, COLOURS]
+    processor = LogitsProcessor(grammars, TOKENIZER, max_new_tokens=32)
+    options = {"max_new_tokens": 32, "num_beams": beams, "do_sample": False, "num_return_sequences": 2}
+    first = model.generate(**inputs, logits_processor=[processor], **options)
+    people, numbers, colours = (texts(inputs, first)[at : at + 2] for at in (0, 2, 4))
+    assert all(map(is_person, people))
+    assert all(len(json.loads(text)) >= 2 for text in numbers)
+    assert all(json.loads(text) in ("red", "green", "blue", "black") for text in colours)
+    assert people[0] != people[1]
+    again = model.generate(**inputs, logits_processor=[processor], **options)
+    assert torch.equal(first, again)
+
+
+def test_one_beam_is_the_greedy_text(model: Any) -> None:
+    inputs = batch("one", "number two")
+    processor = LogitsProcessor(PERSON, TOKENIZER)
+    greedy = model.generate(**inputs, logits_processor=[processor], max_new_tokens=48, do_sample=False)
+    fresh = LogitsProcessor(PERSON, TOKENIZER)
+    assert torch.equal(
+        greedy, model.generate(**inputs, logits_processor=[fresh], max_new_tokens=48, do_sample=False)
+    )
+    ours = model.generate(
+        **inputs, custom_generate=custom_generate(PERSON, TOKENIZER), max_new_tokens=48, do_sample=False
+    )
+    # the same model, the same masks, another loop
+    assert texts(inputs, ours) == texts(inputs, greedy)
+
+
+@pytest.mark.parametrize("budget", [9, 12, 20])
+def test_documents_are_complete_within_the_budget(model: Any, budget: int) -> None:
+    grammar = sg.json_schema({"type": "array", "items": {"type": "string"}, "minItems": 1})
+    inputs = batch("one", "number two")
+    for seed in range(4):
+        torch.manual_seed(seed)
+        processor = LogitsProcessor(grammar, TOKENIZER, max_new_tokens=budget)
+        out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=budget, do_sample=True)
+        assert out.shape[1] - inputs["input_ids"].shape[1] <= budget
+        assert all(json.loads(text) for text in texts(inputs, out))
+
+
+def test_a_budget_that_no_document_fits_is_an_error(model: Any) -> None:
+    inputs = batch("one")
+    processor = LogitsProcessor(PERSON, TOKENIZER, max_new_tokens=3)
+    with pytest.raises(sg.BudgetError) as caught:
+        model.generate(**inputs, logits_processor=[processor], max_new_tokens=3)
+    assert caught.value.minimum > 3
+
+
+def test_the_next_prompt_may_go_on_from_the_last_output(model: Any) -> None:
+    inputs = batch("one")
+    processor = LogitsProcessor(COLOURS, TOKENIZER, max_new_tokens=4)
+    out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=4)
+    longer = torch.cat((out, torch.tensor([[17]])), 1)
+    again = model.generate(input_ids=longer, logits_processor=[processor], max_new_tokens=4)
+    (text,) = texts({"input_ids": longer}, again)
+    assert json.loads(text) in ("red", "green", "blue", "black")
+
+
+def test_seeds_decide_the_draws_of_our_loop(model: Any) -> None:
+    inputs, ours = batch("one", "number two"), custom_generate(PERSON, TOKENIZER)
+    found = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(
+            texts(inputs, model.generate(**inputs, custom_generate=ours, max_new_tokens=40, do_sample=True))
+        )
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("options", [{"num_beams": 2}, {"no_repeat_ngram_size": 2}])
+def test_what_our_loop_does_not_do_is_refused(model: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(sg.OptionError, match="does not do this"):
+        model.generate(
+            **batch("one"), custom_generate=custom_generate(PERSON, TOKENIZER), max_new_tokens=32, **options
+        )
+
+
+def test_the_module_is_found_by_its_name() -> None:
+    assert sg.integrations.transformers.LogitsProcessor is LogitsProcessor
+    with pytest.raises(AttributeError):
+        sg.integrations.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_bad_grammars_are_refused(model: Any) -> None:
+    with pytest.raises(sg.OptionError, match="no grammar"):
+        LogitsProcessor([{"type": "object"}], TOKENIZER)  # type: ignore[list-item]
+    two = LogitsProcessor([PERSON, COLOURS], TOKENIZER)
+    with pytest.raises(sg.OptionError, match="3 rows for 2 grammars"):
+        model.generate(**batch("a", "b", "c"), logits_processor=[two], max_new_tokens=8)
