@@ -96,7 +96,7 @@ def generate(
         policies,
         thinking,
     )
-    writer = writer_of(model)
+    writer = writer_of(model, options)
     frame = sys._getframe(1)
 
     def decorated(function: Callable[..., Any]) -> Any:

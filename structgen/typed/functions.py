@@ -90,13 +90,18 @@ class Asked:
         return Progress(self.part)
 
 
-def judged(form: Form, tried: Result, attempts: int, best: GenerationError | None) -> Outcome[Any]:
+def judged(
+    writer: Writer, form: Form, tried: Result, attempts: int, best: GenerationError | None
+) -> Outcome[Any]:
     """Return an attempt's outcome: its object, or the error of the best attempt so far."""
     if tried.error is not None:
         error = failed(tried.error.what, tried.text, attempts, tried.error.where)
         error.__cause__ = tried.error
         return Outcome(tried, attempts, error, None)
     try:
+        wrong = writer.check(form, tried.text)
+        if wrong is not None:
+            raise ValidatorError(wrong, where="text")
         return Outcome(tried, attempts, None, form.read(tried.text))
     except ValidatorError as refusal:
         error = failed(refusal.what, tried.text, attempts, refusal.where)
@@ -118,7 +123,7 @@ def obtained(
             tried = first
         else:
             (tried,) = writer.write(form, [source], options, attempt)
-        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
+        outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
     assert outcome is not None, "there is at least one attempt"
@@ -130,7 +135,7 @@ async def aobtained(writer: Writer, form: Form, source: Source, options: Options
     outcome: Outcome[Any] | None = None
     for attempt in range(options.attempts):
         tried = await writer.awrite(form, source, options, attempt)
-        outcome = judged(form, tried, attempt + 1, outcome.error if outcome else None)
+        outcome = judged(writer, form, tried, attempt + 1, outcome.error if outcome else None)
         if not _may_try_again(outcome):
             break
     assert outcome is not None, "there is at least one attempt"
@@ -159,6 +164,11 @@ class _Common(Generic[P, R]):
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the documents, a copy; {} where the text is free."""
         return copy.deepcopy(self._asked.form.schema) or {}
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What the model's place costs in guarantees: () for an engine of this process."""
+        return self._asked.model().lost
 
     def _arguments(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
         bound = self._whole.bind(*self._bound, *arguments, **named)
@@ -232,7 +242,7 @@ class TypedFunction(_Common[P, R]):
         progress = asked.progress()
         for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
             yield _added(progress, piece)
-        yield _ended(asked.form, progress, ended[0])
+        yield _ended(asked, progress, ended[0])
 
     def _items(self, source: Source) -> Iterator[Any]:
         asked, ended = self._asked, list[Result]()
@@ -241,7 +251,7 @@ class TypedFunction(_Common[P, R]):
             _added(progress, piece)
             items, known = progress.closed_items(known)
             yield from items
-        _ended(asked.form, progress, ended[0])
+        _ended(asked, progress, ended[0])
 
     async def _aitems(self, source: Source) -> AsyncIterator[Any]:
         asked, ended = self._asked, list[Result]()
@@ -251,7 +261,7 @@ class TypedFunction(_Common[P, R]):
             items, known = progress.closed_items(known)
             for item in items:
                 yield item
-        _ended(asked.form, progress, ended[0])
+        _ended(asked, progress, ended[0])
 
     @overload
     def batch(self, calls: Iterable[Any], *, errors: Literal["raise"] = "raise") -> list[R]: ...
@@ -318,7 +328,7 @@ class AsyncTypedFunction(_Common[P, R]):
         progress = asked.progress()
         async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
             yield _added(progress, piece)
-        yield _ended(asked.form, progress, ended[0])
+        yield _ended(asked, progress, ended[0])
 
     async def batch(self, calls: Iterable[Any]) -> list[R]:
         """Return the objects of many calls, in order; calls are as in `TypedFunction.batch`."""
@@ -358,8 +368,8 @@ def _added(progress: Progress, piece: str) -> Partial[Any]:
         raise failed(refusal.what, progress.written, 1, refusal.where) from refusal
 
 
-def _ended(form: Form, progress: Progress, result: Result) -> Partial[Any]:
-    outcome = judged(form, result, 1, None)
+def _ended(asked: Asked, progress: Progress, result: Result) -> Partial[Any]:
+    outcome = judged(asked.model(), asked.form, result, 1, None)
     return progress.last(outcome.value)
 
 

@@ -30,6 +30,8 @@ MOST_ENGINES = 4
 class Local:
     """An engine, and how its model is asked."""
 
+    lost: tuple[str, ...] = ()
+
     def __init__(self, engine: Engine, name: str) -> None:
         self.engine, self.name = engine, name
         self.is_embedded = name.startswith("structgen/")
@@ -119,6 +121,11 @@ class Local:
             timeout=options.timeout,
             thinking=options.thinking,
         )
+
+    @staticmethod
+    def check(form: Form, text: str) -> str | None:
+        """Return None: the masks have seen to it."""
+        return None
 
     # --- texts ----------------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ def run(
         policies,
         thinking,
     )
-    writer = writer_of(model)
+    writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name
     if policies is None and name.startswith("structgen/") and isinstance(target, Mapping | bool):
         policies = {**JSON_DUMPS, "escapes": "utf8"}  # what these models were trained to write

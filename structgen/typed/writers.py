@@ -17,6 +17,15 @@ from structgen.typed.prompts import Source
 class Writer(Protocol):
     """Anything that makes texts of sources."""
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """What an engine of this process guarantees, and this writer does not."""
+        ...
+
+    def check(self, form: Form, text: str) -> str | None:
+        """Return what is wrong with a document under the grammar; None where nothing is."""
+        ...
+
     def prompt(self, form: Form, source: Source, options: Options) -> str:
         """Return the prompt, as text."""
         ...
@@ -44,13 +53,20 @@ class Writer(Protocol):
         ...
 
 
-def writer_of(model: object) -> Callable[[], Writer]:
+def writer_of(model: object, options: Options) -> Callable[[], Writer]:
     """Return what gives the writer of a model, which is loaded when it is first asked for.
 
-    Errors: StructgenError where there is no model of this name, as far as can be told at once.
+    Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
+    for options that a server does not have.
     """
     if isinstance(model, str | Path):
         name = str(model)
+        if name.startswith("openai:"):
+            from structgen.typed.remote import Remote, check_options
+
+            check_options(options)
+            remote = Remote(name)
+            return lambda: remote
         check_name(name)
         return lambda: local_model(name)
     from structgen.engine.loop import Engine

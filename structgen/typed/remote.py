@@ -1,0 +1,332 @@
+"""Writing with a server that speaks OpenAI's protocol: `openai:URL#NAME`.
+
+The schema goes along as `response_format`; how well the server keeps it is the server's affair. What comes
+back is held to the grammar and to the type here, and asked for again where it fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from structgen.compiler import CompiledGrammar, compile
+from structgen.engine.requests import FinishReason, Result, Sampling, Usage
+from structgen.errors import OptionError, StructgenError, UnsupportedError
+from structgen.prompting import schema_outline
+from structgen.schema.grammar import json_schema
+from structgen.schema.openai import check_subset
+from structgen.schema.policies import WIDEST
+from structgen.tokenizer import Tokenizer
+from structgen.typed.forms import Form
+from structgen.typed.options import DEFAULT_MAX_TOKENS, Options
+from structgen.typed.prompts import Source, messages_of
+
+LOST = (
+    "That every token keeps the schema: the server may ignore parts of it. A document that breaks it is "
+    "asked for again, up to `attempts` times.",
+    "That a document is complete within max_tokens: it may be cut off, which is an error with the text so "
+    "far.",
+    "Log-probabilities, the mass removed and traces; the same text for the same seed in any batch.",
+    "Policies (white space, numbers, escapes), and thoughts with a budget.",
+)
+"""What an engine of this process guarantees, and a server does not."""
+
+MOST_AT_ONCE = 8
+"""Requests of a batch that are under way at a time."""
+
+_REASONS = MappingProxyType({"stop": FinishReason.STOP, "length": FinishReason.MAX_TOKENS})
+_NAME = re.compile(r"openai:(https?://[^#]+)#(.+)", re.DOTALL)
+_WRAPPED = "value"
+"""The member that holds a document which is no object; OpenAI takes objects alone."""
+
+
+class Remote:
+    """A model on a server."""
+
+    lost = LOST
+
+    def __init__(self, name: str) -> None:
+        """Read `openai:URL#NAME`. Errors: OptionError; StructgenError where openai is not installed."""
+        found = _NAME.fullmatch(name)
+        if found is None:
+            raise OptionError(
+                f"{name!r} names no model on a server.",
+                where="model",
+                cure="Write openai:URL#NAME, such as openai:http://localhost:8000/v1#llama.",
+            )
+        try:
+            import openai
+        except ImportError as error:
+            raise StructgenError(
+                "Servers are asked with the openai package.",
+                where="model",
+                cure="pip install 'structgen[openai]'.",
+            ) from error
+        self._openai, self.url, self.name = openai, found[1], found[2]
+        self._kept: dict[int, tuple[Form, CompiledGrammar, dict[str, Any]]] = {}
+
+    @cached_property
+    def _client(self) -> Any:
+        # the key is the environment's OPENAI_API_KEY; servers of one's own need none
+        return self._openai.OpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+
+    @cached_property
+    def _aclient(self) -> Any:
+        return self._openai.AsyncOpenAI(base_url=self.url, api_key=_key(), max_retries=1)
+
+    # --- what is sent ---------------------------------------------------------------------------------------
+
+    def prompt(self, form: Form, source: Source, options: Options) -> str:
+        """Return the text of the last message."""
+        return str(self._messages(form, source, options)[-1]["content"])
+
+    @staticmethod
+    def _messages(form: Form, source: Source, options: Options) -> list[dict[str, Any]]:
+        messages = messages_of(source.prompt)
+        if options.outline and form.schema is not None:
+            said = f"\n\nAnswer in JSON: {schema_outline(form.schema)}"
+            messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}{said}"}
+        return messages
+
+    def _body(self, form: Form, source: Source, options: Options, attempt: int) -> dict[str, Any]:
+        check_options(options)
+        how = options.sampling_of(attempt)
+        body: dict[str, Any] = {
+            "model": self.name,
+            "messages": self._messages(form, source, options),
+            "max_tokens": options.max_tokens or DEFAULT_MAX_TOKENS,
+            "temperature": how.temperature,
+            "seed": how.seed,
+        }
+        for name, unset in (("top_p", 1.0), ("presence_penalty", 0.0), ("frequency_penalty", 0.0)):
+            if getattr(how, name) != unset:
+                body[name] = getattr(how, name)
+        if options.timeout is not None:
+            body["timeout"] = options.timeout
+        if form.grammar is not None:
+            if form.schema is None:
+                raise UnsupportedError(
+                    "A grammar without a schema cannot be sent.", keyword="grammar", where="target"
+                )
+            schema = self._known(form)[1]
+            strict = True
+            try:
+                check_subset(json_schema(schema).schema)
+            except StructgenError:
+                strict = False
+            body["response_format"] = {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": schema, "strict": strict},
+            }
+        return body
+
+    def _known(self, form: Form) -> tuple[CompiledGrammar, dict[str, Any]]:
+        """Return a form's grammar over bytes, for checking, and the schema that is sent; kept."""
+        found = self._kept.get(id(form))
+        if found is None:
+            own = dict(form.reader.policies) if form.reader is not None else {}
+            schema = form.schema or {}
+            grammar = json_schema(schema, **{**own, **WIDEST})
+            bytewise = Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], eos_token_id=256)
+            found = self._kept[id(form)] = (form, compile(grammar, bytewise), wrapped(schema))
+        return found[1], found[2]
+
+    # --- what comes back ------------------------------------------------------------------------------------
+
+    def _result(self, form: Form, text: str, reason: str | None, usage: Any, refusal: str | None) -> Result:
+        error: StructgenError | None = None
+        if refusal:
+            error = StructgenError(f"The model refuses: {refusal}", where=self.name, cure="Ask differently.")
+        elif reason not in _REASONS:
+            error = StructgenError(f"The text ended for the reason {reason!r}.", where=self.name)
+        elif form.grammar is not None:
+            if reason == "length":
+                error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
+            else:
+                text = unwrapped(text, self._known(form)[1])
+        spent = Usage(
+            prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
+            tokens=getattr(usage, "completion_tokens", 0) or 0,
+        )
+        ended = FinishReason.ERROR if error is not None else _REASONS[str(reason)]
+        return Result(text, ended, [], [], spent, error=error, is_json=form.grammar is not None)
+
+    def check(self, form: Form, text: str) -> str | None:
+        """Return what is wrong with a document under the grammar; None where nothing is."""
+        if form.grammar is None:
+            return None
+        compiled = self._known(form)[0]
+        state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
+        if state is not None and compiled.accepts_end(state):
+            return None
+        return "The server's document is none of the schema's."
+
+    def _failure(self, error: Exception, text: str = "") -> Result:
+        reason = StructgenError(
+            f"The server failed: {type(error).__name__}: {error}.", where=self.url, cure="Look at the server."
+        )
+        return Result(text, FinishReason.ERROR, [], [], Usage(), error=reason)
+
+    # --- texts ----------------------------------------------------------------------------------------------
+
+    def write(
+        self, form: Form, sources: Sequence[Source], options: Options, attempt: int = 0
+    ) -> list[Result]:
+        """Return a text for each source; some are under way at the same time."""
+        bodies = [self._body(form, one, options, attempt) for one in sources]
+
+        def one(body: dict[str, Any]) -> Result:
+            try:
+                answer = self._client.chat.completions.create(**body)
+            except self._openai.OpenAIError as error:
+                return self._failure(error)
+            return self._answered(form, answer)
+
+        if len(bodies) == 1:
+            return [one(bodies[0])]
+        with ThreadPoolExecutor(MOST_AT_ONCE, "structgen-remote") as pool:
+            return list(pool.map(one, bodies))
+
+    async def awrite(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Result:
+        """Return a text."""
+        body = self._body(form, source, options, attempt)
+        try:
+            answer = await self._aclient.chat.completions.create(**body)
+        except self._openai.OpenAIError as error:
+            return self._failure(error)
+        return self._answered(form, answer)
+
+    def _answered(self, form: Form, answer: Any) -> Result:
+        choice = answer.choices[0]
+        message = choice.message
+        refusal = getattr(message, "refusal", None)
+        return self._result(form, message.content or "", choice.finish_reason, answer.usage, refusal)
+
+    def stream(
+        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+    ) -> Iterator[str]:
+        """Yield a text in pieces as they arrive, and hand its result to `done`."""
+        answer = _Arriving(self, form)
+        try:
+            with self._client.chat.completions.create(
+                **self._body(form, source, options, 0), stream=True
+            ) as chunks:
+                for chunk in chunks:
+                    piece = answer.add(chunk)
+                    if piece:
+                        yield piece
+        except self._openai.OpenAIError as error:
+            done(self._failure(error, answer.text))
+            return
+        done(answer.result())
+
+    async def astream(
+        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+    ) -> AsyncIterator[str]:
+        """Yield a text in pieces as they arrive, and hand its result to `done`."""
+        answer = _Arriving(self, form)
+        try:
+            chunks = await self._aclient.chat.completions.create(
+                **self._body(form, source, options, 0), stream=True
+            )
+            async with chunks:
+                async for chunk in chunks:
+                    piece = answer.add(chunk)
+                    if piece:
+                        yield piece
+        except self._openai.OpenAIError as error:
+            done(self._failure(error, answer.text))
+            return
+        done(answer.result())
+
+
+class _Arriving:
+    """A streamed answer."""
+
+    def __init__(self, remote: Remote, form: Form) -> None:
+        self._remote, self._form = remote, form
+        self.text = ""
+        self._told = 0
+        self._reason: str | None = None
+        self._refusal = ""
+        self._is_wrapped = form.grammar is not None and is_wrapped(remote._known(form)[1])
+
+    def add(self, chunk: Any) -> str:
+        """Take a chunk; returns what it adds to the document."""
+        if not chunk.choices:
+            return ""
+        choice = chunk.choices[0]
+        self._reason = choice.finish_reason or self._reason
+        self._refusal += getattr(choice.delta, "refusal", None) or ""
+        self.text += choice.delta.content or ""
+        document = self._document()
+        piece, self._told = document[self._told :], max(self._told, len(document))
+        return piece
+
+    def _document(self) -> str:
+        """Return the document so far; of a wrapped one what cannot be part of the wrapper."""
+        if not self._is_wrapped:
+            return self.text
+        begun = re.match(rf'\s*\{{\s*"{_WRAPPED}"\s*:\s*', self.text)
+        return "" if begun is None else re.sub(r"[}\s]*\Z", "", self.text[begun.end() :])
+
+    def result(self) -> Result:
+        """Return the result, once all has arrived."""
+        return self._remote._result(self._form, self.text, self._reason, None, self._refusal or None)
+
+
+def check_options(options: Options) -> None:
+    """Raise OptionError for an option that servers do not have."""
+    how, plain = options.sampling, Sampling()
+    for name in ("top_k", "min_p", "repetition_penalty"):
+        if getattr(how, name) != getattr(plain, name):
+            raise OptionError(f"{name} is not in OpenAI's protocol.", where="sampling", cure="Leave it out.")
+    for name in ("thinking", "policies", "chat"):
+        if getattr(options, name) is not None:
+            raise OptionError(
+                f"{name} cannot be had from a server.", where=name, cure="Leave it out, or use an engine."
+            )
+
+
+def wrapped(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of an object: the schema itself, or of one whose member `value` it is."""
+    root = schema
+    if set(schema) == {"$ref", "$defs"}:
+        root = schema["$defs"].get(str(schema["$ref"]).removeprefix("#/$defs/"), {})
+    if root.get("type") == "object":
+        return schema
+    inner = {key: value for key, value in schema.items() if key != "$defs"}
+    made: dict[str, Any] = {
+        "type": "object",
+        "properties": {_WRAPPED: inner},
+        "required": [_WRAPPED],
+        "additionalProperties": False,
+        "$comment": "wrapped",
+    }
+    return {**made, "$defs": schema["$defs"]} if "$defs" in schema else made
+
+
+def is_wrapped(schema: dict[str, Any]) -> bool:
+    """Tell whether a schema was made by `wrapped`."""
+    return schema.get("$comment") == "wrapped"
+
+
+def unwrapped(text: str, schema: dict[str, Any]) -> str:
+    """Return the document of a text that was written under `wrapped(schema)`; the text itself, if it is
+    none."""
+    if not is_wrapped(schema):
+        return text
+    try:
+        return json.dumps(json.loads(text)[_WRAPPED], ensure_ascii=False)
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def _key() -> str:
+    return os.environ.get("OPENAI_API_KEY") or "none"

@@ -1,0 +1,83 @@
+"""A server that speaks OpenAI's protocol as far as is needed: it answers with given messages, in order."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Server:
+    """What was asked, and what is to be answered: texts, or dicts of a choice's fields."""
+
+    def __init__(self, answers: tuple[Any, ...]) -> None:
+        self.answers, self.bodies = answers, list[dict[str, Any]]()
+        self.lock = threading.Lock()
+        self.port = 0
+
+    @property
+    def model(self) -> str:
+        return f"openai:http://127.0.0.1:{self.port}/v1#small"
+
+    def next(self, body: dict[str, Any]) -> dict[str, Any]:
+        with self.lock:
+            answer = self.answers[min(len(self.bodies), len(self.answers) - 1)]
+            self.bodies.append(body)
+        if isinstance(answer, dict):
+            return {"content": None, "finish_reason": "stop", **answer}
+        return {"content": answer, "finish_reason": "stop"}
+
+
+@contextmanager
+def serving(*answers: Any) -> Iterator[Server]:
+    server = Server(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            choice = server.next(body)
+            if choice.get("status"):
+                self.send_response(choice["status"])
+                self.end_headers()
+                return
+            head = {"id": "1", "object": "chat.completion", "created": 0, "model": "small"}
+            reason = choice.pop("finish_reason")
+            self.send_response(200)
+            if body.get("stream"):
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                text = choice["content"]
+                for at in range(0, len(text), 3):
+                    self.event({**head, "choices": [{"index": 0, "delta": {"content": text[at : at + 3]}}]})
+                self.event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+                self.wfile.write(b"data: [DONE]\n\n")
+                return
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            message = {"role": "assistant", **choice}
+            usage = {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+            found = {
+                **head,
+                "usage": usage,
+                "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+            }
+            self.wfile.write(json.dumps(found).encode())
+
+        def event(self, value: dict[str, Any]) -> None:
+            self.wfile.write(f"data: {json.dumps(value)}\n\n".encode())
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as host:
+        server.port = host.server_address[1]
+        thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            host.shutdown()
+            thread.join()

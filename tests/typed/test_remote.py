@@ -1,0 +1,174 @@
+"""A server in place of an engine: the schema goes along, and what returns is held to it here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import pytest
+
+pydantic = pytest.importorskip("pydantic")
+pytest.importorskip("openai")
+pytest.importorskip("torch")
+
+from openai_server import serving  # noqa: E402
+from pydantic import BaseModel, Field  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.typed.remote import LOST, unwrapped, wrapped  # noqa: E402
+
+
+class Person(BaseModel):
+    name: str
+    age: int = Field(ge=0, le=150)
+
+
+ADA = '{"name": "Ada", "age": 36}'
+
+
+def asked(model: str, **options: Any) -> Any:
+    @sg.generate(model=model, **options)
+    def person(text: str) -> Person:
+        """Who is in: {text}"""
+        return sg.filled()
+
+    return person
+
+
+def test_the_schema_goes_along_and_an_object_comes_back() -> None:
+    with serving(ADA) as server:
+        person = asked(
+            server.model, sampling=sg.Sampling(temperature=0.2, seed=4), max_tokens=99, outline=True
+        )
+        outcome = person.detailed("Ada")
+        assert outcome.value == Person(name="Ada", age=36)
+        assert (outcome.usage.prompt_tokens, outcome.usage.tokens) == (5, 7)
+        (body,) = server.bodies
+    assert body["response_format"]["json_schema"]["schema"] == person.schema
+    assert body["response_format"]["json_schema"]["strict"] is True
+    said = {key: body[key] for key in ("model", "temperature", "seed", "max_tokens")}
+    assert said == {"model": "small", "temperature": 0.2, "seed": 4, "max_tokens": 99}
+    assert body["messages"][0]["content"].startswith("Who is in: Ada\n\nAnswer in JSON: {name: string")
+    assert person.lost == LOST
+    assert person.prompt("Ada") == body["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "Here you are: {}",
+        '{"name": "Ada"}',
+        '{"name": "Ada", "age": 151}',
+        '{"name": "Ada", "age": 3, "x": 1}',
+    ],
+)
+def test_a_document_that_breaks_the_schema_is_asked_for_again(wrong: str) -> None:
+    with serving(wrong, ADA) as server:
+        outcome = asked(server.model).detailed("Ada")
+        assert (outcome.value, outcome.attempts) == (Person(name="Ada", age=36), 2)
+        assert server.bodies[0]["seed"] != server.bodies[1]["seed"]
+
+
+def test_attempts_are_bounded() -> None:
+    with serving('{"name": "Ada"}') as server:
+        with pytest.raises(sg.GenerationError, match="none of the schema's") as caught:
+            asked(server.model, attempts=2)("Ada")
+        assert len(server.bodies) == 2
+    assert (caught.value.text, caught.value.attempts) == ('{"name": "Ada"}', 2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"content": '{"name": "A', "finish_reason": "length"}, "cut off"),
+        ({"refusal": "I will not."}, "refuses: I will not"),
+        ({"content": "", "finish_reason": "content_filter"}, "content_filter"),
+        ({"status": 400}, "server failed"),
+    ],
+)
+def test_a_failure_is_an_error_with_the_text(answer: dict[str, Any], error: str) -> None:
+    with serving(answer) as server:
+        outcome = asked(server.model).detailed("Ada")
+        assert outcome.error is not None
+        assert outcome.error.text == (answer.get("content") or "")
+        assert len(server.bodies) == 1
+    with pytest.raises(sg.GenerationError, match=error):
+        outcome.value  # noqa: B018
+
+
+def test_a_document_that_is_no_object_is_wrapped_for_the_server() -> None:
+    with serving('{"value": ["S", "L"]}') as server:
+
+        @sg.generate(model=server.model)
+        def sizes() -> list[Literal["S", "M", "L"]]:
+            """Which?"""
+            return sg.filled()
+
+        assert sizes() == ["S", "L"]
+        assert list(sizes.stream())[-1].result == ["S", "L"]
+        sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
+    assert (sent["type"], sent["required"]) == ("object", ["value"])
+    inner = {"$ref": "#/$defs/A", "$defs": {"A": {"type": "array", "items": {"$ref": "#/$defs/A"}}}}
+    assert wrapped(inner)["$defs"] == inner["$defs"]
+    assert unwrapped('{"value": [[]]}', wrapped(inner)) == "[[]]"
+
+
+def test_streams_are_partial_objects_and_items() -> None:
+    with serving('{"value": [{"name": "Ada", "age": 36}, {"name": "Bo}", "age": 7}]}') as server:
+
+        @sg.generate(model=server.model)
+        def people() -> Iterator[Person]:
+            """Who?"""
+            return sg.filled()
+
+        assert list(people()) == [Person(name="Ada", age=36), Person(name="Bo}", age=7)]
+    with serving(ADA) as server:
+        partials = list(asked(server.model).stream("Ada"))
+    names = [one.get("name") for one in partials[:-1]]
+    assert names[0] is None and names[-1] == "Ada"
+    assert partials[-1].result == Person(name="Ada", age=36)
+
+
+def test_coroutines_and_batches() -> None:
+    with serving(ADA) as server:
+
+        @sg.generate(model=server.model)
+        async def person(text: str) -> Person:
+            """Who is in: {text}"""
+            return sg.filled()
+
+        async def both() -> list[Any]:
+            partials = [one async for one in person.stream("Ada")]
+            return [await person("Ada"), partials[-1].result]
+
+        assert asyncio.run(both()) == [Person(name="Ada", age=36)] * 2
+        assert asked(server.model).batch(["a", "b", "c"]) == [Person(name="Ada", age=36)] * 3
+
+
+def test_our_own_patterns_are_checked_here() -> None:
+    with serving('{"value": "abc"}', '{"value": "ABC"}') as server:
+
+        @sg.generate(model=server.model)
+        def code() -> Annotated[str, sg.Regex("[A-Z]{3}")]:
+            """Which?"""
+            return sg.filled()
+
+        assert code.detailed().attempts == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "error"),
+    [
+        ("openai:localhost#x", {}, "names no model"),
+        ("openai:http://localhost/v1", {}, "names no model"),
+        ("openai:http://h/v1#x", {"thinking": sg.Thinking()}, "thinking"),
+        ("openai:http://h/v1#x", {"policies": {"whitespace": "compact"}}, "policies"),
+        ("openai:http://h/v1#x", {"sampling": sg.Sampling(top_k=3)}, "top_k"),
+    ],
+)
+def test_what_a_server_does_not_have_is_an_error_at_decoration(
+    model: str, options: dict[str, Any], error: str
+) -> None:
+    with pytest.raises(sg.OptionError, match=error):
+        asked(model, **options)
