@@ -81,6 +81,7 @@ class Attention(nn.Module):
         self.o_proj = Linear(shape.width, shape.width)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: Past | None) -> Tensor:
+        """Return what each place has read, [rows, length, width], not yet through `o_proj`."""
         rows, length, width = x.shape
 
         def heads(y: Tensor) -> Tensor:
@@ -90,12 +91,14 @@ class Attention(nn.Module):
             left, right = y.chunk(2, -1)
             return y * cos + torch.cat((-right, left), -1) * sin
 
-        q, k, v = turned(heads(self.q_proj(x))), turned(heads(self.k_proj(x))), heads(self.v_proj(x))
+        matrices = torch.cat((self.q_proj.weight * HEAD**-0.5, self.k_proj.weight, self.v_proj.weight))
+        q, k, v = F.linear(x, matrices.to(x.dtype)).chunk(3, -1)
+        q, k, v = turned(heads(q)), turned(heads(k)), heads(v)
         if past is not None:
             k, v = past.extended(self, k, v)
         # Written out: at these sizes the fused kernel is slower on a CPU in bfloat16, backward above all.
-        weights = torch.softmax(q @ k.transpose(-1, -2) * HEAD**-0.5 + bias, -1)
-        return self.o_proj((weights @ v).transpose(1, 2).reshape(rows, length, width))
+        weights = torch.softmax(q @ k.transpose(-1, -2) + bias, -1)
+        return (weights @ v).transpose(1, 2).reshape(rows, length, width)
 
 
 class Mlp(nn.Module):
@@ -108,7 +111,9 @@ class Mlp(nn.Module):
         self.down_proj = Linear(shape.inner, shape.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        matrices = torch.cat((self.gate_proj.weight, self.up_proj.weight))
+        gate, up = F.linear(x, matrices.to(x.dtype)).chunk(2, -1)
+        return self.down_proj(F.silu(gate) * up)
 
 
 class Layer(nn.Module):
@@ -121,8 +126,20 @@ class Layer(nn.Module):
         self.input_layernorm = Norm(shape.width, shape.epsilon)
         self.post_attention_layernorm = Norm(shape.width, shape.epsilon)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, bias: Tensor, past: Past | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, bias, past)
+    def forward(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        bias: Tensor,
+        past: Past | None,
+        places: Tensor | None = None,
+    ) -> Tensor:
+        """Return the next hidden states; with `places` of those places alone, [places, width]."""
+        read = self.self_attn(self.input_layernorm(x), cos, sin, bias, past)
+        if places is not None:
+            x, read = x.flatten(0, 1)[places], read.flatten(0, 1)[places]
+        x = x + self.self_attn.o_proj(read)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -151,9 +168,18 @@ class Network(nn.Module):
                 nn.init.normal_(matrix.weight, std=0.02 / (2 * shape.layers) ** 0.5)
 
     def hidden(
-        self, ids: Tensor, *, keep: Tensor | None = None, dtype: torch.dtype = torch.float32
+        self,
+        ids: Tensor,
+        *,
+        keep: Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
+        places: Tensor | None = None,
     ) -> Tensor:
-        """Return the last hidden states [rows, length, width]; `keep` False marks places nobody looks at."""
+        """Return the last hidden states [rows, length, width]; `keep` False marks places nobody looks at.
+
+        With `places`, indices into rows x length, those of these places alone [places, width]: the last layer
+        then computes little else.
+        """
         length = ids.shape[1]
         bias = torch.zeros(length, length)
         if self.shape.causal:
@@ -161,7 +187,7 @@ class Network(nn.Module):
         bias = bias[None, None]
         if keep is not None:
             bias = bias.masked_fill(~keep[:, None, None, :], -1e9)
-        return self.step(ids, torch.arange(length)[None], bias, dtype=dtype)
+        return self.step(ids, torch.arange(length)[None], bias, dtype=dtype, places=places)
 
     def step(
         self,
@@ -170,6 +196,7 @@ class Network(nn.Module):
         bias: Tensor,
         past: Past | None = None,
         dtype: torch.dtype = torch.float32,
+        places: Tensor | None = None,
     ) -> Tensor:
         """Return the hidden states of tokens at given positions [rows, length]; they read and extend a past.
 
@@ -180,8 +207,9 @@ class Network(nn.Module):
         angles = (positions[..., None].float() * rates).repeat(1, 1, 2)[:, None]
         cos, sin, bias = angles.cos().to(dtype), angles.sin().to(dtype), bias.to(dtype)
         x = self.model.embed_tokens(ids).to(dtype)
-        for layer in self.model.layers:
-            x = layer(x, cos, sin, bias, past)
+        last = self.shape.layers - 1
+        for at, layer in enumerate(self.model.layers):
+            x = layer(x, cos, sin, bias, past, places if at == last else None)
         return self.model.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:

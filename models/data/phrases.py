@@ -10,7 +10,7 @@ from data import words as lexicon
 from data.values import SCHEMAS, Fact, Value, Values
 from data.words import Words
 
-_ROLES = [
+ROLES = [
     *lexicon.JOBS,
     *(
         "seller buyer owner guest teacher pupil student customer client driver doctor patient caller "
@@ -31,7 +31,6 @@ _VERBS = (
     "waited wrote built carried counted delivered repaired borrowed lent promised received handed "
     "owes shows runs owns drives teaches reads"
 ).split()
-_TITLES = ("Mr.", "Mrs.", "Ms.", "Dr.", "Mr", "Ms", "Professor", "Miss")
 _NAMED = (
     "{r} {n}", "the {r}, {n},", "{n}, the {r},", "our {r} {n}", "a {r} called {n}", "a {r} named {n}",
     "{n} ({r})", "{n}, our {r},", "my {r} {n}", "the {r} {n}", "a certain {n}, {r},", "{r}: {n},",
@@ -60,6 +59,26 @@ _ENDS = (
     "with pleasure", "after all", "this time", "and that was that", "or so they say", "in the end",
     "as far as I know",
 )  # fmt: skip
+_TAILS = (
+    "because it was {a}", "although nobody {v}", "if you {v} it", "as soon as possible", "when the {w} {v}",
+    "before it {v}", "after {n} years", "for the {o} time", "which surprised everyone", "and it was {a}",
+    "but it did not {v}", "so that we could {v}", "while we waited", "until further notice", "on foot",
+    "by mistake", "as a present", "at the last minute", "in front of everyone", "without a word",
+    "with great care", "and nobody {v}", "which was {a}", "who {v} it", "that {v} the {w}", "just in time",
+    "because of the {w}", "in spite of the {w}", "as the {w} {v}", "and then left", "but only {v}",
+    "where they {v}", "since it is {a}", "unless it is {a}", "though the {w} was {a}", "like last year",
+    "together with the {w}", "instead of the {w}", "to {v} the {w}", "as promised", "more than {n} times",
+    "{n} minutes ago", "in less than {n} hours", "again and again", "even if it {v}", "on the way {w}",
+)  # fmt: skip
+_LEADS = (
+    "When the {w} {v},", "After {n} hours of {w},", "Before leaving,", "Although it was {a},",
+    "If it is {a},",
+    "To everyone's surprise,", "If I remember correctly,", "According to the {w},", "While we {v} the {w},",
+    "Because of the {w},", "In spite of the {w},", "For the {o} time,", "After {n} years,",
+    "Once the {w} {v},",
+    "Good news:", "In my opinion", "As far as I know,", "On the phone,", "Without the {w},",
+    "Thanks to the {w},",
+)  # fmt: skip
 _PLACES = "office shop branch station hotel school market harbour depot museum house clinic garage".split()
 
 
@@ -76,9 +95,9 @@ class Phrases:
         subject = self._someone(facts, "subject")
         verb = chance.choice(_VERBS) if chance.random() < 0.8 else self.words.made_up() + "ed"
         thing = self._something(facts)
-        makers = chance.sample(
-            (self._place, self._day, self._money, self._with), chance.choice((0, 1, 1, 2, 2, 3))
-        )
+        # One list at most: no key could tell two apart.
+        kinds = [self._place, self._day, self._money, *([] if "list" in facts else [self._with])]
+        makers = chance.sample(kinds, min(len(kinds), chance.choice((0, 1, 1, 2, 2, 3))))
         phrases = [make(facts) for make in makers]
         if chance.random() < 0.25:
             phrases.append(
@@ -120,7 +139,9 @@ class Phrases:
         if chance.random() < 0.4:
             parts.insert(0, self.start())
         if chance.random() < 0.2:
-            parts.insert(chance.randint(1, len(parts)), self.words.filler())
+            at = chance.randint(1, len(parts))
+            if parts[at - 1] != thing:
+                parts.insert(at, self.words.filler())
         text = " ".join(parts).replace(",,", ",").rstrip(",")
         copied = [fact.value.said for fact in facts.values() if fact.value.value == fact.value.said]
         if not text[0].isupper() and not text.startswith(tuple(copied)):
@@ -130,10 +151,24 @@ class Phrases:
     def start(self) -> str:
         """Return how a sentence may begin before its subject: capitalised words that are no name."""
         chance = self.chance
-        if chance.random() < 0.4:
+        draw = chance.random()
+        if draw < 0.25:
+            return self._filled(chance.choice(_LEADS))
+        if draw < 0.55:
             return chance.choice(_STARTS)
         words = [self.words.filler() for _ in range(chance.choice((1, 1, 2, 3)))]
         return f"{' '.join(words).capitalize()}{chance.choice(('', '', ' that', ','))}"
+
+    def tail(self) -> str:
+        """Return how a sentence may go on when all is said: a clause or a phrase that no field asks for."""
+        return self._filled(self.chance.choice(_TAILS))
+
+    def _filled(self, text: str) -> str:
+        words, chance = self.words, self.chance
+        number, order = chance.randint(2, 40), chance.choice(("first", "second", "third", "last", "fifth"))
+        return text.format(
+            a=chance.choice(lexicon.ADJECTIVES), v=words.filler(), w=words.filler(), n=number, o=order
+        )
 
     def _someone(self, facts: dict[str, Fact], name: str) -> str:
         """Say a person: by a role, a title or the name alone, perhaps with the age."""
@@ -145,14 +180,16 @@ class Phrases:
         draw = chance.random()
         if draw < 0.15:
             value = self.values.surname()
-            said = f"{chance.choice(_TITLES)} {value.said}"
+            said = f"{chance.choice(lexicon.TITLES)} {value.said}"
         else:
             value = self.values.person()
             said = value.said
         keys = ["name", "person", "who", "full_name", "contact", "guest", "customer", "participant"]
         if draw > 0.5:
-            role = chance.choice(_ROLES) if chance.random() < 0.85 else self.words.made_up()
+            role = chance.choice(ROLES) if chance.random() < 0.85 else self.words.made_up()
             keys = [role, role, f"{role}_name", "name"]
+            if "subject" in facts:
+                keys = keys[:3]
             said = chance.choice(_NAMED).format(r=role, n=said)
         elif name == "other":
             keys = ["other", "partner", "friend", "with", "second_person"]
@@ -197,7 +234,7 @@ class Phrases:
         chance = self.chance
         kind = chance.choice(("item_list", "people_list", "article_list", "skill_list", "city_list"))
         value = self.values.draw(kind)
-        noun = lexicon.plural_of(chance.choice(_ROLES if kind == "people_list" else lexicon.ITEMS))
+        noun = lexicon.plural_of(chance.choice(ROLES if kind == "people_list" else lexicon.ITEMS))
         keys = {"people_list": ["names", "people"], "city_list": ["cities", "places"]}.get(
             kind, ["items", "list", "things"]
         )

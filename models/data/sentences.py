@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from data.frames import Frames
+from data.notes import Notes
 from data.phrases import Phrases
 from data.scenes import Scene, Slot, expand, read_scenes
 from data.traits import Traits
@@ -28,6 +30,8 @@ _GROUPS = (
     "details info data record entry content result fields values summary person customer order "
     "product contact address place trip payment profile item main extra meta"
 ).split()
+_TYPES = {"integer": "number", "date": "string", "lines": "strings"}
+"""Types that a field of another type may hold too."""
 _SUBJECTS = ("person", "first", "company", "items")
 """Kinds that a further sentence may name again."""
 _STATEMENTS = (
@@ -97,12 +101,14 @@ class Examples:
         self.values = Values(self.words)
         self.traits = Traits(self.words, self.values)
         self.phrases = Phrases(self.words, self.values)
+        self.frames = Frames(self.words, self.values, self.phrases)
+        self.notes = Notes(self.words, self.values, self.phrases)
         self.scenes = read_scenes()
 
     def draw(self) -> Example:
         """Return the next example."""
         chance = self.chance
-        scene = chance.choice(self.scenes) if chance.random() < 0.7 else Scene("phrases")
+        scene = chance.choice(self.scenes) if chance.random() < 0.55 else Scene("phrases")
         facts, text = self._told(scene)
         while not facts:
             facts, text = self._told(scene)
@@ -120,7 +126,8 @@ class Examples:
         facts: dict[str, Fact] = {}
         sentences: list[str] = []
         if not scene.mains:
-            facts, text = self.phrases.draw()
+            sources = (self.phrases, self.frames, self.notes)
+            facts, text = chance.choices(sources, (4, 4, 4))[0].draw()
             sentences.append(text)
         elif chance.random() < 0.1:
             for name in chance.sample(sorted(scene.slots), min(len(scene.slots), chance.randint(1, 5))):
@@ -153,7 +160,7 @@ class Examples:
             if fresh:
                 self._state(scene, chance.choice(fresh), facts, sentences)
         else:
-            self._trait(facts, sentences)
+            self._trait(scene, facts, sentences)
 
     def _peripheral(self) -> str:
         """Return a sentence with names and numbers that no field asks for."""
@@ -177,17 +184,9 @@ class Examples:
             return self.traits.enum_fact(slot.keys, slot.values)
         value = self.values.draw(slot.kind)
         if value.type == "lines":
-            return Fact(value, slot.keys, self._lines_schema(value))
+            assert isinstance(value.value, list)
+            return Fact(value, slot.keys, Values.rows_schema(value.value))
         return Fact(value, slot.keys, SCHEMAS[value.type])
-
-    @staticmethod
-    def _lines_schema(value: Value) -> dict[str, Any]:
-        assert isinstance(value.value, list)
-        names = {"quantity": "integer", "qty": "integer", "count": "integer"}
-        numbers = {"price": "number", "cost": "number", "unit_price": "number"}
-        keys = list(value.value[0])
-        properties = {key: {"type": names.get(key) or numbers.get(key) or "string"} for key in keys}
-        return {"type": "array", "items": {"type": "object", "properties": properties, "required": keys}}
 
     def _sentence(self, scene: Scene, template: str, facts: dict[str, Fact]) -> str:
         chance = self.chance
@@ -202,7 +201,8 @@ class Examples:
             said = fact.value.said
             if not text and said[0].islower() and fresh and chance.random() < 0.5:
                 said = said[0].upper() + said[1:]
-                if fact.value.type == "string" and fact.value.value == fact.value.said:
+                copied = fact.value.type == "string" and "enum" not in fact.schema
+                if copied and fact.value.value == fact.value.said:
                     fact.value = Value(said, said, "string", fact.value.kind)
             if re.search(r"(^|\s)[aA] $", text) and said[0] in "aeiou" and chance.random() < 0.9:
                 text = text[:-1] + "n "
@@ -216,6 +216,8 @@ class Examples:
     def _begun(self, scene: Scene, template: str, facts: dict[str, Fact]) -> str:
         """Return a main sentence, perhaps with words before it."""
         text = self._sentence(scene, template, facts)
+        if text.endswith(".") and self.chance.random() < 0.12:
+            text = f"{text[:-1]} {self.phrases.tail()}."
         if self.chance.random() > 0.25:
             return text
         if template[0] != "{" and text[1:2].islower():
@@ -248,10 +250,13 @@ class Examples:
         template = self.chance.choice(_STATEMENTS)
         sentences.append(template.format(key=key, Key=key.capitalize(), value=said))
 
-    def _trait(self, facts: dict[str, Fact], sentences: list[str]) -> None:
+    def _trait(self, scene: Scene, facts: dict[str, Fact], sentences: list[str]) -> None:
         said, told = self.traits.draw()
         names = [f"trait {fact.keys[0]}" for fact in told]
-        if not any(name in facts for name in names):
+        # No key that something else could be meant by.
+        taken = {key for fact in facts.values() for key in fact.keys}
+        taken |= {key for slot in scene.slots.values() for key in slot.keys}
+        if not any(key in taken for fact in told for key in fact.keys):
             facts.update(zip(names, told, strict=True))
             sentences.append(said)
 
@@ -268,18 +273,19 @@ class Examples:
 
     def _fields(
         self, wanted: list[str], facts: dict[str, Fact], scene: Scene
-    ) -> list[tuple[str, dict[str, Any], Any, str, bool]]:
+    ) -> list[tuple[str, dict[str, Any], Any, Any, bool]]:
         """Return (key, schema, value, kind, required) of each field; a value of `...` is left out."""
         chance = self.chance
-        fields: list[tuple[str, dict[str, Any], Any, str, bool]] = []
+        fields: list[tuple[str, dict[str, Any], Any, Any, bool]] = []
         taken: set[str] = set()
-        kinds = [fact.value.kind for fact in facts.values()]
+        types = [_TYPES.get(fact.value.type, fact.value.type) for fact in facts.values()]
         untold = [name for name in scene.slots if name not in facts]
         absent = chance.sample(untold, min(len(untold), chance.choices((0, 1, 2), (7, 2, 1))[0]))
         for name in wanted + absent:
             fact = facts.get(name) or self._drawn(scene.slots[name])
             key = chance.choice(fact.keys[:3] if chance.random() < 0.5 else fact.keys)
-            if kinds.count(fact.value.kind) == 1 and name in facts and chance.random() < 0.04:
+            alike = types.count(_TYPES.get(fact.value.type, fact.value.type))
+            if alike == 1 and name in facts and chance.random() < 0.06:
                 key = self.words.made_up()
             key = styled(key, chance)
             if key in taken:
@@ -297,7 +303,9 @@ class Examples:
                 required = False
             elif draw < 0.18 and "enum" not in schema:
                 schema = {**schema, "type": [schema["type"], "null"]}
-            fields.append((key, schema, value, fact.value.kind, required))
+            # Of an object each field has a kind of its own.
+            kind = dict.fromkeys(value, "nested") if isinstance(value, dict) else fact.value.kind
+            fields.append((key, schema, value, kind, required))
         if absent and chance.random() < 0.5:
             chance.shuffle(fields)
         return fields

@@ -13,7 +13,7 @@ from data import words as lexicon
 from data.values import SCHEMAS, Fact, Value, Values
 from data.words import Words, plural_of
 
-_STATES = (
+STATES = (
     "heated locked sealed washable waterproof foldable signed printed verified certified public "
     "private broken clean dirty complete empty full legal safe tested handmade local imported "
     "frozen fresh ripe seasonal portable rechargeable adjustable removable visible active "
@@ -36,6 +36,40 @@ _DEEDS = (
 ).split()
 
 
+_ALLOWED = (
+    "parking|park smoking|smoke swimming|swim camping|camp fishing|fish singing|sing filming|film "
+    "cycling|cycle "
+    "barbecuing|barbecue diving|dive eating|eat talking|talk running|run skating|skate shouting|shout "
+    "photography|photograph music|sing climbing|climb drinking|drink feeding|feed"
+).split()
+_TAKEN = (
+    "meat|eat fish|eat sugar|take milk|drink coffee|drink alcohol|drink wine|drink bread|eat eggs|eat "
+    "French|speak "
+    "German|speak English|speak Spanish|speak chess|play tennis|play piano|play cards|take cash|accept "
+    "cheques|accept pets|keep chickens|keep dogs|like cats|like music|like opera|like stamps|collect "
+    "coins|collect "
+    "papers|read novels|read glasses|wear hats|wear uniforms|wear lessons|take tablets|take taxes|pay "
+    "rent|pay"
+).split()
+_EVENTS = (
+    "signed|sign printed|print paid|pay sent|send delivered|deliver checked|check tested|test booked|book "
+    "repaired|repair cleaned|clean approved|approve ordered|order shipped|ship opened|open closed|close "
+    "sold|sell returned|return found|find finished|finish cancelled|cancel confirmed|confirm reviewed|review "
+    "painted|paint invited|invite informed|inform registered|register insured|insure claimed|claim "
+    "answered|answer updated|update installed|install published|publish refunded|refund reported|report "
+    "packed|pack locked|lock washed|wash tasted|taste translated|translate accepted|accept"
+).split()
+_OPPOSITES = (
+    "open|closed closed|open full|empty empty|full clean|dirty dirty|clean new|old free|taken awake|asleep "
+    "on|off alive|dead married|single cheap|expensive expensive|cheap legal|illegal safe|dangerous hot|cold "
+    "available|gone public|private private|public possible|impossible happy|unhappy ripe|unripe raw|cooked "
+    "early|late late|early strong|weak true|false wet|dry dry|wet loud|quiet quiet|loud fresh|stale "
+    "sharp|blunt "
+    "heavy|light light|heavy complete|incomplete locked|unlocked furnished|unfurnished fit|ill ill|healthy "
+    "guilty|innocent rich|poor popular|unpopular present|absent absent|present left-handed|right-handed"
+).split()
+
+
 @dataclass(frozen=True)
 class Family:
     """Properties that are said alike: their words, how they are said to hold and not to, and their keys."""
@@ -45,11 +79,13 @@ class Family:
     no: tuple[str, ...]
     pairs: tuple[tuple[str, tuple[bool, bool]], ...]
     keys: tuple[str, ...]
+    made: str = "{m}"
+    """What a made-up word becomes; after a bar, what `{b}` says, as in the words."""
 
 
 _FAMILIES = (
     Family(
-        _STATES,
+        STATES,
         (
             "{S} is {w}.", "{S} is {w}.", "{S} is certainly {w}.", "{S} turned out to be {w}.",
             "{S} was {w}.",
@@ -130,7 +166,99 @@ _FAMILIES = (
         ),
         ("can_{w}", "will_{w}", "{w}s", "{w}", "would_{w}", "may_{w}"),
     ),
+    Family(
+        _ALLOWED,
+        (
+            "{W} is allowed.", "{W} is permitted here.", "You may {b}.", "You can {b} here.", "{W} is fine.",
+            "Guests are free to {b}.", "{W} is welcome.", "{W} allowed.", "Feel free to {b}.",
+            "Nobody minds if you {b}.", "There is no rule against {w}.",
+        ),
+        (
+            "{W} is not allowed.", "{W} is forbidden.", "No {w}.", "No {w} here, please.", "You may not {b}.",
+            "You can't {b} here.", "{W} is prohibited.", "{W} is strictly forbidden.", "Please do not {b}.",
+            "{W} is banned.", "You must not {b}.", "{W} isn't permitted.", "Don't {b} in here.",
+        ),
+        (
+            ("{W} is allowed, {v} is not.", (True, False)),
+            ("You may {b} here. No {v}, though.", (True, False)),
+            ("No {w}, but {v} is fine.", (False, True)),
+            ("{W} and {v} are forbidden.", (False, False)),
+        ),
+        ("{w}_allowed", "{w}", "allows_{w}", "{w}_permitted", "may_{b}", "can_{b}"),
+        "{m}ing|{m}",
+    ),
+    Family(
+        _TAKEN,
+        (
+            "She {b}s {w}.", "He {b}s {w}.", "{S} {b}s {w} now and then.", "They {b} {w}.", "I {b} {w}.",
+            "She loves to {b} {w}.", "He always {b}s {w}.", "She still {b}s {w}.", "He will {b} {w} too.",
+        ),
+        (
+            "She never {b}s {w}.", "He does not {b} {w}.", "{S} doesn't {b} {w}.", "They don't {b} {w}.",
+            "I don't {b} {w}.", "She refuses to {b} {w}.", "He won't {b} any {w}.",
+            "She stopped {w} long ago.",
+            "He would not {b} {w} if you paid him.", "She no longer {b}s {w}.",
+        ),
+        (
+            ("She {b}s {w} but no {v}.", (True, False)),
+            ("He doesn't {b} {w}, only {v}.", (False, True)),
+            ("She {b}s {w} and {v}.", (True, True)),
+            ("He {b}s neither {w} nor {v}.", (False, False)),
+        ),
+        ("{b}s_{w}", "{b}s_{w}", "{w}", "likes_{w}"),
+        "{m}|eat",
+    ),
+    Family(
+        _EVENTS,
+        (
+            "{S} has been {w}.", "It was {w} yesterday.", "They have already {w} it.", "She {w} it herself.",
+            "Somebody {w} it last week.", "He remembered to {b} it.", "We {w} it in the end.",
+            "{S} got {w} after all.", "I {w} it this morning.", "It has finally been {w}.", "{W} already.",
+            "They managed to {b} it.", "Yes, we did {b} it.", "The {t} has been {w}.",
+            "The {t} was {w} on time.",
+            "Someone has {w} the {t}.",
+        ),
+        (
+            "{S} still has to be {w}.", "No one has {w} it yet.", "They forgot to {b} it.",
+            "It was never {w}.",
+            "She failed to {b} it.", "Nobody {w} it.", "We did not {b} it.", "{S} has yet to be {w}.",
+            "He didn't {b} it.", "It will be {w} next week.", "They refused to {b} it.", "Not yet {w}.",
+            "I have not {w} it.", "It needs to be {w}.", "He never {w} it.", "The {t} has not been {w}.",
+            "No one has {w} the {t} yet.", "The {t} was not {w}.", "The {t} is waiting to be {w}.",
+        ),
+        (
+            ("It was {w} but not {v}.", (True, False)),
+            ("It has been {w} and {v}.", (True, True)),
+            ("It was {w} yesterday and still has to be {v}.", (True, False)),
+            ("It was not {w}, but it was {v}.", (False, True)),
+            ("Nobody has {w} or {v} it.", (False, False)),
+        ),
+        ("{w}", "is_{w}", "{w}", "was_{w}", "has_been_{w}"),
+        "{m}ed|{m}",
+    ),
+    Family(
+        _OPPOSITES,
+        (
+            "{S} is {w}.", "{S} is not {b}.", "{S} is {w} now.", "{S} isn't {b} any more.", "{S} was {w}.",
+            "{S} looks {w}.", "{S} is far from {b}.", "The {t} is {w}.", "The {t} is not {b}.",
+            "{S} seems {w}.", "{S} is no longer {b}.", "A {w} one.", "{S} stays {w}.",
+        ),
+        (
+            "{S} is {b}.", "{S} is not {w}.", "{S} is {b} now.", "{S} isn't {w} any more.", "{S} was {b}.",
+            "{S} looks {b}.", "{S} is far from {w}.", "The {t} is {b}.", "The {t} is not {w}.",
+            "{S} seems {b}.", "{S} is no longer {w}.", "A {b} one.", "{S} stays {b}.",
+        ),
+        (
+            ("It is {w} and {v}.", (True, True)),
+            ("It is {w} but not {v}.", (True, False)),
+            ("It is {b} but {v}.", (False, True)),
+        ),
+        ("{w}", "is_{w}", "{w}"),
+        "{m}|un{m}",
+    ),
 )  # fmt: skip
+_WEIGHTS = (5, 3, 2, 2, 2, 3, 3)
+_LOWERED = ("It", "She", "He", "This", "The", "Everything")
 _SUBJECTS = ("It", "It", "She", "He", "This one", "The place", "The thing", "The person", "Everything there")
 _ENUMS = {
     "size": "small medium large tiny huge",
@@ -220,27 +348,50 @@ class Traits:
     def _holds(self) -> Trait:
         chance = self.chance
         truth = chance.random() < 0.5
-        family = chance.choices(_FAMILIES, (5, 3, 2))[0]
-        word = self._word(family.words)
+        family = chance.choices(_FAMILIES, _WEIGHTS)[0]
+        word, base = self._property(family)
         form = chance.choice(family.yes if truth else family.no)
-        subject = chance.choice(_SUBJECTS) if chance.random() < 0.8 else f"The {self.words.item()}"
-        text = form.format(S=subject, s=subject.lower(), w=word, W=word.capitalize())
-        return text, [self._boolean(family, word, truth)]
+        text = form.format(**self._parts(word), b=base)
+        return text, [self._boolean(family, word, base, truth)]
+
+    def _property(self, family: Family) -> tuple[str, str]:
+        """Return a word of the family, and what goes with it (`{b}`)."""
+        known = self.chance.random() < 0.75
+        text = self.chance.choice(family.words) if known else family.made.format(m=self.words.made_up())
+        word, _, base = text.partition("|")
+        return word, base
+
+    def _parts(self, word: str) -> dict[str, str]:
+        chance = self.chance
+        subject = chance.choice(_SUBJECTS) if chance.random() < 0.7 else f"The {self.words.item()}"
+        if chance.random() < 0.08:
+            subject = self.words.person()
+        return {
+            "S": subject,
+            "s": subject.lower() if subject.split()[0] in _LOWERED else subject,
+            "t": self.words.item(),
+            "w": word,
+            "W": word[0].upper() + word[1:],
+        }
 
     def _both(self) -> Trait:
         """Return a sentence about two properties of one family, which often differ."""
         chance = self.chance
         family = chance.choice(_FAMILIES)
-        first, second = self._word(family.words), self._word(family.words)
+        (first, base), (second, other) = self._property(family), self._property(family)
+        if family.words is _TAKEN:
+            # One verb for both.
+            other = base
         form, truths = chance.choice(family.pairs)
-        text = form.format(S=chance.choice(_SUBJECTS), w=first, W=first.capitalize(), v=second)
-        if first == second:
-            return text, [self._boolean(family, first, truths[0])] if truths[0] == truths[1] else []
-        pairs = zip((first, second), truths, strict=True)
-        return text, [self._boolean(family, word, truth) for word, truth in pairs]
+        text = form.format(**self._parts(first), v=second, b=base)
+        if first == second or (family.words is _OPPOSITES and first == other):
+            same = first == second and truths[0] == truths[1]
+            return text, [self._boolean(family, first, base, truths[0])] if same else []
+        pairs = zip((first, second), (base, other), truths, strict=True)
+        return text, [self._boolean(family, word, goes_with, truth) for word, goes_with, truth in pairs]
 
-    def _boolean(self, family: Family, word: str, truth: bool) -> Fact:
-        keys = [key.format(w=word).replace("-", "_") for key in family.keys]
+    def _boolean(self, family: Family, word: str, base: str, truth: bool) -> Fact:
+        keys = [key.format(w=word, b=base).replace("-", "_") for key in family.keys]
         return Fact(Value("", truth, "boolean", "boolean"), keys, SCHEMAS["boolean"])
 
     def _one_of(self) -> Trait:

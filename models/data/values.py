@@ -74,6 +74,12 @@ class Values:
         return Value(text, text, "string", kind)
 
     def person(self) -> Value:
+        """A name, now and then said with a title that is no part of the value."""
+        if self.chance.random() < 0.06:
+            title = self.chance.random() < 0.5
+            name = self.words.proper(lexicon.LAST_NAMES) if title else self.words.first_name()
+            before = self.chance.choice(lexicon.TITLES if title else lexicon.NICKNAMES)
+            return Value(f"{before} {name}", name, "string", "name")
         return self._text(self.words.person(), "name")
 
     def first(self) -> Value:
@@ -160,7 +166,7 @@ class Values:
         text = f"{whole:,}" if whole >= 1000 and chance.random() < 0.6 else str(whole)
         if cents or chance.random() < 0.2:
             text += f".{cents:02d}"
-        style = chance.choices(range(6), (10, 4, 3, 3, 2, 1))[0]
+        style = chance.choices(range(7), (10, 4, 3, 3, 2, 1, 1.5))[0]
         unit = chance.choice(
             ("dollars", "euros", "pounds", "francs", "crowns", "euro", "USD", "EUR", "rupees")
         )
@@ -171,6 +177,7 @@ class Values:
             f"£{text}",
             f"{chance.choice(('USD', 'EUR', 'GBP', 'CHF'))} {text}",
             f"{text}€",
+            text,
         )[style]
         return Value(said, value, "number", "price")
 
@@ -242,8 +249,12 @@ class Values:
         if len(things) == 1:
             said = things[0]
         else:
-            last = chance.choices((" and ", ", and ", " as well as ", ", ", " & "), (12, 5, 1, 1, 0.5))[0]
-            said = ", ".join(things[:-1]) + last + things[-1]
+            links = (" and ", ", and ", " as well as ", ", ", " & ", " plus ", ", then ", " and also ", "; ")
+            last = chance.choices(links, (12, 5, 1, 1, 0.5, 0.7, 0.4, 0.5, 0.3))[0]
+            mark = chance.choices((", ", "; ", " and "), (14, 0.5, 0.7))[0]
+            said = mark.join(things[:-1]) + last + things[-1]
+            if len(things) == 2 and last == " and " and chance.random() < 0.12:
+                said = f"both {said}"
         return Value(said, things, "strings", "list")
 
     def _several(self, draw: Callable[[], str], most: int = 5) -> list[str]:
@@ -278,6 +289,15 @@ class Values:
 
     def city_list(self) -> Value:
         return self.listed(self._several(self.words.city, 4))
+
+    @staticmethod
+    def rows_schema(rows: list[dict[str, object]]) -> dict[str, Any]:
+        """Return the schema of what `lines` draws."""
+        names = {"quantity": "integer", "qty": "integer", "count": "integer"}
+        numbers = {"price": "number", "cost": "number", "unit_price": "number"}
+        keys = list(rows[0])
+        properties = {key: {"type": names.get(key) or numbers.get(key) or "string"} for key in keys}
+        return {"type": "array", "items": {"type": "object", "properties": properties, "required": keys}}
 
     def lines(self) -> Value:
         """Things with their counts, or with their prices, or both: a list of objects."""

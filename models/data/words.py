@@ -59,7 +59,26 @@ ITEMS = (
     "suitcase wallet watch ring necklace phone laptop tablet keyboard mouse monitor printer "
     "camera speaker headset charger cable battery bulb hammer drill saw wrench screw nail bolt "
     "ladder bucket brush broom rope tent stove bicycle helmet tyre ball racket guitar violin drum "
-    "book magazine map poster puzzle kite candle basket tile brick plank"
+    "book magazine map poster puzzle kite candle basket tile brick plank croissant pretzel sandwich "
+    "pizza pie tart waffle pancake sausage steak burger salad soup stew peach grape cherry melon "
+    "mango coconut walnut almond leek radish turnip pumpkin cucumber pepper beer whisky cider "
+    "lemonade trousers jumper cardigan pullover raincoat apron sandal slipper trainer bracelet "
+    "earring brooch pendant purse handbag briefcase trunk crate barrel bin bucket hose rake spade "
+    "shovel wheelbarrow mower axe chisel file pliers spanner torch lantern radio television fridge "
+    "freezer oven microwave kettle blender mixer dishwasher heater fan carpet mattress bed cot "
+    "cupboard wardrobe drawer bench armchair bookcase cushion duvet sheet napkin tray jug teapot "
+    "saucer ladle sieve whisk grater tin jar can carton parcel packet tube sack bundle roll ribbon "
+    "thread needle button zip canvas easel paintbrush crayon pencil-case globe atlas dictionary "
+    "novel diary calendar ticket voucher coupon leaflet brochure letter postcard photo painting "
+    "sculpture statue vase clarinet trumpet flute cello piano accordion microphone amplifier "
+    "record boat canoe kayak raft sail anchor car van truck lorry bus motorbike motorcycle scooter "
+    "moped tractor trailer caravan skateboard sledge ski surfboard paddle oar net hook rod saddle "
+    "bridle leash collar cage kennel aquarium seedling bulb rose tulip daisy fern cactus shrub hedge "
+    "fence gate pump pipe tap sink bathtub shower toilet radiator boiler gutter chimney roof-tile "
+    "beam girder cable switch socket plug fuse sensor motor engine gearbox brake tyre wheel pedal "
+    "chain spring lever valve filter bearing bracket hinge lock key padlock doorbell router modem "
+    "server drone tripod lens telescope microscope thermometer scale compass whistle medal trophy "
+    "badge flag banner balloon lollipop chocolate biscuit doughnut scone cupcake"
 ).split()
 MASS_ITEMS = (
     "flour sugar salt rice butter milk cheese honey coffee tea pepper oil vinegar yoghurt bread "
@@ -92,6 +111,14 @@ STREETS = "Street Road Avenue Lane Square Way Drive Court Hill Place".split()
 COMPANY_ENDS = (
     "Ltd Inc Labs Foods Bakery Motors Systems Group Partners Books Tools Textiles Hotels Media".split()
 )
+TITLES = ("Mr.", "Mrs.", "Ms.", "Dr.", "Mr", "Ms", "Professor", "Miss")
+NICKNAMES = (
+    "Granny", "Grandpa", "Uncle", "Aunt", "Auntie", "Cousin", "old", "little", "young", "Captain", "Father",
+    "Sister", "Coach", "Chef", "Judge", "poor", "my friend", "Nurse", "Inspector", "Sir", "Madam", "big",
+)  # fmt: skip
+CONTAINERS = (
+    "cup glass bottle pair loaf slice bag box sack bunch jar piece packet bar tin roll sheet bowl pot"
+).split()
 FILLERS = (
     "quickly later kindly often gladly again today really rather simply also soon finally roughly "
     "mostly still apparently usually merely together quietly officially early briefly thing "
@@ -276,6 +303,8 @@ class Words:
     def item(self, plural: bool = False) -> str:
         """Return a thing that is bought, counted or lost, in lower case."""
         chance = self.chance
+        if not plural and chance.random() < 0.05:
+            return f"{chance.choice(CONTAINERS)} of {chance.choice(MASS_ITEMS)}"
         noun = chance.choice(ITEMS) if chance.random() < 0.65 else self.made_up()
         if plural:
             noun = plural_of(noun)

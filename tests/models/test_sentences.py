@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import jsonschema
 import pytest
 from data.scenes import expand, read_scenes
@@ -50,6 +52,25 @@ def test_copied_values_stand_in_the_text(drawn: list[Example]) -> None:
                 told += 1
                 assert value in example.text
     assert told > COUNT / 2
+
+
+def strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)
+
+
+@pytest.mark.parametrize("source", ["frames", "notes"])
+def test_sentences_without_a_template_tell_their_strings(source: str) -> None:
+    examples = Examples(7)
+    for _ in range(300):
+        facts, text = getattr(examples, source).draw()
+        for fact in facts.values():
+            if fact.value.type != "date":
+                missing = [said for said in strings(fact.value.value) if said.lower() not in text.lower()]
+                assert not missing, (text, fact)
 
 
 def test_held_out_names_are_never_in_training() -> None:
