@@ -199,7 +199,7 @@ class Judge:
         self._arbiter: Any = None
         self._other: Any = None
         if draft == "3":
-            self._other = _jsonschema(schema, draft, remotes)
+            self._other = _jsonschema(json.loads(json.dumps(schema), parse_float=Decimal), draft, remotes)
             return
         remotes = {uri: body for uri, body in remotes.items() if draft == "v1" or V1 not in json.dumps(body)}
         if draft == "v1":
@@ -220,7 +220,10 @@ class Judge:
         except RecursionError:
             return "unjudged: nested deeper than the judges read"
         if self._other is not None:
-            error = next(iter(self._other.iter_errors(value)), None)
+            try:
+                error = next(iter(self._other.iter_errors(value)), None)
+            except ArithmeticError:
+                return "unjudged: a number beyond what the judges hold"
             return None if error is None else f"invalid: {error.message}"[:300]
         message = ""
         if self._rust is not None:

@@ -1,8 +1,9 @@
 """Write structgen/automata/idna_table.txt anew: what IDNA 2008 (RFC 5892, 5893) and NFC ask of code points.
 
 From the package idna's classes and joining types, and this interpreter's unicodedata; code points that either
-does not know are left out. Run: python scripts/make_idna_table.py A line is a name, a tab, and ranges: for
-each the gap since the end of the one before, and one less than its length where that is not 0, in base 36.
+does not know are left out, and `new` are those that unicodedata does not know. Run: python
+scripts/make_idna_table.py A line is a name, a tab, and ranges: for each the gap since the end of the one
+before, and one less than its length where that is not 0, in base 36.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def main() -> None:
     classes = {name: members(packed) & known for name, packed in idnadata.codepoint_classes.items()}
     allowed = classes["PVALID"] | classes["CONTEXTJ"] | classes["CONTEXTO"]
     lines = {"PVALID": classes["PVALID"], "CONTEXT": classes["CONTEXTJ"] | classes["CONTEXTO"]}
+    lines["new"] = set(range(0x110000)) - known
     for point in allowed:
         char = chr(point)
         lines.setdefault(f"bidi {unicodedata.bidirectional(char)}", set()).add(point)

@@ -67,8 +67,7 @@ _BEYOND = r"\u{80}-\u{D7FF}\u{E000}-\u{10FFFF}"
 _IDN_ATOM = _ATOM.replace("~]", f"~{_BEYOND}]")
 
 
-def _idn_email() -> str:
-    part = idna.label()
+def _idn_email(part: str) -> str:
     return (
         rf'(?:{_IDN_ATOM}(?:\.{_IDN_ATOM})*|"(?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*")'
         rf"@(?:{part}(?:\.{part})*|{_ADDRESS})"
@@ -149,7 +148,6 @@ CUTS = MappingProxyType(
     }
 )
 """What is valid under a format, and is left out of the language; docs/json-schema.md has all of it."""
-_CUT = frozenset(("regex", "idn-hostname", "idn-email"))
 KNOWN = frozenset((*_PATTERNS, *_CLOCKS, *_SILENT, *_OWN))
 """The formats with a meaning here; every other is an annotation."""
 
@@ -173,7 +171,7 @@ def format_meaning(name: str) -> Formula | Program:
     if name == "idn-hostname":
         return idna.host_name(long=True)
     if name == "idn-email":
-        return All((Pattern(f"^{_idn_email()}$"), idna.mail_domain()))
+        return All((Pattern(f"^{_idn_email(idna.label())}$"), idna.mail_domain()))
     if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS):
         return idna.lengths(name)
     if name in _SILENT:
@@ -205,4 +203,10 @@ def format_bound(name: str) -> Formula | Program:
     """
     if name == "hostname":
         return _HOST_NAME
-    return TRUE if name in _CUT else format_meaning(name)
+    if name == "regex":
+        return compile_regex(bound=True)
+    if name == "idn-hostname":
+        return idna.host_name_bound()
+    if name == "idn-email":
+        return All((Pattern(f"^{_idn_email(idna.label_bound())}$"), idna.mail_domain_bound()))
+    return format_meaning(name)

@@ -223,6 +223,41 @@ def mail_domain() -> Formula:
     return All((rules.kept(), rules.direction(), Format(MAIL_LENGTHS)))
 
 
+# What no name lacks, to be denied where the format is.
+
+
+def _new_letters() -> Ranges:
+    """Return the code points that Unicode had not assigned: a later version may allow them."""
+    return _table()["new"]
+
+
+def label_bound() -> str:
+    """Return a pattern that every label matches, before its rules."""
+    return f"(?:{_LDH}|{_set(_letters(), _new_letters())}{{1,63}})"
+
+
+def host_name_bound() -> Formula:
+    """Return a formula that every international host name meets.
+
+    Rules are asked for where all is known that they speak of: not beside an A-label, nor beside code points
+    that are new.
+    """
+    rules = _Rules(mail=False)
+    rules.labels()
+    dot, part = _set(_chars(_DOTS)), label_bound()
+    unknown = Pattern(f"(?:^|{dot})[Xx][Nn]--|{_set(_new_letters())}")
+    known = All((rules.kept(), rules.direction()))
+    return All((Pattern(f"^{part}(?:{dot}{part})*$"), Any_((unknown, known)), Length(1, 253)))
+
+
+def mail_domain_bound() -> Formula:
+    """Return a formula that the domain of every international mailbox meets."""
+    rules = _Rules(mail=True)
+    rules.labels()
+    unknown = Pattern(f"[Xx][Nn]--|{_set(_new_letters())}")
+    return Any_((unknown, All((rules.kept(), rules.direction()))))
+
+
 # Lengths.
 
 

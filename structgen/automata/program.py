@@ -42,7 +42,8 @@ WORDS = 8  # threads are ranges of the sorted words
 TABLE = 9  # threads are states of a determiniser in Python
 LOOK = 10  # a: index of the look-around, b: next; only in programs that need one
 CLOCK = 11  # threads are places of an RFC 3339 time; it ends the string
-REGEX = 12  # a: tree of names of properties, threads are places of an ECMA-262 pattern; it ends the string
+REGEX = 12  # a: tree of names of properties, b: next once what is read is not held, or itself; threads are
+# places of an ECMA-262 pattern, which ends the string
 STEPPER = 13  # a: which of the program's steppers, b: next, c: least characters; threads are its states
 LETTERS = 14  # a: index of a set that lies between c and d, b: next; threads are the letters read
 
@@ -142,16 +143,21 @@ def compile_clock(prefix: str) -> Program:
     return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
 
 
-@functools.lru_cache(maxsize=1)
-def compile_regex() -> Program:
-    """Return the program of the strings that are patterns of ECMA-262 in Unicode mode (see `regexes`)."""
+@functools.lru_cache(maxsize=2)
+def compile_regex(*, bound: bool = False) -> Program:
+    """Return the program of the strings that are patterns of ECMA-262 in Unicode mode (see `regexes`).
+
+    `bound`: with all that is left out of the automaton, and may be a pattern or none.
+    """
     emitter = Emitter()
     bounds = sorted({0x80, LAST + 1, *map(ord, _ENDS), *(ord(char) + 1 for char in _ENDS)})
     spans = tuple(zip(bounds, (bound - 1 for bound in bounds[1:]), strict=False))
     # Each span between two ends has its own bits, so that it is a class of its own.
     for bit in range(len(spans).bit_length()):
         emitter.set(tuple(span for index, span in enumerate(spans) if index >> bit & 1))
-    start = emitter.put(REGEX)
+    start = emitter.put(REGEX, 0, 1 if bound else 0)
+    if bound:
+        emitter.put(MATCH)
     table = (len(spans), *(high for _, high in spans), *property_tree())
     letters = frozenset(range(0x80))
     code, sets = tuple(emitter.code), tuple(emitter.sets)

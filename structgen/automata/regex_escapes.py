@@ -17,6 +17,7 @@ from structgen.automata.regex_layout import (
     COUNT_AT,
     CSTART,
     CTRL,
+    CUT,
     CX,
     CX2,
     DIGITS_AT,
@@ -110,6 +111,13 @@ def _u4_lives(memory):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True)
+def _late(low):  # type: ignore[no-untyped-def]
+    """Return what becomes of a range that ends before its low end: that may be less than `low` says, where it
+    stands for some characters beyond ASCII."""
+    return CUT if low > 127 else NONE
+
+
+@nb.njit(nogil=True)
 def valued(word, memory, value, escaped, top):  # type: ignore[no-untyped-def]
     """Return (word, memory) once a character is read: outside a class an atom, in one a range's end.
 
@@ -125,7 +133,7 @@ def valued(word, memory, value, escaped, top):  # type: ignore[no-untyped-def]
     if role == ENDS:
         if escaped and 0xD800 <= value <= 0xDBFF:
             return to(word, CHI), low << LOW_AT | (value - 0xD800 + 1) << LEAD_AT
-        return (to(word, IN_CLASS) if value >= low else NONE), ZERO
+        return (to(word, IN_CLASS) if value >= low else _late(low)), ZERO
     if escaped and lead and 0xDC00 <= value <= 0xDFFF:
         if memory >> ENDED_AT & 1:
             return to(word, IN_CLASS), ZERO
@@ -142,7 +150,7 @@ def escape(word, memory, char):  # type: ignore[no-untyped-def]
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
     outside = role == 0
     if role == TRAIL:
-        return (to(word, UNICODE) if char == 117 else NONE), memory
+        return (to(word, UNICODE) if char == 117 else CUT), memory
     if char == 117:  # u
         return to(word, UNICODE), memory
     if char == 120:  # x
@@ -176,10 +184,10 @@ def escape(word, memory, char):  # type: ignore[no-untyped-def]
         value = char
     elif outside and 49 <= char <= 57:
         if char - 48 - (word >> COUNT_AT & 15) > MOST_AHEAD:
-            return NONE, ZERO
+            return CUT, ZERO
         return to(referred(word, char - 48), ATOM), NO_DIGIT
-    elif outside and char == 107 and word >> NAME_AT:
-        return to(word, BACK), ZERO
+    elif outside and char == 107:
+        return (to(word, BACK) if word >> NAME_AT else CUT), ZERO
     if value < 0:
         return NONE, ZERO
     word, memory = valued(word, memory, value, False, value)
@@ -195,7 +203,7 @@ def in_class(word, memory, char, top):  # type: ignore[no-untyped-def]
         lead = (memory >> LEAD_AT & 2047) - 1
         if 0xD800 + lead < low:  # no range ends here but with the other half
             if char != 92:
-                return NONE, ZERO
+                return CUT, ZERO
             return to(word, CESC), memory | np.int64(TRAIL) << ROLE_AT
         if char == 92:
             ended = (lead + 1) << LEAD_AT | np.int64(1) << ENDED_AT
@@ -219,7 +227,7 @@ def in_class(word, memory, char, top):  # type: ignore[no-untyped-def]
     if phase == CX2:
         return NONE, ZERO
     if phase == C2:
-        return (to(word, IN_CLASS) if char >= low else NONE), ZERO
+        return (to(word, IN_CLASS) if char >= low else _late(min(low, char))), ZERO
     return to(word, C1), top << LOW_AT
 
 
@@ -237,10 +245,10 @@ def hex_digit(word, memory, char):  # type: ignore[no-untyped-def]
     value, digits = memory & VALUE, memory >> DIGITS_AT & 7
     if phase == HEX2:
         if role == ENDS and (value << 4 | 15 if digits == 1 else value) < low:
-            return NONE, ZERO
+            return _late(low), ZERO
         return valued(word, memory, value, False, value) if digits == 2 else (word, memory)
     if _u4_lives(memory) == 0:
-        return NONE, ZERO
+        return _late(low), ZERO
     return valued(word, memory, value, True, value) if digits == 4 else (to(word, U4), memory)
 
 
@@ -251,13 +259,15 @@ def braced_digit(word, memory, char):  # type: ignore[no-untyped-def]
     value = memory & VALUE
     some = np.int64(1) << DIGITS_AT
     if char == 125:
-        if not memory & some or (role == ENDS and value < low):
+        if not memory & some:
             return NONE, ZERO
         return valued(word, memory, value, False, value)
     digit = HEX[char]
     value = value << 4 | digit
-    if digit < 0 or value > LAST_POINT or _reaches(value, low if role == ENDS else ZERO) < 0:
+    if digit < 0 or value > LAST_POINT:
         return NONE, ZERO
+    if _reaches(value, low if role == ENDS else ZERO) < 0:
+        return _late(low), ZERO
     if role == 0:
         value = _plain_value(value)
     return word, memory & ~VALUE | value | some
@@ -270,11 +280,12 @@ def in_property(A, tree, word, memory, char):  # type: ignore[no-untyped-def]
     node = tree + (memory & VALUE)
     if char == 125:
         after = ATOM if memory >> ROLE_AT & 3 == 0 else CX
-        return (to(word, after) if heap[node + 1] == 0 else NONE), ZERO
+        return (to(word, after) if heap[node + 1] == 0 else CUT), ZERO
     for i in range(heap[node]):
         if heap[node + 2 + 2 * i] == char:
             return word, memory & ~VALUE | heap[node + 3 + 2 * i]
-    return NONE, ZERO
+    # names that a later version of Unicode may have
+    return (CUT if char == 61 or char == 95 or HEX[char] >= 0 or 65 <= (char & ~32) <= 90 else NONE), ZERO
 
 
 @nb.njit(nogil=True)

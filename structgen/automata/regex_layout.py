@@ -55,6 +55,10 @@ LETTER[[ord(char) for char in LETTERS]] = range(len(LETTERS))
 MANY_LETTERS = len(LETTERS)
 SYNTAX = np.zeros(128, np.bool_)
 SYNTAX[[ord(char) for char in "^$\\.*+?()[]{}|"]] = True
+CUT = np.int64(-2)
+"""In place of a word: what goes on like this may be a pattern, and is left out all the same."""
+FLAGS = np.int64(-3)
+"""In place of a word: flags of a group (`(?i-s:`, of ECMA-262 since 2025), cut where the colon comes."""
 HEX = np.full(128, -1, np.int64)
 HEX[48:58] = range(10)
 HEX[65:71] = HEX[97:103] = range(10, 16)

@@ -36,9 +36,11 @@ from structgen.automata.regex_layout import (
     COUNT_AT,
     CSTART,
     CTRL,
+    CUT,
     DEPTH,
     DEPTH_AT,
     ESC,
+    FLAGS,
     KNAME,
     LETTER,
     MANY_LETTERS,
@@ -92,7 +94,7 @@ def _in_term(word, char):  # type: ignore[no-untyped-def]
     if char == 40:
         depth = word >> DEPTH_AT & 31
         if depth >= DEPTH:
-            return NONE
+            return CUT
         word &= ~(np.int64(1) << (STACK_AT + depth))
         return to(word + (np.int64(1) << DEPTH_AT), OPEN)
     if char == 41:
@@ -119,30 +121,39 @@ def _in_term(word, char):  # type: ignore[no-untyped-def]
 def _in_group(names, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (names, word, memory) after a character behind `(?`.
 
-    Memory: 1 + the letter of a name of one letter.
+    Memory: 1 + the letter of a name of one letter; 1 behind flags.
     """
     phase = word & PHASE
     look = np.int64(1) << (STACK_AT + (word >> DEPTH_AT & 31) - 1)
     letter = LETTER[char] if char < 128 else NONE
     if phase == OPEN_Q:
+        flag = char == 45 or char == 105 or char == 109 or char == 115
+        if memory:
+            return names, (CUT if char == 58 else FLAGS if flag else NONE), ZERO
         if char == 58:
             return names, to(word, TERM), ZERO
         if char == 60:
             return names, to(word, OPEN_LT), ZERO
-        return names, (to(word | look, TERM) if char == 61 or char == 33 else NONE), ZERO
+        if char == 61 or char == 33:
+            return names, to(word | look, TERM), ZERO
+        return names, (FLAGS if flag else NONE), ZERO
     if phase == OPEN_LT:
         if char == 61 or char == 33:
             return names, to(word | look, TERM), ZERO
-        # Names are told apart by their first letters.
-        if letter < 0 or names >> letter & 1:
-            return names, NONE, ZERO
+        # Names are told apart by their first letters; those beyond ASCII, and escapes, are cut.
+        if letter < 0:
+            return names, (CUT if char > 127 or char == 92 else NONE), ZERO
+        if names >> letter & 1:
+            return names, CUT, ZERO
         return names | np.int64(1) << letter, to(word, NAME), letter + 1
     if char == 62:
         word = to(_counted(word), TERM)
         if memory:
             word = word & ~(np.int64(63) << NAME_AT) | memory << NAME_AT
         return names, word, ZERO
-    return names, (word if letter >= 0 or 48 <= char <= 57 else NONE), ZERO
+    if letter >= 0 or 48 <= char <= 57:
+        return names, word, ZERO
+    return names, (CUT if char > 127 or char == 92 else NONE), ZERO
 
 
 @nb.njit(nogil=True)
@@ -160,12 +171,12 @@ def _in_count(word, memory, char):  # type: ignore[no-untyped-def]
             return word, memory
         if phase in (QN, QN1):
             if size and n == 0:
-                return NONE, ZERO
+                return CUT, ZERO
             if size == MOST_DIGITS:
                 return to(word, QMANY), ZERO
             return to(word, QN1), n * 10 + digit | (size + 1) << 10
         if n == BIG or (at == 0 and digit == 0 and n) or (at == size and n == 0):
-            return NONE, ZERO
+            return CUT, ZERO
         if at == size or (n == 0 and digit):
             return to(word, QM1), ZERO
         beside = n
@@ -198,7 +209,8 @@ def _count_cost(phase, memory):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True)
 def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-def]
-    """Return (names, word, memory) after a character; word -1: no pattern goes on so.
+    """Return (names, word, memory) after a character; word -1: no pattern goes on so; CUT, FLAGS: none
+    that is held.
 
     `char` is the first of the characters that the automaton does not tell apart from the one read; `table` is
     where in the heap stand the ends of such spans beyond ASCII (how many, then each), and the tree of
@@ -206,10 +218,10 @@ def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-
     """
     phase = word & PHASE
     if 0xD800 <= char <= 0xDFFF:
-        return names, NONE, ZERO
+        return names, CUT, ZERO
     if (phase <= QUANT or phase >= CSTART) and memory & NO_DIGIT:
         if 48 <= char <= 57:
-            return names, NONE, ZERO
+            return names, CUT, ZERO
         memory &= ~NO_DIGIT
     if phase == OPEN:
         if char == 63:
@@ -229,7 +241,7 @@ def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-
             top = heap_of(A)[at]
         word, memory = in_class(word, memory, char, top)
     elif char > 127:
-        word = NONE
+        word = CUT if phase == KNAME else NONE
     elif phase in (ESC, CESC):
         word, memory = escape(word, memory, char)
     elif phase == CTRL:
@@ -250,9 +262,9 @@ def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-
     elif phase == BACK:
         word = to(word, KNAME) if char == 60 else NONE
     elif memory:
-        word, memory = (to(word, ATOM) if char == 62 else NONE), ZERO
+        word, memory = (to(word, ATOM) if char == 62 else CUT), ZERO
     else:
-        word, memory = (word if LETTER[char] + 1 == word >> NAME_AT else NONE), ONE
+        word, memory = (word if LETTER[char] + 1 == word >> NAME_AT else CUT), ONE
     return names, word, memory
 
 

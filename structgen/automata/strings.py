@@ -852,7 +852,7 @@ def _free_rows() -> Any:
 
 # Instructions, as bits: those that name their atom; those with a target in `b`.
 _OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << STEPPER | 1 << LETTERS
-_SECOND = 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << STEPPER | 1 << LETTERS
+_SECOND = 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << STEPPER | 1 << LETTERS | 1 << REGEX
 
 
 @functools.lru_cache(maxsize=1024)

@@ -61,6 +61,7 @@ from structgen.automata.program import (
     TABLE,
     WORDS,
 )
+from structgen.automata.regex_layout import CUT, FLAGS
 from structgen.automata.regexes import regex_ends, regex_step
 
 
@@ -273,6 +274,10 @@ def _after(A, s, t, c):  # type: ignore[no-untyped-def]
         names, word, memory = regex_step(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3], first)
         if word >= 0:
             u = intern(A, pc, names, word, memory)
+        elif word == CUT and prog[pc, 2] != pc:
+            u = intern(A, prog[pc, 2], ZERO, ZERO, ZERO)
+        elif word == FLAGS and prog[pc, 2] != pc:
+            u = intern(A, pc, keys[t, 1], keys[t, 2], ONE)
     return u
 
 

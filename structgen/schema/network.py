@@ -12,6 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
+from structgen.automata.formats import CUTS
 from structgen.errors import LimitError, UnsatisfiableSchema, UnsatisfiableUnderPolicy
 from structgen.ir import (
     FALSE,
@@ -503,8 +504,11 @@ class SchemaNetwork:
                     where=places[0],
                     cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
                 )
+        met = {info.schema.format for info in self.tables.infos.values()}
+        cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
+        but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
         return UnsatisfiableSchema(
-            f"no document satisfies the schema: {self._reason(demand, places)}.",
+            f"no document satisfies the schema{but}: {self._reason(demand, places)}.",
             places=places,
             where=places[0],
             cure="Relax one of them.",

@@ -19,9 +19,10 @@ _LETTERS = (
 
 
 class Reader:
-    def __init__(self, name: str, *beside: Formula) -> None:
+    def __init__(self, name: str, *beside: Formula, denied: bool = False) -> None:
         self.pool = StringPool(Limits(automaton_states=4_000_000))
-        formula = All((Format(name), *beside)) if beside else Format(name)
+        formula: Formula = All((Format(name), *beside)) if beside else Format(name)
+        formula = Not(formula) if denied else formula
         self.start = self.pool.start(Spec((formula,)), lambda met: 0)
 
     def accepts(self, text: str) -> bool:
@@ -195,3 +196,34 @@ def test_names_of_many_scripts_are_accepted(host: Reader, name: str) -> None:
 )
 def test_the_rules_of_names_hold_behind_the_last_at_alone(text: str, valid: bool) -> None:
     assert Reader("idn-email").accepts(text) == valid
+
+
+@pytest.mark.parametrize("seed", [10, pytest.param(11, marks=pytest.mark.slow)])
+def test_the_opposite_of_a_name_is_no_name(host: Reader, seed: int) -> None:
+    """What breaks a rule is of the opposite; what may be a name, and is left out, is of neither."""
+    opposite = Reader("idn-hostname", denied=True)
+    broken = 0
+    for name in _names(seed, 150):
+        denied = opposite.accepts(name)
+        assert not (denied and (host.accepts(name) or _valid(name))), (name, ascii(name))
+        assert denied or _valid(name) or _is_cut(name), (name, ascii(name))
+        broken += denied
+    assert broken > 30
+    for cut in ("é日" * 20, "xn--a", "xn--zca", "a.b.c.d.e.f.g.é", "\U0001133b\U00011f04"):
+        assert not host.accepts(cut) and not opposite.accepts(cut), ascii(cut)
+    assert opposite.accepts("é" * 64) and opposite.accepts("-é")
+
+
+@pytest.mark.parametrize(
+    ("text", "denied"),
+    [
+        ("é", True),
+        ("a@b", False),
+        ("a@-b", True),
+        ("a@xn--zca.é", False),
+        ("a@l·", True),
+        (f"é@{'ü' * 60}", False),
+    ],
+)
+def test_the_opposite_of_a_mailbox_is_no_mailbox(text: str, denied: bool) -> None:
+    assert Reader("idn-email", denied=True).accepts(text) == denied

@@ -166,7 +166,45 @@ def test_what_a_pattern_beside_the_format_leaves_open_is_found_within_the_limits
 
 
 def test_the_opposite_of_a_format_that_is_cut_holds_none_of_its_strings() -> None:
-    reader = Reader(Not(Format("regex")))
-    assert reader.start == DEAD
     assert not Reader(Not(Format("hostname"))).accepts("xn--ll-0ea")
     assert Reader(Not(Format("hostname"))).accepts("-a")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_no_pattern_is_of_the_opposite_of_the_format(seed: int) -> None:
+    """Nothing that Node takes for a pattern is; what it refuses is nearly always."""
+    texts = _texts(seed, 500)
+    reader, opposite = Reader(), Reader(Not(Format("regex")))
+    left_out = 0
+    for text, valid in zip(texts, _judged(texts), strict=True):
+        assert not (reader.accepts(text) and opposite.accepts(text)), text
+        assert not (valid and opposite.accepts(text)), text
+        left_out += not valid and not opposite.accepts(text)
+    assert left_out < len(texts) / 4
+
+
+@pytest.mark.parametrize(
+    ("text", "opposite"),
+    [
+        ("(" * 25 + ")" * 25, False),  # cut from the format
+        ("(?<é>a)", False),
+        (r"(?<n>a)|(?<n>b)", False),
+        ("a{1000,2000}", False),
+        ("a{1,01}", False),
+        ("[\u0431-\u0432]", False),
+        (r"\2(a)(b)", False),
+        (r"\12", False),
+        ("(?i-s:a)", False),
+        (r"\p{Script=Qqqq}", False),
+        ("(" * 25 + ")" * 26, False),  # nothing is known behind what is cut
+        ("(?i)a", True),
+        ("(" * 24 + ")" * 25, True),
+        ("[\u0431-a]", True),
+        (r"[\d-z]", True),
+        (r"\1", True),
+        (r"\a", True),
+    ],
+)
+def test_what_is_cut_from_the_format_is_not_of_its_opposite(text: str, opposite: bool) -> None:
+    assert not Reader().accepts(text)
+    assert Reader(Not(Format("regex"))).accepts(text) == opposite

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import structgen as sg
 from structgen.automata.strings import StringPool
-from structgen.ir import DEAD, UNKNOWN, Format, Spec
+from structgen.cli.tokens import byte_tokenizer
+from structgen.ir import DEAD, UNKNOWN, Format, Formula, Not, Spec
 from structgen.limits import Limits
 from structgen.schema.formats import is_known, refusal
 
@@ -73,8 +75,12 @@ INVALID = {
 
 def accepts(name: str, text: str) -> bool:
     """Return whether the automaton of a format takes the text."""
-    pool = StringPool(Limits())
-    state = pool.start(Spec((Format(name),)), lambda demands: 0)
+    return runs(StringPool(Limits()), Format(name), text)
+
+
+def runs(pool: StringPool, formula: Formula, text: str) -> bool:
+    """Return whether a text meets a formula."""
+    state = pool.start(Spec((formula,)), lambda demands: 0)
     for byte in text.encode():
         if state == DEAD:
             return False
@@ -163,3 +169,24 @@ def test_a_name_that_means_nothing_is_not_known() -> None:
 def test_an_openapi_format_of_numbers_or_display_says_nothing_of_strings(name: str) -> None:
     assert is_known(name) and refusal(name) is None
     assert accepts(name, "any text, é")
+
+
+@pytest.mark.parametrize("name", sorted(VALID))
+def test_what_is_denied_is_what_is_surely_not_of_the_format(name: str) -> None:
+    pool, denied = StringPool(Limits()), Not(Format(name))
+    for text in VALID[name].split(" "):
+        assert not runs(pool, denied, text), text
+    for text in INVALID[name].split(" "):
+        # A-labels are read where the format is asked for alone.
+        assert runs(pool, denied, text) or "xn--" in text.lower(), text
+
+
+def test_what_no_document_satisfies_but_for_what_is_cut_is_said_so() -> None:
+    cut = "(" * 25 + ")" * 25
+    with pytest.raises(sg.UnsatisfiableSchema, match="but for what is cut from the format regex"):
+        sg.compile(sg.json_schema({"format": "regex", "enum": [cut]}), byte_tokenizer())
+    with pytest.raises(sg.UnsatisfiableSchema, match="satisfies the schema:"):
+        sg.compile(sg.json_schema({"format": "date", "enum": [cut]}), byte_tokenizer())
+    compiled = sg.compile(sg.json_schema({"not": {"format": "regex"}, "type": "string"}), byte_tokenizer())
+    assert compiled.step_bytes(compiled.start, b'"*"') is not None
+    assert compiled.step_bytes(compiled.start, b'"a"') is None
