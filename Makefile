@@ -10,9 +10,11 @@ SUITE ?=
 WALK ?=
 MASKBENCH ?=
 MINUTES ?= 60
+DEVICE ?= cpu
+MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -58,6 +60,12 @@ bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside t
 
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_coverage.py
+
+bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random)
+	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)"
+
+bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
+	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
 	$(BIN)/python bench/bench_suite.py $(SUITE)

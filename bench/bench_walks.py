@@ -29,8 +29,9 @@ import multiprocessing.connection
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from bench_masks import load as load_averages
 from bench_masks import machine, revision
@@ -66,7 +67,10 @@ def serve(pipe: multiprocessing.connection.Connection, options: argparse.Namespa
 
 
 class Worker:
-    """A process that walks; killed and started anew where a schema takes too long."""
+    """A process that walks (or whatever `serve` does); killed and started anew where a schema takes too
+    long."""
+
+    serve: ClassVar[Callable[..., None]] = staticmethod(serve)
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -76,7 +80,7 @@ class Worker:
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, self.options), daemon=True)
+        self.process = context.Process(target=self.serve, args=(theirs, self.options), daemon=True)
         self.process.start()
         theirs.close()
         self.pipe.recv()
@@ -104,29 +108,30 @@ class Worker:
         return Outcome(name, verdict, faults=[{"kind": "run", "why": why}], seconds=waited)
 
 
-def run(waiting: Iterator[Subject], options: argparse.Namespace) -> Iterator[Outcome]:
+def run(
+    waiting: Iterator[Subject], options: argparse.Namespace, worker: type[Worker] = Worker
+) -> Iterator[Outcome]:
     """Yield the outcome of every subject, as they come, until the run's time is over."""
-    load(options.tokenizer)
     end = time.monotonic() + 60 * options.minutes
-    workers = [Worker(options) for _ in range(options.jobs)]
+    workers = [worker(options) for _ in range(options.jobs)]
     busy: list[Worker] = []
-    for worker in workers:
+    for one in workers:
         if (subject := next(waiting, None)) is not None:
-            worker.give(subject)
-            busy.append(worker)
+            one.give(subject)
+            busy.append(one)
     while busy:
-        multiprocessing.connection.wait([worker.pipe for worker in busy], timeout=0.5)
-        for worker in list(busy):
-            outcome = worker.take()
+        multiprocessing.connection.wait([one.pipe for one in busy], timeout=0.5)
+        for one in list(busy):
+            outcome = one.take()
             if outcome is None:
                 continue
             yield outcome
-            busy.remove(worker)
+            busy.remove(one)
             if time.monotonic() < end and (subject := next(waiting, None)) is not None:
-                worker.give(subject)
-                busy.append(worker)
-    for worker in workers:
-        worker.process.kill()
+                one.give(subject)
+                busy.append(one)
+    for one in workers:
+        one.process.kill()
 
 
 def read_progress(path: Path | None) -> dict[str, Outcome]:
@@ -229,6 +234,7 @@ def main() -> int:
     )
     only = frozenset(options.only.read_text(encoding="utf-8").split()) if options.only else frozenset()
     waiting = subjects(options.paths, options.seed, options.sample, only, done)
+    load(options.tokenizer)
     progress = options.progress.open("a", encoding="utf-8") if options.progress else None
     for outcome in run(waiting, options):
         outcomes[outcome.name] = outcome

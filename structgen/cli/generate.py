@@ -49,6 +49,10 @@ def generate(
     trace: Annotated[
         Path | None, typer.Option(help="Write a page that shows how the text came to be.", show_default=False)
     ] = None,
+    logprobs: Annotated[
+        int,
+        typer.Option(min=0, help="With --json, --trace: the likeliest tokens of each step, so many."),
+    ] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
 ) -> None:
     """Have a model write documents of a schema, from one prompt or from a file of them.
@@ -68,7 +72,7 @@ def generate(
             )
         if (stream or trace is not None) and n != 1:
             raise OptionError("--stream and --trace are of one sample.", where="--n")
-        request_of = _requests(model, schema, n, seed, temperature, max_tokens)
+        request_of = _requests(model, schema, n, seed, temperature, max_tokens, logprobs)
         from structgen.engine import Engine
 
         engine = Engine(model, max_rows=max_rows, device=device)
@@ -85,7 +89,7 @@ def generate(
 
 
 def _requests(
-    model: str, schema: Path | None, n: int, seed: int, temperature: float, max_tokens: int
+    model: str, schema: Path | None, n: int, seed: int, temperature: float, max_tokens: int, logprobs: int
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
@@ -102,14 +106,14 @@ def _requests(
             from structgen.prompting import extraction_prompt
 
             text = extraction_prompt(grammar, text)
-        return sg.Request(text, grammar, sampling, max_tokens=max_tokens, n=n)
+        return sg.Request(text, grammar, sampling, max_tokens=max_tokens, n=n, logprobs=logprobs)
 
     return made
 
 
 def _one(engine: Engine, request: Request, stream: bool, as_json: bool, trace: Path | None) -> bool:
     """Write the samples of one prompt; returns whether one ended in an error."""
-    from structgen.engine.bulk import shown
+    from structgen.engine.bulk import shown, shown_steps
     from structgen.engine.trace import write_trace
 
     handles = engine.submit(request)
@@ -121,7 +125,10 @@ def _one(engine: Engine, request: Request, stream: bool, as_json: bool, trace: P
         result = handle.result
         assert result is not None
         if as_json:
-            typer.echo(json.dumps(shown(result), ensure_ascii=False))
+            found = shown(result)
+            if request.logprobs:
+                found["steps"] = shown_steps(result, engine.tokenizer)
+            typer.echo(json.dumps(found, ensure_ascii=False))
         elif not stream:
             typer.echo(result.text)
         if result.error is not None:

@@ -15,6 +15,7 @@ from typing import Any
 from structgen.engine.loop import Engine
 from structgen.engine.requests import Handle, Request, Result
 from structgen.errors import OptionError, StructgenError
+from structgen.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,26 @@ def shown(result: Result) -> dict[str, Any]:
         "constrained_logprob": result.constrained_logprob,
         "error": None if result.error is None else str(result.error),
     }
+
+
+def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """Return the steps of a result for JSON: each token with its log-probability, alone and given the mask,
+    and the likeliest tokens that were kept, as pairs of text and log-probability."""
+
+    def text(token: int) -> str:
+        return tokenizer.decode([token]).decode("utf-8", "replace")
+
+    return [
+        {
+            "token": step.token,
+            "text": text(step.token),
+            "logprob": step.logprob,
+            "constrained_logprob": step.constrained,
+            "likeliest": [[text(token), p] for token, p in step.likeliest],
+            "likeliest_allowed": [[text(token), p] for token, p in step.likeliest_allowed],
+        }
+        for step in result.steps
+    ]
 
 
 def _write(out: Any, line: dict[str, Any]) -> None:

@@ -195,8 +195,19 @@ class Engine:
             self._waiting += texts
         return handles
 
-    def compiled(self, grammar: Grammar) -> CompiledGrammar:
-        """Return a grammar compiled for this engine's tokenizer; kept for the next request."""
+    def compiled(self, grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
+        """Return a grammar compiled for this engine's tokenizer; kept for the next request.
+
+        Raises OptionError for one that was compiled for another tokenizer.
+        """
+        if isinstance(grammar, CompiledGrammar):
+            if grammar.tokenizer != self.tokenizer:
+                raise OptionError(
+                    f"It was compiled for {grammar.tokenizer!r}, and the engine has {self.tokenizer!r}.",
+                    where="grammar",
+                    cure="Give the grammar itself, or compile it for engine.tokenizer.",
+                )
+            return grammar
         found = self._compiled.get(grammar)
         if found is None:
             found = self._compiled[grammar] = compile(grammar, self.tokenizer)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from structgen.compiler import CompiledGrammar
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
 from structgen.schema.grammar import Grammar
@@ -66,7 +67,8 @@ class Request:
 
     prompt: str | Sequence[int]
     """Text, or token ids."""
-    grammar: Grammar | None = None
+    grammar: Grammar | CompiledGrammar | None = None
+    """Compiled by the engine, unless it is already, for the same tokenizer."""
     sampling: Sampling = field(default_factory=Sampling)
     max_tokens: int = 256
     """Of each sample, the end token not counted. Under a grammar the text is complete within them."""
@@ -92,6 +94,12 @@ class Request:
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise OptionError(f"{name}={value!r}: it takes a whole number, at least {least}.", where=name)
+        if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
+            raise OptionError(
+                f"grammar is a {type(self.grammar).__name__}.",
+                where="grammar",
+                cure="Make a grammar of a schema with sg.json_schema(schema).",
+            )
         if any(not stop for stop in self.stop):
             raise OptionError("An empty string would stop every text at once.", where="stop")
 

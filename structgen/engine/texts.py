@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from structgen.compiler import CompiledGrammar
 from structgen.engine.choice import Row
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage
 from structgen.engine.thinking import Phase
@@ -157,6 +158,9 @@ class Text:
         if self.cache is not None:
             self.usage.cache_bytes = int(self.cache.nbytes)
         self.cache = self.logits = None
+        grammar = self.handle.request.grammar
+        if isinstance(grammar, CompiledGrammar):
+            grammar = grammar.grammar
         self.handle.finish(
             Result(
                 self.text,
@@ -166,7 +170,7 @@ class Text:
                 self.usage,
                 self.handle.sample,
                 self.error,
-                isinstance(self.handle.request.grammar, JsonSchemaGrammar),
+                isinstance(grammar, JsonSchemaGrammar),
                 self._thoughts if self.phase is None else self.phase.thoughts,
             )
         )

@@ -26,7 +26,7 @@ h1 { font-size: 1.2rem; } h2 { font-size: 1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 td, th { text-align: right; padding: .1rem .5rem; border-bottom: 1px solid var(--line); }
 td.token, th.token { text-align: left; font-family: ui-monospace, monospace; white-space: pre; }
-.key { color: var(--faint); } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
+small { color: var(--faint); } .key { color: var(--faint); } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
 dt { color: var(--faint); } dd { margin: 0; }
 """
 
@@ -95,7 +95,9 @@ def _piece(step: Step, tokenizer: Tokenizer) -> str:
         f"p {math.exp(step.logprob):.3f}, given the mask {math.exp(step.constrained):.3f}; {step.allowed:,} allowed; "
         f"removed {step.removed:.3f}"
     )
-    if step.wanted != step.token:
+    if step.likeliest:
+        hint += f"; likeliest {_pairs(step.likeliest, tokenizer)}; of those allowed {_pairs(step.likeliest_allowed, tokenizer)}"
+    elif step.wanted != step.token:
         hint += f"; likeliest {_shown(step.wanted, tokenizer)!r}"
     text = html.escape(_shown(step.token, tokenizer))
     return (
@@ -104,8 +106,17 @@ def _piece(step: Step, tokenizer: Tokenizer) -> str:
     )
 
 
+def _pairs(found: tuple[tuple[int, float], ...], tokenizer: Tokenizer) -> str:
+    return ", ".join(f"{_shown(token, tokenizer)!r} {math.exp(p):.3f}" for token, p in found)
+
+
 def _line(number: int, step: Step, tokenizer: Tokenizer) -> str:
-    wanted = "" if step.wanted == step.token else _visible(step.wanted, tokenizer)
+    if step.likeliest:
+        wanted = " ".join(
+            f"{_visible(token, tokenizer)}<small> {math.exp(p):.2f}</small>" for token, p in step.likeliest
+        )
+    else:
+        wanted = "" if step.wanted == step.token else _visible(step.wanted, tokenizer)
     cells = (
         f"{math.exp(step.logprob):.3f}",
         f"{math.exp(step.constrained):.3f}",

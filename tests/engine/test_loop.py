@@ -315,3 +315,18 @@ def test_the_likeliest_tokens_of_a_step_are_kept_where_they_are_asked_for() -> N
     assert not any(
         step.likeliest for step in _engine().generate(Request("x", PERSON, max_tokens=60))[0].steps
     )
+
+
+def test_a_grammar_compiled_for_the_tokenizer_is_taken_and_for_another_refused() -> None:
+    compiled = sg.compile(PERSON, TOKENIZER)
+    (result,) = _engine().generate(Request("x", compiled, Sampling(seed=2), max_tokens=80))
+    assert result.value == _engine().generate(Request("x", PERSON, Sampling(seed=2), max_tokens=80))[0].value
+    other = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [b"</s>"], eos_token_id=256)
+    with pytest.raises(sg.OptionError, match="compiled for"):
+        _engine().submit(Request("x", sg.compile(PERSON, other), max_tokens=80))
+
+
+@pytest.mark.parametrize("wrong", [{"type": "string"}, '{"type": "string"}', 7])
+def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
+    with pytest.raises(sg.OptionError, match="json_schema"):
+        Request("x", wrong)

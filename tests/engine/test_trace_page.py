@@ -1,0 +1,74 @@
+"""The page of a trace in a browser: it shows the tokens, and nothing in it fails or is fetched."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from small_models import Function, tokenizer
+
+import structgen as sg
+from structgen.engine.trace import trace_page, write_trace
+
+TOKENIZER = tokenizer()
+GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["<b>", "x & y"]}, "minItems": 2})
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def _result(**options: int) -> sg.Result:
+    engine = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
+    (result,) = engine.generate(
+        sg.Request("page", GRAMMAR, sg.Sampling(seed=4), max_tokens=60, **options)  # type: ignore[arg-type]
+    )
+    return result
+
+
+def test_the_page_shows_where_the_model_wanted_to_go() -> None:
+    result = _result(logprobs=3)
+    page = trace_page(result, TOKENIZER)
+    assert page.count("<small>") == 3 * len(result.steps)
+    for step in result.steps:
+        for token, _ in step.likeliest:
+            shown = TOKENIZER.decode([token]).decode("utf-8", "replace").replace("\n", "⏎").replace(" ", "·")
+            assert html.escape(shown) + "<small>" in page
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> None:
+    result, page, shot = _result(logprobs=2), tmp_path / "trace.html", tmp_path / "shot.png"
+    write_trace(page, result, TOKENIZER)
+    common = [
+        str(BROWSER),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--enable-logging=stderr",
+        "--v=0",
+        "--virtual-time-budget=2000",
+    ]
+    done = subprocess.run(
+        [*common, f"--screenshot={shot}", "--dump-dom", page.as_uri()],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not re.search(r"CONSOLE|Uncaught|net::ERR", done.stderr)
+    box = re.search(r'<div class="text">(.*?)</div>', done.stdout, re.S)
+    assert box is not None
+    pieces = [html.unescape(piece) for piece in re.findall(r"<span [^>]*>(.*?)</span>", box[1], re.S)]
+    ended = result.steps[-1].token in TOKENIZER.eos_token_ids
+    assert "".join(pieces[: len(result.tokens)]) == result.text
+    assert len(pieces) == len(result.tokens) + ended
+    assert done.stdout.count("<tr>") == len(result.steps) + 1
