@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.maskbench.results import CaseResult, Outcome, Verdict
+from structgen.maskbench.results import NOT_MEASURED, CaseResult, Outcome, Verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ALL: Final = "all"
 _PERMILLES: Final = (("p25", 250), ("p50", 500), ("p75", 750), ("p90", 900), ("p95", 950), ("p99", 990))
 _MEASURES: Final = ("first mask", "mask", "commit", "mask + commit")
+_SLOWEST: Final = 20
+"""Schemas that are named with their times."""
 _COUNTS: Final = (
     ("schemas", "schemas"),
     ("passing", "passing"),
@@ -168,6 +170,23 @@ class Tally:
         }
 
 
+    def slowest(self, engine: str, count: int) -> dict[str, list[tuple[str, int]]]:
+        """Return the schemas of an engine with the greatest times, slowest first: name and ns of the first
+        mask, and of the slowest mask."""
+        slow = {
+            name: max((ns for ns in pairs[0::2] if ns != NOT_MEASURED), default=NOT_MEASURED)
+            for name, pairs in self._pairs.get(engine, {}).items()
+        }
+        found = {"first mask": self._first.get(engine, {}), "mask": slow}
+        return {
+            measure: sorted(
+                ((name, ns) for name, ns in times.items() if ns != NOT_MEASURED),
+                key=lambda pair: (-pair[1], pair[0]),
+            )[:count]
+            for measure, times in found.items()
+        }
+
+
 def to_json(tally: Tally, about: Mapping[str, Any]) -> str:
     """Return one JSON object: `about` the run; per engine its counts and its times in ns."""
     common = tally.common()
@@ -176,6 +195,7 @@ def to_json(tally: Tally, about: Mapping[str, Any]) -> str:
         engines[engine] = {
             "all": _counts_json(tally.counts(engine)),
             "splits": {split: _counts_json(tally.counts(engine, split)) for split in tally.splits()},
+            "slowest_ns": tally.slowest(engine, _SLOWEST),
             "ns": {measure: asdict(timing) for measure, timing in tally.timings(engine).items()},
             "ns_common": {
                 measure: asdict(timing) for measure, timing in tally.timings(engine, common).items()
@@ -196,6 +216,7 @@ def to_csv(tally: Tally) -> str:
     """Return rows of engine, split, scope, measure, figure and value: counts of schemas, and times in ns.
 
     The scope is `own` (all that the engine compiled) or `common` (the schemas that every engine compiled).
+    The slowest schemas are rows whose figure is a name.
     """
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
@@ -212,6 +233,9 @@ def to_csv(tally: Tally) -> str:
             for measure, timing in tally.timings(engine, names).items():
                 for figure, value in asdict(timing).items():
                     rows.writerow((engine, ALL, scope, measure, figure, round(value)))
+        for measure, slow in tally.slowest(engine, _SLOWEST).items():
+            for name, ns in slow:
+                rows.writerow((engine, ALL, "own", f"slowest {measure}", name, ns))
     return out.getvalue()
 
 

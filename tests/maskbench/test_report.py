@@ -147,3 +147,19 @@ def test_the_tables_show_every_column(terminal):
 )
 def test_microseconds_have_three_digits_that_count(ns, text):
     assert microseconds(ns) == text
+
+
+def test_the_slowest_schemas_are_named_with_their_slowest_mask():
+    tally = Tally()
+    for number in range(30):
+        pairs = array("q", [number, 5, 10, 900, NOT_MEASURED, 7])
+        tally.add([result(f"s{number:02}", first_ns=1000 - number, pairs=pairs)])
+    tally.add([result("none", first_ns=None, compiled=False)])
+    found = tally.slowest("structgen", 3)
+    assert found == {
+        "first mask": [("s00", 1000), ("s01", 999), ("s02", 998)],
+        "mask": [("s29", 29), ("s28", 28), ("s27", 27)],
+    }
+    rows = list(csv.reader(io.StringIO(to_csv(tally))))
+    assert ["structgen", "all", "own", "slowest mask", "s29", "29"] in rows
+    assert sum(row[3] == "slowest first mask" for row in rows) == 20
