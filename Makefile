@@ -11,6 +11,8 @@ WALK ?=
 MASKBENCH ?=
 MINUTES ?= 60
 DEVICE ?= cpu
+# Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
+TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu
 MODEL ?=
 
 .DEFAULT_GOAL := help
@@ -36,7 +38,11 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(PIP) install -e ".[bench]" -c constraints.txt
 	@touch $@
 
-demo: $(VENV)/.installed ## install, then the main job on inputs of this repository
+$(VENV)/.installed-engine: $(VENV)/.installed
+	$(PIP) install -e ".[tokenizers,torch]" -c constraints.txt $(TORCH)
+	@touch $@
+
+demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this repository
 	@BIN=$(BIN) bash scripts/demo.sh
 
 test: $(VENV)/.installed-dev ## install what the tests need, and run them

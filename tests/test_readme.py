@@ -55,6 +55,13 @@ def test_the_example_prints_what_the_readme_says() -> None:
     assert block[2] in run(block[1])
 
 
+def test_a_document_is_generated_as_the_readme_says() -> None:
+    pytest.importorskip("torch")
+    block = re.search(r"\$ structgen (generate [^\n]*)\n(.*?)\$ python", README, re.DOTALL)
+    assert block is not None
+    assert run("-c", "from structgen.cli import main; main()", *shlex.split(block[1])) == block[2]
+
+
 @pytest.mark.parametrize("keyword", sorted(HANDLED))
 def test_a_keyword_that_is_enforced_is_documented(keyword: str) -> None:
     assert f"`{keyword}`" in (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")
