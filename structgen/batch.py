@@ -216,15 +216,24 @@ def fill_draft(
             )
     chosen = range(count + 1) if rows is None else rows
     _check_rows(mask, count + 1, chosen)
-    compiled = matcher.compiled
-    compiled.check_mask(mask)
+    matcher.compiled.check_mask(mask)
+    status = _fill_tree(matcher, token_ids, parents, mask, chosen)
+    if (status == RowStatus.LIMIT).any() and matcher.renew():
+        status = _fill_tree(matcher, token_ids, parents, mask, chosen)
+    return status
+
+
+def _fill_tree(
+    matcher: Matcher, token_ids: Sequence[int], parents: Sequence[int], mask: TokenMask, rows: Sequence[int]
+) -> npt.NDArray[np.int8]:
+    count, compiled = len(token_ids), matcher.compiled
     status = np.zeros(count + 1, np.int8)
     states = [matcher.state_index]
     for i in range(count):
         above = states[parents[i] + 1]
         states.append(-1 if above < 0 else _next(matcher, above, int(token_ids[i])))
     for i, state in enumerate(states):
-        row = chosen[i]
+        row = rows[i]
         if state < 0:
             mask.array[row] = 0
             status[i] = RowStatus.REFUSED if state == -1 else RowStatus.LIMIT

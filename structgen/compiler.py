@@ -12,6 +12,7 @@ from structgen.completion import Completer
 from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError, TokenizerError
 from structgen.expected import Expected, Explainer
 from structgen.forks import GRAMMARS, new_lock
+from structgen.generations import Generation
 from structgen.inspection import Inspection
 from structgen.ir import Network
 from structgen.kept import Keeping, KeptGrammar, identity_of
@@ -46,9 +47,11 @@ _ESCAPES = {
 """Of strings, and of keys and constants."""
 _WRITTEN = frozenset((9, 10, 13, *range(0x20, 0xC0), *range(0xC2, 0xF5)))
 """The bytes of JSON text (RFC 8259, in UTF-8); masks are exact where each can be written by itself."""
+_NUMERAL, _RESIDUE = 500, 1000
+"""Bytes of a state of the numeral automata, and of what the network knows of a residue; about."""
 _MOST_FORCED = 1 << 16
-"""Bytes of one forced run; a language of one infinite word cannot arise,
-a long one is handed out in pieces."""
+"""Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in
+pieces."""
 
 
 class State:
@@ -107,6 +110,7 @@ class CompiledGrammar:
         self._configure(policies)
         self._thread = 0
         self.lock = new_lock(GRAMMARS)
+        self.generation: Generation[CompiledGrammar] = Generation()
         files, kept, identity = self._masks.grammars, None, b""
         if self.limits.liveness == "flag":
             files = None  # what the oracle could not decide is in no table
@@ -139,6 +143,27 @@ class CompiledGrammar:
     def start(self) -> State:
         """The state before the first byte."""
         return State(self, self._start)
+
+    def fresh(self) -> CompiledGrammar:
+        """Return the compiled grammar in which a new document begins: this one, or, once documents have met
+        more than `Limits.grammar_memory` holds, one compiled anew. A `Matcher` asks for it by itself; who
+        steps states asks for each document. Cost: 1 us, and now and then that of compiling."""
+        return self.generation.begin(self)
+
+    def anew(self) -> CompiledGrammar:
+        """Return the same, without what was met."""
+        return CompiledGrammar(self.grammar, self.tokenizer, self.limits, self.store)
+
+    @property
+    def used(self) -> float:
+        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        tables, limits = self._tables, self.limits
+        states, made = self._strings.count, self._numbers.made
+        rows = max(tables.count(table) for table in L.KEY_WORDS)
+        automata = self._strings.trans.nbytes + _NUMERAL * made
+        size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
+        most = max(states, made) / limits.automaton_states
+        return max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states)
 
     @property
     def network(self) -> Network:

@@ -21,6 +21,9 @@ class Limits:
     parser_states: int = 4_000_000
     """Interned parser states and stack frames of one compiled grammar; and the values of items that were
     compared, each as often as a state holds it."""
+    grammar_memory: int = 1 << 26
+    """Bytes, about, that one compiled grammar holds of what documents met; past it nothing is refused, but
+    documents begin in a grammar compiled anew (`CompiledGrammar.fresh`)."""
     depth: int = 100_000
     """Open brackets in one document."""
     number_chars: int = 4_096

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 from structgen.compiler import CompiledGrammar, State
-from structgen.errors import FinishedError, StructgenError, TokenError
+from structgen.errors import FinishedError, LimitError, StructgenError, TokenError
 from structgen.events import Event, EventLog
 from structgen.expected import Expected
 from structgen.machine.filling import fill as _fill
 from structgen.machine.walk import take_token as _take
 from structgen.masks.mask import TokenMask
+
+_USED_UP: Final = ("parser_states", "automaton_states")
+"""The limits that bound what all documents of a grammar take together."""
+
+T = TypeVar("T")
 
 
 class Matcher:
@@ -21,10 +27,25 @@ class Matcher:
     one matcher by one thread at a time.
     """
 
-    __slots__ = ("_address", "_ends", "_events", "_index", "_states", "_tokens", "_words", "compiled")
+    __slots__ = (
+        "_address",
+        "_ends",
+        "_events",
+        "_index",
+        "_renewed",
+        "_states",
+        "_tokens",
+        "_words",
+        "compiled",
+    )
 
     def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
+        """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`."""
+        if state is None:
+            compiled = compiled.fresh()
         self.compiled = compiled
+        self._renewed = -1
+        """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
         self._address = compiled.address
         self._words = compiled.row_words()
         self._ends = compiled.end_tokens
@@ -66,20 +87,20 @@ class Matcher:
         FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
         """
         if budget is not None:
-            self.compiled.fill_within(self._index, mask, row, budget)
+            self._ask(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
             return
         try:
             # the common case: a mask of the right width, and mostly a state whose mask is known
             if mask.words == self._words and 0 <= row < mask.rows:
                 target = mask.address + row * mask.stride
                 if _fill(self._address, self._index, target) != 0:
-                    self.compiled.compute(self._index, target)
+                    self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
                 return
         except AttributeError:
             self.compiled.check_mask(mask)
             raise
         self.compiled.check_mask(mask)
-        self.compiled.fill_index(self._index, mask, row)
+        self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
 
     def mask_rows(self) -> tuple[int, ...] | None:
         """Return the numbers of at most two rows of the store whose union is the present mask; None where the
@@ -88,7 +109,7 @@ class Matcher:
         The rows are those of `compiled.store.rows(tokenizer)`; a row that is there never changes. Cost: 1 us
         where they are known, about 50 us where they are not. Raises FinishedError after an end token.
         """
-        return self.compiled.mask_rows(self._index)
+        return self._ask(lambda compiled, index: compiled.mask_rows(index))
 
     def advance(self, token: int) -> None:
         """Take a token. Raises TokenError where it is not allowed, FinishedError after the end;
@@ -105,7 +126,7 @@ class Matcher:
                 if compiled.is_young:
                     compiled.look_ahead()
                 return
-        after = compiled.next_index(self._index, token)
+        after = self._ask(lambda compiled, index: compiled.next_index(index, token))
         if after < 0:
             self._refuse(token)
         self._index = after
@@ -125,22 +146,17 @@ class Matcher:
 
     def accepts(self, tokens: Iterable[int]) -> int:
         """Return how many of the tokens would be taken, one after the other; nothing changes."""
-        index, count = self._index, 0
-        for token in tokens:
-            index = self.compiled.next_index(index, token)
-            if index < 0:
-                break
-            count += 1
-        return count
+        wanted = tuple(tokens)
+        return self._ask(lambda compiled, index: _taken(compiled, index, wanted))
 
     def forced(self) -> bytes:
         """Return the bytes that must come next whatever the model says;
         empty where the document may end here."""
-        return self.compiled.forced(self._index)
+        return self._ask(lambda compiled, index: compiled.forced(index))
 
     def expected(self) -> list[Expected]:
         """Return what may come next, in words (see CompiledGrammar.expected); for messages, not for speed."""
-        return self.compiled.expected(self.state)
+        return self._ask(lambda compiled, index: compiled.expected(State(compiled, index)))
 
     def events(self, since: int = 0) -> list[Event]:
         """Return what began and what closed in the tokens after the first `since`, in the order of the text.
@@ -169,7 +185,37 @@ class Matcher:
     def tokens_to_finish(self) -> int:
         """Return how many tokens complete the document: 0 where it is complete (see
         CompiledGrammar.tokens_to_finish)."""
-        return self.compiled.cost(self._index)
+        return self._ask(lambda compiled, index: compiled.cost(index))
+
+    def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
+        """Ask the grammar about the present state; once more, and in a grammar compiled anew, where a bound
+        is met that other documents have used up."""
+        try:
+            return question(self.compiled, self._index)
+        except LimitError as error:
+            if error.limit not in _USED_UP or not self.renew():
+                raise
+        return question(self.compiled, self._index)
+
+    def renew(self) -> bool:
+        """Go on in a grammar compiled anew, where that may help against a bound that was met, and return
+        whether it does. Cost: that of compiling, and of taking all tokens again."""
+        compiled = self.compiled
+        if self._states[0] != compiled.start.index or self._renewed == len(self._tokens):
+            return False
+        newer = compiled.generation.after(compiled)
+        if newer is None:
+            return False
+        states = array("i", (newer.start.index,))
+        try:
+            for token in self._tokens:
+                states.append(newer.next_index(states[-1], token))
+        except LimitError:
+            return False
+        self.compiled, self._address = newer, newer.address
+        self._states, self._index = states, states[-1]
+        self._renewed = len(self._tokens)
+        return True
 
     def rollback(self, count: int) -> None:
         """Undo the last `count` tokens (an end token counts one)."""
@@ -190,12 +236,21 @@ class Matcher:
         twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
         twin._ends, twin._index = self._ends, self._index
         twin._states, twin._tokens = self._states[:], self._tokens[:]
+        twin._renewed = self._renewed
         twin._events = None if self._events is None else self._events.copy()
         return twin
 
     def reset(self) -> None:
-        """Go back to the first state."""
+        """Go back to the first state, for another document."""
         self.rollback(len(self._tokens))
+        compiled = self.compiled
+        if self._index == compiled.start.index:
+            newer = compiled.fresh()
+            if newer is not compiled:
+                self.compiled, self._address = newer, newer.address
+                self._index = newer.start.index
+                self._states = array("i", (self._index,))
+            self._renewed = -1
 
     @property
     def nbytes(self) -> int:
@@ -205,3 +260,14 @@ class Matcher:
 
     def __repr__(self) -> str:
         return f"<Matcher after {len(self._tokens)} tokens of {self.compiled!r}>"
+
+
+def _taken(compiled: CompiledGrammar, index: int, tokens: Iterable[int]) -> int:
+    """Return how many tokens would be taken from a state on."""
+    count = 0
+    for token in tokens:
+        index = compiled.next_index(index, token)
+        if index < 0:
+            break
+        count += 1
+    return count

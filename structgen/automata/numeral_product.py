@@ -48,6 +48,11 @@ class PrintedPool:
         """Return how many states there are."""
         return len(self._pairs)
 
+    @property
+    def made(self) -> int:
+        """Return how many states there are."""
+        return self.count
+
     def start(self, spec: ir.Spec, outcome: Callable[[frozenset[int]], int]) -> int:
         """Return the state before the first character, or ir.DEAD where no numeral meets any demand.
 

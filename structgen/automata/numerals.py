@@ -68,6 +68,11 @@ class NumberPool:
         """Return how many states there are, those of other grammars included."""
         return self._numerals.count
 
+    @property
+    def made(self) -> int:
+        """Return how many states were made for this pool."""
+        return self._made
+
     def start(self, spec: ir.Spec, outcome: Outcome) -> int:
         """Return the state before the first character, or ir.DEAD where no numeral meets any demand.
 

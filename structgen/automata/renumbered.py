@@ -301,6 +301,11 @@ class KeptTexts:
 class KeptNumbers(Renumbered):
     """Numeral automata that were kept (`NumberPool`, or that of another policy)."""
 
+    @property
+    def made(self) -> int:
+        """Return how many states there are, kept ones included."""
+        return self.count
+
 
 Strings: TypeAlias = StringPool | KeptStrings
 Numbers: TypeAlias = AnyPool | KeptNumbers
