@@ -35,6 +35,8 @@ from structgen.matcher import Matcher
 from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
 
+_GRAMMARS = 256
+"""Compiled grammars that an engine keeps."""
 _Filled = tuple[list[int], npt.NDArray[np.int8], float]
 """Rows whose masks were worked out, what became of each, and seconds."""
 
@@ -43,7 +45,8 @@ class Engine:
     """A model, its tokenizer, and the texts that it is writing. Threads may share one.
 
     `model` is a name or a folder (`load_model`), or anything that is a `Model`; then `tokenizer` is needed.
-    `max_rows` texts are written at a time, the others wait. A compiled grammar is kept for each grammar met.
+    `max_rows` texts are written at a time, the others wait. The compiled forms of the last 256 grammars are
+    kept.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class Engine:
         self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
         self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
+        """What was asked for least recently comes first."""
+        self._of_grammars = threading.Lock()
         self._closings: dict[str | int, Closing] = {}
         self._waiting: list[Text] = []
         self._rows: list[Text] = []
@@ -196,7 +201,7 @@ class Engine:
         return handles
 
     def compiled(self, grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
-        """Return a grammar compiled for this engine's tokenizer; kept for the next request.
+        """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.
 
         Raises OptionError for one that was compiled for another tokenizer.
         """
@@ -208,9 +213,13 @@ class Engine:
                     cure="Give the grammar itself, or compile it for engine.tokenizer.",
                 )
             return grammar
-        found = self._compiled.get(grammar)
-        if found is None:
-            found = self._compiled[grammar] = compile(grammar, self.tokenizer)
+        with self._of_grammars:
+            found = self._compiled.pop(grammar, None)
+        found = compile(grammar, self.tokenizer) if found is None else found.fresh()
+        with self._of_grammars:
+            self._compiled[grammar] = found
+            if len(self._compiled) > _GRAMMARS:
+                del self._compiled[next(iter(self._compiled))]
         return found
 
     def _closing(self, thinking: Thinking) -> Closing:

@@ -330,3 +330,14 @@ def test_a_grammar_compiled_for_the_tokenizer_is_taken_and_for_another_refused()
 def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
     with pytest.raises(sg.OptionError, match="json_schema"):
         Request("x", wrong)
+
+
+def test_an_engine_keeps_the_grammars_that_it_met_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("structgen.engine.loop._GRAMMARS", 2)
+    engine = _engine()
+    first, second, third = (sg.json_schema({"const": text}) for text in "abc")
+    kept = engine.compiled(first)
+    assert engine.compiled(second) is engine.compiled(second)
+    assert engine.compiled(first) is kept
+    engine.compiled(third)  # the second goes, which was asked for least recently
+    assert engine.compiled(first) is kept and set(engine._compiled) == {third, first}
