@@ -6,7 +6,7 @@ as it matters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import TypeAlias
 
@@ -149,24 +149,26 @@ class Arrays:
         here = self.tables.constants.among(seen) if seen else NEVER
         if unique and seen and shape.unique:
             base = self.tables.both(base, (self.tables.negate(here),))
-            if base == NEVER or self.tables.clash(self.tables.demands[base]):
+            if base == NEVER or self.tables.hopeless(base):
                 return []
         debt, counts = progress
         others, held = parted(debt)
         if not isinstance(held, DiffersList):
-            return self._ways(shape, base, progress, index, here)
+            return list(dict.fromkeys(self._ways(shape, base, progress, index, here)))
         found: list[tuple[int, Progress]] = []
-        for demand, (left, counted) in self._ways(shape, base, (others, counts), index, here):
+        for demand, (left, counted) in dict.fromkeys(self._ways(shape, base, (others, counts), index, here)):
             for both, then in item_ways(self.tables, [(demand, left)], held):
                 found.append((both, (then, counted)))
         return found
 
     def _ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int
-    ) -> list[tuple[int, Progress]]:
+        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: int, *, last: bool = False
+    ) -> Iterator[tuple[int, Progress]]:
+        """Yield what `options` returns, some twice. `last`: those first that pay most."""
         debt, counts = progress
         if not debt and not counts:
-            return [(base, progress)]
+            yield base, progress
+            return
         ways: list[list[tuple[tuple[int, ...], int]]] = []
         total = 1
         for obligation in debt:
@@ -195,11 +197,13 @@ class Arrays:
                 limit="alternatives",
                 where=self.where(shape),
             )
-        found: dict[tuple[int, Progress], None] = {}
+        if last:
+            for own in ways:
+                own.reverse()
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
             demand = self.tables.both(base, extra) if extra else base
-            if demand == NEVER or (extra and self.tables.clash(self.tables.demands[demand])):
+            if demand == NEVER or (extra and self.tables.hopeless(demand)):
                 continue
             left = tuple(
                 obligation for obligation, (_, met) in zip(debt, combination, strict=False) if not met
@@ -207,8 +211,7 @@ class Arrays:
             counted = tuple(
                 count + met for count, (_, met) in zip(counts, combination[len(debt) :], strict=True)
             )
-            found[demand, (left, counted)] = None
-        return list(found)
+            yield demand, (left, counted)
 
     def where(self, shape: ArrayShape) -> str:
         return shape.facets[0].pointer if shape.facets else ""
@@ -299,10 +302,73 @@ class Arrays:
         key = (shape.id, progress, min(index, cap), cap)
         found = self._live.get(key)
         if found is None:
-            found = self._live[key] = (
-                self.complete(shape, progress, index, cap, self.known, False) is not None
-            )
+            if self._counted(shape, progress, index) or watches(shape, progress):
+                found = self.complete(shape, progress, index, cap, self.known, False) is not None
+                self._live[key] = found
+            else:
+                found = self._reaches_end(shape, progress, index, cap, self.known, self._live)
         return found
+
+    def _reaches_end(
+        self,
+        shape: ArrayShape,
+        progress: Progress,
+        index: int,
+        cap: int,
+        ask: Ask,
+        live: dict[tuple[object, ...], bool],
+    ) -> bool:
+        """Return whether some items lead to where the array may close; note it of all that are met.
+
+        Depth first, ways first that pay most: one item often pays all that is owed.
+        """
+        index = min(index, cap)
+        path = [((progress, index), self._steps(shape, progress, index, cap, ask))]
+        met = {path[0][0]}
+        steps = 0
+        ends = self.closes(shape, progress, index)
+        while path and not ends:
+            after = next(path[-1][1], None)
+            if after is None:
+                path.pop()
+                continue
+            steps += 1
+            if steps > self.limits.oracle_steps:
+                raise self._too_many(shape)
+            if after in met:
+                continue
+            met.add(after)
+            known = live.get((shape.id, *after, cap))
+            if known is None:
+                path.append((after, self._steps(shape, *after, cap, ask)))
+                known = self.closes(shape, *after)
+            ends = known
+        for now, at in (place for place, _ in path) if ends else met:
+            live[shape.id, now, at, cap] = ends
+        return ends
+
+    def _steps(
+        self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask
+    ) -> Iterator[tuple[Progress, int]]:
+        """Yield what one item more may lead to: the progress, and how many items there are then."""
+        base = self.item(shape, index)
+        if base == NEVER or (shape.hi is not None and index >= shape.hi):
+            return
+        ways: Iterable[tuple[int, Progress]]
+        if isinstance(parted(progress[0])[1], DiffersList):
+            ways = self.options(shape, progress, index)
+        else:
+            ways = self._ways(shape, base, progress, index, NEVER, last=True)
+        count = min(index + 1, cap)
+        for demand, left in ways:
+            owed = self.owed(left, count)
+            if owed is not None and ask(demand) is not None:
+                yield owed, count
+
+    def _too_many(self, shape: ArrayShape) -> LimitError:
+        return LimitError(
+            "the ways to complete an array here are too many.", limit="oracle_steps", where=self.where(shape)
+        )
 
     def known(self, demand: int) -> Text | None:
         return EMPTY if self.alive(demand) else None
@@ -329,8 +395,10 @@ class Arrays:
                 return self.unique.rest(shape, progress, index, cap, seen, ask)
             found = self.unique.critical(shape, progress, index, cap, seen, ask)
             return None if found is None else EMPTY
-        if not progress[0] and len(shape.counters) == 1 and index >= shape.settled:
+        if self._counted(shape, progress, index):
             return self._counted_rest(shape, progress, index, ask)
+        if not written:
+            return EMPTY if self._reaches_end(shape, progress, index, cap, ask, {}) else None
         longest = self.longest(shape, progress, index, cap)
         layer: dict[Progress, Text] = {progress: EMPTY}
         best: Text | None = None
@@ -338,32 +406,29 @@ class Arrays:
         for count in range(index, index + longest + 1):
             following: dict[Progress, Text] = {}
             for now, prefix in layer.items():
-                if self.closes(shape, now, min(count, cap)):
-                    if not written:
-                        return EMPTY
-                    if prefix.before(best):
-                        best = prefix
+                if prefix.before(best) and self.closes(shape, now, min(count, cap)):
+                    best = prefix
                 for demand, left in self.options(shape, now, count):
                     steps += 1
                     if steps > self.limits.oracle_steps:
-                        raise LimitError(
-                            "the ways to complete an array here are too many.",
-                            limit="oracle_steps",
-                            where=self.where(shape),
-                        )
+                        raise self._too_many(shape)
                     value = ask(demand)
                     if value is None:
                         continue
                     owed = self.owed(left, min(count + 1, cap))
                     if owed is None:
                         continue
-                    new = Text((prefix, b"," if count else b"", value)) if written else EMPTY
+                    new = Text((prefix, b"," if count else b"", value))
                     if new.before(following.get(owed)):
                         following[owed] = new
             layer = following
             if not layer:
                 break
         return None if best is None else Text((best, b"]"))
+
+    def _counted(self, shape: ArrayShape, progress: Progress, index: int) -> bool:
+        """Return whether all that is left of a thread are items alike, of which one kind is counted."""
+        return not progress[0] and len(shape.counters) == 1 and index >= shape.settled
 
     def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
         """Return how many more items a shortest rest has at the most."""

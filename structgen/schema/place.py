@@ -210,6 +210,7 @@ class Tables:
     def __init__(self, any_value: int | None = None) -> None:
         """`any_value`: how deep a value may be nested of which nothing is said; None: no bound."""
         self.infos: dict[int, Info] = {}
+        self._hopeless: dict[int, bool] = {}
         self.demands: list[tuple[int, ...]] = [()]
         self.places: list[tuple[int, ...]] = []
         self._demand_ids: dict[tuple[int, ...], int] = {(): ANYTHING}
@@ -499,6 +500,13 @@ class Tables:
         ):
             return EVERY
         return EVERY & ~info.types
+
+    def hopeless(self, demand: int) -> bool:
+        """Return whether a demand is empty for a cheap reason (`clash`); worked out once."""
+        found = self._hopeless.get(demand)
+        if found is None:
+            found = self._hopeless[demand] = self.clash(self.demands[demand])
+        return found
 
     def clash(self, literals: Iterable[int]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
