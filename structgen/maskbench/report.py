@@ -169,7 +169,6 @@ class Tally:
             if (figures := Timing.of(values)) is not None
         }
 
-
     def slowest(self, engine: str, count: int) -> dict[str, list[tuple[str, int]]]:
         """Return the schemas of an engine with the greatest times, slowest first: name and ns of the first
         mask, and of the slowest mask."""
