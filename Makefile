@@ -39,7 +39,7 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	@touch $@
 
 $(VENV)/.installed-engine: $(VENV)/.installed
-	$(PIP) install -e ".[tokenizers,torch]" -c constraints.txt $(TORCH)
+	$(PIP) install -e ".[tokenizers,torch,typed]" -c constraints.txt $(TORCH)
 	@touch $@
 
 demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this repository

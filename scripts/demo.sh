@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make demo` shows: a document from a sentence, the library, `structgen check` on a good and a bad text, and
+# What `make demo` shows: a document and an object from a sentence, the library, `structgen check` on a good and a bad text, and
 # `structgen maskbench`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,6 +13,7 @@ show() {
 show "$BIN/structgen" warmup
 show "$BIN/structgen" generate --device cpu --schema examples/order.schema.json \
   --prompt "Zorvik ordered 3 lamps and 2 chairs on 4 May 2026 and has paid; deliver to Mandelport."
+show "$BIN/python" examples/person.py
 show "$BIN/python" examples/first_mask.py
 show "$BIN/structgen" check --schema examples/book.schema.json examples/book.json
 # The fault is the point here: exit status 1 is what must come.

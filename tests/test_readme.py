@@ -23,10 +23,19 @@ def run(*arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_library_example_prints_what_the_readme_says() -> None:
-    blocks = re.search(r"```python\n(.*?)```\n```\n(.*?)```", README, re.DOTALL)
-    assert blocks is not None
-    assert run("-c", blocks[1]) == blocks[2]
+EXAMPLES = re.findall(r"```python\n(.*?)```\n```\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_first_example_is_a_typed_function() -> None:
+    assert "@sg.generate" in EXAMPLES[0][0]
+
+
+@pytest.mark.parametrize(("code", "output"), EXAMPLES, ids=["typed function", "library"])
+def test_an_example_prints_what_the_readme_says(code: str, output: str) -> None:
+    if "pydantic" in code:
+        pytest.importorskip("torch")
+        pytest.importorskip("pydantic")
+    assert run("-c", code) == output
 
 
 def test_check_prints_what_the_readme_says() -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from structgen.cli.policies import refuse
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, StructgenError, ValidatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import Progress
+    from structgen.frontends.type_hints import TypeReader
 
 
 def generate(
@@ -25,6 +26,12 @@ def generate(
     ] = "structgen/extract",
     schema: Annotated[
         Path | None, typer.Option(help="The JSON Schema; without one the text is free.", show_default=False)
+    ] = None,
+    type_: Annotated[
+        str | None,
+        typer.Option(
+            "--type", help="In place of a schema: module:Class, a type of Python's.", show_default=False
+        ),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option(help="The prompt; - is standard input.", show_default=False)
@@ -72,7 +79,11 @@ def generate(
             )
         if (stream or trace is not None) and n != 1:
             raise OptionError("--stream and --trace are of one sample.", where="--n")
-        request_of = _requests(model, schema, n, seed, temperature, max_tokens, logprobs)
+        if schema is not None and type_ is not None:
+            raise OptionError("--schema and --type exclude each other.", where="--type", cure="Give one.")
+        reader = None if type_ is None else _named_type(type_)
+        told: Path | TypeReader[Any] | None = schema if reader is None else reader
+        request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs)
         from structgen.engine import Engine
 
         engine = Engine(model, max_rows=max_rows, device=device)
@@ -81,7 +92,7 @@ def generate(
             return
         assert prompt is not None
         failed = _one(
-            engine, request_of(sys.stdin.read() if prompt == "-" else prompt), stream, as_json, trace
+            engine, request_of(sys.stdin.read() if prompt == "-" else prompt), stream, as_json, trace, reader
         )
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
@@ -89,14 +100,22 @@ def generate(
 
 
 def _requests(
-    model: str, schema: Path | None, n: int, seed: int, temperature: float, max_tokens: int, logprobs: int
+    model: str,
+    schema: Path | TypeReader[Any] | None,
+    n: int,
+    seed: int,
+    temperature: float,
+    max_tokens: int,
+    logprobs: int,
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
 
     embedded = model.startswith("structgen/")
     grammar = None
-    if schema is not None:
+    if schema is not None and not isinstance(schema, Path):
+        grammar = sg.json_schema(schema.schema, **schema.policies)
+    elif schema is not None:
         options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
         grammar = sg.json_schema(schema, **options)
     sampling = sg.Sampling(temperature=temperature, seed=seed)
@@ -111,8 +130,37 @@ def _requests(
     return made
 
 
-def _one(engine: Engine, request: Request, stream: bool, as_json: bool, trace: Path | None) -> bool:
-    """Write the samples of one prompt; returns whether one ended in an error."""
+def _named_type(name: str) -> TypeReader[Any]:
+    """Return the type of `module:Class`, looked for in the current folder too."""
+    from importlib import import_module
+
+    from structgen.frontends.type_hints import read_type
+
+    module, colon, path = name.partition(":")
+    if not (module and colon and path):
+        raise OptionError(f"{name!r} is no type.", where="--type", cure="Write module:Class.")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found: Any = import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise OptionError(
+            f"{name!r} is not there: {error}.", where="--type", cure="Check the name."
+        ) from error
+    return read_type(found)
+
+
+def _one(
+    engine: Engine,
+    request: Request,
+    stream: bool,
+    as_json: bool,
+    trace: Path | None,
+    reader: TypeReader[Any] | None = None,
+) -> bool:
+    """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
     from structgen.engine.bulk import shown, shown_steps
     from structgen.engine.trace import write_trace
 
@@ -131,9 +179,15 @@ def _one(engine: Engine, request: Request, stream: bool, as_json: bool, trace: P
             typer.echo(json.dumps(found, ensure_ascii=False))
         elif not stream:
             typer.echo(result.text)
-        if result.error is not None:
+        fault = result.error
+        if fault is None and reader is not None:
+            try:
+                reader.read(result.text)
+            except ValidatorError as error:
+                fault = error
+        if fault is not None:
             failed = True
-            typer.echo(f"{type(result.error).__name__}: {result.error}", err=True)
+            typer.echo(f"{type(fault).__name__}: {fault}", err=True)
         if trace is not None:
             write_trace(trace, result, engine.tokenizer, f"structgen generate: {result.finish_reason.value}")
     return failed

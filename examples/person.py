@@ -1,0 +1,43 @@
+"""A typed function, answered by the model that ships with structgen: an object, and how it grew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel, Field
+
+import structgen as sg
+
+
+class Person(BaseModel):
+    name: str
+    age: int = Field(ge=0, le=150)
+    city: str
+
+
+@sg.generate(model="structgen/extract")
+def person(text: str) -> Person:
+    """Extract the person from: {text}"""
+    return sg.filled()
+
+
+@sg.generate(model="structgen/extract")
+def people(text: str) -> Iterator[Person]:
+    """Extract everybody from: {text}"""
+    return sg.filled()
+
+
+def main() -> None:
+    text = "Ada Lovelace, 36, lives in London."
+    print(repr(person(text)))
+    seen: object = None
+    for partial in person.stream(text):
+        if partial.value != seen:
+            seen = partial.value
+            print("  ", seen)
+    for found in people(text):
+        print("item:", repr(found))
+
+
+if __name__ == "__main__":
+    main()
