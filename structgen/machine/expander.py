@@ -4,7 +4,6 @@ writes what they say into the tables."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +11,17 @@ import numpy.typing as npt
 from structgen.automata.arena import MOST_TO_END
 from structgen.automata.renumbered import Disagrees, Numbers, Strings
 from structgen.errors import LimitError, StructgenError
-from structgen.ir import FALSE, All, Any_, Formula, Key, Length, Network, Not, SimpleObject, Spec, Words
+from structgen.ir import All, Formula, Key, Network, SimpleObject, Spec
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine import lengths
+from structgen.machine.item_text import closed, text_of
 from structgen.machine.journal import FREE_STRING, NUMBER, Journal
 from structgen.machine.reach import FAR
 from structgen.machine.safe import roaming_row
+from structgen.machine.spec_shapes import bounds, excepted, listed
 from structgen.machine.tables import Tables, address_of
 from structgen.machine.walk import put_edge
-from structgen.schema.values import json_string
 
 TRUE_SPEC = Spec((All(()),))
 _GROUPS = 1 << 20
@@ -32,10 +32,6 @@ _LEAST_UNROLLED = 32
 _AHEAD = 32
 """Places expanded when a grammar is compiled: all of four schemas in five
 of JSONSchemaBench (the median has nine)."""
-
-
-_CLOSING = MappingProxyType({b'"': b'"', b"{": b"}", b"[": b"]"})
-_LITERALS = MappingProxyType({b"t": b"true", b"f": b"false", b"n": b"null"})
 
 
 class Expander:
@@ -263,25 +259,25 @@ class Expander:
         row = self._rows.get(spec)
         if row is not None:
             return row
-        excepted = _excepted(spec)
-        if excepted is not None:
-            found = self._beside(spec, *excepted)
+        base = excepted(spec)
+        if base is not None:
+            found = self._beside(spec, *base)
             if found is not None:
                 return found
         kind, start, least, most, outcomes, farthest = 0, self._strings.FREE, 0, -1, 0, 0
-        listed = _listed(spec)
-        bounds = _bounds(spec)
-        if listed is not None:
-            if not listed:
+        words = listed(spec)
+        length = bounds(spec)
+        if words is not None:
+            if not words:
                 self._rows[spec] = -1
                 return -1
             kind = 1
-            start = self.words(tuple(listed))
-            known = {met: self.outcome(met) for met in set(listed.values())}
-            numbers = [known[met] for met in listed.values()]
+            start = self.words(tuple(words))
+            known = {met: self.outcome(met) for met in set(words.values())}
+            numbers = [known[met] for met in words.values()]
             outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
-        elif bounds is not None:
-            least, top = bounds
+        elif length is not None:
+            least, top = length
             most = -1 if top is None else top
             if most >= 0 and least > most:
                 self._rows[spec] = -1
@@ -320,8 +316,8 @@ class Expander:
         order = sorted(words, key=lambda word: word.encode("utf-8", "surrogatepass"))
         numbers = [self.outcome(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
-        listed = self.words(tuple(order))
-        values = (0, start, least, most, outcomes, farthest, listed, int(ample and most < 0))
+        beside = self.words(tuple(order))
+        values = (0, start, least, most, outcomes, farthest, beside, int(ample and most < 0))
         return self._string_row(spec, values)
 
     def _counted(self, spec: Spec) -> tuple[int, int, int] | None:
@@ -605,21 +601,7 @@ class Expander:
             log, label = rows[log].tolist()
             labels.append(label)
         labels.reverse()
-        out = bytearray()
-        at = 0
-        while at < len(labels):
-            label = labels[at]
-            at += 1
-            if label != L.KEY_BEGINS:
-                out.append(label)
-                continue
-            end = at
-            while end < len(labels) and labels[end] != L.KEY_ENDS:
-                end += 1
-            key, ends = bytes(labels[at:end]), end < len(labels)
-            out += b'"' + (json_string(key.decode("utf-8", "surrogatepass"))[1:] if ends else _begun(key))
-            at = end + 1
-        return bytes(out)
+        return text_of(labels)
 
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self._network.menu(self.network_residue(row))
@@ -638,82 +620,3 @@ def room_for_safe(tables: Tables, states: int) -> None:
     have = tables.count(L.T_SAFE)
     if have <= states:
         tables.extend(L.T_SAFE, 0, max(2 * states, 64) - have)
-
-
-def _begun(key: bytes) -> bytes:
-    """Return the JSON text of the beginning of a key, which may end inside a character."""
-    end = len(key)
-    while True:
-        try:
-            return json_string(key[:end].decode("utf-8", "surrogatepass"))[1:-1] + key[end:]
-        except UnicodeDecodeError:
-            end -= 1
-
-
-def closed(text: bytes) -> bytes:
-    """Return the text of a value of which at most the last byte of its last token is missing."""
-    first = text[:1]
-    if first in _LITERALS:
-        return _LITERALS[first]
-    return text + _CLOSING.get(first, b"")
-
-
-def _excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
-    """Return the first formula of a spec without the words that were written before and that it excludes, and
-    which of the other formulas each of those meets; None where a spec is otherwise."""
-    first, *others = spec.formulas
-    parts = first.of if isinstance(first, All) else (first,)
-    rest: list[Formula] = []
-    gone: set[str] = set()
-    for part in parts:
-        if isinstance(part, Not) and isinstance(part.of, Words) and part.of.written:
-            gone.update(part.of.of)
-        else:
-            rest.append(part)
-    met: dict[str, set[int]] = {word: set() for word in gone}
-    for index, formula in enumerate(others, 1):
-        if formula == FALSE:
-            continue
-        if not isinstance(formula, Words) or not formula.of <= gone:
-            return None
-        for word in formula.of:
-            met[word].add(index)
-    if not gone:
-        return None
-    base = rest[0] if len(rest) == 1 else All(tuple(rest))
-    return base, {word: frozenset(indices) for word, indices in met.items()}
-
-
-def _listed(spec: Spec) -> dict[str, frozenset[int]] | None:
-    """Return the words of a spec with the demands each meets, sorted by UTF-8 bytes,
-    if it is finite lists alone."""
-    first = spec.formulas[0]
-    if len(spec.formulas) == 1 and isinstance(first, Words):
-        return dict.fromkeys(sorted(first.of), frozenset((0,)))
-    met: dict[str, set[int]] = {}
-    for index, formula in enumerate(spec.formulas):
-        parts = formula.of if isinstance(formula, Any_) else (formula,)
-        for part in parts:
-            if not isinstance(part, Words):
-                return None
-            for word in part.of:
-                met.setdefault(word, set()).add(index)
-    # Code points are in the order of their UTF-8 bytes.
-    return {word: frozenset(met[word]) for word in sorted(met)}
-
-
-def _bounds(spec: Spec) -> tuple[int, int | None] | None:
-    """Return the bounds of a spec that speaks of its length alone."""
-    if len(spec.formulas) != 1:
-        return None
-    formula = spec.formulas[0]
-    parts = formula.of if isinstance(formula, All) else (formula,)
-    least: int = 0
-    most: int | None = None
-    for part in parts:
-        if not isinstance(part, Length):
-            return None
-        least = max(least, part.least)
-        if part.most is not None:
-            most = part.most if most is None else min(most, part.most)
-    return least, most
