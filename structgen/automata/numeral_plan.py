@@ -102,6 +102,8 @@ def digit_count(number: int) -> int:
 def magnitude(value: Decimal) -> Magnitude:
     """Return the size of a number other than zero."""
     text = str(value.copy_abs())
+    if text.isdigit() and text[0] != "0":
+        return Magnitude(len(text) - 1, text.rstrip("0"))
     if "E" not in text:
         whole, _, places = text.partition(".")
         whole = whole.lstrip("0")
@@ -275,7 +277,7 @@ def sides_of(
         if isinstance(item, ir.Interval):
             if item.low is not None:
                 points.add(item.low)
-            if item.high is not None:
+            if item.high is not None and item.high is not item.low:
                 points.add(item.high)
         else:
             multiples.setdefault(item.of, len(multiples))
@@ -301,6 +303,9 @@ def sides_of(
         return (((1 << (last - first + 1)) - 1) << first) * every if first <= last else 0
 
     def cells(item: ir.Interval) -> tuple[int, int]:
+        if item.low is not None and item.low is item.high and not (item.open_low or item.open_high):
+            at = 2 * index[item.low] + 1
+            return at, at
         first, last = 0, width - 1
         if item.low is not None:
             first = 2 * index[item.low] + (2 if item.open_low else 1)

@@ -542,11 +542,10 @@ def _content(side: Side, demands: Mapping[int, frozenset[int]]) -> bytes:
     digest = blake2b(digest_size=16, person=b"sg-side")
     head = side.policy, (caps.integer, caps.fraction, caps.exponent), names.number(side.zero)
     digest.update(repr((head, [(hex(by.core), by.shift) for by in side.divisors])).encode())
-    for bound in side.bounds:
-        digest.update(b"%d %b\n" % (bound.e, bound.digits.encode()))
-    for row in side.rows:
-        for out in row:
-            digest.update(b"%d " % names.number(out))
+    digest.update("".join([f"{bound.e} {bound.digits}\n" for bound in side.bounds]).encode())
+    outs = [out for row in side.rows for out in row]
+    numbers = {out: f"{names.number(out)} " for out in dict.fromkeys(outs)}
+    digest.update("".join([numbers[out] for out in outs]).encode())
     digest.update(repr(names.sets).encode())
     return digest.digest()
 

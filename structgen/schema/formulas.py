@@ -284,20 +284,6 @@ def is_local(formula: Formula) -> bool:
     return True
 
 
-def is_of_values(formula: Formula) -> bool:
-    """Return whether membership of a number is decided by its value, however it is written."""
-    stack = [formula]
-    while stack:
-        match stack.pop():
-            case PlainInteger():
-                return False
-            case Not(inner):
-                stack.append(inner)
-            case All(parts) | Any_(parts):
-                stack.extend(parts)
-    return True
-
-
 def quick_string(formula: Formula) -> bool | None:
     """Return whether a string meets the formula where that shows at once, else None."""
     match formula:

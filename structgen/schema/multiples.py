@@ -24,7 +24,7 @@ def simplified(formula: All) -> Formula:
     numbers are bounded and multiples of something, those that meet the formula are listed instead.
     """
     merged = _merged(formula)
-    if not isinstance(merged, All) or _divisors(merged) <= _FEW_DIVISORS:
+    if not isinstance(merged, All) or _bounded(merged) is None or _divisors(merged) <= _FEW_DIVISORS:
         return merged
     few = _candidates(merged)
     if few is None:
@@ -83,11 +83,18 @@ def _divisors(formula: Formula) -> int:
     return len(found)
 
 
+def _bounded(formula: All) -> Interval | None:
+    """Return the interval of a conjunction, if it has both bounds."""
+    interval = next((part for part in formula.of if isinstance(part, Interval)), None)
+    return None if interval is None or interval.low is None or interval.high is None else interval
+
+
 def _candidates(formula: All) -> list[Decimal] | None:
     """Return a short list of numbers that holds all that meet the formula, or None where none is known."""
-    interval = next((part for part in formula.of if isinstance(part, Interval)), None)
-    if interval is None or interval.low is None or interval.high is None:
+    interval = _bounded(formula)
+    if interval is None:
         return None
+    assert interval.low is not None and interval.high is not None
     best: tuple[list[range], int] | None = None
     least = _WRITTEN_OUT + 1
     for part in formula.of:

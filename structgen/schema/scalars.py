@@ -35,7 +35,6 @@ from structgen.schema.formulas import (
     disjunction,
     holds,
     is_local,
-    is_of_values,
     negation,
     neighbours,
     number_meets,
@@ -120,6 +119,8 @@ class Scalars:
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
         self._shortest: dict[tuple[int, Formula], Text | None] = {}
         self._key_matches: dict[tuple[str, str], bool] = {}
+        self._of_values: set[Formula] = set()
+        """Formulas of which no part asks how a number is written."""
 
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.
 
@@ -295,7 +296,8 @@ class Scalars:
                     found[Decimal(value)] = None
             if not found:
                 return FALSE
-            parts.append(disjunction([Interval(value, value) for value in found]))
+            values = tuple([Interval(value, value) for value in found])
+            parts.append(values[0] if len(values) == 1 else Any_(values))
         return self.narrowed(parts, NUMBER) if len(parts) > 1 else parts[0]
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
@@ -331,9 +333,9 @@ class Scalars:
         if not isinstance(formula, All):
             return formula
         if kind == NUMBER:
-            forms = [part for part in formula.of if not is_of_values(part)]
+            forms = [part for part in formula.of if not self._is_of_values(part)]
             if forms:
-                values = self.narrowed([part for part in formula.of if is_of_values(part)], kind)
+                values = self.narrowed([part for part in formula.of if self._is_of_values(part)], kind)
                 return conjunction((values, *forms))
             for part in formula.of:
                 finite = points(part)
@@ -358,6 +360,22 @@ class Scalars:
                     )
                 return Words(words) if words else FALSE
         return formula
+
+    def _is_of_values(self, formula: Formula) -> bool:
+        """Return whether membership of a number is decided by its value, however it is written. What is below
+        a formula that was looked at is not looked at again."""
+        known = self._of_values
+        met: list[Formula] = []
+        stack = [formula]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, PlainInteger):
+                return False
+            if isinstance(node, (Not, All, Any_)) and node not in known:
+                met.append(node)
+                stack.extend((node.of,) if isinstance(node, Not) else node.of)
+        known.update(met)
+        return True
 
     # Questions
 
