@@ -343,13 +343,13 @@ def test_a_folder_that_can_only_be_read_serves(
 
     store = sg.MaskStore(left)
     compiled = compiled_of(tokenizer, store)
-    store.flush()  # what others have dropped goes into folders of theirs
     with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="Permission denied") as caught:
         patch.setattr("structgen.cache.os.replace", refused)
         assert masks_of(compiled, SECOND) == expected[SECOND]
         store.flush()
         store.flush()
-    assert len(caught) == 1
+    # what other tests left behind may be written meanwhile, into folders of theirs
+    assert sum(str(left) in str(one.message) for one in caught) == 1
 
 
 def test_the_cap_of_the_folder_holds_for_grammars(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
