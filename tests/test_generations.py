@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -174,3 +175,20 @@ def test_who_steps_states_asks_for_a_fresh_grammar(tokenizer: sg.Tokenizer) -> N
             state = compiled.step(state, token)
         assert state is not None and state.is_complete
     assert len(set(map(id, begun))) > 2
+
+
+def test_threads_renew_a_grammar_while_others_write(tokenizer: sg.Tokenizer) -> None:
+    compiled = compiled_of(tokenizer, FREE, grammar_memory=1 << 20, parser_states=6_000)
+
+    def work(seed: int) -> list[list[bytes]]:
+        return [
+            write(sg.Matcher(compiled), text) for _, text in zip(range(25), documents(seed), strict=False)
+        ]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(work, range(20, 28)))
+    alone = compiled_of(tokenizer, FREE)
+    assert compiled.fresh() is not compiled
+    for seed, masks in zip(range(20, 28), found, strict=True):
+        texts = [text for _, text in zip(range(25), documents(seed), strict=False)]
+        assert masks == [write(sg.Matcher(alone), text) for text in texts]
