@@ -86,4 +86,4 @@ def exercise(tokenizer: Tokenizer) -> None:
     one.forced()
     compiled.step_bytes(compiled.start, text)
     if find_spec("torch") is not None:
-        import_module("structgen.engine.drawing")
+        import_module("structgen.engine.attending")

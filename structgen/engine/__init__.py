@@ -3,7 +3,8 @@
 `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. What it stands on:
 `requests` (what is asked, what comes back), `texts` (what is written), `choice` (from logits to a token,
 compiled in `drawing`), `noise` (counter-based, so that a seed means the same in any batch), `models` (the
-protocol, and how one is loaded), `llama` (over `slabs`) and `huggingface` (two models behind it).
+protocol, and how one is loaded), `llama` (over `slabs` and `attention`) and
+`huggingface` (two models behind it).
 """
 
 from structgen.engine.loop import Engine

@@ -2,9 +2,8 @@
 
 A matrix product may round differently for another number of rows. So products are made over numbers of rows
 of which it was seen, with this model's shapes on this machine, that each row comes out the same to the bit;
-rows are filled up to the next such number. Attention is computed over a text's own columns, rounded up, for
-all texts of the same room at once (`slabs`): by torch's fused operation where that was seen to keep them
-apart (with several threads it may not), else by products and sums of its own.
+rows are filled up to the next such number. Attention is computed for each text over its own columns, in few
+calls for all (`attention`, `slabs`).
 Weights are those of transformers' LlamaForCausalLM (Touvron et al. 2023), read from a folder in its layout.
 """
 
@@ -12,7 +11,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from structgen.engine.slabs import COLUMNS, Slab, SlabCache, Slabs, room_for
+from structgen.engine.attention import Anywhere, Attention, Here, fused_keeps_apart, turned
+from structgen.engine.slabs import SlabCache, Slabs, room_for
 from structgen.errors import StructgenError
 
 BLOCK = 8
@@ -120,13 +120,15 @@ class Llama:
         count, device = len(tokens), self._embedding.device
         cache = SlabCache(self._slabs, room_for(count + 1), count)
         slab = self._slabs.by_columns[cache.columns]
-        places = cache.row * cache.columns + torch.arange(count, device=device)
         x = self._embedding[torch.tensor(tokens, device=device)]
         cos, sin = self._cos[:count, None], self._sin[:count, None]
+        heads, groups = self._sizes.heads, self._sizes.groups
         for number, layer in enumerate(self._layers):
-            q, k, v = self._heads(F.linear(self._norm(x, layer.before), layer.qkv), cos, sin)
-            slab.write(number, places, k, v)
-            q, k, v = (one.transpose(0, 1)[None] for one in (q, k, v))
+            qkv = F.linear(self._norm(x, layer.before), layer.qkv).view(count, -1, self._sizes.head)
+            qk, v = turned(qkv[:, : heads + groups], cos, sin), qkv[:, heads + groups :]
+            q, k, v = (one.transpose(0, 1)[None] for one in (qk[:, :heads], qk[:, heads:], v))
+            held = slab.held[number, :, cache.row]
+            held[0, :, :count], held[1, :, :count] = k[0], v[0]
             y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
             x = x + F.linear(y[0].transpose(0, 1).reshape(count, -1), layer.out)
             x = x + F.linear(_gated(F.linear(self._norm(x, layer.between), layer.gate_up)), layer.down)
@@ -155,40 +157,20 @@ class Llama:
         block = next((count for count in seen.rows if count >= rows), seen.rows[-1])
         spare = -rows % block
         x = self._embedding[torch.tensor(tokens + [0] * spare, device=device)]
-        lengths = torch.tensor([cache.length for cache in caches] + [0] * spare, device=device)
-        cos, sin = self._cos[lengths, None], self._sin[lengths, None]
-        groups = self._groups(caches, lengths)
+        attention = self._attention(caches, rows + spare, seen)
         for number, layer in enumerate(self._layers):
-            q, k, v = self._heads(_product(self._norm(x, layer.before), layer.qkv, block), cos, sin)
-            parts = [_attend_group(group, number, q, k, v, seen.attend) for group in groups]
-            if spare:
-                parts.append(x.new_zeros((spare, parts[0].shape[1])))
-            y = parts[0] if len(parts) == 1 else torch.cat(parts)
+            qkv = _product(self._norm(x, layer.before), layer.qkv, block)
+            y = attention(number, qkv.view(rows + spare, -1, self._sizes.head))
             x = x + _product(y, layer.out, block)
             y = _gated(_product(self._norm(x, layer.between), layer.gate_up, block))
             x = x + _product(y, layer.down, block)
         return _product(self._norm(x, self._last_norm), self._head, block)[:rows]
 
-    def _groups(self, caches: list[SlabCache], lengths: Tensor) -> list[_Group]:
-        """Return the texts by their slabs."""
-        found, start = [], 0
-        while start < len(caches):
-            columns = caches[start].columns
-            end = start
-            while end < len(caches) and caches[end].columns == columns:
-                end += 1
-            found.append(_Group.of(self._slabs.by_columns[columns], caches, start, end, lengths))
-            start = end
-        return found
-
-    def _heads(self, qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return queries, keys (both turned to their places) and values, [rows, heads, head] each."""
-        sizes = self._sizes
-        x = qkv.view(len(qkv), -1, sizes.head)
-        turned = sizes.heads + sizes.groups
-        x, v = x[:, :turned], x[:, turned:]
-        x = torch.addcmul(x * cos, x.roll(sizes.head // 2, -1), sin)
-        return x[:, : sizes.heads], x[:, sizes.heads :], v
+    def _attention(self, caches: list[SlabCache], rows: int, seen: _Seen) -> Attention:
+        heads, tables = self._sizes.heads, (self._cos, self._sin)
+        if seen.here:
+            return Here(self._slabs, caches, heads * self._sizes.head, rows, *tables)
+        return Anywhere(self._slabs, caches, heads, rows, *tables, seen.fused)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return F.rms_norm(x, weight.shape, weight, self._sizes.epsilon)
@@ -206,33 +188,20 @@ class Llama:
                 for count in sorted((BLOCK, *_OTHERS))
                 if count == BLOCK or all(_agree(weight, count) for weight in shapes.values())
             )
-            found = self._seen[threads] = _Seen(rows, _fused if self._fused_agrees() else _in_parts)
+            sizes, like = self._sizes, self._embedding
+            here = like.device.type == "cpu" and like.dtype == torch.float32
+            fused = not here and fused_keeps_apart(sizes.heads, sizes.groups, sizes.head, like)
+            found = self._seen[threads] = _Seen(rows, here, fused)
         return found
-
-    def _fused_agrees(self) -> bool:
-        """Tell whether the fused attention gives each text what it gives it alone."""
-        sizes, like = self._sizes, self._embedding
-        random = torch.Generator().manual_seed(0)
-        for columns in (COLUMNS, 3 * COLUMNS):
-            shapes = ((sizes.heads, 1), (sizes.groups, columns), (sizes.groups, columns))
-            q, k, v = (torch.randn(40, *shape, sizes.head, generator=random).to(like) for shape in shapes)
-            mask = like.new_zeros((40, 1, 1, columns))
-            whole = _fused(q, k, v, mask)
-            for part in (slice(0, 1), slice(7, 8), slice(3, 5), slice(11, 20)):
-                if not torch.equal(_fused(q[part], k[part], v[part], mask[part]), whole[part]):
-                    return False
-        return True
-
-
-_Attention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was seen to keep rows apart: the numbers of rows of products, ascending, and the attention."""
+    """What keeps rows apart: numbers of rows of products, ascending; and the way of attention."""
 
     rows: tuple[int, ...]
-    attend: _Attention
+    here: bool
+    fused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,67 +231,6 @@ class _Layer:
 
     def products(self) -> tuple[Tensor, ...]:
         return self.qkv, self.out, self.gate_up, self.down
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The texts of a batch that lie in one slab, which may hold others, too."""
-
-    slab: Slab
-    start: int
-    end: int
-    places: Tensor
-    """Where the slab takes each text's new keys and values."""
-    mask: Tensor
-    """For each row of the slab 0 over its own columns, minus infinity beyond."""
-    rows: Tensor | None
-    """For each row of the slab the text of the group that asks there; None where they are the same."""
-    used: Tensor | None
-    """For each text of the group its row of the slab; None where they are the same."""
-
-    @classmethod
-    def of(cls, slab: Slab, caches: list[SlabCache], start: int, end: int, lengths: Tensor) -> _Group:
-        taken = [cache.row for cache in caches[start:end]]
-        held, device = slab.held, lengths.device
-        own = lengths[start:end]
-        rows = used = None
-        if taken == list(range(len(slab.owners))):
-            row_lengths = own
-            places = torch.arange(len(taken), device=device) * held.shape[3] + own
-        else:
-            used = torch.tensor(taken, device=device)
-            places = used * held.shape[3] + own
-            rows = torch.zeros(len(slab.owners), dtype=torch.int64, device=device)
-            rows[used] = torch.arange(len(taken), device=device)
-            row_lengths = own[rows]
-        beyond = torch.arange(held.shape[3], device=device) > row_lengths[:, None]
-        mask = torch.zeros(beyond.shape, dtype=held.dtype, device=device).masked_fill_(beyond, -torch.inf)
-        return cls(slab, start, end, places, mask[:, None, None], rows, used)
-
-
-def _attend_group(group: _Group, layer: int, q: Tensor, k: Tensor, v: Tensor, attend: _Attention) -> Tensor:
-    """Write the keys and values of a group's rows, and return what its rows attend to."""
-    part = slice(group.start, group.end)
-    group.slab.write(layer, group.places, k[part], v[part])
-    asked = q[part] if group.rows is None else q[group.start + group.rows]
-    keys, values = group.slab.keys_and_values(layer)
-    found = attend(asked[:, :, None], keys, values, group.mask).flatten(1)
-    return found if group.used is None else found[group.used]
-
-
-def _fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Return what queries [rows, heads, 1, head] attend to among keys and values [rows, groups, columns,
-    head]; `mask` is added to their products."""
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
-
-
-def _in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Return the same by products and sums, each of which looks at one row alone whatever the threads."""
-    rows, groups, _, head = k.shape
-    q = q.view(rows, groups, -1, 1, head)
-    scores = (q * k[:, :, None]).sum(-1) * head**-0.5 + mask
-    shares = torch.softmax(scores, -1)
-    return (shares[..., None] * v[:, :, None]).sum(-2).view(rows, -1, 1, head)
 
 
 def _product(x: Tensor, weight: Tensor, block: int) -> Tensor:

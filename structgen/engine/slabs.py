@@ -47,7 +47,7 @@ class SlabCache:
 
 
 class Slab:
-    """Texts of one room: keys and values [layers, 2, rows, columns, groups, head]."""
+    """Texts of one room: keys and values [layers, 2, rows, groups, columns, head]."""
 
     __slots__ = ("held", "owners")
 
@@ -57,13 +57,13 @@ class Slab:
 
     def keys_and_values(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return the keys and the values of all rows in use, each [rows, groups, columns, head]."""
-        used = self.held[layer, :, : len(self.owners)].transpose(2, 3)
+        used = self.held[layer, :, : len(self.owners)]
         return used[0], used[1]
 
-    def write(self, layer: int, places: Tensor, keys: Tensor, values: Tensor) -> None:
-        """Write keys and values [n, groups, head] to places, which are row * columns + column."""
+    def write(self, layer: int, rows: Tensor, columns: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Write keys and values [n, groups, head], each to its row and column."""
         for side, new in enumerate((keys, values)):
-            self.held[layer, side].flatten(0, 1).index_copy_(0, places, new)
+            self.held[layer, side][rows, :, columns] = new
 
 
 class Slabs:
@@ -102,7 +102,7 @@ class Slabs:
             return
         old, row, columns = self.by_columns[cache.columns], cache.row, room_for(cache.length + 1)
         cache.row = self.enter(cache, columns)
-        self.by_columns[columns].held[:, :, cache.row, : cache.columns] = old.held[:, :, row]
+        self.by_columns[columns].held[:, :, cache.row, :, : cache.columns] = old.held[:, :, row]
         self._leave(old, row)
         cache.columns = columns
 
@@ -139,10 +139,10 @@ class Slabs:
 
     def _resize(self, slab: Slab, rows: int) -> None:
         used = len(slab.owners)
-        held = self._made(rows, slab.held.shape[3])
+        held = self._made(rows, slab.held.shape[4])
         held[:, :, :used] = slab.held[:, :, :used]
         slab.held = held
 
     def _made(self, rows: int, columns: int) -> Tensor:
         layers, sides, groups, head = self._shape
-        return self._like.new_zeros((layers, sides, rows, columns, groups, head))
+        return self._like.new_zeros((layers, sides, rows, groups, columns, head))

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine import llama  # noqa: E402
+from structgen.engine import attention, llama  # noqa: E402
 from structgen.engine.llama import Llama  # noqa: E402
 from structgen.engine.slabs import COLUMNS  # noqa: E402
 
@@ -83,7 +83,7 @@ def test_the_memory_of_texts_that_are_gone_is_given_back(folder: Path) -> None:
     assert len(slab.owners) == 2 and slab.held.nbytes <= most / 8
     del caches
     model.prefill([1] * (2 * COLUMNS))
-    assert [slab.held.shape[3] for slab in model._slabs] == [3 * COLUMNS]
+    assert [slab.held.shape[4] for slab in model._slabs] == [3 * COLUMNS]
 
 
 def test_what_is_no_number_does_not_outlive_its_text(folder: Path) -> None:
@@ -110,15 +110,33 @@ def test_both_ways_to_attend_give_the_same(groups: int) -> None:
     q, k, v = (torch.randn(5, *shape, 64, generator=random) for shape in ((3, 1), (groups, 70), (groups, 70)))
     mask = torch.zeros(5, 1, 1, 70)
     mask[2, :, :, 40:] = -torch.inf
-    fused, parts = llama._fused(q, k, v, mask), llama._in_parts(q, k, v, mask)
+    fused, parts = attention.fused(q, k, v, mask), attention.in_parts(q, k, v, mask)
     assert torch.allclose(fused, parts, atol=1e-6)
     # texts are kept apart to the bit, by any number of threads
     for threads in (1, 2):
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            found = llama._in_parts(q, k, v, mask)
-            alone = [llama._in_parts(*(one[i : i + 1] for one in (q, k, v, mask))) for i in range(5)]
+            found = attention.in_parts(q, k, v, mask)
+            alone = [attention.in_parts(*(one[i : i + 1] for one in (q, k, v, mask))) for i in range(5)]
         finally:
             torch.set_num_threads(before)
         assert torch.equal(torch.cat(alone), found)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_attention_is_the_same_compiled_and_by_torch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fused: bool
+) -> None:
+    texts = [[draw % 500 for draw in range(7 * size, 9 * size)] for size in (1, 20, 31, 40)]
+    found = []
+    for here in (True, False):
+        model = Llama.read(folder, CPU, KIND)
+        seen = llama._Seen((8,), here, fused)
+        monkeypatch.setattr(model, "_kept_apart", lambda seen=seen: seen)
+        caches = [model.prefill(text)[1] for text in texts]
+        steps = [model.decode([5 + i] * 4, caches) for i in range(3)]
+        # one text of the slab asks for nothing
+        steps.append(model.decode([9, 9], [caches[2], caches[0]]))
+        found.append(torch.cat(steps))
+    assert torch.allclose(*found, atol=1e-4)

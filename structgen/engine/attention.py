@@ -1,0 +1,167 @@
+"""Attention of a batch over slabs: each text over its own columns, whatever else is in the batch.
+
+`Here` is for keys and values in the memory of the CPU, compiled (`attending`). `Anywhere` is for other
+devices and kinds of numbers: torch's fused operation where that was seen to keep texts apart, else products
+and sums of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from structgen.engine.attending import attend_rows
+from structgen.engine.slabs import COLUMNS, Slab, SlabCache, Slabs
+
+_Numbers = npt.NDArray[np.int64]
+
+
+class Attention(Protocol):
+    """What the texts of a batch attend to, layer by layer."""
+
+    def __call__(self, layer: int, qkv: Tensor) -> Tensor:
+        """Take a column of keys and values for each text, and return what its queries attend to, [rows, heads
+        * head], of queries, keys and values [rows, heads + 2 groups, head], not turned yet. Rows beyond the
+        texts are zeros."""
+        ...
+
+
+def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Return queries or keys [rows, heads, head] turned to their places (rotary, by halves); `sin` has its
+    first half negated."""
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+
+
+def _runs(caches: Sequence[SlabCache], slabs: Slabs) -> Iterator[tuple[Slab, int, int]]:
+    """Yield the slabs of caches that are sorted by them: each with its first, and the first beyond it."""
+    start = 0
+    while start < len(caches):
+        end = start
+        while end < len(caches) and caches[end].columns == caches[start].columns:
+            end += 1
+        yield slabs.by_columns[caches[start].columns], start, end
+        start = end
+
+
+class Here:
+    """Attention in the memory of the CPU, single precision."""
+
+    def __init__(
+        self, slabs: Slabs, caches: Sequence[SlabCache], width: int, rows: int, cos: Tensor, sin: Tensor
+    ) -> None:
+        """`width` is that of what comes out, `cos` and `sin` are the tables of all places."""
+        self._out = cos.new_zeros((rows, width))
+        self._tables = cos.numpy(), sin.numpy()
+        self._parts = [
+            (
+                slab.held.numpy(),
+                np.array([cache.row for cache in caches[start:end]]),
+                np.array([cache.length for cache in caches[start:end]]),
+                start,
+            )
+            for slab, start, end in _runs(caches, slabs)
+        ]
+
+    def __call__(self, layer: int, qkv: Tensor) -> Tensor:
+        """See Attention. What is returned holds until the next call."""
+        found, given = self._out.numpy(), qkv.numpy()
+        for held, rows, lengths, start in self._parts:
+            attend_rows(held, layer, rows, lengths, start, given, *self._tables, found)
+        return self._out
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The texts of a batch that lie in one slab, which may hold others, too."""
+
+    slab: Slab
+    texts: slice
+    taken: Tensor
+    """For each text its row of the slab."""
+    lengths: Tensor
+    asking: Tensor
+    """For each row of the slab the text that asks there; some text where none does."""
+    mask: Tensor
+    """For each row of the slab 0 over its own columns, minus infinity beyond."""
+
+
+class Anywhere:
+    """Attention by operations of torch."""
+
+    def __init__(
+        self,
+        slabs: Slabs,
+        caches: Sequence[SlabCache],
+        heads: int,
+        rows: int,
+        cos: Tensor,
+        sin: Tensor,
+        fused: bool,
+    ) -> None:
+        """`heads` are those of queries; `fused`: torch's fused operation keeps texts apart."""
+        device, spare = cos.device, [0] * (rows - len(caches))
+        places = torch.tensor([cache.length for cache in caches] + spare, device=device)
+        self._cos, self._sin, self._heads, self._fused = cos[places, None], sin[places, None], heads, fused
+        self._groups = [self._group(*run, caches, places) for run in _runs(caches, slabs)]
+
+    @staticmethod
+    def _group(slab: Slab, start: int, end: int, caches: Sequence[SlabCache], places: Tensor) -> _Group:
+        taken = torch.tensor([cache.row for cache in caches[start:end]], device=places.device)
+        asking = torch.full((len(slab.owners),), start, device=places.device)
+        asking[taken] = torch.arange(start, end, device=places.device)
+        columns = torch.arange(slab.held.shape[4], device=places.device)
+        beyond = columns > places[asking][:, None]
+        mask = torch.zeros(beyond.shape, dtype=slab.held.dtype, device=places.device)
+        mask = mask.masked_fill_(beyond, -torch.inf)[:, None, None]
+        return _Group(slab, slice(start, end), taken, places[start:end], asking, mask)
+
+    def __call__(self, layer: int, qkv: Tensor) -> Tensor:
+        """See Attention."""
+        groups = self._groups[0].slab.held.shape[3]
+        x = turned(qkv[:, : self._heads + groups], self._cos, self._sin)
+        v = qkv[:, self._heads + groups :]
+        found = qkv.new_zeros((len(qkv), self._heads * qkv.shape[2]))
+        for group in self._groups:
+            own = x[group.texts, self._heads :]
+            group.slab.write(layer, group.taken, group.lengths, own, v[group.texts])
+            keys, values = group.slab.keys_and_values(layer)
+            attend = fused if self._fused else in_parts
+            asked = x[group.asking, : self._heads, None]
+            found[group.texts] = attend(asked, keys, values, group.mask).flatten(1)[group.taken]
+        return found
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Return what queries [rows, heads, 1, head] attend to among keys and values [rows, groups, columns,
+    head]; `mask` is added to their products."""
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
+
+
+def in_parts(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Return the same by products and sums, each of which looks at one row alone whatever the threads."""
+    rows, groups, _, head = k.shape
+    q = q.view(rows, groups, -1, 1, head)
+    scores = (q * k[:, :, None]).sum(-1) * head**-0.5 + mask
+    shares = torch.softmax(scores, -1)
+    return (shares[..., None] * v[:, :, None]).sum(-2).view(rows, -1, 1, head)
+
+
+def fused_keeps_apart(heads: int, groups: int, head: int, like: Tensor) -> bool:
+    """Tell whether the fused operation gives each text what it gives it alone."""
+    random = torch.Generator().manual_seed(0)
+    for columns in (COLUMNS, 3 * COLUMNS):
+        shapes = ((heads, 1), (groups, columns), (groups, columns))
+        q, k, v = (torch.randn(40, *shape, head, generator=random).to(like) for shape in shapes)
+        mask = like.new_zeros((40, 1, 1, columns))
+        whole = fused(q, k, v, mask)
+        for part in (slice(0, 1), slice(7, 8), slice(3, 5), slice(11, 20)):
+            if not torch.equal(fused(q[part], k[part], v[part], mask[part]), whole[part]):
+                return False
+    return True
