@@ -35,8 +35,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     more (`Matcher.fill_mask(budget=)`).
 
     It may be used again and again: that a generation begins is told from the ids, which do not go on from the
-    last ones. Where the next prompt is the last output and one token more, after a generation that `generate`
-    cut off, call `reset()`. A beam that no allowed token was left for has the score -inf and is let be.
+    last ones. Where the next prompt is the very output of a generation that was cut off by something else
+    than max_new_tokens, call `reset()`. A beam that no allowed token was left for has the score -inf and is
+    let be.
     """
 
     def __init__(
@@ -68,9 +69,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         """
         rows, width = scores.shape
         ids = input_ids.to("cpu")
-        if self._goes_on(ids):
-            self._follow(ids)
-        else:
+        if not self._goes_on(ids) or not self._follow(ids):
             self._begin(ids)
         self._before = ids
         mask = self._mask
@@ -88,9 +87,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         before = self._before
         if before is None or ids.shape[0] != before.shape[0] or ids.shape[1] != before.shape[1] + 1:
             return False
-        spent = self.max_new_tokens is not None and before.shape[1] - self._begun >= self.max_new_tokens
-        if spent or all(row is not None and row.is_finished for row in self._rows):
-            return False
+        if self.max_new_tokens is not None and ids.shape[1] - self._begun >= self.max_new_tokens:
+            return False  # the last one ended before this
         return None not in self._parents(ids)
 
     def _parents(self, ids: Tensor) -> list[int | None]:
@@ -120,7 +118,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         self._rows = [None if one is None else Matcher(one) for one in each]
         self._dead = [False] * rows
 
-    def _follow(self, ids: Tensor) -> None:
+    def _follow(self, ids: Tensor) -> bool:
+        """Take a token more in each row. False where all texts have ended: then nobody would ask for more,
+        and these are prompts."""
         parents = [parent for parent in self._parents(ids) if parent is not None]
         children = Counter(parents)
         moved = [self._rows[parent] for parent in parents]
@@ -137,6 +137,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 row.advance(token)
             except TokenError:
                 self._dead[at] = True
+        return not all(row is not None and row.is_finished for row in self._rows)
 
     def _fill(self, mask: TokenMask, written: int) -> None:
         """Fill the masks; a text that has ended is padded with an end token."""

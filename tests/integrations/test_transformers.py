@@ -216,14 +216,31 @@ def test_a_budget_that_no_document_fits_is_an_error(model: Any) -> None:
     assert caught.value.minimum > 3
 
 
-def test_the_next_prompt_may_go_on_from_the_last_output(model: Any) -> None:
-    inputs = batch("one")
-    processor = LogitsProcessor(COLOURS, TOKENIZER, max_new_tokens=4)
-    out = model.generate(**inputs, logits_processor=[processor], max_new_tokens=4)
-    longer = torch.cat((out, torch.tensor([[17]])), 1)
-    again = model.generate(input_ids=longer, logits_processor=[processor], max_new_tokens=4)
-    (text,) = texts({"input_ids": longer}, again)
-    assert json.loads(text) in ("red", "green", "blue", "black")
+@pytest.mark.parametrize("budget", [4, 12])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_next_prompt_may_be_the_last_output(model: Any, budget: int, told: bool) -> None:
+    grammar = sg.json_schema({"enum": ["red, green, blue and black"]}, whitespace="compact")
+    least = sg.Matcher(sg.compile(grammar, TOKENIZER)).tokens_to_finish()
+    budget += least
+    out = batch("one")["input_ids"]
+    processor = LogitsProcessor(grammar, TOKENIZER, max_new_tokens=budget if told else None)
+    for _ in range(3):
+        before = out
+        out = model.generate(input_ids=before, logits_processor=[processor], max_new_tokens=budget)
+        (text,) = texts({"input_ids": before}, out)
+        assert json.loads(text) == "red, green, blue and black"
+
+
+def test_the_next_prompt_may_be_an_output_that_filled_its_budget(model: Any) -> None:
+    grammar = sg.json_schema({"type": "string", "minLength": 40, "maxLength": 40}, escapes="ascii")
+    out = batch("one")["input_ids"]
+    processor = LogitsProcessor(grammar, TOKENIZER, max_new_tokens=12)
+    for _ in range(2):
+        before = out
+        out = model.generate(input_ids=before, logits_processor=[processor], max_new_tokens=12)
+        assert out.shape[1] == before.shape[1] + 12 and EOS not in out[0, before.shape[1] :].tolist()
+        (text,) = texts({"input_ids": before}, out)
+        assert len(json.loads(text)) == 40
 
 
 def test_seeds_decide_the_draws_of_our_loop(model: Any) -> None:

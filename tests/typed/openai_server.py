@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Server:
-    """What was asked, and what is to be answered: texts, or dicts of a choice's fields."""
+    """What was asked, and what is to be answered: texts, a choice's fields, or functions of the body."""
 
     def __init__(self, answers: tuple[Any, ...]) -> None:
         self.answers, self.bodies = answers, list[dict[str, Any]]()
@@ -26,6 +26,8 @@ class Server:
         with self.lock:
             answer = self.answers[min(len(self.bodies), len(self.answers) - 1)]
             self.bodies.append(body)
+        if callable(answer):
+            answer = answer(body)
         if isinstance(answer, dict):
             return {"content": None, "finish_reason": "stop", **answer}
         return {"content": answer, "finish_reason": "stop"}

@@ -1,0 +1,146 @@
+"""What does the decorator cost over the engine, and streaming over not streaming?
+
+    python bench/bench_decorator.py [--calls 200] [--repeats 7]
+
+A call is measured with a model that costs nothing (it answers by heart), against the same request handed to
+`Engine.generate` and the same text handed to pydantic: the difference is the decorator's. Streams are
+measured with the embedded model, whose tokens take time: seconds of `person.stream(...)`, each partial
+looked at by its text or by its value, against those of `person(...)`, per token. Sides take turns; figures
+are medians over the rounds. Goals: 1 ms a call, 2 % a token.
+Prints a table and writes bench/results/decorator-DATE.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench_masks import machine
+from pydantic import BaseModel, TypeAdapter
+
+import structgen as sg
+from structgen.frontends.type_hints import read_type
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "typed"))
+from told import told
+
+RESULTS = Path(__file__).parent / "results"
+TEXT = "Ada Lovelace, 36, lives in London."
+DOCUMENT = '{"name": "Ada Lovelace", "age": 36, "city": "London"}'
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+    city: str
+
+
+def seconds(work: Callable[[], Any], calls: int) -> float:
+    """Return seconds a call."""
+    begun = time.perf_counter()
+    for _ in range(calls):
+        work()
+    return (time.perf_counter() - begun) / calls
+
+
+def compared(sides: dict[str, Callable[[], Any]], calls: int, repeats: int) -> dict[str, float]:
+    """Return median seconds a call of each side; sides take turns, in another order each round."""
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for work in sides.values():
+        work()
+    names = list(sides)
+    for round_ in range(repeats):
+        for name in names[round_ % len(names) :] + names[: round_ % len(names)]:
+            found[name].append(seconds(sides[name], calls))
+    return {name: statistics.median(times) for name, times in found.items()}
+
+
+def of_calls(calls: int, repeats: int) -> list[tuple[str, float, str]]:
+    """Return what a call costs."""
+    engine, _ = told(DOCUMENT)
+
+    @sg.generate(model=engine)
+    def person(text: str) -> Person:
+        """Extract the person from: {text}"""
+        return sg.filled()
+
+    reader = read_type(Person)
+    grammar, adapter = sg.json_schema(reader.schema, **reader.policies), TypeAdapter(Person)
+    how = sg.Sampling(temperature=0.0)
+
+    def by_hand() -> Person:
+        request = sg.Request(f"Extract the person from: {TEXT}\n", grammar, how, max_tokens=512)
+        (result,) = engine.generate(request)
+        return adapter.validate_json(result.text)
+
+    found = compared({"engine": by_hand, "decorator": lambda: person(TEXT)}, calls, repeats)
+    over = found["decorator"] - found["engine"]
+    return [
+        ("engine, a call", 1e3 * found["engine"], "ms"),
+        ("decorator, a call", 1e3 * found["decorator"], "ms"),
+        ("decorator over engine, a call", 1e3 * over, "ms"),
+    ]
+
+
+def of_streams(calls: int, repeats: int) -> list[tuple[str, float, str]]:
+    """Return what streaming costs."""
+
+    @sg.generate(model="structgen/extract")
+    def person(text: str) -> Person:
+        """Extract the person from: {text}"""
+        return sg.filled()
+
+    def texts() -> None:
+        for partial in person.stream(TEXT):
+            len(partial.text)
+
+    def values() -> None:
+        for partial in person.stream(TEXT):
+            partial.value  # noqa: B018
+
+    tokens = len(person.detailed(TEXT).result.tokens)
+    found = compared({"call": lambda: person(TEXT), "texts": texts, "values": values}, calls, repeats)
+    rows = [(f"{name}, a token", 1e3 * took / tokens, "ms") for name, took in found.items()]
+    rows += [
+        (f"stream of {name} over call, a token", 100 * (found[name] / found["call"] - 1), "%")
+        for name in ("texts", "values")
+    ]
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = of_calls(asked.calls, asked.repeats) + of_streams(max(asked.calls // 10, 1), asked.repeats)
+    for name, value, unit in rows:
+        print(f"{name:40} {value:8.3f} {unit}")
+    versions = " ".join(f"{name} {version(name)}" for name in ("structgen", "torch", "pydantic"))
+    with (asked.results / f"decorator-{datetime.date.today()}.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["date", "machine", "load", "versions", "calls", "repeats", "measure", "value", "unit"]
+        )
+        for row in rows:
+            load = f"{os.getloadavg()[0]:.2f}"
+            head = (datetime.date.today(), machine(), load, versions, asked.calls, asked.repeats)
+            writer.writerow([*head, row[0], f"{row[1]:.4f}", row[2]])
+
+
+if __name__ == "__main__":
+    main()
