@@ -9,6 +9,7 @@ from pathlib import Path
 
 from structgen.errors import OptionError
 from structgen.matcher import Matcher
+from structgen.resources import embedded_model
 from structgen.tokenizer import Tokenizer
 
 
@@ -53,7 +54,7 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Cl
             raise OptionError(f"There is no token {thinking.until}.", where="until")
         token = thinking.until
     else:
-        found = _special(Path(folder), thinking.until) if folder else None
+        found = _special(folder, thinking.until) if folder else None
         if found is None or tokenizer.token_bytes[found] is not None:
             text = thinking.until.encode()
             return Closing(None, text, tuple(tokenizer.encode(text)))
@@ -61,7 +62,8 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Cl
     return Closing(token, tokenizer.token_bytes[token] or b"", (token,))
 
 
-def _special(folder: Path, text: str) -> int | None:
+def _special(name: str, text: str) -> int | None:
+    folder = embedded_model(name) if name.startswith("structgen/") else Path(name)
     file = folder / "tokenizer.json"
     if not file.is_file():
         return None

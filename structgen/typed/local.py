@@ -199,9 +199,20 @@ def check_name(name: str) -> None:
         )
 
 
-@lru_cache(maxsize=MOST_ENGINES)
+class _Shared:
+    """What two threads that name a model for the first time at once must not do twice."""
+
+    lock = threading.Lock()
+
+
 def local_model(name: str) -> Local:
     """Return the model of a name, loaded once in a process and shared by all who name it."""
+    with _Shared.lock:
+        return _loaded(name)
+
+
+@lru_cache(maxsize=MOST_ENGINES)
+def _loaded(name: str) -> Local:
     from structgen.engine.loop import Engine
 
     return Local(Engine(name), name)

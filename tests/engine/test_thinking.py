@@ -77,6 +77,15 @@ def test_a_special_token_closes_thoughts() -> None:
     assert forced.usage.thought_tokens == 6
 
 
+def test_a_special_token_is_found_by_its_text() -> None:
+    engine = sg.Engine("structgen/extract")
+    request = sg.Request("?", SIZE, max_tokens=16, thinking=sg.Thinking(until="<|mask|>", max_tokens=3))
+    (result,) = engine.generate(request)
+    assert closing_of(sg.Thinking(until="<|mask|>"), engine.tokenizer, engine.name).token is not None
+    assert result.usage.thought_tokens <= 4
+    assert result.value in ("S", "M", "L")
+
+
 @pytest.mark.parametrize("budget", [0, 1, 2, 7])
 def test_the_tag_is_written_when_the_budget_ends(budget: int) -> None:
     engine = sg.Engine(Says(encoded("round and round " * 30)), TOKENIZER)

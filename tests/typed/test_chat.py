@@ -1,0 +1,64 @@
+"""Chat templates: a model whose folder has one is asked in its own form."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+pytest.importorskip("transformers")
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
+from small_models import write_llama  # noqa: E402
+
+import structgen as sg  # noqa: E402
+
+TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}</{{ message.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = write_llama(tmp_path_factory.mktemp("llama"))
+    (made / "chat_template.jinja").write_text(TEMPLATE)
+    return made
+
+
+def test_the_template_is_applied_where_there_is_one(folder: Path) -> None:
+    @sg.generate(model=folder, outline=True, max_tokens=16)
+    def number(text: str) -> int:
+        """Count {text}"""
+        return sg.filled()
+
+    assert number.prompt("a") == "<user>Count a\n\nAnswer in JSON: integer</user><assistant>"
+    assert isinstance(number("a"), int)
+
+
+def test_messages_are_sent_as_they_are(folder: Path) -> None:
+    @sg.generate(model=folder, max_tokens=16)
+    def number(text: str) -> int:
+        return sg.filled([{"role": "system", "content": "Count."}, {"role": "user", "content": text}])
+
+    assert number.prompt("a") == "<system>Count.</system><user>a</user><assistant>"
+    assert isinstance(number("a"), int)
+
+
+def test_the_template_may_be_left_out(folder: Path) -> None:
+    @sg.generate(model=folder, chat=False)
+    def number(text: str) -> int:
+        """Count {text}"""
+        return sg.filled()
+
+    assert number.prompt("a") == "Count a\n"
+
+
+def test_an_engine_knows_its_folder(folder: Path) -> None:
+    engine = sg.Engine(folder)
+    assert isinstance(sg.run(engine, "Count", int, max_tokens=16), int)
+    with pytest.raises(sg.OptionError, match="no chat template"):
+        sg.run("structgen/extract", "Count", int, chat=True, outline=False)
