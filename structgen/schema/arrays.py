@@ -34,6 +34,8 @@ from structgen.schema.witness import Ask
 
 Progress: TypeAlias = tuple[Debt, tuple[int, ...]]
 """Open obligations, and how many items each counter has counted (as far as it matters)."""
+_MANY_KINDS = 3
+"""Of more kinds of items that are still owed it is not told apart which of them one item pays together."""
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
 """A demand's index, one of its shapes, and how far it has come."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
@@ -169,6 +171,10 @@ class Arrays:
         if not debt and not counts:
             yield base, progress
             return
+        if index >= shape.settled and self._pays_singly(shape, progress):
+            singly = [(base, progress), *self._single_ways(shape, base, counts)]
+            yield from reversed(singly) if last else singly
+            return
         ways: list[list[tuple[tuple[int, ...], int]]] = []
         total = 1
         for obligation in debt:
@@ -212,6 +218,25 @@ class Arrays:
                 count + met for count, (_, met) in zip(counts, combination[len(debt) :], strict=True)
             )
             yield demand, (left, counted)
+
+    def _pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
+        """Return whether it is enough to ask of an item what it pays one by one: any number of items may
+        follow, and one that pays more than it was taken for is counted in full (`_joined`)."""
+        owed = [
+            counter
+            for counter, count in zip(shape.counters, progress[1], strict=True)
+            if count < counter.least
+        ]
+        return len(owed) > _MANY_KINDS and not progress[0] and _grows(shape)
+
+    def _single_ways(
+        self, shape: ArrayShape, base: int, counts: tuple[int, ...]
+    ) -> Iterator[tuple[int, Progress]]:
+        for at, (counter, count) in enumerate(zip(shape.counters, counts, strict=True)):
+            if count < counter.least:
+                demand = self.tables.both(base, (counter.literal,))
+                if demand != NEVER and not self.tables.hopeless(demand):
+                    yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
 
     def where(self, shape: ArrayShape) -> str:
         return shape.facets[0].pointer if shape.facets else ""
@@ -323,6 +348,10 @@ class Arrays:
         Depth first, ways first that pay most: one item often pays all that is owed.
         """
         index = min(index, cap)
+        sure = self._ends(shape, progress, index, ask)
+        if sure is not None:
+            live[shape.id, progress, index, cap] = sure
+            return sure
         path = [((progress, index), self._steps(shape, progress, index, cap, ask))]
         met = {path[0][0]}
         steps = 0
@@ -340,12 +369,23 @@ class Arrays:
             met.add(after)
             known = live.get((shape.id, *after, cap))
             if known is None:
+                known = self._ends(shape, *after, ask)
+            if known is None:
                 path.append((after, self._steps(shape, *after, cap, ask)))
                 known = self.closes(shape, *after)
             ends = known
         for now, at in (place for place, _ in path) if ends else met:
             live[shape.id, now, at, cap] = ends
         return ends
+
+    def _ends(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> bool | None:
+        """Return whether an array that may pay what it owes one by one can be completed; None for others."""
+        if index < shape.settled or not self._pays_singly(shape, progress):
+            return None
+        base = self.item(shape, index)
+        owed = sum(count < one.least for one, count in zip(shape.counters, progress[1], strict=True))
+        found = [ask(demand) for demand, _ in self._single_ways(shape, base, progress[1])]
+        return base != NEVER and len(found) == owed and None not in found
 
     def _steps(
         self, shape: ArrayShape, progress: Progress, index: int, cap: int, ask: Ask
@@ -399,6 +439,8 @@ class Arrays:
             return self._counted_rest(shape, progress, index, ask)
         if not written:
             return EMPTY if self._reaches_end(shape, progress, index, cap, ask, {}) else None
+        if index >= shape.settled and self._pays_singly(shape, progress):
+            return self._single_rest(shape, progress, index, ask)
         longest = self.longest(shape, progress, index, cap)
         layer: dict[Progress, Text] = {progress: EMPTY}
         best: Text | None = None
@@ -481,6 +523,38 @@ class Arrays:
         parts: list[bytes | Text] = []
         for text, size in groups:
             assert text is not None
+            if not (index or parts):
+                parts.append(text)
+                size -= 1
+            parts.append(repeated(Text((b",", text)), size))
+        parts.append(b"]")
+        return Text(tuple(parts))
+
+    def _single_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> Text | None:
+        """Return a short rest where many kinds of items are owed: an item for each.
+
+        Which of them one item could pay together is not asked: which few items pay all is a question of set
+        cover.
+        """
+        base = self.item(shape, index)
+        if base == NEVER:
+            return None
+        missing = [max(0, one.least - count) for one, count in zip(shape.counters, progress[1], strict=True)]
+        groups: list[tuple[Text, int]] = []
+        for demand, (_, counts) in self._single_ways(shape, base, progress[1]):
+            kind = next(at for at, count in enumerate(counts) if count != progress[1][at])
+            text = ask(demand)
+            if text is not None:
+                groups.append((text, missing[kind]))
+        if len(groups) < sum(map(bool, missing)):
+            return None
+        more = shape.lo - index - sum(missing)
+        if more > 0:
+            plain = [text for text in (ask(base), *(text for text, _ in groups)) if text is not None]
+            groups.append((min(plain, key=lambda text: (text.length, text.flat())), more))
+        groups.sort(key=lambda group: group[0].flat())
+        parts: list[bytes | Text] = []
+        for text, size in groups:
             if not (index or parts):
                 parts.append(text)
                 size -= 1
@@ -589,7 +663,7 @@ class Arrays:
         """Return the residue after an item that met these demands of its place. `value`: its literal, if the
         state has `seen`."""
         index = min(state.index + 1, state.cap)
-        threads = _undominated([thread for at, thread in moves[1] if at in met])
+        threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
         seen = self._watched(threads, state.seen)
         if seen is not None:
             assert value is not None, "an item whose value must be known"
@@ -619,7 +693,7 @@ class Arrays:
         """Return the residue after an item whose value has not been read, or None where it must be known to
         tell what may come next."""
         index = min(state.index + 1, state.cap)
-        threads = _undominated([thread for at, thread in moves[1] if at in met])
+        threads = _undominated(_joined([thread for at, thread in moves[1] if at in met]))
         seen = self._watched(threads, state.seen)
         if seen is not None and not all(
             self.unique.steady(shape, progress, index, seen, self.known) for _, shape, progress in threads
@@ -640,6 +714,27 @@ def _reaches(alternative: Alternative, index: int) -> bool:
         case FromIndex(at, _):
             return at <= index
     return False
+
+
+def _grows(shape: ArrayShape) -> bool:
+    """Return whether any number of items may follow, and kinds of them are counted up to a least alone."""
+    return shape.hi is None and not shape.unique and all(one.most is None for one in shape.counters)
+
+
+def _joined(threads: list[Thread]) -> list[Thread]:
+    """Return the threads after an item that met them all, with what each paid counted as one, where kinds of
+    items are counted that may be paid singly: they all come from one thread."""
+    if not any(len(shape.counters) > _MANY_KINDS for _, shape, _ in threads):
+        return threads
+    found: dict[tuple[int, int, Debt], Thread] = {}
+    for at, (j, shape, (debt, counts)) in enumerate(threads):
+        singly = len(shape.counters) > _MANY_KINDS and not shape.obligations and _grows(shape)
+        key = j, shape.id if singly else -1 - at, debt
+        other = found.get(key)
+        if other is not None:
+            counts = tuple(map(max, counts, other[2][1]))
+        found[key] = j, shape, (debt, counts)
+    return list(found.values())
 
 
 def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:

@@ -46,3 +46,58 @@ def test_an_array_with_counted_items_is_completed_as_shortly_as_can_be(values: l
             assert expected is None, schema
             continue
         assert compiled.completion(compiled.start) == expected, schema
+
+
+KINDS = [[1, 2, 12], [2, 3, 12], [3, 4, 12], [1, 4], [2, 4, 34]]
+
+
+@pytest.mark.parametrize("least", [0, 3])
+@pytest.mark.parametrize("kinds", [4, 5])
+def test_an_array_that_owes_many_kinds_of_items_is_one_when_all_are_there(kinds: int, least: int) -> None:
+    """An item is counted for each kind that it is of; every text lives until then, and is completed."""
+    schema = {
+        "type": "array",
+        "minItems": least,
+        "items": {"enum": [1, 2, 3, 4, 5, 12, 34]},
+        "allOf": [{"contains": {"enum": kind}} for kind in KINDS[:kinds]],
+    }
+    compiled = sg.compile(sg.json_schema(schema, whitespace="compact", numbers="plain"), BYTES, store=False)
+    ends = 0
+    for size in range(5):
+        for items in itertools.product([1, 2, 3, 4, 5, 12], repeat=size):
+            text = json.dumps(items, separators=(",", ":")).encode()
+            state = compiled.step_bytes(compiled.start, text[:-1])
+            assert state is not None, text
+            valid = size >= least and all(set(kind) & set(items) for kind in KINDS[:kinds])
+            assert (compiled.step_bytes(state, b"]") is not None) == valid, text
+            ends += valid
+            if size == 3 and items[0] == 5:
+                done = json.loads(text[:-1] + compiled.completion(state))
+                assert all(set(kind) & set(done) for kind in KINDS[:kinds]) and len(done) >= least
+    assert ends > 50
+
+
+def test_many_kinds_of_items_that_must_stand_in_few_places_are_looked_for_together() -> None:
+    """With a bound one item may have to pay all; where the schema says so nothing is left to single items."""
+    kinds = [{"contains": {"enum": kind}} for kind in KINDS[:4]]
+    one = {"type": "array", "maxItems": 1, "items": {"enum": [1, 2, 12, 77]}, "allOf": kinds[:3]}
+    compiled = sg.compile(sg.json_schema(one), BYTES, store=False)
+    assert compiled.step_bytes(compiled.start, b"[12]") is not None
+    assert compiled.step_bytes(compiled.start, b"[7") is None
+    with pytest.raises(sg.UnsatisfiableSchema):
+        sg.compile(sg.json_schema({**one, "allOf": kinds}), BYTES, store=False)
+    with pytest.raises(sg.UnsatisfiableSchema):
+        sg.compile(sg.json_schema({"type": "array", "items": {"enum": [1, 2]}, "allOf": kinds}), BYTES)
+    unique = {"type": "array", "uniqueItems": True, "items": {"enum": [2, 4, 7]}, "allOf": kinds}
+    compiled = sg.compile(sg.json_schema(unique), BYTES, store=False)
+    assert compiled.step_bytes(compiled.start, b"[7,4,2]") is not None
+    assert compiled.step_bytes(compiled.start, b"[7,4,7") is None
+
+
+def test_twenty_overlapping_kinds_of_objects_are_no_matter() -> None:
+    schema = {"type": "array", "allOf": [{"contains": {"required": [f"k{i}"]}} for i in range(20)]}
+    compiled = sg.compile(sg.json_schema(schema), BYTES, store=False)
+    one = json.dumps([{f"k{i}": i for i in range(19)}], separators=(",", ":")).encode()
+    state = compiled.step_bytes(compiled.start, one[:-1])
+    assert state is not None and compiled.step_bytes(state, b"]") is None
+    assert json.loads(one[:-1] + compiled.completion(state))[1] in ({"k19": 0}, 0, [], "")
