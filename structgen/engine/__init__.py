@@ -7,8 +7,29 @@ protocol, and how one is loaded), `llama` (over `slabs` and `attention`) and
 `huggingface` (two models behind it).
 """
 
-from structgen.engine.loop import Engine
-from structgen.engine.models import Model, load_model
-from structgen.engine.requests import FinishReason, Handle, Request, Result, Sampling
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from structgen.engine.loop import Engine
+    from structgen.engine.models import Model, load_model
+    from structgen.engine.requests import FinishReason, Handle, Request, Result, Sampling
 
 __all__ = ["Engine", "FinishReason", "Handle", "Model", "Request", "Result", "Sampling", "load_model"]
+
+
+def __getattr__(name: str) -> object:
+    """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
+    match name:
+        case "Engine":
+            home = "loop"
+        case "Model" | "load_model":
+            home = "models"
+        case "FinishReason" | "Handle" | "Request" | "Result" | "Sampling":
+            home = "requests"
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"structgen.engine.{home}"), name)
+    return found

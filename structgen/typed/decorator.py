@@ -135,8 +135,15 @@ def _form(
 
     def read() -> Form:
         if not known:
-            hint = _resolved(annotation, function, names)
-            known.append(form_of_type(hint, policies))
+            form = form_of_type(_resolved(annotation, function, names), policies)
+            if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):
+                raise UnsupportedError(
+                    f"The coroutine function {function.__qualname__} returns an Iterator.",
+                    keyword="type",
+                    where="return",
+                    cure="Annotate AsyncIterator[T], on def or async def.",
+                )
+            known.append(form)
         return known[0]
 
     try:

@@ -178,10 +178,15 @@ def test_items_of_an_asynchronous_iterator() -> None:
         """Count."""
         return sg.filled()
 
-    async def collected() -> list[int]:
-        return [one async for one in numbers()]
+    @sg.generate(model=engine)
+    async def awaited() -> AsyncIterator[int]:
+        """Count."""
+        return sg.filled()
 
-    assert asyncio.run(collected()) == [1, 2, 3]
+    async def collected() -> list[list[int]]:
+        return [[one async for one in numbers()], [one async for one in await awaited()]]
+
+    assert asyncio.run(collected()) == [[1, 2, 3], [1, 2, 3]]
 
 
 def test_a_batch_is_written_together() -> None:
@@ -304,6 +309,11 @@ def _nothing(text: str) -> None:
     """{text}"""
 
 
+async def _mixed() -> Iterator[int]:
+    """Count."""
+    return sg.filled()
+
+
 def _unknown_field(text: str) -> int:
     """{txt}"""
     return sg.filled()
@@ -325,6 +335,7 @@ def _open_brace(text: str) -> int:
         (_no_type, "no return type"),
         (_no_schema, "CallableSchema"),
         (_nothing, "nothing to write"),
+        (_mixed, "AsyncIterator"),
         (_unknown_field, "{txt} is no parameter"),
         (_by_number, "is no parameter"),
         (_open_brace, "no template"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -10,7 +12,6 @@ import pytest
 
 pydantic = pytest.importorskip("pydantic")
 pytest.importorskip("openai")
-pytest.importorskip("torch")
 
 from openai_server import serving  # noqa: E402
 from pydantic import BaseModel, Field  # noqa: E402
@@ -172,3 +173,25 @@ def test_what_a_server_does_not_have_is_an_error_at_decoration(
 ) -> None:
     with pytest.raises(sg.OptionError, match=error):
         asked(model, **options)
+
+
+def test_a_server_is_asked_without_torch() -> None:
+    with serving('{"name": "Ada", "age": 36}') as server:
+        code = f"""
+import sys
+sys.modules["torch"] = sys.modules["transformers"] = None
+import dataclasses, structgen as sg
+
+@dataclasses.dataclass
+class Person:
+    name: str
+    age: int
+
+@sg.generate(model={server.model!r})
+def person() -> Person:
+    "Who?"
+
+assert person() == Person("Ada", 36)
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
