@@ -12,7 +12,7 @@ MASKBENCH ?=
 MINUTES ?= 60
 DEVICE ?= cpu
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
-TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu
+TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
 
 .DEFAULT_GOAL := help
@@ -38,8 +38,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(PIP) install -e ".[bench]" -c constraints.txt
 	@touch $@
 
+# torch by itself first: what it needs is the same from anywhere, and need not be asked of its own index.
 $(VENV)/.installed-engine: $(VENV)/.installed
-	$(PIP) install -e ".[tokenizers,torch,typed]" -c constraints.txt $(TORCH)
+	$(PIP) install --no-deps torch -c constraints.txt $(TORCH)
+	$(PIP) install -e ".[tokenizers,torch,typed]" -c constraints.txt
 	@touch $@
 
 demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this repository

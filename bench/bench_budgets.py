@@ -208,9 +208,7 @@ def main() -> int:
         out = csv.writer(file, lineterminator="\n")
         out.writerow((*HEAD, "what", "count"))
         for what, count in counted:
-            out.writerow(
-                (*about, "structgen/extract", "json.dumps", options.texts, options.seed, what, count)
-            )
+            out.writerow((*about, what, count))
             print(f"{count:>8,} {what}")
     print(target)
     return 1 if any(_label(fault) in BAD for outcome in outcomes.values() for fault in outcome.faults) else 0
