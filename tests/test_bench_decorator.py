@@ -28,6 +28,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
+@pytest.mark.slow
 def test_the_decorator_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import bench_decorator
 

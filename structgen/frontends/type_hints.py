@@ -44,7 +44,7 @@ class TypeReader(Generic[T]):
         Errors: `ValidatorError` where a validator of the type's own refuses it, or the document is none of
         the schema's.
         """
-        from pydantic import ValidationError
+        from pydantic_core import ValidationError
 
         try:
             return cast("T", self._adapter.validate_json(document))
@@ -60,10 +60,11 @@ class TypeReader(Generic[T]):
             ) from error
 
 
-def read_type(hint: type[T] | Any) -> TypeReader[T]:
+def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -> TypeReader[T]:
     """Return a type as a language: pydantic models, dataclasses, attrs classes, TypedDict, NamedTuple, Enum,
     Literal, unions, the containers, dates, UUID, Decimal, bytes, Path, re.Pattern, `Annotated[...]`.
 
+    `config` is pydantic's, of a model whose field this is; classes have their own.
     Documents of the schema, under the policies of the reader, are accepted by the type, its own validators
     aside. Cost: milliseconds, and the loading of pydantic the first time.
     Errors: `UnsupportedError` for a type that has no schema here, which says what of it has none;
@@ -87,11 +88,22 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
 
         wanted = AttrsClasses().rewritten(hint)
     try:
-        adapter: Any = TypeAdapter(wanted)
+        adapter: Any = _adapter(TypeAdapter, PydanticUserError, wanted, config)
         schema = adapter.json_schema(schema_generator=TypeSchema)
     except (PydanticUserError, SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
         raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
     return TypeReader(hint, adapter, schema)
+
+
+def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
+    """Return pydantic's adapter of a hint; a config is only for what has none of its own."""
+    if config:
+        try:
+            return made(hint, config=config)
+        except refused as error:
+            if error.code != "type-adapter-config-unused":
+                raise
+    return made(hint)
 
 
 def _no_schema(hint: Any, why: str) -> UnsupportedError:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import json
 import types
 import typing
+from collections.abc import Mapping
 from typing import Annotated, Any, Union
 
+from structgen.errors import UnsupportedError
 from structgen.frontends.type_hints import TypeReader, read_type
 
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping, collections.OrderedDict)
@@ -21,18 +24,22 @@ class Part:
     it is read with what holds it.
     """
 
-    __slots__ = ("_known", "_reader", "hint")
+    __slots__ = ("_config", "_known", "_reader", "hint")
 
-    def __init__(self, hint: Any) -> None:
-        self.hint = hint
+    def __init__(self, hint: Any, config: Mapping[str, Any] | None = None) -> None:
+        self.hint, self._config = hint, config
         self._known: dict[str | int, Part | None] = {}
-        self._reader: TypeReader[Any] | None = None
+        self._reader: TypeReader[Any] | bool | None = None
 
     def read(self, document: bytes) -> Any:
-        """Return the object of a part's document. Errors: ValidatorError."""
+        """Return the object of a part's document; as JSON has it, where its type cannot be read without the
+        class that holds it. Errors: ValidatorError."""
         if self._reader is None:
-            self._reader = read_type(self.hint)
-        return self._reader.read(document)
+            try:
+                self._reader = read_type(self.hint, config=self._config)
+            except UnsupportedError:
+                self._reader = False
+        return self._reader.read(document) if isinstance(self._reader, TypeReader) else json.loads(document)
 
     def at(self, parts: tuple[str | int, ...]) -> Part | None:
         """Return the part at a place, keys and indices from here; None where the place does not tell it."""
@@ -52,7 +59,8 @@ class Part:
             kept = 0  # the items of a list are alike
         if kept not in self._known:
             inner = _item(hint, origin, arguments, key) if isinstance(key, int) else _member(hint, key)
-            self._known[kept] = None if inner is None else Part(inner)
+            config = getattr(hint, "__pydantic_config__", None) or getattr(hint, "model_config", None)
+            self._known[kept] = None if inner is None else Part(inner, config or self._config)
         return self._known[kept]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 
@@ -145,6 +145,42 @@ def test_leaving_a_stream_cancels_it() -> None:
     steps = model.steps
     assert engine.step() is False
     assert model.steps == steps
+
+
+class Configured(BaseModel):
+    model_config = pydantic.ConfigDict(val_json_bytes="base64")
+    data: bytes
+    many: list[bytes]
+
+
+def test_parts_are_read_under_the_config_of_their_model() -> None:
+    partial = Progress(Part(Configured)).add('{"data": "QQ==", "many": ["Qg==", "Qw=="')
+    assert partial["data"] == b"A"
+    assert partial["many"] == [b"B", b"C"]
+
+
+class Opaque:
+    """Known to pydantic only through the model that holds it."""
+
+
+class Hidden(BaseModel):
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+    inner: Annotated[
+        Opaque, pydantic.BeforeValidator(lambda _: Opaque()), pydantic.WithJsonSchema({"type": "integer"})
+    ]
+
+
+def test_a_part_that_cannot_be_read_alone_is_shown_as_json() -> None:
+    engine, _ = told('{"inner": 5}')
+
+    @sg.generate(model=engine)
+    def hidden() -> Hidden:
+        """Which?"""
+        return sg.filled()
+
+    values = [one.value for one in hidden.stream()]
+    assert isinstance(values[-1], Hidden)
+    assert isinstance(values[-1].inner, Opaque)
 
 
 def test_parts_of_types() -> None:
