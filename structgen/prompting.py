@@ -64,7 +64,12 @@ def extraction_prompt(schema: Grammar | dict[str, Any] | bool | str | Path, text
 
     The line break after the text is part of it; the document follows. Errors: those of `schema_outline`.
     """
-    return f"{schema_outline(schema)}\n{text.strip()}\n"
+    return extraction_prompt_under(schema_outline(schema), text)
+
+
+def extraction_prompt_under(outline: str, text: str) -> str:
+    """Return the same for an outline that was written before."""
+    return f"{outline}\n{text.strip()}\n"
 
 
 class _Writer:

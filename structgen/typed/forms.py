@@ -12,6 +12,7 @@ from typing import Any
 
 from structgen.errors import GenerationError, OptionError, UnsupportedError, ValidatorError
 from structgen.frontends.type_hints import TypeReader, read_type, shown
+from structgen.prompting import schema_outline
 from structgen.schema.grammar import Grammar, JsonSchemaGrammar, json_schema
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
@@ -43,6 +44,11 @@ class Form:
             value = self.grammar.schema
             return value if isinstance(value, dict) else {}
         return None
+
+    @cached_property
+    def outline(self) -> str:
+        """The outline of the schema, for prompts; "" where there is none."""
+        return "" if self.schema is None else schema_outline(self.schema)
 
     def read(self, text: str) -> Any:
         """Return the object of a whole document, or the text itself. Errors: ValidatorError."""

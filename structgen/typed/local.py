@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from structgen.engine.requests import Handle, Request, Result
 from structgen.errors import OptionError, StructgenError
-from structgen.prompting import extraction_prompt, schema_outline
+from structgen.prompting import extraction_prompt_under
 from structgen.resources import embedded_model
 from structgen.typed.forms import Form
 from structgen.typed.options import DEFAULT_MAX_TOKENS, Options
@@ -50,10 +50,10 @@ class Local:
         outline = self.is_embedded if options.outline is None else options.outline
         if self.is_embedded and outline and form.schema is not None and isinstance(source.prompt, str):
             # what these models were trained on: the outline, and the text alone
-            return extraction_prompt(form.schema, "\n".join(source.values))
+            return extraction_prompt_under(form.outline, "\n".join(source.values))
         said = ""
         if outline and form.schema is not None:
-            said = f"\n\nAnswer in JSON: {schema_outline(form.schema)}"
+            said = f"\n\nAnswer in JSON: {form.outline}"
         chat = options.chat
         if chat is None:
             chat = not isinstance(source.prompt, str) or self._has_template()

@@ -18,7 +18,6 @@ from typing import Any
 from structgen.compiler import CompiledGrammar, compile
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, StructgenError, UnsupportedError
-from structgen.prompting import schema_outline
 from structgen.schema.grammar import json_schema
 from structgen.schema.openai import check_subset
 from structgen.schema.policies import WIDEST
@@ -90,7 +89,7 @@ class Remote:
     def _messages(form: Form, source: Source, options: Options) -> list[dict[str, Any]]:
         messages = messages_of(source.prompt)
         if options.outline and form.schema is not None:
-            said = f"\n\nAnswer in JSON: {schema_outline(form.schema)}"
+            said = f"\n\nAnswer in JSON: {form.outline}"
             messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}{said}"}
         return messages
 
