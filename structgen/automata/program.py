@@ -373,6 +373,38 @@ class Emitter:
         return self.put(PUSH, repeat)
 
 
+def is_plain(program: Program) -> bool:
+    """Return whether a program holds instructions of plain patterns alone, and tells by itself what lives."""
+    return program.trimmed and not program.looks and all(row[0] <= MATCH for row in program.code)
+
+
+@functools.lru_cache(maxsize=256)
+def union_of(programs: tuple[Program, ...]) -> Program:
+    """Return the program of the strings that some of plain programs accept."""
+    code: list[tuple[int, int, int, int, int, int]] = []
+    outer: list[int] = []
+    sets: dict[Ranges, int] = {}
+    start = -1
+    for program in programs:
+        base = len(code)
+        numbers = [sets.setdefault(ranges, len(sets)) for ranges in program.sets]
+        for op, a, b, c, d, e in program.code:
+            if op == CHAR:
+                code.append((op, numbers[a], b + base, c, d, e))
+            elif op == MATCH:
+                code.append((op, a, b, c, d, e))
+            else:
+                code.append((op, a + base, b + base if op in (SPLIT, REPEAT) else b, c, d, e))
+        outer += [-1 if one < 0 else one + base for one in program.outer]
+        begin = program.start + base
+        if start >= 0:
+            code.append((SPLIT, begin, start, 0, 0, 0))
+            outer.append(-1)
+            begin = len(code) - 1
+        start = begin
+    return Program(tuple(code), tuple(sets), start, tuple(outer), True)
+
+
 @functools.lru_cache(maxsize=1024)
 def completion_costs(program: Program) -> tuple[list[int], list[int]]:
     """Return the least bytes of JSON text from each instruction to the end of its repeat's body, or a match.

@@ -7,7 +7,15 @@ from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats import format_beside, format_bound, format_meaning
 from structgen.automata.lookless import without_looks
-from structgen.automata.program import AllTree, NotTree, Program, Tree, compile_pattern
+from structgen.automata.program import (
+    AllTree,
+    NotTree,
+    Program,
+    Tree,
+    compile_pattern,
+    is_plain,
+    union_of,
+)
 from structgen.errors import GrammarError
 from structgen.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
@@ -43,19 +51,42 @@ class TreeBuilder:
                 else:
                     stack += [(formula, denied, whole, True), (formula.of, not denied, False, False)]
             elif isinstance(formula, (All, Any_)):
-                if ready:
-                    start = len(done) - len(formula.of)
-                    parts = done[start:]
+                below = formula.of
+                united: TruthTree | None = None
+                if isinstance(formula, Any_):
+                    united, below = self._united(formula)
+                if ready or not below:
+                    start = len(done) - len(below)
+                    parts = done[start:] if united is None else [united, *done[start:]]
                     del done[start:]
-                    done.append(("all" if isinstance(formula, All) else "any", *parts))
+                    one = united is not None and len(parts) == 1
+                    done.append(parts[0] if one else ("all" if isinstance(formula, All) else "any", *parts))
                     continue
                 stack.append((formula, denied, whole, True))
                 if isinstance(formula, All):
                     whole = whole and sum(map(_asks, formula.of)) <= 1 and not _asks_long_names(formula)
-                stack.extend((part, denied, whole, False) for part in reversed(formula.of))
+                stack.extend((part, denied, whole, False) for part in reversed(below))
             else:
                 done.append(self._leaf(formula, denied, whole))
         return done[0]
+
+    def _united(self, formula: Any_) -> tuple[TruthTree | None, tuple[Formula, ...]]:
+        """Return the tree of all plain patterns of a disjunction as one program (None: there are no two), and
+        the other parts.
+
+        Which of them is found is no matter: one program has fewer states, and tells by itself what lives.
+        """
+        plain: list[Program] = []
+        rest: list[Formula] = []
+        for part in formula.of:
+            tree = compile_pattern(part.source) if isinstance(part, Pattern) else None
+            if isinstance(tree, Program) and is_plain(tree):
+                plain.append(tree)
+            else:
+                rest.append(part)
+        if len(plain) < 2:
+            return None, formula.of
+        return self.atom(union_of(tuple(dict.fromkeys(plain)))), tuple(rest)
 
     def _leaf(self, formula: Formula, denied: bool, whole: bool) -> TruthTree:
         if isinstance(formula, Pattern):

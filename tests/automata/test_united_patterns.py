@@ -1,0 +1,84 @@
+"""Disjunctions of patterns are one program: it accepts what some of them accept, and completes as shortly."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from structgen.automata.strings import StringPool
+from structgen.ir import DEAD, UNKNOWN, All, Any_, Formula, Length, Not, Pattern, Spec, Words
+from structgen.limits import Limits
+
+GROUPS = [
+    ("ab", "^b*$", "a{2,3}c"),
+    ("^(?:a{2}){1,2}b", "c$", "^(?:b|ca)+$"),
+    ("^a.*b.*c$", "^b.*a.*a$", "^c.*c"),
+    ("a", "^(?!b)c", "^bb$"),  # the look-ahead stays apart
+    ("^$", "cab", "^(?:ab?){2,}$", "b{3}"),
+    ("a", "a"),
+]
+
+
+class Reader:
+    def __init__(self, formula: Formula) -> None:
+        self.pool = StringPool(Limits())
+        self.start = self.pool.start(Spec((formula,)), lambda met: 0)
+
+    def state(self, text: str) -> int:
+        state = self.start
+        for byte in text.encode():
+            if state == DEAD:
+                return DEAD
+            if int(self.pool.trans[state, byte]) == UNKNOWN:
+                self.pool.expand(state)
+            state = int(self.pool.trans[state, byte])
+        return state
+
+    def accepts(self, text: str) -> bool:
+        state = self.state(text)
+        return state != DEAD and int(self.pool.outcome[state]) >= 0
+
+
+def texts(most: int) -> list[str]:
+    return ["".join(chars) for size in range(most + 1) for chars in itertools.product("abc", repeat=size)]
+
+
+def written(text: str) -> tuple[int, bytes]:
+    data = json.dumps(text).encode()
+    return len(data), data
+
+
+@pytest.mark.parametrize("sources", GROUPS, ids=" or ".join)
+def test_a_disjunction_of_patterns_accepts_what_some_of_them_accept(sources: tuple[str, ...]) -> None:
+    parts = tuple(map(Pattern, sources))
+    either, none = Reader(Any_(parts)), Reader(Not(Any_(parts)))
+    short = Reader(All((Any_((*parts, Words(frozenset(("cc",))))), Length(1, 4))))
+    alone = [Reader(part) for part in parts]
+    for text in texts(5):
+        accepted = any(one.accepts(text) for one in alone)
+        assert either.accepts(text) == accepted, text
+        assert none.accepts(text) == (not accepted), text
+        assert short.accepts(text) == ((accepted or text == "cc") and 1 <= len(text) <= 4), text
+
+
+@pytest.mark.parametrize("sources", GROUPS, ids=" or ".join)
+def test_what_is_begun_is_completed_as_by_the_pattern_that_needs_least(sources: tuple[str, ...]) -> None:
+    parts = tuple(map(Pattern, sources))
+    either, alone = Reader(Any_(parts)), [Reader(part) for part in parts]
+    for text in texts(4):
+        rests = [one.pool.finish(state)[0].decode() for one in alone if (state := one.state(text)) != DEAD]
+        state = either.state(text)
+        assert (state == DEAD) == (not rests), text
+        if rests:
+            assert either.pool.finish(state)[0].decode() == min(rests, key=written), text
+
+
+def test_fifty_patterns_of_several_parts_make_few_states() -> None:
+    sources = [f"^.*{a}.*{b}.*{c}$" for a, b, c in itertools.islice(itertools.permutations("abcdefg", 3), 50)]
+    reader = Reader(Any_(tuple(map(Pattern, sources))))
+    for text in ("abcdefgabc", "gfedcba", "zzz", "aabbccddee"):
+        assert reader.state(text) != DEAD
+    assert reader.pool.count < 2_000
+    assert reader.accepts("xaxbxc") and not reader.accepts("xaxbx")
