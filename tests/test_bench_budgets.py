@@ -42,8 +42,23 @@ def _why(outcome: Any) -> list[str]:
     return [fault["why"].partition(":")[0] for fault in outcome.faults]
 
 
-def test_texts_within_their_budgets_have_no_fault(bench: Any, loaded: Any) -> None:
-    schema = {"type": "object", "properties": {"a": {"type": "integer", "minimum": 1}}, "required": ["a"]}
+SMALL = {
+    "an object": {
+        "type": "object",
+        "properties": {"a": {"type": "integer", "minimum": 1}},
+        "required": ["a"],
+    },
+    "an array": {"type": "array", "items": {"type": ["boolean", "null"]}, "minItems": 3},
+    "a pattern": {"type": "string", "pattern": "^[a-f]{3,4}-[0-9]{2}$"},
+    "a choice": {"oneOf": [{"const": "a long constant"}, {"type": "number", "minimum": 1000}]},
+    "listed": {"enum": ["one", "another", {"k": [1, 2]}]},
+}
+
+
+@pytest.mark.parametrize("schema", SMALL.values(), ids=SMALL.keys())
+def test_texts_are_within_their_budgets_and_the_number_named_is_the_least(
+    bench: Any, loaded: Any, schema: Any
+) -> None:
     outcome = bench.attempt(_subject(bench, schema), *loaded, OPTIONS)
     assert sum(outcome.walks.values()) == 4
     assert _why(outcome) == ["is the least"]
