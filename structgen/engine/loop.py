@@ -299,7 +299,10 @@ class Engine:
             logits = logits[places]
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
-            mask = torch.from_numpy(self._mask.array[: len(rows)])
+            # a text that went while the model ran has left its line behind
+            lines = [text.line for text in rows]
+            whole = lines == list(range(len(rows)))
+            mask = torch.from_numpy(self._mask.array[: len(rows)] if whole else self._mask.array[lines])
         return choose(logits, mask, [text.row for text in rows])
 
     def _logits_of(self, text: Text) -> Tensor:
@@ -320,14 +323,14 @@ class Engine:
                 continue
             try:
                 if text.phase is None:
-                    self._take(text, self._step(text, chosen, i, self._mask))
+                    self._take(text, self._step(text, chosen, i, self._mask.array[text.line]))
                 else:
                     self._think(text, text.phase, chosen.tokens[i])
             except StructgenError as error:
                 text.error = error
         self._settle()
 
-    def _step(self, text: Text, chosen: Chosen, row: int, mask: TokenMask) -> Step:
+    def _step(self, text: Text, chosen: Chosen, row: int, words: npt.NDArray[np.int32]) -> Step:
         step = Step(
             chosen.tokens[row],
             chosen.logprob[row],
@@ -341,9 +344,8 @@ class Engine:
         )
         if count := text.handle.request.logprobs:
             logits = self._logits_of(text)
-            words = torch.from_numpy(mask.array[row]).to(logits.device)
             step.likeliest = candidates(logits, None, count)
-            step.likeliest_allowed = candidates(logits, words, count)
+            step.likeliest_allowed = candidates(logits, torch.from_numpy(words).to(logits.device), count)
         return step
 
     def _think(self, text: Text, phase: Phase, token: int) -> None:
@@ -386,7 +388,7 @@ class Engine:
         the same noise would have chosen under that mask."""
         matcher.fill_mask(self._narrow, budget=room)
         again = choose(self._logits_of(text)[None], torch.from_numpy(self._narrow.array), [text.row])
-        step = self._step(text, again, 0, self._narrow)
+        step = self._step(text, again, 0, self._narrow.array[0])
         step.steered = True
         return step
 
@@ -460,6 +462,7 @@ class Engine:
         """Write the masks that are known; returns the rows of the others."""
         unknown = fill_known([text.matcher for text in rows], self._mask)
         for row, text in enumerate(rows):
+            text.line = row
             if text.phase is not None:
                 _forbid(self._mask, row, text.phase.ends)
         return unknown

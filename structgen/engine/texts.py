@@ -32,6 +32,7 @@ class Text:
         "handle",
         "last",
         "least",
+        "line",
         "logits",
         "matcher",
         "phase",
@@ -57,7 +58,9 @@ class Text:
         self.logits: Tensor | None = None
         """The logits behind the prompt, while `place` is -1."""
         self.place = -1
-        """The row of the engine's last step."""
+        """The row of the logits of the engine's last step."""
+        self.line = 0
+        """The row of the engine's masks."""
         self.phase: Phase | None = None
         """The thoughts, which hold the matcher while they last."""
         self.thought: list[int] = []

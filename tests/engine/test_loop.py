@@ -341,3 +341,37 @@ def test_an_engine_keeps_the_grammars_that_it_met_last(monkeypatch: pytest.Monke
     assert engine.compiled(first) is kept
     engine.compiled(third)  # the second goes, which was asked for least recently
     assert engine.compiled(first) is kept and set(engine._compiled) == {third, first}
+
+
+class _Cancels(Function):
+    """Has a text cancelled while it reads a step."""
+
+    handle: Any = None
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+        if len(self.batches) == 3:
+            self.handle.cancel()
+        return super().decode(tokens, caches)
+
+
+def test_a_text_that_goes_while_the_model_runs_leaves_the_others_their_masks() -> None:
+    flags = sg.json_schema({"type": "array", "items": {"type": "boolean"}, "minItems": 20})
+    model = _Cancels(TOKENIZER.vocab_size)
+    engine = Engine(model, TOKENIZER)
+    requests = [
+        Request("a", PERSON, Sampling(seed=1), max_tokens=80),
+        Request("b", flags, Sampling(seed=2), max_tokens=90, logprobs=2),
+        Request("c", PERSON, Sampling(seed=3), max_tokens=80),
+    ]
+    handles = [engine.submit(request)[0] for request in requests]
+    model.handle = handles[0]
+    engine.drive(handles)
+    reasons = [handle.result.finish_reason for handle in handles if handle.result is not None]
+    assert reasons[0] is FinishReason.CANCELLED and len(handles[0].result.tokens) == 4  # type: ignore[union-attr]
+    for handle, request in zip(handles[1:], requests[1:], strict=True):
+        (alone,) = _engine().generate(request)
+        assert handle.result is not None and handle.result.error is None
+        assert handle.result.tokens == alone.tokens
+        assert [s.likeliest_allowed for s in handle.result.steps] == [
+            s.likeliest_allowed for s in alone.steps
+        ]
