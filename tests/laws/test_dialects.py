@@ -100,7 +100,7 @@ def test_every_keyword_of_the_page_is_drawn() -> None:
     listed = {name for row in rows for name in re.findall(r"`([$\w]+)`", row)}
     met: set[str] = set()
 
-    @settings(MODEST, max_examples=300)
+    @settings(MODEST, max_examples=1000)
     @given(st.sampled_from(DRAFTS).flatmap(dialects))
     def collect(dialect: Dialect) -> None:
         pending = [dialect.schema]

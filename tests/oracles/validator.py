@@ -171,12 +171,25 @@ def _writable(value: Json) -> bool:
     return True
 
 
+_URIS = {
+    "4": "http://json-schema.org/draft-04/schema#",
+    "6": "http://json-schema.org/draft-06/schema#",
+    "7": "http://json-schema.org/draft-07/schema#",
+    "2019-09": "https://json-schema.org/draft/2019-09/schema",
+    "2020-12": "https://json-schema.org/draft/2020-12/schema",
+}
+
+
 class Validator:
     """One schema under the three judges. `draft` and `formats` are as `json_schema` takes them."""
 
     def __init__(self, schema: Json, draft: str | None = None, formats: str = "assert") -> None:
         self.schema = schema
         name = draft_of(schema, draft)
+        # what disagreements look at: it says its draft, however that was given
+        self._said = (
+            schema if draft is None or not isinstance(schema, dict) else schema | {"$schema": _URIS[name]}
+        )
         self.arbiter = Arbiter(schema, draft, formats)
         numbers = {"4": 4, "6": 6, "7": 7, "2019-09": 201909, "2020-12": 202012}
         rust = getattr(jsonschema_rs, f"Draft{numbers[name]}Validator")
@@ -195,7 +208,8 @@ class Validator:
         if self._python is not None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                with contextlib.suppress(OverflowError, re.error):
+                # referencing 0.37 takes the list of a dependency for a schema
+                with contextlib.suppress(OverflowError, re.error, AttributeError):
                     found["jsonschema"] = self._python.is_valid(_plain(value))
         return found
 
@@ -204,6 +218,6 @@ class Validator:
         truth = self.arbiter.valid(value)
         for who, opinion in self.opinions(value).items():
             known = (d for d in DISAGREEMENTS if d.who == who)
-            if opinion != truth and not any(d.applies(self.schema, value) for d in known):
+            if opinion != truth and not any(d.applies(self._said, value) for d in known):
                 raise Dispute(f"{who} says {opinion}, the arbiter {truth}: {self.schema!r} on {value!r}")
         return truth
