@@ -108,9 +108,13 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
         "cpu",
     ]
     page = tmp_path / "trace.html"
-    one = CliRunner().invoke(app(), [*common, "--prompt", "flags", "--json", "--trace", str(page)])
+    asked = [*common, "--prompt", "flags", "--json", "--logprobs", "2", "--trace", str(page)]
+    one = CliRunner().invoke(app(), asked)
     assert one.exit_code == 0, one.output
     found = json.loads(one.stdout)
+    assert "".join(step["text"] for step in found["steps"]) == found["text"]
+    assert all(len(step["likeliest"]) == 2 for step in found["steps"])
+    assert all(step["likeliest_allowed"][0][1] <= 1e-6 for step in found["steps"])
     assert json.loads(found["text"]) == found["value"]
     assert "<!doctype html>" in page.read_text()
     streamed = CliRunner().invoke(app(), [*common, "--prompt", "flags", "--stream"])
