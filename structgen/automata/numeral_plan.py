@@ -13,7 +13,7 @@ that ask the same of a sign share states, and a side on which nothing is asked i
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from math import lcm
@@ -256,6 +256,15 @@ def _truth(
     return done[-1]
 
 
+def _bits(number: int) -> Iterator[int]:
+    """Yield the bits that are set, lowest first. Linear, and quick where they are few."""
+    text = bin(number)[:1:-1]
+    at = text.find("1")
+    while at >= 0:
+        yield at
+        at = text.find("1", at + 1)
+
+
 def sides_of(
     spec: ir.Spec,
     policy: int,
@@ -333,12 +342,11 @@ def sides_of(
     codes = [0] * (width * columns)
     for demand, truth in enumerate(truths):
         one = 1 << demand
-        for at, char in enumerate(reversed(bin(truth)[2:])):
-            if char == "1":
-                codes[at] |= one
+        for at in _bits(truth):
+            codes[at] |= one
     for code in set(codes):
         if code:
-            names[code] = outcome(frozenset(d for d in range(len(truths)) if code >> d & 1))
+            names[code] = outcome(frozenset(_bits(code)))
     if columns == 1:
         rows: list[tuple[int, ...]] = [(names[code],) for code in codes]
     else:
