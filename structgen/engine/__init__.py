@@ -1,10 +1,10 @@
 """The decoding engine: a model and a grammar become text.
 
 `loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. What it stands on:
-`requests` (what is asked, what comes back), `texts` (what is written), `choice` (from logits to a token,
-compiled in `drawing`), `noise` (counter-based, so that a seed means the same in any batch), `models` (the
-protocol, and how one is loaded), `llama` (over `slabs` and `attention`) and
-`huggingface` (two models behind it).
+`requests` (what is asked, what comes back), `texts` (what is written), `lines` (their masks), `choice` (from
+logits to a token, compiled in `drawing`), `noise` (counter-based, so that a seed means the same in any
+batch), `models` (the protocol, and how one is loaded), `llama` (over `slabs` and `attention`, compiled in
+`attending`) and `huggingface` (two models behind it); `thinking` is what may come before a document.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +21,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.batch import RowStatus, allow_all, fill_known, fill_masks
+from structgen.batch import allow_all
 from structgen.compiler import CompiledGrammar, compile
 from structgen.engine.choice import Chosen, candidates, choose
+from structgen.engine.lines import Lines, forbid
 from structgen.engine.models import Model, load_model
 from structgen.engine.requests import FinishReason, Handle, Request, Result, Step
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
-from structgen.errors import BudgetError, LimitError, OptionError, StructgenError
+from structgen.errors import BudgetError, OptionError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
 from structgen.schema.grammar import Grammar
@@ -37,8 +37,6 @@ from structgen.tokenizer import Tokenizer
 
 _GRAMMARS = 256
 """Compiled grammars that an engine keeps."""
-_Filled = tuple[list[int], npt.NDArray[np.int8], float]
-"""Rows whose masks were worked out, what became of each, and seconds."""
 
 
 class Engine:
@@ -77,7 +75,7 @@ class Engine:
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._wider = self.model.vocab_size > tokenizer.vocab_size
         """Whether the model has logits of no token: masks then leave them out of free texts too."""
-        self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
+        self._lines = Lines(max_rows, tokenizer.vocab_size)
         self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
         """What was asked for least recently comes first."""
@@ -88,7 +86,6 @@ class Engine:
         self._logits = torch.empty(0)
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._lock = threading.Lock()
-        self._filler: ThreadPoolExecutor | None = None
 
     # --- the doors ------------------------------------------------------------------------------------------
 
@@ -232,9 +229,7 @@ class Engine:
     def close(self) -> None:
         """Let go of the thread that fills masks; a later request starts another."""
         with self._lock:
-            if self._filler is not None:
-                self._filler.shutdown()
-                self._filler = None
+            self._lines.close()
 
     # --- one step -------------------------------------------------------------------------------------------
 
@@ -274,7 +269,7 @@ class Engine:
             fresh.append(text)
         if fresh:
             self._rows += fresh
-            self._fill(self._rows)
+            self._lines.fill(self._rows)
             self._settle()
 
     def _read(self, text: Text, first: Text | None = None) -> None:
@@ -299,10 +294,7 @@ class Engine:
             logits = logits[places]
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
-            # a text that went while the model ran has left its line behind
-            lines = [text.line for text in rows]
-            whole = lines == list(range(len(rows)))
-            mask = torch.from_numpy(self._mask.array[: len(rows)] if whole else self._mask.array[lines])
+            mask = self._lines.of(rows)
         return choose(logits, mask, [text.row for text in rows])
 
     def _logits_of(self, text: Text) -> Tensor:
@@ -323,7 +315,7 @@ class Engine:
                 continue
             try:
                 if text.phase is None:
-                    self._take(text, self._step(text, chosen, i, self._mask.array[text.line]))
+                    self._take(text, self._step(text, chosen, i, self._lines.mask.array[text.line]))
                 else:
                     self._think(text, text.phase, chosen.tokens[i])
             except StructgenError as error:
@@ -361,7 +353,7 @@ class Engine:
     def _chosen_again(self, text: Text, phase: Phase, banned: Sequence[int]) -> int:
         """Return the choice among the tokens of thoughts without some."""
         allow_all(self._narrow, 0)
-        _forbid(self._narrow, 0, (*phase.ends, *banned))
+        forbid(self._narrow, 0, (*phase.ends, *banned))
         words = torch.from_numpy(self._narrow.array)
         return choose(self._logits_of(text)[None], words, [text.row]).tokens[0]
 
@@ -407,10 +399,7 @@ class Engine:
         rows = self._rows
         if not rows:
             return
-        began = time.perf_counter()
-        unknown = self._write_known(rows)
-        known = time.perf_counter() - began
-        future = self._fill_aside(rows, unknown) if unknown else None
+        filling = self._lines.begin(rows)
         tokens, caches = [text.last for text in rows], [text.cache for text in rows]
         began = time.perf_counter()
         try:
@@ -420,16 +409,10 @@ class Engine:
         except Exception as error:
             self._recover(rows, error)
         ran = time.perf_counter() - began
-        found = None if future is None else future.result()
-        waited = time.perf_counter() - began - ran if found else 0.0
-        seconds = known + (found[2] if found else 0.0)
         for text in rows:
             text.usage.model_seconds += ran
-            text.usage.mask_seconds += seconds
-            text.usage.waited_seconds += known + waited
-            text.ran, text.filled = ran, seconds
-        if found:
-            _note(rows, found)
+            text.ran = ran
+        filling.wait()
         self._settle()
 
     def _recover(self, rows: list[Text], error: Exception) -> None:
@@ -445,38 +428,6 @@ class Engine:
         for text in rows[:-1]:
             self._read(text)
 
-    # --- masks ----------------------------------------------------------------------------------------------
-
-    def _fill(self, rows: Sequence[Text]) -> None:
-        """Fill all masks, now."""
-        began = time.perf_counter()
-        unknown = self._write_known(rows)
-        _note(rows, self._work_out(rows, unknown))
-        seconds = time.perf_counter() - began
-        for text in rows:
-            text.usage.mask_seconds += seconds
-            text.usage.waited_seconds += seconds
-            text.filled = seconds
-
-    def _write_known(self, rows: Sequence[Text]) -> list[int]:
-        """Write the masks that are known; returns the rows of the others."""
-        unknown = fill_known([text.matcher for text in rows], self._mask)
-        for row, text in enumerate(rows):
-            text.line = row
-            if text.phase is not None:
-                _forbid(self._mask, row, text.phase.ends)
-        return unknown
-
-    def _fill_aside(self, rows: list[Text], unknown: list[int]) -> Future[_Filled]:
-        if self._filler is None:
-            self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
-        return self._filler.submit(self._work_out, rows, unknown)
-
-    def _work_out(self, rows: Sequence[Text], unknown: list[int]) -> _Filled:
-        began = time.perf_counter()
-        status = fill_masks([rows[row].matcher for row in unknown], self._mask, unknown)
-        return unknown, status, time.perf_counter() - began
-
     def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
         ids = self.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
         if not ids:
@@ -485,21 +436,6 @@ class Engine:
         if wrong is not None:
             raise OptionError(f"Token {wrong} of the prompt is none of the model's.", where="prompt")
         return ids
-
-
-def _forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
-    """Take tokens out of a row."""
-    for token in tokens:
-        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF
-
-
-def _note(rows: Sequence[Text], found: _Filled) -> None:
-    """Have the texts fail whose masks could not be worked out."""
-    for row, status in zip(found[0], found[1].tolist(), strict=True):
-        if status == RowStatus.LIMIT and rows[row].error is None:
-            rows[row].error = LimitError(
-                "A limit was met while the mask was filled.", limit="parser_states", where="grammar"
-            )
 
 
 def _is_memory(error: Exception) -> bool:

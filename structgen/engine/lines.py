@@ -1,0 +1,111 @@
+"""The masks of the texts that are being written, a line each: known ones at once, the others by a thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from structgen.batch import RowStatus, fill_known, fill_masks
+from structgen.engine.texts import Text
+from structgen.errors import LimitError
+from structgen.masks.mask import TokenMask, allocate_mask
+
+_WorkedOut = tuple[npt.NDArray[np.int8], float]
+"""What became of each line, and seconds."""
+
+
+class Lines:
+    """The masks of a batch. `Text.line` says which is a text's."""
+
+    def __init__(self, rows: int, vocab_size: int) -> None:
+        self.mask: TokenMask = allocate_mask(rows, vocab_size)
+        self._filler: ThreadPoolExecutor | None = None
+
+    def of(self, rows: Sequence[Text]) -> Tensor:
+        """Return the masks of texts, int32 [rows, words]; the same memory where none has gone."""
+        # a text that went while the model ran has left its line behind
+        lines = [text.line for text in rows]
+        whole = lines == list(range(len(rows)))
+        return torch.from_numpy(self.mask.array[: len(rows)] if whole else self.mask.array[lines])
+
+    def fill(self, rows: Sequence[Text]) -> None:
+        """Write the masks of texts, now."""
+        filling = Filling(self, rows)
+        filling.end(*self._work_out(rows, filling.unknown))
+
+    def begin(self, rows: Sequence[Text]) -> Filling:
+        """Write the masks that are known, and have the others worked out meanwhile."""
+        filling = Filling(self, rows)
+        if filling.unknown:
+            if self._filler is None:
+                self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
+            filling.future = self._filler.submit(self._work_out, rows, filling.unknown)
+        return filling
+
+    def close(self) -> None:
+        """Let go of the thread; another is started when it is needed."""
+        if self._filler is not None:
+            self._filler.shutdown()
+            self._filler = None
+
+    def _work_out(self, rows: Sequence[Text], unknown: list[int]) -> _WorkedOut:
+        began = time.perf_counter()
+        status = fill_masks([rows[row].matcher for row in unknown], self.mask, unknown)
+        return status, time.perf_counter() - began
+
+
+class Filling:
+    """Masks that are being written; those that are known are there."""
+
+    def __init__(self, lines: Lines, rows: Sequence[Text]) -> None:
+        began = time.perf_counter()
+        self._rows = rows
+        self.future: Future[_WorkedOut] | None = None
+        self.unknown = fill_known([text.matcher for text in rows], lines.mask)
+        """The lines that are not there yet."""
+        for row, text in enumerate(rows):
+            text.line = row
+            if text.phase is not None:
+                forbid(lines.mask, row, text.phase.ends)
+        self._known = time.perf_counter() - began
+
+    def wait(self) -> None:
+        """Wait until all are there."""
+        began = time.perf_counter()
+        if self.future is None:
+            self._note(0.0, 0.0)
+            return
+        status, seconds = self.future.result()
+        self._fail(status)
+        self._note(seconds, time.perf_counter() - began)
+
+    def end(self, status: npt.NDArray[np.int8], seconds: float) -> None:
+        """Note what was worked out while everything waited."""
+        self._fail(status)
+        self._note(seconds, seconds)
+
+    def _note(self, seconds: float, waited: float) -> None:
+        for text in self._rows:
+            text.filled = self._known + seconds
+            text.usage.mask_seconds += self._known + seconds
+            text.usage.waited_seconds += self._known + waited
+
+    def _fail(self, status: npt.NDArray[np.int8]) -> None:
+        """Have the texts fail whose masks could not be worked out."""
+        for row, what in zip(self.unknown, status.tolist(), strict=True):
+            if what == RowStatus.LIMIT and self._rows[row].error is None:
+                self._rows[row].error = LimitError(
+                    "A limit was met while the mask was filled.", limit="parser_states", where="grammar"
+                )
+
+
+def forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
+    """Take tokens out of a row."""
+    for token in tokens:
+        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF
