@@ -104,6 +104,10 @@ class Members:
         for obligation in debt:
             own: list[frozenset[int]] = []
             for alternative in obligation:
+                if isinstance(alternative, Without):
+                    continue
+                if isinstance(alternative, AtKey) and alternative.key != where:
+                    continue
                 literals = self._discharge(frame, alternative, where)
                 if literals is not None:
                     # What every value meets is not asked; nor does it make a difference whether it is met.
@@ -112,6 +116,8 @@ class Members:
                     if news:
                         asked[news] = None
             ways.append([frozenset()] if frozenset() in own else own)
+        if not any(ways):
+            return [(base, debt)]
         # What is asked on top matters as a set, with all that follows from it; one such set, said shortly.
         sets: dict[frozenset[int], tuple[int, ...]] = {frozenset(): ()}
         for literals in asked:
