@@ -60,12 +60,19 @@ def greedy(
 
 @torch.no_grad()
 def fill(
-    network: Network, prompt: list[int], mask: int, end: int, canvas: int = 48, sure: float = 0.9
+    network: Network,
+    prompt: list[int],
+    mask: int,
+    end: int,
+    canvas: int = 48,
+    sure: float = 0.9,
+    ahead: int = 1,
 ) -> list[int]:
     """Return the document that a network which looks both ways fills into a canvas of masks after the prompt.
 
-    In each step every slot is written whose token the network is sure of, and the surest one at least. The
-    canvas doubles as long as no end is written in it, up to 384 slots.
+    In each step, of the first `ahead` slots that are masked still, every one is written whose token the
+    network is sure of, and the surest at least. The canvas doubles as long as no end is written in it, up to
+    384 slots.
     """
     while True:
         ids = torch.tensor([prompt + [mask] * canvas])
@@ -74,7 +81,8 @@ def fill(
             chances = torch.softmax(network(ids)[0].roll(1, 0), -1)
             chances[:, mask] = 0.0
             best, tokens = chances.max(-1)
-            best = best.masked_fill(ids[0] != mask, -1.0)
+            masked = ids[0] == mask
+            best = best.masked_fill(~masked | (masked.cumsum(0) > ahead), -1.0)
             chosen = best >= min(sure, float(best.max()))
             ids[0, chosen] = tokens[chosen]
         output: list[int] = ids[0, len(prompt) :].tolist()

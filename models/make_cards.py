@@ -20,16 +20,16 @@ sentences, it writes the document: names, ages, cities, dates, prices, quantitie
 lists and nested objects.""",
     "extract-draft": """\
 The small sibling of structgen/extract, with the same tokenizer and the same task: a draft model for
-speculative decoding. By itself it fills few fields right; its use is to guess what structgen/extract
-will write.""",
+speculative decoding, whose use is to guess what structgen/extract will write.""",
     "infill": """\
 A transformer that looks both ways and fills masked places (masked diffusion), with the tokenizer and the task
 of structgen/extract, from whose weights its training began. The logits of a place are for the next place
 (shifted by one, as in a causal model: `logits_shift: 1`), the mask token is `<|mask|>`, and a canvas longer
 than the document is filled with `<|end|>` and then `<|pad|>`. The weights have Llama's names, and config.json
 says `is_causal: false`: transformers has no class that runs it, models/model.py of the structgen repository
-does. The examination fills a canvas of 48 places, doubled while no end is in it, and writes in each step what
-has a probability of 0.9 and the surest place at least; without the constraint alone.""",
+does. It was trained briefly: what it fills out of order often does not fit together. The examination fills a
+canvas of 48 places from the left, one in each step, doubled while no end is in it; without the constraint
+alone.""",
 }
 LIMITS = """\
 - English, one or two short sentences (examples of training have at most 320 tokens with the document),

@@ -51,10 +51,7 @@ def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) 
     if network.shape.causal:
         ids, wanted, keep = batch.ids[:, :-1], batch.answer[:, 1:], None
     else:
-        # Masked diffusion: of each row a random share of the document is masked, at least one token.
-        share = torch.rand(len(batch.ids), 1, generator=chance) ** 0.75
-        draw = torch.rand(batch.ids.shape, generator=chance).masked_fill(~batch.answer, 2.0)
-        hide = (draw < share) | (draw == draw.min(-1, keepdim=True).values)
+        hide = hidden_places(batch.answer, chance)
         # Shifted by one, as in the causal network from which it starts: a place tells the token of the next.
         ids, wanted = batch.ids.masked_fill(hide, mask)[:, :-1], hide[:, 1:]
         keep = batch.real[:, :-1]
@@ -63,7 +60,31 @@ def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) 
     blank = -len(places) % 256
     hidden = network.hidden(ids, keep=keep, dtype=torch.bfloat16, places=F.pad(places, (0, blank)))
     goal = F.pad(batch.ids[:, 1:].flatten()[places], (0, blank), value=-100)
-    return F.cross_entropy(network.logits(hidden), goal)
+    losses = F.cross_entropy(network.logits(hidden), goal, reduction="none")
+    if network.shape.causal:
+        return losses.sum() / len(places)
+    # Each row counts alike: where all is masked, most of the loss is what nobody could know.
+    weights = (1 / wanted.sum(-1, keepdim=True)).expand(wanted.shape).flatten()[places]
+    return (losses[: len(places)] * weights).sum() / len(wanted)
+
+
+def hidden_places(answer: Tensor, chance: torch.Generator) -> Tensor:
+    """Return which places of the document are masked, at least one of each row.
+
+    In two rows of five a random share of them (masked diffusion), in the others a hole: one stretch, which in
+    half the cases reaches to the end.
+    """
+    rows = len(answer)
+    share = torch.rand(rows, 1, generator=chance) ** 0.75
+    draw = torch.rand(answer.shape, generator=chance).masked_fill(~answer, 2.0)
+    spread = (draw < share) | (draw == draw.min(-1, keepdim=True).values)
+    order = answer.cumsum(-1) - 1
+    length = answer.sum(-1, keepdim=True)
+    start = (torch.rand(rows, 1, generator=chance) * length).long()
+    end = start + 1 + (torch.rand(rows, 1, generator=chance) * (length - start)).long()
+    end = torch.where(torch.rand(rows, 1, generator=chance) < 0.5, length, end)
+    hole = answer & (order >= start) & (order < end)
+    return torch.where(torch.rand(rows, 1, generator=chance) < 0.4, spread, hole)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ def small_tokenizer() -> Path:
     return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
-MODELS = ("extract", "extract-draft")
+MODELS = ("extract", "extract-draft", "infill")
 """The embedded models: `structgen/extract`, and so on."""
 
 

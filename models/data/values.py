@@ -140,7 +140,7 @@ class Values:
 
     def age(self) -> Value:
         age = self.chance.randint(1, 99)
-        return Value(spelled(age) if self.chance.random() < 0.12 else str(age), age, "integer", "age")
+        return Value(spelled(age) if self.chance.random() < 0.2 else str(age), age, "integer", "age")
 
     def count(self) -> Value:
         """A number of things, of 2 or more, in digits or words."""
@@ -150,6 +150,10 @@ class Values:
                 (("a dozen", 12), ("two dozen", 24), ("a couple of", 2), ("half a dozen", 6))
             )
             return Value(said, count, "integer", "quantity")
+        if draw < 0.17:
+            # Words that are met seldom otherwise.
+            count = chance.choice((*range(10, 20), *range(20, 100, 10)))
+            return Value(spelled(count), count, "integer", "quantity")
         top = chance.choice((12, 12, 40, 100, 1000, 20000))
         count = chance.randint(2, top)
         if chance.random() < (0.5 if count <= 20 else 0.25 if count < 100 else 0.0):

@@ -90,6 +90,17 @@ ADJECTIVES = (
     "new used cheap heavy light round square folding electric silver golden grey wireless spare "
     "striped soft"
 ).split()
+MODIFIERS = (
+    "oak pine brass copper silk woollen denim linen marble clay rubber bamboo second-hand hand-made "
+    "home-made antique modern ancient broken rusty dented cracked faded polished painted carved "
+    "embroidered padded quilted pocket garden kitchen office travel winter summer school wedding "
+    "birthday reading walking running mountain racing fishing baby toy children's men's ladies' "
+    "double single left right spare extra tall short long wide narrow thin thick flat deep tiny huge "
+    "big little strong weak sharp blunt warm cold hot fresh dried frozen smoked roasted grilled "
+    "vegetarian sweet sour bitter spicy dark bright pale blank lined torn clean dirty wet dry noisy "
+    "quiet fast slow digital solar battery-powered wind-up portable cordless Swiss French Japanese "
+    "Persian Turkish Irish beautiful ugly rare fine plain good decent favourite old-fashioned"
+).split()
 COLORS = "red blue green yellow black white orange purple pink brown grey silver".split()
 JOBS = (
     "teacher nurse engineer baker plumber lawyer designer accountant driver pilot carpenter "
@@ -308,10 +319,15 @@ class Words:
         noun = chance.choice(ITEMS) if chance.random() < 0.65 else self.made_up()
         if plural:
             noun = plural_of(noun)
-        if chance.random() < 0.25:
-            noun = f"{chance.choice(ADJECTIVES)} {noun}"
-        elif chance.random() < 0.1:
+        if chance.random() < 0.1:
             noun = f"{chance.choice(ITEMS + MASS_ITEMS)} {noun}"
+        draw = chance.random()
+        if draw < 0.18:
+            noun = f"{chance.choice(ADJECTIVES)} {noun}"
+        elif draw < 0.32:
+            noun = f"{chance.choice(MODIFIERS)} {noun}"
+        elif draw < 0.36:
+            noun = f"{chance.choice(ADJECTIVES)} {chance.choice(MODIFIERS)} {noun}"
         return noun
 
     def filler(self) -> str:

@@ -50,7 +50,7 @@ class Sizes:
             raise StructgenError(
                 f"{where} is a {config.get('architectures')}, no LlamaForCausalLM.",
                 where=str(where),
-                cure="Load it by its path, through transformers.",
+                cure="Load it by its path, through transformers; the engine runs causal models alone.",
             )
         heads = config["num_attention_heads"]
         rope = config.get("rope_parameters") or config
