@@ -82,8 +82,9 @@ def exact(value: object, most: int = 10_000_000) -> Json:
             count += len(node)
             copy = list(node)
             for index, member in enumerate(copy):
-                if member.__class__ not in _ATOMS:
-                    todo.append((member, copy, index, (path, index)))
+                if member.__class__ in _ATOMS or (type(member) is int and member.bit_length() <= _INT_BITS):
+                    continue
+                todo.append((member, copy, index, (path, index)))
         else:
             copy = _exact_scalar(node, path)
         if key is None:
