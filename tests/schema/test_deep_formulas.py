@@ -8,6 +8,8 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from structgen.automata.lookless import without_looks
+from structgen.automata.program import Program, compile_pattern, union_of
 from structgen.automata.truth import TreeBuilder, evaluate, foresee
 from structgen.ir import FALSE, TRUE, All, Any_, Formula, Not, Pattern
 from structgen.schema.formulas import holds
@@ -21,6 +23,23 @@ TREES: st.SearchStrategy[Formula] = st.recursive(
         st.lists(inner, max_size=3).map(lambda parts: Any_(tuple(parts))),
     ),
 )
+
+
+def _members() -> dict[object, tuple[str, ...]]:
+    """Return for each atom that the trees may hold the patterns of which it finds one: those of a disjunction
+    are one program."""
+    found: dict[object, tuple[str, ...]] = {}
+    for count in (1, 2, 3):
+        for sources in itertools.permutations("abc", count):
+            programs = [compile_pattern(source) for source in sources]
+            assert all(isinstance(program, Program) for program in programs)
+            if count == 1:
+                found[without_looks(programs[0]) or programs[0]] = sources
+            found[union_of(tuple(programs))] = sources
+    return found
+
+
+MEMBERS = _members()
 
 
 def plainly(formula: Formula, true: set[str]) -> bool:
@@ -42,22 +61,19 @@ def test_a_formula_is_what_its_atoms_make_it(formula: Formula, true: set[str]) -
         formula, true
     )
     builder = TreeBuilder({})
-    places = {source: builder.node(Pattern(source))[1] for source in "abc"}
     tree = builder.node(formula)
-    flags = [False] * len(places)
-    for source in true:
-        flags[places[source]] = True
+    flags = [any(source in true for source in MEMBERS[atom]) for atom in builder.atoms]
     assert evaluate(tree, flags, 0) == plainly(formula, true)
 
 
 @given(formula=TREES, known=st.dictionaries(st.sampled_from("abc"), st.booleans()))
 def test_what_is_foreseen_comes_whatever_the_open_atoms_do(formula: Formula, known: dict[str, bool]) -> None:
     builder = TreeBuilder({})
-    places = {source: builder.node(Pattern(source))[1] for source in "abc"}
     tree = builder.node(formula)
-    flags: list[bool | None] = [None] * len(places)
-    for source, truth in known.items():
-        flags[places[source]] = truth
+    flags: list[bool | None] = []
+    for atom in builder.atoms:
+        truths = [known.get(source) for source in MEMBERS[atom]]
+        flags.append(True if True in truths else (None if None in truths else False))
     found = foresee(tree, flags, 0)
     if found is None:
         return
