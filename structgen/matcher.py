@@ -94,7 +94,7 @@ class Matcher:
             if mask.words == self._words and 0 <= row < mask.rows:
                 target = mask.address + row * mask.stride
                 if _fill(self._address, self._index, target) != 0:
-                    self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
+                    self._ask(lambda compiled, index: compiled.compute(index, target))
                 return
         except AttributeError:
             self.compiled.check_mask(mask)

@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
@@ -102,11 +103,13 @@ class Engine:
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
-        if request.n != 1:
-            raise OptionError(
-                "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
-            )
-        (handle,) = self.submit(request)
+        handle = self._only(request)
+        yield from self.pieces(handle)
+        _raise_error(handle)
+
+    def pieces(self, handle: Handle) -> Generator[str, None, None]:
+        """Yield a text that was submitted in pieces, as it comes, until it has a result; leaving the loop
+        cancels it."""
         pieces: list[str | None] = []
         handle.listen(pieces.append)
         try:
@@ -117,7 +120,6 @@ class Engine:
                         yield piece
                 elif not handle.is_done:
                     self.step()
-            _raise_error(handle)
         finally:
             handle.cancel()
             self.drive([handle])
@@ -135,11 +137,15 @@ class Engine:
 
     async def astream(self, request: Request) -> AsyncIterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
-        if request.n != 1:
-            raise OptionError(
-                "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
-            )
-        (handle,) = self.submit(request)
+        handle = self._only(request)
+        async with aclosing(self.apieces(handle)) as pieces:
+            async for piece in pieces:
+                yield piece
+        _raise_error(handle)
+
+    async def apieces(self, handle: Handle) -> AsyncGenerator[str, None]:
+        """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
+        (`contextlib.aclosing`)."""
         loop, pieces = asyncio.get_running_loop(), asyncio.Queue[str | None]()
 
         def hand_on(piece: str | None) -> None:
@@ -150,10 +156,17 @@ class Engine:
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
-            _raise_error(handle)
         finally:
             handle.cancel()
             await driver
+
+    def _only(self, request: Request) -> Handle:
+        if request.n != 1:
+            raise OptionError(
+                "A stream is of one text.", where="n", cure="Submit, and listen to each handle."
+            )
+        (handle,) = self.submit(request)
+        return handle
 
     def submit(self, request: Request) -> list[Handle]:
         """Return a handle for each sample of a request, which waits for its turn. Whoever drives the engine

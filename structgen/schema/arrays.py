@@ -514,21 +514,14 @@ class Arrays:
             chosen += room
         if chosen < total and no is None:
             return None
-        groups = [(text, size) for text, size in ((yes, chosen), (no, total - chosen)) if text and size]
+        groups = [
+            (text, size) for text, size in ((yes, chosen), (no, total - chosen)) if text is not None and size
+        ]
         if len(groups) == 2:
             (a, _), (b, _) = groups
-            assert a is not None and b is not None
             if b.flat() + b"," + a.flat() < a.flat() + b"," + b.flat():
                 groups.reverse()
-        parts: list[bytes | Text] = []
-        for text, size in groups:
-            assert text is not None
-            if not (index or parts):
-                parts.append(text)
-                size -= 1
-            parts.append(repeated(Text((b",", text)), size))
-        parts.append(b"]")
-        return Text(tuple(parts))
+        return _closed(groups, index)
 
     def _single_rest(self, shape: ArrayShape, progress: Progress, index: int, ask: Ask) -> Text | None:
         """Return a short rest where many kinds of items are owed: an item for each.
@@ -553,14 +546,7 @@ class Arrays:
             plain = [text for text in (ask(base), *(text for text, _ in groups)) if text is not None]
             groups.append((min(plain, key=lambda text: (text.length, text.flat())), more))
         groups.sort(key=lambda group: group[0].flat())
-        parts: list[bytes | Text] = []
-        for text, size in groups:
-            if not (index or parts):
-                parts.append(text)
-                size -= 1
-            parts.append(repeated(Text((b",", text)), size))
-        parts.append(b"]")
-        return Text(tuple(parts))
+        return _closed(groups, index)
 
     def _plain_rest(self, shape: ArrayShape, index: int, ask: Ask, written: bool) -> Text | None:
         if shape.hi is not None and shape.lo > shape.hi:
@@ -764,3 +750,15 @@ def _undominated(threads: list[Thread]) -> tuple[Thread, ...]:
         for j, shape, progress in distinct
         if not dominated(shape, progress, groups[j, shape.id])
     )
+
+
+def _closed(groups: Iterable[tuple[Text, int]], index: int) -> Text:
+    """Return the rest of an array that goes on at an index with so many items of each text."""
+    parts: list[bytes | Text] = []
+    for text, size in groups:
+        if not (index or parts):
+            parts.append(text)
+            size -= 1
+        parts.append(repeated(Text((b",", text)), size))
+    parts.append(b"]")
+    return Text(tuple(parts))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, closing
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,41 +145,22 @@ class Local:
     ) -> Iterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
         (handle,) = self.engine.submit(self.request(form, source, options))
-        pieces: list[str | None] = []
-        handle.listen(pieces.append)
-        try:
-            while not handle.is_done or pieces:
-                if pieces:
-                    piece = pieces.pop(0)
-                    if piece:
-                        yield piece
-                elif not handle.is_done:
-                    self.engine.step()
-            done(_result(handle))
-        finally:
-            handle.cancel()
-            self.engine.drive([handle])
+        with closing(self.engine.pieces(handle)) as pieces:
+            for piece in pieces:
+                if piece:
+                    yield piece
+        done(_result(handle))
 
     async def astream(
         self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
     ) -> AsyncIterator[str]:
         """Yield a text in pieces as it comes, and hand its result to `done`; leaving the loop cancels it."""
         (handle,) = self.engine.submit(self.request(form, source, options))
-        loop, pieces = asyncio.get_running_loop(), asyncio.Queue[str | None]()
-
-        def hand_on(piece: str | None) -> None:
-            loop.call_soon_threadsafe(pieces.put_nowait, piece)
-
-        handle.listen(hand_on)
-        driver = asyncio.ensure_future(asyncio.to_thread(self.engine.drive, [handle]))
-        try:
-            while (piece := await pieces.get()) is not None:
+        async with aclosing(self.engine.apieces(handle)) as pieces:
+            async for piece in pieces:
                 if piece:
                     yield piece
-            done(_result(handle))
-        finally:
-            handle.cancel()
-            await driver
+        done(_result(handle))
 
 
 def _result(handle: Handle) -> Result:

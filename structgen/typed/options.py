@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from structgen.engine.requests import Sampling
@@ -46,14 +46,4 @@ class Options:
         if attempt == 0:
             return self.sampling
         how = self.sampling
-        warm = how.temperature or 0.7
-        return Sampling(
-            temperature=warm,
-            top_p=how.top_p,
-            top_k=how.top_k,
-            min_p=how.min_p,
-            repetition_penalty=how.repetition_penalty,
-            presence_penalty=how.presence_penalty,
-            frequency_penalty=how.frequency_penalty,
-            seed=how.seed + attempt,
-        )
+        return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt)

@@ -9,40 +9,18 @@ import unicodedata
 import idna
 import numpy as np
 import pytest
+from string_reader import StringReader
 
 from structgen.automata.alabels import MOST_DIGITS, PLAIN, TO_LEFT, TO_RIGHT, ALabels, host_name
 from structgen.automata.program import STEPPER
 from structgen.automata.punycode import code_points, least_digits
-from structgen.automata.strings import StringPool
-from structgen.ir import DEAD, UNKNOWN, All, Format, Formula, Length, Not, Pattern, Spec, Words
-from structgen.limits import Limits
+from structgen.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Words
 
 _LETTERS = (
     "abclxnz019--éüßαβωбяאבג\u05f3\u05f4\u0627بي\u0660\u0661\u06f0\u06f1कषन\u093c\u094d\u200c\u200d\u0903\u0301\u0308\u0323"
     "\u302e\u30fbァぁ日本실례·\u0375\u0131\u0bc6\u0bbe"
 )
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-"
-
-
-class Reader:
-    def __init__(self, *formulas: Formula) -> None:
-        self.pool = StringPool(Limits())
-        numbers: dict[frozenset[int], int] = {}
-        self.start = self.pool.start(Spec(formulas), lambda met: numbers.setdefault(met, len(numbers)))
-
-    def state(self, text: str) -> int:
-        state = self.start
-        for byte in text.encode():
-            if state == DEAD:
-                return DEAD
-            if int(self.pool.trans[state, byte]) == UNKNOWN:
-                self.pool.expand(state, byte)
-            state = int(self.pool.trans[state, byte])
-        return state
-
-    def accepts(self, text: str) -> bool:
-        state = self.state(text)
-        return state != DEAD and int(self.pool.outcome[state]) >= 0
 
 
 def _decoded(label: str) -> str | None:
@@ -75,8 +53,8 @@ def _is_name(name: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def names() -> Reader:
-    return Reader(Format("hostname labels"))
+def names() -> StringReader:
+    return StringReader(Format("hostname labels"))
 
 
 def _labels(count: int, seed: int) -> list[str]:
@@ -114,7 +92,7 @@ def _newer(text: str) -> bool:
         return False
 
 
-def test_names_of_several_labels_keep_the_bidi_rule_together(names: Reader) -> None:
+def test_names_of_several_labels_keep_the_bidi_rule_together(names: StringReader) -> None:
     pick = random.Random(2)
     labels = [
         "a",
@@ -218,7 +196,7 @@ def test_the_program_says_of_the_start_what_the_stepper_does() -> None:
         assert (least, safe) == (labels.least(labels.start()), labels.safe(labels.start()))
 
 
-def test_ends_of_texts_are_reached_and_shrink_by_one(names: Reader) -> None:
+def test_ends_of_texts_are_reached_and_shrink_by_one(names: StringReader) -> None:
     pick = random.Random(5)
     for _ in range(150):
         text = "a.xn--" + "".join(pick.choice(_ALPHABET) for _ in range(pick.randint(0, 59)))
@@ -232,7 +210,7 @@ def test_ends_of_texts_are_reached_and_shrink_by_one(names: Reader) -> None:
             assert names.pool.finish(after)[0] == rest[1:], (text, rest)
 
 
-def test_a_label_has_63_octets_at_most(names: Reader) -> None:
+def test_a_label_has_63_octets_at_most(names: StringReader) -> None:
     longest = [label for label in (_long(count) for count in range(40, 60)) if label is not None]
     assert any(len(label) == 63 for label in longest)
     for label in longest:
@@ -257,6 +235,6 @@ def _long(count: int) -> str | None:
 )
 def test_a_labels_beside_other_formulas(formulas: tuple[Formula, ...], accepted: bool) -> None:
     """Beside a pattern they are left out (docs/json-schema.md)."""
-    reader = Reader(*formulas) if isinstance(formulas, tuple) else Reader(formulas)
+    reader = StringReader(*formulas) if isinstance(formulas, tuple) else StringReader(formulas)
     assert reader.accepts("xn--9t4b11yi5a") == accepted
     assert not reader.accepts("xn--a")

@@ -7,9 +7,9 @@ import unicodedata
 
 import idna
 import pytest
+from string_reader import StringReader
 
-from structgen.automata.strings import StringPool
-from structgen.ir import DEAD, UNKNOWN, All, Format, Formula, Length, Not, Pattern, Spec, Words
+from structgen.ir import All, Format, Formula, Length, Not, Pattern, Words
 from structgen.limits import Limits
 
 _LETTERS = (
@@ -18,22 +18,10 @@ _LETTERS = (
 )
 
 
-class Reader:
+class Reader(StringReader):
     def __init__(self, name: str, *beside: Formula, denied: bool = False) -> None:
-        self.pool = StringPool(Limits(automaton_states=4_000_000))
         formula: Formula = All((Format(name), *beside)) if beside else Format(name)
-        formula = Not(formula) if denied else formula
-        self.start = self.pool.start(Spec((formula,)), lambda met: 0)
-
-    def accepts(self, text: str) -> bool:
-        state = self.start
-        for byte in text.encode():
-            if state == DEAD:
-                return False
-            if int(self.pool.trans[state, byte]) == UNKNOWN:
-                self.pool.expand(state, byte)
-            state = int(self.pool.trans[state, byte])
-        return state != DEAD and int(self.pool.outcome[state]) >= 0
+        super().__init__(Not(formula) if denied else formula, limits=Limits(automaton_states=4_000_000))
 
 
 @pytest.fixture(scope="module")

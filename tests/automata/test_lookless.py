@@ -9,15 +9,14 @@ import shutil
 import subprocess
 
 import pytest
+from string_reader import StringReader
 
 from structgen.automata.lookaround import LookaroundAutomaton
 from structgen.automata.lookless import without_looks
 from structgen.automata.partition import class_of, partition_for
 from structgen.automata.program import Program, compile_pattern
-from structgen.automata.strings import StringPool
 from structgen.errors import RegexError
-from structgen.ir import DEAD, UNKNOWN, Pattern, Spec
-from structgen.limits import Limits
+from structgen.ir import Pattern
 
 _TEXTS = ["".join(letters) for size in range(6) for letters in itertools.product("ab-", repeat=size)]
 
@@ -45,20 +44,9 @@ def _patterns(seed: int, count: int) -> list[str]:
     return sorted(set(found))
 
 
-class Reader:
+class Reader(StringReader):
     def __init__(self, source: str) -> None:
-        self.pool = StringPool(Limits())
-        self.start = self.pool.start(Spec((Pattern(source),)), lambda met: 0)
-
-    def accepts(self, text: str) -> bool:
-        state = self.start
-        for byte in text.encode():
-            if state == DEAD:
-                return False
-            if int(self.pool.trans[state, byte]) == UNKNOWN:
-                self.pool.expand(state)
-            state = int(self.pool.trans[state, byte])
-        return state != DEAD and int(self.pool.outcome[state]) >= 0
+        super().__init__(Pattern(source))
 
 
 def _looked(program: Program, text: str) -> bool:

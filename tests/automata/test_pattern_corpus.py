@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from string_reader import StringReader
 
-from structgen.automata.strings import StringPool
 from structgen.errors import LimitError, RegexError
-from structgen.ir import DEAD, UNKNOWN, Pattern, Spec
-from structgen.limits import Limits
+from structgen.ir import DEAD, Pattern
 
 _LETTERS = ["", *'abZ09-_. /@:é\n$#xA()\t日"\\\u2028']
 _JS = """
@@ -46,24 +45,9 @@ def _patterns(folder: Path) -> list[str]:
     return sorted(found)
 
 
-class Reader:
+class Reader(StringReader):
     def __init__(self, source: str) -> None:
-        self.pool = StringPool(Limits())
-        self.start = self.pool.start(Spec((Pattern(source),)), lambda met: 0)
-
-    def run(self, data: bytes) -> int:
-        state = self.start
-        for byte in data:
-            if state == DEAD:
-                return DEAD
-            if int(self.pool.trans[state, byte]) == UNKNOWN:
-                self.pool.expand(state)
-            state = int(self.pool.trans[state, byte])
-        return state
-
-    def accepts(self, text: str) -> bool:
-        state = self.run(text.encode())
-        return state != DEAD and int(self.pool.outcome[state]) >= 0
+        super().__init__(Pattern(source))
 
     def texts(self, draw: random.Random) -> list[str]:
         """Return the shortest match, and texts near it."""
@@ -75,7 +59,7 @@ class Reader:
         for _ in range(3):
             data = b""
             for _ in range(draw.randrange(1, 14)):
-                state = self.run(data)
+                state = self.state(data)
                 self.pool.expand(state)
                 going = (
                     [byte for byte in range(256) if self.pool.trans[state, byte] >= 0] if state >= 0 else []
@@ -83,7 +67,7 @@ class Reader:
                 if not going:
                     break
                 data += bytes((draw.choice(going),))
-            state = self.run(data)
+            state = self.state(data)
             if state >= 0:
                 found.add((data + self.pool.finish(state)[0]).decode())
         return sorted(found)

@@ -8,10 +8,9 @@ import shutil
 import subprocess
 
 import pytest
+from string_reader import StringReader
 
-from structgen.automata.strings import StringPool
-from structgen.ir import DEAD, UNKNOWN, All, Format, Formula, Not, Pattern, Spec
-from structgen.limits import Limits
+from structgen.ir import DEAD, All, Format, Formula, Not, Pattern
 
 _JS = """
 const rows = JSON.parse(require("fs").readFileSync(0, "utf8"));
@@ -73,26 +72,9 @@ def _judged(texts: list[str]) -> list[bool]:
 _REGEX = Format("regex")
 
 
-class Reader:
-    """Runs strings through the automaton."""
-
+class Reader(StringReader):
     def __init__(self, formula: Formula = _REGEX) -> None:
-        self.pool = StringPool(Limits())
-        self.start = self.pool.start(Spec((formula,)), lambda met: 0)
-
-    def run(self, text: str) -> int:
-        state = self.start
-        for byte in text.encode():
-            if state == DEAD:
-                return DEAD
-            if int(self.pool.trans[state, byte]) == UNKNOWN:
-                self.pool.expand(state)
-            state = int(self.pool.trans[state, byte])
-        return state
-
-    def accepts(self, text: str) -> bool:
-        state = self.run(text)
-        return state != DEAD and int(self.pool.outcome[state]) >= 0
+        super().__init__(formula)
 
 
 def _is_cut(text: str) -> bool:
@@ -117,7 +99,7 @@ def test_every_prefix_can_be_completed_to_a_pattern() -> None:
     completed = []
     for text in _texts(9, 150):
         for size in range(len(text) + 1):
-            state = reader.run(text[:size])
+            state = reader.state(text[:size])
             if state == DEAD:
                 break
             completed.append(text[:size] + reader.pool.finish(state)[0].decode())
@@ -158,7 +140,7 @@ def test_what_is_no_pattern_is_dead_or_open(text: str) -> None:
 def test_what_a_pattern_beside_the_format_leaves_open_is_found_within_the_limits() -> None:
     reader = Reader(All((Format("regex"), Pattern("^/.+/$"))))
     for char in map(chr, range(32, 127)):
-        state = reader.run(f"/{char}")
+        state = reader.state(f"/{char}")
         if state != DEAD:
             reader.pool.expand(state)
             assert reader.pool.finish(state)[0].endswith(b"/")

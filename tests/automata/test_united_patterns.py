@@ -6,10 +6,9 @@ import itertools
 import json
 
 import pytest
+from string_reader import StringReader
 
-from structgen.automata.strings import StringPool
-from structgen.ir import DEAD, UNKNOWN, All, Any_, Formula, Length, Not, Pattern, Spec, Words
-from structgen.limits import Limits
+from structgen.ir import DEAD, All, Any_, Length, Not, Pattern, Words
 
 GROUPS = [
     ("ab", "^b*$", "a{2,3}c"),
@@ -19,26 +18,6 @@ GROUPS = [
     ("^$", "cab", "^(?:ab?){2,}$", "b{3}"),
     ("a", "a"),
 ]
-
-
-class Reader:
-    def __init__(self, formula: Formula) -> None:
-        self.pool = StringPool(Limits())
-        self.start = self.pool.start(Spec((formula,)), lambda met: 0)
-
-    def state(self, text: str) -> int:
-        state = self.start
-        for byte in text.encode():
-            if state == DEAD:
-                return DEAD
-            if int(self.pool.trans[state, byte]) == UNKNOWN:
-                self.pool.expand(state)
-            state = int(self.pool.trans[state, byte])
-        return state
-
-    def accepts(self, text: str) -> bool:
-        state = self.state(text)
-        return state != DEAD and int(self.pool.outcome[state]) >= 0
 
 
 def texts(most: int) -> list[str]:
@@ -53,9 +32,9 @@ def written(text: str) -> tuple[int, bytes]:
 @pytest.mark.parametrize("sources", GROUPS, ids=" or ".join)
 def test_a_disjunction_of_patterns_accepts_what_some_of_them_accept(sources: tuple[str, ...]) -> None:
     parts = tuple(map(Pattern, sources))
-    either, none = Reader(Any_(parts)), Reader(Not(Any_(parts)))
-    short = Reader(All((Any_((*parts, Words(frozenset(("cc",))))), Length(1, 4))))
-    alone = [Reader(part) for part in parts]
+    either, none = StringReader(Any_(parts)), StringReader(Not(Any_(parts)))
+    short = StringReader(All((Any_((*parts, Words(frozenset(("cc",))))), Length(1, 4))))
+    alone = [StringReader(part) for part in parts]
     for text in texts(5):
         accepted = any(one.accepts(text) for one in alone)
         assert either.accepts(text) == accepted, text
@@ -66,7 +45,7 @@ def test_a_disjunction_of_patterns_accepts_what_some_of_them_accept(sources: tup
 @pytest.mark.parametrize("sources", GROUPS, ids=" or ".join)
 def test_what_is_begun_is_completed_as_by_the_pattern_that_needs_least(sources: tuple[str, ...]) -> None:
     parts = tuple(map(Pattern, sources))
-    either, alone = Reader(Any_(parts)), [Reader(part) for part in parts]
+    either, alone = StringReader(Any_(parts)), [StringReader(part) for part in parts]
     for text in texts(4):
         rests = [one.pool.finish(state)[0].decode() for one in alone if (state := one.state(text)) != DEAD]
         state = either.state(text)
@@ -77,7 +56,7 @@ def test_what_is_begun_is_completed_as_by_the_pattern_that_needs_least(sources: 
 
 def test_fifty_patterns_of_several_parts_make_few_states() -> None:
     sources = [f"^.*{a}.*{b}.*{c}$" for a, b, c in itertools.islice(itertools.permutations("abcdefg", 3), 50)]
-    reader = Reader(Any_(tuple(map(Pattern, sources))))
+    reader = StringReader(Any_(tuple(map(Pattern, sources))))
     for text in ("abcdefgabc", "gfedcba", "zzz", "aabbccddee"):
         assert reader.state(text) != DEAD
     assert reader.pool.count < 2_000
