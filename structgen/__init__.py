@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from structgen import integrations as integrations
     from structgen.batch import RowStatus, advance_all, fill_draft, fill_masks
-    from structgen.compiler import CompiledGrammar, State, compile
+    from structgen.compiled import CompiledGrammar, State
+    from structgen.compiler import compile
     from structgen.dfa import Dfa
     from structgen.engine.loop import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
@@ -37,11 +38,12 @@ if TYPE_CHECKING:
     from structgen.expected import Expected
     from structgen.explanation import Explanation, explain
     from structgen.frontends.regex import Regex
+    from structgen.grammar import Grammar
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
     from structgen.matcher import Matcher
-    from structgen.schema.grammar import Grammar, json_schema
+    from structgen.schema.grammar import json_schema
     from structgen.schema.openai import OPENAI_STRICT
     from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
     from structgen.tokenizer import Tokenizer
@@ -117,7 +119,9 @@ def _home(name: str) -> str | None:
     match name:
         case "RowStatus" | "advance_all" | "fill_draft" | "fill_masks":
             return "structgen.batch"
-        case "CompiledGrammar" | "State" | "compile":
+        case "CompiledGrammar" | "State":
+            return "structgen.compiled"
+        case "compile":
             return "structgen.compiler"
         case "Dfa":
             return "structgen.dfa"
@@ -143,7 +147,9 @@ def _home(name: str) -> str | None:
             return "structgen.masks.store"
         case "Matcher":
             return "structgen.matcher"
-        case "Grammar" | "json_schema":
+        case "Grammar":
+            return "structgen.grammar"
+        case "json_schema":
             return "structgen.schema.grammar"
         case "OPENAI_STRICT":
             return "structgen.schema.openai"

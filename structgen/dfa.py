@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
-from structgen.inspection import Inspection
 from structgen.ir import DEAD
 
 if TYPE_CHECKING:
-    from structgen.compiler import State
+    from structgen.compiled import State
     from structgen.tokenizer import Tokenizer
 
 
@@ -56,8 +55,17 @@ class Dfa:
         return len(self.states)
 
 
+class Readable(Protocol):
+    """States by number, as an explicit automaton is made of them."""
+
+    def may_end(self, index: int, /) -> bool: ...
+    def next_bytes(self, index: int, /) -> bytes: ...
+    def after(self, index: int, data: bytes, /) -> int: ...
+    def open_brackets(self, index: int, /) -> int: ...
+
+
 def explicit(
-    machine: Inspection,
+    machine: Readable,
     start: int,
     tokenizer: Tokenizer,
     make: Callable[[int], State],
@@ -100,7 +108,7 @@ def explicit(
 
 
 def _by_bytes(
-    machine: Inspection, start: int, max_states: int, depth: int | None
+    machine: Readable, start: int, max_states: int, depth: int | None
 ) -> tuple[list[int], npt.NDArray[np.int32]]:
     """Return the states that bytes reach, and int32[states, 256] of their indices."""
     numbers, found = [start], {start: 0}
@@ -116,7 +124,7 @@ def _by_bytes(
                 if depth is not None:
                     deep = too_deep.get(after)
                     if deep is None:
-                        deep = too_deep[after] = machine.brackets(machine.registers(after)) > depth
+                        deep = too_deep[after] = machine.open_brackets(after) > depth
                     if deep:
                         continue
                 if len(numbers) >= max_states:

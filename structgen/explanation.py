@@ -8,7 +8,8 @@ from typing import Any
 
 from structgen.compiler import compile
 from structgen.errors import OptionError
-from structgen.schema.grammar import Grammar, JsonSchemaGrammar, json_schema
+from structgen.grammar import Grammar
+from structgen.schema.grammar import JsonSchemaGrammar, json_schema
 from structgen.schema.impossible import Impossible, impossible
 from structgen.schema.network import SchemaNetwork
 from structgen.schema.openai import Refusal, refusals

@@ -29,7 +29,7 @@ from structgen.masks.grammar_files import GrammarFiles, Written
 from structgen.masks.records import Record
 from structgen.masks.store import VocabularyStore
 from structgen.meaning import Meaning
-from structgen.schema.grammar import Grammar
+from structgen.schema.grammar import NetworkGrammar
 from structgen.sources import digest_of
 from structgen.tokenizer import Tokenizer
 
@@ -49,7 +49,7 @@ def _code() -> str:
     return f"{digest_of(sources)} {sys.version_info[:3]} {unicodedata.unidata_version}"
 
 
-def identity_of(grammar: Grammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
+def identity_of(grammar: NetworkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
     """Return the name of a compiled grammar's file: 16 bytes. Cost: some 10 us, 1 us for each KB of
     schema."""
     text = "\0".join((_code(), tokenizer.fingerprint, repr(limits), grammar.spelling))

@@ -6,12 +6,11 @@ from array import array
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-from structgen.compiler import CompiledGrammar, State
+from structgen.compiled import CompiledGrammar, State
 from structgen.errors import FinishedError, LimitError, StructgenError, TokenError
 from structgen.events import Event, EventLog
 from structgen.expected import Expected
 from structgen.machine.filling import fill as _fill
-from structgen.machine.walk import take_token as _take
 from structgen.masks.mask import TokenMask
 
 _USED_UP: Final = ("parser_states", "automaton_states")
@@ -34,6 +33,7 @@ class Matcher:
         "_index",
         "_renewed",
         "_states",
+        "_take",
         "_tokens",
         "_words",
         "compiled",
@@ -46,7 +46,7 @@ class Matcher:
         self.compiled = compiled
         self._renewed = -1
         """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
-        self._address = compiled.address
+        self._address, self._take = compiled.address, compiled.take
         self._words = compiled.row_words()
         self._ends = compiled.end_tokens
         self._index = compiled.start.index if state is None else state.index
@@ -118,7 +118,7 @@ class Matcher:
         if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
             # the common case, without the calls in between
             with compiled.lock:
-                after = _take(self._address, self._index, token)
+                after = self._take(self._address, self._index, token)
             if after >= 0:
                 self._index = after
                 self._states.append(after)
@@ -171,6 +171,10 @@ class Matcher:
                 where="since",
                 cure="Give the number of tokens taken when events were last asked.",
             )
+        if not self.compiled.has_events:
+            raise StructgenError(
+                "Only JSON texts have events.", where="events", cure="Parse the text that was written."
+            )
         if self._states[0] != self.compiled.start.index:
             raise StructgenError(
                 "This matcher began inside a document, whose earlier text it does not know.",
@@ -212,7 +216,7 @@ class Matcher:
                 states.append(newer.next_index(states[-1], token))
         except LimitError:
             return False
-        self.compiled, self._address = newer, newer.address
+        self.compiled, self._address, self._take = newer, newer.address, newer.take
         self._states, self._index = states, states[-1]
         self._renewed = len(self._tokens)
         return True
@@ -234,6 +238,7 @@ class Matcher:
         """Return an independent matcher at the same place. Cost: a copy of the history."""
         twin = Matcher.__new__(Matcher)
         twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
+        twin._take = self._take
         twin._ends, twin._index = self._ends, self._index
         twin._states, twin._tokens = self._states[:], self._tokens[:]
         twin._renewed = self._renewed
@@ -247,7 +252,7 @@ class Matcher:
         if self._index == compiled.start.index:
             newer = compiled.fresh()
             if newer is not compiled:
-                self.compiled, self._address = newer, newer.address
+                self.compiled, self._address, self._take = newer, newer.address, newer.take
                 self._index = newer.start.index
                 self._states = array("i", (self._index,))
             self._renewed = -1

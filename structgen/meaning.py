@@ -29,7 +29,7 @@ from structgen.machine.expander import Expander, group_number, room_for_safe
 from structgen.machine.journal import CALL, Journal, Recorded, repeat
 from structgen.machine.recorder import no_terminal
 from structgen.machine.tables import Tables, address_of
-from structgen.schema.grammar import Grammar
+from structgen.schema.grammar import NetworkGrammar
 
 
 class KeptMeaning(Protocol):
@@ -100,10 +100,10 @@ class Meaning:
     numbers: Numbers
 
     def __init__(
-        self, grammar: Grammar, limits: Limits, tables: Tables, kept: KeptMeaning | None = None
+        self, grammar: NetworkGrammar, limits: Limits, tables: Tables, kept: KeptMeaning | None = None
     ) -> None:
         """Make it now, or, where something was `kept`, when it is needed. Errors: those of
-        `Grammar.network`."""
+        `NetworkGrammar.network`."""
         self._grammar, self._limits, self._tables, self._kept = grammar, limits, tables, kept
         self._expander: Expander | None = None
         self._network: Network | None = None

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias, Union
 
 from structgen.errors import LimitError, OptionError
-from structgen.schema.grammar import Grammar, JsonSchemaGrammar, json_schema
+from structgen.grammar import Grammar
+from structgen.schema.grammar import JsonSchemaGrammar, json_schema
 from structgen.schema.model import Json, Schema
 from structgen.schema.text import write
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from structgen.explanation import Explanation
-    from structgen.schema.grammar import Grammar
+    from structgen.schema.grammar import NetworkGrammar
     from structgen.schema.outline import Line
 
 _LEVELS = 24
@@ -49,7 +49,7 @@ def explain(
     """
     import structgen
 
-    grammar: Grammar | None = None
+    grammar: NetworkGrammar | None = None
     try:
         grammar = options.grammar()
         explanation = structgen.explain(grammar, openai=openai)

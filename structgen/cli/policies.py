@@ -15,7 +15,7 @@ import typer
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
-    from structgen.schema.grammar import Grammar
+    from structgen.schema.grammar import NetworkGrammar
 
 SchemaFile: TypeAlias = Annotated[Path, typer.Option("--schema", help="The JSON Schema.", show_default=False)]
 Draft: TypeAlias = Annotated[
@@ -62,7 +62,7 @@ class SchemaOptions:
     content: Content = "annotate"
     resource: Resource = None
 
-    def grammar(self) -> Grammar:
+    def grammar(self) -> NetworkGrammar:
         """Return the grammar. Raises StructgenError, and OSError where a file cannot be read."""
         import structgen
 

@@ -23,7 +23,8 @@ import torch
 from torch import Tensor
 
 from structgen.batch import allow_all
-from structgen.compiler import CompiledGrammar, compile
+from structgen.compiled import CompiledGrammar
+from structgen.compiler import compile
 from structgen.engine.choice import Chosen, candidates, choose
 from structgen.engine.lines import Lines, forbid
 from structgen.engine.models import Model, load_model
@@ -31,9 +32,9 @@ from structgen.engine.requests import FinishReason, Handle, Request, Result, Ste
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
 from structgen.errors import BudgetError, OptionError, StructgenError
+from structgen.grammar import Grammar
 from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
-from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
 
 _GRAMMARS = 256

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from structgen.compiler import CompiledGrammar
+from structgen.compiled import CompiledGrammar
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
-from structgen.schema.grammar import Grammar
+from structgen.grammar import Grammar
 
 
 class FinishReason(Enum):

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from structgen.compiler import CompiledGrammar
+from structgen.compiled import CompiledGrammar
 from structgen.engine.choice import Row
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage
 from structgen.engine.thinking import Phase

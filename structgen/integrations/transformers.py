@@ -11,15 +11,16 @@ import transformers
 from torch import Tensor
 
 from structgen.batch import RowStatus, fill_masks
-from structgen.compiler import CompiledGrammar, compile
+from structgen.compiled import CompiledGrammar
+from structgen.compiler import compile
 from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.huggingface import HuggingFace
 from structgen.engine.loop import Engine
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.errors import BudgetError, LimitError, OptionError, TokenError
+from structgen.grammar import Grammar
 from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
-from structgen.schema.grammar import Grammar
 from structgen.tokenizer import Tokenizer
 
 Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]

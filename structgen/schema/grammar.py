@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from structgen.errors import OptionError, SchemaError
+from structgen.grammar import Grammar
 from structgen.limits import Limits
 from structgen.schema.document import Document
 from structgen.schema.model import Json
@@ -26,28 +26,15 @@ if TYPE_CHECKING:
     from structgen.schema.scalars import NumberOracle, StringOracle
 
 
-class Grammar(ABC):
-    """A language, as every front end hands it to `sg.compile`: a frozen value.
+class NetworkGrammar(Grammar):
+    """A language of JSON texts, told as a network (ir.py) of what they may mean."""
 
-    Two grammars are equal when their canonical forms are; a grammar pickles by its canonical form.
-    """
-
-    __slots__ = ("__weakref__",)
-
-    @property
-    @abstractmethod
-    def canonical(self) -> str:
-        """The canonical form: a text that says all about the language, however it was written."""
+    __slots__ = ()
 
     @property
     @abstractmethod
     def policies(self) -> Policies:
-        """How the texts of a value are written, as far as they are JSON."""
-
-    @property
-    @abstractmethod
-    def limits(self) -> Limits:
-        """The bounds on work and memory."""
+        """How the texts of a value are written."""
 
     @property
     @abstractmethod
@@ -65,30 +52,8 @@ class Grammar(ABC):
     ) -> Network:
         """Return a new network of the language; the two oracles answer for its strings and numbers."""
 
-    @property
-    def spelling(self) -> str:
-        """A text that says all about the language, as it was written: equal texts are equal grammars, and it
-        costs less than the canonical form."""
-        return self.canonical
 
-    @property
-    def fingerprint(self) -> str:
-        """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
-        return blake2b(self.canonical.encode("utf-8"), digest_size=16).hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Grammar):
-            return NotImplemented
-        return self is other or self.canonical == other.canonical
-
-    def __hash__(self) -> int:
-        return hash(self.canonical)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.fingerprint}>"
-
-
-class JsonSchemaGrammar(Grammar):
+class JsonSchemaGrammar(NetworkGrammar):
     """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
 
     __slots__ = (

@@ -12,8 +12,9 @@ from typing import Any
 
 from structgen.errors import GenerationError, OptionError, UnsupportedError, ValidatorError
 from structgen.frontends.type_hints import TypeReader, read_type, shown
+from structgen.grammar import Grammar
 from structgen.prompting import schema_outline
-from structgen.schema.grammar import Grammar, JsonSchemaGrammar, json_schema
+from structgen.schema.grammar import JsonSchemaGrammar, json_schema
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)

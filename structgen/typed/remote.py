@@ -15,7 +15,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from structgen.compiler import CompiledGrammar, compile
+from structgen.compiled import CompiledGrammar
+from structgen.compiler import compile
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, StructgenError, UnsupportedError
 from structgen.schema.grammar import json_schema

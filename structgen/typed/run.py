@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
-from structgen.schema.grammar import Grammar
+from structgen.grammar import Grammar
 from structgen.schema.policies import JSON_DUMPS
 from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained

@@ -1,0 +1,433 @@
+"""`CompiledGrammar`: what every compiled language has, whichever machine reads it; its states are values."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError
+from structgen.expected import Expected
+from structgen.forks import GRAMMARS, new_lock
+from structgen.generations import Generation
+from structgen.grammar import Grammar
+from structgen.limits import Limits
+from structgen.machine import filling, terminals
+from structgen.machine import layout as L
+from structgen.machine.tables import Tables, address_of
+from structgen.masks.mask import TokenMask
+from structgen.masks.store import MaskStore, VocabularyStore, default_store
+from structgen.masks.vocabulary import Vocabulary
+from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.dfa import Dfa
+
+_MOST_FORCED: Final = 1 << 16
+"""Bytes of one forced run; a language of one infinite word cannot arise, a long one is handed out in
+pieces."""
+
+
+class State:
+    """A place in a document: immutable, hashable, equal to another of the same compiled grammar if known to
+    have the same continuations. 56 bytes."""
+
+    __slots__ = ("compiled", "index")
+
+    def __init__(self, compiled: CompiledGrammar, index: int) -> None:
+        self.compiled = compiled
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, State):
+            return NotImplemented
+        return self.index == other.index and self.compiled is other.compiled
+
+    def __hash__(self) -> int:
+        return hash((id(self.compiled), self.index))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the text so far is a document."""
+        return self.compiled.accepts_end(self)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether an end token was taken."""
+        return self.compiled.is_finished(self)
+
+    def __repr__(self) -> str:
+        return f"<State {self.index} of {self.compiled!r}>"
+
+
+class CompiledGrammar(ABC):
+    """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
+
+    Nothing is precomputed: states, automata and masks are made as they are met and then kept,
+    within `limits`.
+
+    A state is a row of `T_NODE`, in which its mask is memoised, so that every language's known masks are
+    copied by the same compiled call (`machine.filling.fill`). What a state means, and how a mask is worked
+    out, is the machine's that a subclass is made of: `CompiledSchema` (JSON texts) and
+    `languages.CompiledText` (any other).
+    """
+
+    has_events: ClassVar[bool] = False
+    """Whether `Matcher.events` knows what begins and closes in the texts."""
+
+    def __init__(
+        self,
+        grammar: Grammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        self.grammar, self.tokenizer = grammar, tokenizer
+        self.limits = grammar.limits if limits is None else limits
+        self.vocabulary = Vocabulary.of(tokenizer)
+        self.store = MaskStore() if store is False else (default_store() if store is None else store)
+        self._masks: VocabularyStore = self.store.of(self.vocabulary)
+        self._tables = Tables(self.limits)
+        self.address = self._tables.address
+        context = self._tables.context
+        context[L.C_TRIE : L.C_WORDS] = self.vocabulary.pointers()
+        self._end_ids: npt.NDArray[np.int32] = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
+        context[L.C_ENDS] = address_of(self._end_ids)
+        context[L.C_END_COUNT] = len(self._end_ids)
+        context[L.C_ROWS] = self._masks.address
+        self._thread = 0
+        self.lock = new_lock(GRAMMARS)
+        self.generation: Generation[Self] = Generation()
+        self._mask_rows: dict[int, tuple[int, ...]] = {}
+        self._words = self.vocabulary.words
+        self.vocab_size = self.vocabulary.vocab_size
+        self.end_tokens = frozenset(tokenizer.eos_token_ids)
+        self.is_young = False
+        """Whether the first places are still to be expanded: not before the first mask is there."""
+        self._start = 0
+
+    # --- what a machine is ----------------------------------------------------------------------------------
+
+    @staticmethod
+    @abstractmethod
+    def take(address: int, index: int, token: int) -> int:
+        """Return the number of the state after a token that is no end token, or what is below 0 where it is
+        refused or something must be asked: one compiled call, under the lock."""
+
+    @abstractmethod
+    def _after_token(self, index: int, token: int) -> int:
+        """Return the number of the state after a token that is no end token, or -1."""
+
+    @abstractmethod
+    def _after_end(self, index: int) -> int:
+        """Return the number of the state after an end token, or -1."""
+
+    @abstractmethod
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+
+    @abstractmethod
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+
+    @abstractmethod
+    def _compute(self, index: int, target: int) -> int:
+        """Work out and memoise the mask of a state and write it to `target`; return 0, L.ENDED after an end
+        token, or L.LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
+
+    @abstractmethod
+    def _next_bytes(self, index: int) -> bytes:
+        """Return the bytes that may come next, ascending. Under the lock."""
+
+    @abstractmethod
+    def _expected(self, index: int) -> list[Expected]:
+        """Return what may come next, in words. Under the lock."""
+
+    @abstractmethod
+    def _completion(self, index: int) -> bytes:
+        """Return the shortest text that completes the document. Under the lock."""
+
+    @abstractmethod
+    def _cost(self, index: int) -> int:
+        """Return `tokens_to_finish` of an open state. Under the lock."""
+
+    @abstractmethod
+    def _fits(self, index: int, left: int) -> bool:
+        """Return whether it is known that `left` tokens suffice after whichever token comes next."""
+
+    @abstractmethod
+    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        """Return those of a state's allowed tokens after which more than `left` are needed. Under the
+        lock."""
+
+    @property
+    @abstractmethod
+    def used(self) -> float:
+        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables: states, masks as lists, automata;
+        not the store's nor the vocabulary's."""
+
+    @property
+    @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states of the machine and of automata, and bytes."""
+
+    @abstractmethod
+    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa)."""
+
+    def look_ahead(self) -> None:
+        """Expand the first places of the grammar, once: whoever has taken a first token has the model work
+        meanwhile."""
+        self.is_young = False
+
+    # --- what they all do -----------------------------------------------------------------------------------
+
+    @property
+    def start(self) -> State:
+        """The state before the first byte."""
+        return State(self, self._start)
+
+    def fresh(self) -> Self:
+        """Return the compiled grammar in which a new document begins: this one, or, once documents have met
+        more than `Limits.grammar_memory` holds, one compiled anew. A `Matcher` asks for it by itself; who
+        steps states asks for each document. Cost: 1 us, and now and then that of compiling."""
+        return self.generation.begin(self)
+
+    def anew(self) -> Self:
+        """Return the same, without what was met."""
+        return type(self)(self.grammar, self.tokenizer, self.limits, self.store)
+
+    def compute(self, index: int, target: int = 0) -> bool:
+        """Work out the mask of a state (by its number), and write it to `target`, the address of a row,
+        if there is one.
+
+        Returns True once it is memoised; False where it is large, and the store has no room for another row.
+        """
+        with self.lock:
+            if self._thread != threading.get_ident():
+                self._attach()
+            code = self._compute(index, target)
+            if code == 0:
+                return True
+            if code == L.ENDED:
+                raise FinishedError(
+                    "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+                )
+            return self._keep_large(index, target)
+
+    def _attach(self) -> None:
+        """Have compiled code work with this thread's scratch arrays."""
+        self._workspace = terminals.attach(self._masks.workspaces, self.vocabulary, self._tables.context)
+        self._thread = threading.get_ident()
+
+    def _keep_large(self, index: int, target: int) -> bool:
+        tables, space = self._tables, self._workspace
+        row = self._masks.dense_row(space.buffer[: int(tables.context[L.C_BUFFER_COUNT])])
+        number = self._masks.intern_row(row)
+        if number is not None:
+            at = tables.extend(L.T_LIST, 0, 2)  # no tokens beside the row's
+            node = tables.rows(L.T_NODE)[index]
+            node[L.N_ROW] = number
+            node[L.N_LIST] = at  # last: readers take no lock
+            if target:
+                filling.fill(self.address, index, target)
+            return True
+        if target:
+            ctypes.memmove(target, address_of(row), row.nbytes)
+        self._forget_large()
+        return False
+
+    @abstractmethod
+    def _forget_large(self) -> None:
+        """Let go of what the mask that no row was left for had made in passing. Under the lock."""
+
+    def check_token(self, token: int) -> None:
+        """Raise TokenError where a token id is out of range."""
+        if not 0 <= token < self.vocab_size:
+            raise TokenError(
+                f"Token {token} is out of range: the vocabulary has ids 0 to {self.vocab_size - 1}.",
+                cure="Check that the tokenizer is the model's.",
+            )
+
+    def next_index(self, index: int, token: int) -> int:
+        """Return the number of the state after a token, or -1 where it is not allowed."""
+        self.check_token(token)
+        if token in self.end_tokens:
+            return self._after_end(index)
+        return self._after_token(index, token)
+
+    def step(self, state: State, token: int) -> State | None:
+        """Return the state after a token, or None where it is not allowed.
+        About 1 us for a token met before."""
+        after = self.next_index(state.index, token)
+        return None if after < 0 else State(self, after)
+
+    def step_bytes(self, state: State, data: bytes) -> State | None:
+        """Return the state after bytes of text, or None where they leave the language."""
+        index = self.bytes_index(state.index, data)
+        return None if index < 0 else State(self, index)
+
+    def accepts_end(self, state: State) -> bool:
+        """Return whether the text so far is a document."""
+        return self.may_end(state.index)
+
+    def is_finished(self, state: State) -> bool:
+        """Return whether an end token was taken."""
+        return int(self._tables.rows(L.T_NODE)[state.index, L.MODE]) == L.M_FINISHED
+
+    def check_mask(self, mask: TokenMask) -> None:
+        """Raise MaskError where a mask is too narrow for the vocabulary."""
+        if not isinstance(mask, TokenMask):
+            raise MaskError(
+                f"A mask is a TokenMask, not a {type(mask).__name__}.",
+                cure="Use sg.allocate_mask(rows, vocab_size), or TokenMask.wrap(array).",
+            )
+        if mask.words < self._words:
+            raise MaskError(
+                f"A row of {mask.words} words holds {mask.words * 32} tokens, but the largest token id is "
+                f"{self.vocab_size - 1}.",
+                cure=f"Allocate it with sg.allocate_mask(rows, {self.vocab_size}).",
+            )
+
+    def fill(self, state: State, mask: TokenMask, row: int = 0) -> None:
+        """Write the state's mask to a row: the tokens t such that the text so far and t's bytes begin a
+        document, and the end tokens where it is one. Raises FinishedError after an end token."""
+        self.check_mask(mask)
+        self.fill_index(state.index, mask, row)
+
+    def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
+        """Write the mask of a state, by its number, to a row of a mask that was checked."""
+        target = mask.row(row)
+        if filling.fill(self.address, index, target) != 0:
+            self.compute(index, target)
+        if mask.words > self._words:
+            mask.array[row, self._words :] = 0
+
+    def allowed(self, state: State) -> list[int]:
+        """Return the allowed token ids, ascending; for tests and small vocabularies."""
+        mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
+        self.fill(state, mask)
+        return [int(token) for token in mask.allowed()]
+
+    def next_bytes(self, state: State) -> bytes:
+        """Return the bytes that may come next, ascending."""
+        with self.lock:
+            return self._next_bytes(state.index)
+
+    def expected(self, state: State) -> list[Expected]:
+        """Return what may come next, in words, each with the schema places that ask for it;
+        empty after an end token.
+
+        What is owed comes first, then the other keys and values (20, and an item that counts those left out),
+        then punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
+        """
+        with self.lock:
+            return self._expected(state.index)
+
+    def tokens_to_finish(self, state: State) -> int:
+        """Return how many tokens complete the document: 0 where it is complete.
+        A function of the state alone.
+
+        Some allowed token leads to a state whose value is smaller by at least one; the value is the
+        fewest tokens over texts as long as the completion. End tokens are not counted.
+        """
+        return self.cost(state.index)
+
+    def completion(self, state: State) -> bytes:
+        """Return the shortest text that completes the document."""
+        with self.lock:
+            self._open(state.index)
+            return self._completion(state.index)
+
+    def cost(self, index: int) -> int:
+        """Return `tokens_to_finish` of a state by its number."""
+        with self.lock:
+            self._open(index)
+            return self._cost(index)
+
+    def _open(self, index: int) -> None:
+        if int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_FINISHED:
+            raise FinishedError(
+                "The document is finished: an end token was taken.", cure="Roll back, or start anew."
+            )
+
+    def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
+        """Write the mask of the tokens after which the document can still be completed within the budget."""
+        self.check_mask(mask)
+        mask.row(row)
+        if isinstance(budget, bool) or not isinstance(budget, int):
+            raise OptionError(f"budget={budget!r} is not a number of tokens.", where="budget")
+        least = self.cost(index)
+        if budget < least:
+            raise BudgetError(
+                f"The document needs {least} more tokens, and the budget is {budget}.",
+                minimum=least,
+                cure=f"Give it at least {least} (the end token is not counted).",
+            )
+        self.fill_index(index, mask, row)
+        with self.lock:
+            left = budget - 1
+            if self._fits(index, left):
+                return
+            tokens = mask.allowed(row)
+            tokens = tokens[~np.isin(tokens, self._end_ids)]
+            denied = np.zeros(32 * mask.words, np.bool_)
+            denied[self._too_long(index, tokens, left)] = True
+            mask.array[row] &= ~np.packbits(denied, bitorder="little").view(np.int32)
+
+    def forced(self, index: int) -> bytes:
+        """Return the bytes that must come next; empty where the document may end here."""
+        found = bytearray()
+        node = index
+        while len(found) < _MOST_FORCED and not self.may_end(node):
+            with self.lock:
+                following = self._next_bytes(node)
+            if len(following) != 1:
+                break
+            found += following
+            node = self.bytes_index(node, following)
+        return bytes(found)
+
+    def mask_rows(self, index: int) -> tuple[int, ...] | None:
+        """Return the numbers of at most two rows of the store whose union is a state's mask (by its number).
+
+        None where the store has no room for them. Raises FinishedError. Cost: 1 us where they are known,
+        about 50 us where they are not.
+        """
+        with self.lock:
+            known = self._mask_rows.get(index)
+            if known is not None:
+                return known
+            self._open(index)
+            if not self.compute(index):
+                return None
+            tables = self._tables
+            dense, at = tables.rows(L.T_NODE)[index, [L.N_ROW, L.N_LIST]].tolist()
+            listed = terminals.listed(tables, at)
+            found: tuple[int, ...] = () if dense < 0 else (dense,)
+            if len(listed) or not found:
+                rest = self._masks.intern_row(self._masks.dense_row(listed))
+                if rest is None:
+                    return None
+                found = (*found, rest)
+            self._mask_rows[index] = found
+            return found
+
+    def row_words(self) -> int:
+        """Return the 32-bit words of a mask row of this vocabulary."""
+        return self._words
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.grammar!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.grammar, self.tokenizer, self.limits)

@@ -1,0 +1,388 @@
+"""`CompiledText`: a language read by configurations (`Language`), compiled against a tokenizer.
+
+Configurations are numbered as they are met, and what follows them is kept in one table for compiled code
+(`stepping`), which notes what is missing; Python answers from the language, and the call is made again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.compiled import CompiledGrammar, State
+from structgen.dfa import Dfa, explicit
+from structgen.errors import OptionError
+from structgen.expected import Expected
+from structgen.languages import stepping
+from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+from structgen.limits import Limits
+from structgen.machine import layout as L
+from structgen.machine.tables import address_of
+from structgen.masks.store import MaskStore
+from structgen.tokenizer import Tokenizer
+
+_KEPT = 1 << 16
+"""States whose costs are remembered; past it all are worked out anew as they are met."""
+_PREFIXES = 512
+"""Tokens that are prefixes of one another, at most, that a completion is cut into."""
+
+
+class CompiledText(CompiledGrammar):
+    """A language of `Language` compiled: exact masks, states as values, completions.
+
+    Cost: what is met for the first time is asked of the language, in Python (some 20 us a configuration and
+    class of bytes); what is known, 5 ns a byte.
+    """
+
+    grammar: TextGrammar
+    take = staticmethod(stepping.take_token)
+
+    def __init__(
+        self,
+        grammar: TextGrammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        super().__init__(grammar, tokenizer, limits, store)
+        self._language: Language = grammar.language(self.limits)
+        self._numbers: dict[Config, int] = {}
+        self._configs: list[Config] = []
+        self._steps = _Steps(self._tables.context, self._language)
+        self._costs: dict[int, int] = {}
+        self._rests: dict[int, tuple[int, ...]] = {}
+        self._ceilings: dict[int, int] = {}
+        self._lengths: npt.NDArray[np.int64] = np.empty(_PREFIXES, np.int64)
+        self._finished = -1
+        self._start = self._number(self._language.start())
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def _number(self, config: Config) -> int:
+        number = self._numbers.get(config)
+        if number is None:
+            number = self._new_node(L.M_DOC)
+            self._numbers[config] = number
+            self._configs.append(config)
+            self._steps.add(self._language.accepts(config))
+        return number
+
+    def _new_node(self, mode: int) -> int:
+        row = np.full(L.N_STRIDE, -1, np.int64)
+        row[L.MODE], row[L.RES] = mode, len(self._configs)
+        return self._tables.append(L.T_NODE, row)
+
+    def _retry(self, call: Any, *arguments: int) -> int:
+        with self.lock:
+            while True:
+                code: int = call(self.address, *arguments)
+                if code != L.ASKED:
+                    return code
+                self._answer()
+
+    def _answer(self) -> None:
+        """Answer the questions that were noted."""
+        for number, kind in self._steps.questions():
+            config = self._configs[number]
+            if kind == stepping.BOUNDARY:
+                after = self._language.boundary(config)
+            else:
+                after = self._language.step(config, self._steps.representative[kind])
+            self._steps.answer(number, kind, L.REFUSED if after is None else self._number(after))
+        self._tables.room(L.T_LIST, self.vocab_size + 2)
+
+    def _after_token(self, index: int, token: int) -> int:
+        if token in self._language.specials and index != self._finished:
+            with self.lock:
+                after = self._language.step(self._configs[index], TOKEN + token)
+                if after is not None:
+                    after = self._language.boundary(after)
+                return -1 if after is None else self._number(after)
+        return -1 if index == self._finished else self._retry(stepping.take_token, index, token)
+
+    def _after_end(self, index: int) -> int:
+        if not self.may_end(index):
+            return -1
+        with self.lock:
+            if self._finished < 0:
+                self._finished = self._new_node(L.M_FINISHED)
+                self._configs.append(None)
+                self._steps.add(False)
+                self._steps.refuse(self._finished)
+            return self._finished
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        held = np.frombuffer(data, np.uint8)
+        return self._retry(stepping.take_bytes, index, address_of(held), len(data))
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        return self._steps.may_end(index)
+
+    def _compute(self, index: int, target: int) -> int:
+        extra = [
+            token
+            for token in sorted(self._language.specials)
+            if index != self._finished and self._after_token(index, token) >= 0
+        ]
+        self._steps.allow(extra)
+        while (code := int(stepping.compute(self.address, index, target))) == L.ASKED:
+            self._answer()
+        return code
+
+    def _forget_large(self) -> None:
+        """Nothing was made: a walk leaves only its tokens."""
+
+    def _next_bytes(self, index: int) -> bytes:
+        return bytes(byte for byte in range(256) if self._retry(stepping.take_bytes, index, *_ONE[byte]) >= 0)
+
+    def _expected(self, index: int) -> list[Expected]:
+        if index == self._finished:
+            return []
+        found = self._language.expected(self._configs[index])
+        return [*found, Expected("the end of the text")] if self.may_end(index) else found
+
+    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa).
+
+        `depth` counts the brackets of JSON: it must be None. Raises LimitError, naming max_states, where
+        there are more states.
+        """
+        if depth is not None:
+            raise OptionError(
+                "Only the brackets of JSON texts are counted.", where="depth", cure="Leave it out."
+            )
+        if self._language.specials or self._language.counts:
+            raise OptionError(
+                "A grammar with special tokens or token counts has no automaton over bytes.", where="to_dfa"
+            )
+        with self.lock:
+            return explicit(
+                _Reader(self), self._start, self.tokenizer, lambda n: State(self, n), max_states, None
+            )
+
+    # --- completion -----------------------------------------------------------------------------------------
+
+    def _rest(self, index: int) -> tuple[int, ...]:
+        """Return the symbols of the shortest rest; after one of them, it is what follows."""
+        rest = self._rests.get(index)
+        if rest is None:
+            rest = tuple(self._language.shortest(self._configs[index]))
+            if not rest and not self.may_end(index):
+                raise AssertionError("a language says that its word is complete, and does not accept it")
+            self._rests[index] = rest
+        return rest
+
+    def _completion(self, index: int) -> bytes:
+        # a special token has no text
+        return bytes(symbol for symbol in self._rest(index) if symbol < TOKEN)
+
+    def _cost(self, index: int) -> int:
+        """Return the fewest tokens over the shortest rest: a state's is one more than the least of those that
+        the tokens of its rest's beginning lead to."""
+        if len(self._costs) > _KEPT:
+            self._costs.clear()
+            self._rests.clear()
+            self._ceilings.clear()
+        pending = [index]
+        costs = self._costs
+        while pending:
+            state = pending[-1]
+            if state in costs:
+                pending.pop()
+                continue
+            rest = self._rest(state)
+            if not rest:
+                costs[state] = 0
+                continue
+            ways = self._ways(state, rest)
+            unknown = [way for way in ways if way not in costs]
+            if unknown:
+                pending += unknown
+            else:
+                costs[state] = 1 + min(costs[way] for way in ways)
+        return costs[index]
+
+    def _ways(self, state: int, rest: tuple[int, ...]) -> list[int]:
+        """Return the states after each token that the rest begins with."""
+        if rest[0] >= TOKEN:
+            after = self._after_token(state, rest[0] - TOKEN)
+            self._remember(after, rest[1:])
+            return [after]
+        size = next((at for at, symbol in enumerate(rest) if symbol >= TOKEN), len(rest))
+        data = np.array(rest[:size], np.uint8)
+        at = address_of(data)
+        found = stepping.prefixes(self.address, at, size, address_of(self._lengths), _PREFIXES)
+        ways = []
+        for length in self._lengths[:found].tolist():
+            after = self._retry(stepping.take_bytes, state, at, length)
+            assert after >= 0, "a rest that its language refuses"
+            if self._language.counts:
+                ended = self._language.boundary(self._configs[after])
+                if ended is None:
+                    continue
+                after = self._number(ended)
+            self._remember(after, rest[length:])
+            ways.append(after)
+        assert ways, "a vocabulary that can write every byte"
+        return ways
+
+    def _remember(self, state: int, rest: tuple[int, ...]) -> None:
+        """Note a rest; one that is longer than this would not do."""
+        known = self._rests.get(state)
+        if known is None or (len(known) > len(rest) and state not in self._costs):
+            self._rests[state] = rest
+
+    def _fits(self, index: int, left: int) -> bool:
+        return self._ceilings.get(index, left + 1) <= left
+
+    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        plain = np.array([int(token) not in self._language.specials for token in tokens], np.bool_)
+        after = np.empty(len(tokens), np.int64)
+        held = np.ascontiguousarray(tokens[plain], np.int32)
+        found = np.empty(len(held), np.int64)
+        self._retry(stepping.after_tokens, index, address_of(held), len(held), address_of(found))
+        after[plain] = found
+        after[~plain] = [self._after_token(index, int(token)) for token in tokens[~plain]]
+        states, which = np.unique(after, return_inverse=True)
+        costs = np.array([self._cost(int(state)) for state in states], np.int64)
+        self._ceilings[index] = int(costs.max(initial=0))
+        return tokens[costs[which] > left]
+
+    # --- size -----------------------------------------------------------------------------------------------
+
+    @property
+    def used(self) -> float:
+        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        rows = len(self._configs) / self.limits.parser_states
+        return max(self.nbytes / self.limits.grammar_memory, 2 * rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables, and some 500 for each configuration."""
+        return int(self._tables.nbytes() + self._steps.nbytes + 500 * len(self._configs))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states, what the language has met, and bytes."""
+        return {"machine_states": len(self._configs), **self._language.sizes, "table_bytes": self.nbytes}
+
+
+class _Steps:
+    """The tables that `stepping` reads: rows for configurations, and the questions."""
+
+    __slots__ = (
+        "_context",
+        "_extra",
+        "_final",
+        "_kept",
+        "_needs",
+        "_table",
+        "_ticks",
+        "_used",
+        "representative",
+    )
+
+    def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
+        kinds = sorted(set(language.classes))
+        if kinds != list(range(len(kinds))):
+            raise AssertionError("classes of bytes are numbered from 0 on")
+        self.representative = [language.classes.index(kind) for kind in kinds]
+        self._context = context
+        self._used = 0
+        classes = np.frombuffer(language.classes, np.uint8).copy()
+        self._needs = np.zeros(1 + 2 * stepping.MOST, np.int64)
+        self._extra = np.zeros(max(1, len(language.specials)), np.int32)
+        self._kept: list[npt.NDArray[Any]] = [classes]
+        self._table: npt.NDArray[np.int32] = np.empty((0, len(kinds)), np.int32)
+        self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._ticks: npt.NDArray[np.int32] | None = np.empty(0, np.int32) if language.counts else None
+        context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), len(kinds)
+        context[L.C_NEEDS] = address_of(self._needs)
+        context[stepping.C_EXTRA] = address_of(self._extra)
+        context[stepping.C_TICKS] = 0
+        self._grow(64)
+
+    def _grow(self, rows: int) -> None:
+        kept, used, context = self._kept, self._used, self._context
+        table = np.full((rows, self._table.shape[1]), stepping.UNKNOWN, np.int32)
+        final = np.zeros(rows, np.uint8)
+        table[:used], final[:used] = self._table[:used], self._final[:used]
+        kept += [self._table, self._final]  # a reader may still hold their addresses
+        self._table, self._final = table, final
+        context[stepping.C_TABLE], context[stepping.C_FINAL] = address_of(table), address_of(final)
+        if self._ticks is not None:
+            ticks = np.full(rows, stepping.UNKNOWN, np.int32)
+            ticks[:used] = self._ticks[:used]
+            kept.append(self._ticks)
+            self._ticks = ticks
+            context[stepping.C_TICKS] = address_of(ticks)
+
+    def add(self, accepting: bool) -> None:
+        """Add a row for the next configuration."""
+        if self._used == len(self._final):
+            self._grow(2 * self._used)
+        self._final[self._used] = accepting
+        self._used += 1
+
+    def refuse(self, number: int) -> None:
+        """Have nothing follow."""
+        self._table[number] = L.REFUSED
+
+    def questions(self) -> list[tuple[int, int]]:
+        """Return the questions that were noted, and forget them."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 2 * count].reshape(-1, 2).tolist()
+        self._needs[0] = 0
+        return [(number, kind) for number, kind in noted]
+
+    def answer(self, number: int, kind: int, after: int) -> None:
+        """Enter what follows."""
+        if kind == stepping.BOUNDARY:
+            assert self._ticks is not None
+            self._ticks[number] = after
+        else:
+            self._table[number, kind] = after
+
+    def may_end(self, number: int) -> bool:
+        """Return whether a text may end in a configuration."""
+        return bool(self._final[number])
+
+    def allow(self, tokens: list[int]) -> None:
+        """Say which special tokens may come in the state whose mask is worked out next."""
+        self._extra[: len(tokens)] = tokens
+        self._context[stepping.C_EXTRAS] = len(tokens)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables, outgrown ones included."""
+        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._needs, *self._kept]
+        return sum(int(array.nbytes) for array in arrays)
+
+
+class _Reader:
+    """States as `dfa.explicit` reads them; no brackets are counted."""
+
+    __slots__ = ("_compiled",)
+
+    def __init__(self, compiled: CompiledText) -> None:
+        self._compiled = compiled
+
+    def may_end(self, index: int) -> bool:
+        return self._compiled.may_end(index)
+
+    def next_bytes(self, index: int) -> bytes:
+        return self._compiled._next_bytes(index)
+
+    def after(self, index: int, data: bytes) -> int:
+        return self._compiled.bytes_index(index, data)
+
+    def open_brackets(self, index: int) -> int:
+        return 0
+
+
+_BYTES = np.arange(256, dtype=np.uint8)
+_ONE = [(address_of(_BYTES) + byte, 1) for byte in range(256)]

@@ -1,0 +1,86 @@
+"""`Language`: the contract between a front end for any text and the machine that masks it; `TextGrammar`.
+
+A language is a set of words over *symbols*: the bytes 0 to 255, and special tokens, token t as 256 + t (a
+special token has no text, and never matches any). It is read from left to right by *configurations*, hashable
+values: equal ones have the same continuations. `step` never leads where no word goes on (no dead ends), which
+is what makes masks exact.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import Any, Final, TypeAlias
+
+from structgen.expected import Expected
+from structgen.grammar import Grammar
+from structgen.limits import Limits
+
+Config: TypeAlias = Hashable
+"""Where a reader of a language stands."""
+TOKEN: Final = 256
+"""Symbol of the special token t: TOKEN + t."""
+ALL_BYTES: Final = bytes(range(256))
+
+
+class Language(ABC):
+    """A set of words, expanded as it is read. Not thread-safe: its compiled grammar's lock is held."""
+
+    classes: bytes = ALL_BYTES
+    """For each byte its class: bytes of one class are alike in every configuration, and one of them is
+    asked about."""
+    specials: frozenset[int] = frozenset()
+    """The special tokens among the symbols, by token id."""
+    counts: bool = False
+    """Whether `boundary` does anything."""
+
+    @abstractmethod
+    def start(self) -> Config:
+        """Return the configuration before the first symbol. Raises GrammarError where there is no word."""
+
+    @abstractmethod
+    def step(self, config: Config, symbol: int) -> Config | None:
+        """Return the configuration after a symbol; None exactly where no word of the language goes on so."""
+
+    @abstractmethod
+    def accepts(self, config: Config) -> bool:
+        """Return whether what was read is a word."""
+
+    @abstractmethod
+    def shortest(self, config: Config) -> Sequence[int]:
+        """Return the symbols of a shortest rest: empty exactly where what was read is a word.
+
+        After the first of them the shortest rest is shorter by at least one.
+        """
+
+    @abstractmethod
+    def expected(self, config: Config) -> list[Expected]:
+        """Return what may come next, in words; the end is left to the caller."""
+
+    def boundary(self, config: Config) -> Config | None:
+        """Return the configuration after the end of a token (one whose symbols were read just now); None
+        where a token may not end here. Only languages that count tokens do anything."""
+        return config
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the language is expanded: numbers by name."""
+        return {}
+
+
+class TextGrammar(Grammar):
+    """A grammar of texts that need not be JSON."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def language(self, limits: Limits) -> Language:
+        """Return the language, unread, within bounds. Raises GrammarError where it is empty."""
+
+    @property
+    def source(self) -> str:
+        """What it was made from, in a word or two: `a Lark grammar`."""
+        return "a grammar"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise NotImplementedError  # each front end pickles by what it was made from

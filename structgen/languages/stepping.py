@@ -1,0 +1,200 @@
+"""The compiled half of `compiled_text`: texts and tries read through a table of steps, filled as it is asked.
+
+Configurations are numbers; `C_TABLE` has a row for each, a word (int32) for each class of bytes: the number
+after it, REFUSED, or UNKNOWN: then the question (number, class) is noted, and Python answers it.
+"""
+
+from __future__ import annotations
+
+from structgen.jit import entry, jit
+from structgen.machine.filling import write_mask
+from structgen.machine.layout import *
+from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.rows import row_of
+from structgen.machine.runs import emit
+
+C_TABLE, C_CLASSES, C_WIDTH, C_FINAL = C_STRINGS, C_STRINGS_OUT, C_NUMBERS, C_NUMBERS_OUT
+"""The table of steps; uint8[256], the class of a byte; how many there are; uint8, may a text end here. These
+words of the context are the string and number automata's of JSON grammars."""
+C_TICKS, C_EXTRA, C_EXTRAS = C_SPACE, C_INDENT, C_INDENT_LENGTH
+"""int32, the number after the end of a token (0: tokens are not counted); special tokens that may come in
+the state whose mask is worked out (int32), and how many."""
+
+UNKNOWN, QUESTIONED = -2, -3
+"""In the table: not asked yet; asked, and not answered yet."""
+MOST = 1 << 13
+"""Questions noted by one call."""
+BOUNDARY = -1
+"""As the class of a question: what is after the end of a token?"""
+
+
+@jit
+def ask(c, at, index, kind):
+    """Note a question for the cell `at` of a table, if there is room for one. Returns QUESTIONED."""
+    needs = load64(c, C_NEEDS)
+    count = load64(needs, 0)
+    if count < MOST:
+        store64(needs, 1 + 2 * count, index)
+        store64(needs, 2 + 2 * count, kind)
+        store64(needs, 0, count + 1)
+        store32(at, 0, QUESTIONED)
+    return QUESTIONED
+
+
+@jit
+def follow(c, index, byte):
+    """Return the number after a byte, REFUSED, or QUESTIONED."""
+    kind = load8(load64(c, C_CLASSES), byte)
+    at = load64(c, C_TABLE) + 4 * (index * load64(c, C_WIDTH) + kind)
+    after = load32(at, 0)
+    if after == UNKNOWN:
+        return ask(c, at, index, kind)
+    return after
+
+
+@jit
+def tick(c, index):
+    """Return the number after the end of a token, REFUSED, or QUESTIONED."""
+    ticks = load64(c, C_TICKS)
+    if ticks == 0:
+        return index
+    after = load32(ticks, index)
+    if after == UNKNOWN:
+        return ask(c, ticks + 4 * index, index, BOUNDARY)
+    return after
+
+
+@entry("int64(int64, int64, int64, int64)")
+def take_bytes(c, index, data, count):
+    """Return the number after bytes, REFUSED, or ASKED with questions noted."""
+    for i in range(count):
+        index = follow(c, index, load8(data, i))
+        if index < 0:
+            return ASKED if index == QUESTIONED else REFUSED
+    return index
+
+
+@entry("int64(int64, int64, int64)")
+def take_token(c, index, token):
+    """Return the number after a token that has a text, REFUSED, or ASKED with questions noted."""
+    if load32(load64(c, C_SLOT), token) < 0:
+        return REFUSED
+    offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    for at in range(load64(offsets, token), load64(offsets, token + 1)):
+        index = follow(c, index, load8(data, at))
+        if index < 0:
+            return ASKED if index == QUESTIONED else REFUSED
+    index = tick(c, index)
+    return ASKED if index == QUESTIONED else index
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def after_tokens(c, index, tokens, count, target):
+    """Write to target[0:count] (int64) the numbers after each of some allowed tokens (int32) with texts.
+
+    Returns 0, or ASKED with questions noted.
+    """
+    offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    asked = False
+    for i in range(count):
+        token, reached = load32(tokens, i), index
+        for at in range(load64(offsets, token), load64(offsets, token + 1)):
+            reached = follow(c, reached, load8(data, at))
+            if reached < 0:
+                break
+        if reached >= 0:
+            reached = tick(c, reached)
+        asked = asked or reached == QUESTIONED
+        store64(target, i, reached)
+    return ASKED if asked else 0
+
+
+@jit
+def walk(c, index):
+    """Collect the tokens whose bytes can be read from a state on. Returns whether something was asked."""
+    nodes, count = load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    stack = load64(c, C_SCRATCH)
+    store64(stack, 0, index)
+    asked = False
+    node = 0
+    while node < count:
+        word = load64(nodes, node)
+        depth = (word >> 8) & 0xFFF
+        after = follow(c, load64(stack, depth - 1), word & 0xFF)
+        if after < 0:
+            asked = asked or after == QUESTIONED
+            node = (word >> 40) & 0xFFFFFF
+            continue
+        store64(stack, depth, after)
+        slot = (word >> 20) & 0xFFFFF
+        if slot != 0:
+            end = tick(c, after)
+            if end >= 0:
+                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            asked = asked or end == QUESTIONED
+        node += 1
+    return asked
+
+
+@entry("int64(int64, int64, int64)")
+def compute(c, index, target):
+    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
+    questions noted, or where T_LIST has too little room; ENDED after an end token; LARGE where the list of
+    its tokens (in the buffer) would be as long as a row: it is then neither memoised nor written."""
+    d = row_of(c, T_NODE, N_STRIDE, index)
+    if load64(d, N_LIST) >= 0:
+        return write_mask(c, d, target)
+    if load64(d, MODE) == M_FINISHED:
+        return ENDED
+    store64(c, C_BUFFER_COUNT, 0)
+    if walk(c, index):
+        return ASKED
+    emit(c, load64(c, C_EXTRA), 0, load64(c, C_EXTRAS))
+    if load8(load64(c, C_FINAL), index) != 0:
+        emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
+    base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
+    used = load64(c, base + COUNT)
+    if found >= load64(c, C_MASK_WORDS):
+        return LARGE
+    if used + found + 2 > load64(c, base + CAPACITY):
+        return ASKED
+    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
+    store32(lists, 0, found)
+    store32(lists, 1, 0)
+    for i in range(found):
+        store32(lists, 2 + i, load32(buffer, i))
+    store64(c, base + COUNT, used + 2 + found)
+    store64(d, N_ROW, -1)
+    store64(d, N_LIST, used)
+    return write_mask(c, d, target)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def prefixes(c, data, size, target, most):
+    """Write the lengths of the tokens that data[0:size] begins with to target (int64), ascending, `most` at
+    most; return how many there are."""
+    first = load64(c, C_FIRST)
+    nodes = load64(c, C_TRIE)
+    found = 0
+    if size == 0:
+        return found
+    node = load32(first, load8(data, 0))
+    end = load64(c, C_TRIE_COUNT)
+    depth = 1
+    while 0 <= node < end and found < most:
+        word = load64(nodes, node)
+        if (word >> 8) & 0xFFF < depth:
+            break
+        if (word & 0xFF) != load8(data, depth - 1):
+            node = (word >> 40) & 0xFFFFFF
+            continue
+        if (word >> 20) & 0xFFFFF != 0:
+            store64(target, found, depth)
+            found += 1
+        if depth == size:
+            break
+        end = (word >> 40) & 0xFFFFFF
+        depth += 1
+        node += 1
+    return found
