@@ -12,6 +12,24 @@ def schemas() -> Path:
     return _find("schemas", "schemas")
 
 
+GRAMMARS = ("arithmetic", "csv", "dates", "json", "markers")
+"""The grammars that ship, each beside its page (`NAME.md`) and its texts (`NAME.texts.json`)."""
+
+
+def grammar(name: str) -> Path:
+    """Return the Lark file of a grammar that ships, by name.
+
+    Errors: `StructgenError` for another name, or where the installation is not whole.
+    """
+    if name not in GRAMMARS:
+        raise StructgenError(
+            f"No grammar named {name!r} ships with structgen.",
+            where="name",
+            cure=f"Use one of {', '.join(GRAMMARS)}, or the path of a Lark file.",
+        )
+    return _find(f"grammars/{name}.lark", f"grammars/{name}.lark")
+
+
 def small_tokenizer() -> Path:
     """Return the tokenizer.json of a small byte-level BPE, for demonstrations and tests."""
     return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")

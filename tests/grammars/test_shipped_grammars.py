@@ -1,0 +1,86 @@
+"""The grammars that ship: their texts are what their labels say, by lark and by an oracle."""
+
+from __future__ import annotations
+
+import pytest
+from grammar_oracles import ORACLES
+from sentences import Sentences, mutants
+from shipped import accepts, labelled, lexemes, parser
+
+from structgen import resources
+from structgen.errors import StructgenError
+
+TEXTS = [(name, text, label) for name in resources.GRAMMARS for text, label in labelled(name)]
+PLAIN = ("arithmetic", "csv", "dates", "json", "markers")
+JOINTS = {"csv": "", "dates": ""}
+"""What stands between two lexemes of a random sentence: a space, where white space is ignored."""
+
+WORDS = {"markers": {"STRING": ("''", '"3.11"', "'a b'"), "OPERATOR": ("==", "===", "~=", "<", ">=", "!=")}}
+
+
+@pytest.mark.parametrize(("name", "text", "label"), TEXTS)
+def test_label_is_larks_verdict(name: str, text: str, label: bool) -> None:
+    assert accepts(parser(name), text) is label
+
+
+@pytest.mark.parametrize(("name", "text", "label"), TEXTS)
+def test_label_is_the_oracles_verdict(name: str, text: str, label: bool) -> None:
+    assert ORACLES[name](text) is label
+
+
+@pytest.mark.parametrize("name", resources.GRAMMARS)
+def test_grammar_has_a_page_and_an_oracle(name: str) -> None:
+    page = resources.grammar(name).with_suffix(".md").read_text(encoding="utf-8")
+    assert f"{name}.lark" in page
+    assert name in ORACLES
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_oracle_takes_random_sentences(name: str) -> None:
+    grammar = parser(name)
+    sentences = Sentences(grammar, seed=1, words=WORDS.get(name))
+    taken = 0
+    for size in range(600):
+        words = [text for _, text in sentences.draw("start", 2 + size % 14)]
+        text = JOINTS.get(name, " ").join(words)
+        if accepts(grammar, text):
+            taken += 1
+            assert ORACLES[name](text), text
+    assert taken > 300
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_lark_and_the_oracle_agree_on_mutants(name: str) -> None:
+    grammar = parser(name)
+    refused = 0
+    for text, label in labelled(name):
+        if label:
+            words = [word for _, word in lexemes(grammar, text)]
+            for seed, mutant in enumerate(mutants(words, seed=len(text))):
+                for joint in ("", JOINTS.get(name, " ")):
+                    changed = joint.join(mutant)
+                    verdict = accepts(grammar, changed)
+                    refused += not verdict
+                    assert verdict is ORACLES[name](changed), (seed, changed)
+    assert refused > 5
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_lark_and_the_oracle_agree_on_texts_with_a_character_changed(name: str) -> None:
+    grammar = parser(name)
+    alphabet = sorted({letter for text, _ in labelled(name) for letter in text})
+    refused = 0
+    for text, label in labelled(name):
+        if label:
+            for at in range(len(text)):
+                for letter in ("", *alphabet):
+                    changed = text[:at] + letter + text[at + 1 :]
+                    verdict = accepts(grammar, changed)
+                    refused += not verdict
+                    assert verdict is ORACLES[name](changed), changed
+    assert refused > 100
+
+
+def test_unknown_grammar_is_refused_with_the_names_of_those_that_ship() -> None:
+    with pytest.raises(StructgenError, match=r"No grammar named 'cobol'.*Use one of arithmetic"):
+        resources.grammar("cobol")
