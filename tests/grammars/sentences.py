@@ -1,6 +1,6 @@
-"""Random sentences of a Lark grammar: derivations over the rules that lark compiled, terminals from their patterns.
+"""Random sentences of a Lark grammar: derivations over the rules that lark compiled, with terminals drawn.
 
-What comes out is a sentence of the rules; the lexer may still cut it otherwise, so that lark is asked of each.
+What comes out is a sentence of the rules; the lexer may cut it otherwise, so that lark is asked of each.
 """
 
 from __future__ import annotations
