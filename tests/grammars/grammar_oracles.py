@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from packaging.markers import InvalidMarker, Marker
+from sql_oracle import is_sql
 
 
 def is_json(text: str) -> bool:
@@ -136,4 +137,5 @@ ORACLES: dict[str, Callable[[str], bool]] = {
     "dates": is_date,
     "json": is_json,
     "markers": is_marker,
+    "sql": is_sql,
 }

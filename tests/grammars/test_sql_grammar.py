@@ -1,0 +1,111 @@
+"""SQL: what the grammar takes, SQLite's own parser takes."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from sentences import Sentences, mutants
+from shipped import accepts, labelled, lexemes, parser
+from sql_oracle import complaint, is_sql
+
+pytestmark = pytest.mark.skipif(
+    sqlite3.sqlite_version_info < (3, 39), reason="the grammar is that of SQLite 3.39 and later"
+)
+
+WORDS = {
+    "NAME": ("a", "b", "x", "tbl", "key", "view", "first", "Row", "é$1"),
+    "QUOTED": ('"q""r"', "[w w]", "`z`"),
+    "STRING": ("''", "'it''s'"),
+    "NUMBER": ("1", "2.5", "0x1F", ".5", "1e3"),
+    "PARAMETER": ("?", "?2", ":n", "@n", "$n"),
+}
+FREE = (
+    "abort action after analyze attach before conflict database detach each fail first ignore instead key"
+    " last of plan pragma query reindex row trigger vacuum view virtual"
+).split()
+"""Keywords that are names to the grammar, as its page lists them."""
+
+PLACES = (
+    "SELECT {0}, t.{0}, {0}.*, 1 {0}, 1 AS {0}, {0}(1), -{0} FROM {0} JOIN u {0} USING ({0}) WHERE {0} = {0}",
+    "SELECT sum(a) OVER {0} FROM t WINDOW {0} AS ({0} PARTITION BY {0} ORDER BY {0} ROWS {0} PRECEDING)",
+    "SELECT CASE {0} WHEN {0} THEN {0} ELSE {0} END, CAST({0} AS {0}), {0} BETWEEN {0} AND {0} COLLATE {0}",
+    "CREATE TABLE {0} ({0} {0} CONSTRAINT {0} CHECK ({0}) REFERENCES {0} ({0}), CONSTRAINT {0} UNIQUE ({0}))",
+    "CREATE TABLE t (a {0} DEFAULT {0}, b)",
+    "CREATE INDEX {0} ON {0} ({0} ASC); CREATE VIEW {0} ({0}) AS SELECT 1; DROP TABLE {0}",
+    "INSERT INTO {0} AS {0} ({0}) VALUES ({0}) ON CONFLICT ({0}) DO UPDATE SET {0} = {0} RETURNING {0} {0}",
+    "UPDATE {0} AS {0} SET {0} = {0}, ({0}) = 1; DELETE FROM {0} WHERE {0}",
+    "ALTER TABLE {0} RENAME {0} TO {0}; ALTER TABLE {0} ADD {0} {0}; ALTER TABLE {0} DROP {0}",
+    "SAVEPOINT {0}; ROLLBACK TO {0}; RELEASE {0}",
+)
+"""A name wherever one may stand."""
+
+
+def random_scripts(seed: int, count: int) -> list[list[str]]:
+    """Return scripts that lark takes, as lexemes, of at most 120."""
+    grammar = parser("sql")
+    sentences = Sentences(grammar, seed=seed, words=WORDS)
+    drawn = ([text for _, text in sentences.draw("start", 4 + size % 22)] for size in range(count))
+    return [words for words in drawn if len(words) <= 120 and accepts(grammar, " ".join(words))]
+
+
+def is_sound(seed: int, count: int) -> int:
+    """Hold random scripts and their mutants to SQLite; return how many texts were taken by both."""
+    grammar = parser("sql")
+    taken = 0
+    for number, words in enumerate(random_scripts(seed, count)):
+        texts = [" ".join(words)]
+        every = enumerate(mutants(words, number))
+        texts += [" ".join(mutant) for at, mutant in every if at % 7 == number % 7]
+        for text in texts:
+            if accepts(grammar, text):
+                taken += 1
+                assert is_sql(text), text
+    return taken
+
+
+def test_sqlite_takes_random_scripts_and_mutants() -> None:
+    assert is_sound(seed=1, count=150) > 150
+
+
+@pytest.mark.slow
+def test_sqlite_takes_many_random_scripts_and_mutants() -> None:
+    assert is_sound(seed=2, count=6000) > 6000
+
+
+def test_sqlite_takes_the_mutants_of_the_texts() -> None:
+    grammar = parser("sql")
+    taken = 0
+    for text, label in labelled("sql"):
+        if label:
+            for mutant in mutants([word for _, word in lexemes(grammar, text)], seed=len(text)):
+                changed = " ".join(mutant)
+                if accepts(grammar, changed):
+                    taken += 1
+                    assert is_sql(changed), changed
+    assert taken > 100
+
+
+@pytest.mark.parametrize("word", [*FREE, "plain"])
+def test_word_is_a_name_to_sqlite_and_to_the_grammar(word: str) -> None:
+    for place in PLACES:
+        assert is_sql(place.format(word)), place
+        assert accepts(parser("sql"), place.format(word)), place
+
+
+@pytest.mark.parametrize("text", ["SELECT {0} x", "SELECT x {0}", "SELECT x FROM {0}", "SELECT x FROM{0}"])
+def test_words_of_the_grammar_are_no_names(text: str) -> None:
+    """Wherever a keyword of SQLite stands in a name's place and the grammar takes it, SQLite does so too."""
+    grammar = parser("sql")
+    words = [terminal.name for terminal in grammar.terminals if terminal.name.isalpha()]
+    assert len(words) > 100
+    for word in words:
+        changed = text.format(word)
+        assert not accepts(grammar, changed) or is_sql(changed), changed
+
+
+def test_oracle_tells_syntax_from_what_is_missing() -> None:
+    assert complaint("SELECT a FROM nowhere") == "no such table: nowhere"
+    assert is_sql("SELECT a FROM nowhere")
+    assert not is_sql("SELECT a FROM")
+    assert not is_sql("SELECT 1; SELECT")
