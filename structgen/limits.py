@@ -26,6 +26,8 @@ class Limits:
     documents begin in a grammar compiled anew (`CompiledGrammar.fresh`)."""
     depth: int = 100_000
     """Open brackets in one document."""
+    grammar_rules: int = 20_000
+    """Rules that a Lark grammar comes to, once its templates and repetitions are written out."""
     number_chars: int = 4_096
     """Characters of one numeral under numbers="any"."""
     liveness: Literal["refuse", "flag"] = "refuse"

@@ -1,0 +1,275 @@
+"""A Lark grammar as the `lark` package itself builds it, read into frozen tables.
+
+lark (1.2 and later) loads the grammar, compiles its templates and EBNF, and makes its LALR(1) table; its
+contextual lexer is put together here from the same parts (lark/lexer.py, `BasicLexer` and `_create_unless`:
+the order of the terminals, and the strings that take the place of a regular expression's match), without
+compiling a regular expression for each state of the parser.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from structgen.errors import GrammarError, LimitError, OptionError
+from structgen.limits import Limits
+from structgen.parsing.tables import Context, Indentation, ParserTables, Rule, Terminal
+
+Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
+"""A folder in which `%import` looks, or a loader as lark takes them."""
+
+_INDENTER = ("NL_type", "OPEN_PAREN_types", "CLOSE_PAREN_types", "INDENT_type", "DEDENT_type", "tab_len")
+
+
+class _Recorder:
+    """Stands where lark's contextual lexer would: keeps what it would be made from."""
+
+    def __init__(self, conf: Any, states: dict[int, Any], always_accept: Sequence[str] = ()) -> None:
+        self.conf, self.states, self.always = conf, states, frozenset(always_accept)
+
+
+def load(
+    text: str,
+    *,
+    start: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    postlex: Any,
+    limits: Limits,
+) -> ParserTables:
+    """Return the tables of a grammar. Cost: lark's own loading, 5 ms for JSON, 50 to 100 ms for Python, and a
+    few milliseconds.
+
+    Raises GrammarError with lark's message below ours, LimitError for a grammar of more rules than
+    `limits.grammar_rules`.
+    """
+    import lark
+
+    indenter = None if postlex is None else _indenter(postlex)
+    try:
+        built = lark.Lark(
+            text,
+            parser="lalr",
+            lexer="contextual",
+            start=start,
+            source_path=source,
+            import_paths=list(import_paths),
+            postlex=indenter,
+            _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
+        )
+    except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
+        raise refusal(error, text, source, start) from error
+    lexer = built.parser.lexer
+    if indenter is not None:
+        lexer = lexer.lexer
+    table = built.parser.parser._parse_table
+    return _Tables(lexer, table, start, indenter).read()
+
+
+def _bounded_parser(limits: Limits) -> type:
+    """Return lark's LALR parser, with a look at the size of the grammar before the table is made."""
+    from lark.parsers.lalr_parser import LALR_Parser
+
+    class Bounded(LALR_Parser):  # type: ignore[misc]
+        def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
+            if len(conf.rules) > limits.grammar_rules:
+                raise LimitError(
+                    f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
+                )
+            super().__init__(conf, debug, strict)
+
+    return Bounded
+
+
+def refusal(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
+    """Return our error for one of lark's."""
+    message = str(error).strip()
+    where = source or "grammar"
+    line, column = getattr(error, "line", -1), getattr(error, "column", -1)
+    if isinstance(line, int) and line > 0:
+        where = f"{where}, line {line}, column {column}"
+    cure = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
+    if f"Using an undefined rule: NonTerminal('{start}')" in message or f"'{start}'" in message and "start" in message:
+        names = sorted(set(re.findall(r"^[ \t]*[?!]?([a-z_][a-z0-9_]*)", text, re.MULTILINE)))[:12]
+        cure = f"Pass start= one of its rules: {', '.join(names)}."
+    elif "Reduce/Reduce" in message:
+        cure = "Give one of the two rules a priority (rule.2: ...), or use lexer=\"characters\", which takes any grammar."
+    return GrammarError(f"lark refuses the grammar: {message}", where=where, cure=cure)
+
+
+def _indenter(postlex: Any) -> Any:
+    """Return an instance of an indenter that sets attributes and does nothing else."""
+    from lark.indenter import Indenter
+
+    kind = postlex if isinstance(postlex, type) else type(postlex)
+    cure = "Subclass lark.indenter.Indenter and set its six attributes, nothing else."
+    if not issubclass(kind, Indenter):
+        raise OptionError(f"A post-lexer that is a {kind.__name__} cannot be followed.", where="postlex", cure=cure)
+    for base in kind.__mro__:
+        if base is Indenter:
+            break
+        own = [
+            name
+            for name, value in vars(base).items()
+            if name not in _INDENTER and (callable(value) or isinstance(value, property | classmethod | staticmethod))
+        ]
+        if own:
+            raise OptionError(
+                f"{base.__name__} overrides {', '.join(sorted(own))}: what it does to tokens is not known.",
+                where="postlex",
+                cure=cure,
+            )
+    return kind()
+
+
+class _Tables:
+    """Reads one grammar that lark has built."""
+
+    def __init__(self, lexer: _Recorder, table: Any, start: str, indenter: Any) -> None:
+        self.lexer, self.table, self.start, self.indenter = lexer, table, start, indenter
+        self.terminals = {terminal.name: terminal for terminal in lexer.conf.terminals}
+        names = {name for row in table.states.values() for name in row if self._is_terminal(row, name)}
+        self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
+        self.number = {name: number for number, name in enumerate(self.names)}
+        self._embedded: dict[tuple[str, str], bool] = {}
+
+    def _is_terminal(self, row: dict[str, Any], name: str) -> bool:
+        # nonterminals are written small by lark's grammar language, or are its own (`__plus_0`, `$root_start`)
+        return name in self.terminals or name == "$END" or name.isupper() or name.lstrip("_").isupper()
+
+    def read(self) -> ParserTables:
+        table, states = self.table, self.table.states
+        count = max(states) + 1
+        rules: dict[Any, int] = {}
+        origins: dict[str, int] = {}
+        actions = np.zeros((count, len(self.names)), np.int32)
+        shifts: list[tuple[int, str, int]] = []
+        symbols = [""] * count
+        for state, row in states.items():
+            for name, (action, argument) in row.items():
+                number = self.number.get(name)
+                if str(action) == "Shift":
+                    symbols[argument] = name
+                    if number is None:
+                        shifts.append((state, name, argument))
+                    else:
+                        actions[state, number] = argument + 1
+                else:
+                    assert number is not None
+                    actions[state, number] = -1 - rules.setdefault(argument, len(rules))
+        for rule in rules:
+            origins.setdefault(rule.origin.name, len(origins))
+        for _state, name, _after in shifts:
+            origins.setdefault(name, len(origins))
+        gotos = np.full((count, len(origins)), -1, np.int32)
+        for state, name, after in shifts:
+            gotos[state, origins[name]] = after
+        contexts, context_of = self._contexts(count)
+        return ParserTables(
+            terminals=tuple(map(self._terminal, self.names)),
+            nonterminals=tuple(origins),
+            rules=tuple(
+                Rule(origins[rule.origin.name], len(rule.expansion), _spelled(rule)) for rule in rules
+            ),
+            actions=actions,
+            gotos=gotos,
+            contexts=contexts,
+            context_of=context_of,
+            ignored=frozenset(self.number[name] for name in self.lexer.conf.ignore),
+            start=table.start_states[self.start],
+            end=table.end_states[self.start],
+            indentation=self._indentation(),
+            flags=int(self.lexer.conf.g_regex_flags),
+            symbols=tuple(symbols),
+        )
+
+    def _terminal(self, name: str) -> Terminal:
+        found = self.terminals.get(name)
+        if found is None:
+            return Terminal(name, None, False)
+        from lark.lexer import PatternStr
+
+        shown = found.pattern.raw or found.pattern.to_regexp()
+        return Terminal(name, found.pattern.to_regexp(), isinstance(found.pattern, PatternStr), shown)
+
+    def _contexts(self, count: int) -> tuple[tuple[Context, ...], Any]:
+        numbers: dict[frozenset[str], int] = {}
+        found: list[Context] = []
+        context_of = np.zeros(count, np.int32)
+        always = frozenset(self.lexer.conf.ignore) | self.lexer.always
+        for state, accepts in self.lexer.states.items():
+            names = frozenset(name for name in always.union(accepts) if name in self.terminals)
+            number = numbers.get(names)
+            if number is None:
+                number = numbers[names] = len(found)
+                found.append(self._context(names))
+            context_of[state] = number
+        return tuple(found), context_of
+
+    def _context(self, names: frozenset[str]) -> Context:
+        """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
+        from lark.lexer import PatternRE, PatternStr
+
+        terminals = sorted(
+            (self.terminals[name] for name in names),
+            key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name),
+        )
+        strings = [t for t in terminals if isinstance(t.pattern, PatternStr)]
+        embedded: set[str] = set()
+        unless: list[tuple[int, tuple[int, ...]]] = []
+        for one in terminals:
+            if not isinstance(one.pattern, PatternRE):
+                continue
+            equal = [s for s in strings if s.priority == one.priority and self._embeds(one, s)]
+            if equal:
+                unless.append((self.number[one.name], tuple(self.number[s.name] for s in equal)))
+                embedded |= {s.name for s in equal if s.pattern.flags <= one.pattern.flags}
+        kept = tuple(self.number[t.name] for t in terminals if t.name not in embedded)
+        return Context(kept, tuple(unless))
+
+    def _embeds(self, one: Any, string: Any) -> bool:
+        key = (one.name, string.name)
+        known = self._embedded.get(key)
+        if known is None:
+            flags = self.lexer.conf.g_regex_flags
+            match = re.match(one.pattern.to_regexp(), string.pattern.value, flags)
+            known = match is not None and match.group(0) == string.pattern.value
+            self._embedded[key] = known
+        return known
+
+    def _indentation(self) -> Indentation | None:
+        one = self.indenter
+        if one is None:
+            return None
+        for name in (one.NL_type, one.INDENT_type, one.DEDENT_type):
+            if name not in self.number:
+                raise GrammarError(
+                    f"The indenter's terminal {name} is not in the grammar.",
+                    where="postlex",
+                    cure=f"Define it, or %declare it; the grammar's own are {', '.join(self.names[1:9])}, ...",
+                )
+        number = self.number
+        return Indentation(
+            number[one.NL_type],
+            frozenset(number[name] for name in one.OPEN_PAREN_types if name in number),
+            frozenset(number[name] for name in one.CLOSE_PAREN_types if name in number),
+            number[one.INDENT_type],
+            number[one.DEDENT_type],
+            int(one.tab_len),
+        )
+
+
+def _spelled(rule: Any) -> str:
+    return f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()
+
+
+def is_text_path(text: str | os.PathLike[str]) -> bool:
+    """Return whether what was given names a file: a path object, or one line that ends in `.lark`."""
+    if isinstance(text, os.PathLike):
+        return True
+    return "\n" not in text and text.endswith(".lark")

@@ -1,0 +1,92 @@
+"""What a Lark grammar comes to once lark has built it: terminals, contexts of its lexer, actions of its parser.
+
+Everything here is a plain frozen value: it is what is kept in the cache of compiled grammars, and what the
+lexer and the parser of this package read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+END: Final = 0
+"""The number of `$END` among the terminals."""
+NONE: Final = 0
+"""In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """One terminal, as lark defines it."""
+
+    name: str
+    pattern: str | None
+    """A regular expression of Python's re; None for `$END` and for those that a post-lexer makes."""
+    is_string: bool
+    """Whether the grammar wrote it as a string."""
+    where: str = ""
+    """How the grammar wrote it, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What lark's contextual lexer looks for in some states of the parser."""
+
+    terminals: tuple[int, ...]
+    """The terminals in the order in which they are tried."""
+    unless: tuple[tuple[int, tuple[int, ...]], ...]
+    """For a terminal, the strings of which the first that equals its whole match takes its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the grammar, as the parser reduces by it."""
+
+    origin: int
+    """The nonterminal."""
+    size: int
+    """Symbols on its right side."""
+    text: str
+    """As a person reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Indentation:
+    """The attributes of a `lark.indenter.Indenter`, as numbers of terminals."""
+
+    newline: int
+    opening: frozenset[int]
+    closing: frozenset[int]
+    indent: int
+    dedent: int
+    tab_size: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ParserTables:
+    """A Lark grammar under LALR(1) with lark's contextual lexer."""
+
+    terminals: tuple[Terminal, ...]
+    """By number; number 0 is `$END`."""
+    nonterminals: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    actions: npt.NDArray[np.int32]
+    """[states, terminals]"""
+    gotos: npt.NDArray[np.int32]
+    """[states, nonterminals]: the state after a nonterminal, -1 where there is none."""
+    contexts: tuple[Context, ...]
+    context_of: npt.NDArray[np.int32]
+    """[states]: the number of the context in which the lexer works."""
+    ignored: frozenset[int]
+    """Terminals that the parser never sees."""
+    start: int
+    end: int
+    """The states before the first terminal, and after the start rule."""
+    indentation: Indentation | None
+    flags: int
+    """The flags of `re` that hold for all patterns."""
+    symbols: tuple[str, ...]
+    """[states]: the symbol that leads to the state; "" for the start."""
