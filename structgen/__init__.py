@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from structgen.explanation import Explanation, explain
     from structgen.frontends.regex import Regex
     from structgen.grammar import Grammar
+    from structgen.languages.lark_files import LarkGrammar, lark
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
@@ -72,6 +73,7 @@ __all__ = [
     "GenerationError",
     "Grammar",
     "GrammarError",
+    "LarkGrammar",
     "LimitError",
     "Limits",
     "MaskError",
@@ -110,6 +112,7 @@ __all__ = [
     "generate",
     "integrations",
     "json_schema",
+    "lark",
     "run",
 ]
 
@@ -139,6 +142,8 @@ def _home(name: str) -> str | None:
             return "structgen.explanation"
         case "Regex":
             return "structgen.frontends.regex"
+        case "LarkGrammar" | "lark":
+            return "structgen.languages.lark_files"
         case "Limits":
             return "structgen.limits"
         case "TokenMask" | "allocate_mask":

@@ -1,4 +1,4 @@
-"""What a Lark grammar comes to once lark has built it: terminals, contexts of its lexer, actions of its parser.
+"""What a Lark grammar comes to once lark has built it: terminals, contexts of its lexer, parser actions.
 
 Everything here is a plain frozen value: it is what is kept in the cache of compiled grammars, and what the
 lexer and the parser of this package read.
@@ -47,8 +47,8 @@ class Rule:
 
     origin: int
     """The nonterminal."""
-    size: int
-    """Symbols on its right side."""
+    symbols: tuple[int, ...]
+    """Its right side: k >= 0 the terminal k, -1 - k the nonterminal k."""
     text: str
     """As a person reads it."""
 
@@ -88,5 +88,5 @@ class ParserTables:
     indentation: Indentation | None
     flags: int
     """The flags of `re` that hold for all patterns."""
-    symbols: tuple[str, ...]
-    """[states]: the symbol that leads to the state; "" for the start."""
+    kernels: tuple[tuple[tuple[int, int], ...], ...]
+    """[states]: the items with which a state begins: a rule, and how many of its symbols were read."""

@@ -67,21 +67,26 @@ def load(
     lexer = built.parser.lexer
     if indenter is not None:
         lexer = lexer.lexer
-    table = built.parser.parser._parse_table
-    return _Tables(lexer, table, start, indenter).read()
+    return _Tables(lexer, built.parser.parser, start, indenter).read()
 
 
 def _bounded_parser(limits: Limits) -> type:
     """Return lark's LALR parser, with a look at the size of the grammar before the table is made."""
+    from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
     from lark.parsers.lalr_parser import LALR_Parser
 
-    class Bounded(LALR_Parser):  # type: ignore[misc]
+    class Bounded(LALR_Parser):
         def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
             if len(conf.rules) > limits.grammar_rules:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
                 )
-            super().__init__(conf, debug, strict)
+            # in debug mode the table has the items of its states; the numbers are their places in it
+            analysis = LALR_Analyzer(conf, debug=True, strict=strict)
+            analysis.compute_lalr()  # type: ignore[no-untyped-call]
+            self.items = tuple(analysis.parse_table.states)
+            self._parse_table = IntParseTable.from_ParseTable(analysis.parse_table)
+            self.parser_conf = conf
 
     return Bounded
 
@@ -94,11 +99,11 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
     if isinstance(line, int) and line > 0:
         where = f"{where}, line {line}, column {column}"
     cure = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
-    if f"Using an undefined rule: NonTerminal('{start}')" in message or f"'{start}'" in message and "start" in message:
+    if "undefined rule" in message and f"'{start}'" in message:
         names = sorted(set(re.findall(r"^[ \t]*[?!]?([a-z_][a-z0-9_]*)", text, re.MULTILINE)))[:12]
         cure = f"Pass start= one of its rules: {', '.join(names)}."
     elif "Reduce/Reduce" in message:
-        cure = "Give one of the two rules a priority (rule.2: ...), or use lexer=\"characters\", which takes any grammar."
+        cure = 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".'
     return GrammarError(f"lark refuses the grammar: {message}", where=where, cure=cure)
 
 
@@ -109,14 +114,17 @@ def _indenter(postlex: Any) -> Any:
     kind = postlex if isinstance(postlex, type) else type(postlex)
     cure = "Subclass lark.indenter.Indenter and set its six attributes, nothing else."
     if not issubclass(kind, Indenter):
-        raise OptionError(f"A post-lexer that is a {kind.__name__} cannot be followed.", where="postlex", cure=cure)
+        raise OptionError(
+            f"A post-lexer that is a {kind.__name__} cannot be followed.", where="postlex", cure=cure
+        )
     for base in kind.__mro__:
         if base is Indenter:
             break
         own = [
             name
             for name, value in vars(base).items()
-            if name not in _INDENTER and (callable(value) or isinstance(value, property | classmethod | staticmethod))
+            if name not in _INDENTER
+            and (callable(value) or isinstance(value, property | classmethod | staticmethod))
         ]
         if own:
             raise OptionError(
@@ -130,8 +138,10 @@ def _indenter(postlex: Any) -> Any:
 class _Tables:
     """Reads one grammar that lark has built."""
 
-    def __init__(self, lexer: _Recorder, table: Any, start: str, indenter: Any) -> None:
-        self.lexer, self.table, self.start, self.indenter = lexer, table, start, indenter
+    def __init__(self, lexer: _Recorder, parser: Any, start: str, indenter: Any) -> None:
+        self.lexer, self.start, self.indenter = lexer, start, indenter
+        self.table, self.items = parser._parse_table, parser.items
+        table = self.table
         self.terminals = {terminal.name: terminal for terminal in lexer.conf.terminals}
         names = {name for row in table.states.values() for name in row if self._is_terminal(row, name)}
         self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
@@ -139,33 +149,33 @@ class _Tables:
         self._embedded: dict[tuple[str, str], bool] = {}
 
     def _is_terminal(self, row: dict[str, Any], name: str) -> bool:
-        # nonterminals are written small by lark's grammar language, or are its own (`__plus_0`, `$root_start`)
+        # rules are written small in lark's grammar language; its own are `__plus_0`, `$root_start`
         return name in self.terminals or name == "$END" or name.isupper() or name.lstrip("_").isupper()
 
     def read(self) -> ParserTables:
         table, states = self.table, self.table.states
         count = max(states) + 1
         rules: dict[Any, int] = {}
-        origins: dict[str, int] = {}
+        kernels: list[tuple[tuple[int, int], ...]] = [()] * count
+        for state, items in enumerate(self.items):
+            kernels[state] = tuple(
+                (rules.setdefault(item.rule, len(rules)), item.index)
+                for item in sorted(items, key=lambda one: (str(one.rule), one.index))
+                if item.index or item.rule.origin.name.startswith("$root_")
+            )
         actions = np.zeros((count, len(self.names)), np.int32)
         shifts: list[tuple[int, str, int]] = []
-        symbols = [""] * count
         for state, row in states.items():
             for name, (action, argument) in row.items():
                 number = self.number.get(name)
-                if str(action) == "Shift":
-                    symbols[argument] = name
-                    if number is None:
-                        shifts.append((state, name, argument))
-                    else:
-                        actions[state, number] = argument + 1
+                if number is None:
+                    shifts.append((state, name, argument))
+                elif str(action) == "Shift":
+                    actions[state, number] = argument + 1
                 else:
-                    assert number is not None
                     actions[state, number] = -1 - rules.setdefault(argument, len(rules))
-        for rule in rules:
-            origins.setdefault(rule.origin.name, len(origins))
-        for _state, name, _after in shifts:
-            origins.setdefault(name, len(origins))
+        origins: dict[str, int] = {}
+        self._close(rules, origins)
         gotos = np.full((count, len(origins)), -1, np.int32)
         for state, name, after in shifts:
             gotos[state, origins[name]] = after
@@ -173,9 +183,7 @@ class _Tables:
         return ParserTables(
             terminals=tuple(map(self._terminal, self.names)),
             nonterminals=tuple(origins),
-            rules=tuple(
-                Rule(origins[rule.origin.name], len(rule.expansion), _spelled(rule)) for rule in rules
-            ),
+            rules=tuple(self._rule(rule, origins) for rule in rules),
             actions=actions,
             gotos=gotos,
             contexts=contexts,
@@ -185,8 +193,22 @@ class _Tables:
             end=table.end_states[self.start],
             indentation=self._indentation(),
             flags=int(self.lexer.conf.g_regex_flags),
-            symbols=tuple(symbols),
+            kernels=tuple(kernels),
         )
+
+    def _close(self, rules: dict[Any, int], origins: dict[str, int]) -> None:
+        """Number the nonterminals of the rules; every rule that a state can begin is among them."""
+        for rule in rules:
+            for symbol in (rule.origin, *rule.expansion):
+                if symbol.name not in self.number:
+                    origins.setdefault(symbol.name, len(origins))
+
+    def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
+        symbols = tuple(
+            self.number[symbol.name] if symbol.name in self.number else -1 - origins[symbol.name]
+            for symbol in rule.expansion
+        )
+        return Rule(origins[rule.origin.name], symbols, _spelled(rule))
 
     def _terminal(self, name: str) -> Terminal:
         found = self.terminals.get(name)
@@ -251,7 +273,7 @@ class _Tables:
                 raise GrammarError(
                     f"The indenter's terminal {name} is not in the grammar.",
                     where="postlex",
-                    cure=f"Define it, or %declare it; the grammar's own are {', '.join(self.names[1:9])}, ...",
+                    cure=f"Define or %declare it; there are {', '.join(self.names[1:9])}, ...",
                 )
         number = self.number
         return Indentation(

@@ -1,0 +1,87 @@
+"""Sets of code points as automata over the bytes of their UTF-8, shared by all that are made in a process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from structgen.automata.charsets import Ranges
+
+_LIMITS: Final = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
+_SURROGATES: Final = (0xD800, 0xDFFF)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ByteNode:
+    """A state inside a character: what follows each byte. Equal ones are the same object."""
+
+    after: tuple[ByteNode | None, ...]
+    """[256]: None where the byte may not come; `DONE` where it completes the character."""
+
+
+DONE: Final = ByteNode(())
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _interned(after: tuple[tuple[int, int, ByteNode], ...]) -> ByteNode:
+    row: list[ByteNode | None] = [None] * 256
+    for low, high, node in after:
+        row[low : high + 1] = [node] * (high - low + 1)
+    return ByteNode(tuple(row))
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def node_of(ranges: Ranges) -> ByteNode:
+    """Return the automaton of one character out of a set; lone surrogates have no UTF-8 and are left out.
+
+    Cost: some 3 us a range, once for equal sets.
+    """
+    return _joined([sequence for low, high in ranges for sequence in _sequences(low, high)])
+
+
+def _joined(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
+    """Return the node of sequences of byte ranges, ascending and disjoint."""
+    groups: list[tuple[int, int, list[tuple[tuple[int, int], ...]]]] = []
+    for (low, high), *rest in sequences:
+        if groups and groups[-1][:2] == (low, high):
+            groups[-1][2].append(tuple(rest))
+        else:
+            groups.append((low, high, [tuple(rest)]))
+    return _interned(
+        tuple((low, high, DONE if rests == [()] else _joined(rests)) for low, high, rests in groups)
+    )
+
+
+def _sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield the sequences of byte ranges whose products are the code points, ascending.
+
+    The ranges of two sequences are equal or disjoint at the first place in which they differ.
+    """
+    for start, end in ((low, min(high, _SURROGATES[0] - 1)), (max(low, _SURROGATES[1] + 1), high)):
+        first = 0
+        for size, last in enumerate(_LIMITS):
+            a, b = max(start, first), min(end, last)
+            if a <= b:
+                yield from _split(a, b, size)
+            first = last + 1
+
+
+def _split(low: int, high: int, size: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield the sequences of code points that all take `size` continuation bytes."""
+    for at in range(1, size + 1):
+        below = (1 << 6 * at) - 1
+        if low & ~below != high & ~below:
+            if low & below:
+                yield from _split(low, low | below, size)
+                yield from _split((low | below) + 1, high, size)
+                return
+            if high & below != below:
+                yield from _split(low, (high & ~below) - 1, size)
+                yield from _split(high & ~below, high, size)
+                return
+    if size == 0:
+        yield ((low, high),)
+        return
+    yield tuple(zip(chr(low).encode(), chr(high).encode(), strict=True))

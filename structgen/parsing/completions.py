@@ -1,0 +1,336 @@
+"""Is there a text from here, and which: what makes the contextual reader's masks exact.
+
+Two ways lead to an answer. The quick one plans by the grammar (`Parser.plan`: the terminals of the cheapest
+end of the rules under way), writes each terminal by its shortest lexeme, with an ignored lexeme between two
+where they would run together, and reads what it writes: a text that was read is a proof. Where that fails,
+because a terminal takes the beginning of another or the table has lost an action to a conflict, all texts are
+searched, the nearest to an end first; a search that comes to its end proves that there is none.
+
+What is proved of a place between two lexemes is remembered with the first byte of the text that proves it:
+whatever configuration that byte leads to the same place may go on with the same text. So a plan is written
+only as far as the next place known, nearly always a lexeme or two.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+from structgen.parsing.contextual import ContextualReader, Reading
+from structgen.parsing.lexer import DECIDED
+from structgen.parsing.parser import Place
+
+_KEPT = 1 << 18
+"""Answers that are remembered; past it all are worked out anew."""
+_END = -1
+"""In the place of a first byte: the text ends."""
+_ENDINGS = 6
+"""Ways in which the present lexeme may end that are tried, the cheapest first."""
+
+
+class _Link(NamedTuple):
+    """A lexeme (with what is ignored before it), and what proves the place behind it."""
+
+    text: bytes
+    after: Place
+    first: int
+    """The first byte from there, _END."""
+
+
+class Completions:
+    """Completions of the configurations of one reader, remembered."""
+
+    def __init__(self, reader: ContextualReader, limits: Limits) -> None:
+        self._reader, self._limits = reader, limits
+        self._live: dict[Reading, bool] = {}
+        self._links: dict[Place, dict[int, _Link | None]] = {}
+        """For each place, by first byte: how a text goes on; None where it ends."""
+        self._searched: dict[Reading, bytes | None] = {}
+        start, lexer = reader.start(), reader.lexer
+        words = [lexer.word(start.lexeme, terminal) for terminal in sorted(reader.tables.ignored)]
+        self._separators = [
+            b"",
+            *sorted({word for word in words if word}, key=lambda word: (len(word), word)),
+        ]
+
+    def is_live(self, reading: Reading) -> bool:
+        """Return whether some text completes a configuration. Raises LimitError where a search was ended."""
+        known = self._live.get(reading)
+        if known is None:
+            if len(self._live) > _KEPT:
+                self._live.clear()
+            known = self._live[reading] = self._find(reading) is not None
+        return known
+
+    def text(self, reading: Reading) -> bytes:
+        """Return a short text that completes a live configuration, empty where it is complete."""
+        found = self._find(reading)
+        assert found is not None, "a configuration that is not live"
+        text, place, first = found
+        parts = [text]
+        while first != _END:
+            link = self._links[place][first]
+            if link is None:
+                break
+            parts.append(link.text)
+            place, first = link.after, link.first
+        return b"".join(parts)
+
+    def next_terminals(self, reading: Reading) -> list[tuple[int, bytes]]:
+        """Return the terminals that the present lexeme may become so that a text goes on, with the bytes that
+        it still needs."""
+        return [
+            (terminal, text)
+            for _cost, terminal, text in self._endings(reading)
+            if (after := self._reader.run(reading, text)) is not None and self.is_live(after)
+        ]
+
+    # --- proofs ---------------------------------------------------------------------------------------------
+
+    def _find(self, reading: Reading) -> tuple[bytes, Place, int] | None:
+        """Return the end of the present lexeme, the place behind it, and the first byte from there."""
+        reader = self._reader
+        if reader.accepts(reading):
+            return b"", reading.place, _END
+        endings = self._endings(reading)
+        for known in (True, False):  # first those behind which all is known
+            for _cost, terminal, text in endings[:_ENDINGS]:
+                after = reader.run(reading, text)
+                if after is None:
+                    continue
+                found = self._behind(reading, after, terminal, known)
+                if found is not None:
+                    return text, *found
+        if not endings and not any(reading.bases):
+            return None
+        searched = self._search(reading)
+        return None if searched is None else (searched, reading.place, _END)
+
+    def _endings(self, reading: Reading) -> list[tuple[int, int, bytes]]:
+        """Return how the lexeme may end so that the parser takes it: about how many bytes a text then needs,
+        the terminal, and the bytes up to its end; the cheapest first."""
+        reader = self._reader
+        lexer, parser, tables = reader.lexer, reader.parser, reader.tables
+        slots = lexer.states[reading.lexeme].slots
+        terminals = lexer.may_be(reading.lexeme) | {slot.terminal for slot in slots if slot.terminal >= 0}
+        found: list[tuple[int, int, bytes]] = []
+        newline = -1 if tables.indentation is None else tables.indentation.newline
+        for terminal in sorted(terminals):
+            if terminal != newline and parser.read(reading.place, terminal, 0) is None:
+                continue
+            word = lexer.word(reading.lexeme, terminal)
+            if word is None:
+                # another terminal may hide it from the shortest words; the search will tell
+                found.append((1 << 50, terminal, b""))
+                continue
+            for text, column in self._columns(reading, terminal, word):
+                place = parser.read(reading.place, terminal, column)
+                if place is not None:
+                    ignored = terminal in tables.ignored
+                    found.append((len(text) + ignored + parser.distance(place.stack), terminal, text))
+        return sorted(found)
+
+    def _columns(self, reading: Reading, terminal: int, word: bytes) -> Iterator[tuple[bytes, int]]:
+        """Yield texts that end a lexeme, and its column: for the indenter's newline, with blanks up to each
+        width that may follow."""
+        indentation = self._reader.tables.indentation
+        if indentation is None or terminal != indentation.newline or reading.place.brackets:
+            yield word, -1
+            return
+        widths = reading.place.widths
+        for lead in (word, word + b"\n"):
+            after = self._reader.run(reading, lead)
+            if after is not None and after.place is reading.place and after.column >= 0:
+                for width in (*reversed(widths), widths[-1] + 1):
+                    if width >= after.column:
+                        yield lead + b" " * (width - after.column), width
+
+    def _behind(
+        self, before: Reading, after: Reading, terminal: int, known: bool
+    ) -> tuple[Place, int] | None:
+        """Return the place behind a lexeme that has just ended, and a first byte from there that is proved;
+        `known`: without a plan."""
+        place = self._ended(before, after, terminal)
+        if place is None:
+            return None
+        first = self._continues(after, place)
+        if first is not None:
+            return place, first
+        if known or not self._plan(after, place):
+            return None
+        first = self._continues(after, place)
+        return None if first is None else (place, first)
+
+    def _ended(self, before: Reading, after: Reading, terminal: int) -> Place | None:
+        """Return the place behind a lexeme of a terminal that ends a configuration."""
+        parser = self._reader.parser
+        if not after.begun:
+            # decided with its last byte
+            ignored = terminal in self._reader.tables.ignored
+            return after.place if not ignored or after.place == before.place else None
+        if any(slot.terminal == terminal for slot in self._reader.lexer.states[after.lexeme].slots):
+            return parser.read(after.place, terminal, after.column)
+        return None
+
+    def _continues(self, reading: Reading, place: Place) -> int | None:
+        """Return a first byte that leads from a configuration into the texts known from a place, _END where
+        the text may end, None where none does."""
+        links = self._links.get(place)
+        if links is None:
+            return None
+        for first, link in links.items():
+            if link is None:
+                if self._reader.accepts(reading):
+                    return _END
+            elif self._leads(reading, place, first):
+                return first
+        return None
+
+    def _leads(self, reading: Reading, place: Place, byte: int) -> bool:
+        """Return whether a byte makes sure of the lexeme that ends at a place."""
+        if not reading.begun:
+            return reading.place == place
+        lexer = self._reader.lexer
+        move = lexer.move(reading.lexeme, byte)
+        if move.after != DECIDED or move.sources[0] < 0:
+            return False
+        terminal = lexer.states[reading.lexeme].slots[move.sources[0]].terminal
+        return terminal >= 0 and self._reader.parser.read(reading.place, terminal, reading.column) == place
+
+    # --- plans ----------------------------------------------------------------------------------------------
+
+    def _plan(self, reading: Reading, place: Place) -> bool:
+        """Write the cheapest end by the grammar from a place on, where `reading` has just come to its
+        lexeme's end; return whether it could be read, and note its links."""
+        written: list[tuple[Place, Reading, bytes]] = []
+        terminals = self._reader.parser.plan(place.stack)
+        number, end = 0, False
+        while not end:
+            if written and self._continues(reading, place) is not None:
+                break
+            number, wanted = self._next(terminals, number, place)
+            if wanted is None:
+                if not self._reader.accepts(reading):
+                    return False
+                self._links.setdefault(place, {})[_END] = None
+                break
+            went = self._write(reading, place, *wanted)
+            if went is None:
+                return False
+            text, after, behind = went
+            written.append((place, reading, text))
+            reading, place = after, behind
+        first = self._continues(reading, place)
+        assert first is not None
+        for before, start, text in reversed(written):
+            links = self._links.setdefault(before, {})
+            links.setdefault(text[0], _Link(text, place, first))
+            self._separate(before, text, reading, place, first)
+            reading, place, first = start, before, text[0]
+        return True
+
+    def _next(self, terminals: list[int], number: int, place: Place) -> tuple[int, tuple[int, int] | None]:
+        """Return the next terminal of a plan that has a text, and the column that it wants; None: the end."""
+        indentation = self._reader.tables.indentation
+        if number == len(terminals):
+            return number, None
+        terminal, number = terminals[number], number + 1
+        if indentation is None:
+            return number, (terminal, -1)
+        widths = place.widths
+        if terminal == indentation.dedent and all(one == indentation.dedent for one in terminals[number:]):
+            return len(terminals), None
+        if terminal != indentation.newline:
+            return number, (terminal, -1)
+        column, depth = widths[-1], len(widths)
+        if number < len(terminals) and terminals[number] == indentation.indent:
+            return number + 1, (terminal, column + 1)
+        while number < len(terminals) and terminals[number] == indentation.dedent and depth > 1:
+            number, depth = number + 1, depth - 1
+        return number, (terminal, widths[depth - 1])
+
+    def _write(
+        self, reading: Reading, place: Place, terminal: int, column: int
+    ) -> tuple[bytes, Reading, Place] | None:
+        """Return a text that goes on from a lexeme's end with a terminal, and what it leads to."""
+        reader = self._reader
+        fresh = reader.fresh(place, reading.behind)
+        word = reader.lexer.word(fresh.lexeme, terminal)
+        if word is None:
+            return None
+        for separator in self._separators:
+            text = separator + word
+            after = reader.run(reading, text)
+            if after is None:
+                continue
+            if column > 0:
+                after = reader.run(after, b" " * (column - max(after.column, 0)))
+                if after is None:
+                    continue
+                text += b" " * (column - len(word.rpartition(b"\n")[2]))
+            behind = reader.parser.read(place, terminal, column)
+            if behind is not None and self._ended(fresh, after, terminal) == behind:
+                return text, after, behind
+        return None
+
+    def _separate(self, place: Place, text: bytes, reading: Reading, after: Place, first: int) -> None:
+        """Note that what is ignored may stand before a lexeme, where that is so: it keeps apart what would
+        run together."""
+        reader = self._reader
+        links = self._links[place]
+        for separator in self._separators[1:]:
+            if separator[0] not in links:
+                begun = reader.fresh(place, reading.behind)
+                if reader.run(begun, separator + text) == reading:
+                    links[separator[0]] = _Link(separator + text, after, first)
+
+    # --- search ---------------------------------------------------------------------------------------------
+
+    def _search(self, reading: Reading) -> bytes | None:
+        """Return a text that completes a configuration, None where there is none: all are tried."""
+        if reading in self._searched:
+            return self._searched[reading]
+        reader, steps = self._reader, 0
+        lexer, parser = reader.lexer, reader.parser
+        bytes_of = [lexer.representative[kind] for kind in range(len(lexer.representative))]
+        for byte in (9, 10, 13, 32):
+            if byte not in bytes_of:
+                bytes_of.append(byte)
+        queue: list[tuple[int, int, bytes, Reading]] = [(0, 0, b"", reading)]
+        seen, order = {reading}, 0
+        found: bytes | None = None
+        while queue and found is None:
+            _estimate, _order, text, here = heapq.heappop(queue)
+            for byte in bytes_of:
+                steps += 1
+                after = reader.step(here, byte)
+                if after is None or after in seen:
+                    continue
+                seen.add(after)
+                further = text + bytes((byte,))
+                if reader.accepts(after):
+                    found = further
+                    break
+                order += 1
+                distance = min(parser.distance(one.place.stack) for one in _branches(after))
+                heapq.heappush(queue, (len(further) + distance, order, further, after))
+            if steps > self._limits.oracle_steps:
+                raise LimitError(
+                    "It was not found out whether a text goes on here.",
+                    limit="oracle_steps",
+                    where="grammar",
+                )
+        self._searched[reading] = found
+        return found
+
+
+def _branches(reading: Reading) -> Iterator[Reading]:
+    """Yield a configuration and all that its slots lead to."""
+    pending = [reading]
+    while pending:
+        one = pending.pop()
+        yield one
+        pending += [base for base in one.bases if base is not None]

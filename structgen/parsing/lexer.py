@@ -1,0 +1,341 @@
+"""lark's contextual lexer as an automaton: states of one lexeme, in any of the parser's contexts.
+
+A *lexeme state* says what the terminals of a context may still make of the bytes since the last lexeme's end:
+ordered threads, and slots (automata/ordered.py). A slot is a place where a terminal has matched; what follows
+it is read beside, from there on, until the threads before it end or have matched themselves. A *move* says
+what a byte does: the state after it, and for each of its slots where it comes from, a slot of the state
+before, or a terminal that matches just now. Where a slot comes first, it is decided: the lexeme is its
+terminal's, and the state is that of what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, TypeAlias, Union
+
+from structgen.frontends.python_regex import parse_python
+from structgen.parsing.ordered import NOWHERE, Behind, Guards, Nest, Program, Thread
+from structgen.parsing.tables import Context, ParserTables
+
+DEAD: Final = -1
+DECIDED: Final = -2
+"""As the state after a move: nothing matches; the move's only slot is the lexeme."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """In the items of a state: where a match ended; `terminal` has matched just now, or -1: before."""
+
+    terminal: int
+    guards: Guards
+
+
+Item: TypeAlias = Union[Thread, Nest, Slot]
+
+
+@dataclass(frozen=True, slots=True)
+class LexemeState:
+    """What the bytes of a lexeme so far may become."""
+
+    items: tuple[Item, ...]
+    behind: Behind
+    tracked: frozenset[int]
+    """Instructions of the strings that may take the place of a match."""
+    unless: int
+    """Which strings take whose place: a number of `Lexer`."""
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots, best first."""
+        return tuple(one for one in self.items if isinstance(one, Slot))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a byte, or the end of the text, does to a lexeme state."""
+
+    after: int
+    """The state's number, DEAD, or DECIDED."""
+    sources: tuple[int, ...] = ()
+    """For each slot after it: k >= 0, the slot k before it; -1 - t, the terminal t, just now."""
+
+
+_TRIES: Final = 64
+"""Texts of a terminal that are tried where the first is another's."""
+_DIES: Final = Move(DEAD)
+
+
+class Lexer:
+    """The states of lexemes, made as they are met. Not thread-safe."""
+
+    def __init__(self, tables: ParserTables) -> None:
+        self.tables = tables
+        self.program = Program()
+        self._first: dict[int, int] = {}
+        """The first instruction of a terminal."""
+        self._exact: dict[int, tuple[int, int]] = {}
+        """Of a string that may take a match's place: its first instruction, and the number of its match."""
+        used = sorted({t for context in tables.contexts for t in context.terminals})
+        for terminal in used:
+            one = tables.terminals[terminal]
+            assert one.pattern is not None
+            where = f"terminal {one.name}"
+            tree = parse_python(one.pattern, tables.flags, where=where)
+            self._first[terminal] = self.program.add(tree, terminal, where=where)
+        strings = sorted({s for context in tables.contexts for _t, of in context.unless for s in of})
+        count = len(tables.terminals)
+        for string in strings:
+            one = tables.terminals[string]
+            assert one.pattern is not None
+            tree = parse_python(one.pattern, tables.flags, where=f"terminal {one.name}")
+            first = self.program.add(tree, count + string, where=f"terminal {one.name}")
+            self._exact[string] = first, count + string
+        self.classes = self.program.classes()
+        self.representative = [self.classes.index(kind) for kind in range(max(self.classes) + 1)]
+        self.is_local = self.program.is_local(self._first.values())
+        """Whether no lexeme asks what was before it."""
+        self.states: list[LexemeState] = []
+        self._numbers: dict[LexemeState, int] = {}
+        self._unless: list[dict[int, tuple[int, ...]]] = [{}]
+        self._of_context: list[int] = []
+        for context in tables.contexts:
+            unless = dict(context.unless)
+            if unless not in self._unless:
+                self._unless.append(unless)
+            self._of_context.append(self._unless.index(unless))
+        self._starts: dict[tuple[int, Behind], int] = {}
+        self._moves: dict[tuple[int, int], Move] = {}
+        self._ends: dict[int, Move] = {}
+        self._words: dict[tuple[int, int], bytes | None] = {}
+
+    # --- what comes before ----------------------------------------------------------------------------------
+
+    def before(self) -> Behind:
+        """Return what is known of the text before its first byte; NOWHERE where it never matters."""
+        return NOWHERE if self.is_local else self.program.before()
+
+    def step_behind(self, behind: Behind, byte: int) -> Behind:
+        """Return what is known after a byte."""
+        return NOWHERE if self.is_local else self.program.step_behind(behind, byte)
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def start(self, context: int, behind: Behind) -> int:
+        """Return the state at the beginning of a lexeme."""
+        key = context, behind
+        known = self._starts.get(key)
+        if known is None:
+            known = self._starts[key] = self._number(
+                self._start(self.tables.contexts[context], context, behind)
+            )
+        return known
+
+    def _start(self, context: Context, number: int, behind: Behind) -> LexemeState:
+        if self.is_local:
+            behind = self.program.anywhere()
+        items: list[Item] = []
+        for terminal in context.terminals:
+            items += self.program.closure(self._first[terminal], (), behind)
+        tracked: set[int] = set()
+        for string in {s for _t, of in context.unless for s in of}:
+            tracked.update(at for at, _guards in self._threads(self._exact[string][0], behind))
+        return self._settled(items, behind, frozenset(tracked), self._of_context[number])
+
+    def _threads(self, at: int, behind: Behind) -> Iterable[Thread]:
+        return [one for one in self.program.closure(at, (), behind) if not isinstance(one, Nest)]
+
+    def _settled(
+        self, items: list[Item], behind: Behind, tracked: frozenset[int], unless: int
+    ) -> LexemeState:
+        """Return a state without what nothing in it can ask for."""
+        reach = self.program.reaches
+        first = [at for item in items for at in _instructions(item)]
+        if not any(reach(at)[1] for at in first):
+            behind = NOWHERE
+        if tracked:
+            names = self._unless[unless]
+            ends = {terminal for at in first for terminal in reach(at)[0]}
+            if not ends & names.keys():
+                tracked = frozenset()
+        return LexemeState(tuple(items), behind, tracked, unless if tracked else 0)
+
+    def _number(self, state: LexemeState) -> int:
+        number = self._numbers.get(state)
+        if number is None:
+            number = self._numbers[state] = len(self.states)
+            self.states.append(state)
+        return number
+
+    def move(self, state: int, byte: int) -> Move:
+        """Return what a byte does. Cost: some 20 us the first time for its class."""
+        key = state, self.classes[byte]
+        known = self._moves.get(key)
+        if known is None:
+            known = self._moves[key] = self._move(self.states[state], byte)
+        return known
+
+    def _move(self, state: LexemeState, byte: int) -> Move:
+        program = self.program
+        behind = state.behind
+        # what was before matters where some thread asks; it is then followed with the bytes
+        later = behind if behind is NOWHERE else program.step_behind(behind, byte)
+        tracked: set[int] = set()
+        for at in state.tracked:
+            tracked.update(
+                one[0] for one in program.step_thread((at, ()), byte, later) if not isinstance(one, Nest)
+            )
+        items: list[Item] = []
+        sources: list[int] = []
+        seen: set[Item] = set()
+        slot = 0
+        for item in state.items:
+            if isinstance(item, Slot):
+                guards = program.step_guards(item.guards, byte, later)
+                if guards is not None:
+                    items.append(Slot(-1, guards))
+                    sources.append(slot)
+                    if not guards:
+                        break
+                slot += 1
+                continue
+            if isinstance(item, Nest):
+                found = program.step_nest(item, byte, later)
+            else:
+                found = program.step_thread(item, byte, later)
+            if self._enter(found, items, sources, seen, frozenset(tracked), state.unless):
+                break
+        if not items:
+            return _DIES
+        if isinstance(items[0], Slot) and not items[0].guards:
+            return Move(DECIDED, (sources[0],))
+        after = self._settled(items, later, frozenset(tracked), state.unless)
+        return Move(self._number(after), tuple(sources))
+
+    def _enter(
+        self,
+        found: Iterable[Item],
+        items: list[Item],
+        sources: list[int],
+        seen: set[Item],
+        tracked: frozenset[int],
+        unless: int,
+    ) -> bool:
+        """Add what a thread came to; return whether a match makes all worse threads idle."""
+        for one in found:
+            if isinstance(one, Nest):
+                if one not in seen:
+                    seen.add(one)
+                    items.append(one)
+                continue
+            assert not isinstance(one, Slot)
+            match = self.program.match_of(one[0])
+            if match is None:
+                if one not in seen:
+                    seen.add(one)
+                    items.append(one)
+                continue
+            terminal = self._named(match, tracked, unless)
+            items.append(Slot(terminal, one[1]))
+            sources.append(-1 - terminal)
+            if not one[1]:
+                return True
+        return False
+
+    def _named(self, terminal: int, tracked: frozenset[int], unless: int) -> int:
+        """Return the terminal that a match is of: a string that equals it goes before."""
+        if tracked:
+            ended = {self.program.match_of(at) for at in tracked}
+            for string in self._unless[unless].get(terminal, ()):
+                if self._exact[string][1] in ended:
+                    return string
+        return terminal
+
+    def end(self, state: int) -> Move:
+        """Return what the end of the text does: DECIDED with its slot, or DEAD."""
+        known = self._ends.get(state)
+        if known is None:
+            known = self._ends[state] = self._end(self.states[state])
+        return known
+
+    def _end(self, state: LexemeState) -> Move:
+        program, slot = self.program, 0
+        for item in state.items:
+            if isinstance(item, Slot):
+                if program.holds_at_end(item.guards, state.behind):
+                    source = slot if item.terminal < 0 else -1 - item.terminal
+                    return Move(DECIDED, (source,))
+                slot += 1
+            elif not isinstance(item, Nest):
+                match = program.matches_at_end(item, state.behind)
+                if match is not None:
+                    return Move(DECIDED, (-1 - self._named(match, state.tracked, state.unless),))
+        return _DIES
+
+    # --- words ----------------------------------------------------------------------------------------------
+
+    def least(self) -> list[int]:
+        """Return the bytes of each terminal's shortest lexeme, as if every look-around held; 0 for those that
+        no lexeme is of."""
+        found = [0] * len(self.tables.terminals)
+        for terminal, first in self._first.items():
+            found[terminal] = self.program.least(first, terminal)
+        for string, (first, number) in self._exact.items():
+            found[string] = self.program.least(first, number)
+        return found
+
+    def word(self, state: int, terminal: int) -> bytes | None:
+        """Return a shortest text after which a lexeme may end as a terminal's (empty: where it may now); None
+        where none was found among the shortest that the pattern matches."""
+        key = state, terminal
+        if key not in self._words:
+            self._words[key] = self._word(state, terminal)
+        return self._words[key]
+
+    def _word(self, state: int, terminal: int) -> bytes | None:
+        held = self.states[state]
+        if any(slot.terminal == terminal for slot in held.slots):
+            return b""
+        for at, number in (
+            (held.tracked, self._exact.get(terminal, (0, -1))[1]),
+            (self._waiting(held), terminal),
+        ):
+            for text in islice(self.program.words(sorted(at), number), _TRIES):
+                here = state
+                for byte in text:
+                    moved = self.move(here, byte)
+                    here = moved.after
+                    if here < 0:
+                        break
+                if here == DECIDED and byte == text[-1] and moved.sources[0] == -1 - terminal:
+                    return text
+                if here >= 0 and any(slot.terminal == terminal for slot in self.states[here].slots):
+                    return text
+        return None
+
+    def _waiting(self, state: LexemeState) -> list[int]:
+        return list(dict.fromkeys(item[0] for item in state.items if isinstance(item, tuple)))
+
+    def may_be(self, state: int) -> frozenset[int]:
+        """Return the terminals that a lexeme may still become, slots left aside; more, where a better thread
+        always wins."""
+        found: set[int] = set()
+        for item in self.states[state].items:
+            for at in _instructions(item):
+                found |= self.program.reaches(at)[0]
+        if found and self.states[state].tracked:
+            names = self._unless[self.states[state].unless]
+            found |= {string for terminal in tuple(found) for string in names.get(terminal, ())}
+        count = len(self.tables.terminals)
+        return frozenset(terminal for terminal in found if terminal < count)
+
+
+def _instructions(item: Item) -> list[int]:
+    """Return the instructions at which the threads of an item wait."""
+    if isinstance(item, Slot):
+        return [at for guard in item.guards for at, _guards in guard.threads]
+    if isinstance(item, Nest):
+        return [*(at for at, _guards in item.threads), item.leave]
+    at, guards = item
+    return [at, *(one for guard in guards for one, _guards in guard.threads)]

@@ -1,0 +1,265 @@
+"""lark's LALR(1) parser over hash-consed stacks, with the stack of indentations where there is an indenter.
+
+A *place* is where the parser stands between two lexemes: its stack, the widths of the open indentations, and
+how many brackets are open. Places are values; a stack is a number, equal stacks are one number.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Final
+
+from structgen.parsing.tables import END, ParserTables
+
+REFUSED: Final = -1
+_FAR: Final = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the parser stands."""
+
+    stack: int
+    widths: tuple[int, ...] = (0,)
+    """Columns of the open indentations, from the outside in."""
+    brackets: int = 0
+
+
+class Parser:
+    """Stacks, made as they are met; what a terminal does to each. Not thread-safe."""
+
+    def __init__(self, tables: ParserTables, least: list[int]) -> None:
+        """`least`: for each terminal the bytes of its shortest lexeme."""
+        self.tables = tables
+        self._actions: list[list[int]] = tables.actions.tolist()
+        self._gotos: list[list[int]] = tables.gotos.tolist()
+        self.top: list[int] = [tables.start]
+        """The state on top of each stack."""
+        self.below: list[int] = [REFUSED]
+        """The stack under the top."""
+        self._pushed: dict[tuple[int, int], int] = {}
+        self._fed: dict[tuple[int, int], int] = {}
+        self._least = least
+        self._costs, self._ways = self._derivations()
+        self._exits: dict[int, list[tuple[int, int, int]]] = {}
+        self._plans: dict[int, tuple[int, tuple[int, int] | None]] = {}
+
+    def push(self, stack: int, state: int) -> int:
+        """Return a stack with one more state."""
+        key = stack, state
+        known = self._pushed.get(key)
+        if known is None:
+            known = self._pushed[key] = len(self.top)
+            self.top.append(state)
+            self.below.append(stack)
+        return known
+
+    def pop(self, stack: int, count: int) -> int:
+        """Return a stack without its topmost states."""
+        for _ in range(count):
+            stack = self.below[stack]
+        return stack
+
+    def feed(self, stack: int, terminal: int) -> int:
+        """Return the stack after a terminal (after `$END`: the one at the end), or REFUSED."""
+        key = stack, terminal
+        known = self._fed.get(key)
+        if known is None:
+            known = self._fed[key] = self._feed(stack, terminal)
+        return known
+
+    def _feed(self, stack: int, terminal: int) -> int:
+        tables = self.tables
+        while True:
+            action = self._actions[self.top[stack]][terminal]
+            if action == 0:
+                return REFUSED
+            if action > 0:
+                return self.push(stack, action - 1)
+            rule = tables.rules[-1 - action]
+            below = self.pop(stack, len(rule.symbols))
+            stack = self.push(below, self._gotos[self.top[below]][rule.origin])
+            if terminal == END and self.top[stack] == tables.end:
+                return stack
+
+    # --- places ---------------------------------------------------------------------------------------------
+
+    def start(self) -> Place:
+        """Return the place before the first lexeme."""
+        return Place(0)
+
+    def read(self, place: Place, terminal: int, column: int) -> Place | None:
+        """Return the place after a lexeme, None where it is an error. `column` is the width of what stands
+        behind the last line break of the lexeme, -1 where it has none; it matters for the indenter's
+        newlines alone (lark/indenter.py)."""
+        tables = self.tables
+        if terminal in tables.ignored:
+            return place
+        indentation = tables.indentation
+        if indentation is not None and terminal == indentation.newline:
+            return self._newline(place, column)
+        stack = self.feed(place.stack, terminal)
+        if stack == REFUSED:
+            return None
+        brackets = place.brackets
+        if indentation is not None:
+            if terminal in indentation.opening:
+                brackets += 1
+            elif terminal in indentation.closing:
+                brackets -= 1
+                if brackets < 0:
+                    return None
+        return Place(stack, place.widths, brackets)
+
+    def _newline(self, place: Place, column: int) -> Place | None:
+        indentation = self.tables.indentation
+        assert indentation is not None
+        if place.brackets:
+            return place
+        stack, widths = self.feed(place.stack, indentation.newline), place.widths
+        if stack == REFUSED or column < 0:
+            return None
+        if column > widths[-1]:
+            stack, widths = self.feed(stack, indentation.indent), (*widths, column)
+            return None if stack == REFUSED else Place(stack, widths)
+        while column < widths[-1]:
+            stack, widths = self.feed(stack, indentation.dedent), widths[:-1]
+            if stack == REFUSED:
+                return None
+        return Place(stack, widths) if column == widths[-1] else None
+
+    def accepts(self, place: Place) -> bool:
+        """Return whether the text may end at a place."""
+        stack, indentation = place.stack, self.tables.indentation
+        if indentation is not None:
+            for _ in place.widths[1:]:
+                stack = self.feed(stack, indentation.dedent)
+                if stack == REFUSED:
+                    return False
+        return self.feed(stack, END) != REFUSED
+
+    # --- the shortest way to the end, by the grammar --------------------------------------------------------
+
+    def _derivations(self) -> tuple[list[int], list[tuple[int, ...]]]:
+        """Return for each nonterminal the bytes of its shortest texts, and the right side that has them."""
+        rules = self.tables.rules
+        costs = [_FAR] * len(self.tables.nonterminals)
+        ways: list[tuple[int, ...]] = [()] * len(costs)
+        using: dict[int, list[int]] = {}
+        missing = []
+        for number, rule in enumerate(rules):
+            parts = [-1 - symbol for symbol in rule.symbols if symbol < 0]
+            missing.append(len(parts))
+            for part in parts:
+                using.setdefault(part, []).append(number)
+        queue = [(self._sum(rule.symbols, costs), n) for n, rule in enumerate(rules) if not missing[n]]
+        heapq.heapify(queue)
+        done: set[int] = set()
+        while queue:
+            cost, number = heapq.heappop(queue)
+            origin = rules[number].origin
+            if origin in done:
+                continue
+            done.add(origin)
+            costs[origin], ways[origin] = cost, rules[number].symbols
+            for user in using.get(origin, ()):
+                missing[user] -= 1
+                if not missing[user]:
+                    heapq.heappush(queue, (self._sum(rules[user].symbols, costs), user))
+        return costs, ways
+
+    def _sum(self, symbols: tuple[int, ...], costs: list[int]) -> int:
+        return min(_FAR, sum(self._least[one] if one >= 0 else costs[-1 - one] for one in symbols))
+
+    def spelled(self, symbols: tuple[int, ...]) -> list[int]:
+        """Return the terminals of the shortest texts of some symbols."""
+        found: list[int] = []
+        pending = list(reversed(symbols))
+        while pending:
+            symbol = pending.pop()
+            if symbol >= 0:
+                found.append(symbol)
+            else:
+                pending += reversed(self._ways[-1 - symbol])
+        return found
+
+    def exits(self, state: int) -> list[tuple[int, int, int]]:
+        """Return how the rules under way in a state may end: bytes that they still need at least, the rule,
+        and how many of its symbols are there."""
+        known = self._exits.get(state)
+        if known is None:
+            known = self._exits[state] = sorted(
+                (self._sum(self.tables.rules[rule].symbols[dot:], self._costs), rule, dot)
+                for rule, dot in self.tables.kernels[state]
+            )
+        return known
+
+    def distance(self, stack: int) -> int:
+        """Return a lower bound of the bytes that complete a text, by the grammar alone; about 2**40 where
+        nothing does."""
+        return self._plan(stack)[0]
+
+    def plan(self, stack: int) -> list[int]:
+        """Return the terminals of a way to the end that needs so many bytes; empty where there is none."""
+        found: list[int] = []
+        while True:
+            cost, way = self._plan(stack)
+            if way is None or cost >= _FAR:
+                return found
+            rule, dot = way
+            symbols = self.tables.rules[rule].symbols
+            found += [one for one in self.spelled(symbols[dot:]) if one != END]
+            if self._is_root(rule):
+                return found
+            below = self.pop(stack, dot)
+            stack = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
+
+    def _is_root(self, rule: int) -> bool:
+        return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")
+
+    def _plan(self, stack: int) -> tuple[int, tuple[int, int] | None]:
+        """Return the distance of a stack, and the rule under way (with its symbols read) that ends first."""
+        known = self._plans.get(stack)
+        if known is not None:
+            return known
+        # Dijkstra from this stack; rules of one symbol lead to stacks as high, all others to lower ones
+        best = {stack: 0}
+        came: dict[int, tuple[int, tuple[int, int]]] = {}
+        queue = [(0, stack)]
+        settled: set[int] = set()
+        goal: tuple[int, int, tuple[int, int] | None] | None = None
+        while queue:
+            cost, here = heapq.heappop(queue)
+            if goal is not None and cost >= goal[0]:
+                break
+            if here in settled:
+                continue
+            settled.add(here)
+            further = self._plans.get(here)
+            if further is not None:
+                if goal is None or cost + further[0] < goal[0]:
+                    goal = cost + further[0], here, further[1]
+                continue
+            for needed, rule, dot in self.exits(self.top[here]):
+                if needed >= _FAR:
+                    continue
+                if self._is_root(rule):
+                    if goal is None or cost + needed < goal[0]:
+                        goal = cost + needed, here, (rule, dot)
+                    continue
+                below = self.pop(here, dot)
+                after = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
+                if cost + needed < best.get(after, _FAR):
+                    best[after] = cost + needed
+                    came[after] = here, (rule, dot)
+                    heapq.heappush(queue, (cost + needed, after))
+        if goal is None:
+            self._plans[stack] = _FAR, None
+            return self._plans[stack]
+        total, here, way = goal
+        self._plans[here] = total - best[here], way
+        while here != stack:
+            here, step = came[here]
+            self._plans[here] = total - best[here], step
+        return self._plans[stack]
