@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from structgen.frontends.regex import Regex
     from structgen.grammar import Grammar
     from structgen.languages.lark_files import LarkGrammar, lark
+    from structgen.languages.regular import choice, literal, regex
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
@@ -104,6 +105,7 @@ __all__ = [
     "__version__",
     "advance_all",
     "allocate_mask",
+    "choice",
     "compile",
     "explain",
     "fill_draft",
@@ -113,6 +115,8 @@ __all__ = [
     "integrations",
     "json_schema",
     "lark",
+    "literal",
+    "regex",
     "run",
 ]
 
@@ -152,6 +156,8 @@ def _home(name: str) -> str | None:
             return "structgen.masks.store"
         case "Matcher":
             return "structgen.matcher"
+        case "choice" | "literal" | "regex":
+            return "structgen.languages.regular"
         case "Grammar":
             return "structgen.grammar"
         case "json_schema":

@@ -24,28 +24,30 @@ class Partition:
     first: list[int]
     """The smallest code point of each class that UTF-8 can write, or -1."""
     cheapest: list[int]
-    """The code point of each class that JSON writes in the fewest bytes, of these the smallest, or -1."""
+    """The code point of each class that is written in the fewest bytes, of these the smallest, or -1."""
     cost: list[int]
     """How many bytes that is, or 0."""
 
 
 @functools.cache
-def _order_of_ascii() -> tuple[tuple[int, bytes], ...]:
+def _order_of_ascii(plain: bool) -> tuple[tuple[int, bytes], ...]:
     """Return what JSON takes to write each ASCII character in a string: how many bytes, and which
-    (RFC 8259, section 7)."""
+    (RFC 8259, section 7). `plain`: a byte each; those that JSON writes as themselves come first."""
     written = [json.dumps(chr(point))[1:-1].encode() for point in range(0x7F)]
+    if plain:
+        return tuple((1, bytes((len(text),)) + text) for text in [*written, b"\x7f"])
     return tuple((len(text), text) for text in [*written, b"\x7f"])
 
 
-def cheapest_point(low: int, high: int) -> tuple[int, bytes, int] | None:
+def cheapest_point(low: int, high: int, plain: bool = False) -> tuple[int, bytes, int] | None:
     """Return what JSON takes to write the cheapest code point of a range, with the point; None where all are
-    surrogates.
+    surrogates. `plain`: what UTF-8 alone takes.
 
     Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.
     """
     found: tuple[int, bytes, int] | None = None
     if low < 0x80:
-        order = _order_of_ascii()
+        order = _order_of_ascii(plain)
         point = min(range(low, min(high, 0x7F) + 1), key=order.__getitem__)
         found = (*order[point], point)
         low = 0x80
@@ -60,8 +62,11 @@ def cheapest_point(low: int, high: int) -> tuple[int, bytes, int] | None:
 
 
 @functools.lru_cache(maxsize=512)
-def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int]) -> Partition:
-    """Return the coarsest partition in which a set is a union of classes, and a letter is its own class."""
+def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int], plain: bool = False) -> Partition:
+    """Return the coarsest partition in which a set is a union of classes, and a letter is its own class.
+
+    `plain`: what a class costs is bytes of UTF-8, not of JSON text.
+    """
     toggles: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
     for index, ranges in enumerate(sets):
         bit = 1 << index
@@ -92,7 +97,7 @@ def partition_for(sets: tuple[Ranges, ...], letters: frozenset[int]) -> Partitio
     for (point, name), end in zip(runs, ends, strict=True):
         known = spelled.get(name)
         if known is None or (known[0] > 1 and known[2] < 0x80):  # later ranges are dearer than these
-            found = cheapest_point(point, end - 1)
+            found = cheapest_point(point, end - 1, plain)
             spelled[name] = found if known is None or (found is not None and found < known) else known
             if found is not None:
                 first.setdefault(name, point)

@@ -406,15 +406,16 @@ def union_of(programs: tuple[Program, ...]) -> Program:
 
 
 @functools.lru_cache(maxsize=1024)
-def completion_costs(program: Program) -> tuple[list[int], list[int]]:
-    """Return the least bytes of JSON text from each instruction to the end of its repeat's body, or a match.
+def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
+    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its
+    repeat's body, or a match.
 
     Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
     way.
     """
     far = 1 << 40
     code = program.code
-    widths = [_width(ranges) for ranges in program.sets]
+    widths = [_width(ranges, plain) for ranges in program.sets]
     cost, body = [far] * len(code), [far] * len(code)
     changed = True
     while changed:  # instructions come after what follows them, loops apart: two or three rounds
@@ -444,11 +445,11 @@ def completion_costs(program: Program) -> tuple[list[int], list[int]]:
     return cost, body
 
 
-def _width(ranges: Ranges) -> int:
-    """Return the bytes of the code point that JSON writes most briefly (far, where UTF-8 can write none)."""
+def _width(ranges: Ranges, plain: bool) -> int:
+    """Return the bytes of the code point that is written most briefly (far, where UTF-8 can write none)."""
     least = 1 << 40
     for low, high in ranges:
-        found = cheapest_point(low, high)
+        found = cheapest_point(low, high, plain)
         if found is not None:
             least = min(least, found[0])
             if low > 0x7F:  # what comes later is no cheaper

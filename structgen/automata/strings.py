@@ -129,9 +129,11 @@ class StringPool:
         extra_formats: Mapping[str, str] | None = None,
         *,
         rooms: Mapping[str, int] = MappingProxyType({}),
+        plain: bool = False,
     ) -> None:
-        """Make an empty pool. `rooms`: rows to begin with of arrays named in `ROOMS`, where not the usual."""
-        self._limits = limits
+        """Make an empty pool. `rooms`: rows to begin with of arrays named in `ROOMS`, where not the usual.
+        `plain`: a rest's length is its bytes, not those of its JSON text."""
+        self._limits, self._plain = limits, plain
         self._formats = dict(extra_formats or {})
         self._specs: list[_LoadedSpec] = []
         self._starts: dict[tuple[Spec, Callable[[frozenset[int]], int]], int] = {}
@@ -171,6 +173,11 @@ class StringPool:
     def count(self) -> int:
         """Return how many states there are."""
         return int(self._reg[ar.N_STATE])
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """How the code points are divided, for each spec that was started."""
+        return [spec.partition for spec in self._specs]
 
     def start(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
         """Return the state before the first byte of a string of `spec`, or `ir.DEAD` where there is none.
@@ -227,7 +234,8 @@ class StringPool:
         """Return, for each demand that can still be met, the rest that is shortest as JSON text, in UTF-8.
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
-        and `\\` take two bytes, control characters two or six (RFC 8259, section 7).
+        and `\\` take two bytes, control characters two or six (RFC 8259, section 7). Where the pool is plain,
+        it is the shortest in UTF-8.
 
         Cost: one search over the product, memoised along the path found. Raises `LimitError`.
         """
@@ -403,7 +411,7 @@ class StringPool:
                 keyword="enum",
                 cure="Write the character it is half of.",
             )
-        partition = partition_for(tuple(sets), frozenset(letters))
+        partition = partition_for(tuple(sets), frozenset(letters), self._plain)
         classes = len(partition.first)
         self._widest = max(self._widest, classes)
         breaks = sorted(builder.breaks)
@@ -648,7 +656,7 @@ class StringPool:
             if node < 0:
                 continue
             assert node < self._reg[ar.N_NODE], node
-            _improve(best, chr(point).encode()[-c:], self._node_finish(node))
+            self._improve(best, chr(point).encode()[-c:], self._node_finish(node))
         self.expand(state, 0x80)
         if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
             # letters of a label too long for any other way to take them (program.LETTERS)
@@ -656,9 +664,18 @@ class StringPool:
                 self.expand(state, byte)
                 after = int(self.trans[state, byte])
                 if after >= 0:
-                    _improve(best, bytes((byte,)), self.finish(after))
+                    self._improve(best, bytes((byte,)), self.finish(after))
                     break
         return best
+
+    def _improve(self, best: dict[int, bytes], lead: bytes, found: Demands) -> None:
+        """Take a completion over where it is shorter than the best so far."""
+        key = _bare if self._plain else _written
+        for demand, rest in found.items():
+            text = lead + rest
+            old = best.get(demand)
+            if old is None or key(text) < key(old):
+                best[demand] = text
 
     def _node_finish(self, node: int) -> dict[int, bytes]:
         """Return the completions from a node, by a search until each demand is met or out of reach."""
@@ -730,7 +747,7 @@ class StringPool:
         """Tell the kernel what each instruction of the spec costs to complete."""
         prog = self._arrays["prog"]
         for base, program in spec.programs:
-            cost, body = completion_costs(program)
+            cost, body = completion_costs(program, self._plain)
             rows = prog[base : base + len(cost)]
             rows[:, ar.I_COST] = cost
             rows[:, ar.I_BODY] = body
@@ -870,20 +887,15 @@ def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:
     return "".join([chr(points[kind]) for kind in kinds]).encode()
 
 
-def _improve(best: dict[int, bytes], lead: bytes, found: Demands) -> None:
-    """Take a completion over where it is shorter than the best so far."""
-    for demand, rest in found.items():
-        text = lead + rest
-        old = best.get(demand)
-        if old is None or _written(text) < _written(old):
-            best[demand] = text
-
-
 def _written(text: bytes) -> tuple[int, bytes]:
     """Return the sort key of a rest of a string, which may begin inside a character: its JSON text's."""
     written = json.dumps(text.decode(errors="surrogateescape"), ensure_ascii=False)
     data = written.encode(errors="surrogateescape")
     return len(data), data
+
+
+def _bare(text: bytes) -> tuple[int, bytes]:
+    return len(text), text
 
 
 def _word_table(atom: Words, partition: Partition) -> Any:

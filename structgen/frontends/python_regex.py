@@ -1,7 +1,8 @@
 r"""Python's regular expressions as trees: read by re's own parser, with sets of code points at the leaves.
 
 What is written in many ways is one tree: groups, flags and names are gone; `^`, `$`, `\b` are put in terms
-of the ends of the text and look-arounds; a possessive quantifier is an atomic group. Order is kept: of the
+of the ends of the text and look-arounds; a possessive quantifier is an atomic group
+of atomic copies. Order is kept: of the
 parts of an `Alt`, and of the counts of a `Repeat`, re tries the first first. Source: Python's library
 reference (re); the case folding of a set is asked of re itself.
 """
@@ -48,8 +49,11 @@ class Alt:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`least` to `most` copies (None: no bound); as many as can be are tried first where `greedy`, else as
-    few."""
+    """`least` to `most` copies (None: no bound).
+
+    As many as can be are tried first where `greedy`, else as few. A copy beyond the `least` that is empty is
+    the last: after it comes what follows the repeat.
+    """
 
     of: Node
     least: int
@@ -171,8 +175,12 @@ class _Reader:
             case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
                 least, most, of = value
                 bound = None if most == _parser.MAXREPEAT else int(most)
-                repeat = Repeat(self.items(of, flags, depth + 1), int(least), bound, op != "MIN_REPEAT")
-                return Atomic(repeat) if op == "POSSESSIVE_REPEAT" else repeat
+                copy = self.items(of, flags, depth + 1)
+                if op != "POSSESSIVE_REPEAT":
+                    return Repeat(copy, int(least), bound, op == "MAX_REPEAT")
+                # re takes back no copy, not only the last: (?:a|ab){2}+ does not match "abab"
+                once = copy if isinstance(copy, Chars) else Atomic(copy)
+                return Atomic(Repeat(once, int(least), bound, True))
             case "ATOMIC_GROUP":
                 return Atomic(self.items(value, flags, depth + 1))
             case "ASSERT" | "ASSERT_NOT":

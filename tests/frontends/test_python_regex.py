@@ -85,6 +85,8 @@ def repeated(of: Node, least: int, most: int | None, greedy: bool, text: str, at
             if least > 0 or middle > at:
                 fewer = None if most is None else most - 1
                 yield from repeated(of, max(0, least - 1), fewer, greedy, text, middle)
+            elif greedy:
+                yield at
     if least == 0 and greedy:
         yield at
 
@@ -111,7 +113,8 @@ def agree(pattern: str, flags: int = 0, alphabet: str = "ab\n", most: int = 4) -
         "a++a", "a?+a", "(?>a|ab)b", "(?>ab|a)b", "(?>a*?)b", "(?:a|b){2,3}+b", "^a", "a$", "a$\n", r"\Aa\Z",
         "(?m:^a$)", "(?m:^a$)\n^b", r"\ba", r"a\b", r"a\Bb", r"\B", r"\Ba\B", "(?=a)[ab]+", "(?!ab)[ab]*",
         "a(?<=a)b", "[ab]*(?<!b)", "(?<=a)b", "(?s:.)b", ".b", "(?i:A)b", "(?i:A(?-i:b))", "(?!)", "a(?!)|b",
-        "(?x: a # b\n b)", r"(?a:\w)b", "(?:)*", "(?:a|ab|b)*b$", "(?>(?>a|ab)b|b)a?",
+        "(?:|a)*", "(?:b?|a)*b", "(?:a|ab){2}+", "(?:|a){1,2}", "(?:a??)*", "(?:|a)*?$", "(?:a|(?=b)|b)*",
+        "(?:|a)*+b?", "(?x: a # b\n b)", r"(?a:\w)b", "(?:)*", "(?:a|ab|b)*b$", "(?>(?>a|ab)b|b)a?",
     ],
 )  # fmt: skip
 def test_a_tree_matches_as_re_does(pattern: str) -> None:
@@ -133,7 +136,7 @@ _leaf = st.sampled_from(["a", "b", "[ab]", ".", "[^a]", r"\b", "^", "$", "", r"\
 
 def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     quantifiers = st.sampled_from(["*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}", "{0,2}?", "?+", "{1,2}+"])
-    plain = st.sampled_from(["a", "[ab]", "ab", "a|b", "(?:ab|a)", "b|ab"])
+    plain = st.sampled_from(["a", "[ab]", "ab", "a|b", "(?:ab|a)", "b|ab", "|a", "a?|b", "b??"])
     return st.one_of(
         st.tuples(children, children).map("".join),
         st.tuples(children, children).map(lambda two: f"(?:{two[0]}|{two[1]})"),
