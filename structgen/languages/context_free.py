@@ -1,0 +1,179 @@
+"""`ContextFree`: the context-free language of rules over terminals that are languages themselves.
+
+Any rules will do: ambiguous, left-, right- and hidden-left-recursive, nullable, cyclic ones; a terminal may
+end wherever its language has a word. A configuration is the set of all stacks that the text so far allows,
+with what may be read on top of each; equal sets are equal values. No stack is kept that no text completes:
+the rules hold nothing useless (`rules`), so whatever was shifted goes on to some word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias, cast
+
+from structgen.errors import GrammarError
+from structgen.expected import Expected
+from structgen.frontends.python_ecma import without_atomic, written
+from structgen.frontends.python_regex import Node
+from structgen.ir import Pattern
+from structgen.languages.language import TOKEN, Config, Language
+from structgen.languages.regular import RegularLanguage
+from structgen.languages.rests import Rests
+from structgen.languages.rules import Rule, prepare
+from structgen.languages.scanning import Scanner
+from structgen.languages.stacks import ROOT, Items, Stacks
+from structgen.limits import Limits
+
+Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
+"""Whether the text is a word; and the stacks, each with the bundle of what may be read on top of it."""
+
+
+class ContextFree(Language):
+    """The words of `start`, by `rules` over `terminals`: languages, or patterns as trees of Python's.
+
+    `ignored` names terminals that may stand before the first terminal, and after each. Raises `GrammarError`
+    for symbols that are not defined, and where there is no word.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        terminals: Mapping[str, Language | Node],
+        start: str,
+        *,
+        ignored: Sequence[str] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        limits = Limits() if limits is None else limits
+        languages: dict[str, Language | None] = {}
+        have: dict[str, tuple[bool, bool]] = {}
+        for name, terminal in terminals.items():
+            language = terminal if isinstance(terminal, Language) else _of_pattern(name, terminal, limits)
+            languages[name] = language
+            have[name] = (False, False) if language is None else _words(language)
+        self.rules = prepare(rules, have, start, ignored)
+        if self.rules.start < 0 and not self.rules.empty:
+            raise GrammarError(
+                f"No text is derived from {start}.",
+                where="start",
+                cure="See to it that each of its rules comes to an end, and its terminals match something.",
+            )
+        names = self.rules.names[: self.rules.terminals]
+        self.scanner = Scanner([cast(Language, languages[name]) for name in names])
+        self.classes, self.specials = self.scanner.classes, self.scanner.specials
+        self.counts = self.scanner.counts
+        self.items = Items(self.rules)
+        self.stacks = Stacks(self.items, limits)
+        self.rests = Rests(self.rules, self.scanner, self.stacks)
+        self._tops: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._fresh: dict[int, int] = {}
+
+    def start(self) -> Config:
+        if self.rules.start < 0:
+            return True, ()
+        return self.rules.empty, ((ROOT, self.fresh(0)),)
+
+    def fresh(self, state: int) -> int:
+        """Return the bundle of the terminals that may come in a state."""
+        known = self._fresh.get(state)
+        if known is None:
+            known = self._fresh[state] = self.scanner.fresh(self.items.terminals(state))
+        return known
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        reading: dict[int, int] = {}
+        shifted: list[int] = []
+        scanner = self.scanner
+        for node, bundle in cast(Tops, config)[1]:
+            going, ended = scanner.after(bundle, symbol)
+            if going != scanner.nothing:
+                reading[node] = scanner.union(reading[node], going) if node in reading else going
+            for terminal in ended:
+                shifted += self.tops(node, terminal)
+        if not reading and not shifted:
+            return None
+        return self.gathered(reading, shifted)
+
+    def tops(self, node: int, terminal: int) -> tuple[int, ...]:
+        """Return the stacks after a terminal, and after what may be reduced then."""
+        key = (node, terminal)
+        known = self._tops.get(key)
+        if known is None:
+            stacks, items = self.stacks, self.items
+            known = self._tops[key] = tuple(
+                top
+                for top in stacks.reduced(stacks.push(node, terminal))
+                if items.accepts(stacks.states[top]) or items.terminals(stacks.states[top])
+            )
+        return known
+
+    def gathered(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:
+        """Return the configuration of stacks on which terminals are being read, and of stacks at a terminal's
+        end."""
+        complete = False
+        tops: dict[int, int] = dict(reading)
+        for state, node in self.stacks.union(dict.fromkeys(shifted)).items():
+            complete = complete or self.items.accepts(state)
+            if self.items.terminals(state):
+                fresh = self.fresh(state)
+                tops[node] = self.scanner.union(tops[node], fresh) if node in tops else fresh
+        # stacks of one state on which the same is read are one set of stacks
+        same: dict[tuple[int, int], int] = {}
+        for node, bundle in tops.items():
+            key = (self.stacks.states[node], bundle)
+            same[key] = self.stacks.merge(same[key], node) if key in same else node
+        return complete, tuple(sorted((node, bundle) for (_, bundle), node in same.items()))
+
+    def accepts(self, config: Config) -> bool:
+        return cast(Tops, config)[0]
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        complete, tops = cast(Tops, config)
+        return () if complete else self.rests.shortest(tops)
+
+    def expected(self, config: Config) -> list[Expected]:
+        found: dict[Expected, None] = {}
+        for _, bundle in cast(Tops, config)[1]:
+            found.update(dict.fromkeys(self.scanner.expected(bundle)))
+        return list(found)
+
+    def boundary(self, config: Config) -> Config | None:
+        if not self.counts:
+            return config
+        complete, tops = cast(Tops, config)
+        left: dict[int, int] = {}
+        for node, bundle in tops:
+            after = self.scanner.bounded(bundle)
+            if after != self.scanner.nothing:
+                left[node] = self.scanner.union(left[node], after) if node in left else after
+        if not left and not complete:
+            return None
+        return complete, self.gathered(left, ())[1]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        strings = sum(language.sizes.get("string_states", 0) for language in self.scanner.languages)
+        return {
+            "parser_states": len(self.items.kernels),
+            "stacks": len(self.stacks),
+            "string_states": strings,
+        }
+
+
+def _of_pattern(name: str, tree: Node, limits: Limits) -> Language | None:
+    """Return the language of a pattern; None where it matches nothing."""
+    source = f"^(?:{written(without_atomic(tree, name))})$"
+    try:
+        return RegularLanguage(Pattern(source), name, limits)
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return None
+
+
+def _words(language: Language) -> tuple[bool, bool]:
+    """Return whether a language has the empty word, and whether it has another."""
+    start = language.start()
+    symbols = [language.classes.index(kind) for kind in sorted(set(language.classes))]
+    symbols += [TOKEN + token for token in language.specials]
+    return language.accepts(start), any(language.step(start, symbol) is not None for symbol in symbols)

@@ -1,0 +1,290 @@
+"""Context-free rules made fit for a parser without look-ahead: no empty rules, no cycles, nothing useless.
+
+The words are the same but for the empty one, which is noted apart. Every symbol that is left has a word, and
+comes in some word; whatever a parser has shifted can therefore be completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from structgen.errors import GrammarError
+
+Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
+"""What a symbol may be: its name, and the names it is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Rules over symbols by number: terminals are 0 to `terminals` - 1, then nonterminals."""
+
+    names: tuple[str, ...]
+    terminals: int
+    start: int
+    """-1: there is no word but, if `empty`, the empty one."""
+    empty: bool
+    """Whether the empty text is a word."""
+    rules: tuple[tuple[int, tuple[int, ...]], ...]
+    """No right side is empty; a nonterminal is never made of itself alone, however many rules are applied."""
+    useless: tuple[str, ...]
+    """Names of symbols that come in no word: they derive nothing, or are never reached."""
+
+
+_WIDE: Final = 2
+"""A right side with more symbols that may be empty is cut into pairs."""
+
+
+def prepare(
+    rules: Iterable[Rule],
+    terminals: Mapping[str, tuple[bool, bool]],
+    start: str,
+    ignored: Sequence[str] = (),
+) -> Rules:
+    """Return the rules without empty right sides, unit cycles and useless symbols.
+
+    `terminals`: of each, whether it has the empty word, and whether it has another. `ignored`: terminals that
+    may stand before the first terminal and after each. Raises `GrammarError` for a symbol that is neither a
+    terminal nor the left side of a rule. Cost: linear in the size of the rules.
+    """
+    return _Preparation(rules, terminals, start, ignored).result()
+
+
+class _Preparation:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        terminals: Mapping[str, tuple[bool, bool]],
+        start: str,
+        ignored: Sequence[str],
+    ) -> None:
+        self.numbers: dict[str, int] = {}
+        self.names: list[str] = []
+        for name in terminals:
+            self.number(name)
+        self.count = len(self.names)
+        self.rules: list[tuple[int, tuple[int, ...]]] = []
+        self.written: set[int] = set()
+        self.build(list(rules), terminals, start, ignored)
+
+    def number(self, name: str) -> int:
+        found = self.numbers.get(name)
+        if found is None:
+            found = self.numbers[name] = len(self.names)
+            self.names.append(name)
+        return found
+
+    def new(self) -> int:
+        self.names.append("")
+        return len(self.names) - 1
+
+    def build(
+        self,
+        rules: list[Rule],
+        terminals: Mapping[str, tuple[bool, bool]],
+        start: str,
+        ignored: Sequence[str],
+    ) -> None:
+        heads = {left for left, _ in rules}
+        for left, right in rules:
+            for name in (left, *right):
+                if name not in heads and name not in terminals:
+                    raise GrammarError(
+                        f"{name} is used and not defined.", where=f"rule {left}", cure="Write a rule for it."
+                    )
+            if left in terminals:
+                raise GrammarError(
+                    f"{left} is a terminal and a rule.",
+                    where=f"rule {left}",
+                    cure="Give one of them another name.",
+                )
+        if start not in heads and start not in terminals:
+            raise GrammarError(
+                f"There is no rule {start}.", where="start", cure="Name a rule of the grammar as the start."
+            )
+        for name in sorted(heads):
+            self.number(name)
+        space = self.new() if ignored else -1
+        stands: dict[int, int] = {}
+        for name, (empty, other) in terminals.items():
+            number = self.numbers[name]
+            if ignored or empty or not other:
+                stands[number] = self.new()
+                if other:
+                    self.rules.append((stands[number], (number, space) if ignored else (number,)))
+                if empty:
+                    self.rules.append((stands[number], ()))
+        for left, right in rules:
+            self.rules.append(
+                (self.numbers[left], tuple(stands.get(n, n) for n in map(self.numbers.__getitem__, right)))
+            )
+        first = self.numbers[start]
+        self.start = stands.get(first, first)
+        if ignored:
+            self.rules.append((space, ()))
+            for name in ignored:
+                if name not in terminals:
+                    raise GrammarError(
+                        f"{name} is to be ignored, and is no terminal.", where="ignore", cure="Define it."
+                    )
+                if terminals[name][1]:
+                    self.rules.append((space, (space, self.numbers[name])))
+            whole = self.new()
+            self.rules.append((whole, (space, self.start)))
+            self.start = whole
+        self.dead = {self.numbers[name] for name, (_, other) in terminals.items() if not other}
+
+    def result(self) -> Rules:
+        named = {n for n, name in enumerate(self.names) if name}
+        self.useful()
+        empty = self.without_empty()
+        self.useful()
+        used = {symbol for left, right in self.rules for symbol in (left, *right)}
+        if self.start < self.count and self.start not in self.dead:
+            used.add(self.start)
+        self.without_cycles()
+        order = [n for n in range(self.count) if n in used]
+        terminals = len(order)
+        left_sides = dict.fromkeys(left for left, _ in self.rules)
+        order += left_sides
+        place = {old: new for new, old in enumerate(order)}
+        kept = tuple((place[left], tuple(place[n] for n in right)) for left, right in self.rules)
+        return Rules(
+            tuple(self.names[old] for old in order),
+            terminals,
+            place.get(self.start, -1),
+            empty,
+            kept,
+            tuple(sorted(self.names[n] for n in named - used)),
+        )
+
+    def useful(self) -> None:
+        """Keep the rules whose symbols all have a word, and that some word from the start needs."""
+        waiting: dict[int, list[int]] = {}
+        missing: list[int] = []
+        found: set[int] = {n for n in range(self.count) if n not in self.dead}
+        todo = list(found)
+        for index, (left, right) in enumerate(self.rules):
+            missing.append(len(right))
+            for symbol in right:
+                waiting.setdefault(symbol, []).append(index)
+            if not right and left not in found:
+                found.add(left)
+                todo.append(left)
+        while todo:
+            for index in waiting.get(todo.pop(), ()):
+                missing[index] -= 1
+                left = self.rules[index][0]
+                if missing[index] == 0 and left not in found:
+                    found.add(left)
+                    todo.append(left)
+        rules = [rule for rule, left in zip(self.rules, missing, strict=True) if left == 0]
+        of: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
+        for rule in rules:
+            of.setdefault(rule[0], []).append(rule)
+        reached = {self.start}
+        todo = [self.start]
+        while todo:
+            for _, right in of.get(todo.pop(), ()):
+                for symbol in right:
+                    if symbol not in reached:
+                        reached.add(symbol)
+                        todo.append(symbol)
+        self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in reached))
+
+    def without_empty(self) -> bool:
+        """Put every way to leave out empty symbols as a rule of its own; return whether the start is one."""
+        empty = self.nullable()
+        pairs: list[tuple[int, tuple[int, ...]]] = []
+        for left, right in self.rules:
+            while len(right) > _WIDE and sum(symbol in empty for symbol in right) > _WIDE:
+                rest = self.new()
+                pairs.append((left, (right[0], rest)))
+                if all(symbol in empty for symbol in right[1:]):
+                    empty.add(rest)
+                left, right = rest, right[1:]
+            pairs.append((left, right))
+        rules: dict[tuple[int, tuple[int, ...]], None] = {}
+        for left, right in pairs:
+            ways: list[tuple[int, ...]] = [()]
+            for symbol in right:
+                ways = [(*way, symbol) for way in ways] + (ways if symbol in empty else [])
+            for way in ways:
+                if way and way != (left,):
+                    rules[left, way] = None
+        self.rules = list(rules)
+        return self.start in empty
+
+    def nullable(self) -> set[int]:
+        waiting: dict[int, list[int]] = {}
+        missing = [len(right) for _, right in self.rules]
+        for index, (_, right) in enumerate(self.rules):
+            for symbol in right:
+                waiting.setdefault(symbol, []).append(index)
+        empty = {left for left, right in self.rules if not right}
+        todo = list(empty)
+        while todo:
+            for index in waiting.get(todo.pop(), ()):
+                missing[index] -= 1
+                left = self.rules[index][0]
+                if missing[index] == 0 and left not in empty:
+                    empty.add(left)
+                    todo.append(left)
+        return empty
+
+    def without_cycles(self) -> None:
+        """Make one symbol of those that can be made of one another alone: they have the same words."""
+        units: dict[int, list[int]] = {}
+        for left, right in self.rules:
+            if len(right) == 1 and right[0] >= self.count:
+                units.setdefault(left, []).append(right[0])
+        stands = {symbol: group[0] for group in _components(units) for symbol in group}
+        rules: dict[tuple[int, tuple[int, ...]], None] = {}
+        for left, right in self.rules:
+            rule = stands.get(left, left), tuple(stands.get(symbol, symbol) for symbol in right)
+            if rule[1] != (rule[0],):
+                rules[rule] = None
+        self.rules = list(rules)
+        self.start = stands.get(self.start, self.start)
+
+
+def _components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
+    """Return the strongly connected components of a graph (Tarjan's algorithm, without recursion)."""
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    inside: set[int] = set()
+    found: list[list[int]] = []
+    for root in edges:
+        if root in index:
+            continue
+        calls: list[tuple[int, int]] = [(root, 0)]
+        while calls:
+            node, at = calls.pop()
+            if at == 0:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                inside.add(node)
+            targets = edges.get(node, ())
+            if at < len(targets):
+                calls.append((node, at + 1))
+                target = targets[at]
+                if target not in index:
+                    calls.append((target, 0))
+                elif target in inside:
+                    low[node] = min(low[node], index[target])
+                continue
+            for target in targets:
+                if target in inside:
+                    low[node] = min(low[node], low[target])
+            if low[node] == index[node]:
+                group = []
+                while True:
+                    one = stack.pop()
+                    inside.discard(one)
+                    group.append(one)
+                    if one == node:
+                        break
+                found.append(sorted(group))
+    return found
