@@ -1,4 +1,4 @@
-"""`structgen check`: is a text in the language of a schema, and if not, where does it leave it and why."""
+"""`structgen check`: is a text in a language, and if not, where does it leave it and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 
 import typer
 
-from structgen.cli.policies import SchemaOptions, refuse, takes_schema
+from structgen.cli.languages import LanguageOptions
+from structgen.cli.policies import refuse, takes
 from structgen.errors import StructgenError
 
 if TYPE_CHECKING:
@@ -88,45 +89,53 @@ def found(following: bytes) -> str | None:
     return f"\\x{following[0]:02x}"
 
 
-@takes_schema
+@takes(LanguageOptions)
 def check(
-    options: SchemaOptions,
+    options: LanguageOptions,
     text: Annotated[
-        Path,
-        typer.Argument(metavar="TEXT_FILE|-", help="The text; - is standard input.", show_default=False),
-    ] = Path("-"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+        list[Path] | None,
+        typer.Argument(
+            metavar="[TEXT_FILE|-]...", help="The texts; - is standard input.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
 ) -> None:
-    """Say whether a text is a document of a schema, or the line, column and byte where it ceases to be one.
+    """Say of texts whether each is a document of a schema, or a text that a Lark grammar accepts, or the
+    line, column and byte where it ceases to be one, and what could have come there.
 
     The policies are the widest ones unless an option narrows them.
 
-    Exit status: 0 valid, 1 not valid, 2 wrong usage or a schema that cannot be compiled.
+    Exit status: 0 all valid, 1 one is not valid, 2 wrong usage or a language that cannot be compiled.
     """
     import structgen
     from structgen.cli.tokens import byte_tokenizer
 
+    texts, failed = text or [Path("-")], False
     try:
-        grammar = options.grammar()
-        compiled = structgen.compile(grammar, byte_tokenizer())
-        name = "standard input" if str(text) == "-" else str(text)
-        if str(text) == "-":
-            stop = walk(compiled, sys.stdin.buffer)
-        else:
-            with text.open("rb") as stream:
-                stop = walk(compiled, stream)
-        if stop is None:
-            typer.echo(json.dumps({"valid": True}) if as_json else f"{name}: valid")
-            raise typer.Exit(0)
-        expected = compiled.expected(stop.state)
+        compiled = structgen.compile(options.read(), byte_tokenizer())
+        for one in texts:
+            name = "standard input" if str(one) == "-" else str(one)
+            if str(one) == "-":
+                stop = walk(compiled, sys.stdin.buffer)
+            else:
+                with one.open("rb") as stream:
+                    stop = walk(compiled, stream)
+            failed = failed or stop is not None
+            expected = [] if stop is None else compiled.expected(stop.state)
+            if as_json:
+                said = _object(stop, expected)
+                typer.echo(json.dumps({"text": name, **said} if len(texts) > 1 else said))
+            elif stop is None:
+                typer.echo(f"{name}: valid")
+            else:
+                typer.echo(_message(name, stop, expected, options.schema is not None))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
-    typer.echo(_object(stop, expected) if as_json else _message(name, stop, expected))
-    raise typer.Exit(1)
+    raise typer.Exit(int(failed))
 
 
 class Expected(Protocol):
-    """One thing that may come next, and the schema places (JSON pointers) that ask for it."""
+    """One thing that may come next, and what asks for it: places of a schema (JSON pointers), rules."""
 
     @property
     def what(self) -> str: ...
@@ -135,20 +144,20 @@ class Expected(Protocol):
     def sources(self) -> tuple[str, ...]: ...
 
 
-def _object(stop: Stop[S], expected: Sequence[Expected]) -> str:
-    return json.dumps(
-        {
-            "valid": False,
-            "line": stop.position.line,
-            "column": stop.position.column(stop.following),
-            "byte": stop.position.byte,
-            "found": found(stop.following),
-            "expected": [{"what": item.what, "sources": list(item.sources)} for item in expected],
-        }
-    )
+def _object(stop: Stop[S] | None, expected: Sequence[Expected]) -> dict[str, object]:
+    if stop is None:
+        return {"valid": True}
+    return {
+        "valid": False,
+        "line": stop.position.line,
+        "column": stop.position.column(stop.following),
+        "byte": stop.position.byte,
+        "found": found(stop.following),
+        "expected": [{"what": item.what, "sources": list(item.sources)} for item in expected],
+    }
 
 
-def _message(name: str, stop: Stop[S], expected: Sequence[Expected]) -> str:
+def _message(name: str, stop: Stop[S], expected: Sequence[Expected], is_json: bool) -> str:
     position, character = stop.position, found(stop.following)
     line, caret = position.excerpt(stop.following)
     what = "the text ends too early" if character is None else f"{json.dumps(character)} cannot come here"
@@ -161,6 +170,6 @@ def _message(name: str, stop: Stop[S], expected: Sequence[Expected]) -> str:
     for number, item in enumerate(expected):
         head = "expected " if number == 0 else "      or "
         lines.append(f"{head}{item.what}" + (f"  (from {', '.join(item.sources)})" if item.sources else ""))
-    if position.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
+    if is_json and position.byte == 0 and stop.following.startswith(b"\xef\xbb\xbf"):
         lines.append("JSON text must not begin with a byte order mark (RFC 8259, section 8.1). Remove it.")
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.policies import SchemaOptions, refuse, takes_schema
+from structgen.cli.policies import SchemaOptions, refuse, takes
 from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _SMALLEST = 2_000
 """Characters of the smallest document that are printed."""
 
 
-@takes_schema
+@takes(SchemaOptions)
 def explain(
     options: SchemaOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -51,7 +51,7 @@ def explain(
 
     grammar: NetworkGrammar | None = None
     try:
-        grammar = options.grammar()
+        grammar = options.schema_grammar()
         explanation = structgen.explain(grammar, openai=openai)
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)

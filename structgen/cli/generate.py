@@ -1,4 +1,4 @@
-"""`structgen generate`: a model writes documents of a schema."""
+"""`structgen generate`: a model writes documents of a schema, or texts of a grammar."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from structgen.cli.languages import GrammarFile, ImportPath, PostLex, Start, lark_grammar, named
 from structgen.cli.policies import refuse
 from structgen.errors import OptionError, StructgenError, ValidatorError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import Progress
     from structgen.frontends.type_hints import TypeReader
+    from structgen.languages.lark_files import LarkGrammar
+    from structgen.schema.grammar import NetworkGrammar
 
 
 def generate(
@@ -33,6 +36,10 @@ def generate(
             "--type", help="In place of a schema: module:Class, a type of Python's.", show_default=False
         ),
     ] = None,
+    grammar: GrammarFile = None,
+    start: Start = None,
+    import_path: ImportPath = None,
+    postlex: PostLex = None,
     prompt: Annotated[
         str | None, typer.Option(help="The prompt; - is standard input.", show_default=False)
     ] = None,
@@ -62,7 +69,8 @@ def generate(
     ] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
 ) -> None:
-    """Have a model write documents of a schema, from one prompt or from a file of them.
+    """Have a model write documents of a schema, or texts that a Lark grammar accepts, from one prompt or from
+    a file of them.
 
     For the embedded models the schema is put into the prompt, and documents are written as json.dumps does.
 
@@ -79,10 +87,20 @@ def generate(
             )
         if (stream or trace is not None) and n != 1:
             raise OptionError("--stream and --trace are of one sample.", where="--n")
-        if schema is not None and type_ is not None:
-            raise OptionError("--schema and --type exclude each other.", where="--type", cure="Give one.")
+        if sum(one is not None for one in (schema, type_, grammar)) > 1:
+            raise OptionError(
+                "--schema, --type and --grammar exclude each other.", where="--schema", cure="Give one."
+            )
+        if grammar is None and (start is not None or import_path or postlex is not None):
+            raise OptionError(
+                "--start, --import-path and --postlex are of a grammar.",
+                where="--grammar",
+                cure="Name its file.",
+            )
         reader = None if type_ is None else _named_type(type_)
-        told: Path | TypeReader[Any] | None = schema if reader is None else reader
+        told: Path | TypeReader[Any] | LarkGrammar | None = schema if reader is None else reader
+        if grammar is not None:
+            told = lark_grammar(grammar, start, import_path, postlex)
         request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs)
         from structgen.engine import Engine
 
@@ -101,7 +119,7 @@ def generate(
 
 def _requests(
     model: str,
-    schema: Path | TypeReader[Any] | None,
+    told: Path | TypeReader[Any] | LarkGrammar | None,
     n: int,
     seed: int,
     temperature: float,
@@ -112,44 +130,34 @@ def _requests(
     import structgen as sg
 
     embedded = model.startswith("structgen/")
-    grammar = None
-    if schema is not None and not isinstance(schema, Path):
-        grammar = sg.json_schema(schema.schema, **schema.policies)
-    elif schema is not None:
+    schema: NetworkGrammar | None = None
+    text_grammar: LarkGrammar | None = None
+    if isinstance(told, Path):
         options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
-        grammar = sg.json_schema(schema, **options)
+        schema = sg.json_schema(told, **options)
+    elif isinstance(told, sg.LarkGrammar):
+        text_grammar = told
+    elif told is not None:
+        schema = sg.json_schema(told.schema, **told.policies)
     sampling = sg.Sampling(temperature=temperature, seed=seed)
 
     def made(text: str) -> Request:
-        if embedded and grammar is not None:
+        if embedded and schema is not None:
             from structgen.prompting import extraction_prompt
 
-            text = extraction_prompt(grammar, text)
-        return sg.Request(text, grammar, sampling, max_tokens=max_tokens, n=n, logprobs=logprobs)
+            text = extraction_prompt(schema, text)
+        return sg.Request(
+            text, schema or text_grammar, sampling, max_tokens=max_tokens, n=n, logprobs=logprobs
+        )
 
     return made
 
 
 def _named_type(name: str) -> TypeReader[Any]:
-    """Return the type of `module:Class`, looked for in the current folder too."""
-    from importlib import import_module
-
+    """Return the type of `module:Class`."""
     from structgen.frontends.type_hints import read_type
 
-    module, colon, path = name.partition(":")
-    if not (module and colon and path):
-        raise OptionError(f"{name!r} is no type.", where="--type", cure="Write module:Class.")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        found: Any = import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise OptionError(
-            f"{name!r} is not there: {error}.", where="--type", cure="Check the name."
-        ) from error
-    return read_type(found)
+    return read_type(named(name, "--type", "module:Class"))
 
 
 def _one(

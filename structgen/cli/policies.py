@@ -17,7 +17,9 @@ from structgen.errors import OptionError, StructgenError
 if TYPE_CHECKING:
     from structgen.schema.grammar import NetworkGrammar
 
-SchemaFile: TypeAlias = Annotated[Path, typer.Option("--schema", help="The JSON Schema.", show_default=False)]
+SchemaFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--schema", help="The JSON Schema.", show_default=False)
+]
 Draft: TypeAlias = Annotated[
     str | None, typer.Option(help="3, 4, 6, 7, 2019-09, 2020-12 or v1, whatever $schema says.")
 ]
@@ -49,7 +51,7 @@ class SchemaOptions:
     """A schema and the policies under which it is read: the widest unless an option narrows them. The fields
     are the command line's options (`takes_schema`)."""
 
-    schema: SchemaFile
+    schema: SchemaFile = None
     draft: Draft = None
     whitespace: Whitespace = "any"
     property_order: PropertyOrder = "any"
@@ -62,10 +64,12 @@ class SchemaOptions:
     content: Content = "annotate"
     resource: Resource = None
 
-    def grammar(self) -> NetworkGrammar:
+    def schema_grammar(self) -> NetworkGrammar:
         """Return the grammar. Raises StructgenError, and OSError where a file cannot be read."""
         import structgen
 
+        if self.schema is None:
+            raise OptionError("A schema is needed.", where="--schema", cure="Name its file.")
         return structgen.json_schema(
             self.schema,
             draft=self.draft,
@@ -82,21 +86,25 @@ class SchemaOptions:
         )
 
 
-def takes_schema(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command whose parameter `options` is filled from options of the command line, one for each
-    field of SchemaOptions; they come before and after the command's own."""
-    names = [field.name for field in fields(SchemaOptions)]
+def takes(kind: type[SchemaOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return what makes of a function a command, whose parameter `options` is filled from options of the
+    command line, one for each field of `kind`; the first comes before the command's own, the others after."""
+    return lambda command: _filled(kind, command)
+
+
+def _filled(kind: type[SchemaOptions], command: Callable[..., None]) -> Callable[..., None]:
+    names = [field.name for field in fields(kind)]
 
     @functools.wraps(command)
     def filled(**given: object) -> None:
-        options = SchemaOptions(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
+        options = kind(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
         command(options=options, **given)
 
-    hints = get_type_hints(SchemaOptions, include_extras=True)
-    own = dict(get_type_hints(command, include_extras=True, localns={"SchemaOptions": SchemaOptions}))
+    hints = get_type_hints(kind, include_extras=True)
+    own = dict(get_type_hints(command, include_extras=True, localns={kind.__name__: kind}))
     parameters = [
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name])
-        for one in inspect.signature(SchemaOptions).parameters.values()
+        for one in inspect.signature(kind).parameters.values()
     ]
     mine = [
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=own[one.name])

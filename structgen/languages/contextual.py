@@ -10,7 +10,7 @@ from structgen.languages.language import Config, Language
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
-from structgen.parsing.tables import ParserTables
+from structgen.parsing.tables import ParserTables, written
 
 
 class ContextualLanguage(Language):
@@ -61,14 +61,62 @@ class ContextualLanguage(Language):
         return self._completions.text(config)
 
     def expected(self, config: Config) -> list[Expected]:
-        """Return the terminals that may come next, or that the present lexeme may become."""
+        """Return the terminals that the present lexeme may become, or that may come after it, with the rules
+        that they are a part of."""
         assert isinstance(config, Reading)
-        found: dict[str, bytes] = {}
-        for terminal, word in self._completions.next_terminals(config):
-            one = self.reader.tables.terminals[terminal]
-            shown = f"{one.name} {one.where}" if one.where else one.name
-            found.setdefault(shown, word[:1])
-        return [Expected(name, (), first) for name, first in sorted(found.items())]
+        reader = self.reader
+        found: dict[int, tuple[set[str], set[int]]] = {}
+        readings: list[tuple[int, Reading]] = [(-1, config)]
+        for slot in range(len(reader.lexer.states[config.lexeme].slots)):
+            base = reader.base(config, slot)
+            if base is not None:
+                readings.append((slot, base))
+        for slot, reading in readings:
+            live = {terminal for terminal, _word in self._completions.next_terminals(reading)}
+            for terminal, first in self._first(config, slot, reading).items():
+                if terminal in live:
+                    rules, known = found.setdefault(terminal, (set(), set()))
+                    rules |= self._rules(reading, terminal)
+                    known |= first
+        shown = []
+        for terminal, (rules, first) in found.items():
+            name = reader.tables.terminals[terminal].shown
+            shown.append(Expected(name, tuple(sorted(rules)), bytes(sorted(first))))
+        return sorted(shown, key=lambda one: (not one.sources, one.what))
+
+    def _first(self, config: Reading, slot: int, reading: Reading) -> dict[int, set[int]]:
+        """Return the bytes with which the present lexeme of `reading` may go on, for each terminal that it
+        may be then: the configuration itself (`slot` -1), or what is read on from one of its slots."""
+        lexer, found = self.reader.lexer, dict[int, set[int]]()
+        kinds: dict[int, set[int]] = {}
+        for byte, kind in enumerate(self.classes):
+            kinds.setdefault(kind, set()).add(byte)
+        for bytes_of in kinds.values():
+            byte = min(bytes_of)
+            if self.step(config, byte) is None or self.step(reading, byte) is None:
+                continue
+            if slot >= 0 and slot not in lexer.move(config.lexeme, byte).sources:
+                continue  # the lexeme does not end there before this byte
+            move = lexer.move(reading.lexeme, byte)
+            names = {-1 - source for source in move.sources if source < 0}
+            if move.after >= 0:
+                names |= lexer.may_be(move.after)
+            for terminal in names:
+                found.setdefault(terminal, set()).update(bytes_of)
+        return found
+
+    def _rules(self, reading: Reading, terminal: int) -> set[str]:
+        """Return the rules in which a terminal would be read, none for what is ignored."""
+        parser, tables = self.reader.parser, self.reader.tables
+        if terminal in tables.ignored:
+            return set()
+        after = parser.feed(reading.place.stack, terminal)
+        if after < 0:
+            return set()
+        names = (
+            tables.nonterminals[tables.rules[rule].origin] for rule, _dot in tables.kernels[parser.top[after]]
+        )
+        return {written(name) for name in names}
 
     @property
     def sizes(self) -> dict[str, int]:

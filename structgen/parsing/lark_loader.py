@@ -100,7 +100,7 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
         where = f"{where}, line {line}, column {column}"
     cure = "Mend the grammar; lark's own documentation of its grammar language says what it takes."
     if "undefined rule" in message and f"'{start}'" in message:
-        names = sorted(set(re.findall(r"^[ \t]*[?!]?([a-z_][a-z0-9_]*)", text, re.MULTILINE)))[:12]
+        names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
         cure = f"Pass start= one of its rules: {', '.join(names)}."
     elif "Reduce/Reduce" in message:
         cure = 'Give one of the two rules a priority (rule.2: ...), or pass lexer="characters".'

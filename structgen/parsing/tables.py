@@ -6,12 +6,15 @@ lexer and the parser of this package read.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+_SHOWN: Final = 80
+"""Characters of a pattern that messages show."""
 END: Final = 0
 """The number of `$END` among the terminals."""
 NONE: Final = 0
@@ -29,6 +32,14 @@ class Terminal:
     """Whether the grammar wrote it as a string."""
     where: str = ""
     """How the grammar wrote it, for messages."""
+
+    @property
+    def shown(self) -> str:
+        """As messages name it: a string by itself, a pattern with its name, of long ones the beginning."""
+        text = self.where if len(self.where) <= _SHOWN else f"{self.where[:_SHOWN]}…"
+        if text and (self.is_string or self.name.startswith("__ANON_")):
+            return text
+        return f"{self.name} {text}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +101,12 @@ class ParserTables:
     """The flags of `re` that hold for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the items with which a state begins: a rule, and how many of its symbols were read."""
+
+
+_MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
+
+
+def written(name: str) -> str:
+    """Return the rule that a person wrote, of the name of one: lark makes `__list_star_0` of `list`'s `*`."""
+    found = _MADE.match(name)
+    return found[1] if found else name.removeprefix("$root_")

@@ -1,0 +1,108 @@
+"""The options that say which language is meant: a JSON Schema under policies, or a Lark grammar."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from structgen.cli.policies import SchemaOptions
+from structgen.errors import OptionError
+
+if TYPE_CHECKING:
+    from structgen.grammar import Grammar
+    from structgen.languages.lark_files import LarkGrammar
+
+GrammarFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--grammar", help="In place of a schema: a Lark grammar.", show_default=False)
+]
+Start: TypeAlias = Annotated[str | None, typer.Option(help="The grammar's start rule.  [default: start]")]
+ImportPath: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FOLDER", help="Where the grammar's %import looks. May be given several times."),
+]
+PostLex: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="python|MODULE:CLASS",
+        help="The grammar's indenter: python is lark's own for Python.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageOptions(SchemaOptions):
+    """A schema and its policies, or a Lark grammar and what lark takes beside it."""
+
+    grammar: GrammarFile = None
+    start: Start = None
+    import_path: ImportPath = None
+    postlex: PostLex = None
+
+    @property
+    def file(self) -> Path:
+        """The file that was named. Raises OptionError where it is none, or more than one."""
+        if (self.schema is None) == (self.grammar is None):
+            raise OptionError("One of --schema and --grammar is needed.", where="--schema", cure="Give one.")
+        file = self.schema if self.grammar is None else self.grammar
+        assert file is not None
+        return file
+
+    def read(self) -> Grammar:
+        """Return the language. Raises StructgenError, and OSError where a file cannot be read; OptionError
+        where an option is given that says nothing about it."""
+        file = self.file
+        others = {field.name for field in fields(LanguageOptions)} - {"schema", "grammar"}
+        own = {"start", "import_path", "postlex"}
+        for name in sorted(others - own if self.grammar is not None else own):
+            default = next(field.default for field in fields(LanguageOptions) if field.name == name)
+            if getattr(self, name) not in (default, []):
+                kind = "a grammar" if self.grammar is not None else "a schema"
+                option = "--" + name.replace("_", "-")
+                raise OptionError(f"It says nothing about {kind}.", where=option, cure="Leave it out.")
+        if self.grammar is None:
+            return self.schema_grammar()
+        return lark_grammar(file, self.start, self.import_path, self.postlex)
+
+
+def lark_grammar(
+    file: Path, start: str | None, import_paths: list[Path] | None, postlex: str | None
+) -> LarkGrammar:
+    """Return the grammar that options name."""
+    import structgen
+
+    return structgen.lark(
+        file,
+        start=start or "start",
+        import_paths=tuple(map(str, import_paths or ())),
+        postlex=None if postlex is None else _indenter(postlex),
+    )
+
+
+def _indenter(option: str) -> Any:
+    if option != "python":
+        return named(option, "--postlex", "python, or module:Class")
+    from lark.indenter import PythonIndenter
+
+    return PythonIndenter
+
+
+def named(name: str, option: str, cure: str) -> Any:
+    """Return what `module:Class` names, looked for in the current folder too; `cure`: what to write."""
+    module, colon, path = name.partition(":")
+    if not (module and colon and path):
+        raise OptionError(f"{name!r} names nothing.", where=option, cure=f"Write {cure}.")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        found: Any = import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise OptionError(f"{name!r} is not there: {error}.", where=option, cure="Check the name.") from error
+    return found

@@ -1,0 +1,108 @@
+"""`structgen check --grammar` as a person meets it: verdicts on files, places, what may come, bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from structgen.cli import app
+from structgen.resources import grammar
+
+SUM = str(grammar("arithmetic"))
+
+
+def check(text: str, *options: str) -> Result:
+    return CliRunner().invoke(app(), ["check", *options], input=text)
+
+
+def test_verdict_for_each_file(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
+    good.write_text("1 + 2")
+    bad.write_text("(1 +\t) * 2")
+    result = check("", "--grammar", SUM, str(good), str(bad))
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{good}: valid"
+    assert lines[1:4] == [
+        f'{bad}:1:6 (byte 5): ")" cannot come here',
+        "  1 | (1 +\t) * 2",
+        "    |     \t^",
+    ]
+    assert check("", "--grammar", SUM, str(good), str(good)).exit_code == 0
+
+
+def test_expectation_names_terminals_with_their_patterns_and_rules() -> None:
+    result = check("(2*3", "--grammar", SUM)
+    assert result.exit_code == 1
+    assert "1:5 (byte 4): the text ends too early" in result.stdout
+    assert '")"  (from atom)' in result.stdout
+    assert '"+"  (from sum)' in result.stdout
+
+
+def test_json_is_an_object_for_each_text(tmp_path: Path) -> None:
+    one, other = tmp_path / "1", tmp_path / "2"
+    one.write_text("7")
+    other.write_text("7 7")
+    result = check("", "--grammar", SUM, "--json", str(one), str(other))
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert first == {"text": str(one), "valid": True}
+    assert (second["text"], second["line"], second["column"], second["found"]) == (str(other), 1, 3, "7")
+    assert {"what": '"*"', "sources": ["product"]} in second["expected"]
+
+
+def test_start_chooses_the_rule() -> None:
+    assert check("1*2", "--grammar", SUM, "--start", "product").exit_code == 0
+    assert check("1+2", "--grammar", SUM, "--start", "product").exit_code == 1
+
+
+def test_imports_are_looked_for_in_the_folders_given(tmp_path: Path) -> None:
+    (tmp_path / "words.lark").write_text("WORD: /[a-z]+/\n")
+    main = tmp_path / "sub" / "main.lark"
+    main.parent.mkdir()
+    main.write_text("%import words.WORD\nstart: WORD\n")
+    assert check("abc", "--grammar", str(main)).exit_code == 2
+    assert check("abc", "--grammar", str(main), "--import-path", str(tmp_path)).exit_code == 0
+
+
+def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "blocks.lark").write_text(
+        "start: line+\nline: NAME _NEWLINE [_INDENT line+ _DEDENT]\n"
+        "NAME: /[a-z]+/\n_NEWLINE: /(\\n *)+/\n%declare _INDENT _DEDENT\n"
+    )
+    (tmp_path / "my_blocks.py").write_text(
+        "from lark.indenter import PythonIndenter\nclass Blocks(PythonIndenter):\n    tab_len = 4\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for option in ("python", "my_blocks:Blocks"):
+        arguments = ("--grammar", "blocks.lark", "--postlex", option)
+        assert check("a\n b\n c\nd\n", *arguments).exit_code == 0
+        assert check("a\n  b\n c\n", *arguments).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "One of --schema and --grammar is needed."),
+        (["--grammar", SUM, "--schema", "x.json"], "One of --schema and --grammar is needed."),
+        (["--grammar", SUM, "--whitespace", "compact"], "--whitespace: It says nothing about a grammar."),
+        (["--grammar", SUM, "--max-string", "0"], "--max-string: It says nothing about a grammar."),
+        (["--schema", "x.json", "--start", "a"], "--start: It says nothing about a schema."),
+        (["--schema", "x.json", "--import-path", "a"], "--import-path: It says nothing about a schema."),
+        (["--grammar", SUM, "--start", "nowhere"], "Pass start= one of its rules: atom, power, product"),
+        (["--grammar", SUM, "--postlex", "perl"], "'perl' names nothing. Write python, or module:Class."),
+        (["--grammar", SUM, "--postlex", "no_such:X"], "'no_such:X' is not there"),
+        (["--grammar", SUM, "--postlex", "json:JSONDecoder"], "cannot be followed"),
+        (["--grammar", "no/such.lark"], "cannot be read"),
+        (["--grammar", SUM, "no_such_text"], "no_such_text"),
+    ],
+)
+def test_bad_input_has_status_2_and_says_why(arguments: list[str], said: str) -> None:
+    result = check("1", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    as_json = check("1", *arguments, "--json")
+    assert said in json.loads(as_json.stdout)["error"]["message"]
