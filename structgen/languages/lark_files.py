@@ -117,7 +117,9 @@ def lark(
         )
     bounds = limits if limits is not None else Limits()
     text, source = _read(grammar)
-    tables = load(text, start=start, source=source, import_paths=import_paths, postlex=postlex, limits=bounds)
+    tables, _imports = load(
+        text, start=start, source=source, import_paths=import_paths, postlex=postlex, limits=bounds
+    )
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,

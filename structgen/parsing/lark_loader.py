@@ -8,17 +8,17 @@ compiling a regular expression for each state of the parser.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.limits import Limits
-from structgen.parsing.tables import Context, Indentation, ParserTables, Rule, Terminal
+from structgen.parsing.remarks import remarks_of
+from structgen.parsing.tables import Context, Indentation, ParserTables, Remarks, Rule, Terminal
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader as lark takes them."""
@@ -33,6 +33,22 @@ class _Recorder:
         self.conf, self.states, self.always = conf, states, frozenset(always_accept)
 
 
+class Import(NamedTuple):
+    """One `%import`, of the grammar or of what it imports: what lark looked for, and where first."""
+
+    file: str
+    """`folder/name.lark`."""
+    base: str | None
+    """The folder that it is relative to; None where it is not."""
+
+
+class Loaded(NamedTuple):
+    """A grammar that was loaded, and what it imports."""
+
+    tables: ParserTables
+    imports: tuple[Import, ...]
+
+
 def load(
     text: str,
     *,
@@ -41,24 +57,35 @@ def load(
     import_paths: Sequence[Importer],
     postlex: Any,
     limits: Limits,
-) -> ParserTables:
-    """Return the tables of a grammar. Cost: lark's own loading, 5 ms for JSON, 50 to 100 ms for Python, and a
-    few milliseconds.
+) -> Loaded:
+    """Return the tables of a grammar, and what it imports. Cost: lark's own loading, 5 ms for JSON, 50 to
+    100 ms for Python, and a few milliseconds.
 
     Raises GrammarError with lark's message below ours, LimitError for a grammar of more rules than
     `limits.grammar_rules`.
     """
     import lark
+    from lark.load_grammar import GrammarBuilder
 
     indenter = None if postlex is None else _indenter(postlex)
+    imports: dict[Import, None] = {}
+
+    def listen(base: Any, file: str) -> tuple[Any, str]:
+        """Stand first among the places where lark looks, and have nothing."""
+        imports[Import(file, None if base is None else str(base))] = None
+        raise FileNotFoundError
+
     try:
+        places: list[Any] = [listen, *import_paths]
+        builder = GrammarBuilder(False, places)
+        builder.load_grammar(text, source or "<string>")
+        grammar = builder.build()
         built = lark.Lark(
-            text,
+            grammar,
             parser="lalr",
             lexer="contextual",
             start=start,
             source_path=source,
-            import_paths=list(import_paths),
             postlex=indenter,
             _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
         )
@@ -67,7 +94,9 @@ def load(
     lexer = built.parser.lexer
     if indenter is not None:
         lexer = lexer.lexer
-    return _Tables(lexer, built.parser.parser, start, indenter).read()
+    parser = built.parser.parser
+    remarks = remarks_of(grammar, built, parser.analysis, start)
+    return Loaded(_Tables(lexer, parser, start, indenter).read(remarks), tuple(imports))
 
 
 def _bounded_parser(limits: Limits) -> type:
@@ -85,6 +114,7 @@ def _bounded_parser(limits: Limits) -> type:
             analysis = LALR_Analyzer(conf, debug=True, strict=strict)
             analysis.compute_lalr()  # type: ignore[no-untyped-call]
             self.items = tuple(analysis.parse_table.states)
+            self.analysis = analysis
             self._parse_table = IntParseTable.from_ParseTable(analysis.parse_table)
             self.parser_conf = conf
 
@@ -143,16 +173,13 @@ class _Tables:
         self.table, self.items = parser._parse_table, parser.items
         table = self.table
         self.terminals = {terminal.name: terminal for terminal in lexer.conf.terminals}
-        names = {name for row in table.states.values() for name in row if self._is_terminal(row, name)}
+        origins = {item.rule.origin.name for items in self.items for item in items}
+        names = {name for row in table.states.values() for name in row} - origins
         self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
         self.number = {name: number for number, name in enumerate(self.names)}
         self._embedded: dict[tuple[str, str], bool] = {}
 
-    def _is_terminal(self, row: dict[str, Any], name: str) -> bool:
-        # rules are written small in lark's grammar language; its own are `__plus_0`, `$root_start`
-        return name in self.terminals or name == "$END" or name.isupper() or name.lstrip("_").isupper()
-
-    def read(self) -> ParserTables:
+    def read(self, remarks: Remarks) -> ParserTables:
         table, states = self.table, self.table.states
         count = max(states) + 1
         rules: dict[Any, int] = {}
@@ -194,6 +221,7 @@ class _Tables:
             indentation=self._indentation(),
             flags=int(self.lexer.conf.g_regex_flags),
             kernels=tuple(kernels),
+            remarks=remarks,
         )
 
     def _close(self, rules: dict[Any, int], origins: dict[str, int]) -> None:
@@ -288,10 +316,3 @@ class _Tables:
 
 def _spelled(rule: Any) -> str:
     return f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()
-
-
-def is_text_path(text: str | os.PathLike[str]) -> bool:
-    """Return whether what was given names a file: a path object, or one line that ends in `.lark`."""
-    if isinstance(text, os.PathLike):
-        return True
-    return "\n" not in text and text.endswith(".lark")

@@ -76,6 +76,29 @@ class Indentation:
     tab_size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Where LALR(1) has a choice, and lark makes it."""
+
+    terminal: str
+    """What comes next."""
+    kept: tuple[str, ...]
+    """The rules under way (• is where) that go on: shifts, or the rule of the highest priority."""
+    dropped: tuple[str, ...]
+    """Those by which it does not reduce."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What lark did with a grammar in silence (remarks.py)."""
+
+    conflicts: tuple[Conflict, ...] = ()
+    unused_rules: tuple[str, ...] = ()
+    """Rules that the start rule does not lead to."""
+    unused_terminals: tuple[str, ...] = ()
+    """Terminals of no rule that it leads to, nor of another such terminal."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ParserTables:
     """A Lark grammar under LALR(1) with lark's contextual lexer."""
@@ -101,6 +124,7 @@ class ParserTables:
     """The flags of `re` that hold for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the items with which a state begins: a rule, and how many of its symbols were read."""
+    remarks: Remarks = Remarks()
 
 
 _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
