@@ -15,8 +15,10 @@ from structgen.grammar import Grammar
 from structgen.inspection import Inspection
 from structgen.ir import Network
 from structgen.kept import Keeping, KeptGrammar, identity_of
+from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.compiled_text import CompiledText
 from structgen.languages.language import TextGrammar
+from structgen.languages.lark_files import LarkGrammar
 from structgen.limits import Limits
 from structgen.machine import filling, walk
 from structgen.machine import layout as L
@@ -267,5 +269,7 @@ def compile(
         )
     if isinstance(grammar, NetworkGrammar):
         return CompiledSchema(grammar, tokenizer, limits, store)
+    if isinstance(grammar, LarkGrammar) and grammar.is_local:
+        return CompiledLark(grammar, tokenizer, limits, store)
     assert isinstance(grammar, TextGrammar)
     return CompiledText(grammar, tokenizer, limits, store)

@@ -6,16 +6,18 @@ Configurations are numbered as they are met, and what follows them is kept in on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.compiled import CompiledGrammar, State
+from structgen.compiled import State
 from structgen.dfa import Dfa, explicit
 from structgen.errors import OptionError
 from structgen.expected import Expected
 from structgen.languages import stepping
+from structgen.languages.completing import CompiledRests
 from structgen.languages.language import TOKEN, Config, Language, TextGrammar
 from structgen.limits import Limits
 from structgen.machine import layout as L
@@ -23,13 +25,8 @@ from structgen.machine.tables import address_of
 from structgen.masks.store import MaskStore
 from structgen.tokenizer import Tokenizer
 
-_KEPT = 1 << 16
-"""States whose costs are remembered; past it all are worked out anew as they are met."""
-_PREFIXES = 512
-"""Tokens that are prefixes of one another, at most, that a completion is cut into."""
 
-
-class CompiledText(CompiledGrammar):
+class CompiledText(CompiledRests):
     """A language of `Language` compiled: exact masks, states as values, completions.
 
     Cost: what is met for the first time is asked of the language, in Python (some 20 us a configuration and
@@ -51,10 +48,6 @@ class CompiledText(CompiledGrammar):
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
         self._steps = _Steps(self._tables.context, self._language)
-        self._costs: dict[int, int] = {}
-        self._rests: dict[int, tuple[int, ...]] = {}
-        self._ceilings: dict[int, int] = {}
-        self._lengths: npt.NDArray[np.int64] = np.empty(_PREFIXES, np.int64)
         self._finished = -1
         self._start = self._number(self._language.start())
 
@@ -133,9 +126,6 @@ class CompiledText(CompiledGrammar):
             self._answer()
         return code
 
-    def _forget_large(self) -> None:
-        """Nothing was made: a walk leaves only its tokens."""
-
     def _next_bytes(self, index: int) -> bytes:
         return bytes(byte for byte in range(256) if self._retry(stepping.take_bytes, index, *_ONE[byte]) >= 0)
 
@@ -166,80 +156,21 @@ class CompiledText(CompiledGrammar):
 
     # --- completion -----------------------------------------------------------------------------------------
 
-    def _rest(self, index: int) -> tuple[int, ...]:
-        """Return the symbols of the shortest rest; after one of them, it is what follows."""
-        rest = self._rests.get(index)
-        if rest is None:
-            rest = tuple(self._language.shortest(self._configs[index]))
-            if not rest and not self.may_end(index):
-                raise AssertionError("a language says that its word is complete, and does not accept it")
-            self._rests[index] = rest
+    def _shortest(self, index: int) -> Sequence[int]:
+        rest = self._language.shortest(self._configs[index])
+        if not rest and not self.may_end(index):
+            raise AssertionError("a language says that its word is complete, and does not accept it")
         return rest
 
-    def _completion(self, index: int) -> bytes:
-        # a special token has no text
-        return bytes(symbol for symbol in self._rest(index) if symbol < TOKEN)
+    def _after_text(self, index: int, data: int, size: int) -> int:
+        after = self._retry(stepping.take_bytes, index, data, size)
+        assert after >= 0, "a rest that its language refuses"
+        if not self._language.counts:
+            return after
+        ended = self._language.boundary(self._configs[after])
+        return -1 if ended is None else self._number(ended)
 
-    def _cost(self, index: int) -> int:
-        """Return the fewest tokens over the shortest rest: a state's is one more than the least of those that
-        the tokens of its rest's beginning lead to."""
-        if len(self._costs) > _KEPT:
-            self._costs.clear()
-            self._rests.clear()
-            self._ceilings.clear()
-        pending = [index]
-        costs = self._costs
-        while pending:
-            state = pending[-1]
-            if state in costs:
-                pending.pop()
-                continue
-            rest = self._rest(state)
-            if not rest:
-                costs[state] = 0
-                continue
-            ways = self._ways(state, rest)
-            unknown = [way for way in ways if way not in costs]
-            if unknown:
-                pending += unknown
-            else:
-                costs[state] = 1 + min(costs[way] for way in ways)
-        return costs[index]
-
-    def _ways(self, state: int, rest: tuple[int, ...]) -> list[int]:
-        """Return the states after each token that the rest begins with."""
-        if rest[0] >= TOKEN:
-            after = self._after_token(state, rest[0] - TOKEN)
-            self._remember(after, rest[1:])
-            return [after]
-        size = next((at for at, symbol in enumerate(rest) if symbol >= TOKEN), len(rest))
-        data = np.array(rest[:size], np.uint8)
-        at = address_of(data)
-        found = stepping.prefixes(self.address, at, size, address_of(self._lengths), _PREFIXES)
-        ways = []
-        for length in self._lengths[:found].tolist():
-            after = self._retry(stepping.take_bytes, state, at, length)
-            assert after >= 0, "a rest that its language refuses"
-            if self._language.counts:
-                ended = self._language.boundary(self._configs[after])
-                if ended is None:
-                    continue
-                after = self._number(ended)
-            self._remember(after, rest[length:])
-            ways.append(after)
-        assert ways, "a vocabulary that can write every byte"
-        return ways
-
-    def _remember(self, state: int, rest: tuple[int, ...]) -> None:
-        """Note a rest; one that is longer than this would not do."""
-        known = self._rests.get(state)
-        if known is None or (len(known) > len(rest) and state not in self._costs):
-            self._rests[state] = rest
-
-    def _fits(self, index: int, left: int) -> bool:
-        return self._ceilings.get(index, left + 1) <= left
-
-    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+    def _after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         plain = np.array([int(token) not in self._language.specials for token in tokens], np.bool_)
         after = np.empty(len(tokens), np.int64)
         held = np.ascontiguousarray(tokens[plain], np.int32)
@@ -247,10 +178,7 @@ class CompiledText(CompiledGrammar):
         self._retry(stepping.after_tokens, index, address_of(held), len(held), address_of(found))
         after[plain] = found
         after[~plain] = [self._after_token(index, int(token)) for token in tokens[~plain]]
-        states, which = np.unique(after, return_inverse=True)
-        costs = np.array([self._cost(int(state)) for state in states], np.int64)
-        self._ceilings[index] = int(costs.max(initial=0))
-        return tokens[costs[which] > left]
+        return after
 
     # --- size -----------------------------------------------------------------------------------------------
 

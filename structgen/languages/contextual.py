@@ -10,6 +10,8 @@ from structgen.languages.language import Config, Language
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
+from structgen.parsing.lexer import DECIDED
+from structgen.parsing.parser import Place
 from structgen.parsing.tables import ParserTables, written
 
 
@@ -20,6 +22,8 @@ class ContextualLanguage(Language):
         self.reader = ContextualReader(tables)
         self.classes = self._classes()
         self._completions = Completions(self.reader, limits)
+        self.separator = self._completions.separator
+        """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
 
     def _classes(self) -> bytes:
         lexer = self.reader.lexer
@@ -49,6 +53,45 @@ class ContextualLanguage(Language):
         assert isinstance(config, Reading)
         after = self.reader.step(config, symbol)
         return after if after is not None and self._completions.is_live(after) else None
+
+    def is_live(self, reading: Reading) -> bool:
+        """Return whether some accepted text goes on from a configuration."""
+        return self._completions.is_live(reading)
+
+    def is_open(self, place: Place) -> bool:
+        """Return whether some text goes on from a place with the separator."""
+        reader = self.reader
+        after = reader.run(reader.fresh(place, reader.lexer.before()), self.separator)
+        return after is not None and self._completions.is_live(after)
+
+    def endings(self, lexeme: int) -> list[int]:
+        """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
+        need the fewest bytes first; the indenter's newline, of which the column matters, is left aside."""
+        if not self.separator:
+            return []
+        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+        newline = -1 if indentation is None else indentation.newline
+        found: list[tuple[int, int]] = []
+        slots = lexer.states[lexeme].slots
+        for terminal in lexer.may_be(lexeme) | {slot.terminal for slot in slots if slot.terminal >= 0}:
+            word = None if terminal == newline else lexer.word(lexeme, terminal)
+            if word is not None and self._is_parted(lexeme, word, terminal):
+                found.append((len(word), terminal))
+        return [terminal for _size, terminal in sorted(found)]
+
+    def _is_parted(self, lexeme: int, word: bytes, terminal: int) -> bool:
+        lexer = self.reader.lexer
+        for byte in word[:-1]:
+            lexeme = lexer.move(lexeme, byte).after
+        if word:
+            move = lexer.move(lexeme, word[-1])
+            if move.after == DECIDED:
+                return True
+            lexeme = move.after
+        move = lexer.move(lexeme, self.separator[0])
+        if move.after != DECIDED or move.sources[0] < 0:
+            return False
+        return lexer.states[lexeme].slots[move.sources[0]].terminal == terminal
 
     def accepts(self, config: Config) -> bool:
         """Return whether lark accepts what was read."""

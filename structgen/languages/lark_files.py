@@ -14,6 +14,7 @@ from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.language import Language, TextGrammar
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, load
+from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 
 _LEXERS = ("contextual", "characters")
@@ -22,11 +23,12 @@ _LEXERS = ("contextual", "characters")
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_limits", "_tables")
+    __slots__ = ("_arguments", "_canonical", "_limits", "_local", "_tables")
 
     def __init__(self, tables: ParserTables, arguments: dict[str, Any], limits: Limits) -> None:
         self._tables, self._arguments, self._limits = tables, arguments, limits
         self._canonical = ""
+        self._local: bool | None = None
 
     @property
     def tables(self) -> ParserTables:
@@ -57,6 +59,13 @@ class LarkGrammar(TextGrammar):
             }
             self._canonical = json.dumps(said, ensure_ascii=False)
         return self._canonical
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no lexeme asks what was before it (a look-behind, `\\b` or `^` at its beginning)."""
+        if self._local is None:
+            self._local = Lexer(self._tables).is_local
+        return self._local
 
     @property
     def limits(self) -> Limits:

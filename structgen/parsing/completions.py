@@ -50,11 +50,18 @@ class Completions:
         """For each place, by first byte: how a text goes on; None where it ends."""
         self._searched: dict[Reading, bytes | None] = {}
         start, lexer = reader.start(), reader.lexer
-        words = [lexer.word(start.lexeme, terminal) for terminal in sorted(reader.tables.ignored)]
-        self._separators = [
-            b"",
-            *sorted({word for word in words if word}, key=lambda word: (len(word), word)),
-        ]
+        self._stuck: dict[Place, bool] = {}
+        words = {lexer.word(start.lexeme, terminal) or b"" for terminal in sorted(reader.tables.ignored)}
+        for blank in (b" ", b"\n", b"\t"):
+            move = lexer.move(start.lexeme, blank[0])
+            if any(-1 - source in reader.tables.ignored for source in move.sources):
+                words.add(blank)
+        self._separators = [b"", *sorted(words - {b""}, key=lambda word: (len(word), word != b" ", word))]
+
+    @property
+    def separator(self) -> bytes:
+        """What is ignored and has one byte, best a blank; empty where there is none."""
+        return next((one for one in self._separators if len(one) == 1), b"")
 
     def is_live(self, reading: Reading) -> bool:
         """Return whether some text completes a configuration. Raises LimitError where a search was ended."""
@@ -121,6 +128,8 @@ class Completions:
         for terminal in sorted(terminals):
             if terminal != newline and parser.read(reading.place, terminal, 0) is None:
                 continue
+            if (terminal in tables.ignored or terminal == newline) and self._is_stuck(reading.place):
+                continue
             word = lexer.word(reading.lexeme, terminal)
             if word is None:
                 # another terminal may hide it from the shortest words; the search will tell
@@ -133,12 +142,32 @@ class Completions:
                     found.append((len(text) + ignored + parser.distance(place.stack), terminal, text))
         return sorted(found)
 
+    def _is_stuck(self, place: Place) -> bool:
+        """Return whether no lexeme at all leads on from a place, and the text may not end there."""
+        known = self._stuck.get(place)
+        if known is None:
+            parser, tables = self._reader.parser, self._reader.tables
+            context = tables.contexts[int(tables.context_of[parser.top[place.stack]])]
+            strings = {string for _terminal, of in context.unless for string in of}
+            columns = (*place.widths, place.widths[-1] + 1)
+            known = not parser.accepts(place) and not any(
+                parser.read(place, terminal, column) not in (None, place)
+                for terminal in strings.union(context.terminals) - tables.ignored
+                for column in columns
+            )
+            self._stuck[place] = known
+        return known
+
     def _columns(self, reading: Reading, terminal: int, word: bytes) -> Iterator[tuple[bytes, int]]:
         """Yield texts that end a lexeme, and its column: for the indenter's newline, with blanks up to each
         width that may follow."""
         indentation = self._reader.tables.indentation
-        if indentation is None or terminal != indentation.newline or reading.place.brackets:
+        if indentation is None or terminal != indentation.newline:
             yield word, -1
+            return
+        if reading.place.brackets:
+            yield word, -1
+            yield word + b"\n", -1  # a comment ends with its line
             return
         widths = reading.place.widths
         for lead in (word, word + b"\n"):
@@ -261,7 +290,7 @@ class Completions:
         word = reader.lexer.word(fresh.lexeme, terminal)
         if word is None:
             return None
-        for separator in self._separators:
+        for separator in (*self._separators, b"\n") if place.brackets else self._separators:
             text = separator + word
             after = reader.run(reading, text)
             if after is None:

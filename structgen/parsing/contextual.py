@@ -51,13 +51,13 @@ class ContextualReader:
         """Return the configuration between two lexemes."""
         context = int(self.tables.context_of[self.parser.top[place.stack]])
         lexeme = self.lexer.start(context, behind)
-        return Reading(place, lexeme, False, (), -1 if self._is_newline(lexeme) else 0, behind)
+        return Reading(place, lexeme, False, (), -1 if self.is_newline(lexeme) else 0, behind)
 
     def start(self) -> Reading:
         """Return the configuration before the first byte."""
         return self.fresh(self.parser.start(), self.lexer.before())
 
-    def _is_newline(self, lexeme: int) -> bool:
+    def is_newline(self, lexeme: int) -> bool:
         """Return whether a lexeme may become the indenter's newline."""
         indentation = self.tables.indentation
         if indentation is None:
@@ -107,7 +107,7 @@ class ContextualReader:
         for source in move.sources:
             base = None if source < 0 else self.base(reading, source)
             bases.append(None if base is None else self.step(base, byte))
-        if not self._is_newline(move.after):
+        if not self.is_newline(move.after):
             column = 0
         return Reading(reading.place, move.after, True, tuple(bases), column, behind)
 

@@ -252,6 +252,15 @@ class Lexer:
                     return string
         return terminal
 
+    def without_slot(self, state: int) -> int:
+        """Return the state in which the last slot is an error, if nothing more must come true for it: then
+        the threads before it are all there is. Else the state itself."""
+        held = self.states[state]
+        last = held.items[-1]
+        if not isinstance(last, Slot) or last.guards or last.terminal >= 0:
+            return state
+        return self._number(self._settled(list(held.items[:-1]), held.behind, held.tracked, held.unless))
+
     def end(self, state: int) -> Move:
         """Return what the end of the text does: DECIDED with its slot, or DEAD."""
         known = self._ends.get(state)

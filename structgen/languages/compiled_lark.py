@@ -1,0 +1,502 @@
+"""`CompiledLark`: a Lark grammar under LALR(1) and the contextual lexer, compiled against a tokenizer.
+
+The compiled twin of `ContextualLanguage`: stacks, places and states are numbers in tables that compiled code
+fills by itself (`lark_steps`, `lark_masks`); Python is asked what a byte does to a lexeme state it has not
+met, and whether a text goes on from a place. What more than one open end of a lexeme would take is followed
+by the Python reader, state by state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.expected import Expected
+from structgen.languages import lark_layout as K
+from structgen.languages import lark_masks
+from structgen.languages.completing import CompiledRests
+from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.language import TextGrammar
+from structgen.limits import Limits
+from structgen.machine import filling
+from structgen.machine import layout as L
+from structgen.machine.tables import address_of
+from structgen.masks.store import MaskStore
+from structgen.parsing.contextual import Reading
+from structgen.parsing.lexer import DEAD, DECIDED
+from structgen.parsing.parser import Place
+from structgen.tokenizer import Tokenizer
+
+_ROOM = 1 << 12
+"""Rows that each table has free before compiled code goes on."""
+
+
+class CompiledLark(CompiledRests):
+    """What lark accepts, compiled: exact masks, states as values, completions.
+
+    Cost: some 15 ns a byte for lexeme states that were met, 30 us for a byte that was not, and 50 us for each
+    place between two lexemes the first time that a token ends there or in the lexeme before.
+    """
+
+    take = staticmethod(lark_masks.take_token)
+
+    def __init__(
+        self,
+        grammar: TextGrammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        super().__init__(grammar, tokenizer, limits, store)
+        language = grammar.language(self.limits)
+        assert isinstance(language, ContextualLanguage)
+        self._language = language
+        self._reader = language.reader
+        language.start()  # raises where there is no text
+        self._book = _Book(language, self._tables.context)
+        self._followed: list[Reading] = []
+        """Readings that compiled code cannot hold; their states have MODE M_WORDS."""
+        self._of_followed: dict[Reading, int] = {}
+        self._readings: dict[int, Reading] = {}
+        self._places: dict[int, Place] = {}
+        self._ends: dict[int, bool] = {}
+        self._finished = -1
+        self._room()
+        self._start = self._retry(lark_masks.first_node, self._reader.tables.start)
+
+    # --- questions ------------------------------------------------------------------------------------------
+
+    def _room(self) -> None:
+        tables = self._tables
+        for table in (L.T_TEXT, L.T_SET, L.T_EDGE, L.T_NODE, L.T_OFFSET):
+            tables.room(table, _ROOM)
+
+    def _retry(self, call: Any, *arguments: int) -> int:
+        with self.lock:
+            while True:
+                code: int = call(self.address, *arguments)
+                if code != L.ASKED:
+                    return code
+                self._answer()
+
+    def _answer(self) -> None:
+        """Answer the questions that were noted."""
+        book, lexer = self._book, self._reader.lexer
+        for kind, first, second in book.questions():
+            if kind == K.Q_MOVE:
+                book.put_move(first, second)
+            elif kind == K.Q_START:
+                book.put_start(first, lexer.start(first, lexer.before()))
+            elif kind == K.Q_ENDINGS:
+                book.put_endings(first, self._language.endings(first))
+            elif kind == K.Q_OPEN:
+                known = K.OPEN if self._language.is_open(self._place(first)) else K.SHUT
+                self._tables.rows(L.T_OFFSET)[first] = known
+            elif kind == K.Q_LIVE:
+                self._room()
+                goes_on = self._language.is_live(self._reading(first))
+                lark_masks.note_live(self.address, first, K.LIVE_YES if goes_on else K.LIVE_NO)
+        self._room()
+
+    # --- places and states, as the reader has them ----------------------------------------------------------
+
+    def _place(self, number: int) -> Place:
+        place = self._places.get(number)
+        if place is None:
+            stack, widths, brackets, _ = self._tables.rows(L.T_SET)[number].tolist()
+            pairs = self._tables.rows(L.T_TEXT)
+            columns = []
+            while widths >= 0:
+                width, widths = pairs[widths].tolist()
+                columns.append(-1 - width)
+            states = []
+            while stack >= 0:
+                state, stack = pairs[stack].tolist()
+                states.append(state)
+            parser, here = self._reader.parser, 0
+            for state in reversed(states[:-1]):
+                here = parser.push(here, state)
+            place = self._places[number] = Place(here, tuple(reversed(columns)), brackets)
+        return place
+
+    def _reading(self, index: int) -> Reading:
+        reading: Reading | None = self._readings.get(index)
+        if reading is None:
+            row = self._tables.rows(L.T_NODE)[index].tolist()
+            if row[L.MODE] == L.M_WORDS:
+                followed: Reading = self._followed[row[L.RES]]
+                return followed
+            lexeme, begun = row[K.LEXEME] >> 1, bool(row[K.LEXEME] & 1)
+            base = None if row[K.BASE] < 0 else self._reading(row[K.BASE])
+            bases: tuple[Reading | None, ...] = ()
+            if begun:
+                slots = self._reader.lexer.states[lexeme].slots
+                bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
+            reading = Reading(
+                self._place(row[K.PLACE]), lexeme, begun, bases, row[K.COLUMN], self._reader.lexer.before()
+            )
+            self._readings[index] = reading
+        return reading
+
+    def _number(self, reading: Reading) -> int:
+        """Return the number of a reading's state."""
+        self._room()
+        slots = self._reader.lexer.states[reading.lexeme].slots
+        held = [base for slot, base in zip(slots, reading.bases, strict=False) if slot.terminal < 0]
+        base = K.NO_BASE
+        if len(held) == 1 and held[0] is not None:
+            base = self._number(held[0])
+        if len(held) > 1 or (base >= 0 and self._is_followed(base)):
+            number = self._of_followed.get(reading)
+            if number is None:
+                row = np.full(L.N_STRIDE, -1, np.int64)
+                row[L.MODE], row[L.RES] = L.M_WORDS, len(self._followed)
+                number = self._of_followed[reading] = self._tables.append(L.T_NODE, row)
+                self._followed.append(reading)
+            return number
+        self._book.reach(reading.lexeme)
+        address, place = self.address, reading.place
+        stack, widths = -1, -1
+        parser, states, here = self._reader.parser, [], place.stack
+        while here >= 0:
+            states.append(parser.top[here])
+            here = parser.below[here]
+        self._tables.room(L.T_TEXT, len(states) + len(place.widths))
+        for state in reversed(states):
+            stack = int(lark_masks.put_pair(address, state, stack))
+        for width in place.widths:
+            widths = int(lark_masks.put_pair(address, -1 - width, widths))
+        number = int(lark_masks.put_place(address, stack, widths, place.brackets))
+        lexeme = 2 * reading.lexeme + reading.begun
+        return int(lark_masks.put_node(address, number, lexeme, reading.column, base))
+
+    def _is_followed(self, index: int) -> bool:
+        return int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_WORDS
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def _after_token(self, index: int, token: int) -> int:
+        code = self._retry(lark_masks.take_token, index, token)
+        if code == L.UNKNOWN_FREE:
+            text = self.tokenizer.token_bytes[token]
+            assert text is not None
+            return self._after_followed(index, text)
+        return code
+
+    def _after_followed(self, index: int, text: bytes) -> int:
+        """Return the live state after a text, as the reader finds it."""
+        with self.lock:
+            reading = self._reader.run(self._reading(index), text)
+            if reading is None or not self._language.is_live(reading):
+                return -1
+            return self._number(reading)
+
+    def _after_end(self, index: int) -> int:
+        if not self.may_end(index):
+            return -1
+        with self.lock:
+            if self._finished < 0:
+                row = np.full(L.N_STRIDE, -1, np.int64)
+                row[L.MODE] = L.M_FINISHED
+                self._room()
+                self._finished = self._tables.append(L.T_NODE, row)
+            return self._finished
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        if index == self._finished:
+            return -1
+        if not self._is_followed(index):
+            held = np.frombuffer(data, np.uint8)
+            code = self._retry(lark_masks.take_bytes, index, address_of(held), len(data))
+            if code != L.UNKNOWN_FREE:
+                return code if code >= 0 and self._retry(lark_masks.is_live, code) else -1
+        return self._after_followed(index, data)
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        known = self._ends.get(index)
+        if known is None:
+            with self.lock:
+                known = index != self._finished and self._reader.accepts(self._reading(index))
+                self._ends[index] = known
+        return known
+
+    def _next_bytes(self, index: int) -> bytes:
+        return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)
+
+    def _expected(self, index: int) -> list[Expected]:
+        if index == self._finished:
+            return []
+        found = self._language.expected(self._reading(index))
+        return [*found, Expected("the end of the text")] if self.may_end(index) else found
+
+    # --- masks ----------------------------------------------------------------------------------------------
+
+    def _compute(self, index: int, target: int) -> int:
+        if filling.fill(self.address, index, target) == 0:
+            return 0
+        if index == self._finished:
+            return L.ENDED
+        found = self._walk_followed(index) if self._is_followed(index) else self._walk(index)
+        if self.may_end(index):
+            found += self._end_ids.tolist()
+        extra = np.array(found, np.int32)
+        while True:
+            code = int(lark_masks.memoise(self.address, index, address_of(extra), len(extra), target))
+            if code != L.ASKED:
+                return code
+            self._tables.room(L.T_LIST, self.vocab_size + 2)
+
+    def _walk(self, index: int) -> list[int]:
+        """Have the tokens of a state collected; return those that the reader has found beside."""
+        while int(lark_masks.collect(self.address, index)) == L.ASKED:
+            self._answer()
+        return self._deferred(self._reading(index)) if self._tables.context[L.C_DEFERRED_COUNT] else []
+
+    def _deferred(self, reading: Reading) -> list[int]:
+        """Return those of the tokens left to the reader that may come."""
+        count = int(self._tables.context[L.C_DEFERRED_COUNT])
+        found = []
+        for token in self._workspace.arrays[3][:count].tolist():
+            text = self.tokenizer.token_bytes[token]
+            after = self._reader.run(reading, text) if text else None
+            if after is not None and self._language.is_live(after):
+                found.append(token)
+        return found
+
+    def _walk_followed(self, index: int) -> list[int]:
+        """Return the tokens of a state that only the reader can hold: it goes down the trie until compiled
+        code can take over."""
+        self._tables.context[L.C_BUFFER_COUNT] = 0
+        vocabulary, reader = self.vocabulary, self._reader
+        nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
+        readings: dict[int, Reading] = {0: self._reading(index)}
+        found: list[int] = []
+        node = 0
+        while node < len(nodes):
+            word = int(nodes[node])
+            depth, skip = (word >> 8) & 0xFFF, word >> 40
+            after = reader.step(readings[depth - 1], word & 0xFF)
+            if after is None:
+                node = skip
+                continue
+            slot = (word >> 20) & 0xFFFFF
+            if slot and self._language.is_live(after):
+                found += ids[starts[slot - 1] : starts[slot]].tolist()
+            readings[depth] = after
+            if skip == node + 1:
+                node = skip
+                continue
+            number = self._number(after)
+            if self._is_followed(number):
+                node += 1
+                continue
+            before = int(self._tables.context[L.C_BUFFER_COUNT])
+            self._tables.context[L.C_DEFERRED_COUNT] = 0
+            while int(lark_masks.collect_below(self.address, number, node)) == L.ASKED:
+                self._tables.context[L.C_BUFFER_COUNT] = before
+                self._tables.context[L.C_DEFERRED_COUNT] = 0
+                self._answer()
+            if self._tables.context[L.C_DEFERRED_COUNT]:
+                found += self._deferred(readings[0])
+            node = skip
+        return found
+
+    # --- completion -----------------------------------------------------------------------------------------
+
+    def _shortest(self, index: int) -> Sequence[int]:
+        return self._language.shortest(self._reading(index))
+
+    def _after_text(self, index: int, data: int, size: int) -> int:
+        if not self._is_followed(index):
+            code = self._retry(lark_masks.take_bytes, index, data, size)
+            if code != L.UNKNOWN_FREE:
+                assert code >= 0, "a rest that its language refuses"
+                return code
+        return self._after_followed(index, _copied(data, size))
+
+    def _after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
+
+    # --- size -----------------------------------------------------------------------------------------------
+
+    @property
+    def used(self) -> float:
+        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        limits = self.limits
+        rows = max(self._tables.count(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE))
+        states = len(self._reader.lexer.states)
+        return max(
+            self.nbytes / limits.grammar_memory,
+            2 * rows / limits.parser_states,
+            2 * states / limits.automaton_states,
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables, and some 2,000 for each lexeme state."""
+        return int(self._tables.nbytes() + self._book.nbytes + 2000 * len(self._reader.lexer.states))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states, stacks, and bytes."""
+        count = self._tables.count
+        return {
+            "machine_states": count(L.T_NODE),
+            "stacks": count(L.T_TEXT),
+            "places": count(L.T_SET),
+            **self._language.sizes,
+            "table_bytes": self.nbytes,
+        }
+
+
+def _copied(data: int, size: int) -> bytes:
+    import ctypes
+
+    return ctypes.string_at(data, size)
+
+
+class _Book:
+    """The tables of the lexer and the parser that compiled code reads, and the questions."""
+
+    def __init__(self, language: ContextualLanguage, context: npt.NDArray[np.int64]) -> None:
+        reader = language.reader
+        tables, self._lexer, self._is_newline = reader.tables, reader.lexer, reader.is_newline
+        self._words = np.full(K.K_WORDS, -1, np.int64)
+        self._needs = np.zeros(1 + 4 * K.MOST_NOTED, np.int64)
+        self._kept: list[npt.NDArray[Any]] = []
+        self._width = len(self._lexer.representative)
+        terminals = len(tables.terminals)
+        ignored = np.zeros(terminals, np.uint8)
+        ignored[sorted(tables.ignored)] = 1
+        brackets = np.zeros(terminals, np.uint8)
+        words, indentation = self._words, tables.indentation
+        if indentation is not None:
+            brackets[sorted(indentation.opening)] = 1
+            brackets[sorted(indentation.closing)] = 2
+            words[K.K_NEWLINE], words[K.K_INDENT] = indentation.newline, indentation.indent
+            words[K.K_DEDENT], words[K.K_TAB] = indentation.dedent, indentation.tab_size
+        self._starts = np.full(len(tables.contexts), K.UNKNOWN, np.int32)
+        self._fixed: dict[int, npt.NDArray[Any]] = {
+            K.K_CLASSES: np.frombuffer(self._lexer.classes, np.uint8).copy(),
+            K.K_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
+            K.K_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
+            K.K_ORIGINS: np.array([rule.origin for rule in tables.rules], np.int32),
+            K.K_SIZES: np.array([len(rule.symbols) for rule in tables.rules], np.int32),
+            K.K_CONTEXTS: np.ascontiguousarray(tables.context_of, np.int32),
+            K.K_STARTS: self._starts,
+            K.K_IGNORED: ignored,
+            K.K_BRACKETS: brackets,
+        }
+        for word, array in self._fixed.items():
+            words[word] = address_of(array)
+        words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
+        words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
+        self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
+        self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._endings: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._lists: npt.NDArray[np.int32] = np.empty(256, np.int32)
+        self._listed = 0
+        self._known_lists: dict[tuple[int, ...], int] = {}
+        self._told = 0
+        context[L.C_NEEDS] = address_of(self._needs)
+        context[K.C_LARK] = address_of(words)
+        words[K.K_ENDS] = address_of(self._lists)
+        self._grow(256)
+
+    def _grow(self, rows: int) -> None:
+        """Make room for lexeme states."""
+        old = len(self._newlines)
+        moves = np.full((rows, self._width), K.UNKNOWN, np.int64)
+        newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
+        moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
+        self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
+        self._moves, self._newlines, self._endings = moves, newlines, endings
+        words = self._words
+        words[K.K_MOVES], words[K.K_NEWLINES] = address_of(moves), address_of(newlines)
+        words[K.K_ENDINGS] = address_of(endings)
+
+    def reach(self, lexeme: int) -> None:
+        """Have rows for all lexeme states, this one among them."""
+        count = len(self._lexer.states)
+        if count > len(self._newlines):
+            self._grow(max(2 * len(self._newlines), count))
+        while self._told < count:
+            self._newlines[self._told] = self._is_newline(self._told)
+            self._told += 1
+        assert lexeme < count
+
+    def questions(self) -> list[tuple[int, int, int]]:
+        """Return the questions that were noted, and forget them."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
+        self._needs[0] = 0
+        return [(kind, first, second) for kind, first, second in noted]
+
+    def put_start(self, context: int, lexeme: int) -> None:
+        """Enter the state in which a context begins."""
+        self.reach(lexeme)
+        self._starts[context] = lexeme
+
+    def put_endings(self, lexeme: int, terminals: Sequence[int]) -> None:
+        """Enter the terminals as which a lexeme may end before a separator."""
+        key = tuple(terminals)
+        at = self._known_lists.get(key)
+        if at is None:
+            at, size = self._listed, len(key) + 1
+            if at + size > len(self._lists):
+                lists = np.empty(2 * (at + size), np.int32)
+                lists[:at] = self._lists[:at]
+                self._kept.append(self._lists)
+                self._lists = lists
+                self._words[K.K_ENDS] = address_of(lists)
+            self._lists[at], self._lists[at + 1 : at + size] = len(key), key
+            self._listed = at + size
+            self._known_lists[key] = at
+        self._endings[lexeme] = at
+
+    def put_move(self, lexeme: int, kind: int) -> None:
+        """Enter what a class of bytes does to a state."""
+        coded = self._coded(lexeme, self._lexer.representative[kind])
+        self.reach(lexeme)
+        self._moves[lexeme, kind] = coded
+
+    def _coded(self, lexeme: int, byte: int) -> int:
+        lexer = self._lexer
+        move, slots = lexer.move(lexeme, byte), lexer.states[lexeme].slots
+        if move.after == DEAD:
+            return K.MV_DEAD
+        if move.after == DECIDED:
+            source = move.sources[0]
+            if source < 0:
+                return K.MV_NOW | (-1 - source) << K.TERMINAL_SHIFT
+            terminal = slots[source].terminal
+            return K.MV_OLD if terminal < 0 else K.MV_BEFORE | terminal << K.TERMINAL_SHIFT
+        kept = [source for source in move.sources if source >= 0]
+        to = move.after << K.TO_SHIFT
+        if not kept:
+            return K.MV_ON | to
+        if len(kept) > 1:
+            return K.MV_MANY
+        terminal = slots[kept[0]].terminal
+        otherwise = lexer.without_slot(move.after) << K.ELSE_SHIFT
+        if terminal < 0:
+            return K.MV_KEEP_OLD | to | otherwise
+        return K.MV_KEEP_NEW | to | terminal << K.TERMINAL_SHIFT | otherwise
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables, outgrown ones included."""
+        arrays: list[npt.NDArray[Any]] = [
+            self._moves,
+            self._newlines,
+            self._endings,
+            self._lists,
+            self._needs,
+            *self._kept,
+        ]
+        return sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))

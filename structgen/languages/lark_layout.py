@@ -1,0 +1,77 @@
+"""Where the compiled reader of Lark grammars keeps what: the map of `lark_steps` and `lark_masks`.
+
+It uses the context and the tables of structgen.machine.layout, under other names: a state is a row of
+`T_NODE` whose registers are those below; stacks and widths are pairs in `T_TEXT`, places rows of `T_SET`,
+what a terminal does to a place is in `T_EDGE`, and whether a text goes on from a place in `T_OFFSET`.
+"""
+
+from __future__ import annotations
+
+from structgen.machine.layout import AT, C_STRINGS, EXTRAS, FRAME, LEX, RES, SEEN, TEXT
+
+PLACE, LEXEME, COLUMN, BASE = RES, EXTRAS, SEEN, LEX
+"""PLACE: a row of T_SET. LEXEME: twice the lexer's state, and 1 where the lexeme has a byte. COLUMN: see
+parsing.contextual.Reading. BASE: the state (of T_NODE) read on from the one slot that is not new, NO_BASE
+where that is an error or there is none."""
+SPARE = (AT, TEXT, FRAME)
+NO_BASE = -1
+
+# --- moves: what a byte does to a lexeme state, one int64 ---------------------------------------------------
+UNKNOWN, PENDING = -1, -2
+"""Not asked yet; asked, and not answered yet."""
+(MV_DEAD, MV_ON, MV_NOW, MV_BEFORE, MV_OLD, MV_KEEP_NEW, MV_KEEP_OLD, MV_MANY) = range(8)
+"""ON: to another state, with no slot but new ones. NOW: the lexeme is decided, and ends with this byte.
+BEFORE: it is decided, and has ended before it. OLD: what was read on from the old slot is real. KEEP_NEW,
+KEEP_OLD: to another state, with one slot that is not new, the one that was new before, the old one. MANY: all
+else, which Python follows."""
+KIND_BITS, TO_SHIFT, TO_BITS, TERMINAL_SHIFT, TERMINAL_BITS, ELSE_SHIFT = 15, 4, (1 << 22) - 1, 26, 4095, 38
+"""In a move: its kind; the state after it; the terminal; the state where what was read on from the slot is an
+error."""
+
+# --- in the table of places: words behind the key -----------------------------------------------------------
+P_STACK, P_WIDTHS, P_BRACKETS = range(3)
+
+OPEN_UNKNOWN, OPEN, SHUT, OPEN_PENDING = range(4)
+"""Does a text go on from a place with the separator?"""
+
+# --- questions ----------------------------------------------------------------------------------------------
+Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE = 32, 33, 34, 35, 36
+"""(lexeme state, class of bytes); context; lexeme state; place; state."""
+MOST_NOTED = 1 << 14
+"""Questions noted by one call."""
+LIVE_NO, LIVE_YES, LIVE_PENDING = range(3)
+LIVE_KEY = -2
+"""Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ..."""
+
+C_LARK = C_STRINGS
+"""In the context: the address of the words below."""
+(
+    K_MOVES,
+    K_CLASSES,
+    K_WIDTH,
+    K_NEWLINES,
+    K_ENDINGS,
+    K_ENDS,
+    K_ACTIONS,
+    K_TERMINALS,
+    K_GOTOS,
+    K_NONTERMINALS,
+    K_ORIGINS,
+    K_SIZES,
+    K_CONTEXTS,
+    K_STARTS,
+    K_IGNORED,
+    K_BRACKETS,
+    K_END_STATE,
+    K_NEWLINE,
+    K_INDENT,
+    K_DEDENT,
+    K_TAB,
+    K_WORDS,
+) = range(22)
+"""MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
+newline? ENDINGS: int32[states], where in ENDS (int32: how many, which) are the terminals as which the lexeme
+may end before a separator; -1: not known. ACTIONS, GOTOS: int32, of parsing.tables. ORIGINS, SIZES: int32 of
+each rule. CONTEXTS: int32 of each parser state. STARTS: int32 of each context, its lexeme state, -1: not
+known. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens, 2 closes. NEWLINE: the
+indenter's, -1: there is none."""

@@ -1,0 +1,189 @@
+"""Masks and commits under a Lark grammar: the entry points that Python calls, as in `machine.filling`."""
+
+from __future__ import annotations
+
+from structgen.jit import entry, jit
+from structgen.languages.lark_layout import *
+from structgen.languages.lark_steps import fresh, live, node_of, pair, place_of, put, step
+from structgen.machine.filling import write_mask
+from structgen.machine.layout import *
+from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.rows import copy, intern, row_of
+from structgen.machine.runs import emit
+
+
+@entry("int64(int64, int64)")
+def first_node(c, state):
+    """Return the state before the first byte, with the parser in `state`, or ASKED."""
+    d = load64(c, C_SCRATCH)
+    stack, widths = pair(c, state, -1), pair(c, -1, -1)
+    place = ASKED if stack < 0 or widths < 0 else place_of(c, stack, widths, 0)
+    if place < 0 or fresh(c, place, d) == ASK:
+        return ASKED
+    return node_of(c, d)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def take_bytes(c, index, data, count):
+    """Return the state after bytes, live or not; REFUSED; ASKED; or UNKNOWN_FREE where Python must follow."""
+    s = load64(c, C_SCRATCH)
+    copy(row_of(c, T_NODE, N_STRIDE, index), s)
+    for i in range(count):
+        d = load64(c, C_SCRATCH) + 64 * (1 - (i & 1))
+        code = step(c, s, d, load8(data, i))
+        if code != YES:
+            return REFUSED if code == NO else (ASKED if code == ASK else UNKNOWN_FREE)
+        s = d
+    return node_of(c, s)
+
+
+@entry("int64(int64, int64, int64)")
+def take_token(c, index, token):
+    """Return the state after a token, if it is live; REFUSED; ASKED; or UNKNOWN_FREE."""
+    s = load64(c, C_SCRATCH)
+    copy(row_of(c, T_NODE, N_STRIDE, index), s)
+    if load32(load64(c, C_SLOT), token) < 0 or load64(s, MODE) == M_FINISHED:
+        return REFUSED
+    if load64(s, MODE) != M_DOC:
+        return UNKNOWN_FREE
+    offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
+    start, end = load64(offsets, token), load64(offsets, token + 1)
+    for i in range(end - start):
+        d = load64(c, C_SCRATCH) + 64 * (1 - (i & 1))
+        code = step(c, s, d, load8(data, start + i))
+        if code != YES:
+            return REFUSED if code == NO else (ASKED if code == ASK else UNKNOWN_FREE)
+        s = d
+    code = live(c, s)
+    if code != YES:
+        return REFUSED if code == NO else ASKED
+    return node_of(c, s)
+
+
+@entry("int64(int64, int64)")
+def is_live(c, index):
+    """Return 1 where some text goes on from a state, 0, or ASKED."""
+    code = live(c, row_of(c, T_NODE, N_STRIDE, index))
+    return ASKED if code == ASK else (1 if code == YES else 0)
+
+
+@entry("int64(int64, int64, int64)")
+def note_live(c, index, value):
+    """Note whether some text goes on from a state; there is room. Returns 0."""
+    t = load64(c, C_TEMPORARY) + 8 * 8
+    store64(t, 0, index)
+    store64(t, 1, LIVE_KEY)
+    store64(t, 2, 0)
+    store64(t, 3, value)
+    found = intern(c, T_EDGE, 3, t)
+    store64(row_of(c, T_EDGE, 4, found), 3, value)
+    return 0
+
+
+@entry("int64(int64, int64, int64)")
+def put_pair(c, first, second):
+    """Return the number of a pair (a state on a stack, -1 - a width on widths), or ASKED."""
+    return pair(c, first, second)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def put_place(c, stack, widths, brackets):
+    """Return the number of a place, or ASKED."""
+    return place_of(c, stack, widths, brackets)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_node(c, place, lexeme, column, base):
+    """Return the number of the state with these registers, or ASKED."""
+    d = load64(c, C_SCRATCH)
+    put(d, place, lexeme, column, base)
+    return node_of(c, d)
+
+
+@jit
+def walk(c, node, last):
+    """Collect the tokens of trie nodes [node, last) whose bytes can be read from the registers in the block
+    of the scratch above theirs. Returns whether something was asked."""
+    nodes = load64(c, C_TRIE)
+    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    scratch = load64(c, C_SCRATCH)
+    asked = False
+    while node < last:
+        word = load64(nodes, node)
+        depth = (word >> 8) & 0xFFF
+        d = scratch + 64 * depth
+        code = step(c, d - 64, d, word & 0xFF)
+        if code != YES:
+            skip = (word >> 40) & 0xFFFFFF
+            if code == ASK:
+                asked = True
+            elif code == VAGUE:
+                defer(c, node, skip)
+            node = skip
+            continue
+        slot = (word >> 20) & 0xFFFFF
+        if slot != 0:
+            code = live(c, d)
+            if code == YES:
+                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+            elif code == ASK:
+                asked = True
+        node += 1
+    return asked
+
+
+@jit
+def defer(c, node, last):
+    """Leave the tokens of some trie nodes to Python."""
+    nodes, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    deferred, count = load64(c, C_DEFERRED), load64(c, C_DEFERRED_COUNT)
+    for at in range(node, last):
+        slot = (load64(nodes, at) >> 20) & 0xFFFFF
+        if slot != 0:
+            for i in range(load32(starts, slot - 1), load32(starts, slot)):
+                store32(deferred, count, load32(ids, i))
+                count += 1
+    store64(c, C_DEFERRED_COUNT, count)
+
+
+@entry("int64(int64, int64)")
+def collect(c, index):
+    """Collect the tokens of a state's mask in the buffer, but the end tokens, and those that Python must
+    follow beside it (C_DEFERRED). Returns 0, or ASKED."""
+    store64(c, C_BUFFER_COUNT, 0)
+    store64(c, C_DEFERRED_COUNT, 0)
+    copy(row_of(c, T_NODE, N_STRIDE, index), load64(c, C_SCRATCH))
+    return ASKED if walk(c, 0, load64(c, C_TRIE_COUNT)) else 0
+
+
+@entry("int64(int64, int64, int64)")
+def collect_below(c, index, node):
+    """Add to the buffer the tokens below a trie node that can be read on from a state, reached with the
+    node's byte; those that Python must follow lie beside it. Returns 0, or ASKED."""
+    word = load64(load64(c, C_TRIE), node)
+    copy(row_of(c, T_NODE, N_STRIDE, index), load64(c, C_SCRATCH) + 64 * ((word >> 8) & 0xFFF))
+    return ASKED if walk(c, node + 1, (word >> 40) & 0xFFFFFF) else 0
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def memoise(c, index, extra, extras, target):
+    """Add tokens (int32) to the buffer, memoise it as a state's mask, and write it to `target` (0: nowhere).
+    Returns 0; ASKED where T_LIST has too little room; LARGE where the list would be as long as a row."""
+    emit(c, extra, 0, extras)
+    base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
+    used = load64(c, base + COUNT)
+    if found >= load64(c, C_MASK_WORDS):
+        return LARGE
+    if used + found + 2 > load64(c, base + CAPACITY):
+        store64(c, C_BUFFER_COUNT, found - extras)
+        return ASKED
+    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
+    store32(lists, 0, found)
+    store32(lists, 1, 0)
+    for i in range(found):
+        store32(lists, 2 + i, load32(buffer, i))
+    store64(c, base + COUNT, used + 2 + found)
+    d = row_of(c, T_NODE, N_STRIDE, index)
+    store64(d, N_ROW, -1)
+    store64(d, N_LIST, used)
+    return write_mask(c, d, target)
