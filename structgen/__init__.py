@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from structgen.explanation import Explanation, explain
     from structgen.frontends.regex import Regex
     from structgen.grammar import Grammar
+    from structgen.grammar_explanation import GrammarExplanation
     from structgen.languages.lark_files import LarkGrammar, lark
     from structgen.languages.regular import choice, literal, regex
     from structgen.limits import Limits
@@ -74,6 +75,7 @@ __all__ = [
     "GenerationError",
     "Grammar",
     "GrammarError",
+    "GrammarExplanation",
     "LarkGrammar",
     "LimitError",
     "Limits",
@@ -144,6 +146,8 @@ def _home(name: str) -> str | None:
             return "structgen.expected"
         case "Explanation" | "explain":
             return "structgen.explanation"
+        case "GrammarExplanation":
+            return "structgen.grammar_explanation"
         case "Regex":
             return "structgen.frontends.regex"
         case "LarkGrammar" | "lark":

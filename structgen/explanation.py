@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, overload
 
 from structgen.compiler import compile
 from structgen.errors import OptionError
 from structgen.grammar import Grammar
+from structgen.grammar_explanation import GrammarExplanation, explain_grammar
+from structgen.languages.lark_files import LarkGrammar
 from structgen.schema.grammar import JsonSchemaGrammar, json_schema
 from structgen.schema.impossible import Impossible, impossible
 from structgen.schema.network import SchemaNetwork
@@ -74,20 +76,44 @@ class Explanation:
         }
 
 
-def explain(grammar: Grammar, *, lines: int = MOST_LINES, openai: bool = False) -> Explanation:
-    """Return the explanation of a JSON Schema grammar, with at most `lines` lines of outline; `openai`: also
-    what a server for OpenAI's strict structured outputs refuses.
+@overload
+def explain(grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False) -> Explanation: ...
 
-    The grammar is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
+
+@overload
+def explain(grammar: LarkGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
+
+
+def explain(
+    grammar: Grammar,
+    *,
+    lines: int = MOST_LINES,
+    openai: bool = False,
+    sentences: int = 0,
+    seed: int = 0,
+) -> Explanation | GrammarExplanation:
+    """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
+    server for OpenAI's strict structured outputs refuses), or of a Lark grammar, with `sentences` random
+    texts that it accepts.
+
+    A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
     for a schema of thousands of alternatives as long as they take to be told apart. Errors: those of
-    `sg.compile`; `OptionError` for a grammar that is no JSON Schema.
+    `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
     """
+    if isinstance(grammar, LarkGrammar):
+        if lines != MOST_LINES or openai:
+            raise OptionError(
+                "A Lark grammar has no outline.", where="lines", cure="Leave lines, openai out."
+            )
+        return explain_grammar(grammar, sentences, seed)
     if not isinstance(grammar, JsonSchemaGrammar):
         raise OptionError(
             f"A {type(grammar).__name__} is not explained.",
             where="grammar",
-            cure="Make one with sg.json_schema(...).",
+            cure="Make one with sg.json_schema(...) or sg.lark(...).",
         )
+    if sentences or seed:
+        raise OptionError("Random texts are of Lark grammars.", where="sentences", cure="Leave it out.")
     tokenizer = Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
     compile(
         json_schema(True), tokenizer, store=False

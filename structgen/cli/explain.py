@@ -1,4 +1,4 @@
-"""`structgen explain`: what a schema comes to, for people."""
+"""`structgen explain`: what a schema, or a grammar, comes to, for people."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.policies import SchemaOptions, refuse, takes
-from structgen.errors import StructgenError, UnsatisfiableSchema, UnsupportedError
+from structgen.cli.languages import LanguageOptions
+from structgen.cli.policies import refuse, takes
+from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, UnsupportedError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
     from structgen.explanation import Explanation
-    from structgen.schema.grammar import NetworkGrammar
+    from structgen.grammar import Grammar
+    from structgen.grammar_explanation import GrammarExplanation
     from structgen.schema.outline import Line
 
+_LINES = 400
 _LEVELS = 24
 """Levels that are drawn; what lies deeper stands at the last of them, with its depth."""
 _LABEL = 44
@@ -31,32 +34,54 @@ _SMALLEST = 2_000
 """Characters of the smallest document that are printed."""
 
 
-@takes(SchemaOptions)
+@takes(LanguageOptions)
 def explain(
-    options: SchemaOptions,
+    options: LanguageOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    lines: Annotated[int, typer.Option(min=1, help="Lines that tell what a document is.")] = 400,
+    lines: Annotated[
+        int | None, typer.Option(min=1, help="Lines that tell what a document is.  [default: 400]")
+    ] = None,
     openai: Annotated[
         bool, typer.Option("--openai", help="Also what a server for OpenAI's strict outputs refuses.")
     ] = False,
+    sentences: Annotated[
+        int | None, typer.Option(min=0, help="Random texts of a grammar.  [default: 0]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same texts.")] = None,
 ) -> None:
-    """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs.
+    """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs;
+    of a Lark grammar, what lark resolves in silence, what is of no use, what it accepts.
 
     The policies are the widest ones unless an option narrows them.
 
     Exit status: 0 all of it is of use; 1 it has no document, or a part that can never hold, or a place that
-    may dead-end, or such a server refuses it; 2 wrong usage or a schema that cannot be compiled.
+    may dead-end, or such a server refuses it; 2 wrong usage or a language that cannot be compiled.
     """
     import structgen
+    from structgen.cli.explain_grammar import show_grammar
+    from structgen.schema.grammar import JsonSchemaGrammar
 
-    grammar: NetworkGrammar | None = None
+    grammar: Grammar | None = None
+    explanation: Explanation | GrammarExplanation
     try:
-        grammar = options.schema_grammar()
-        explanation = structgen.explain(grammar, openai=openai)
+        grammar = options.read()
+        if isinstance(grammar, structgen.LarkGrammar):
+            if lines is not None or openai:
+                raise OptionError(
+                    "They say nothing about a grammar.", where="--lines, --openai", cure="Leave them out."
+                )
+            explanation = structgen.explain(grammar, sentences=sentences or 0, seed=seed or 0)
+        else:
+            if sentences is not None or seed is not None:
+                raise OptionError(
+                    "They say nothing about a schema.", where="--sentences, --seed", cure="Leave them out."
+                )
+            assert isinstance(grammar, JsonSchemaGrammar)
+            explanation = structgen.explain(grammar, openai=openai)
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
     except UnsupportedError as error:
-        if grammar is not None and not as_json:
+        if isinstance(grammar, JsonSchemaGrammar) and not as_json:
             for one in grammar.report.refused:
                 typer.echo(f"refused: {one.pointer}: {one.why or one.keyword}", err=True)
         refuse(error, as_json)
@@ -64,10 +89,12 @@ def explain(
         refuse(error, as_json)
     if as_json:
         typer.echo(json.dumps(explanation.to_json()))
+    elif isinstance(explanation, structgen.GrammarExplanation):
+        show_grammar(str(options.file), explanation)
     else:
         from rich.console import Console
 
-        _show(Console(highlight=False), str(options.schema), explanation, lines)
+        _show(Console(highlight=False), str(options.schema), explanation, lines or _LINES)
     raise typer.Exit(int(explanation.has_faults))
 
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal
 
 from structgen.errors import GrammarError, OptionError
@@ -23,10 +24,14 @@ _LEXERS = ("contextual", "characters")
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_limits", "_local", "_tables")
+    __slots__ = ("_arguments", "_canonical", "_limits", "_local", "_tables", "load_ms")
 
-    def __init__(self, tables: ParserTables, arguments: dict[str, Any], limits: Limits) -> None:
+    def __init__(
+        self, tables: ParserTables, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0
+    ) -> None:
         self._tables, self._arguments, self._limits = tables, arguments, limits
+        self.load_ms = load_ms
+        """What loading it took."""
         self._canonical = ""
         self._local: bool | None = None
 
@@ -125,6 +130,7 @@ def lark(
             f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
         )
     bounds = limits if limits is not None else Limits()
+    before = perf_counter()
     text, source = _read(grammar)
     tables, _imports = load(
         text, start=start, source=source, import_paths=import_paths, postlex=postlex, limits=bounds
@@ -137,7 +143,7 @@ def lark(
         "postlex": postlex,
         "limits": limits,
     }
-    return LarkGrammar(tables, arguments, bounds)
+    return LarkGrammar(tables, arguments, bounds, 1000 * (perf_counter() - before))
 
 
 def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:

@@ -21,7 +21,7 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.lexer import DECIDED
-from structgen.parsing.parser import Place
+from structgen.parsing.parser import FAR, Place
 
 _KEPT = 1 << 18
 """Answers that are remembered; past it all are worked out anew."""
@@ -102,6 +102,8 @@ class Completions:
         reader = self._reader
         if reader.accepts(reading):
             return b"", reading.place, _END
+        if self._distance(reading) >= FAR:
+            return None
         endings = self._endings(reading)
         for known in (True, False):  # first those behind which all is known
             for _cost, terminal, text in endings[:_ENDINGS]:
@@ -316,6 +318,10 @@ class Completions:
                 if reader.run(begun, separator + text) == reading:
                     links[separator[0]] = _Link(separator + text, after, first)
 
+    def _distance(self, reading: Reading) -> int:
+        """Return a lower bound of the bytes that complete a configuration, by the rules alone."""
+        return min(self._reader.parser.distance(one.place.stack) for one in _branches(reading))
+
     # --- search ---------------------------------------------------------------------------------------------
 
     def _search(self, reading: Reading) -> bytes | None:
@@ -323,7 +329,7 @@ class Completions:
         if reading in self._searched:
             return self._searched[reading]
         reader, steps = self._reader, 0
-        lexer, parser = reader.lexer, reader.parser
+        lexer = reader.lexer
         bytes_of = [lexer.representative[kind] for kind in range(len(lexer.representative))]
         for byte in (9, 10, 13, 32):
             if byte not in bytes_of:
@@ -343,8 +349,10 @@ class Completions:
                 if reader.accepts(after):
                     found = further
                     break
+                distance = self._distance(after)
+                if distance >= FAR:
+                    continue
                 order += 1
-                distance = min(parser.distance(one.place.stack) for one in _branches(after))
                 heapq.heappush(queue, (len(further) + distance, order, further, after))
             if steps > self._limits.oracle_steps:
                 raise LimitError(

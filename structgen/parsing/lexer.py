@@ -10,7 +10,7 @@ terminal's, and the state is that of what follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias, Union
@@ -293,6 +293,12 @@ class Lexer:
         for string, (first, number) in self._exact.items():
             found[string] = self.program.least(first, number)
         return found
+
+    def samples(self, terminal: int) -> Iterator[bytes]:
+        """Yield short texts that a terminal's own pattern matches, as if every look-around held."""
+        for first, number in ((self._first.get(terminal), terminal), self._exact.get(terminal, (None, 0))):
+            if first is not None:
+                yield from self.program.words([first], number)
 
     def word(self, state: int, terminal: int) -> bytes | None:
         """Return a shortest text after which a lexeme may end as a terminal's (empty: where it may now); None

@@ -13,7 +13,8 @@ from typing import Final
 from structgen.parsing.tables import END, ParserTables
 
 REFUSED: Final = -1
-_FAR: Final = 1 << 40
+FAR: Final = 1 << 40
+"""The distance of what no text completes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Parser:
     def _derivations(self) -> tuple[list[int], list[tuple[int, ...]]]:
         """Return for each nonterminal the bytes of its shortest texts, and the right side that has them."""
         rules = self.tables.rules
-        costs = [_FAR] * len(self.tables.nonterminals)
+        costs = [FAR] * len(self.tables.nonterminals)
         ways: list[tuple[int, ...]] = [()] * len(costs)
         using: dict[int, list[int]] = {}
         missing = []
@@ -170,7 +171,7 @@ class Parser:
         return costs, ways
 
     def _sum(self, symbols: tuple[int, ...], costs: list[int]) -> int:
-        return min(_FAR, sum(self._least[one] if one >= 0 else costs[-1 - one] for one in symbols))
+        return min(FAR, sum(self._least[one] if one >= 0 else costs[-1 - one] for one in symbols))
 
     def spelled(self, symbols: tuple[int, ...]) -> list[int]:
         """Return the terminals of the shortest texts of some symbols."""
@@ -205,7 +206,7 @@ class Parser:
         found: list[int] = []
         while True:
             cost, way = self._plan(stack)
-            if way is None or cost >= _FAR:
+            if way is None or cost >= FAR:
                 return found
             rule, dot = way
             symbols = self.tables.rules[rule].symbols
@@ -242,7 +243,7 @@ class Parser:
                     goal = cost + further[0], here, further[1]
                 continue
             for needed, rule, dot in self.exits(self.top[here]):
-                if needed >= _FAR:
+                if needed >= FAR:
                     continue
                 if self._is_root(rule):
                     if goal is None or cost + needed < goal[0]:
@@ -250,12 +251,12 @@ class Parser:
                     continue
                 below = self.pop(here, dot)
                 after = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
-                if cost + needed < best.get(after, _FAR):
+                if cost + needed < best.get(after, FAR):
                     best[after] = cost + needed
                     came[after] = here, (rule, dot)
                     heapq.heappush(queue, (cost + needed, after))
         if goal is None:
-            self._plans[stack] = _FAR, None
+            self._plans[stack] = FAR, None
             return self._plans[stack]
         total, here, way = goal
         self._plans[here] = total - best[here], way
