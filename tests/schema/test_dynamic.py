@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 from schema_evaluator import holds
 
@@ -183,12 +184,77 @@ def test_dynamic_references_lead_where_another_validator_says(schema: Any) -> No
         assert holds(found, exact(value)) is judge.is_valid(value)
 
 
+def judged(schema: Any, value: Any, *, outermost: bool = True) -> bool:
+    """Return whether a web of recursive references takes a value, as Core 2019-09, section 8.2.4.2, has it:
+    `$recursiveRef` leads to the outermost resource on the way that has `$recursiveAnchor`, whatever stands
+    between; or, with `outermost` False, as jsonschema-rs has it, which looks no further out than the first
+    resource that has none.
+    """
+    resources = {"root": schema, **{name: schema["$defs"][name] for name in RESOURCES}}
+
+    def meets(part: dict[str, Any], value: Any, way: tuple[str, ...]) -> bool:
+        if "$ref" in part:
+            return meets(resources[part["$ref"]], value, (*way, part["$ref"]))
+        if "$recursiveRef" in part:
+            target = way[-1]
+            for name in reversed(way):
+                if "$recursiveAnchor" in resources[name]:
+                    target = name
+                elif name == way[-1] or not outermost:
+                    break
+            return meets(resources[target], value, (*way, target))
+        if "anyOf" in part:
+            return any(meets(branch, value, way) for branch in part["anyOf"])
+        types = part.get("type", [])
+        named = {list: "array", str: "string", int: "number", type(None): "null"}[type(value)]
+        if types and named not in ([types] if isinstance(types, str) else types):
+            return False
+        items = value if isinstance(value, list) and "items" in part else []
+        return all(meets(part["items"], item, way) for item in items)
+
+    return meets(schema, value, ("root",))
+
+
 @given(schema=webs(dynamic=False))
-def test_recursive_references_lead_where_another_validator_says(schema: Any) -> None:
-    judge = jsonschema_rs.validator_for(schema)
+def test_recursive_references_lead_where_the_specification_says(schema: Any) -> None:
+    other = jsonschema_rs.validator_for(schema)
     found = read(schema).root
+    differs = 0
     for value in INSTANCES:
-        assert holds(found, exact(value)) is judge.is_valid(value)
+        told = judged(schema, value)
+        assert holds(found, exact(value)) is told
+        assert other.is_valid(value) is judged(schema, value, outermost=False)
+        differs += other.is_valid(value) is not told
+    event(f"jsonschema-rs differs on {differs} of {len(INSTANCES)}")
+
+
+def test_another_validator_differs_where_a_resource_without_an_anchor_stands_between() -> None:
+    """Of the 16 chains root, p, q, r of resources with and without `$recursiveAnchor` it differs on four: r,
+    where the reference stands, has it, one further out has it, and one between has not."""
+    differ = []
+    for anchored in product((False, True), repeat=4):
+        names = ("https://example.com/root", *RESOURCES)
+        chain: list[dict[str, Any]] = [
+            {"$id": name, "type": "array", "items": {"$ref": following}}
+            for name, following in zip(names, RESOURCES, strict=False)
+        ]
+        # How many arrays stand in one another tells where it leads.
+        chain.append({"$id": "r", "items": {"$recursiveRef": "#"}})
+        for part, anchor in zip(chain, anchored, strict=True):
+            part |= {"$recursiveAnchor": True} if anchor else {}
+        schema = chain[0] | {"$schema": OLD, "$defs": {part["$id"]: part for part in chain[1:]}}
+        other, found = jsonschema_rs.validator_for(schema), read(schema).root
+        values = INSTANCES + [[[[[value]]]] for value in INSTANCES]
+        for value in values:
+            assert holds(found, exact(value)) is judged(schema, value)
+        if any(other.is_valid(value) is not judged(schema, value) for value in values):
+            differ.append(anchored)
+    assert differ == [
+        (False, True, False, True),
+        (True, False, False, True),
+        (True, False, True, True),
+        (True, True, False, True),
+    ]
 
 
 def test_a_long_chain_of_dynamic_references_is_read_a_few_times() -> None:

@@ -81,10 +81,11 @@ def documents(draw: st.DrawFn, draft: str) -> dict[str, Any]:
     root |= {key: BASE, "$schema": URIS[draft]}
     del root["enum"]
     root["properties"] = {name: {"$ref": draw(st.sampled_from(spellings[1:]))} for name in "pq"}
-    # And from within a resource, with a reference that starts there.
+    # And from within a resource, with a reference that starts there; an identifier of a fragment makes none.
     home = draw(st.sampled_from(homes[1:]))
     below = draw(st.sampled_from(sorted(home.get(definitions, {"": 0}))))
-    home["properties"] = {"s": {"$ref": f"#/{definitions}/{below}" if key in home and below else BASE + "#"}}
+    own = not home.get(key, "#").startswith("#")
+    home["properties"] = {"s": {"$ref": f"#/{definitions}/{below}" if own and below else BASE + "#"}}
     home.pop("enum")
     return root
 
