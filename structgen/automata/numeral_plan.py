@@ -99,6 +99,7 @@ def digit_count(number: int) -> int:
     return most + 1 if least == most or number >= 10**most else most
 
 
+@lru_cache(maxsize=1024)
 def magnitude(value: Decimal) -> Magnitude:
     """Return the size of a number other than zero."""
     text = str(value.copy_abs())
@@ -118,6 +119,7 @@ def magnitude(value: Decimal) -> Magnitude:
     return Magnitude(len(digits) + exponent - 1, digits.rstrip("0"))
 
 
+@lru_cache(maxsize=1024)
 def split(size: Magnitude) -> tuple[int, int]:
     """Return (m, x) with size == m * 10**x, 10 not dividing m."""
     digits = size.digits

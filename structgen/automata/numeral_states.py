@@ -22,6 +22,7 @@ from structgen.automata.numeral_forms import Pair, Pairs, by_value, digits_alone
 from structgen.automata.numeral_nodes import nodes
 from structgen.automata.numeral_oracle import Asker, alive, has_value, shortest
 from structgen.automata.numeral_plan import ANY, PLAIN, Caps, Side, common_core, sides_of
+from structgen.automata.numeral_split import split
 from structgen.forks import STORES, new_lock
 from structgen.limits import Limits
 
@@ -95,7 +96,7 @@ class Numerals:
         self._work: npt.NDArray[np.int64] = np.zeros(4 * NEIGHBOURHOOD, np.int64)
         self._row: npt.NDArray[np.int64] = np.zeros(steps.FIELDS, np.int64)
         self._labels: dict[tuple[int, int, bool], tuple[int, ...]] = {}
-        self._offsets: dict[Side, int] = {}
+        self._offsets: dict[tuple[Side, bool], int] = {}
         self._sides: dict[int, Side] = {}
         self._contents: dict[tuple[int, bool], dict[Meaning, bytes]] = {}
         self._large: _Large | None = None
@@ -179,16 +180,19 @@ class Numerals:
                 self._fill(state, WHOLE if short else DEPTH)
         return state
 
-    def _side(self, side: Side, large: _Large | None) -> int:
-        """Return the offset of a side's record, written on first use."""
+    def _side(self, side: Side, large: _Large | None, *, part: bool = False) -> int:
+        """Return the offset of a side's record, written on first use. `part`: a part with exceptions of one
+        that was split; it is not split again."""
         offsets = self._offsets if large is None else large.offsets
-        found = offsets.get(side)
+        found = offsets.get((side, part))
         if found is not None:
             return found
         follower = side.without_zero()
         nonzero = 0 if follower is side else self._side(follower, large)
+        parts = () if nonzero or part else split(side)
+        split_at = [self._side(one, large, part=one is not parts[0]) for one in parts]
         strict: list[int] = []
-        if side.policy == PLAIN and not nonzero and not side.divisors and side.bounds:
+        if side.policy == PLAIN and not nonzero and not parts and not side.divisors and side.bounds:
             strict = [
                 self._side(Side(side.policy, side.caps, row[0], (), (), ((row[0],),)), large)
                 for row in side.rows
@@ -196,19 +200,19 @@ class Numerals:
         pieces = 2 * (2 * len({bound.e for bound in side.bounds}) + len(side.divisors) + 4)
         if large is not None:
             at = len(large.arena)
-            large.arena += _record(side, at, nonzero, strict, large.arena)
+            large.arena += _record(side, at, nonzero, strict, split_at, large.arena)
             large.sides[at] = side
             large.room = max(large.room, 4 * pieces)
         else:
             at = int(self._counter[steps.USED])
-            record = _record(side, at, nonzero, strict, self._arena)
+            record = _record(side, at, nonzero, strict, split_at, self._arena)
             self._reserve_arena(len(record))
             self._arena[at : at + len(record)] = record
             self._counter[steps.USED] = at + len(record)
             self._sides[at] = side
             if pieces > len(self._piece):
                 self._piece = np.zeros(2 * pieces, np.int64)
-        offsets[side] = at
+        offsets[side, part] = at
         return at
 
     def _intern(self, fields: steps.Fields, origin: int, large: _Large | None) -> int:
@@ -590,7 +594,7 @@ class _Large:
 
     def __init__(self) -> None:
         self.arena: list[int] = [0]
-        self.offsets: dict[Side, int] = {}
+        self.offsets: dict[tuple[Side, bool], int] = {}
         self.sides: dict[int, Side] = {}
         self.numbers: dict[steps.Fields, int] = {}
         self.fields: dict[int, steps.Fields] = {}
@@ -640,12 +644,18 @@ def _longer(array: npt.NDArray, size: int, fill: int) -> npt.NDArray:  # type: i
 
 
 def _record(
-    side: Side, at: int, nonzero: int, strict: list[int], arena: list[int] | npt.NDArray[np.int64]
+    side: Side,
+    at: int,
+    nonzero: int,
+    strict: list[int],
+    split_at: list[int],
+    arena: list[int] | npt.NDArray[np.int64],
 ) -> list[int]:
     """Return a side as the compiled loop reads it, for the arena from offset `at`.
 
     `nonzero` is the offset of the same side without its own outcome for zero (0: it is this one); its tables
-    serve for both.
+    serve for both. `split_at`: the offsets of the sides by first digit, where it is split; it has no tables
+    then, for all that they tell comes after that digit.
     """
     if nonzero:
         record = [int(field) for field in arena[nonzero : nonzero + steps.RECORD]]
@@ -654,7 +664,7 @@ def _record(
         record[steps.FREE] = 0
         return record
     bounds, divisors, rows = side.bounds, side.divisors, side.rows
-    words = sorted({bound.digits for bound in bounds})
+    words = [] if split_at else sorted({bound.digits for bound in bounds})
     decades = sorted({bound.e for bound in bounds})
     caps, core, reach, saturate, hopeless = side.caps, 1, 0, 0, 0
     if divisors:
@@ -670,12 +680,13 @@ def _record(
     start = at + steps.RECORD
     ranks = {word: 2 * rank + 1 for rank, word in enumerate(words)}
     for part in (
-        [bound.e * steps.RANKS + ranks[bound.digits] for bound in bounds],
-        [out for row in rows for out in row],
+        [] if split_at else [bound.e * steps.RANKS + ranks[bound.digits] for bound in bounds],
+        [] if split_at else [out for row in rows for out in row],
         [number for by in divisors for number in (by.core, by.shift, by.odd, by.tens)],
         nodes(words) if words else _NO_BOUNDS,
         decades,
         strict,
+        split_at,
     ):
         places.append(start + len(parts) if part else 0)
         parts += part
@@ -706,6 +717,7 @@ def _record(
     record[steps.HOPELESS_BELOW] = hopeless
     record[steps.TOP_DEAD] = int(max(rows[-1]) < 0)
     record[steps.CODES_AT], record[steps.ROWS_AT], record[steps.DIVISORS_AT] = places[:3]
-    record[steps.NODES_AT], record[steps.DECADES_AT], record[steps.STRICT_AT] = places[3:]
+    record[steps.NODES_AT], record[steps.DECADES_AT], record[steps.STRICT_AT] = places[3:6]
+    record[steps.SPLIT_AT] = places[6]
     record[steps.DECADES] = len(decades)
     return record + parts

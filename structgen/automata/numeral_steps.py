@@ -59,7 +59,7 @@ Fields: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 POLICY, CAP_WHOLE, CAP_FRACTION, CAP_EXPONENT, ZERO_OUT, NONZERO, BOUNDS, DIVISORS = 0, 1, 2, 3, 4, 5, 6, 7
 CORE, CODES_AT, ROWS_AT, DIVISORS_AT, NODES_AT, POSITIVE, WIDE, FREE, CONST = 8, 9, 10, 11, 12, 13, 14, 15, 16
 DECADES, DECADES_AT, SATURATE, HOPELESS_BELOW, TOP_DEAD, STRICT_AT = 17, 18, 19, 20, 21, 22
-INTEGERS, RECORD = 23, 24
+INTEGERS, SPLIT_AT, RECORD = 23, 24, 25
 NODE_RANK, NODE_GAP, NODE_SIZE = 10, 11, 12
 DIVISOR_SIZE = 4  # core, shift, odd, tens
 RANKS = 1 << 21  # a value's place is e * RANKS + rank of its significand among the bounds'
@@ -69,7 +69,7 @@ HOPELESS = -(1 << 41)  # `low` once a fraction digit too fine for every divisor 
 USED, FUNCTIONS, COUNT = 0, 1, 2  # counters
 LIVE, LIFELESS, OPEN, LOST = 1, 0, 2, -1
 DONE, FULL, UNDECIDED = 0, 1, 2
-QUEUE = 512
+QUEUE = 96
 ROOM_STATES = 16  # new states that one expansion may make
 
 
@@ -320,6 +320,14 @@ def digits_live(arena: Ints, function: int, left: int, value: int, begun: bool) 
 
 
 @register_jitable
+def begun(arena: Ints, side: int, digit: int) -> int:
+    """Return the side after the first digit that is not 0."""
+    side = arena[side + NONZERO]
+    table = arena[side + SPLIT_AT]
+    return arena[table + digit] if table else side
+
+
+@register_jitable
 def step(
     arena: Ints,
     functions: Ints,
@@ -383,7 +391,7 @@ def step(
             left = left - 1 if any_length else arena[side + CAP_WHOLE] - 1
             if left < 0:
                 return dead
-            side = arena[side + NONZERO]
+            side = begun(arena, side, column)
             if arena[side + FREE]:
                 return side, WHOLE, left, 0, 0, 0, 0, 0
             if arena[side + DIVISORS]:
@@ -427,7 +435,7 @@ def step(
             return side, FRACTION, left, seen, mag, node, low, rest
         fresh = node == 0 and not arena[side + FREE]
         if fresh:
-            side = arena[side + NONZERO]
+            side = begun(arena, side, column)
             divisors = arena[side + DIVISORS]
             seen = place
         if arena[side + FREE] or divisors == 0:

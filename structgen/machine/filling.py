@@ -211,7 +211,10 @@ def resolve_whole(c, d, terminal):
         group = row_of(c, T_CROSS, G_STRIDE, i)
         if load64(group, G_WHOLE) == 0:
             continue
-        code = enter(c, d, group, True)
+        # Where its value makes no difference an item is not read: each digit on the way would be a residue.
+        code = enter(c, d, group, False)
+        if code == VAGUE:
+            code = enter(c, d, group, True)
         if code == ASK:
             asked = True
         if code != YES:

@@ -17,7 +17,7 @@ import numba
 from structgen.jit import jit
 from structgen.machine.fresh import fresh_keys
 from structgen.machine.layout import *
-from structgen.machine.memory import load64, store64
+from structgen.machine.memory import load32, load64, store64
 from structgen.machine.residues import edge, known_residue
 from structgen.machine.rows import intern, need, row_of, settle
 from structgen.machine.strings import MIDDLES
@@ -76,6 +76,21 @@ def many_strings(c, d):
 
 
 @jit
+def many_numbers(c, state):
+    """Return YES, ASK, or VAGUE, which says nothing: do two numbers or more go on from a numeral of which
+    one character is written? Two digits other than 0 that may come next are two values, whatever follows."""
+    columns, found = load64(c, C_NUMBERS) + 4 * 16 * state, 0
+    for digit in range(1, 10):
+        target = load32(columns, digit)
+        if target == -2:
+            need(c, Q_NUMBER, state, 0, 0)
+            return ASK
+        if target >= 0:
+            found += 1
+    return YES if found >= 2 else VAGUE
+
+
+@jit
 def plenty(c, residue):
     """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
     says nothing."""
@@ -98,6 +113,8 @@ def follow_item(c, s, d, byte):
     if load64(d, TEXT) & UNREAD != 0:
         if mode == M_STRING and many_strings(c, d):
             return YES
+        if mode == M_NUMBER and before != M_NUMBER:
+            return many_numbers(c, load64(d, LEX))
         if mode == M_OBJECT or mode == M_ARRAY or mode == M_KEY or mode == M_COLON or mode == M_VALUE:
             code = plenty(c, load64(d, RES))
             return VAGUE if code == NO else code

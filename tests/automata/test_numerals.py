@@ -95,6 +95,11 @@ usual = st.one_of(
         lambda some: ir.Any_(tuple(some))
     ),
 )
+excepted = st.builds(
+    lambda base, some: ir.All((base, ir.Not(ir.Any_(tuple([ir.Interval(value, value) for value in some]))))),
+    atoms,
+    st.lists(bounds, min_size=1, max_size=9, unique=True),
+)
 formulas = usual | st.recursive(
     atoms | st.just(PLAIN_INTEGER),
     lambda inner: st.one_of(
@@ -105,6 +110,7 @@ formulas = usual | st.recursive(
     max_leaves=5,
 )
 specs = st.lists(formulas, min_size=1, max_size=3).map(lambda some: ir.Spec(tuple(some)))
+with_exceptions = st.lists(excepted | usual, min_size=1, max_size=2).map(lambda some: ir.Spec(tuple(some)))
 
 SHAPES = {
     "bounded-short-exponent": ("bounded", Caps(2, 1, 1), 0),
@@ -125,8 +131,25 @@ SHAPES = {
 )
 @given(data=st.data())
 def test_every_prefix_is_live_and_ends_as_the_twin_says(shape: str, data: st.DataObject) -> None:
+    compare_with_the_twin(shape, data.draw(specs), data)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+@given(data=st.data())
+def test_prefixes_of_numbers_with_exceptions_are_live_as_the_twin_says(
+    shape: str, data: st.DataObject
+) -> None:
+    compare_with_the_twin(shape, data.draw(with_exceptions), data)
+
+
+def compare_with_the_twin(shape: str, spec: ir.Spec, data: st.DataObject) -> None:
     policy, caps, chars = SHAPES[shape]
-    spec = data.draw(specs)
     leaves = twin.tree(policy, caps.integer, caps.fraction, caps.exponent, chars)
     outcome = numbering()
     truth = twin.judged(leaves, spec, outcome)
