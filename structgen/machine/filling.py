@@ -19,7 +19,7 @@ from structgen.machine.closing import (
     walk_group,
 )
 from structgen.machine.descent import defer_below, open_children, walk_below, walk_root
-from structgen.machine.items import item_values
+from structgen.machine.items import among_literals, item_values
 from structgen.machine.layout import *
 from structgen.machine.listed import walk_listed
 from structgen.machine.memory import load8, load32, load64, store32, store64
@@ -207,12 +207,13 @@ def resolve_whole(c, d, terminal):
     row = row_of(c, T_TERMINAL, X_STRIDE, terminal)
     first = load64(row, X_CROSS)
     asked, dense = False, numba.int64(-1)
+    literals = among_literals(c, d)
     for i in range(first, first + load64(row, X_CROSSES)):
         group = row_of(c, T_CROSS, G_STRIDE, i)
         if load64(group, G_WHOLE) == 0:
             continue
         # Where its value makes no difference an item is not read: each digit on the way would be a residue.
-        code = enter(c, d, group, False)
+        code = VAGUE if literals else enter(c, d, group, False)
         if code == VAGUE:
             code = enter(c, d, group, True)
         if code == ASK:

@@ -91,6 +91,21 @@ def many_numbers(c, state):
 
 
 @jit
+def among_literals(c, d):
+    """Return whether the registers are in an item of an array whose items may be literals. After such a one
+    what is written of the next would be VAGUE: a literal is one value."""
+    frame = load64(d, FRAME)
+    if frame < 0:
+        return False
+    row = row_of(c, T_FRAME, 5, frame)
+    place = load64(row_of(c, T_RES, R_STRIDE, load64(row, F_RES)), R_ITEM)
+    if load64(row, F_KEY) != -1 or place < 0:
+        return False
+    row = row_of(c, T_PLACE, 8, place)
+    return load64(row, P_TRUE) >= 0 or load64(row, P_FALSE) >= 0 or load64(row, P_NULL) >= 0
+
+
+@jit
 def plenty(c, residue):
     """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
     says nothing."""
