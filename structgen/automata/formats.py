@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from types import MappingProxyType
 
-from structgen.automata import alabels, idna
+from structgen.automata import alabels, idna, json_texts
 from structgen.automata.program import Program, compile_clock, compile_regex
 from structgen.errors import UnsupportedError
 from structgen.ir import TRUE, All, Format, Formula, Length, Pattern
@@ -174,6 +174,8 @@ def format_meaning(name: str) -> Formula | Program:
         return All((Pattern(f"^{_idn_email(idna.label())}$"), idna.mail_domain()))
     if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS):
         return idna.lengths(name)
+    if name == json_texts.JSON_TEXT:
+        return json_texts.json_text()
     if name in _SILENT:
         return TRUE
     raise UnsupportedError(

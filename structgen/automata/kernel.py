@@ -115,7 +115,7 @@ from structgen.automata.arena import (
 )
 from structgen.automata.clock import clock_cost
 from structgen.automata.letters import after_letter, class_of_point
-from structgen.automata.program import CHAR, CLOCK, LETTERS, MATCH, REGEX, STEPPER, TABLE, WORDS
+from structgen.automata.program import CALLED, CHAR, CLOCK, LETTERS, MATCH, REGEX, STEPPER, TABLE, WORDS
 from structgen.automata.regexes import regex_cost
 from structgen.automata.threads import (
     accepted,
@@ -849,6 +849,22 @@ def _expand(A, n, most):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True)
+def _calls_cost(A, context):  # type: ignore[no-untyped-def]
+    """Return the least bytes from the ends of the bodies of a context to a match. Cost: the calls that were
+    not asked for before."""
+    keys, prog = keys_of(A), prog_of(A)
+    total, at = ZERO, context
+    while at != 0 and keys[at, VALUE] == UNSET:
+        total += prog[prog[keys[at, 2], 2], I_COST]
+        at = keys[at, 1]
+    if at != 0:
+        total += keys[at, VALUE]
+    if context != 0:
+        keys[context, VALUE] = total
+    return total
+
+
+@nb.njit(nogil=True)
 def _distance(A, s, set_):  # type: ignore[no-untyped-def]
     """Return the least bytes from a set of a trimmed spec to a match."""
     heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
@@ -863,6 +879,8 @@ def _distance(A, s, set_):  # type: ignore[no-untyped-def]
             cost = prog[pc, I_COST]
             context = keys[t, 1]
             repeat = prog[pc, I_OUTER]
+            if repeat == CALLED:
+                cost += _calls_cost(A, context)
             while repeat >= 0:
                 left = prog[repeat, 3] - keys[context, 2] - 1
                 if left > 0:

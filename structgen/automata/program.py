@@ -1,7 +1,8 @@
 """Patterns as programs: the instructions that the determiniser runs, look-aheads split off as formulas.
 
 A program's threads are pairs of an instruction and a counter context, so a counted repeat is never unrolled:
-its copies are contexts, made when they are visited.
+its copies are contexts, made when they are visited. What nests without a bound has contexts of calls instead;
+a program has the ones or the others.
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ REGEX = 12  # a: tree of names of properties, b: next once what is read is not h
 # places of an ECMA-262 pattern, which ends the string
 STEPPER = 13  # a: which of the program's steppers, b: next, c: least characters; threads are its states
 LETTERS = 14  # a: index of a set that lies between c and d, b: next; threads are the letters read
+CALL = 15  # a: a body, b: next once the body has ended; its own instruction is the context's innermost part
+RETURN = 16  # the end of a body
+CALLED = -2
+"""In `Program.outer`: the contexts are calls, not counts."""
 
 
 class Stepper(Protocol):
@@ -71,7 +76,8 @@ class Program:
     """One pattern compiled: it accepts the strings in which a search finds the pattern.
 
     Identity is equality: `compile_pattern` hands out one program a pattern, and instructions are long to
-    compare. `outer` is for each instruction the REPEAT whose body it is in, or -1. `trimmed`: from every
+    compare. `outer` is for each instruction the REPEAT whose body it is in, or -1; CALLED in programs
+    of calls. `trimmed`: from every
     reachable thread of a non-empty state some completion leads to a match, so that the automaton alone tells
     live from dead. `looks` are the look-arounds (and word boundaries) of a program that needs the
     determiniser in Python.
@@ -407,8 +413,8 @@ def union_of(programs: tuple[Program, ...]) -> Program:
 
 @functools.lru_cache(maxsize=1024)
 def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], list[int]]:
-    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its
-    repeat's body, or a match.
+    """Return the least bytes of JSON text (`plain`: of UTF-8) from each instruction to the end of its body,
+    or a match.
 
     Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
     way.
@@ -438,6 +444,8 @@ def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], 
                 value = least + cost[b]
             elif op == LETTERS:
                 value = widths[a] + cost[b]
+            elif op == CALL:
+                value = cost[a] + cost[b]
             else:
                 value = 0
             if value < cost[pc]:

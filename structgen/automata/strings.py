@@ -18,6 +18,8 @@ from structgen.automata.charsets import LAST, WORD, Ranges
 from structgen.automata.lookaround import LookaroundAutomaton, State
 from structgen.automata.partition import Partition, class_of, partition_for
 from structgen.automata.program import (
+    CALL,
+    CALLED,
     CHAR,
     CLOCK,
     LETTERS,
@@ -108,6 +110,8 @@ class _LoadedSpec:
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
     simple: dict[int, list[int]] | None = None
     """Where each formula is an atom, and the last TRUE: the formulas by their atom's number."""
+    calling: set[int] = field(default_factory=set)
+    """The numbers of the atoms whose contexts are calls."""
     parts: dict[int, bytes] = field(default_factory=dict)
     """Thread -> what it is, for `StringPool.key`."""
 
@@ -485,6 +489,8 @@ class StringPool:
             table = len(self._tables) - 1
             return base, self._table_thread(table, self._tables[table].start(), base, number)
         spec.programs.append((base, atom))
+        if CALLED in atom.outer:
+            spec.calling.add(ordinal)
         if atom.sets:
             member = self._append(
                 [
@@ -752,7 +758,7 @@ class StringPool:
             rows[:, ar.I_COST] = cost
             rows[:, ar.I_BODY] = body
             outer = np.array(program.outer, np.int64)
-            rows[:, ar.I_OUTER] = np.where(outer < 0, -1, outer + base)
+            rows[:, ar.I_OUTER] = np.where(outer < 0, outer, outer + base)
         spec.programs.clear()
 
     def _thread_key(self, spec: _LoadedSpec, thread: int) -> bytes:
@@ -765,8 +771,9 @@ class StringPool:
         what = spec.numbers.index(atom)
         if op == CHAR:
             counts = []
+            first = spec.bases[atom] if atom in spec.calling else 0
             while a > 0:
-                counts.append(int(keys[a, 2]))
+                counts.append(int(keys[a, 2]) - first)
                 a = int(keys[a, 1])
             return b"%d:%d %r" % (what, at, counts)
         if op == TABLE:
@@ -869,7 +876,7 @@ def _free_rows() -> Any:
 
 # Instructions, as bits: those that name their atom; those with a target in `b`.
 _OWN = 1 << CHAR | 1 << MATCH | 1 << CLOCK | 1 << REGEX | 1 << STEPPER | 1 << LETTERS
-_SECOND = 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << STEPPER | 1 << LETTERS | 1 << REGEX
+_SECOND = 1 << CALL | 1 << CHAR | 1 << SPLIT | 1 << REPEAT | 1 << STEPPER | 1 << LETTERS | 1 << REGEX
 
 
 @functools.lru_cache(maxsize=1024)

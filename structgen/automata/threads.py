@@ -47,6 +47,7 @@ from structgen.automata.clock import CLOCK_END, MEMORY, clock_step
 from structgen.automata.letters import after_letter, class_of_point
 from structgen.automata.program import (
     BOL,
+    CALL,
     CHAR,
     CLOCK,
     COUNT,
@@ -56,6 +57,7 @@ from structgen.automata.program import (
     PUSH,
     REGEX,
     REPEAT,
+    RETURN,
     SPLIT,
     STEPPER,
     TABLE,
@@ -159,6 +161,16 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
                 count = prog[repeat, 3]
             work[top] = repeat
             work[top + 1] = intern(A, K_CONTEXT, parent, count, TWO if keys[parent, 3] else ZERO)
+            work[top + 2] = ended
+            top += 3
+        elif op == CALL:
+            work[top] = prog[pc, 1]
+            work[top + 1] = intern(A, K_CONTEXT, context, pc, ZERO)
+            work[top + 2] = ended
+            top += 3
+        elif op == RETURN:
+            work[top] = prog[keys[context, 2], 2]
+            work[top + 1] = keys[context, 1]
             work[top + 2] = ended
             top += 3
         elif op == BOL:

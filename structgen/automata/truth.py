@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats import format_beside, format_bound, format_meaning
+from structgen.automata.json_texts import JSON_TEXT
 from structgen.automata.lookless import without_looks
 from structgen.automata.program import (
     AllTree,
@@ -16,7 +17,7 @@ from structgen.automata.program import (
     is_plain,
     union_of,
 )
-from structgen.errors import GrammarError
+from structgen.errors import GrammarError, UnsupportedError
 from structgen.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
 
 Atom: TypeAlias = Union[Program, Words]
@@ -64,7 +65,8 @@ class TreeBuilder:
                     continue
                 stack.append((formula, denied, whole, True))
                 if isinstance(formula, All):
-                    whole = whole and sum(map(_asks, formula.of)) <= 1 and not _asks_long_names(formula)
+                    whole = whole and sum(map(_asks, formula.of)) <= 1
+                    whole = whole and not _asks_long_names(formula) and not _measures_json(formula)
                 stack.extend((part, denied, whole, False) for part in reversed(below))
             else:
                 done.append(self._leaf(formula, denied, whole))
@@ -103,6 +105,13 @@ class TreeBuilder:
             extra = self.formats.get(formula.name)
             if extra is not None:
                 return self.node(Pattern(extra))
+            if formula.name == JSON_TEXT and not denied and not whole:
+                raise UnsupportedError(
+                    "A JSON text inside a string is not handled where the same string must meet a length, a "
+                    "pattern, a format or another condition: how the two nest together is not searched.",
+                    keyword="contentMediaType",
+                    cure='Leave the other condition out (max_string is one), or pass content="annotate".',
+                )
             meaning = (format_bound if denied else format_meaning if whole else format_beside)(formula.name)
             return self.atom(meaning) if isinstance(meaning, Program) else self.node(meaning, denied, whole)
         raise GrammarError(
@@ -131,6 +140,11 @@ def _asks_long_names(formula: All) -> bool:
     """Return whether international names must have a length: not every text is an end then (`letters`)."""
     least = max((part.least for part in formula.of if isinstance(part, Length)), default=0)
     return least > 1 and Format("idn-hostname") in formula.of
+
+
+def _measures_json(formula: All) -> bool:
+    """Return whether JSON texts must have a length: their automaton has no last state to count to."""
+    return Format(JSON_TEXT) in formula.of and any(isinstance(part, Length) for part in formula.of)
 
 
 def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:

@@ -30,7 +30,7 @@ PropertyOrder: TypeAlias = Annotated[str, typer.Option(help="any, declared.")]
 Numbers: TypeAlias = Annotated[str, typer.Option(help="any, bounded, plain, python.")]
 Escapes: TypeAlias = Annotated[str, typer.Option(help="any, canonical, utf8, ascii.")]
 Formats: TypeAlias = Annotated[str, typer.Option(help="assert, annotate.")]
-Content: TypeAlias = Annotated[str, typer.Option(help="annotate, assert: contentEncoding.")]
+Content: TypeAlias = Annotated[str, typer.Option(help="annotate, assert: contentEncoding, contentMediaType.")]
 Resource: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(metavar="URI=FILE", help="A schema to which $ref may lead. May be given several times."),

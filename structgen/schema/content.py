@@ -2,10 +2,11 @@
 
 They are annotations (2020-12 Validation, section 8.1), and asserted under the policy content="assert". An
 encoding is then the regular language of what an encoder writes: padded, pad bits zero, so that no decoder
-objects. A JSON text in a string is no regular language (it nests), and is refused.
+objects. A JSON text in a string may be any (`automata/json_texts`). What stands beside it and would have to
+be searched together with its nesting is refused: an encoding, `contentSchema`, a length, a pattern, a format.
 
-Sources: RFC 4648 for base16, base32 and base64; RFC 2045, sections 2.7 and 6.7, for 7bit and
-quoted-printable.
+Sources: RFC 8259 for JSON; RFC 4648 for base16, base32 and base64; RFC 2045, sections 2.7 and 6.7, for 7bit
+and quoted-printable.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from structgen.schema.keywords import FORMATS
+
 if TYPE_CHECKING:
     from structgen.schema.document import Document
     from structgen.schema.located import Place
+
+_BESIDE = ("contentEncoding", "contentSchema", "pattern", "format", "minLength", "maxLength")
+_IDENTITIES = ("8bit", "binary")
+"""Encodings that leave a text as it is (RFC 2045, section 6.2)."""
 
 _64, _64URL, _32, _32HEX = "[A-Za-z0-9+/]", "[A-Za-z0-9_-]", "[A-Z2-7]", "[0-9A-V]"
 _QUOTED = r"(?:[ \t]*(?:[!-<>-~]|=[0-9A-F]{2}))*"
@@ -68,13 +75,43 @@ def read_media_type(document: Document, place: Place, raw: dict[str, Any], value
         return
     if value.__class__ is not str:
         raise document.wrong(place, "contentMediaType", "takes a media type in a string")
-    if is_json(value):
+    if not is_json(value) or not _is_plain(raw):
+        return
+    beside = next((keyword for keyword in _BESIDE if _asks(document, place, raw, keyword)), None)
+    if beside is not None:
         document.refuse(
             place,
             "contentMediaType",
-            f"{value!r} inside a string is not handled: it nests, and strings are read without a stack.",
+            f"{value!r} inside a string is not handled beside {beside}: it nests, and both are not searched "
+            "together.",
             'Make it a value, not a string, or pass content="annotate" and check the finished document.',
         )
+        return
+    from structgen.automata.json_texts import JSON_TEXT
+
+    place.all_of += (document.derived(f"{place.pointer}/contentMediaType", format=JSON_TEXT),)
+
+
+def _is_plain(raw: dict[str, Any]) -> bool:
+    """Return whether it is known how the content is encoded, if at all."""
+    encoding = raw.get("contentEncoding", "8bit")
+    return isinstance(encoding, str) and encoding.lower() in (*ENCODINGS, *_IDENTITIES)
+
+
+def _asks(document: Document, place: Place, raw: dict[str, Any], keyword: str) -> bool:
+    """Return whether a keyword beside a JSON text says something of it."""
+    if keyword not in raw:
+        return False
+    value, known = raw[keyword], place.scope.dialect
+    if keyword == "contentEncoding":
+        return str(value).lower() in ENCODINGS
+    if keyword == "contentSchema":
+        return keyword in known.locations and value is not True and value != {}
+    if keyword == "format":
+        policies = document.policies
+        asserted = policies.formats == "assert" or known.asserts_formats
+        return asserted and (value in FORMATS or value in dict(policies.custom_formats))
+    return keyword != "minLength" or value != 0
 
 
 def is_json(media_type: str) -> bool:
@@ -83,11 +120,13 @@ def is_json(media_type: str) -> bool:
     return name == "application/json" or name.endswith("+json")
 
 
-def idle(document: Document, keyword: str, value: Any) -> str:
+def idle(document: Document, raw: dict[str, Any], keyword: str, value: Any) -> str:
     """Return why a keyword about content says nothing, or "" where it does."""
     if document.policies.content != "assert":
         return f"content={document.policies.content!r}"
     if keyword == "contentEncoding":
         known = isinstance(value, str) and value.lower() in ENCODINGS
         return "" if known else f"{value!r} does not restrict strings, or is not known"
-    return "" if is_json(str(value)) else f"whether a string is {value!r} is not checked"
+    if keyword == "contentMediaType" and is_json(str(value)):
+        return "" if _is_plain(raw) else f"how {raw['contentEncoding']!r} is decoded is not known"
+    return f"whether a string is {value!r} is not checked"

@@ -252,7 +252,7 @@ def json_schema(
         what a value may be of which the schema says nothing: "any"; "scalar"; an int: so deep may arrays and
         objects be nested.
     content
-        "annotate", or "assert": `contentEncoding` restricts strings.
+        "annotate", or "assert": `contentEncoding` and `contentMediaType` restrict strings.
     custom_formats
         the caller's own formats by name, before those of the standard: each a regular expression as `pattern`
         takes it, found anywhere in the string where it has no anchors; or a dict of `minimum`, `maximum`,

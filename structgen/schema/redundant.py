@@ -19,7 +19,8 @@ _ASKS_NOTHING = "asks for nothing"
 _ALLOWS_ALL = "allows every value"
 _KINDS: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("minLength", "maxLength", "pattern", "format", "contentEncoding"), "string"),
+        **dict.fromkeys(("minLength", "maxLength", "pattern", "format"), "string"),
+        **dict.fromkeys(("contentEncoding", "contentMediaType"), "string"),
         **dict.fromkeys(
             ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "divisibleBy"),
             "number",

@@ -175,7 +175,7 @@ def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, v
         known = value in FORMATS or (place.scope.dialect.draft == "3" and value in draft3.FORMATS)
         return "" if known else f"{value!r} is not a format of JSON Schema"
     if keyword.startswith("content"):
-        return content.idle(document, keyword, value)
+        return content.idle(document, raw, keyword, value)
     if keyword == "if":
         return "" if "then" in raw or "else" in raw else "says nothing without then or else"
     if keyword in ("then", "else"):

@@ -54,6 +54,8 @@ def string(formula: Formula, some: str = "a string") -> str:
                 size = count(least, most, "character")
             case Pattern(source):
                 clauses.append(f"that matches {quoted(source)}")
+            case Format("JSON text"):
+                clauses.append("that holds a JSON text")
             case Format(name):
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):

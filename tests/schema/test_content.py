@@ -1,9 +1,10 @@
-"""`contentEncoding` under content="assert" is what encoders write; JSON in a string is refused by name."""
+"""`contentEncoding` under content="assert" is what encoders write, and `contentMediaType` a JSON text."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
 import quopri
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import structgen as sg
 from structgen.automata.strings import StringPool
 from structgen.errors import OptionError, UnsupportedError
 from structgen.ir import All, Pattern
@@ -108,12 +110,91 @@ class _Scalars:
         return lambda *arguments: {0: b"0"}
 
 
-def test_json_in_a_string_is_refused_by_name_if_content_is_asserted() -> None:
-    schema = {"properties": {"a": {"contentMediaType": "application/problem+json; charset=utf-8"}}}
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"contentEncoding": "base64"},
+        {"contentSchema": {"type": "object"}},
+        {"pattern": "^a"},
+        {"format": "date"},
+        {"minLength": 1},
+        {"maxLength": 9},
+    ],
+)
+def test_json_in_a_string_is_refused_by_name_beside_what_is_searched_with_it(beside: dict[str, Any]) -> None:
+    schema = {"properties": {"a": {"contentMediaType": "application/problem+json; charset=utf-8", **beside}}}
     json_schema(schema).network(_Scalars(), _Scalars())  # type: ignore[arg-type]
     with pytest.raises(UnsupportedError, match="annotate") as caught:
         json_schema(schema, content="assert").network(_Scalars(), _Scalars())  # type: ignore[arg-type]
     assert caught.value.where == "#/properties/a/contentMediaType"
+    assert next(iter(beside)) in str(caught.value)
+
+
+TOKENS = sg.Tokenizer.from_bytes(
+    [bytes((byte,)) for byte in range(256)]
+    + [b'\\"', b'{\\"', b'\\":', b'}"', b"[[", b'"}', b'\\"}', b"]]", b"tru", b"\\u007b", b"1,", b"e5"]
+    + [None],
+    eos_token_id=268,
+)
+
+
+def begins(grammar: sg.CompiledGrammar, text: str) -> bool:
+    return grammar.step_bytes(grammar.start, text.encode()) is not None
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/problem+json; charset=utf-8"])
+def test_a_string_of_json_is_a_json_text(media_type: str) -> None:
+    grammar = sg.compile(json_schema({"contentMediaType": media_type}, content="assert", **sg.WIDEST), TOKENS)
+    for inner in ('{"foo": "bar"}', " [1e5, []]", "null", '"a"', '"\\u00e9\\n"', "[[[[[[0]]]]]]"):
+        for text in (json.dumps(inner), json.dumps(inner).replace("{", "\\u007b").replace("[", "\\u005B")):
+            state = grammar.step_bytes(grammar.start, text.encode())
+            assert state is not None
+            assert state.is_complete
+    for inner in ("{:}", "", "01", "[1,]", "{'a': 1}", "nul", "1 2", "\x0b1"):
+        assert not begins(grammar, json.dumps(inner))
+    assert all(begins(grammar, text) for text in ("12", "{}", '["', "null"))
+
+
+def test_what_is_no_json_text_is_the_opposite() -> None:
+    schema = {"type": "string", "not": {"contentMediaType": "application/json"}}
+    grammar = sg.compile(json_schema(schema, content="assert"), TOKENS)
+    assert [begins(grammar, json.dumps(inner)) for inner in ("{:}", "", "{}", "1")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+@given(data=st.data())
+def test_the_masks_of_json_in_a_string_are_what_can_be_stepped(data: st.DataObject) -> None:
+    schema = {"type": "array", "items": {"type": "string", "contentMediaType": "application/json"}}
+    if data.draw(st.booleans()):
+        schema["uniqueItems"] = True
+    grammar = sg.compile(json_schema(schema, content="assert", whitespace="compact"), TOKENS)
+    inner = st.recursive(
+        st.sampled_from([0, "a", None]),
+        lambda below: st.lists(below, max_size=2) | st.dictionaries(st.just("k"), below),
+    )
+    chosen = data.draw(st.lists(inner.map(json.dumps), min_size=1, max_size=3, unique=True))
+    text = json.dumps(chosen, separators=(",", ":")).encode()
+    begun = text[: data.draw(st.integers(0, len(text)))]
+    state = grammar.step_bytes(grammar.start, begun)
+    assert state is not None
+    mask = sg.allocate_mask(1, 269)
+    sg.Matcher(grammar, state).fill_mask(mask)
+    allowed = set(mask.allowed(0).tolist())
+    for token, piece in enumerate(TOKENS.token_bytes[:268]):
+        assert piece is not None
+        assert (token in allowed) == (grammar.step_bytes(state, piece) is not None), piece
+    whole = json.loads(begun + grammar.completion(state))
+    assert [json.loads(one) is ... for one in whole] == [False] * len(whole)
+
+
+def test_json_beside_an_unknown_encoding_is_no_matter() -> None:
+    schema = {"contentMediaType": "application/json", "contentEncoding": "rot13"}
+    standings = {one.standing for one in json_schema(schema, content="assert").report.findings}
+    assert standings == {Standing.ANNOTATION}
 
 
 def test_the_report_says_what_is_asserted() -> None:
