@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -23,7 +23,15 @@ from structgen.parsing.tables import Context, Indentation, ParserTables, Remarks
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader as lark takes them."""
 
-_INDENTER = ("NL_type", "OPEN_PAREN_types", "CLOSE_PAREN_types", "INDENT_type", "DEDENT_type", "tab_len")
+INDENTER: Final = (
+    "NL_type",
+    "OPEN_PAREN_types",
+    "CLOSE_PAREN_types",
+    "INDENT_type",
+    "DEDENT_type",
+    "tab_len",
+)
+"""The attributes of an indenter."""
 
 
 class _Recorder:
@@ -47,6 +55,8 @@ class Loaded(NamedTuple):
 
     tables: ParserTables
     imports: tuple[Import, ...]
+    rules: int
+    """Rules, as `limits.grammar_rules` counts them."""
 
 
 def load(
@@ -67,7 +77,7 @@ def load(
     import lark
     from lark.load_grammar import GrammarBuilder
 
-    indenter = None if postlex is None else _indenter(postlex)
+    indenter = None if postlex is None else indenter_of(postlex)
     imports: dict[Import, None] = {}
 
     def listen(base: Any, file: str) -> tuple[Any, str]:
@@ -96,7 +106,7 @@ def load(
         lexer = lexer.lexer
     parser = built.parser.parser
     remarks = remarks_of(grammar, built, parser.analysis, start)
-    return Loaded(_Tables(lexer, parser, start, indenter).read(remarks), tuple(imports))
+    return Loaded(_Tables(lexer, parser, start, indenter).read(remarks), tuple(imports), len(built.rules))
 
 
 def _bounded_parser(limits: Limits) -> type:
@@ -137,7 +147,7 @@ def refusal(error: BaseException, text: str, source: str | None, start: str) -> 
     return GrammarError(f"lark refuses the grammar: {message}", where=where, cure=cure)
 
 
-def _indenter(postlex: Any) -> Any:
+def indenter_of(postlex: Any) -> Any:
     """Return an instance of an indenter that sets attributes and does nothing else."""
     from lark.indenter import Indenter
 
@@ -153,7 +163,7 @@ def _indenter(postlex: Any) -> Any:
         own = [
             name
             for name, value in vars(base).items()
-            if name not in _INDENTER
+            if name not in INDENTER
             and (callable(value) or isinstance(value, property | classmethod | staticmethod))
         ]
         if own:

@@ -1,0 +1,240 @@
+"""The tables of Lark grammars, kept in files: who loads the same grammar again reads them, without lark.
+
+A file is named by all that decides what it holds but the imported files: the grammar's text and options, the
+versions of lark and Python, our own sources. The imports are checked when it is read: each place where lark
+looked must still hold the same text, or nothing, as it did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from hashlib import blake2b
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.cache import cache_folder
+from structgen.limits import Limits
+from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
+from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
+from structgen.parsing.tables import Conflict, Context, Indentation, ParserTables, Remarks, Rule, Terminal
+from structgen.sources import digest_of
+
+KIND: Final = "lark-1"
+FOLDER: Final = "grammars"
+"""In the cache folder."""
+SUFFIX: Final = ".lark-tables"
+_MOST: Final = 1 << 26
+"""Bytes of all files; past it those that were used the longest ago go."""
+_TOUCH: Final = 3600.0
+"""Seconds after which a file that is read is marked as used again."""
+_LIBRARY: Final = "lark:"
+"""Begins the paths of files that lark brings along, from its `grammars/` on."""
+
+
+@cache
+def _code() -> str:
+    """Return what stands for the versions of lark, Python and our own sources; 1 ms, once in a process."""
+    parsing = Path(__file__).parent.parent / "parsing"
+    sources = [parsing / name for name in ("lark_loader.py", "remarks.py", "tables.py")]
+    version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
+    assert version is not None, "lark without a version"
+    return f"{digest_of([Path(__file__), *sources])} {version[1]} {sys.version_info[:3]}"
+
+
+@cache
+def _lark() -> Path:
+    """Return lark's folder, without importing it."""
+    found = find_spec("lark")
+    assert found is not None and found.origin is not None, "structgen needs lark"
+    return Path(found.origin).parent
+
+
+class KeptTables:
+    """The file of one grammar. One whose imports only its loaders know has none."""
+
+    def __init__(
+        self, text: str, start: str, source: str | None, import_paths: Sequence[Importer], indenter: Any
+    ) -> None:
+        """`indenter`: an instance, or None."""
+        self._text, self._source = text, source
+        self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
+        self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
+        imports = "%import" in text
+        said = [
+            _code(),
+            text,
+            start,
+            # what is imported depends on where the file lies
+            [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
+            None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
+        ]
+        written = json.dumps(said).encode()
+        self._key = blake2b(written, digest_size=16).hexdigest()
+        self._path = cache_folder() / FOLDER / f"{self._key}{SUFFIX}"
+
+    def read(self, limits: Limits) -> ParserTables | None:
+        """Return the tables; None where there is no file, it does not hold any more, or the grammar is past
+        the limits. A damaged file is told by a StoreWarning.
+
+        Cost: 1 ms for JSON, 3 ms for Python, and the reading of imports.
+        """
+        if not self._serves:
+            return None
+        found = open_arrays(self._path, KIND, self._key)
+        if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
+            return None
+        said = json.loads(found.arrays["said"].tobytes())
+        if any(_digest(path) != digest for path, digest in said["imports"]):
+            return None
+        with suppress(OSError):
+            if time.time() - self._path.stat().st_mtime > _TOUCH:
+                os.utime(self._path)
+        return _tables(said, found)
+
+    def write(self, loaded: Loaded) -> None:
+        """Keep what was loaded; where the folder does not take it, a StoreWarning says so."""
+        if not self._serves:
+            return
+        imports = self._imports(loaded.imports)
+        if imports is None:
+            return
+        tables = loaded.tables
+        ends = np.cumsum([0, *map(len, tables.kernels)]).astype(np.int32)
+        items = np.array([item for kernel in tables.kernels for item in kernel], np.int32).reshape(-1, 2)
+        said = json.dumps(_said(tables, imports), ensure_ascii=False, separators=(",", ":")).encode()
+        numbers = {
+            "start": tables.start,
+            "end": tables.end,
+            "flags": tables.flags,
+            "grammar_rules": loaded.rules,
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "said": np.frombuffer(said, np.uint8),
+            "actions": tables.actions,
+            "gotos": tables.gotos,
+            "context_of": tables.context_of,
+            "kernel_ends": ends,
+            "kernel_items": items,
+        }
+        if write_arrays(self._path, KIND, self._key, numbers, arrays):
+            _trim(self._path.parent)
+
+    def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
+        """Return the places where lark looked, and digests of what was there; None where unknown."""
+        found: dict[str, str | None] = {}
+        for one in asked:
+            if one.base is not None and (
+                self._source is None or not os.path.isdir(os.path.abspath(one.base))
+            ):
+                return None  # relative to the program, or to what is no file
+            folders = [*self._folders, *([] if one.base is None else [os.path.abspath(one.base)])]
+            for path in (*(os.path.join(folder, one.file) for folder in folders), _LIBRARY + one.file):
+                digest = found[path] = _digest(path)
+                if digest is not None:
+                    break
+        return list(found.items())
+
+
+def _digest(path: str) -> str | None:
+    """Return the digest of an imported file; None where there is none."""
+    if path.startswith(_LIBRARY):
+        path = str(_lark() / "grammars" / path.removeprefix(_LIBRARY))
+    try:
+        with open(path, "rb") as file:
+            return blake2b(file.read(), digest_size=16).hexdigest()
+    except OSError:
+        return None
+
+
+def _said(tables: ParserTables, imports: list[tuple[str, str | None]]) -> dict[str, Any]:
+    indentation, remarks = tables.indentation, tables.remarks
+    pairs = dict.fromkeys(pair for one in tables.contexts for pair in one.unless)
+    places = {pair: at for at, pair in enumerate(pairs)}  # contexts share most of them
+    return {
+        "imports": imports,
+        "terminals": [(one.name, one.pattern, one.is_string, one.where) for one in tables.terminals],
+        "nonterminals": tables.nonterminals,
+        "rules": [(one.origin, one.symbols, one.text) for one in tables.rules],
+        "unless": list(places),
+        "contexts": [(one.terminals, [places[pair] for pair in one.unless]) for one in tables.contexts],
+        "ignored": sorted(tables.ignored),
+        "indentation": None
+        if indentation is None
+        else (
+            indentation.newline,
+            sorted(indentation.opening),
+            sorted(indentation.closing),
+            indentation.indent,
+            indentation.dedent,
+            indentation.tab_size,
+        ),
+        "conflicts": [(one.terminal, one.kept, one.dropped) for one in remarks.conflicts],
+        "unused_rules": remarks.unused_rules,
+        "unused_terminals": remarks.unused_terminals,
+    }
+
+
+def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
+    numbers, arrays = file
+    indentation = said["indentation"]
+    if indentation is not None:
+        newline, opening, closing, *rest = indentation
+        indentation = Indentation(newline, frozenset(opening), frozenset(closing), *rest)
+    ends = arrays["kernel_ends"].tolist()
+    unless = [(one, tuple(of)) for one, of in said["unless"]]
+    items = list(map(tuple, arrays["kernel_items"].tolist()))
+    return ParserTables(
+        terminals=tuple(Terminal(*one) for one in said["terminals"]),
+        nonterminals=tuple(said["nonterminals"]),
+        rules=tuple(Rule(origin, tuple(symbols), text) for origin, symbols, text in said["rules"]),
+        actions=arrays["actions"],
+        gotos=arrays["gotos"],
+        contexts=tuple(
+            Context(tuple(terminals), tuple([unless[at] for at in places]))
+            for terminals, places in said["contexts"]
+        ),
+        context_of=arrays["context_of"],
+        ignored=frozenset(said["ignored"]),
+        start=numbers["start"],
+        end=numbers["end"],
+        indentation=indentation,
+        flags=numbers["flags"],
+        kernels=tuple(tuple(items[low:high]) for low, high in pairwise(ends)),
+        remarks=Remarks(
+            tuple(Conflict(one, tuple(kept), tuple(dropped)) for one, kept, dropped in said["conflicts"]),
+            tuple(said["unused_rules"]),
+            tuple(said["unused_terminals"]),
+        ),
+    )
+
+
+def _trim(folder: Path) -> None:
+    """Delete the files that were used the longest ago, until the others are small enough."""
+    files = sorted(_files(folder), reverse=True)
+    total = 0
+    for _used, size, path in files:
+        total += size
+        if total > _MOST:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):
+                if path.suffix == SUFFIX:
+                    facts = path.stat()
+                    yield facts.st_mtime, facts.st_size, path
