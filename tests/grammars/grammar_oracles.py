@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 
 from packaging.markers import InvalidMarker, Marker
+from python_texts import is_python
 from sql_oracle import is_sql
 
 
@@ -137,5 +138,6 @@ ORACLES: dict[str, Callable[[str], bool]] = {
     "dates": is_date,
     "json": is_json,
     "markers": is_marker,
+    "python": is_python,
     "sql": is_sql,
 }

@@ -8,15 +8,17 @@ from typing import Any
 
 from lark import Lark
 from lark.exceptions import LarkError
+from lark.indenter import PythonIndenter
 
 from structgen import resources
 
 
 @functools.cache
 def parser(name: str, **options: Any) -> Lark:
-    """Return the grammar as a person would load it, with lark's contextual lexer over LALR."""
+    """Return the grammar as its page says to load it: lark's contextual lexer over LALR."""
     text = resources.grammar(name).read_text(encoding="utf-8")
-    return Lark(text, parser="lalr", lexer="contextual", **options)
+    postlex = PythonIndenter() if name == "python" else None
+    return Lark(text, parser="lalr", lexer="contextual", postlex=postlex, **options)
 
 
 def accepts(grammar: Lark, text: str) -> bool:

@@ -1,0 +1,211 @@
+"""Python: what the grammar takes, `ast.parse` takes; and it takes nearly all of the standard library."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import textwrap
+import unicodedata
+from pathlib import Path
+
+import pytest
+from python_texts import changed, complaint, is_python, library, python, random_programs, read
+from shipped import accepts, labelled
+
+from structgen import resources
+
+only_311 = pytest.mark.skipif(
+    sys.version_info[:2] != (3, 11),
+    reason="the standard library of another version of Python is written in it",
+)
+
+EXCEPTIONS = {
+    "test/test_argparse.py": "brackets around contexts of which the first has no name",
+    "test/test_tarfile.py": "brackets around contexts of which the first has no name",
+    "test/test_code_module.py": "a character by a name that is not listed",
+    "test/test_unparse.py": "a character by a name that is not listed",
+    "test/test_xmlrpc.py": "a character by a name that is not listed",
+    "test/test_traceback.py": "names of letters that are normalised",
+    "test/test_unicode_identifiers.py": "names of letters that are normalised",
+    "test/test_fstring.py": "a format within a format",
+    "idlelib/configdialog.py": "a call within a format",
+    "test/test_tokenize.py": "a string in the quotes of the formatted string around it",
+    "test/test_grammar.py": "an annotated subscript of a display",
+}
+"""Files of the standard library that the grammar refuses, each for a reason that its page gives."""
+
+
+def refused(files: list[Path]) -> set[str]:
+    """Return those of the files that are Python and that lark refuses, as paths from the library's folder."""
+    grammar = python()
+    names = set()
+    for path in files:
+        text = read(path)
+        if is_python(text) and not accepts(grammar, text):
+            names.add(path.as_posix().rpartition(f"python3.{sys.version_info[1]}/")[2])
+    return names
+
+
+@only_311
+def test_grammar_takes_a_sample_of_the_standard_library() -> None:
+    files = [path for path in library() if "/test" not in path.as_posix() and path.stat().st_size < 60_000]
+    assert len(files) > 300
+    sample = random.Random(1).sample(files, 60)
+    assert refused(sample) <= EXCEPTIONS.keys()
+
+
+@only_311
+@pytest.mark.slow
+def test_grammar_takes_the_standard_library_but_for_what_is_named() -> None:
+    files = library()
+    assert len(files) > 1000
+    assert refused(files) <= EXCEPTIONS.keys()
+
+
+def test_python_takes_random_programs_and_mutants() -> None:
+    grammar = python()
+    taken = 0
+    for number, program in enumerate(random_programs(seed=1, count=250)):
+        texts = [program, *(changed(program, number, 2) if len(program) > 4 else ())]
+        for text in texts:
+            if accepts(grammar, text):
+                taken += 1
+                assert is_python(text), (text, complaint(text))
+    assert taken > 150
+
+
+@pytest.mark.slow
+def test_python_takes_many_random_programs_and_mutants() -> None:
+    grammar = python()
+    taken = 0
+    for number, program in enumerate(random_programs(seed=2, count=5000)):
+        texts = [program, *(changed(program, number, 4) if len(program) > 4 else ())]
+        for text in texts:
+            if accepts(grammar, text):
+                taken += 1
+                assert is_python(text), (text, complaint(text))
+    assert taken > 5000
+
+
+def excerpts(seed: int, count: int) -> list[str]:
+    """Return pieces of the standard library that are Python by themselves, of thirty lines or fewer."""
+    draw = random.Random(seed)
+    files = [path for path in library() if path.stat().st_size < 30_000]
+    found: list[str] = []
+    while len(found) < count:
+        lines = read(draw.choice(files)).split("\n")
+        at = draw.randrange(len(lines))
+        text = textwrap.dedent("\n".join(lines[at : at + draw.randrange(1, 30)]))
+        if text.strip() and is_python(text):
+            found.append(text)
+    return found
+
+
+def unsound(seed: int, count: int, each: int) -> tuple[int, list[str]]:
+    """Return how many mutants of excerpts lark takes, and those of them that Python does not."""
+    grammar = python()
+    taken = 0
+    wrong = []
+    for number, text in enumerate(excerpts(seed, count)):
+        for mutant in changed(text, number, each):
+            if accepts(grammar, mutant):
+                taken += 1
+                if not is_python(mutant):
+                    wrong.append(mutant)
+    return taken, wrong
+
+
+def test_python_takes_mutants_of_the_standard_library() -> None:
+    taken, wrong = unsound(seed=1, count=40, each=12)
+    assert taken > 150
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_python_takes_many_mutants_of_the_standard_library() -> None:
+    taken, wrong = unsound(seed=2, count=1000, each=40)
+    assert taken > 10_000
+    assert wrong == []
+
+
+def test_python_takes_every_change_of_the_texts_that_the_grammar_takes() -> None:
+    """The rejected texts too: what is one change away from them is where a grammar errs."""
+    grammar = python()
+    taken = 0
+    for number, (text, _) in enumerate(labelled("python")):
+        if re.search(r"\S", text):
+            for mutant in changed(text, number, 12):
+                if accepts(grammar, mutant):
+                    taken += 1
+                    assert is_python(mutant), (mutant, complaint(mutant))
+    assert taken > 300
+
+
+def test_mutants_that_python_takes_are_taken_as_a_rule() -> None:
+    """The other way is no law: the page says what is left out. A grammar that shrank would show here."""
+    grammar = python()
+    verdicts = [
+        accepts(grammar, mutant)
+        for number, text in enumerate(excerpts(seed=3, count=40))
+        for mutant in changed(text, number, 12)
+        if is_python(mutant)
+    ]
+    assert len(verdicts) > 150
+    assert verdicts.count(True) >= 0.98 * len(verdicts)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 8])
+def test_indentation_is_pythons(width: int) -> None:
+    """Four lines, indented by every combination of multiples of a width."""
+    grammar = python()
+    blank = " " * width
+    both = 0
+    for number in range(4**4):
+        depths = [number // 4**at % 4 for at in range(4)]
+        lines = ["if a:", "if b:", "pass", "c"]
+        text = "\n".join(blank * depth + line for depth, line in zip(depths, lines, strict=True))
+        assert accepts(grammar, text) is is_python(text), text
+        both += is_python(text)
+    assert both > 2
+
+
+def test_letters_of_names_are_pythons() -> None:
+    grammar = python()
+    taken = 0
+    for point in [*range(0x3000), *range(0x3000, 0x10000, 7), *range(0x10000, 0x110000, 997)]:
+        letter = chr(point)
+        for text in (f"x{letter}", f"{letter}x"):
+            if accepts(grammar, text) and not letter.isascii():
+                taken += 1
+                assert text.isidentifier(), hex(point)
+    assert taken > 1000
+
+
+def test_characters_by_name_are_there() -> None:
+    grammar = python()
+    listed = re.search(r"^_CHARACTER: /(.*)/$", resources.grammar("python").read_text("utf-8"), re.MULTILINE)
+    assert listed is not None
+    names = {unicodedata.name(chr(point), "") for point in range(0x1F600)} - {""}
+    taken = sorted(name for name in names if re.fullmatch(listed[1], name))
+    assert len(taken) == 212
+    assert all(accepts(grammar, f"'\\N{{{name}}}'") for name in taken)
+    for name in ("LATIN SMALL LETTER A WITH CEDILLA", "EM", "GREEK SMALL LETTER LAMBDA"):
+        assert not accepts(grammar, f"'\\N{{{name}}}'")
+
+
+@pytest.mark.parametrize("prefix", ["", "u", "r", "b", "br", "Rb", "f", "rf", "ur", "bu", "fb", "uf", "bf"])
+def test_strings_are_pythons(prefix: str) -> None:
+    """All strings of up to six signs that matter, in each kind of quotes."""
+    grammar = python()
+    draw = random.Random(prefix)
+    pieces = ["'", '"', "\\", "\n", "a", "{", "}", "x4", "#", " ", "N", "é", "!r", ":"]
+    taken = 0
+    for quote in ("'", '"', "'''", '"""'):
+        for _ in range(400):
+            inner = "".join(draw.choice(pieces) for _ in range(draw.randrange(7)))
+            for text in (f"{prefix}{quote}{inner}{quote}", f"f({prefix}{quote}{inner}{quote})"):
+                if accepts(grammar, text):
+                    taken += 1
+                    assert is_python(text), (text, complaint(text))
+    assert (taken > 300) is (prefix not in ("ur", "bu", "fb", "uf", "bf"))
