@@ -97,6 +97,7 @@ _NEWLINE: Final = Chars(((10, 10),))
 _NOT_NEWLINE: Final = complement(((10, 10),))
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Node:
     """Return the tree of a pattern as re.compile(pattern, flags) reads it.
 

@@ -40,11 +40,17 @@ class ContextualLanguage(Language):
     def start(self) -> Config:
         """Return the configuration before the first byte. Raises GrammarError where lark accepts nothing."""
         start = self.reader.start()
+        if not self.reader.parser.is_productive:
+            raise GrammarError(
+                "The start rule derives no text: each of its expansions needs one of a rule that never ends.",
+                where="start",
+                cure="Give each recursive rule an expansion without itself.",
+            )
         if not self._completions.is_live(start):
             raise GrammarError(
                 "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
                 where="start",
-                cure='Look for terminals that take the beginning of others, or pass lexer="characters".',
+                cure="Look for terminals that take the beginning of others, or are declared and never made.",
             )
         return start
 

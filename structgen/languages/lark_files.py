@@ -15,7 +15,7 @@ from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.kept_tables import KeptTables
 from structgen.languages.language import Language, TextGrammar
 from structgen.limits import Limits
-from structgen.parsing.lark_loader import Importer, indenter_of, load
+from structgen.parsing.lark_loader import Importer, check_options, indenter_of, load
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 
@@ -49,6 +49,7 @@ class LarkGrammar(TextGrammar):
             indentation = tables.indentation
             said = {
                 "terminals": [(one.name, one.pattern) for one in tables.terminals],
+                "ignored": sorted(tables.terminals[one].name for one in tables.ignored),
                 "rules": sorted(rule.text for rule in tables.rules),
                 "actions": _digest(tables),
                 "flags": tables.flags,
@@ -92,15 +93,33 @@ class LarkGrammar(TextGrammar):
 
 
 def _digest(tables: ParserTables) -> str:
-    """Return a digest of the contexts of the lexer, which does not depend on the numbers of states."""
+    """Return a digest of the parser's actions and of the contexts of the lexer, which does not depend on the
+    numbers of states: they are numbered anew as they are reached by the names of symbols."""
     names = [one.name for one in tables.terminals]
-    contexts = sorted(
-        repr(
-            ([names[t] for t in one.terminals], [(names[t], [names[s] for s in of]) for t, of in one.unless])
-        )
+    contexts = [
+        ([names[t] for t in one.terminals], [(names[t], [names[s] for s in of]) for t, of in one.unless])
         for one in tables.contexts
-    )
-    return hashlib.blake2b("\n".join(contexts).encode(), digest_size=16).hexdigest()
+    ]
+    numbers, reached = {tables.start: 0}, [tables.start]
+    digest = hashlib.blake2b(digest_size=16)
+    for state in reached:
+        row = [(names[t], int(tables.actions[state, t])) for t in tables.actions[state].nonzero()[0]]
+        gotos = [
+            (tables.nonterminals[n], 1 + int(tables.gotos[state, n]))
+            for n in (tables.gotos[state] >= 0).nonzero()[0]
+        ]
+        said: list[object] = [contexts[tables.context_of[state]]]
+        for name, action in (*sorted(row), *sorted(gotos)):
+            if action < 0:
+                said.append((name, tables.rules[-1 - action].text))
+                continue
+            after = action - 1
+            if after not in numbers:
+                numbers[after] = len(reached)
+                reached.append(after)
+            said.append((name, numbers[after]))
+        digest.update(repr(said).encode())
+    return digest.hexdigest()
 
 
 def _again(arguments: dict[str, Any]) -> LarkGrammar:
@@ -131,6 +150,7 @@ def lark(
         raise OptionError(
             f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
         )
+    check_options(start, import_paths)
     bounds = limits if limits is not None else Limits()
     before = perf_counter()
     text, source = _read(grammar)

@@ -9,13 +9,14 @@ compiling a regular expression for each state of the parser.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from structgen.errors import GrammarError, LimitError, OptionError
+from structgen.frontends.python_regex import parse_python
 from structgen.limits import Limits
 from structgen.parsing.remarks import remarks_of
 from structgen.parsing.tables import Context, Indentation, ParserTables, Remarks, Rule, Terminal
@@ -71,8 +72,8 @@ def load(
     """Return the tables of a grammar, and what it imports. Cost: lark's own loading, 5 ms for JSON, 50 to
     100 ms for Python, and a few milliseconds.
 
-    Raises GrammarError with lark's message below ours, LimitError for a grammar of more rules than
-    `limits.grammar_rules`.
+    Raises GrammarError with lark's message below ours, RegexError by terminal for what no automaton follows,
+    LimitError for a grammar of more rules than `limits.grammar_rules`, OptionError.
     """
     import lark
     from lark.load_grammar import GrammarBuilder
@@ -107,6 +108,21 @@ def load(
     parser = built.parser.parser
     remarks = remarks_of(grammar, built, parser.analysis, start)
     return Loaded(_Tables(lexer, parser, start, indenter).read(remarks), tuple(imports), len(built.rules))
+
+
+def check_options(start: str, import_paths: Sequence[Importer]) -> None:
+    """Raise OptionError for a start, or import_paths, of the wrong kind."""
+    if not isinstance(start, str):
+        raise OptionError(
+            f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
+        )
+    for one in [import_paths] if isinstance(import_paths, str | Path) else import_paths:
+        if one is import_paths or not (isinstance(one, str | Path) or callable(one)):
+            raise OptionError(
+                f"import_paths holds folders and lark's loaders; this is {one!r}.",
+                where="import_paths",
+                cure='Pass a list of folders: import_paths=["grammars"].',
+            )
 
 
 def _bounded_parser(limits: Limits) -> type:
@@ -160,19 +176,37 @@ def indenter_of(postlex: Any) -> Any:
     for base in kind.__mro__:
         if base is Indenter:
             break
-        own = [
-            name
-            for name, value in vars(base).items()
-            if name not in INDENTER
-            and (callable(value) or isinstance(value, property | classmethod | staticmethod))
-        ]
-        if own:
-            raise OptionError(
-                f"{base.__name__} overrides {', '.join(sorted(own))}: what it does to tokens is not known.",
-                where="postlex",
-                cure=cure,
-            )
-    return kind()
+        _check_overrides(base.__name__, vars(base), cure)
+    if isinstance(postlex, type):
+        try:
+            postlex = kind()
+        except (TypeError, AssertionError) as error:
+            # lark asserts that tab_len is above nought, and says no more
+            what = f"lark cannot make a {kind.__name__}: {str(error) or 'its tab_len is not above nought'}."
+            raise OptionError(what, where="postlex", cure=cure) from None
+    _check_overrides(kind.__name__, vars(postlex), cure)
+    if not isinstance(postlex.tab_len, int) or postlex.tab_len < 1:
+        raise OptionError(
+            f"{kind.__name__}.tab_len is {postlex.tab_len!r}.",
+            where="postlex",
+            cure="Set it to how many blanks a tabulator stands for.",
+        )
+    return postlex
+
+
+def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> None:
+    own = [
+        name
+        for name, value in attributes.items()
+        if name not in INDENTER
+        and (callable(value) or isinstance(value, property | classmethod | staticmethod))
+    ]
+    if own:
+        raise OptionError(
+            f"{kind} overrides {', '.join(sorted(own))}: what it does to tokens is not known.",
+            where="postlex",
+            cure=cure,
+        )
 
 
 class _Tables:
@@ -187,10 +221,28 @@ class _Tables:
         names = {name for row in table.states.values() for name in row} - origins
         self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
         self.number = {name: number for number, name in enumerate(self.names)}
+        # an ignored string that takes the place of a match is not ignored: lark decides that by the match. It
+        # is a terminal of its own, which does with the parser what the string does
+        self.seen = {
+            name: len(self.names) + count
+            for count, name in enumerate(
+                name for name in self.names if name in lexer.conf.ignore and self._is_string(name)
+            )
+        }
         self._embedded: dict[tuple[str, str], bool] = {}
+
+    def _is_string(self, name: str) -> bool:
+        from lark.lexer import PatternStr
+
+        return isinstance(self.terminals[name].pattern, PatternStr)
+
+    def _numbers(self, name: str) -> list[int]:
+        """Return the numbers of a terminal: its own, and the one under which it is not ignored."""
+        return [self.number[name], *([self.seen[name]] if name in self.seen else [])]
 
     def read(self, remarks: Remarks) -> ParserTables:
         table, states = self.table, self.table.states
+        terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
         count = max(states) + 1
         rules: dict[Any, int] = {}
         kernels: list[tuple[tuple[int, int], ...]] = [()] * count
@@ -200,17 +252,16 @@ class _Tables:
                 for item in sorted(items, key=lambda one: (str(one.rule), one.index))
                 if item.index or item.rule.origin.name.startswith("$root_")
             )
-        actions = np.zeros((count, len(self.names)), np.int32)
+        actions = np.zeros((count, len(self.names) + len(self.seen)), np.int32)
         shifts: list[tuple[int, str, int]] = []
         for state, row in states.items():
             for name, (action, argument) in row.items():
-                number = self.number.get(name)
-                if number is None:
+                if name not in self.number:
                     shifts.append((state, name, argument))
                 elif str(action) == "Shift":
-                    actions[state, number] = argument + 1
+                    actions[state, self._numbers(name)] = argument + 1
                 else:
-                    actions[state, number] = -1 - rules.setdefault(argument, len(rules))
+                    actions[state, self._numbers(name)] = -1 - rules.setdefault(argument, len(rules))
         origins: dict[str, int] = {}
         self._close(rules, origins)
         gotos = np.full((count, len(origins)), -1, np.int32)
@@ -218,8 +269,8 @@ class _Tables:
             gotos[state, origins[name]] = after
         contexts, context_of = self._contexts(count)
         return ParserTables(
-            terminals=tuple(map(self._terminal, self.names)),
-            nonterminals=tuple(origins),
+            terminals=terminals,
+            nonterminals=tuple(map(str, origins)),
             rules=tuple(self._rule(rule, origins) for rule in rules),
             actions=actions,
             gotos=gotos,
@@ -251,11 +302,14 @@ class _Tables:
     def _terminal(self, name: str) -> Terminal:
         found = self.terminals.get(name)
         if found is None:
-            return Terminal(name, None, False)
+            return Terminal(str(name), None, False)
         from lark.lexer import PatternStr
 
-        shown = found.pattern.raw or found.pattern.to_regexp()
-        return Terminal(name, found.pattern.to_regexp(), isinstance(found.pattern, PatternStr), shown)
+        pattern = found.pattern.to_regexp()
+        shown = found.pattern.raw or pattern
+        # read here, so that what no automaton follows is refused with the grammar
+        parse_python(pattern, self.lexer.conf.g_regex_flags, where=f"terminal {name}")
+        return Terminal(str(name), pattern, isinstance(found.pattern, PatternStr), shown)
 
     def _contexts(self, count: int) -> tuple[tuple[Context, ...], Any]:
         numbers: dict[frozenset[str], int] = {}
@@ -275,6 +329,15 @@ class _Tables:
         """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
         from lark.lexer import PatternRE, PatternStr
 
+        for name in sorted(names):
+            pattern = self.terminals[name].pattern
+            if pattern.min_width == 0:
+                raise GrammarError(
+                    f"It may match the empty text, and the lexer would not move on: {pattern.to_regexp()}",
+                    where=f"terminal {name}",
+                    cure="Have it match one character at least, and make it optional in the rules.",
+                )
+
         terminals = sorted(
             (self.terminals[name] for name in names),
             key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name),
@@ -287,7 +350,9 @@ class _Tables:
                 continue
             equal = [s for s in strings if s.priority == one.priority and self._embeds(one, s)]
             if equal:
-                unless.append((self.number[one.name], tuple(self.number[s.name] for s in equal)))
+                if one.name not in self.lexer.conf.ignore:
+                    named = tuple(self._numbers(s.name)[-1] for s in equal)
+                    unless.append((self.number[one.name], named))
                 embedded |= {s.name for s in equal if s.pattern.flags <= one.pattern.flags}
         kept = tuple(self.number[t.name] for t in terminals if t.name not in embedded)
         return Context(kept, tuple(unless))
@@ -316,12 +381,15 @@ class _Tables:
         number = self.number
         return Indentation(
             number[one.NL_type],
-            frozenset(number[name] for name in one.OPEN_PAREN_types if name in number),
-            frozenset(number[name] for name in one.CLOSE_PAREN_types if name in number),
+            self._all(one.OPEN_PAREN_types),
+            self._all(one.CLOSE_PAREN_types),
             number[one.INDENT_type],
             number[one.DEDENT_type],
             int(one.tab_len),
         )
+
+    def _all(self, names: Sequence[str]) -> frozenset[int]:
+        return frozenset(one for name in names if name in self.number for one in self._numbers(name))
 
 
 def _spelled(rule: Any) -> str:

@@ -276,7 +276,7 @@ class Lexer:
                     source = slot if item.terminal < 0 else -1 - item.terminal
                     return Move(DECIDED, (source,))
                 slot += 1
-            elif not isinstance(item, Nest):
+            else:
                 match = program.matches_at_end(item, state.behind)
                 if match is not None:
                     return Move(DECIDED, (-1 - self._named(match, state.tracked, state.unless),))
@@ -330,7 +330,15 @@ class Lexer:
         return None
 
     def _waiting(self, state: LexemeState) -> list[int]:
-        return list(dict.fromkeys(item[0] for item in state.items if isinstance(item, tuple)))
+        pending: list[Item] = list(reversed(state.items))
+        found: dict[int, None] = {}
+        while pending:
+            item = pending.pop()
+            if isinstance(item, Nest):
+                pending += reversed(item.threads)
+            elif not isinstance(item, Slot):
+                found[item[0]] = None
+        return list(found)
 
     def may_be(self, state: int) -> frozenset[int]:
         """Return the terminals that a lexeme may still become, slots left aside; more, where a better thread
@@ -348,9 +356,15 @@ class Lexer:
 
 def _instructions(item: Item) -> list[int]:
     """Return the instructions at which the threads of an item wait."""
-    if isinstance(item, Slot):
-        return [at for guard in item.guards for at, _guards in guard.threads]
-    if isinstance(item, Nest):
-        return [*(at for at, _guards in item.threads), item.leave]
-    at, guards = item
-    return [at, *(one for guard in guards for one, _guards in guard.threads)]
+    found: list[int] = []
+    pending: list[Item] = [item]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, Nest):
+            found.append(one.leave)
+            pending += one.threads
+        elif not isinstance(one, Slot):
+            found.append(one[0])
+        for guard in one[1] if isinstance(one, tuple) else one.guards:
+            pending += guard.threads
+    return found

@@ -50,14 +50,14 @@ class Guard:
 
     holds: bool
     accept: int
-    threads: frozenset[Thread]
+    threads: frozenset[Thread | Nest]
 
 
 @dataclass(frozen=True, slots=True)
 class Nest:
     """Threads inside an atomic group, in order; the first that ends goes on behind it, alone."""
 
-    threads: tuple[Thread, ...]
+    threads: tuple[Thread | Nest, ...]
     leave: int
     """The instruction at which the group ends."""
     guards: Guards
@@ -104,7 +104,8 @@ class _Instruction:
     number: int = -1
     """The terminal that has matched; the look-behind; the guard's sense."""
     other: int = -1
-    """Where a look-ahead begins, where an atomic group leaves."""
+    """Where a look-ahead begins, where an atomic group leaves; of the end of an atomic group that has read
+    nothing, the end of the others."""
 
 
 class Program:
@@ -122,9 +123,10 @@ class Program:
 
     def add(self, node: Node, number: int, *, where: str) -> int:
         """Add an expression whose match is called `number`; return its first instruction. Raises RegexError
-        for a look-around inside a look-behind, LimitError past MOST_INSTRUCTIONS."""
+        for what a look-behind cannot hold, LimitError past MOST_INSTRUCTIONS."""
         try:
-            return self._emit(node, self._put(_Instruction(_MATCH, number=number)))
+            end = self._put(_Instruction(_MATCH, number=number))
+            return self._emit(node, end, end)
         except RegexError as error:
             raise RegexError(error.what, where=where, cure=error.cure) from None
 
@@ -147,32 +149,41 @@ class Program:
     def _split(self, ways: tuple[int, ...]) -> int:
         return ways[0] if len(ways) == 1 else self._put(_Instruction(_SPLIT, to=ways))
 
-    def _emit(self, node: Node, after: int) -> int:
-        """Return the first instruction of a node that goes on at `after`."""
+    def _emit(self, node: Node, fresh: int, moved: int) -> int:
+        """Return the first instruction of a node that goes on at `moved`, or at `fresh` where it has read
+        nothing: an empty copy ends a repetition."""
+        if fresh != moved and not nullable(node):
+            fresh = moved
         match node:
             case Chars(ranges):
-                return self._char(node_of(ranges), after)
+                return self._char(node_of(ranges), moved)
             case Seq(parts):
-                for part in reversed(parts):
-                    after = self._emit(part, after)
-                return after
+                for left in range(len(parts) - 1, -1, -1):
+                    first = self._emit(parts[left], fresh, moved)
+                    again = fresh != moved and left > 0
+                    moved = self._emit(parts[left], moved, moved) if again else first
+                    fresh = first
+                return fresh
             case Alt(parts):
-                return self._split(tuple(self._emit(part, after) for part in parts))
+                return self._split(tuple(self._emit(part, fresh, moved) for part in parts))
             case Repeat():
-                return self._repeat(node, after)
+                return self._repeat(node, fresh, moved)
             case Atomic(of):
-                leave = self._put(_Instruction(_LEAVE, to=(after,)))
-                return self._put(_Instruction(_ENTER, to=(self._emit(of, leave),), other=leave))
+                leave = self._put(_Instruction(_LEAVE, to=(moved,)))
+                empty = leave
+                if fresh != moved:
+                    empty = self._put(_Instruction(_LEAVE, to=(fresh,), other=leave))
+                return self._put(_Instruction(_ENTER, to=(self._emit(of, empty, leave),), other=leave))
             case Start():
-                return self._put(_Instruction(_START, to=(after,)))
+                return self._put(_Instruction(_START, to=(fresh,)))
             case End():
-                return self._put(_Instruction(_END, to=(after,)))
+                return self._put(_Instruction(_END, to=(fresh,)))
             case Look(True, holds, of):
                 end = self._put(_Instruction(_LEAVE))
-                first = self._emit(of, end)
-                return self._put(_Instruction(_AHEAD, to=(after, end), number=int(holds), other=first))
+                first = self._emit(of, end, end)
+                return self._put(_Instruction(_AHEAD, to=(fresh, end), number=int(holds), other=first))
             case Look(_, holds, of):
-                return self._put(_Instruction(_BEHIND, to=(after,), number=self._look(of), other=int(holds)))
+                return self._put(_Instruction(_BEHIND, to=(fresh,), number=self._look(of), other=int(holds)))
         raise AssertionError(node)
 
     def _look(self, of: Node) -> int:
@@ -180,32 +191,38 @@ class Program:
         if number is None:
             if _looks(of):
                 raise RegexError(
-                    "A look-around stands inside a look-behind.",
+                    "A look-around or an atomic group stands inside a look-behind.",
                     cure="Write the look-behind as a set of characters, or as several look-behinds.",
                 )
             end = self._put(_Instruction(_LEAVE))
             number = self._look_numbers[of] = len(self.looks)
-            self.looks.append((self._emit(of, end), end))
+            self.looks.append((self._emit(of, end, end), end))
         return number
 
-    def _repeat(self, node: Repeat, after: int) -> int:
-        of, least, most, greedy = node.of, node.least, node.most, node.greedy
+    def _repeat(self, node: Repeat, fresh: int, moved: int) -> int:
+        of, least, most = node.of, node.least, node.most
+        first_fresh, first = fresh, moved
         if most is None:
-            loop = self._put(_Instruction(_SPLIT))
-            body = self._emit(of, loop)
-            ways = (body, after) if greedy else (after, body)
-            self.code[loop] = _Instruction(_SPLIT, to=ways)
-            first = loop
-            if least and nullable(of):
-                least = 0  # one empty copy stands for all that are owed
+            first = self._put(_Instruction(_SPLIT))
+            self.code[first] = _Instruction(_SPLIT, to=self._ways(node, self._emit(of, moved, first), moved))
+            first_fresh = first
+            if fresh != moved:
+                first_fresh = self._split(self._ways(node, self._emit(of, fresh, first), fresh))
         else:
-            first = after
             for _ in range(most - least):
-                body = self._emit(of, first)
-                first = self._split((body, after) if greedy else (after, body))
+                after = first
+                first = self._split(self._ways(node, self._emit(of, moved, after), moved))
+                first_fresh = first
+                if fresh != moved:
+                    first_fresh = self._split(self._ways(node, self._emit(of, fresh, after), fresh))
         for _ in range(least):
-            first = self._emit(of, first)
-        return first
+            after = first
+            first = self._emit(of, after, after)
+            first_fresh = first if first_fresh == after else self._emit(of, first_fresh, after)
+        return first_fresh
+
+    def _ways(self, node: Repeat, copy: int, after: int) -> tuple[int, int]:
+        return (copy, after) if node.greedy else (after, copy)
 
     def classes(self) -> bytes:
         """Return the class of each byte: those of one class do the same everywhere in the program."""
@@ -274,9 +291,12 @@ class Program:
         """Yield what an instruction comes to without reading, best first: threads that wait for a byte or the
         end of the text, and the ends (matches, and those of look-arounds and groups) that it comes to."""
         seen: set[tuple[int, Guards]] = set()
-        pending = [(at, guards)]
+        pending: list[Thread | Nest] = [(at, guards)]
         while pending:
             here = pending.pop()
+            if isinstance(here, Nest):
+                yield here
+                continue
             if here in seen:
                 continue
             seen.add(here)
@@ -299,46 +319,47 @@ class Program:
                     if behind.at_start:
                         pending.append((one.to[0], held))
                 case 7:  # _ENTER
-                    inside = tuple(self._plain(self.closure(one.to[0], (), behind)))
-                    went, nest = self._leave(inside, one.other, held)
-                    if nest is not None:
-                        yield nest
-                    pending += reversed(went)
+                    inside = tuple(self.closure(one.to[0], (), behind))
+                    pending += reversed(self._leave(inside, one.other, held))
                 case 8 if one.to:  # the end of an atomic group is its nest's to see
                     yield here
                 case _:
                     yield here
 
-    def _plain(self, found: Iterable[tuple[int, Guards] | Nest]) -> Iterator[Thread]:
-        for one in found:
-            if isinstance(one, Nest):
-                raise RegexError(
-                    "An atomic group stands inside another.", cure="Write the inner one as a plain group."
-                )
-            yield one
+    def _leave(self, items: Iterable[Thread | Nest], leave: int, guards: Guards) -> list[Thread | Nest]:
+        """Return what an atomic group comes to, best first: what is still inside, and where a thread has come
+        to its end, the instruction behind it, if none better does."""
+        found: list[Thread | Nest] = []
+        better: list[Thread | Nest] = []
+        for item in items:
+            if isinstance(item, Nest) or self._end_of(item[0]) != leave:
+                better.append(item)
+                continue
+            if better:
+                found.append(Nest(tuple(better), leave, guards))
+                guards = _with(guards, Guard(False, leave, frozenset(better)))
+                better = []
+            held = guards
+            for guard in item[1]:
+                held = _with(held, guard)
+            found.append((self.code[item[0]].to[0], held))
+            if not item[1]:
+                return found
+            # a worse one ends the group only where the look-aheads of this end fail
+            guards = _with(guards, Guard(False, leave, frozenset(((leave, item[1]),))))
+        if better:
+            found.append(Nest(tuple(better), leave, guards))
+        return found
 
-    def _leave(
-        self, threads: tuple[Thread, ...], leave: int, guards: Guards
-    ) -> tuple[list[tuple[int, Guards]], Nest | None]:
-        """Return what goes on behind an atomic group, and the group where better threads are still inside."""
-        for number, (at, held) in enumerate(threads):
-            if at == leave:
-                if held:
-                    raise RegexError(
-                        "A look-ahead stands at the end of an atomic group.", cure="Put it behind the group."
-                    )
-                better = threads[:number]
-                after = self.code[leave].to[0]
-                if not better:
-                    return [(after, guards)], None
-                never = Guard(False, leave, frozenset(better))
-                return [(after, _with(guards, never))], Nest(better, leave, guards)
-        return [], Nest(threads, leave, guards) if threads else None
+    def _end_of(self, at: int) -> int:
+        """Return the end of an atomic group for that of its empty match."""
+        one = self.code[at]
+        return one.other if one.kind == _LEAVE and one.other >= 0 else at
 
-    def _ends(self, at: int, behind: Behind) -> frozenset[Thread]:
-        return frozenset(self._plain(self.closure(at, (), behind)))
+    def _ends(self, at: int, behind: Behind) -> frozenset[Thread | Nest]:
+        return frozenset(self.closure(at, (), behind))
 
-    def _guard(self, holds: bool, accept: int, threads: frozenset[Thread]) -> Guard | bool:
+    def _guard(self, holds: bool, accept: int, threads: frozenset[Thread | Nest]) -> Guard | bool:
         """Return a guard, or what it comes to where that is known."""
         if (accept, ()) in threads:
             return holds
@@ -366,27 +387,32 @@ class Program:
         guards = self.step_guards(nest.guards, byte, behind)
         if guards is None:
             return []
-        inside = tuple(
-            one for thread in nest.threads for one in self._plain(self.step_thread(thread, byte, behind))
-        )
-        went, left = self._leave(inside, nest.leave, guards)
-        found: list[tuple[int, Guards] | Nest] = [] if left is None else [left]
-        for at, held in went:
-            found += self.closure(at, held, behind)
+        inside = [one for item in nest.threads for one in self._step(item, byte, behind)]
+        found: list[tuple[int, Guards] | Nest] = []
+        for item in self._leave(inside, nest.leave, guards):
+            if isinstance(item, Nest):
+                found.append(item)
+            else:
+                found += self.closure(item[0], item[1], behind)
         return found
+
+    def _step(self, item: Thread | Nest, byte: int, behind: Behind) -> list[Thread | Nest]:
+        """Return what a thread or a group comes to with a byte; a thread that has ended waits for guards of
+        its own."""
+        if isinstance(item, Nest):
+            return self.step_nest(item, byte, behind)
+        if self.code[item[0]].kind != _LEAVE:
+            return self.step_thread(item, byte, behind)
+        left = self.step_guards(item[1], byte, behind)
+        return [] if left is None else [(item[0], left)]
 
     def step_guards(self, guards: Guards, byte: int, behind: Behind) -> Guards | None:
         """Return the guards after a byte, None where one has failed."""
         held: Guards = ()
         for guard in guards:
-            threads: set[Thread] = set()
-            for thread in guard.threads:
-                if thread[0] == guard.accept:  # it has ended, and waits for guards of its own
-                    left = self.step_guards(thread[1], byte, behind)
-                    if left is not None:
-                        threads.add((guard.accept, left))
-                else:
-                    threads.update(self._plain(self.step_thread(thread, byte, behind)))
+            threads: set[Thread | Nest] = set()
+            for item in guard.threads:
+                threads.update(self._step(item, byte, behind))
             after = self._guard(guard.holds, guard.accept, frozenset(threads))
             if after is False:
                 return None
@@ -397,39 +423,42 @@ class Program:
     def holds_at_end(self, guards: Guards, behind: Behind) -> bool:
         """Return whether guards come true where the text ends."""
         for guard in guards:
-            ended = any(self.ends_at(thread, guard.accept, behind) for thread in guard.threads)
+            ended = any(
+                guard.accept == self._end_of(at) for item in guard.threads for at in self._ended(item, behind)
+            )
             if ended != guard.holds:
                 return False
         return True
 
-    def ends_at(self, thread: Thread, accept: int, behind: Behind) -> bool:
-        """Return whether a thread comes to an instruction where the text ends."""
-        at, guards = thread
-        if not self.holds_at_end(guards, behind):
-            return False
-        if at == accept:
-            return True
-        if self.code[at].kind != _END:
-            return False
-        return any(
-            self.ends_at(one, accept, behind)
-            for one in self._plain(self.closure(self.code[at].to[0], (), behind))
-        )
-
-    def matches_at_end(self, thread: Thread, behind: Behind) -> int | None:
-        """Return the match that a thread comes to where the text ends."""
-        at, guards = thread
-        if self.code[at].kind != _END or not self.holds_at_end(guards, behind):
-            return None
-        for one in self._plain(self.closure(self.code[at].to[0], (), behind)):
-            if self.code[one[0]].kind == _MATCH:
-                if self.holds_at_end(one[1], behind):
-                    return self.code[one[0]].number
+    def _ended(self, item: Thread | Nest, behind: Behind) -> Iterator[int]:
+        """Yield the ends that a thread or a group comes to where the text ends, best first."""
+        seen: set[Thread | Nest] = set()
+        pending = [item]
+        while pending:
+            here = pending.pop()
+            if here in seen:
+                continue
+            seen.add(here)
+            if not self.holds_at_end(here.guards if isinstance(here, Nest) else here[1], behind):
+                continue
+            if isinstance(here, Nest):
+                ends = (at for one in here.threads for at in self._ended(one, behind))
+                end = next((at for at in ends if self._end_of(at) == here.leave), -1)
+                if end < 0:
+                    continue
+                after = self.code[end].to[0]
+            elif self.code[here[0]].kind == _END:
+                after = self.code[here[0]].to[0]
             else:
-                found = self.matches_at_end(one, behind)
-                if found is not None:
-                    return found
-        return None
+                if self.code[here[0]].kind != _CHAR:
+                    yield here[0]
+                continue
+            pending += reversed(list(self.closure(after, (), behind)))
+
+    def matches_at_end(self, item: Thread | Nest, behind: Behind) -> int | None:
+        """Return the match that a thread or a group comes to where the text ends."""
+        ends = (self.code[at] for at in self._ended(item, behind))
+        return next((one.number for one in ends if one.kind == _MATCH), None)
 
     def match_of(self, at: int) -> int | None:
         """Return the match that an instruction says, None where it is another."""
@@ -468,7 +497,7 @@ class Program:
         going, true = set(threads), set()
         probe = Behind(at_start, frozenset(), frozenset())
         for number, (first, end) in enumerate(self.looks):
-            going.update(at for at, _guards in self._plain(self.closure(first, (), probe)))
+            going.update(at for at, _guards in _plain(self.closure(first, (), probe)))
             if end in going:
                 true.add(number)
             going.discard(end)
@@ -479,7 +508,7 @@ class Program:
         left = behind.left - 1 if behind.left else (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
         threads: set[int] = set()
         for at in behind.threads:
-            threads.update(one for one, _guards in self._plain(self.step_thread((at, ()), byte, NOWHERE)))
+            threads.update(one for one, _guards in _plain(self.step_thread((at, ()), byte, NOWHERE)))
         if left == 0:
             return self._settled(frozenset(threads))
         return Behind(False, frozenset(threads), frozenset(), left)
@@ -527,16 +556,24 @@ def _with(guards: Guards, guard: Guard) -> Guards:
 
 
 def _order(guard: Guard) -> tuple[bool, int, list[int]]:
-    return guard.holds, guard.accept, sorted(at for at, _guards in guard.threads)
+    ats = sorted(one.leave if isinstance(one, Nest) else one[0] for one in guard.threads)
+    return guard.holds, guard.accept, ats
+
+
+def _plain(found: Iterable[Thread | Nest]) -> Iterator[Thread]:
+    """Yield the threads of a look-behind, which has no groups inside."""
+    for one in found:
+        assert not isinstance(one, Nest)
+        yield one
 
 
 def _looks(node: Node) -> bool:
     match node:
-        case Look():
+        case Look() | Atomic():
             return True
         case Seq(parts) | Alt(parts):
             return any(map(_looks, parts))
-        case Repeat(of, _, _, _) | Atomic(of):
+        case Repeat(of, _, _, _):
             return _looks(of)
         case _:
             return False

@@ -196,6 +196,11 @@ class Parser:
             )
         return known
 
+    @property
+    def is_productive(self) -> bool:
+        """Whether the rules derive a text from the start."""
+        return self.distance(0) < FAR
+
     def distance(self, stack: int) -> int:
         """Return a lower bound of the bytes that complete a text, by the grammar alone; about 2**40 where
         nothing does."""

@@ -1,0 +1,84 @@
+"""lark itself, asked whether it takes a text; and a language of ours held to it over all short texts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import lark
+import lark.lexer
+import pytest
+
+import structgen as sg
+from structgen.languages.language import Config, Language
+from structgen.limits import Limits
+
+
+def build(grammar: str, **options: Any) -> lark.Lark:
+    """Return lark's parser of a grammar: LALR(1), contextual lexer. Raises what lark raises.
+
+    lark's check for colliding terminals is off: it changes no verdict, and fails itself on look-arounds
+    where interegular is installed ('Comparator' object has no attribute '_know_pairs').
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lark.lexer, "has_interegular", False)
+        return lark.Lark(grammar, parser="lalr", **options)
+
+
+def takes(reference: lark.Lark, text: str) -> bool:
+    """Return whether lark takes a text; an indenter of lark's fails with the last two where it refuses."""
+    try:
+        reference.parse(text)
+    except (lark.exceptions.LarkError, IndexError, AssertionError):
+        return False
+    return True
+
+
+def language(grammar: str, **options: Any) -> Language:
+    """Return our language of a grammar."""
+    return sg.lark(grammar, **options).language(Limits())
+
+
+def after(ours: Language, text: bytes, config: Config | None) -> Config | None:
+    """Return the configuration after a text, None where no word goes on so."""
+    for byte in text:
+        if config is None:
+            return None
+        config = ours.step(config, byte)
+    return config
+
+
+def texts(alphabet: str, longest: int) -> Iterator[str]:
+    """Yield all texts over an alphabet, short ones first."""
+    for size in range(longest + 1):
+        yield from map("".join, itertools.product(alphabet, repeat=size))
+
+
+def differences(reference: lark.Lark, ours: Language, alphabet: str, longest: int) -> list[str]:
+    """Return where lark and a language of ours disagree about texts of an alphabet: a verdict, a prefix of an
+    accepted text that is dead, a live one whose completion lark refuses."""
+    found: list[str] = []
+    accepted = {text for text in texts(alphabet, longest) if takes(reference, text)}
+    prefixes = {text[:size] for text in accepted for size in range(len(text) + 1)}
+    try:
+        start = ours.start()
+    except sg.GrammarError:
+        return [f"no text is said to be accepted, lark takes {sorted(accepted)[:3]}"] if accepted else []
+    pending = [("", start)]
+    while pending:
+        text, config = pending.pop()
+        if ours.accepts(config) != (text in accepted):
+            found.append(f"lark {'takes' if text in accepted else 'refuses'} {text!r}")
+        rest = bytes(symbol for symbol in ours.shortest(config))
+        if not takes(reference, text + rest.decode()):
+            found.append(f"lark refuses {text!r} completed with {rest!r}")
+        if len(text) == longest:
+            continue
+        for char in alphabet:
+            further = after(ours, char.encode(), config)
+            if further is not None:
+                pending.append((text + char, further))
+            elif text + char in prefixes:
+                found.append(f"{text + char!r} is dead, and lark takes a text that begins so")
+    return sorted(found, key=len)

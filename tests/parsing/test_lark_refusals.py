@@ -1,0 +1,234 @@
+"""Grammars that are refused: which error, what it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from lark.indenter import Indenter, PythonIndenter
+
+import structgen as sg
+from structgen.limits import Limits
+
+LINES = 'start: ("a" _NL [_IN "b" _NL _OUT])+\n_NL: /(\\n[ \\t]*)+/\n%declare _IN _OUT\n'
+
+
+class Lines(Indenter):
+    NL_type = "_NL"
+    OPEN_PAREN_types: ClassVar[list[str]] = []
+    CLOSE_PAREN_types: ClassVar[list[str]] = []
+    INDENT_type = "_IN"
+    DEDENT_type = "_OUT"
+    tab_len = 4
+
+
+def _refused(grammar: Any, **options: Any) -> sg.StructgenError:
+    """Return the error of a grammar that is refused when it is read or when its language begins."""
+    with pytest.raises(sg.StructgenError) as caught:
+        sg.lark(grammar, **options).language(Limits()).start()
+    error = caught.value
+    assert str(error).endswith(error.cure)
+    assert error.cure
+    return error
+
+
+@pytest.mark.parametrize(
+    ("grammar", "said"),
+    [
+        ("start: (\n", "Unclosed parenthesis"),
+        ('start: a | b\na: "x"\nb: "x"\n', "Reduce/Reduce"),
+        ('start: a\na: a | "x"\n', "Reduce/Reduce"),
+        ("start: B\n", "'B' used but not defined"),
+        ('start: "a"\n%ignore B\n', "marked to ignore"),
+        ('start: ""\n', "Empty terminals"),
+        ('start: A\nA: /(a/ | "b"\n', "missing )"),
+        ("start: B\n%import nowhere.B\n", "nowhere.lark"),
+        ("start: " + "(" * 3000 + '"a"' + ")" * 3000, "recursion"),
+        ('start: "\ud800"\n', "surrogates"),
+        ('start: "a" ->\n', "at line 1 column 14"),
+    ],
+)
+def test_larks_message_stands_below_ours(grammar: str, said: str) -> None:
+    error = _refused(grammar)
+    assert isinstance(error, sg.GrammarError)
+    assert "lark refuses the grammar" in str(error)
+    assert said in str(error)
+
+
+def test_an_error_of_notation_has_its_line_and_column() -> None:
+    assert _refused('start: "a"\n%import ....B\n').where == "grammar, line 2, column 9"
+
+
+def test_a_start_that_is_not_there() -> None:
+    error = _refused('first: "x" second\nsecond: "y"\n')
+    assert "'start'" in error.what
+    assert error.cure == "Pass start= one of its rules: first, second."
+
+
+@pytest.mark.parametrize("grammar", ['start: start "a"\n', 'start: a\na: "x" b\nb: a | "y" b\n'])
+def test_a_start_that_derives_nothing(grammar: str) -> None:
+    error = _refused(grammar)
+    assert error.where == "start"
+    assert "derives no text" in error.what
+
+
+@pytest.mark.parametrize(
+    "grammar", ['start: A B\nA: /a+/\nB: "ab"\n', 'start: A\nA: "a"\n%ignore A\n', "start: A\n%declare A\n"]
+)
+def test_a_start_of_which_the_lexer_takes_no_text(grammar: str) -> None:
+    error = _refused(grammar)
+    assert error.where == "start"
+    assert "accepts no text" in error.what
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (r"(a)\1", "back-reference"),
+        ("(?P<x>a)(?P=x)", "back-reference"),
+        ("(a)?(?(1)b|c)", "condition"),
+        ("(?<=a+)b", "fixed-width"),
+        ("(a", "missing )"),
+        ("(?<=(?!a)b)c", "inside a look-behind"),
+    ],
+)
+def test_a_pattern_that_no_automaton_follows_is_refused_by_its_terminals_name(
+    pattern: str, said: str
+) -> None:
+    error = _refused(f'start: "x" GOOD? BAD\nGOOD: "g"\nBAD: /{pattern}/\n')
+    assert isinstance(error, sg.RegexError)
+    assert error.where.startswith("terminal BAD")
+    assert said in error.what
+
+
+@pytest.mark.parametrize("pattern", ["a*", "(?=b)", "a{0,3}?", "(?:a|)", r"\b", "$"])
+def test_a_terminal_that_matches_the_empty_text_is_refused_by_name(pattern: str) -> None:
+    assert _refused(f'start: "b" BAD\nBAD: /{pattern}/\n').where == "terminal BAD"
+
+
+def test_ignored_text_that_may_be_empty_is_refused() -> None:
+    assert "__IGNORE_0" in _refused('start: "b"\n%ignore /a*/\n').where
+
+
+def test_an_import_outside_the_folders_that_are_given(tmp_path: Path) -> None:
+    (tmp_path / "secret.lark").write_text('word: "x"\n')
+    (tmp_path / "given").mkdir()
+    error = _refused("%import secret.word\nstart: word\n", import_paths=[str(tmp_path / "given")])
+    assert "secret.lark" in str(error)
+
+
+def test_a_large_grammar_is_refused_before_its_table_is_made() -> None:
+    many = 'start: "a"\n' + "".join(f'r{number}: "b"\n' for number in range(30))
+    grammar = many + "start2: " + " | ".join(f"r{number}" for number in range(30)) + "\n"
+    with pytest.raises(sg.LimitError) as caught:
+        sg.lark(grammar, start="start2", limits=Limits(grammar_rules=40))
+    assert caught.value.limit == "grammar_rules"
+
+
+@pytest.mark.slow
+def test_fifty_thousand_rules_are_refused() -> None:
+    rules = "".join(f'r{number}: "b" r{number + 1}\n' for number in range(50_000))
+    with pytest.raises(sg.LimitError) as caught:
+        sg.lark(f'start: r0\n{rules}r50000: "c"\n')
+    assert caught.value.limit == "grammar_rules"
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "bad.lark"
+    path.write_bytes(b'start: "\xff"\n')
+    error = _refused(path)
+    assert "0xff at 8" in error.what
+    assert error.where == str(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert _refused(tmp_path / "none.lark").where.endswith("none.lark")
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"start": 5}, "start"),
+        ({"start": ["start"]}, "start"),
+        ({"import_paths": "folder"}, "import_paths"),
+        ({"import_paths": [5]}, "import_paths"),
+        ({"lexer": "dynamic"}, "lexer"),
+        ({"postlex": object()}, "postlex"),
+    ],
+)
+def test_options_of_the_wrong_kind(options: dict[str, Any], where: str) -> None:
+    error = _refused('start: "a"\n', **options)
+    assert isinstance(error, sg.OptionError)
+    assert error.where == where
+
+
+def test_a_grammar_of_the_wrong_kind() -> None:
+    assert isinstance(_refused(5), sg.OptionError)
+
+
+class Overriding(Lines):
+    def handle_NL(self, token: Any) -> Any:
+        yield token
+
+
+class Unfinished(Indenter):
+    NL_type = "_NL"
+
+
+class Odd(Lines):
+    tab_len = -1
+
+
+def test_an_indenter_that_overrides_a_method() -> None:
+    for postlex in (Overriding, Overriding()):
+        assert "handle_NL" in _refused(LINES, postlex=postlex).what
+
+
+def test_an_instance_that_overrides_a_method() -> None:
+    postlex = Lines()
+    postlex.process = lambda stream: stream  # type: ignore[method-assign]
+    assert "process" in _refused(LINES, postlex=postlex).what
+
+
+def test_an_indenter_that_is_not_complete() -> None:
+    assert "cannot make" in _refused(LINES, postlex=Unfinished).what
+
+
+def test_a_width_of_tabulators_that_is_none() -> None:
+    assert "tab_len" in _refused(LINES, postlex=Odd).what
+
+
+def test_an_indenter_whose_terminals_are_not_in_the_grammar() -> None:
+    assert "_NEWLINE" in _refused(LINES, postlex=PythonIndenter).what
+
+
+def test_attributes_of_an_instance_are_followed() -> None:
+    postlex = Lines()
+    postlex.tab_len = 2  # type: ignore[misc]
+    text = b"a\n\tb\n  b\n"
+    wide = sg.lark(LINES.replace('"b" _NL', '("b" _NL)+'), postlex=Lines())
+    narrow = sg.lark(LINES.replace('"b" _NL', '("b" _NL)+'), postlex=postlex)
+    verdicts = []
+    for grammar in (wide, narrow):
+        language = grammar.language(Limits())
+        config = language.start()
+        for byte in text:
+            config = None if config is None else language.step(config, byte)
+        verdicts.append(config is not None)
+    assert verdicts == [False, True]
+
+
+def test_grammars_that_differ_are_not_equal() -> None:
+    # by the priority of a rule alone, by what is ignored alone
+    pairs = [
+        (
+            'start: a "x" "p" | b "x" "q"\na.2: "n"\nb: "n"\n',
+            'start: a "x" "p" | b "x" "q"\na: "n"\nb.2: "n"\n',
+        ),
+        ('start: (A | B)+\nA: "a"\nB: "b"\n', 'start: (A | B)+\nA: "a"\nB: "b"\n%ignore B\n'),
+        ('start: A\nA: "a"\n', 'start: A\nA: "a"i\n'),
+    ]
+    for one, other in pairs:
+        assert sg.lark(one) != sg.lark(other)
+        assert sg.lark(one) == sg.lark(one)
