@@ -20,7 +20,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Structured generation for language models: exact token masks for JSON Schema."""
+    """Structured generation for language models: exact token masks for JSON Schema and grammars."""
 
 
 def app() -> typer.Typer:
@@ -29,6 +29,7 @@ def app() -> typer.Typer:
     from structgen.cli.explain import explain
     from structgen.cli.generate import generate
     from structgen.cli.maskbench import maskbench
+    from structgen.cli.store import store
     from structgen.cli.warmup import warmup
 
     commands: tuple[Any, ...] = (check, explain, generate, maskbench, warmup)
@@ -36,6 +37,7 @@ def app() -> typer.Typer:
     door.callback()(_root)
     for command in commands:
         door.command()(command)
+    door.add_typer(store(), name="store")
     return door
 
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.errors import StructgenError
+from structgen.cli.languages import ImportPath, PostLex, Start, lark_grammar
+from structgen.cli.policies import refuse
+from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
+    from structgen.grammar import Grammar
     from structgen.tokenizer import Tokenizer
 
 
@@ -23,28 +26,66 @@ def warmup(
             help="Also build and keep this tokenizer's tables: a tokenizer.json, or a folder with one."
         ),
     ] = None,
+    grammar: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also load this Lark grammar, and fill its first masks for the tokenizer.",
+            show_default=False,
+        ),
+    ] = None,
+    start: Start = None,
+    import_path: ImportPath = None,
+    postlex: PostLex = None,
 ) -> None:
     """Compile the inner loop and keep it with the installed code; a second call only checks that it is there.
 
     Run it once after installation, or while an image is built.
 
-    Exit status: 0 done, 2 the tokenizer cannot be read.
+    Exit status: 0 done, 2 the tokenizer or the grammar cannot be read.
     """
     import structgen
     from structgen.cli.tokens import byte_tokenizer
 
+    if grammar is None and (start is not None or import_path or postlex is not None):
+        refuse(
+            OptionError("They say nothing without --grammar.", where="--start, --import-path, --postlex"),
+            False,
+        )
     begun = time.perf_counter()
     typer.echo("Preparing the inner loop (a minute or two after an installation, a moment from then on) ...")
     try:
         exercise(byte_tokenizer())
         compiled = time.perf_counter()
         typer.echo(f"The inner loop is ready: {compiled - begun:.1f} s.")
+        vocabulary = byte_tokenizer()
         if tokenizer is not None:
-            exercise(structgen.Tokenizer.from_huggingface(tokenizer))
+            vocabulary = structgen.Tokenizer.from_huggingface(tokenizer)
+            exercise(vocabulary)
             typer.echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
+        if grammar is not None:
+            loading = time.perf_counter()
+            masks = first_masks(lark_grammar(grammar, start, import_path, postlex), vocabulary)
+            typer.echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
     except (StructgenError, OSError) as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
-        raise typer.Exit(2) from None
+        refuse(error, False)
+
+
+def first_masks(grammar: Grammar, tokenizer: Tokenizer) -> int:
+    """Compile a grammar and fill the masks along its shortest text, so that what is kept of them is written;
+    return how many masks that were."""
+    import structgen
+    from structgen.masks.store import default_store
+
+    compiled = structgen.compile(grammar, tokenizer)
+    matcher = structgen.Matcher(compiled)
+    mask = structgen.allocate_mask(1, tokenizer.vocab_size)
+    tokens = tokenizer.encode(compiled.completion(compiled.start))
+    matcher.fill_mask(mask)
+    for token in tokens:
+        matcher.advance(token)
+        matcher.fill_mask(mask)
+    default_store().flush()
+    return 1 + len(tokens)
 
 
 def exercise(tokenizer: Tokenizer) -> None:

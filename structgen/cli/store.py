@@ -1,0 +1,172 @@
+"""`structgen store`: what is in the cache folder, and how it is cleared."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Kind(StrEnum):
+    """What a file of the cache folder holds."""
+
+    VOCABULARIES = "vocabularies"
+    MASKS = "masks"
+    COMPILED = "compiled"
+    GRAMMARS = "grammars"
+    DOWNLOADS = "downloads"
+
+
+def _meaning(kind: Kind) -> str:
+    match kind:
+        case Kind.VOCABULARIES:
+            return "tables of tokenizers"
+        case Kind.MASKS:
+            return "what tokens do in strings, numbers, ..."
+        case Kind.COMPILED:
+            return "compiled schemas, with their masks"
+        case Kind.GRAMMARS:
+            return "Lark grammars, as lark has built them"
+        case Kind.DOWNLOADS:
+            return "published vocabularies, for measuring"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the cache folder."""
+
+    path: Path
+    kind: Kind
+    size: int
+    used: float
+    """Seconds since 1970 when it was written, or marked as used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What there is of one kind."""
+
+    kind: Kind
+    files: int
+    bytes: int
+    used: str | None
+    """When the latest was written or used; None where there is none."""
+
+
+def files_of(folder: Path) -> Iterator[File]:
+    """Yield the files of a cache folder; what is no file of ours is left out."""
+    from structgen.languages.kept_tables import FOLDER
+    from structgen.languages.kept_tables import SUFFIX as LARK_SUFFIX
+    from structgen.masks.store_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIX
+
+    suffixes = {
+        ("vocabularies", ".arrays"): Kind.VOCABULARIES,
+        ("masks", SUFFIX): Kind.MASKS,
+        ("masks", GRAMMAR_SUFFIX): Kind.COMPILED,
+        ("masks", ROW_SUFFIX): Kind.COMPILED,
+        (FOLDER, LARK_SUFFIX): Kind.GRAMMARS,
+    }
+    for top in ("vocabularies", "masks", FOLDER):
+        for where, _folders, names in os.walk(folder / top):
+            for name in names:
+                path = Path(where, name)
+                kind = suffixes.get((top, path.suffix))
+                if kind is None and top == "vocabularies" and path.parent != folder / top:
+                    kind = Kind.DOWNLOADS
+                if kind is not None:
+                    with suppress(OSError):
+                        facts = path.stat()
+                        yield File(path, kind, facts.st_size, facts.st_mtime)
+
+
+def held(files: list[File]) -> list[Held]:
+    """Return what there is of each kind."""
+    found = []
+    for kind in Kind:
+        mine = [file for file in files if file.kind is kind]
+        latest = max((file.used for file in mine), default=None)
+        used = (
+            None if latest is None else datetime.fromtimestamp(latest).astimezone().isoformat("T", "seconds")
+        )
+        found.append(Held(kind, len(mine), sum(file.size for file in mine), used))
+    return found
+
+
+def store() -> typer.Typer:
+    """Return the commands `store` and `store clear`."""
+    door = typer.Typer(invoke_without_command=True)
+    door.callback()(show)
+    door.command()(clear)
+    return door
+
+
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what is in the cache folder (STRUCTGEN_CACHE): vocabularies, masks, compiled grammars; how many
+    files, how large, when last written or used.
+
+    Exit status: 0.
+    """
+    from structgen.cache import cache_folder
+
+    if context.invoked_subcommand is not None:
+        return
+    folder = cache_folder()
+    found = held(list(files_of(folder)))
+    if as_json:
+        kinds = {one.kind.value: {**asdict(one), "kind": one.kind.value} for one in found}
+        typer.echo(json.dumps({"folder": str(folder), "kinds": kinds}))
+        return
+    typer.echo(str(folder))
+    typer.echo(f"{'kind':<14}{'files':>7}{'size':>12}  {'last used':<18}what")
+    for one in found:
+        used = "-" if one.used is None else one.used[:16].replace("T", " ")
+        typer.echo(f"{one.kind:<14}{one.files:>7,}{_size(one.bytes):>12}  {used:<18}{_meaning(one.kind)}")
+    total = sum(one.bytes for one in found)
+    typer.echo(f"{'all':<14}{sum(one.files for one in found):>7,}{_size(total):>12}")
+
+
+def clear(
+    kind: Annotated[
+        list[Kind] | None, typer.Option(help="Clear this alone. May be given several times.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete files of the cache folder. All can be made again; programs that run go on with what they hold.
+
+    Exit status: 0 done, 1 not confirmed, or some files could not be deleted.
+    """
+    from structgen.cache import cache_folder
+
+    folder = cache_folder()
+    files = [file for file in files_of(folder) if not kind or file.kind in kind]
+    if not files:
+        typer.echo(f"Nothing to delete in {folder}.")
+        return
+    size = _size(sum(file.size for file in files))
+    what = ", ".join(one.kind.value for one in held(files) if one.files)
+    if not yes:
+        typer.confirm(f"Delete {len(files):,} files ({size}: {what}) in {folder}?", abort=True)
+    left = 0
+    for file in files:
+        try:
+            file.path.unlink(missing_ok=True)
+        except OSError as error:
+            left += 1
+            typer.echo(f"{file.path}: {error.strerror or error}", err=True)
+    typer.echo(f"Deleted {len(files) - left:,} files ({what}).")
+    raise typer.Exit(int(left > 0))
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"

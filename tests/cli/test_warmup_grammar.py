@@ -1,0 +1,45 @@
+"""`structgen warmup --grammar`: what a grammar takes is in the cache folder afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from structgen.cli import app
+from structgen.cli.warmup import first_masks
+from structgen.languages import lark_files
+from structgen.resources import grammar, small_tokenizer
+
+
+def test_the_grammar_is_loaded_and_its_masks_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
+    path = str(grammar("markers"))
+    arguments = ["warmup", "--tokenizer", str(small_tokenizer()), "--grammar", path]
+    result = CliRunner().invoke(app(), arguments)
+    assert result.exit_code == 0
+    assert f"{path} is ready, with " in result.stdout
+    assert list((tmp_path / "grammars").iterdir())
+    # and nobody asks lark any more
+    monkeypatch.setattr(lark_files, "load", None)
+    assert lark_files.lark(path).tables.rules
+
+
+def test_a_mask_is_filled_before_each_token_and_at_the_end() -> None:
+    from structgen.cli.tokens import byte_tokenizer
+
+    assert first_masks(lark_files.lark('start: "abc"'), byte_tokenizer()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--start", "sum"], "They say nothing without --grammar."),
+        (["--grammar", "no/such.lark"], "cannot be read"),
+    ],
+)
+def test_bad_input_has_status_2(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(app(), ["warmup", *arguments])
+    assert result.exit_code == 2
+    assert said in result.stderr
