@@ -40,8 +40,14 @@ if TYPE_CHECKING:
     from structgen.frontends.regex import Regex
     from structgen.grammar import Grammar
     from structgen.grammar_explanation import GrammarExplanation
+    from structgen.languages.composition import either, sequence
+    from structgen.languages.ebnf import ebnf
+    from structgen.languages.escaped import in_json_string
     from structgen.languages.lark_files import LarkGrammar, lark
     from structgen.languages.regular import choice, literal, regex
+    from structgen.languages.spans import substring_of
+    from structgen.languages.special import special
+    from structgen.languages.until import text
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
@@ -109,17 +115,24 @@ __all__ = [
     "allocate_mask",
     "choice",
     "compile",
+    "ebnf",
+    "either",
     "explain",
     "fill_draft",
     "fill_masks",
     "filled",
     "generate",
+    "in_json_string",
     "integrations",
     "json_schema",
     "lark",
     "literal",
     "regex",
     "run",
+    "sequence",
+    "special",
+    "substring_of",
+    "text",
 ]
 
 
@@ -160,6 +173,18 @@ def _home(name: str) -> str | None:
             return "structgen.masks.store"
         case "Matcher":
             return "structgen.matcher"
+        case "either" | "sequence":
+            return "structgen.languages.composition"
+        case "ebnf":
+            return "structgen.languages.ebnf"
+        case "in_json_string":
+            return "structgen.languages.escaped"
+        case "substring_of":
+            return "structgen.languages.spans"
+        case "special":
+            return "structgen.languages.special"
+        case "text":
+            return "structgen.languages.until"
         case "choice" | "literal" | "regex":
             return "structgen.languages.regular"
         case "Grammar":

@@ -8,14 +8,15 @@ the rules hold nothing useless (`rules`), so whatever was shifted goes on to som
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from structgen.errors import GrammarError
 from structgen.expected import Expected
 from structgen.frontends.python_ecma import without_atomic, written
-from structgen.frontends.python_regex import Node
-from structgen.ir import Pattern
+from structgen.frontends.python_regex import Chars, Node, Seq
+from structgen.ir import Formula, Pattern
 from structgen.languages.language import TOKEN, Config, Language
 from structgen.languages.regular import RegularLanguage
 from structgen.languages.rests import Rests
@@ -28,10 +29,15 @@ Tops: TypeAlias = "tuple[bool, tuple[tuple[int, int], ...]]"
 """Whether the text is a word; and the stacks, each with the bundle of what may be read on top of it."""
 
 
+PatternLanguage: TypeAlias = Callable[[Formula, str, Limits], Language]
+"""Makes the language of a pattern, from its formula and what it is in words."""
+
+
 class ContextFree(Language):
     """The words of `start`, by `rules` over `terminals`: languages, or patterns as trees of Python's.
 
-    `ignored` names terminals that may stand before the first terminal, and after each. Raises `GrammarError`
+    `ignored` names terminals that may stand before the first terminal, and after each; `make` makes the
+    languages of patterns. Raises `GrammarError`
     for symbols that are not defined, and where there is no word.
     """
 
@@ -43,12 +49,15 @@ class ContextFree(Language):
         *,
         ignored: Sequence[str] = (),
         limits: Limits | None = None,
+        make: PatternLanguage = RegularLanguage,
     ) -> None:
         limits = Limits() if limits is None else limits
         languages: dict[str, Language | None] = {}
         have: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():
-            language = terminal if isinstance(terminal, Language) else _of_pattern(name, terminal, limits)
+            language = (
+                terminal if isinstance(terminal, Language) else _of_pattern(name, terminal, limits, make)
+            )
             languages[name] = language
             have[name] = (False, False) if language is None else _words(language)
         self.rules = prepare(rules, have, start, ignored)
@@ -160,15 +169,24 @@ class ContextFree(Language):
         }
 
 
-def _of_pattern(name: str, tree: Node, limits: Limits) -> Language | None:
+def _of_pattern(name: str, tree: Node, limits: Limits, make: PatternLanguage) -> Language | None:
     """Return the language of a pattern; None where it matches nothing."""
     source = f"^(?:{written(without_atomic(tree, name))})$"
     try:
-        return RegularLanguage(Pattern(source), name, limits)
+        return make(Pattern(source), _said(name, tree), limits)
     except GrammarError as error:
         if type(error) is not GrammarError:
             raise
         return None
+
+
+def _said(name: str, tree: Node) -> str:
+    """Return what a terminal is in words: a literal as it stands, a name, or its pattern."""
+    parts = tree.parts if isinstance(tree, Seq) else (tree,)
+    sets = [part.ranges for part in parts if isinstance(part, Chars) and part.ranges]
+    if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
+        return json.dumps("".join(chr(ranges[0][0]) for ranges in sets), ensure_ascii=False)
+    return name if name.strip() == name else f"/{written(without_atomic(tree))}/"
 
 
 def _words(language: Language) -> tuple[bool, bool]:

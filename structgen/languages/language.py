@@ -82,5 +82,62 @@ class TextGrammar(Grammar):
         """What it was made from, in a word or two: `a Lark grammar`."""
         return "a grammar"
 
+    # The algebra (`composition`). An operand is a grammar, of JSON texts too, or a text: itself.
+
+    def __add__(self, other: Grammar | str) -> TextGrammar:
+        """Return the grammar of a text of this and then one of another."""
+        from structgen.languages.composition import sequence
+
+        return sequence(self, other)
+
+    def __radd__(self, other: Grammar | str) -> TextGrammar:
+        from structgen.languages.composition import sequence
+
+        return sequence(other, self)
+
+    def __or__(self, other: Grammar | str) -> TextGrammar:
+        """Return the grammar of the texts of either."""
+        from structgen.languages.composition import either
+
+        return either(self, other)
+
+    def __ror__(self, other: Grammar | str) -> TextGrammar:
+        from structgen.languages.composition import either
+
+        return either(other, self)
+
+    def __and__(self, other: Grammar | str) -> TextGrammar:
+        """Return the grammar of the texts of both; one of them must be regular."""
+        from structgen.languages.composition import meet
+
+        return meet(self, other)
+
+    def __rand__(self, other: Grammar | str) -> TextGrammar:
+        from structgen.languages.composition import meet
+
+        return meet(other, self)
+
+    def __sub__(self, other: Grammar | str) -> TextGrammar:
+        """Return the grammar of the texts of this that are none of another's, which must be regular."""
+        from structgen.languages.composition import meet
+
+        return meet(self, other, complement=True)
+
+    def __invert__(self) -> TextGrammar:
+        """Return the grammar of the texts that are none of this, which must be regular."""
+        from structgen.languages.composition import opposite
+
+        return opposite(self)
+
+    def repeat(self, least: int = 0, most: int | None = None) -> TextGrammar:
+        """Return the grammar of `least` to `most` texts of this, one after another (None: no bound)."""
+        from structgen.languages.composition import repeated
+
+        return repeated(self, least, most)
+
+    def optional(self) -> TextGrammar:
+        """Return the grammar of the texts of this, and the empty one."""
+        return self.repeat(0, 1)
+
     def __reduce__(self) -> tuple[Any, ...]:
         raise NotImplementedError  # each front end pickles by what it was made from

@@ -196,8 +196,9 @@ def wrapped(body: str) -> str:
 class RegularLanguage(Language):
     """A formula over patterns and words, determinised lazily; a configuration is a state of its automaton."""
 
-    def __init__(self, formula: Formula, what: str, limits: Limits) -> None:
-        self._pool = StringPool(limits, plain=True)
+    def __init__(self, formula: Formula, what: str, limits: Limits, *, json: bool = False) -> None:
+        """`json`: the shortest rest is the one whose JSON text is the shortest."""
+        self._pool = StringPool(limits, plain=not json)
         self._what = what
         self._start = self._pool.start(Spec((formula,)), _met)
         if self._start == DEAD:

@@ -1,0 +1,210 @@
+"""`CompiledSchema`: the machine of JSON texts, as a compiled grammar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.compiled import CompiledGrammar, State
+from structgen.completion import Completer
+from structgen.expected import Expected, Explainer
+from structgen.inspection import Inspection
+from structgen.ir import Network
+from structgen.kept import Keeping, KeptGrammar, identity_of
+from structgen.limits import Limits
+from structgen.machine import filling, walk
+from structgen.machine import layout as L
+from structgen.machine.recorder import Recorder
+from structgen.machine.tables import address_of
+from structgen.masks.store import MaskStore
+from structgen.meaning import Asking, Meaning
+from structgen.schema.grammar import NetworkGrammar
+from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.dfa import Dfa
+
+_SPACE = {
+    "bounded": L.SPACE_BOUNDED,
+    "compact": L.SPACE_COMPACT,
+    "oneline": L.SPACE_ONELINE,
+    "any": L.SPACE_ANY,
+}
+
+_ESCAPES = {
+    "canonical": (L.ESCAPES_PAIRED, L.ESCAPES_CANONICAL),
+    "utf8": (L.ESCAPES_CANONICAL, L.ESCAPES_CANONICAL),
+    "ascii": (L.ESCAPES_ASCII, L.ESCAPES_ASCII),
+    "any": (L.ESCAPES_ANY, L.ESCAPES_ANY),
+}
+"""Of strings, and of keys and constants."""
+_NUMERAL, _RESIDUE = 500, 1000
+"""Bytes of a state of the numeral automata, and of what the network knows of a residue; about."""
+
+
+class CompiledSchema(CompiledGrammar):
+    """The JSON texts that a network accepts, compiled: the machine of `structgen.machine`."""
+
+    grammar: NetworkGrammar
+    take = staticmethod(walk.take_token)
+    has_events = True
+
+    def __init__(
+        self,
+        grammar: NetworkGrammar,
+        tokenizer: Tokenizer,
+        limits: Limits | None = None,
+        store: MaskStore | Literal[False] | None = None,
+    ) -> None:
+        super().__init__(grammar, tokenizer, limits, store)
+        policies = grammar.policies
+        self._configure(policies)
+        files, kept, identity = self._masks.grammars, None, b""
+        if self.limits.liveness == "flag":
+            files = None  # what the oracle could not decide is in no table
+        if files is not None:
+            identity = identity_of(grammar, tokenizer, self.limits)
+            kept = KeptGrammar.read(files, identity)
+        self._keeping = Keeping(files, identity, self.lock, self._masks, self._tables, kept)
+        self._meaning = Meaning(grammar, self.limits, self._tables, kept)
+        self._keeping.means(self._meaning)
+        self._strings, self._numbers = self._meaning.strings, self._meaning.numbers
+        # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
+        # collected in the midst of another's first mask.
+        self._retry = retry = Asking(self.lock, self._tables, self._meaning)
+        self._recorder = Recorder(self._tables, self._meaning, self._masks, retry, self._keeping.terminal)
+        self._keeping.records = self._recorder.records
+        self._machine = Inspection(self._meaning, self._tables, self._space, retry)
+        self._completer = Completer(self._machine, self.vocabulary, ascii=policies.escapes == "ascii")
+        self._start = retry(walk.start_node)
+        self.is_young = kept is None
+        if files is not None:
+            files.writer.watch(self, self._keeping)
+
+    @property
+    def used(self) -> float:
+        """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
+        tables, limits = self._tables, self.limits
+        states, made = self._strings.count, self._numbers.made
+        rows = max(tables.count(table) for table in L.KEY_WORDS)
+        automata = self._strings.trans.nbytes + _NUMERAL * made
+        size = tables.nbytes() + automata + _RESIDUE * tables.count(L.T_RES)
+        most = max(states, made) / limits.automaton_states
+        return max(size / limits.grammar_memory, 2 * most, 2 * rows / limits.parser_states)
+
+    @property
+    def network(self) -> Network:
+        """The network of the language, for whoever asks it himself."""
+        with self.lock:
+            return self._meaning.network
+
+    def _configure(self, policies: Any) -> None:
+        context = self._tables.context
+        space: str = policies.whitespace
+        if space.startswith("indent:"):
+            indent = np.frombuffer(space[7:].encode() or b" ", np.uint8).copy()
+            self._indent = indent
+            self._space = (L.SPACE_INDENT, space[7:].encode())
+            context[L.C_SPACE] = L.SPACE_INDENT
+            context[L.C_INDENT] = address_of(indent)
+            context[L.C_INDENT_LENGTH] = len(space) - 7
+        else:
+            context[L.C_SPACE] = _SPACE[space]
+            self._space = (_SPACE[space], b"")
+        context[L.C_ESCAPES], context[L.C_KEY_ESCAPES] = _ESCAPES[policies.escapes]
+        context[L.C_FREE] = int(context[L.C_ESCAPES] in self._masks.free)
+        context[L.C_DEPTH_LIMIT] = self.limits.depth
+
+    def look_ahead(self) -> None:
+        """Expand the first places of the grammar (some 0.3 ms), once: whoever has taken a first token has the
+        model work meanwhile, and one by one, in masks, they would cost more."""
+        with self.lock:
+            if self.is_young:
+                self.is_young = False
+                self._meaning.expander.ahead()
+
+    def _compute(self, index: int, target: int) -> int:
+        if self._keeping.pending and self._keeping.recall(index):
+            if target:
+                filling.fill(self.address, index, target)
+            return 0
+        code: int = filling.compute(self.address, index, target)
+        while code == L.ASKED:
+            self._meaning.answer(lambda terminal: self._recorder.make(terminal, index, self._workspace))
+            code = filling.compute(self.address, index, target)
+        return code
+
+    def _forget_large(self) -> None:
+        self._recorder.forget_large()
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def _after_token(self, index: int, token: int) -> int:
+        return self._retry(walk.take_token, index, token)
+
+    def _after_end(self, index: int) -> int:
+        return self._retry(walk.finish_node, index)
+
+    def bytes_index(self, index: int, data: bytes) -> int:
+        """Return the number of the state after bytes, or -1."""
+        return self._machine.after(index, data)
+
+    def may_end(self, index: int) -> bool:
+        """Return whether the text may end in a state, by its number."""
+        return bool(walk.may_end(self.address, index))
+
+    def _next_bytes(self, index: int) -> bytes:
+        return self._machine.next_bytes(index)
+
+    def _expected(self, index: int) -> list[Expected]:
+        return Explainer(self._machine, escapes=self.grammar.policies.escapes).expected(index)
+
+    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa).
+
+        `depth`: documents with more open brackets are left out; None: none are. Raises LimitError, naming
+        max_states, where there are more states (a recursive schema without a depth; keys that the schema does
+        not name). Cost: some microseconds for each state and byte, 0.1 us a byte of the vocabulary.
+        """
+        from structgen.dfa import explicit
+
+        with self.lock:
+            return explicit(
+                self._machine,
+                self.start.index,
+                self.tokenizer,
+                lambda number: State(self, number),
+                max_states,
+                depth,
+            )
+
+    # --- completion -----------------------------------------------------------------------------------------
+
+    def _completion(self, index: int) -> bytes:
+        return self._completer.text(index)
+
+    def _cost(self, index: int) -> int:
+        return self._completer.tokens(index)
+
+    def _fits(self, index: int, left: int) -> bool:
+        return self._completer.fits(index, left)
+
+    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        return self._completer.too_long(index, tokens, left)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the grammar's own tables: states, masks as lists, automata;
+        not the store's nor the vocabulary's."""
+        return int(self._tables.nbytes() + self._strings.trans.nbytes + self._numbers.trans.nbytes)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How far the grammar is expanded: states of the machine and of string automata, and bytes."""
+        return {
+            "machine_states": self._tables.count(L.T_NODE),
+            "string_states": self._strings.count,
+            "table_bytes": self.nbytes,
+        }

@@ -1,0 +1,103 @@
+"""`sg.ebnf`: grammars in EBNF (GBNF of llama.cpp, XGrammar's form) as context-free languages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from structgen.errors import GrammarError, OptionError
+from structgen.frontends.ebnf import parse_ebnf
+from structgen.frontends.python_ecma import written
+from structgen.frontends.python_regex import Node
+from structgen.languages.context_free import ContextFree, PatternLanguage
+from structgen.languages.language import Language, TextGrammar
+from structgen.languages.rules import Rule
+from structgen.limits import Limits
+
+
+def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
+    """Return the grammar that a text of EBNF, or a file of that path, describes: what `start` derives.
+
+    The form is that of llama.cpp's GBNF and of XGrammar (`structgen.frontends.ebnf`). Any rules will do:
+    ambiguous, left-recursive, nullable, cyclic ones. Raises `GrammarError` with line and column, `LimitError`
+    past `limits.grammar_rules` rules and counted copies. Cost: linear in the text.
+    """
+    source = text
+    if isinstance(text, os.PathLike):
+        try:
+            source = Path(text).read_text("utf-8")
+        except OSError as error:
+            raise GrammarError(
+                f"The file cannot be read: {error.strerror or error}.",
+                where=str(text),
+                cure="Check the path.",
+            ) from error
+        except UnicodeDecodeError as error:
+            raise GrammarError(
+                f"The file is not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}.",
+                where=str(text),
+                cure="Save it as UTF-8.",
+            ) from error
+    if not isinstance(source, str):
+        raise OptionError(
+            f"A grammar is a text or a path, not a {type(text).__name__}.",
+            where="sg.ebnf",
+            cure="Write sg.ebnf('root ::= \"a\"').",
+        )
+    bounds = Limits() if limits is None else limits
+    read = parse_ebnf(source, bounds.grammar_rules)
+    if start not in read.lines:
+        raise GrammarError(
+            f"There is no rule {start}.",
+            where="start",
+            cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
+        )
+    return RulesGrammar(read.rules, read.terminals, start, limits=limits)
+
+
+class RulesGrammar(TextGrammar):
+    """Context-free rules over patterns, all ways to read a text alike. Made by `ebnf`.
+
+    `ignored`: terminals that may stand before the first terminal, and after each.
+    """
+
+    __slots__ = ("_limits", "ignored", "rules", "start", "terminals")
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        terminals: Mapping[str, Node],
+        start: str,
+        ignored: Sequence[str] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        self.rules, self.terminals, self.start = tuple(rules), dict(terminals), start
+        self.ignored = tuple(ignored)
+        self._limits = Limits() if limits is None else limits
+
+    @property
+    def canonical(self) -> str:
+        patterns = {name: written(tree) for name, tree in self.terminals.items()}
+        return f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def source(self) -> str:
+        return "a grammar of rules"
+
+    def language(self, limits: Limits) -> Language:
+        return ContextFree(self.rules, self.terminals, self.start, ignored=self.ignored, limits=limits)
+
+    def over(self, limits: Limits, make: PatternLanguage) -> Language:
+        """Return the language of the rules over other languages of the patterns."""
+        return ContextFree(
+            self.rules, self.terminals, self.start, ignored=self.ignored, limits=limits, make=make
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RulesGrammar, (self.rules, self.terminals, self.start, self.ignored, self._limits)

@@ -1,0 +1,330 @@
+"""`sg.in_json_string`: the texts of a grammar as JSON strings, quotes and escapes included (RFC 8259, 7).
+
+Escaping goes character by character, so that of a composed grammar is composed of its parts'.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from structgen.errors import OptionError
+from structgen.expected import Expected
+from structgen.ir import Formula
+from structgen.languages.composition import Composed, Operand, Operation, as_text, sequence
+from structgen.languages.ebnf import RulesGrammar
+from structgen.languages.language import Config, Language, TextGrammar
+from structgen.languages.regular import RegularGrammar, RegularLanguage
+from structgen.languages.scanning import common_classes
+from structgen.limits import Limits
+
+Escapes: TypeAlias = Literal["any", "canonical"]
+Place: TypeAlias = "tuple[Config, bytes]"
+"""Where the text stands, and what of an escape is read."""
+
+_SHORT: Final = {
+    ord('"'): 0x22, ord("\\"): 0x5C, ord("/"): 0x2F, ord("b"): 8, ord("f"): 12, ord("n"): 10, ord("r"): 13,
+    ord("t"): 9,
+}  # fmt: skip
+_LETTER: Final = {point: letter for letter, point in _SHORT.items() if letter != ord("/")}
+_HEX: Final = b"0123456789abcdefABCDEF"
+_LAST: Final = 0x10FFFF
+
+
+def in_json_string(of: Operand, *, escapes: Escapes = "any") -> TextGrammar:
+    """Return the grammar of JSON strings, quotes included, whose value is a text of a grammar.
+
+    `escapes`: "any", every way in which JSON may write a character, surrogate pairs included; "canonical",
+    those that json.dumps(ensure_ascii=False) writes. Raises `OptionError`. A special token cannot stand in a
+    string.
+    """
+    if escapes not in ("any", "canonical"):
+        raise OptionError(
+            f"escapes={escapes!r} is not offered.", where="escapes", cure='Use "any" or "canonical".'
+        )
+    return sequence('"', _escaped(as_text(of), escapes), '"')
+
+
+def _escaped(grammar: TextGrammar, escapes: Escapes) -> TextGrammar:
+    if isinstance(grammar, Composed) and grammar.operation is not Operation.MEET:
+        parts = tuple(_escaped(part, escapes) for part in grammar.parts)
+        return Composed(grammar.operation, parts, grammar.least, grammar.most)
+    return Escaped(grammar, escapes)
+
+
+class Escaped(TextGrammar):
+    """The texts of a grammar with JSON's escapes, without quotes."""
+
+    __slots__ = ("escapes", "of")
+
+    def __init__(self, of: TextGrammar, escapes: Escapes) -> None:
+        self.of, self.escapes = of, escapes
+
+    @property
+    def canonical(self) -> str:
+        return f"escaped {self.escapes} {self.of.canonical}"
+
+    @property
+    def limits(self) -> Limits:
+        return self.of.limits
+
+    @property
+    def source(self) -> str:
+        return f"{self.of.source} in a JSON string"
+
+    def language(self, limits: Limits) -> Language:
+        of: Language
+        if isinstance(self.of, RulesGrammar):
+            return self.of.over(limits, self._pattern)
+        if isinstance(self.of, RegularGrammar):
+            of = RegularLanguage(self.of.formula, self.of.what, limits, json=True)
+        else:
+            of = self.of.language(limits)
+        if of.specials:
+            raise OptionError(
+                "A special token has no text that a JSON string could hold.",
+                where="sg.in_json_string",
+                cure="Put it outside of the string.",
+            )
+        return EscapedLanguage(of, self.escapes)
+
+    def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
+        return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Escaped, (self.of, self.escapes)
+
+
+class EscapedLanguage(Language):
+    """The words of a language with JSON's escapes.
+
+    The shortest rest is that of the shortest word as the language names it: exact for regular languages,
+    which name the one whose JSON text is the shortest.
+    """
+
+    def __init__(self, of: Language, escapes: Escapes) -> None:
+        self.of, self._any = of, escapes == "any"
+        self.counts = of.counts
+        told = frozenset(b'"\\/bfnrtu' + _HEX)
+        marks = bytes(byte if byte in told else 255 if byte >= 0x20 else 254 for byte in range(256))
+        self.classes = common_classes((of.classes, marks))
+        self._live: dict[tuple[Config, int, int], bool] = {}
+        self._rests: dict[Place, tuple[int, ...]] = {}
+
+    def start(self) -> Config:
+        return self.of.start(), b""
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        at, read = cast(Place, config)
+        if symbol > 255:
+            return None
+        if not read and symbol != 0x5C:
+            after = None if symbol < 0x20 or symbol == 0x22 else self.of.step(at, symbol)
+            return None if after is None else (after, b"")
+        read += bytes((symbol,))
+        point = _value(read)
+        if point is not None:
+            if not self._may_write(read, point):
+                return None
+            after = self._after(at, point)
+            return None if after is None else (after, b"")
+        return (at, read) if self._goes_on(at, read) else None
+
+    def _may_write(self, read: bytes, point: int) -> bool:
+        """Return whether the policy writes a character so."""
+        if self._any:
+            return True
+        if len(read) == 2:
+            return point in _LETTER
+        return point < 0x20 and point not in _LETTER and read[2:].islower() | read[2:].isdigit()
+
+    def _after(self, at: Config, point: int) -> Config | None:
+        """Return where the text stands after a character."""
+        after: Config | None = at
+        for byte in chr(point).encode():
+            after = None if after is None else self.of.step(after, byte)
+        return after
+
+    def _goes_on(self, at: Config, read: bytes) -> bool:
+        """Return whether what is read of an escape becomes one of a character that may come."""
+        return any(self._some(at, low, high) for low, high in self._points(read))
+
+    def _points(self, read: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of the characters that an escape may stand for of which something is read."""
+        if not self._any:
+            points = [*_LETTER] if read == b"\\" else []
+            points += [point for point in range(0x20) if point not in _LETTER]
+            for point in points:
+                written = b"\\" + (bytes((_LETTER[point],)) if point in _LETTER else b"u%04x" % point)
+                if written.startswith(read):
+                    yield point, point
+            return
+        if read == b"\\":
+            for point in _SHORT.values():
+                yield point, point
+            read = b"\\u"
+        digits = read[2:6]
+        if read[1:2] != b"u" or any(digit not in _HEX for digit in digits):
+            return
+        span = 16 ** (4 - len(digits))
+        low = (int(digits, 16) if digits else 0) * span
+        high = low + span - 1
+        if len(read) <= 6:
+            for first, last in ((low, min(high, 0xD7FF)), (max(low, 0xE000), high)):
+                if first <= last:
+                    yield first, last
+        first, last = max(low, 0xD800), min(high, 0xDBFF)
+        if first > last:
+            return
+        # a high surrogate, and what is read of the low one
+        more = read[6:]
+        if not b"\\u".startswith(more[:2]) or any(digit not in _HEX for digit in more[2:]):
+            return
+        digits = more[2:]
+        span = 16 ** (4 - len(digits))
+        bottom = (int(digits, 16) if digits else 0) * span
+        bottom, top = max(bottom, 0xDC00), min(bottom + span - 1, 0xDFFF)
+        if bottom > top:
+            return
+        if len(read) > 6:
+            yield _pair(first, bottom), _pair(first, top)
+        else:
+            yield _pair(first, 0xDC00), _pair(last, 0xDFFF)
+
+    def _some(self, at: Config, low: int, high: int) -> bool:
+        """Return whether some character of a range may come."""
+        key = (at, low, high)
+        known = self._live.get(key)
+        if known is None:
+            known = self._live[key] = any(self._through(at, sequence) for sequence in _utf8_ranges(low, high))
+        return known
+
+    def _through(self, at: Config, ranges: Sequence[tuple[int, int]]) -> bool:
+        if not ranges:
+            return True
+        tried: set[int] = set()
+        for byte in range(ranges[0][0], ranges[0][1] + 1):
+            kind = self.of.classes[byte]
+            if kind in tried:
+                continue
+            tried.add(kind)
+            after = self.of.step(at, byte)
+            if after is not None and self._through(after, ranges[1:]):
+                return True
+        return False
+
+    def accepts(self, config: Config) -> bool:
+        at, read = cast(Place, config)
+        return not read and self.of.accepts(at)
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        place = cast(Place, config)
+        if not place[1]:
+            return self._rest(place[0])
+        known = self._rests.get(place)
+        return self._search(place) if known is None else known
+
+    def _rest(self, at: Config) -> tuple[int, ...]:
+        found: list[int] = []
+        for byte in self.of.shortest(at):
+            found += _written(byte)
+        return tuple(found)
+
+    def _search(self, start: Place) -> tuple[int, ...]:
+        """Return the shortest rest inside an escape: the way to each end of it, and what follows there."""
+        heap: list[tuple[int, tuple[int, ...], int, Place]] = [(0, (), 0, start)]
+        met = 0
+        while True:
+            _, word, _, place = heapq.heappop(heap)
+            if not place[1]:
+                self._rests[start] = word
+                return word
+            for symbol in b'\\"/bfnrtu' + _HEX:
+                after = cast("Place | None", self.step(place, symbol))
+                if after is None:
+                    continue
+                met += 1
+                longer = (*word, symbol)
+                if not after[1]:
+                    longer += self._rest(after[0])
+                heapq.heappush(heap, (len(longer), longer, met, after))
+
+    def expected(self, config: Config) -> list[Expected]:
+        at, read = cast(Place, config)
+        first = bytes(byte for byte in range(256) if self.step(config, byte) is not None)
+        if read:
+            return [Expected("the rest of an escape", (), first)]
+        if not first:
+            return []
+        found = []
+        for one in self.of.expected(at):
+            left = bytes(byte for byte in one.first if byte in first and byte != 0x5C)
+            found.append(Expected(f"{one.what}, with JSON's escapes", one.sources, left or first))
+        return found
+
+    def boundary(self, config: Config) -> Config | None:
+        at, read = cast(Place, config)
+        after = self.of.boundary(at)
+        if after is None or (read and not self._goes_on(after, read)):
+            return None
+        return after, read
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return self.of.sizes
+
+
+def _value(read: bytes) -> int | None:
+    """Return the character that a whole escape stands for, or None."""
+    if len(read) == 2 and read[1] != ord("u"):
+        return _SHORT.get(read[1])
+    if len(read) == 6 and all(digit in _HEX for digit in read[2:]):
+        point = int(read[2:], 16)
+        return None if 0xD800 <= point < 0xE000 else point
+    if len(read) == 12 and read[6:8] == b"\\u" and all(digit in _HEX for digit in read[8:]):
+        high, low = int(read[2:6], 16), int(read[8:], 16)
+        return _pair(high, low) if 0xDC00 <= low < 0xE000 else None
+    return None
+
+
+def _pair(high: int, low: int) -> int:
+    return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
+
+
+def _written(byte: int) -> bytes:
+    """Return a byte of UTF-8 as JSON writes it most briefly in a string."""
+    if byte in _LETTER:
+        return bytes((0x5C, _LETTER[byte]))
+    return b"\\u%04x" % byte if byte < 0x20 else bytes((byte,))
+
+
+def _utf8_ranges(low: int, high: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield sequences of ranges of bytes that make up the UTF-8 of a range of characters."""
+    for first, last in ((0, 0x7F), (0x80, 0x7FF), (0x800, 0xFFFF), (0x10000, _LAST)):
+        a, b = max(low, first), min(high, last)
+        if a <= b:
+            yield from _split(chr(a).encode(), chr(b).encode())
+
+
+def _split(low: bytes, high: bytes) -> Iterator[list[tuple[int, int]]]:
+    if low[0] == high[0] and len(low) > 1:
+        for rest in _split(low[1:], high[1:]):
+            yield [(low[0], low[0]), *rest]
+        return
+    if len(low) == 1:
+        yield [(low[0], high[0])]
+        return
+    least, most = b"\x80" * (len(low) - 1), b"\xbf" * (len(low) - 1)
+    first, last = low[0], high[0]
+    if low[1:] != least:
+        for rest in _split(low[1:], most):
+            yield [(first, first), *rest]
+        first += 1
+    tail: list[list[tuple[int, int]]] = []
+    if high[1:] != most:
+        tail = [[(last, last), *rest] for rest in _split(least, high[1:])]
+        last -= 1
+    if first <= last:
+        yield [(first, last), *[(0x80, 0xBF)] * (len(low) - 1)]
+    yield from tail
