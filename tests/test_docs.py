@@ -7,16 +7,20 @@ import io
 import json
 import re
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 
 import jsonschema_rs
 import pytest
+from typer.testing import CliRunner
 
 import structgen as sg
+from structgen.cli import app
 from structgen.cli.tokens import byte_tokenizer
 
 ROOT = Path(__file__).parent.parent
 SCHEMAS = (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")
+GRAMMARS = (ROOT / "docs/grammars.md").read_text(encoding="utf-8")
 LIMITS = (ROOT / "docs/limits.md").read_text(encoding="utf-8")
 CORNERS = [
     [cell.strip() for cell in line.strip("|").split("|")]
@@ -47,16 +51,25 @@ def test_corners(schema: str, documents: str, said: str) -> None:
         assert jsonschema_rs.validator_for(value).is_valid(json.loads(text)) is accepted, text
 
 
-@pytest.mark.parametrize("page", [SCHEMAS, LIMITS], ids=["json-schema", "limits"])
+@pytest.mark.parametrize("page", [SCHEMAS, LIMITS, GRAMMARS], ids=["json-schema", "limits", "grammars"])
 def test_code_prints_what_is_shown(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     shown = re.findall(r"```python\n(.*?)```\n```\n(.*?)```", page, re.S)
     assert shown
     for code, output in shown:
+        if "sg.Engine" in code and find_spec("torch") is None:
+            continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(code, "docs", "exec"), {})
         assert printed.getvalue() == output
+
+
+def test_check_of_a_grammar_prints_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    block = re.search(r"\$ structgen (check --grammar [^\n]*)\n(.*?)```", GRAMMARS, re.S)
+    assert block is not None
+    assert CliRunner().invoke(app(), block[1].split()).stdout == block[2]
 
 
 def test_every_limit_is_described_with_its_default() -> None:
