@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import sys
@@ -31,6 +32,7 @@ EXCEPTIONS = {
     "test/test_fstring.py": "a format within a format",
     "idlelib/configdialog.py": "a call within a format",
     "test/test_tokenize.py": "a string in the quotes of the formatted string around it",
+    "test/test_patma.py": "match without a space after it",
     "test/test_grammar.py": "an annotated subscript of a display",
 }
 """Files of the standard library that the grammar refuses, each for a reason that its page gives."""
@@ -209,3 +211,25 @@ def test_strings_are_pythons(prefix: str) -> None:
                     taken += 1
                     assert is_python(text), (text, complaint(text))
     assert (taken > 300) is (prefix not in ("ur", "bu", "fb", "uf", "bf"))
+
+
+def test_beginnings_of_lines_are_pythons() -> None:
+    """Up to three blanks, breaks, backslashes and comments before each line, and after the last."""
+    grammar = python()
+    pieces = ("", " ", "  ", "\t", "\f", "\n", "\\\n", "# c\n", " #", "\r\n", "\\")
+    beginnings = sorted(
+        {"".join(some) for size in range(4) for some in itertools.product(pieces, repeat=size)}
+    )
+    draw = random.Random(1)
+    taken = 0
+    for _ in range(4000):
+        first, second, third = draw.choices(beginnings, k=3)
+        for text in (
+            f"{first}if a:\n {second}b\n{third}",
+            f"{first}a\n{second}b{third}",
+            f"({first}a\n{second}b{third})",
+        ):
+            if accepts(grammar, text):
+                taken += 1
+                assert is_python(text), (text, complaint(text))
+    assert taken > 300

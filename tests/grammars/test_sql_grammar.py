@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 
 import pytest
@@ -109,3 +110,17 @@ def test_oracle_tells_syntax_from_what_is_missing() -> None:
     assert is_sql("SELECT a FROM nowhere")
     assert not is_sql("SELECT a FROM")
     assert not is_sql("SELECT 1; SELECT")
+
+
+def test_joins_are_sqlites() -> None:
+    """Every row of up to three words before JOIN."""
+    words = ("NATURAL", "LEFT", "RIGHT", "FULL", "OUTER", "INNER", "CROSS")
+    grammar = parser("sql")
+    taken = 0
+    for size in range(4):
+        for row in itertools.product(words, repeat=size):
+            text = f"SELECT 1 FROM (SELECT 1 AS b) AS a {' '.join(row)} JOIN (SELECT 1 AS b) AS c"
+            if accepts(grammar, text):
+                taken += 1
+                assert is_sql(text), (text, complaint(text))
+    assert taken == 17
