@@ -141,8 +141,26 @@ class Matcher:
         text = self.compiled.tokenizer.token_bytes[token]
         raise TokenError(
             f"Token {token} ({text!r}) is not allowed here, after {len(self._tokens)} tokens.",
+            where=self._place(text),
             cure="Choose among the tokens of fill_mask(); expected() says what may come.",
         )
+
+    def _place(self, refused: bytes | None) -> str:
+        """Return the line and column at which a token's text leaves a grammar of plain texts; of JSON, and
+        where the matcher began inside a text, nothing is said. Linear in the text."""
+        compiled = self.compiled
+        if compiled.has_events or self._states[0] != compiled.start.index:
+            return ""
+        known = compiled.tokenizer.token_bytes
+        text = b"".join(known[token] or b"" for token in self._tokens if token not in self._ends)
+        state: State | None = self.state
+        for byte in refused or b"":
+            state = compiled.step_bytes(state, bytes((byte,))) if state is not None else None
+            if state is None:
+                break
+            text += bytes((byte,))
+        line = text.rpartition(b"\n")[2].decode("utf-8", "ignore")
+        return f"line {text.count(10) + 1}, column {len(line) + 1}"
 
     def accepts(self, tokens: Iterable[int]) -> int:
         """Return how many of the tokens would be taken, one after the other; nothing changes."""
