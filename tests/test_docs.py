@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 SCHEMAS = (ROOT / "docs/json-schema.md").read_text(encoding="utf-8")
 GRAMMARS = (ROOT / "docs/grammars.md").read_text(encoding="utf-8")
 LIMITS = (ROOT / "docs/limits.md").read_text(encoding="utf-8")
+COMPOSITION = (ROOT / "docs/composition.md").read_text(encoding="utf-8")
 CORNERS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in SCHEMAS.partition("## Corners")[2].partition("\n## ")[0].splitlines()
@@ -51,7 +52,10 @@ def test_corners(schema: str, documents: str, said: str) -> None:
         assert jsonschema_rs.validator_for(value).is_valid(json.loads(text)) is accepted, text
 
 
-@pytest.mark.parametrize("page", [SCHEMAS, LIMITS, GRAMMARS], ids=["json-schema", "limits", "grammars"])
+PAGES = {"json-schema": SCHEMAS, "limits": LIMITS, "grammars": GRAMMARS, "composition": COMPOSITION}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_code_prints_what_is_shown(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     shown = re.findall(r"```python\n(.*?)```\n```\n(.*?)```", page, re.S)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 
 import typer
 
-from structgen.cli.languages import LanguageOptions
+from structgen.cli.languages import TextOptions
 from structgen.cli.policies import refuse, takes
 from structgen.errors import StructgenError
 
@@ -89,9 +89,9 @@ def found(following: bytes) -> str | None:
     return f"\\x{following[0]:02x}"
 
 
-@takes(LanguageOptions)
+@takes(TextOptions)
 def check(
-    options: LanguageOptions,
+    options: TextOptions,
     text: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -100,8 +100,8 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each text.")] = False,
 ) -> None:
-    """Say of texts whether each is a document of a schema, or a text that a Lark grammar accepts, or the
-    line, column and byte where it ceases to be one, and what could have come there.
+    """Say of texts whether each is a document of a schema, or a text of a grammar or a regular expression, or
+    the line, column and byte where it ceases to be one, and what could have come there.
 
     The policies are the widest ones unless an option narrows them.
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from structgen.cli.languages import GrammarFile, ImportPath, PostLex, Start, lark_grammar, named
+from structgen.cli.languages import (
+    EbnfFile,
+    GrammarFile,
+    ImportPath,
+    PostLex,
+    RegexPattern,
+    Start,
+    lark_grammar,
+    named,
+    text_grammar,
+)
 from structgen.cli.policies import refuse
 from structgen.errors import OptionError, StructgenError, ValidatorError
 
@@ -19,7 +29,7 @@ if TYPE_CHECKING:
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import Progress
     from structgen.frontends.type_hints import TypeReader
-    from structgen.languages.lark_files import LarkGrammar
+    from structgen.languages.language import TextGrammar
     from structgen.schema.grammar import NetworkGrammar
 
 
@@ -40,6 +50,8 @@ def generate(
     start: Start = None,
     import_path: ImportPath = None,
     postlex: PostLex = None,
+    ebnf: EbnfFile = None,
+    regex: RegexPattern = None,
     prompt: Annotated[
         str | None, typer.Option(help="The prompt; - is standard input.", show_default=False)
     ] = None,
@@ -69,8 +81,8 @@ def generate(
     ] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
 ) -> None:
-    """Have a model write documents of a schema, or texts that a Lark grammar accepts, from one prompt or from
-    a file of them.
+    """Have a model write documents of a schema, or texts of a grammar or a regular expression, from one
+    prompt or from a file of them.
 
     For the embedded models the schema is put into the prompt, and documents are written as json.dumps does.
 
@@ -87,20 +99,26 @@ def generate(
             )
         if (stream or trace is not None) and n != 1:
             raise OptionError("--stream and --trace are of one sample.", where="--n")
-        if sum(one is not None for one in (schema, type_, grammar)) > 1:
+        if sum(one is not None for one in (schema, type_, grammar, ebnf, regex)) > 1:
             raise OptionError(
-                "--schema, --type and --grammar exclude each other.", where="--schema", cure="Give one."
+                "--schema, --type, --grammar, --ebnf and --regex exclude each other.",
+                where="--schema",
+                cure="Give one.",
             )
-        if grammar is None and (start is not None or import_path or postlex is not None):
+        if (grammar is None and (import_path or postlex is not None)) or (
+            grammar is None and ebnf is None and start is not None
+        ):
             raise OptionError(
                 "--start, --import-path and --postlex are of a grammar.",
                 where="--grammar",
                 cure="Name its file.",
             )
         reader = None if type_ is None else _named_type(type_)
-        told: Path | TypeReader[Any] | LarkGrammar | None = schema if reader is None else reader
+        told: Path | TypeReader[Any] | TextGrammar | None = schema if reader is None else reader
         if grammar is not None:
             told = lark_grammar(grammar, start, import_path, postlex)
+        if ebnf is not None or regex is not None:
+            told = text_grammar(ebnf, regex, start)
         request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs)
         from structgen.engine import Engine
 
@@ -119,7 +137,7 @@ def generate(
 
 def _requests(
     model: str,
-    told: Path | TypeReader[Any] | LarkGrammar | None,
+    told: Path | TypeReader[Any] | TextGrammar | None,
     n: int,
     seed: int,
     temperature: float,
@@ -128,15 +146,16 @@ def _requests(
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
+    from structgen.languages.language import TextGrammar
 
     embedded = model.startswith("structgen/")
     schema: NetworkGrammar | None = None
-    text_grammar: LarkGrammar | None = None
+    grammar: TextGrammar | None = None
     if isinstance(told, Path):
         options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
         schema = sg.json_schema(told, **options)
-    elif isinstance(told, sg.LarkGrammar):
-        text_grammar = told
+    elif isinstance(told, TextGrammar):
+        grammar = told
     elif told is not None:
         schema = sg.json_schema(told.schema, **told.policies)
     sampling = sg.Sampling(temperature=temperature, seed=seed)
@@ -146,9 +165,7 @@ def _requests(
             from structgen.prompting import extraction_prompt
 
             text = extraction_prompt(schema, text)
-        return sg.Request(
-            text, schema or text_grammar, sampling, max_tokens=max_tokens, n=n, logprobs=logprobs
-        )
+        return sg.Request(text, schema or grammar, sampling, max_tokens=max_tokens, n=n, logprobs=logprobs)
 
     return made
 

@@ -1,4 +1,5 @@
-"""The options that say which language is meant: a JSON Schema under policies, or a Lark grammar."""
+"""The options that say which language is meant: a JSON Schema under policies, a Lark grammar, EBNF, or a
+regular expression."""
 
 from __future__ import annotations
 
@@ -15,12 +16,28 @@ from structgen.errors import OptionError
 
 if TYPE_CHECKING:
     from structgen.grammar import Grammar
+    from structgen.languages.language import TextGrammar
     from structgen.languages.lark_files import LarkGrammar
 
 GrammarFile: TypeAlias = Annotated[
     Path | None, typer.Option("--grammar", help="In place of a schema: a Lark grammar.", show_default=False)
 ]
-Start: TypeAlias = Annotated[str | None, typer.Option(help="The grammar's start rule.  [default: start]")]
+RegexPattern: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--regex",
+        metavar="PATTERN",
+        help="In place of a schema: a regular expression of Python's, matched whole.",
+        show_default=False,
+    ),
+]
+EbnfFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--ebnf", help="In place of a schema: a grammar in GBNF or EBNF.", show_default=False),
+]
+Start: TypeAlias = Annotated[
+    str | None, typer.Option(help="The grammar's start rule.  [default: start; of EBNF root]")
+]
 ImportPath: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(metavar="FOLDER", help="Where the grammar's %import looks. May be given several times."),
@@ -68,6 +85,44 @@ class LanguageOptions(SchemaOptions):
         if self.grammar is None:
             return self.schema_grammar()
         return lark_grammar(file, self.start, self.import_path, self.postlex)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions(LanguageOptions):
+    """A schema, a Lark grammar, EBNF or a regular expression."""
+
+    ebnf: EbnfFile = None
+    regex: RegexPattern = None
+
+    def read(self) -> Grammar:
+        """Return the language; see `LanguageOptions.read`."""
+        if self.ebnf is None and self.regex is None:
+            return super().read()
+        return written_grammar(self, {"start"} if self.ebnf is not None else set())
+
+
+def written_grammar(options: TextOptions, own: set[str]) -> TextGrammar:
+    """Return the grammar of --ebnf or --regex; `own` names the options that say something about it."""
+    for field in fields(options):
+        if field.name in {"ebnf", "regex"} | own or getattr(options, field.name) in (field.default, []):
+            continue
+        option = "--" + field.name.replace("_", "-")
+        cure = "Give one." if field.name in ("schema", "grammar") else "Leave it out."
+        what = "--ebnf" if options.ebnf is not None else "--regex"
+        raise OptionError(f"It does not go with {what}.", where=option, cure=cure)
+    return text_grammar(options.ebnf, options.regex, options.start)
+
+
+def text_grammar(ebnf: Path | None, regex: str | None, start: str | None) -> TextGrammar:
+    """Return the grammar of --ebnf or --regex, of which one is given. Raises OptionError where both are."""
+    import structgen
+
+    if ebnf is not None and regex is not None:
+        raise OptionError("--ebnf and --regex exclude each other.", where="--ebnf", cure="Give one.")
+    if regex is not None:
+        return structgen.regex(regex)
+    assert ebnf is not None
+    return structgen.ebnf(ebnf, start=start or "root")
 
 
 def lark_grammar(

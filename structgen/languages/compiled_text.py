@@ -45,6 +45,7 @@ class CompiledText(CompiledRests):
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
         self._language: Language = grammar.language(self.limits)
+        _check_specials(self._language.specials, tokenizer)
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
         self._steps = _Steps(self._tables.context, self._language)
@@ -197,6 +198,24 @@ class CompiledText(CompiledRests):
     def sizes(self) -> dict[str, int]:
         """How far the grammar is expanded: states, what the language has met, and bytes."""
         return {"machine_states": len(self._configs), **self._language.sizes, "table_bytes": self.nbytes}
+
+
+def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
+    """Refuse special tokens of a grammar that are none of the tokenizer's."""
+    for token in sorted(specials):
+        if token >= tokenizer.vocab_size:
+            fault = f"The vocabulary has {tokenizer.vocab_size:,} tokens"
+        elif tokenizer.token_bytes[token] is not None:
+            fault = f"The token has a text, {tokenizer.token_bytes[token]!r}"
+        elif token in tokenizer.eos_token_ids:
+            fault = "The token ends a text"
+        else:
+            continue
+        raise OptionError(
+            f"{fault}; it cannot be a special token of a grammar.",
+            where=f"special token {token}",
+            cure="Name a token that has no text, by its id.",
+        )
 
 
 class _Steps:

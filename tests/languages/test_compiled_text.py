@@ -194,3 +194,9 @@ def test_an_explicit_automaton_has_a_state_for_each_prefix() -> None:
 def test_events_are_of_json_alone() -> None:
     with pytest.raises(sg.StructgenError, match="Only JSON"):
         sg.Matcher(_compiled(b"ab")).events()
+
+
+@pytest.mark.parametrize(("token", "said"), [(97, "has a text"), (400, "263 tokens"), (END, "ends a text")])
+def test_special_tokens_that_are_none_of_the_tokenizer_are_refused(token: int, said: str) -> None:
+    with pytest.raises(sg.OptionError, match=said):
+        _compiled((97, TOKEN + token))

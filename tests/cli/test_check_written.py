@@ -1,0 +1,67 @@
+"""`structgen check` and `structgen generate` with --regex and --ebnf, as a person meets them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from structgen.cli import app
+
+
+def check(text: str, *options: str) -> Result:
+    return CliRunner().invoke(app(), ["check", *options], input=text)
+
+
+def test_a_text_is_held_to_a_regular_expression() -> None:
+    assert check("2024-01", "--regex", r"\d{4}-\d{2}").exit_code == 0
+    result = check("2024/01", "--regex", r"\d{4}-\d{2}")
+    assert result.exit_code == 1
+    assert '1:5 (byte 4): "/" cannot come here' in result.stdout
+    assert "a text that /" in result.stdout
+
+
+def test_a_text_is_held_to_rules(tmp_path: Path) -> None:
+    rules = tmp_path / "list.gbnf"
+    rules.write_text('root ::= item ("," item)*\nitem ::= [0-9]+', "utf-8")
+    assert check("1,23,4", "--ebnf", str(rules)).exit_code == 0
+    result = check("1,,4", "--ebnf", str(rules), "--json")
+    assert result.exit_code == 1
+    said = json.loads(result.stdout)
+    assert (said["byte"], said["expected"][0]["what"]) == (2, "/[0-9]+/")
+    assert check("7", "--ebnf", str(rules), "--start", "item").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--regex", "a("], "column 2"),
+        (["--regex", "a", "--start", "x"], "--start"),
+        (["--regex", "a", "--grammar", "g.lark"], "--grammar"),
+        (["--regex", "a", "--ebnf", "g.gbnf"], "exclude each other"),
+        (["--regex", "a", "--whitespace", "compact"], "--whitespace"),
+        (["--ebnf", "none.gbnf"], "cannot be read"),
+    ],
+)
+def test_bad_options_are_refused(options: list[str], said: str) -> None:
+    result = check("a", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_model_writes_what_matches(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    rules = tmp_path / "list.gbnf"
+    rules.write_text('root ::= "<" [a-z]{2,5} ">"', "utf-8")
+    prompt = ["generate", "--device", "cpu", "--prompt", "two lamps", "--max-tokens", "20"]
+    for options, pattern in (
+        (["--regex", r"[A-C]{3}-\d+"], r"[A-C]{3}-\d+"),
+        (["--ebnf", str(rules)], "<[a-z]{2,5}>"),
+    ):
+        result = CliRunner().invoke(app(), [*prompt, *options])
+        assert result.exit_code == 0, result.stderr
+        assert re.fullmatch(pattern, result.stdout.rstrip("\n"))
+    assert CliRunner().invoke(app(), [*prompt, "--regex", "a", "--ebnf", str(rules)]).exit_code == 2

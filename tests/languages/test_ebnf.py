@@ -1,0 +1,189 @@
+"""Grammars of EBNF, held to all short words, worked out from trees; and beside regular expressions."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import pickle
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from language_words import accepts, run, words_of
+
+import structgen as sg
+
+MOST = 4
+Tree = tuple[str, set[str]]
+"""An expression in writing, and its words of at most MOST letters."""
+
+
+def product(one: set[str], other: set[str]) -> set[str]:
+    return {a + b for a in one for b in other if len(a + b) <= MOST}
+
+
+def power(words: set[str], least: int, most: int) -> set[str]:
+    found, now = set(), {""}
+    for count in range(most + 1):
+        found |= now if count >= least else set()
+        now = product(now, words)
+    return found
+
+
+COUNTS = {"*": (0, MOST), "+": (1, MOST + 1), "?": (0, 1), "{2}": (2, 2), "{1,}": (1, MOST + 1),
+          "{,2}": (0, 2), "{1,3}": (1, 3)}  # fmt: skip
+LEAF: st.SearchStrategy[Tree] = st.sampled_from(
+    [('"a"', {"a"}), ('"ab"', {"ab"}), ("'b'", {"b"}), ('""', {""}), ("[ab]", {"a", "b"}), ("[^a]", {"b"}),
+     ('"\\x61\\u0062"', {"ab"})]
+)  # fmt: skip
+
+
+def _grown(children: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
+    return st.one_of(
+        st.tuples(children, children).map(lambda t: (f"{t[0][0]} {t[1][0]}", product(t[0][1], t[1][1]))),
+        st.tuples(children, children).map(lambda t: (f"({t[0][0]} | {t[1][0]})", t[0][1] | t[1][1])),
+        st.tuples(children, st.sampled_from(sorted(COUNTS))).map(
+            lambda t: (f"({t[0][0]}){t[1]}", power(t[0][1], *COUNTS[t[1]]))
+        ),
+        st.tuples(LEAF, st.sampled_from(sorted(COUNTS))).map(
+            lambda t: (t[0][0] + t[1], power(t[0][1], *COUNTS[t[1]]))
+        ),
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(tree=st.recursive(LEAF, _grown, max_leaves=6))
+def test_random_expressions_have_their_words(tree: Tree) -> None:
+    assert words_of(sg.ebnf(f"root ::= {tree[0]} # said"), "ab", MOST) == tree[1]
+
+
+ARITHMETIC = """
+root ::= sum
+sum ::= sum [+-] term | term     # left-recursive
+term ::= term "*" factor
+  | factor
+factor ::= "(" sum ")" | "1"
+"""
+
+
+def test_recursive_rules() -> None:
+    def good(text: str) -> bool:
+        # what Python reads otherwise: calls, tuples, signs, powers
+        if re.search(r"1[1(]|\)[1(]|\(\)|[+*-]{2}|\([+*-]|^[+-]", text):
+            return False
+        try:
+            ast.parse(text, mode="eval")
+        except SyntaxError:
+            return False
+        return True
+
+    alphabet = "(1)+*"
+    every = ("".join(word) for size in range(6) for word in itertools.product(alphabet, repeat=size))
+    assert words_of(sg.ebnf(ARITHMETIC), alphabet, 5) == {text for text in every if good(text)}
+
+
+def test_meets_with_regular_expressions_are_decided() -> None:
+    # a^n b^n of an even length n beside a regular language: no search over texts would end
+    nested = sg.ebnf('root ::= "a" root "b" | ""')
+    assert words_of(nested & sg.regex("(?:aa)*(?:bb)*"), "ab", 8) == {"", "aabb", "aaaabbbb"}
+    assert words_of(nested - sg.regex("a?b?"), "ab", 6) == {"aabb", "aaabbb"}
+    with pytest.raises(sg.GrammarError, match="No text"):
+        (nested & sg.regex("a+")).language(sg.Limits())
+    language = (nested & sg.regex("a*b{3}")).language(sg.Limits())
+    config = language.start()
+    for byte in b"aaa":
+        config = language.step(config, byte)
+        assert config is not None
+    assert language.step(config, 97) is None
+    assert bytes(language.shortest(config)) == b"bbb"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    tree=st.recursive(LEAF, _grown, max_leaves=5),
+    pattern=st.sampled_from(["a*b*", "(?:ab?)+", "[ab]{2,3}", "b|a.*"]),
+)
+def test_random_meets(tree: Tree, pattern: str) -> None:
+    grammar = sg.ebnf(f'root ::= x\nx ::= {tree[0]} | "b" x x')
+    whole = words_of(grammar, "ab", MOST)
+    for made, expected in (
+        (grammar & sg.regex(pattern), {text for text in whole if re.fullmatch(pattern, text)}),
+        (grammar - sg.regex(pattern), {text for text in whole if not re.fullmatch(pattern, text)}),
+    ):
+        try:
+            found = words_of(made, "ab", MOST)
+        except sg.GrammarError as error:
+            assert type(error) is sg.GrammarError
+            found = set()
+        assert found == expected
+
+
+TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
+    b"1+",
+    b"(1",
+    b"1)",
+    b"*(",
+    b"1*1",
+    None,
+]
+END = len(TOKENS) - 1
+
+
+def test_masks_are_what_can_be_read_byte_by_byte() -> None:
+    grammar = sg.ebnf(ARITHMETIC)
+    compiled = sg.compile(grammar, sg.Tokenizer.from_bytes(TOKENS, eos_token_id=END), store=False)
+    language = grammar.language(sg.Limits())
+    pending = [(compiled.start, language.start(), 0)]
+    while pending:
+        state, config, depth = pending.pop()
+        expected = []
+        for token, text in enumerate(TOKENS):
+            after = config if text is None else run(language, config, text)
+            if after is None or (text is None and not language.accepts(config)):
+                continue
+            expected.append(token)
+            following = None if text is None or depth == 3 else compiled.step(state, token)
+            if following is not None:
+                pending.append((following, after, depth + 1))
+        assert compiled.allowed(state) == expected
+
+
+def test_inside_a_json_string_escapes_go_letter_by_letter() -> None:
+    grammar = sg.in_json_string(sg.ebnf('root ::= "\\n" root "\\"" | "x"'))
+    value = '\n\nx""'
+    assert accepts(grammar, json.dumps(value)) and not accepts(grammar, json.dumps(value + '"'))
+    language = grammar.language(sg.Limits())
+    assert bytes(language.shortest(language.start())) == b'"x"'
+
+
+def test_what_may_come_is_said_in_words() -> None:
+    language = sg.ebnf('root ::= "ab" | number\nnumber ::= [0-9]+').language(sg.Limits())
+    assert [(one.what, one.first) for one in language.expected(language.start())] == [
+        ('"ab"', b"a"),
+        ("/[0-9]+/", b"0123456789"),
+    ]
+
+
+def test_grammars_are_values_and_files_are_read(tmp_path: object) -> None:
+    path = tmp_path / "a.gbnf"  # type: ignore[operator]
+    path.write_text('root ::= "a" root?', "utf-8")
+    grammar = sg.ebnf(path)
+    assert grammar == sg.ebnf('root ::= "a" root?') == pickle.loads(pickle.dumps(grammar))
+    assert words_of(grammar, "a", 3) == {"a", "aa", "aaa"}
+
+
+def test_bad_grammars_are_refused(tmp_path: object) -> None:
+    with pytest.raises(sg.GrammarError, match="no rule start"):
+        sg.ebnf('root ::= "a"', start="start")
+    with pytest.raises(sg.GrammarError, match="No text is derived from root"):
+        sg.ebnf("root ::= root").language(sg.Limits())
+    with pytest.raises(sg.OptionError, match="int"):
+        sg.ebnf(3)  # type: ignore[arg-type]
+    with pytest.raises(sg.GrammarError, match="cannot be read"):
+        sg.ebnf(tmp_path / "none.gbnf")  # type: ignore[operator]
+    path = tmp_path / "bad.gbnf"  # type: ignore[operator]
+    path.write_bytes(b'root ::= "\xff"')
+    with pytest.raises(sg.GrammarError, match="not UTF-8"):
+        sg.ebnf(path)
