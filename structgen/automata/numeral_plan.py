@@ -26,6 +26,8 @@ from structgen.limits import Limits
 BOUNDED, PLAIN, ANY = 0, 1, 2
 POLICY = {"bounded": BOUNDED, "plain": PLAIN, "any": ANY}
 ValueAtom: TypeAlias = Union[ir.Interval, ir.Multiple]
+FARTHEST = 1 << 40
+"""Powers of ten from here on are not counted with (`numeral_steps.BIG`)."""
 MAX_DIVISORS = 12
 """Distinct divisors in one specification: the table has a column for each set of them."""
 _LOG10_2 = 30102999566398119521  # log10(2) * 10**20, rounded down
@@ -277,7 +279,7 @@ def sides_of(
     """Return what a specification asks of numerals without and with a minus sign.
 
     Cost: linear in the formulas times the number of bounds / 64. Raises LimitError (alternatives) for more
-    than 12 distinct divisors, (number_chars) as `caps_of` does.
+    than 12 distinct divisors, (number_chars) for numbers of FARTHEST and as `caps_of` does.
     """
     atoms = atoms_of(spec.formulas)
     if caps is None:
@@ -297,6 +299,12 @@ def sides_of(
             f"One number is asked about {len(multiples)} different multipleOf values.",
             limit="alternatives",
             cure=f"At most {MAX_DIVISORS} can be kept apart in one place.",
+        )
+    if any(value and abs(value.adjusted()) >= FARTHEST for value in (*points, *multiples)):
+        raise LimitError(
+            f"A number is {FARTHEST:,} or more powers of ten away from 1.",
+            limit="number_chars",
+            cure='Take it out of the schema, or write numbers as numbers="bounded" allows.',
         )
     bounds = sorted(points)
     index = {value: at for at, value in enumerate(bounds)}

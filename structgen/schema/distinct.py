@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
-from structgen.errors import LimitError
+from structgen.errors import LimitError, SchemaError
 from structgen.ir import FALSE, TRUE, All, Any_, Formula, Interval, Length, Multiple, Not, Words
 from structgen.limits import Limits
 from structgen.schema.formulas import points
@@ -52,12 +52,20 @@ class Distinct:
         self._fewer: dict[int, int] = {}
 
     def literal(self, text: bytes) -> int:
-        """Return the literal of the value of a JSON text."""
+        """Return the literal of the value of a JSON text. Raises `LimitError` for a number that no decimal
+        holds, as numbers="any" may write it."""
         found = self._read.get(text)
         if found is None:
             if len(self._read) > _COUNTED:
                 self._read.clear()
-            value = read(text.decode("utf-8", "surrogatepass"))
+            try:
+                value = read(text.decode("utf-8", "surrogatepass"))
+            except SchemaError:  # of a text that was taken as JSON this alone is left
+                raise LimitError(
+                    "A number among items that must differ has an exponent beyond 10^18.",
+                    limit="number_chars",
+                    cure='Write numbers as numbers="bounded" allows.',
+                ) from None
             found = self._read[text] = self.tables.constants.value(value, "")
         return found
 

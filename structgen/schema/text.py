@@ -319,6 +319,8 @@ def _scalar(text: str, at: int) -> tuple[Json, int]:
     try:
         return Decimal(token), end
     except InvalidOperation:
+        if not token.lower().partition("e")[0].strip("-.0"):
+            return Decimal(0), end
         raise _not_json(text, at, "a number's exponent is beyond 10^18") from None
 
 

@@ -496,3 +496,14 @@ def test_an_unknown_policy_is_refused() -> None:
 
 def test_a_fraction_is_read_exactly() -> None:
     assert twin.value_of("-12.50e-1") == Fraction(-125, 100)
+
+
+@pytest.mark.parametrize("numbers", ["bounded", "plain", "any"])
+@pytest.mark.parametrize("far", ["1e5000000000000", "-3e-5000000000000", "7e123456789012345678"])
+def test_a_number_too_far_to_count_to_is_past_a_limit(numbers: str, far: str) -> None:
+    pool = NumberPool(numbers, Limits())
+    atoms = (point(far), interval(None, far), ir.Not(point(far)), ir.Multiple(Decimal(far).copy_abs()))
+    for atom in atoms:
+        with pytest.raises(LimitError) as caught:
+            pool.start(ir.Spec((atom,)), numbering())
+        assert caught.value.limit == "number_chars"

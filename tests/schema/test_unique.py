@@ -182,3 +182,16 @@ def test_a_token_is_allowed_where_its_bytes_are(seed: int) -> None:
         if not after:
             return
         state = after[chance.choice(sorted(after))]
+
+
+def test_a_number_that_no_decimal_holds_is_past_a_limit() -> None:
+    tokens = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    compiled = sg.compile(sg.json_schema({"type": "array", "uniqueItems": True}, numbers="any"), tokens)
+    assert compiled.step_bytes(compiled.start, b"[0e9999999999999999999,1") is not None
+    assert compiled.step_bytes(compiled.start, b"[0e9999999999999999999,0.0]") is None
+    far = compiled.step_bytes(compiled.start, b"[1e999999999999999999")
+    assert far is not None
+    with pytest.raises(LimitError) as caught:
+        compiled.step_bytes(far, b"9,")
+    assert caught.value.limit == "number_chars"
+    assert "bounded" in caught.value.cure
