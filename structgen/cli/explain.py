@@ -74,9 +74,14 @@ def explain(
         else:
             if sentences is not None or seed is not None:
                 raise OptionError(
-                    "They say nothing about a schema.", where="--sentences, --seed", cure="Leave them out."
+                    "They say nothing here.", where="--sentences, --seed", cure="Leave them out."
                 )
-            assert isinstance(grammar, JsonSchemaGrammar)
+            if not isinstance(grammar, JsonSchemaGrammar):
+                raise OptionError(
+                    "What is read without a lexer has no conflicts, and nothing that never wins.",
+                    where="--lexer",
+                    cure="Choose contextual.",
+                )
             explanation = structgen.explain(grammar, openai=openai)
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)

@@ -17,7 +17,6 @@ from structgen.errors import OptionError
 if TYPE_CHECKING:
     from structgen.grammar import Grammar
     from structgen.languages.language import TextGrammar
-    from structgen.languages.lark_files import LarkGrammar
 
 GrammarFile: TypeAlias = Annotated[
     Path | None, typer.Option("--grammar", help="In place of a schema: a Lark grammar.", show_default=False)
@@ -50,6 +49,9 @@ PostLex: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+LexerMode: TypeAlias = Annotated[
+    str | None, typer.Option("--lexer", help="Of the grammar: contextual, characters.  [default: contextual]")
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,7 @@ class LanguageOptions(SchemaOptions):
     start: Start = None
     import_path: ImportPath = None
     postlex: PostLex = None
+    lexer: LexerMode = None
 
     @property
     def file(self) -> Path:
@@ -75,7 +78,7 @@ class LanguageOptions(SchemaOptions):
         where an option is given that says nothing about it."""
         file = self.file
         others = {field.name for field in fields(LanguageOptions)} - {"schema", "grammar"}
-        own = {"start", "import_path", "postlex"}
+        own = {"start", "import_path", "postlex", "lexer"}
         for name in sorted(others - own if self.grammar is not None else own):
             default = next(field.default for field in fields(LanguageOptions) if field.name == name)
             if getattr(self, name) not in (default, []):
@@ -84,7 +87,7 @@ class LanguageOptions(SchemaOptions):
                 raise OptionError(f"It says nothing about {kind}.", where=option, cure="Leave it out.")
         if self.grammar is None:
             return self.schema_grammar()
-        return lark_grammar(file, self.start, self.import_path, self.postlex)
+        return lark_grammar(file, self.start, self.import_path, self.postlex, self.lexer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,16 +129,22 @@ def text_grammar(ebnf: Path | None, regex: str | None, start: str | None) -> Tex
 
 
 def lark_grammar(
-    file: Path, start: str | None, import_paths: list[Path] | None, postlex: str | None
-) -> LarkGrammar:
+    file: Path,
+    start: str | None,
+    import_paths: list[Path] | None,
+    postlex: str | None,
+    lexer: str | None = None,
+) -> TextGrammar:
     """Return the grammar that options name."""
     import structgen
 
+    options: dict[str, Any] = {} if lexer is None else {"lexer": lexer}
     return structgen.lark(
         file,
         start=start or "start",
         import_paths=tuple(map(str, import_paths or ())),
         postlex=None if postlex is None else _indenter(postlex),
+        **options,
     )
 
 

@@ -8,14 +8,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from structgen.errors import GrammarError, OptionError
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.kept_tables import KeptTables
 from structgen.languages.language import Language, TextGrammar
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, check_options, indenter_of, load
+from structgen.parsing.lark_rules import load_rules
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 
@@ -122,8 +124,31 @@ def _digest(tables: ParserTables) -> str:
     return digest.hexdigest()
 
 
-def _again(arguments: dict[str, Any]) -> LarkGrammar:
+def _again(arguments: dict[str, Any]) -> Any:
     return lark(**arguments)
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["contextual"] = ...,
+    import_paths: Sequence[Importer] = ...,
+    postlex: Any = ...,
+    limits: Limits | None = ...,
+) -> LarkGrammar: ...
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
+    lexer: Literal["characters"],
+    import_paths: Sequence[Importer] = ...,
+    limits: Limits | None = ...,
+) -> RulesGrammar: ...
 
 
 def lark(
@@ -134,12 +159,15 @@ def lark(
     import_paths: Sequence[Importer] = (),
     postlex: Any = None,
     limits: Limits | None = None,
-) -> LarkGrammar:
+) -> LarkGrammar | RulesGrammar:
     """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
 
     `lexer="contextual"` is what lark's LALR(1) parser with its contextual lexer accepts, exactly: which
-    terminal wins, and where it errs. `postlex` is a `lark.indenter.Indenter` that sets its six attributes and
-    overrides nothing. `import_paths` are folders for `%import`, beside the file's own and lark's library.
+    terminal wins, and where it errs. `lexer="characters"` is all that the rules derive, over characters:
+    no terminal wins, any rules will do, and there is no post-lexer.
+
+    `postlex` is a `lark.indenter.Indenter` that sets its six attributes and overrides nothing.
+    `import_paths` are folders for `%import`, beside the file's own and lark's library.
 
     Cost: lark's own loading (5 ms for JSON, 50 ms and more for Python) the first time, then 1 to 3 ms: what
     it comes to is kept in the cache folder, by its text, its imports and lark's version. Raises
@@ -154,6 +182,13 @@ def lark(
     bounds = limits if limits is not None else Limits()
     before = perf_counter()
     text, source = _read(grammar)
+    if lexer == "characters":
+        if postlex is not None:
+            raise OptionError(
+                "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
+            )
+        plain = load_rules(text, start=start, source=source, import_paths=import_paths, limits=bounds)
+        return RulesGrammar(plain.rules, plain.terminals, start, plain.ignored, limits=limits)
     indenter = None if postlex is None else indenter_of(postlex)
     kept = KeptTables(text, start, source, import_paths, indenter)
     tables = kept.read(bounds)

@@ -58,6 +58,14 @@ def test_start_chooses_the_rule() -> None:
     assert check("1+2", "--grammar", SUM, "--start", "product").exit_code == 1
 
 
+def test_the_lexer_may_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "swallow.lark"
+    path.write_text('start: "if" N "then" N\nN: /[a-z]+/\n%ignore " "\n')
+    assert check("ifathenb", "--grammar", str(path), "--lexer", "characters").exit_code == 0
+    assert check("ifathenb", "--grammar", str(path)).exit_code == 1
+    assert "is not offered" in check("x", "--grammar", str(path), "--lexer", "basic").stderr
+
+
 def test_imports_are_looked_for_in_the_folders_given(tmp_path: Path) -> None:
     (tmp_path / "words.lark").write_text("WORD: /[a-z]+/\n")
     main = tmp_path / "sub" / "main.lark"
@@ -91,6 +99,7 @@ def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.Monkey
         (["--grammar", SUM, "--whitespace", "compact"], "--whitespace: It says nothing about a grammar."),
         (["--grammar", SUM, "--max-string", "0"], "--max-string: It says nothing about a grammar."),
         (["--schema", "x.json", "--start", "a"], "--start: It says nothing about a schema."),
+        (["--schema", "x.json", "--lexer", "characters"], "--lexer: It says nothing about a schema."),
         (["--schema", "x.json", "--import-path", "a"], "--import-path: It says nothing about a schema."),
         (["--grammar", SUM, "--start", "nowhere"], "Pass start= one of its rules: atom, power, product"),
         (["--grammar", SUM, "--postlex", "perl"], "'perl' names nothing. Write python, or module:Class."),

@@ -79,7 +79,8 @@ def test_json_has_all_of_it(faulty: Path) -> None:
         (["--grammar", str(grammar("json")), "--lines", "3"], "They say nothing about a grammar."),
         (["--grammar", str(grammar("json")), "--openai"], "They say nothing about a grammar."),
         (["--grammar", str(grammar("json")), "--numbers", "plain"], "It says nothing about a grammar."),
-        (["--schema", "examples/book.schema.json", "--sentences", "3"], "They say nothing about a schema."),
+        (["--schema", "examples/book.schema.json", "--sentences", "3"], "They say nothing here."),
+        (["--grammar", str(grammar("json")), "--lexer", "characters"], "What is read without a lexer"),
         ([], "One of --schema and --grammar is needed."),
     ],
 )

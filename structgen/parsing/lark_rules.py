@@ -1,0 +1,78 @@
+"""A Lark grammar as plain rules over patterns, without a lexer: what `lexer="characters"` reads.
+
+lark loads it and writes out its templates, repetitions and optional parts; no table is made, so that any
+rules will do. Priorities say which tree is taken, not which texts are: they have no part here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from structgen.errors import GrammarError, LimitError
+from structgen.frontends.python_regex import Node, parse_python
+from structgen.limits import Limits
+from structgen.parsing.lark_loader import Importer, refusal
+
+
+class PlainRules(NamedTuple):
+    """A context-free grammar over characters."""
+
+    rules: tuple[tuple[str, tuple[str, ...]], ...]
+    terminals: dict[str, Node]
+    ignored: tuple[str, ...]
+    """Terminals that may stand before the first terminal, and after each."""
+
+
+def load_rules(
+    text: str, *, start: str, source: str | None, import_paths: Sequence[Importer], limits: Limits
+) -> PlainRules:
+    """Return the rules that a grammar comes to. Cost: lark's own loading, without its table.
+
+    Raises GrammarError, with lark's message below ours, for what lark refuses, a start that is not there, a
+    terminal without a pattern or that matches the empty text; RegexError by terminal; LimitError for more
+    rules than `limits.grammar_rules`.
+    """
+    import lark
+    from lark.load_grammar import GrammarBuilder
+
+    where = source or "grammar"
+    try:
+        places: list[Any] = list(import_paths)
+        builder = GrammarBuilder(False, places)
+        builder.load_grammar(text, source or "<string>")
+        grammar = builder.build()
+        names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
+        if start not in names:
+            raise GrammarError(
+                f"There is no rule {start}.",
+                where=where,
+                cure=f"Pass start= one of its rules: {', '.join(sorted(names)[:12])}.",
+            )
+        terminals, rules, ignored = grammar.compile([start], set())
+    except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
+        raise refusal(error, text, source, start) from error
+    if len(rules) > limits.grammar_rules:
+        raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
+    patterns: dict[str, Node] = {}
+    for terminal in terminals:
+        name = str(terminal.name)
+        if terminal.pattern.min_width == 0:
+            raise GrammarError(
+                f"The terminal {name} matches the empty text.",
+                where=where,
+                cure="Have it match a character at least, and make it optional in the rules.",
+            )
+        patterns[name] = parse_python(terminal.pattern.to_regexp(), where=f"terminal {name}")
+    plain = tuple(
+        (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
+    )
+    used = {name for _origin, symbols in plain for name in symbols}
+    missing = sorted(used - patterns.keys() - {origin for origin, _symbols in plain})
+    if missing:
+        raise GrammarError(
+            f"The terminal {missing[0]} is declared, and has no pattern.",
+            where=where,
+            cure='Define it; what a post-lexer makes is read by lexer="contextual" alone.',
+        )
+    return PlainRules(plain, patterns, tuple(str(name) for name in ignored))
