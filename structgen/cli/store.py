@@ -22,6 +22,7 @@ class Kind(StrEnum):
     MASKS = "masks"
     COMPILED = "compiled"
     GRAMMARS = "grammars"
+    CHARACTERS = "characters"
     DOWNLOADS = "downloads"
 
 
@@ -35,6 +36,8 @@ def _meaning(kind: Kind) -> str:
             return "compiled schemas, with their masks"
         case Kind.GRAMMARS:
             return "Lark grammars, as lark has built them"
+        case Kind.CHARACTERS:
+            return "sets of characters, as Python has them"
         case Kind.DOWNLOADS:
             return "published vocabularies, for measuring"
 
@@ -63,6 +66,7 @@ class Held:
 
 def files_of(folder: Path) -> Iterator[File]:
     """Yield the files of a cache folder; what is no file of ours is left out."""
+    from structgen.frontends import kept_sets
     from structgen.languages.kept_tables import FOLDER
     from structgen.languages.kept_tables import SUFFIX as LARK_SUFFIX
     from structgen.masks.store_files import GRAMMAR_SUFFIX, ROW_SUFFIX, SUFFIX
@@ -73,8 +77,9 @@ def files_of(folder: Path) -> Iterator[File]:
         ("masks", GRAMMAR_SUFFIX): Kind.COMPILED,
         ("masks", ROW_SUFFIX): Kind.COMPILED,
         (FOLDER, LARK_SUFFIX): Kind.GRAMMARS,
+        (kept_sets.FOLDER, kept_sets.SUFFIX): Kind.CHARACTERS,
     }
-    for top in ("vocabularies", "masks", FOLDER):
+    for top in ("vocabularies", "masks", FOLDER, kept_sets.FOLDER):
         for where, _folders, names in os.walk(folder / top):
             for name in names:
                 path = Path(where, name)

@@ -20,6 +20,7 @@ import numpy as np
 
 from structgen.automata.charsets import ANY, LAST, Ranges, complement, union
 from structgen.errors import RegexError
+from structgen.frontends.kept_sets import kept
 
 _parser: Any = import_module("re._parser")
 _compiler: Any = import_module("re._compiler")
@@ -292,21 +293,31 @@ def _points(start: int, end: int) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _category(letter: str, ascii_only: bool) -> Ranges:
-    """Return the members of `\\d`, `\\s` or `\\w`, asked of re; some 20 ms the first time, for Unicode's."""
-    text = _points(0, 0x80 if ascii_only else LAST + 1)
-    found = re.compile(f"\\{letter}+", re.ASCII if ascii_only else 0).finditer(text)
-    return tuple((one.start(), one.end() - 1) for one in found)
+    """Return the members of `\\d`, `\\s` or `\\w`, asked of re; Unicode's take some 20 ms the first time ever
+    (`kept_sets`)."""
+    flags, size = (re.ASCII, 0x80) if ascii_only else (re.UNICODE, LAST + 1)
+
+    def asked() -> Ranges:
+        found = re.compile(f"\\{letter}+", flags).finditer(_points(0, size))
+        return tuple((one.start(), one.end() - 1) for one in found)
+
+    return asked() if ascii_only else kept(letter, asked)
 
 
 @functools.lru_cache(maxsize=1)
 def _cased() -> tuple[Ranges, str]:
-    """Return the code points that have case, as ranges and as a text; some 10 ms.
+    """Return the code points that have case, as ranges and as a text; some 10 ms the first time ever.
 
     They are those that lower() or upper() changes: re folds no others.
     """
-    points: list[str] = []
-    for block in range(0, LAST + 1, 4096):
-        text = _points(block, block + 4096)
-        if text.lower() != text or text.upper() != text:
-            points += [char for char in text if char.lower() != char or char.upper() != char]
-    return union((ord(char), ord(char)) for char in points), "".join(points)
+
+    def asked() -> Ranges:
+        points: list[str] = []
+        for block in range(0, LAST + 1, 4096):
+            text = _points(block, block + 4096)
+            if text.lower() != text or text.upper() != text:
+                points += [char for char in text if char.lower() != char or char.upper() != char]
+        return union((ord(char), ord(char)) for char in points)
+
+    ranges = kept("cased", asked)
+    return ranges, "".join(_points(low, high + 1) for low, high in ranges)

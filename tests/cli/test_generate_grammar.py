@@ -57,7 +57,7 @@ def test_a_file_of_prompts_is_worked_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--schema", "x.json"], "--schema, --type and --grammar exclude each other."),
+        (["--schema", "x.json"], "--schema, --type, --grammar, --ebnf and --regex exclude"),
         (["--start", "nowhere"], "Pass start= one of its rules"),
     ],
 )

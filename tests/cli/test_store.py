@@ -21,6 +21,7 @@ FILES = {
     "masks/code/print/grammars/a.grammar": 3,
     "masks/code/print/grammars/b.row": 4,
     "grammars/a.lark-tables": 5,
+    "characters/w.ranges": 6,
 }
 OTHERS = ("notes.txt", "masks/code/print/lock", "grammars/mine.lark")
 
@@ -51,6 +52,7 @@ def test_files_are_counted_by_kind() -> None:
         "masks": (2, 150),
         "compiled": (2, 7),
         "grammars": (1, 5),
+        "characters": (1, 6),
         "downloads": (1, 7),
     }
     assert found["masks"]["used"] > found["vocabularies"]["used"]
@@ -60,15 +62,15 @@ def test_a_person_sees_a_line_a_kind(folder: Path) -> None:
     lines = run().stdout.splitlines()
     assert lines[0] == str(folder)
     assert [line.split()[0] for line in lines[2:]] == [
-        "vocabularies", "masks", "compiled", "grammars", "downloads", "all",
+        "vocabularies", "masks", "compiled", "grammars", "characters", "downloads", "all",
     ]  # fmt: skip
-    assert lines[-1].split()[1] == "7"
+    assert lines[-1].split()[1] == "8"
 
 
 def test_clear_asks_and_deletes_only_files_of_ours(folder: Path) -> None:
     refused = run("clear", answer="n\n")
     assert refused.exit_code == 1
-    assert "Delete 7 files" in refused.stdout
+    assert "Delete 8 files" in refused.stdout
     assert left(folder) == {*FILES, *OTHERS}
     assert run("clear", answer="y\n").exit_code == 0
     assert left(folder) == set(OTHERS)
