@@ -46,7 +46,7 @@ def random_scripts(seed: int, count: int) -> list[list[str]]:
     """Return scripts that lark takes, as lexemes, of at most 120."""
     grammar = parser("sql")
     sentences = Sentences(grammar, seed=seed, words=WORDS)
-    drawn = ([text for _, text in sentences.draw("start", 4 + size % 22)] for size in range(count))
+    drawn = ([text for _, text in sentences.draw("start", 4 + size % 22, 121)] for size in range(count))
     return [words for words in drawn if len(words) <= 120 and accepts(grammar, " ".join(words))]
 
 
