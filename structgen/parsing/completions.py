@@ -134,7 +134,9 @@ class Completions:
                 continue
             word = lexer.word(reading.lexeme, terminal)
             if word is None:
-                # another terminal may hide it from the shortest words; the search will tell
+                if lexer.never(reading.lexeme, terminal):
+                    continue
+                # others win in all texts that were tried; the search will tell
                 found.append((1 << 50, terminal, b""))
                 continue
             for text, column in self._columns(reading, terminal, word):

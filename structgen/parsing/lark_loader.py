@@ -307,8 +307,6 @@ class _Tables:
 
         pattern = found.pattern.to_regexp()
         shown = found.pattern.raw or pattern
-        # read here, so that what no automaton follows is refused with the grammar
-        parse_python(pattern, self.lexer.conf.g_regex_flags, where=f"terminal {name}")
         return Terminal(str(name), pattern, isinstance(found.pattern, PatternStr), shown)
 
     def _contexts(self, count: int) -> tuple[tuple[Context, ...], Any]:
@@ -331,6 +329,8 @@ class _Tables:
 
         for name in sorted(names):
             pattern = self.terminals[name].pattern
+            # read here, so that what no automaton follows is refused with the grammar
+            parse_python(pattern.to_regexp(), self.lexer.conf.g_regex_flags, where=f"terminal {name}")
             if pattern.min_width == 0:
                 raise GrammarError(
                     f"It may match the empty text, and the lexer would not move on: {pattern.to_regexp()}",

@@ -64,6 +64,8 @@ class Move:
 
 _TRIES: Final = 64
 """Texts of a terminal that are tried where the first is another's."""
+_FOLLOWED: Final = 400
+"""States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
 _DIES: Final = Move(DEAD)
 
 
@@ -109,6 +111,7 @@ class Lexer:
         self._moves: dict[tuple[int, int], Move] = {}
         self._ends: dict[int, Move] = {}
         self._words: dict[tuple[int, int], bytes | None] = {}
+        self._all_words: dict[int, tuple[dict[int, bytes], bool]] = {}
 
     # --- what comes before ----------------------------------------------------------------------------------
 
@@ -302,7 +305,7 @@ class Lexer:
 
     def word(self, state: int, terminal: int) -> bytes | None:
         """Return a shortest text after which a lexeme may end as a terminal's (empty: where it may now); None
-        where none was found among the shortest that the pattern matches."""
+        where none was found: `never` says whether there is none."""
         key = state, terminal
         if key not in self._words:
             self._words[key] = self._word(state, terminal)
@@ -327,7 +330,45 @@ class Lexer:
                     return text
                 if here >= 0 and any(slot.terminal == terminal for slot in self.states[here].slots):
                     return text
-        return None
+        return self._followed(state)[0].get(terminal)
+
+    def never(self, state: int, terminal: int) -> bool:
+        """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
+        win."""
+        words, complete = self._followed(state)
+        return complete and terminal not in words
+
+    def _followed(self, state: int) -> tuple[dict[int, bytes], bool]:
+        """Return a shortest text for each terminal that a lexeme may become, found in the automaton itself,
+        and whether those are all. Cost: a move for each class of bytes of _FOLLOWED states at most."""
+        known = self._all_words.get(state)
+        if known is None:
+            words: dict[int, bytes] = {}
+            texts = {state: b""}
+            pending = [state]
+            for here in pending:
+                further = self._all_words.get(here)
+                if further is not None and further[1]:
+                    for terminal, text in further[0].items():
+                        words.setdefault(terminal, texts[here] + text)
+                    continue
+                ended = self.end(here)
+                sources = ended.sources if ended.after == DECIDED else ()
+                for terminal in (-1 - source for source in sources if source < 0):
+                    words.setdefault(terminal, texts[here])
+                if len(pending) > _FOLLOWED:
+                    break
+                for byte in self.representative:
+                    move = self.move(here, byte)
+                    text = texts[here] + bytes((byte,))
+                    for source in move.sources:
+                        if source < 0:
+                            words.setdefault(-1 - source, text)
+                    if move.after >= 0 and move.after not in texts:
+                        texts[move.after] = text
+                        pending.append(move.after)
+            known = self._all_words[state] = words, len(pending) <= _FOLLOWED
+        return known
 
     def _waiting(self, state: LexemeState) -> list[int]:
         pending: list[Item] = list(reversed(state.items))

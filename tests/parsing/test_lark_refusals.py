@@ -111,6 +111,11 @@ def test_ignored_text_that_may_be_empty_is_refused() -> None:
     assert "__IGNORE_0" in _refused('start: "b"\n%ignore /a*/\n').where
 
 
+def test_a_terminal_of_no_use_is_not_looked_at() -> None:
+    language = sg.lark('start: "b"\nunused: BAD\nBAD: /a*/ | /(c)\\1/\n').language(Limits())
+    assert bytes(language.shortest(language.start())) == b"b"
+
+
 def test_an_import_outside_the_folders_that_are_given(tmp_path: Path) -> None:
     (tmp_path / "secret.lark").write_text('word: "x"\n')
     (tmp_path / "given").mkdir()

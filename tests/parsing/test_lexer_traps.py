@@ -171,6 +171,10 @@ TRAPS = {
     "optional parts, aliases, kept and inlined rules": Trap(
         'start: [a] !b "c"?\n?a: "a" -> one | "aa" -> two\n!b: "b"+ -> many\n'.replace(" !b ", " b "), "abc"
     ),
+    # a lexeme that can end in one way only in the rules, and never does in the lexer
+    "ignored text that another terminal always takes": Trap(
+        'start: A B?\nA: "a"\nB: /(\\n|#.*\\n)+/\n%ignore /#.*\\n/\n', "a#\n"
+    ),
     # characters of several bytes
     "sets of letters of several bytes": Trap('start: (A "a")+\nA: /[à-é]+?/ | /a(?!é)/\n', "aéè", 5),
     "any letter of several bytes": Trap('start: A "é"\nA: /./ | /.😀?/\n', "é😀", 4),
