@@ -22,6 +22,13 @@ def test_the_text_ends_with_the_first(until: str) -> None:
     assert words_of(sg.text(until), LETTERS, 4) == expected
 
 
+@pytest.mark.parametrize("until", ["aaab", "abab", "aabaa"])
+def test_what_repeats_itself_is_found_wherever_it_begins(until: str) -> None:
+    every = ("".join(word) for size in range(8) for word in itertools.product("ab", repeat=size))
+    expected = {text for text in every if text.find(until) == len(text) - len(until) and until in text}
+    assert words_of(sg.text(until), "ab", 7) == expected
+
+
 @pytest.mark.parametrize("until", ["a", "ab", "aba", "é", "éa"])
 def test_or_it_is_without(until: str) -> None:
     expected = {text for text in texts(4) if until not in text}
