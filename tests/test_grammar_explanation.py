@@ -13,6 +13,7 @@ from structgen.resources import grammar
 BEATEN = {
     "longer pattern first": ('start: X | Y\nX: /[ab]+/\nY: /a/\n', {"Y /a/": ("X /[ab]+/",)}),
     "priority": ("start: X | Y\nX.1: /a/\nY: /ab?/\n", {"Y /ab?/": ("X /a/",)}),
+    "all but the last texts": ("start: X | Y\nX.1: /a[ab]{6}/\nY: /[ab]{7}/\n", {}),
     "contexts apart": ('start: X Y\nX: /[ab]+/\nY: /;/\n', {}),
     "string wins over a pattern": ('start: X | "a"\nX: /a/\n', {"X /a/": ('"a"',)}),
     "a pattern of more texts": ('start: X | "a"\nX: /a|b/\n', {}),
