@@ -20,6 +20,7 @@ from typing import NamedTuple
 from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader, Reading
+from structgen.parsing.emptiness import is_surely_dead
 from structgen.parsing.lexer import DECIDED
 from structgen.parsing.parser import FAR, Place
 
@@ -29,6 +30,8 @@ _END = -1
 """In the place of a first byte: the text ends."""
 _ENDINGS = 6
 """Ways in which the present lexeme may end that are tried, the cheapest first."""
+_PROOF = 2_000
+"""Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
 
 class _Link(NamedTuple):
@@ -337,7 +340,7 @@ class Completions:
             if byte not in bytes_of:
                 bytes_of.append(byte)
         queue: list[tuple[int, int, bytes, Reading]] = [(0, 0, b"", reading)]
-        seen, order = {reading}, 0
+        seen, order, proof = {reading}, 0, _PROOF
         found: bytes | None = None
         while queue and found is None:
             _estimate, _order, text, here = heapq.heappop(queue)
@@ -356,6 +359,10 @@ class Completions:
                     continue
                 order += 1
                 heapq.heappush(queue, (len(further) + distance, order, further, after))
+            if steps > proof:
+                if is_surely_dead(reader, reading, bytes_of, proof):
+                    break
+                proof *= 8
             if steps > self._limits.oracle_steps:
                 raise LimitError(
                     "It was not found out whether a text goes on here.",

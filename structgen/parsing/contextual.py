@@ -11,6 +11,7 @@ A=/a+/ and B="ab" accepts nothing, for A takes B's first letter. It is proved by
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 from structgen.parsing.lexer import DEAD, DECIDED, Lexer
@@ -46,6 +47,12 @@ class ContextualReader:
         self.lexer = Lexer(tables)
         self.parser = Parser(tables, self.lexer.least())
         self._newlines: dict[int, bool] = {}
+
+    def with_parser(self, parser: Parser) -> ContextualReader:
+        """Return a reader with the same lexer, over the stacks of another parser."""
+        found = copy(self)
+        found.parser = parser
+        return found
 
     def fresh(self, place: Place, behind: Behind) -> Reading:
         """Return the configuration between two lexemes."""

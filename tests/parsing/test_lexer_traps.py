@@ -58,6 +58,10 @@ TRAPS = {
     "a terminal that takes another's beginning, in brackets": Trap(
         'start: "(" start ")" | A B | "c"\nA: /a+/\nB: "ab"\n', "(abc)", 5
     ),
+    "brackets that can never be closed": Trap('start: "(" start ")" | A B\nA: /a+/\nB: "ab"\n', "(ab)"),
+    "some brackets that can never be closed": Trap(
+        'start: "c" | "(" start ")" | "[" x "]"\nx: "[" x "]" | "b" x | A B\nA: /a+/\nB: "ab"\n', "([])abc", 4
+    ),
     "priority before width": Trap('start: (A | B)+\nA.2: "a"\nB: /a+b/\n', "ab"),
     "a priority below nought": Trap('start: (A | B "c")+\nA: /a/\nB.-1: /a+b?/\n', "abc"),
     "a keyword of higher priority begins an identifier": Trap(
