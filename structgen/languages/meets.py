@@ -22,6 +22,8 @@ from structgen.languages.scanning import common_classes
 from structgen.limits import Limits
 
 Pair: TypeAlias = "tuple[Config, Config]"
+_PATIENCE = 2
+"""Symbols beyond the length that was foreseen after which a step of a search counts one more."""
 
 
 class Meet(Language):
@@ -109,7 +111,8 @@ class Meet(Language):
         shortest rests is never more than what is left)."""
         cost = {start: 0}
         came: dict[Pair, tuple[Pair, int]] = {}
-        heap: list[tuple[int, int, int, Pair]] = [(self._least(start), 0, 0, start)]
+        foreseen = self._least(start)
+        heap: list[tuple[int, int, int, Pair]] = [(foreseen, 0, 0, start)]
         met = steps = 0
         while heap:
             _, back, _, pair = heapq.heappop(heap)
@@ -125,7 +128,8 @@ class Meet(Language):
                     rest = (symbol, *rest)
                     self._rests[pair] = rest
                 return
-            steps += 1
+            # where a word should have ended long ago, none may be: configurations grow with the text, too
+            steps += 1 + max(0, so_far - foreseen) // _PATIENCE
             if steps > self._most:
                 raise LimitError(
                     f"Whether a text goes on cannot be told within {self._most} steps.", limit="oracle_steps"

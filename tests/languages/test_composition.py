@@ -223,3 +223,10 @@ def test_walks_within_a_budget_come_to_an_end(seed: int) -> None:
         matcher.advance(token)
         left -= token != END
         assert left >= 0
+
+
+def test_a_search_without_end_is_a_limit_by_name() -> None:
+    rules = sg.lark('start: "x" start | "y"')
+    assert words_of(rules & sg.regex("x{2}y|z"), "xyz", 4) == {"xxy"}
+    with pytest.raises(sg.StructgenError, match="oracle_steps"):
+        (rules & sg.regex("x+")).language(sg.Limits())
