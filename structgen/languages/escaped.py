@@ -5,7 +5,6 @@ Escaping goes character by character, so that of a composed grammar is composed 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -232,23 +231,42 @@ class EscapedLanguage(Language):
         return tuple(found)
 
     def _search(self, start: Place) -> tuple[int, ...]:
-        """Return the shortest rest inside an escape: the way to each end of it, and what follows there."""
-        heap: list[tuple[int, tuple[int, ...], int, Place]] = [(0, (), 0, start)]
-        met = 0
-        while True:
-            _, word, _, place = heapq.heappop(heap)
-            if not place[1]:
-                self._rests[start] = word
-                return word
-            for symbol in b'\\"/bfnrtu' + _HEX:
-                after = cast("Place | None", self.step(place, symbol))
-                if after is None:
-                    continue
-                met += 1
-                longer = (*word, symbol)
-                if not after[1]:
-                    longer += self._rest(after[0])
-                heapq.heappush(heap, (len(longer), longer, met, after))
+        """Return the shortest rest inside an escape: of each place that its characters lead to, one."""
+        at, read = start
+        best: tuple[int, tuple[int, ...]] | None = None
+        for low, high in self._points(read):
+            for after, point in self._ends(at, low, high).items():
+                for written in _spellings(point, short=low == high):
+                    # hexadecimal digits may have been read in capitals
+                    if written[: len(read)].lower() != read.lower() or not self._may_write(written, point):
+                        continue
+                    word = (*written[len(read) :], *self._rest(after))
+                    if best is None or (len(word), word) < best:
+                        best = len(word), word
+        assert best is not None, "an escape that comes to nothing"
+        self._rests[start] = best[1]
+        return best[1]
+
+    def _ends(self, at: Config, low: int, high: int) -> dict[Config, int]:
+        """Return the places that characters of a range lead to, each with one of them."""
+        found: dict[Config, int] = {}
+        for ranges in _utf8_ranges(low, high):
+            now: dict[Config, bytes] = {at: b""}
+            for first, last in ranges:
+                further: dict[Config, bytes] = {}
+                for place, encoded in now.items():
+                    tried: set[int] = set()
+                    for byte in range(first, last + 1):
+                        if self.of.classes[byte] in tried:
+                            continue
+                        tried.add(self.of.classes[byte])
+                        after = self.of.step(place, byte)
+                        if after is not None:
+                            further.setdefault(after, encoded + bytes((byte,)))
+                now = further
+            for after, encoded in now.items():
+                found.setdefault(after, ord(encoded.decode()))
+        return found
 
     def expected(self, config: Config) -> list[Expected]:
         at, read = cast(Place, config)
@@ -259,8 +277,9 @@ class EscapedLanguage(Language):
             return []
         found = []
         for one in self.of.expected(at):
-            left = bytes(byte for byte in one.first if byte in first and byte != 0x5C)
-            found.append(Expected(f"{one.what}, with JSON's escapes", one.sources, left or first))
+            # which items an escape could begin is told when it is read
+            left = bytes(byte for byte in first if byte == 0x5C or byte in one.first)
+            found.append(Expected(f"{one.what}, with JSON's escapes", one.sources, left))
         return found
 
     def boundary(self, config: Config) -> Config | None:
@@ -286,6 +305,19 @@ def _value(read: bytes) -> int | None:
         high, low = int(read[2:6], 16), int(read[8:], 16)
         return _pair(high, low) if 0xDC00 <= low < 0xE000 else None
     return None
+
+
+def _spellings(point: int, *, short: bool) -> Iterator[bytes]:
+    """Yield the escapes of a character: in two characters (`short`) where there is one, in hexadecimal."""
+    if short:
+        for letter, value in _SHORT.items():
+            if value == point:
+                yield bytes((0x5C, letter))
+    if point < 0x10000:
+        yield b"\\u%04x" % point
+    else:
+        rest = point - 0x10000
+        yield b"\\u%04x\\u%04x" % (0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF))
 
 
 def _pair(high: int, low: int) -> int:
