@@ -91,10 +91,15 @@ class CompiledLark(CompiledRests):
             elif kind == K.Q_START:
                 book.put_start(first, lexer.start(first, lexer.before()))
             elif kind == K.Q_ENDINGS:
-                book.put_endings(first, self._language.endings(first))
+                book.put_endings(first, self._language.endings(first), self._language.may_be(first))
             elif kind == K.Q_OPEN:
                 known = K.OPEN if self._language.is_open(self._place(first)) else K.SHUT
-                self._tables.rows(L.T_OFFSET)[first] = known
+                flags = self._tables.rows(L.T_OFFSET)
+                flags[first] = (int(flags[first, 0]) & ~K.OPEN_BITS) | known
+            elif kind == K.Q_PLAN:
+                book.put_plan(first, *self._language.plan_of(first))
+            elif kind == K.Q_CLEAN:
+                book.put_clean(first, second, self._language.cleanness(first, second))
             elif kind == K.Q_LIVE:
                 self._room()
                 goes_on = self._language.is_live(self._reading(first))
@@ -394,6 +399,8 @@ class _Book:
         }
         for word, array in self._fixed.items():
             words[word] = address_of(array)
+        if language.separator:
+            words[K.K_SEPARATOR] = language.separator[0]
         words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
         words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
@@ -401,11 +408,15 @@ class _Book:
         self._endings: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._lists: npt.NDArray[np.int32] = np.empty(256, np.int32)
         self._listed = 0
+        self._plans = np.full(len(tables.kernels), K.UNKNOWN, np.int32)
+        self._clean = np.zeros((len(tables.contexts), terminals), np.uint8)
+        self._fixed |= {K.K_PLANS: self._plans, K.K_CLEAN: self._clean}
+        words[K.K_PLANS], words[K.K_CLEAN] = address_of(self._plans), address_of(self._clean)
         self._known_lists: dict[tuple[int, ...], int] = {}
         self._told = 0
         context[L.C_NEEDS] = address_of(self._needs)
         context[K.C_LARK] = address_of(words)
-        words[K.K_ENDS] = address_of(self._lists)
+        words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
         self._grow(256)
 
     def _grow(self, rows: int) -> None:
@@ -442,22 +453,33 @@ class _Book:
         self.reach(lexeme)
         self._starts[context] = lexeme
 
-    def put_endings(self, lexeme: int, terminals: Sequence[int]) -> None:
-        """Enter the terminals as which a lexeme may end before a separator."""
-        key = tuple(terminals)
+    def put_endings(self, lexeme: int, terminals: Sequence[int], all_of: Sequence[int]) -> None:
+        """Enter the terminals as which a lexeme may end before a separator, and all that it may become."""
+        listed = (len(terminals), *terminals, len(all_of), *all_of)
+        self._endings[lexeme] = self._listed_at(listed)
+
+    def put_plan(self, state: int, rule: int, dot: int, terminals: Sequence[int]) -> None:
+        """Enter what the rule of a parser state that needs the fewest bytes still needs."""
+        self._plans[state] = self._listed_at((rule, dot, len(terminals), *terminals))
+
+    def put_clean(self, context: int, terminal: int, clean: int) -> None:
+        """Enter whether a terminal's lexeme stands between separators."""
+        self._clean[context, terminal] = clean
+
+    def _listed_at(self, key: tuple[int, ...]) -> int:
         at = self._known_lists.get(key)
         if at is None:
-            at, size = self._listed, len(key) + 1
+            at, size = self._listed, len(key)
             if at + size > len(self._lists):
                 lists = np.empty(2 * (at + size), np.int32)
                 lists[:at] = self._lists[:at]
                 self._kept.append(self._lists)
                 self._lists = lists
-                self._words[K.K_ENDS] = address_of(lists)
-            self._lists[at], self._lists[at + 1 : at + size] = len(key), key
+                self._words[K.K_ENDS] = self._words[K.K_STEPS] = address_of(lists)
+            self._lists[at : at + size] = key
             self._listed = at + size
             self._known_lists[key] = at
-        self._endings[lexeme] = at
+        return at
 
     def put_move(self, lexeme: int, kind: int) -> None:
         """Enter what a class of bytes does to a state."""

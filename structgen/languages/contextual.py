@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 from structgen.errors import GrammarError
 from structgen.expected import Expected
+from structgen.languages import lark_layout as K
 from structgen.languages.language import Config, Language
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
-from structgen.parsing.lexer import DECIDED
+from structgen.parsing.lexer import DEAD, DECIDED, Move
 from structgen.parsing.parser import Place
-from structgen.parsing.tables import ParserTables, written
+from structgen.parsing.tables import END, ParserTables, written
+
+_MOST_LINES = 16
+"""States that the indenter's newlines may be in behind their breaks."""
 
 
 class ContextualLanguage(Language):
@@ -24,6 +28,7 @@ class ContextualLanguage(Language):
         self._completions = Completions(self.reader, limits)
         self.separator = self._completions.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
+        self._line_states: frozenset[int] | None = None
 
     def _classes(self) -> bytes:
         lexer = self.reader.lexer
@@ -72,7 +77,8 @@ class ContextualLanguage(Language):
 
     def endings(self, lexeme: int) -> list[int]:
         """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
-        need the fewest bytes first; the indenter's newline, of which the column matters, is left aside."""
+        need the fewest bytes first; then ANY_LINE, where it may become the indenter's newline of whatever
+        width, and SEPARATED, where it may be what the separator makes."""
         if not self.separator:
             return []
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
@@ -83,7 +89,95 @@ class ContextualLanguage(Language):
             word = None if terminal == newline else lexer.word(lexeme, terminal)
             if word is not None and self._is_parted(lexeme, word, terminal):
                 found.append((len(word), terminal))
-        return [terminal for _size, terminal in sorted(found)]
+        others = [K.ANY_LINE] if newline >= 0 and self._breaks(lexeme) else []
+        if any(slot.terminal in self.reader.tables.ignored for slot in slots):
+            others.append(K.SEPARATED)
+        return [terminal for _size, terminal in sorted(found)] + others
+
+    def may_be(self, lexeme: int) -> list[int]:
+        """Return all terminals that a lexeme may become, or is."""
+        lexer = self.reader.lexer
+        slots = (slot.terminal for slot in lexer.states[lexeme].slots)
+        return sorted(lexer.may_be(lexeme).union(terminal for terminal in slots if terminal >= 0))
+
+    def _breaks(self, lexeme: int) -> bool:
+        """Return whether a line break makes a lexeme the indenter's newline, to which blanks may be added."""
+        after = self.reader.lexer.move(lexeme, 10).after
+        return after >= 0 and after in self._lines()
+
+    def _lines(self) -> frozenset[int]:
+        """Return the states of the indenter's newlines after their line breaks; none where some such state
+        has anything else to it than more blanks and breaks."""
+        if self._line_states is None:
+            lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+            assert indentation is not None
+            before = lexer.before()
+            # a comment may begin one too, whose line break comes later
+            starts = {lexer.start(context, before) for context in range(len(self.reader.tables.contexts))}
+            opened = [lexer.move(start, byte).after for start in starts for byte in b"#\n\r;/-"]
+            pending = [lexer.move(state, 10).after for state in (*starts, *opened) if state >= 0]
+            pending = [state for state in pending if state >= 0 and self._is_line(state)]
+            found: set[int] = set()
+            plain = True
+            while pending and plain:
+                state = pending.pop()
+                if state == DEAD or state in found:
+                    continue
+                found.add(state)
+                plain = state >= 0 and len(found) <= _MOST_LINES and self._is_line(state)
+                if plain:
+                    after = lexer.move(state, 32).after, lexer.move(state, 10).after
+                    plain = min(after) >= 0
+                    pending += after
+            self._line_states = frozenset(found) if plain else frozenset()
+        return self._line_states
+
+    def _is_line(self, state: int) -> bool:
+        """Return whether a lexeme is the indenter's newline if nothing follows, and nothing before it is
+        open."""
+        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+        assert indentation is not None
+        slots = [slot.terminal for slot in lexer.states[state].slots]
+        return slots == [indentation.newline] and lexer.end(state).sources == (-1 - indentation.newline,)
+
+    def plan_of(self, state: int) -> tuple[int, int, list[int]]:
+        """Return the rule under way in a parser state that needs the fewest bytes (with LAST_RULE where it is
+        the whole text's), how many of its symbols are there, and the terminals that it still needs."""
+        parser = self.reader.parser
+        _cost, rule, dot = parser.exits(state)[0]
+        symbols = self.reader.tables.rules[rule].symbols
+        terminals = [one for one in parser.spelled(symbols[dot:]) if one != END]
+        return rule | (K.LAST_RULE if parser.is_root(rule) else 0), dot, terminals
+
+    def cleanness(self, context: int, terminal: int) -> int:
+        """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
+        and right behind the indenter's newline."""
+        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+        start = lexer.start(context, lexer.before())
+        word = lexer.word(start, terminal)
+        if not self.separator or not word or not self._follows_separator(start, word[0]):
+            return K.SOILED
+        if indentation is not None and terminal == indentation.newline:
+            return K.CLEAN if lexer.move(start, 10).after in self._lines() else K.SOILED
+        if not self._is_parted(start, word, terminal):
+            return K.SOILED
+        if indentation is None:
+            return K.CLEAN
+        lines = self._lines()
+        bare = lines and all(lexer.move(state, word[0]) == Move(DECIDED, (0,)) for state in lines)
+        return K.CLEAN_BARE if bare else K.CLEAN
+
+    def _follows_separator(self, start: int, byte: int) -> bool:
+        """Return whether a byte behind the separator makes sure that it is ignored."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        move = lexer.move(start, self.separator[0])
+        if move.after == DECIDED:
+            return -1 - move.sources[0] in ignored
+        if move.after < 0 or lexer.end(move.after).after != DECIDED:
+            return False
+        slots = lexer.states[move.after].slots
+        after = lexer.move(move.after, byte)
+        return [slot.terminal in ignored for slot in slots] == [True] and after == Move(DECIDED, (0,))
 
     def _is_parted(self, lexeme: int, word: bytes, terminal: int) -> bool:
         lexer = self.reader.lexer

@@ -32,11 +32,22 @@ error."""
 P_STACK, P_WIDTHS, P_BRACKETS = range(3)
 
 OPEN_UNKNOWN, OPEN, SHUT, OPEN_PENDING = range(4)
-"""Does a text go on from a place with the separator?"""
+OPEN_BITS, BARE_SHIFT, LINE_SHIFT = 3, 2, 4
+"""In T_OFFSET, what is known of a place, two bits each. Does a text go on from it with the separator? From
+BARE_SHIFT on: with a lexeme that may stand right behind the indenter's newline? From LINE_SHIFT on: with the
+indenter's newline, of whatever width? The last two are never SHUT for certain, only not proved."""
+ANY_LINE, SEPARATED = -1, -2
+"""Among the endings of a lexeme: the indenter's newline, of whatever width; it is what the separator makes."""
+CLEAN_UNKNOWN, SOILED, CLEAN, CLEAN_BARE, CLEAN_PENDING = range(5)
+"""Does a terminal's shortest lexeme stand between separators in a context? CLEAN_BARE: and right behind the
+indenter's newline."""
+LAST_RULE = 1 << 30
+MOST_PROVED = 400
+"""Terminals of one proof."""
 
 # --- questions ----------------------------------------------------------------------------------------------
-Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE = 32, 33, 34, 35, 36
-"""(lexeme state, class of bytes); context; lexeme state; place; state."""
+Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN = range(32, 39)
+"""(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal)."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING = range(3)
@@ -67,11 +78,18 @@ C_LARK = C_STRINGS
     K_INDENT,
     K_DEDENT,
     K_TAB,
+    K_PLANS,
+    K_STEPS,
+    K_CLEAN,
+    K_SEPARATOR,
     K_WORDS,
-) = range(22)
+) = range(26)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
-newline? ENDINGS: int32[states], where in ENDS (int32: how many, which) are the terminals as which the lexeme
-may end before a separator; -1: not known. ACTIONS, GOTOS: int32, of parsing.tables. ORIGINS, SIZES: int32 of
-each rule. CONTEXTS: int32 of each parser state. STARTS: int32 of each context, its lexeme state, -1: not
-known. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens, 2 closes. NEWLINE: the
-indenter's, -1: there is none."""
+newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
+as which the lexeme may end before a separator, and behind them (how many, which) all that it may become.
+ACTIONS, GOTOS: int32, of parsing.tables. ORIGINS, SIZES: int32 of each rule. CONTEXTS: int32 of each parser
+state. STARTS: int32 of each context, its lexeme state, -1: not known. PLANS: int32 of each parser state,
+where in STEPS (int32) its plan is, -1: not known: the rule under way that needs the fewest bytes (LAST_RULE:
+it is the whole text's), how many of its symbols are there, how many terminals it still needs, and which.
+CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens,
+2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from structgen.jit import entry, jit
 from structgen.languages.lark_layout import *
-from structgen.languages.lark_steps import fresh, live, node_of, pair, place_of, put, step
+from structgen.languages.lark_proofs import live
+from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
 from structgen.machine.filling import write_mask
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64

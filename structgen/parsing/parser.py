@@ -216,12 +216,12 @@ class Parser:
             rule, dot = way
             symbols = self.tables.rules[rule].symbols
             found += [one for one in self.spelled(symbols[dot:]) if one != END]
-            if self._is_root(rule):
+            if self.is_root(rule):
                 return found
             below = self.pop(stack, dot)
             stack = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
 
-    def _is_root(self, rule: int) -> bool:
+    def is_root(self, rule: int) -> bool:
         return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")
 
     def _plan(self, stack: int) -> tuple[int, tuple[int, int] | None]:
@@ -250,7 +250,7 @@ class Parser:
             for needed, rule, dot in self.exits(self.top[here]):
                 if needed >= FAR:
                     continue
-                if self._is_root(rule):
+                if self.is_root(rule):
                     if goal is None or cost + needed < goal[0]:
                         goal = cost + needed, here, (rule, dot)
                     continue

@@ -1,0 +1,311 @@
+"""Does a text go on from here? Proofs that compiled code finds by itself.
+
+A proof is a plan that is read: the terminals that the rules under way still need, the cheapest first, each by
+its shortest lexeme between two separators (`CLEAN`), until a place is met that has been proved before, or the
+end. What is not proved so, Python is asked about (`parsing.completions`).
+"""
+
+from __future__ import annotations
+
+import numba
+
+from structgen.jit import jit
+from structgen.languages.lark_layout import *
+from structgen.languages.lark_steps import ask, feed, first_of, node_of, pair, read, second_of
+from structgen.machine.layout import *
+from structgen.machine.memory import load8, load32, load64, store8, store32, store64
+from structgen.machine.rows import find, intern, row_of
+
+_TRAIL = 40
+"""Places of one proof that are marked; and where they lie in C_TEMPORARY."""
+_TRAIL_AT = 80
+
+
+@jit
+def known(c, place, shift):
+    """Return what is known of a place."""
+    return (load64(load64(c, 6 * T_OFFSET + ADDRESS), place) >> shift) & OPEN_BITS
+
+
+@jit
+def mark(c, place, shift, value):
+    """Note what is known of a place."""
+    flags = load64(c, 6 * T_OFFSET + ADDRESS)
+    store64(flags, place, (load64(flags, place) & ~(OPEN_BITS << shift)) | (value << shift))
+
+
+@jit
+def stack_of(c, place):
+    return load64(row_of(c, T_SET, 4, place), P_STACK)
+
+
+@jit
+def accepts(c, place):
+    """Return YES where the text may end at a place, NO, or ASK."""
+    k = load64(c, C_LARK)
+    row = row_of(c, T_SET, 4, place)
+    stack, widths = load64(row, P_STACK), load64(row, P_WIDTHS)
+    while second_of(c, widths) >= 0:
+        stack = feed(c, stack, load64(k, K_DEDENT))
+        if stack < 0:
+            return ASK if stack == ASKED else NO
+        widths = second_of(c, widths)
+    stack = feed(c, stack, 0)
+    return YES if stack >= 0 else (ASK if stack == ASKED else NO)
+
+
+@jit
+def cleanness(c, place, terminal):
+    """Return what is known of a terminal's lexeme at a place, or CLEAN_PENDING with a question noted."""
+    k = load64(c, C_LARK)
+    context = load32(load64(k, K_CONTEXTS), first_of(c, stack_of(c, place)))
+    at = context * load64(k, K_TERMINALS) + terminal
+    clean = load8(load64(k, K_CLEAN), at)
+    if clean == CLEAN_UNKNOWN:
+        if ask(c, Q_CLEAN, context, terminal):
+            store8(load64(k, K_CLEAN), at, CLEAN_PENDING)
+        return CLEAN_PENDING
+    return clean
+
+
+@jit
+def break_line(c, place, dedents, indent):
+    """Return the place after the indenter's newline with that much less, or more, indentation."""
+    widths = load64(row_of(c, T_SET, 4, place), P_WIDTHS)
+    for _ in range(dedents):
+        if second_of(c, widths) >= 0:
+            widths = second_of(c, widths)
+    column = -1 - first_of(c, widths)
+    return read(c, place, load64(load64(c, C_LARK), K_NEWLINE), column + indent)
+
+
+@jit
+def prove(c, place, bare):
+    """Return YES where a text is found that goes on from a place, with the separator (or, `bare`, with a
+    lexeme right behind the indenter's newline); NO where this finds none; ASK."""
+    k = load64(c, C_LARK)
+    line_break, indenting, dedenting = load64(k, K_NEWLINE), load64(k, K_INDENT), load64(k, K_DEDENT)
+    here, virtual = place, stack_of(c, place)
+    trail = load64(c, C_TEMPORARY) + 8 * _TRAIL_AT
+    found, line, dedents, indent = 0, False, 0, 0
+    ending = False
+    if bare != 0:
+        code = accepts(c, place)
+        if code != NO:
+            return code
+    steps = 0
+    done = False
+    while not done:
+        steps += 1
+        if steps > MOST_PROVED:
+            return NO
+        state = first_of(c, virtual)
+        plan = load32(load64(k, K_PLANS), state)
+        if plan < 0:
+            if plan == UNKNOWN and ask(c, Q_PLAN, state, 0):
+                store32(load64(k, K_PLANS), state, PENDING)
+            return ASK
+        words = load64(k, K_STEPS) + 4 * plan
+        for i in range(load32(words, 2)):
+            terminal = load32(words, 3 + i)
+            if line_break >= 0:
+                if terminal == indenting:
+                    if not line or dedents > 0:
+                        return NO
+                    indent = 1
+                    continue
+                if terminal == dedenting:
+                    if line:
+                        dedents += 1
+                    ending = ending or not line
+                    continue
+            if ending:
+                return NO
+            behind_line = line
+            if line:
+                here = break_line(c, here, dedents, indent)
+                if here < 0:
+                    return ASK if here == ASKED else NO
+                line, dedents, indent = False, 0, 0
+            clean = cleanness(c, here, terminal)
+            if clean == CLEAN_PENDING:
+                return ASK
+            if clean == SOILED or (clean == CLEAN and (behind_line or (bare != 0 and here == place))):
+                return NO
+            if terminal == line_break:
+                line = True
+                continue
+            here = read(c, here, terminal, 0)
+            if here < 0:
+                return ASK if here == ASKED else NO
+            if known(c, here, 0) == OPEN:
+                done = True
+                break
+            if found < _TRAIL:
+                store64(trail, found, here)
+                found += 1
+        if done:
+            break
+        rule, dot = load32(words, 0), load32(words, 1)
+        if rule >= LAST_RULE:
+            if line:
+                here = break_line(c, here, dedents, indent)
+                if here < 0:
+                    return ASK if here == ASKED else NO
+            code = accepts(c, here)
+            if code != YES:
+                return code
+            break
+        for _ in range(dot):
+            virtual = second_of(c, virtual)
+        goto = first_of(c, virtual) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+        virtual = pair(c, load32(load64(k, K_GOTOS), goto), virtual)
+        if virtual < 0:
+            return ASK
+    for i in range(found):
+        mark(c, load64(trail, i), 0, OPEN)
+    return YES
+
+
+@jit
+def is_open(c, place, shift):
+    """Return YES where a place is proved, NO, or ASK; at `shift` 0, Python has the last word."""
+    flag = known(c, place, shift)
+    if flag == OPEN:
+        return YES
+    if flag == SHUT:
+        return NO
+    if flag == OPEN_PENDING:
+        return ASK
+    code = prove(c, place, shift)
+    if code == ASK:
+        return ASK
+    if code == YES:
+        mark(c, place, shift, OPEN)
+        return YES
+    if shift != 0:
+        mark(c, place, shift, SHUT)
+        return NO
+    if ask(c, Q_OPEN, place, 0):
+        mark(c, place, 0, OPEN_PENDING)
+    return ASK
+
+
+@jit
+def line_open(c, place):
+    """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK."""
+    flag = known(c, place, LINE_SHIFT)
+    if flag != OPEN_UNKNOWN:
+        return YES if flag == OPEN else NO
+    row = row_of(c, T_SET, 4, place)
+    widths = load64(row, P_WIDTHS)
+    if load64(row, P_BRACKETS) > 0:
+        code = is_open(c, place, BARE_SHIFT)
+        if code != ASK:
+            mark(c, place, LINE_SHIFT, OPEN if code == YES else SHUT)
+        return code
+    line_break = load64(load64(c, C_LARK), K_NEWLINE)
+    column = -first_of(c, widths)  # one more than the innermost width
+    while True:
+        after = read(c, place, line_break, column)
+        if after == ASKED:
+            return ASK
+        if after >= 0:
+            code = is_open(c, after, BARE_SHIFT)
+            if code == ASK:
+                return ASK
+            if code == YES:
+                mark(c, place, LINE_SHIFT, OPEN)
+                return YES
+        if widths < 0:
+            mark(c, place, LINE_SHIFT, SHUT)
+            return NO
+        column = -1 - first_of(c, widths)
+        widths = second_of(c, widths)
+
+
+@jit
+def separated(c, place):
+    """Return the lexeme state that the separator makes at a place; below 0 where that is not known."""
+    k = load64(c, C_LARK)
+    context = load32(load64(k, K_CONTEXTS), first_of(c, stack_of(c, place)))
+    start = load32(load64(k, K_STARTS), context)
+    byte = load64(k, K_SEPARATOR)
+    if start < 0 or byte < 0:
+        return -1
+    move = load64(load64(k, K_MOVES), start * load64(k, K_WIDTH) + load8(load64(k, K_CLASSES), byte))
+    return (move >> TO_SHIFT) & TO_BITS if move >= 0 and move & KIND_BITS == MV_ON else -1
+
+
+@jit
+def refuted(c, d, terminals):
+    """Return YES where the parser takes none of the terminals that a lexeme may become, so that no text goes
+    on; NO, or ASK."""
+    k = load64(c, C_LARK)
+    place = load64(d, PLACE)
+    if load64(d, BASE) >= 0:
+        return NO
+    for i in range(load32(terminals, 0)):
+        terminal = load32(terminals, 1 + i)
+        if load8(load64(k, K_IGNORED), terminal) != 0:
+            return NO
+        if terminal == load64(k, K_NEWLINE):
+            if load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
+                return NO
+            after = feed(c, stack_of(c, place), terminal)
+        else:
+            after = read(c, place, terminal, 0)
+        if after != REFUSED:
+            return ASK if after == ASKED else NO
+    return YES
+
+
+@jit
+def live(c, d):
+    """Return YES where some text goes on from registers, NO, or ASK."""
+    k = load64(c, C_LARK)
+    lexeme = load64(d, LEXEME) >> 1
+    at = load32(load64(k, K_ENDINGS), lexeme)
+    if at < 0:
+        if at == UNKNOWN and ask(c, Q_ENDINGS, lexeme, 0):
+            store32(load64(k, K_ENDINGS), lexeme, PENDING)
+        return ASK
+    ends = load64(k, K_ENDS)
+    place, column = load64(d, PLACE), load64(d, COLUMN)
+    asked = False
+    for i in range(load32(ends, at)):
+        terminal = load32(ends, at + 1 + i)
+        if terminal == ANY_LINE:
+            code = line_open(c, place)
+        elif terminal == SEPARATED:
+            code = numba.int64(NO)
+            if separated(c, place) == lexeme:
+                code = is_open(c, place, 0)
+        else:
+            after = read(c, place, terminal, column)
+            code = numba.int64(ASK if after == ASKED else NO)
+            if after >= 0:
+                code = is_open(c, after, 0)
+        if code == YES:
+            return YES
+        asked = asked or code == ASK
+    if asked:
+        return ASK
+    code = refuted(c, d, ends + 4 * (at + 1 + load32(ends, at)))
+    if code != NO:
+        return NO if code == YES else ASK
+    node = node_of(c, d)
+    if node < 0:
+        return ASK
+    t = load64(c, C_TEMPORARY) + 8 * 8
+    store64(t, 0, node)
+    store64(t, 1, LIVE_KEY)
+    store64(t, 2, 0)
+    found = find(c, T_EDGE, 3, t)
+    if found >= 0:
+        flag = load64(row_of(c, T_EDGE, 4, found), 3)
+        return ASK if flag == LIVE_PENDING else (YES if flag == LIVE_YES else NO)
+    store64(t, 3, LIVE_PENDING)
+    if load64(load64(c, C_NEEDS), 0) < MOST_NOTED and intern(c, T_EDGE, 3, t) >= 0:
+        ask(c, Q_LIVE, node, 0)
+    return ASK
