@@ -96,6 +96,8 @@ class CompiledLark(CompiledRests):
                 known = K.OPEN if self._language.is_open(self._place(first)) else K.SHUT
                 flags = self._tables.rows(L.T_OFFSET)
                 flags[first] = (int(flags[first, 0]) & ~K.OPEN_BITS) | known
+            elif kind == K.Q_ARENA:
+                book.make_room(first)
             elif kind == K.Q_PLAN:
                 book.put_plan(first, *self._language.plan_of(first))
             elif kind == K.Q_CLEAN:
@@ -414,6 +416,10 @@ class _Book:
         words[K.K_PLANS], words[K.K_CLEAN] = address_of(self._plans), address_of(self._clean)
         self._known_lists: dict[tuple[int, ...], int] = {}
         self._told = 0
+        self._arena: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._records: npt.NDArray[np.int32] = np.empty((0, 256), np.int32)
+        words[K.K_ARENA_USED] = 0
+        self.make_room(1 << 16)
         context[L.C_NEEDS] = address_of(self._needs)
         context[K.C_LARK] = address_of(words)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
@@ -424,12 +430,26 @@ class _Book:
         old = len(self._newlines)
         moves = np.full((rows, self._width), K.UNKNOWN, np.int64)
         newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
+        records = np.full((rows, 256), -1, np.int32)
         moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
+        records[:old] = self._records
+        self._kept.append(self._records)
+        self._records, self._words[K.K_RECORDS] = records, address_of(records)
         self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
         self._moves, self._newlines, self._endings = moves, newlines, endings
         words = self._words
         words[K.K_MOVES], words[K.K_NEWLINES] = address_of(moves), address_of(newlines)
         words[K.K_ENDINGS] = address_of(endings)
+
+    def make_room(self, extra: int) -> None:
+        """Have room for a record of so many words."""
+        used = int(self._words[K.K_ARENA_USED])
+        if used + extra > len(self._arena):
+            arena = np.empty(2 * (used + extra), np.int32)
+            arena[:used] = self._arena[:used]
+            self._kept.append(self._arena)
+            self._arena = arena
+            self._words[K.K_ARENA], self._words[K.K_ARENA_ROOM] = address_of(arena), len(arena)
 
     def reach(self, lexeme: int) -> None:
         """Have rows for all lexeme states, this one among them."""

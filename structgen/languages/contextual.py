@@ -91,7 +91,7 @@ class ContextualLanguage(Language):
                 found.append((len(word), terminal))
         others = [K.ANY_LINE] if newline >= 0 and self._breaks(lexeme) else []
         if any(slot.terminal in self.reader.tables.ignored for slot in slots):
-            others.append(K.SEPARATED)
+            others.append(K.SEPARATED - lexeme)
         return [terminal for _size, terminal in sorted(found)] + others
 
     def may_be(self, lexeme: int) -> list[int]:

@@ -37,7 +37,8 @@ OPEN_BITS, BARE_SHIFT, LINE_SHIFT = 3, 2, 4
 BARE_SHIFT on: with a lexeme that may stand right behind the indenter's newline? From LINE_SHIFT on: with the
 indenter's newline, of whatever width? The last two are never SHUT for certain, only not proved."""
 ANY_LINE, SEPARATED = -1, -2
-"""Among the endings of a lexeme: the indenter's newline, of whatever width; it is what the separator makes."""
+"""Among the endings of a lexeme: the indenter's newline, of whatever width; SEPARATED - state: it may be what
+the separator makes, its state is this."""
 CLEAN_UNKNOWN, SOILED, CLEAN, CLEAN_BARE, CLEAN_PENDING = range(5)
 """Does a terminal's shortest lexeme stand between separators in a context? CLEAN_BARE: and right behind the
 indenter's newline."""
@@ -46,8 +47,9 @@ MOST_PROVED = 400
 """Terminals of one proof."""
 
 # --- questions ----------------------------------------------------------------------------------------------
-Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN = range(32, 39)
-"""(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal)."""
+Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_ARENA = range(32, 40)
+"""(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal);
+room in ARENA."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING = range(3)
@@ -82,8 +84,12 @@ C_LARK = C_STRINGS
     K_STEPS,
     K_CLEAN,
     K_SEPARATOR,
+    K_RECORDS,
+    K_ARENA,
+    K_ARENA_USED,
+    K_ARENA_ROOM,
     K_WORDS,
-) = range(26)
+) = range(30)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become.
@@ -92,4 +98,7 @@ state. STARTS: int32 of each context, its lexeme state, -1: not known. PLANS: in
 where in STEPS (int32) its plan is, -1: not known: the rule under way that needs the fewest bytes (LAST_RULE:
 it is the whole text's), how many of its symbols are there, how many terminals it still needs, and which.
 CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens,
-2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none."""
+2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none.
+RECORDS: int32[states, 256], where in ARENA (int32, ARENA_USED of ARENA_ROOM) the record of a state and a first
+byte is (`lark_records`); -1: not made, UNFIT: there is none."""
+UNFIT = -2

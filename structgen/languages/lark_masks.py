@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from structgen.jit import entry, jit
+from structgen.jit import entry
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live
+from structgen.languages.lark_records import gather, walk
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
 from structgen.machine.filling import write_mask
 from structgen.machine.layout import *
@@ -101,60 +102,21 @@ def put_node(c, place, lexeme, column, base):
     return node_of(c, d)
 
 
-@jit
-def walk(c, node, last):
-    """Collect the tokens of trie nodes [node, last) whose bytes can be read from the registers in the block
-    of the scratch above theirs. Returns whether something was asked."""
-    nodes = load64(c, C_TRIE)
-    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    scratch = load64(c, C_SCRATCH)
-    asked = False
-    while node < last:
-        word = load64(nodes, node)
-        depth = (word >> 8) & 0xFFF
-        d = scratch + 64 * depth
-        code = step(c, d - 64, d, word & 0xFF)
-        if code != YES:
-            skip = (word >> 40) & 0xFFFFFF
-            if code == ASK:
-                asked = True
-            elif code == VAGUE:
-                defer(c, node, skip)
-            node = skip
-            continue
-        slot = (word >> 20) & 0xFFFFF
-        if slot != 0:
-            code = live(c, d)
-            if code == YES:
-                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
-            elif code == ASK:
-                asked = True
-        node += 1
-    return asked
-
-
-@jit
-def defer(c, node, last):
-    """Leave the tokens of some trie nodes to Python."""
-    nodes, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    deferred, count = load64(c, C_DEFERRED), load64(c, C_DEFERRED_COUNT)
-    for at in range(node, last):
-        slot = (load64(nodes, at) >> 20) & 0xFFFFF
-        if slot != 0:
-            for i in range(load32(starts, slot - 1), load32(starts, slot)):
-                store32(deferred, count, load32(ids, i))
-                count += 1
-    store64(c, C_DEFERRED_COUNT, count)
-
-
 @entry("int64(int64, int64)")
 def collect(c, index):
     """Collect the tokens of a state's mask in the buffer, but the end tokens, and those that Python must
     follow beside it (C_DEFERRED). Returns 0, or ASKED."""
     store64(c, C_BUFFER_COUNT, 0)
     store64(c, C_DEFERRED_COUNT, 0)
-    copy(row_of(c, T_NODE, N_STRIDE, index), load64(c, C_SCRATCH))
-    return ASKED if walk(c, 0, load64(c, C_TRIE_COUNT)) else 0
+    asked = False
+    first = load64(c, C_FIRST)
+    for byte in range(256):
+        node = load32(first, byte)
+        if node >= 0:
+            d = load64(c, C_SCRATCH)
+            copy(row_of(c, T_NODE, N_STRIDE, index), d)
+            asked = gather(c, byte, node) or asked
+    return ASKED if asked else 0
 
 
 @entry("int64(int64, int64, int64)")

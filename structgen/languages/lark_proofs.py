@@ -261,25 +261,19 @@ def refuted(c, d, terminals):
 
 
 @jit
-def live(c, d):
-    """Return YES where some text goes on from registers, NO, or ASK."""
-    k = load64(c, C_LARK)
-    lexeme = load64(d, LEXEME) >> 1
-    at = load32(load64(k, K_ENDINGS), lexeme)
-    if at < 0:
-        if at == UNKNOWN and ask(c, Q_ENDINGS, lexeme, 0):
-            store32(load64(k, K_ENDINGS), lexeme, PENDING)
-        return ASK
-    ends = load64(k, K_ENDS)
+def ends_well(c, d, at):
+    """Return YES where a text goes on from registers whose lexeme has the endings `at`, NO where none does,
+    ASK, or VAGUE where neither is proved."""
+    ends = load64(load64(c, C_LARK), K_ENDS)
     place, column = load64(d, PLACE), load64(d, COLUMN)
     asked = False
     for i in range(load32(ends, at)):
         terminal = load32(ends, at + 1 + i)
         if terminal == ANY_LINE:
             code = line_open(c, place)
-        elif terminal == SEPARATED:
+        elif terminal <= SEPARATED:
             code = numba.int64(NO)
-            if separated(c, place) == lexeme:
+            if separated(c, place) == SEPARATED - terminal:
                 code = is_open(c, place, 0)
         else:
             after = read(c, place, terminal, column)
@@ -292,8 +286,28 @@ def live(c, d):
     if asked:
         return ASK
     code = refuted(c, d, ends + 4 * (at + 1 + load32(ends, at)))
-    if code != NO:
-        return NO if code == YES else ASK
+    return ASK if code == ASK else (NO if code == YES else VAGUE)
+
+
+@jit
+def endings_of(c, lexeme):
+    """Return where the endings of a lexeme state are listed; below 0, with a question noted, if nowhere."""
+    k = load64(c, C_LARK)
+    at = load32(load64(k, K_ENDINGS), lexeme)
+    if at == UNKNOWN and ask(c, Q_ENDINGS, lexeme, 0):
+        store32(load64(k, K_ENDINGS), lexeme, PENDING)
+    return at
+
+
+@jit
+def live(c, d):
+    """Return YES where some text goes on from registers, NO, or ASK."""
+    at = endings_of(c, load64(d, LEXEME) >> 1)
+    if at < 0:
+        return ASK
+    code = ends_well(c, d, at)
+    if code != VAGUE:
+        return code
     node = node_of(c, d)
     if node < 0:
         return ASK
