@@ -538,6 +538,8 @@ class _Book:
             self._newlines,
             self._endings,
             self._lists,
+            self._arena,
+            self._records,
             self._needs,
             *self._kept,
         ]

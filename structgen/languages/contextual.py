@@ -102,8 +102,15 @@ class ContextualLanguage(Language):
 
     def _breaks(self, lexeme: int) -> bool:
         """Return whether a line break makes a lexeme the indenter's newline, to which blanks may be added."""
-        after = self.reader.lexer.move(lexeme, 10).after
-        return after >= 0 and after in self._lines()
+        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
+        assert indentation is not None
+        for byte in lexer.word(lexeme, indentation.newline) or b"":  # a character may be open
+            if lexer.move(lexeme, 10).after in self._lines():
+                return True
+            lexeme = lexer.move(lexeme, byte).after
+            if lexeme < 0:
+                return False
+        return lexer.move(lexeme, 10).after in self._lines()
 
     def _lines(self) -> frozenset[int]:
         """Return the states of the indenter's newlines after their line breaks; none where some such state

@@ -99,6 +99,5 @@ where in STEPS (int32) its plan is, -1: not known: the rule under way that needs
 it is the whole text's), how many of its symbols are there, how many terminals it still needs, and which.
 CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens,
 2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none.
-RECORDS: int32[states, 256], where in ARENA (int32, ARENA_USED of ARENA_ROOM) the record of a state and a first
-byte is (`lark_records`); -1: not made, UNFIT: there is none."""
-UNFIT = -2
+RECORDS: int32[states, 256], where in ARENA (int32, ARENA_USED of ARENA_ROOM) the record of a state and a
+first byte is (`lark_records`); -1: not made."""

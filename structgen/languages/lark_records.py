@@ -95,9 +95,19 @@ def decided(c, d, byte):
 
 
 @jit
+def shifted(k, shift, byte):
+    """Return what some bytes do to a column with one byte more: shift >= 0 is added to it, from -1 down it
+    becomes -1 - shift."""
+    if byte == 10:
+        return -1
+    width = load64(k, K_TAB) if byte == 9 else (1 if byte == 32 else 0)
+    return shift + width if shift >= 0 else shift - width
+
+
+@jit
 def make(c, lexeme, byte, first):
-    """Make the record of a lexeme state and a first byte, whose node is `first`. Returns where it is, UNFIT,
-    or -1 with questions noted."""
+    """Make the record of a lexeme state and a first byte, whose node is `first`. Returns where it is, or -1
+    with questions noted."""
     k = load64(c, C_LARK)
     nodes, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     moves, width, classes = load64(k, K_MOVES), load64(k, K_WIDTH), load64(k, K_CLASSES)
@@ -105,8 +115,9 @@ def make(c, lexeme, byte, first):
     count, crossings = 0, 0
     last = (load64(nodes, first) >> 40) & 0xFFFFFF
     # each node is a crossing, from the front, or inside, from the back, or neither
-    pairs = crossed + 16 * (last - first - 1)
+    pairs = crossed + 24 * (last - first - 1)
     store64(stack, 8 + LEXEME, lexeme)
+    store64(stack, 8 + COLUMN, 0)
     node, asked = first, False
     while node < last:
         word = load64(nodes, node)
@@ -123,30 +134,30 @@ def make(c, lexeme, byte, first):
         kind = move & KIND_BITS
         if kind != MV_ON:
             if kind != MV_DEAD:
-                store64(crossed, 2 * crossings, node)
-                store64(crossed, 2 * crossings + 1, state)
+                store64(crossed, 3 * crossings, node)
+                store64(crossed, 3 * crossings + 1, state)
+                store64(crossed, 3 * crossings + 2, load64(stack, 8 * depth + COLUMN))
                 crossings += 1
             node = skip
             continue
         after = (move >> TO_SHIFT) & TO_BITS
-        if load8(load64(k, K_NEWLINES), after) != 0:
-            return UNFIT
         store64(stack, 8 * (depth + 1) + LEXEME, after)
+        store64(stack, 8 * (depth + 1) + COLUMN, shifted(k, load64(stack, 8 * depth + COLUMN), word & 0xFF))
         slot = (word >> 20) & 0xFFFFF
         if slot != 0:
             at = endings_of(c, after)
             if at < 0:
                 asked = True
             else:
-                store64(pairs, -2 * count, at)
-                store64(pairs, 1 - 2 * count, slot - 1)
+                store64(pairs, -3 * count, at)
+                store64(pairs, 1 - 3 * count, slot - 1)
                 count += 1
         node += 1
     if asked:
         return -1
-    room = 2 + 2 * crossings + 4 * count
+    room = 2 + 3 * crossings + 4 * count
     for i in range(count):
-        slot = load64(pairs, 1 - 2 * i)
+        slot = load64(pairs, 1 - 3 * i)
         room += load32(starts, slot + 1) - load32(starts, slot)
     used = load64(k, K_ARENA_USED)
     if used + room > load64(k, K_ARENA_ROOM):
@@ -156,23 +167,23 @@ def make(c, lexeme, byte, first):
     store32(arena, 1, crossings)
     at, groups = 2, 0
     for i in range(crossings):
-        store32(arena, at, load64(crossed, 2 * i))
-        store32(arena, at + 1, load64(crossed, 2 * i + 1))
-        at += 2
+        for j in range(3):
+            store32(arena, at + j, load64(crossed, 3 * i + j))
+        at += 3
     for i in range(count):
-        endings = load64(pairs, -2 * i)
+        endings = load64(pairs, -3 * i)
         if endings < 0:
             continue
         head, size = at, 0
         at += 2
         for j in range(i, count):
-            if load64(pairs, -2 * j) == endings:
-                slot = load64(pairs, 1 - 2 * j)
+            if load64(pairs, -3 * j) == endings:
+                slot = load64(pairs, 1 - 3 * j)
                 for one in range(load32(starts, slot), load32(starts, slot + 1)):
                     store32(arena, at, load32(ids, one))
                     at += 1
                     size += 1
-                store64(pairs, -2 * j, -1)
+                store64(pairs, -3 * j, -1)
         store32(arena, head, endings)
         store32(arena, head + 1, size)
         groups += 1
@@ -192,7 +203,7 @@ def gather(c, byte, node):
     k = load64(c, C_LARK)
     last = (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
     lexeme = load64(d, LEXEME) >> 1
-    if load64(d, BASE) >= 0 or (load8(load64(k, K_NEWLINES), lexeme) != 0 and load64(d, LEXEME) & 1 != 0):
+    if load64(d, BASE) >= 0:
         return walk(c, node, last)
     at = load32(load64(k, K_RECORDS), 256 * lexeme + byte)
     if at == -1:
@@ -200,12 +211,10 @@ def gather(c, byte, node):
         if at == -1:
             return True
         store32(load64(k, K_RECORDS), 256 * lexeme + byte, at)
-    if at == UNFIT:
-        return walk(c, node, last)
     arena = load64(k, K_ARENA) + 4 * at
     groups, crossings = load32(arena, 0), load32(arena, 1)
     asked = False
-    inside = arena + 4 * (2 + 2 * crossings)
+    inside = arena + 4 * (2 + 3 * crossings)
     for _ in range(groups):
         code = ends_well(c, d, load32(inside, 0))
         if code == VAGUE:
@@ -214,7 +223,7 @@ def gather(c, byte, node):
         inside += 4 * (2 + load32(inside, 1))
     if asked:
         return True
-    inside = arena + 4 * (2 + 2 * crossings)
+    inside = arena + 4 * (2 + 3 * crossings)
     for _ in range(groups):
         size = load32(inside, 1)
         if ends_well(c, d, load32(inside, 0)) == YES:
@@ -223,14 +232,18 @@ def gather(c, byte, node):
     place, begun = load64(d, PLACE), load64(d, LEXEME) & 1
     column = load64(d, COLUMN)
     for i in range(crossings):
-        at = load32(arena, 2 + 2 * i)
+        at = load32(arena, 2 + 3 * i)
         word = load64(load64(c, C_TRIE), at)
         depth = (word >> 8) & 0xFFF
         s = load64(c, C_SCRATCH) + 64 * (depth - 1)
-        state = load32(arena, 3 + 2 * i)
+        state, shift = load32(arena, 3 + 3 * i), load32(arena, 4 + 3 * i)
         if depth == 1:
             put(s, place, 2 * state + begun, column, NO_BASE)
-        else:
+        elif load8(load64(k, K_NEWLINES), state) == 0:
             put(s, place, 2 * state + 1, 0, NO_BASE)
+        elif shift < 0:
+            put(s, place, 2 * state + 1, -1 - shift, NO_BASE)
+        else:
+            put(s, place, 2 * state + 1, column + shift if column >= 0 else column, NO_BASE)
         asked = walk(c, at, (word >> 40) & 0xFFFFFF) or asked
     return asked
