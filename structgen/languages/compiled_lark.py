@@ -16,15 +16,17 @@ import numpy.typing as npt
 
 from structgen.expected import Expected
 from structgen.languages import lark_layout as K
-from structgen.languages import lark_masks
+from structgen.languages import lark_masks, lark_records
 from structgen.languages.completing import CompiledRests
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.language import TextGrammar
+from structgen.languages.lark_shapes import Shape
 from structgen.limits import Limits
 from structgen.machine import filling
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
 from structgen.masks.store import MaskStore
+from structgen.masks.vocabulary import Vocabulary
 from structgen.parsing.contextual import Reading
 from structgen.parsing.lexer import DEAD, DECIDED
 from structgen.parsing.parser import Place
@@ -56,7 +58,7 @@ class CompiledLark(CompiledRests):
         self._language = language
         self._reader = language.reader
         language.start()  # raises where there is no text
-        self._book = _Book(language, self._tables.context)
+        self._book = _Book(language, self.vocabulary, self._tables.context)
         self._followed: list[Reading] = []
         """Readings that compiled code cannot hold; their states have MODE M_WORDS."""
         self._of_followed: dict[Reading, int] = {}
@@ -96,8 +98,9 @@ class CompiledLark(CompiledRests):
                 known = K.OPEN if self._language.is_open(self._place(first)) else K.SHUT
                 flags = self._tables.rows(L.T_OFFSET)
                 flags[first] = (int(flags[first, 0]) & ~K.OPEN_BITS) | known
-            elif kind == K.Q_ARENA:
-                book.make_room(first)
+            elif kind == K.Q_RECORD:
+                count = self._retry(lark_records.harvest, first)
+                book.put_record(first, self._workspace.arrays[1][: 3 * count].reshape(-1, 3))
             elif kind == K.Q_PLAN:
                 book.put_plan(first, *self._language.plan_of(first))
             elif kind == K.Q_CLEAN:
@@ -260,7 +263,7 @@ class CompiledLark(CompiledRests):
 
     def _walk(self, index: int) -> list[int]:
         """Have the tokens of a state collected; return those that the reader has found beside."""
-        while int(lark_masks.collect(self.address, index)) == L.ASKED:
+        while int(lark_records.collect(self.address, index)) == L.ASKED:
             self._answer()
         return self._deferred(self._reading(index)) if self._tables.context[L.C_DEFERRED_COUNT] else []
 
@@ -370,7 +373,9 @@ def _copied(data: int, size: int) -> bytes:
 class _Book:
     """The tables of the lexer and the parser that compiled code reads, and the questions."""
 
-    def __init__(self, language: ContextualLanguage, context: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self, language: ContextualLanguage, vocabulary: Vocabulary, context: npt.NDArray[np.int64]
+    ) -> None:
         reader = language.reader
         tables, self._lexer, self._is_newline = reader.tables, reader.lexer, reader.is_newline
         self._words = np.full(K.K_WORDS, -1, np.int64)
@@ -416,10 +421,15 @@ class _Book:
         words[K.K_PLANS], words[K.K_CLEAN] = address_of(self._plans), address_of(self._clean)
         self._known_lists: dict[tuple[int, ...], int] = {}
         self._told = 0
-        self._arena: npt.NDArray[np.int32] = np.empty(0, np.int32)
-        self._records: npt.NDArray[np.int32] = np.empty((0, 256), np.int32)
-        words[K.K_ARENA_USED] = 0
-        self.make_room(1 << 16)
+        self._records: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._made: list[npt.NDArray[Any]] = []
+        """The arrays of records."""
+        self._vocabulary = vocabulary
+        self._shape = Shape(vocabulary)
+        self._levels = np.zeros(8 * K.MOST_LEVELS, np.int64)
+        self._wanted = np.zeros(256 * K.MOST_LEVELS, np.uint8)
+        words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
+        words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
         context[L.C_NEEDS] = address_of(self._needs)
         context[K.C_LARK] = address_of(words)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
@@ -430,7 +440,7 @@ class _Book:
         old = len(self._newlines)
         moves = np.full((rows, self._width), K.UNKNOWN, np.int64)
         newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
-        records = np.full((rows, 256), -1, np.int32)
+        records = np.zeros(rows, np.int64)
         moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
         records[:old] = self._records
         self._kept.append(self._records)
@@ -440,16 +450,6 @@ class _Book:
         words = self._words
         words[K.K_MOVES], words[K.K_NEWLINES] = address_of(moves), address_of(newlines)
         words[K.K_ENDINGS] = address_of(endings)
-
-    def make_room(self, extra: int) -> None:
-        """Have room for a record of so many words."""
-        used = int(self._words[K.K_ARENA_USED])
-        if used + extra > len(self._arena):
-            arena = np.empty(2 * (used + extra), np.int32)
-            arena[:used] = self._arena[:used]
-            self._kept.append(self._arena)
-            self._arena = arena
-            self._words[K.K_ARENA], self._words[K.K_ARENA_ROOM] = address_of(arena), len(arena)
 
     def reach(self, lexeme: int) -> None:
         """Have rows for all lexeme states, this one among them."""
@@ -467,6 +467,12 @@ class _Book:
         noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
         self._needs[0] = 0
         return [(kind, first, second) for kind, first, second in noted]
+
+    def put_record(self, lexeme: int, noted: npt.NDArray[np.int64]) -> None:
+        """Enter what tokens do in a lexeme state, as `lark_records.harvest` has noted it."""
+        arrays = self._shape.record(noted, int(self._words[K.K_NEWLINE]))
+        self._made += arrays
+        self._records[lexeme] = address_of(arrays[0])
 
     def put_start(self, context: int, lexeme: int) -> None:
         """Enter the state in which a context begins."""
@@ -538,8 +544,8 @@ class _Book:
             self._newlines,
             self._endings,
             self._lists,
-            self._arena,
             self._records,
+            *self._made,
             self._needs,
             *self._kept,
         ]

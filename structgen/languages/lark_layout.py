@@ -47,9 +47,9 @@ MOST_PROVED = 400
 """Terminals of one proof."""
 
 # --- questions ----------------------------------------------------------------------------------------------
-Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_ARENA = range(32, 40)
+Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_RECORD = range(32, 40)
 """(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal);
-room in ARENA."""
+lexeme state."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING = range(3)
@@ -85,9 +85,9 @@ C_LARK = C_STRINGS
     K_CLEAN,
     K_SEPARATOR,
     K_RECORDS,
-    K_ARENA,
-    K_ARENA_USED,
-    K_ARENA_ROOM,
+    K_FIRST_BYTES,
+    K_WANTED,
+    K_LEVELS,
     K_WORDS,
 ) = range(30)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
@@ -99,5 +99,13 @@ where in STEPS (int32) its plan is, -1: not known: the rule under way that needs
 it is the whole text's), how many of its symbols are there, how many terminals it still needs, and which.
 CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens,
 2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none.
-RECORDS: int32[states, 256], where in ARENA (int32, ARENA_USED of ARENA_ROOM) the record of a state and a
-first byte is (`lark_records`); -1: not made."""
+RECORDS: int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8 of each
+token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens begin
+in."""
+MOST_LEVELS = 16
+SHIFT_AT = 24
+"""Where, above a lexeme state, `harvest` puts what bytes do to a column."""
+R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS = range(6)
+"""A record, int64: groups (endings; the addresses of the tokens, int32, and of where each first byte's begin
+in them, int32[257]); tries (terminal; nodes, how many, slot starts, token ids of each slot); crossings (int32:
+node, state, what bytes do to a column, first byte)."""

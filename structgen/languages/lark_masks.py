@@ -5,11 +5,11 @@ from __future__ import annotations
 from structgen.jit import entry
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live
-from structgen.languages.lark_records import gather, walk
+from structgen.languages.lark_records import walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
 from structgen.machine.filling import write_mask
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import copy, intern, row_of
 from structgen.machine.runs import emit
 
@@ -102,30 +102,16 @@ def put_node(c, place, lexeme, column, base):
     return node_of(c, d)
 
 
-@entry("int64(int64, int64)")
-def collect(c, index):
-    """Collect the tokens of a state's mask in the buffer, but the end tokens, and those that Python must
-    follow beside it (C_DEFERRED). Returns 0, or ASKED."""
-    store64(c, C_BUFFER_COUNT, 0)
-    store64(c, C_DEFERRED_COUNT, 0)
-    asked = False
-    first = load64(c, C_FIRST)
-    for byte in range(256):
-        node = load32(first, byte)
-        if node >= 0:
-            d = load64(c, C_SCRATCH)
-            copy(row_of(c, T_NODE, N_STRIDE, index), d)
-            asked = gather(c, byte, node) or asked
-    return ASKED if asked else 0
-
-
 @entry("int64(int64, int64, int64)")
 def collect_below(c, index, node):
     """Add to the buffer the tokens below a trie node that can be read on from a state, reached with the
     node's byte; those that Python must follow lie beside it. Returns 0, or ASKED."""
     word = load64(load64(c, C_TRIE), node)
     copy(row_of(c, T_NODE, N_STRIDE, index), load64(c, C_SCRATCH) + 64 * ((word >> 8) & 0xFFF))
-    return ASKED if walk(c, node + 1, (word >> 40) & 0xFFFFFF) else 0
+    wanted = load64(load64(c, C_LARK), K_WANTED)
+    for byte in range(256):
+        store8(wanted, byte, 1)
+    return ASKED if walk_below(c, node + 1, (word >> 40) & 0xFFFFFF, wanted) else 0
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

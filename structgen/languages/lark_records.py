@@ -1,49 +1,78 @@
-"""What tokens do inside a lexeme, worked out once for a lexeme state and a first byte, whatever the parser.
+"""What tokens do inside a lexeme, worked out once for a lexeme state, whatever the parser.
 
 A *record* has the tokens that stay inside the lexeme, grouped by the endings of the state that they lead to
-(one look at the place then tells of all of a group), and the *crossings*: the nodes of the trie at which a
-lexeme is decided, with the state before them, from where tokens are followed on the real stack. It is
-SynCode's M0 and M1 (S. Ugare et al., 2024), exact, for the states that texts reach.
+(one look at the place then tells of all of a group); what tokens leave over behind a lexeme that they end, as
+a small trie for each terminal; and the other *crossings*, nodes of the vocabulary's trie from which tokens
+are followed on the real stack. It is SynCode's M0 and M1 (S. Ugare et al., 2024), exact, for the states that
+texts reach. A record speaks of the tokens whose first byte belongs to the lexeme; the others are those of
+what follows it, and are looked up there.
 """
 
 from __future__ import annotations
 
-from structgen.jit import jit
+import numba
+
+from structgen.jit import entry, jit
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import endings_of, ends_well, live
 from structgen.languages.lark_steps import ask, fresh, put, read, step
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store32, store64
+from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import copy, row_of
-from structgen.machine.runs import emit
 
 
 @jit
-def walk(c, node, last):
-    """Collect the tokens of trie nodes [node, last) whose bytes can be read from the registers in the block
-    of the scratch above theirs. Returns whether something was asked."""
-    nodes = load64(c, C_TRIE)
-    starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+def emit_wanted(c, ids, first, last, wanted):
+    """Add token ids to the buffer, those alone whose first byte is wanted."""
+    firsts = load64(load64(c, C_LARK), K_FIRST_BYTES)
+    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
+    for i in range(first, last):
+        token = load32(ids, i)
+        if load8(wanted, load8(firsts, token)) != 0:
+            store32(buffer, count, token)
+            count += 1
+    store64(c, C_BUFFER_COUNT, count)
+
+
+@jit
+def defer(c, trie, starts, ids, node, last, wanted):
+    """Leave the tokens of some trie nodes to Python."""
+    firsts = load64(load64(c, C_LARK), K_FIRST_BYTES)
+    deferred, count = load64(c, C_DEFERRED), load64(c, C_DEFERRED_COUNT)
+    for at in range(node, last):
+        slot = (load64(trie, at) >> 20) & 0xFFFFF
+        if slot != 0:
+            for i in range(load32(starts, slot - 1), load32(starts, slot)):
+                token = load32(ids, i)
+                if load8(wanted, load8(firsts, token)) != 0:
+                    store32(deferred, count, token)
+                    count += 1
+    store64(c, C_DEFERRED_COUNT, count)
+
+
+@jit
+def walk(c, trie, starts, ids, node, last, wanted):
+    """Collect the tokens of a trie's nodes [node, last) whose bytes can be read from the registers in the
+    block of the scratch above theirs. Returns whether something was asked."""
     scratch = load64(c, C_SCRATCH)
     asked = False
     while node < last:
-        word = load64(nodes, node)
-        depth = (word >> 8) & 0xFFF
-        d = scratch + 64 * depth
+        word = load64(trie, node)
+        d = scratch + 64 * ((word >> 8) & 0xFFF)
         code = step(c, d - 64, d, word & 0xFF)
         if code != YES:
             skip = (word >> 40) & 0xFFFFFF
             if code == ASK:
                 asked = True
             elif code == VAGUE:
-                defer(c, node, skip)
+                defer(c, trie, starts, ids, node, skip, wanted)
             node = skip
             continue
         slot = (word >> 20) & 0xFFFFF
         if slot != 0:
             code = live(c, d)
             if code == YES:
-                emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+                emit_wanted(c, ids, load32(starts, slot - 1), load32(starts, slot), wanted)
             elif code == ASK:
                 asked = True
         node += 1
@@ -51,47 +80,20 @@ def walk(c, node, last):
 
 
 @jit
-def defer(c, node, last):
-    """Leave the tokens of some trie nodes to Python."""
-    nodes, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    deferred, count = load64(c, C_DEFERRED), load64(c, C_DEFERRED_COUNT)
-    for at in range(node, last):
-        slot = (load64(nodes, at) >> 20) & 0xFFFFF
-        if slot != 0:
-            for i in range(load32(starts, slot - 1), load32(starts, slot)):
-                store32(deferred, count, load32(ids, i))
-                count += 1
-    store64(c, C_DEFERRED_COUNT, count)
+def walk_below(c, node, last, wanted):
+    return walk(c, load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS), node, last, wanted)
 
 
 @jit
-def decided(c, d, byte):
-    """Go on with the registers in `d` to the lexeme that a byte belongs to. Returns YES, NO, or ASK."""
+def move_of(c, lexeme, byte):
+    """Return what a byte does to a lexeme state; below 0, with a question noted, if that is not known."""
     k = load64(c, C_LARK)
-    while True:
-        lexeme = load64(d, LEXEME) >> 1
-        kind_of = load8(load64(k, K_CLASSES), byte)
-        move = load64(load64(k, K_MOVES), lexeme * load64(k, K_WIDTH) + kind_of)
-        if move < 0:
-            if move == UNKNOWN and ask(c, Q_MOVE, lexeme, kind_of):
-                store64(load64(k, K_MOVES), lexeme * load64(k, K_WIDTH) + kind_of, PENDING)
-            return ASK
-        kind = move & KIND_BITS
-        if kind == MV_DEAD:
-            return NO
-        if kind == MV_BEFORE:
-            terminal = (move >> TERMINAL_SHIFT) & TERMINAL_BITS
-            place = read(c, load64(d, PLACE), terminal, load64(d, COLUMN))
-            if place < 0:
-                return ASK if place == ASKED else NO
-            if fresh(c, place, d) == ASK:
-                return ASK
-        elif kind == MV_OLD:
-            if load64(d, BASE) < 0:
-                return NO
-            copy(row_of(c, T_NODE, N_STRIDE, load64(d, BASE)), d)
-        else:
-            return YES
+    kind_of = load8(load64(k, K_CLASSES), byte)
+    at = lexeme * load64(k, K_WIDTH) + kind_of
+    move = load64(load64(k, K_MOVES), at)
+    if move == UNKNOWN and ask(c, Q_MOVE, lexeme, kind_of):
+        store64(load64(k, K_MOVES), at, PENDING)
+    return move
 
 
 @jit
@@ -104,40 +106,31 @@ def shifted(k, shift, byte):
     return shift + width if shift >= 0 else shift - width
 
 
-@jit
-def make(c, lexeme, byte, first):
-    """Make the record of a lexeme state and a first byte, whose node is `first`. Returns where it is, or -1
-    with questions noted."""
+@entry("int64(int64, int64)")
+def harvest(c, lexeme):
+    """Note in C_CROSSED what tokens do in a lexeme state, three words each: (-1, endings, slot) for one that
+    stays inside, (node, state and what its bytes so far do to a column, move) for a crossing. Returns how
+    many there are, or ASKED."""
     k = load64(c, C_LARK)
-    nodes, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
-    moves, width, classes = load64(k, K_MOVES), load64(k, K_WIDTH), load64(k, K_CLASSES)
-    stack, crossed = load64(c, C_SCRATCH), load64(c, C_CROSSED)
-    count, crossings = 0, 0
-    last = (load64(nodes, first) >> 40) & 0xFFFFFF
-    # each node is a crossing, from the front, or inside, from the back, or neither
-    pairs = crossed + 24 * (last - first - 1)
+    trie, last = load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+    stack, noted = load64(c, C_SCRATCH), load64(c, C_CROSSED)
     store64(stack, 8 + LEXEME, lexeme)
     store64(stack, 8 + COLUMN, 0)
-    node, asked = first, False
+    node, count, asked = 0, 0, False
     while node < last:
-        word = load64(nodes, node)
+        word = load64(trie, node)
         depth, skip = (word >> 8) & 0xFFF, (word >> 40) & 0xFFFFFF
         state = load64(stack, 8 * depth + LEXEME)
-        kind_of = load8(classes, word & 0xFF)
-        move = load64(moves, state * width + kind_of)
-        if move < 0:
-            if move == UNKNOWN and ask(c, Q_MOVE, state, kind_of):
-                store64(moves, state * width + kind_of, PENDING)
-            asked = True
-            node = skip
-            continue
+        move = move_of(c, state, word & 0xFF)
         kind = move & KIND_BITS
-        if kind != MV_ON:
-            if kind != MV_DEAD:
-                store64(crossed, 3 * crossings, node)
-                store64(crossed, 3 * crossings + 1, state)
-                store64(crossed, 3 * crossings + 2, load64(stack, 8 * depth + COLUMN))
-                crossings += 1
+        if move < 0 or kind != MV_ON:
+            asked = asked or move < 0
+            own = depth > 1 or (kind != MV_BEFORE and kind != MV_OLD)
+            if move >= 0 and kind != MV_DEAD and own:
+                store64(noted, 3 * count, node)
+                store64(noted, 3 * count + 1, state + (load64(stack, 8 * depth + COLUMN) << SHIFT_AT))
+                store64(noted, 3 * count + 2, move)
+                count += 1
             node = skip
             continue
         after = (move >> TO_SHIFT) & TO_BITS
@@ -146,104 +139,167 @@ def make(c, lexeme, byte, first):
         slot = (word >> 20) & 0xFFFFF
         if slot != 0:
             at = endings_of(c, after)
-            if at < 0:
-                asked = True
-            else:
-                store64(pairs, -3 * count, at)
-                store64(pairs, 1 - 3 * count, slot - 1)
-                count += 1
+            asked = asked or at < 0
+            store64(noted, 3 * count, -1)
+            store64(noted, 3 * count + 1, at)
+            store64(noted, 3 * count + 2, slot - 1)
+            count += 1
         node += 1
-    if asked:
-        return -1
-    room = 2 + 3 * crossings + 4 * count
-    for i in range(count):
-        slot = load64(pairs, 1 - 3 * i)
-        room += load32(starts, slot + 1) - load32(starts, slot)
-    used = load64(k, K_ARENA_USED)
-    if used + room > load64(k, K_ARENA_ROOM):
-        ask(c, Q_ARENA, room, 0)
-        return -1
-    arena = load64(k, K_ARENA) + 4 * used
-    store32(arena, 1, crossings)
-    at, groups = 2, 0
-    for i in range(crossings):
-        for j in range(3):
-            store32(arena, at + j, load64(crossed, 3 * i + j))
-        at += 3
-    for i in range(count):
-        endings = load64(pairs, -3 * i)
-        if endings < 0:
-            continue
-        head, size = at, 0
-        at += 2
-        for j in range(i, count):
-            if load64(pairs, -3 * j) == endings:
-                slot = load64(pairs, 1 - 3 * j)
-                for one in range(load32(starts, slot), load32(starts, slot + 1)):
-                    store32(arena, at, load32(ids, one))
-                    at += 1
-                    size += 1
-                store64(pairs, -3 * j, -1)
-        store32(arena, head, endings)
-        store32(arena, head + 1, size)
-        groups += 1
-    store32(arena, 0, groups)
-    store64(k, K_ARENA_USED, used + at)
-    return used
+    return ASKED if asked else count
 
 
 @jit
-def gather(c, byte, node):
-    """Collect the tokens with a first byte (its node of the trie) from the registers in block 0 of the
-    scratch. Returns whether something was asked."""
-    d = load64(c, C_SCRATCH)
-    code = decided(c, d, byte)
-    if code != YES:
-        return code == ASK
+def use_record(c, d, record, wanted):
+    """Collect the tokens of a record with wanted first bytes from registers. Returns whether something was
+    asked."""
     k = load64(c, C_LARK)
-    last = (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
-    lexeme = load64(d, LEXEME) >> 1
-    if load64(d, BASE) >= 0:
-        return walk(c, node, last)
-    at = load32(load64(k, K_RECORDS), 256 * lexeme + byte)
-    if at == -1:
-        at = make(c, lexeme, byte, node)
-        if at == -1:
-            return True
-        store32(load64(k, K_RECORDS), 256 * lexeme + byte, at)
-    arena = load64(k, K_ARENA) + 4 * at
-    groups, crossings = load32(arena, 0), load32(arena, 1)
+    place, begun, column = load64(d, PLACE), load64(d, LEXEME) & 1, load64(d, COLUMN)
+    scratch = load64(c, C_SCRATCH)
     asked = False
-    inside = arena + 4 * (2 + 3 * crossings)
-    for _ in range(groups):
-        code = ends_well(c, d, load32(inside, 0))
-        if code == VAGUE:
-            return walk(c, node, last)
-        asked = asked or code == ASK
-        inside += 4 * (2 + load32(inside, 1))
-    if asked:
-        return True
-    inside = arena + 4 * (2 + 3 * crossings)
-    for _ in range(groups):
-        size = load32(inside, 1)
-        if ends_well(c, d, load32(inside, 0)) == YES:
-            emit(c, inside, 2, 2 + size)
-        inside += 4 * (2 + size)
-    place, begun = load64(d, PLACE), load64(d, LEXEME) & 1
-    column = load64(d, COLUMN)
-    for i in range(crossings):
-        at = load32(arena, 2 + 3 * i)
-        word = load64(load64(c, C_TRIE), at)
-        depth = (word >> 8) & 0xFFF
-        s = load64(c, C_SCRATCH) + 64 * (depth - 1)
-        state, shift = load32(arena, 3 + 3 * i), load32(arena, 4 + 3 * i)
-        if depth == 1:
-            put(s, place, 2 * state + begun, column, NO_BASE)
-        elif load8(load64(k, K_NEWLINES), state) == 0:
-            put(s, place, 2 * state + 1, 0, NO_BASE)
-        elif shift < 0:
-            put(s, place, 2 * state + 1, -1 - shift, NO_BASE)
-        else:
-            put(s, place, 2 * state + 1, column + shift if column >= 0 else column, NO_BASE)
-        asked = walk(c, at, (word >> 40) & 0xFFFFFF) or asked
+    groups = load64(record, R_GROUPS)
+    for _ in range(load64(record, R_GROUP_COUNT)):
+        code = ends_well(c, d, load64(groups, 0))
+        if code == YES:
+            tokens, starts = load64(groups, 1), load64(groups, 2)
+            for byte in range(256):
+                if load8(wanted, byte) != 0:
+                    first, last = load32(starts, byte), load32(starts, byte + 1)
+                    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
+                    for i in range(first, last):
+                        store32(buffer, count, load32(tokens, i))
+                        count += 1
+                    store64(c, C_BUFFER_COUNT, count)
+        elif code == ASK:
+            asked = True
+        elif code == VAGUE:
+            # one by one, for these bytes: what is inside is not proved for all of the group
+            copy(d, scratch)
+            return walk_wanted(c, wanted)
+        groups += 24
+    tries = load64(record, R_TRIES)
+    for _ in range(load64(record, R_TRIE_COUNT)):
+        after = read(c, place, load64(tries, 0), column)
+        if after == ASKED or (after >= 0 and fresh(c, after, scratch) == ASK):
+            asked = True
+        elif after >= 0:
+            nodes, starts = load64(tries, 1), load64(tries, 3)
+            asked = walk(c, nodes, starts, load64(tries, 4), 0, load64(tries, 2), wanted) or asked
+        tries += 40
+    crossings = load64(record, R_CROSSINGS)
+    for _ in range(load64(record, R_CROSSING_COUNT)):
+        node, state, shift = load32(crossings, 0), load32(crossings, 1), load32(crossings, 2)
+        if load8(wanted, load32(crossings, 3)) != 0:
+            word = load64(load64(c, C_TRIE), node)
+            depth = (word >> 8) & 0xFFF
+            s = scratch + 64 * (depth - 1)
+            if depth == 1:
+                put(s, place, 2 * state + begun, column, NO_BASE)
+            elif load8(load64(k, K_NEWLINES), state) == 0:
+                put(s, place, 2 * state + 1, 0, NO_BASE)
+            elif shift < 0:
+                put(s, place, 2 * state + 1, -1 - shift, NO_BASE)
+            else:
+                put(s, place, 2 * state + 1, column + shift if column >= 0 else column, NO_BASE)
+            asked = walk_below(c, node, (word >> 40) & 0xFFFFFF, wanted) or asked
+        crossings += 16
     return asked
+
+
+@jit
+def walk_wanted(c, wanted):
+    """Collect the tokens with wanted first bytes one by one, from the registers in block 0 of the scratch."""
+    asked = False
+    for byte in range(256):
+        node = load32(load64(c, C_FIRST), byte)
+        if node >= 0 and load8(wanted, byte) != 0:
+            last = (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
+            asked = walk_below(c, node, last, wanted) or asked
+    return asked
+
+
+@jit
+def gather(c, d, level, known_levels):
+    """Collect the tokens of registers whose first bytes are wanted on a level: those of their own lexeme by
+    its record; the others belong on further levels, put behind those that are known. Returns how many levels
+    there are then, or -1 where something was asked."""
+    k = load64(c, C_LARK)
+    wanted = load64(k, K_WANTED) + 256 * level
+    lexeme = load64(d, LEXEME) >> 1
+    asked, own, levels = False, False, numba.int64(known_levels)
+    for byte in range(256):
+        if load8(wanted, byte) == 0:
+            continue
+        move = move_of(c, lexeme, byte)
+        if move < 0:
+            asked = True
+            continue
+        kind = move & KIND_BITS
+        if kind == MV_BEFORE or (kind == MV_OLD and load64(d, BASE) >= 0):
+            target = numba.int64(-1)
+            label = (move >> TERMINAL_SHIFT) & TERMINAL_BITS if kind == MV_BEFORE else -1
+            for i in range(known_levels, levels):
+                if load64(load64(k, K_LEVELS) + 64 * i, TEXT) == label:
+                    target = i
+            if target < 0:
+                if levels == MOST_LEVELS:
+                    own = True
+                    continue
+                target = numba.int64(levels)
+                s = load64(k, K_LEVELS) + 64 * target
+                if kind == MV_BEFORE:
+                    place = read(c, load64(d, PLACE), label, load64(d, COLUMN))
+                    if place == ASKED or (place >= 0 and fresh(c, place, s) == ASK):
+                        asked = True
+                        continue
+                    if place < 0:
+                        store8(wanted, byte, 0)
+                        continue
+                else:
+                    copy(row_of(c, T_NODE, N_STRIDE, load64(d, BASE)), s)
+                store64(s, TEXT, label)
+                for i in range(256):
+                    store8(load64(k, K_WANTED) + 256 * target, i, 0)
+                levels += 1
+            store8(load64(k, K_WANTED) + 256 * target, byte, 1)
+            store8(wanted, byte, 0)
+        elif kind == MV_DEAD or kind == MV_OLD:
+            store8(wanted, byte, 0)
+        else:
+            own = True
+    if asked:
+        return -1
+    if own:
+        if load64(d, BASE) >= 0 or levels == MOST_LEVELS:
+            copy(d, load64(c, C_SCRATCH))
+            store64(load64(c, C_SCRATCH), TEXT, 0)
+            asked = walk_wanted(c, wanted)
+        else:
+            record = load64(load64(k, K_RECORDS), lexeme)
+            if record <= 0:
+                if record == 0 and ask(c, Q_RECORD, lexeme, 0):
+                    store64(load64(k, K_RECORDS), lexeme, -1)
+                return -1
+            asked = use_record(c, d, record, wanted)
+    return -1 if asked else levels
+
+
+@entry("int64(int64, int64)")
+def collect(c, index):
+    """Collect the tokens of a state's mask in the buffer, but the end tokens, and those that Python must
+    follow beside it (C_DEFERRED). Returns 0, or ASKED."""
+    k = load64(c, C_LARK)
+    store64(c, C_BUFFER_COUNT, 0)
+    store64(c, C_DEFERRED_COUNT, 0)
+    for byte in range(256):
+        there = load32(load64(c, C_FIRST), byte) >= 0
+        store8(load64(k, K_WANTED), byte, 1 if there else 0)
+    copy(row_of(c, T_NODE, N_STRIDE, index), load64(k, K_LEVELS))
+    levels, level, asked = numba.int64(1), 0, False
+    while level < levels:
+        found = gather(c, load64(k, K_LEVELS) + 64 * level, level, levels)
+        if found < 0:
+            asked = True
+        else:
+            levels = found
+        level += 1
+    return ASKED if asked else 0
