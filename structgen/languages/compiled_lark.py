@@ -99,8 +99,8 @@ class CompiledLark(CompiledRests):
                 flags = self._tables.rows(L.T_OFFSET)
                 flags[first] = (int(flags[first, 0]) & ~K.OPEN_BITS) | known
             elif kind == K.Q_RECORD:
-                count = self._retry(lark_records.harvest, first)
-                book.put_record(first, self._workspace.arrays[1][: 3 * count].reshape(-1, 3))
+                count = self._retry(lark_records.harvest, first, *book.trie(second))
+                book.put_record(first, second, self._workspace.arrays[1][: 3 * count].reshape(-1, 3))
             elif kind == K.Q_PLAN:
                 book.put_plan(first, *self._language.plan_of(first))
             elif kind == K.Q_CLEAN:
@@ -424,9 +424,11 @@ class _Book:
         self._records: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._made: list[npt.NDArray[Any]] = []
         """The arrays of records."""
-        self._vocabulary = vocabulary
+        self._tries: dict[int, npt.NDArray[np.int64]] = {}
+        self._held: dict[int, npt.NDArray[np.int64]] = {}
+        """The words of tries that have records, and these, by the addresses of the words."""
         self._shape = Shape(vocabulary)
-        self._levels = np.zeros(8 * K.MOST_LEVELS, np.int64)
+        self._levels = np.zeros(K.LEVEL_WORDS * K.MOST_LEVELS, np.int64)
         self._wanted = np.zeros(256 * K.MOST_LEVELS, np.uint8)
         words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
         words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
@@ -445,6 +447,8 @@ class _Book:
         records[:old] = self._records
         self._kept.append(self._records)
         self._records, self._words[K.K_RECORDS] = records, address_of(records)
+        for trie in self._tries.values():
+            self._hang(trie, rows)
         self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
         self._moves, self._newlines, self._endings = moves, newlines, endings
         words = self._words
@@ -468,11 +472,34 @@ class _Book:
         self._needs[0] = 0
         return [(kind, first, second) for kind, first, second in noted]
 
-    def put_record(self, lexeme: int, noted: npt.NDArray[np.int64]) -> None:
-        """Enter what tokens do in a lexeme state, as `lark_records.harvest` has noted it."""
-        arrays = self._shape.record(noted, int(self._words[K.K_NEWLINE]))
-        self._made += arrays
-        self._records[lexeme] = address_of(arrays[0])
+    def trie(self, words: int) -> tuple[int, int]:
+        """Return the address and the number of the nodes of a trie."""
+        if words == 0:
+            return address_of(self._shape.vocabulary.nodes), len(self._shape.vocabulary.nodes)
+        return int(self._tries[words][K.D_NODES]), int(self._tries[words][K.D_COUNT])
+
+    def put_record(self, lexeme: int, words: int, noted: npt.NDArray[np.int64]) -> None:
+        """Enter what the tokens of a trie do in a lexeme state, as `lark_records.harvest` has noted it."""
+        newline, rows = int(self._words[K.K_NEWLINE]), len(self._newlines)
+        known = None if words == 0 else self._tries[words]
+        record, tries, kept = self._shape.record(noted, newline, known)
+        for trie in tries:
+            self._tries[address_of(trie)] = trie
+            self._hang(trie, rows)
+        self._made += [record, *kept]
+        held = self._records if words == 0 else self._held[words]
+        held[lexeme] = address_of(record)
+
+    def _hang(self, trie: npt.NDArray[np.int64], rows: int) -> None:
+        """Give a trie room for its records."""
+        at = address_of(trie)
+        records = np.zeros(rows, np.int64)
+        old = self._held.get(at)
+        if old is not None:
+            records[: len(old)] = old
+            self._kept.append(old)
+        self._held[at] = records
+        trie[K.D_RECORDS] = address_of(records)
 
     def put_start(self, context: int, lexeme: int) -> None:
         """Enter the state in which a context begins."""
@@ -546,6 +573,7 @@ class _Book:
             self._lists,
             self._records,
             *self._made,
+            *self._held.values(),
             self._needs,
             *self._kept,
         ]

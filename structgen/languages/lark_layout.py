@@ -49,7 +49,7 @@ MOST_PROVED = 400
 # --- questions ----------------------------------------------------------------------------------------------
 Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_RECORD = range(32, 40)
 """(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal);
-lexeme state."""
+lexeme state, the address of a trie's words or 0."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING = range(3)
@@ -102,10 +102,15 @@ CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: ui
 RECORDS: int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8 of each
 token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens begin
 in."""
-MOST_LEVELS = 16
+MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
+"""Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""
+LARGE_TRIE = 256
+"""Nodes of a trie that has records of its own."""
 SHIFT_AT = 24
 """Where, above a lexeme state, `harvest` puts what bytes do to a column."""
 R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS = range(6)
+D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS = range(5)
 """A record, int64: groups (endings; the addresses of the tokens, int32, and of where each first byte's begin
-in them, int32[257]); tries (terminal; nodes, how many, slot starts, token ids of each slot); crossings (int32:
-node, state, what bytes do to a column, first byte)."""
+in them, int32[257], 0: anywhere; how many tokens); tries (terminal; what bytes do to its column; the address of the
+trie's words); crossings (int32: node, state, what bytes do to a column, first byte, -1: any). The words of a
+trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS."""

@@ -19,6 +19,7 @@ from structgen.languages.lark_steps import ask, fresh, put, read, step
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import copy, row_of
+from structgen.machine.runs import emit
 
 
 @jit
@@ -106,13 +107,12 @@ def shifted(k, shift, byte):
     return shift + width if shift >= 0 else shift - width
 
 
-@entry("int64(int64, int64)")
-def harvest(c, lexeme):
-    """Note in C_CROSSED what tokens do in a lexeme state, three words each: (-1, endings, slot) for one that
+@entry("int64(int64, int64, int64, int64)")
+def harvest(c, lexeme, trie, last):
+    """Note in C_CROSSED what the tokens of a trie do in a lexeme state, three words each: (-1, endings, slot) for one that
     stays inside, (node, state and what its bytes so far do to a column, move) for a crossing. Returns how
     many there are, or ASKED."""
     k = load64(c, C_LARK)
-    trie, last = load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     stack, noted = load64(c, C_SCRATCH), load64(c, C_CROSSED)
     store64(stack, 8 + LEXEME, lexeme)
     store64(stack, 8 + COLUMN, 0)
@@ -149,59 +149,87 @@ def harvest(c, lexeme):
 
 
 @jit
-def use_record(c, d, record, wanted):
-    """Collect the tokens of a record with wanted first bytes from registers. Returns whether something was
+def moved(column, shift):
+    """Return a column after what bytes do to it."""
+    if shift < 0:
+        return -1 - shift
+    return column + shift if column >= 0 else column
+
+
+@jit
+def use_groups(c, d, record, wanted):
+    """Collect the tokens that stay inside the lexeme. Returns YES, ASK, or VAGUE where nothing is proved for
+    some group."""
+    groups = load64(record, R_GROUPS)
+    result = numba.int64(YES)
+    for _ in range(load64(record, R_GROUP_COUNT)):
+        code = ends_well(c, d, load64(groups, 0))
+        tokens, starts = load64(groups, 1), load64(groups, 2)
+        if code == VAGUE:
+            return VAGUE
+        if code == ASK:
+            result = numba.int64(ASK)
+        elif code == YES and starts == 0:
+            emit_wanted(c, tokens, 0, load64(groups, 3), wanted)
+        elif code == YES:
+            for byte in range(256):
+                if load8(wanted, byte) != 0:
+                    emit(c, tokens, load32(starts, byte), load32(starts, byte + 1))
+        groups += 32
+    return result
+
+
+@jit
+def use_tries(c, d, record, level, known_levels):
+    """Put what tokens leave over behind a lexeme on further levels, or follow it where it is little. Returns
+    how many levels there are then, or -1 where something was asked."""
+    k = load64(c, C_LARK)
+    place, column, scratch = load64(d, PLACE), load64(d, COLUMN), load64(c, C_SCRATCH)
+    wanted, levels, asked = load64(k, K_WANTED) + 256 * level, numba.int64(known_levels), False
+    tries = load64(record, R_TRIES)
+    for _ in range(load64(record, R_TRIE_COUNT)):
+        after = read(c, place, load64(tries, 0), moved(column, load64(tries, 1)))
+        words = load64(tries, 2)
+        tries += 24
+        if after == ASKED or (after >= 0 and fresh(c, after, scratch) == ASK):
+            asked = True
+        elif after >= 0 and (load64(words, D_COUNT) < LARGE_TRIE or levels == MOST_LEVELS):
+            starts, ids = load64(words, D_STARTS), load64(words, D_IDS)
+            more = walk(c, load64(words, D_NODES), starts, ids, 0, load64(words, D_COUNT), wanted)
+            asked = asked or more
+        elif after >= 0:
+            s = load64(k, K_LEVELS) + 8 * LEVEL_WORDS * levels
+            copy(scratch, s)
+            store64(s, LEVEL_TRIE, words)
+            for byte in range(256):
+                store8(load64(k, K_WANTED) + 256 * levels, byte, load8(wanted, byte))
+            levels += 1
+    return -1 if asked else levels
+
+
+@jit
+def use_crossings(c, d, record, wanted, trie, starts, ids):
+    """Follow tokens from the nodes of a trie at which a lexeme is decided. Returns whether something was
     asked."""
     k = load64(c, C_LARK)
     place, begun, column = load64(d, PLACE), load64(d, LEXEME) & 1, load64(d, COLUMN)
-    scratch = load64(c, C_SCRATCH)
     asked = False
-    groups = load64(record, R_GROUPS)
-    for _ in range(load64(record, R_GROUP_COUNT)):
-        code = ends_well(c, d, load64(groups, 0))
-        if code == YES:
-            tokens, starts = load64(groups, 1), load64(groups, 2)
-            for byte in range(256):
-                if load8(wanted, byte) != 0:
-                    first, last = load32(starts, byte), load32(starts, byte + 1)
-                    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
-                    for i in range(first, last):
-                        store32(buffer, count, load32(tokens, i))
-                        count += 1
-                    store64(c, C_BUFFER_COUNT, count)
-        elif code == ASK:
-            asked = True
-        elif code == VAGUE:
-            # one by one, for these bytes: what is inside is not proved for all of the group
-            copy(d, scratch)
-            return walk_wanted(c, wanted)
-        groups += 24
-    tries = load64(record, R_TRIES)
-    for _ in range(load64(record, R_TRIE_COUNT)):
-        after = read(c, place, load64(tries, 0), column)
-        if after == ASKED or (after >= 0 and fresh(c, after, scratch) == ASK):
-            asked = True
-        elif after >= 0:
-            nodes, starts = load64(tries, 1), load64(tries, 3)
-            asked = walk(c, nodes, starts, load64(tries, 4), 0, load64(tries, 2), wanted) or asked
-        tries += 40
     crossings = load64(record, R_CROSSINGS)
     for _ in range(load64(record, R_CROSSING_COUNT)):
         node, state, shift = load32(crossings, 0), load32(crossings, 1), load32(crossings, 2)
-        if load8(wanted, load32(crossings, 3)) != 0:
-            word = load64(load64(c, C_TRIE), node)
+        first = load32(crossings, 3)
+        crossings += 16
+        if first < 0 or load8(wanted, first) != 0:
+            word = load64(trie, node)
             depth = (word >> 8) & 0xFFF
-            s = scratch + 64 * (depth - 1)
+            s = load64(c, C_SCRATCH) + 64 * (depth - 1)
             if depth == 1:
                 put(s, place, 2 * state + begun, column, NO_BASE)
             elif load8(load64(k, K_NEWLINES), state) == 0:
                 put(s, place, 2 * state + 1, 0, NO_BASE)
-            elif shift < 0:
-                put(s, place, 2 * state + 1, -1 - shift, NO_BASE)
             else:
-                put(s, place, 2 * state + 1, column + shift if column >= 0 else column, NO_BASE)
-            asked = walk_below(c, node, (word >> 40) & 0xFFFFFF, wanted) or asked
-        crossings += 16
+                put(s, place, 2 * state + 1, moved(column, shift), NO_BASE)
+            asked = walk(c, trie, starts, ids, node, (word >> 40) & 0xFFFFFF, wanted) or asked
     return asked
 
 
@@ -218,36 +246,37 @@ def walk_wanted(c, wanted):
 
 
 @jit
-def gather(c, d, level, known_levels):
-    """Collect the tokens of registers whose first bytes are wanted on a level: those of their own lexeme by
-    its record; the others belong on further levels, put behind those that are known. Returns how many levels
-    there are then, or -1 where something was asked."""
+def split(c, d, level, known_levels):
+    """Put the wanted first bytes of a level that do not belong to its lexeme on further levels, where they
+    belong, and want those no more that nothing takes. Returns how many levels there are then, or -1 where
+    something was asked; TEXT of the registers is 1 where bytes are left."""
     k = load64(c, C_LARK)
     wanted = load64(k, K_WANTED) + 256 * level
     lexeme = load64(d, LEXEME) >> 1
-    asked, own, levels = False, False, numba.int64(known_levels)
+    asked, levels = False, numba.int64(known_levels)
+    own = numba.int64(0)
     for byte in range(256):
         if load8(wanted, byte) == 0:
             continue
         move = move_of(c, lexeme, byte)
+        kind = move & KIND_BITS
         if move < 0:
             asked = True
-            continue
-        kind = move & KIND_BITS
-        if kind == MV_BEFORE or (kind == MV_OLD and load64(d, BASE) >= 0):
+        elif kind == MV_DEAD or (kind == MV_OLD and load64(d, BASE) < 0):
+            store8(wanted, byte, 0)
+        elif kind == MV_BEFORE or kind == MV_OLD:
+            label = 1 + ((move >> TERMINAL_SHIFT) & TERMINAL_BITS) if kind == MV_BEFORE else 0
             target = numba.int64(-1)
-            label = (move >> TERMINAL_SHIFT) & TERMINAL_BITS if kind == MV_BEFORE else -1
             for i in range(known_levels, levels):
-                if load64(load64(k, K_LEVELS) + 64 * i, TEXT) == label:
+                if load64(load64(k, K_LEVELS) + 8 * LEVEL_WORDS * i, AT) == label:
                     target = i
+            if target < 0 and levels == MOST_LEVELS:
+                own = numba.int64(1)
+                continue
             if target < 0:
-                if levels == MOST_LEVELS:
-                    own = True
-                    continue
-                target = numba.int64(levels)
-                s = load64(k, K_LEVELS) + 64 * target
+                s = load64(k, K_LEVELS) + 8 * LEVEL_WORDS * levels
                 if kind == MV_BEFORE:
-                    place = read(c, load64(d, PLACE), label, load64(d, COLUMN))
+                    place = read(c, load64(d, PLACE), label - 1, load64(d, COLUMN))
                     if place == ASKED or (place >= 0 and fresh(c, place, s) == ASK):
                         asked = True
                         continue
@@ -256,30 +285,61 @@ def gather(c, d, level, known_levels):
                         continue
                 else:
                     copy(row_of(c, T_NODE, N_STRIDE, load64(d, BASE)), s)
-                store64(s, TEXT, label)
+                store64(s, AT, label)
+                store64(s, LEVEL_TRIE, 0)
                 for i in range(256):
-                    store8(load64(k, K_WANTED) + 256 * target, i, 0)
+                    store8(load64(k, K_WANTED) + 256 * levels, i, 0)
+                target = numba.int64(levels)
                 levels += 1
             store8(load64(k, K_WANTED) + 256 * target, byte, 1)
             store8(wanted, byte, 0)
-        elif kind == MV_DEAD or kind == MV_OLD:
-            store8(wanted, byte, 0)
         else:
-            own = True
-    if asked:
-        return -1
-    if own:
-        if load64(d, BASE) >= 0 or levels == MOST_LEVELS:
-            copy(d, load64(c, C_SCRATCH))
-            store64(load64(c, C_SCRATCH), TEXT, 0)
-            asked = walk_wanted(c, wanted)
-        else:
-            record = load64(load64(k, K_RECORDS), lexeme)
-            if record <= 0:
-                if record == 0 and ask(c, Q_RECORD, lexeme, 0):
-                    store64(load64(k, K_RECORDS), lexeme, -1)
+            own = numba.int64(1)
+    store64(d, TEXT, own)
+    return -1 if asked else levels
+
+
+@jit
+def gather(c, level, known_levels):
+    """Collect the tokens of a level: those of its own lexeme by its record; the others on further levels, put
+    behind those that are known. Returns how many levels there are then, or -1 where something was asked."""
+    k = load64(c, C_LARK)
+    d = load64(k, K_LEVELS) + 8 * LEVEL_WORDS * level
+    wanted, words = load64(k, K_WANTED) + 256 * level, load64(d, LEVEL_TRIE)
+    levels = numba.int64(known_levels)
+    trie, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    records, count = load64(k, K_RECORDS), load64(c, C_TRIE_COUNT)
+    if words != 0:
+        trie, starts, ids = load64(words, D_NODES), load64(words, D_STARTS), load64(words, D_IDS)
+        records, count = load64(words, D_RECORDS), load64(words, D_COUNT)
+        store64(d, TEXT, 1)
+    else:
+        levels = split(c, d, level, known_levels)
+        if levels < 0:
+            return -1
+    left = load64(d, TEXT) != 0
+    store64(d, TEXT, 0)
+    store64(d, AT, 0)
+    if not left:
+        return levels
+    lexeme = load64(d, LEXEME) >> 1
+    code = numba.int64(VAGUE)
+    if load64(d, BASE) < 0 and (words != 0 or levels < MOST_LEVELS):
+        record = load64(records, lexeme)
+        if record <= 0:
+            if record == 0 and ask(c, Q_RECORD, lexeme, words):
+                store64(records, lexeme, -1)
+            return -1
+        code = use_groups(c, d, record, wanted)
+        if code == YES:
+            if use_crossings(c, d, record, wanted, trie, starts, ids):
                 return -1
-            asked = use_record(c, d, record, wanted)
+            return use_tries(c, d, record, level, levels)
+    if code == ASK:
+        return -1
+    # what is inside is not proved for all of a group: one by one
+    copy(d, load64(c, C_SCRATCH))
+    asked = walk(c, trie, starts, ids, 0, count, wanted) if words != 0 else walk_wanted(c, wanted)
     return -1 if asked else levels
 
 
@@ -294,9 +354,10 @@ def collect(c, index):
         there = load32(load64(c, C_FIRST), byte) >= 0
         store8(load64(k, K_WANTED), byte, 1 if there else 0)
     copy(row_of(c, T_NODE, N_STRIDE, index), load64(k, K_LEVELS))
+    store64(load64(k, K_LEVELS), LEVEL_TRIE, 0)
     levels, level, asked = numba.int64(1), 0, False
     while level < levels:
-        found = gather(c, load64(k, K_LEVELS) + 64 * level, level, levels)
+        found = gather(c, level, levels)
         if found < 0:
             asked = True
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,23 @@ from structgen.masks.trie import build_trie
 from structgen.masks.vocabulary import Vocabulary
 
 
+class Trie(NamedTuple):
+    """A trie of texts that tokens have, or have left over."""
+
+    nodes: npt.NDArray[np.uint64]
+    starts: npt.NDArray[np.int32]
+    ids: npt.NDArray[np.int32]
+    slots_before: npt.NDArray[np.int64]
+    """[n + 1]: slots of the nodes before each."""
+    before: npt.NDArray[np.int32]
+    """[V]: bytes of each token that lie before its text here."""
+
+
 class Shape:
     """Makes records over one vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         data, offsets = vocabulary.token_data, vocabulary.token_offset
         lengths = np.diff(offsets)
         self.first_bytes: npt.NDArray[np.uint8] = np.zeros(vocabulary.vocab_size, np.uint8)
@@ -25,79 +37,111 @@ class Shape:
         self.first_bytes[lengths > 0] = data[offsets[:-1][lengths > 0]]
         there = np.flatnonzero(vocabulary.first[:256] >= 0)
         self._roots, self._root_bytes = vocabulary.first[there], there.astype(np.int32)
-        self._nodes = vocabulary.nodes.view(np.int64)
+        none = np.zeros(vocabulary.vocab_size, np.int32)
+        slots_before = vocabulary.slots_before.astype(np.int64)
+        self._trie = Trie(vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids, slots_before, none)
+        self._read: dict[int, Trie] = {}
+        """The tries of records, by the addresses of their words."""
 
-    def record(self, noted: npt.NDArray[np.int64], newline: int) -> list[npt.NDArray[Any]]:
-        """Return a record, and behind it the arrays whose addresses it holds. Cost: some milliseconds where
-        half of the tokens stay inside."""
+    def record(
+        self, noted: npt.NDArray[np.int64], newline: int, of: npt.NDArray[np.int64] | None
+    ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]], list[npt.NDArray[Any]]]:
+        """Return a record over the vocabulary's trie (or, `of`: one with these words), the words of its own
+        tries, and the arrays whose addresses they hold. Cost: some milliseconds where half of the tokens stay
+        inside."""
+        trie = self._trie if of is None else self._read[address_of(of)]
         inside = noted[:, 0] < 0
-        groups, kept = self._groups(noted[inside, 1], noted[inside, 2])
+        groups, kept = self._groups(noted[inside, 1], noted[inside, 2], trie, of is None)
         crossings = noted[~inside]
         kind = crossings[:, 2] & K.KIND_BITS
         terminal = (crossings[:, 2] >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
-        # where a newline ends, its column matters: it is followed
-        left = (kind == K.MV_BEFORE) & (terminal != newline)
-        tries = []
-        for one in np.unique(terminal[left]).tolist():
-            arrays = self._left_over(crossings[left & (terminal == one), 0])
-            tries.append((one, address_of(arrays[0]), len(arrays[0]), *map(address_of, arrays[1:])))
-            kept += arrays
-        followed = self._followed(crossings[~left])
-        rows = np.array(tries, np.int64).reshape(-1, 5)
-        kept += [groups, rows, followed]
+        # of columns, the indenter's newline alone takes notice
+        shift = np.where(terminal == newline, crossings[:, 1] >> K.SHIFT_AT, 0)
+        left = kind == K.MV_BEFORE
+        rows, tries = [], []
+        for one, moved in np.unique(np.stack([terminal[left], shift[left]], 1), axis=0).tolist():
+            nodes = crossings[left & (terminal == one) & (shift == moved), 0]
+            made = self._left_over(nodes, trie)
+            words = np.zeros(5, np.int64)
+            words[: K.D_RECORDS] = (address_of(made.nodes), len(made.nodes), *map(address_of, made[1:3]))
+            self._read[address_of(words)] = made
+            tries.append(words)
+            kept += [words, *made]
+            rows.append((one, moved, address_of(words)))
+        table = np.array(rows, np.int64).reshape(-1, 3)
+        followed = self._followed(crossings[~left], of is None)
+        kept += [groups, table, followed]
         record = np.zeros(6, np.int64)
         record[K.R_GROUP_COUNT], record[K.R_GROUPS] = len(groups), address_of(groups)
-        record[K.R_TRIE_COUNT], record[K.R_TRIES] = len(rows), address_of(rows)
+        record[K.R_TRIE_COUNT], record[K.R_TRIES] = len(table), address_of(table)
         record[K.R_CROSSING_COUNT], record[K.R_CROSSINGS] = len(followed), address_of(followed)
-        return [record, *kept]
+        return record, tries, kept
 
     def _tokens(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the positions of ranges, one behind the other."""
         sizes = last - first
         ends = np.cumsum(sizes)
-        return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(first - (ends - sizes), sizes)
+        found: npt.NDArray[np.int64] = np.repeat(first - (ends - sizes), sizes)
+        return found + np.arange(len(found))
 
     def _groups(
-        self, endings: npt.NDArray[np.int64], slots: npt.NDArray[np.int64]
+        self,
+        endings: npt.NDArray[np.int64],
+        slots: npt.NDArray[np.int64],
+        trie: Trie,
+        whole: bool,
     ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[Any]]]:
-        starts = self._vocabulary.slot_start.astype(np.int64)
+        starts = trie.starts.astype(np.int64)
         first, last = starts[slots], starts[slots + 1]
-        tokens = self._vocabulary.slot_ids[self._tokens(first, last)]
+        tokens = trie.ids[self._tokens(first, last)]
         of = np.repeat(endings, last - first)
-        rows, kept = [], []
+        rows = []
+        kept: list[npt.NDArray[Any]] = []
         for one in np.unique(of).tolist():
             members = np.ascontiguousarray(tokens[of == one], np.int32)
-            begins = np.searchsorted(self.first_bytes[members], np.arange(257)).astype(np.int32)
-            kept += [members, begins]
-            rows.append((one, address_of(members), address_of(begins)))
-        return np.array(rows, np.int64).reshape(-1, 3), kept
+            at = 0
+            if whole:
+                begins = np.searchsorted(self.first_bytes[members], np.arange(257)).astype(np.int32)
+                at = address_of(begins)
+                kept.append(begins)
+            kept.append(members)
+            rows.append((one, address_of(members), at, len(members)))
+        return np.array(rows, np.int64).reshape(-1, 4), kept
 
-    def _left_over(self, nodes: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
-        """Return the trie (nodes, slot starts, token ids) of what tokens below some nodes have from there
-        on, the nodes' own bytes included."""
-        vocabulary = self._vocabulary
-        words = self._nodes[nodes]
+    def _left_over(self, nodes: npt.NDArray[np.int64], trie: Trie) -> Trie:
+        """Return the trie of what tokens below some nodes have from there on, the nodes' own bytes
+        included."""
+        vocabulary = self.vocabulary
+        words = trie.nodes.view(np.int64)[nodes]
         depth, skip = (words >> 8) & 0xFFF, (words >> 40) & 0xFFFFFF
-        slots_before = vocabulary.slots_before.astype(np.int64)
-        first, last = slots_before[nodes], slots_before[skip]
+        first, last = trie.slots_before[nodes], trie.slots_before[skip]
         slots = self._tokens(first, last)
         taken = np.repeat(depth - 1, last - first)
-        starts = vocabulary.slot_start.astype(np.int64)
+        starts = trie.starts.astype(np.int64)
         sizes = starts[slots + 1] - starts[slots]
-        ids = vocabulary.slot_ids[self._tokens(starts[slots], starts[slots + 1])]
-        taken = np.repeat(taken, sizes)
+        ids = trie.ids[self._tokens(starts[slots], starts[slots + 1])]
+        # what lies before the trie itself was taken before
+        taken = np.repeat(taken, sizes) + trie.before[ids]
         begin, end = vocabulary.token_offset[ids] + taken, vocabulary.token_offset[ids + 1]
         data = vocabulary.token_data[self._tokens(begin, end)]
         offsets = np.zeros(len(ids) + 1, np.int64)
         np.cumsum(end - begin, out=offsets[1:])
-        trie = build_trie(np.ascontiguousarray(data), offsets, np.ascontiguousarray(ids, np.int32))
-        return [trie.nodes, trie.slot_start, trie.slot_ids]
+        made = build_trie(np.ascontiguousarray(data), offsets, np.ascontiguousarray(ids, np.int32))
+        before = np.zeros(vocabulary.vocab_size, np.int32)
+        before[ids] = taken
+        ends = (made.nodes.view(np.int64) >> 20) & 0xFFFFF
+        slots_before = np.zeros(len(ends) + 1, np.int64)
+        np.cumsum(ends > 0, out=slots_before[1:])
+        return Trie(made.nodes, made.slot_start, made.slot_ids, slots_before, before)
 
-    def _followed(self, crossings: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def _followed(self, crossings: npt.NDArray[np.int64], whole: bool) -> npt.NDArray[np.int32]:
         rows = np.zeros((len(crossings), 4), np.int32)
         rows[:, 0] = crossings[:, 0]
         rows[:, 1] = crossings[:, 1] & ((1 << K.SHIFT_AT) - 1)
         rows[:, 2] = crossings[:, 1] >> K.SHIFT_AT
-        at = np.searchsorted(self._roots, crossings[:, 0], "right") - 1
-        rows[:, 3] = self._root_bytes[at]
+        if whole:
+            at = np.searchsorted(self._roots, crossings[:, 0], "right") - 1
+            rows[:, 3] = self._root_bytes[at]
+        else:
+            rows[:, 3] = -1
         return rows
