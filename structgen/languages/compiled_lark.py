@@ -87,7 +87,8 @@ class CompiledLark(CompiledRests):
     def _answer(self) -> None:
         """Answer the questions that were noted."""
         book, lexer = self._book, self._reader.lexer
-        for kind, first, second in book.questions():
+        # records last: what they ask may stand among the other questions
+        for kind, first, second in sorted(book.questions(), key=lambda one: one[0] == K.Q_RECORD):
             if kind == K.Q_MOVE:
                 book.put_move(first, second)
             elif kind == K.Q_START:

@@ -21,8 +21,17 @@ class Trie(NamedTuple):
     ids: npt.NDArray[np.int32]
     slots_before: npt.NDArray[np.int64]
     """[n + 1]: slots of the nodes before each."""
-    before: npt.NDArray[np.int32]
-    """[V]: bytes of each token that lie before its text here."""
+    known: npt.NDArray[np.int32]
+    """The token ids, ascending."""
+    before: npt.NDArray[np.int64]
+    """Of each of these, the bytes that lie before its text here."""
+
+    def taken(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """Return the bytes of tokens that lie before their texts here."""
+        if not len(self.known):
+            return np.zeros(len(ids), np.int64)
+        found: npt.NDArray[np.int64] = self.before[np.searchsorted(self.known, ids)]
+        return found
 
 
 class Shape:
@@ -37,9 +46,16 @@ class Shape:
         self.first_bytes[lengths > 0] = data[offsets[:-1][lengths > 0]]
         there = np.flatnonzero(vocabulary.first[:256] >= 0)
         self._roots, self._root_bytes = vocabulary.first[there], there.astype(np.int32)
-        none = np.zeros(vocabulary.vocab_size, np.int32)
+        none = np.empty(0, np.int32)
         slots_before = vocabulary.slots_before.astype(np.int64)
-        self._trie = Trie(vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids, slots_before, none)
+        self._trie = Trie(
+            vocabulary.nodes,
+            vocabulary.slot_start,
+            vocabulary.slot_ids,
+            slots_before,
+            none,
+            none.astype(np.int64),
+        )
         self._read: dict[int, Trie] = {}
         """The tries of records, by the addresses of their words."""
 
@@ -64,9 +80,10 @@ class Shape:
             made = self._left_over(nodes, trie)
             words = np.zeros(5, np.int64)
             words[: K.D_RECORDS] = (address_of(made.nodes), len(made.nodes), *map(address_of, made[1:3]))
-            self._read[address_of(words)] = made
-            tries.append(words)
-            kept += [words, *made]
+            if len(made.nodes) >= K.LARGE_TRIE:
+                self._read[address_of(words)] = made
+                tries.append(words)
+            kept += [words, *made[:3]]
             rows.append((one, moved, address_of(words)))
         table = np.array(rows, np.int64).reshape(-1, 3)
         followed = self._followed(crossings[~left], of is None)
@@ -121,18 +138,17 @@ class Shape:
         sizes = starts[slots + 1] - starts[slots]
         ids = trie.ids[self._tokens(starts[slots], starts[slots + 1])]
         # what lies before the trie itself was taken before
-        taken = np.repeat(taken, sizes) + trie.before[ids]
+        taken = np.repeat(taken, sizes) + trie.taken(ids)
         begin, end = vocabulary.token_offset[ids] + taken, vocabulary.token_offset[ids + 1]
         data = vocabulary.token_data[self._tokens(begin, end)]
         offsets = np.zeros(len(ids) + 1, np.int64)
         np.cumsum(end - begin, out=offsets[1:])
         made = build_trie(np.ascontiguousarray(data), offsets, np.ascontiguousarray(ids, np.int32))
-        before = np.zeros(vocabulary.vocab_size, np.int32)
-        before[ids] = taken
+        order = np.argsort(ids)
         ends = (made.nodes.view(np.int64) >> 20) & 0xFFFFF
         slots_before = np.zeros(len(ends) + 1, np.int64)
         np.cumsum(ends > 0, out=slots_before[1:])
-        return Trie(made.nodes, made.slot_start, made.slot_ids, slots_before, before)
+        return Trie(made.nodes, made.slot_start, made.slot_ids, slots_before, ids[order], taken[order])
 
     def _followed(self, crossings: npt.NDArray[np.int64], whole: bool) -> npt.NDArray[np.int32]:
         rows = np.zeros((len(crossings), 4), np.int32)
