@@ -100,8 +100,8 @@ it is the whole text's), how many of its symbols are there, how many terminals i
 CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens,
 2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none.
 RECORDS: int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8 of
-each token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens begin
-in."""
+each token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens
+begin in."""
 MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
 """Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""
 LARGE_TRIE = 256
@@ -112,5 +112,5 @@ R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS = 
 D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS = range(5)
 """A record, int64: groups (endings; the addresses of the tokens, int32, and of where each first byte's begin
 in them, int32[257], 0: anywhere; how many tokens); tries (terminal; what bytes do to its column; the
-address of the trie's words); crossings (int32: node, state, what bytes do to a column, first byte, -1: any). The words of a
-trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS."""
+address of the trie's words); crossings (int32: node, state, what bytes do to a column, first byte, -1: any).
+The words of a trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS."""

@@ -110,8 +110,8 @@ def shifted(k, shift, byte):
 @entry("int64(int64, int64, int64, int64)")
 def harvest(c, lexeme, trie, last):
     """Note in C_CROSSED what the tokens of a trie do in a lexeme state, three words each: (-1, endings, slot)
-    for one that stays inside, (node, state and what its bytes so far do to a column, move) for a crossing. Returns how
-    many there are, or ASKED."""
+    for one that stays inside, (node, state and what its bytes so far do to a column, move) for a crossing.
+    Returns how many there are, or ASKED."""
     k = load64(c, C_LARK)
     stack, noted = load64(c, C_SCRATCH), load64(c, C_CROSSED)
     store64(stack, 8 + LEXEME, lexeme)
