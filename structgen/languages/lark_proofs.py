@@ -267,6 +267,10 @@ def ends_well(c, d, at):
     ends = load64(load64(c, C_LARK), K_ENDS)
     place, column = load64(d, PLACE), load64(d, COLUMN)
     asked = False
+    if load64(d, LEXEME) & 1 == 0:
+        code = accepts(c, place)
+        if code != NO:
+            return code
     for i in range(load32(ends, at)):
         terminal = load32(ends, at + 1 + i)
         if terminal == ANY_LINE:

@@ -52,11 +52,14 @@ class Completions:
         self._links: dict[Place, dict[int, _Link | None]] = {}
         """For each place, by first byte: how a text goes on; None where it ends."""
         self._searched: dict[Reading, bytes | None] = {}
-        start, lexer = reader.start(), reader.lexer
+        lexer = reader.lexer
+        # as they are behind some character: look-behinds may refuse them where the text begins
+        context = int(reader.tables.context_of[reader.tables.start])
+        start = lexer.start(context, lexer.step_behind(lexer.before(), ord("a")))
         self._stuck: dict[Place, bool] = {}
-        words = {lexer.word(start.lexeme, terminal) or b"" for terminal in sorted(reader.tables.ignored)}
+        words = {lexer.word(start, terminal) or b"" for terminal in sorted(reader.tables.ignored)}
         for blank in (b" ", b"\n", b"\t"):
-            move = lexer.move(start.lexeme, blank[0])
+            move = lexer.move(start, blank[0])
             if any(-1 - source in reader.tables.ignored for source in move.sources):
                 words.add(blank)
         self._separators = [b"", *sorted(words - {b""}, key=lambda word: (len(word), word != b" ", word))]
