@@ -161,6 +161,8 @@ class ContextualLanguage(Language):
         and right behind the indenter's newline."""
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         start = lexer.start(context, lexer.before())
+        if terminal == END:  # may the text end behind the separator?
+            return K.CLEAN if self.separator and self._ends_separated(start) else K.SOILED
         word = lexer.word(start, terminal)
         if not self.separator or not word or not self._follows_separator(start, word[0]):
             return K.SOILED
@@ -173,6 +175,14 @@ class ContextualLanguage(Language):
         lines = self._lines()
         bare = lines and all(lexer.move(state, word[0]) == Move(DECIDED, (0,)) for state in lines)
         return K.CLEAN_BARE if bare else K.CLEAN
+
+    def _ends_separated(self, start: int) -> bool:
+        """Return whether the separator is ignored where the text ends behind it."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        move = lexer.move(start, self.separator[0])
+        if move.after >= 0:
+            move = lexer.end(move.after)
+        return move.after == DECIDED and move.sources[0] < 0 and -1 - move.sources[0] in ignored
 
     def _follows_separator(self, start: int, byte: int) -> bool:
         """Return whether a byte behind the separator makes sure that it is ignored."""

@@ -152,7 +152,10 @@ def prove(c, place, bare):
                 here = break_line(c, here, dedents, indent)
                 if here < 0:
                     return ASK if here == ASKED else NO
-            code = accepts(c, here)
+            clean = cleanness(c, here, 0)
+            if clean == CLEAN_PENDING:
+                return ASK
+            code = accepts(c, here) if clean != SOILED else numba.int64(NO)
             if code != YES:
                 return code
             break
@@ -261,13 +264,13 @@ def refuted(c, d, terminals):
 
 
 @jit
-def ends_well(c, d, at):
+def ends_well(c, d, begun, at):
     """Return YES where a text goes on from registers whose lexeme has the endings `at`, NO where none does,
-    ASK, or VAGUE where neither is proved."""
+    ASK, or VAGUE where neither is proved. `begun`: 1 where the lexeme has a byte."""
     ends = load64(load64(c, C_LARK), K_ENDS)
     place, column = load64(d, PLACE), load64(d, COLUMN)
     asked = False
-    if load64(d, LEXEME) & 1 == 0:
+    if begun == 0:
         code = accepts(c, place)
         if code != NO:
             return code
@@ -309,7 +312,7 @@ def live(c, d):
     at = endings_of(c, load64(d, LEXEME) >> 1)
     if at < 0:
         return ASK
-    code = ends_well(c, d, at)
+    code = ends_well(c, d, load64(d, LEXEME) & 1, at)
     if code != VAGUE:
         return code
     node = node_of(c, d)

@@ -163,7 +163,7 @@ def use_groups(c, d, record, wanted):
     groups = load64(record, R_GROUPS)
     result = numba.int64(YES)
     for _ in range(load64(record, R_GROUP_COUNT)):
-        code = ends_well(c, d, load64(groups, 0))
+        code = ends_well(c, d, 1, load64(groups, 0))
         tokens, starts = load64(groups, 1), load64(groups, 2)
         if code == VAGUE:
             return VAGUE
