@@ -80,9 +80,22 @@ class Completions:
 
     def text(self, reading: Reading) -> bytes:
         """Return a short text that completes a live configuration, empty where it is complete."""
+        if self._reader.accepts(reading):
+            return b""
+        ways = []
+        for _cost, terminal, text in self._endings(reading)[:_ENDINGS]:
+            after = self._reader.run(reading, text)
+            behind = None if after is None else self._behind(reading, after, terminal, False)
+            if behind is not None:
+                ways.append(self._written(text, *behind))
+        if ways:
+            return min(ways, key=len)
         found = self._find(reading)
         assert found is not None, "a configuration that is not live"
-        text, place, first = found
+        return self._written(*found)
+
+    def _written(self, text: bytes, place: Place, first: int) -> bytes:
+        """Return a text with what proves the place behind it."""
         parts = [text]
         while first != _END:
             link = self._links[place][first]

@@ -1,0 +1,227 @@
+"""The tables of a Lark grammar that compiled code reads, and the questions that it notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.languages import lark_layout as K
+from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.lark_shapes import Shape
+from structgen.machine import layout as L
+from structgen.machine.tables import address_of
+from structgen.masks.vocabulary import Vocabulary
+from structgen.parsing.lexer import DEAD, DECIDED
+
+
+class Book:
+    """The tables of the lexer and the parser that compiled code reads, and the questions."""
+
+    def __init__(
+        self, language: ContextualLanguage, vocabulary: Vocabulary, context: npt.NDArray[np.int64]
+    ) -> None:
+        reader = language.reader
+        tables, self._lexer, self._is_newline = reader.tables, reader.lexer, reader.is_newline
+        self._words = np.full(K.K_WORDS, -1, np.int64)
+        self._needs = np.zeros(1 + 4 * K.MOST_NOTED, np.int64)
+        self._kept: list[npt.NDArray[Any]] = []
+        self._width = len(self._lexer.representative)
+        terminals = len(tables.terminals)
+        ignored = np.zeros(terminals, np.uint8)
+        ignored[sorted(tables.ignored)] = 1
+        brackets = np.zeros(terminals, np.uint8)
+        words, indentation = self._words, tables.indentation
+        if indentation is not None:
+            brackets[sorted(indentation.opening)] = 1
+            brackets[sorted(indentation.closing)] = 2
+            words[K.K_NEWLINE], words[K.K_INDENT] = indentation.newline, indentation.indent
+            words[K.K_DEDENT], words[K.K_TAB] = indentation.dedent, indentation.tab_size
+        self._starts = np.full(len(tables.contexts), K.UNKNOWN, np.int32)
+        self._fixed: dict[int, npt.NDArray[Any]] = {
+            K.K_CLASSES: np.frombuffer(self._lexer.classes, np.uint8).copy(),
+            K.K_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
+            K.K_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
+            K.K_ORIGINS: np.array([rule.origin for rule in tables.rules], np.int32),
+            K.K_SIZES: np.array([len(rule.symbols) for rule in tables.rules], np.int32),
+            K.K_CONTEXTS: np.ascontiguousarray(tables.context_of, np.int32),
+            K.K_STARTS: self._starts,
+            K.K_IGNORED: ignored,
+            K.K_BRACKETS: brackets,
+        }
+        for word, array in self._fixed.items():
+            words[word] = address_of(array)
+        if language.separator:
+            words[K.K_SEPARATOR] = language.separator[0]
+        words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
+        words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
+        self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
+        self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._endings: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._lists: npt.NDArray[np.int32] = np.empty(256, np.int32)
+        self._listed = 0
+        self._plans = np.full(len(tables.kernels), K.UNKNOWN, np.int32)
+        self._clean = np.zeros((len(tables.contexts), terminals), np.uint8)
+        self._fixed |= {K.K_PLANS: self._plans, K.K_CLEAN: self._clean}
+        words[K.K_PLANS], words[K.K_CLEAN] = address_of(self._plans), address_of(self._clean)
+        self._known_lists: dict[tuple[int, ...], int] = {}
+        self._told = 0
+        self._records: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._made: list[npt.NDArray[Any]] = []
+        """The arrays of records."""
+        self._tries: dict[int, npt.NDArray[np.int64]] = {}
+        self._held: dict[int, npt.NDArray[np.int64]] = {}
+        """The words of tries that have records, and these, by the addresses of the words."""
+        self._shape = Shape(vocabulary)
+        self._levels = np.zeros(K.LEVEL_WORDS * K.MOST_LEVELS, np.int64)
+        self._wanted = np.zeros(256 * K.MOST_LEVELS, np.uint8)
+        words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
+        words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
+        context[L.C_NEEDS] = address_of(self._needs)
+        context[K.C_LARK] = address_of(words)
+        words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
+        self._grow(256)
+
+    def _grow(self, rows: int) -> None:
+        """Make room for lexeme states."""
+        old = len(self._newlines)
+        moves = np.full((rows, self._width), K.UNKNOWN, np.int64)
+        newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
+        records = np.zeros(rows, np.int64)
+        moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
+        records[:old] = self._records
+        self._kept.append(self._records)
+        self._records, self._words[K.K_RECORDS] = records, address_of(records)
+        for trie in self._tries.values():
+            self._hang(trie, rows)
+        self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
+        self._moves, self._newlines, self._endings = moves, newlines, endings
+        words = self._words
+        words[K.K_MOVES], words[K.K_NEWLINES] = address_of(moves), address_of(newlines)
+        words[K.K_ENDINGS] = address_of(endings)
+
+    def reach(self, lexeme: int) -> None:
+        """Have rows for all lexeme states, this one among them."""
+        count = len(self._lexer.states)
+        if count > len(self._newlines):
+            self._grow(max(2 * len(self._newlines), count))
+        while self._told < count:
+            self._newlines[self._told] = self._is_newline(self._told)
+            self._told += 1
+        assert lexeme < count
+
+    def questions(self) -> list[tuple[int, int, int]]:
+        """Return the questions that were noted, and forget them."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
+        self._needs[0] = 0
+        return [(kind, first, second) for kind, first, second in noted]
+
+    def trie(self, words: int) -> tuple[int, int]:
+        """Return the address and the number of the nodes of a trie."""
+        if words == 0:
+            return address_of(self._shape.vocabulary.nodes), len(self._shape.vocabulary.nodes)
+        return int(self._tries[words][K.D_NODES]), int(self._tries[words][K.D_COUNT])
+
+    def put_record(self, lexeme: int, words: int, noted: npt.NDArray[np.int64]) -> None:
+        """Enter what the tokens of a trie do in a lexeme state, as `lark_records.harvest` has noted it."""
+        newline, rows = int(self._words[K.K_NEWLINE]), len(self._newlines)
+        known = None if words == 0 else self._tries[words]
+        record, tries, kept = self._shape.record(noted, newline, known)
+        for trie in tries:
+            self._tries[address_of(trie)] = trie
+            self._hang(trie, rows)
+        self._made += [record, *kept]
+        held = self._records if words == 0 else self._held[words]
+        held[lexeme] = address_of(record)
+
+    def _hang(self, trie: npt.NDArray[np.int64], rows: int) -> None:
+        """Give a trie room for its records."""
+        at = address_of(trie)
+        records = np.zeros(rows, np.int64)
+        old = self._held.get(at)
+        if old is not None:
+            records[: len(old)] = old
+            self._kept.append(old)
+        self._held[at] = records
+        trie[K.D_RECORDS] = address_of(records)
+
+    def put_start(self, context: int, lexeme: int) -> None:
+        """Enter the state in which a context begins."""
+        self.reach(lexeme)
+        self._starts[context] = lexeme
+
+    def put_endings(self, lexeme: int, terminals: Sequence[int], all_of: Sequence[int]) -> None:
+        """Enter the terminals as which a lexeme may end before a separator, and all that it may become."""
+        listed = (len(terminals), *terminals, len(all_of), *all_of)
+        self._endings[lexeme] = self._listed_at(listed)
+
+    def put_plan(self, state: int, rule: int, dot: int, terminals: Sequence[int]) -> None:
+        """Enter what the rule of a parser state that needs the fewest bytes still needs."""
+        self._plans[state] = self._listed_at((rule, dot, len(terminals), *terminals))
+
+    def put_clean(self, context: int, terminal: int, clean: int) -> None:
+        """Enter whether a terminal's lexeme stands between separators."""
+        self._clean[context, terminal] = clean
+
+    def _listed_at(self, key: tuple[int, ...]) -> int:
+        at = self._known_lists.get(key)
+        if at is None:
+            at, size = self._listed, len(key)
+            if at + size > len(self._lists):
+                lists = np.empty(2 * (at + size), np.int32)
+                lists[:at] = self._lists[:at]
+                self._kept.append(self._lists)
+                self._lists = lists
+                self._words[K.K_ENDS] = self._words[K.K_STEPS] = address_of(lists)
+            self._lists[at : at + size] = key
+            self._listed = at + size
+            self._known_lists[key] = at
+        return at
+
+    def put_move(self, lexeme: int, kind: int) -> None:
+        """Enter what a class of bytes does to a state."""
+        coded = self._coded(lexeme, self._lexer.representative[kind])
+        self.reach(lexeme)
+        self._moves[lexeme, kind] = coded
+
+    def _coded(self, lexeme: int, byte: int) -> int:
+        lexer = self._lexer
+        move, slots = lexer.move(lexeme, byte), lexer.states[lexeme].slots
+        if move.after == DEAD:
+            return K.MV_DEAD
+        if move.after == DECIDED:
+            source = move.sources[0]
+            if source < 0:
+                return K.MV_NOW | (-1 - source) << K.TERMINAL_SHIFT
+            terminal = slots[source].terminal
+            return K.MV_OLD if terminal < 0 else K.MV_BEFORE | terminal << K.TERMINAL_SHIFT
+        kept = [source for source in move.sources if source >= 0]
+        to = move.after << K.TO_SHIFT
+        if not kept:
+            return K.MV_ON | to
+        if len(kept) > 1:
+            return K.MV_MANY
+        terminal = slots[kept[0]].terminal
+        otherwise = lexer.without_slot(move.after) << K.ELSE_SHIFT
+        if terminal < 0:
+            return K.MV_KEEP_OLD | to | otherwise
+        return K.MV_KEEP_NEW | to | terminal << K.TERMINAL_SHIFT | otherwise
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables, outgrown ones included."""
+        arrays: list[npt.NDArray[Any]] = [
+            self._moves,
+            self._newlines,
+            self._endings,
+            self._lists,
+            self._records,
+            *self._made,
+            *self._held.values(),
+            self._needs,
+            *self._kept,
+        ]
+        return sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
