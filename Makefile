@@ -16,7 +16,7 @@ TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -74,6 +74,9 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
+
+bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside llguidance
+	$(BIN)/python bench/bench_grammars.py
 
 suite: $(VENV)/.installed-dev ## the official JSON-Schema-Test-Suite, all drafts (SUITE=folder, or STRUCTGEN_SUITE)
 	$(BIN)/python bench/bench_suite.py $(SUITE)

@@ -86,9 +86,10 @@ class ContextualLanguage(Language):
         found: list[tuple[int, int]] = []
         slots = lexer.states[lexeme].slots
         for terminal in lexer.may_be(lexeme) | {slot.terminal for slot in slots if slot.terminal >= 0}:
-            word = None if terminal == newline else lexer.word(lexeme, terminal)
-            if word is not None and self._is_parted(lexeme, word, terminal):
-                found.append((len(word), terminal))
+            words = [] if terminal == newline else lexer.words(lexeme, terminal)
+            parted = [len(word) for word in words if self._is_parted(lexeme, word, terminal)]
+            if parted:
+                found.append((parted[0], terminal))
         others = [K.ANY_LINE] if newline >= 0 and self._breaks(lexeme) else []
         if any(slot.terminal in self.reader.tables.ignored for slot in slots):
             others.append(K.SEPARATED - lexeme)

@@ -151,14 +151,14 @@ class Completions:
                 continue
             if (terminal in tables.ignored or terminal == newline) and self._is_stuck(reading.place):
                 continue
-            word = lexer.word(reading.lexeme, terminal)
-            if word is None:
+            words = lexer.words(reading.lexeme, terminal)
+            if not words:
                 if lexer.never(reading.lexeme, terminal):
                     continue
                 # others win in all texts that were tried; the search will tell
                 found.append((1 << 50, terminal, b""))
                 continue
-            for text, column in self._columns(reading, terminal, word):
+            for text, column in (one for word in words for one in self._columns(reading, terminal, word)):
                 place = parser.read(reading.place, terminal, column)
                 if place is not None:
                     ignored = terminal in tables.ignored

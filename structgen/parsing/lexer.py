@@ -62,6 +62,8 @@ class Move:
     """For each slot after it: k >= 0, the slot k before it; -1 - t, the terminal t, just now."""
 
 
+_SEVERAL: Final = 4
+"""Texts of a terminal whose end a look-ahead may undo that are offered."""
 _TRIES: Final = 64
 """Texts of a terminal that are tried where the first is another's."""
 _FOLLOWED: Final = 400
@@ -111,6 +113,7 @@ class Lexer:
         self._moves: dict[tuple[int, int], Move] = {}
         self._ends: dict[int, Move] = {}
         self._words: dict[tuple[int, int], bytes | None] = {}
+        self._texts: dict[tuple[int, int], list[bytes]] = {}
         self._all_words: dict[int, tuple[dict[int, bytes], bool]] = {}
 
     # --- what comes before ----------------------------------------------------------------------------------
@@ -311,6 +314,44 @@ class Lexer:
             self._words[key] = self._word(state, terminal)
         return self._words[key]
 
+    def words(self, state: int, terminal: int) -> list[bytes]:
+        """Return the text of `word`, and where a look-ahead may still undo that end, some more, to other
+        states: `AS` is no name where names are no keywords, `ASa` is. Empty where `word` is None."""
+        key = state, terminal
+        if key not in self._texts:
+            self._texts[key] = self._several(state, terminal)
+        return self._texts[key]
+
+    def _several(self, state: int, terminal: int) -> list[bytes]:
+        word = self.word(state, terminal)
+        if word is None:
+            return []
+        found, met = [word], set[int]()
+        after, ended = self._ended(state, word, terminal)
+        if after < 0 or not any(slot.terminal == terminal and slot.guards for slot in ended):
+            return found
+        met.add(after)
+        for text in islice(self.program.words(self._waiting(self.states[state]), terminal), _TRIES):
+            after, ended = self._ended(state, text, terminal)
+            if text and after not in met and (after == DECIDED or ended):
+                met.add(after)
+                found.append(text)
+                if len(found) == _SEVERAL:
+                    break
+        return found
+
+    def _ended(self, state: int, text: bytes, terminal: int) -> tuple[int, tuple[Slot, ...]]:
+        """Return the state after a text, and those of its slots that are a terminal's; DECIDED where the
+        lexeme has ended as it with the last byte, DEAD where it has otherwise."""
+        for at, byte in enumerate(text):
+            move = self.move(state, byte)
+            if move.after == DECIDED and at == len(text) - 1 and move.sources[0] == -1 - terminal:
+                return DECIDED, ()
+            if move.after < 0:
+                return DEAD, ()
+            state = move.after
+        return state, tuple(slot for slot in self.states[state].slots if slot.terminal == terminal)
+
     def _word(self, state: int, terminal: int) -> bytes | None:
         held = self.states[state]
         if any(slot.terminal == terminal for slot in held.slots):
@@ -320,15 +361,8 @@ class Lexer:
             (self._waiting(held), terminal),
         ):
             for text in islice(self.program.words(sorted(at), number), _TRIES):
-                here = state
-                for byte in text:
-                    moved = self.move(here, byte)
-                    here = moved.after
-                    if here < 0:
-                        break
-                if here == DECIDED and byte == text[-1] and moved.sources[0] == -1 - terminal:
-                    return text
-                if here >= 0 and any(slot.terminal == terminal for slot in self.states[here].slots):
+                after, ended = self._ended(state, text, terminal)
+                if after == DECIDED or ended:
                     return text
         return self._followed(state)[0].get(terminal)
 
