@@ -82,17 +82,22 @@ class Completions:
         """Return a short text that completes a live configuration, empty where it is complete."""
         if self._reader.accepts(reading):
             return b""
+        ways = self._ways(reading)
+        if ways:
+            return min(ways, key=len)
+        found = self._find(reading)
+        assert found is not None, "a configuration that is not live"
+        return self._written(*found)
+
+    def _ways(self, reading: Reading) -> list[bytes]:
+        """Return texts that complete a configuration, one for each of the cheapest ends of its lexeme."""
         ways = []
         for _cost, terminal, text in self._endings(reading)[:_ENDINGS]:
             after = self._reader.run(reading, text)
             behind = None if after is None else self._behind(reading, after, terminal, False)
             if behind is not None:
                 ways.append(self._written(text, *behind))
-        if ways:
-            return min(ways, key=len)
-        found = self._find(reading)
-        assert found is not None, "a configuration that is not live"
-        return self._written(*found)
+        return ways
 
     def _written(self, text: bytes, place: Place, first: int) -> bytes:
         """Return a text with what proves the place behind it."""
@@ -134,6 +139,12 @@ class Completions:
                     return text, *found
         if not endings and not any(reading.bases):
             return None
+        for base in reading.bases:
+            # what goes on from a slot goes on here, if the better threads end with it
+            for text in [] if base is None else self._ways(base):
+                after = reader.run(reading, text)
+                if after is not None and reader.accepts(after):
+                    return text, reading.place, _END
         searched = self._search(reading)
         return None if searched is None else (searched, reading.place, _END)
 
