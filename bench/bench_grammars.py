@@ -1,6 +1,6 @@
 """What do masks under a Lark grammar cost, on real texts, cold, beside llguidance where it takes the grammar?
 
-    python bench/bench_grammars.py [--tokenizer llama3] [--files 8] [--bytes 6000]
+    python bench/bench_grammars.py [--tokenizer llama3] [--files 8] [--bytes 6000] [--only json,python]
 
 Each grammar is taken as its authors wrote it: lark's own python.lark (files of the standard library), and
 ours of SQL, JSON and arithmetic (their accepted texts). A grammar is compiled anew for the run, with no
@@ -132,6 +132,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--files", type=int, default=8)
     parser.add_argument("--bytes", type=int, default=6000)
+    parser.add_argument("--only", default="", help="the grammars whose names begin so, comma-separated")
     options = parser.parse_args()
     import lark
 
@@ -142,6 +143,8 @@ def main() -> None:
     ]
     texts = python_texts(options.files, options.bytes)
     cases.append(("python (lark's)", python, {"start": "file_input", "postlex": PythonIndenter()}, texts))
+    chosen = tuple(options.only.split(","))
+    cases = [case for case in cases if case[0].startswith(chosen)]
     # what a process loads once is nobody's cost
     Ours(lambda: sg.lark('start: "a"'), tokenizer).replay([], [], [])
     rows: list[dict[str, Any]] = []
