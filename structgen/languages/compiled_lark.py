@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from structgen.errors import LimitError
 from structgen.expected import Expected
 from structgen.languages import lark_layout as K
 from structgen.languages import lark_masks, lark_records
@@ -83,32 +84,53 @@ class CompiledLark(CompiledRests):
                 self._answer()
 
     def _answer(self) -> None:
-        """Answer the questions that were noted."""
-        book, lexer = self._book, self._reader.lexer
+        """Answer the questions that were noted; one whose answer meets a bound is open again, its error is
+        raised once the others are answered."""
+        failed: LimitError | None = None
         # records last: what they ask may stand among the other questions
-        for kind, first, second in sorted(book.questions(), key=lambda one: one[0] == K.Q_RECORD):
-            if kind == K.Q_MOVE:
-                book.put_move(first, second)
-            elif kind == K.Q_START:
-                book.put_start(first, lexer.start(first, lexer.before()))
-            elif kind == K.Q_ENDINGS:
-                book.put_endings(first, self._language.endings(first), self._language.may_be(first))
-            elif kind == K.Q_OPEN:
-                known = K.OPEN if self._language.is_open(self._place(first)) else K.SHUT
-                flags = self._tables.rows(L.T_OFFSET)
-                flags[first] = (int(flags[first, 0]) & ~K.OPEN_BITS) | known
-            elif kind == K.Q_RECORD:
-                count = self._retry(lark_records.harvest, first, *book.trie(second))
-                book.put_record(first, second, self._workspace.arrays[1][: 3 * count].reshape(-1, 3))
-            elif kind == K.Q_PLAN:
-                book.put_plan(first, *self._language.plan_of(first))
-            elif kind == K.Q_CLEAN:
-                book.put_clean(first, second, self._language.cleanness(first, second))
-            elif kind == K.Q_LIVE:
-                self._room()
-                goes_on = self._language.is_live(self._reading(first))
-                lark_masks.note_live(self.address, first, K.LIVE_YES if goes_on else K.LIVE_NO)
+        for question in sorted(self._book.questions(), key=lambda one: one[0] == K.Q_RECORD):
+            try:
+                self._answer_one(*question)
+            except LimitError as error:
+                self._reopen(*question)
+                failed = error
         self._room()
+        if failed is not None:
+            raise failed
+
+    def _reopen(self, kind: int, first: int, second: int) -> None:
+        """Have a question asked again that was noted and not answered."""
+        if kind == K.Q_OPEN:
+            self._note_open(first, K.OPEN_UNKNOWN)
+        elif kind == K.Q_LIVE:
+            lark_masks.note_live(self.address, first, K.LIVE_UNKNOWN)
+        else:
+            self._book.reopen(kind, first, second)
+
+    def _note_open(self, place: int, known: int) -> None:
+        flags = self._tables.rows(L.T_OFFSET)
+        flags[place] = (int(flags[place, 0]) & ~K.OPEN_BITS) | known
+
+    def _answer_one(self, kind: int, first: int, second: int) -> None:
+        book, lexer = self._book, self._reader.lexer
+        if kind == K.Q_MOVE:
+            book.put_move(first, second)
+        elif kind == K.Q_START:
+            book.put_start(first, lexer.start(first, lexer.before()))
+        elif kind == K.Q_ENDINGS:
+            book.put_endings(first, self._language.endings(first), self._language.may_be(first))
+        elif kind == K.Q_OPEN:
+            self._note_open(first, K.OPEN if self._language.is_open(self._place(first)) else K.SHUT)
+        elif kind == K.Q_RECORD:
+            count = self._retry(lark_records.harvest, first, *book.trie(second))
+            book.put_record(first, second, self._workspace.arrays[1][: 3 * count].reshape(-1, 3))
+        elif kind == K.Q_PLAN:
+            book.put_plan(first, *self._language.plan_of(first))
+        elif kind == K.Q_CLEAN:
+            book.put_clean(first, second, self._language.cleanness(first, second))
+        elif kind == K.Q_LIVE:
+            goes_on = self._language.is_live(self._reading(first))
+            lark_masks.note_live(self.address, first, K.LIVE_YES if goes_on else K.LIVE_NO)
 
     # --- places and states, as the reader has them ----------------------------------------------------------
 

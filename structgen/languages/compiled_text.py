@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from structgen.compiled import State
 from structgen.dfa import Dfa, explicit
-from structgen.errors import OptionError
+from structgen.errors import LimitError, OptionError
 from structgen.expected import Expected
 from structgen.languages import stepping
 from structgen.languages.completing import CompiledRests
@@ -77,14 +77,22 @@ class CompiledText(CompiledRests):
                 self._answer()
 
     def _answer(self) -> None:
-        """Answer the questions that were noted."""
+        """Answer the questions that were noted; one whose answer meets a bound is open again, its error is
+        raised once the others are answered."""
+        failed: LimitError | None = None
         for number, kind in self._steps.questions():
             config = self._configs[number]
-            if kind == stepping.BOUNDARY:
-                after = self._language.boundary(config)
-            else:
-                after = self._language.step(config, self._steps.representative[kind])
-            self._steps.answer(number, kind, L.REFUSED if after is None else self._number(after))
+            try:
+                if kind == stepping.BOUNDARY:
+                    after = self._language.boundary(config)
+                else:
+                    after = self._language.step(config, self._steps.representative[kind])
+                answer = L.REFUSED if after is None else self._number(after)
+            except LimitError as error:
+                answer, failed = stepping.UNKNOWN, error
+            self._steps.answer(number, kind, answer)
+        if failed is not None:
+            raise failed
         self._tables.room(L.T_LIST, self.vocab_size + 2)
 
     def _after_token(self, index: int, token: int) -> int:

@@ -148,6 +148,21 @@ class Book:
         self._held[at] = records
         trie[K.D_RECORDS] = address_of(records)
 
+    def reopen(self, kind: int, first: int, second: int) -> None:
+        """Have a question about the lexer or the parser's plans asked again."""
+        if kind == K.Q_MOVE:
+            self._moves[first, second] = K.UNKNOWN
+        elif kind == K.Q_START:
+            self._starts[first] = K.UNKNOWN
+        elif kind == K.Q_ENDINGS:
+            self._endings[first] = K.UNKNOWN
+        elif kind == K.Q_PLAN:
+            self._plans[first] = K.UNKNOWN
+        elif kind == K.Q_CLEAN:
+            self._clean[first, second] = K.CLEAN_UNKNOWN
+        elif kind == K.Q_RECORD:
+            (self._records if second == 0 else self._held[second])[first] = 0
+
     def put_start(self, context: int, lexeme: int) -> None:
         """Enter the state in which a context begins."""
         self.reach(lexeme)

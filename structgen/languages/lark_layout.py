@@ -52,7 +52,7 @@ Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_RECORD = range(32
 lexeme state, the address of a trie's words or 0."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
-LIVE_NO, LIVE_YES, LIVE_PENDING = range(3)
+LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
 LIVE_KEY = -2
 """Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ..."""
 

@@ -325,7 +325,9 @@ def live(c, d):
     found = find(c, T_EDGE, 3, t)
     if found >= 0:
         flag = load64(row_of(c, T_EDGE, 4, found), 3)
-        return ASK if flag == LIVE_PENDING else (YES if flag == LIVE_YES else NO)
+        if flag == LIVE_UNKNOWN and ask(c, Q_LIVE, node, 0):
+            store64(row_of(c, T_EDGE, 4, found), 3, LIVE_PENDING)
+        return YES if flag == LIVE_YES else (NO if flag == LIVE_NO else ASK)
     store64(t, 3, LIVE_PENDING)
     if load64(load64(c, C_NEEDS), 0) < MOST_NOTED and intern(c, T_EDGE, 3, t) >= 0:
         ask(c, Q_LIVE, node, 0)

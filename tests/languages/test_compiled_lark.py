@@ -112,3 +112,20 @@ def test_a_completion_is_accepted_by_lark(tokenizer: sg.Tokenizer) -> None:
         after = compiled.step(state, token)
         assert after is not None
         state, read = after, read + (tokenizer.token_bytes[token] or b"")
+
+
+def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
+    tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = CompiledLark(sg.lark(BARE), tokenizer, None, False)
+
+    def refused(*_arguments: object) -> bool:
+        raise sg.LimitError("Too much.", limit="oracle_steps")
+
+    monkeypatch.setattr(compiled._language, "is_live", refused)
+    for _ in range(2):
+        with pytest.raises(sg.LimitError):
+            compiled.allowed(compiled.start)
+    monkeypatch.undo()
+    slow = CompiledText(sg.lark(BARE), tokenizer, None, False)
+    assert compiled.allowed(compiled.start) == slow.allowed(slow.start)

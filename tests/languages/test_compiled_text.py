@@ -200,3 +200,32 @@ def test_events_are_of_json_alone() -> None:
 def test_special_tokens_that_are_none_of_the_tokenizer_are_refused(token: int, said: str) -> None:
     with pytest.raises(sg.OptionError, match=said):
         _compiled((97, TOKEN + token))
+
+
+class Bounded(Words):
+    """Words of which some beginnings meet a bound."""
+
+    def step(self, config: Any, symbol: int) -> Config | None:
+        if config[0] == (97,) and symbol == 98:
+            raise sg.LimitError("Too much.", limit="oracle_steps")
+        return super().step(config, symbol)
+
+
+class BoundedGrammar(WordGrammar):
+    __slots__ = ()
+
+    def language(self, limits: Limits) -> Language:
+        return Bounded(self.words, self.most)
+
+
+def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it() -> None:
+    grammar = BoundedGrammar([tuple(b"abc"), tuple(b"ac")])
+    compiled = sg.compile(grammar, TOKENIZER, store=False)
+    for _ in range(2):
+        with pytest.raises(sg.LimitError):
+            compiled.allowed(compiled.start)
+        state = compiled.step(compiled.start, 97)
+        assert state is not None
+        with pytest.raises(sg.LimitError):
+            compiled.step(state, 98)
+        assert compiled.step(state, 99) is not None
