@@ -12,6 +12,7 @@ from structgen.frontends.ebnf import parse_ebnf
 from structgen.frontends.python_ecma import written
 from structgen.frontends.python_regex import Node
 from structgen.languages.context_free import ContextFree, PatternLanguage
+from structgen.languages.grammar_text import grammar_text
 from structgen.languages.language import Language, TextGrammar
 from structgen.languages.rules import Rule
 from structgen.limits import Limits
@@ -26,20 +27,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     """
     source = text
     if isinstance(text, os.PathLike):
-        try:
-            source = Path(text).read_text("utf-8")
-        except OSError as error:
-            raise GrammarError(
-                f"The file cannot be read: {error.strerror or error}.",
-                where=str(text),
-                cure="Check the path.",
-            ) from error
-        except UnicodeDecodeError as error:
-            raise GrammarError(
-                f"The file is not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}.",
-                where=str(text),
-                cure="Save it as UTF-8.",
-            ) from error
+        source = grammar_text(Path(text))
     if not isinstance(source, str):
         raise OptionError(
             f"A grammar is a text or a path, not a {type(text).__name__}.",

@@ -10,9 +10,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, overload
 
-from structgen.errors import GrammarError, OptionError
+from structgen.errors import OptionError
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
+from structgen.languages.grammar_text import grammar_text
 from structgen.languages.kept_tables import KeptTables
 from structgen.languages.language import Language, TextGrammar
 from structgen.limits import Limits
@@ -220,15 +221,4 @@ def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
             cure='Pass the text of the grammar, or Path("my.lark").',
         )
     path = Path(grammar)
-    try:
-        return path.read_text("utf-8"), str(path)
-    except OSError as error:
-        raise GrammarError(
-            f"The file cannot be read: {error.strerror or error}.", where=str(path), cure="Check the path."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise GrammarError(
-            f"The file is not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}.",
-            where=str(path),
-            cure="Save it as UTF-8.",
-        ) from error
+    return grammar_text(path), str(path)

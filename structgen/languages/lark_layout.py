@@ -7,13 +7,12 @@ what a terminal does to a place is in `T_EDGE`, and whether a text goes on from 
 
 from __future__ import annotations
 
-from structgen.machine.layout import AT, C_STRINGS, EXTRAS, FRAME, LEX, RES, SEEN, TEXT
+from structgen.machine.layout import C_STRINGS, EXTRAS, LEX, RES, SEEN
 
 PLACE, LEXEME, COLUMN, BASE = RES, EXTRAS, SEEN, LEX
 """PLACE: a row of T_SET. LEXEME: twice the lexer's state, and 1 where the lexeme has a byte. COLUMN: see
 parsing.contextual.Reading. BASE: the state (of T_NODE) read on from the one slot that is not new, NO_BASE
 where that is an error or there is none."""
-SPARE = (AT, TEXT, FRAME)
 NO_BASE = -1
 
 # --- moves: what a byte does to a lexeme state, one int64 ---------------------------------------------------
