@@ -11,7 +11,6 @@ from enum import Enum
 from functools import reduce
 from typing import Any, TypeAlias, Union, cast
 
-from structgen.automata.syntax import Alt, parse
 from structgen.errors import GrammarError, OptionError
 from structgen.grammar import Grammar
 from structgen.ir import All, Any_, Formula, Not
@@ -230,7 +229,9 @@ def _joined(one: TextGrammar, other: TextGrammar) -> TextGrammar | None:
 
 
 def _wrapped(body: str) -> str:
-    return f"(?:{body})" if isinstance(parse(body), Alt) else body
+    """Return a pattern as a part of a concatenation. What it is parsed to does not tell whether it needs
+    brackets: `a|b` is read as a set of characters."""
+    return f"(?:{body})" if "|" in body else body
 
 
 def _limits(parts: tuple[TextGrammar, ...] | list[TextGrammar]) -> Limits:

@@ -188,11 +188,6 @@ def _asserts(node: syntax.Node) -> bool:
     return False
 
 
-def wrapped(body: str) -> str:
-    """Return a pattern as a part of a concatenation."""
-    return f"(?:{body})" if isinstance(syntax.parse(body), syntax.Alt) else body
-
-
 class RegularLanguage(Language):
     """A formula over patterns and words, determinised lazily; a configuration is a state of its automaton."""
 

@@ -46,6 +46,7 @@ PARTS: dict[str, Callable[[], TextGrammar]] = {
     "literal": lambda: sg.literal("ab"),
     "empty": lambda: sg.literal(""),
     "choice": lambda: sg.choice(["a", "ba", "b"]),
+    "letters": lambda: sg.choice(["a", "b"]),
     "pattern": lambda: sg.regex("a*b?|ba"),
     "assertion": lambda: sg.regex("a*(?!b)|b(?<=b)a?"),
     "span": lambda: sg.substring_of("abba"),
@@ -55,7 +56,7 @@ PARTS: dict[str, Callable[[], TextGrammar]] = {
     "loop": lambda: sg.substring_of("ab").repeat(1, 2),
 }
 PART = st.sampled_from(sorted(PARTS)).map(lambda name: PARTS[name]())
-REGULAR = st.sampled_from(["literal", "empty", "choice", "pattern", "assertion"]).map(
+REGULAR = st.sampled_from(["literal", "empty", "choice", "letters", "pattern", "assertion"]).map(
     lambda name: PARTS[name]()
 )
 
@@ -64,6 +65,11 @@ REGULAR = st.sampled_from(["literal", "empty", "choice", "pattern", "assertion"]
 @given(a=PART, b=PART)
 def test_a_sum_has_the_products_of_the_words(a: TextGrammar, b: TextGrammar) -> None:
     assert words(a + b) == product(words(a), words(b))
+
+
+def test_a_choice_of_characters_stays_one_part_of_a_sum() -> None:
+    assert words("b" + sg.choice(["a", "b"])) == {"ba", "bb"}
+    assert words(sg.regex("a|b") + "b") == {"ab", "bb"}
 
 
 @settings(max_examples=60, deadline=None)
