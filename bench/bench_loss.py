@@ -10,9 +10,9 @@ Prints how many keywords came to what:
 changed      a witness was found, and jsonschema-rs tells the two schemas apart too (or does not read it)
 needed       without the keyword it is no schema: a reference would lead nowhere
 annotation   nothing changes, and the report says so: it is no constraint
-redundant    nothing changes, and the report says so: a constraint that its own place makes idle
-implied      nothing changes, as the oracle proves; that the rest of the schema says as much takes a proof,
-             and the report says enforced
+redundant    nothing changes, and the report says so: a constraint that its own place makes idle, or the rest
+             of the schema, as a proof of `structgen explain --prove` shows
+implied      nothing changes, as the oracle proves, and the report says enforced: so long a proof it skips
 local        the language of the keyword's place changes; about the whole document the oracle did not decide
 disputed     a witness was found, and the judges see no difference on it
 unknown      not decided within the limits, or in time
@@ -72,7 +72,7 @@ def look(case: Case, most: int, seconds: float) -> Outcome:
     findings = subject.report.findings
     chosen = findings[:: -(-len(findings) // most)] if findings else ()
     outcome.counts[LEFT] = len(findings) - len(chosen)
-    for finding in chosen:
+    for finding in subject.prove(chosen):
         verdict = subject.verdict(finding)
         outcome.counts[verdict.kind] += 1
         if verdict.kind not in ("changed", "annotation", "redundant"):

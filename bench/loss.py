@@ -13,26 +13,21 @@ import json
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import Any
 from urllib.parse import quote
 
-from violators import copies, parts, violators
+from violators import parts, violators
 
 import structgen as sg
-from structgen.automata.numeral_product import number_pool
-from structgen.automata.strings import StringPool
-from structgen.machine.scalars import Numbers, Strings
-from structgen.schema.document import Document
-from structgen.schema.located import Place
-from structgen.schema.model import Schema
-from structgen.schema.network import SchemaNetwork
-from structgen.schema.place import NEVER
+from structgen.explanation import network_of
+from structgen.schema import twins
+from structgen.schema.implied import proved
 from structgen.schema.report import Finding, Report, Standing
 from structgen.schema.text import read, write
 
@@ -40,7 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracl
 
 CHANGED, ANNOTATION, REDUNDANT = "changed", "annotation", "redundant"
 IMPLIED = "implied"
-"""Nothing changes, and the report says enforced: what the rest of the schema says comes to the same."""
+"""Nothing changes, and the report says enforced: that the rest of the schema asks as much took a longer proof
+than `structgen explain --prove` looks for."""
 NEEDED = "needed"
 """Without the keyword it is no schema any more: a reference leads nowhere."""
 LOCAL = "local"
@@ -57,6 +53,8 @@ FAULTS = (SILENT, UNTRUE)
 
 _POOL = 160
 """Values of a schema on which the judge is tried where the engine sees no difference."""
+_PROOFS = 30
+"""So many times the time of a question may be taken by all proofs of a schema."""
 _LATE = 3
 """Questions about a schema that may take too long, before the others get a tenth of the time."""
 
@@ -160,31 +158,29 @@ class Subject:
 
     def _begin(self) -> None:
         """Make the network, new where a question was broken off in the midst of it."""
-        policies, limits = self.grammar.policies, self.grammar.limits
-        self.document = Document(self.value, policies=policies, limits=limits)
-        numbers = number_pool(policies.numbers, limits)
-        self.network = SchemaNetwork(
-            self.document, Strings(StringPool(limits), _single), Numbers(numbers, _single)
-        )
-        self.places = {
-            place.pointer: place
-            for place in self.document.schemas
-            if isinstance(place, Place) and isinstance(place.raw, dict)
-        }
-        self._by_raw = {id(place.raw): place for place in self.places.values()}
-        self._next = len(self.document.schemas)
+        document = self.grammar.document()
+        self.twins = twins.Twins(document, network_of(document))
+
+    def prove(self, findings: Sequence[Finding]) -> Sequence[Finding]:
+        """Return findings as `structgen explain --prove` has them; as they are where that takes too long."""
+        report = replace(self.report, findings=tuple(findings))
+        try:
+            with at_most(_PROOFS * self.seconds):
+                return proved(self.grammar, report, network_of).findings
+        except TimeUpError:
+            return findings
 
     def verdicts(self) -> Iterator[Verdict]:
         """Yield what becomes of each keyword of each place that the root reaches."""
-        for finding in self.report.findings:
+        for finding in self.prove(self.report.findings):
             yield self.verdict(finding)
 
     def verdict(self, finding: Finding) -> Verdict:
         """Delete one keyword, and say what becomes of the language; one that takes too long is unknown."""
         if not finding.pointer.startswith("#"):
             return Verdict(finding.pointer, finding.keyword, UNKNOWN, "stands in another document")
-        without = copies(self.value, finding.pointer, finding.keyword)
-        plain = copies(self.plain, finding.pointer, finding.keyword)
+        without = twins.without(self.value, finding.pointer, finding.keyword)
+        plain = twins.without(self.plain, finding.pointer, finding.keyword)
         seconds = self.seconds if self._late < _LATE else self.seconds / 10
         why = f"took more than {seconds:g} s"
         try:
@@ -269,7 +265,7 @@ class Subject:
         here = self._local.get(finding.pointer)
         if here is None:
             here = self._local[finding.pointer] = Judge(self.plain, finding.pointer)
-        raw = self.places[finding.pointer].raw
+        raw = self.twins.places[finding.pointer].raw
         assert isinstance(raw, dict)
         values = itertools.chain(violators(finding.keyword, json.loads(write(raw))), self.parts, self.pool)
         text = _first(here, Judge(plain, finding.pointer), values)
@@ -305,90 +301,12 @@ class Subject:
     def _witness(self, without: Any, pointer: str = "#") -> str | None:
         """Return the shortest text of a value that one of the schemas takes and the other does not, or of
         such a value of one place."""
-        other = Document(without, policies=self.grammar.policies, limits=self.grammar.limits)
-        twins = self._merged(other)
-        one = self.places[pointer]
-        two = next((place for place in other.schemas if place.pointer == pointer), other.root)
-        two = twins.get(two.id, two)
-        if one is two:
-            return None
-        tables, oracle = self.network.tables, self.network.oracle
-        ours, theirs = tables.literal(one), tables.literal(two)
-        for more, less in ((theirs, ours), (ours, theirs)):
-            demand = tables.demand((more, tables.negate(less)))
-            if demand != NEVER and oracle.alive(demand):
-                text = oracle.text(demand)
-                assert text is not None
-                return text.flat().decode("utf-8", "surrogatepass")
-        return None
-
-    def _merged(self, other: Document) -> dict[int, Schema]:
-        """Return the places of ours that places of a document are (by id): those that say the same; all
-        others then refer to ours."""
-        for place in other.schemas:
-            place.id += self._next
-        self._next += len(other.schemas)
-        twins: dict[int, Schema] = {}
-        for place in other.schemas:
-            if isinstance(getattr(place, "raw", None), dict):
-                twin = self._by_raw.get(id(place.raw)) or self.places.get(place.pointer)
-                if twin is not None:
-                    twins[place.id] = twin
-        for one in _different(other.schemas, twins):
-            twins.pop(one, None)
-        for place in other.schemas:
-            if place.id not in twins:
-                for name, held in place.__dict__.items():
-                    setattr(place, name, _replaced(held, twins))
-        return twins
+        return self.twins.witness(self.grammar.document(without), pointer)
 
 
 def _uri(pointer: str) -> str:
     """Return the reference to a place (`#/properties/a`) of the resource urn:schema."""
     return "urn:schema#" + quote(pointer[1:], safe="/~!$&'()*+,;=:@?")
-
-
-def _different(schemas: Sequence[Schema], twins: Mapping[int, Schema]) -> set[int]:
-    """Return the ids of the schemas that do not say what their twins say: their own fields differ, or what
-    they lead to does."""
-    holders: dict[int, list[int]] = {}
-    different: set[int] = set()
-    for schema in schemas:
-        for child in _children(schema):
-            holders.setdefault(child.id, []).append(schema.id)
-        twin = twins.get(schema.id)
-        if twin is None or _replaced(schema.__dict__, twins) != twin.__dict__:
-            different.add(schema.id)
-    todo = list(different)
-    while todo:
-        for above in holders.get(todo.pop(), ()):
-            if above not in different:
-                different.add(above)
-                todo.append(above)
-    return different
-
-
-def _children(schema: Schema) -> Iterator[Schema]:
-    stack: list[Any] = list(schema.__dict__.values())
-    while stack:
-        held = stack.pop()
-        if isinstance(held, Schema):
-            yield held
-        elif isinstance(held, Mapping):
-            stack.extend(held.values())
-        elif isinstance(held, tuple):
-            stack.extend(held)
-
-
-def _replaced(held: Any, twins: Mapping[int, Schema]) -> Any:
-    """Return a field of a schema with schemas replaced by their twins."""
-    if isinstance(held, Schema):
-        return twins.get(held.id, held)
-    if isinstance(held, Mapping):
-        return {key: _replaced(value, twins) for key, value in held.items()}
-    if isinstance(held, tuple):
-        return tuple([_replaced(value, twins) for value in held])
-    return held
 
 
 def _first(one: Judge, other: Judge, values: Any) -> str:
@@ -398,10 +316,6 @@ def _first(one: Judge, other: Judge, values: Any) -> str:
         if None not in verdicts and verdicts[0] != verdicts[1]:
             return json.dumps(value)
     return ""
-
-
-def _single(demands: frozenset[int]) -> int:
-    return 0
 
 
 def accepts(compiled: sg.CompiledGrammar | None, text: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Values near what a keyword forbids, made from the keyword alone, and schemas with a keyword taken out."""
+"""Values near what a keyword forbids, made from the keyword alone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,6 @@ SIMPLE: tuple[Any, ...] = (
     *([], [0], [0, 0], [0, 1, 2], ["a"], [None, "a", {}], [[]], [{}]),
     *({}, {"zz": 0}, {"zz": "a", "a": 1}, {"zz": {}}),
 )
-
-
-def copies(value: Any, pointer: str, keyword: str) -> Any:
-    """Return a schema without a keyword at a place (`#/properties/a`); what lies off the way is shared."""
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-    root = here = value.copy()
-    for step in steps:
-        at = int(step) if isinstance(here, list) else step
-        here[at] = here[at].copy()
-        here = here[at]
-    del here[keyword]
-    return root
 
 
 def parts(values: Iterable[Any]) -> Iterator[Any]:

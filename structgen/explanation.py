@@ -6,12 +6,17 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 from typing import Any, overload
 
+from structgen.automata.numeral_product import number_pool
+from structgen.automata.strings import StringPool
 from structgen.compiler import compile
 from structgen.errors import OptionError
 from structgen.grammar import Grammar
 from structgen.grammar_explanation import GrammarExplanation, explain_grammar
 from structgen.languages.lark_files import LarkGrammar
+from structgen.machine.scalars import Numbers, Strings
+from structgen.schema.document import Document
 from structgen.schema.grammar import JsonSchemaGrammar, json_schema
+from structgen.schema.implied import proved
 from structgen.schema.impossible import Impossible, impossible
 from structgen.schema.network import SchemaNetwork
 from structgen.schema.openai import Refusal, refusals
@@ -77,7 +82,9 @@ class Explanation:
 
 
 @overload
-def explain(grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False) -> Explanation: ...
+def explain(
+    grammar: JsonSchemaGrammar, *, lines: int = MOST_LINES, openai: bool = False, prove: bool = False
+) -> Explanation: ...
 
 
 @overload
@@ -89,21 +96,26 @@ def explain(
     *,
     lines: int = MOST_LINES,
     openai: bool = False,
+    prove: bool = False,
     sentences: int = 0,
     seed: int = 0,
 ) -> Explanation | GrammarExplanation:
     """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
-    server for OpenAI's strict structured outputs refuses), or of a Lark grammar, with `sentences` random
-    texts that it accepts.
+    server for OpenAI's strict structured outputs refuses; `prove`: the report also calls those constraints
+    redundant that only the rest of the schema makes so), or of a Lark grammar, with `sentences` random texts
+    that it accepts.
 
     A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
-    for a schema of thousands of alternatives as long as they take to be told apart. Errors: those of
+    for a schema of thousands of alternatives as long as they take to be told apart. `prove` asks the liveness
+    oracle about each keyword: some milliseconds, seconds where it is hard. Errors: those of
     `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
     """
     if isinstance(grammar, LarkGrammar):
-        if lines != MOST_LINES or openai:
+        if lines != MOST_LINES or openai or prove:
             raise OptionError(
-                "A Lark grammar has no outline.", where="lines", cure="Leave lines, openai out."
+                "A Lark grammar has no outline and no keywords.",
+                where="lines",
+                cure="Leave lines, openai, prove out.",
             )
         return explain_grammar(grammar, sentences, seed)
     if not isinstance(grammar, JsonSchemaGrammar):
@@ -130,6 +142,8 @@ def explain(
         tree = outline(network, lines)
         never, whole = impossible(network, tree.demands)
     report = grammar.report
+    if prove:
+        report = proved(grammar, report, network_of)
     return Explanation(
         report,
         tree,
@@ -138,4 +152,17 @@ def explain(
         smallest,
         Costs(len({one.pointer for one in report.findings}), compile_ms, places, residues, **sizes),
         tuple(refusals(grammar.schema)) if openai else (),
+    )
+
+
+def network_of(document: Document) -> SchemaNetwork:
+    """Return the network of a document that no machine runs, with automata of its own."""
+
+    def outcome(demands: frozenset[int]) -> int:
+        assert demands == frozenset((0,)), "an oracle asks about one demand at a time"
+        return 0
+
+    limits, numbers = document.limits, document.policies.numbers
+    return SchemaNetwork(
+        document, Strings(StringPool(limits), outcome), Numbers(number_pool(numbers, limits), outcome)
     )

@@ -12,6 +12,7 @@ import pytest
 
 from structgen.schema import scan
 from structgen.schema.redundant import Redundant
+from structgen.schema.twins import Twins
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -113,10 +114,24 @@ def test_each_keyword_changes_the_language_or_the_report_says_why_not(loss: Any,
     assert set(found.values()) <= {loss.CHANGED, loss.NEEDED, loss.ANNOTATION, loss.REDUNDANT}, found
 
 
-def test_what_only_the_rest_of_the_schema_makes_idle_is_told_apart(loss: Any) -> None:
+def test_what_only_the_rest_of_the_schema_makes_idle_is_redundant_by_proof(loss: Any) -> None:
+    found = verdicts(loss, {"minimum": 3, "allOf": [{"minimum": 2}]})
+    assert found["#/allOf/0/minimum"] == loss.REDUNDANT
+    assert found["#/minimum"] == loss.CHANGED
+
+
+def test_what_no_proof_was_looked_for_is_told_apart(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loss, "proved", lambda grammar, report, network_of: report)
     found = verdicts(loss, {"minimum": 3, "allOf": [{"minimum": 2}]})
     assert found["#/allOf/0/minimum"] == loss.IMPLIED
-    assert found["#/minimum"] == loss.CHANGED
+
+
+def test_a_wrong_proof_is_untrue(loss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Twins, "parting", lambda self, other, pointer="#": None)
+    subject = loss.Subject('{"minLength": 1}', [], seconds=30.0)
+    (said,) = subject.prove(subject.report.findings)
+    monkeypatch.undo()
+    assert subject.verdict(said).kind == loss.UNTRUE
 
 
 @pytest.mark.parametrize(

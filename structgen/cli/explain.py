@@ -44,6 +44,10 @@ def explain(
     openai: Annotated[
         bool, typer.Option("--openai", help="Also what a server for OpenAI's strict outputs refuses.")
     ] = False,
+    prove: Annotated[
+        bool,
+        typer.Option("--prove", help="Also look for constraints that the rest of the schema makes idle."),
+    ] = False,
     sentences: Annotated[
         int | None, typer.Option(min=0, help="Random texts of a grammar.  [default: 0]")
     ] = None,
@@ -66,9 +70,11 @@ def explain(
     try:
         grammar = options.read()
         if isinstance(grammar, structgen.LarkGrammar):
-            if lines is not None or openai:
+            if lines is not None or openai or prove:
                 raise OptionError(
-                    "They say nothing about a grammar.", where="--lines, --openai", cure="Leave them out."
+                    "They say nothing about a grammar.",
+                    where="--lines, --openai, --prove",
+                    cure="Leave them out.",
                 )
             explanation = structgen.explain(grammar, sentences=sentences or 0, seed=seed or 0)
         else:
@@ -82,7 +88,7 @@ def explain(
                     where="--lexer",
                     cure="Choose contextual.",
                 )
-            explanation = structgen.explain(grammar, openai=openai)
+            explanation = structgen.explain(grammar, openai=openai, prove=prove)
     except UnsatisfiableSchema as error:
         refuse(error, as_json, 1)
     except UnsupportedError as error:

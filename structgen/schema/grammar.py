@@ -184,15 +184,21 @@ class JsonSchemaGrammar(NetworkGrammar):
         except IndexError:
             return self._document(self._limits)
 
-    def document(self) -> Document:
-        """Return the schema read anew, for those who tell of it; the caller owns it."""
-        return self._document(self._limits)
+    def document(
+        self, value: Json | None = None, *, policies: Policies | None = None, limits: Limits | None = None
+    ) -> Document:
+        """Return the schema read anew, for those who tell of it, or another one under the same draft and
+        resources; the caller owns it. `policies`, `limits` stand for the grammar's own."""
+        return Document(
+            self._value if value is None else value,
+            draft=self._draft,
+            policies=policies or self._policies,
+            limits=limits or self._limits,
+            remotes=Remotes.holding(self._resources),
+        )
 
     def _document(self, limits: Limits) -> Document:
-        remotes = Remotes.holding(self._resources)
-        return Document(
-            self._value, draft=self._draft, policies=self._policies, limits=limits, remotes=remotes
-        )
+        return self.document(limits=limits)
 
     def _reading_notes(self) -> tuple[str, ...]:
         if self._text is None:

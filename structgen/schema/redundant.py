@@ -1,7 +1,7 @@
 """Constraints that change nothing where they stand, as a look at their place shows.
 
-What takes more than that (a bound that a pattern elsewhere implies, a branch that never holds) is not found
-here. Each is told by itself: of two that say the same either can go, and not both.
+What takes more than that (a bound that a pattern elsewhere implies, a branch that never holds) is found
+by `implied`. Each is told by itself: of two that say the same either can go, and not both.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ class Report:
 
     @property
     def redundant(self) -> tuple[Finding, ...]:
-        """The constraints that change nothing where they stand. Not all such are found: what takes more than
-        a look at the place itself counts as enforced."""
+        """The constraints that change nothing where they stand. What takes more than a look at the place
+        itself counts as enforced, unless it was proved (`sg.explain(grammar, prove=True)`)."""
         return self._with(Standing.REDUNDANT)
 
     @property
