@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from structgen.languages.regular import choice, literal, regex
     from structgen.languages.spans import substring_of
     from structgen.languages.special import special
+    from structgen.languages.structural_tags import structural_tag
     from structgen.languages.until import text
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
@@ -131,6 +132,7 @@ __all__ = [
     "run",
     "sequence",
     "special",
+    "structural_tag",
     "substring_of",
     "text",
 ]
@@ -183,6 +185,8 @@ def _home(name: str) -> str | None:
             return "structgen.languages.spans"
         case "special":
             return "structgen.languages.special"
+        case "structural_tag":
+            return "structgen.languages.structural_tags"
         case "text":
             return "structgen.languages.until"
         case "choice" | "literal" | "regex":

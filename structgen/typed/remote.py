@@ -110,10 +110,6 @@ class Remote:
         if options.timeout is not None:
             body["timeout"] = options.timeout
         if form.grammar is not None:
-            if form.schema is None:
-                raise UnsupportedError(
-                    "A grammar without a schema cannot be sent.", keyword="grammar", where="target"
-                )
             schema = self._known(form)[1]
             strict = True
             try:
@@ -127,12 +123,21 @@ class Remote:
         return body
 
     def _known(self, form: Form) -> tuple[CompiledGrammar, dict[str, Any]]:
-        """Return a form's grammar over bytes, for checking, and the schema that is sent; kept."""
+        """Return a form's grammar over bytes, for checking, and the schema that is sent; kept. Raises
+        UnsupportedError for a grammar that no schema says."""
         found = self._kept.get(id(form))
         if found is None:
-            own = dict(form.reader.policies) if form.reader is not None else {}
-            schema = form.schema or {}
-            grammar = json_schema(schema, **{**own, **WIDEST})
+            grammar, schema = form.grammar, form.schema if form.spoken is None else form.spoken
+            if schema is None or grammar is None:
+                raise UnsupportedError(
+                    "A grammar that no JSON Schema says cannot be sent.",
+                    keyword="grammar",
+                    where="target",
+                    cure="Ask an engine, or for a schema, a choice or a regular expression.",
+                )
+            if form.spoken is None:
+                own = dict(form.reader.policies) if form.reader is not None else {}
+                grammar = json_schema(schema, **{**own, **WIDEST})
             bytewise = Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], eos_token_id=256)
             found = self._kept[id(form)] = (form, compile(grammar, bytewise), wrapped(schema))
         return found[1], found[2]
@@ -149,13 +154,14 @@ class Remote:
             if reason == "length":
                 error = StructgenError("The text was cut off.", where=self.name, cure="Raise max_tokens.")
             else:
-                text = unwrapped(text, self._known(form)[1])
+                text = unwrapped(text, self._known(form)[1], spoken=form.spoken is not None)
         spent = Usage(
             prompt_tokens=getattr(usage, "prompt_tokens", 0) or 0,
             tokens=getattr(usage, "completion_tokens", 0) or 0,
         )
         ended = FinishReason.ERROR if error is not None else _REASONS[str(reason)]
-        return Result(text, ended, [], [], spent, error=error, is_json=form.grammar is not None)
+        is_json = form.grammar is not None and form.spoken is None
+        return Result(text, ended, [], [], spent, error=error, is_json=is_json)
 
     def check(self, form: Form, text: str) -> str | None:
         """Return what is wrong with a document under the grammar; None where nothing is."""
@@ -317,15 +323,16 @@ def is_wrapped(schema: dict[str, Any]) -> bool:
     return schema.get("$comment") == "wrapped"
 
 
-def unwrapped(text: str, schema: dict[str, Any]) -> str:
+def unwrapped(text: str, schema: dict[str, Any], *, spoken: bool = False) -> str:
     """Return the document of a text that was written under `wrapped(schema)`; the text itself, if it is
-    none."""
+    none. `spoken`: the text that the document, a string, stands for."""
     if not is_wrapped(schema):
         return text
     try:
-        return json.dumps(json.loads(text)[_WRAPPED], ensure_ascii=False)
+        found = json.loads(text)[_WRAPPED]
     except (ValueError, KeyError, TypeError):
         return text
+    return found if spoken and isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
 
 def _key() -> str:

@@ -89,10 +89,11 @@ def run(
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
     `target` is a type, a grammar, a JSON Schema (dict or boolean), OpenAI's `response_format`, vLLM's
-    `structured_outputs` (`json`, `json_object`, `choice`), or None for free text; of schemas and grammars the
-    object is what `json.loads` makes. The prompt is text or chat messages; the other options are those of
-    `sg.generate`. Errors: OptionError for a target of no known shape, or with keys that are not known;
-    UnsupportedError for what is not offered; those of a typed function's call.
+    `structured_outputs`, or None for free text (`typed.requested` has the dicts that are taken). Of
+    schemas the object is what `json.loads` makes, of other grammars the text. The prompt is text or chat
+    messages; the other options are those of `sg.generate`. Errors: OptionError for a target of no known
+    shape, or with keys that are not known; UnsupportedError for what is not offered; those of a typed
+    function's call.
     """
     options = Options(
         sampling if sampling is not None else Sampling(temperature=0.0),
@@ -106,9 +107,9 @@ def run(
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name
-    if policies is None and name.startswith("structgen/") and isinstance(target, Mapping | bool):
-        policies = {**JSON_DUMPS, "escapes": "utf8"}  # what these models were trained to write
-    form = form_of(target, policies)
+    # what these models were trained to write
+    usual = {**JSON_DUMPS, "escapes": "utf8"} if name.startswith("structgen/") else None
+    form = form_of(target, policies, usual)
     if form.items:
         raise OptionError(
             "Items one by one come from a function.", where="target", cure="Ask for list[T], or decorate one."

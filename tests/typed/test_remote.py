@@ -71,6 +71,26 @@ def test_a_document_that_breaks_the_schema_is_asked_for_again(wrong: str) -> Non
         assert server.bodies[0]["seed"] != server.bodies[1]["seed"]
 
 
+@pytest.mark.parametrize(
+    ("target", "schema"),
+    [
+        ({"choice": ["red", "blue"]}, {"type": "string", "enum": ["blue", "red"]}),
+        ({"regex": "[a-z]{3}"}, {"type": "string", "pattern": "^(?:[a-z]{3})$"}),
+    ],
+)
+def test_a_choice_and_a_pattern_are_sent_as_schemas_of_a_string(target: Any, schema: Any) -> None:
+    with serving('{"value": "green"}', '{"value": "red"}') as server:
+        outcome = sg.run(server.model, "Which?", target, detailed=True)
+        sent = server.bodies[0]["response_format"]["json_schema"]["schema"]
+    assert (outcome.value, outcome.result.value, outcome.attempts) == ("red", "red", 2)
+    assert sent["properties"]["value"] == schema
+
+
+def test_a_grammar_that_no_schema_says_is_refused() -> None:
+    with serving("x") as server, pytest.raises(sg.UnsupportedError, match="cannot be sent"):
+        sg.run(server.model, "Which?", {"grammar": 'root ::= "a" root "b" | "c"'})
+
+
 def test_attempts_are_bounded() -> None:
     with serving('{"name": "Ada"}') as server:
         with pytest.raises(sg.GenerationError, match="none of the schema's") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,8 @@ class Person:
         {"type": "json_schema", "json_schema": {"name": "person", "schema": SCHEMA, "strict": True}},
         {"type": "json_object"},
         {"json": SCHEMA},
+        {"type": "json_schema", "name": "person", "schema": SCHEMA, "strict": True},
+        {"json": json.dumps(SCHEMA)},
         {"json": SCHEMA, "disable_any_whitespace": False, "choice": None},
         {"json_object": True},
         True,
@@ -47,6 +50,8 @@ class Person:
         "response_format",
         "json_object",
         "vllm",
+        "text.format",
+        "vllm with a text",
         "vllm with nulls",
         "vllm object",
         "any",
@@ -69,8 +74,46 @@ def test_free_text() -> None:
         assert sg.run(told("Hi.")[0], "Hello", target) == "Hi."
 
 
-def test_a_choice() -> None:
-    assert sg.run(told('"red"')[0], "Which?", {"choice": ["red", "blue"]}) == "red"
+LARK = "start: WORD\nWORD: /[a-z]+/"
+TAG = {
+    "structures": [{"begin": "<call>", "schema": SCHEMA, "end": "</call>"}],
+    "triggers": ["<call>"],
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "text", "wrong"),
+    [
+        ({"choice": ["red", "blue"]}, "red", "green"),
+        ({"regex": r"\w+@\w+\.com"}, "ada@b.com", "ada"),
+        ({"grammar": 'root ::= "a" root "b" | "c"'}, "aacbb", "aacb"),
+        ({"grammar": LARK}, "abc", "ABC"),
+        (
+            {"structural_tag": json.dumps({"type": "structural_tag", **TAG})},
+            f"So <call>{ADA}</call>.",
+            "<call>",
+        ),
+        ({"type": "structural_tag", **TAG}, f"<call>{ADA}</call>", "<call>{}</call>"),
+        (
+            {"type": "structural_tag", "format": {"type": "regex", "pattern": "[0-9]+"}},
+            "42",
+            "x",
+        ),
+        ({"type": "grammar", "syntax": "lark", "definition": LARK}, "abc", "ABC"),
+        ({"type": "grammar", "grammar": {"syntax": "lark", "definition": LARK}}, "abc", "ABC"),
+        ({"type": "grammar", "grammar": LARK}, "abc", "ABC"),
+        ({"type": "grammar", "syntax": "regex", "definition": r"[a-f]{2}(?P<n>\d+)"}, "fa12", "fa"),
+        (sg.regex("[0-9]+"), "42", "x"),
+        (sg.lark(LARK), "abc", "ABC"),
+        (sg.ebnf('root ::= [0-9] "!"'), "4!", "4"),
+        ("Answer: " + sg.text(until="."), "Answer: yes.", "yes."),
+        (sg.choice(["red", "blue"]), "red", "green"),
+    ],
+)
+def test_targets_that_are_grammars_of_texts(target: Any, text: str, wrong: str) -> None:
+    assert sg.run(told(text)[0], "Which?", target) == text
+    found = sg.run(told(wrong)[0], "Which?", target, max_tokens=60)
+    assert found != wrong
 
 
 def test_the_embedded_model_takes_a_schema() -> None:
@@ -91,15 +134,40 @@ def test_the_embedded_model_takes_a_schema() -> None:
         ({"type": "json_object", "schema": {}}, "'schema'"),
         ({"json": {}, "choice": ["a"]}, "exactly one"),
         ({"json": {}, "backend": "x"}, "'backend'"),
-        ({"regex": "a+"}, "'regex' is not offered"),
-        ({"grammar": "root ::= x"}, "'grammar' is not offered"),
         ({"json": {}, "whitespace_pattern": " "}, "'whitespace_pattern' is not offered"),
-        ({"choice": []}, "list of strings"),
+        ({"json": {}, "disable_additional_properties": True}, "'disable_additional_properties' is not"),
+        ({"json_object": False}, "json_object is true"),
+        ({"regex": "(a)\\1"}, "(?i)back-reference"),
+        ({"regex": 3}, "regex is no text"),
+        ({"regex": "a", "disable_any_whitespace": True}, "says nothing about regex"),
+        ({"grammar": "root ::= x"}, "The rule x is not defined"),
+        ({"grammar": "secrets.lark"}, "is no grammar"),
+        ({"grammar": "start: ("}, "line 1"),
+        ({"choice": []}, "choice lists nothing"),
+        ({"choice": ["a", 1]}, "list of strings"),
+        ({"structural_tag": "{"}, "line 1"),
+        ({"type": "structural_tag", "triggers": ["<"]}, "'triggers'"),
+        ({"type": "grammar", "syntax": "gbnf", "definition": "x"}, "There is no syntax 'gbnf'"),
+        ({"type": "grammar", "syntax": "regex", "definition": r"\bx"}, "do not read it alike"),
+        ({"type": "grammar", "definition": "x"}, "syntax is missing"),
+        ({"type": "grammar", "grammar": LARK, "strict": True}, "'strict'"),
+        ({"type": "python"}, "'python' is not offered"),
     ],
 )
 def test_a_shape_that_is_not_known_is_refused(target: Any, error: str) -> None:
     with pytest.raises(sg.StructgenError, match=error):
         sg.run(told(ADA)[0], "Who?", target)
+
+
+def test_policies_are_for_schemas() -> None:
+    for target in ({"regex": "a"}, {"type": "text"}, {"choice": ["a"]}):
+        with pytest.raises(sg.OptionError, match="no schema to be written under them"):
+            sg.run(told("a")[0], "Who?", target, policies={"whitespace": "compact"})
+    tag = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": SCHEMA}}
+    compact = ADA.replace(" ", "")
+    assert sg.run(told(ADA)[0], "Who?", tag) == ADA
+    assert sg.run(told(compact)[0], "Who?", tag, policies={"whitespace": "compact"}) == compact
+    assert sg.run(told(ADA)[0], "Who?", tag, policies={"whitespace": "compact"}) != ADA
 
 
 def test_a_grammar_keeps_its_policies() -> None:

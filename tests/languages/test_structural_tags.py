@@ -1,0 +1,280 @@
+"""Structural tags, held to an interpreter of formats that follows every way to read, and to XGrammar."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from typing import Any
+
+import pytest
+
+import structgen as sg
+
+BYTES = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None, None], eos_token_id=256)
+TEXTS = ["".join(letters) for length in range(6) for letters in itertools.product("abx", repeat=length)]
+TEXTS += ["bbxa", "abxbbbxb", "xabxbx", "aabxb", "xxabxbbbxaab"]
+FEWER = [text for text in TEXTS if len(text) < 4 or len(text) > 5]
+ANY = {"type": "any_text"}
+
+
+def const(text: str) -> dict[str, Any]:
+    return {"type": "const_string", "value": text}
+
+
+def tag(begin: str, content: dict[str, Any], end: str | list[str]) -> dict[str, Any]:
+    return {"type": "tag", "begin": begin, "content": content, "end": end}
+
+
+def triggered(triggers: list[str], *tags: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return {"type": "triggered_tags", "triggers": triggers, "tags": list(tags), **options}
+
+
+AB, BB = tag("ab", const("x"), "b"), tag("bb", const("x"), ["a", "b"])
+FORMATS: dict[str, dict[str, Any]] = {
+    "any": ANY,
+    "any but": {**ANY, "excludes": ["ab", "bb"]},
+    "any so long": {**ANY, "max_chars": 2},
+    "none": {**ANY, "max_tokens": 0},
+    "tag": tag("a", ANY, "bb"),
+    "tag with ends": tag("a", ANY, ["ab", "b"]),
+    "tag so long": tag("a", {**ANY, "max_chars": 2, "excludes": ["x"]}, "b"),
+    "triggered": triggered(["ab", "bb"], AB, BB),
+    "triggered by a letter": triggered(["a", "b"], AB, BB),
+    "triggered, not but": triggered(["ab"], AB, excludes=["xa"]),
+    "triggered at once": triggered(["a", "bb"], AB, BB, at_least_one=True),
+    "triggered once": triggered(["ab", "bb"], AB, BB, stop_after_first=True),
+    "exactly one": triggered(["ab", "bb"], AB, BB, at_least_one=True, stop_after_first=True),
+    "trigger that overlaps itself": triggered(["aa"], tag("aab", const("x"), "")),
+    "triggered in a tag": tag("x", triggered(["ab"], AB), "ax"),
+    "separated": {"type": "tags_with_separator", "tags": [AB, BB], "separator": "x"},
+    "separated, one": {"type": "tags_with_separator", "tags": [AB], "separator": "", "at_least_one": True},
+    "separated, first": {
+        "type": "tags_with_separator",
+        "tags": [AB],
+        "separator": "",
+        "stop_after_first": True,
+    },
+    "dispatch": {"type": "dispatch", "rules": [["a", const("x")], ["bb", AB]]},
+    "dispatch once": {"type": "dispatch", "rules": [["a", const("x")]], "loop": False, "excludes": ["bx"]},
+    "sequence": {"type": "sequence", "elements": [ANY, const("b")]},
+    "end of a sequence": tag("a", {"type": "sequence", "elements": [const("x"), ANY]}, "b"),
+    "or": tag("a", {"type": "or", "elements": [const("bb"), ANY]}, "b"),
+    "optional": tag("a", {"type": "optional", "content": ANY}, "b"),
+    "plus": {"type": "plus", "content": const("ab")},
+    "star": {"type": "star", "content": {"type": "regex", "pattern": "ab?"}},
+    "repeat": {
+        "type": "repeat",
+        "min": 1,
+        "max": 2,
+        "content": {"type": "grammar", "grammar": 'root ::= "a"'},
+    },
+    "repeat without end": {"type": "repeat", "min": 2, "max": -1, "content": const("x")},
+}
+
+
+def compiled(value: dict[str, Any], tokenizer: sg.Tokenizer = BYTES) -> sg.CompiledGrammar:
+    return sg.compile(sg.structural_tag({"type": "structural_tag", "format": value}), tokenizer)
+
+
+def taken(grammar: sg.CompiledGrammar) -> list[str]:
+    found = []
+    for text in TEXTS:
+        state = grammar.step_bytes(grammar.start, text.encode())
+        if state is not None and grammar.accepts_end(state):
+            found.append(text)
+    return found
+
+
+def ends(one: Any, text: str, at: int, stops: tuple[str, ...] = ()) -> set[int]:
+    """Return where the texts of a format that begin at a place of a text may end."""
+    places = range(at, len(text) + 1)
+    inner = one.get("content")
+    match one["type"]:
+        case "const_string":
+            return {at + len(one["value"])} if text.startswith(one["value"], at) else set()
+        case "regex":
+            return {end for end in places if re.fullmatch(one["pattern"], text[at:end])}
+        case "grammar":
+            return {at + 1} if text.startswith("a", at) else set()
+        case "any_text":
+            most = 0 if one.get("max_tokens") == 0 else one.get("max_chars", len(text))
+            avoided = (*one.get("excludes", ()), *stops)
+            return {e for e in places if e - at <= most and not any(a in text[at:e] for a in avoided)}
+        case "tag":
+            start = at + len(one["begin"])
+            closings = [one["end"]] if isinstance(one["end"], str) else one["end"]
+            middle = ends(inner, text, start, tuple(closings)) if text.startswith(one["begin"], at) else set()
+            return {e + len(c) for e in middle for c in closings if text.startswith(c, e)}
+        case "or":
+            return set().union(*(ends(part, text, at, stops) for part in one["elements"]))
+        case "sequence":
+            found = {at}
+            for part in one["elements"]:
+                last = stops if part is one["elements"][-1] else ()
+                found = {e for begin in found for e in ends(part, text, begin, last)}
+            return found
+        case "optional":
+            return {at} | ends(inner, text, at, stops)
+        case "plus" | "star" | "repeat":
+            least = {"plus": 1, "star": 0}.get(one["type"], one.get("min"))
+            most = one.get("max", -1)
+            found, now = set(), {at}
+            for count in range(len(text) + 2 if most == -1 else most + 1):
+                found |= now if count >= least else set()
+                now = {e for begin in now for e in ends(inner, text, begin, stops)}
+            return found
+        case "tags_with_separator":
+            now = {e for part in one["tags"] for e in ends(part, text, at)}
+            found = now | (set() if one.get("at_least_one") else {at})
+            while now and not one.get("stop_after_first"):
+                begun = {e + len(one["separator"]) for e in now if text.startswith(one["separator"], e)}
+                now = {e for begin in begun for part in one["tags"] for e in ends(part, text, begin)} - found
+                found |= now
+            return found
+        case "triggered_tags" | "dispatch":
+            return dispatched(one, text, at, stops)
+    raise AssertionError(one["type"])
+
+
+def dispatched(one: Any, text: str, at: int, stops: tuple[str, ...]) -> set[int]:
+    """Read free text a character at a time: what ends with a trigger has to go on as its tag."""
+    if one["type"] == "dispatch":
+        tags, triggers = [tag(begin, of, "") for begin, of in one["rules"]], [r[0] for r in one["rules"]]
+        once, stops = not one.get("loop", True), ()
+    else:
+        tags, triggers, once = one["tags"], one["triggers"], one.get("stop_after_first", False)
+    avoided = (*one.get("excludes", ()), *stops)
+    found: set[int] = set()
+    waiting, seen = {at}, set()
+    if one.get("at_least_one"):
+        waiting = {e for part in tags for e in ends(part, text, at)}
+        if once:
+            return waiting
+    while waiting:
+        begin = waiting.pop()
+        seen.add(begin)
+        for end in range(begin, len(text) + 1):
+            free = text[begin:end]
+            if any(word in free for word in avoided):
+                break
+            fired = next((trigger for trigger in triggers if free.endswith(trigger)), None)
+            if fired is not None:
+                after = {
+                    e
+                    for part in tags
+                    if part["begin"].startswith(fired)
+                    for e in ends(part, text, end - len(fired))
+                }
+                found |= after if once else set()
+                waiting |= set() if once else after - seen
+                break
+            found.add(end)
+    return found
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_takes_what_its_interpreter_takes(name: str) -> None:
+    expected = [text for text in TEXTS if len(text) in ends(FORMATS[name], text, 0)]
+    assert taken(compiled(FORMATS[name])) == expected
+
+
+@pytest.mark.slow
+def test_formats_take_what_xgrammar_takes() -> None:
+    xgrammar = pytest.importorskip("xgrammar")
+    from xgrammar.testing import _get_matcher_from_grammar
+
+    for name, value in FORMATS.items():
+        text = json.dumps({"type": "structural_tag", "format": value})
+        matcher = _get_matcher_from_grammar(xgrammar.Grammar.from_structural_tag(text))
+        found = []
+        for one in FEWER:
+            matcher.reset()
+            if (not one or matcher.accept_string(one)) and matcher.is_completed():
+                found.append(one)
+        assert [one for one in taken(compiled(value)) if one in FEWER] == found, name
+
+
+def test_the_older_form_is_schemas_in_free_text() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    older = {
+        "structures": [{"begin": "<f>", "schema": schema, "end": "</f>"}],
+        "triggers": ["<f"],
+    }
+    grammar = sg.compile(sg.structural_tag(json.dumps(older)), BYTES)
+    for text, right in (
+        ('Look: <f>{"n": 1}</f> and <f>{"n":2}</f>.', True),
+        ("No call, 1 < 2.", True),
+        ('<f>{"n": "x"}</f>', False),
+        ("<f", False),
+    ):
+        state = grammar.step_bytes(grammar.start, text.encode())
+        assert (state is not None and grammar.accepts_end(state)) is right, text
+
+
+def test_tokens_that_are_special_open_and_close_a_tag() -> None:
+    opening = {"type": "token", "token": 257}
+    grammar = compiled({"type": "tag", "begin": opening, "content": const("hi"), "end": opening})
+    matcher = sg.Matcher(grammar)
+    for token in (257, *b"hi", 257, 256):
+        matcher.advance(token)
+    assert matcher.is_finished
+    with pytest.raises(sg.StructgenError, match="104"):
+        compiled({"type": "token", "token": 104})
+
+
+def test_tokens_of_free_text_are_counted_up_to_the_end_of_its_tag() -> None:
+    grammar = compiled(tag("<", {**ANY, "max_tokens": 2, "excludes": ["x"]}, ">"))
+    matcher = sg.Matcher(grammar)
+    for byte in b"<ab":
+        matcher.advance(byte)
+    mask = sg.allocate_mask(1, BYTES.vocab_size)
+    matcher.fill_mask(mask)
+    assert mask.allowed().tolist() == list(b">")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], "structural_tag: It is no object"),
+        ({"type": "structural_tag"}, "There is no format"),
+        ({"format": ANY, "x": 1}, "'x'"),
+        ({"format": {"type": "any_tokens"}}, "structural_tag/format/type: The format 'any_tokens' is not"),
+        ({"format": {"type": ["tag"]}}, "not offered"),
+        ({"format": {**ANY, "exclude": []}}, "'exclude'"),
+        ({"format": {**ANY, "max_tokens": True}}, "max_tokens is True"),
+        ({"format": {**ANY, "excludes": [""]}}, "no list of texts"),
+        (
+            {"format": {"type": "json_schema", "json_schema": {}, "style": "qwen_xml"}},
+            "style='qwen_xml' is not",
+        ),
+        (
+            {"format": {"type": "json_schema", "json_schema": {"type": 3}}},
+            "structural_tag/format/json_schema: ",
+        ),
+        ({"format": {"type": "regex", "pattern": "("}}, "structural_tag/format/pattern: "),
+        ({"format": {"type": "token", "token": "<x>"}}, "Give its id"),
+        ({"format": {"type": "sequence", "elements": []}}, "elements lists nothing"),
+        ({"format": {"type": "repeat", "min": 2, "max": 1, "content": ANY}}, "never both"),
+        ({"format": {**AB, "end": []}}, "has no end"),
+        ({"format": triggered(["x"], AB)}, "begins with 0 of the triggers"),
+        ({"format": triggered(["a", "ab"], AB)}, "begins with 2 of the triggers"),
+        ({"format": triggered(["ab", "b"], AB, BB)}, "contains 'b'"),
+        ({"format": triggered(["ab"], AB, excludes=["a"])}, "contains 'a'"),
+        ({"format": triggered(["ab", "x"], AB)}, "No tag begins with the trigger 'x'"),
+        ({"format": {"type": "dispatch", "rules": [["a"]]}}, "is no rule"),
+        ({"structures": [{"begin": "a", "schema": {}}], "triggers": ["a"]}, "end is missing"),
+    ],
+)
+def test_what_is_no_tag_is_refused_with_its_place(value: Any, said: str) -> None:
+    with pytest.raises(sg.StructgenError) as caught:
+        sg.structural_tag(json.dumps(value))
+    assert said in str(caught.value)
+
+
+def test_formats_inside_one_another_are_bounded() -> None:
+    value: dict[str, Any] = ANY
+    for _ in range(1_000):
+        value = {"type": "optional", "content": value}
+    with pytest.raises(sg.OptionError, match="More than 64 formats"):
+        sg.structural_tag({"format": value})
