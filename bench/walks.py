@@ -144,7 +144,7 @@ class Walker:
         if not matcher.is_complete and self._draw(self._allowed(left)):
             left -= 1
         while not matcher.is_complete:
-            head = self.compiled.completion(matcher.state)[: vocabulary.longest]
+            head = matcher.compiled.completion(matcher.state)[: vocabulary.longest]
             for size in range(len(head), 0, -1):
                 token = vocabulary.ids.get(head[:size])
                 if token is None:

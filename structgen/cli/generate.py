@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from structgen.cli.languages import (
+    Bind,
     EbnfFile,
     GrammarFile,
     ImportPath,
@@ -51,6 +52,7 @@ def generate(
     start: Start = None,
     import_path: ImportPath = None,
     postlex: PostLex = None,
+    bind: Bind = None,
     lexer: LexerMode = None,
     ebnf: EbnfFile = None,
     regex: RegexPattern = None,
@@ -107,18 +109,18 @@ def generate(
                 where="--schema",
                 cure="Give one.",
             )
-        if (grammar is None and (import_path or postlex is not None or lexer is not None)) or (
+        if (grammar is None and (import_path or bind or postlex is not None or lexer is not None)) or (
             grammar is None and ebnf is None and start is not None
         ):
             raise OptionError(
-                "--start, --import-path, --postlex and --lexer are of a grammar.",
+                "--start, --import-path, --postlex, --bind and --lexer are of a grammar.",
                 where="--grammar",
                 cure="Name its file.",
             )
         reader = None if type_ is None else _named_type(type_)
         told: Path | TypeReader[Any] | TextGrammar | None = schema if reader is None else reader
         if grammar is not None:
-            told = lark_grammar(grammar, start, import_path, postlex, lexer)
+            told = lark_grammar(grammar, start, import_path, postlex, lexer, bind)
         if ebnf is not None or regex is not None:
             told = text_grammar(ebnf, regex, start)
         request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs)

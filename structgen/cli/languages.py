@@ -4,6 +4,7 @@ regular expression."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
@@ -49,6 +50,14 @@ PostLex: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Bind: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=FILE",
+        help="What reads a terminal that the grammar declares: a schema (.json), a Lark grammar (.lark),"
+        " EBNF (.gbnf, .ebnf). May be given several times.",
+    ),
+]
 LexerMode: TypeAlias = Annotated[
     str | None, typer.Option("--lexer", help="Of the grammar: contextual, characters.  [default: contextual]")
 ]
@@ -62,6 +71,7 @@ class LanguageOptions(SchemaOptions):
     start: Start = None
     import_path: ImportPath = None
     postlex: PostLex = None
+    bind: Bind = None
     lexer: LexerMode = None
 
     @property
@@ -78,7 +88,7 @@ class LanguageOptions(SchemaOptions):
         where an option is given that says nothing about it."""
         file = self.file
         others = {field.name for field in fields(LanguageOptions)} - {"schema", "grammar"}
-        own = {"start", "import_path", "postlex", "lexer"}
+        own = {"start", "import_path", "postlex", "bind", "lexer"}
         for name in sorted(others - own if self.grammar is not None else own):
             default = next(field.default for field in fields(LanguageOptions) if field.name == name)
             if getattr(self, name) not in (default, []):
@@ -87,7 +97,7 @@ class LanguageOptions(SchemaOptions):
                 raise OptionError(f"It says nothing about {kind}.", where=option, cure="Leave it out.")
         if self.grammar is None:
             return self.schema_grammar()
-        return lark_grammar(file, self.start, self.import_path, self.postlex, self.lexer)
+        return lark_grammar(file, self.start, self.import_path, self.postlex, self.lexer, self.bind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,18 +144,43 @@ def lark_grammar(
     import_paths: list[Path] | None,
     postlex: str | None,
     lexer: str | None = None,
+    bind: list[str] | None = None,
 ) -> TextGrammar:
     """Return the grammar that options name."""
     import structgen
 
     options: dict[str, Any] = {} if lexer is None else {"lexer": lexer}
-    return structgen.lark(
+    if bind:
+        options["bind"] = dict(map(_bound, bind))
+    found: TextGrammar = structgen.lark(
         file,
         start=start or "start",
         import_paths=tuple(map(str, import_paths or ())),
         postlex=None if postlex is None else _indenter(postlex),
         **options,
     )
+    return found
+
+
+def _bound(option: str) -> tuple[str, Grammar]:
+    """Return the terminal and the grammar that NAME=FILE says."""
+    import structgen
+
+    name, _equals, file = option.partition("=")
+    readers: dict[str, Callable[[Path], Grammar]] = {
+        ".json": structgen.json_schema,
+        ".lark": structgen.lark,
+        ".gbnf": structgen.ebnf,
+        ".ebnf": structgen.ebnf,
+    }
+    path = Path(file)
+    if not name or path.suffix not in readers:
+        raise OptionError(
+            f"{option!r} binds nothing.",
+            where="--bind",
+            cure=f"Write NAME=FILE; the file's name ends in {', '.join(readers)}.",
+        )
+    return name, readers[path.suffix](path)
 
 
 def _indenter(option: str) -> Any:

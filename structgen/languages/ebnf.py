@@ -14,6 +14,7 @@ from structgen.frontends.python_regex import Node
 from structgen.languages.context_free import ContextFree, PatternLanguage
 from structgen.languages.grammar_text import grammar_text
 from structgen.languages.language import Language, TextGrammar
+from structgen.languages.regular import RegularLanguage
 from structgen.languages.rules import Rule
 from structgen.limits import Limits
 
@@ -48,10 +49,11 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
 class RulesGrammar(TextGrammar):
     """Context-free rules over patterns, all ways to read a text alike. Made by `ebnf`.
 
-    `ignored`: terminals that may stand before the first terminal, and after each.
+    `ignored`: terminals that may stand before the first terminal, and after each; `bound`: terminals that are
+    grammars themselves.
     """
 
-    __slots__ = ("_limits", "ignored", "rules", "start", "terminals")
+    __slots__ = ("_limits", "bound", "ignored", "rules", "start", "terminals")
 
     def __init__(
         self,
@@ -60,15 +62,18 @@ class RulesGrammar(TextGrammar):
         start: str,
         ignored: Sequence[str] = (),
         limits: Limits | None = None,
+        bound: Mapping[str, TextGrammar] | None = None,
     ) -> None:
         self.rules, self.terminals, self.start = tuple(rules), dict(terminals), start
-        self.ignored = tuple(ignored)
+        self.ignored, self.bound = tuple(ignored), dict(bound or {})
         self._limits = Limits() if limits is None else limits
 
     @property
     def canonical(self) -> str:
         patterns = {name: written(tree) for name, tree in self.terminals.items()}
-        return f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
+        said = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
+        parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
+        return f"{said} where {parts}" if parts else said
 
     @property
     def limits(self) -> Limits:
@@ -79,13 +84,14 @@ class RulesGrammar(TextGrammar):
         return "a grammar of rules"
 
     def language(self, limits: Limits) -> Language:
-        return ContextFree(self.rules, self.terminals, self.start, ignored=self.ignored, limits=limits)
+        return self.over(limits, RegularLanguage)
 
     def over(self, limits: Limits, make: PatternLanguage) -> Language:
-        """Return the language of the rules over other languages of the patterns."""
-        return ContextFree(
-            self.rules, self.terminals, self.start, ignored=self.ignored, limits=limits, make=make
-        )
+        """Return the language of the rules over other languages of the patterns; what is bound stays."""
+        bound = {name: of.language(limits) for name, of in self.bound.items()}
+        terminals: dict[str, Language | Node] = {**self.terminals, **bound}
+        return ContextFree(self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=make)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return RulesGrammar, (self.rules, self.terminals, self.start, self.ignored, self._limits)
+        held = (self.rules, self.terminals, self.start, self.ignored, self._limits, self.bound)
+        return RulesGrammar, held

@@ -74,7 +74,7 @@ class Escaped(TextGrammar):
 
     def language(self, limits: Limits) -> Language:
         of: Language
-        if isinstance(self.of, RulesGrammar):
+        if isinstance(self.of, RulesGrammar) and not self.of.bound:
             return self.of.over(limits, self._pattern)
         if isinstance(self.of, RegularGrammar):
             of = RegularLanguage(self.of.formula, self.of.what, limits, json=True)

@@ -65,9 +65,15 @@ class KeptTables:
     """The file of one grammar. One whose imports only its loaders know has none."""
 
     def __init__(
-        self, text: str, start: str, source: str | None, import_paths: Sequence[Importer], indenter: Any
+        self,
+        text: str,
+        start: str,
+        source: str | None,
+        import_paths: Sequence[Importer],
+        indenter: Any,
+        bound: Sequence[str] = (),
     ) -> None:
-        """`indenter`: an instance, or None."""
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
         self._text, self._source = text, source
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
@@ -79,6 +85,7 @@ class KeptTables:
             # what is imported depends on where the file lies
             [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
+            *bound,
         ]
         written = json.dumps(said).encode()
         self._key = blake2b(written, digest_size=16).hexdigest()

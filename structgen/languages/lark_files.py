@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal, overload
 
 from structgen.errors import OptionError
+from structgen.languages.bound_lark import BoundLark
+from structgen.languages.composition import Operand, as_text
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.grammar_text import grammar_text
@@ -137,6 +139,7 @@ def lark(
     lexer: Literal["contextual"] = ...,
     import_paths: Sequence[Importer] = ...,
     postlex: Any = ...,
+    bind: None = ...,
     limits: Limits | None = ...,
 ) -> LarkGrammar: ...
 
@@ -146,8 +149,22 @@ def lark(
     grammar: str | os.PathLike[str],
     *,
     start: str = ...,
+    lexer: Literal["contextual"] = ...,
+    import_paths: Sequence[Importer] = ...,
+    postlex: Any = ...,
+    bind: Mapping[str, Operand],
+    limits: Limits | None = ...,
+) -> BoundLark: ...
+
+
+@overload
+def lark(
+    grammar: str | os.PathLike[str],
+    *,
+    start: str = ...,
     lexer: Literal["characters"],
     import_paths: Sequence[Importer] = ...,
+    bind: Mapping[str, Operand] | None = ...,
     limits: Limits | None = ...,
 ) -> RulesGrammar: ...
 
@@ -159,8 +176,9 @@ def lark(
     lexer: Literal["contextual", "characters"] = "contextual",
     import_paths: Sequence[Importer] = (),
     postlex: Any = None,
+    bind: Mapping[str, Operand] | None = None,
     limits: Limits | None = None,
-) -> LarkGrammar | RulesGrammar:
+) -> LarkGrammar | BoundLark | RulesGrammar:
     """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
 
     `lexer="contextual"` is what lark's LALR(1) parser with its contextual lexer accepts, exactly: which
@@ -169,6 +187,9 @@ def lark(
 
     `postlex` is a `lark.indenter.Indenter` that sets its six attributes and overrides nothing.
     `import_paths` are folders for `%import`, beside the file's own and lark's library.
+    `bind` names grammars (or texts, for themselves) that read terminals which the grammar `%declare`s. Such a
+    text may stand wherever the parser takes its terminal, and end wherever it is one; lark's lexer never
+    looks for it, and reads all else.
 
     Cost: lark's own loading (5 ms for JSON, 50 ms and more for Python) the first time, then 1 to 3 ms: what
     it comes to is kept in the cache folder, by its text, its imports and lark's version. Raises
@@ -181,6 +202,7 @@ def lark(
         )
     check_options(start, import_paths)
     bounds = limits if limits is not None else Limits()
+    bound = _bound(bind)
     before = perf_counter()
     text, source = _read(grammar)
     if lexer == "characters":
@@ -188,14 +210,22 @@ def lark(
             raise OptionError(
                 "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
             )
-        plain = load_rules(text, start=start, source=source, import_paths=import_paths, limits=bounds)
-        return RulesGrammar(plain.rules, plain.terminals, start, plain.ignored, limits=limits)
+        plain = load_rules(
+            text, start=start, source=source, import_paths=import_paths, limits=bounds, bound=tuple(bound)
+        )
+        return RulesGrammar(plain.rules, plain.terminals, start, plain.ignored, limits=limits, bound=bound)
     indenter = None if postlex is None else indenter_of(postlex)
-    kept = KeptTables(text, start, source, import_paths, indenter)
+    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound))
     tables = kept.read(bounds)
     if tables is None:
         loaded = load(
-            text, start=start, source=source, import_paths=import_paths, postlex=postlex, limits=bounds
+            text,
+            start=start,
+            source=source,
+            import_paths=import_paths,
+            postlex=postlex,
+            limits=bounds,
+            bound=tuple(bound),
         )
         kept.write(loaded)
         tables = loaded.tables
@@ -205,9 +235,30 @@ def lark(
         "lexer": lexer,
         "import_paths": tuple(import_paths),
         "postlex": postlex,
+        "bind": bound or None,
         "limits": limits,
     }
-    return LarkGrammar(tables, arguments, bounds, 1000 * (perf_counter() - before))
+    made = LarkGrammar(tables, arguments, bounds, 1000 * (perf_counter() - before))
+    return BoundLark(made, bound, (_again, (arguments,))) if bound else made
+
+
+def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
+    """Return the grammars that are bound, by name in order. Raises OptionError for what is none."""
+    if bind is None:
+        return {}
+    if not isinstance(bind, Mapping) or not all(isinstance(name, str) for name in bind):
+        raise OptionError(
+            f"bind maps names to grammars; this is {bind!r}.",
+            where="bind",
+            cure='Pass bind={"NAME": grammar}.',
+        )
+    found = {}
+    for name in sorted(bind):
+        try:
+            found[name] = as_text(bind[name])
+        except OptionError as error:
+            raise OptionError(error.what, where=f"bind, {name}", cure=error.cure) from None
+    return found
 
 
 def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:

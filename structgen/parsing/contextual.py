@@ -78,7 +78,8 @@ class ContextualReader:
             self._newlines[lexeme] = known
         return known
 
-    def _column(self, column: int, byte: int) -> int:
+    def column(self, column: int, byte: int) -> int:
+        """Return the column of a lexeme after a byte (see `Reading.column`)."""
         indentation = self.tables.indentation
         if indentation is None:
             return 0
@@ -102,7 +103,7 @@ class ContextualReader:
         if move.after == DEAD:
             return None
         behind = self.lexer.step_behind(reading.behind, byte)
-        column = self._column(reading.column, byte)
+        column = self.column(reading.column, byte)
         if move.after == DECIDED:
             source = move.sources[0]
             if source < 0:

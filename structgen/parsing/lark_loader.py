@@ -9,7 +9,7 @@ compiling a regular expression for each state of the parser.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -60,6 +60,15 @@ class Loaded(NamedTuple):
     """Rules, as `limits.grammar_rules` counts them."""
 
 
+STANDS_FIRST: Final = 1 << 20
+"""The priority of a stand-in: before all else."""
+
+
+def stand_in(number: int) -> str:
+    """Return the character, of a private plane of Unicode, that stands for the texts of a bound terminal."""
+    return chr(0x100000 + number)
+
+
 def load(
     text: str,
     *,
@@ -68,10 +77,12 @@ def load(
     import_paths: Sequence[Importer],
     postlex: Any,
     limits: Limits,
+    bound: Sequence[str] = (),
 ) -> Loaded:
     """Return the tables of a grammar, and what it imports. Cost: lark's own loading, 5 ms for JSON, 50 to
     100 ms for Python, and a few milliseconds.
 
+    `bound`: declared terminals that something else reads; each has a stand-in for a pattern, by its number.
     Raises GrammarError with lark's message below ours, RegexError by terminal for what no automaton follows,
     LimitError for a grammar of more rules than `limits.grammar_rules`, OptionError.
     """
@@ -91,6 +102,7 @@ def load(
         builder = GrammarBuilder(False, places)
         builder.load_grammar(text, source or "<string>")
         grammar = builder.build()
+        _put_stand_ins(grammar, bound, source or "grammar")
         built = lark.Lark(
             grammar,
             parser="lalr",
@@ -106,8 +118,56 @@ def load(
     if indenter is not None:
         lexer = lexer.lexer
     parser = built.parser.parser
+    tables = _Tables(lexer, parser, start, indenter)
+    tables.indentation()  # its terminals are there, before it is asked which are made
+    made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
+    have = {*(one.name for one in built.terminals), *made}
+    check_made(built.rules, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start)
-    return Loaded(_Tables(lexer, parser, start, indenter).read(remarks), tuple(imports), len(built.rules))
+    return Loaded(tables.read(remarks), tuple(imports), len(built.rules))
+
+
+def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:
+    """Raise GrammarError where a name that is bound is no declared terminal of a grammar of lark's."""
+    terminals = {str(name): tree for name, (tree, _priority) in grammar.term_defs}
+    declared = sorted(name for name, tree in terminals.items() if tree is None)
+    for name in bound:
+        if name not in declared:
+            what = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
+            there = f"; declared are {', '.join(declared)}" if declared else ""
+            raise GrammarError(
+                f"{what}: what is bound is declared.",
+                where=where,
+                cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
+            )
+
+
+def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
+    """Give the terminals that are bound a pattern, each one of its own."""
+    from lark import Tree
+    from lark.lexer import PatternRE
+
+    check_bound(grammar, bound, where)
+    numbers = {name: number for number, name in enumerate(bound)}
+    grammar.term_defs = [
+        (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), STANDS_FIRST))
+        if name in numbers
+        else (name, held)
+        for name, held in grammar.term_defs
+    ]
+
+
+def check_made(rules: Sequence[Any], ignored: Sequence[str], have: Collection[str], where: str) -> None:
+    """Raise GrammarError, by name, for a terminal of some of lark's rules, or an ignored one, that is none of
+    `have`: it is declared, and nothing makes it."""
+    used = {one.name for rule in rules for one in rule.expansion if one.is_term}
+    for name in sorted(map(str, used.union(ignored).difference(have))):
+        raise GrammarError(
+            f"The terminal {name} is declared, and nothing makes it.",
+            where=where,
+            cure=f'Bind it to a grammar (bind={{"{name}": ...}}), pass the indenter that makes it'
+            " (postlex=...), or define it.",
+        )
 
 
 def check_options(start: str, import_paths: Sequence[Importer]) -> None:
@@ -279,7 +339,7 @@ class _Tables:
             ignored=frozenset(self.number[name] for name in self.lexer.conf.ignore),
             start=table.start_states[self.start],
             end=table.end_states[self.start],
-            indentation=self._indentation(),
+            indentation=self.indentation(),
             flags=int(self.lexer.conf.g_regex_flags),
             kernels=tuple(kernels),
             remarks=remarks,
@@ -367,7 +427,8 @@ class _Tables:
             self._embedded[key] = known
         return known
 
-    def _indentation(self) -> Indentation | None:
+    def indentation(self) -> Indentation | None:
+        """Return the indenter's attributes. Raises GrammarError where a terminal of it is not there."""
         one = self.indenter
         if one is None:
             return None

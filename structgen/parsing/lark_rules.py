@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from structgen.errors import GrammarError, LimitError
 from structgen.frontends.python_regex import Node, parse_python
 from structgen.limits import Limits
-from structgen.parsing.lark_loader import Importer, refusal
+from structgen.parsing.lark_loader import Importer, check_bound, check_made, refusal
 
 
 class PlainRules(NamedTuple):
@@ -25,9 +25,17 @@ class PlainRules(NamedTuple):
 
 
 def load_rules(
-    text: str, *, start: str, source: str | None, import_paths: Sequence[Importer], limits: Limits
+    text: str,
+    *,
+    start: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+    limits: Limits,
+    bound: Sequence[str] = (),
 ) -> PlainRules:
     """Return the rules that a grammar comes to. Cost: lark's own loading, without its table.
+
+    `bound`: declared terminals that something else reads; they have no pattern here.
 
     Raises GrammarError, with lark's message below ours, for what lark refuses, a start that is not there, a
     terminal without a pattern or that matches the empty text; RegexError by terminal; LimitError for more
@@ -42,6 +50,7 @@ def load_rules(
         builder = GrammarBuilder(False, places)
         builder.load_grammar(text, source or "<string>")
         grammar = builder.build()
+        check_bound(grammar, bound, where)
         names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
         if start not in names:
             raise GrammarError(
@@ -67,12 +76,5 @@ def load_rules(
     plain = tuple(
         (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
     )
-    used = {name for _origin, symbols in plain for name in symbols}
-    missing = sorted(used - patterns.keys() - {origin for origin, _symbols in plain})
-    if missing:
-        raise GrammarError(
-            f"The terminal {missing[0]} is declared, and has no pattern.",
-            where=where,
-            cure='Define it; what a post-lexer makes is read by lexer="contextual" alone.',
-        )
+    check_made(rules, ignored, (*patterns, *bound), where)
     return PlainRules(plain, patterns, tuple(str(name) for name in ignored))

@@ -75,6 +75,20 @@ def test_imports_are_looked_for_in_the_folders_given(tmp_path: Path) -> None:
     assert check("abc", "--grammar", str(main), "--import-path", str(tmp_path)).exit_code == 0
 
 
+def test_a_terminal_may_be_bound_to_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "call.lark"
+    path.write_text('start: "f(" J ")"\n%declare J\n')
+    (tmp_path / "schema.json").write_text('{"type": "boolean"}')
+    (tmp_path / "inner.lark").write_text('start: "true"+\n')
+    (tmp_path / "rules.gbnf").write_text('root ::= "true"\n')
+    for name in ("schema.json", "inner.lark", "rules.gbnf"):
+        bound = f"J={tmp_path / name}"
+        assert check("f(true)", "--grammar", str(path), "--bind", bound).exit_code == 0
+        assert check("f(1)", "--grammar", str(path), "--bind", bound).exit_code == 1
+    assert "binds nothing" in check("", "--grammar", str(path), "--bind", "J=x.txt").stderr
+    assert "nothing makes it" in check("", "--grammar", str(path)).stderr
+
+
 def test_postlex_is_a_word_or_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "blocks.lark").write_text(
         "start: line+\nline: NAME _NEWLINE [_INDENT line+ _DEDENT]\n"

@@ -87,7 +87,6 @@ TRAPS = {
     "two strings that one identifier equals": Trap(
         'start: (K "!" | L "?" | N)+\nK: "ab"i\nL: "aB"i\nN: /[a-c]+/i\n%ignore " "\n', "aB!? ", 5
     ),
-    "a declared terminal without a post-lexer": Trap('start: A | B A\nA: "a"\n%declare B\n', "ab"),
     # how a pattern matches
     "lazy to the first end": Trap('start: X "b"\nX: /a.*?b/\n', "axb"),
     "lazy with counts": Trap('start: X "a"*\nX: /a{1,3}?b?/\n', "ab"),

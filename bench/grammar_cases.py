@@ -1,0 +1,78 @@
+"""The grammars that ship and lark's own of Python, with lark's reader of each, and who else judges texts."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lark
+from lark.indenter import PythonIndenter
+
+import structgen as sg
+from structgen import resources
+
+_TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path[:0] = [str(_TESTS / "grammars"), str(_TESTS / "oracles")]
+
+from grammar_oracles import ORACLES  # noqa: E402
+from lark_reference import build, takes  # noqa: E402
+
+SAMPLES = ("json", "arithmetic", "dates", "csv", "markers", "sql", "python")
+"""The grammars of `grammars/`."""
+LARKS = "python (lark's)"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One grammar, as its page says to load it."""
+
+    name: str
+    path: Path
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Of `sg.lark` and of lark's own class."""
+
+    def grammar(self) -> sg.Grammar:
+        """Return it for structgen."""
+        return sg.lark(self.path, **self.arguments)
+
+    @cached_property
+    def reference(self) -> lark.Lark:
+        """lark's LALR parser with the contextual lexer."""
+        text = self.path.read_text("utf-8")
+        return build(text, source_path=str(self.path), **self.arguments)
+
+    def takes(self, text: str) -> bool:
+        """Return lark's verdict on a text."""
+        return takes(self.reference, text)
+
+
+def case(name: str) -> Case:
+    """Return a grammar by its name."""
+    if name == LARKS:
+        path = Path(lark.__file__).parent / "grammars" / "python.lark"
+        return Case(name, path, {"start": "file_input", "postlex": PythonIndenter()})
+    arguments = {"postlex": PythonIndenter()} if name == "python" else {}
+    return Case(name, resources.grammar(name), arguments)
+
+
+def judge(name: str) -> Callable[[str], bool]:
+    """Return who else says whether a text is one of a sample grammar: `ast.parse`, sqlite3, `json.loads`."""
+
+    def verdict(text: str) -> bool:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ORACLES[name](text)
+
+    return verdict
+
+
+def library() -> list[Path]:
+    """Return the files of Python's standard library, sorted."""
+    folder = Path(sysconfig.get_paths()["stdlib"])
+    return [path for path in sorted(folder.rglob("*.py")) if "site-packages" not in path.parts]

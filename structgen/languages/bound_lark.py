@@ -1,0 +1,211 @@
+"""Lark grammars under the contextual lexer whose declared terminals are bound to other grammars.
+
+What a text is, and why: docs/decisions/016-bound-terminals.md. Such a grammar is read byte by byte, by the
+reader of `bound_reading`; its masks are those of any `Language`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from structgen.errors import GrammarError
+from structgen.expected import Expected
+from structgen.languages.bound_proofs import Proofs
+from structgen.languages.bound_reading import BoundReader, Inside, Item, Items
+from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+from structgen.languages.scanning import common_classes
+from structgen.limits import Limits
+from structgen.parsing.contextual import ContextualReader
+from structgen.parsing.parser import Parser
+from structgen.parsing.tables import Context, ParserTables, written
+
+if TYPE_CHECKING:
+    from structgen.languages.lark_files import LarkGrammar
+
+
+class BoundLark(TextGrammar):
+    """A Lark grammar with bound terminals. Made by `lark`."""
+
+    __slots__ = ("_bound", "_made", "_of")
+
+    def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
+        """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
+        `__reduce__` has it."""
+        self._of, self._bound, self._made = of, dict(bound), made
+
+    @property
+    def canonical(self) -> str:
+        """What lark made of the grammar, and the grammars that are bound."""
+        parts = ", ".join(f"{name}={self._bound[name].canonical}" for name in sorted(self._bound))
+        return f"lark {self._of.canonical} where {parts}"
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on work and memory."""
+        return self._of.limits
+
+    @property
+    def source(self) -> str:
+        """What it was made from."""
+        return "a Lark grammar with bound terminals"
+
+    def language(self, limits: Limits) -> Language:
+        """Return the language, unread. Raises GrammarError where a part has no text, or the empty one."""
+        numbers = {one.name: number for number, one in enumerate(self._of.tables.terminals)}
+        languages: dict[int, Language] = {}
+        for name, of in self._bound.items():
+            language = of.language(limits)
+            if language.accepts(language.start()):
+                raise GrammarError(
+                    f"What {name} is bound to has the empty text, and a lexeme has a character.",
+                    where=f"bind, {name}",
+                    cure="Bind it to texts of one character at least, and make it optional in the rules.",
+                )
+            # a terminal that no rule uses has no number
+            if name in numbers:
+                languages[numbers[name]] = language
+        return BoundLanguage(self._of.tables, languages, limits)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._made
+
+
+class BoundLanguage(Language):
+    """Its texts; a configuration is a set of live items."""
+
+    def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
+        """`tables`: with stand-ins for the bound terminals."""
+        planned = ContextualReader(tables)
+        least = planned.lexer.least()
+        for terminal, language in bound.items():
+            least[terminal] = len(language.shortest(language.start()))
+        parser = Parser(tables, least)
+        own = ContextualReader(_without(tables, bound)).with_parser(parser)
+        self.reader = BoundReader(own, bound)
+        of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
+        self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])
+        self.specials = frozenset(token for language in bound.values() for token in language.specials)
+        self.counts = self.reader.counts
+        self._symbols = [self.classes.index(kind) for kind in range(max(self.classes) + 1)]
+        symbols = [*self._symbols, *(TOKEN + token for token in sorted(self.specials))]
+        self._proofs = Proofs(self.reader, planned.with_parser(parser), limits, symbols)
+
+    def start(self) -> Config:
+        """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
+        items = self._live(self.reader.start())
+        if not items:
+            raise GrammarError(
+                "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
+                where="start",
+                cure="Look for terminals that take the beginning of others, or of what is bound.",
+            )
+        return items
+
+    def _live(self, items: Items) -> Items:
+        return frozenset(item for item in items if self._proofs.rest(item) is not None)
+
+    def step(self, config: Config, symbol: int) -> Config | None:
+        """Return the configuration after a symbol; None exactly where no text goes on so."""
+        return self._live(self.reader.step(cast(Items, config), symbol)) or None
+
+    def boundary(self, config: Config) -> Config | None:
+        """Return the configuration after the end of a token."""
+        if not self.counts:
+            return config
+        return self._live(self.reader.bounded(cast(Items, config))) or None
+
+    def accepts(self, config: Config) -> bool:
+        """Return whether what was read is a text."""
+        return self.reader.accepts(cast(Items, config))
+
+    def shortest(self, config: Config) -> Sequence[int]:
+        """Return a short rest."""
+        rests = [self._proofs.rest(item) for item in cast(Items, config)]
+        return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
+
+    def expected(self, config: Config) -> list[Expected]:
+        """Return the terminals that may come or go on, with the rules that they are a part of; of what is
+        bound, what its own grammar says."""
+        found: dict[tuple[str, tuple[str, ...]], set[int]] = {}
+        for item in cast(Items, config):
+            for one in self._of_item(item):
+                found.setdefault((one.what, one.sources), set()).update(one.first)
+        shown = [Expected(what, sources, bytes(sorted(first))) for (what, sources), first in found.items()]
+        return sorted(shown, key=lambda one: (not one.sources, one.what))
+
+    def _of_item(self, item: Item) -> list[Expected]:
+        if isinstance(item, Inside):
+            rules = self._rules(item, item.terminal)
+            own = self.reader.bound[item.terminal].expected(item.config)
+            if any(one.sources for one in own):
+                return own
+            return [Expected(one.what, rules, one.first) for one in own]
+        first: dict[int, set[int]] = {}
+        beyond: dict[int, set[int]] = {}
+        kinds: dict[int, set[int]] = {}
+        for byte, kind in enumerate(self.classes):
+            kinds.setdefault(kind, set()).add(byte)
+        lexer = self.reader.reader.lexer
+        for byte, alike in ((symbol, kinds[self.classes[symbol]]) for symbol in self._symbols):
+            if not self._live(self.reader.step((item,), byte)):
+                continue
+            move = lexer.move(item.lexeme, byte)
+            names = {-1 - source for source in move.sources if source < 0}
+            if move.after >= 0:
+                names |= lexer.may_be(move.after)
+            for name in names:
+                if self.reader.reader.parser.read(item.place, name, item.place.widths[-1]) is not None:
+                    first.setdefault(name, set()).update(alike)
+            for source in move.sources:
+                if source >= 0:
+                    beyond.setdefault(source, set()).update(alike)
+        found = [
+            Expected(
+                self.reader.reader.tables.terminals[name].shown, self._rules(item, name), bytes(sorted(of))
+            )
+            for name, of in first.items()
+        ]
+        for slot, alike in beyond.items():
+            for after in self.reader.base(item, slot):
+                for one in self._of_item(after):
+                    bytes_of = alike.intersection(one.first)
+                    if bytes_of:
+                        found.append(Expected(one.what, one.sources, bytes(sorted(bytes_of))))
+        return found
+
+    def _rules(self, item: Item, terminal: int) -> tuple[str, ...]:
+        """Return the rules in which a terminal would be read, none for what is ignored."""
+        parser, tables = self.reader.reader.parser, self.reader.reader.tables
+        after = -1 if terminal in tables.ignored else parser.feed(item.place.stack, terminal)
+        if after < 0:
+            return ()
+        kernel = tables.kernels[parser.top[after]]
+        return tuple(
+            sorted({written(tables.nonterminals[tables.rules[rule].origin]) for rule, _dot in kernel})
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Lexeme states, parser stacks, and what the bound languages have."""
+        own = self.reader.reader
+        found = {"lexer_states": len(own.lexer.states), "stacks": len(own.parser.top)}
+        for language in self.reader.bound.values():
+            for name, number in language.sizes.items():
+                found[name] = found.get(name, 0) + number
+        return found
+
+
+def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:
+    """Return the tables of a grammar whose lexer does not look for bound terminals."""
+    contexts = tuple(
+        Context(tuple(one for one in context.terminals if one not in bound), context.unless)
+        for context in tables.contexts
+    )
+    terminals = tuple(
+        replace(one, pattern=None, where="") if number in bound else one
+        for number, one in enumerate(tables.terminals)
+    )
+    return replace(tables, contexts=contexts, terminals=terminals)
