@@ -21,7 +21,15 @@ from structgen.automata import numeral_steps as steps
 from structgen.automata.numeral_forms import Pair, Pairs, by_value, digits_alone, has_forms, otherwise
 from structgen.automata.numeral_nodes import nodes
 from structgen.automata.numeral_oracle import Asker, alive, has_value, shortest
-from structgen.automata.numeral_plan import ANY, PLAIN, Caps, Side, common_core, sides_of
+from structgen.automata.numeral_plan import (
+    ANY,
+    PLAIN,
+    Caps,
+    Side,
+    common_core,
+    digit_count,
+    sides_of,
+)
 from structgen.automata.numeral_split import split
 from structgen.forks import STORES, new_lock
 from structgen.limits import Limits
@@ -33,6 +41,8 @@ NEIGHBOURHOOD = 256
 """States that one call of `expand` fills at most."""
 DEPTH = 4
 """One call of `expand` makes what so many characters can reach: most tokenizers cut digits in threes."""
+CROWD = 1 << 15
+"""Past so many states, a row is filled when it is asked for: remainders of ten digits are not met twice."""
 MOST_STATES, MOST_PLANS = 1 << 16, 1 << 12
 """Past so many states or specs, grammars to come begin anew; those that there are keep what they have."""
 WHOLE = 100
@@ -226,7 +236,8 @@ class Numerals:
                 verdict == steps.LOST and not self._asked(fields, origin, large)
             ):
                 return ir.DEAD
-            self._grow()
+            if self.count + steps.ROOM_STATES > len(self.outcome):
+                self._grow()
             found = self.count
             self._counter[steps.COUNT] = found + 1
             large.numbers[fields] = found
@@ -282,7 +293,7 @@ class Numerals:
         if state in self._pairs:
             self._pairs.expand(state)
             return
-        self._fill(state, DEPTH)
+        self._fill(state, DEPTH if self.count < CROWD else 1)
         open_columns = np.flatnonzero(self.trans[state] == ir.UNKNOWN)
         for column in open_columns.tolist():
             # Digits and points alone can outgrow the search, and their steps write no functions.
@@ -327,9 +338,10 @@ class Numerals:
     def _expand_large(self, large: _Large, state: int) -> None:
         fields = large.fields[state]
         row: list[int] = []
-        for column in range(len(COLUMNS)):
+        for column in range(len(COLUMNS) - 1):
             child = large.step(fields, column)
             row.append(ir.DEAD if child[1] < 0 else self._intern(child, WIDTH * state + column, large))
+        row.append(row[-1])  # "E" says what "e" does
         self.trans[state, : len(row)] = row
         self.trans[state, len(row) :] = ir.DEAD
 
@@ -599,6 +611,8 @@ class _Large:
         self.numbers: dict[steps.Fields, int] = {}
         self.fields: dict[int, steps.Fields] = {}
         self.room = 64
+        self._digits: dict[int, int] = {}
+        """Side -> how many digits more reach a multiple from wherever a numeral stands."""
         self._interned: dict[tuple[int, ...], int] = {}
 
     def step(self, fields: steps.Fields, column: int) -> steps.Fields:
@@ -618,10 +632,36 @@ class _Large:
 
     def live(self, fields: steps.Fields) -> int:
         """Return LIVE, LIFELESS or LOST."""
+        if self._has_room(fields):
+            return steps.LIVE
         queue = np.zeros((steps.QUEUE, steps.FIELDS), object)
         end = len(self.arena)
         verdict = steps.live(self.arena, [-1] * 8, [end, 0, 0], [0] * self.room, queue, *fields)
         return int(verdict)
+
+    def _has_room(self, fields: steps.Fields) -> bool:
+        """Return whether digits alone surely lead to a multiple: what `steps.judge` comes to after much
+        arithmetic for nearly all states of a walk. False says nothing."""
+        side, phase, left, node = fields[0], fields[1], fields[2], fields[5]
+        if phase not in (steps.WHOLE, steps.FRACTION) or left < 64 or not node:
+            return False
+        needed = self._digits.get(side)
+        if needed is None:
+            needed = self._digits[side] = self._digits_needed(side)
+        arena = self.arena
+        return left >= needed and bool(
+            arena[arena[side + steps.NODES_AT] + node * steps.NODE_SIZE + steps.NODE_GAP]
+        )
+
+    def _digits_needed(self, side: int) -> int:
+        arena = self.arena
+        if arena[side + steps.POLICY] != ANY or arena[side + steps.FREE] or arena[side + steps.DIVISORS] != 1:
+            return steps.BIG
+        bounds = arena[side + steps.BOUNDS]
+        unbounded = arena[arena[side + steps.ROWS_AT] + ((2 * bounds) << 1) + 1] >= 0
+        if not arena[side + steps.POSITIVE] or not unbounded:
+            return steps.BIG
+        return digit_count(arena[arena[side + steps.DIVISORS_AT] + 2])
 
     def outcome(self, fields: steps.Fields) -> int:
         """Return the outcome of ending in a state, or -1."""

@@ -507,3 +507,30 @@ def test_a_number_too_far_to_count_to_is_past_a_limit(numbers: str, far: str) ->
         with pytest.raises(LimitError) as caught:
             pool.start(ir.Spec((atom,)), numbering())
         assert caught.value.limit == "number_chars"
+
+
+def test_room_for_digits_is_what_the_arithmetic_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ir.Spec((ir.All((ir.Multiple(Decimal(10**90 + 1)), interval("1", None))),))
+    texts = ["7" * 150, "1" + "0" * 149, "98765." + "4" * 144, "1" + "0" * 89 + "1" + "0" * 59]
+    found = []
+    for steps in (10_000, 10_001):  # other limits: no states are shared
+        pool = NumberPool("any", Limits(number_chars=150, oracle_steps=steps))
+        start = pool.start(spec, numbering())
+        found.append(
+            [next((at for at in range(151) if walk(pool, start, text[:at]) < 0), None) for text in texts]
+        )
+        monkeypatch.setattr(numeral_states._Large, "_has_room", lambda self, fields: False)
+    assert found[0] == found[1]
+    assert found[0][0] is not None and found[0][3] is None
+
+
+def test_remainders_of_many_digits_make_a_row_at_a_time_once_they_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(numeral_states, "CROWD", 100)
+    pool = NumberPool("any", Limits(number_chars=300))
+    state = pool.start(ir.Spec((ir.Multiple(Decimal(6_469_693_230)),)), numbering())
+    walk(pool, state, "12345")
+    before = pool.made
+    walk(pool, state, "12345" + "67890" * 10)
+    assert pool.made - before <= 50 * WIDTH
