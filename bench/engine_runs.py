@@ -145,6 +145,9 @@ class Endless:
         logits, cache = self._model.prefill(tokens)
         return self._ended(logits), cache
 
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[torch.Tensor, Any]]:
+        return [(self._ended(logits), cache) for logits, cache in self._model.prefill_many(prompts)]
+
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> torch.Tensor:
         return self._ended(self._model.decode(tokens, caches))
 

@@ -127,4 +127,4 @@ def exercise(tokenizer: Tokenizer) -> None:
     one.forced()
     compiled.step_bytes(compiled.start, text)
     if find_spec("torch") is not None:
-        import_module("structgen.engine.attending")
+        import_module("structgen.engine.forward")

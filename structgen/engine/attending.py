@@ -1,7 +1,6 @@
-"""Attention of one new token of each text, compiled, for keys and values in the memory of the CPU.
+"""Attention of one token of a text, compiled, for keys and values in the memory of the CPU.
 
-Each text's own columns are read, once, and nothing of another's: the same text comes out the same to the bit,
-alone and among others, whatever the threads of torch.
+The text's own columns are read, once, and nothing of another's.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numba
 import numpy as np
 
 from structgen.engine.drawing import exponentials, highest, total
-from structgen.jit import StampedCache, entry, jit
+from structgen.jit import StampedCache, jit
 
 
 def loose(function: Callable[..., Any]) -> Any:
@@ -60,37 +59,25 @@ def turn(x, cos, sin, out):
         out[half + d] = x[half + d] * cos[half + d] + x[d] * sin[half + d]
 
 
-@entry(
-    "void(float32[:, :, :, :, :, ::1], int64, int64[::1], int64[::1], int64,"
-    " float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1])"
-)
-def attend_rows(held, layer, rows, lengths, start, qkv, cos, sin, out):
-    """Take a column of keys and values for each text of a slab, and write what its queries attend to.
+@jit
+def attend(own, heads, keys, values, place, cos, sin, scores, shares, query, out):
+    """Write what the queries of one row attend to among the columns of its text up to its place.
 
-    `held` is a slab [layers, 2, rows, groups, columns, head]. Text i of it is in row `rows[i]` and has had
-    `lengths[i]` columns; its queries, keys and values are row `start + i` of `qkv` [texts, heads + 2 groups,
-    head], and are turned to their place here by the tables `cos` and `sin` (signed) [places, head]; what is
-    attended to goes to the same row of `out`. Cost: reading the columns in use.
+    `own` [heads + 2 groups, head] has its queries in front, not turned yet; `keys` and `values` [groups,
+    columns, head] have its own column already; `out` is [heads * head]. Cost: reading these columns.
     """
-    groups, columns, head = held.shape[3], held.shape[4], held.shape[5]
-    heads = qkv.shape[1] - 2 * groups
-    each, scale = heads // groups, np.float32(1.0 / math.sqrt(head))
-    scores, shares = np.empty(columns, np.float32), np.empty(columns, np.float32)
-    sums, query = np.empty(head, np.float32), np.empty(head, np.float32)
-    for i in range(len(rows)):
-        text, count = start + i, lengths[i] + 1
-        for group in range(groups):
-            keys, values = held[layer, 0, rows[i], group, :count], held[layer, 1, rows[i], group, :count]
-            turn(qkv[text, heads + group], cos[count - 1], sin[count - 1], keys[count - 1])
-            values[count - 1] = qkv[text, heads + groups + group]
-            for one in range(group * each, (group + 1) * each):
-                turn(qkv[text, one], cos[count - 1], sin[count - 1], query)
-                for d in range(head):
-                    query[d] *= scale
-                for column in range(count):
-                    scores[column] = dot(query, keys, column)
-                exponentials(scores, 0, count, highest(scores[:count]), shares)
-                whole = np.float32(1.0 / total(shares, count))
-                gather(shares[:count], values, sums)
-                for d in range(head):
-                    out[text, one * head + d] = sums[d] * whole
+    groups, head = keys.shape[0], keys.shape[2]
+    each, scale, count = heads // groups, np.float32(1.0 / math.sqrt(head)), place + 1
+    for one in range(heads):
+        group = one // each
+        turn(own[one], cos[place], sin[place], query)
+        for d in range(head):
+            query[d] *= scale
+        for column in range(count):
+            scores[column] = dot(query, keys[group], column)
+        exponentials(scores, 0, count, highest(scores[:count]), shares)
+        whole = np.float32(1.0 / total(shares, count))
+        sums = out[one * head : (one + 1) * head]
+        gather(shares[:count], values[group], sums)
+        for d in range(head):
+            sums[d] *= whole

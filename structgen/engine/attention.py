@@ -1,36 +1,18 @@
-"""Attention of a batch over slabs: each text over its own columns, whatever else is in the batch.
+"""Attention of a batch over slabs, by operations of torch: each text over its own columns alone.
 
-`Here` is for keys and values in the memory of the CPU, compiled (`attending`). `Anywhere` is for other
-devices and kinds of numbers: torch's fused operation where that was seen to keep texts apart, else products
-and sums of its own.
+It is torch's fused operation where that was seen to keep texts apart, else products and sums.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from structgen.engine.attending import attend_rows
 from structgen.engine.slabs import COLUMNS, Slab, SlabCache, Slabs
-
-_Numbers = npt.NDArray[np.int64]
-
-
-class Attention(Protocol):
-    """What the texts of a batch attend to, layer by layer."""
-
-    def __call__(self, layer: int, qkv: Tensor) -> Tensor:
-        """Take a column of keys and values for each text, and return what its queries attend to, [rows, heads
-        * head], of queries, keys and values [rows, heads + 2 groups, head], not turned yet. Rows beyond the
-        texts are zeros."""
-        ...
 
 
 def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -50,33 +32,6 @@ def _runs(caches: Sequence[SlabCache], slabs: Slabs) -> Iterator[tuple[Slab, int
         start = end
 
 
-class Here:
-    """Attention in the memory of the CPU, single precision."""
-
-    def __init__(
-        self, slabs: Slabs, caches: Sequence[SlabCache], width: int, rows: int, cos: Tensor, sin: Tensor
-    ) -> None:
-        """`width` is that of what comes out, `cos` and `sin` are the tables of all places."""
-        self._out = cos.new_zeros((rows, width))
-        self._tables = cos.numpy(), sin.numpy()
-        self._parts = [
-            (
-                slab.held.numpy(),
-                np.array([cache.row for cache in caches[start:end]]),
-                np.array([cache.length for cache in caches[start:end]]),
-                start,
-            )
-            for slab, start, end in _runs(caches, slabs)
-        ]
-
-    def __call__(self, layer: int, qkv: Tensor) -> Tensor:
-        """See Attention. What is returned holds until the next call."""
-        found, given = self._out.numpy(), qkv.numpy()
-        for held, rows, lengths, start in self._parts:
-            attend_rows(held, layer, rows, lengths, start, given, *self._tables, found)
-        return self._out
-
-
 @dataclass(frozen=True, slots=True)
 class _Group:
     """The texts of a batch that lie in one slab, which may hold others, too."""
@@ -92,8 +47,8 @@ class _Group:
     """For each row of the slab 0 over its own columns, minus infinity beyond."""
 
 
-class Anywhere:
-    """Attention by operations of torch."""
+class Attention:
+    """What the texts of a batch attend to, layer by layer."""
 
     def __init__(
         self,
@@ -123,7 +78,9 @@ class Anywhere:
         return _Group(slab, slice(start, end), taken, places[start:end], asking, mask)
 
     def __call__(self, layer: int, qkv: Tensor) -> Tensor:
-        """See Attention."""
+        """Take a column of keys and values for each text, and return what its queries attend to, [rows, heads
+        * head], of queries, keys and values [rows, heads + 2 groups, head], not turned yet. Rows beyond the
+        texts are zeros."""
         groups = self._groups[0].slab.held.shape[3]
         x = turned(qkv[:, : self._heads + groups], self._cos, self._sin)
         v = qkv[:, self._heads + groups :]

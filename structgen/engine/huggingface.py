@@ -16,6 +16,9 @@ from torch import Tensor
 
 from structgen.errors import StructgenError
 
+_PASS = 16_384
+"""Tokens of prompts that are read in one pass."""
+
 
 class HuggingFaceCache:
     """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
@@ -86,6 +89,56 @@ class HuggingFace:
         with torch.inference_mode():
             out = self._model(ids, use_cache=True, logits_to_keep=1)
         return out.logits[0, -1], HuggingFaceCache(_layers(out.past_key_values), len(tokens), self)
+
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
+        """Return the logits [V] behind each prompt, and its cache.
+
+        Prompts of nearly the same length are read in one pass, filled up on the left; few enough that the
+        filling is a fourth at most, and a pass at most 16,384 tokens, unless one prompt has more.
+        """
+        order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
+        found: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
+        while order:
+            longest, count, read = len(prompts[order[0]]), 1, len(prompts[order[0]])
+            while count < len(order) and longest * (count + 1) <= _PASS:
+                read += len(prompts[order[count]])
+                if 4 * read < 3 * longest * (count + 1):
+                    break
+                count += 1
+            together, order = order[:count], order[count:]
+            of_pass = self._read_together([prompts[at] for at in together])
+            found.update(zip(together, of_pass, strict=True))
+        return [found[at] for at in range(len(prompts))]
+
+    def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
+        """Return what `prefill` does for prompts, the longest of which comes first, in one pass."""
+        if len(prompts) == 1:
+            return [self.prefill(prompts[0])]
+        longest, device = len(prompts[0]), self._model.device
+        blanks = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
+        ids = torch.tensor(
+            [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device
+        )
+        columns = torch.arange(longest, device=device)
+        own = columns[None] >= blanks[:, None]
+        with torch.inference_mode():
+            out = self._model(
+                ids,
+                attention_mask=own.long(),
+                position_ids=(columns[None] - blanks[:, None]).clamp(min=0),
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        layers = _layers(out.past_key_values)
+        found = []
+        for row, prompt in enumerate(prompts):
+            # copies: a view would keep the whole pass in memory
+            parts = [
+                (k[row : row + 1, :, -len(prompt) :].clone(), v[row : row + 1, :, -len(prompt) :].clone())
+                for k, v in layers
+            ]
+            found.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
+        return found
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""

@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
 from structgen.engine.choice import Chosen, candidates, choose
 from structgen.engine.lines import Lines, forbid
-from structgen.engine.models import Model, load_model
+from structgen.engine.models import Model, ReadsMany, load_model
 from structgen.engine.requests import FinishReason, Handle, Request, Result, Step
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
@@ -277,27 +278,46 @@ class Engine:
             if text.handle.cancelled:
                 text.finish(FinishReason.CANCELLED)
                 continue
-            request = text.handle.request
-            first = next((one for one in fresh if one.handle.request is request and one.error is None), None)
-            self._read(text, first)
             fresh.append(text)
         if fresh:
+            self._read(fresh)
             self._rows += fresh
             self._lines.fill(self._rows)
             self._settle()
 
-    def _read(self, text: Text, first: Text | None = None) -> None:
-        """Have the model read a text, or copy what it read for another sample of the request."""
+    def _read(self, texts: Sequence[Text]) -> None:
+        """Have the model read texts, in one pass if it can; further samples of a request copy what the first
+        one read."""
         began = time.perf_counter()
-        try:
-            if first is not None:
-                text.logits, text.cache = first.logits, first.cache.copy()
-            else:
-                text.logits, text.cache = self.model.prefill([*text.prompt, *text.thought, *text.tokens])
-        except Exception as error:
-            text.error = _failed(error)
-        text.place, text.ran = -1, time.perf_counter() - began
-        text.usage.model_seconds += text.ran
+        firsts: dict[int, Text] = {}
+        for text in texts:
+            firsts.setdefault(id(text.handle.request), text)
+        found = self._read_together(list(firsts.values()))
+        for text in texts:
+            first = firsts[id(text.handle.request)]
+            try:
+                if first is not text and first.error is None:
+                    text.logits, text.cache = first.logits, first.cache.copy()
+                elif found:
+                    text.logits, text.cache = found.pop(0)
+                else:
+                    text.logits, text.cache = self.model.prefill(text.read)
+            except Exception as error:
+                text.error = _failed(error)
+        ran = time.perf_counter() - began
+        for text in texts:
+            text.place, text.ran = -1, ran
+            text.usage.model_seconds += ran
+
+    def _read_together(self, texts: Sequence[Text]) -> list[tuple[Tensor, Any]]:
+        """Return what the model gives for texts that are read in one pass; nothing where it cannot, or where
+        that failed: then each is read by itself, and what fails fails alone."""
+        if len(texts) > 1 and isinstance(self.model, ReadsMany):
+            try:
+                return list(self.model.prefill_many([text.read for text in texts]))
+            except Exception:
+                return []
+        return []
 
     def _chosen(self) -> Chosen:
         rows = self._rows
@@ -440,7 +460,7 @@ class Engine:
             text.cache = None
         rows[-1].error = _failed(error)
         for text in rows[:-1]:
-            self._read(text)
+            self._read([text])
 
     def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
         ids = self.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)

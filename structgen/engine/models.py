@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from structgen.errors import StructgenError
 from structgen.resources import embedded_model
@@ -50,6 +50,15 @@ class Model(Protocol):
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text; the caches then hold it."""
+        ...
+
+
+@runtime_checkable
+class ReadsMany(Protocol):
+    """What a model may have besides, so that prompts that come together are read in one pass."""
+
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
+        """Return for each prompt what `prefill` does."""
         ...
 
 

@@ -42,6 +42,12 @@ class SlabCache:
         """Return another that goes on from here by itself."""
         return self._slabs.copied(self)
 
+    def where(self) -> tuple[int, int, int]:
+        """Return the address of its keys in the first layer, the bytes from there to its values (as many as
+        from those to the next layer's keys), and its columns; they hold until a text comes, goes or grows."""
+        slab = self._slabs.by_columns[self.columns]
+        return slab.address + self.row * slab.row_bytes, slab.apart, self.columns
+
     def __del__(self) -> None:
         self._slabs.stale = True
 
@@ -49,11 +55,16 @@ class SlabCache:
 class Slab:
     """Texts of one room: keys and values [layers, 2, rows, groups, columns, head]."""
 
-    __slots__ = ("held", "owners")
+    __slots__ = ("address", "apart", "held", "owners", "row_bytes")
 
     def __init__(self, held: Tensor) -> None:
-        self.held = held
         self.owners: list[weakref.ref[SlabCache]] = []
+        self.lie_in(held)
+
+    def lie_in(self, held: Tensor) -> None:
+        """Take other memory."""
+        self.held, self.address = held, held.data_ptr()
+        self.apart, self.row_bytes = (held.stride(at) * held.element_size() for at in (1, 2))
 
     def keys_and_values(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return the keys and the values of all rows in use, each [rows, groups, columns, head]."""
@@ -141,7 +152,7 @@ class Slabs:
         used = len(slab.owners)
         held = self._made(rows, slab.held.shape[4])
         held[:, :, :used] = slab.held[:, :, :used]
-        slab.held = held
+        slab.lie_in(held)
 
     def _made(self, rows: int, columns: int) -> Tensor:
         layers, sides, groups, head = self._shape

@@ -90,6 +90,11 @@ class Text:
         left = self._max_tokens - len(self.tokens)
         return left if left - self.least > self.handle.request.steer_early else self.least
 
+    @property
+    def read(self) -> list[int]:
+        """All tokens that a model has to have read before it goes on."""
+        return [*self.prompt, *self.thought, *self.tokens]
+
     def think(self, token: int) -> None:
         """Add a token that the thoughts took; where it closed them, the document begins."""
         phase = self.phase

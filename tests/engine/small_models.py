@@ -55,16 +55,28 @@ class Function:
         return torch.stack([self.logits(cache.tokens) for cache in caches])
 
 
-def write_llama(folder: Path, *, width: int = 128, layers: int = 2, groups: int = 1, seed: int = 0) -> Path:
-    """Write a Llama of random weights, with a tokenizer, in transformers' layout; returns the folder."""
+def write_llama(
+    folder: Path,
+    *,
+    width: int = 128,
+    layers: int = 2,
+    groups: int = 1,
+    seed: int = 0,
+    inner: int = 0,
+    half: bool = False,
+) -> Path:
+    """Write a Llama of random weights, with a tokenizer, in transformers' layout; returns the folder. `inner`
+    is twice the width by default; `half` rounds the weights to bfloat16."""
     from safetensors.torch import save_file
+
+    inner = inner or 2 * width
 
     size = -(-tokenizer().vocab_size // 64) * 64
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "hidden_size": width,
-        "intermediate_size": 2 * width,
+        "intermediate_size": inner,
         "num_hidden_layers": layers,
         "num_attention_heads": width // 64,
         "num_key_value_heads": groups,
@@ -80,7 +92,8 @@ def write_llama(folder: Path, *, width: int = 128, layers: int = 2, groups: int 
     random = torch.Generator().manual_seed(seed)
 
     def made(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=random) * (shape[-1] ** -0.5 if len(shape) > 1 else 1.0)
+        drawn = torch.randn(*shape, generator=random) * (shape[-1] ** -0.5 if len(shape) > 1 else 1.0)
+        return drawn.bfloat16().float() if half else drawn
 
     weights = {"model.embed_tokens.weight": made(size, width), "lm_head.weight": 4 * made(size, width)}
     weights["model.norm.weight"] = torch.ones(width)
@@ -89,8 +102,8 @@ def write_llama(folder: Path, *, width: int = 128, layers: int = 2, groups: int 
         for name, rows in (("q", width), ("k", 64 * groups), ("v", 64 * groups), ("o", width)):
             weights[f"{at}self_attn.{name}_proj.weight"] = made(rows, width)
         for name in ("gate", "up"):
-            weights[f"{at}mlp.{name}_proj.weight"] = made(2 * width, width)
-        weights[f"{at}mlp.down_proj.weight"] = made(width, 2 * width)
+            weights[f"{at}mlp.{name}_proj.weight"] = made(inner, width)
+        weights[f"{at}mlp.down_proj.weight"] = made(width, inner)
         for name in ("input", "post_attention"):
             weights[f"{at}{name}_layernorm.weight"] = torch.ones(width)
     folder.mkdir(parents=True, exist_ok=True)

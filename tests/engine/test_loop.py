@@ -202,6 +202,39 @@ def test_a_prompt_for_which_there_is_no_memory_ends_alone() -> None:
     assert [result.error is None for result in results] == [True, False, True]
 
 
+class _Many(Function):
+    """Reads prompts in one pass; has no memory for long ones."""
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__(vocab_size)
+        self.passes: list[int] = []
+
+    def prefill(self, tokens: Sequence[int]) -> tuple[Any, Read]:
+        if len(tokens) > 5:
+            raise MemoryError("no room")
+        return super().prefill(tokens)
+
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Any, Read]]:
+        self.passes.append(len(prompts))
+        return [self.prefill(prompt) for prompt in prompts]
+
+
+def test_prompts_that_come_together_are_read_in_one_pass() -> None:
+    model = _Many(TOKENIZER.vocab_size)
+    engine = Engine(model, TOKENIZER)
+    requests = [Request([65 + i], PERSON, Sampling(seed=i), n=1 + i % 2, max_tokens=80) for i in range(4)]
+    results = engine.generate(requests)
+    assert model.passes == [4] and len(model.prefills) == 4
+    alone = [result for request in requests for result in _engine().generate(request)]
+    assert [result.tokens for result in results] == [result.tokens for result in alone]
+
+
+def test_after_a_pass_that_failed_each_prompt_is_read_by_itself() -> None:
+    engine = Engine(_Many(TOKENIZER.vocab_size), TOKENIZER)
+    results = engine.generate([Request([65] * size, PERSON, max_tokens=80) for size in (1, 9, 2)])
+    assert [result.error is None for result in results] == [True, False, True]
+
+
 def test_a_prompt_longer_than_the_context_is_refused() -> None:
     engine = Engine(Function(TOKENIZER.vocab_size, context=20), TOKENIZER)
     with pytest.raises(sg.OptionError, match="context"):

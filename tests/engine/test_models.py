@@ -75,6 +75,24 @@ def test_the_llama_is_bit_by_bit_the_same_in_any_batch(folder: Path) -> None:
             assert all(torch.equal(a, b) for a, b in zip(row, alone[i], strict=True))
 
 
+def test_prompts_that_transformers_reads_together_are_those_it_reads_alone(folder: Path) -> None:
+    texts = [[1 + i % 400 for i in range(size)] for size in (40, 3, 38, 4, 1, 37)]
+    model = HuggingFace.read(folder, CPU, KIND)
+    alone = [model.prefill(text) for text in texts]
+    passes: list[int] = []
+    read = model._read_together
+    model._read_together = lambda prompts: passes.append(len(prompts)) or read(prompts)
+    together = model.prefill_many(texts)
+    # those of like length, so that little is filled up
+    assert passes == [3, 2, 1]
+    for kind in (alone, together):
+        kind.append((torch.empty(0), kind[0][1].copy()))
+    found = [model.decode([9] * 7, [cache for _, cache in kind]) for kind in (alone, together)]
+    assert torch.allclose(*found, atol=1e-4)
+    assert all(torch.allclose(a, b, atol=1e-4) for (a, _), (b, _) in zip(alone, together, strict=True))
+    assert [cache.nbytes for _, cache in together] == [cache.nbytes for _, cache in alone]
+
+
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(StructgenError, match="config"):
         load_model(tmp_path / "nothing")

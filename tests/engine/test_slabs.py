@@ -12,9 +12,11 @@ torch = pytest.importorskip("torch")
 
 from small_models import write_llama  # noqa: E402
 
-from structgen.engine import attention, llama  # noqa: E402
+from structgen.engine import attention, torch_pass  # noqa: E402
 from structgen.engine.llama import Llama  # noqa: E402
-from structgen.engine.slabs import COLUMNS  # noqa: E402
+from structgen.engine.slabs import COLUMNS, Slabs  # noqa: E402
+from structgen.engine.torch_pass import TorchPass  # noqa: E402
+from structgen.engine.weights import Weights  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
 
@@ -100,8 +102,10 @@ def test_what_is_no_number_does_not_outlive_its_text(folder: Path) -> None:
 def test_numbers_of_rows_whose_products_differ_are_not_used(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(llama, "_agree", lambda weight, rows: rows != 32)
-    assert Llama.read(folder, CPU, KIND)._kept_apart().rows == (4, 8, 16, 64)
+    monkeypatch.setattr(torch_pass, "_agree", lambda weight, rows: rows != 32)
+    weights = Weights.read(folder, CPU, KIND)
+    slabs = Slabs(weights.sizes.layers, weights.sizes.groups, weights.sizes.head, weights.embedding)
+    assert TorchPass(weights, slabs)._kept_apart().rows == (4, 8, 16, 64, 256, 1024)
 
 
 @pytest.mark.parametrize("groups", [1, 3])
@@ -122,21 +126,3 @@ def test_both_ways_to_attend_give_the_same(groups: int) -> None:
         finally:
             torch.set_num_threads(before)
         assert torch.equal(torch.cat(alone), found)
-
-
-@pytest.mark.parametrize("fused", [True, False])
-def test_attention_is_the_same_compiled_and_by_torch(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, fused: bool
-) -> None:
-    texts = [[draw % 500 for draw in range(7 * size, 9 * size)] for size in (1, 20, 31, 40)]
-    found = []
-    for here in (True, False):
-        model = Llama.read(folder, CPU, KIND)
-        seen = llama._Seen((8,), here, fused)
-        monkeypatch.setattr(model, "_kept_apart", lambda seen=seen: seen)
-        caches = [model.prefill(text)[1] for text in texts]
-        steps = [model.decode([5 + i] * 4, caches) for i in range(3)]
-        # one text of the slab asks for nothing
-        steps.append(model.decode([9, 9], [caches[2], caches[0]]))
-        found.append(torch.cat(steps))
-    assert torch.allclose(*found, atol=1e-4)

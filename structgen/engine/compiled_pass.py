@@ -1,0 +1,170 @@
+"""The forward pass of a Llama in the memory of the CPU: its weights put as the compiled code reads them, and
+its rows dealt out to threads.
+
+Threads have rows of their own and wait for nothing but each other's end; a text's rows stay together. Each
+thread reads all the weights, so one is asked only for eight rows or more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from structgen.engine.forward import run_rows
+from structgen.engine.slabs import SlabCache
+from structgen.engine.tiles import IS_FUSED, PANEL
+from structgen.engine.weights import Weights
+
+_TOGETHER = 64
+"""Rows of a call: more of them fall out of the caches nearest to the core."""
+_SHARE = 4
+"""The least rows for which a thread is asked."""
+_LINE = 16
+"""Numbers by which the parts of the weights begin: whole lines of a cache."""
+_Numbers = npt.NDArray[np.float32]
+_Rows = npt.NDArray[np.int64]
+
+
+class CompiledPass:
+    """The forward pass of a model; see the module. One thread at a time calls it."""
+
+    def __init__(self, weights: Weights) -> None:
+        sizes = weights.sizes
+        half = all(map(_is_half, weights.products()))
+        width, inner = weights.layers[0].down.shape
+        self._weights, self._offsets = _laid_out(weights, half)
+        self._sizes = np.array(
+            (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
+        )
+        self._epsilon = np.float32(sizes.epsilon)
+        self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
+        self._others: ThreadPoolExecutor | None = None
+
+    @staticmethod
+    def serves(weights: Weights) -> bool:
+        """Tell whether this is for a model: one in the memory of a CPU that has what it takes, in single
+        precision, whose matrices are whole panels wide."""
+        like, matrices = weights.embedding, weights.products()
+        here = IS_FUSED and like.device.type == "cpu" and like.dtype == torch.float32
+        return here and all(len(matrix) % PANEL == 0 for matrix in matrices)
+
+    def prefill(self, prompts: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> Tensor:
+        """Return the logits [prompts, V] behind prompts, whose caches are then filled."""
+        counts = [len(prompt) for prompt in prompts]
+        rows = np.empty((sum(counts), 5), np.int64)
+        start = 0
+        for prompt, count, cache in zip(prompts, counts, caches, strict=True):
+            own = rows[start : start + count]
+            own[:, 0], own[:, 1], own[:, 2:] = prompt, np.arange(count), cache.where()
+            start += count
+        return self._run(rows, counts)
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
+        """Return the logits [rows, V] behind one more token of each text, for which its cache has room."""
+        rows = [(token, cache.length, *cache.where()) for token, cache in zip(tokens, caches, strict=True)]
+        return self._run(np.array(rows, np.int64), [1] * len(rows))
+
+    def _run(self, rows: _Rows, counts: list[int]) -> Tensor:
+        """Return the logits behind the last row of each text, of which `counts` says how many rows it has.
+
+        Raises what went wrong in any thread, when all have ended.
+        """
+        logits = np.empty((len(counts), int(self._sizes[5])), np.float32)
+        ends = np.cumsum(counts)
+        threads = min(torch.get_num_threads(), len(counts), len(rows) // _SHARE)
+        if threads <= 1:
+            self._run_part(rows, ends, logits)
+            return torch.from_numpy(logits)
+        if self._others is None:
+            self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
+        stops = _dealt(ends, threads)
+        futures, start = [], 0
+        for stop in stops[:-1]:
+            futures.append(self._others.submit(self._run_texts, rows, ends, start, stop, logits))
+            start = stop
+        failed: BaseException | None = None
+        try:
+            self._run_texts(rows, ends, start, len(counts), logits)
+        finally:
+            for future in futures:
+                failed = future.exception() or failed
+        if failed is not None:
+            raise failed
+        return torch.from_numpy(logits)
+
+    def _run_texts(self, rows: _Rows, ends: _Rows, start: int, stop: int, logits: _Numbers) -> None:
+        """Run the rows of the texts from `start` to `stop`."""
+        first = int(ends[start - 1]) if start else 0
+        self._run_part(rows[first : ends[stop - 1]], ends[start:stop] - first, logits[start:stop])
+
+    def _run_part(self, rows: _Rows, ends: _Rows, logits: _Numbers) -> None:
+        done = 0
+        for start in range(0, len(rows), _TOGETHER):
+            part = rows[start : start + _TOGETHER]
+            asked = int(np.searchsorted(ends, start + len(part), side="right"))
+            run_rows(
+                self._sizes,
+                self._epsilon,
+                self._weights,
+                self._offsets,
+                *self._tables,
+                part,
+                ends[done:asked] - (start + 1),
+                logits[done:asked],
+            )
+            done = asked
+
+
+def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
+    """Return norms and packed matrices in one array, and where they begin: `forward` has the columns."""
+    parts: list[list[_Numbers]] = []
+    for layer in weights.layers:
+        qkv, out, gate_up, down = (_packed(matrix, half) for matrix in layer.products())
+        parts.append([layer.before.numpy(), qkv, out, layer.between.numpy(), gate_up, down])
+    parts.append([weights.norm.numpy(), _packed(weights.head, half)])
+    offsets, length = np.zeros((len(parts), 6), np.int64), 0
+    for row, of_layer in enumerate(parts):
+        for column, part in enumerate(of_layer):
+            offsets[row, column] = length
+            length += -(-len(part) // _LINE) * _LINE
+    memory = np.zeros(length + _LINE, np.float32)
+    # an array of numpy begins anywhere in a line
+    begin = -memory.ctypes.data // memory.itemsize % _LINE
+    memory = memory[begin : begin + length]
+    for row, of_layer in enumerate(parts):
+        for column, part in enumerate(of_layer):
+            memory[offsets[row, column] :][: len(part)] = part
+    return memory, offsets
+
+
+def _packed(matrix: Tensor, half: bool) -> _Numbers:
+    """Return a matrix [columns, depth] as `tiles.product` reads it: panels of 32 columns, in each of them a
+    vector or two for each depth. `half` keeps the upper 16 bits of each number."""
+    depth = matrix.shape[1]
+    bits = matrix.contiguous().numpy().view(np.uint32)
+    if half:
+        first, second = (bits.reshape(-1, 2, PANEL // 2, depth) >> np.uint32(16)).swapaxes(0, 1)
+        panels = first | (second << np.uint32(16))
+    else:
+        panels = bits.reshape(-1, PANEL, depth)
+    return np.ascontiguousarray(panels.swapaxes(1, 2)).reshape(-1).view(np.float32)
+
+
+def _is_half(matrix: Tensor) -> bool:
+    """Tell whether each number of a matrix is one of bfloat16."""
+    return not bool((matrix.contiguous().numpy().view(np.uint32) & np.uint32(0xFFFF)).any())
+
+
+def _dealt(ends: _Rows, parts: int) -> list[int]:
+    """Return where each part of the texts ends, none of them empty, of nearly the same number of rows."""
+    total, stops = int(ends[-1]), list[int]()
+    for part in range(1, parts):
+        at = int(np.searchsorted(ends, total * part // parts)) + 1
+        at = max(at, stops[-1] + 1 if stops else 1)
+        stops.append(min(at, len(ends) - parts + part))
+    return [*stops, len(ends)]

@@ -1,0 +1,136 @@
+"""The forward pass of a Llama in the memory of the CPU, compiled: any rows of any texts in one call.
+
+A row is one token of one text. It takes its column of keys and values, and attends to the columns of its
+text up to its own; so prompts and texts that go on are the same to this code, and prompts of any lengths lie
+in one batch. Each row's numbers are made of its own alone, in an order that neither the other rows nor the
+threads change: the same text comes out the same to the bit, alone and in any batch, read at once or token by
+token.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from structgen.engine.attending import attend, loose, turn
+from structgen.engine.drawing import exponentials
+from structgen.engine.tiles import floats_at, product
+from structgen.jit import entry, jit
+
+TOKEN, PLACE, HELD, APART, ROOM = range(5)
+"""Columns of a row: its token, its place in the text; the address of its text's keys in the first layer,
+bytes from there to its values (as many as from those to the next layer's keys), the columns that it has."""
+BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
+"""Columns of the offsets of a layer's weights. The row after the last layer's has the last norm and the
+head."""
+HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
+"""Columns of the sizes; HALF is 1 where the weights of products are bfloat16."""
+
+
+@loose
+def squares(row):
+    """Return the sum of the squares of numbers."""
+    found = np.float32(0.0)
+    for value in row:
+        found += value * value
+    return found
+
+
+@jit
+def normalise(x, rows, weight, epsilon, out):
+    """Write the rows of `x` [texts, width], normalised (RMSNorm), one after the other."""
+    width = x.shape[1]
+    for i in range(len(rows)):
+        row = x[rows[i]]
+        scale = np.float32(1.0 / math.sqrt(squares(row) / np.float32(width) + epsilon))
+        for d in range(width):
+            out[i * width + d] = row[d] * scale * weight[d]
+
+
+@jit
+def add(x, more):
+    """Add numbers to the rows of `x`."""
+    width = x.shape[1]
+    for i in range(len(x)):
+        for d in range(width):
+            x[i, d] += more[i * width + d]
+
+
+@jit
+def gate(wide, count, inner, part, out):
+    """Write SwiGLU of `count` rows of two halves: silu of the first times the second."""
+    for i in range(count):
+        first = wide[2 * i * inner : (2 * i + 1) * inner]
+        second = wide[(2 * i + 1) * inner : (2 * i + 2) * inner]
+        own = out[i * inner : (i + 1) * inner]
+        for d in range(inner):
+            own[d] = -abs(first[d])
+        exponentials(own, 0, inner, np.float32(0.0), part)
+        for d in range(inner):
+            above = np.float32(1.0) if first[d] >= np.float32(0.0) else part[d]
+            own[d] = first[d] * (above / (np.float32(1.0) + part[d])) * second[d]
+
+
+@jit
+def attend_all(rows, layer, wide, heads, groups, head, cos, sin, scores, shares, query, out):
+    """Take a column for each row, and write what its queries attend to; `wide` has queries, keys, values."""
+    columns = (heads + 2 * groups) * head
+    for i in range(len(rows)):
+        place, room = rows[i, PLACE], rows[i, ROOM]
+        held = rows[i, HELD] + 2 * layer * rows[i, APART]
+        keys = numba.carray(floats_at(held), (groups, room, head))
+        values = numba.carray(floats_at(held + rows[i, APART]), (groups, room, head))
+        own = wide[i * columns : (i + 1) * columns].reshape(heads + 2 * groups, head)
+        for group in range(groups):
+            turn(own[heads + group], cos[place], sin[place], keys[group, place])
+            values[group, place] = own[heads + groups + group]
+        attend(
+            own, heads, keys, values, place, cos, sin, scores, shares, query,
+            out[i * heads * head : (i + 1) * heads * head],
+        )  # fmt: skip
+
+
+@entry(
+    "void(int64[::1], float32, float32[::1], int64[:, ::1], float32[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], int64[:, ::1], int64[::1], float32[:, ::1])"
+)
+def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
+    """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
+
+    `sizes` and `offsets` have the columns above, `weights` all norms and packed matrices (`packing`), `cos`
+    and `sin` (signed) are tables of all places. Rows of one text come in their order. Cost: each row some
+    2 flop a weight, at most of the speed of one core, and reading the columns of its text.
+    """
+    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    width, inner, half = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0
+    count, layers, base = len(rows), len(offsets) - 1, weights.ctypes.data
+    columns = (heads + 2 * groups) * head
+    x = np.empty((count, width), np.float32)
+    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
+    wide = np.empty(count * max(columns, 2 * inner, width), np.float32)
+    every, part = np.arange(count), np.empty(inner, np.float32)
+    most = 0
+    for i in range(count):
+        most = max(most, rows[i, PLACE] + 1)
+        x[i] = embedding[rows[i, TOKEN]]
+    scores, shares, query = np.empty(most, np.float32), np.empty(most, np.float32), np.empty(head, np.float32)
+    here, there = narrow.ctypes.data, wide.ctypes.data
+    for layer in range(layers):
+        at = offsets[layer]
+        normalise(x, every, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
+        product(here, 4 * width, count, width, base + 4 * at[QKV], columns, half, there)
+        attend_all(rows, layer, wide, heads, groups, head, cos, sin, scores, shares, query, narrow)
+        product(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
+        add(x, wide)
+        normalise(x, every, weights[at[BETWEEN] : at[BETWEEN] + width], epsilon, narrow)
+        product(here, 4 * width, count, width, base + 4 * at[GATE_UP], 2 * inner, half, there)
+        gate(wide, count, inner, part, narrow)
+        product(here, 4 * inner, count, inner, base + 4 * at[DOWN], width, half, there)
+        add(x, wide)
+    at = offsets[layers]
+    normalise(x, asked, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
+    product(
+        here, 4 * width, len(asked), width, base + 4 * at[QKV], sizes[VOCABULARY], half, logits.ctypes.data
+    )

@@ -1,0 +1,168 @@
+"""Products of a few rows with a matrix, compiled: each row is multiplied by itself, in one order.
+
+The matrix lies in panels of 32 columns, so that what a tile of rows needs of it is read from front to back,
+and once for all rows. An element of a product is a chain of fused multiplications and additions over the
+depth, the same for a row alone and among others: nothing has to be seen by experiment. The sums of a tile
+stay in registers, which takes vectors that numba's own loops do not keep there; so they are written out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding
+from llvmlite import ir as llvm
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from structgen.jit import jit
+
+PANEL = 32
+"""Columns of a panel: two vectors of 16."""
+_LANES = 16
+_WORD, _FLOAT = llvm.IntType(64), llvm.FloatType()
+_BITS, _VECTOR = llvm.VectorType(llvm.IntType(32), _LANES), llvm.VectorType(_FLOAT, _LANES)
+_HIGH = 0xFFFF0000
+
+
+def _constant(bits: int) -> Any:
+    return llvm.Constant(_BITS, [bits] * _LANES)
+
+
+def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
+    """Return the two vectors of a panel's columns at one depth. Where they are half as wide (bfloat16), a
+    word of 32 bits has a column of the first vector below and one of the second above."""
+    pointer = builder.inttoptr(at, _BITS.as_pointer())
+    if half:
+        both = builder.load(pointer, align=4)
+        low = builder.shl(both, _constant(16))
+        high = builder.and_(both, _constant(_HIGH))
+    else:
+        low = builder.load(pointer, align=4)
+        high = builder.load(builder.gep(pointer, [llvm.Constant(_WORD, 1)]), align=4)
+    return builder.bitcast(low, _VECTOR), builder.bitcast(high, _VECTOR)
+
+
+def _tile(rows: int, panels: int, half: bool) -> Any:
+    """Return an intrinsic that multiplies so many rows with so many neighbouring panels.
+
+    tile(x, x_step, weights, out, out_step, depth): addresses, and bytes from a row to the next.
+    """
+    deep = 4 * (_LANES if half else PANEL)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(typingctx: Any, x: Any, x_step: Any, weights: Any, out: Any, out_step: Any, depth: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            x, x_step, weights, out, out_step, depth = args
+            word = _WORD
+            kind = llvm.FunctionType(_VECTOR, [_VECTOR] * 3)
+            fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{_LANES}f32")
+            start = builder.block
+            loop = builder.append_basic_block("depth")
+            after = builder.append_basic_block("after")
+            starts = [builder.add(x, builder.mul(x_step, word(row))) for row in range(rows)]
+            apart = builder.mul(depth, word(deep))
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            k = builder.phi(word)
+            k.add_incoming(word(0), start)
+            sums = [builder.phi(_VECTOR) for _ in range(2 * rows * panels)]
+            for one in sums:
+                one.add_incoming(llvm.Constant(_VECTOR, None), start)
+            at = builder.add(weights, builder.mul(k, word(deep)))
+            columns: list[Any] = []
+            for panel in range(panels):
+                columns += _columns(builder, builder.add(at, builder.mul(apart, word(panel))), half)
+            grown = []
+            none = llvm.Constant(_VECTOR, llvm.Undefined)
+            first = llvm.Constant(llvm.VectorType(llvm.IntType(32), _LANES), [0] * _LANES)
+            for row in range(rows):
+                pointer = builder.inttoptr(
+                    builder.add(starts[row], builder.mul(k, word(4))), _FLOAT.as_pointer()
+                )
+                one = builder.insert_element(none, builder.load(pointer), llvm.IntType(32)(0))
+                spread = builder.shuffle_vector(one, none, first)
+                for place, column in enumerate(columns):
+                    total = sums[row * 2 * panels + place]
+                    grown.append(builder.call(fused, [spread, column, total]))
+            for one, more in zip(sums, grown, strict=True):
+                one.add_incoming(more, loop)
+            following = builder.add(k, word(1))
+            k.add_incoming(following, loop)
+            builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
+            builder.position_at_end(after)
+            for row in range(rows):
+                base = builder.add(out, builder.mul(out_step, word(row)))
+                pointer = builder.inttoptr(base, _VECTOR.as_pointer())
+                for place in range(2 * panels):
+                    builder.store(
+                        grown[row * 2 * panels + place], builder.gep(pointer, [word(place)]), align=4
+                    )
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 6), codegen
+
+    return tile
+
+
+_FEATURES = binding.get_host_cpu_features()
+IS_FUSED = bool(_FEATURES.get("fma")) or "x86" not in binding.get_default_triple()
+"""Whether the processor multiplies and adds in one instruction; without it a tile would call a function."""
+_ROWS = 8 if _FEATURES.get("avx512f") else 2
+"""Rows of a tile: with fewer vector registers than those of AVX-512, fewer sums stay in them."""
+_most_half, _most = _tile(_ROWS, 1, True), _tile(_ROWS, 1, False)
+_two_half, _two = _tile(2, 1, True), _tile(2, 1, False)
+_one_half, _one = _tile(1, 1, True), _tile(1, 1, False)
+_four_half, _four = _tile(1, 4, True), _tile(1, 4, False)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def floats_at(typingctx: Any, address: Any) -> Any:
+    """Return an address as a pointer to single-precision numbers, for numba.carray."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], _FLOAT.as_pointer())
+
+    return types.CPointer(types.float32)(types.int64), codegen  # type: ignore[attr-defined]
+
+
+@jit
+def product(x, step, rows, depth, weights, columns, half, out):
+    """Write the products of rows with a matrix of packed columns.
+
+    `x` is the address of the first row, `step` bytes from each to the next; `weights` that of the panels;
+    `out` that of the products, `columns` (a multiple of PANEL) a row. `half`: the weights are bfloat16.
+    """
+    deep = 4 * depth * (PANEL // 2 if half else PANEL)
+    wide = 4 * columns
+    panels = columns // PANEL
+    panel = 0
+    while panel < panels:
+        w, o = weights + panel * deep, out + 4 * PANEL * panel
+        if rows == 1 and panel + 4 <= panels:
+            # one row leaves room in the registers for four panels, and needs them to be busy
+            if half:
+                _four_half(x, step, w, o, wide, depth)
+            else:
+                _four(x, step, w, o, wide, depth)
+            panel += 4
+            continue
+        row = 0
+        while row + _ROWS <= rows:
+            if half:
+                _most_half(x + row * step, step, w, o + row * wide, wide, depth)
+            else:
+                _most(x + row * step, step, w, o + row * wide, wide, depth)
+            row += _ROWS
+        while row + 2 <= rows:
+            if half:
+                _two_half(x + row * step, step, w, o + row * wide, wide, depth)
+            else:
+                _two(x + row * step, step, w, o + row * wide, wide, depth)
+            row += 2
+        if row < rows:
+            if half:
+                _one_half(x + row * step, step, w, o + row * wide, wide, depth)
+            else:
+                _one(x + row * step, step, w, o + row * wide, wide, depth)
+        panel += 1

@@ -1,0 +1,127 @@
+"""The weights of a Llama, read from a folder in the layout of transformers' LlamaForCausalLM (Touvron et al.
+2023)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structgen.errors import StructgenError
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of a Llama."""
+
+    layers: int
+    heads: int
+    groups: int
+    """Heads of keys and values."""
+    head: int
+    context: int
+    theta: float
+    epsilon: float
+
+    @classmethod
+    def of(cls, config: dict[str, Any], where: Path) -> Sizes:
+        """Return the sizes that a config.json states. Raises StructgenError for another architecture."""
+        if "LlamaForCausalLM" not in config.get("architectures", ()):
+            raise StructgenError(
+                f"{where} is a {config.get('architectures')}, no LlamaForCausalLM.",
+                where=str(where),
+                cure="Load it by its path, through transformers; the engine runs causal models alone.",
+            )
+        heads = config["num_attention_heads"]
+        rope = config.get("rope_parameters") or config
+        return cls(
+            config["num_hidden_layers"],
+            heads,
+            config.get("num_key_value_heads") or heads,
+            config.get("head_dim") or config["hidden_size"] // heads,
+            config["max_position_embeddings"],
+            float(rope.get("rope_theta", 10_000.0)),
+            config["rms_norm_eps"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The weights of one layer; what reads the same input is one matrix."""
+
+    before: Tensor
+    qkv: Tensor
+    out: Tensor
+    between: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+    @classmethod
+    def of(cls, weights: dict[str, Tensor], layer: int) -> Layer:
+        """Return layer number `layer` of the weights, by transformers' names."""
+
+        def part(name: str) -> Tensor:
+            return weights[f"model.layers.{layer}.{name}.weight"]
+
+        return cls(
+            part("input_layernorm"),
+            torch.cat([part(f"self_attn.{name}_proj") for name in "qkv"]),
+            part("self_attn.o_proj"),
+            part("post_attention_layernorm"),
+            torch.cat((part("mlp.gate_proj"), part("mlp.up_proj"))),
+            part("mlp.down_proj"),
+        )
+
+    def products(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the matrices."""
+        return self.qkv, self.out, self.gate_up, self.down
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """All of a Llama; `cos` and `sin` are the tables of all places [places, head], the first half of `sin`
+    negated."""
+
+    sizes: Sizes
+    embedding: Tensor
+    layers: list[Layer]
+    norm: Tensor
+    head: Tensor
+    cos: Tensor
+    sin: Tensor
+
+    @classmethod
+    def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> Weights:
+        """Return the weights of a folder: config.json and model.safetensors. Raises StructgenError."""
+        from safetensors.torch import load_file
+
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            read = load_file(folder / "model.safetensors")
+        except (OSError, ValueError) as error:
+            raise StructgenError(
+                f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
+            ) from error
+        sizes = Sizes.of(config, folder)
+        weights = {name: tensor.to(device, dtype) for name, tensor in read.items()}
+        embedding = weights["model.embed_tokens.weight"]
+        steps = torch.arange(0, sizes.head, 2, device=device, dtype=torch.float32)
+        places = torch.arange(sizes.context, device=device, dtype=torch.float32)
+        angles = torch.outer(places, sizes.theta ** (-steps / sizes.head))
+        return cls(
+            sizes,
+            embedding,
+            [Layer.of(weights, layer) for layer in range(sizes.layers)],
+            weights["model.norm.weight"],
+            weights.get("lm_head.weight", embedding),
+            angles.cos().repeat(1, 2).to(dtype),
+            torch.cat((-angles.sin(), angles.sin()), -1).to(dtype),
+        )
+
+    def products(self) -> list[Tensor]:
+        """Return the matrices of all products."""
+        return [self.head, *(part for layer in self.layers for part in layer.products())]
