@@ -13,7 +13,7 @@ import re
 from array import array
 from collections.abc import Collection, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 _STRIDE = 32
 """Tokens between two places to which a rolled back log returns."""
@@ -116,23 +116,21 @@ class _Frame(NamedTuple):
     """Items begun in an array, -1 in an object."""
 
 
-class _Mode(enum.IntEnum):
-    """What the scanner is in front of, or inside of."""
-
-    BEFORE = 0
-    KEYS = 1
-    COLON = 2
-    AFTER = 3
-    STRING = 4
-    KEY = 5
-    NUMBER = 6
-    LITERAL = 7
+# What the scanner is in front of, or inside of. Plain numbers: members of enums cost more than the scanning.
+_BEFORE: Final = 0
+_KEYS: Final = 1
+_COLON: Final = 2
+_AFTER: Final = 3
+_STRING: Final = 4
+_KEY: Final = 5
+_NUMBER: Final = 6
+_LITERAL: Final = 7
 
 
 class _Reached(NamedTuple):
     """All that the scanner knows apart from the text: a value, so that going back is taking an old one."""
 
-    mode: _Mode
+    mode: int
     frame: _Frame | None
     place: Place
     """Of the value that is awaited, or being read."""
@@ -146,28 +144,64 @@ class _Reached(NamedTuple):
 _TERMINALS = MappingProxyType(
     {ord("t"): Terminal.TRUE, ord("f"): Terminal.FALSE, ord("n"): Terminal.NULL, ord('"'): Terminal.STRING}
 )
-_MODES = MappingProxyType({Terminal.STRING: _Mode.STRING, Terminal.NUMBER: _Mode.NUMBER})
+_MODES = MappingProxyType({Terminal.STRING: _STRING, Terminal.NUMBER: _NUMBER})
+
+
+Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "Terminal | None"]
+"""An event as the scanner notes it: `Event(*raw)`."""
+
+# looked up once; what an enum's member costs each time adds up
+_VALUE_BEGIN: Final = EventKind.VALUE_BEGIN
+_VALUE_END: Final = EventKind.VALUE_END
+_ITEM_BEGIN: Final = EventKind.ITEM_BEGIN
+_ITEM_END: Final = EventKind.ITEM_END
+_OBJECT_BEGIN: Final = EventKind.OBJECT_BEGIN
+_OBJECT_END: Final = EventKind.OBJECT_END
+_ARRAY_BEGIN: Final = EventKind.ARRAY_BEGIN
+_ARRAY_END: Final = EventKind.ARRAY_END
+_KEY_BEGIN: Final = EventKind.KEY_BEGIN
+_KEY_END: Final = EventKind.KEY_END
+_TERMINAL_BEGIN: Final = EventKind.TERMINAL_BEGIN
+_TERMINAL_END: Final = EventKind.TERMINAL_END
 
 
 class EventLog:
-    """The events of a matcher's text, scanned up to some token; a matcher has one once events were asked.
+    """The events of a text, scanned up to some token; a matcher has one once events were asked.
 
     Memory: the text, 4 bytes a token, and about 150 bytes an event.
     """
 
-    __slots__ = ("_counts", "_events", "_marks", "_reached", "_text")
+    __slots__ = (
+        "_counts",
+        "_escaped",
+        "_events",
+        "_frame",
+        "_marks",
+        "_mode",
+        "_place",
+        "_start",
+        "_terminal",
+        "text",
+    )
 
     def __init__(self) -> None:
-        self._text = bytearray()
-        self._events: list[Event] = []
+        self.text = bytearray()
+        """What was scanned."""
+        self._events: list[Raw] = []
         self._counts = array("i", (0,))
-        self._reached = _Reached(_Mode.BEFORE, None, Place(None, ""), 0, None, False)
-        self._marks: list[tuple[_Reached, int]] = [(self._reached, 0)]
+        self._return_to(_Reached(_BEFORE, None, Place(None, ""), 0, None, False))
+        self._marks: list[tuple[_Reached, int]] = [(self._reached(), 0)]
 
     @property
     def scanned(self) -> int:
         """How many tokens were scanned."""
         return len(self._counts) - 1
+
+    @property
+    def in_string(self) -> bool:
+        """Whether a string or a key is open, and no escape has just begun: what has neither quotes nor
+        backslashes changes nothing then."""
+        return self._mode in (_STRING, _KEY) and not self._escaped
 
     def read(self, tokens: Sequence[int], token_bytes: Sequence[bytes | None], ends: Collection[int]) -> None:
         """Scan the tokens that were not scanned yet; `ends` are the end tokens. Linear in their bytes."""
@@ -179,18 +213,19 @@ class EventLog:
                 self._scan(token_bytes[token] or b"")
             self._counts.append(len(self._events))
             if self.scanned % _STRIDE == 0:
-                self._marks.append((self._reached, len(self._text)))
+                self._marks.append((self._reached(), len(self.text)))
 
-    def write(self, data: bytes) -> list[Event]:
+    def write(self, data: bytes) -> list[Raw]:
         """Scan more of a text that comes without tokens, and return what began and closed in it. A log is
         written or read, not both."""
-        known = len(self._events)
+        if self._events:
+            self._events = []
         self._scan(data)
-        return self._events[known:]
+        return self._events
 
     def since(self, count: int) -> list[Event]:
         """Return the events of the tokens after the first `count`, in the order of the text."""
-        return self._events[self._counts[min(count, self.scanned)] :]
+        return [Event(*raw) for raw in self._events[self._counts[min(count, self.scanned)] :]]
 
     def truncate(self, count: int) -> None:
         """Forget all tokens but the first `count`, and up to 31 of those (scanned again when asked)."""
@@ -198,46 +233,54 @@ class EventLog:
             return
         mark = count // _STRIDE
         del self._marks[mark + 1 :]
-        self._reached, length = self._marks[mark]
-        del self._text[length:]
+        reached, length = self._marks[mark]
+        self._return_to(reached)
+        del self.text[length:]
         del self._counts[mark * _STRIDE + 1 :]
         del self._events[self._counts[-1] :]
 
     def copy(self) -> EventLog:
         """Return an independent log of the same tokens."""
         twin = EventLog.__new__(EventLog)
-        twin._text, twin._events, twin._counts = self._text[:], self._events[:], self._counts[:]
-        twin._reached, twin._marks = self._reached, self._marks[:]
+        twin.text, twin._events, twin._counts = self.text[:], self._events[:], self._counts[:]
+        twin._marks = self._marks[:]
+        twin._return_to(self._reached())
         return twin
 
     # --- the scanner ---
 
+    def _reached(self) -> _Reached:
+        return _Reached(self._mode, self._frame, self._place, self._start, self._terminal, self._escaped)
+
+    def _return_to(self, reached: _Reached) -> None:
+        self._mode, self._frame, self._place, self._start, self._terminal, self._escaped = reached
+
     def _finish(self) -> None:
         """Take the end of the text: a numeral that is the whole document ends there."""
-        reached = self._reached
-        if reached.mode is _Mode.NUMBER:
-            self._terminal_end(reached.frame, reached.place, reached.start, len(self._text), Terminal.NUMBER)
-            self._reached = reached._replace(mode=_Mode.AFTER)
+        if self._mode == _NUMBER:
+            self._terminal_end(self._frame, self._place, self._start, len(self.text), Terminal.NUMBER)
+            self._mode = _AFTER
 
     def _terminal_end(
         self, frame: _Frame | None, place: Place, start: int, end: int, terminal: Terminal | None
     ) -> None:
-        self._events.append(Event(EventKind.TERMINAL_END, place, start, end, terminal))
+        self._events.append((_TERMINAL_END, place, start, end, terminal))
         self._value_end(frame, place, start, end)
 
     def _value_end(self, frame: _Frame | None, place: Place, start: int, end: int) -> None:
         item = frame is not None and frame.items >= 0
-        self._events.append(Event(EventKind.ITEM_END if item else EventKind.VALUE_END, place, start, end))
+        self._events.append((_ITEM_END if item else _VALUE_END, place, start, end, None))
 
     def _scan(self, data: bytes) -> None:
         """Take more text, which goes on with the old as JSON."""
-        text, events = self._text, self._events
+        text, events = self.text, self._events
         at = len(text)
         text += data
         size = len(text)
-        mode, frame, place, start, terminal, escaped = self._reached
+        mode, frame, place, start = self._mode, self._frame, self._place, self._start
+        terminal, escaped = self._terminal, self._escaped
         while at < size:
-            if mode is _Mode.STRING or mode is _Mode.KEY:
+            if mode in (_STRING, _KEY):
                 if escaped:
                     escaped = False
                     at += 1
@@ -248,31 +291,31 @@ class EventLog:
                 at = found.end()
                 if text[at - 1] == 92:
                     escaped = True
-                elif mode is _Mode.STRING:
+                elif mode == _STRING:
                     self._terminal_end(frame, place, start, at, terminal)
-                    mode = _Mode.AFTER
+                    mode = _AFTER
                 else:
                     assert frame is not None, "a key is in an object"
                     place = Place(frame.place, _decoded(text[start + 1 : at - 1]))
-                    events.append(Event(EventKind.KEY_END, place, start, at))
-                    mode = _Mode.COLON
+                    events.append((_KEY_END, place, start, at, None))
+                    mode = _COLON
                 continue
-            if mode is _Mode.NUMBER:
+            if mode == _NUMBER:
                 found = _NUMERAL_END.search(text, at)
                 if found is None:
                     break
                 at = found.start()
                 self._terminal_end(frame, place, start, at, terminal)
-                mode = _Mode.AFTER
+                mode = _AFTER
                 continue
-            if mode is _Mode.LITERAL:
+            if mode == _LITERAL:
                 assert terminal is not None, "a literal is a terminal"
                 end = start + len(terminal.value)
                 if size < end:
                     break
                 at = end
                 self._terminal_end(frame, place, start, at, terminal)
-                mode = _Mode.AFTER
+                mode = _AFTER
                 continue
             byte = text[at]
             at += 1
@@ -281,46 +324,46 @@ class EventLog:
             if byte in b"}]":
                 assert frame is not None, "a closing bracket closes one"
                 below, place, start, items = frame
-                events.append(
-                    Event(EventKind.OBJECT_END if items < 0 else EventKind.ARRAY_END, place, start, at)
-                )
+                events.append((_OBJECT_END if items < 0 else _ARRAY_END, place, start, at, None))
                 frame = below
                 self._value_end(frame, place, start, at)
-                mode = _Mode.AFTER
-            elif mode is _Mode.BEFORE:
+                mode = _AFTER
+            elif mode == _BEFORE:
                 start = at - 1
                 if frame is not None and frame.items >= 0:
                     place = Place(frame.place, frame.items)
                     frame = frame._replace(items=frame.items + 1)
-                    events.append(Event(EventKind.ITEM_BEGIN, place, start, None))
+                    events.append((_ITEM_BEGIN, place, start, None, None))
                 else:
-                    events.append(Event(EventKind.VALUE_BEGIN, place, start, None))
+                    events.append((_VALUE_BEGIN, place, start, None, None))
                 if byte == 123:
                     frame = _Frame(frame, place, start, -1)
-                    events.append(Event(EventKind.OBJECT_BEGIN, place, start, None))
-                    mode = _Mode.KEYS
+                    events.append((_OBJECT_BEGIN, place, start, None, None))
+                    mode = _KEYS
                     continue
                 if byte == 91:
                     frame = _Frame(frame, place, start, 0)
-                    events.append(Event(EventKind.ARRAY_BEGIN, place, start, None))
+                    events.append((_ARRAY_BEGIN, place, start, None, None))
                     continue
                 terminal = _TERMINALS.get(byte, Terminal.NUMBER)
-                mode = _MODES.get(terminal, _Mode.LITERAL)
-                events.append(Event(EventKind.TERMINAL_BEGIN, place, start, None, terminal))
-            elif mode is _Mode.KEYS:
+                mode = _MODES.get(terminal, _LITERAL)
+                events.append((_TERMINAL_BEGIN, place, start, None, terminal))
+            elif mode == _KEYS:
                 assert frame is not None, "a key is in an object"
                 start = at - 1
-                events.append(Event(EventKind.KEY_BEGIN, frame.place, start, None))
-                mode = _Mode.KEY
-            elif mode is _Mode.COLON:
-                mode = _Mode.BEFORE
+                events.append((_KEY_BEGIN, frame.place, start, None, None))
+                mode = _KEY
+            elif mode == _COLON:
+                mode = _BEFORE
             else:
                 assert frame is not None, "a comma is inside a bracket"
-                mode = _Mode.KEYS if frame.items < 0 else _Mode.BEFORE
-        self._reached = _Reached(mode, frame, place, start, terminal, escaped)
+                mode = _KEYS if frame.items < 0 else _BEFORE
+        self._mode, self._frame, self._place, self._start = mode, frame, place, start
+        self._terminal, self._escaped = terminal, escaped
 
 
 def _decoded(written: bytearray) -> str:
     """Return the key that its bytes between the quotes write, lone surrogates included."""
-    text: str = json.loads('"' + written.decode("utf-8", "surrogatepass") + '"')
-    return text
+    text = written.decode("utf-8", "surrogatepass")
+    decoded: str = json.loads(f'"{text}"') if "\\" in text else text
+    return decoded

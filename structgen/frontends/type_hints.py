@@ -44,11 +44,13 @@ class TypeReader(Generic[T]):
         Errors: `ValidatorError` where a validator of the type's own refuses it, or the document is none of
         the schema's.
         """
-        from pydantic_core import ValidationError
-
         try:
             return cast("T", self._adapter.validate_json(document))
-        except ValidationError as error:
+        except ValueError as error:
+            from pydantic_core import ValidationError
+
+            if not isinstance(error, ValidationError):
+                raise
             found = error.errors(include_url=False, include_input=False)
             first = found[0]
             place = "".join(f"/{part}" for part in first["loc"])

@@ -24,10 +24,13 @@ class Part:
     it is read with what holds it.
     """
 
-    __slots__ = ("_config", "_known", "_reader", "hint")
+    __slots__ = ("_alike", "_bare", "_config", "_known", "_reader", "hint")
 
     def __init__(self, hint: Any, config: Mapping[str, Any] | None = None) -> None:
-        self.hint, self._config = hint, config
+        self.hint, self._config, self._bare = hint, config, _bare(hint)
+        arguments = typing.get_args(self._bare)
+        self._alike = typing.get_origin(self._bare) is not tuple or Ellipsis in arguments
+        """Whether all items are of one type."""
         self._known: dict[str | int, Part | None] = {}
         self._reader: TypeReader[Any] | bool | None = None
 
@@ -52,12 +55,10 @@ class Part:
 
     def _inner(self, key: str | int) -> Part | None:
         """Return the part at one key or index."""
-        kept: str | int = key
-        hint = _bare(self.hint)
-        arguments, origin = typing.get_args(hint), typing.get_origin(hint)
-        if isinstance(key, int) and not (origin is tuple and Ellipsis not in arguments):
-            kept = 0  # the items of a list are alike
+        kept: str | int = 0 if self._alike and isinstance(key, int) else key
         if kept not in self._known:
+            hint = self._bare
+            arguments, origin = typing.get_args(hint), typing.get_origin(hint)
             inner = _item(hint, origin, arguments, key) if isinstance(key, int) else _member(hint, key)
             config = getattr(hint, "__pydantic_config__", None) or getattr(hint, "model_config", None)
             self._known[kept] = None if inner is None else Part(inner, config or self._config)

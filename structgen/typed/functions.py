@@ -241,14 +241,14 @@ class TypedFunction(_Common[P, R]):
         asked, ended = self._asked, list[Result]()
         progress = asked.progress()
         for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
-            yield _added(progress, piece)
+            yield progress.add(piece)
         yield _ended(asked, progress, ended[0])
 
     def _items(self, source: Source) -> Iterator[Any]:
         asked, ended = self._asked, list[Result]()
         progress, known = asked.progress(), 0
         for piece in asked.model().stream(asked.form, source, asked.options, ended.append):
-            _added(progress, piece)
+            progress.add(piece)
             items, known = progress.closed_items(known)
             yield from items
         _ended(asked, progress, ended[0])
@@ -257,7 +257,7 @@ class TypedFunction(_Common[P, R]):
         asked, ended = self._asked, list[Result]()
         progress, known = asked.progress(), 0
         async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
-            _added(progress, piece)
+            progress.add(piece)
             items, known = progress.closed_items(known)
             for item in items:
                 yield item
@@ -327,7 +327,7 @@ class AsyncTypedFunction(_Common[P, R]):
         asked, ended = self._asked, list[Result]()
         progress = asked.progress()
         async for piece in asked.model().astream(asked.form, source, asked.options, ended.append):
-            yield _added(progress, piece)
+            yield progress.add(piece)
         yield _ended(asked, progress, ended[0])
 
     async def batch(self, calls: Iterable[Any]) -> list[R]:
@@ -359,13 +359,6 @@ class AsyncTypedFunction(_Common[P, R]):
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Return the method of an instance."""
         return self if instance is None else AsyncTypedFunction(self._asked, (instance,))
-
-
-def _added(progress: Progress, piece: str) -> Partial[Any]:
-    try:
-        return progress.add(piece)
-    except ValidatorError as refusal:
-        raise failed(refusal.what, progress.written, 1, refusal.where) from refusal
 
 
 def _ended(asked: Asked, progress: Progress, result: Result) -> Partial[Any]:

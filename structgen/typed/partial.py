@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from structgen.errors import OptionError
+from structgen.errors import OptionError, ValidatorError
 from structgen.events import EventKind, EventLog, Terminal
 from structgen.frontends.type_parts import Part
+from structgen.typed.forms import failed
 
 T_co = TypeVar("T_co", covariant=True)
+Parts: TypeAlias = "tuple[str | int, ...]"
+"""A place in the document: keys and indices from its root."""
+
+# looked up once: this is done for every token
+_VALUE_END: Final = EventKind.VALUE_END
+_ITEM_END: Final = EventKind.ITEM_END
+_OBJECT_BEGIN: Final = EventKind.OBJECT_BEGIN
+_ARRAY_BEGIN: Final = EventKind.ARRAY_BEGIN
+_TERMINAL_BEGIN: Final = EventKind.TERMINAL_BEGIN
+_STRING: Final = Terminal.STRING
 
 _CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?$")
 """The end of a JSON string's text that is no character yet: an escape, or the first half of a pair."""
@@ -22,10 +33,10 @@ class Partial(Generic[T_co]):
     Names are those of the document (a field's alias). Lists that are open hold the items that have begun.
     """
 
-    __slots__ = ("_count", "_length", "_progress", "_result", "is_done")
+    __slots__ = ("_count", "_pieces", "_progress", "_result", "is_done")
 
-    def __init__(self, progress: Progress, count: int, length: int) -> None:
-        self._progress, self._count, self._length = progress, count, length
+    def __init__(self, progress: Progress, count: int, pieces: int) -> None:
+        self._progress, self._count, self._pieces = progress, count, pieces
         self.is_done = False
         """Whether it is the last one, which has the result."""
         self._result: Any = None
@@ -33,13 +44,13 @@ class Partial(Generic[T_co]):
     @property
     def text(self) -> str:
         """The document so far."""
-        return self._progress.text(self._length)
+        return self._progress.text(self._pieces)
 
     @property
     def value(self) -> Any:
         """What there is: an object of the type for each part that has closed (a date, a model, a list); for
         open ones a dict, a list, or the string so far; None before anything has come. Cost: linear in it."""
-        return self._result if self.is_done else self._progress.value(self._count, self._length)
+        return self._result if self.is_done else self._progress.value(self._count, self._pieces)
 
     @property
     def closed(self) -> frozenset[str]:
@@ -56,13 +67,13 @@ class Partial(Generic[T_co]):
 
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
-        found = self._progress.value(self._count, self._length)
+        found = self._progress.value(self._count, self._pieces)
         if isinstance(found, dict | list):
             return found[key]  # type: ignore[index]
         raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        found = self._progress.value(self._count, self._length)
+        found = self._progress.value(self._count, self._pieces)
         return isinstance(found, dict) and key in found
 
     def get(self, key: str | int, default: Any = None) -> Any:
@@ -77,37 +88,64 @@ class Partial(Generic[T_co]):
 
 
 class Progress:
-    """Follows a document that is being written, and validates each part as it closes."""
+    """Follows a document that is being written, and validates each part as it closes.
 
-    __slots__ = ("_data", "_free", "_log", "_open", "_operations", "_part")
+    It holds the containers that are open, with what has closed in them, for the newest partial; and what was
+    done in order, for older ones.
+    """
+
+    __slots__ = ("_free", "_log", "_open", "_operations", "_part", "_pieces", "_quiet", "_scanned", "_stack")
 
     def __init__(self, part: Part | None, *, free: bool = False) -> None:
         """`part` reads the document's parts; None: they are taken as JSON has them. `free`: it is no JSON."""
         self._part, self._free = part, free
+        self._pieces: list[str] = []
+        self._scanned = 0
+        """How many pieces the log has read. It need not read what only adds to an open string."""
+        self._quiet = free
         self._log = EventLog()
-        self._data = bytearray()
-        self._operations: list[tuple[str, tuple[str | int, ...], Any]] = []
-        self._open: dict[int, tuple[int, tuple[str | int, ...]]] = {}
+        self._operations: list[tuple[str, Parts, Any]] = []
+        self._open: dict[int, tuple[int, Parts]] = {}
         """Where the string began that is open behind so many operations, and its place."""
+        self._stack: list[tuple[str | int, Any]] = []
+        """The containers that are open: the key of each in the one before, and what has closed in it."""
 
     def add(self, piece: str) -> Partial[Any]:
-        """Take a piece of the text; returns what there is now. Errors: ValidatorError for a part that its
-        type refuses. Cost: linear in the piece, and the reading of what it closes."""
-        data = piece.encode("utf-8", "surrogatepass")
-        self._data += data
-        if not self._free:
-            for event in self._log.write(data):
-                self._take(event.kind, event.place.parts, event.start, event.end, event.terminal)
-        return Partial(self, len(self._operations), len(self._data))
+        """Take a piece of the text; returns what there is now. Errors: GenerationError for a part that its
+        type refuses, with the text so far. Cost: linear in the piece, and the reading of what it closes.
+
+        It is called for every token, and seldom enough that its code is not in the processor's caches: what
+        it touches costs more than what it does.
+        """
+        self._pieces.append(piece)
+        if not self._quiet or (('"' in piece or "\\" in piece) and not self._free):
+            self._scan()
+        return Partial(self, len(self._operations), len(self._pieces))
+
+    def _scan(self) -> None:
+        """Read the pieces that were not read."""
+        data = "".join(self._pieces[self._scanned :]).encode("utf-8", "surrogatepass")
+        self._scanned = len(self._pieces)
+        for kind, place, start, end, terminal in self._log.write(data):
+            if kind is _VALUE_END or kind is _ITEM_END:
+                assert end is not None, "a value that ended has an end"
+                self._close(place.parts, start, end)
+            elif kind is _OBJECT_BEGIN:
+                self._begin("object", place.parts, {})
+            elif kind is _ARRAY_BEGIN:
+                self._begin("array", place.parts, [])
+            elif terminal is _STRING and kind is _TERMINAL_BEGIN:
+                self._open[len(self._operations)] = (start, place.parts)
+        self._quiet = self._log.in_string
 
     @property
     def written(self) -> str:
         """The text so far."""
-        return self.text(len(self._data))
+        return "".join(self._pieces)
 
     def last(self, result: Any) -> Partial[Any]:
         """Return the last partial, which has the result."""
-        made: Partial[Any] = Partial(self, len(self._operations), len(self._data))
+        made: Partial[Any] = Partial(self, len(self._operations), len(self._pieces))
         made.is_done, made._result = True, result
         return made
 
@@ -121,37 +159,30 @@ class Progress:
         ]
         return found, len(self._operations)
 
-    def _take(
-        self,
-        kind: EventKind,
-        parts: tuple[str | int, ...],
-        start: int,
-        end: int | None,
-        terminal: Terminal | None,
-    ) -> None:
-        match kind:
-            case EventKind.OBJECT_BEGIN | EventKind.ARRAY_BEGIN:
-                self._operations.append(
-                    ("object" if kind is EventKind.OBJECT_BEGIN else "array", parts, None)
-                )
-            case EventKind.TERMINAL_BEGIN if terminal is Terminal.STRING:
-                self._open[len(self._operations)] = (start, parts)
-            case EventKind.VALUE_END | EventKind.ITEM_END:
-                assert end is not None, "a value that ended has an end"
-                if not parts and self._operations:
-                    return  # the whole is read once, as the result
-                document = bytes(self._data[start:end])
-                part = self._part.at(parts) if self._part is not None and parts else None
-                value = json.loads(document) if part is None else part.read(document)
-                self._operations.append(("close", parts, value))
-            case _:
-                pass
+    def _begin(self, kind: str, parts: Parts, fresh: Any) -> None:
+        self._operations.append((kind, parts, None))
+        self._stack.append((parts[-1] if parts else 0, fresh))
+
+    def _close(self, parts: Parts, start: int, end: int) -> None:
+        if not parts and self._operations:
+            return  # the whole is read once, as the result
+        document = bytes(self._log.text[start:end])
+        part = self._part.at(parts) if self._part is not None and parts else None
+        try:
+            value = json.loads(document) if part is None else part.read(document)
+        except ValidatorError as refusal:
+            raise failed(refusal.what, self.written, 1, refusal.where) from refusal
+        self._operations.append(("close", parts, value))
+        if len(self._stack) > len(parts):
+            self._stack.pop()
+        if parts:
+            _put(self._stack[-1][1], parts[-1], value)
 
     # --- what a partial asks --------------------------------------------------------------------------------
 
-    def text(self, length: int) -> str:
-        """Return the first so many bytes, as text."""
-        return self._data[:length].decode("utf-8", "surrogatepass")
+    def text(self, pieces: int) -> str:
+        """Return the first so many pieces."""
+        return "".join(self._pieces[:pieces])
 
     def closed(self, count: int) -> frozenset[str]:
         """Return the pointers of what closed within so many operations."""
@@ -161,37 +192,60 @@ class Progress:
             if kind == "close"
         )
 
-    def value(self, count: int, length: int) -> Any:
-        """Return what there was after so many operations and bytes."""
+    def value(self, count: int, pieces: int) -> Any:
+        """Return what there was after so many operations and pieces. Cost: the containers that are open; of
+        what others have added to since, linear in what came before."""
         if self._free:
-            return self.text(length)
-        root: list[Any] = []
-        stack: list[Any] = [root]
+            return self.text(pieces)
+        stack = self._stack if count == len(self._operations) else self._stack_after(count)
+        key: str | int = 0
+        found: Any = None
+        begun = self._open.get(count)
+        if begun is not None:
+            start, place = begun
+            found, key = self._string(start, pieces), place[-1] if place else 0
+        if found is None and count and not stack:
+            return self._operations[0][2]  # the document is one terminal
+        for above, container in reversed(stack):
+            whole = container.copy()
+            if found is not None:
+                _put(whole, key, found)
+            found, key = whole, above
+        return found
+
+    def _string(self, start: int, pieces: int) -> str | None:
+        """Return what so many pieces have of a string that begins at a byte; None where it had not begun."""
+        if pieces == len(self._pieces):
+            known = self._log.text[start + 1 :].decode("utf-8", "surrogatepass")
+            return _so_far(known + "".join(self._pieces[self._scanned :]))
+        data = self.text(pieces).encode("utf-8", "surrogatepass")
+        return _so_far(data[start + 1 :].decode("utf-8", "surrogatepass")) if start < len(data) else None
+
+    def _stack_after(self, count: int) -> list[tuple[str | int, Any]]:
+        """Return the containers that were open after so many operations."""
+        stack: list[tuple[str | int, Any]] = []
         for kind, parts, value in self._operations[:count]:
-            if kind == "close":
-                if len(stack) > 1 + len(parts):
-                    stack.pop()
-                _put(stack[-1], parts[-1] if parts else 0, value)
+            if kind != "close":
+                stack.append((parts[-1] if parts else 0, {} if kind == "object" else []))
                 continue
-            fresh: Any = {} if kind == "object" else []
-            _put(stack[-1], parts[-1] if parts else 0, fresh)
-            stack.append(fresh)
-        start, place = self._open.get(count, (length, ()))
-        if start < length:
-            _put(stack[-1], place[-1] if place else 0, _so_far(self._data[start + 1 : length]))
-        return root[0] if root else None
+            if len(stack) > len(parts):
+                stack.pop()
+            if parts:
+                _put(stack[-1][1], parts[-1], value)
+        return stack
 
 
 def _put(container: Any, key: str | int, value: Any) -> None:
-    if isinstance(container, list) and key == len(container):
+    if isinstance(container, list):
         container.append(value)
     else:
         container[key] = value
 
 
-def _so_far(written: bytearray) -> str:
-    """Return the characters of a string that is open, from its bytes behind the quote."""
-    text = written.decode("utf-8", "surrogatepass")
+def _so_far(text: str) -> str:
+    """Return the characters of a string that is open, from its text behind the quote."""
+    if "\\" not in text:
+        return text
     if (len(text) - len(text.rstrip("\\"))) % 2:
         text = text[:-1]
     cut = _CUT.search(text)

@@ -62,6 +62,7 @@ def test_partials_only_grow(step: int) -> None:
     assert all(grows(before, after) for before, after in itertools.pairwise(values))
     # looking at one later shows what was shown at once
     assert [one.value for one in partials] == values
+    assert [one.text for one in partials] == [TEXT[: at + step] for at in range(0, len(TEXT), step)]
     assert values[-1]["stops"] == [Stop("Oslo", dt.date(2026, 6, 2)), Stop("Bodø", dt.date(2026, 6, 4))]
 
 
