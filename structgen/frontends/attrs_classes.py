@@ -1,17 +1,29 @@
-"""attrs classes among type hints, which pydantic does not know: each is read through a model of its
-fields."""
+"""attrs classes among type hints, which pydantic does not know: each is read through a model of its fields.
+
+In hints they are replaced by their models. In the fields of dataclasses, typed dicts and named tuples
+pydantic asks them for a schema while it reads those (`answering`); pydantic models, whose schemas are made,
+hold them as instances of any class, and there the schema is replaced (`filled_in`).
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, ForwardRef, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic_core import SchemaValidator
 
 from structgen.errors import StructgenError, UnsupportedError
+
+_ASKED = "__get_pydantic_core_schema__"
+"""What pydantic asks a class that it does not know."""
+_LOCK = threading.RLock()
+"""Held while classes answer pydantic."""
 
 
 def is_attrs_class(hint: object) -> bool:
@@ -30,8 +42,8 @@ class AttrsClasses:
     def rewritten(self, hint: Any) -> Any:
         """Return a hint with each attrs class replaced by its model and the way back.
 
-        Looked for in the hint, in the arguments of generic types, and in the fields of attrs classes; the
-        fields of other classes are theirs. Errors: `UnsupportedError` for a field without a type.
+        Looked for in the hint, in the arguments of generic types, and in the fields of attrs classes. Errors:
+        `UnsupportedError` for a field without a type.
         """
         if is_attrs_class(hint):
             return self._class(hint)
@@ -52,6 +64,54 @@ class AttrsClasses:
         if origin in (Union, types.UnionType):
             return Union[inner_hints]
         return origin[inner_hints]
+
+    @contextmanager
+    def answering(self, classes: Sequence[type]) -> Iterator[None]:
+        """Have attrs classes tell pydantic their schemas, as the fields of others; for so long."""
+
+        def answer_of(cls: type) -> Any:
+            return staticmethod(lambda source, handler: handler.generate_schema(self.rewritten(cls)))
+
+        asked = [cls for cls in classes if not hasattr(cls, _ASKED)]
+        with _LOCK:
+            answers = [(cls, answer_of(cls)) for cls in asked]
+            try:
+                for cls, answer in answers:
+                    setattr(cls, _ASKED, answer)
+                yield
+            finally:
+                for cls in asked:
+                    if _ASKED in vars(cls):
+                        delattr(cls, _ASKED)
+
+    def filled_in(self, core: Any, classes: Sequence[type]) -> Any | None:
+        """Return a copy of pydantic's schema in which attrs classes, of which it takes instances alone, are
+        read; None where it takes instances of none."""
+        known: dict[type, Any] = {}
+        definitions: dict[str, Any] = {}
+
+        def opened(schema: Any) -> Any:
+            if schema["type"] != "definitions":
+                return schema
+            definitions.update((one["ref"], one) for one in schema["definitions"])
+            return schema["schema"]
+
+        def copied(node: Any) -> Any:
+            if isinstance(node, list | tuple):
+                return type(node)(map(copied, node))
+            if not isinstance(node, dict):
+                return node
+            cls: Any = node.get("cls")
+            if node.get("type") == "is-instance" and cls in classes:
+                if cls not in known:
+                    known[cls] = opened(TypeAdapter(self.rewritten(cls)).core_schema)
+                return known[cls]
+            return {key: value if key == "metadata" else copied(value) for key, value in node.items()}
+
+        filled = opened(copied(core))
+        if known and definitions:
+            return {"type": "definitions", "schema": filled, "definitions": list(definitions.values())}
+        return filled if known else None
 
     def _class(self, cls: type) -> Any:
         name = f"{cls.__qualname__.replace('.', '_').replace('<locals>', '')}_{id(cls):x}"
@@ -89,6 +149,54 @@ class AttrsClasses:
             for one in self.models.values():
                 one.model_rebuild(force=True, _types_namespace=self._names)
         return Annotated[model, AfterValidator(_maker(cls))]
+
+
+class Filled:
+    """An adapter of pydantic's for a schema that was filled in."""
+
+    def __init__(self, core: Any) -> None:
+        self.core = core
+        self.validate_json = SchemaValidator(core, _use_prebuilt=False).validate_json
+
+    def json_schema(self, *, schema_generator: Any) -> Any:
+        """Return the JSON Schema."""
+        return schema_generator().generate(self.core, mode="validation")
+
+
+def attrs_inside(hint: Any) -> list[type]:
+    """Return the attrs classes in a hint, in the arguments of generic types, and in fields of classes."""
+    found: dict[type, None] = {}
+    seen: set[Any] = set()
+    waiting = [hint]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting.extend(one)
+            continue
+        if get_origin(one) is typing.Literal:
+            continue
+        waiting.extend(get_args(one))
+        base = get_origin(one) or one
+        if not isinstance(base, type) or base in seen:
+            continue
+        seen.add(base)
+        if is_attrs_class(base):
+            found[base] = None
+        fields = getattr(base, "__pydantic_fields__", None)
+        if isinstance(fields, dict):
+            waiting.extend(field.annotation for field in fields.values())
+        elif hasattr(base, "__annotations__"):
+            waiting.extend(_known_hints(base))
+    return list(found)
+
+
+def _known_hints(cls: type) -> list[Any]:
+    """Return the types of a class's fields; none of a class whose annotations name what is not defined: it is
+    told of where it is read."""
+    try:
+        return list(typing.get_type_hints(cls, include_extras=True).values())
+    except (NameError, TypeError):
+        return []
 
 
 def _hints(cls: type) -> dict[str, Any]:

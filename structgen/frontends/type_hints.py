@@ -6,6 +6,7 @@ pydantic does both (`pip install 'structgen[typed]'`); it is loaded when the fir
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -84,13 +85,11 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
 
     if hint is inspect.Parameter.empty or isinstance(hint, TypeVar):
         raise _no_schema(hint, "there is no type")
-    wanted = hint
-    if _holds_attrs(hint):
-        from structgen.frontends.attrs_classes import AttrsClasses
-
-        wanted = AttrsClasses().rewritten(hint)
     try:
-        adapter: Any = _adapter(TypeAdapter, PydanticUserError, wanted, config)
+        if "attr" in sys.modules:
+            adapter = _adapter_with_attrs(TypeAdapter, PydanticUserError, hint, config)
+        else:  # then no class is made by it
+            adapter = _adapter(TypeAdapter, PydanticUserError, hint, config)
         schema = adapter.json_schema(schema_generator=TypeSchema)
     except (PydanticUserError, SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
         raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
@@ -108,6 +107,20 @@ def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | Non
     return made(hint)
 
 
+def _adapter_with_attrs(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:
+    """Return pydantic's adapter of a hint in which there may be attrs classes."""
+    from structgen.frontends.attrs_classes import AttrsClasses, Filled, attrs_inside
+
+    found = attrs_inside(hint)
+    if not found:
+        return _adapter(made, refused, hint, config)
+    classes = AttrsClasses()
+    with classes.answering(found):
+        adapter = _adapter(made, refused, classes.rewritten(hint), config)
+        core = classes.filled_in(adapter.core_schema, found)
+    return adapter if core is None else Filled(core)
+
+
 def _no_schema(hint: Any, why: str) -> UnsupportedError:
     return UnsupportedError(
         f"{shown(hint)} has no JSON Schema: {why}",
@@ -120,17 +133,3 @@ def _no_schema(hint: Any, why: str) -> UnsupportedError:
 def shown(hint: Any) -> str:
     """Return a type as people write it."""
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
-
-
-def _holds_attrs(hint: Any) -> bool:
-    """Tell whether an attrs class is in a hint or in its arguments."""
-    waiting = [hint]
-    while waiting:
-        one = waiting.pop()
-        if typing.get_origin(one) is None and "__attrs_attrs__" in getattr(one, "__dict__", ()):
-            return True
-        if isinstance(one, list):
-            waiting.extend(one)
-        elif typing.get_origin(one) is not typing.Literal:
-            waiting.extend(typing.get_args(one))
-    return False

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Union
 
 from structgen.errors import UnsupportedError
@@ -20,17 +20,21 @@ _WRAPPERS = (typing.Required, typing.NotRequired, typing.Final)
 class Part:
     """A type, and the parts of its documents, each made when it is first asked for.
 
-    What cannot be told from the place alone (the members of one of several classes in a union) has no part;
-    it is read with what holds it.
+    In a union of several classes it is told by what has closed which of them it may be; a member has a part
+    where those agree about it, else it is read with what holds it.
     """
 
-    __slots__ = ("_alike", "_bare", "_config", "_known", "_reader", "hint")
+    __slots__ = ("_alike", "_bare", "_choices", "_config", "_known", "_reader", "hint")
 
     def __init__(self, hint: Any, config: Mapping[str, Any] | None = None) -> None:
         self.hint, self._config, self._bare = hint, config, _bare(hint)
         arguments = typing.get_args(self._bare)
         self._alike = typing.get_origin(self._bare) is not tuple or Ellipsis in arguments
         """Whether all items are of one type."""
+        union = typing.get_origin(self._bare) in (Union, types.UnionType)
+        others = [one for one in typing.get_args(self._bare) if one is not type(None)] if union else []
+        self._choices = [Part(one, config) for one in others]
+        """The types of a union of several."""
         self._known: dict[str | int, Part | None] = {}
         self._reader: TypeReader[Any] | bool | None = None
 
@@ -44,14 +48,53 @@ class Part:
                 self._reader = False
         return self._reader.read(document) if isinstance(self._reader, TypeReader) else json.loads(document)
 
-    def at(self, parts: tuple[str | int, ...]) -> Part | None:
-        """Return the part at a place, keys and indices from here; None where the place does not tell it."""
+    def at(self, parts: tuple[str | int, ...], held: Sequence[Any] = ()) -> Part | None:
+        """Return the part at a place, keys and indices from here; None where it cannot be told. `held`: what
+        has closed in each of the containers on the way, from here."""
         found: Part | None = self
-        for part in parts:
+        for depth, part in enumerate(parts):
             if found is None:
                 return None
-            found = found._inner(part)
+            inside = held[depth] if depth < len(held) else None
+            found = found._agreed(part, inside) if found._choices else found._inner(part)
         return found
+
+    def _agreed(self, key: str | int, held: Any) -> Part | None:
+        """Return the part at one key or index of a union: of those that it may still be."""
+        found: Part | None = None
+        for one in self._choices:
+            if not one._may_hold(held):
+                continue
+            inner = one._inner(key)
+            if inner is None and not one._is_open:
+                continue  # this class has no such member
+            if inner is None or (found is not None and inner.hint != found.hint):
+                return None
+            found = inner
+        return found
+
+    def _may_hold(self, held: Any) -> bool:
+        """Tell whether an object of this class may have members that have closed, by their keys, and by the
+        values that it lists (`Literal`)."""
+        if not isinstance(held, dict):
+            return True
+        for key, value in held.items():
+            inner = self._inner(key)
+            if inner is None:
+                if self._is_open:
+                    continue
+                return False
+            if typing.get_origin(inner._bare) is typing.Literal:
+                listed = [getattr(one, "value", one) for one in typing.get_args(inner._bare)]
+                if getattr(value, "value", value) not in listed:
+                    return False
+        return True
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether objects of the class may have members that it does not name."""
+        config = getattr(self._bare, "__pydantic_config__", None) or getattr(self._bare, "model_config", None)
+        return isinstance(config, Mapping) and config.get("extra") == "allow"
 
     def _inner(self, key: str | int) -> Part | None:
         """Return the part at one key or index."""

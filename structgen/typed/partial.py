@@ -167,7 +167,9 @@ class Progress:
         if not parts and self._operations:
             return  # the whole is read once, as the result
         document = bytes(self._log.text[start:end])
-        part = self._part.at(parts) if self._part is not None and parts else None
+        part = None
+        if self._part is not None and parts:
+            part = self._part.at(parts, [container for _, container in self._stack])
         try:
             value = json.loads(document) if part is None else part.read(document)
         except ValidatorError as refusal:

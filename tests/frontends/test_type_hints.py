@@ -108,6 +108,31 @@ class Star:
     companions: list[Star] = attrs.Factory(list)
 
 
+@dataclasses.dataclass
+class Sky:
+    brightest: Star
+    others: dict[str, Star] = dataclasses.field(default_factory=dict)
+
+
+class Atlas(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    sky: Sky
+    pole: Star | None = None
+
+
+class Signs(TypedDict):
+    rising: Star
+
+
+class Sun(NamedTuple):
+    star: Star
+
+
+@attrs.define
+class Observatory:
+    skies: list[Sky]
+
+
 class Pair(NamedTuple):
     left: int
     right: str = ""
@@ -129,6 +154,11 @@ TYPES: dict[str, Any] = {
     "dataclass": Point,
     "attrs": Star,
     "list of attrs": list[Star] | None,
+    "attrs in a dataclass": Sky,
+    "attrs in a model": Atlas,
+    "attrs in a TypedDict": Signs,
+    "attrs in a NamedTuple": list[Sun],
+    "attrs in a dataclass in attrs": Observatory,
     "TypedDict": Movie,
     "NamedTuple": Pair,
     "Enum": Size,
@@ -255,11 +285,29 @@ def test_objects_come_back() -> None:
         '{"name": "Sirius", "magnitude": -1.46, "companions": [{"name": "B"}]}'
     )
     assert found == Star("Sirius", -1.46, [Star("B")])
+    star = '{"name": "B", "companions": [{"name": "C"}]}'
+    twin = Star("B", 0.0, [Star("C")])
+    assert read_type(Sky).read(f'{{"brightest": {star}}}') == Sky(twin)
+    atlas = read_type(Atlas).read(
+        f'{{"sky": {{"brightest": {star}, "others": {{"x": {star}}}}}, "pole": {star}}}'
+    )
+    assert (atlas.sky, atlas.pole) == (Sky(twin, {"x": twin}), twin)
+    assert read_type(Signs).read(f'{{"rising": {star}}}') == {"rising": twin}
+    assert read_type(list[Sun]).read(f'[{{"star": {star}}}]') == [Sun(twin)]
+    assert read_type(Observatory).read(f'{{"skies": [{{"brightest": {star}}}]}}') == Observatory([Sky(twin)])
     assert read_type(Pair).read('{"left": 1}') == Pair(1)
     assert (
         read_type(Person).read('{"name": "Ada", "age": 36, "home": {"street": "x", "zip": "12345"}}').initial
         == "A"
     )
+
+
+def test_reading_a_type_leaves_its_classes_as_they_were() -> None:
+    read_type(Sky)
+    read_type(Atlas)
+    assert not hasattr(Star, "__get_pydantic_core_schema__")
+    with pytest.raises(pydantic.ValidationError):
+        Atlas.model_validate({"sky": {"brightest": {"name": "B"}}})
 
 
 class _Tag(enum.Enum):

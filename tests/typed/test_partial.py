@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
 
@@ -190,4 +190,35 @@ def test_parts_of_types() -> None:
     assert Part(Trip).at(("notes", "any")).hint is int  # type: ignore[union-attr]
     assert Part(tuple[int, str]).at((1,)).hint is str  # type: ignore[union-attr]
     assert Part(Trip).at(("none",)) is None
-    assert Part(Trip | Stop).at(("title",)) is None
+    assert Part(Trip | Stop).at(("title",)).hint is str  # type: ignore[union-attr]
+    assert Part(Trip | Stop).at(("none",)) is None
+
+
+class Flight(BaseModel):
+    kind: Literal["flight"]
+    on: dt.date
+    seats: list[int]
+
+
+class Train(BaseModel):
+    kind: Literal["train"]
+    on: str
+    seats: list[int]
+    coach: dt.date | None = None
+
+
+@pytest.mark.parametrize(
+    ("document", "closed"),
+    [
+        ('{"kind": "flight", "on": "2026-06-01", ', {"kind": "flight", "on": dt.date(2026, 6, 1)}),
+        ('{"kind": "train", "on": "2026-06-01", ', {"kind": "train", "on": "2026-06-01"}),
+        ('{"on": "2026-06-01", ', {"on": "2026-06-01"}),
+        ('{"coach": "2026-06-01", "on": "2026-06-01", ', {"coach": dt.date(2026, 6, 1), "on": "2026-06-01"}),
+        ('{"seats": [1, 2], ', {"seats": [1, 2]}),
+    ],
+)
+def test_members_of_a_union_are_read_once_it_is_told_which_it_is(document: str, closed: Any) -> None:
+    for hint in (Flight | Train, Annotated[Flight | Train | None, Field(discriminator="kind")]):
+        assert Progress(Part(hint)).add(document).value == closed
+        listed = Progress(Part(list[hint])).add('[{"kind": "train", "on": "", "seats": []}, ' + document)  # type: ignore[valid-type]
+        assert listed.value[1] == closed
