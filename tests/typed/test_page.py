@@ -39,5 +39,5 @@ def test_every_line_of_the_page_does_what_it_says(monkeypatch: pytest.MonkeyPatc
                 compared.append((found, expected))
             else:
                 exec(compile(ast.Module([statement], []), "page", "exec", dont_inherit=True), names)
-    assert len(compared) >= 19
+    assert len(compared) >= 30
     assert compared[0][0] == compared[0][1]
