@@ -384,6 +384,19 @@ def is_plain(program: Program) -> bool:
     return program.trimmed and not program.looks and all(row[0] <= MATCH for row in program.code)
 
 
+def floats(program: Program) -> bool:
+    """Return whether a pattern can be found after any text, and once found stays so: `a`, `[0-9]{2}`, not
+    `^a`, `a$`."""
+    op, _, other = program.code[program.start][:3]
+    if op != SPLIT or not is_plain(program) or any(row[0] in (BOL, EOL) for row in program.code):
+        return False
+    again = program.code[other]  # any character, and the search begins anew
+    restarts = again[0] == CHAR and program.sets[again[1]] == ANY and again[2] == program.start
+    # What lone surrogates alone could meet counts as not to be met.
+    spelled = (any(low < 0xD800 or high > 0xDFFF for low, high in ranges) for ranges in program.sets)
+    return restarts and all(spelled)
+
+
 @functools.lru_cache(maxsize=256)
 def union_of(programs: tuple[Program, ...]) -> Program:
     """Return the program of the strings that some of plain programs accept."""

@@ -17,6 +17,7 @@ from structgen.automata import kernel as k
 from structgen.automata.charsets import LAST, WORD, Ranges
 from structgen.automata.lookaround import LookaroundAutomaton, State
 from structgen.automata.partition import Partition, class_of, partition_for
+from structgen.automata.parts import rest_by_parts
 from structgen.automata.program import (
     CALL,
     CALLED,
@@ -32,6 +33,7 @@ from structgen.automata.program import (
     WORDS,
     Program,
     completion_costs,
+    floats,
 )
 from structgen.automata.texts import Texts, length_of_texts
 from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
@@ -51,6 +53,10 @@ _FEW, _MANY = 16, 64
 _WIDE = 64
 _GLANCE = 65  # steps of a search on behalf of rows that were not asked for
 """With a partition of more classes a row leads to many states inside characters: fewer are filled."""
+_FLOATING = 8
+"""Patterns of one conjunction from which on it is of use to know that they stand in nobody's way."""
+_MANY_PARTS = 11
+"""Past so many patterns of a conjunction the shortest rest is a search among all sets of them."""
 
 # The UTF-8 automaton: state 0 between code points; from each state (first byte, last byte, next state).
 _UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
@@ -105,6 +111,8 @@ class _LoadedSpec:
     """The spec's atoms by their place in `nodes`."""
     descends: bool
     """One demand that is one trimmed atom: the automaton itself tells how far the end is."""
+    floats: bool
+    """One demand: patterns that may be found anywhere, in any order. Every text goes on to an end."""
     programs: list[tuple[int, Program]]
     """First instruction and program of each pattern, until their costs are in the arena."""
     demands: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -149,7 +157,7 @@ class StringPool:
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
-        self._judged = False
+        self._judged = self._roams = False
         self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
         self.texts = Texts(self._arrays, self._ask, limits)
         """The states in texts of steppers."""
@@ -219,7 +227,7 @@ class StringPool:
                 self.texts.expand(state, column)
             return
         few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
-        if self._judge(state) is not None:
+        if self._judge(state) is not None or self._floats(state):
             few, many = 0, 0  # what lies beside it is mostly passed over (`roaming`)
         self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
         k.ask(reg, k.ASK_BEGIN, state, 0)
@@ -281,10 +289,17 @@ class StringPool:
             return None
         return self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].judge
 
+    def _floats(self, state: int) -> bool:
+        """Return whether patterns that stand in nobody's way are all that a state asks for."""
+        if not self._roams:
+            return False
+        kind, node = (int(x) for x in self._arrays["states"][state, :2])
+        return kind == ar.NODE_STATE and self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].floats
+
     def roaming(self, first: int) -> Any:
         """Return the states from `first` on from which every text goes on to some outcome, as far as judges
-        say so; an array of their numbers."""
-        if not self._judged:
+        and `floats` tell; an array of their numbers."""
+        if not self._roams:
             return _NO_STATES
         states = self._arrays["states"][first : self.count]
         nodes = np.where(states[:, 0] == ar.NODE_STATE, states[:, ar.ARG_A], 0)
@@ -421,7 +436,9 @@ class StringPool:
         breaks = sorted(builder.breaks)
         number = len(self._specs)
         judge = spec.judge
-        loaded = _LoadedSpec(nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, [])
+        loaded = _LoadedSpec(
+            nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, False, []
+        )
         starts: list[int] = []
         for atom in atoms:
             starts += self._load_atom(atom, number, loaded, sets, classes)
@@ -457,6 +474,15 @@ class StringPool:
         row[ar.P_TRIMMED] = int(trimmed and judge is None)
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
+        loaded.floats = (
+            len(nodes) == 1
+            and judge is None
+            and len(nodes[0]) > _FLOATING
+            and nodes[0][0] == "all"
+            and all(part[0] == "atom" for part in nodes[0][1:])
+            and all(isinstance(atom, Program) and floats(atom) for atom in atoms)
+        )
+        self._roams = self._roams or judge is not None or loaded.floats
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
         if any(isinstance(atom, Program) and atom.steppers for atom in atoms):
             self.texts.specs[number] = loaded.descends
@@ -549,7 +575,9 @@ class StringPool:
         off, size = (int(x) for x in arrays["sets"][accepted, :2])
         assert 0 <= off <= off + size <= reg[ar.N_HEAP] and size <= len(spec.numbers), (off, size)
         true = {int(x) for x in arrays["heap"][off : off + size]}
-        if spec.simple is not None:
+        if spec.floats:
+            met = frozenset((0,)) if size == len(spec.numbers) else frozenset()
+        elif spec.simple is not None:
             met = frozenset((len(spec.nodes) - 1, *(i for ordinal in true for i in spec.simple[ordinal])))
         else:
             flags = [ordinal in true for ordinal in spec.numbers]
@@ -569,6 +597,9 @@ class StringPool:
         assert 0 <= number < len(self._specs) and 0 <= open_ < reg[ar.N_SET], (number, open_)
         spec = self._specs[number]
         off, size = (int(x) for x in arrays["sets"][open_, :2])
+        if spec.floats:
+            arrays["keys"][key, ar.VALUE] = 2
+            return
         if spec.simple is not None and spec.judge is not None and not spec.judge.total:
             values = arrays["heap"][off : off + size].tolist()
             settled = {value >> 1 for value in values if value & 1}
@@ -698,6 +729,10 @@ class StringPool:
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
         wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
+        if wanted and spec.floats and len(spec.numbers) > _MANY_PARTS:
+            text = self._by_parts(spec, node)
+            if text is not None:
+                return {0: text}
         met: dict[int, bytes] = {}
         resume = 0
         while wanted:
@@ -721,8 +756,31 @@ class StringPool:
             wanted -= new
         return dict(sorted(met.items()))
 
+    def _by_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
+        """Return a rest that meets one part after another, None where one of them is far."""
+
+        def row(node: int) -> list[int]:
+            at = self._ask(k.ASK_ROW, node)
+            found: list[int] = self._arrays["heap"][at : at + len(spec.partition.first)].tolist()
+            return found
+
+        def settled(node: int) -> int:
+            return self._flags(spec, node)[0].count(True)
+
+        def ends(node: int) -> bool:
+            return bool(self._arrays["nodes"][node, ar.Q_OUTCOME] >= 0)
+
+        kinds = rest_by_parts(node, row, spec.partition.cost, settled, ends)
+        return None if kinds is None else _spell(spec, kinds)
+
     def _hopeful(self, spec: _LoadedSpec, node: int) -> set[int]:
         """Return the demands that the automata which are still open do not rule out."""
+        flags, length = self._flags(spec, node)
+        return {j for j, tree in enumerate(spec.nodes) if foresee(tree, flags, length) is not False}
+
+    def _flags(self, spec: _LoadedSpec, node: int) -> tuple[list[bool | None], int]:
+        """Return of each atom whether it has matched for good at a node, never will, or may (None), and how
+        many characters are read at least."""
         arrays = self._arrays
         set_, length = (int(x) for x in arrays["nodes"][node, [ar.Q_SET, ar.Q_LENGTH]])
         off, size = (int(x) for x in arrays["sets"][set_, :2])
@@ -732,8 +790,7 @@ class StringPool:
         sure = (code[:, 0] == MATCH) & (threads[:, 2] == 0)
         for ordinal, matched in zip(code[:, 5].tolist(), sure.tolist(), strict=True):
             known[ordinal] = matched or known[ordinal] or None
-        flags = [known[ordinal] for ordinal in spec.numbers]
-        return {j for j, tree in enumerate(spec.nodes) if foresee(tree, flags, length) is not False}
+        return [known[ordinal] for ordinal in spec.numbers], length
 
     def _search(self, node: int, resume: int) -> int:
         """Return the next entry of the queue that ends a search from a node, or -1.

@@ -1,0 +1,88 @@
+"""A dozen patterns that may be found anywhere, in any order: exact masks, and a short rest at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import structgen as sg
+from structgen.automata.program import Program, compile_pattern, floats
+from structgen.automata.strings import StringPool
+from structgen.ir import All, Pattern, Spec
+from structgen.limits import Limits
+
+PARTS = [*"abcdefg", "[0-9]{2}", "\u00e9\u4e2d", "x(yz)+", "(q|\\.){3}", "-"]
+TEXTS = [b"", b"a", b"ab-7", b"abcdefg12-", "\u00e9".encode(), "..\u00e9\u4e2dxyz".encode(), b"\xe4"]
+
+
+LONG = (b"12", b"yz", b'yz"', b"bcd", "\u00e9\u4e2d".encode(), b"\xb8\xad-", b'-"', b"\\n", b"....")
+
+
+def grammar(parts: list[str], long: tuple[bytes, ...] = (), **more: Any) -> sg.CompiledGrammar:
+    tokens = [*(bytes((byte,)) for byte in range(256)), *long]
+    tokenizer = sg.Tokenizer.from_bytes([*tokens, None], len(tokens))
+    schema = {"type": "string", "allOf": [{"pattern": part} for part in parts], **more}
+    return sg.compile(sg.json_schema(schema, **sg.WIDEST), tokenizer, store=False)
+
+
+@pytest.mark.parametrize("more", [{}, {"maxLength": 24}])
+def test_a_mask_allows_what_may_be_written_and_nothing_else(more: dict[str, int]) -> None:
+    compiled = grammar(PARTS[:9] if more else PARTS, LONG, **more)
+    tokens = compiled.tokenizer.token_bytes
+    mask = sg.allocate_mask(1, compiled.tokenizer.vocab_size)
+    for text in TEXTS:
+        state = compiled.step_bytes(compiled.start, b'"' + text)
+        if state is None:
+            assert more.get("maxLength") == 24
+            continue
+        sg.Matcher(compiled, state).fill_mask(mask)
+        allowed = set(mask.allowed(0).tolist())
+        for number, data in enumerate(tokens):
+            if data is not None:
+                assert (number in allowed) == (compiled.step_bytes(state, data) is not None), (text, data)
+        end = compiled.step_bytes(state, compiled.completion(state))
+        assert end is not None and end.is_complete
+
+
+def test_a_string_ends_where_all_were_found() -> None:
+    compiled = grammar(PARTS)
+    whole = "gfedcba-12-\u00e9\u4e2dxyzyzq.q"
+    assert _takes(compiled, whole)
+    for gone in "a", "2", "\u4e2d", "z", "q":
+        assert not _takes(compiled, whole.replace(gone, ""))
+
+
+def _takes(compiled: sg.CompiledGrammar, text: str) -> bool:
+    state = compiled.step_bytes(compiled.start, f'"{text}"'.encode())
+    return state is not None and state.is_complete
+
+
+def test_the_rest_is_written_out_token_by_token() -> None:
+    compiled = grammar(PARTS)
+    matcher = sg.Matcher(compiled)
+    rest = compiled.completion(compiled.start)
+    assert _takes(compiled, rest[1:-1].decode())
+    for at, byte in enumerate(rest):
+        assert matcher.tokens_to_finish() == len(rest) - at
+        matcher.advance(byte)
+
+
+def test_the_shortest_rest_of_single_letters_has_each_once() -> None:
+    pool = StringPool(Limits())
+    letters = "zyxwvutsrqponmlkjihgfedcba"
+    state = pool.start(Spec((All(tuple(map(Pattern, letters))),)), lambda demands: 0)
+    assert pool.finish(state) == {0: letters[::-1].encode()}
+
+
+@pytest.mark.parametrize(
+    ("source", "anywhere"),
+    [
+        *(("a", True), ("a*", True), ("[a-c]{2,3}|x", True), ("", True), ("(ab)+c", True)),
+        *(("^a", False), ("a$", False), ("a|b$", False), ("^a|b$", False), ("\\ud800", False)),
+        *(("\\ba", False), ("a(?=b)", False), ("[]", False)),
+    ],
+)
+def test_which_patterns_stand_in_nobodys_way(source: str, anywhere: bool) -> None:
+    program = compile_pattern(source)
+    assert (isinstance(program, Program) and floats(program)) is anywhere
