@@ -141,10 +141,16 @@ class _Reached(NamedTuple):
     """Inside a string, just behind a backslash."""
 
 
-_TERMINALS = MappingProxyType(
-    {ord("t"): Terminal.TRUE, ord("f"): Terminal.FALSE, ord("n"): Terminal.NULL, ord('"'): Terminal.STRING}
+_TERMINALS: Final = MappingProxyType(
+    {
+        ord("t"): (Terminal.TRUE, _LITERAL),
+        ord("f"): (Terminal.FALSE, _LITERAL),
+        ord("n"): (Terminal.NULL, _LITERAL),
+        ord('"'): (Terminal.STRING, _STRING),
+    }
 )
-_MODES = MappingProxyType({Terminal.STRING: _STRING, Terminal.NUMBER: _NUMBER})
+"""By its first byte what a terminal is, and how it is read; all others are numbers."""
+_NUMERAL: Final = (Terminal.NUMBER, _NUMBER)
 
 
 Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "Terminal | None"]
@@ -345,8 +351,7 @@ class EventLog:
                     frame = _Frame(frame, place, start, 0)
                     events.append((_ARRAY_BEGIN, place, start, None, None))
                     continue
-                terminal = _TERMINALS.get(byte, Terminal.NUMBER)
-                mode = _MODES.get(terminal, _LITERAL)
+                terminal, mode = _TERMINALS.get(byte, _NUMERAL)
                 events.append((_TERMINAL_BEGIN, place, start, None, terminal))
             elif mode == _KEYS:
                 assert frame is not None, "a key is in an object"

@@ -156,7 +156,7 @@ class Filled:
 
     def __init__(self, core: Any) -> None:
         self.core = core
-        self.validate_json = SchemaValidator(core, _use_prebuilt=False).validate_json
+        self.validator = SchemaValidator(core, _use_prebuilt=False)
 
     def json_schema(self, *, schema_generator: Any) -> Any:
         """Return the JSON Schema."""

@@ -10,7 +10,7 @@ import sys
 import typing
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from structgen.errors import StructgenError, UnsupportedError, ValidatorError
 from structgen.frontends.formats import FORMATS
@@ -27,10 +27,11 @@ _POLICIES: Mapping[str, Any] = MappingProxyType(
 class TypeReader(Generic[T]):
     """A type as a language. Made by `read_type`."""
 
-    __slots__ = ("_adapter", "hint", "schema")
+    __slots__ = ("_validated", "hint", "schema")
 
-    def __init__(self, hint: Any, adapter: Any, schema: dict[str, Any]) -> None:
-        self.hint, self._adapter = hint, adapter
+    def __init__(self, hint: Any, validator: Any, schema: dict[str, Any]) -> None:
+        """`validator` is pydantic-core's."""
+        self.hint, self._validated = hint, validator.validate_json
         self.schema = schema
         """The JSON Schema (2020-12) of the documents, a dict that must not be changed."""
 
@@ -46,7 +47,8 @@ class TypeReader(Generic[T]):
         the schema's.
         """
         try:
-            return cast("T", self._adapter.validate_json(document))
+            value: T = self._validated(document)
+            return value
         except ValueError as error:
             from pydantic_core import ValidationError
 
@@ -93,7 +95,7 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
         schema = adapter.json_schema(schema_generator=TypeSchema)
     except (PydanticUserError, SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
         raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
-    return TypeReader(hint, adapter, schema)
+    return TypeReader(hint, adapter.validator, schema)
 
 
 def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:

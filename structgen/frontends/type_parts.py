@@ -48,15 +48,17 @@ class Part:
                 self._reader = False
         return self._reader.read(document) if isinstance(self._reader, TypeReader) else json.loads(document)
 
-    def at(self, parts: tuple[str | int, ...], held: Sequence[Any] = ()) -> Part | None:
-        """Return the part at a place, keys and indices from here; None where it cannot be told. `held`: what
-        has closed in each of the containers on the way, from here."""
+    def at(self, parts: tuple[str | int, ...], held: Sequence[tuple[Any, Any]] = ()) -> Part | None:
+        """Return the part at a place, keys and indices from here; None where it cannot be told. `held`: the
+        containers on the way, from here, each behind its key, with what has closed in them."""
         found: Part | None = self
         for depth, part in enumerate(parts):
             if found is None:
                 return None
-            inside = held[depth] if depth < len(held) else None
-            found = found._agreed(part, inside) if found._choices else found._inner(part)
+            if found._choices:
+                found = found._agreed(part, held[depth][1] if depth < len(held) else None)
+            else:
+                found = found._inner(part)
         return found
 
     def _agreed(self, key: str | int, held: Any) -> Part | None:

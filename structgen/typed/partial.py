@@ -167,9 +167,7 @@ class Progress:
         if not parts and self._operations:
             return  # the whole is read once, as the result
         document = bytes(self._log.text[start:end])
-        part = None
-        if self._part is not None and parts:
-            part = self._part.at(parts, [container for _, container in self._stack])
+        part = self._part.at(parts, self._stack) if self._part is not None and parts else None
         try:
             value = json.loads(document) if part is None else part.read(document)
         except ValidatorError as refusal:
