@@ -1,6 +1,8 @@
 """Attention of one token of a text, compiled, for keys and values in the memory of the CPU.
 
-The text's own columns are read, once, and nothing of another's.
+The text's own columns are read, once, and nothing of another's. Keys lie in panels as the weights of a
+product do (`tiles`), so that the scores of 32 columns are made side by side; values lie one column after the
+other.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numba
 import numpy as np
 
 from structgen.engine.drawing import exponentials, highest, total
+from structgen.engine.tiles import PANEL, product, weighted
 from structgen.jit import StampedCache, jit
 
 
@@ -25,59 +28,54 @@ def loose(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
-@loose
-def dot(query, keys, column):
-    """Return the sum of the products of a query and one of the keys."""
-    found = np.float32(0.0)
-    for d in range(len(query)):
-        found += query[d] * keys[column, d]
-    return found
-
-
-@loose
-def gather(shares, values, sums):
-    """Write the sum of values, each times its share, to `sums`."""
-    sums[:] = np.float32(0.0)
-    count = len(shares)
-    whole = count & ~3
-    for column in range(0, whole, 4):
-        a, b, c, e = shares[column], shares[column + 1], shares[column + 2], shares[column + 3]
-        for d in range(len(sums)):
-            first = a * values[column, d] + b * values[column + 1, d]
-            sums[d] += first + (c * values[column + 2, d] + e * values[column + 3, d])
-    for column in range(whole, count):
-        for d in range(len(sums)):
-            sums[d] += shares[column] * values[column, d]
-
-
 @jit
-def turn(x, cos, sin, out):
-    """Write a vector turned to a place (rotary, by halves)."""
+def turn(x, cos, sin, out, start, step):
+    """Write a vector turned to a place (rotary, by halves), from `start` on, every `step` numbers."""
     half = len(x) // 2
     for d in range(half):
-        out[d] = x[d] * cos[d] + x[half + d] * sin[d]
-        out[half + d] = x[half + d] * cos[half + d] + x[d] * sin[half + d]
+        out[start + d * step] = x[d] * cos[d] + x[half + d] * sin[d]
+        out[start + (half + d) * step] = x[half + d] * cos[half + d] + x[d] * sin[half + d]
 
 
 @jit
-def attend(own, heads, keys, values, place, cos, sin, scores, shares, query, out):
+def take(own, heads, keys, values, place, cos, sin):
+    """Write a row's keys and values, turned to its place, to its column.
+
+    `own` [heads + 2 groups, head] has its queries, keys and values, not turned yet; `keys` [groups, columns *
+    head] lie in panels, `values` [groups, columns, head].
+    """
+    groups, head = keys.shape[0], own.shape[1]
+    start = place // PANEL * PANEL * head + place % PANEL
+    for group in range(groups):
+        turn(own[heads + group], cos[place], sin[place], keys[group], start, PANEL)
+        values[group, place] = own[heads + groups + group]
+
+
+@jit
+def attend(own, heads, keys, values, place, cos, sin, queries, scores, out):
     """Write what the queries of one row attend to among the columns of its text up to its place.
 
-    `own` [heads + 2 groups, head] has its queries in front, not turned yet; `keys` and `values` [groups,
-    columns, head] have its own column already; `out` is [heads * head]. Cost: reading these columns.
+    The first four are those of `take`; `queries` [heads, head] and `scores` [heads + 1, columns] are room to
+    work in, `out` is [heads * head]. Cost: reading these columns.
     """
-    groups, head = keys.shape[0], keys.shape[2]
-    each, scale, count = heads // groups, np.float32(1.0 / math.sqrt(head)), place + 1
+    groups, head, count = keys.shape[0], own.shape[1], place + 1
+    each, scale = heads // groups, np.float32(1.0 / math.sqrt(head))
+    shares, wide = scores[heads], scores.shape[1]
     for one in range(heads):
-        group = one // each
-        turn(own[one], cos[place], sin[place], query)
+        turn(own[one], cos[place], sin[place], queries[one], 0, 1)
         for d in range(head):
-            query[d] *= scale
-        for column in range(count):
-            scores[column] = dot(query, keys[group], column)
-        exponentials(scores, 0, count, highest(scores[:count]), shares)
-        whole = np.float32(1.0 / total(shares, count))
-        sums = out[one * head : (one + 1) * head]
-        gather(shares[:count], values[group], sums)
-        for d in range(head):
-            sums[d] *= whole
+            queries[one, d] *= scale
+    for group in range(groups):
+        first = group * each
+        product(
+            queries[first].ctypes.data, 4 * head, each, head, keys[group].ctypes.data, wide, False,
+            scores[first].ctypes.data,
+        )  # fmt: skip
+        for one in range(first, first + each):
+            row = scores[one, :count]
+            exponentials(row, 0, count, highest(row), shares)
+            whole = np.float32(1.0 / total(shares, count))
+            sums = out[one * head : (one + 1) * head]
+            weighted(shares.ctypes.data, count, values[group].ctypes.data, head, sums.ctypes.data)
+            for d in range(head):
+                sums[d] *= whole

@@ -48,10 +48,11 @@ class CompiledPass:
     @staticmethod
     def serves(weights: Weights) -> bool:
         """Tell whether this is for a model: one in the memory of a CPU that has what it takes, in single
-        precision, whose matrices are whole panels wide."""
+        precision, whose heads and matrices are whole panels wide."""
         like, matrices = weights.embedding, weights.products()
         here = IS_FUSED and like.device.type == "cpu" and like.dtype == torch.float32
-        return here and all(len(matrix) % PANEL == 0 for matrix in matrices)
+        wide = [weights.sizes.head, *map(len, matrices)]
+        return here and all(columns % PANEL == 0 for columns in wide)
 
     def prefill(self, prompts: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> Tensor:
         """Return the logits [prompts, V] behind prompts, whose caches are then filled."""

@@ -14,9 +14,9 @@ import math
 import numba
 import numpy as np
 
-from structgen.engine.attending import attend, loose, turn
+from structgen.engine.attending import attend, loose, take
 from structgen.engine.drawing import exponentials
-from structgen.engine.tiles import floats_at, product
+from structgen.engine.tiles import PANEL, floats_at, product
 from structgen.jit import entry, jit
 
 TOKEN, PLACE, HELD, APART, ROOM = range(5)
@@ -74,22 +74,21 @@ def gate(wide, count, inner, part, out):
 
 
 @jit
-def attend_all(rows, layer, wide, heads, groups, head, cos, sin, scores, shares, query, out):
+def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, out):
     """Take a column for each row, and write what its queries attend to; `wide` has queries, keys, values."""
     columns = (heads + 2 * groups) * head
     for i in range(len(rows)):
         place, room = rows[i, PLACE], rows[i, ROOM]
         held = rows[i, HELD] + 2 * layer * rows[i, APART]
-        keys = numba.carray(floats_at(held), (groups, room, head))
+        keys = numba.carray(floats_at(held), (groups, room * head))
         values = numba.carray(floats_at(held + rows[i, APART]), (groups, room, head))
         own = wide[i * columns : (i + 1) * columns].reshape(heads + 2 * groups, head)
-        for group in range(groups):
-            turn(own[heads + group], cos[place], sin[place], keys[group, place])
-            values[group, place] = own[heads + groups + group]
-        attend(
-            own, heads, keys, values, place, cos, sin, scores, shares, query,
-            out[i * heads * head : (i + 1) * heads * head],
-        )  # fmt: skip
+        take(own, heads, keys, values, place, cos, sin)
+        # whole panels are scored; what stands beyond the row's own column is passed over
+        span = (place // PANEL + 1) * PANEL
+        own_scores = scores[: (heads + 1) * span].reshape(heads + 1, span)
+        own_out = out[i * heads * head : (i + 1) * heads * head]
+        attend(own, heads, keys, values, place, cos, sin, queries, own_scores, own_out)
 
 
 @entry(
@@ -115,13 +114,14 @@ def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked,
     for i in range(count):
         most = max(most, rows[i, PLACE] + 1)
         x[i] = embedding[rows[i, TOKEN]]
-    scores, shares, query = np.empty(most, np.float32), np.empty(most, np.float32), np.empty(head, np.float32)
+    queries = np.empty((heads, head), np.float32)
+    scores = np.empty((heads + 1) * (most + PANEL), np.float32)
     here, there = narrow.ctypes.data, wide.ctypes.data
     for layer in range(layers):
         at = offsets[layer]
         normalise(x, every, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
         product(here, 4 * width, count, width, base + 4 * at[QKV], columns, half, there)
-        attend_all(rows, layer, wide, heads, groups, head, cos, sin, scores, shares, query, narrow)
+        attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, narrow)
         product(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
         add(x, wide)
         normalise(x, every, weights[at[BETWEEN] : at[BETWEEN] + width], epsilon, narrow)

@@ -53,7 +53,8 @@ class SlabCache:
 
 
 class Slab:
-    """Texts of one room: keys and values [layers, 2, rows, groups, columns, head]."""
+    """Texts of one room: keys and values [layers, 2, rows, groups, columns, head]; the compiled pass puts the
+    keys of whole blocks of columns in an order of its own (`attending`)."""
 
     __slots__ = ("address", "apart", "held", "owners", "row_bytes")
 

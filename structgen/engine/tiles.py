@@ -44,16 +44,26 @@ def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
 
 
 def _tile(rows: int, panels: int, half: bool) -> Any:
-    """Return an intrinsic that multiplies so many rows with so many neighbouring panels.
+    """Return an intrinsic that multiplies so many rows with so many panels.
 
-    tile(x, x_step, weights, out, out_step, depth): addresses, and bytes from a row to the next.
+    tile(x, x_step, weights, deep, apart, out, out_step, depth): addresses; bytes from a row to the next, from
+    the columns at one depth to those at the next, from panel to panel; and the depth.
     """
-    deep = 4 * (_LANES if half else PANEL)
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(typingctx: Any, x: Any, x_step: Any, weights: Any, out: Any, out_step: Any, depth: Any) -> Any:
+    def tile(
+        typingctx: Any,
+        x: Any,
+        x_step: Any,
+        weights: Any,
+        deep: Any,
+        apart: Any,
+        out: Any,
+        out_step: Any,
+        depth: Any,
+    ) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            x, x_step, weights, out, out_step, depth = args
+            x, x_step, weights, deep, apart, out, out_step, depth = args
             word = _WORD
             kind = llvm.FunctionType(_VECTOR, [_VECTOR] * 3)
             fused = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{_LANES}f32")
@@ -61,7 +71,6 @@ def _tile(rows: int, panels: int, half: bool) -> Any:
             loop = builder.append_basic_block("depth")
             after = builder.append_basic_block("after")
             starts = [builder.add(x, builder.mul(x_step, word(row))) for row in range(rows)]
-            apart = builder.mul(depth, word(deep))
             builder.branch(loop)
             builder.position_at_end(loop)
             k = builder.phi(word)
@@ -69,7 +78,7 @@ def _tile(rows: int, panels: int, half: bool) -> Any:
             sums = [builder.phi(_VECTOR) for _ in range(2 * rows * panels)]
             for one in sums:
                 one.add_incoming(llvm.Constant(_VECTOR, None), start)
-            at = builder.add(weights, builder.mul(k, word(deep)))
+            at = builder.add(weights, builder.mul(k, deep))
             columns: list[Any] = []
             for panel in range(panels):
                 columns += _columns(builder, builder.add(at, builder.mul(apart, word(panel))), half)
@@ -100,7 +109,7 @@ def _tile(rows: int, panels: int, half: bool) -> Any:
                     )
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 6), codegen
+        return types.void(*[types.int64] * 8), codegen
 
     return tile
 
@@ -114,6 +123,7 @@ _most_half, _most = _tile(_ROWS, 1, True), _tile(_ROWS, 1, False)
 _two_half, _two = _tile(2, 1, True), _tile(2, 1, False)
 _one_half, _one = _tile(1, 1, True), _tile(1, 1, False)
 _four_half, _four = _tile(1, 4, True), _tile(1, 4, False)
+_side_by_side = _tile(1, 2, False)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -133,36 +143,52 @@ def product(x, step, rows, depth, weights, columns, half, out):
     `x` is the address of the first row, `step` bytes from each to the next; `weights` that of the panels;
     `out` that of the products, `columns` (a multiple of PANEL) a row. `half`: the weights are bfloat16.
     """
-    deep = 4 * depth * (PANEL // 2 if half else PANEL)
+    deep = 4 * (PANEL // 2 if half else PANEL)
+    apart = depth * deep
     wide = 4 * columns
     panels = columns // PANEL
     panel = 0
     while panel < panels:
-        w, o = weights + panel * deep, out + 4 * PANEL * panel
+        w, o = weights + panel * apart, out + 4 * PANEL * panel
         if rows == 1 and panel + 4 <= panels:
             # one row leaves room in the registers for four panels, and needs them to be busy
             if half:
-                _four_half(x, step, w, o, wide, depth)
+                _four_half(x, step, w, deep, apart, o, wide, depth)
             else:
-                _four(x, step, w, o, wide, depth)
+                _four(x, step, w, deep, apart, o, wide, depth)
             panel += 4
             continue
         row = 0
         while row + _ROWS <= rows:
             if half:
-                _most_half(x + row * step, step, w, o + row * wide, wide, depth)
+                _most_half(x + row * step, step, w, deep, apart, o + row * wide, wide, depth)
             else:
-                _most(x + row * step, step, w, o + row * wide, wide, depth)
+                _most(x + row * step, step, w, deep, apart, o + row * wide, wide, depth)
             row += _ROWS
         while row + 2 <= rows:
             if half:
-                _two_half(x + row * step, step, w, o + row * wide, wide, depth)
+                _two_half(x + row * step, step, w, deep, apart, o + row * wide, wide, depth)
             else:
-                _two(x + row * step, step, w, o + row * wide, wide, depth)
+                _two(x + row * step, step, w, deep, apart, o + row * wide, wide, depth)
             row += 2
         if row < rows:
             if half:
-                _one_half(x + row * step, step, w, o + row * wide, wide, depth)
+                _one_half(x + row * step, step, w, deep, apart, o + row * wide, wide, depth)
             else:
-                _one(x + row * step, step, w, o + row * wide, wide, depth)
+                _one(x + row * step, step, w, deep, apart, o + row * wide, wide, depth)
         panel += 1
+
+
+@jit
+def weighted(shares, count, values, columns, out):
+    """Write the sum of `count` rows of `columns` numbers (a multiple of PANEL), each times its share; all are
+    given by their addresses."""
+    column = 0
+    while column < columns:
+        w, o = values + 4 * column, out + 4 * column
+        if column + 2 * PANEL <= columns:
+            _side_by_side(shares, 0, w, 4 * columns, 4 * PANEL, o, 0, count)
+            column += 2 * PANEL
+        else:
+            _one(shares, 0, w, 4 * columns, 0, o, 0, count)
+            column += PANEL
