@@ -138,7 +138,7 @@ class Endless:
     """A model whose texts do not end: the logits of the end tokens are minus infinity."""
 
     def __init__(self, model: Any, ends: Sequence[int]) -> None:
-        self._model, self._ends = model, list(ends)
+        self._model, self._ends = model, torch.tensor(list(ends))
         self.vocab_size, self.context = model.vocab_size, model.context
 
     def prefill(self, tokens: Sequence[int]) -> tuple[torch.Tensor, Any]:
@@ -153,8 +153,7 @@ class Endless:
 
     def _ended(self, logits: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            logits[..., self._ends] = -torch.inf
-        return logits
+            return logits.index_fill_(-1, self._ends.to(logits.device), -torch.inf)
 
 
 class Ours:

@@ -24,6 +24,8 @@ _TOGETHER = 64
 """Rows of a call: more of them fall out of the caches nearest to the core."""
 _SHARE = 4
 """The least rows for which a thread is asked."""
+_ALIKE = 16
+"""The fewest tokens in common for which prompts are read as alike."""
 _LINE = 16
 """Numbers by which the parts of the weights begin: whole lines of a cache."""
 _Numbers = npt.NDArray[np.float32]
@@ -55,15 +57,21 @@ class CompiledPass:
         return here and all(columns % PANEL == 0 for columns in wide)
 
     def prefill(self, prompts: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> Tensor:
-        """Return the logits [prompts, V] behind prompts, whose caches are then filled."""
-        counts = [len(prompt) for prompt in prompts]
-        rows = np.empty((sum(counts), 5), np.int64)
-        start = 0
-        for prompt, count, cache in zip(prompts, counts, caches, strict=True):
-            own = rows[start : start + count]
-            own[:, 0], own[:, 1], own[:, 2:] = prompt, np.arange(count), cache.where()
-            start += count
-        return self._run(rows, counts)
+        """Return the logits [prompts, V] behind prompts, whose caches are then filled. What several begin
+        with is read once: a column is the same to the bit whoever asked for it."""
+        starts = [0] * len(prompts)
+        alike = _alike(prompts)
+        if alike:
+            firsts = [group[0] for group, _ in alike]
+            ends = [length for _, length in alike]
+            self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends))
+        for group, length in alike:
+            for at in group:
+                starts[at] = length
+                if at != group[0]:
+                    caches[at].begin_as(caches[group[0]], length)
+        every = range(len(prompts))
+        return self._run(*_rows_of(prompts, caches, every, starts, [len(prompt) for prompt in prompts]))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text, for which its cache has room."""
@@ -119,6 +127,47 @@ class CompiledPass:
                 logits[done:asked],
             )
             done = asked
+
+
+def _rows_of(
+    prompts: Sequence[Sequence[int]],
+    caches: Sequence[SlabCache],
+    which: Sequence[int],
+    starts: Sequence[int],
+    ends: Sequence[int],
+) -> tuple[_Rows, list[int]]:
+    """Return the rows of stretches of prompts, and how many each has."""
+    counts = [end - start for start, end in zip(starts, ends, strict=True)]
+    rows, done = np.empty((sum(counts), 5), np.int64), 0
+    for at, start, end in zip(which, starts, ends, strict=True):
+        own = rows[done : done + end - start]
+        own[:, 0], own[:, 1], own[:, 2:] = prompts[at][start:end], np.arange(start, end), caches[at].where()
+        done += end - start
+    return rows, counts
+
+
+def _alike(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
+    """Return groups of prompts that begin with the same tokens, and with how many: at least _ALIKE, and less
+    than any of them has."""
+    order = sorted(range(len(prompts)), key=lambda at: list(prompts[at]))
+    found: list[tuple[list[int], int]] = []
+    group, length = order[:1], len(prompts[order[0]]) - 1
+    for at in order[1:]:
+        common = min(_common(prompts[group[0]], prompts[at]), length, len(prompts[at]) - 1)
+        if common >= _ALIKE and 2 * common >= length:
+            group.append(at)
+            length = common
+            continue
+        found.append((group, length))
+        group, length = [at], len(prompts[at]) - 1
+    found.append((group, length))
+    return [(group, length) for group, length in found if len(group) > 1]
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two prompts begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:

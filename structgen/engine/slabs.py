@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from structgen.engine.tiles import PANEL
+
 COLUMNS = 64
 """Columns by which a text's room grows."""
 _FEW = 4
@@ -41,6 +43,12 @@ class SlabCache:
     def copy(self) -> SlabCache:
         """Return another that goes on from here by itself."""
         return self._slabs.copied(self)
+
+    def begin_as(self, other: SlabCache, length: int) -> None:
+        """Take over the first columns of another, rounded up to whole panels."""
+        columns = -(-length // PANEL) * PANEL
+        own, given = (self._slabs.by_columns[cache.columns].held for cache in (self, other))
+        own[:, :, self.row, :, :columns] = given[:, :, other.row, :, :columns]
 
     def where(self) -> tuple[int, int, int]:
         """Return the address of its keys in the first layer, the bytes from there to its values (as many as

@@ -63,6 +63,25 @@ def test_prompts_read_in_one_pass_are_bit_by_bit_those_read_alone(
     assert torch.equal(torch.stack(apart), steps)
 
 
+def test_what_prompts_begin_with_is_read_once_and_changes_no_bit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, runs = Llama.read(folder, CPU, KIND), []
+    run = CompiledPass._run
+    monkeypatch.setattr(
+        CompiledPass, "_run", lambda self, rows, counts: runs.append(counts) or run(self, rows, counts)
+    )
+    one, other = PROMPTS[4], PROMPTS[1]
+    prompts = [one[:70], [*other[:40], 7], [*one[:50], 3, 4], [*other[:40], 9, 8, 8], one[:70], other[:15]]
+    together = model.prefill_many(prompts)
+    assert sorted(runs[0]) == [40, 50] and sum(runs[1]) == 20 + 1 + 2 + 3 + 20 + 15
+    alone = [model.prefill(prompt) for prompt in prompts]
+    assert all(torch.equal(a, b) for (a, _), (b, _) in zip(alone, together, strict=True))
+    steps = torch.stack(_steps(model, [cache for _, cache in together]), 1)
+    apart = [torch.cat(_steps(model, [cache])) for _, cache in alone]
+    assert torch.equal(torch.stack(apart), steps)
+
+
 def test_two_threads_give_bit_by_bit_what_one_does(folder: Path) -> None:
     found, before = [], torch.get_num_threads()
     try:
