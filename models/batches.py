@@ -19,6 +19,8 @@ LONGEST = 320
 """Tokens of prompt and document together; longer examples are passed over."""
 SHORT = 100
 """The same, while a network still learns to copy at all: that it learns sooner from short examples."""
+PLAIN = 0.3
+"""Share of the sentences of plain words (data/plain.py)."""
 _CHUNK = 2048
 
 
@@ -64,7 +66,7 @@ def batches(
     With `canvas` the document is followed by a random number of padding tokens that are to be predicted too:
     what a model that fills masks has to do where the length is not known.
     """
-    source, chance = Examples(seed), random.Random(seed)
+    source, chance = Examples(seed, plain=PLAIN), random.Random(seed)
     pad = encoder.special["<|pad|>"]
     while True:
         rows: list[tuple[list[int], list[int]]] = []

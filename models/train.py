@@ -1,12 +1,14 @@
 """Trains one of the embedded models and writes it into models/NAME.
 
-    python models/train.py extract|extract-draft|infill [--minutes 60] [--resume] [--compile] [--threads 1]
+    python models/train.py extract|extract-draft|infill [--minutes 60] [--resume | --start FOLDER]
+        [--compile] [--threads 1]
 
 Training lasts `--minutes` of processor time, divided by the threads: what else the machine does at the time
 changes nothing. A checkpoint in build/models is written every four minutes, and `--resume` goes on from it:
-with more minutes than it has run, for longer. Examples are drawn as they are needed and hardly ever come
-again. `infill` starts from the weights of `extract`, which must be there. `--compile` has torch compile the
-layers, which needs a C++ compiler and a minute, and makes a step cheaper by a seventh.
+with more minutes than it has run, for longer. Where there is no checkpoint, `--start models/NAME` goes on
+from weights, at lower rates. Examples are drawn as they are needed and hardly ever come again. `infill`
+starts from the weights of `extract`, which must be there. `--compile` has torch compile the layers, which
+needs a C++ compiler and a minute, and makes a step cheaper by a seventh.
 """
 
 from __future__ import annotations
@@ -39,6 +41,18 @@ WARM_UP, DECAY = 0.01, 0.4
 SHORT_TOKENS = 2_500_000
 """So many tokens are of short examples, at the start."""
 HELD_OUT_SEED = 99_000_000
+AGAIN = 0.35
+"""What the rates are multiplied by where training goes on from weights."""
+
+
+def _numbers() -> torch.dtype:
+    """Return the type that layers are computed in: bfloat16 where the processor multiplies such numbers by
+    itself, else float32, which is then more than twice as fast."""
+    can = torch.cpu.get_capabilities()
+    return torch.bfloat16 if can.get("amx_bf16") or can.get("avx512_bf16") else torch.float32
+
+
+TYPE = _numbers()
 
 
 def rate_at(share: float) -> float:
@@ -58,7 +72,7 @@ def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) 
     places = wanted.flatten().nonzero()[:, 0]
     # Their number is rounded up, so that few shapes are met.
     blank = -len(places) % 256
-    hidden = network.hidden(ids, keep=keep, dtype=torch.bfloat16, places=F.pad(places, (0, blank)))
+    hidden = network.hidden(ids, keep=keep, dtype=TYPE, places=F.pad(places, (0, blank)))
     goal = F.pad(batch.ids[:, 1:].flatten()[places], (0, blank), value=-100)
     losses = F.cross_entropy(network.logits(hidden), goal, reduction="none")
     if network.shape.causal:
@@ -101,12 +115,12 @@ def held_out(network: Network, encoder: Encoder, count: int = 128) -> tuple[floa
     for start in range(0, count, 32):
         batch = padded(rows[start : start + 32], encoder.special["<|pad|>"])
         if network.shape.causal:
-            guess = network.logits(network.hidden(batch.ids[:, :-1], dtype=torch.bfloat16)).argmax(-1)
+            guess = network.logits(network.hidden(batch.ids[:, :-1], dtype=TYPE)).argmax(-1)
             good = (guess == batch.ids[:, 1:]) | ~batch.answer[:, 1:]
             total = int(batch.answer[:, 1:].sum())
         else:
             ids = batch.ids.masked_fill(batch.answer, encoder.special["<|mask|>"])
-            hidden = network.hidden(ids, keep=batch.real, dtype=torch.bfloat16)
+            hidden = network.hidden(ids, keep=batch.real, dtype=TYPE)
             guess = network.logits(hidden[:, :-1]).argmax(-1)
             good = (guess == batch.ids[:, 1:]) | ~batch.answer[:, 1:]
             total = int(batch.answer[:, 1:].sum())
@@ -128,7 +142,9 @@ def optimizers(network: Network) -> list[torch.optim.Optimizer]:
     ]
 
 
-def train(name: str, minutes: float, seed: int, resume: bool, compiled: bool) -> None:
+def train(
+    name: str, minutes: float, seed: int, resume: bool, compiled: bool, start: Path | None = None
+) -> None:
     """Train a model for so many minutes in all, and write it after each checkpoint."""
     torch.manual_seed(seed)
     encoder = Encoder()
@@ -142,12 +158,16 @@ def train(name: str, minutes: float, seed: int, resume: bool, compiled: bool) ->
         for optim, saved in zip(optims, state.pop("optimizers"), strict=True):
             optim.load_state_dict(saved)
         state["draws"] += 1
+    elif start is not None:
+        network.load_state_dict(load(start).state_dict())
     elif name == "infill":
         network.load_state_dict(load(FOLDER / "extract").state_dict())
     chance = torch.Generator().manual_seed(seed + state["step"])
 
+    begins = start is None and name != "infill"
+
     def longest() -> int:
-        return SHORT if state["tokens"] < SHORT_TOKENS and name != "infill" else LONGEST
+        return SHORT if state["tokens"] < SHORT_TOKENS and begins else LONGEST
 
     def clock() -> float:
         return time.process_time() / torch.get_num_threads()
@@ -160,7 +180,7 @@ def train(name: str, minutes: float, seed: int, resume: bool, compiled: bool) ->
     started = last = clock()
     before, mean, shown = state["seconds"], 0.0, state["step"]
     while state["seconds"] < minutes * 60:
-        factor = rate_at(state["seconds"] / (minutes * 60))
+        factor = rate_at(state["seconds"] / (minutes * 60)) * (AGAIN if start is not None else 1.0)
         for optim, rate in zip(optims, (MUON_RATE, ADAM_RATE), strict=True):
             for group in optim.param_groups:
                 group["lr"] = rate * factor
@@ -212,6 +232,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path, help="a folder with weights to go on from")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--write", action="store_true", help="only write what the last checkpoint holds")
     options = parser.parse_args()
@@ -219,7 +240,7 @@ def main() -> None:
     if options.write:
         write(options.name)
     else:
-        train(options.name, options.minutes, options.seed, options.resume, options.compile)
+        train(options.name, options.minutes, options.seed, options.resume, options.compile, options.start)
 
 
 if __name__ == "__main__":

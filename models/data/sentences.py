@@ -16,6 +16,7 @@ from typing import Any
 from data.frames import Frames
 from data.notes import Notes
 from data.phrases import Phrases
+from data.plain import Plain
 from data.scenes import Scene, Slot, expand, read_scenes
 from data.traits import Traits
 from data.values import SCHEMAS, Fact, Value, Values
@@ -93,16 +94,21 @@ def styled(key: str, chance: random.Random) -> str:
 
 
 class Examples:
-    """An endless source of examples from one seed; `unseen` takes made-up words that training never has."""
+    """An endless source of examples from one seed; `unseen` takes made-up words that training never has.
 
-    def __init__(self, seed: int, *, unseen: bool = False) -> None:
+    `plain` is the share of sentences of plain English words (plain.py), which the examination does not have.
+    """
+
+    def __init__(self, seed: int, *, unseen: bool = False, plain: float = 0.0) -> None:
         self.chance = random.Random(seed)
+        self.share = plain
         self.words = Words(self.chance, unseen=unseen)
         self.values = Values(self.words)
         self.traits = Traits(self.words, self.values)
         self.phrases = Phrases(self.words, self.values)
         self.frames = Frames(self.words, self.values, self.phrases)
         self.notes = Notes(self.words, self.values, self.phrases)
+        self.plain = Plain(self.words, self.values)
         self.scenes = read_scenes()
 
     def draw(self) -> Example:
@@ -125,6 +131,9 @@ class Examples:
         chance = self.chance
         facts: dict[str, Fact] = {}
         sentences: list[str] = []
+        if self.share and chance.random() < self.share:
+            facts, text = self.plain.draw()
+            return facts, text if chance.random() < 0.8 else f"{chance.choice(_ASIDES)} {text}"
         if not scene.mains:
             sources = (self.phrases, self.frames, self.notes)
             facts, text = chance.choices(sources, (4, 4, 4))[0].draw()

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from data.plain import CLAUSES, FRAMES, OPENINGS
 from data.scenes import Scene, Slot, read_scenes
 
 FOLDER = Path(__file__).parents[1] / "data" / "extract"
@@ -88,6 +89,47 @@ def pattern_of(template: str, scene: Scene) -> re.Pattern[str]:
 def test_no_sentence_is_of_a_template() -> None:
     patterns = [pattern_of(template, scene) for scene in read_scenes() for template in scene.mains]
     assert any(pattern.fullmatch("Zsofia adopted a cat called Bolt.") for pattern in patterns)
+    matched = [
+        line["text"]
+        for line in lines("hand_written")
+        if any(pattern.fullmatch(line["text"]) for pattern in patterns)
+    ]
+    assert matched == []
+
+
+WORDS = r"[^\s,;]+(?: [^\s,;]+){{0,{}}}"
+THING, MARK = WORDS.format(3), r"(?:,? and also |,? and |, then | as well as | plus | & |[,;] )"
+LIST, ARTICLED = (f"{one}(?:{MARK}{one})*" for one in (THING, f"(?:an?|the|his|her) {THING}"))
+PLAIN = {
+    **dict.fromkeys(("n", "f", "c", "c2"), WORDS.format(2)),
+    **dict.fromkeys(("i", "i2", "I", "j", "w"), THING),
+    **dict.fromkeys(("age", "q"), NUMBER),
+    **dict.fromkeys(("his", "the"), r"\w+"),
+    "p": r"\S*\d\S*(?: \S+)?",
+    "d": r"\S+(?: \S+){0,4}",
+    "L": ARTICLED,
+}
+
+
+def frame_pattern(frame: str) -> re.Pattern[str]:
+    """Return what a frame can say: any words of their kind in its slots, a clause of the list or none."""
+    text = ""
+    for part in re.split(r"(\{\w+(?: \w+)?\}| ~)", frame):
+        if part == " ~":
+            text += f"(?: (?:{'|'.join(map(re.escape, CLAUSES))}))?"
+        elif part.startswith("{"):
+            slot = part[1:-1]
+            text += f"(?:an?|another) {THING}" if slot.startswith("a ") else PLAIN.get(slot, LIST)
+        else:
+            text += re.escape(part)
+    return re.compile(rf"(?:(?:{'|'.join(map(re.escape, OPENINGS))}) )?{text}[.!?]?", re.IGNORECASE)
+
+
+def test_no_sentence_is_of_a_frame_of_plain_words() -> None:
+    patterns = [frame_pattern(frame) for frame, _ in FRAMES]
+    assert any(
+        pattern.fullmatch("The other day Ida lent me her old canoe as a surprise.") for pattern in patterns
+    )
     matched = [
         line["text"]
         for line in lines("hand_written")

@@ -54,6 +54,19 @@ def test_copied_values_stand_in_the_text(drawn: list[Example]) -> None:
     assert told > COUNT / 2
 
 
+def test_plain_sentences_say_their_documents() -> None:
+    source = Examples(5, plain=1.0)
+    listed = 0
+    for example in (source.draw() for _ in range(COUNT)):
+        jsonschema.Draft202012Validator(example.schema).validate(example.answer)
+        for path, kind in example.kinds.items():
+            value = example.answer.get(path)
+            if kind in ("item", "list") and value is not None:
+                listed += isinstance(value, list)
+                assert all(one in example.text for one in strings(value)), example
+    assert listed > COUNT / 5
+
+
 def strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
