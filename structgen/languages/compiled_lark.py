@@ -114,7 +114,7 @@ class CompiledLark(CompiledRests):
     def _answer_one(self, kind: int, first: int, second: int) -> None:
         book, lexer = self._book, self._reader.lexer
         if kind == K.Q_MOVE:
-            book.put_move(first, second)
+            book.put_moves(first)
         elif kind == K.Q_START:
             book.put_start(first, lexer.start(first, lexer.before()))
         elif kind == K.Q_ENDINGS:

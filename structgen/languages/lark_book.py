@@ -14,7 +14,10 @@ from structgen.languages.lark_shapes import Shape
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
 from structgen.masks.vocabulary import Vocabulary
-from structgen.parsing.lexer import DEAD, DECIDED
+from structgen.parsing.lexer import DEAD, DECIDED, Move
+
+_AHEAD = 64
+"""Lexeme states whose moves are entered at once."""
 
 
 class Book:
@@ -58,6 +61,8 @@ class Book:
         words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
         words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
+        self._entered: set[int] = set()
+        """The lexeme states whose moves are there."""
         self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._endings: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._lists: npt.NDArray[np.int32] = np.empty(256, np.int32)
@@ -131,8 +136,9 @@ class Book:
         known = None if words == 0 else self._tries[words]
         record, tries, kept = self._shape.record(noted, newline, known)
         for trie in tries:
-            self._tries[address_of(trie)] = trie
-            self._hang(trie, rows)
+            if address_of(trie) not in self._tries:
+                self._tries[address_of(trie)] = trie
+                self._hang(trie, rows)
         self._made += [record, *kept]
         held = self._records if words == 0 else self._held[words]
         held[lexeme] = address_of(record)
@@ -196,15 +202,25 @@ class Book:
             self._known_lists[key] = at
         return at
 
-    def put_move(self, lexeme: int, kind: int) -> None:
-        """Enter what a class of bytes does to a state."""
-        coded = self._coded(lexeme, self._lexer.representative[kind])
-        self.reach(lexeme)
-        self._moves[lexeme, kind] = coded
+    def put_moves(self, lexeme: int) -> None:
+        """Enter what bytes do to a state, and to some of those that it leads to: they are asked for next."""
+        pending = [lexeme]
+        for here in pending:
+            self._put_row(here)
+            if len(pending) < _AHEAD:
+                after = {move.after for _byte, move in self._lexer.ways(here) if move.after >= 0}
+                pending += sorted(after - self._entered - set(pending))
 
-    def _coded(self, lexeme: int, byte: int) -> int:
+    def _put_row(self, lexeme: int) -> None:
+        row = self._lexer.row(lexeme)
+        codes = {move: self._coded(lexeme, move) for _byte, move in self._lexer.ways(lexeme)}
+        self.reach(lexeme)
+        self._moves[lexeme] = [codes[move] for move in row]
+        self._entered.add(lexeme)
+
+    def _coded(self, lexeme: int, move: Move) -> int:
         lexer = self._lexer
-        move, slots = lexer.move(lexeme, byte), lexer.states[lexeme].slots
+        slots = lexer.states[lexeme].slots
         if move.after == DEAD:
             return K.MV_DEAD
         if move.after == DECIDED:

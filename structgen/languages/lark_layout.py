@@ -108,8 +108,10 @@ LARGE_TRIE = 256
 SHIFT_AT = 24
 """Where, above a lexeme state, `harvest` puts what bytes do to a column."""
 R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS = range(6)
+TRIE_ROW = 5
 D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS = range(5)
 """A record, int64: groups (endings; the addresses of the tokens, int32, and of where each first byte's begin
-in them, int32[257], 0: anywhere; how many tokens); tries (terminal; what bytes do to its column; the
-address of the trie's words); crossings (int32: node, state, what bytes do to a column, first byte, -1: any).
+in them, int32[257], 0: anywhere; how many tokens); tries (TRIE_ROW words: a terminal; what bytes do to its
+column; the address of the words of the trie of what is left over behind it; the tokens that end with it,
+int32, and how many); crossings (int32: node, state, what bytes do to a column, first byte, -1: any).
 The words of a trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS."""

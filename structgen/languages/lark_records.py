@@ -189,11 +189,17 @@ def use_tries(c, d, record, level, known_levels):
     tries = load64(record, R_TRIES)
     for _ in range(load64(record, R_TRIE_COUNT)):
         after = read(c, place, load64(tries, 0), moved(column, load64(tries, 1)))
-        words = load64(tries, 2)
-        tries += 24
+        words, ended, count = load64(tries, 2), load64(tries, 3), load64(tries, 4)
+        tries += 8 * TRIE_ROW
         if after == ASKED or (after >= 0 and fresh(c, after, scratch) == ASK):
             asked = True
-        elif after >= 0 and (load64(words, D_COUNT) < LARGE_TRIE or levels == MOST_LEVELS):
+            continue
+        if after >= 0 and count != 0:
+            code = live(c, scratch)
+            if code == YES:
+                emit_wanted(c, ended, 0, count, wanted)
+            asked = asked or code == ASK
+        if after >= 0 and (load64(words, D_COUNT) < LARGE_TRIE or levels == MOST_LEVELS):
             starts, ids = load64(words, D_STARTS), load64(words, D_IDS)
             more = walk(c, load64(words, D_NODES), starts, ids, 0, load64(words, D_COUNT), wanted)
             asked = asked or more

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from structgen.languages import lark_layout as K
 from structgen.machine.tables import address_of
-from structgen.masks.trie import build_trie
+from structgen.masks.merging import merged
 from structgen.masks.vocabulary import Vocabulary
 
 
@@ -21,17 +21,6 @@ class Trie(NamedTuple):
     ids: npt.NDArray[np.int32]
     slots_before: npt.NDArray[np.int64]
     """[n + 1]: slots of the nodes before each."""
-    known: npt.NDArray[np.int32]
-    """The token ids, ascending."""
-    before: npt.NDArray[np.int64]
-    """Of each of these, the bytes that lie before its text here."""
-
-    def taken(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-        """Return the bytes of tokens that lie before their texts here."""
-        if not len(self.known):
-            return np.zeros(len(ids), np.int64)
-        found: npt.NDArray[np.int64] = self.before[np.searchsorted(self.known, ids)]
-        return found
 
 
 class Shape:
@@ -46,18 +35,12 @@ class Shape:
         self.first_bytes[lengths > 0] = data[offsets[:-1][lengths > 0]]
         there = np.flatnonzero(vocabulary.first[:256] >= 0)
         self._roots, self._root_bytes = vocabulary.first[there], there.astype(np.int32)
-        none = np.empty(0, np.int32)
         slots_before = vocabulary.slots_before.astype(np.int64)
-        self._trie = Trie(
-            vocabulary.nodes,
-            vocabulary.slot_start,
-            vocabulary.slot_ids,
-            slots_before,
-            none,
-            none.astype(np.int64),
-        )
+        self._trie = Trie(vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids, slots_before)
         self._read: dict[int, Trie] = {}
         """The tries of records, by the addresses of their words."""
+        self._merged: dict[tuple[int, bytes, bool], npt.NDArray[np.int64]] = {}
+        """The words of tries, by what was put together: a trie, its nodes, and whether with their bytes."""
 
     def record(
         self, noted: npt.NDArray[np.int64], newline: int, of: npt.NDArray[np.int64] | None
@@ -73,19 +56,20 @@ class Shape:
         terminal = (crossings[:, 2] >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
         # of columns, the indenter's newline alone takes notice
         shift = np.where(terminal == newline, crossings[:, 1] >> K.SHIFT_AT, 0)
-        left = kind == K.MV_BEFORE
+        now = (kind == K.MV_NOW) & (terminal != newline)
+        left = now | (kind == K.MV_BEFORE)
         rows, tries = [], []
-        for one, moved in np.unique(np.stack([terminal[left], shift[left]], 1), axis=0).tolist():
-            nodes = crossings[left & (terminal == one) & (shift == moved), 0]
-            made = self._left_over(nodes, trie)
-            words = np.zeros(5, np.int64)
-            words[: K.D_RECORDS] = (address_of(made.nodes), len(made.nodes), *map(address_of, made[1:3]))
-            if len(made.nodes) >= K.LARGE_TRIE:
-                self._read[address_of(words)] = made
+        of_each = np.stack([terminal[left], shift[left], now[left]], 1)
+        for one, moved, below in np.unique(of_each, axis=0).tolist():
+            chosen = left & (terminal == one) & (shift == moved) & (now == below)
+            nodes = np.ascontiguousarray(crossings[chosen, 0])
+            words = self._left_over(nodes, trie, bool(below))
+            if words[K.D_COUNT] >= K.LARGE_TRIE:
                 tries.append(words)
-            kept += [words, *made[:3]]
-            rows.append((one, moved, address_of(words)))
-        table = np.array(rows, np.int64).reshape(-1, 3)
+            ended = self._ended(nodes, trie) if below else np.empty(0, np.int32)
+            kept += [words, ended]
+            rows.append((one, moved, address_of(words), address_of(ended), len(ended)))
+        table = np.array(rows, np.int64).reshape(-1, K.TRIE_ROW)
         followed = self._followed(crossings[~left], of is None)
         kept += [groups, table, followed]
         record = np.zeros(6, np.int64)
@@ -125,30 +109,29 @@ class Shape:
             rows.append((one, address_of(members), at, len(members)))
         return np.array(rows, np.int64).reshape(-1, 4), kept
 
-    def _left_over(self, nodes: npt.NDArray[np.int64], trie: Trie) -> Trie:
-        """Return the trie of what tokens below some nodes have from there on, the nodes' own bytes
-        included."""
-        vocabulary = self.vocabulary
-        words = trie.nodes.view(np.int64)[nodes]
-        depth, skip = (words >> 8) & 0xFFF, (words >> 40) & 0xFFFFFF
-        first, last = trie.slots_before[nodes], trie.slots_before[skip]
-        slots = self._tokens(first, last)
-        taken = np.repeat(depth - 1, last - first)
+    def _left_over(
+        self, nodes: npt.NDArray[np.int64], trie: Trie, below: bool
+    ) -> npt.NDArray[np.int64]:
+        """Return the words of the trie of what tokens below some nodes have from there on, with the nodes' own
+        bytes, or without (`below`)."""
+        key = address_of(trie.nodes), nodes.tobytes(), below
+        words = self._merged.get(key)
+        if words is None:
+            made, starts, ids = merged(trie.nodes, trie.starts, trie.ids, nodes, below=below)
+            ends = (made.view(np.int64) >> 20) & 0xFFFFF
+            slots_before = np.zeros(len(ends) + 1, np.int64)
+            np.cumsum(ends > 0, out=slots_before[1:])
+            words = self._merged[key] = np.zeros(5, np.int64)
+            words[: K.D_RECORDS] = (address_of(made), len(made), address_of(starts), address_of(ids))
+            self._read[address_of(words)] = Trie(made, starts, ids, slots_before)
+        return words
+
+    def _ended(self, nodes: npt.NDArray[np.int64], trie: Trie) -> npt.NDArray[np.int32]:
+        """Return the tokens that end at some nodes."""
+        slots = (trie.nodes.view(np.int64)[nodes] >> 20) & 0xFFFFF
+        slots = slots[slots > 0]
         starts = trie.starts.astype(np.int64)
-        sizes = starts[slots + 1] - starts[slots]
-        ids = trie.ids[self._tokens(starts[slots], starts[slots + 1])]
-        # what lies before the trie itself was taken before
-        taken = np.repeat(taken, sizes) + trie.taken(ids)
-        begin, end = vocabulary.token_offset[ids] + taken, vocabulary.token_offset[ids + 1]
-        data = vocabulary.token_data[self._tokens(begin, end)]
-        offsets = np.zeros(len(ids) + 1, np.int64)
-        np.cumsum(end - begin, out=offsets[1:])
-        made = build_trie(np.ascontiguousarray(data), offsets, np.ascontiguousarray(ids, np.int32))
-        order = np.argsort(ids)
-        ends = (made.nodes.view(np.int64) >> 20) & 0xFFFFF
-        slots_before = np.zeros(len(ends) + 1, np.int64)
-        np.cumsum(ends > 0, out=slots_before[1:])
-        return Trie(made.nodes, made.slot_start, made.slot_ids, slots_before, ids[order], taken[order])
+        return np.ascontiguousarray(trie.ids[self._tokens(starts[slots - 1], starts[slots])], np.int32)
 
     def _followed(self, crossings: npt.NDArray[np.int64], whole: bool) -> npt.NDArray[np.int32]:
         rows = np.zeros((len(crossings), 4), np.int32)

@@ -22,7 +22,7 @@ from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.emptiness import is_surely_dead
 from structgen.parsing.lexer import DECIDED
-from structgen.parsing.parser import FAR, Place
+from structgen.parsing.parser import FAR, REFUSED, Place
 
 _KEPT = 1 << 18
 """Answers that are remembered; past it all are worked out anew."""
@@ -30,6 +30,8 @@ _END = -1
 """In the place of a first byte: the text ends."""
 _ENDINGS = 6
 """Ways in which the present lexeme may end that are tried, the cheapest first."""
+_LINE, _LINES = 4, 20_000
+"""Terminals of a line that is put in where a block must end, and lines that are looked at."""
 _PROOF = 2_000
 """Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
@@ -57,6 +59,9 @@ class Completions:
         context = int(reader.tables.context_of[reader.tables.start])
         start = lexer.start(context, lexer.step_behind(lexer.before(), ord("a")))
         self._stuck: dict[Place, bool] = {}
+        self._refused: dict[tuple[int, int], bool] = {}
+        self._lines: dict[int, list[int]] = {}
+        """Plans that begin with one more line, by stack."""
         words = {lexer.word(start, terminal) or b"" for terminal in sorted(reader.tables.ignored)}
         for blank in (b" ", b"\n", b"\t"):
             move = lexer.move(start, blank[0])
@@ -269,7 +274,7 @@ class Completions:
         """Write the cheapest end by the grammar from a place on, where `reading` has just come to its
         lexeme's end; return whether it could be read, and note its links."""
         written: list[tuple[Place, Reading, bytes]] = []
-        terminals = self._reader.parser.plan(place.stack)
+        terminals = self._terminals(place.stack)
         number, end = 0, False
         while not end:
             if written and self._continues(reading, place) is not None:
@@ -294,6 +299,34 @@ class Completions:
             self._separate(before, text, reading, place, first)
             reading, place, first = start, before, text[0]
         return True
+
+    def _terminals(self, stack: int) -> list[int]:
+        """Return the terminals of the cheapest end by the grammar from a stack. Where it begins by ending a
+        block, which only a line's end does, and more must follow, one more line comes before."""
+        tables, parser = self._reader.tables, self._reader.parser
+        terminals = parser.plan(stack)
+        indentation = tables.indentation
+        if indentation is None or not terminals or terminals[0] != indentation.dedent:
+            return terminals
+        if all(one == indentation.dedent for one in terminals):
+            return terminals
+        known = self._lines.get(stack)
+        if known is None:
+            known = self._lines[stack] = terminals
+            pending: list[tuple[int, tuple[int, ...]]] = [(stack, ())]
+            for here, line in pending:
+                if len(line) >= _LINE or len(pending) > _LINES:
+                    break
+                ended = parser.feed(here, indentation.newline) if line else REFUSED
+                if ended != REFUSED and parser.feed(ended, indentation.dedent) != REFUSED:
+                    known = self._lines[stack] = [*line, indentation.newline, *parser.plan(ended)]
+                    break
+                context = tables.contexts[int(tables.context_of[parser.top[here]])]
+                for terminal in context.terminals:
+                    after = parser.feed(here, terminal)
+                    if terminal not in tables.ignored and after != REFUSED:
+                        pending.append((after, (*line, terminal)))
+        return known
 
     def _next(self, terminals: list[int], number: int, place: Place) -> tuple[int, tuple[int, int] | None]:
         """Return the next terminal of a plan that has a text, and the column that it wants; None: the end."""
@@ -350,6 +383,24 @@ class Completions:
                 if reader.run(begun, separator + text) == reading:
                     links[separator[0]] = _Link(separator + text, after, first)
 
+    def _is_refused(self, reading: Reading) -> bool:
+        """Return whether the parser takes nothing that the present lexeme may become, and no slot of it leads
+        anywhere."""
+        if any(base is not None for base in reading.bases):
+            return False
+        key = reading.place.stack, reading.lexeme
+        known = self._refused.get(key)
+        if known is None:
+            lexer, parser, tables = self._reader.lexer, self._reader.parser, self._reader.tables
+            slots = {slot.terminal for slot in lexer.states[reading.lexeme].slots if slot.terminal >= 0}
+            terminals = slots | lexer.may_be(reading.lexeme)
+            newline = -1 if tables.indentation is None else tables.indentation.newline
+            known = newline not in terminals and not tables.ignored & terminals
+            known = self._refused[key] = known and all(
+                parser.feed(reading.place.stack, terminal) == REFUSED for terminal in terminals
+            )
+        return known
+
     def _distance(self, reading: Reading) -> int:
         """Return a lower bound of the bytes that complete a configuration, by the rules alone."""
         return min(self._reader.parser.distance(one.place.stack) for one in _branches(reading))
@@ -382,7 +433,7 @@ class Completions:
                     found = further
                     break
                 distance = self._distance(after)
-                if distance >= FAR:
+                if distance >= FAR or self._is_refused(after):
                     continue
                 order += 1
                 heapq.heappush(queue, (len(further) + distance, order, further, after))

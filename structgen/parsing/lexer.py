@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Final, TypeAlias, Union
 
+from structgen.automata.utf8 import ByteNode
 from structgen.frontends.python_regex import parse_python
-from structgen.parsing.ordered import NOWHERE, Behind, Guards, Nest, Program, Thread
+from structgen.parsing.ordered import LIKED, NOWHERE, Behind, Guards, Nest, Program, Thread
 from structgen.parsing.tables import Context, ParserTables
 
 DEAD: Final = -1
@@ -35,7 +37,7 @@ class Slot:
 Item: TypeAlias = Union[Thread, Nest, Slot]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LexemeState:
     """What the bytes of a lexeme so far may become."""
 
@@ -46,7 +48,7 @@ class LexemeState:
     unless: int
     """Which strings take whose place: a number of `Lexer`."""
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The slots, best first."""
         return tuple(one for one in self.items if isinstance(one, Slot))
@@ -64,9 +66,10 @@ class Move:
 
 _SEVERAL: Final = 4
 """Texts of a terminal whose end a look-ahead may undo that are offered."""
-_TRIES: Final = 64
-"""Texts of a terminal that are tried where the first is another's."""
-_FOLLOWED: Final = 400
+_TRIES: Final = 8
+"""Texts of a terminal, as its pattern has them, that are tried where the first is another's: they are what a
+person would write. Then come those of the automaton."""
+_FOLLOWED: Final = 2_000
 """States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
 _DIES: Final = Move(DEAD)
 
@@ -97,7 +100,9 @@ class Lexer:
             first = self.program.add(tree, count + string, where=f"terminal {one.name}")
             self._exact[string] = first, count + string
         self.classes = self.program.classes()
-        self.representative = [self.classes.index(kind) for kind in range(max(self.classes) + 1)]
+        chosen = {self.classes[byte]: byte for byte in reversed(LIKED)}
+        self.representative = [chosen[kind] for kind in range(max(self.classes) + 1)]
+        """Of each class a byte, such as a person would write."""
         self.is_local = self.program.is_local(self._first.values())
         """Whether no lexeme asks what was before it."""
         self.states: list[LexemeState] = []
@@ -110,7 +115,11 @@ class Lexer:
                 self._unless.append(unless)
             self._of_context.append(self._unless.index(unless))
         self._starts: dict[tuple[int, Behind], int] = {}
-        self._moves: dict[tuple[int, int], Move] = {}
+        self._rows: dict[int, list[Move]] = {}
+        self._ways: dict[int, list[tuple[int, Move]]] = {}
+        self._columns: dict[ByteNode, tuple[int, ...]] = {}
+        self._leads = tuple((byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0) for byte in self.representative)
+        """Of each class, how many bytes its characters still have, as `Behind` counts them."""
         self._ends: dict[int, Move] = {}
         self._words: dict[tuple[int, int], bytes | None] = {}
         self._texts: dict[tuple[int, int], list[bytes]] = {}
@@ -175,11 +184,41 @@ class Lexer:
         return number
 
     def move(self, state: int, byte: int) -> Move:
-        """Return what a byte does. Cost: some 20 us the first time for its class."""
-        key = state, self.classes[byte]
-        known = self._moves.get(key)
+        """Return what a byte does."""
+        return self.row(state)[self.classes[byte]]
+
+    def row(self, state: int) -> list[Move]:
+        """Return what each class of bytes does. Cost: some 100 us the first time, as those that do the same to
+        all of the state's instructions are followed once."""
+        known = self._rows.get(state)
         if known is None:
-            known = self._moves[key] = self._move(self.states[state], byte)
+            held = self.states[state]
+            asked = {at for item in held.items for at in _instructions(item)} | held.tracked
+            nodes = {node: None for at in asked | held.behind.threads if (node := self.program.node_of(at))}
+            columns = [self._column(node) for node in nodes]
+            if held.behind is not NOWHERE:
+                columns.append(self._leads)
+            kinds = list(zip(*columns, strict=True)) or [()] * len(self.representative)
+            moves: dict[tuple[int, ...], Move] = {}
+            ways: dict[Move, int] = {}
+            for byte, kind in zip(self.representative, kinds, strict=True):
+                if kind not in moves:
+                    moves[kind] = self._move(held, byte)
+                    ways.setdefault(moves[kind], byte)
+            known = self._rows[state] = [moves[kind] for kind in kinds]
+            self._ways[state] = sorted(((b, m) for m, b in ways.items()), key=lambda way: LIKED.index(way[0]))
+        return known
+
+    def ways(self, state: int) -> list[tuple[int, Move]]:
+        """Return the moves of a state, each with one of its bytes."""
+        self.row(state)
+        return self._ways[state]
+
+    def _column(self, node: ByteNode) -> tuple[int, ...]:
+        """Return, for each class of bytes, which way a node of a character goes."""
+        known = self._columns.get(node)
+        if known is None:
+            known = self._columns[node] = tuple(id(node.after[byte]) for byte in self.representative)
         return known
 
     def _move(self, state: LexemeState, byte: int) -> Move:
@@ -331,7 +370,7 @@ class Lexer:
         if after < 0 or not any(slot.terminal == terminal and slot.guards for slot in ended):
             return found
         met.add(after)
-        for text in islice(self.program.words(self._waiting(self.states[state]), terminal), _TRIES):
+        for text in islice(self.program.words(self._waiting(self.states[state]), terminal), 8 * _TRIES):
             after, ended = self._ended(state, text, terminal)
             if text and after not in met and (after == DECIDED or ended):
                 met.add(after)
@@ -374,35 +413,64 @@ class Lexer:
 
     def _followed(self, state: int) -> tuple[dict[int, bytes], bool]:
         """Return a shortest text for each terminal that a lexeme may become, found in the automaton itself,
-        and whether those are all. Cost: a move for each class of bytes of _FOLLOWED states at most."""
+        and whether those are all. Cost: the moves of _FOLLOWED states at most, shared by all that they lead
+        to."""
         known = self._all_words.get(state)
         if known is None:
-            words: dict[int, bytes] = {}
-            texts = {state: b""}
+            reached = {state: None}
             pending = [state]
             for here in pending:
-                further = self._all_words.get(here)
-                if further is not None and further[1]:
-                    for terminal, text in further[0].items():
-                        words.setdefault(terminal, texts[here] + text)
+                if here in self._all_words and self._all_words[here][1]:
                     continue
-                ended = self.end(here)
-                sources = ended.sources if ended.after == DECIDED else ()
-                for terminal in (-1 - source for source in sources if source < 0):
-                    words.setdefault(terminal, texts[here])
-                if len(pending) > _FOLLOWED:
+                if len(reached) > _FOLLOWED:
                     break
-                for byte in self.representative:
-                    move = self.move(here, byte)
-                    text = texts[here] + bytes((byte,))
-                    for source in move.sources:
-                        if source < 0:
-                            words.setdefault(-1 - source, text)
-                    if move.after >= 0 and move.after not in texts:
-                        texts[move.after] = text
+                for _byte, move in self.ways(here):
+                    if move.after >= 0 and move.after not in reached:
+                        reached[move.after] = None
                         pending.append(move.after)
-            known = self._all_words[state] = words, len(pending) <= _FOLLOWED
+            complete = len(reached) <= _FOLLOWED
+            found = self._backwards(pending if complete else pending[:_FOLLOWED])
+            if complete:
+                self._all_words.update((here, (words, True)) for here, words in found.items())
+            known = self._all_words[state] = found[state], complete
         return known
+
+    def _backwards(self, states: list[int]) -> dict[int, dict[int, bytes]]:
+        """Return for each of some states a shortest text for each terminal that a lexeme may become without
+        leaving them."""
+        words: dict[int, dict[int, bytes]] = {state: {} for state in states}
+        before: dict[int, list[tuple[int, int]]] = {}
+        layers: list[list[tuple[int, int, bytes]]] = [[]]
+
+        def note(state: int, terminal: int, text: bytes) -> None:
+            while len(layers) <= len(text):
+                layers.append([])
+            layers[len(text)].append((state, terminal, text))
+
+        for state in states:
+            known, complete = self._all_words.get(state, ({}, False))
+            if complete:
+                for terminal, text in known.items():
+                    note(state, terminal, text)
+                continue
+            ended = self.end(state)
+            if ended.after == DECIDED and ended.sources[0] < 0:
+                note(state, -1 - ended.sources[0], b"")
+            for byte, move in self.ways(state):
+                for source in move.sources:
+                    if source < 0:
+                        note(state, -1 - source, bytes((byte,)))
+                if move.after in words:
+                    before.setdefault(move.after, []).append((state, byte))
+        # shortest first: a text is its state's once, and is handed on with one byte more
+        for layer in layers:
+            for state, terminal, text in layer:
+                if terminal not in words[state]:
+                    words[state][terminal] = text
+                    for earlier, byte in before.get(state, ()):
+                        if terminal not in words[earlier]:
+                            note(earlier, terminal, bytes((byte,)) + text)
+        return words
 
     def _waiting(self, state: LexemeState) -> list[int]:
         pending: list[Item] = list(reversed(state.items))

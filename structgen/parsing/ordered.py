@@ -89,7 +89,7 @@ _VISITS: Final = 3
 """How often a search for words comes by one instruction."""
 _VARIETY: Final = 8
 """Bytes of one set that are tried."""
-_LIKED: Final = bytes(
+LIKED: Final = bytes(
     (*range(97, 123), *range(65, 91), *range(48, 58), 32, *range(33, 48), *range(58, 65), *range(91, 97))
 ) + bytes((*range(123, 127), 10, 9, 13, *range(128, 256), *range(9), 11, 12, *range(14, 32), 127))
 """Bytes in the order in which a text for people chooses them."""
@@ -460,6 +460,10 @@ class Program:
         ends = (self.code[at] for at in self._ended(item, behind))
         return next((one.number for one in ends if one.kind == _MATCH), None)
 
+    def node_of(self, at: int) -> ByteNode | None:
+        """Return the bytes for which an instruction waits, None where it is another."""
+        return self.code[at].node
+
     def match_of(self, at: int) -> int | None:
         """Return the match that an instruction says, None where it is another."""
         one = self.code[at]
@@ -538,12 +542,12 @@ def _longest(code: Sequence[_Instruction], first: int, end: int) -> int:
 def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
     """Return a byte for each way on; characters of one byte go before longer ones."""
     found: dict[ByteNode, int] = {}
-    for byte in _LIKED:
+    for byte in LIKED:
         after = node.after[byte]
         if after is not None and after not in found:
             found[after] = byte
     if DONE in found:
-        others = [byte for byte in _LIKED if node.after[byte] is DONE][:_VARIETY]
+        others = [byte for byte in LIKED if node.after[byte] is DONE][:_VARIETY]
         return tuple((byte, DONE) for byte in others)
     return tuple((byte, after) for after, byte in found.items())
 
