@@ -93,19 +93,23 @@ class Shape:
         whole: bool,
     ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[Any]]]:
         starts = trie.starts.astype(np.int64)
+        # the groups one behind the other, each in the order of the trie
+        order = np.argsort(endings, kind="stable")
+        slots, endings = slots[order], endings[order]
         first, last = starts[slots], starts[slots + 1]
-        tokens = trie.ids[self._tokens(first, last)]
-        of = np.repeat(endings, last - first)
+        tokens = np.ascontiguousarray(trie.ids[self._tokens(first, last)], np.int32)
+        begins = np.flatnonzero(np.diff(endings, prepend=-1))
+        at_token = np.concatenate(([0], np.cumsum(last - first)))
+        bounds = [*at_token[begins].tolist(), len(tokens)]
         rows = []
-        kept: list[npt.NDArray[Any]] = []
-        for one in np.unique(of).tolist():
-            members = np.ascontiguousarray(tokens[of == one], np.int32)
+        kept: list[npt.NDArray[Any]] = [tokens]
+        for one, begin, end in zip(endings[begins].tolist(), bounds, bounds[1:], strict=False):
+            members = tokens[begin:end]
             at = 0
             if whole:
-                begins = np.searchsorted(self.first_bytes[members], np.arange(257)).astype(np.int32)
-                at = address_of(begins)
-                kept.append(begins)
-            kept.append(members)
+                firsts = np.searchsorted(self.first_bytes[members], np.arange(257)).astype(np.int32)
+                at = address_of(firsts)
+                kept.append(firsts)
             rows.append((one, address_of(members), at, len(members)))
         return np.array(rows, np.int64).reshape(-1, 4), kept
 

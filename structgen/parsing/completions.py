@@ -131,7 +131,7 @@ class Completions:
         reader = self._reader
         if reader.accepts(reading):
             return b"", reading.place, _END
-        if self._distance(reading) >= FAR:
+        if self._distance(reading) >= FAR or (reading.begun and self._is_refused(reading)):
             return None
         endings = self._endings(reading)
         for known in (True, False):  # first those behind which all is known
@@ -386,20 +386,24 @@ class Completions:
     def _is_refused(self, reading: Reading) -> bool:
         """Return whether the parser takes nothing that the present lexeme may become, and no slot of it leads
         anywhere."""
-        if any(base is not None for base in reading.bases):
+        bases = [base for base in reading.bases if base is not None]
+        if bases and (len(reading.bases) > 1 or any(bases[0].bases)):
             return False
         key = reading.place.stack, reading.lexeme
         known = self._refused.get(key)
         if known is None:
-            lexer, parser, tables = self._reader.lexer, self._reader.parser, self._reader.tables
-            slots = {slot.terminal for slot in lexer.states[reading.lexeme].slots if slot.terminal >= 0}
-            terminals = slots | lexer.may_be(reading.lexeme)
-            newline = -1 if tables.indentation is None else tables.indentation.newline
-            known = newline not in terminals and not tables.ignored & terminals
-            known = self._refused[key] = known and all(
-                parser.feed(reading.place.stack, terminal) == REFUSED for terminal in terminals
-            )
-        return known
+            known = self._refused[key] = self._refuses(reading)
+        return known and (not bases or self._reader.lexer.gives_way(reading.lexeme, bases[0].lexeme))
+
+    def _refuses(self, reading: Reading) -> bool:
+        """Return whether the parser takes nothing that the present lexeme may become."""
+        lexer, parser, tables = self._reader.lexer, self._reader.parser, self._reader.tables
+        slots = {slot.terminal for slot in lexer.states[reading.lexeme].slots if slot.terminal >= 0}
+        terminals = slots | lexer.may_be(reading.lexeme)
+        newline = -1 if tables.indentation is None else tables.indentation.newline
+        if newline in terminals or tables.ignored & terminals:
+            return False
+        return all(parser.feed(reading.place.stack, terminal) == REFUSED for terminal in terminals)
 
     def _distance(self, reading: Reading) -> int:
         """Return a lower bound of the bytes that complete a configuration, by the rules alone."""

@@ -69,6 +69,8 @@ _SEVERAL: Final = 4
 _TRIES: Final = 8
 """Texts of a terminal, as its pattern has them, that are tried where the first is another's: they are what a
 person would write. Then come those of the automaton."""
+_PAIRS: Final = 100
+"""Pairs of states that are gone through for whether a slot ever wins."""
 _FOLLOWED: Final = 2_000
 """States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
 _DIES: Final = Move(DEAD)
@@ -124,6 +126,7 @@ class Lexer:
         self._words: dict[tuple[int, int], bytes | None] = {}
         self._texts: dict[tuple[int, int], list[bytes]] = {}
         self._all_words: dict[int, tuple[dict[int, bytes], bool]] = {}
+        self._gives_way: dict[tuple[int, int], bool] = {}
 
     # --- what comes before ----------------------------------------------------------------------------------
 
@@ -395,6 +398,9 @@ class Lexer:
         held = self.states[state]
         if any(slot.terminal == terminal for slot in held.slots):
             return b""
+        words, complete = self._all_words.get(state, ({}, False))
+        if complete and terminal not in words:
+            return None
         for at, number in (
             (held.tracked, self._exact.get(terminal, (0, -1))[1]),
             (self._waiting(held), terminal),
@@ -410,6 +416,40 @@ class Lexer:
         win."""
         words, complete = self._followed(state)
         return complete and terminal not in words
+
+    def gives_way(self, state: int, other: int) -> bool:
+        """Return whether a lexeme with one slot that is not new never ends with it, as all bytes after which it
+        would are errors to what is read on from the slot (`other`, a state with no such slots). False where it
+        is not clear."""
+        key = state, other
+        known = self._gives_way.get(key)
+        if known is None:
+            known = self._gives_way[key] = self._yields(state, other)
+        return known
+
+    def _yields(self, state: int, other: int) -> bool:
+        pairs = [(state, other)]
+        seen = set(pairs)
+        for here, beside in pairs:
+            slot = [item.terminal for item in self.states[here].slots].index(-1)
+            if len(pairs) > _PAIRS or (self.end(here).sources == (slot,) and self.end(beside).after == DECIDED):
+                return False
+            for byte, move in self.ways(here):
+                # of the bytes that do the same here, those that are errors beside are let go
+                kinds = [kind for kind, one in enumerate(self.row(here)) if one == move]
+                if slot not in move.sources:
+                    continue
+                for kind in kinds:
+                    after = self.row(beside)[kind]
+                    if after.after == DEAD:
+                        continue
+                    if move.after < 0 or after.after < 0 or any(source >= 0 for source in after.sources):
+                        return False
+                    pair = move.after, after.after
+                    if pair not in seen:
+                        seen.add(pair)
+                        pairs.append(pair)
+        return True
 
     def _followed(self, state: int) -> tuple[dict[int, bytes], bool]:
         """Return a shortest text for each terminal that a lexeme may become, found in the automaton itself,
