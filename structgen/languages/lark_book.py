@@ -61,6 +61,7 @@ class Book:
         words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
         words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
+        self._dead_behind: dict[int, list[bool]] = {}
         self._entered: set[int] = set()
         """The lexeme states whose moves are there."""
         self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -158,6 +159,7 @@ class Book:
         """Have a question about the lexer or the parser's plans asked again."""
         if kind == K.Q_MOVE:
             self._moves[first, second] = K.UNKNOWN
+            self._entered.discard(first)
         elif kind == K.Q_START:
             self._starts[first] = K.UNKNOWN
         elif kind == K.Q_ENDINGS:
@@ -204,7 +206,7 @@ class Book:
 
     def put_moves(self, lexeme: int) -> None:
         """Enter what bytes do to a state, and to some of those that it leads to: they are asked for next."""
-        pending = [lexeme]
+        pending = [] if lexeme in self._entered else [lexeme]
         for here in pending:
             self._put_row(here)
             if len(pending) < _AHEAD:
@@ -213,10 +215,33 @@ class Book:
 
     def _put_row(self, lexeme: int) -> None:
         row = self._lexer.row(lexeme)
-        codes = {move: self._coded(lexeme, move) for _byte, move in self._lexer.ways(lexeme)}
+        moves = {id(move): move for move in row}
+        codes = {at: self._coded(lexeme, move) for at, move in moves.items()}
+        listed = [codes[id(move)] for move in row]
+        for kind, code in enumerate(listed):
+            if code & K.KIND_BITS == K.MV_KEEP_NEW:
+                terminal = (code >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
+                if self._begins_nothing(terminal)[kind]:
+                    # the slot is given up at once: nothing begins so behind it
+                    listed[kind] = K.MV_ON | (code >> K.ELSE_SHIFT) << K.TO_SHIFT
         self.reach(lexeme)
-        self._moves[lexeme] = [codes[move] for move in row]
+        self._moves[lexeme] = listed
         self._entered.add(lexeme)
+
+    def _begins_nothing(self, terminal: int) -> list[bool]:
+        """Return, for each class of bytes, whether it is an error behind a terminal wherever that may stand."""
+        known = self._dead_behind.get(terminal)
+        if known is None:
+            known = [False] * self._width
+            tables = self._lexer.tables
+            indentation = tables.indentation
+            if terminal not in tables.ignored and (indentation is None or terminal != indentation.newline):
+                shifts = tables.actions[:, terminal]
+                contexts = np.unique(tables.context_of[shifts[shifts > 0] - 1]).tolist()
+                rows = [self._lexer.row(self._lexer.start(one, self._lexer.before())) for one in contexts]
+                known = [all(row[kind].after == DEAD for row in rows) for kind in range(self._width)]
+            self._dead_behind[terminal] = known
+        return known
 
     def _coded(self, lexeme: int, move: Move) -> int:
         lexer = self._lexer

@@ -11,7 +11,7 @@ import numba
 
 from structgen.jit import jit
 from structgen.languages.lark_layout import *
-from structgen.languages.lark_steps import ask, feed, first_of, node_of, pair, read, second_of
+from structgen.languages.lark_steps import ask, feed, first_of, node_of, popped, read, second_of
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import find, intern, row_of
@@ -85,7 +85,8 @@ def prove(c, place, bare):
     lexeme right behind the indenter's newline); NO where this finds none; ASK."""
     k = load64(c, C_LARK)
     line_break, indenting, dedenting = load64(k, K_NEWLINE), load64(k, K_INDENT), load64(k, K_DEDENT)
-    here, virtual = place, stack_of(c, place)
+    here, stack = place, stack_of(c, place)
+    top, below = first_of(c, stack), second_of(c, stack)  # of the stack that the plan is at
     trail = load64(c, C_TEMPORARY) + 8 * _TRAIL_AT
     found, line, dedents, indent = 0, False, 0, 0
     ending = False
@@ -99,11 +100,10 @@ def prove(c, place, bare):
         steps += 1
         if steps > MOST_PROVED:
             return NO
-        state = first_of(c, virtual)
-        plan = load32(load64(k, K_PLANS), state)
+        plan = load32(load64(k, K_PLANS), top)
         if plan < 0:
-            if plan == UNKNOWN and ask(c, Q_PLAN, state, 0):
-                store32(load64(k, K_PLANS), state, PENDING)
+            if plan == UNKNOWN and ask(c, Q_PLAN, top, 0):
+                store32(load64(k, K_PLANS), top, PENDING)
             return ASK
         words = load64(k, K_STEPS) + 4 * plan
         for i in range(load32(words, 2)):
@@ -159,12 +159,9 @@ def prove(c, place, bare):
             if code != YES:
                 return code
             break
-        for _ in range(dot):
-            virtual = second_of(c, virtual)
-        goto = first_of(c, virtual) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
-        virtual = pair(c, load32(load64(k, K_GOTOS), goto), virtual)
-        if virtual < 0:
-            return ASK
+        below = popped(c, below, dot - 1)
+        goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+        top = load32(load64(k, K_GOTOS), goto)
     for i in range(found):
         mark(c, load64(trail, i), 0, OPEN)
     return YES

@@ -19,8 +19,8 @@ class Trie(NamedTuple):
     nodes: npt.NDArray[np.uint64]
     starts: npt.NDArray[np.int32]
     ids: npt.NDArray[np.int32]
-    slots_before: npt.NDArray[np.int64]
-    """[n + 1]: slots of the nodes before each."""
+    begins: npt.NDArray[np.int64]
+    """The starts, as positions."""
 
 
 class Shape:
@@ -35,8 +35,8 @@ class Shape:
         self.first_bytes[lengths > 0] = data[offsets[:-1][lengths > 0]]
         there = np.flatnonzero(vocabulary.first[:256] >= 0)
         self._roots, self._root_bytes = vocabulary.first[there], there.astype(np.int32)
-        slots_before = vocabulary.slots_before.astype(np.int64)
-        self._trie = Trie(vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids, slots_before)
+        starts = vocabulary.slot_start
+        self._trie = Trie(vocabulary.nodes, starts, vocabulary.slot_ids, starts.astype(np.int64))
         self._read: dict[int, Trie] = {}
         """The tries of records, by the addresses of their words."""
         self._merged: dict[tuple[int, bytes, bool], npt.NDArray[np.int64]] = {}
@@ -59,10 +59,12 @@ class Shape:
         now = (kind == K.MV_NOW) & (terminal != newline)
         left = now | (kind == K.MV_BEFORE)
         rows, tries = [], []
-        of_each = np.stack([terminal[left], shift[left], now[left]], 1)
-        for one, moved, below in np.unique(of_each, axis=0).tolist():
-            chosen = left & (terminal == one) & (shift == moved) & (now == below)
-            nodes = np.ascontiguousarray(crossings[chosen, 0])
+        keys = (terminal << 40) + (shift << 1) + now
+        order = np.flatnonzero(left)[np.argsort(keys[left], kind="stable")]
+        begins = np.flatnonzero(np.diff(keys[order], prepend=-(1 << 62)))
+        for members in np.split(order, begins[1:]) if len(order) else ():
+            one, moved, below = (int(of[members[0]]) for of in (terminal, shift, now))
+            nodes = np.ascontiguousarray(crossings[members, 0])
             words = self._left_over(nodes, trie, bool(below))
             if words[K.D_COUNT] >= K.LARGE_TRIE:
                 tries.append(words)
@@ -92,7 +94,7 @@ class Shape:
         trie: Trie,
         whole: bool,
     ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[Any]]]:
-        starts = trie.starts.astype(np.int64)
+        starts = trie.begins
         # the groups one behind the other, each in the order of the trie
         order = np.argsort(endings, kind="stable")
         slots, endings = slots[order], endings[order]
@@ -122,19 +124,16 @@ class Shape:
         words = self._merged.get(key)
         if words is None:
             made, starts, ids = merged(trie.nodes, trie.starts, trie.ids, nodes, below=below)
-            ends = (made.view(np.int64) >> 20) & 0xFFFFF
-            slots_before = np.zeros(len(ends) + 1, np.int64)
-            np.cumsum(ends > 0, out=slots_before[1:])
             words = self._merged[key] = np.zeros(5, np.int64)
             words[: K.D_RECORDS] = (address_of(made), len(made), address_of(starts), address_of(ids))
-            self._read[address_of(words)] = Trie(made, starts, ids, slots_before)
+            self._read[address_of(words)] = Trie(made, starts, ids, starts.astype(np.int64))
         return words
 
     def _ended(self, nodes: npt.NDArray[np.int64], trie: Trie) -> npt.NDArray[np.int32]:
         """Return the tokens that end at some nodes."""
         slots = (trie.nodes.view(np.int64)[nodes] >> 20) & 0xFFFFF
         slots = slots[slots > 0]
-        starts = trie.starts.astype(np.int64)
+        starts = trie.begins
         return np.ascontiguousarray(trie.ids[self._tokens(starts[slots - 1], starts[slots])], np.int32)
 
     def _followed(self, crossings: npt.NDArray[np.int64], whole: bool) -> npt.NDArray[np.int32]:

@@ -50,24 +50,39 @@ def second_of(c, number):
 
 
 @jit
+def popped(c, stack, count):
+    """Return a stack without its topmost states."""
+    for _ in range(count):
+        stack = second_of(c, stack)
+    return stack
+
+
+@jit
 def feed(c, stack, terminal):
-    """Return the stack after a terminal, REFUSED, or ASKED."""
+    """Return the stack after a terminal, REFUSED, or ASKED. While rules are reduced the top is held beside the
+    stack: chains of rules with one symbol make no stacks."""
     k = load64(c, C_LARK)
     actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
+    top, below = first_of(c, stack), second_of(c, stack)
     while True:
-        action = load32(actions, first_of(c, stack) * terminals + terminal)
+        action = load32(actions, top * terminals + terminal)
         if action == 0:
             return REFUSED
         if action > 0:
-            return pair(c, action - 1, stack)
+            stack = pair(c, top, below)
+            return pair(c, action - 1, stack) if stack >= 0 else stack
         rule = -1 - action
-        for _ in range(load32(load64(k, K_SIZES), rule)):
-            stack = second_of(c, stack)
-        goto = first_of(c, stack) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
-        after = load32(load64(k, K_GOTOS), goto)
-        stack = pair(c, after, stack)
-        if stack < 0 or (terminal == 0 and after == load64(k, K_END_STATE)):
-            return stack
+        size = load32(load64(k, K_SIZES), rule)
+        if size == 0:
+            below = pair(c, top, below)
+            if below < 0:
+                return below
+        else:
+            below = popped(c, below, size - 1)
+        goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+        top = load32(load64(k, K_GOTOS), goto)
+        if terminal == 0 and top == load64(k, K_END_STATE):
+            return pair(c, top, below)
 
 
 @jit

@@ -191,8 +191,8 @@ class Lexer:
         return self.row(state)[self.classes[byte]]
 
     def row(self, state: int) -> list[Move]:
-        """Return what each class of bytes does. Cost: some 100 us the first time, as those that do the same to
-        all of the state's instructions are followed once."""
+        """Return what each class of bytes does; equal moves are one object. Cost: some 100 us the first time,
+        as those that do the same to all of the state's instructions are followed once."""
         known = self._rows.get(state)
         if known is None:
             held = self.states[state]
@@ -203,11 +203,13 @@ class Lexer:
                 columns.append(self._leads)
             kinds = list(zip(*columns, strict=True)) or [()] * len(self.representative)
             moves: dict[tuple[int, ...], Move] = {}
+            known_moves: dict[Move, Move] = {}
             ways: dict[Move, int] = {}
             for byte, kind in zip(self.representative, kinds, strict=True):
                 if kind not in moves:
-                    moves[kind] = self._move(held, byte)
-                    ways.setdefault(moves[kind], byte)
+                    move = self._move(held, byte)
+                    moves[kind] = known_moves.setdefault(move, move)
+                    ways.setdefault(move, byte)
             known = self._rows[state] = [moves[kind] for kind in kinds]
             self._ways[state] = sorted(((b, m) for m, b in ways.items()), key=lambda way: LIKED.index(way[0]))
         return known

@@ -261,7 +261,7 @@ class Program:
     def words(self, starts: Iterable[int], number: int) -> Iterator[bytes]:
         """Yield texts that lead from some instructions to a match, short ones first, as if every look-around
         held; whoever uses one tries it. Ends after some hundred."""
-        pending: deque[tuple[int, bytes]] = deque((at, b"") for at in starts)
+        pending: deque[tuple[int, bytes]] = deque((at, b"") for at in starts if number in self.reaches(at)[0])
         visits: dict[int, int] = {}
         while pending:
             at, text = pending.popleft()
