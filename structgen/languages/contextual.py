@@ -151,9 +151,16 @@ class ContextualLanguage(Language):
     def plan_of(self, state: int) -> tuple[int, int, list[int]]:
         """Return the rule under way in a parser state that needs the fewest bytes (with LAST_RULE where it is
         the whole text's), how many of its symbols are there, and the terminals that it still needs."""
-        parser = self.reader.parser
-        _cost, rule, dot = parser.exits(state)[0]
-        symbols = self.reader.tables.rules[rule].symbols
+        parser, rules = self.reader.parser, self.reader.tables.rules
+
+        def goes_round(way: tuple[int, int, int]) -> bool:
+            # `list: list • "," item` ends where it began
+            _cost, rule, dot = way
+            return dot == 1 and rules[rule].symbols[0] == -1 - rules[rule].origin
+
+        # the cheapest come first
+        _cost, rule, dot = min(parser.exits(state), key=goes_round)
+        symbols = rules[rule].symbols
         terminals = [one for one in parser.spelled(symbols[dot:]) if one != END]
         return rule | (K.LAST_RULE if parser.is_root(rule) else 0), dot, terminals
 

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias, Union
 
 from structgen.automata.utf8 import ByteNode
 from structgen.frontends.python_regex import parse_python
-from structgen.parsing.ordered import LIKED, NOWHERE, Behind, Guards, Nest, Program, Thread
+from structgen.parsing.ordered import LIKED, NOWHERE, Behind, Guard, Guards, Nest, Program, Thread
 from structgen.parsing.tables import Context, ParserTables
 
 DEAD: Final = -1
@@ -239,12 +239,14 @@ class Lexer:
         items: list[Item] = []
         sources: list[int] = []
         seen: set[Item] = set()
+        ruling: list[frozenset[Guard]] = []
         slot = 0
         for item in state.items:
             if isinstance(item, Slot):
                 guards = program.step_guards(item.guards, byte, later)
-                if guards is not None:
+                if guards is not None and not _is_idle(guards, ruling):
                     items.append(Slot(-1, guards))
+                    ruling.append(frozenset(guards))
                     sources.append(slot)
                     if not guards:
                         break
@@ -254,7 +256,7 @@ class Lexer:
                 found = program.step_nest(item, byte, later)
             else:
                 found = program.step_thread(item, byte, later)
-            if self._enter(found, items, sources, seen, frozenset(tracked), state.unless):
+            if self._enter(found, items, sources, (seen, ruling), frozenset(tracked), state.unless):
                 break
         if not items:
             return _DIES
@@ -268,26 +270,29 @@ class Lexer:
         found: Iterable[Item],
         items: list[Item],
         sources: list[int],
-        seen: set[Item],
+        known: tuple[set[Item], list[frozenset[Guard]]],
         tracked: frozenset[int],
         unless: int,
     ) -> bool:
         """Add what a thread came to; return whether a match makes all worse threads idle."""
+        seen, ruling = known
         for one in found:
-            if isinstance(one, Nest):
-                if one not in seen:
-                    seen.add(one)
-                    items.append(one)
-                continue
             assert not isinstance(one, Slot)
-            match = self.program.match_of(one[0])
+            if _is_idle(one.guards if isinstance(one, Nest) else one[1], ruling):
+                continue
+            match = None if isinstance(one, Nest) else self.program.match_of(one[0])
             if match is None:
                 if one not in seen:
                     seen.add(one)
                     items.append(one)
+                if not isinstance(one, Nest) and self.program.surely_matches(one[0]):
+                    # no character leaves a worse match standing
+                    ruling.append(frozenset(one[1]))
                 continue
+            assert not isinstance(one, Nest)
             terminal = self._named(match, tracked, unless)
             items.append(Slot(terminal, one[1]))
+            ruling.append(frozenset(one[1]))
             sources.append(-1 - terminal)
             if not one[1]:
                 return True
@@ -537,6 +542,12 @@ class Lexer:
             found |= {string for terminal in tuple(found) for string in names.get(terminal, ())}
         count = len(self.tables.terminals)
         return frozenset(terminal for terminal in found if terminal < count)
+
+
+def _is_idle(guards: Guards, ruling: list[frozenset[Guard]]) -> bool:
+    """Return whether what needs some guards can never win: a better match needs no others (`ruling`: what the
+    better matches need)."""
+    return any(needed.issubset(guards) for needed in ruling)
 
 
 def _instructions(item: Item) -> list[int]:

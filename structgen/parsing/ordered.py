@@ -118,6 +118,7 @@ class Program:
         self._look_numbers: dict[Node, int] = {}
         self._within: dict[tuple[ByteNode, int], int] = {}
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
+        self._sure: dict[int, bool] = {}
 
     # --- compilation ----------------------------------------------------------------------------------------
 
@@ -413,12 +414,34 @@ class Program:
             threads: set[Thread | Nest] = set()
             for item in guard.threads:
                 threads.update(self._step(item, byte, behind))
+            if any(self._surely(item, guard.accept) for item in threads):
+                threads.add((guard.accept, ()))
             after = self._guard(guard.holds, guard.accept, frozenset(threads))
             if after is False:
                 return None
             if after is not True:
                 held = _with(held, after)
         return held
+
+    def _surely(self, item: Thread | Nest, accept: int) -> bool:
+        """Return whether a thread inside a character comes to an end, whichever character it is."""
+        if isinstance(item, Nest) or item[1]:
+            return False
+        one = self.code[item[0]]
+        return one.kind == _CHAR and one.to[0] == accept and one.node in _any_rest()
+
+    def surely_matches(self, at: int) -> bool:
+        """Return whether a thread inside a character comes to a match with it, whichever character it is."""
+        known = self._sure.get(at)
+        if known is None:
+            one = self.code[at]
+            known = one.kind == _CHAR and one.node in _any_rest() and not self.looks
+            known = known and any(
+                not isinstance(after, Nest) and not after[1] and self.code[after[0]].kind == _MATCH
+                for after in self.closure(one.to[0], (), NOWHERE)
+            )
+            self._sure[at] = known
+        return known
 
     def holds_at_end(self, guards: Guards, behind: Behind) -> bool:
         """Return whether guards come true where the text ends."""
@@ -536,6 +559,19 @@ def _longest(code: Sequence[_Instruction], first: int, end: int) -> int:
         if not following:
             return size
         reached, size = following, size + 1
+
+
+@lru_cache(maxsize=1)
+def _any_rest() -> frozenset[ByteNode]:
+    """Return the nodes inside a character from which every character that begins so is read."""
+    found: set[ByteNode] = set()
+    pending = [node for node in node_of(((0, 0x10FFFF),)).after if node is not None and node is not DONE]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found.add(node)
+            pending += [after for after in set(node.after) if after is not None and after is not DONE]
+    return frozenset(found)
 
 
 @lru_cache(maxsize=1 << 12)
