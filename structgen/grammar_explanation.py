@@ -13,7 +13,8 @@ from structgen.errors import GrammarError, OptionError
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.sentences import random_word
-from structgen.parsing.lexer import DECIDED, Lexer
+from structgen.parsing.lexemes import DECIDED
+from structgen.parsing.lexer import Lexer
 from structgen.parsing.ordered import Behind
 from structgen.parsing.tables import Conflict, ParserTables, written
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias, Union
 
 from structgen.languages.language import TOKEN, Config, Language
 from structgen.parsing.contextual import ContextualReader
-from structgen.parsing.lexer import DEAD, DECIDED
+from structgen.parsing.lexemes import DEAD, DECIDED
 from structgen.parsing.ordered import Behind
 from structgen.parsing.parser import Place
 

@@ -11,7 +11,7 @@ from structgen.languages.language import Config, Language
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
-from structgen.parsing.lexer import DEAD, DECIDED, Move
+from structgen.parsing.lexemes import DEAD, DECIDED, Move
 from structgen.parsing.parser import Place
 from structgen.parsing.tables import END, ParserTables, written
 

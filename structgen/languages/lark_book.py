@@ -14,7 +14,7 @@ from structgen.languages.lark_shapes import Shape
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
 from structgen.masks.vocabulary import Vocabulary
-from structgen.parsing.lexer import DEAD, DECIDED, Move
+from structgen.parsing.lexemes import DEAD, DECIDED, Move
 
 _AHEAD = 64
 """Lexeme states whose moves are entered at once."""
@@ -229,7 +229,7 @@ class Book:
         self._entered.add(lexeme)
 
     def _begins_nothing(self, terminal: int) -> list[bool]:
-        """Return, for each class of bytes, whether it is an error behind a terminal wherever that may stand."""
+        """Return, for each class of bytes, whether it is an error behind a terminal, wherever that stands."""
         known = self._dead_behind.get(terminal)
         if known is None:
             known = [False] * self._width

@@ -115,11 +115,9 @@ class Shape:
             rows.append((one, address_of(members), at, len(members)))
         return np.array(rows, np.int64).reshape(-1, 4), kept
 
-    def _left_over(
-        self, nodes: npt.NDArray[np.int64], trie: Trie, below: bool
-    ) -> npt.NDArray[np.int64]:
-        """Return the words of the trie of what tokens below some nodes have from there on, with the nodes' own
-        bytes, or without (`below`)."""
+    def _left_over(self, nodes: npt.NDArray[np.int64], trie: Trie, below: bool) -> npt.NDArray[np.int64]:
+        """Return the words of the trie of what tokens below some nodes have from there on, with the bytes of
+        the nodes themselves, or without (`below`)."""
         key = address_of(trie.nodes), nodes.tobytes(), below
         words = self._merged.get(key)
         if words is None:

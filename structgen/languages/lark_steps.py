@@ -59,8 +59,8 @@ def popped(c, stack, count):
 
 @jit
 def feed(c, stack, terminal):
-    """Return the stack after a terminal, REFUSED, or ASKED. While rules are reduced the top is held beside the
-    stack: chains of rules with one symbol make no stacks."""
+    """Return the stack after a terminal, REFUSED, or ASKED. While rules are reduced the top is held beside
+    the stack: chains of rules with one symbol make no stacks."""
     k = load64(c, C_LARK)
     actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
     top, below = first_of(c, stack), second_of(c, stack)

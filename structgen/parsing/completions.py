@@ -21,7 +21,7 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.emptiness import is_surely_dead
-from structgen.parsing.lexer import DECIDED
+from structgen.parsing.lexemes import DECIDED
 from structgen.parsing.parser import FAR, REFUSED, Place
 
 _KEPT = 1 << 18

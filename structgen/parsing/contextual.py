@@ -14,7 +14,8 @@ from __future__ import annotations
 from copy import copy
 from typing import NamedTuple
 
-from structgen.parsing.lexer import DEAD, DECIDED, Lexer
+from structgen.parsing.lexemes import DEAD, DECIDED
+from structgen.parsing.lexer import Lexer
 from structgen.parsing.ordered import Behind
 from structgen.parsing.parser import Parser, Place
 from structgen.parsing.tables import ParserTables

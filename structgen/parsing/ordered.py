@@ -435,7 +435,7 @@ class Program:
         known = self._sure.get(at)
         if known is None:
             one = self.code[at]
-            known = one.kind == _CHAR and one.node in _any_rest() and not self.looks
+            known = one.kind == _CHAR and one.node in _any_rest() and not self.reaches(at)[1]
             known = known and any(
                 not isinstance(after, Nest) and not after[1] and self.code[after[0]].kind == _MATCH
                 for after in self.closure(one.to[0], (), NOWHERE)

@@ -19,6 +19,17 @@ class Trap(NamedTuple):
 
 
 TRAPS = {
+    # letters beyond ASCII: what is known of a character before its last byte
+    "a word that looks ahead for keywords": Trap(
+        'start: (W | "as")+\nW: /(?!as(?![a-z\u00e9]))[a-z\u00e9]+/\n%ignore " "\n', "as é", 5
+    ),
+    "a look-ahead over all characters": Trap(
+        'start: (W | K)+\nK: /as(?![^ ])/\nW: /(?!as(?![^ ]))[^ ]+/\n%ignore " "\n', "as é", 5
+    ),
+    "a comment that takes all characters": Trap('start: C+ "é"\nC: /(#[^;]*|;)+/\n', "#;é", 6),
+    "a better match needs no more than a worse": Trap(
+        "start: (A | B)+\nA: /(?=.*é)a+/\nB: /(?=.*é)a|aé|é/\n", "aé", 6
+    ),
     # the parser's table
     "shift is preferred to reduce": Trap('start: x "b"\nx: "a" | "a" "b"\n', "ab"),
     "look-ahead is merged, and lets a terminal compete": Trap(
