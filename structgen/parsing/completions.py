@@ -422,16 +422,16 @@ class Completions:
             if byte not in bytes_of:
                 bytes_of.append(byte)
         queue: list[tuple[int, int, bytes, Reading]] = [(0, 0, b"", reading)]
-        seen, order, proof = {reading}, 0, _PROOF
+        seen, order, proof = {_folded(reading)}, 0, _PROOF
         found: bytes | None = None
         while queue and found is None:
             _estimate, _order, text, here = heapq.heappop(queue)
             for byte in bytes_of:
                 steps += 1
                 after = reader.step(here, byte)
-                if after is None or after in seen:
+                if after is None or (folded := _folded(after)) in seen:
                     continue
-                seen.add(after)
+                seen.add(folded)
                 further = text + bytes((byte,))
                 if reader.accepts(after):
                     found = further
@@ -453,6 +453,14 @@ class Completions:
                 )
         self._searched[reading] = found
         return found
+
+
+def _folded(reading: Reading) -> Reading:
+    """Return a configuration from which a text goes on if and only if one does from this: lines that are
+    deeper than all open indentations are alike, however deep."""
+    deeper = reading.place.widths[-1] + 1
+    bases = tuple(None if base is None else _folded(base) for base in reading.bases)
+    return reading._replace(bases=bases, column=min(reading.column, deeper))
 
 
 def _branches(reading: Reading) -> Iterator[Reading]:

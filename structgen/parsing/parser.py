@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from structgen.parsing.tables import END, ParserTables
@@ -42,9 +43,13 @@ class Parser:
         self._pushed: dict[tuple[int, int], int] = {}
         self._fed: dict[tuple[int, int], int] = {}
         self._least = least
-        self._costs, self._ways = self._derivations()
-        self._exits: dict[int, list[tuple[int, int, int]]] = {}
-        self._plans: dict[int, tuple[int, tuple[int, int] | None]] = {}
+        self._costs, self._ways = self._derivations(frozenset())
+        self._exits: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
+        self._plans: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
+        self._loose = self._unwritable()
+        """Rules in which an indentation ends on a line that has begun, as it does at the text's end alone."""
+        self._strict = self._derivations(self._loose) if self._loose else (self._costs, self._ways)
+        """Costs and ways without them."""
 
     def push(self, stack: int, state: int) -> int:
         """Return a stack with one more state."""
@@ -142,8 +147,31 @@ class Parser:
 
     # --- the shortest way to the end, by the grammar --------------------------------------------------------
 
-    def _derivations(self) -> tuple[list[int], list[tuple[int, ...]]]:
-        """Return for each nonterminal the bytes of its shortest texts, and the right side that has them."""
+    def _unwritable(self) -> frozenset[int]:
+        indentation, rules = self.tables.indentation, self.tables.rules
+        if indentation is None:
+            return frozenset()
+        ends = {indentation.newline, indentation.dedent}
+        """Symbols that may end with a newline."""
+        before = 0
+        while before != len(ends):
+            before = len(ends)
+            for rule in rules:
+                for symbol in reversed(rule.symbols):
+                    if symbol in ends:
+                        ends.add(-1 - rule.origin)
+                    if symbol >= 0 or self._costs[-1 - symbol]:
+                        break
+        return frozenset(
+            number
+            for number, rule in enumerate(rules)
+            for symbol, after in pairwise(rule.symbols)
+            if after == indentation.dedent and symbol not in ends
+        )
+
+    def _derivations(self, without: frozenset[int]) -> tuple[list[int], list[tuple[int, ...]]]:
+        """Return for each nonterminal the bytes of its shortest texts, and the right side that has them, with
+        some rules left out."""
         rules = self.tables.rules
         costs = [FAR] * len(self.tables.nonterminals)
         ways: list[tuple[int, ...]] = [()] * len(costs)
@@ -154,6 +182,8 @@ class Parser:
             missing.append(len(parts))
             for part in parts:
                 using.setdefault(part, []).append(number)
+        for number in without:
+            missing[number] = -1
         queue = [(self._sum(rule.symbols, costs), n) for n, rule in enumerate(rules) if not missing[n]]
         heapq.heapify(queue)
         done: set[int] = set()
@@ -177,22 +207,29 @@ class Parser:
         """Return the terminals of the shortest texts of some symbols."""
         found: list[int] = []
         pending = list(reversed(symbols))
+        costs, ways = self._strict
         while pending:
             symbol = pending.pop()
             if symbol >= 0:
                 found.append(symbol)
             else:
-                pending += reversed(self._ways[-1 - symbol])
+                pending += reversed((ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol])
         return found
 
     def exits(self, state: int) -> list[tuple[int, int, int]]:
         """Return how the rules under way in a state may end: bytes that they still need at least, the rule,
         and how many of its symbols are there."""
-        known = self._exits.get(state)
+        strict = self._exits_of(state, True)
+        return strict if strict and strict[0][0] < FAR else self._exits_of(state, False)
+
+    def _exits_of(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
+        known = self._exits.get((state, strict))
         if known is None:
-            known = self._exits[state] = sorted(
-                (self._sum(self.tables.rules[rule].symbols[dot:], self._costs), rule, dot)
+            costs = self._strict[0] if strict else self._costs
+            known = self._exits[state, strict] = sorted(
+                (self._sum(self.tables.rules[rule].symbols[dot:], costs), rule, dot)
                 for rule, dot in self.tables.kernels[state]
+                if not (strict and rule in self._loose)
             )
         return known
 
@@ -204,29 +241,56 @@ class Parser:
     def distance(self, stack: int) -> int:
         """Return a lower bound of the bytes that complete a text, by the grammar alone; about 2**40 where
         nothing does."""
-        return self._plan(stack)[0]
+        return self._plan(stack, False)[0]
 
     def plan(self, stack: int) -> list[int]:
-        """Return the terminals of a way to the end that needs so many bytes; empty where there is none."""
+        """Return the terminals of a way to the end that needs so many bytes, and of one more part of a list
+        where an indentation is to end whose line has begun; empty where there is none."""
+        indentation = self.tables.indentation
         found: list[int] = []
+        first, strict = -1, self._plan(stack, True)[0] < FAR
         while True:
-            cost, way = self._plan(stack)
+            cost, way = self._plan(stack, strict)
             if way is None or cost >= FAR:
-                return found
+                break
             rule, dot = way
             symbols = self.tables.rules[rule].symbols
             found += [one for one in self.spelled(symbols[dot:]) if one != END]
+            if first < 0 and found:
+                first = stack
             if self.is_root(rule):
-                return found
+                break
             below = self.pop(stack, dot)
             stack = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
+        # DEDENTs at the end of the text come by themselves, others behind a newline alone
+        if indentation is None or not found or found[0] != indentation.dedent:
+            return found
+        if all(one == indentation.dedent for one in found):
+            return found
+        return self._one_more(first, indentation.newline) + found
+
+    def _one_more(self, stack: int, newline: int) -> list[int]:
+        """Return the terminals of the shortest part that a list on top of a stack may go on with, if it ends
+        with a newline; none where there is none."""
+        state, under = self.top[stack], self.top[self.below[stack]]
+        best: tuple[int, int] | None = None
+        for part, after in enumerate(self._gotos[state]):
+            if after < 0 or self._costs[part] >= FAR or (best is not None and best[0] <= self._costs[part]):
+                continue
+            for rule, dot in self.tables.kernels[after]:
+                one = self.tables.rules[rule]
+                if not dot == len(one.symbols) == 2 or self._gotos[under][one.origin] != state:
+                    continue
+                if self.spelled((-1 - part,))[-1:] == [newline]:
+                    best = self._costs[part], part
+        return [] if best is None else self.spelled((-1 - best[1],))
 
     def is_root(self, rule: int) -> bool:
         return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")
 
-    def _plan(self, stack: int) -> tuple[int, tuple[int, int] | None]:
+    def _plan(self, stack: int, strict: bool) -> tuple[int, tuple[int, int] | None]:
         """Return the distance of a stack, and the rule under way (with its symbols read) that ends first."""
-        known = self._plans.get(stack)
+        known = self._plans.get((stack, strict))
         if known is not None:
             return known
         # Dijkstra from this stack; rules of one symbol lead to stacks as high, all others to lower ones
@@ -242,12 +306,12 @@ class Parser:
             if here in settled:
                 continue
             settled.add(here)
-            further = self._plans.get(here)
+            further = self._plans.get((here, strict))
             if further is not None:
                 if goal is None or cost + further[0] < goal[0]:
                     goal = cost + further[0], here, further[1]
                 continue
-            for needed, rule, dot in self.exits(self.top[here]):
+            for needed, rule, dot in self._exits_of(self.top[here], strict):
                 if needed >= FAR:
                     continue
                 if self.is_root(rule):
@@ -261,11 +325,11 @@ class Parser:
                     came[after] = here, (rule, dot)
                     heapq.heappush(queue, (cost + needed, after))
         if goal is None:
-            self._plans[stack] = FAR, None
-            return self._plans[stack]
+            self._plans[stack, strict] = FAR, None
+            return FAR, None
         total, here, way = goal
-        self._plans[here] = total - best[here], way
+        self._plans[here, strict] = total - best[here], way
         while here != stack:
             here, step = came[here]
-            self._plans[here] = total - best[here], step
-        return self._plans[stack]
+            self._plans[here, strict] = total - best[here], step
+        return self._plans[stack, strict]

@@ -1,0 +1,64 @@
+"""Lines under an indenter that have begun, or hold a comment alone: whether they go on is soon told."""
+
+from __future__ import annotations
+
+import pytest
+from lark.indenter import PythonIndenter
+from lark_reference import after, build, differences, takes
+
+import structgen as sg
+from structgen.limits import Limits
+
+BLOCKS = r"""
+start: stmt+
+stmt: NAME _NEWLINE
+    | "for" ":" block
+    | "try" ":" block "not" NAME _NEWLINE
+block: _NEWLINE _INDENT stmt+ _last? _DEDENT
+     | _NEWLINE _INDENT _last _DEDENT
+_last: NAME
+NAME: /[a-c]+/
+_NEWLINE: /(\n *)+/
+%ignore /[\f ]+/
+%declare _INDENT _DEDENT
+"""
+COMMENTS = r"""
+start: (NAME ">" NAME _NEWLINE (_INDENT NAME _NEWLINE _DEDENT)?)+
+NAME: /[a-c]+/
+_NEWLINE: /([ ]*(#[^\n]*)?\n)+ */
+%ignore /#[^\n]*/
+%ignore " "
+%declare _INDENT _DEDENT
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n for:\n  a\n \f",  # behind a DEDENT, on a line that has begun
+        "try:\n a\n \f",
+        "try ",  # the cheapest block ends without a line break, which the text's end alone allows
+        "try:\n for:\n  try:\n   a\n   \f",
+    ],
+)
+def test_a_line_that_has_begun_goes_on(text: str) -> None:
+    reference = build(BLOCKS, postlex=PythonIndenter())
+    ours = sg.lark(BLOCKS, postlex=PythonIndenter).language(Limits(oracle_steps=300))
+    config = after(ours, text.encode(), ours.start())
+    assert config is not None
+    rest = bytes(ours.shortest(config)).decode()
+    assert takes(reference, text + rest), rest
+
+
+def test_a_comment_where_no_line_may_end_is_dead() -> None:
+    ours = sg.lark(COMMENTS, postlex=PythonIndenter).language(Limits(oracle_steps=3000))
+    config = after(ours, b"a >", ours.start())
+    assert config is not None
+    assert ours.step(config, ord("#")) is None
+    assert ours.step(config, ord("b")) is not None
+
+
+def test_short_texts_are_larks() -> None:
+    reference = build(COMMENTS, postlex=PythonIndenter())
+    ours = sg.lark(COMMENTS, postlex=PythonIndenter).language(Limits())
+    assert differences(reference, ours, "a>#\n ", 5) == []
