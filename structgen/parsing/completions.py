@@ -227,7 +227,7 @@ class Completions:
         first = self._continues(after, place)
         if first is not None:
             return place, first
-        if known or not self._plan(after, place):
+        if known or not (self._plan(after, place) or self._detour(after, place)):
             return None
         first = self._continues(after, place)
         return None if first is None else (place, first)
@@ -327,6 +327,29 @@ class Completions:
                     if terminal not in tables.ignored and after != REFUSED:
                         pending.append((after, (*line, terminal)))
         return known
+
+    def _detour(self, reading: Reading, place: Place) -> bool:
+        """Write a lexeme that the cheapest end from a place does not have, and a plan behind it: what stands
+        before it may keep that end away (no line ends behind a continuation); return whether one could be."""
+        parser, tables = self._reader.parser, self._reader.tables
+        context = tables.contexts[int(tables.context_of[parser.top[place.stack]])]
+        ways: list[tuple[int, int]] = []
+        for terminal in {*context.terminals, *(one for _t, of in context.unless for one in of)}:
+            behind = None if terminal in tables.ignored else parser.read(place, terminal, -1)
+            if behind is not None and behind != place:
+                ways.append((parser.distance(behind.stack), terminal))
+        for distance, terminal in sorted(ways):
+            went = self._write(reading, place, terminal, -1) if distance < FAR else None
+            if went is None:
+                continue
+            text, after, behind = went
+            if self._continues(after, behind) is None and not self._plan(after, behind):
+                continue
+            first = self._continues(after, behind)
+            if first is not None:
+                self._links.setdefault(place, {}).setdefault(text[0], _Link(text, behind, first))
+                return True
+        return False
 
     def _next(self, terminals: list[int], number: int, place: Place) -> tuple[int, tuple[int, int] | None]:
         """Return the next terminal of a plan that has a text, and the column that it wants; None: the end."""

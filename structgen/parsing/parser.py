@@ -244,46 +244,21 @@ class Parser:
         return self._plan(stack, False)[0]
 
     def plan(self, stack: int) -> list[int]:
-        """Return the terminals of a way to the end that needs so many bytes, and of one more part of a list
-        where an indentation is to end whose line has begun; empty where there is none."""
-        indentation = self.tables.indentation
+        """Return the terminals of a way to the end that needs so many bytes; empty where there is none. Ways
+        in which an indentation ends on a line that has begun are left aside where there are others."""
         found: list[int] = []
-        first, strict = -1, self._plan(stack, True)[0] < FAR
+        strict = self._plan(stack, True)[0] < FAR
         while True:
             cost, way = self._plan(stack, strict)
             if way is None or cost >= FAR:
-                break
+                return found
             rule, dot = way
             symbols = self.tables.rules[rule].symbols
             found += [one for one in self.spelled(symbols[dot:]) if one != END]
-            if first < 0 and found:
-                first = stack
             if self.is_root(rule):
-                break
+                return found
             below = self.pop(stack, dot)
             stack = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
-        # DEDENTs at the end of the text come by themselves, others behind a newline alone
-        if indentation is None or not found or found[0] != indentation.dedent:
-            return found
-        if all(one == indentation.dedent for one in found):
-            return found
-        return self._one_more(first, indentation.newline) + found
-
-    def _one_more(self, stack: int, newline: int) -> list[int]:
-        """Return the terminals of the shortest part that a list on top of a stack may go on with, if it ends
-        with a newline; none where there is none."""
-        state, under = self.top[stack], self.top[self.below[stack]]
-        best: tuple[int, int] | None = None
-        for part, after in enumerate(self._gotos[state]):
-            if after < 0 or self._costs[part] >= FAR or (best is not None and best[0] <= self._costs[part]):
-                continue
-            for rule, dot in self.tables.kernels[after]:
-                one = self.tables.rules[rule]
-                if not dot == len(one.symbols) == 2 or self._gotos[under][one.origin] != state:
-                    continue
-                if self.spelled((-1 - part,))[-1:] == [newline]:
-                    best = self._costs[part], part
-        return [] if best is None else self.spelled((-1 - best[1],))
 
     def is_root(self, rule: int) -> bool:
         return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")

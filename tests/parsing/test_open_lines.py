@@ -50,6 +50,17 @@ def test_a_line_that_has_begun_goes_on(text: str) -> None:
     assert takes(reference, text + rest), rest
 
 
+def test_behind_a_continuation_no_line_ends() -> None:
+    grammar = (
+        'start: ("@" NAME ("." NAME)* _NEWLINE "def" NAME ":" NAME _NEWLINE)+\nNAME: /[a-c]+/\n'
+        "_NEWLINE: /(\\n *)+/\n%ignore /\\\\\\n(?=[^\\n ])/\n"
+    )
+    ours = sg.lark(grammar).language(Limits(oracle_steps=300))
+    config = after(ours, b"@a\\", ours.start())
+    assert config is not None
+    assert takes(build(grammar), "@a\\" + bytes(ours.shortest(config)).decode())
+
+
 def test_a_comment_where_no_line_may_end_is_dead() -> None:
     ours = sg.lark(COMMENTS, postlex=PythonIndenter).language(Limits(oracle_steps=3000))
     config = after(ours, b"a >", ours.start())
