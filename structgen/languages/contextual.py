@@ -29,6 +29,7 @@ class ContextualLanguage(Language):
         self.separator = self._completions.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
         self._line_states: frozenset[int] | None = None
+        self._like_separator: bytes | None = None
 
     def _classes(self) -> bytes:
         lexer = self.reader.lexer
@@ -78,7 +79,7 @@ class ContextualLanguage(Language):
     def endings(self, lexeme: int) -> list[int]:
         """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
         need the fewest bytes first; then ANY_LINE, where it may become the indenter's newline of whatever
-        width, and SEPARATED, where it may be what the separator makes."""
+        width, SEPARATED, where it may be what the separator makes, and IGNORED."""
         if not self.separator:
             return []
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
@@ -93,7 +94,37 @@ class ContextualLanguage(Language):
         others = [K.ANY_LINE] if newline >= 0 and self._breaks(lexeme) else []
         if any(slot.terminal in self.reader.tables.ignored for slot in slots):
             others.append(K.SEPARATED - lexeme)
+        if self._ends_ignored(lexeme):
+            others.append(K.IGNORED)
         return [terminal for _size, terminal in sorted(found)] + others
+
+    def _ends_ignored(self, lexeme: int) -> bool:
+        """Return whether a lexeme may become one that is ignored, with what is like the separator behind it: a
+        comment, and the line break that ends it."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        for terminal in ignored.intersection(self.may_be(lexeme)):
+            for word in lexer.words(lexeme, terminal):
+                state = lexeme
+                for byte in word:
+                    state = lexer.move(state, byte).after if state >= 0 else DEAD
+                slots = lexer.states[state].slots if state >= 0 else ()
+                for byte in self._blanks() if slots else b"":
+                    move = lexer.move(state, byte)
+                    if move.after == DECIDED and move.sources[0] >= 0:
+                        return slots[move.sources[0]].terminal == terminal
+        return False
+
+    def _blanks(self) -> bytes:
+        """Return the bytes that do the same as the separator wherever a lexeme begins."""
+        if self._like_separator is None:
+            lexer = self.reader.lexer
+            starts = [lexer.start(one, lexer.before()) for one in range(len(self.reader.tables.contexts))]
+            self._like_separator = bytes(
+                byte
+                for byte in lexer.representative
+                if all(lexer.move(start, byte) == lexer.move(start, self.separator[0]) for start in starts)
+            )
+        return self._like_separator
 
     def may_be(self, lexeme: int) -> list[int]:
         """Return all terminals that a lexeme may become, or is."""

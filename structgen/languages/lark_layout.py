@@ -35,9 +35,9 @@ OPEN_BITS, BARE_SHIFT, LINE_SHIFT = 3, 2, 4
 """In T_OFFSET, what is known of a place, two bits each. Does a text go on from it with the separator? From
 BARE_SHIFT on: with a lexeme that may stand right behind the indenter's newline? From LINE_SHIFT on: with the
 indenter's newline, of whatever width? The last two are never SHUT for certain, only not proved."""
-ANY_LINE, SEPARATED = -1, -2
+ANY_LINE, SEPARATED, IGNORED = -1, -2, -(1 << 30)
 """Among the endings of a lexeme: the indenter's newline, of whatever width; SEPARATED - state: it may be what
-the separator makes, its state is this."""
+the separator makes, its state is this; IGNORED: it may be ignored, and what is like the separator follows."""
 CLEAN_UNKNOWN, SOILED, CLEAN, CLEAN_BARE, CLEAN_PENDING = range(5)
 """Does a terminal's shortest lexeme stand between separators in a context? CLEAN_BARE: and right behind the
 indenter's newline."""

@@ -275,6 +275,8 @@ def ends_well(c, d, begun, at):
         terminal = load32(ends, at + 1 + i)
         if terminal == ANY_LINE:
             code = line_open(c, place)
+        elif terminal == IGNORED:
+            code = is_open(c, place, 0)
         elif terminal <= SEPARATED:
             code = numba.int64(NO)
             if separated(c, place) == SEPARATED - terminal:
