@@ -99,8 +99,8 @@ class ContextualLanguage(Language):
         return [terminal for _size, terminal in sorted(found)] + others
 
     def _ends_ignored(self, lexeme: int) -> bool:
-        """Return whether a lexeme may become one that is ignored, with what is like the separator behind it: a
-        comment, and the line break that ends it."""
+        """Return whether a lexeme may become one that is ignored, with what is like the separator behind it:
+        a comment, and the line break that ends it."""
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
         for terminal in ignored.intersection(self.may_be(lexeme)):
             for word in lexer.words(lexeme, terminal):
