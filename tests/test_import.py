@@ -35,10 +35,24 @@ def test_import_loads_no_heavy_package() -> None:
     assert not heavy & set(loaded)
 
 
+def test_help_loads_no_heavy_package() -> None:
+    heavy = {"numpy", "numba", "torch", "transformers", "jsonschema", "pydantic", "lark"}
+    code = (
+        "import sys\n"
+        "from structgen.cli import main\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sorted(sys.modules))"
+    )
+    assert not heavy & set(run(code).splitlines()[-1].split())
+
+
+@pytest.mark.slow
 def test_import_takes_at_most_a_tenth_of_a_second() -> None:
     assert best_seconds(sys.executable, "-c", "import structgen") <= 0.1
 
 
+@pytest.mark.slow
 def test_help_takes_at_most_three_tenths_of_a_second() -> None:
     assert best_seconds(sys.executable, "-c", "from structgen.cli import main; main()", "--help") <= 0.3
 

@@ -409,6 +409,7 @@ def child(path: Path, documents: int, jobs: Any, seed: int) -> list[list[Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_processes_with_other_hashes_keep_the_same_bytes(tmp_path: Path) -> None:
     for seed in (1, 2):
         child(tmp_path / f"{seed}", 2, JOBS, seed)

@@ -134,6 +134,7 @@ def test_every_prefix_is_live_and_ends_as_the_twin_says(shape: str, data: st.Dat
     compare_with_the_twin(shape, data.draw(specs), data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @settings(
     max_examples=15,
@@ -509,6 +510,7 @@ def test_a_number_too_far_to_count_to_is_past_a_limit(numbers: str, far: str) ->
         assert caught.value.limit == "number_chars"
 
 
+@pytest.mark.slow
 def test_room_for_digits_is_what_the_arithmetic_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = ir.Spec((ir.All((ir.Multiple(Decimal(10**90 + 1)), interval("1", None))),))
     texts = ["7" * 150, "1" + "0" * 149, "98765." + "4" * 144, "1" + "0" * 89 + "1" + "0" * 59]

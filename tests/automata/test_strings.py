@@ -235,6 +235,7 @@ def test_a_prefix_of_an_accepted_string_is_live(formula: Formula) -> None:
                 assert walker.run(text.encode()[:size]) != DEAD
 
 
+@pytest.mark.slow
 @given(formulas(), formulas())
 @settings(max_examples=100, deadline=None)
 def test_equal_keys_mean_equal_languages(first: Formula, second: Formula) -> None:

@@ -41,6 +41,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(folder: Path) -> None:
     assert kept("letters", never) == RANGES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["d", "s", "w"])
 def test_categories_are_those_of_re_read_or_made(letter: str) -> None:
     pattern = re.compile(f"\\{letter}")

@@ -97,6 +97,7 @@ def _grown(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(pattern=st.recursive(_leaf, _grown, max_leaves=6))
 def test_random_patterns_have_the_texts_of_re(pattern: str) -> None:

@@ -49,6 +49,7 @@ def refused(files: list[Path]) -> set[str]:
     return names
 
 
+@pytest.mark.slow
 @only_311
 def test_grammar_takes_a_sample_of_the_standard_library() -> None:
     files = [path for path in library() if "/test" not in path.as_posix() and path.stat().st_size < 60_000]

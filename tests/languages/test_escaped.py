@@ -64,6 +64,7 @@ def test_a_string_is_taken_if_its_value_is_a_text(text: str, noise: str, data: s
         assert accepts(grammar, candidate) == good, candidate
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(LETTERS, max_size=6))
 def test_canonical_is_what_json_dumps_writes(text: str) -> None:

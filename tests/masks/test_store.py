@@ -321,6 +321,7 @@ def test_a_second_process_walks_no_terminal_and_sees_the_same(tmp_path: Path, ex
     assert made > 0 and again == 0
 
 
+@pytest.mark.slow
 def test_processes_that_fill_one_store_at_once_do_not_disturb_each_other(
     tmp_path: Path, expected: list[bytes]
 ) -> None:
