@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import argparse
 import collections
-import csv
 import dataclasses
-import datetime
 import json
 import multiprocessing.connection
 import os
@@ -31,9 +29,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench_masks import load, machine, revision
 from bench_walks import Worker, read_progress, run
 from least import least_tokens
+from records import add_results, load, version, write
 from walks import Judge, Outcome, Subject, subjects
 
 import structgen as sg
@@ -48,7 +46,6 @@ OVER, INVALID, ERROR, SHORT, FAR = BAD = (
     "more than 1.1 times the least",
 )
 TEMPERATURES = (0.0, 0.7, 1.5)
-HEAD = ("date", "machine", "load", "version", "model", "policies", "texts a schema", "seed")
 
 
 def attempt(subject: Subject, model: Any, tokenizer: sg.Tokenizer, options: argparse.Namespace) -> Outcome:
@@ -173,7 +170,7 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds after which a schema is left")
     parser.add_argument("--minutes", type=float, default=1e9, help="no schema begins after so long")
     parser.add_argument("--progress", type=Path, help="a line for each schema; those it has are left out")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     if not options.paths and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.paths = [Path(os.environ["STRUCTGEN_MASKBENCH"])]
@@ -191,26 +188,17 @@ def main() -> int:
         if progress is not None:
             print(json.dumps(dataclasses.asdict(outcome)), file=progress, flush=True)
     counted = totals(outcomes.values())
-    now = datetime.datetime.now(datetime.UTC)
-    about = (
-        f"{now:%Y-%m-%d}",
-        machine(),
-        f"{before} -> {load()}",
-        f"{sg.__version__} {revision()}".strip(),
-        "structgen/extract",
-        "json.dumps",
-        options.texts,
-        options.seed,
-    )
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"budgets-{now:%Y-%m-%d}.csv"
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow((*HEAD, "what", "count"))
-        for what, count in counted:
-            out.writerow((*about, what, count))
-            print(f"{count:>8,} {what}")
-    print(target)
+    about = {
+        "load": f"{before} -> {load()}",
+        "version": version(),
+        "model": "structgen/extract",
+        "policies": "json.dumps",
+        "texts a schema": options.texts,
+        "seed": options.seed,
+    }
+    for what, count in counted:
+        print(f"{count:>8,} {what}")
+    print(write(options.results, "budgets", about, ("what", "count"), counted))
     return 1 if any(_label(fault) in BAD for outcome in outcomes.values() for fault in outcome.faults) else 0
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
 import io
 import os
 import platform
@@ -19,9 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench_masks import machine, revision
-
-import structgen
+from records import add_results, version, write
 
 
 def main() -> int:
@@ -30,14 +27,12 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--timeout", type=float, default=30.0)
     parser.add_argument("--failures", type=Path, help="write each failure here, a JSON object a line")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
     if path == Path():
         print("Nothing measured: give the path of MaskBench, or set STRUCTGEN_MASKBENCH to it.")
         return 0
-    now = datetime.datetime.now(datetime.UTC)
-    options.results.mkdir(parents=True, exist_ok=True)
     failures = ["--failures", str(options.failures)] if options.failures else []
     start = [sys.executable, "-c", "from structgen.cli import main; main()"]
     bounds = ["--jobs", str(options.jobs), "--timeout", str(options.timeout)]
@@ -49,15 +44,9 @@ def main() -> int:
     )
     if run.returncode > 1:
         return run.returncode
-    version = f"{structgen.__version__} {revision()}".strip()
-    about = (f"{now:%Y-%m-%d}", machine(), platform.python_version(), version, "widest")
-    target = options.results / f"coverage-{now:%Y-%m-%d}.csv"
+    about = {"python": platform.python_version(), "version": version(), "policy": "widest"}
     table = csv.reader(io.StringIO(run.stdout))
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("date", "machine", "python", "version", "policy", *next(table)))
-        out.writerows((*about, *row) for row in table)
-    print(target)
+    print(write(options.results, "coverage", about, next(table), table))
     return 0
 
 

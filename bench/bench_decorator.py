@@ -14,9 +14,6 @@ Prints a table and writes bench/results/decorator-DATE.csv.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
-import os
 import statistics
 import sys
 import time
@@ -26,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_masks import machine
 from pydantic import BaseModel, TypeAdapter
+from records import add_results, load, write
 
 import structgen as sg
 from structgen.frontends.type_hints import read_type
@@ -35,7 +32,6 @@ from structgen.frontends.type_hints import read_type
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "typed"))
 from told import told
 
-RESULTS = Path(__file__).parent / "results"
 TEXT = "Ada Lovelace, 36, lives in London."
 DOCUMENT = '{"name": "Ada Lovelace", "age": 36, "city": "London"}'
 
@@ -126,22 +122,20 @@ def main() -> None:
     )
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    add_results(parser)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     rows = of_calls(asked.calls, asked.repeats) + of_streams(max(asked.calls // 10, 1), asked.repeats)
     for name, value, unit in rows:
         print(f"{name:40} {value:8.3f} {unit}")
-    versions = " ".join(f"{name} {version(name)}" for name in ("structgen", "torch", "pydantic"))
-    with (asked.results / f"decorator-{datetime.date.today()}.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["date", "machine", "load", "versions", "calls", "repeats", "measure", "value", "unit"]
-        )
-        for row in rows:
-            load = f"{os.getloadavg()[0]:.2f}"
-            head = (datetime.date.today(), machine(), load, versions, asked.calls, asked.repeats)
-            writer.writerow([*head, row[0], f"{row[1]:.4f}", row[2]])
+    about = {
+        "load": load(),
+        "versions": " ".join(f"{name} {version(name)}" for name in ("structgen", "torch", "pydantic")),
+        "calls": asked.calls,
+        "repeats": asked.repeats,
+    }
+    figures = [(name, f"{value:.4f}", unit) for name, value, unit in rows]
+    write(asked.results, "decorator", about, ("measure", "value", "unit"), figures)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ Prints a table and the goals, and writes bench/results/engine-DEVICE-MODEL-DATE.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import platform
 import statistics
 import sys
@@ -27,24 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_masks import load, machine, revision
 from engine_runs import FREE, HARD, ORDINARY, Ours, Setting, Theirs, nbytes, near_ties, peers, setting
+from records import add_results, load, revision, write
 from rich.console import Console
 from rich.table import Table
 
-HEAD = (
-    "date",
-    "machine",
-    "load",
-    "python",
-    "versions",
-    "device",
-    "model",
-    "dtype",
-    "threads",
-    "tokens",
-    "repeats",
-)
 COLUMNS = ("batch", "system", "text", "temperature", "measure", "value")
 Key = tuple[int, str, str, float]
 """Batch, system, text, temperature."""
@@ -160,7 +145,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, help="of torch; default: torch's own choice")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -181,28 +166,20 @@ def main() -> int:
         f"alone and in a batch {differ} texts differ, {near} from a near tie (1e-3) on, {elsewhere} elsewhere"
     )
     versions = " ".join(f"{name} {version(name)}" for name in ("torch", "transformers", *peers()))
-    now = datetime.datetime.now(datetime.UTC)
-    about = (
-        f"{now:%Y-%m-%d}",
-        machine() if on_cpu else f"{torch.cuda.get_device_name()}, {machine()}",
-        f"{before} -> {load()}",
-        platform.python_version(),
-        f"structgen {version('structgen')} {revision()}, {versions}",
-        options.device,
-        model,
-        str(next(where.theirs.parameters()).dtype).removeprefix("torch."),
-        torch.get_num_threads(),
-        options.tokens,
-        options.repeats,
-    )
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"engine-{device.type}-{Path(model).name}-{now:%Y-%m-%d}.csv"
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow((*HEAD, *COLUMNS))
-        for *key, value in found.rows:
-            out.writerow((*about, *key, round(value, 4)))
-    print(f"{about[1]}; load {about[2]}; {target}")
+    about = {
+        "load": f"{before} -> {load()}",
+        "python": platform.python_version(),
+        "versions": f"structgen {version('structgen')} {revision()}, {versions}",
+        "device": options.device if on_cpu else f"{options.device}, {torch.cuda.get_device_name()}",
+        "model": model,
+        "dtype": str(next(where.theirs.parameters()).dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "tokens": options.tokens,
+        "repeats": options.repeats,
+    }
+    question = f"engine-{device.type}-{Path(model).name}"
+    rows = [(*key, round(value, 4)) for *key, value in found.rows]
+    print(f"load {about['load']}; {write(options.results, question, about, COLUMNS, rows)}")
     return 0
 
 

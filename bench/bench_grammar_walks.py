@@ -14,25 +14,21 @@ bench/results/grammar-walks-DATE.csv. The exit status is 1 where there was anyth
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import random
 import sys
 import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
-from bench_masks import load as load_averages
-from bench_masks import machine, revision
 from grammar_cases import SAMPLES, case, judge
+from records import add_results, version, write
+from records import load as load_averages
 from walks import KINDS, Stuck, Vocabulary, Walker
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
 
-RESULTS = Path(__file__).parent / "results"
 BAD = ("dead end", "crash", "refused by lark", "invalid")
 FIGURES = ("walks", "tokens", *BAD, "seconds")
 
@@ -78,27 +74,23 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(SAMPLES), help="names of grammars, comma-separated")
     parser.add_argument("--tokenizer", default="small")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    add_results(parser)
     options = parser.parse_args()
     vocabulary = Vocabulary(load(options.tokenizer))
-    now = datetime.datetime.now(datetime.UTC)
-    about = (f"{now:%Y-%m-%d}", machine(), load_averages(), f"{sg.__version__} {revision()}".strip())
+    about = {
+        "load": load_averages(),
+        "version": version(),
+        "tokenizer": options.tokenizer,
+        "seed": options.seed,
+    }
     rows, bad = [], 0
     for name in options.only.split(","):
         for kind, counts in walk(name, options.walks, options.tokens, options.seed, vocabulary):
             counts["seconds"] = round(counts["seconds"], 1)
             bad += sum(counts[fault] for fault in BAD)
-            rows.append(
-                (*about, options.tokenizer, options.seed, name, kind, *(counts[one] for one in FIGURES))
-            )
+            rows.append((name, kind, *(counts[one] for one in FIGURES)))
             print(name, kind, *(f"{one} {counts[one]:,}" for one in FIGURES), sep="; ", flush=True)
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"grammar-walks-{now:%Y-%m-%d}.csv"
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("date", "machine", "load", "version", "tokenizer", "seed", "grammar", "kind", *FIGURES))
-        out.writerows(rows)
-    print(target)
+    print(write(options.results, "grammar-walks", about, ("grammar", "kind", *FIGURES), rows))
     return 1 if bad else 0
 
 

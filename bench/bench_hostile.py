@@ -15,8 +15,6 @@ any misses.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import json
 import random
 import resource
@@ -28,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_masks import load as load_averages
-from bench_masks import machine, revision
+from records import add_results, machine, version
+from records import load as load_averages
+from records import write as write_rows
 from rich.console import Console
 from rich.table import Table
 
@@ -186,7 +185,7 @@ def main() -> int:
     parser.add_argument("--tokenizer", default="small", help="small, llama3, qwen, or a path")
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--mib", type=float, default=1024.0)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -220,17 +219,13 @@ def main() -> int:
 
 def write(rows: list[list[object]], options: argparse.Namespace) -> None:
     """Write the day's results."""
-    now = datetime.datetime.now(datetime.UTC)
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"hostile-{now:%Y-%m-%d}.csv"
-    version = f"{sg.__version__} {revision()}".strip()
-    tokenizer = Path(options.tokenizer).name
-    about = (f"{now:%Y-%m-%d}", machine(), load_averages(), version, "widest", tokenizer)
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        names = ("date", "machine", "load", "version", "policy", "tokenizer")
-        out.writerow((*names, "schema", "verdict", *FIGURES, "misses"))
-        out.writerows((*about, *row) for row in rows)
+    about = {
+        "load": load_averages(),
+        "version": version(),
+        "policy": "widest",
+        "tokenizer": Path(options.tokenizer).name,
+    }
+    write_rows(options.results, "hostile", about, ("schema", "verdict", *FIGURES, "misses"), rows)
 
 
 if __name__ == "__main__":

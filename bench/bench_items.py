@@ -12,17 +12,14 @@ row for each to bench/results/items-DATE.csv.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import gc
 import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from bench_masks import machine, revision
+from records import add_results, version, write
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
@@ -72,7 +69,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=100)
     parser.add_argument("--arrays", type=int, default=5)
     parser.add_argument("--tokenizer", default="llama3")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     tokenizer, store, draw = load(options.tokenizer), sg.MaskStore(path=None), random.Random(0)
     gc.disable()
@@ -91,29 +88,9 @@ def main() -> int:
                 median, high = shown([one[at] for one in times])
                 print(f"{kind:9} {which:9} {what:12} p50 {median:>7,}  p99 {high:>7,}")
                 rows.append((kind, which, what, len(times), median, high))
-    now = datetime.datetime.now(datetime.UTC)
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"items-{now:%Y-%m-%d}.csv"
-    fresh = not target.exists()
-    about = (f"{now:%Y-%m-%d}", machine(), f"{sg.__version__} {revision()}".strip(), options.tokenizer)
-    with target.open("a", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        if fresh:
-            out.writerow(
-                (
-                    "date",
-                    "machine",
-                    "version",
-                    "tokenizer",
-                    "kind",
-                    "items",
-                    "what",
-                    "count",
-                    "p50_us",
-                    "p99_us",
-                )
-            )
-        out.writerows((*about, *row) for row in rows)
+    about = {"version": version(), "tokenizer": options.tokenizer}
+    names = ("kind", "items", "what", "count", "p50_us", "p99_us")
+    write(options.results, "items", about, names, rows, more=True)
     return 0
 
 

@@ -14,8 +14,6 @@ bench/results/keyword-DATE.csv.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import gc
 import json
 import os
@@ -26,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench_masks import machine, revision
+from records import add_results, version
+from records import write as write_rows
 
 import structgen as sg
 from structgen.maskbench.readers import Case, open_source, select
@@ -94,18 +93,14 @@ def percentiles(times: list[Time]) -> dict[str, int]:
 
 def write(rows: list[tuple[object, ...]], options: argparse.Namespace) -> None:
     """Add rows to the day's results."""
-    now = datetime.datetime.now(datetime.UTC)
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"keyword-{now:%Y-%m-%d}.csv"
-    fresh = not target.exists()
-    version = f"{sg.__version__} {revision()}".strip()
-    about = (f"{now:%Y-%m-%d}", machine(), version, "widest", options.tokenizer, options.keyword)
-    with target.open("a", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        if fresh:
-            names = ("date", "machine", "version", "policies", "tokenizer", "keyword")
-            out.writerow((*names, "schemas", "store", "masks", "count", "percentile", "microseconds"))
-        out.writerows((*about, *row) for row in rows)
+    about = {
+        "version": version(),
+        "policies": "widest",
+        "tokenizer": options.tokenizer,
+        "keyword": options.keyword,
+    }
+    names = ("schemas", "store", "masks", "count", "percentile", "microseconds")
+    write_rows(options.results, "keyword", about, names, rows, more=True)
 
 
 def main() -> int:
@@ -114,7 +109,7 @@ def main() -> int:
     parser.add_argument("--keyword", default="uniqueItems")
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--slowest", type=int, default=20)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
     if path == Path():

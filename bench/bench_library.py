@@ -13,22 +13,19 @@ bench/results/library-DATE.csv. The exit status is 1 where anything differs, or 
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import random
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-from bench_masks import load as load_averages
-from bench_masks import machine, revision
 from grammar_cases import LARKS, Case, case, library
+from records import add_results, version, write
+from records import load as load_averages
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
 
-RESULTS = Path(__file__).parent / "results"
 BAD = ("refused", "accepted", "limit met")
 """Refused, and lark takes it; accepted, and lark does not."""
 FIGURES = ("files", "bytes", "tokens", "masks", "taken", "not taken", "not UTF-8", *BAD, "seconds")
@@ -92,27 +89,25 @@ def main() -> int:
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--masks", type=int, default=16, help="a mask before every so many tokens")
     parser.add_argument("--only", choices=("lark", "grammars"), help="lark's own grammar, or ours, alone")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    add_results(parser)
     options = parser.parse_args()
     paths = library()
     random.Random(options.seed).shuffle(paths)
     tokenizer = load(options.tokenizer)
     names = {"lark": (LARKS,), "grammars": ("python",)}.get(options.only, (LARKS, "python"))
-    now = datetime.datetime.now(datetime.UTC)
-    about = (f"{now:%Y-%m-%d}", machine(), load_averages(), f"{sg.__version__} {revision()}".strip())
+    about = {
+        "load": load_averages(),
+        "version": version(),
+        "tokenizer": options.tokenizer,
+        "seed": options.seed,
+    }
     rows, bad = [], 0
     for name in names:
         counts = attempt(case(name), paths[: options.files], tokenizer, options.masks)
         bad += sum(counts[kind] for kind in BAD)
-        rows.append((*about, options.tokenizer, options.seed, name, *(counts[kind] for kind in FIGURES)))
+        rows.append((name, *(counts[kind] for kind in FIGURES)))
         print(name, *(f"{kind} {counts[kind]:,}" for kind in FIGURES), sep="; ", flush=True)
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"library-{now:%Y-%m-%d}.csv"
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("date", "machine", "load", "version", "tokenizer", "seed", "grammar", *FIGURES))
-        out.writerows(rows)
-    print(target)
+    print(write(options.results, "library", about, ("grammar", *FIGURES), rows))
     return 1 if bad else 0
 
 

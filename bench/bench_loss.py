@@ -27,8 +27,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import csv
-import datetime
 import functools
 import json
 import multiprocessing
@@ -39,8 +37,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench_masks import machine, revision
 from loss import FAULTS, VERDICTS, Subject, TimeUpError, Verdict, at_most
+from records import add_results, version
+from records import write as write_rows
 
 import structgen as sg
 from structgen.maskbench.readers import Case, open_source, select
@@ -101,7 +100,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=400, help="keywords of one schema")
     parser.add_argument("--seconds", type=float, default=2.0, help="for one keyword")
     parser.add_argument("--failures", type=Path, help="write what is not plain here, a JSON object a line")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     if options.path is None and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.path = Path(os.environ["STRUCTGEN_MASKBENCH"])
@@ -133,19 +132,15 @@ def main() -> int:
 
 def write(counts: collections.Counter[str], schemas: int, options: argparse.Namespace) -> None:
     """Add one row for each count to the day's results."""
-    now = datetime.datetime.now(datetime.UTC)
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"loss-{now:%Y-%m-%d}.csv"
-    fresh = not target.exists()
-    version = f"{sg.__version__} {revision()}".strip()
-    about = (f"{now:%Y-%m-%d}", machine(), version, options.path.name, schemas, options.seed, options.most)
-    with target.open("a", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        if fresh:
-            out.writerow(
-                ("date", "machine", "version", "path", "schemas", "seed", "most", "keywords", "count")
-            )
-        out.writerows((*about, kind, counts[kind]) for kind in (*VERDICTS, LEFT))
+    about = {
+        "version": version(),
+        "path": options.path.name,
+        "schemas": schemas,
+        "seed": options.seed,
+        "most": options.most,
+    }
+    rows = [(kind, counts[kind]) for kind in (*VERDICTS, LEFT)]
+    write_rows(options.results, "loss", about, ("keywords", "count"), rows, more=True)
 
 
 if __name__ == "__main__":

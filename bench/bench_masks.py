@@ -14,15 +14,13 @@ Prints tables and writes bench/results/masks-POLICY-DATE.csv, a row for each eng
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from records import add_results, load, revision, write
 from rich.console import Console
 
 import structgen
@@ -44,35 +42,6 @@ COUNTS = (
     "timed_out",
 )
 FIGURES = ("count", "avg", "p25", "p50", "p75", "p90", "p95", "p99", "p99_9", "max")
-HEAD = ("date", "machine", "load", "python", "tokenizer", "policy", "sample", "seed", "timeout_s")
-
-
-def machine() -> str:
-    """Return the processor, its number of cores, the memory and the system, in one line."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-        gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
-        memory = f"{gib:.0f} GiB"
-    except (OSError, StopIteration, ValueError):
-        memory = "memory unknown"
-    return f"{model}, {os.cpu_count()} cores, {memory}, {platform.system()} {platform.release()}"
-
-
-def load() -> str:
-    """Return the load averages of 1 and 15 minutes: how quiet the machine was."""
-    one, _, fifteen = os.getloadavg()
-    return f"{one:.2f}/{fifteen:.2f}"
-
-
-def revision() -> str:
-    """Return the commit that is measured, `+` behind it where files differ from it; "" outside a checkout."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def rows(tally: Tally, versions: dict[str, str], unavailable: dict[str, str]) -> Iterator[list[object]]:
@@ -101,7 +70,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds a compilation, and an instance")
     parser.add_argument("--policy", choices=("default", "widest"), default="default")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_MASKBENCH", ""))
     if path == Path():
@@ -134,27 +103,20 @@ def main() -> int:
     for name in versions:
         if commit and name.startswith("structgen"):
             versions[name] += f" {commit}"
-    now = datetime.datetime.now(datetime.UTC)
-    about = (
-        now.strftime("%Y-%m-%d"),
-        machine(),
-        f"{before} -> {load()}",
-        platform.python_version(),
-        Path(options.tokenizer).name,
-        options.policy,
-        options.sample,
-        options.seed,
-        options.timeout,
-    )
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"masks-{options.policy}-{now:%Y-%m-%d}.csv"
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow((*HEAD, "engine", "version", "scope", "measure", *FIGURES))
-        for row in rows(tally, versions, unavailable):
-            out.writerow((*about, *row))
+    about = {
+        "load": f"{before} -> {load()}",
+        "python": platform.python_version(),
+        "tokenizer": Path(options.tokenizer).name,
+        "policy": options.policy,
+        "sample": options.sample,
+        "seed": options.seed,
+        "timeout_s": options.timeout,
+    }
+    names = ("engine", "version", "scope", "measure", *FIGURES)
+    found = rows(tally, versions, unavailable)
+    target = write(options.results, f"masks-{options.policy}", about, names, found)
     show(Console(), tables(tally, unavailable))
-    print(f"{about[1]}; load {about[2]}; {target}")
+    print(f"load {about['load']}; {target}")
     return 0
 
 

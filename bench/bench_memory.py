@@ -12,20 +12,16 @@ bench/results/memory-DATE.csv.
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import json
 import random
 import time
-from pathlib import Path
 
-from bench_masks import load, machine, revision
+from records import add_results, load, version, write
 
 import structgen as sg
 from structgen.resources import small_tokenizer
 
 EACH = 2_000
-HEAD = ("date", "machine", "load", "version", "members", "limits", "documents", "what", "value")
 
 
 def written(limits: sg.Limits, documents: int, members: int) -> list[tuple[int, str, float]]:
@@ -52,26 +48,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=3 * EACH)
     parser.add_argument("--members", type=int, default=10)
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
-    before, now = load(), datetime.datetime.now(datetime.UTC)
+    before = load()
     rows = []
     for name, limits in (("kept", sg.Limits(grammar_memory=1 << 60)), ("renewed", sg.Limits())):
         for count, what, value in written(limits, options.documents, options.members):
             rows.append((name, count, what, round(value, 2)))
             print(f"{name:8} {count:>7,} documents: {value:>15,.2f} {what}", flush=True)
-    about = (
-        f"{now:%Y-%m-%d}",
-        machine(),
-        f"{before} -> {load()}",
-        f"{sg.__version__} {revision()}".strip(),
-        options.members,
-    )
-    options.results.mkdir(parents=True, exist_ok=True)
-    with (options.results / f"memory-{now:%Y-%m-%d}.csv").open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(HEAD)
-        out.writerows((*about, *row) for row in rows)
+    about = {"load": f"{before} -> {load()}", "version": version(), "members": options.members}
+    write(options.results, "memory", about, ("limits", "documents", "what", "value"), rows)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ Exit status: 0, or 1 where a test of the parts required, format or ecmascript-re
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import json
 import multiprocessing
 import os
@@ -29,7 +27,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from bench_masks import machine, revision
+from records import add_results, put, version, write
 from rich.console import Console
 from rich.table import Table
 from suite import (
@@ -55,7 +53,7 @@ SKIPPED = "skipped"
 JUDGED = ("required", "format", "ecmascript-regex")
 """The parts that must be right."""
 SKIPS = Path(__file__).parent / "suite_skips.json"
-HEAD = ("date", "machine", "python", "version", "draft", "part", "file", "tests", *VERDICTS, SKIPPED)
+COLUMNS = ("draft", "part", "file", "tests", *VERDICTS, SKIPPED)
 
 
 @dataclass(slots=True)
@@ -87,7 +85,7 @@ def main() -> int:
     parser.add_argument("--failures", type=Path, help="write each test not right here, a JSON object a line")
     parser.add_argument("--json", action="store_true", help="print the counts of each file as JSON")
     parser.add_argument("--csv", action="store_true", help="print the counts of each file as CSV")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     path = options.path or Path(os.environ.get("STRUCTGEN_SUITE", ""))
     if path == Path():
@@ -109,18 +107,16 @@ def main() -> int:
     )
     if options.failures:
         options.failures.write_text("".join(_failures(results, skips)), encoding="utf-8")
+    about = {"python": platform.python_version(), "version": version()}
+    rows = [tuple(_counted(result, skips).values()) for result in results]
     if options.json:
         json.dump([_counted(result, skips) for result in results], sys.stdout, indent=1)
     elif options.csv:
-        write_csv(results, skips, sys.stdout)
+        put(sys.stdout, about, COLUMNS, rows)
     else:
         show(results, skips)
     if tuple(drafts) == DRAFTS and tuple(parts) == GROUPS and not options.only:
-        options.results.mkdir(parents=True, exist_ok=True)
-        target = options.results / f"suite-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.csv"
-        with target.open("w", newline="", encoding="utf-8") as out:
-            write_csv(results, skips, out)
-        print(target, file=sys.stderr)
+        print(write(options.results, "suite", about, COLUMNS, rows), file=sys.stderr)
     wrong = [
         outcome
         for result in results
@@ -256,20 +252,6 @@ def _failures(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, s
                     "detail": outcome.detail,
                 }
                 yield json.dumps(row) + "\n"
-
-
-def write_csv(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]], out: Any) -> None:
-    """Write a row for each file."""
-    about = (
-        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
-        machine(),
-        platform.python_version(),
-        f"{sg.__version__} {revision()}".strip(),
-    )
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(HEAD)
-    for result in results:
-        table.writerow((*about, *_counted(result, skips).values()))
 
 
 def show(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]]) -> None:

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import csv
-import datetime
 import json
 import random
 import sys
@@ -29,15 +27,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from bench_masks import load as load_averages
-from bench_masks import machine, revision
 from grammar_cases import case, judge, library
+from records import add_results, version, write
+from records import load as load_averages
 
 import structgen as sg
 from structgen import resources
 from structgen.maskbench.vocabularies import load
 
-RESULTS = Path(__file__).parent / "results"
 LANGUAGES = ("python", "json", "sql")
 ORDER = 6
 """Tokens that the n-gram model looks back on, at most."""
@@ -184,11 +181,10 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(LANGUAGES))
     parser.add_argument("--models", default="n-gram,structgen/extract")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    add_results(parser)
     options = parser.parse_args()
     tokenizer = load("small")
-    now = datetime.datetime.now(datetime.UTC)
-    about = (f"{now:%Y-%m-%d}", machine(), load_averages(), f"{sg.__version__} {revision()}".strip())
+    about = {"load": load_averages(), "version": version(), "seed": options.seed}
     rows, bad = [], 0
     for name in options.models.split(","):
         engine = None if name == "n-gram" else sg.Engine(name)
@@ -209,17 +205,11 @@ def main() -> int:
                 counts["seconds"] = round(time.perf_counter() - since)
                 bad += counts["syntax errors"] * masked
                 way = "grammar" if masked else "free"
-                rows.append((*about, options.seed, name, language, way, *(counts[one] for one in FIGURES)))
+                rows.append((name, language, way, *(counts[one] for one in FIGURES)))
                 print(
                     name, language, way, *(f"{one} {counts[one]:,}" for one in FIGURES), sep="; ", flush=True
                 )
-    options.results.mkdir(parents=True, exist_ok=True)
-    target = options.results / f"syncode-{now:%Y-%m-%d}.csv"
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("date", "machine", "load", "version", "seed", "model", "language", "way", *FIGURES))
-        out.writerows(rows)
-    print(target)
+    print(write(options.results, "syncode", about, ("model", "language", "way", *FIGURES), rows))
     return 1 if bad else 0
 
 

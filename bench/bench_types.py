@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import csv
-import datetime
 import json
 import sys
 import warnings
@@ -27,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench_masks import machine
 from pydantic import TypeAdapter, ValidationError
+from records import add_results, write
 from typed_cases import CASES
 
 import structgen as sg
@@ -38,7 +36,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "typed"))
 from openai_server import serving
 
 TOKENS = 120
-RESULTS = Path(__file__).parent / "results"
 
 
 def said(counts: Counter[str], example: str) -> str:
@@ -188,9 +185,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--texts", type=int, default=20)
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    count = parser.parse_args().texts
-    results = parser.parse_args().results
+    add_results(parser)
+    options = parser.parse_args()
+    count = options.texts
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     judges: dict[str, Callable[[Any], str]] = {}
@@ -210,11 +207,7 @@ def main() -> None:
                 cells.append(refused(error))
         rows.append([name, *cells])
         print(f"| {name} | {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |", flush=True)
-    with (results / f"types-{datetime.date.today()}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["date", "machine", "texts", "type", *judges])
-        for row in rows:
-            writer.writerow([datetime.date.today(), machine(), count, *row])
+    write(options.results, "types", {"texts": count}, ("type", *judges), rows)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import argparse
 import collections
-import csv
 import dataclasses
-import datetime
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -33,25 +31,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from bench_masks import load as load_averages
-from bench_masks import machine, revision
+from records import add_results, version
+from records import load as load_averages
+from records import write as write_rows
 from walks import BAD, DOUBTFUL, KINDS, POLICIES, Outcome, Subject, Vocabulary, attempt, subjects
 
 import structgen as sg
 from structgen.maskbench.vocabularies import load
 
-HEAD = (
-    "date",
-    "machine",
-    "load",
-    "version",
-    "policies",
-    "tokenizer",
-    "source",
-    "sample",
-    "seed",
-    "free_tokens",
-)
 COLUMNS = ("kind", "schemas", "walks", "tokens", *BAD, *DOUBTFUL)
 
 
@@ -183,19 +170,18 @@ def totals(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str, list[object]
 
 def write(outcomes: Iterable[Outcome], options: argparse.Namespace) -> Path:
     """Write the day's results: a row for each kind of walk, and for each verdict."""
-    now = datetime.datetime.now(datetime.UTC)
-    options.results.mkdir(parents=True, exist_ok=True)
-    target: Path = options.results / f"walks-{now:%Y-%m-%d}.csv"
-    version = f"{sg.__version__} {revision()}".strip()
-    about = (f"{now:%Y-%m-%d}", machine(), load_averages(), version, options.policies, options.tokenizer)
-    sample = options.sample or "all"
-    with target.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow((*HEAD, *COLUMNS))
-        for source, kind, figures in totals(outcomes):
-            out.writerow((*about, source, sample, options.seed, options.tokens, kind, *figures))
-            print(f"{source:>10} {kind:<28}", *(f"{figure:>9}" for figure in figures))
-    return target
+    about = {
+        "load": load_averages(),
+        "version": version(),
+        "policies": options.policies,
+        "tokenizer": options.tokenizer,
+    }
+    rows, sample = [], options.sample or "all"
+    for source, kind, figures in totals(outcomes):
+        rows.append((source, sample, options.seed, options.tokens, kind, *figures))
+        print(f"{source:>10} {kind:<28}", *(f"{figure:>9}" for figure in figures))
+    names = ("source", "sample", "seed", "free_tokens", *COLUMNS)
+    return write_rows(options.results, "walks", about, names, rows)
 
 
 def main() -> int:
@@ -218,7 +204,7 @@ def main() -> int:
         "--progress", type=Path, help="a line for each schema; those that it has are left out"
     )
     parser.add_argument("--again", nargs="*", default=[], help="verdicts and faults that are walked again")
-    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    add_results(parser)
     options = parser.parse_args()
     if not options.paths and os.environ.get("STRUCTGEN_MASKBENCH"):
         options.paths = [Path(os.environ["STRUCTGEN_MASKBENCH"])]

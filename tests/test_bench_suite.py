@@ -19,7 +19,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import bench_suite
 
     yield bench_suite
-    for name in ("bench_suite", "bench_masks", "suite"):
+    for name in ("bench_suite", "records", "suite"):
         sys.modules.pop(name, None)
 
 

@@ -18,7 +18,7 @@ from structgen.errors import LimitError
 from structgen.languages.bound_reading import BoundReader, Inside, Item, Items, Lexing
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
-from structgen.parsing.contextual import ContextualReader
+from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.ordered import Behind
 from structgen.parsing.parser import FAR, Place
 
@@ -135,9 +135,9 @@ class Proofs:
             self._of_place[place] = known = sorted(dict.fromkeys(known), key=len)
         return known
 
-    def _is_planned(self, reading: object) -> bool:
+    def _is_planned(self, reading: Reading) -> bool:
         try:
-            return self._plans.is_live(reading)  # type: ignore[arg-type]
+            return self._plans.is_live(reading)
         except LimitError:
             return False  # no plan; the search will tell
 

@@ -12,11 +12,11 @@ from structgen.frontends.ebnf import parse_ebnf
 from structgen.frontends.python_ecma import written
 from structgen.frontends.python_regex import Node
 from structgen.languages.context_free import ContextFree, PatternLanguage
-from structgen.languages.grammar_text import grammar_text
 from structgen.languages.language import Language, TextGrammar
 from structgen.languages.regular import RegularLanguage
 from structgen.languages.rules import Rule
 from structgen.limits import Limits
+from structgen.text_files import read_text
 
 
 def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | None = None) -> RulesGrammar:
@@ -28,7 +28,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
     """
     source = text
     if isinstance(text, os.PathLike):
-        source = grammar_text(Path(text))
+        source = read_text(Path(text))
     if not isinstance(source, str):
         raise OptionError(
             f"A grammar is a text or a path, not a {type(text).__name__}.",

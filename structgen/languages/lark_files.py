@@ -15,7 +15,6 @@ from structgen.languages.bound_lark import BoundLark
 from structgen.languages.composition import Operand, as_text
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
-from structgen.languages.grammar_text import grammar_text
 from structgen.languages.kept_tables import KeptTables
 from structgen.languages.language import Language, TextGrammar
 from structgen.limits import Limits
@@ -23,6 +22,7 @@ from structgen.parsing.lark_loader import Importer, check_options, indenter_of, 
 from structgen.parsing.lark_rules import load_rules
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
+from structgen.text_files import read_text
 
 _LEXERS = ("contextual", "characters")
 
@@ -272,4 +272,4 @@ def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
             cure='Pass the text of the grammar, or Path("my.lark").',
         )
     path = Path(grammar)
-    return grammar_text(path), str(path)
+    return read_text(path), str(path)

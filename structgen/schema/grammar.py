@@ -18,6 +18,7 @@ from structgen.schema.policies import Policies
 from structgen.schema.remotes import Remotes, check_resources
 from structgen.schema.scan import DRAFTS
 from structgen.schema.text import exact, read, repeated, write
+from structgen.text_files import read_text
 
 if TYPE_CHECKING:
     from structgen.ir import Network
@@ -305,7 +306,7 @@ def json_schema(
         text = schema
         value = read(text)
     elif isinstance(schema, Path):
-        text = _file_text(schema)
+        text = read_text(schema, SchemaError, encoding="utf-8-sig")
         value = read(text)
     elif isinstance(schema, (dict, bool)):
         value = exact(schema)
@@ -322,23 +323,6 @@ def json_schema(
     return JsonSchemaGrammar(
         value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
     )
-
-
-def _file_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SchemaError(
-            f"The file cannot be read: {error.strerror or error}.", where=str(path), cure="Check the path."
-        ) from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SchemaError(
-            f"Byte {error.start} of the file is not UTF-8.",
-            where=str(path),
-            cure="Save the file as UTF-8.",
-        ) from error
 
 
 def _restored(

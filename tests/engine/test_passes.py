@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,6 @@ def _read(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Llama:
     found = Llama.read(folder, CPU, KIND)
     assert isinstance(found._pass, CompiledPass if kind == "compiled" else TorchPass)
     return found
-
-
-@pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=lambda count: f"{count}_threads")
-def threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
 
 
 def _steps(model: Llama, caches: list[Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The text of a grammar's file."""
+"""The texts of files: schemas, grammars."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from pathlib import Path
 from structgen.errors import GrammarError
 
 
-def grammar_text(path: Path) -> str:
-    """Return what a file says. Raises GrammarError where it cannot be read, or is not UTF-8."""
+def read_text(path: Path, fault: type[GrammarError] = GrammarError, *, encoding: str = "utf-8") -> str:
+    """Return what a file says, each line break as a newline; `encoding`: UTF-8, or `utf-8-sig`, which takes a
+    mark before it. Raises a `fault` where the file cannot be read, or is not UTF-8."""
     try:
-        return path.read_text("utf-8")
+        return path.read_text(encoding)
     except OSError as error:
-        raise GrammarError(
+        raise fault(
             f"The file cannot be read: {error.strerror or error}.", where=str(path), cure="Check the path."
         ) from error
     except UnicodeDecodeError as error:
-        raise GrammarError(
+        raise fault(
             f"The file is not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}.",
             where=str(path),
             cure="Save it as UTF-8.",

@@ -1,0 +1,95 @@
+"""The files of bench/results: a row for each figure, and in each row what it was measured on."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import structgen
+
+
+def machine() -> str:
+    """Return the processor, its number of cores, the memory and the system, in one line."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+        memory = f"{gib:.0f} GiB"
+    except (OSError, StopIteration, ValueError):
+        memory = "memory unknown"
+    return f"{model}, {os.cpu_count()} cores, {memory}, {platform.system()} {platform.release()}"
+
+
+def load() -> str:
+    """Return the load averages of 1 and 15 minutes: how quiet the machine was."""
+    one, _, fifteen = os.getloadavg()
+    return f"{one:.2f}/{fifteen:.2f}"
+
+
+def revision() -> str:
+    """Return the commit that is measured, `+` behind it where files differ from it; "" outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def version() -> str:
+    """Return our version, and the commit that is measured."""
+    return f"{structgen.__version__} {revision()}".strip()
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where results go."""
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+
+
+def write(
+    folder: Path,
+    question: str,
+    about: Mapping[str, object],
+    names: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    more: bool = False,
+) -> Path:
+    """Write the day's rows of a question, in place of those that the day has, with `more` behind them.
+
+    `about`: what is the same in all rows, beside date and machine, and comes first; `names`: of the columns
+    of `rows`. Returns the file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{question}-{_today()}.csv"
+    headless = more and target.exists()
+    with target.open("a" if more else "w", newline="", encoding="utf-8") as file:
+        put(file, about, names, rows, headless=headless)
+    return target
+
+
+def put(
+    file: IO[str],
+    about: Mapping[str, object],
+    names: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    headless: bool = False,
+) -> None:
+    """Write rows to an open file."""
+    out = csv.writer(file, lineterminator="\n")
+    if not headless:
+        out.writerow(("date", "machine", *about, *names))
+    first = (_today(), machine(), *about.values())
+    out.writerows((*first, *row) for row in rows)
+
+
+def _today() -> str:
+    return f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
