@@ -1,40 +1,44 @@
-"""What do masks under a Lark grammar cost, on real texts, cold, beside llguidance where it takes the grammar?
+"""What do masks under a Lark grammar cost, on real texts, cold, beside llguidance and glrmask?
 
     python bench/bench_grammars.py [--tokenizer llama3] [--files 8] [--bytes 6000] [--only json,python]
+        [--syncode FOLDER] [--go FOLDER] [--java FOLDER]
 
-Each grammar is taken as its authors wrote it: lark's own python.lark (files of the standard library), and
-ours of SQL, JSON and arithmetic (their accepted texts). A grammar is compiled anew for the run, with no
-store; then the texts are replayed token by token: a mask, a commit. A mask must allow the token that comes;
-one that does not is counted. llguidance reads the same file where it can (it refuses what it does not know,
-and says so in the table); engines take turns, text by text.
+Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL (their accepted texts), lark's
+own python.lark (files of the standard library), and, where `--syncode` names the unpacked source of SynCode,
+its grammars of SQL (our texts), Go and Java (files below the folders that are named, Go's from their package
+clause on). Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with no store;
+then texts are replayed token by token: a mask, a commit. A mask must allow the token that comes; a text with
+one that does not is counted. Peers read the same file where they can; one that refuses it, or does not come
+to an end, says so in the table. Each engine has a process of its own; they take turns, text by text.
 Prints a table and writes bench/results/grammars-DATE.csv. Times are wall clock, in microseconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import datetime
 import json
 import os
-import time
-from collections.abc import Callable
-from importlib.metadata import version
+import random
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_masks import machine
-from lark.indenter import PythonIndenter
+from grammar_cases import LARKS, Case, case
+from grammar_engines import MAKERS, Times, Worker
+from records import add_results, load, version, write
 from rich.console import Console
 from rich.table import Table
 
-import structgen as sg
 from structgen import resources
-from structgen.maskbench.peers import _row, _Vocabulary
-from structgen.maskbench.vocabularies import load
+from structgen.maskbench import vocabularies
 
-RESULTS = Path(__file__).parent / "results"
+COLUMNS = ("grammar", "engine", "texts", "masks", "load_ms", "compile_ms", "first_mask_us", "mask_avg_us")
+COLUMNS += ("mask_p50_us", "mask_p99_us", "mask_p999_us", "commit_avg_us", "refused_texts", "note")
+SHORTEST = 500
+"""Bytes of a file of code that is replayed, at least."""
 
 
 def python_texts(files: int, size: int) -> list[str]:
@@ -52,168 +56,119 @@ def accepted(name: str) -> list[str]:
     return [one["text"] if isinstance(one, dict) else one[0] for one in held["accepted"]]
 
 
-class Ours:
-    """One grammar compiled by structgen; its texts replayed."""
-
-    name = "structgen"
-
-    def __init__(self, grammar: Callable[[], sg.Grammar], tokenizer: sg.Tokenizer) -> None:
-        begun = time.perf_counter()
-        made = grammar()
-        loaded = time.perf_counter()
-        self._compiled = sg.compile(made, tokenizer, store=False)
-        self.load_ms = 1e3 * (loaded - begun)
-        self.compile_ms = 1e3 * (time.perf_counter() - loaded)
-        self._mask = sg.allocate_mask(1, tokenizer.vocab_size)
-
-    def replay(self, tokens: list[int], masks: list[float], commits: list[float]) -> int:
-        """Replay a text; return how many of its tokens were not allowed."""
-        matcher, wrong, row = sg.Matcher(self._compiled), 0, self._mask.array[0]
-        for token in tokens:
-            begun = time.perf_counter()
-            matcher.fill_mask(self._mask)
-            filled = time.perf_counter()
-            if not (int(row[token >> 5]) >> (token & 31)) & 1:
-                return wrong + 1
-            taken = time.perf_counter()
-            matcher.advance(token)
-            commits.append(time.perf_counter() - taken)
-            masks.append(filled - begun)
-        return wrong
+def code(folder: Path, suffix: str, files: int, size: int, one: Case) -> list[str]:
+    """Return files of code that lark takes, drawn from those that are not large."""
+    paths = [path for path in sorted(folder.rglob(f"*{suffix}")) if SHORTEST <= path.stat().st_size <= size]
+    random.Random(0).shuffle(paths)
+    found: list[str] = []
+    for path in paths:
+        if len(found) == files:
+            break
+        text = path.read_text("utf-8", "replace")
+        if suffix == ".go":
+            text = text[text.find("\npackage ") + 1 :]
+        if one.takes(text):
+            found.append(text)
+    return found
 
 
-class Llguidance:
-    """The same grammar under llguidance; raises ValueError where it refuses it."""
+def cases(options: argparse.Namespace) -> Iterator[tuple[Case, list[str]]]:
+    """Yield the grammars, each with its texts."""
+    begins = tuple(options.only.split(","))
+    for name in ("json", "arithmetic", "sql"):
+        if name.startswith(begins):
+            yield case(name), accepted(name)
+    if LARKS.startswith(begins):
+        yield case(LARKS), python_texts(options.files, options.bytes)
+    if options.syncode is None:
+        return
+    for language, folder in (("sql", None), ("go", options.go), ("java", options.java)):
+        (path,) = options.syncode.rglob(f"parsers/grammars/{language}.lark")
+        one = Case(f"{language} (SynCode's)", path)
+        if not one.name.startswith(begins):
+            continue
+        if language == "sql":
+            yield one, [text for text in accepted("sql") if one.takes(text)]
+        elif folder is not None:
+            yield one, code(folder, f".{language}", options.files, options.bytes, one)
 
-    name = "llguidance"
 
-    def __init__(self, text: str, tokenizer: sg.Tokenizer) -> None:
-        import llguidance
-        from llguidance._tokenizer import TokenizerWrapper
+def figures(times: Times) -> list[object]:
+    """Return what is said of an engine's times; empty where there are none."""
+    if not times.masks:
+        return [""] * (len(COLUMNS) - 5)
+    masks = 1e6 * np.array(times.masks)
+    return [
+        round(1e3 * times.load, 1),
+        round(1e3 * times.compile, 1),
+        round(float(masks[0]), 1),
+        round(float(masks.mean()), 2),
+        round(float(np.median(masks)), 2),
+        round(float(np.percentile(masks, 99)), 1),
+        round(float(np.percentile(masks, 99.9)), 1),
+        round(1e6 * float(np.mean(times.commits)), 2),
+        times.refused,
+    ]
 
-        self._module = llguidance
-        self._tokenizer = llguidance.LLTokenizer(
-            TokenizerWrapper(_Vocabulary(tokenizer)),
-            n_vocab=tokenizer.vocab_size,
-            eos_token=list(tokenizer.eos_token_ids),
-        )
-        self._array, _view = _row(tokenizer.vocab_size)
-        self._pointer, self._bytes = self._array.ctypes.data, self._array.nbytes
-        begun = time.perf_counter()
-        self._grammar = llguidance.LLMatcher.grammar_from_lark(text)
-        self._matcher = self._new()
-        self.load_ms, self.compile_ms = 0.0, 1e3 * (time.perf_counter() - begun)
 
-    def _new(self) -> Any:
-        matcher = self._module.LLMatcher(self._tokenizer, self._grammar, log_level=0)
-        if matcher.is_error():
-            raise ValueError(matcher.get_error())
-        return matcher
+def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator[tuple[object, ...]]:
+    """Yield a row for each engine on the texts of a grammar."""
+    tokenizer = vocabularies.load(options.tokenizer)
+    workers = {name: Worker(name, one, options.tokenizer, options.seconds) for name in MAKERS}
+    for text in held:
+        tokens = tokenizer.encode(text.encode())
+        for worker in workers.values():
+            worker.replay(tokens)
+    for name, worker in workers.items():
+        worker.stop()
+        yield one.name, name, len(held), len(worker.times.masks), *figures(worker.times), worker.refused[:120]
 
-    def replay(self, tokens: list[int], masks: list[float], commits: list[float]) -> int:
-        """Replay a text; return how many of its tokens were not allowed."""
-        matcher, wrong = self._new(), 0
-        for token in tokens:
-            begun = time.perf_counter()
-            matcher.unsafe_compute_mask_ptr(self._pointer, self._bytes)
-            filled = time.perf_counter()
-            if not (int(self._array[token >> 5]) >> (token & 31)) & 1:
-                return wrong + 1
-            taken = time.perf_counter()
-            matcher.consume_token(token)
-            commits.append(time.perf_counter() - taken)
-            masks.append(filled - begun)
-        return wrong
+
+def installed(package: str) -> str:
+    """Return the version of a package."""
+    try:
+        return version_of(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def show(rows: list[tuple[object, ...]]) -> None:
+    """Print the table."""
+    table = Table(title="Masks under Lark grammars, cold (microseconds)")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column in ("grammar", "engine", "note") else "right")
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console(width=200).print(table)
 
 
 def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tokenizer", default="llama3")
-    parser.add_argument("--files", type=int, default=8)
-    parser.add_argument("--bytes", type=int, default=6000)
+    parser.add_argument("--files", type=int, default=8, help="of code, for each language")
+    parser.add_argument("--bytes", type=int, default=6000, help="of a file of code, at most")
     parser.add_argument("--only", default="", help="the grammars whose names begin so, comma-separated")
+    parser.add_argument("--seconds", type=float, default=120, help="of a compilation, and of a text")
+    parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
+    parser.add_argument("--go", type=Path, help="a folder with files of Go")
+    parser.add_argument("--java", type=Path, help="a folder with files of Java")
+    add_results(parser)
     options = parser.parse_args()
-    import lark
-
-    tokenizer = load(options.tokenizer)
-    python = Path(lark.__file__).parent / "grammars" / "python.lark"
-    cases: list[tuple[str, Path, dict[str, Any], list[str]]] = [
-        (name, resources.grammar(name), {}, accepted(name)) for name in ("json", "arithmetic", "sql")
-    ]
-    texts = python_texts(options.files, options.bytes)
-    cases.append(("python (lark's)", python, {"start": "file_input", "postlex": PythonIndenter()}, texts))
-    chosen = tuple(options.only.split(","))
-    cases = [case for case in cases if case[0].startswith(chosen)]
-    # what a process loads once is nobody's cost
-    Ours(lambda: sg.lark('start: "a"'), tokenizer).replay([], [], [])
-    rows: list[dict[str, Any]] = []
-    for name, path, arguments, held in cases:
-        engines: list[Any] = [
-            Ours(lambda path=path, arguments=arguments: sg.lark(path, **arguments), tokenizer)
-        ]
-        refused = ""
-        try:
-            engines.append(Llguidance(path.read_text("utf-8"), tokenizer))
-        except (ValueError, ImportError) as error:
-            refused = str(error).strip().splitlines()[0][:100]
-        times: dict[str, tuple[list[float], list[float]]] = {one.name: ([], []) for one in engines}
-        wrong = dict.fromkeys(times, 0)
-        for text in held:
-            tokens = tokenizer.encode(text.encode())
-            for one in engines:
-                wrong[one.name] += one.replay(tokens, *times[one.name])
-        for one in engines:
-            masks = 1e6 * np.array(times[one.name][0] or [0.0])
-            commits = 1e6 * np.array(times[one.name][1] or [0.0])
-            rows.append(
-                {
-                    "grammar": name,
-                    "engine": one.name,
-                    "texts": len(held),
-                    "masks": len(times[one.name][0]),
-                    "load_ms": round(one.load_ms, 1),
-                    "compile_ms": round(one.compile_ms, 1),
-                    "first_mask_us": round(float(masks[0]), 1),
-                    "mask_avg_us": round(float(masks.mean()), 2),
-                    "mask_p50_us": round(float(np.median(masks)), 2),
-                    "mask_p99_us": round(float(np.percentile(masks, 99)), 1),
-                    "mask_p999_us": round(float(np.percentile(masks, 99.9)), 1),
-                    "commit_avg_us": round(float(commits.mean()), 2),
-                    "refused_texts": wrong[one.name],
-                    "note": "",
-                }
-            )
-        if refused:
-            rows.append({"grammar": name, "engine": "llguidance", "note": f"refuses it: {refused}"})
+    before = load()
+    rows: list[tuple[object, ...]] = []
+    for one, held in cases(options):
+        for row in measure(one, held, options):
+            rows.append(row)
+            print(*row, sep="; ", flush=True)
     show(rows)
-    write(rows, options.tokenizer)
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print the table."""
-    table = Table(title="Masks under Lark grammars, cold (microseconds)")
-    columns = ("grammar", "engine", "masks", "load_ms", "compile_ms", "first_mask_us", "mask_avg_us")
-    columns += ("mask_p50_us", "mask_p99_us", "mask_p999_us", "commit_avg_us", "refused_texts", "note")
-    for column in columns:
-        table.add_column(column, justify="left" if column in ("grammar", "engine", "note") else "right")
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    Console(width=200).print(table)
-
-
-def write(rows: list[dict[str, Any]], tokenizer: str) -> None:
-    """Write the rows, with the machine and the versions."""
-    RESULTS.mkdir(exist_ok=True)
-    date = datetime.date.today().isoformat()
-    names = {name: "" for row in rows for name in row}
-    about = {"tokenizer": tokenizer, "machine": machine(), "date": date}
-    for package in ("structgen", "lark", "llguidance", "numba"):
-        about[package] = version(package)
-    with (RESULTS / f"grammars-{date}.csv").open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, [*names, *about])
-        writer.writeheader()
-        writer.writerows({**row, **about} for row in rows)
+    about: dict[str, Any] = {
+        "load": f"{before} -> {load()}",
+        "tokenizer": options.tokenizer,
+        "structgen": version(),
+        **{name: installed(name) for name in ("llguidance", "glrmask", "lark", "numba")},
+    }
+    print(write(options.results, "grammars", about, COLUMNS, rows))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,9 @@ class LlguidanceSession(Session):
 class LlguidanceEngine(Engine):
     """llguidance with the slices that it offers for JSON; the pointer it writes through is asked for once."""
 
+    of_json = True
+    """Whether documents are JSON texts."""
+
     def __init__(self, config: EngineConfig, tokenizer: Tokenizer) -> None:
         self._module = module = _import("llguidance")
         wrapper = _import("llguidance._tokenizer").TokenizerWrapper(_Vocabulary(tokenizer))
@@ -76,16 +79,20 @@ class LlguidanceEngine(Engine):
             wrapper,
             n_vocab=tokenizer.vocab_size,
             eos_token=list(tokenizer.eos_token_ids),
-            slices=module.LLTokenizer.json_slices(),
+            slices=module.LLTokenizer.json_slices() if self.of_json else None,
         )
         self._ends = tokenizer.eos_token_ids
         self._array, self._row = _row(tokenizer.vocab_size)
         self._pointer, self._bytes = self._array.ctypes.data, self._array.nbytes
 
+    def read(self, text: str) -> Any:
+        """Return what llguidance makes of a text. Raises ValueError where it refuses it."""
+        return self._module.LLMatcher.grammar_from_json_schema(text)
+
     def compile(self, schema: str) -> Callable[[], Session]:
         matcher_class = self._module.LLMatcher
         try:
-            grammar = matcher_class.grammar_from_json_schema(schema)
+            grammar = self.read(schema)
         except ValueError as error:
             raise Refusal(group(str(error)), str(error)) from error
         # It compiles in the matcher's constructor.
@@ -165,22 +172,27 @@ class GlrmaskSession(Session):
 
 
 class GlrmaskEngine(Engine):
-    """glrmask with FAST_MASKS, or FAST_COMPILE in the variant `fast-compile`."""
+    """glrmask with FAST_MASKS, or another strategy of its own as the variant: `fast-compile`, `auto`."""
 
     def __init__(self, config: EngineConfig, tokenizer: Tokenizer) -> None:
         self._module = module = _import("glrmask")
         self.name, self.version = config.name, _version("glrmask")
-        strategies = module.MaskStrategy
-        fast_compile = config.variant == "fast-compile"
-        self._strategy = strategies.FAST_COMPILE if fast_compile else strategies.FAST_MASKS
+        # its names for them are in capitals
+        self._strategy = getattr(
+            module.MaskStrategy, (config.variant or "fast-masks").upper().replace("-", "_")
+        )
         self._vocab = module.Vocab.from_id_to_bytes(
             {index: text for index, text in enumerate(tokenizer.token_bytes) if text}
         )
         self._array, self._row = _row(tokenizer.vocab_size)
 
+    def read(self, text: str) -> Any:
+        """Return what glrmask makes of a text. It raises what it likes where it refuses it."""
+        return self._module.Grammar.from_json_schema(text)
+
     def compile(self, schema: str) -> Callable[[], Session]:
         try:
-            grammar = self._module.Grammar.from_json_schema(schema)
+            grammar = self.read(schema)
             constraint = grammar.compile(self._vocab, mask_strategy=self._strategy)
         except Exception as error:
             # ValueError for most; others are not documented.

@@ -1,0 +1,176 @@
+"""The engines of bench_grammars, each in a process of its own: one that does not come to an end is ended."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from grammar_cases import Case
+
+import structgen as sg
+from structgen.maskbench.engines import EngineConfig, Refusal, Session, Unavailable
+from structgen.maskbench.peers import GlrmaskEngine, LlguidanceEngine
+from structgen.maskbench.vocabularies import load
+
+_STOP_S = 10.0
+
+
+class LlguidanceOfLark(LlguidanceEngine):
+    """llguidance, which reads a form of Lark's grammars."""
+
+    of_json = False
+
+    def read(self, text: str) -> Any:
+        return self._module.LLMatcher.grammar_from_lark(text)
+
+
+class GlrmaskOfLark(GlrmaskEngine):
+    """glrmask, which reads a form of Lark's grammars."""
+
+    def read(self, text: str) -> Any:
+        return self._module.Grammar.from_lark(text)
+
+
+@dataclass
+class Times:
+    """What an engine took, in seconds; and how many texts it did not allow."""
+
+    load: float = 0.0
+    """Of reading the grammar, where that is told apart."""
+    compile: float = 0.0
+    masks: list[float] = field(default_factory=list)
+    commits: list[float] = field(default_factory=list)
+    refused: int = 0
+
+
+class Ours:
+    """structgen, without a store: nothing was there before."""
+
+    def __init__(self, tokenizer: sg.Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._mask = sg.allocate_mask(1, tokenizer.vocab_size)
+        # what a process loads once is nobody's cost
+        self._session(sg.compile(sg.lark('start: "a"'), tokenizer, store=False)).fill()
+
+    def compile(self, case: Case, times: Times) -> Callable[[], Session]:
+        begun = time.perf_counter()
+        grammar = case.grammar()
+        loaded = time.perf_counter()
+        compiled = sg.compile(grammar, self._tokenizer, store=False)
+        times.load, times.compile = loaded - begun, time.perf_counter() - loaded
+        return partial(self._session, compiled)
+
+    def _session(self, compiled: sg.CompiledGrammar) -> Session:
+        matcher = sg.Matcher(compiled)
+        return Session(
+            partial(matcher.fill_mask, self._mask), matcher.advance, memoryview(self._mask.array[0]), ()
+        )
+
+
+class Peer:
+    """Another engine, given the grammar's text."""
+
+    def __init__(self, engine: LlguidanceEngine | GlrmaskEngine) -> None:
+        self._engine = engine
+
+    def compile(self, case: Case, times: Times) -> Callable[[], Session]:
+        text, begun = case.path.read_text("utf-8"), time.perf_counter()
+        session = self._engine.compile(text)
+        times.compile = time.perf_counter() - begun
+        return session
+
+
+MAKERS: dict[str, Callable[[sg.Tokenizer], Ours | Peer]] = {
+    "structgen": Ours,
+    "llguidance": lambda tokenizer: Peer(LlguidanceOfLark(EngineConfig("llguidance", ""), tokenizer)),
+    "glrmask AUTO": lambda tokenizer: Peer(
+        GlrmaskOfLark(EngineConfig("glrmask", "", variant="auto"), tokenizer)
+    ),
+}
+
+
+def replay(session: Session, tokens: list[int], times: Times) -> None:
+    """Replay a text: a mask, a commit, until a token is not allowed."""
+    for token in tokens:
+        begun = time.perf_counter()
+        session.fill()
+        filled = time.perf_counter()
+        if not session.allows(token):
+            times.refused += 1
+            return
+        taken = time.perf_counter()
+        session.commit(token)
+        times.commits.append(time.perf_counter() - taken)
+        times.masks.append(filled - begun)
+
+
+class Worker:
+    """An engine with one grammar. `refused` says why there is none."""
+
+    def __init__(self, name: str, case: Case, tokenizer: str, seconds: float) -> None:
+        """Start it, and wait until it has compiled the grammar, `seconds` at most."""
+        self.times, self._seconds = Times(), seconds
+        self._pipe, theirs = multiprocessing.get_context("spawn").Pipe()
+        # what lark built stays here: it does not go through a pipe
+        plain = Case(case.name, case.path, case.arguments)
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=_serve, args=(theirs, name, plain, tokenizer), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        # a vocabulary may take its time
+        self.refused = self._answer(None) or self._answer(seconds)
+
+    def replay(self, tokens: list[int]) -> None:
+        """Replay a text; where it takes too long, the engine is ended, and `refused` says so."""
+        if not self.refused:
+            self._pipe.send(tokens)
+            self.refused = self._answer(self._seconds)
+
+    def _answer(self, seconds: float | None) -> str:
+        """Wait for the times; return why there are none."""
+        if not self._pipe.poll(seconds):
+            self._process.kill()
+            return f"does not come to an end in {seconds:g} s"
+        try:
+            answer = self._pipe.recv()
+        except EOFError:
+            return "dies"
+        if isinstance(answer, str):
+            return answer
+        self.times = answer
+        return ""
+
+    def stop(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(_STOP_S)
+        self._process.kill()
+
+
+def _serve(pipe: multiprocessing.connection.Connection, name: str, case: Case, tokenizer: str) -> None:
+    """Compile a grammar, then replay texts until there are no more; answer with all times so far."""
+    times = Times()
+    try:
+        engine = MAKERS[name](load(tokenizer))
+        pipe.send(times)
+        session = engine.compile(case, times)
+    except Unavailable as error:
+        pipe.send(f"is not here: {error}")
+        return
+    except (Refusal, sg.StructgenError) as error:
+        pipe.send(f"refuses it: {str(error).strip().splitlines()[0]}")
+        return
+    pipe.send(times)
+    while True:
+        try:
+            tokens = pipe.recv()
+        except EOFError:
+            return
+        replay(session(), tokens, times)
+        pipe.send(times)
