@@ -12,7 +12,7 @@ from structgen.compiler import compile
 from structgen.errors import OptionError
 from structgen.grammar import Grammar
 from structgen.grammar_explanation import GrammarExplanation, explain_grammar
-from structgen.languages.lark_files import LarkGrammar
+from structgen.languages.language import TextGrammar
 from structgen.machine.scalars import Numbers, Strings
 from structgen.schema.document import Document
 from structgen.schema.grammar import JsonSchemaGrammar, json_schema
@@ -88,7 +88,7 @@ def explain(
 
 
 @overload
-def explain(grammar: LarkGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
+def explain(grammar: TextGrammar, *, sentences: int = 0, seed: int = 0) -> GrammarExplanation: ...
 
 
 def explain(
@@ -102,18 +102,18 @@ def explain(
 ) -> Explanation | GrammarExplanation:
     """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
     server for OpenAI's strict structured outputs refuses; `prove`: the report also calls those constraints
-    redundant that only the rest of the schema makes so), or of a Lark grammar, with `sentences` random texts
-    that it accepts.
+    redundant that only the rest of the schema makes so), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
+    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts.
 
     A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
     for a schema of thousands of alternatives as long as they take to be told apart. `prove` asks the liveness
     oracle about each keyword: some milliseconds, seconds where it is hard. Errors: those of
     `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
     """
-    if isinstance(grammar, LarkGrammar):
+    if isinstance(grammar, TextGrammar):
         if lines != MOST_LINES or openai or prove:
             raise OptionError(
-                "A Lark grammar has no outline and no keywords.",
+                "A grammar of texts has no outline and no keywords.",
                 where="lines",
                 cure="Leave lines, openai, prove out.",
             )
@@ -122,10 +122,10 @@ def explain(
         raise OptionError(
             f"A {type(grammar).__name__} is not explained.",
             where="grammar",
-            cure="Make one with sg.json_schema(...) or sg.lark(...).",
+            cure="Make one with sg.json_schema(...), sg.lark(...), sg.ebnf(...) or sg.regex(...).",
         )
     if sentences or seed:
-        raise OptionError("Random texts are of Lark grammars.", where="sentences", cure="Leave it out.")
+        raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
     tokenizer = Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], eos_token_id=256)
     compile(
         json_schema(True), tokenizer, store=False

@@ -1,4 +1,4 @@
-"""What a Lark grammar comes to: what lark resolved in silence, what is of no use, what is accepted."""
+"""What a grammar of texts comes to: what lark resolved in silence, what is of no use, what is accepted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from time import perf_counter
 from typing import Any
 
 from structgen.errors import GrammarError, OptionError
+from structgen.languages.bound_lark import BoundLark
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.ebnf import RulesGrammar
+from structgen.languages.language import TOKEN, Language, TextGrammar
 from structgen.languages.lark_files import LarkGrammar
+from structgen.languages.rules import productive
 from structgen.languages.sentences import random_word
 from structgen.parsing.lexemes import DECIDED
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.ordered import Behind
-from structgen.parsing.tables import Conflict, ParserTables, written
+from structgen.parsing.tables import Conflict, ParserTables, Remarks, written
 
 _SAMPLES = 8
 """Texts of a terminal of which it is told what they become."""
@@ -41,9 +45,9 @@ class GrammarCosts:
     rules: int
     parser_states: int
     contexts: int
-    """Sets of terminals that the lexer looks for."""
+    """Sets of terminals that the lexer looks for; 0 without a lexer."""
     lexer_states: int
-    """States of lexemes that were met until the shortest text was known."""
+    """States of lexemes, or of patterns, that were met until the shortest text was known."""
     load_ms: float
     """What `sg.lark` took, lark's own loading or the reading of what was kept of it."""
     language_ms: float
@@ -52,10 +56,12 @@ class GrammarCosts:
 
 @dataclass(frozen=True, slots=True)
 class GrammarExplanation:
-    """A Lark grammar explained; made by `explain`."""
+    """A grammar of texts explained; made by `explain`."""
 
+    kind: str
+    """What it is, and what reads it."""
     conflicts: tuple[Conflict, ...]
-    """Where LALR(1) has a choice, and lark makes it."""
+    """Where LALR(1) has a choice, and lark makes it; none where rules are read without a lexer."""
     unused_rules: tuple[str, ...]
     """Rules that the start rule does not lead to."""
     unproductive: tuple[str, ...]
@@ -79,8 +85,8 @@ class GrammarExplanation:
         return asdict(self)
 
 
-def explain_grammar(grammar: LarkGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
-    """Return the explanation of a Lark grammar, with so many random texts; the same seed gives the same.
+def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
+    """Return the explanation of a grammar of texts, with so many random texts; the same seed gives the same.
 
     Cost: some 10 ms, seconds for grammars like Python's. Raises LimitError where it was not found out
     whether anything is accepted; OptionError.
@@ -89,35 +95,81 @@ def explain_grammar(grammar: LarkGrammar, sentences: int = 0, seed: int = 0) -> 
         raise OptionError(
             f"{sentences} texts cannot be written.", where="sentences", cure="Ask for 0 or more."
         )
-    tables, shortest = grammar.tables, None
     before = perf_counter()
-    language = ContextualLanguage(tables, grammar.limits)
-    try:
-        shortest = bytes(language.shortest(language.start())).decode()
-    except GrammarError:
-        sentences = 0
+    language, shortest = _shortest(grammar)
     language_ms = 1000 * (perf_counter() - before)
-    lexer = language.reader.lexer
-    costs = GrammarCosts(
-        terminals=len(tables.terminals) - 1,
-        rules=len(tables.rules),
-        parser_states=len(tables.actions),
-        contexts=len(tables.contexts),
-        lexer_states=len(lexer.states),
-        load_ms=grammar.load_ms,
-        language_ms=language_ms,
-    )
+    sizes = {} if language is None else language.sizes
     source = random.Random(seed)
+    words: tuple[str, ...] = ()
+    if language is not None and shortest is not None:
+        words = tuple(random_word(language, source).decode() for _ in range(sentences))
+    if isinstance(grammar, BoundLark | LarkGrammar):
+        lark = grammar.of if isinstance(grammar, BoundLark) else grammar
+        tables = lark.tables
+        lexer = language.reader.lexer if isinstance(language, ContextualLanguage) else Lexer(tables)
+        costs = GrammarCosts(
+            terminals=len(tables.terminals) - 1,
+            rules=len(tables.rules),
+            parser_states=len(tables.actions),
+            contexts=len(tables.contexts),
+            lexer_states=sizes.get("lexer_states", 0),
+            load_ms=lark.load_ms,
+            language_ms=language_ms,
+        )
+        return GrammarExplanation(
+            kind="a Lark grammar under LALR(1) with lark's contextual lexer",
+            conflicts=tables.remarks.conflicts,
+            unused_rules=tables.remarks.unused_rules,
+            unproductive=_unproductive(tables),
+            unused_terminals=tables.remarks.unused_terminals,
+            beaten=_beaten(tables, lexer, grammar.limits.oracle_steps),
+            shortest=shortest,
+            sentences=words,
+            costs=costs,
+        )
+    rules = grammar if isinstance(grammar, RulesGrammar) else None
+    remarks = Remarks() if rules is None else rules.remarks
     return GrammarExplanation(
-        conflicts=tables.remarks.conflicts,
-        unused_rules=tables.remarks.unused_rules,
-        unproductive=_unproductive(tables),
-        unused_terminals=tables.remarks.unused_terminals,
-        beaten=_beaten(tables, lexer, grammar.limits.oracle_steps),
+        kind=grammar.source,
+        conflicts=(),
+        unused_rules=remarks.unused_rules,
+        unproductive=() if rules is None else _barren(rules),
+        unused_terminals=remarks.unused_terminals,
+        beaten=(),
         shortest=shortest,
-        sentences=tuple(random_word(language, source).decode() for _ in range(sentences)),
-        costs=costs,
+        sentences=words,
+        costs=GrammarCosts(
+            terminals=0 if rules is None else len(rules.terminals) + len(rules.bound),
+            rules=0 if rules is None else len(rules.rules),
+            parser_states=sizes.get("parser_states", 0),
+            contexts=0,
+            lexer_states=sizes.get("string_states", 0),
+            load_ms=0.0 if rules is None else rules.load_ms,
+            language_ms=language_ms,
+        ),
     )
+
+
+def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
+    """Return the language of a grammar, None where it cannot be made because there is no text; and a short
+    text, None where there is none."""
+    language = None
+    try:
+        language = grammar.language(grammar.limits)
+        symbols = language.shortest(language.start())
+    except GrammarError as error:
+        if type(error) is not GrammarError:
+            raise
+        return language, None
+    return language, bytes(symbol for symbol in symbols if symbol < TOKEN).decode()
+
+
+def _barren(grammar: RulesGrammar) -> tuple[str, ...]:
+    """Return the rules, as a person wrote them, that derive no text, if each terminal has one."""
+    derive = productive(grammar.rules, (*grammar.terminals, *grammar.bound))
+    names = {written(left) for left, _right in grammar.rules if left not in derive}
+    # what is made of a rule's parts has no name of its own
+    return tuple(sorted(name for name in names if name.strip() == name))
 
 
 def _unproductive(tables: ParserTables) -> tuple[str, ...]:

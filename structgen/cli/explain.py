@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from structgen.cli.languages import LanguageOptions
+from structgen.cli.languages import TextOptions
 from structgen.cli.policies import refuse, takes
 from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, UnsupportedError
 
@@ -34,9 +34,9 @@ _SMALLEST = 2_000
 """Characters of the smallest document that are printed."""
 
 
-@takes(LanguageOptions)
+@takes(TextOptions)
 def explain(
-    options: LanguageOptions,
+    options: TextOptions,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     lines: Annotated[
         int | None, typer.Option(min=1, help="Lines that tell what a document is.  [default: 400]")
@@ -54,7 +54,8 @@ def explain(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same texts.")] = None,
 ) -> None:
     """Say what the documents of a schema are, what in it can never hold, what is not enforced, what it costs;
-    of a Lark grammar, what lark resolves in silence, what is of no use, what it accepts.
+    of a Lark grammar, EBNF or a regular expression, what lark resolves in silence, what is of no use, what it
+    accepts.
 
     The policies are the widest ones unless an option narrows them.
 
@@ -63,13 +64,15 @@ def explain(
     """
     import structgen
     from structgen.cli.explain_grammar import show_grammar
+    from structgen.languages.language import TextGrammar
     from structgen.schema.grammar import JsonSchemaGrammar
 
     grammar: Grammar | None = None
     explanation: Explanation | GrammarExplanation
     try:
         grammar = options.read()
-        if isinstance(grammar, structgen.LarkGrammar):
+        if not isinstance(grammar, JsonSchemaGrammar):
+            assert isinstance(grammar, TextGrammar)
             if lines is not None or openai or prove:
                 raise OptionError(
                     "They say nothing about a grammar.",
@@ -81,12 +84,6 @@ def explain(
             if sentences is not None or seed is not None:
                 raise OptionError(
                     "They say nothing here.", where="--sentences, --seed", cure="Leave them out."
-                )
-            if not isinstance(grammar, JsonSchemaGrammar):
-                raise OptionError(
-                    "What is read without a lexer has no conflicts, and nothing that never wins.",
-                    where="--lexer",
-                    cure="Choose contextual.",
                 )
             explanation = structgen.explain(grammar, openai=openai, prove=prove)
     except UnsatisfiableSchema as error:
@@ -101,7 +98,7 @@ def explain(
     if as_json:
         typer.echo(json.dumps(explanation.to_json()))
     elif isinstance(explanation, structgen.GrammarExplanation):
-        show_grammar(str(options.file), explanation)
+        show_grammar(options.named, explanation)
     else:
         from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""What `structgen explain --grammar` prints."""
+"""What `structgen explain` prints of grammars that are no schemas."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ def show_grammar(name: str, explanation: GrammarExplanation) -> None:
 
 def _lines(name: str, explanation: GrammarExplanation) -> Iterator[str]:
     costs = explanation.costs
-    yield f"{name}: a Lark grammar under LALR(1) with lark's contextual lexer"
-    yield (
-        f"{costs.rules:,} rules, {costs.terminals:,} terminals; {costs.parser_states:,} parser states, "
-        f"{costs.contexts:,} contexts of the lexer"
-    )
+    yield f"{name}: {explanation.kind}"
+    if costs.contexts:
+        yield (
+            f"{costs.rules:,} rules, {costs.terminals:,} terminals; {costs.parser_states:,} parser states, "
+            f"{costs.contexts:,} contexts of the lexer"
+        )
+    elif costs.rules:
+        yield f"{costs.rules:,} rules, {costs.terminals:,} terminals"
     conflicts = []
     for conflict in explanation.conflicts:
         conflicts += [

@@ -107,6 +107,11 @@ class TextOptions(LanguageOptions):
     ebnf: EbnfFile = None
     regex: RegexPattern = None
 
+    @property
+    def named(self) -> str:
+        """What a person is told that it is: the file's name, or the pattern."""
+        return str(self.regex if self.regex is not None else self.ebnf or self.file)
+
     def read(self) -> Grammar:
         """Return the language; see `LanguageOptions.read`."""
         if self.ebnf is None and self.regex is None:

@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 class BoundLark(TextGrammar):
     """A Lark grammar with bound terminals. Made by `lark`."""
 
-    __slots__ = ("_bound", "_made", "_of")
+    __slots__ = ("_bound", "_made", "of")
 
     def __init__(self, of: LarkGrammar, bound: Mapping[str, TextGrammar], made: tuple[Any, ...]) -> None:
         """`of`: the grammar with stand-ins for the bound terminals; `made`: how it is made anew, as
         `__reduce__` has it."""
-        self._of, self._bound, self._made = of, dict(bound), made
+        self.of, self._bound, self._made = of, dict(bound), made
 
     @property
     def canonical(self) -> str:
         """What lark made of the grammar, and the grammars that are bound."""
         parts = ", ".join(f"{name}={self._bound[name].canonical}" for name in sorted(self._bound))
-        return f"lark {self._of.canonical} where {parts}"
+        return f"lark {self.of.canonical} where {parts}"
 
     @property
     def limits(self) -> Limits:
         """The bounds on work and memory."""
-        return self._of.limits
+        return self.of.limits
 
     @property
     def source(self) -> str:
@@ -54,7 +54,7 @@ class BoundLark(TextGrammar):
 
     def language(self, limits: Limits) -> Language:
         """Return the language, unread. Raises GrammarError where a part has no text, or the empty one."""
-        numbers = {one.name: number for number, one in enumerate(self._of.tables.terminals)}
+        numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
         languages: dict[int, Language] = {}
         for name, of in self._bound.items():
             language = of.language(limits)
@@ -67,7 +67,7 @@ class BoundLark(TextGrammar):
             # a terminal that no rule uses has no number
             if name in numbers:
                 languages[numbers[name]] = language
-        return BoundLanguage(self._of.tables, languages, limits)
+        return BoundLanguage(self.of.tables, languages, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from structgen.errors import GrammarError, OptionError
@@ -14,8 +15,9 @@ from structgen.frontends.python_regex import Node
 from structgen.languages.context_free import ContextFree, PatternLanguage
 from structgen.languages.language import Language, TextGrammar
 from structgen.languages.regular import RegularLanguage
-from structgen.languages.rules import Rule
+from structgen.languages.rules import Rule, reached
 from structgen.limits import Limits
+from structgen.parsing.tables import Remarks
 from structgen.text_files import read_text
 
 
@@ -36,6 +38,7 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
             cure="Write sg.ebnf('root ::= \"a\"').",
         )
     bounds = Limits() if limits is None else limits
+    before = perf_counter()
     read = parse_ebnf(source, bounds.grammar_rules)
     if start not in read.lines:
         raise GrammarError(
@@ -43,17 +46,21 @@ def ebnf(text: str | os.PathLike[str], *, start: str = "root", limits: Limits | 
             where="start",
             cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
         )
-    return RulesGrammar(read.rules, read.terminals, start, limits=limits)
+    unused = set(read.lines).difference(reached(read.rules, start))
+    remarks = Remarks(unused_rules=tuple(sorted(unused)))
+    made = RulesGrammar(read.rules, read.terminals, start, limits=limits, remarks=remarks)
+    made.load_ms = 1000 * (perf_counter() - before)
+    return made
 
 
 class RulesGrammar(TextGrammar):
     """Context-free rules over patterns, all ways to read a text alike. Made by `ebnf`.
 
     `ignored`: terminals that may stand before the first terminal, and after each; `bound`: terminals that are
-    grammars themselves.
+    grammars themselves; `remarks`: what the text has of no use.
     """
 
-    __slots__ = ("_limits", "bound", "ignored", "rules", "start", "terminals")
+    __slots__ = ("_limits", "bound", "ignored", "load_ms", "remarks", "rules", "start", "terminals")
 
     def __init__(
         self,
@@ -63,10 +70,14 @@ class RulesGrammar(TextGrammar):
         ignored: Sequence[str] = (),
         limits: Limits | None = None,
         bound: Mapping[str, TextGrammar] | None = None,
+        remarks: Remarks | None = None,
     ) -> None:
         self.rules, self.terminals, self.start = tuple(rules), dict(terminals), start
         self.ignored, self.bound = tuple(ignored), dict(bound or {})
         self._limits = Limits() if limits is None else limits
+        self.remarks = Remarks() if remarks is None else remarks
+        self.load_ms = 0.0
+        """What reading it took."""
 
     @property
     def canonical(self) -> str:
@@ -93,5 +104,5 @@ class RulesGrammar(TextGrammar):
         return ContextFree(self.rules, terminals, self.start, ignored=self.ignored, limits=limits, make=make)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        held = (self.rules, self.terminals, self.start, self.ignored, self._limits, self.bound)
+        held = (self.rules, self.terminals, self.start, self.ignored, self._limits, self.bound, self.remarks)
         return RulesGrammar, held

@@ -6,11 +6,13 @@ comes in some word; whatever a parser has shifted can therefore be completed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from structgen.errors import GrammarError
+
+S = TypeVar("S", bound=Hashable)
 
 Rule: TypeAlias = "tuple[str, tuple[str, ...]]"
 """What a symbol may be: its name, and the names it is made of."""
@@ -49,6 +51,46 @@ def prepare(
     terminal nor the left side of a rule. Cost: linear in the size of the rules.
     """
     return _Preparation(rules, terminals, start, ignored).result()
+
+
+def reached(rules: Iterable[tuple[S, tuple[S, ...]]], start: S) -> set[S]:
+    """Return the symbols that a start leads to, it included."""
+    of: dict[S, list[tuple[S, ...]]] = {}
+    for left, right in rules:
+        of.setdefault(left, []).append(right)
+    found, todo = {start}, [start]
+    while todo:
+        for right in of.get(todo.pop(), ()):
+            for symbol in right:
+                if symbol not in found:
+                    found.add(symbol)
+                    todo.append(symbol)
+    return found
+
+
+def productive(rules: Iterable[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
+    """Return the symbols that derive a word, where those that are `made` have one. Cost: linear."""
+    waiting: dict[S, list[int]] = {}
+    missing: list[int] = []
+    lefts: list[S] = []
+    found = set(made)
+    todo = list(found)
+    for index, (left, right) in enumerate(rules):
+        missing.append(len(right))
+        lefts.append(left)
+        for symbol in right:
+            waiting.setdefault(symbol, []).append(index)
+        if not right and left not in found:
+            found.add(left)
+            todo.append(left)
+    while todo:
+        for index in waiting.get(todo.pop(), ()):
+            missing[index] -= 1
+            left = lefts[index]
+            if missing[index] == 0 and left not in found:
+                found.add(left)
+                todo.append(left)
+    return found
 
 
 class _Preparation:
@@ -161,37 +203,10 @@ class _Preparation:
 
     def useful(self) -> None:
         """Keep the rules whose symbols all have a word, and that some word from the start needs."""
-        waiting: dict[int, list[int]] = {}
-        missing: list[int] = []
-        found: set[int] = {n for n in range(self.count) if n not in self.dead}
-        todo = list(found)
-        for index, (left, right) in enumerate(self.rules):
-            missing.append(len(right))
-            for symbol in right:
-                waiting.setdefault(symbol, []).append(index)
-            if not right and left not in found:
-                found.add(left)
-                todo.append(left)
-        while todo:
-            for index in waiting.get(todo.pop(), ()):
-                missing[index] -= 1
-                left = self.rules[index][0]
-                if missing[index] == 0 and left not in found:
-                    found.add(left)
-                    todo.append(left)
-        rules = [rule for rule, left in zip(self.rules, missing, strict=True) if left == 0]
-        of: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
-        for rule in rules:
-            of.setdefault(rule[0], []).append(rule)
-        reached = {self.start}
-        todo = [self.start]
-        while todo:
-            for _, right in of.get(todo.pop(), ()):
-                for symbol in right:
-                    if symbol not in reached:
-                        reached.add(symbol)
-                        todo.append(symbol)
-        self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in reached))
+        found = productive(self.rules, (n for n in range(self.count) if n not in self.dead))
+        rules = [rule for rule in self.rules if found.issuperset(rule[1])]
+        led = reached(rules, self.start)
+        self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in led))
 
     def without_empty(self) -> bool:
         """Put every way to leave out empty symbols as a rule of its own; return whether the start is one."""

@@ -13,6 +13,8 @@ from structgen.errors import GrammarError, LimitError
 from structgen.frontends.python_regex import Node, parse_python
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, check_bound, check_made, refusal
+from structgen.parsing.remarks import unused
+from structgen.parsing.tables import Remarks
 
 
 class PlainRules(NamedTuple):
@@ -22,6 +24,7 @@ class PlainRules(NamedTuple):
     terminals: dict[str, Node]
     ignored: tuple[str, ...]
     """Terminals that may stand before the first terminal, and after each."""
+    remarks: Remarks
 
 
 def load_rules(
@@ -77,4 +80,5 @@ def load_rules(
         (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
     )
     check_made(rules, ignored, (*patterns, *bound), where)
-    return PlainRules(plain, patterns, tuple(str(name) for name in ignored))
+    remarks = Remarks((), *unused(grammar, rules, set(ignored), start))
+    return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks)

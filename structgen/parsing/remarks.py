@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,21 @@ def _shifted(items: Iterable[Any], terminal: Any) -> tuple[str, ...]:
 
 def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
     """Return what there is to say of a grammar (lark's `Grammar`) that was built (`Lark`)."""
+    kept = set(built.ignore_tokens)
+    if built.options.postlex is not None:
+        indenter = built.options.postlex
+        kept |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
+    rules, terminals = unused(grammar, built.rules, kept, start)
+    return Remarks(conflicts_of(analysis), rules, terminals)
+
+
+def unused(
+    grammar: Any, made: Sequence[Any], kept: set[str], start: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the rules of a grammar (lark's `Grammar`) that the start does not lead to, and the terminals of
+    no use to one; `made`: the rules that lark has written out, `kept`: terminals of other use."""
     followed: dict[str, set[str]] = {}
-    for rule in built.rules:
+    for rule in made:
         names = {symbol.name for symbol in rule.expansion if not symbol.is_term}
         followed.setdefault(rule.origin.name, set()).update(names)
     reached, pending = {start}, [start]
@@ -70,17 +83,13 @@ def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
     used = {written(name).partition("{")[0] for name in reached}
     rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
 
-    kept = {
+    kept = kept | {
         symbol.name
-        for rule in built.rules
+        for rule in made
         if rule.origin.name in reached
         for symbol in rule.expansion
         if symbol.is_term
     }
-    kept |= set(built.ignore_tokens)
-    if built.options.postlex is not None:
-        indenter = built.options.postlex
-        kept |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
     # lark has put the trees of terminals into those that name them
     trees = {id(tree): str(name) for name, (tree, _priority) in grammar.term_defs if tree is not None}
     parts: dict[str, set[str]] = {
@@ -95,5 +104,4 @@ def remarks_of(grammar: Any, built: Any, analysis: Any, start: str) -> Remarks:
             if name not in kept:
                 kept.add(name)
                 pending.append(name)
-    terminals = tuple(sorted(name for name in parts if name not in kept))
-    return Remarks(conflicts_of(analysis), rules, terminals)
+    return rules, tuple(sorted(name for name in parts if name not in kept))

@@ -80,7 +80,8 @@ def test_json_has_all_of_it(faulty: Path) -> None:
         (["--grammar", str(grammar("json")), "--openai"], "They say nothing about a grammar."),
         (["--grammar", str(grammar("json")), "--numbers", "plain"], "It says nothing about a grammar."),
         (["--schema", "examples/book.schema.json", "--sentences", "3"], "They say nothing here."),
-        (["--grammar", str(grammar("json")), "--lexer", "characters"], "What is read without a lexer"),
+        (["--regex", "a", "--prove"], "They say nothing about a grammar."),
+        (["--regex", "a", "--lexer", "characters"], "It does not go with --regex."),
         ([], "One of --schema and --grammar is needed."),
     ],
 )
@@ -88,3 +89,53 @@ def test_what_says_nothing_is_refused(arguments: list[str], said: str) -> None:
     result = CliRunner().invoke(app(), ["explain", *arguments])
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+RULES = """root ::= item ("," item)*
+item ::= [0-9]+ | endless
+idle ::= "y"
+endless ::= "q" endless
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "list.gbnf"
+    path.write_text(RULES)
+    return path
+
+
+def test_ebnf_is_told_by_its_rules(rules: Path) -> None:
+    result = CliRunner().invoke(app(), ["explain", "--ebnf", str(rules), "--sentences", "2"])
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{rules}: a grammar of rules\n")
+    for section in (
+        "Rules that the start rule does not lead to\n  idle\n",
+        "Rules that derive no text\n  endless\n",
+        "A shortest text (1 bytes)\n  '0'\n",
+        "Random texts\n",
+        "What it costs\n",
+    ):
+        assert f"\n\n{section}" in result.stdout
+    assert "Conflicts" not in result.stdout and "contexts" not in result.stdout
+
+
+def test_an_error_in_ebnf_has_its_line_and_column(rules: Path) -> None:
+    rules.write_text('root ::= "a"\n  | item)\nitem ::= "b"\n')
+    result = CliRunner().invoke(app(), ["explain", "--ebnf", str(rules)])
+    assert result.exit_code == 2
+    assert "line 2, column 9" in result.stderr
+
+
+def test_a_lark_grammar_over_characters(faulty: Path) -> None:
+    result = explain(faulty, "--lexer", "characters", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (found["unused_rules"], found["unproductive"], found["shortest"]) == (["idle"], ["endless"], "0")
+    assert (found["conflicts"], found["beaten"], found["costs"]["contexts"]) == ([], [], 0)
+
+
+def test_a_regular_expression(rules: Path) -> None:
+    result = CliRunner().invoke(app(), ["explain", "--regex", r"\d{4}-\d{2}", "--sentences", "1"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("\\d{4}-\\d{2}: a regular expression\n\nA shortest text (7 bytes)\n")
