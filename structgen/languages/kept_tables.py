@@ -1,4 +1,4 @@
-"""The tables of Lark grammars, kept in files: who loads the same grammar again reads them, without lark.
+"""What lark made of grammars, kept in files: who loads the same grammar again reads it, without lark.
 
 A file is named by all that decides what it holds but the imported files: the grammar's text and options, the
 versions of lark and Python, our own sources. The imports are checked when it is read: each place where lark
@@ -19,7 +19,7 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,10 @@ from structgen.cache import cache_folder
 from structgen.limits import Limits
 from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
 from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
+from structgen.parsing.lark_rules import PlainRules
 from structgen.parsing.tables import Conflict, Context, Indentation, ParserTables, Remarks, Rule, Terminal
 from structgen.sources import digest_of
 
-KIND: Final = "lark-1"
 FOLDER: Final = "grammars"
 """In the cache folder."""
 SUFFIX: Final = ".lark-tables"
@@ -47,7 +47,7 @@ _LIBRARY: Final = "lark:"
 def _code() -> str:
     """Return what stands for the versions of lark, Python and our own sources; 1 ms, once in a process."""
     parsing = Path(__file__).parent.parent / "parsing"
-    sources = [parsing / name for name in ("lark_loader.py", "remarks.py", "tables.py")]
+    sources = [parsing / name for name in ("lark_loader.py", "lark_rules.py", "remarks.py", "tables.py")]
     version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
     assert version is not None, "lark without a version"
     return f"{digest_of([Path(__file__), *sources])} {version[1]} {sys.version_info[:3]}"
@@ -61,8 +61,11 @@ def _lark() -> Path:
     return Path(found.origin).parent
 
 
-class KeptTables:
+class KeptFile:
     """The file of one grammar. One whose imports only its loaders know has none."""
+
+    kind: ClassVar[str]
+    """What is kept, and how it is written down."""
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class KeptTables:
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
         imports = "%import" in text
         said = [
+            self.kind,
             _code(),
             text,
             start,
@@ -91,15 +95,12 @@ class KeptTables:
         self._key = blake2b(written, digest_size=16).hexdigest()
         self._path = cache_folder() / FOLDER / f"{self._key}{SUFFIX}"
 
-    def read(self, limits: Limits) -> ParserTables | None:
-        """Return the tables; None where there is no file, it does not hold any more, or the grammar is past
-        the limits. A damaged file is told by a StoreWarning.
-
-        Cost: 1 ms for JSON, 3 ms for Python, and the reading of imports.
-        """
+    def _open(self, limits: Limits) -> tuple[dict[str, Any], ArrayFile] | None:
+        """Return what the file says, and its arrays; None where there is no file, it does not hold any more,
+        or the grammar is past the limits. A damaged file is told by a StoreWarning."""
         if not self._serves:
             return None
-        found = open_arrays(self._path, KIND, self._key)
+        found = open_arrays(self._path, self.kind, self._key)
         if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
             return None
         said = json.loads(found.arrays["said"].tobytes())
@@ -108,34 +109,22 @@ class KeptTables:
         with suppress(OSError):
             if time.time() - self._path.stat().st_mtime > _TOUCH:
                 os.utime(self._path)
-        return _tables(said, found)
+        return said, found
 
-    def write(self, loaded: Loaded) -> None:
-        """Keep what was loaded; where the folder does not take it, a StoreWarning says so."""
-        if not self._serves:
-            return
-        imports = self._imports(loaded.imports)
+    def _keep(
+        self,
+        asked: Sequence[Import],
+        said: dict[str, Any],
+        numbers: dict[str, int],
+        arrays: dict[str, npt.NDArray[Any]],
+    ) -> None:
+        """Keep what was made; where the folder does not take it, a StoreWarning says so."""
+        imports = self._imports(asked) if self._serves else None
         if imports is None:
             return
-        tables = loaded.tables
-        ends = np.cumsum([0, *map(len, tables.kernels)]).astype(np.int32)
-        items = np.array([item for kernel in tables.kernels for item in kernel], np.int32).reshape(-1, 2)
-        said = json.dumps(_said(tables, imports), ensure_ascii=False, separators=(",", ":")).encode()
-        numbers = {
-            "start": tables.start,
-            "end": tables.end,
-            "flags": tables.flags,
-            "grammar_rules": loaded.rules,
-        }
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "said": np.frombuffer(said, np.uint8),
-            "actions": tables.actions,
-            "gotos": tables.gotos,
-            "context_of": tables.context_of,
-            "kernel_ends": ends,
-            "kernel_items": items,
-        }
-        if write_arrays(self._path, KIND, self._key, numbers, arrays):
+        written = json.dumps({"imports": imports, **said}, ensure_ascii=False, separators=(",", ":"))
+        arrays = {"said": np.frombuffer(written.encode(), np.uint8), **arrays}
+        if write_arrays(self._path, self.kind, self._key, numbers, arrays):
             _trim(self._path.parent)
 
     def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
@@ -154,6 +143,71 @@ class KeptTables:
         return list(found.items())
 
 
+class KeptTables(KeptFile):
+    """The file of a grammar's tables."""
+
+    kind = "lark-2"
+
+    def read(self, limits: Limits) -> ParserTables | None:
+        """Return the tables; None where there are none, see `KeptFile`.
+
+        Cost: 1 ms for JSON, 3 ms for Python, and the reading of imports.
+        """
+        found = self._open(limits)
+        return None if found is None else _tables(*found)
+
+    def write(self, loaded: Loaded) -> None:
+        """Keep what was loaded."""
+        tables = loaded.tables
+        ends = np.cumsum([0, *map(len, tables.kernels)]).astype(np.int32)
+        items = np.array([item for kernel in tables.kernels for item in kernel], np.int32).reshape(-1, 2)
+        numbers = {
+            "start": tables.start,
+            "end": tables.end,
+            "flags": tables.flags,
+            "grammar_rules": loaded.rules,
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "actions": tables.actions,
+            "gotos": tables.gotos,
+            "context_of": tables.context_of,
+            "kernel_ends": ends,
+            "kernel_items": items,
+        }
+        self._keep(loaded.imports, _said(tables), numbers, arrays)
+
+
+class KeptRules(KeptFile):
+    """The file of a grammar's rules, without a lexer."""
+
+    kind = "lark-rules-1"
+
+    def read(self, limits: Limits) -> PlainRules | None:
+        """Return the rules; None where there are none, see `KeptFile`. Cost: 0.1 ms, and imports."""
+        found = self._open(limits)
+        if found is None:
+            return None
+        said, _arrays = found
+        return PlainRules(
+            rules=tuple((left, tuple(right)) for left, right in said["rules"]),
+            patterns=said["patterns"],
+            ignored=tuple(said["ignored"]),
+            remarks=Remarks((), tuple(said["unused_rules"]), tuple(said["unused_terminals"])),
+            imports=(),
+        )
+
+    def write(self, plain: PlainRules) -> None:
+        """Keep what was loaded."""
+        said = {
+            "rules": plain.rules,
+            "patterns": plain.patterns,
+            "ignored": plain.ignored,
+            "unused_rules": plain.remarks.unused_rules,
+            "unused_terminals": plain.remarks.unused_terminals,
+        }
+        self._keep(plain.imports, said, {"grammar_rules": len(plain.rules)}, {})
+
+
 def _digest(path: str) -> str | None:
     """Return the digest of an imported file; None where there is none."""
     if path.startswith(_LIBRARY):
@@ -165,12 +219,11 @@ def _digest(path: str) -> str | None:
         return None
 
 
-def _said(tables: ParserTables, imports: list[tuple[str, str | None]]) -> dict[str, Any]:
+def _said(tables: ParserTables) -> dict[str, Any]:
     indentation, remarks = tables.indentation, tables.remarks
     pairs = dict.fromkeys(pair for one in tables.contexts for pair in one.unless)
     places = {pair: at for at, pair in enumerate(pairs)}  # contexts share most of them
     return {
-        "imports": imports,
         "terminals": [(one.name, one.pattern, one.is_string, one.where) for one in tables.terminals],
         "nonterminals": tables.nonterminals,
         "rules": [(one.origin, one.symbols, one.text) for one in tables.rules],

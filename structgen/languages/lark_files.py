@@ -15,7 +15,7 @@ from structgen.languages.bound_lark import BoundLark
 from structgen.languages.composition import Operand, as_text
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
-from structgen.languages.kept_tables import KeptTables
+from structgen.languages.kept_tables import KeptRules, KeptTables
 from structgen.languages.language import Language, TextGrammar
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, check_options, indenter_of, load
@@ -210,10 +210,15 @@ def lark(
             raise OptionError(
                 "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
             )
-        plain = load_rules(
-            text, start=start, source=source, import_paths=import_paths, limits=bounds, bound=tuple(bound)
-        )
-        rules = RulesGrammar(plain.rules, plain.terminals, start, plain.ignored, limits, bound, plain.remarks)
+        kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound))
+        plain = kept_rules.read(bounds)
+        if plain is None:
+            plain = load_rules(
+                text, start=start, source=source, import_paths=import_paths, limits=bounds, bound=tuple(bound)
+            )
+            kept_rules.write(plain)
+        terminals = plain.terminals()
+        rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
         rules.load_ms = 1000 * (perf_counter() - before)
         return rules
     indenter = None if postlex is None else indenter_of(postlex)

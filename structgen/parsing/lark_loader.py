@@ -51,6 +51,17 @@ class Import(NamedTuple):
     """The folder that it is relative to; None where it is not."""
 
 
+class Imports:
+    """Stands first among the places where lark looks for imports, has nothing, and notes what was asked."""
+
+    def __init__(self) -> None:
+        self.met: dict[Import, None] = {}
+
+    def __call__(self, base: Any, file: str) -> tuple[Any, str]:
+        self.met[Import(file, None if base is None else str(base))] = None
+        raise FileNotFoundError
+
+
 class Loaded(NamedTuple):
     """A grammar that was loaded, and what it imports."""
 
@@ -90,15 +101,9 @@ def load(
     from lark.load_grammar import GrammarBuilder
 
     indenter = None if postlex is None else indenter_of(postlex)
-    imports: dict[Import, None] = {}
-
-    def listen(base: Any, file: str) -> tuple[Any, str]:
-        """Stand first among the places where lark looks, and have nothing."""
-        imports[Import(file, None if base is None else str(base))] = None
-        raise FileNotFoundError
-
+    imports = Imports()
     try:
-        places: list[Any] = [listen, *import_paths]
+        places: list[Any] = [imports, *import_paths]
         builder = GrammarBuilder(False, places)
         builder.load_grammar(text, source or "<string>")
         grammar = builder.build()
@@ -124,7 +129,7 @@ def load(
     have = {*(one.name for one in built.terminals), *made}
     check_made(built.rules, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start)
-    return Loaded(tables.read(remarks), tuple(imports), len(built.rules))
+    return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
 
 
 def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:

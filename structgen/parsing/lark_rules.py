@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from structgen.errors import GrammarError, LimitError
 from structgen.frontends.python_regex import Node, parse_python
 from structgen.limits import Limits
-from structgen.parsing.lark_loader import Importer, check_bound, check_made, refusal
+from structgen.parsing.lark_loader import Import, Importer, Imports, check_bound, check_made, refusal
 from structgen.parsing.remarks import unused
 from structgen.parsing.tables import Remarks
 
@@ -21,10 +21,16 @@ class PlainRules(NamedTuple):
     """A context-free grammar over characters."""
 
     rules: tuple[tuple[str, tuple[str, ...]], ...]
-    terminals: dict[str, Node]
+    patterns: dict[str, str]
+    """Of the terminals; each was read once without an error."""
     ignored: tuple[str, ...]
     """Terminals that may stand before the first terminal, and after each."""
     remarks: Remarks
+    imports: tuple[Import, ...]
+
+    def terminals(self) -> dict[str, Node]:
+        """Return the terminals as trees."""
+        return {name: _tree(name, pattern) for name, pattern in self.patterns.items()}
 
 
 def load_rules(
@@ -49,7 +55,8 @@ def load_rules(
 
     where = source or "grammar"
     try:
-        places: list[Any] = list(import_paths)
+        asked = Imports()
+        places: list[Any] = [asked, *import_paths]
         builder = GrammarBuilder(False, places)
         builder.load_grammar(text, source or "<string>")
         grammar = builder.build()
@@ -66,7 +73,7 @@ def load_rules(
         raise refusal(error, text, source, start) from error
     if len(rules) > limits.grammar_rules:
         raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
-    patterns: dict[str, Node] = {}
+    patterns: dict[str, str] = {}
     for terminal in terminals:
         name = str(terminal.name)
         if terminal.pattern.min_width == 0:
@@ -75,10 +82,15 @@ def load_rules(
                 where=where,
                 cure="Have it match a character at least, and make it optional in the rules.",
             )
-        patterns[name] = parse_python(terminal.pattern.to_regexp(), where=f"terminal {name}")
+        patterns[name] = terminal.pattern.to_regexp()
+        _tree(name, patterns[name])
     plain = tuple(
         (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
     )
     check_made(rules, ignored, (*patterns, *bound), where)
     remarks = Remarks((), *unused(grammar, rules, set(ignored), start))
-    return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks)
+    return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks, tuple(asked.met))
+
+
+def _tree(name: str, pattern: str) -> Node:
+    return parse_python(pattern, where=f"terminal {name}")
