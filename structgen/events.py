@@ -11,7 +11,7 @@ import enum
 import json
 import re
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -75,7 +75,7 @@ class Place:
     @property
     def pointer(self) -> str:
         """The JSON pointer (RFC 6901); "" is the document. Cost: its length."""
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.parts)
+        return pointer_of(self.parts)
 
     def __eq__(self, other: object) -> bool:
         return self.parts == other.parts if isinstance(other, Place) else NotImplemented
@@ -85,6 +85,11 @@ class Place:
 
     def __repr__(self) -> str:
         return f"<Place {self.pointer!r}>"
+
+
+def pointer_of(parts: Iterable[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) of keys and indices from the root."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 class Event(NamedTuple):
@@ -156,19 +161,21 @@ _NUMERAL: Final = (Terminal.NUMBER, _NUMBER)
 Raw: TypeAlias = tuple[EventKind, Place, int, "int | None", "Terminal | None"]
 """An event as the scanner notes it: `Event(*raw)`."""
 
-# looked up once; what an enum's member costs each time adds up
-_VALUE_BEGIN: Final = EventKind.VALUE_BEGIN
-_VALUE_END: Final = EventKind.VALUE_END
-_ITEM_BEGIN: Final = EventKind.ITEM_BEGIN
-_ITEM_END: Final = EventKind.ITEM_END
-_OBJECT_BEGIN: Final = EventKind.OBJECT_BEGIN
-_OBJECT_END: Final = EventKind.OBJECT_END
-_ARRAY_BEGIN: Final = EventKind.ARRAY_BEGIN
-_ARRAY_END: Final = EventKind.ARRAY_END
-_KEY_BEGIN: Final = EventKind.KEY_BEGIN
-_KEY_END: Final = EventKind.KEY_END
-_TERMINAL_BEGIN: Final = EventKind.TERMINAL_BEGIN
-_TERMINAL_END: Final = EventKind.TERMINAL_END
+# Looked up once, also for others that read the notes of each token: what an enum's member costs adds up.
+(
+    VALUE_BEGIN,
+    VALUE_END,
+    ITEM_BEGIN,
+    ITEM_END,
+    OBJECT_BEGIN,
+    OBJECT_END,
+    ARRAY_BEGIN,
+    ARRAY_END,
+    KEY_BEGIN,
+    KEY_END,
+    TERMINAL_BEGIN,
+    TERMINAL_END,
+) = EventKind
 
 
 class EventLog:
@@ -270,12 +277,12 @@ class EventLog:
     def _terminal_end(
         self, frame: _Frame | None, place: Place, start: int, end: int, terminal: Terminal | None
     ) -> None:
-        self._events.append((_TERMINAL_END, place, start, end, terminal))
+        self._events.append((TERMINAL_END, place, start, end, terminal))
         self._value_end(frame, place, start, end)
 
     def _value_end(self, frame: _Frame | None, place: Place, start: int, end: int) -> None:
         item = frame is not None and frame.items >= 0
-        self._events.append((_ITEM_END if item else _VALUE_END, place, start, end, None))
+        self._events.append((ITEM_END if item else VALUE_END, place, start, end, None))
 
     def _scan(self, data: bytes) -> None:
         """Take more text, which goes on with the old as JSON."""
@@ -303,7 +310,7 @@ class EventLog:
                 else:
                     assert frame is not None, "a key is in an object"
                     place = Place(frame.place, _decoded(text[start + 1 : at - 1]))
-                    events.append((_KEY_END, place, start, at, None))
+                    events.append((KEY_END, place, start, at, None))
                     mode = _COLON
                 continue
             if mode == _NUMBER:
@@ -330,7 +337,7 @@ class EventLog:
             if byte in b"}]":
                 assert frame is not None, "a closing bracket closes one"
                 below, place, start, items = frame
-                events.append((_OBJECT_END if items < 0 else _ARRAY_END, place, start, at, None))
+                events.append((OBJECT_END if items < 0 else ARRAY_END, place, start, at, None))
                 frame = below
                 self._value_end(frame, place, start, at)
                 mode = _AFTER
@@ -339,24 +346,24 @@ class EventLog:
                 if frame is not None and frame.items >= 0:
                     place = Place(frame.place, frame.items)
                     frame = frame._replace(items=frame.items + 1)
-                    events.append((_ITEM_BEGIN, place, start, None, None))
+                    events.append((ITEM_BEGIN, place, start, None, None))
                 else:
-                    events.append((_VALUE_BEGIN, place, start, None, None))
+                    events.append((VALUE_BEGIN, place, start, None, None))
                 if byte == 123:
                     frame = _Frame(frame, place, start, -1)
-                    events.append((_OBJECT_BEGIN, place, start, None, None))
+                    events.append((OBJECT_BEGIN, place, start, None, None))
                     mode = _KEYS
                     continue
                 if byte == 91:
                     frame = _Frame(frame, place, start, 0)
-                    events.append((_ARRAY_BEGIN, place, start, None, None))
+                    events.append((ARRAY_BEGIN, place, start, None, None))
                     continue
                 terminal, mode = _TERMINALS.get(byte, _NUMERAL)
-                events.append((_TERMINAL_BEGIN, place, start, None, terminal))
+                events.append((TERMINAL_BEGIN, place, start, None, terminal))
             elif mode == _KEYS:
                 assert frame is not None, "a key is in an object"
                 start = at - 1
-                events.append((_KEY_BEGIN, frame.place, start, None, None))
+                events.append((KEY_BEGIN, frame.place, start, None, None))
                 mode = _KEY
             elif mode == _COLON:
                 mode = _BEFORE

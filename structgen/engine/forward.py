@@ -98,9 +98,10 @@ def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores
 def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
     """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
 
-    `sizes` and `offsets` have the columns above, `weights` all norms and packed matrices (`packing`), `cos`
-    and `sin` (signed) are tables of all places. Rows of one text come in their order. Cost: each row some
-    2 flop a weight, at most of the speed of one core, and reading the columns of its text.
+    `sizes` and `offsets` have the columns above, `weights` all norms and packed matrices, as `compiled_pass`
+    lays them out, `cos` and `sin` (signed) are tables of all places. Rows of one text come in their order.
+    Cost: each row some 2 flop a weight, at most of the speed of one core, and reading the columns of its
+    text.
     """
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width, inner, half = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0

@@ -29,6 +29,7 @@ R = TypeVar("R")
 class Decorator(Protocol):
     """What `sg.generate(...)` returns."""
 
+    # of the two overloads, which meet in coroutine functions, the first is meant
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[P, Coroutine[Any, Any, R]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import json
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> Form:
     origin, items, asynchronous = typing.get_origin(hint), False, False
     if origin in (*_SYNC, *_ASYNC):
         (item, *_) = typing.get_args(hint)
-        hint, items, asynchronous = list[item], True, origin in _ASYNC  # type: ignore[valid-type]
+        hint, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
     if hint is None or hint is type(None) or hint in (typing.NoReturn, typing.Never):
         raise UnsupportedError(
             f"{shown(hint)} leaves nothing to write.",

@@ -215,8 +215,7 @@ class TypedFunction(_Common[P, R]):
         asked = self._asked
         source = self._source(self._returned(args, kwargs), args, kwargs)
         if asked.form.items:
-            found: Any = self._aitems(source) if asked.form.asynchronous else self._items(source)
-            return found  # type: ignore[no-any-return]
+            return cast("R", self._aitems(source) if asked.form.asynchronous else self._items(source))
         value: R = obtained(asked.model(), asked.form, source, asked.options).value
         return value
 
@@ -311,8 +310,7 @@ class AsyncTypedFunction(_Common[P, R]):
         source = await self._asource(args, kwargs)
         asked = self._asked
         if asked.form.items:
-            found: Any = TypedFunction[Any, Any](asked)._aitems(source)
-            return found  # type: ignore[no-any-return]
+            return cast("R", TypedFunction[Any, Any](asked)._aitems(source))
         value: R = (await aobtained(asked.model(), asked.form, source, asked.options)).value
         return value
 

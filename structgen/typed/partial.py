@@ -7,7 +7,16 @@ import re
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from structgen.errors import OptionError, ValidatorError
-from structgen.events import EventKind, EventLog, Terminal
+from structgen.events import (
+    ARRAY_BEGIN,
+    ITEM_END,
+    OBJECT_BEGIN,
+    TERMINAL_BEGIN,
+    VALUE_END,
+    EventLog,
+    Terminal,
+    pointer_of,
+)
 from structgen.frontends.type_parts import Part
 from structgen.typed.forms import failed
 
@@ -15,12 +24,6 @@ T_co = TypeVar("T_co", covariant=True)
 Parts: TypeAlias = "tuple[str | int, ...]"
 """A place in the document: keys and indices from its root."""
 
-# looked up once: this is done for every token
-_VALUE_END: Final = EventKind.VALUE_END
-_ITEM_END: Final = EventKind.ITEM_END
-_OBJECT_BEGIN: Final = EventKind.OBJECT_BEGIN
-_ARRAY_BEGIN: Final = EventKind.ARRAY_BEGIN
-_TERMINAL_BEGIN: Final = EventKind.TERMINAL_BEGIN
 _STRING: Final = Terminal.STRING
 
 _CUT = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?$|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?$")
@@ -68,9 +71,10 @@ class Partial(Generic[T_co]):
     def __getitem__(self, key: str | int) -> Any:
         """Return a member or an item of what there is so far. Raises KeyError or IndexError."""
         found = self._progress.value(self._count, self._pieces)
-        if isinstance(found, dict | list):
-            return found[key]  # type: ignore[index]
-        raise KeyError(key)
+        if not isinstance(found, dict | list):
+            raise KeyError(key)
+        held: Any = found
+        return held[key]
 
     def __contains__(self, key: object) -> bool:
         found = self._progress.value(self._count, self._pieces)
@@ -127,14 +131,14 @@ class Progress:
         data = "".join(self._pieces[self._scanned :]).encode("utf-8", "surrogatepass")
         self._scanned = len(self._pieces)
         for kind, place, start, end, terminal in self._log.write(data):
-            if kind is _VALUE_END or kind is _ITEM_END:
+            if kind is VALUE_END or kind is ITEM_END:
                 assert end is not None, "a value that ended has an end"
                 self._close(place.parts, start, end)
-            elif kind is _OBJECT_BEGIN:
+            elif kind is OBJECT_BEGIN:
                 self._begin("object", place.parts, {})
-            elif kind is _ARRAY_BEGIN:
+            elif kind is ARRAY_BEGIN:
                 self._begin("array", place.parts, [])
-            elif terminal is _STRING and kind is _TERMINAL_BEGIN:
+            elif terminal is _STRING and kind is TERMINAL_BEGIN:
                 self._open[len(self._operations)] = (start, place.parts)
         self._quiet = self._log.in_string
 
@@ -186,11 +190,7 @@ class Progress:
 
     def closed(self, count: int) -> frozenset[str]:
         """Return the pointers of what closed within so many operations."""
-        return frozenset(
-            "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-            for kind, parts, _ in self._operations[:count]
-            if kind == "close"
-        )
+        return frozenset(pointer_of(parts) for kind, parts, _ in self._operations[:count] if kind == "close")
 
     def value(self, count: int, pieces: int) -> Any:
         """Return what there was after so many operations and pieces. Cost: the containers that are open; of
