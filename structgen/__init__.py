@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from structgen.compiled import CompiledGrammar, State
     from structgen.compiler import compile
     from structgen.dfa import Dfa
-    from structgen.engine.loop import Engine
+    from structgen.engine.doors import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.thinking import Thinking
     from structgen.errors import (
@@ -150,7 +150,7 @@ def _home(name: str) -> str | None:
         case "Dfa":
             return "structgen.dfa"
         case "Engine":
-            return "structgen.engine.loop"
+            return "structgen.engine.doors"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
         case "Thinking":

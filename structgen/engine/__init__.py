@@ -1,10 +1,11 @@
 """The decoding engine: a model and a grammar become text.
 
-`loop` reads like the thing itself: admit, choose, commit, fill masks while the model runs. What it stands on:
-`requests` (what is asked, what comes back), `texts` (what is written), `lines` (their masks), `choice` (from
-logits to a token, compiled in `drawing`), `noise` (counter-based, so that a seed means the same in any
-batch), `models` (the protocol, and how one is loaded), `llama` (over `slabs` and `attention`, compiled in
-`attending`) and `huggingface` (two models behind it); `thinking` is what may come before a document.
+`doors` is where it is asked (`Engine`); `loop` reads like the thing itself: admit, choose, commit, fill masks
+while the model runs. What it stands on: `requests` (what is asked, what comes back), `texts` (what is
+written), `lines` (their masks), `choice` (from logits to a token, compiled in `drawing`), `noise`
+(counter-based, so that a seed means the same in any batch), `models` (the protocol, and how one is loaded),
+`llama` (over `slabs`; compiled in `forward`, or by torch with `attention`) and `huggingface` (two models
+behind it); `thinking` is what may come before a document.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from structgen.engine.loop import Engine
+    from structgen.engine.doors import Engine
     from structgen.engine.models import Model, load_model
     from structgen.engine.requests import FinishReason, Handle, Request, Result, Sampling
 
@@ -24,7 +25,7 @@ def __getattr__(name: str) -> object:
     """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
     match name:
         case "Engine":
-            home = "loop"
+            home = "doors"
         case "Model" | "load_model":
             home = "models"
         case "FinishReason" | "Handle" | "Request" | "Result" | "Sampling":

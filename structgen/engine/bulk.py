@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from structgen.engine.loop import Engine
+from structgen.engine.doors import Engine
 from structgen.engine.requests import Handle, Request, Result
 from structgen.errors import OptionError, StructgenError
 from structgen.tokenizer import Tokenizer

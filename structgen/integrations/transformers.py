@@ -14,8 +14,8 @@ from structgen.batch import RowStatus, fill_masks
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
 from structgen.engine.choice import NEVER, allowed_of
+from structgen.engine.doors import Engine
 from structgen.engine.huggingface import HuggingFace
-from structgen.engine.loop import Engine
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.errors import BudgetError, LimitError, OptionError, TokenError
 from structgen.grammar import Grammar

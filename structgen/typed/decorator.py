@@ -20,7 +20,7 @@ from structgen.typed.prompts import Message, Template
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
-    from structgen.engine.loop import Engine
+    from structgen.engine.doors import Engine
 
 P = ParamSpec("P")
 R = TypeVar("R")

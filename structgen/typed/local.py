@@ -19,7 +19,7 @@ from structgen.typed.options import DEFAULT_MAX_TOKENS, Options
 from structgen.typed.prompts import Source, messages_of
 
 if TYPE_CHECKING:
-    from structgen.engine.loop import Engine
+    from structgen.engine.doors import Engine
 
 TAG_TOKENS = 16
 """Tokens that are kept free for the closing tag of thoughts."""
@@ -194,6 +194,6 @@ def local_model(name: str) -> Local:
 
 @lru_cache(maxsize=MOST_ENGINES)
 def _loaded(name: str) -> Local:
-    from structgen.engine.loop import Engine
+    from structgen.engine.doors import Engine
 
     return Local(Engine(name), name)

@@ -18,7 +18,7 @@ from structgen.typed.prompts import Message, given_source
 from structgen.typed.writers import writer_of
 
 if TYPE_CHECKING:
-    from structgen.engine.loop import Engine
+    from structgen.engine.doors import Engine
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.cli import app  # noqa: E402
 from structgen.engine.bulk import run_bulk  # noqa: E402
-from structgen.engine.loop import Engine  # noqa: E402
+from structgen.engine.doors import Engine  # noqa: E402
 from structgen.engine.requests import Request, Sampling  # noqa: E402
 from structgen.engine.trace import trace_page  # noqa: E402
 

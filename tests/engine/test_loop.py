@@ -366,7 +366,7 @@ def test_what_is_no_grammar_is_refused(wrong: Any) -> None:
 
 
 def test_an_engine_keeps_the_grammars_that_it_met_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.engine.loop._GRAMMARS", 2)
+    monkeypatch.setattr("structgen.engine.doors._GRAMMARS", 2)
     engine = _engine()
     first, second, third = (sg.json_schema({"const": text}) for text in "abc")
     kept = engine.compiled(first)
