@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from data.sentences import Example, Examples, written
+from data.sentences import TRAINING, Example, Examples, written
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -19,8 +19,6 @@ LONGEST = 320
 """Tokens of prompt and document together; longer examples are passed over."""
 SHORT = 100
 """The same, while a network still learns to copy at all: that it learns sooner from short examples."""
-PLAIN = 0.3
-"""Share of the sentences of plain words (data/plain.py)."""
 _CHUNK = 2048
 
 
@@ -66,7 +64,7 @@ def batches(
     With `canvas` the document is followed by a random number of padding tokens that are to be predicted too:
     what a model that fills masks has to do where the length is not known.
     """
-    source, chance = Examples(seed, plain=PLAIN), random.Random(seed)
+    source, chance = Examples(seed, shares=TRAINING), random.Random(seed)
     pad = encoder.special["<|pad|>"]
     while True:
         rows: list[tuple[list[int], list[int]]] = []

@@ -6,7 +6,7 @@ three nouns, an adjective for each of two; and lists of many kinds, said in many
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from data import words as lexicon
@@ -140,8 +140,10 @@ def object_schema(value: dict[str, object]) -> dict[str, Any]:
 class Frames:
     """Draws sentences: the facts that they tell, and the text."""
 
-    def __init__(self, words: Words, values: Values, phrases: Phrases) -> None:
+    def __init__(self, words: Words, values: Values, phrases: Phrases, shares: Sequence[int]) -> None:
+        """`shares`: how often each kind comes, in the order of `draw`."""
         self.words, self.values, self.phrases, self.chance = words, values, phrases, words.chance
+        self.shares = shares
 
     def draw(self) -> tuple[Facts, str]:
         """Return the facts by name, and the sentence."""
@@ -149,7 +151,7 @@ class Frames:
         makers: tuple[Callable[[Facts], str], ...] = (
             self._parties, self._rows, self._counts, self._kinds, self._card, self._list,
         )  # fmt: skip
-        text = self.chance.choices(makers, (6, 4, 4, 3, 3, 6))[0](facts)
+        text = self.chance.choices(makers, self.shares)[0](facts)
         if self.chance.random() < 0.12:
             text = f"{text.rstrip('.')} {self.phrases.tail()}"
         if self.chance.random() < 0.2 and text[0].isupper() and "," not in text[:4]:

@@ -61,6 +61,25 @@ _PERIPHERAL = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Shares:
+    """How often each kind of sentence comes."""
+
+    plain: float = 0.0
+    """Of all: those of plain English words (plain.py), which the examination does not have."""
+    scenes: float = 0.55
+    """Of the others: those of scenes.txt."""
+    sources: tuple[int, int, int] = (4, 4, 4)
+    """Of the rest: phrases, frames and notes, against each other."""
+    frames: tuple[int, ...] = (6, 4, 4, 3, 3, 6)
+    """Of the frames: two people, rows of people, counts, kinds, cards, lists."""
+
+
+USUAL = Shares()
+TRAINING = Shares(plain=0.2, scenes=0.45, sources=(3, 8, 3), frames=(8, 5, 7, 4, 2, 3))
+"""More of what was learned least: who of two did it, numbers and kinds of several things, rows."""
+
+
 @dataclass
 class Example:
     """A schema, a text, the document, and for each path of the document (keys joined by `.`) its kind."""
@@ -96,17 +115,17 @@ def styled(key: str, chance: random.Random) -> str:
 class Examples:
     """An endless source of examples from one seed; `unseen` takes made-up words that training never has.
 
-    `plain` is the share of sentences of plain English words (plain.py), which the examination does not have.
+    `shares` says how often each kind of sentence comes; the examination is drawn with the usual ones.
     """
 
-    def __init__(self, seed: int, *, unseen: bool = False, plain: float = 0.0) -> None:
+    def __init__(self, seed: int, *, unseen: bool = False, shares: Shares = USUAL) -> None:
         self.chance = random.Random(seed)
-        self.share = plain
+        self.shares = shares
         self.words = Words(self.chance, unseen=unseen)
         self.values = Values(self.words)
         self.traits = Traits(self.words, self.values)
         self.phrases = Phrases(self.words, self.values)
-        self.frames = Frames(self.words, self.values, self.phrases)
+        self.frames = Frames(self.words, self.values, self.phrases, shares.frames)
         self.notes = Notes(self.words, self.values, self.phrases)
         self.plain = Plain(self.words, self.values)
         self.scenes = read_scenes()
@@ -114,7 +133,7 @@ class Examples:
     def draw(self) -> Example:
         """Return the next example."""
         chance = self.chance
-        scene = chance.choice(self.scenes) if chance.random() < 0.55 else Scene("phrases")
+        scene = chance.choice(self.scenes) if chance.random() < self.shares.scenes else Scene("phrases")
         facts, text = self._told(scene)
         while not facts:
             facts, text = self._told(scene)
@@ -131,12 +150,12 @@ class Examples:
         chance = self.chance
         facts: dict[str, Fact] = {}
         sentences: list[str] = []
-        if self.share and chance.random() < self.share:
+        if self.shares.plain and chance.random() < self.shares.plain:
             facts, text = self.plain.draw()
             return facts, text if chance.random() < 0.8 else f"{chance.choice(_ASIDES)} {text}"
         if not scene.mains:
             sources = (self.phrases, self.frames, self.notes)
-            facts, text = chance.choices(sources, (4, 4, 4))[0].draw()
+            facts, text = chance.choices(sources, self.shares.sources)[0].draw()
             sentences.append(text)
         elif chance.random() < 0.1:
             for name in chance.sample(sorted(scene.slots), min(len(scene.slots), chance.randint(1, 5))):

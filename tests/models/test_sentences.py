@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import jsonschema
 import pytest
 from data.scenes import expand, read_scenes
-from data.sentences import Example, Examples, written
+from data.sentences import Example, Examples, Shares, written
 from data.words import Words, held_out, spelled
 
 import structgen as sg
@@ -55,7 +55,7 @@ def test_copied_values_stand_in_the_text(drawn: list[Example]) -> None:
 
 
 def test_plain_sentences_say_their_documents() -> None:
-    source = Examples(5, plain=1.0)
+    source = Examples(5, shares=Shares(plain=1.0))
     listed = 0
     for example in (source.draw() for _ in range(COUNT)):
         jsonschema.Draft202012Validator(example.schema).validate(example.answer)
