@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grammar_cases import LARKS, Case, case
+from grammar_cases import LARKS, Case, case, go_text, of_syncode
 from grammar_engines import MAKERS, Times, Worker
 from records import add_results, load, version, write
 from rich.console import Console
@@ -64,9 +64,7 @@ def code(folder: Path, suffix: str, files: int, size: int, one: Case) -> list[st
     for path in paths:
         if len(found) == files:
             break
-        text = path.read_text("utf-8", "replace")
-        if suffix == ".go":
-            text = text[text.find("\npackage ") + 1 :]
+        text = go_text(path) if suffix == ".go" else path.read_text("utf-8", "replace")
         if one.takes(text):
             found.append(text)
     return found
@@ -83,8 +81,7 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[Case, list[str]]]:
     if options.syncode is None:
         return
     for language, folder in (("sql", None), ("go", options.go), ("java", options.java)):
-        (path,) = options.syncode.rglob(f"parsers/grammars/{language}.lark")
-        one = Case(f"{language} (SynCode's)", path)
+        one = of_syncode(language, options.syncode)
         if not one.name.startswith(begins):
             continue
         if language == "sql":

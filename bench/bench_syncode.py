@@ -1,13 +1,16 @@
 """How many completed outputs of a model have a syntax error, with the mask of a grammar and without it?
 
     python bench/bench_syncode.py [--outputs 200] [--tokens 300] [--only python,json,sql]
+        [--go FOLDER --syncode FOLDER --gofmt PROGRAM]
 
 SynCode's question (arXiv:2403.01632), asked of two models: an n-gram model that this bench trains on tokens
 (Python: top-level statements of the standard library; JSON: the values in the sample schemas; SQL: the
 accepted texts of `grammars/sql.lark`), and the embedded `structgen/extract`, which was trained on neither. An
 output is *completed* where the model ends it within its tokens; its syntax is judged by `ast.parse`,
 `json.loads` and SQLite's parser. Without a mask the models draw from all tokens, with it from those that the
-grammar of `grammars/` allows; nothing else differs. Prints a table and writes bench/results/syncode-DATE.csv.
+grammar of `grammars/` allows; nothing else differs. With files of Go, SynCode's source and a gofmt, Go is
+asked too: the n-gram model learns functions, the grammar is SynCode's, gofmt judges.
+Prints a table and writes bench/results/syncode-DATE.csv.
 The exit status is 1 where a completed output under the mask has an error.
 """
 
@@ -17,17 +20,19 @@ import argparse
 import ast
 import json
 import random
+import re
+import subprocess
 import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from grammar_cases import case, judge, library
+from grammar_cases import case, go_text, judge, library, of_syncode
 from records import add_results, version, write
 from records import load as load_averages
 
@@ -36,6 +41,7 @@ from structgen import resources
 from structgen.maskbench.vocabularies import load
 
 LANGUAGES = ("python", "json", "sql")
+GO = "go"
 ORDER = 6
 """Tokens that the n-gram model looks back on, at most."""
 SEEN = 3
@@ -46,17 +52,18 @@ PROMPTS = {
     "python": "Write a Python function that adds two numbers.\n",
     "json": "Write a JSON document about a person.\n",
     "sql": "Write a query for the names of all customers in SQL.\n",
+    GO: "Write a Go function that adds two numbers.\n",
 }
 FIGURES = ("outputs", "completed", "syntax errors", "tokens", "seconds")
 
 
-def corpus(language: str, files: int) -> Iterator[str]:
+def corpus(language: str, options: argparse.Namespace) -> Iterator[str]:
     """Yield the texts that the n-gram model is trained on."""
-    if language == "python":
-        paths = library()
+    if language in ("python", GO):
+        paths = library() if language == "python" else sorted(options.go.rglob("*.go"))
         random.Random(3).shuffle(paths)
-        for path in paths[:files]:
-            yield from statements(path)
+        for path in paths[: options.files]:
+            yield from statements(path) if language == "python" else declarations(path)
     elif language == "sql":
         held = json.loads(resources.grammar("sql").with_suffix(".texts.json").read_text("utf-8"))
         yield from (one["text"] for one in held["accepted"])
@@ -82,6 +89,23 @@ def statements(path: Path) -> Iterator[str]:
     lines = text.splitlines(keepends=True)
     for part in parts:
         yield "".join(lines[part.lineno - 1 : part.end_lineno]).rstrip() + "\n"
+
+
+def declarations(path: Path) -> Iterator[str]:
+    """Yield the functions of a file of Go, each behind a package clause; no files of tests."""
+    if path.name.endswith("_test.go") or "testdata" in path.parts:
+        return
+    for found in re.finditer(r"^func .*?^}\n", go_text(path), re.MULTILINE | re.DOTALL):
+        yield "package main\n\n" + found[0]
+
+
+def gofmt(program: str) -> Callable[[str], bool]:
+    """Return what gofmt says of a text: whether it is a file of Go."""
+
+    def verdict(text: str) -> bool:
+        return not subprocess.run([program], input=text.encode(), capture_output=True, check=False).returncode
+
+    return verdict
 
 
 class Ngrams:
@@ -178,27 +202,37 @@ def main() -> int:
     parser.add_argument("--outputs", type=int, default=200, help="of each model, language and way")
     parser.add_argument("--tokens", type=int, default=300, help="of an output, at most")
     parser.add_argument("--files", type=int, default=400, help="of the standard library, to train on")
-    parser.add_argument("--only", default=",".join(LANGUAGES))
+    parser.add_argument(
+        "--only", default="", help=f"languages, comma-separated: {', '.join((*LANGUAGES, GO))}"
+    )
+    parser.add_argument("--go", type=Path, help="a folder with files of Go")
+    parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
+    parser.add_argument("--gofmt", default="gofmt", help="the program")
     parser.add_argument("--models", default="n-gram,structgen/extract")
     parser.add_argument("--seed", type=int, default=0)
     add_results(parser)
     options = parser.parse_args()
+    chosen = options.only.split(",") if options.only else [*LANGUAGES, *([GO] if options.go else [])]
+    if GO in chosen and not (options.go and options.syncode):
+        parser.error("Go needs --go and --syncode.")
     tokenizer = load("small")
     about = {"load": load_averages(), "version": version(), "seed": options.seed}
     rows, bad = [], 0
     for name in options.models.split(","):
         engine = None if name == "n-gram" else sg.Engine(name)
-        for language in options.only.split(","):
+        for language in chosen:
+            verdict = gofmt(options.gofmt) if language == GO else judge(language)
             for masked in (False, True):
                 # the same draws with and without the mask, as far as they go alike
-                model = engine or Ngrams(corpus(language, options.files), tokenizer, options.seed)
+                model = engine or Ngrams(corpus(language, options), tokenizer, options.seed)
                 counts: Counter[str] = Counter()
-                grammar, since = case(language).grammar() if masked else None, time.perf_counter()
+                one = of_syncode(GO, options.syncode) if language == GO else case(language)
+                grammar, since = one.grammar() if masked else None, time.perf_counter()
                 for text, ended, tokens in written(model, language, options, grammar, tokenizer):
                     counts["outputs"] += 1
                     counts["completed"] += ended
                     counts["tokens"] += tokens
-                    if ended and not judge(language)(text.decode("utf-8", "replace")):
+                    if ended and not verdict(text.decode("utf-8", "replace")):
                         counts["syntax errors"] += 1
                         if masked:
                             print(f"{language}, {name}: {text!r}", flush=True)
