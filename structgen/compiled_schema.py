@@ -17,7 +17,7 @@ from structgen.limits import Limits
 from structgen.machine import filling, walk
 from structgen.machine import layout as L
 from structgen.machine.recorder import Recorder
-from structgen.machine.tables import address_of
+from structgen.machine.tables import BYTE_AT, address_of
 from structgen.masks.store import MaskStore
 from structgen.meaning import Asking, Meaning
 from structgen.schema.grammar import NetworkGrammar
@@ -150,6 +150,10 @@ class CompiledSchema(CompiledGrammar):
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
         return self._machine.after(index, data)
+
+    def byte_index(self, index: int, byte: int) -> int:
+        """Return the number of the state after a byte, or -1."""
+        return self._retry(walk.take_bytes, index, BYTE_AT[byte], 1)
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""

@@ -105,7 +105,7 @@ class BoundLanguage(Language):
         return items
 
     def _live(self, items: Items) -> Items:
-        return frozenset(item for item in items if self._proofs.rest(item) is not None)
+        return frozenset(filter(self._proofs.is_live, items))
 
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly where no text goes on so."""

@@ -44,6 +44,8 @@ class Proofs:
         """Of each stand-in: the shortest text that it stands for."""
         self._rests: dict[Item, Rest | None] = {}
         self._open: dict[tuple[Place, Behind], Rest | None] = {}
+        self._behind: dict[tuple[Place, int], bool] = {}
+        """Whether the text goes on behind a bound terminal that begins at a place."""
         self._of_place: dict[Place, list[Rest]] = {}
 
     def rest(self, item: Item) -> Rest | None:
@@ -56,6 +58,19 @@ class Proofs:
             if rest is not None:
                 self._note(item, rest)
         return self._rests[item]
+
+    def is_live(self, item: Item) -> bool:
+        """Return whether a text completes an item. Raises LimitError where that was not found out."""
+        if not isinstance(item, Inside) or not self._reader.reader.lexer.is_local:
+            return self.rest(item) is not None
+        # a bound text always comes to its end, and what follows does not ask which it was
+        key = item.place, item.terminal
+        known = self._behind.get(key)
+        if known is None:
+            place = self._reader.reader.parser.read(item.place, item.terminal, -1)
+            assert place is not None, "a bound terminal that the parser does not take"
+            known = self._behind[key] = self.after(place, item.behind) is not None
+        return known
 
     def _note(self, item: Item, rest: Rest) -> None:
         """Remember a rest for what comes after its symbols, too."""

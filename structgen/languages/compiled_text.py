@@ -21,7 +21,7 @@ from structgen.languages.completing import CompiledRests
 from structgen.languages.language import TOKEN, Config, Language, TextGrammar
 from structgen.limits import Limits
 from structgen.machine import layout as L
-from structgen.machine.tables import address_of
+from structgen.machine.tables import BYTE_AT, address_of
 from structgen.masks.store import MaskStore
 from structgen.tokenizer import Tokenizer
 
@@ -46,6 +46,8 @@ class CompiledText(CompiledRests):
         super().__init__(grammar, tokenizer, limits, store)
         self._language: Language = grammar.language(self.limits)
         _check_specials(self._language.specials, tokenizer)
+        self._row: npt.NDArray[np.int64] = np.full(L.N_STRIDE, -1, np.int64)
+        """The next row of a state."""
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
         self._steps = _Steps(self._tables.context, self._language)
@@ -64,9 +66,8 @@ class CompiledText(CompiledRests):
         return number
 
     def _new_node(self, mode: int) -> int:
-        row = np.full(L.N_STRIDE, -1, np.int64)
-        row[L.MODE], row[L.RES] = mode, len(self._configs)
-        return self._tables.append(L.T_NODE, row)
+        self._row[L.MODE], self._row[L.RES] = mode, len(self._configs)
+        return self._tables.append(L.T_NODE, self._row)
 
     def _retry(self, call: Any, *arguments: int) -> int:
         with self.lock:
@@ -136,7 +137,9 @@ class CompiledText(CompiledRests):
         return code
 
     def _next_bytes(self, index: int) -> bytes:
-        return bytes(byte for byte in range(256) if self._retry(stepping.take_bytes, index, *_ONE[byte]) >= 0)
+        return bytes(
+            byte for byte in range(256) if self._retry(stepping.take_bytes, index, BYTE_AT[byte], 1) >= 0
+        )
 
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
@@ -337,7 +340,3 @@ class _Reader:
 
     def open_brackets(self, index: int) -> int:
         return 0
-
-
-_BYTES = np.arange(256, dtype=np.uint8)
-_ONE = [(address_of(_BYTES) + byte, 1) for byte in range(256)]

@@ -58,7 +58,7 @@ class JsonLanguage(Language):
     def step(self, config: Config, symbol: int) -> Config | None:
         if symbol >= _BYTES:
             return None
-        after = self._compiled.bytes_index(cast(int, config), bytes((symbol,)))
+        after = self._compiled.byte_index(cast(int, config), symbol)
         return None if after < 0 else after
 
     def accepts(self, config: Config) -> bool:

@@ -3,7 +3,7 @@ read by compiled code through one address."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -122,6 +122,9 @@ def address_of(array: npt.NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+_BYTES = np.arange(256, dtype=np.uint8)
+BYTE_AT: Final = tuple(address_of(_BYTES) + byte for byte in range(256))
+"""Where each byte lies by itself, for calls that read texts."""
 _MAY_ADDRESS = address_of(_MAY)
 _NEXT_ADDRESS = address_of(_NEXT)
 

@@ -29,6 +29,7 @@ CASES = {
     "a look-behind asks for it": ('start: J B | J "c"\nB: /(?<=a)b/\n', "a|b"),
     "the text's start": ("start: J? B\nB: /^b|(?<!b)c/\n", "a|b"),
     "two of them": ("start: J K J\n%declare K\n", "a+"),
+    "nothing goes on behind it": ('start: "c" | J A B\nA: /a+/\nB: "ab"\n', "b|bc"),
     "where the table drops a rule": ('start: x "b"\nx: J | J "b"\n', "a|ab"),
 }
 
