@@ -21,15 +21,7 @@ from structgen.automata import numeral_steps as steps
 from structgen.automata.numeral_forms import Pair, Pairs, by_value, digits_alone, has_forms, otherwise
 from structgen.automata.numeral_nodes import nodes
 from structgen.automata.numeral_oracle import Asker, alive, has_value, shortest
-from structgen.automata.numeral_plan import (
-    ANY,
-    PLAIN,
-    Caps,
-    Side,
-    common_core,
-    digit_count,
-    sides_of,
-)
+from structgen.automata.numeral_plan import ANY, PLAIN, Caps, Side, common_core, digit_count, sides_of
 from structgen.automata.numeral_split import split
 from structgen.forks import STORES, new_lock
 from structgen.limits import Limits

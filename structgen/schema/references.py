@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from structgen.schema.remotes import Remotes
 from structgen.schema.scan import DEFAULT_DRAFT, Dialect, dialect, draft_of
-from structgen.schema.text import escape
+from structgen.schema.text import escape, unescape
 from structgen.schema.uris import join
 from structgen.schema.vocabularies import with_vocabularies
 
@@ -110,9 +110,7 @@ class References:
         start, node = scope.prefix, scope.root
         tokens = (unquote(pointer) if "%" in pointer else pointer).split("/")
         for at in range(1, len(tokens)):
-            token = tokens[at]
-            if "~" in token:
-                token = token.replace("~1", "/").replace("~0", "~")
+            token = unescape(tokens[at])
             if node.__class__ is dict:
                 if scope.dialect.id_key in node:
                     scope = self.enter(scope, node, partial(_joined, start, tokens, at))

@@ -149,6 +149,11 @@ def escape(segment: str | int) -> str:
     return text
 
 
+def unescape(token: str) -> str:
+    """Return what a reference token of a JSON pointer stands for: `escape` undone."""
+    return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
+
+
 def kind_name(value: object) -> str:
     """Return what a value is called in messages: its JSON type, or its Python type where JSON has none."""
     if value is None:

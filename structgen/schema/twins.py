@@ -7,6 +7,7 @@ leads to them is led to the twins. What is left differs, and the liveness oracle
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from structgen.schema.document import Document
@@ -14,6 +15,7 @@ from structgen.schema.located import Place
 from structgen.schema.model import Json, Schema
 from structgen.schema.network import SchemaNetwork
 from structgen.schema.place import NEVER
+from structgen.schema.text import unescape
 
 
 class Twins:
@@ -84,15 +86,14 @@ class Twins:
 
 def without(value: Json, pointer: str, keyword: str) -> Json:
     """Return a schema without a keyword at a place (`#/properties/a`); what lies off the way is shared."""
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
-    root: Any = value
-    root = here = root.copy()
-    for step in steps:
-        at: Any = int(step) if isinstance(here, list) else step
-        here[at] = here[at].copy()
+    root: Json = copy(value)
+    here: Any = root
+    for step in map(unescape, pointer.split("/")[1:]):
+        at = int(step) if isinstance(here, list) else step
+        here[at] = copy(here[at])
         here = here[at]
     del here[keyword]
-    return root  # type: ignore[no-any-return]
+    return root
 
 
 def _different(schemas: Sequence[Schema], twins: Mapping[int, Schema]) -> set[int]:

@@ -15,7 +15,7 @@ FOLDER = os.environ.get("STRUCTGEN_MASKBENCH", "")
 
 @pytest.mark.slow
 @pytest.mark.skipif(not FOLDER, reason="STRUCTGEN_MASKBENCH names no folder")
-def test_a_fixed_sample_of_the_open_part_passes():
+def test_a_fixed_sample_of_the_open_part_passes() -> None:
     done = CliRunner().invoke(app(), ["maskbench", FOLDER, "--sample", "150", "--seed", "3", "--json"])
     counts = json.loads(done.stdout)["engines"]["structgen"]["all"]
     assert (counts["schemas"], counts["passing"], done.exit_code) == (150, 150, 0)
