@@ -7,8 +7,9 @@ nothing is judged. Widest policies; formats are asserted in the format folders, 
 optional/content.json, and both are annotations elsewhere. Each instance is replayed byte by byte, its keys in
 the order given, reversed and shuffled. Prints a table by draft and part, and the files that are not all
 right; a full run writes bench/results/suite-DATE.csv, a row a file. A test named in bench/suite_skips.json is
-counted under `skipped`, unless it was wrongly accepted.
-Exit status: 0, or 1 where a test of the parts required, format or ecmascript-regex is not right.
+counted under `skipped`, unless it was wrongly accepted, and shown with its reason; one that is right after
+all is to be taken off the list.
+Exit status: 0, or 1 where a test is neither right nor on the list, or on it and right.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from records import add_results, put, version, write
 from rich.console import Console
@@ -50,10 +51,10 @@ from suite import (
 import structgen as sg
 
 SKIPPED = "skipped"
-JUDGED = ("required", "format", "ecmascript-regex")
-"""The parts that must be right."""
 SKIPS = Path(__file__).parent / "suite_skips.json"
 COLUMNS = ("draft", "part", "file", "tests", *VERDICTS, SKIPPED)
+Key: TypeAlias = tuple[str, str, str, str]
+"""A test: draft, file, case, test."""
 
 
 @dataclass(slots=True)
@@ -63,15 +64,18 @@ class Judged:
     file: File
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def counts(self, skips: frozenset[tuple[str, str, str, str]]) -> Counter[str]:
+    def counts(self, skips: Mapping[Key, str]) -> Counter[str]:
         """Return how many tests have each verdict."""
         return Counter(self.verdict(outcome, skips) for outcome in self.outcomes)
 
-    def verdict(self, outcome: Outcome, skips: frozenset[tuple[str, str, str, str]]) -> str:
+    def verdict(self, outcome: Outcome, skips: Mapping[Key, str]) -> str:
         """Return the verdict on a test, or `SKIPPED`; a wrong acceptance cannot be skipped."""
-        key = (self.file.draft, self.file.name, outcome.case, outcome.test)
-        skipped = key in skips and outcome.verdict not in (RIGHT, ACCEPTED)
+        skipped = self.key(outcome) in skips and outcome.verdict not in (RIGHT, ACCEPTED)
         return SKIPPED if skipped else outcome.verdict
+
+    def key(self, outcome: Outcome) -> Key:
+        """Return the name of a test."""
+        return self.file.draft, self.file.name, outcome.case, outcome.test
 
 
 def main() -> int:
@@ -101,10 +105,7 @@ def main() -> int:
         print(f"No test under {path} has these drafts and names.", file=sys.stderr)
         return 2
     results = run(wanted, resources(path), options.jobs, options.timeout)
-    skips = frozenset(
-        (skip["draft"], skip["file"], skip["case"], skip["test"])
-        for skip in json.loads(SKIPS.read_text(encoding="utf-8"))
-    )
+    skips = listed()
     if options.failures:
         options.failures.write_text("".join(_failures(results, skips)), encoding="utf-8")
     about = {"python": platform.python_version(), "version": version()}
@@ -117,14 +118,30 @@ def main() -> int:
         show(results, skips)
     if tuple(drafts) == DRAFTS and tuple(parts) == GROUPS and not options.only:
         print(write(options.results, "suite", about, COLUMNS, rows), file=sys.stderr)
-    wrong = [
-        outcome
+    stale = off_the_list(results, skips)
+    for key in stale:
+        print(f"To be taken off {SKIPS.name}, it is right or gone: {' '.join(key)}", file=sys.stderr)
+    missed = any(
+        result.verdict(outcome, skips) not in (RIGHT, SKIPPED)
         for result in results
-        if result.file.group in JUDGED
         for outcome in result.outcomes
-        if result.verdict(outcome, skips) not in (RIGHT, SKIPPED)
-    ]
-    return 1 if wrong else 0
+    )
+    return 1 if stale or missed else 0
+
+
+def listed() -> dict[Key, str]:
+    """Return the tests that are known not to be right, each with its reason."""
+    return {
+        (skip["draft"], skip["file"], skip["case"], skip["test"]): skip["reason"]
+        for skip in json.loads(SKIPS.read_text(encoding="utf-8"))
+    }
+
+
+def off_the_list(results: Sequence[Judged], skips: Mapping[Key, str]) -> list[Key]:
+    """Return what is listed of the files that were judged, and is right, or is no test of theirs."""
+    verdicts = {result.key(outcome): outcome.verdict for result in results for outcome in result.outcomes}
+    judged = {(result.file.draft, result.file.name) for result in results}
+    return [key for key in skips if key[:2] in judged and verdicts.get(key, RIGHT) == RIGHT]
 
 
 def warm_up(tokenizer: sg.Tokenizer) -> None:
@@ -227,7 +244,7 @@ def _give_up(
         working.append(_started(worker.result, worker.cases, worker.case + 1, remotes, timeout))
 
 
-def _counted(result: Judged, skips: frozenset[tuple[str, str, str, str]]) -> dict[str, Any]:
+def _counted(result: Judged, skips: Mapping[Key, str]) -> dict[str, Any]:
     counts = result.counts(skips)
     return {
         "draft": result.file.draft,
@@ -238,7 +255,7 @@ def _counted(result: Judged, skips: frozenset[tuple[str, str, str, str]]) -> dic
     }
 
 
-def _failures(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]]) -> Iterator[str]:
+def _failures(results: Sequence[Judged], skips: Mapping[Key, str]) -> Iterator[str]:
     for result in results:
         for outcome in result.outcomes:
             if outcome.verdict != RIGHT:
@@ -254,7 +271,7 @@ def _failures(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, s
                 yield json.dumps(row) + "\n"
 
 
-def show(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]]) -> None:
+def show(results: Sequence[Judged], skips: Mapping[Key, str]) -> None:
     """Print the table by draft and part, then the files that are not all right with the first reasons."""
     console = Console(width=None if sys.stdout.isatty() else 150)
     columns = ("tests", *VERDICTS, SKIPPED)
@@ -284,6 +301,13 @@ def show(results: Sequence[Judged], skips: frozenset[tuple[str, str, str, str]])
             listing.add_row(result.file.draft, result.file.name, right, listed)
     if listing.row_count:
         console.print(listing)
+    known = Table("on the list", "test", "verdict", "reason")
+    for result in results:
+        for outcome in result.outcomes:
+            if (reason := skips.get(result.key(outcome))) is not None:
+                known.add_row(result.file.draft, f"{outcome.case}: {outcome.test}", outcome.verdict, reason)
+    if known.row_count:
+        console.print(known)
 
 
 def _short(outcome: Outcome) -> str:

@@ -113,9 +113,45 @@ def test_an_instance_comes_with_its_keys_in_other_orders_and_its_numerals_as_wri
 def test_a_wrong_acceptance_cannot_be_skipped(bench: Any, tmp_path: Path) -> None:
     (file,) = bench.files(suite(tmp_path, "a.json", {}, (1, True)))
     result = bench.Judged(file)
-    skips = frozenset({("draft7", "a.json", "case", "0")})
+    skips = {("draft7", "a.json", "case", "0"): "a reason"}
     verdicts = {
         verdict: result.verdict(bench.Outcome("case", "0", verdict), skips) for verdict in bench.VERDICTS
     }
     assert verdicts[bench.ACCEPTED] == bench.ACCEPTED
     assert verdicts["refused at compile"] == bench.SKIPPED
+
+
+def test_a_test_on_the_list_is_shown_with_its_reason(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = suite(tmp_path, "a.json", {"type": "integer"}, (1, True), ([], True))
+    monkeypatch.setattr(bench, "listed", lambda: {("draft7", "a.json", "case", "1"): "lists are too much"})
+    monkeypatch.setattr(sys, "argv", ["bench_suite.py", str(folder), "--drafts", "draft7"])
+    assert bench.main() == 0
+    assert "lists are too much" in capsys.readouterr().out
+
+
+def test_a_test_on_the_list_that_is_right_is_to_be_taken_off(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    suite(tmp_path, "a.json", {"type": "integer"}, (1, True))
+    monkeypatch.setattr(bench, "listed", lambda: {("draft7", "a.json", "case", "0"): "a reason"})
+    assert judged(bench, monkeypatch, capsys, tmp_path)[0] == 1
+
+
+def test_a_test_on_the_list_that_its_file_does_not_have_is_to_be_taken_off(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    suite(tmp_path, "a.json", {"type": "integer"}, (1, True))
+    for file, status in (("a.json", 1), ("b.json", 0)):
+        skips = {("draft7", file, "case", "renamed"): "a reason"}
+        monkeypatch.setattr(bench, "listed", lambda skips=skips: skips)
+        assert judged(bench, monkeypatch, capsys, tmp_path)[0] == status
+
+
+def test_at_most_ten_tests_are_on_the_list_each_with_a_reason(bench: Any) -> None:
+    skips = bench.listed()
+    assert len(skips) <= 10
+    assert len(skips) == len(json.loads(bench.SKIPS.read_text(encoding="utf-8")))
+    assert {draft for draft, *_ in skips} <= set(bench.DRAFTS)
+    assert all(len(reason.split()) > 5 for reason in skips.values())
