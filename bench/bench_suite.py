@@ -5,7 +5,8 @@
 PATH is an unpacked JSON-Schema-Test-Suite; without it the environment's STRUCTGEN_SUITE, and without that
 nothing is judged. Widest policies; formats are asserted in the format folders, content encodings in
 optional/content.json, and both are annotations elsewhere. Each instance is replayed byte by byte, its keys in
-the order given, reversed and shuffled. Prints a table by draft and part, and the files that are not all
+the order given, reversed and shuffled; a schema may take so many seconds of the processor for each of its
+tests (`--timeout`). Prints a table by draft and part, and the files that are not all
 right; a full run writes bench/results/suite-DATE.csv, a row a file. A test named in bench/suite_skips.json is
 counted under `skipped`, unless it was wrongly accepted, and shown with its reason; one that is right after
 all is to be taken off the list.
@@ -16,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import platform
+import signal
 import sys
 import time
 from collections import Counter
@@ -51,6 +54,8 @@ from suite import (
 import structgen as sg
 
 SKIPPED = "skipped"
+PATIENCE = 20
+"""So many times its processor time a schema may take by the clock, before it counts as one that hangs."""
 SKIPS = Path(__file__).parent / "suite_skips.json"
 COLUMNS = ("draft", "part", "file", "tests", *VERDICTS, SKIPPED)
 Key: TypeAlias = tuple[str, str, str, str]
@@ -85,7 +90,7 @@ def main() -> int:
     parser.add_argument("--parts", default=",".join(GROUPS), help="only these parts, as required,format")
     parser.add_argument("--only", default="", help="only files with this in their names")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for a schema with its tests")
+    parser.add_argument("--timeout", type=float, default=10.0, help="processor seconds for a test")
     parser.add_argument("--failures", type=Path, help="write each test not right here, a JSON object a line")
     parser.add_argument("--json", action="store_true", help="print the counts of each file as JSON")
     parser.add_argument("--csv", action="store_true", help="print the counts of each file as CSV")
@@ -165,7 +170,7 @@ class _Worker:
     process: Any
     pipe: Connection
     until: float
-    """When it is given up, by time.monotonic."""
+    """When it is given up though it uses no processor, by time.monotonic."""
 
 
 def run(wanted: Sequence[File], remotes: dict[str, Any], jobs: int, timeout: float) -> list[Judged]:
@@ -186,7 +191,7 @@ def run(wanted: Sequence[File], remotes: dict[str, Any], jobs: int, timeout: flo
                 _receive(worker, working, remotes, timeout)
             elif time.monotonic() > worker.until:
                 worker.process.kill()
-                _give_up(worker, working, TIMED_OUT, f"{timeout:g} s", remotes, timeout)
+                _give_up(worker, working, TIMED_OUT, "it hangs", remotes, timeout)
 
 
 def _started(
@@ -194,16 +199,29 @@ def _started(
 ) -> _Worker:
     here, there = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("fork").Process(
-        target=_work, args=(there, result.file, cases[case:], remotes)
+        target=_work, args=(there, result.file, cases[case:], remotes, timeout)
     )
     process.start()
     there.close()
-    return _Worker(result, cases, case, process, here, time.monotonic() + timeout)
+    return _Worker(result, cases, case, process, here, _until(cases[case:], timeout))
 
 
-def _work(pipe: Connection, file: File, cases: list[dict[str, Any]], remotes: dict[str, Any]) -> None:
+def _seconds(case: Mapping[str, Any], timeout: float) -> float:
+    return timeout * max(len(case["tests"]), 1)
+
+
+def _until(cases: Sequence[Mapping[str, Any]], timeout: float) -> float:
+    """Return when to give up the first of some cases, if there is one."""
+    return time.monotonic() + PATIENCE * _seconds(cases[0], timeout) if cases else math.inf
+
+
+def _work(
+    pipe: Connection, file: File, cases: list[dict[str, Any]], remotes: dict[str, Any], timeout: float
+) -> None:
     tokenizer = byte_tokenizer()
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # compiled code would not see a handler
     for case in cases:
+        signal.setitimer(signal.ITIMER_PROF, _seconds(case, timeout))
         pipe.send(list(judge(file, case, remotes, tokenizer)))
     pipe.close()
 
@@ -213,15 +231,19 @@ def _receive(worker: _Worker, working: list[_Worker], remotes: dict[str, Any], t
         outcomes = worker.pipe.recv()
     except EOFError:
         worker.process.join()
-        detail = f"exit status {worker.process.exitcode}"
+        status = worker.process.exitcode
         if worker.case < len(worker.cases):
-            _give_up(worker, working, CRASHED, detail, remotes, timeout)
+            if status == -signal.SIGPROF:
+                seconds = _seconds(worker.cases[worker.case], timeout)
+                _give_up(worker, working, TIMED_OUT, f"{seconds:g} s of the processor", remotes, timeout)
+            else:
+                _give_up(worker, working, CRASHED, f"exit status {status}", remotes, timeout)
         else:
             working.remove(worker)
         return
     worker.result.outcomes.extend(outcomes)
     worker.case += 1
-    worker.until = time.monotonic() + timeout
+    worker.until = _until(worker.cases[worker.case :], timeout)
 
 
 def _give_up(

@@ -174,8 +174,8 @@ def format_meaning(name: str) -> Formula | Program:
         return All((Pattern(f"^{_idn_email(idna.label())}$"), idna.mail_domain()))
     if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS):
         return idna.lengths(name)
-    if name == json_texts.JSON_TEXT:
-        return json_texts.json_text()
+    if name in json_texts.JSON_TEXTS:
+        return json_texts.json_text(json_texts.JSON_TEXTS[name])
     if name in _SILENT:
         return TRUE
     raise UnsupportedError(

@@ -115,7 +115,18 @@ from structgen.automata.arena import (
 )
 from structgen.automata.clock import clock_cost
 from structgen.automata.letters import after_letter, class_of_point
-from structgen.automata.program import CALLED, CHAR, CLOCK, LETTERS, MATCH, REGEX, STEPPER, TABLE, WORDS
+from structgen.automata.program import (
+    CALLED,
+    CHAR,
+    CLOCK,
+    LETTERS,
+    MATCH,
+    REGEX,
+    STEPPER,
+    TABLE,
+    UNPADDED,
+    WORDS,
+)
 from structgen.automata.regexes import regex_cost
 from structgen.automata.threads import (
     accepted,
@@ -865,6 +876,18 @@ def _calls_cost(A, context):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True)
+def _digits(kind, place, left):  # type: ignore[no-untyped-def]
+    """Return how many digits an encoded text needs from a place in a group of them (digits before it, and
+    above four bits the bytes that these end), where so many bytes are left."""
+    bits = kind & 7
+    total = (8 * ((place >> 4) + left) + bits - 1) // bits
+    if kind & UNPADDED == 0:
+        group = np.int64(4 if bits == 6 else 8 if bits == 5 else 2)
+        total = (total + group - 1) // group * group
+    return total - (place & 15)
+
+
+@nb.njit(nogil=True)
 def _distance(A, s, set_):  # type: ignore[no-untyped-def]
     """Return the least bytes from a set of a trimmed spec to a match."""
     heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
@@ -881,6 +904,8 @@ def _distance(A, s, set_):  # type: ignore[no-untyped-def]
             repeat = prog[pc, I_OUTER]
             if repeat == CALLED:
                 cost += _calls_cost(A, context)
+                if prog[pc, 3]:
+                    cost = _digits(prog[pc, 3], prog[pc, 4], cost)
             while repeat >= 0:
                 left = prog[repeat, 3] - keys[context, 2] - 1
                 if left > 0:

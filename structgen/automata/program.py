@@ -8,6 +8,7 @@ a program has the ones or the others.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, Union
 
@@ -31,7 +32,7 @@ from structgen.automata.syntax import (
 )
 
 # Instructions are [op, a, b, c, d, e]; `a` to `e` as below.
-CHAR = 0  # a: index of the set, b: next
+CHAR = 0  # a: index of the set, b: next; of a digit (`encoded`) c: the bits it brings, d: its place
 SPLIT = 1  # a, b: both next
 PUSH = 2  # a: the REPEAT whose count starts at 0
 REPEAT = 3  # a: body, b: exit, c: least, d: most (-1: none), e: 1 where the body can match the empty word
@@ -47,10 +48,14 @@ REGEX = 12  # a: tree of names of properties, b: next once what is read is not h
 # places of an ECMA-262 pattern, which ends the string
 STEPPER = 13  # a: which of the program's steppers, b: next, c: least characters; threads are its states
 LETTERS = 14  # a: index of a set that lies between c and d, b: next; threads are the letters read
-CALL = 15  # a: a body, b: next once the body has ended; its own instruction is the context's innermost part
-RETURN = 16  # the end of a body
+CALL = 15  # a: a body, b: next once it has ended, c: how far in front the CALL stands that the context names
+RETURN = 16  # the end of a body, c: how far behind the call's next it goes on
 CALLED = -2
 """In `Program.outer`: the contexts are calls, not counts."""
+UNPADDED = 8
+"""In a CHAR's `c`, beside how many bits a digit brings: no padding need follow."""
+Instruction: TypeAlias = tuple[int, int, int, int, int, int]
+_FAR = 1 << 40
 
 
 class Stepper(Protocol):
@@ -83,7 +88,7 @@ class Program:
     determiniser in Python.
     """
 
-    code: tuple[tuple[int, int, int, int, int, int], ...]
+    code: tuple[Instruction, ...]
     sets: tuple[Ranges, ...]
     start: int
     outer: tuple[int, ...]
@@ -94,6 +99,8 @@ class Program:
     table: tuple[int, ...] = ()
     """What the REGEX instruction reads."""
     steppers: tuple[Stepper, ...] = ()
+    costs: tuple[int, ...] = ()
+    """What `completion_costs` says of each instruction, where the instructions do not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +308,7 @@ class Emitter:
     """Emits instructions backwards, each node knowing what follows it."""
 
     def __init__(self) -> None:
-        self.code: list[tuple[int, int, int, int, int, int]] = []
+        self.code: list[Instruction] = []
         self.sets: dict[Ranges, int] = {}
         self.looks: list[LookProgram] = []
         self.outer: list[int] = []
@@ -400,7 +407,7 @@ def floats(program: Program) -> bool:
 @functools.lru_cache(maxsize=256)
 def union_of(programs: tuple[Program, ...]) -> Program:
     """Return the program of the strings that some of plain programs accept."""
-    code: list[tuple[int, int, int, int, int, int]] = []
+    code: list[Instruction] = []
     outer: list[int] = []
     sets: dict[Ranges, int] = {}
     start = -1
@@ -432,10 +439,19 @@ def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], 
     Then, for each REPEAT, the least bytes of its body. For trimmed programs, where no assertion is in the
     way.
     """
-    far = 1 << 40
-    code = program.code
-    widths = [_width(ranges, plain) for ranges in program.sets]
-    cost, body = [far] * len(code), [far] * len(code)
+    if program.costs:
+        return list(program.costs), [_FAR] * len(program.code)
+    return _costs(program.code, [_width(ranges, plain) for ranges in program.sets])
+
+
+def least_costs(code: Sequence[Instruction], widths: Sequence[int]) -> list[int]:
+    """Return the least cost from each instruction to the end of its body, or a match, where a character of
+    each set costs so much."""
+    return _costs(code, widths)[0]
+
+
+def _costs(code: Sequence[Instruction], widths: Sequence[int]) -> tuple[list[int], list[int]]:
+    cost, body = [_FAR] * len(code), [_FAR] * len(code)
     changed = True
     while changed:  # instructions come after what follows them, loops apart: two or three rounds
         changed = False
@@ -468,7 +484,7 @@ def completion_costs(program: Program, plain: bool = False) -> tuple[list[int], 
 
 def _width(ranges: Ranges, plain: bool) -> int:
     """Return the bytes of the code point that is written most briefly (far, where UTF-8 can write none)."""
-    least = 1 << 40
+    least = _FAR
     for low, high in ranges:
         found = cheapest_point(low, high, plain)
         if found is not None:

@@ -165,11 +165,11 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
             top += 3
         elif op == CALL:
             work[top] = prog[pc, 1]
-            work[top + 1] = intern(A, K_CONTEXT, context, pc, ZERO)
+            work[top + 1] = intern(A, K_CONTEXT, context, pc - prog[pc, 3], ZERO)
             work[top + 2] = ended
             top += 3
         elif op == RETURN:
-            work[top] = prog[keys[context, 2], 2]
+            work[top] = prog[keys[context, 2], 2] + prog[pc, 3]
             work[top + 1] = keys[context, 1]
             work[top + 2] = ended
             top += 3

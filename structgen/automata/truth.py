@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.formats import format_beside, format_bound, format_meaning
-from structgen.automata.json_texts import JSON_TEXT
+from structgen.automata.json_texts import JSON_TEXTS
 from structgen.automata.lookless import without_looks
 from structgen.automata.program import (
     AllTree,
@@ -105,7 +105,7 @@ class TreeBuilder:
             extra = self.formats.get(formula.name)
             if extra is not None:
                 return self.node(Pattern(extra))
-            if formula.name == JSON_TEXT and not denied and not whole:
+            if formula.name in JSON_TEXTS and not denied and not whole:
                 raise UnsupportedError(
                     "A JSON text inside a string is not handled where the same string must meet a length, a "
                     "pattern, a format or another condition: how the two nest together is not searched.",
@@ -144,7 +144,9 @@ def _asks_long_names(formula: All) -> bool:
 
 def _measures_json(formula: All) -> bool:
     """Return whether JSON texts must have a length: their automaton has no last state to count to."""
-    return Format(JSON_TEXT) in formula.of and any(isinstance(part, Length) for part in formula.of)
+    return any(isinstance(part, Format) and part.name in JSON_TEXTS for part in formula.of) and any(
+        isinstance(part, Length) for part in formula.of
+    )
 
 
 def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:

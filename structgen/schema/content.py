@@ -2,8 +2,9 @@
 
 They are annotations (2020-12 Validation, section 8.1), and asserted under the policy content="assert". An
 encoding is then the regular language of what an encoder writes: padded, pad bits zero, so that no decoder
-objects. A JSON text in a string may be any (`automata/json_texts`). What stands beside it and would have to
-be searched together with its nesting is refused: an encoding, `contentSchema`, a length, a pattern, a format.
+objects. A JSON text in a string may be any (`automata/json_texts`), also in base64, base32 or base16. What
+stands beside it and would have to be searched together with its nesting is refused: another encoding,
+`contentSchema`, a length, a pattern, a format.
 
 Sources: RFC 8259 for JSON; RFC 4648 for base16, base32 and base64; RFC 2045, sections 2.7 and 6.7, for 7bit
 and quoted-printable.
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _BESIDE = ("contentEncoding", "contentSchema", "pattern", "format", "minLength", "maxLength")
 _IDENTITIES = ("8bit", "binary")
 """Encodings that leave a text as it is (RFC 2045, section 6.2)."""
+_DIGITS = ("base64", "base64url", "base32", "base32hex", "base16")
+"""Encodings of bytes in digits, through which a JSON text is read (`automata/encoded`)."""
 
 _64, _64URL, _32, _32HEX = "[A-Za-z0-9+/]", "[A-Za-z0-9_-]", "[A-Z2-7]", "[0-9A-V]"
 _QUOTED = r"(?:[ \t]*(?:[!-<>-~]|=[0-9A-F]{2}))*"
@@ -63,7 +66,7 @@ def read_encoding(document: Document, place: Place, raw: dict[str, Any], value: 
         return
     if value.__class__ is not str:
         raise document.wrong(place, "contentEncoding", "takes the name of an encoding in a string")
-    if value.lower() in ENCODINGS:
+    if value.lower() in ENCODINGS and not _holds_json(raw):
         place.all_of += tuple(
             document.derived(f"{place.pointer}/contentEncoding", pattern=pattern)
             for pattern in ENCODINGS[value.lower()]
@@ -89,13 +92,25 @@ def read_media_type(document: Document, place: Place, raw: dict[str, Any], value
         return
     from structgen.automata.json_texts import JSON_TEXT
 
-    place.all_of += (document.derived(f"{place.pointer}/contentMediaType", format=JSON_TEXT),)
+    encoding = _encoding(raw)
+    name = f"{JSON_TEXT} in {encoding}" if encoding in _DIGITS else JSON_TEXT
+    place.all_of += (document.derived(f"{place.pointer}/contentMediaType", format=name),)
+
+
+def _encoding(raw: dict[str, Any]) -> str:
+    """Return how the content is encoded, "" where that is not the name of anything."""
+    encoding = raw.get("contentEncoding", "8bit")
+    return encoding.lower() if isinstance(encoding, str) else ""
 
 
 def _is_plain(raw: dict[str, Any]) -> bool:
     """Return whether it is known how the content is encoded, if at all."""
-    encoding = raw.get("contentEncoding", "8bit")
-    return isinstance(encoding, str) and encoding.lower() in (*ENCODINGS, *_IDENTITIES)
+    return _encoding(raw) in (*ENCODINGS, *_IDENTITIES)
+
+
+def _holds_json(raw: dict[str, Any]) -> bool:
+    """Return whether a string holds a JSON text in digits; its encoding says nothing more."""
+    return _encoding(raw) in _DIGITS and is_json(str(raw.get("contentMediaType", "")))
 
 
 def _asks(document: Document, place: Place, raw: dict[str, Any], keyword: str) -> bool:
@@ -104,7 +119,7 @@ def _asks(document: Document, place: Place, raw: dict[str, Any], keyword: str) -
         return False
     value, known = raw[keyword], place.scope.dialect
     if keyword == "contentEncoding":
-        return str(value).lower() in ENCODINGS
+        return _encoding(raw) not in (*_DIGITS, *_IDENTITIES)
     if keyword == "contentSchema":
         return keyword in known.locations and value is not True and value != {}
     if keyword == "format":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
+from structgen.automata.json_texts import JSON_TEXTS
 from structgen.ir import (
     FALSE,
     All,
@@ -54,8 +55,8 @@ def string(formula: Formula, some: str = "a string") -> str:
                 size = count(least, most, "character")
             case Pattern(source):
                 clauses.append(f"that matches {quoted(source)}")
-            case Format("JSON text"):
-                clauses.append("that holds a JSON text")
+            case Format(name) if name in JSON_TEXTS:
+                clauses.append(f"that holds a {name}")
             case Format(name):
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):

@@ -9,7 +9,7 @@ import quopri
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
@@ -113,7 +113,8 @@ class _Scalars:
 @pytest.mark.parametrize(
     "beside",
     [
-        {"contentEncoding": "base64"},
+        {"contentEncoding": "quoted-printable"},
+        {"contentEncoding": "7BIT"},
         {"contentSchema": {"type": "object"}},
         {"pattern": "^a"},
         {"format": "date"},
@@ -155,6 +156,20 @@ def test_a_string_of_json_is_a_json_text(media_type: str) -> None:
     assert all(begins(grammar, text) for text in ("12", "{}", '["', "null"))
 
 
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_a_string_of_encoded_json_is_a_json_text_in_digits(encoding: str) -> None:
+    schema = {"contentMediaType": "application/json", "contentEncoding": encoding.upper()}
+    grammar = sg.compile(json_schema(schema, content="assert", **sg.WIDEST), TOKENS)
+    for inner in (b'{"foo": "bar"}\n', b" [1e5, []]", '"\u00e9\U0001f600"'.encode()):
+        state = grammar.step_bytes(grammar.start, json.dumps(ENCODERS[encoding](inner).decode()).encode())
+        assert state is not None
+        assert state.is_complete
+    for inner in (b"{:}\n", b"", b'"\xe9"', b"[1,]"):
+        assert not begins(grammar, json.dumps(ENCODERS[encoding](inner).decode()))
+    assert not begins(grammar, '"{}"')
+    assert begins(grammar, "100")
+
+
 def test_what_is_no_json_text_is_the_opposite() -> None:
     schema = {"type": "string", "not": {"contentMediaType": "application/json"}}
     grammar = sg.compile(json_schema(schema, content="assert"), TOKENS)
@@ -168,7 +183,19 @@ def test_what_is_no_json_text_is_the_opposite() -> None:
 
 @given(data=st.data())
 def test_the_masks_of_json_in_a_string_are_what_can_be_stepped(data: st.DataObject) -> None:
-    schema = {"type": "array", "items": {"type": "string", "contentMediaType": "application/json"}}
+    compare_a_mask_with_steps("8bit", data)
+
+
+@pytest.mark.parametrize("encoding", ["base64", "base16"])
+@settings(max_examples=15)
+@given(data=st.data())
+def test_the_masks_of_encoded_json_are_what_can_be_stepped(encoding: str, data: st.DataObject) -> None:
+    compare_a_mask_with_steps(encoding, data)
+
+
+def compare_a_mask_with_steps(encoding: str, data: st.DataObject) -> None:
+    items = {"type": "string", "contentMediaType": "application/json", "contentEncoding": encoding}
+    schema: dict[str, Any] = {"type": "array", "items": items}
     if data.draw(st.booleans()):
         schema["uniqueItems"] = True
     grammar = sg.compile(json_schema(schema, content="assert", whitespace="compact"), TOKENS)
@@ -177,6 +204,8 @@ def test_the_masks_of_json_in_a_string_are_what_can_be_stepped(data: st.DataObje
         lambda below: st.lists(below, max_size=2) | st.dictionaries(st.just("k"), below),
     )
     chosen = data.draw(st.lists(inner.map(json.dumps), min_size=1, max_size=3, unique=True))
+    encode, decode = ENCODERS.get(encoding, bytes), DECODERS.get(encoding, bytes)
+    chosen = [encode(one.encode()).decode() for one in chosen]
     text = json.dumps(chosen, separators=(",", ":")).encode()
     begun = text[: data.draw(st.integers(0, len(text)))]
     state = grammar.step_bytes(grammar.start, begun)
@@ -188,7 +217,7 @@ def test_the_masks_of_json_in_a_string_are_what_can_be_stepped(data: st.DataObje
         assert piece is not None
         assert (token in allowed) == (grammar.step_bytes(state, piece) is not None), piece
     whole = json.loads(begun + grammar.completion(state))
-    assert [json.loads(one) is ... for one in whole] == [False] * len(whole)
+    assert [json.loads(decode(one.encode())) is ... for one in whole] == [False] * len(whole)
 
 
 def test_json_beside_an_unknown_encoding_is_no_matter() -> None:
