@@ -8,6 +8,7 @@ SCHEMAS ?= schemas
 TESTS ?=
 SUITE ?=
 WALK ?=
+GRAMMARS ?=
 MASKBENCH ?=
 MINUTES ?= 60
 DEVICE ?= cpu
@@ -75,14 +76,14 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
-bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside llguidance
-	$(BIN)/python bench/bench_grammars.py
+bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--syncode folder --go folder")
+	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)
 
 walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="--only sql")
 	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
 
-bench-syncode: $(VENV)/.installed-engine $(VENV)/.installed-dev ## syntax errors of an n-gram model and the embedded one, with masks and without
-	$(BIN)/python bench/bench_syncode.py
+bench-syncode: $(VENV)/.installed-engine $(VENV)/.installed-dev ## syntax errors of an n-gram model and the embedded one, with masks and without (GRAMMARS="--only python")
+	$(BIN)/python bench/bench_syncode.py $(GRAMMARS)
 
 library: $(VENV)/.installed-dev ## 500 files of the standard library under two grammars of Python, against lark
 	$(BIN)/python bench/bench_library.py
