@@ -16,18 +16,21 @@ import numpy.typing as npt
 
 from structgen.errors import LimitError
 from structgen.expected import Expected
+from structgen.grammar import Grammar
 from structgen.languages import lark_layout as K
 from structgen.languages import lark_masks, lark_records
 from structgen.languages.completing import CompiledRests
 from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.language import TextGrammar
 from structgen.languages.lark_book import Book
+from structgen.languages.lark_files import LarkGrammar
+from structgen.languages.lark_image import put, take
+from structgen.languages.lark_kept import Keeping, Source, identity_of, read
 from structgen.limits import Limits
 from structgen.machine import filling
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
 from structgen.masks.store import MaskStore
-from structgen.parsing.contextual import Reading
+from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.parser import Place
 from structgen.tokenizer import Tokenizer
 
@@ -46,18 +49,36 @@ class CompiledLark(CompiledRests):
 
     def __init__(
         self,
-        grammar: TextGrammar,
+        grammar: Grammar,
         tokenizer: Tokenizer,
         limits: Limits | None = None,
         store: MaskStore | Literal[False] | None = None,
+        *,
+        before: CompiledLark | None = None,
     ) -> None:
+        """`before`: the one whose successor this is. Its lexemes and records are shared, and the states that
+        have masks taken over."""
         super().__init__(grammar, tokenizer, limits, store)
-        language = grammar.language(self.limits)
-        assert isinstance(language, ContextualLanguage)
-        self._language = language
-        self._reader = language.reader
-        language.start()  # raises where there is no text
-        self._book = Book(language, self.vocabulary, self._tables.context)
+        assert isinstance(grammar, LarkGrammar)
+        self._parsed = grammar.tables
+        files, image = self._masks.grammars, None
+        if before is None:
+            self._identity = identity_of(grammar, tokenizer, self.limits)
+            kept = None if files is None else read(files, self._identity, self._masks)
+            self._source = Source(grammar, self.limits, None if kept is None else kept.lexemes)
+            if kept is None:
+                self._language.start()  # raises where there is no text
+            else:
+                image = kept.image
+            pages = None if kept is None else kept.pages
+            self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, pages)
+        else:
+            self._identity, self._source, self._book = before._identity, before._source, before._book
+            self.lock = before.lock  # of what they share
+            image = take(before._tables, before._start)
+            if image.nbytes > self.limits.grammar_memory // 4:
+                image = image.emptied()
+        self._book.attach(self._tables.context)
         self._followed: list[Reading] = []
         """Readings that compiled code cannot hold; their states have MODE M_WORDS."""
         self._of_followed: dict[Reading, int] = {}
@@ -65,8 +86,28 @@ class CompiledLark(CompiledRests):
         self._places: dict[int, Place] = {}
         self._ends: dict[int, bool] = {}
         self._finished = -1
+        if image is not None:
+            self._start = put(image, self._tables)
         self._room()
-        self._start = self._retry(lark_masks.first_node, self._reader.tables.start)
+        if image is None:
+            self._start = self._retry(lark_masks.first_node, self._parsed.start)
+        if files is not None:
+            parts = self._masks, self._tables, self._book, self._source
+            self._keeping = Keeping(files, self._identity, self.lock, parts, self._start)
+            files.writer.watch(self, self._keeping)
+
+    def anew(self) -> CompiledLark:
+        """Return the same, with the states alone that have masks: most of what is met are places of
+        proofs."""
+        return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=self)
+
+    @property
+    def _language(self) -> ContextualLanguage:
+        return self._source()
+
+    @property
+    def _reader(self) -> ContextualReader:
+        return self._source().reader
 
     # --- questions ------------------------------------------------------------------------------------------
 
@@ -272,12 +313,17 @@ class CompiledLark(CompiledRests):
             return 0
         if index == self._finished:
             return L.ENDED
-        found = self._walk_followed(index) if self._is_followed(index) else self._walk(index)
+        row = -1
+        if self._is_followed(index):
+            found = self._walk_followed(index)
+        else:
+            found = self._walk(index)
+            row = self._dense_row()
         if self.may_end(index):
             found += self._end_ids.tolist()
         extra = np.array(found, np.int32)
         while True:
-            code = int(lark_masks.memoise(self.address, index, address_of(extra), len(extra), target))
+            code = int(lark_masks.memoise(self.address, index, address_of(extra), len(extra), row, target))
             if code != L.ASKED:
                 return code
             self._tables.room(L.T_LIST, self.vocab_size + 2)
@@ -287,6 +333,18 @@ class CompiledLark(CompiledRests):
         while int(lark_records.collect(self.address, index)) == L.ASKED:
             self._answer()
         return self._deferred(self._reading(index)) if self._tables.context[L.C_DEFERRED_COUNT] else []
+
+    def _dense_row(self) -> int:
+        """Return the number of the dense row that was collected; -1 where there is none, or no room for it:
+        its tokens are then in the buffer."""
+        rows = self._book.dense()
+        if not rows:
+            return -1
+        union = rows[0] if len(rows) == 1 else self._book.union(rows)
+        if union is None:
+            for row in rows:
+                lark_masks.spread(self.address, row)
+        return -1 if union is None else union
 
     def _deferred(self, reading: Reading) -> list[int]:
         """Return those of the tokens left to the reader that may come."""
@@ -360,17 +418,16 @@ class CompiledLark(CompiledRests):
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         limits = self.limits
         rows = max(self._tables.count(table) for table in (L.T_NODE, L.T_TEXT, L.T_SET, L.T_EDGE))
-        states = len(self._reader.lexer.states)
         return max(
             self.nbytes / limits.grammar_memory,
             2 * rows / limits.parser_states,
-            2 * states / limits.automaton_states,
+            2 * self._book.states / limits.automaton_states,
         )
 
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables, and some 2,000 for each lexeme state."""
-        return int(self._tables.nbytes() + self._book.nbytes + 2000 * len(self._reader.lexer.states))
+        return int(self._tables.nbytes() + self._book.nbytes + 2000 * self._book.states)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -380,7 +437,7 @@ class CompiledLark(CompiledRests):
             "machine_states": count(L.T_NODE),
             "stacks": count(L.T_TEXT),
             "places": count(L.T_SET),
-            **self._language.sizes,
+            "lexer_states": self._book.states,
             "table_bytes": self.nbytes,
         }
 

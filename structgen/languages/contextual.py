@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from structgen.errors import GrammarError
 from structgen.expected import Expected
@@ -11,6 +12,7 @@ from structgen.languages.language import Config, Language
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
+from structgen.parsing.kept_lexemes import restore
 from structgen.parsing.lexemes import DEAD, DECIDED, Move
 from structgen.parsing.parser import Place
 from structgen.parsing.tables import END, ParserTables, written
@@ -22,8 +24,11 @@ _MOST_LINES = 16
 class ContextualLanguage(Language):
     """The texts that lark accepts, as a `Language`."""
 
-    def __init__(self, tables: ParserTables, limits: Limits) -> None:
+    def __init__(self, tables: ParserTables, limits: Limits, lexemes: list[Any] | None = None) -> None:
+        """`lexemes`: the states of its lexer, if they were kept (parsing.kept_lexemes)."""
         self.reader = ContextualReader(tables)
+        if lexemes is not None:
+            restore(lexemes, self.reader.lexer)
         self.classes = self._classes()
         self._completions = Completions(self.reader, limits)
         self.separator = self._completions.separator
@@ -153,8 +158,9 @@ class ContextualLanguage(Language):
             before = lexer.before()
             # a comment may begin one too, whose line break comes later
             starts = {lexer.start(context, before) for context in range(len(self.reader.tables.contexts))}
-            opened = [lexer.move(start, byte).after for start in starts for byte in b"#\n\r;/-"]
-            pending = [lexer.move(state, 10).after for state in (*starts, *opened) if state >= 0]
+            opened = {move.after for start in starts for _byte, move in lexer.ways(start) if move.after >= 0}
+            begun = [state for state in opened if indentation.newline in lexer.may_be(state)]
+            pending = [lexer.move(state, 10).after for state in (*starts, *begun)]
             pending = [state for state in pending if state >= 0 and self._is_line(state)]
             found: set[int] = set()
             plain = True

@@ -19,7 +19,7 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from structgen.limits import Limits
 from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
 from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.parsing.lark_rules import PlainRules
+from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import Conflict, Context, Indentation, ParserTables, Remarks, Rule, Terminal
 from structgen.sources import digest_of
 
@@ -46,8 +47,8 @@ _LIBRARY: Final = "lark:"
 @cache
 def _code() -> str:
     """Return what stands for the versions of lark, Python and our own sources; 1 ms, once in a process."""
-    parsing = Path(__file__).parent.parent / "parsing"
-    sources = [parsing / name for name in ("lark_loader.py", "lark_rules.py", "remarks.py", "tables.py")]
+    package = Path(__file__).parent.parent
+    sources = [package / "frontends" / "python_regex.py", *(package / "parsing").glob("*.py")]
     version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
     assert version is not None, "lark without a version"
     return f"{digest_of([Path(__file__), *sources])} {version[1]} {sys.version_info[:3]}"
@@ -59,6 +60,16 @@ def _lark() -> Path:
     found = find_spec("lark")
     assert found is not None and found.origin is not None, "structgen needs lark"
     return Path(found.origin).parent
+
+
+class Found(NamedTuple):
+    """The tables of a grammar, and what would take a while to see from them."""
+
+    tables: ParserTables
+    digest: str
+    """Of all of them, as they are numbered here."""
+    is_local: bool
+    """Whether no lexeme asks what was before it."""
 
 
 class KeptFile:
@@ -146,21 +157,24 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-2"
+    kind = "lark-3"
 
-    def read(self, limits: Limits) -> ParserTables | None:
+    def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.
 
         Cost: 1 ms for JSON, 3 ms for Python, and the reading of imports.
         """
         found = self._open(limits)
-        return None if found is None else _tables(*found)
+        if found is None:
+            return None
+        said, file = found
+        return Found(_tables(said, file), said["digest"], said["is_local"])
 
-    def write(self, loaded: Loaded) -> None:
-        """Keep what was loaded."""
+    def write(self, loaded: Loaded) -> Found:
+        """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s."""
         tables = loaded.tables
-        ends = np.cumsum([0, *map(len, tables.kernels)]).astype(np.int32)
-        items = np.array([item for kernel in tables.kernels for item in kernel], np.int32).reshape(-1, 2)
+        made = Found(tables, _digest_of(tables), Lexer(tables).is_local)
+        ends, items = _kernels(tables)
         numbers = {
             "start": tables.start,
             "end": tables.end,
@@ -174,7 +188,9 @@ class KeptTables(KeptFile):
             "kernel_ends": ends,
             "kernel_items": items,
         }
-        self._keep(loaded.imports, _said(tables), numbers, arrays)
+        said = {**_said(tables), "digest": made.digest, "is_local": made.is_local}
+        self._keep(loaded.imports, said, numbers, arrays)
+        return made
 
 
 class KeptRules(KeptFile):
@@ -217,6 +233,21 @@ def _digest(path: str) -> str | None:
             return blake2b(file.read(), digest_size=16).hexdigest()
     except OSError:
         return None
+
+
+def _digest_of(tables: ParserTables) -> str:
+    digest = blake2b(json.dumps(_said(tables)).encode(), digest_size=16)
+    for array in (tables.actions, tables.gotos, tables.context_of, *_kernels(tables)):
+        digest.update(repr(array.shape).encode() + array.astype(np.int32).tobytes())
+    digest.update(repr((tables.start, tables.end, tables.flags)).encode())
+    return digest.hexdigest()
+
+
+def _kernels(tables: ParserTables) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return where the items of each state end, and the items."""
+    ends = np.cumsum([0, *map(len, tables.kernels)]).astype(np.int32)
+    items = np.array([item for kernel in tables.kernels for item in kernel], np.int32).reshape(-1, 2)
+    return ends, items
 
 
 def _said(tables: ParserTables) -> dict[str, Any]:

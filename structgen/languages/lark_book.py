@@ -2,36 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.lark_shapes import Shape
+from structgen.languages.lark_shapes import Made, Shape
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
+from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
 from structgen.parsing.lexemes import DEAD, DECIDED, Move
+from structgen.parsing.lexer import Lexer
+from structgen.parsing.tables import ParserTables
 
 _AHEAD = 64
 """Lexeme states whose moves are entered at once."""
+
+
+class Pages(NamedTuple):
+    """What a book holds, as plain arrays: numbers of lexeme states, terminals and dense rows, and offsets in
+    `made`, one after another of all arrays that it has addresses of."""
+
+    fixed: npt.NDArray[np.uint8]
+    """The classes of the 256 bytes, and the separator, if there is one."""
+    moves: npt.NDArray[np.int64]
+    newlines: npt.NDArray[np.uint8]
+    endings: npt.NDArray[np.int32]
+    lists: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int32]
+    plans: npt.NDArray[np.int32]
+    clean: npt.NDArray[np.uint8]
+    records: npt.NDArray[np.int64]
+    """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
+    1; 0: there is none."""
+    tries: npt.NDArray[np.int64]
+    made: npt.NDArray[np.int64]
+    addresses: npt.NDArray[np.int64]
+    """Which words of `made` are offsets in it."""
+    rows: npt.NDArray[np.int64]
+    """Which are numbers of dense rows."""
 
 
 class Book:
     """The tables of the lexer and the parser that compiled code reads, and the questions."""
 
     def __init__(
-        self, language: ContextualLanguage, vocabulary: Vocabulary, context: npt.NDArray[np.int64]
+        self,
+        tables: ParserTables,
+        language: Callable[[], ContextualLanguage],
+        vocabulary: Vocabulary,
+        masks: VocabularyStore,
+        pages: Pages | None = None,
     ) -> None:
-        reader = language.reader
-        tables, self._lexer, self._is_newline = reader.tables, reader.lexer, reader.is_newline
+        """`language` is called when something is met that `pages`, what was kept, do not know. Nobody else
+        may write to them; their dense rows are numbers of `masks`. Cost: a lexer without them, 0.1 ms with
+        them."""
+        self._language = language
         self._words = np.full(K.K_WORDS, -1, np.int64)
         self._needs = np.zeros(1 + 4 * K.MOST_NOTED, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
-        self._width = len(self._lexer.representative)
+        if pages is None:
+            lexer = language().reader.lexer
+            fixed = np.frombuffer(lexer.classes + language().separator, np.uint8)
+        else:
+            fixed = pages.fixed
+        self._classes, separator = fixed[:256].copy(), fixed[256:].tolist()
+        self._width = int(self._classes.max()) + 1
         terminals = len(tables.terminals)
         ignored = np.zeros(terminals, np.uint8)
         ignored[sorted(tables.ignored)] = 1
@@ -44,7 +84,7 @@ class Book:
             words[K.K_DEDENT], words[K.K_TAB] = indentation.dedent, indentation.tab_size
         self._starts = np.full(len(tables.contexts), K.UNKNOWN, np.int32)
         self._fixed: dict[int, npt.NDArray[Any]] = {
-            K.K_CLASSES: np.frombuffer(self._lexer.classes, np.uint8).copy(),
+            K.K_CLASSES: self._classes,
             K.K_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
             K.K_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
             K.K_ORIGINS: np.array([rule.origin for rule in tables.rules], np.int32),
@@ -56,8 +96,8 @@ class Book:
         }
         for word, array in self._fixed.items():
             words[word] = address_of(array)
-        if language.separator:
-            words[K.K_SEPARATOR] = language.separator[0]
+        if separator:
+            words[K.K_SEPARATOR] = separator[0]
         words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
         words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
@@ -75,20 +115,113 @@ class Book:
         self._known_lists: dict[tuple[int, ...], int] = {}
         self._told = 0
         self._records: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self._made: list[npt.NDArray[Any]] = []
+        self._made: list[Made] = []
         """The arrays of records."""
         self._tries: dict[int, npt.NDArray[np.int64]] = {}
         self._held: dict[int, npt.NDArray[np.int64]] = {}
         """The words of tries that have records, and these, by the addresses of the words."""
-        self._shape = Shape(vocabulary)
+        self._shape = Shape(vocabulary, masks)
+        self._masks = masks
+        self._dense = np.zeros(1 + K.MOST_DENSE, np.int64)
+        self._unions: dict[tuple[int, ...], int | None] = {}
         self._levels = np.zeros(K.LEVEL_WORDS * K.MOST_LEVELS, np.int64)
         self._wanted = np.zeros(256 * K.MOST_LEVELS, np.uint8)
         words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
+        words[K.K_FIRST_STARTS] = address_of(self._shape.first_starts)
+        words[K.K_DENSE] = address_of(self._dense)
         words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
-        context[L.C_NEEDS] = address_of(self._needs)
-        context[K.C_LARK] = address_of(words)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
         self._grow(256)
+        if pages is not None:
+            self._put(pages)
+
+    def attach(self, context: npt.NDArray[np.int64]) -> None:
+        """Have compiled code that is called with a context read this book, and note its questions here."""
+        context[L.C_NEEDS] = address_of(self._needs)
+        context[K.C_LARK] = address_of(self._words)
+
+    @property
+    def _lexer(self) -> Lexer:
+        return self._language().reader.lexer
+
+    # --- what is kept ---------------------------------------------------------------------------------------
+
+    def pages(self) -> Pages:
+        """Return what the book holds. Cost: some 2 us for each array that records are made of."""
+        # those with addresses first: they alone are written to when it is read
+        count, made = self._told, sorted(self._made, key=lambda one: not len(one.addresses))
+        sizes = np.array([(one.array.nbytes + 7) // 8 for one in made], np.int64)
+        at = np.cumsum(sizes) - sizes
+        """Of each array, the word where it lies."""
+        held = np.zeros(int(sizes.sum()), np.int64)
+        octets = held.view(np.uint8)
+        addresses: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+        rows: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+        for one, begin in zip(made, at.tolist(), strict=True):
+            octets[8 * begin : 8 * begin + one.array.nbytes] = one.array.reshape(-1).view(np.uint8)
+            addresses.append(np.asarray(one.addresses, np.int64) + begin)
+            rows.append(np.asarray(one.rows, np.int64) + begin)
+        places = np.array([address_of(one.array) for one in made], np.int64)
+        order = np.argsort(places, kind="stable")
+
+        def offsets(of: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            which = order[np.searchsorted(places[order], of, "right") - 1]
+            found: npt.NDArray[np.int64] = 8 * at[which] + of - places[which]
+            return found
+
+        where = np.concatenate(addresses)
+        held[where] = offsets(held[where])
+        tries = np.array(list(self._tries), np.int64)
+        records = np.zeros((1 + len(tries), count), np.int64)
+        all_held = [self._records, *(self._held[trie] for trie in self._tries)]
+        for row, of_trie in zip(records, all_held, strict=True):
+            known = of_trie[:count] > 0
+            row[known] = 1 + offsets(of_trie[:count][known])
+        for trie in offsets(tries).tolist():
+            held[trie // 8 + K.D_RECORDS] = 0
+        separator = int(self._words[K.K_SEPARATOR])
+        clean = self._clean.copy()
+        clean[clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
+        return Pages(
+            np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
+            _answered(self._moves[:count]),
+            self._newlines[:count].copy(),
+            _answered(self._endings[:count]),
+            self._lists[: self._listed].copy(),
+            _answered(self._starts),
+            _answered(self._plans),
+            clean,
+            records,
+            offsets(tries),
+            held,
+            where,
+            np.concatenate(rows),
+        )
+
+    def _put(self, pages: Pages) -> None:
+        """Have what was kept."""
+        words, count = self._words, len(pages.newlines)
+        self._moves, self._newlines, self._endings = pages.moves, pages.newlines, pages.endings
+        self._entered = set(np.flatnonzero((pages.moves >= 0).all(axis=1)).tolist())
+        self._told = count
+        self._lists, self._listed = pages.lists, len(pages.lists)
+        self._starts[:], self._plans[:], self._clean[:] = pages.starts, pages.plans, pages.clean
+        base = address_of(pages.made)
+        pages.made[pages.addresses] += base
+        if len(pages.made):
+            self._made.append(Made(pages.made, pages.addresses, pages.rows))
+        records = np.where(pages.records > 0, pages.records + (base - 1), 0)
+        self._records = np.ascontiguousarray(records[0])
+        words[K.K_MOVES], words[K.K_NEWLINES] = address_of(self._moves), address_of(self._newlines)
+        words[K.K_ENDINGS], words[K.K_RECORDS] = address_of(self._endings), address_of(self._records)
+        words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
+        for trie, held in zip(pages.tries.tolist(), records[1:], strict=True):
+            known = pages.made[trie // 8 : trie // 8 + K.D_WORDS]
+            self._tries[base + trie] = known
+            self._held[base + trie] = np.ascontiguousarray(held)
+            known[K.D_RECORDS] = address_of(self._held[base + trie])
+
+    # --- room -----------------------------------------------------------------------------------------------
 
     def _grow(self, rows: int) -> None:
         """Make room for lexeme states."""
@@ -110,11 +243,12 @@ class Book:
 
     def reach(self, lexeme: int) -> None:
         """Have rows for all lexeme states, this one among them."""
-        count = len(self._lexer.states)
+        reader = self._language().reader
+        count = len(reader.lexer.states)
         if count > len(self._newlines):
             self._grow(max(2 * len(self._newlines), count))
         while self._told < count:
-            self._newlines[self._told] = self._is_newline(self._told)
+            self._newlines[self._told] = reader.is_newline(self._told)
             self._told += 1
         assert lexeme < count
 
@@ -124,6 +258,18 @@ class Book:
         noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
         self._needs[0] = 0
         return [(kind, first, second) for kind, first, second in noted]
+
+    def dense(self) -> tuple[int, ...]:
+        """Return the numbers of the dense rows in the mask that was collected just now, each once."""
+        return tuple(sorted(set(self._dense[1 : 1 + int(self._dense[0])].tolist())))
+
+    def union(self, rows: tuple[int, ...]) -> int | None:
+        """Return the number of the dense row that has all that some have; None where the store has no room
+        for it."""
+        if rows not in self._unions:
+            held = np.bitwise_or.reduce(self._masks.rows[list(rows)], axis=0)
+            self._unions[rows] = self._masks.intern_row(held)
+        return self._unions[rows]
 
     def trie(self, words: int) -> tuple[int, int]:
         """Return the address and the number of the nodes of a trie."""
@@ -140,7 +286,7 @@ class Book:
             if address_of(trie) not in self._tries:
                 self._tries[address_of(trie)] = trie
                 self._hang(trie, rows)
-        self._made += [record, *kept]
+        self._made += kept
         held = self._records if words == 0 else self._held[words]
         held[lexeme] = address_of(record)
 
@@ -267,6 +413,16 @@ class Book:
         return K.MV_KEEP_NEW | to | terminal << K.TERMINAL_SHIFT | otherwise
 
     @property
+    def extent(self) -> tuple[int, int]:
+        """Return how much is known: lexeme states, and arrays of records."""
+        return self._told, len(self._made)
+
+    @property
+    def states(self) -> int:
+        """Lexeme states that are known."""
+        return self._told
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all tables, outgrown ones included."""
         arrays: list[npt.NDArray[Any]] = [
@@ -275,9 +431,14 @@ class Book:
             self._endings,
             self._lists,
             self._records,
-            *self._made,
+            *(one.array for one in self._made),
             *self._held.values(),
             self._needs,
             *self._kept,
         ]
         return sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
+
+
+def _answered(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return cells of a table; what was asked and not answered is unknown."""
+    return np.where(cells == K.PENDING, K.UNKNOWN, cells)

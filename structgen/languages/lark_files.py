@@ -15,12 +15,11 @@ from structgen.languages.bound_lark import BoundLark
 from structgen.languages.composition import Operand, as_text
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
-from structgen.languages.kept_tables import KeptRules, KeptTables
+from structgen.languages.kept_tables import Found, KeptRules, KeptTables
 from structgen.languages.language import Language, TextGrammar
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, check_options, indenter_of, load
 from structgen.parsing.lark_rules import load_rules
-from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 from structgen.text_files import read_text
 
@@ -30,16 +29,14 @@ _LEXERS = ("contextual", "characters")
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_limits", "_local", "_tables", "load_ms")
+    __slots__ = ("_arguments", "_canonical", "_found", "_limits", "_tables", "load_ms")
 
-    def __init__(
-        self, tables: ParserTables, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0
-    ) -> None:
-        self._tables, self._arguments, self._limits = tables, arguments, limits
+    def __init__(self, found: Found, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0) -> None:
+        self._found, self._arguments, self._limits = found, arguments, limits
+        self._tables = found.tables
         self.load_ms = load_ms
         """What loading it took."""
         self._canonical = ""
-        self._local: bool | None = None
 
     @property
     def tables(self) -> ParserTables:
@@ -75,9 +72,12 @@ class LarkGrammar(TextGrammar):
     @property
     def is_local(self) -> bool:
         """Whether no lexeme asks what was before it (a look-behind, `\\b` or `^` at its beginning)."""
-        if self._local is None:
-            self._local = Lexer(self._tables).is_local
-        return self._local
+        return self._found.is_local
+
+    @property
+    def digest(self) -> str:
+        """Of the tables, as they are numbered in this process."""
+        return self._found.digest
 
     @property
     def limits(self) -> Limits:
@@ -223,8 +223,8 @@ def lark(
         return rules
     indenter = None if postlex is None else indenter_of(postlex)
     kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound))
-    tables = kept.read(bounds)
-    if tables is None:
+    found = kept.read(bounds)
+    if found is None:
         loaded = load(
             text,
             start=start,
@@ -234,8 +234,7 @@ def lark(
             limits=bounds,
             bound=tuple(bound),
         )
-        kept.write(loaded)
-        tables = loaded.tables
+        found = kept.write(loaded)
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,
@@ -245,7 +244,7 @@ def lark(
         "bind": bound or None,
         "limits": limits,
     }
-    made = LarkGrammar(tables, arguments, bounds, 1000 * (perf_counter() - before))
+    made = LarkGrammar(found, arguments, bounds, 1000 * (perf_counter() - before))
     return BoundLark(made, bound, (_again, (arguments,))) if bound else made
 
 

@@ -31,10 +31,12 @@ error."""
 P_STACK, P_WIDTHS, P_BRACKETS = range(3)
 
 OPEN_UNKNOWN, OPEN, SHUT, OPEN_PENDING = range(4)
-OPEN_BITS, BARE_SHIFT, LINE_SHIFT = 3, 2, 4
+OPEN_BITS, BARE_SHIFT, LINE_SHIFT, PLAIN_SHIFT, PLAIN_AT = 3, 2, 4, 6, 16
 """In T_OFFSET, what is known of a place, two bits each. Does a text go on from it with the separator? From
 BARE_SHIFT on: with a lexeme that may stand right behind the indenter's newline? From LINE_SHIFT on: with the
-indenter's newline, of whatever width? The last two are never SHUT for certain, only not proved."""
+indenter's newline, of whatever width? The last two are never SHUT for certain, only not proved.
+From PLAIN_SHIFT on the same of a plain place, by plans alone: they hold in all places with its stack, however
+wide their indentations are. From PLAIN_AT on: the plain place of a place and 1, 0: not made yet."""
 ANY_LINE, SEPARATED, IGNORED = -1, -2, -(1 << 30)
 """Among the endings of a lexeme: the indenter's newline, of whatever width; SEPARATED - state: it may be what
 the separator makes, its state is this; IGNORED: it may be ignored, and what is like the separator follows."""
@@ -87,8 +89,10 @@ C_LARK = C_STRINGS
     K_FIRST_BYTES,
     K_WANTED,
     K_LEVELS,
+    K_FIRST_STARTS,
+    K_DENSE,
     K_WORDS,
-) = range(30)
+) = range(32)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become.
@@ -97,10 +101,13 @@ state. STARTS: int32 of each context, its lexeme state, -1: not known. PLANS: in
 where in STEPS (int32) its plan is, -1: not known: the rule under way that needs the fewest bytes (LAST_RULE:
 it is the whole text's), how many of its symbols are there, how many terminals it still needs, and which.
 CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens,
-2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none.
-RECORDS: int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8 of
-each token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens
-begin in."""
+2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none. RECORDS:
+int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8 of each token.
+WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens begin in.
+FIRST_STARTS: int32[257], where in C_SLOT_IDS the tokens with a first byte begin. DENSE: int64, how many dense
+rows are in a mask, and their numbers."""
+MOST_DENSE = 32
+"""Dense rows of one mask; the tokens of more are copied."""
 MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
 """Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""
 LARGE_TRIE = 256
@@ -109,9 +116,12 @@ SHIFT_AT = 24
 """Where, above a lexeme state, `harvest` puts what bytes do to a column."""
 R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS = range(6)
 TRIE_ROW = 5
-D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS = range(5)
+D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS, D_SLOTS, D_TOKENS, D_WORDS = range(8)
+AS_ROW = -1
 """A record, int64: groups (endings; the addresses of the tokens, int32, and of where each first byte's begin
-in them, int32[257], 0: anywhere; how many tokens); tries (TRIE_ROW words: a terminal; what bytes do to its
-column; the address of the words of the trie of what is left over behind it; the tokens that end with it,
-int32, and how many); crossings (int32: node, state, what bytes do to a column, first byte, -1: any).
-The words of a trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS."""
+in them, int32[257], 0: anywhere; how many tokens; or, where the last is AS_ROW, the number of the dense row
+that has them, and the address of which first bytes they have, uint8[256]); tries (TRIE_ROW words: a terminal;
+what bytes do to its column; the address of the words of the trie of what is left over behind it; the tokens
+that end with it, int32, and how many); crossings (int32: node, state, what bytes do to a column, first byte,
+-1: any). The words of a trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS;
+how many starts and ids there are."""

@@ -7,10 +7,11 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live
 from structgen.languages.lark_records import walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
+from structgen.machine.closing import emit_row
 from structgen.machine.filling import write_mask
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
-from structgen.machine.rows import copy, intern, row_of
+from structgen.machine.rows import copy, find, intern, row_of
 from structgen.machine.runs import emit
 
 
@@ -56,6 +57,9 @@ def take_token(c, index, token):
         if code != YES:
             return REFUSED if code == NO else (ASKED if code == ASK else UNKNOWN_FREE)
         s = d
+    found = find(c, T_NODE, 8, s)
+    if found >= 0 and load64(row_of(c, T_NODE, N_STRIDE, found), N_LIST) >= 0:
+        return found  # its mask is known: it was live
     code = live(c, s)
     if code != YES:
         return REFUSED if code == NO else ASKED
@@ -114,14 +118,17 @@ def collect_below(c, index, node):
     return ASKED if walk_below(c, node + 1, (word >> 40) & 0xFFFFFF, wanted) else 0
 
 
-@entry("int64(int64, int64, int64, int64, int64)")
-def memoise(c, index, extra, extras, target):
-    """Add tokens (int32) to the buffer, memoise it as a state's mask, and write it to `target` (0: nowhere).
-    Returns 0; ASKED where T_LIST has too little room; LARGE where the list would be as long as a row."""
+@entry("int64(int64, int64, int64, int64, int64, int64)")
+def memoise(c, index, extra, extras, row, target):
+    """Add tokens (int32) to the buffer, memoise it with a dense row (-1: none) as a state's mask, and write
+    it to `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE, with the row's
+    tokens in the buffer too, where the list would be as long as a row."""
     emit(c, extra, 0, extras)
     base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
     used = load64(c, base + COUNT)
     if found >= load64(c, C_MASK_WORDS):
+        if row >= 0:
+            emit_row(c, row)
         return LARGE
     if used + found + 2 > load64(c, base + CAPACITY):
         store64(c, C_BUFFER_COUNT, found - extras)
@@ -133,6 +140,13 @@ def memoise(c, index, extra, extras, target):
         store32(lists, 2 + i, load32(buffer, i))
     store64(c, base + COUNT, used + 2 + found)
     d = row_of(c, T_NODE, N_STRIDE, index)
-    store64(d, N_ROW, -1)
+    store64(d, N_ROW, row)
     store64(d, N_LIST, used)
     return write_mask(c, d, target)
+
+
+@entry("int64(int64, int64)")
+def spread(c, row):
+    """Add the tokens of a dense row to the buffer. Returns 0."""
+    emit_row(c, row)
+    return 0

@@ -11,7 +11,17 @@ import numba
 
 from structgen.jit import jit
 from structgen.languages.lark_layout import *
-from structgen.languages.lark_steps import ask, feed, first_of, node_of, popped, read, second_of
+from structgen.languages.lark_steps import (
+    ask,
+    feed,
+    first_of,
+    node_of,
+    pair,
+    place_of,
+    popped,
+    read,
+    second_of,
+)
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import find, intern, row_of
@@ -32,6 +42,30 @@ def mark(c, place, shift, value):
     """Note what is known of a place."""
     flags = load64(c, 6 * T_OFFSET + ADDRESS)
     store64(flags, place, (load64(flags, place) & ~(OPEN_BITS << shift)) | (value << shift))
+
+
+@jit
+def plain_of(c, place):
+    """Return the place with the same stack and brackets whose indentations are one column each, or ASKED."""
+    flags = load64(c, 6 * T_OFFSET + ADDRESS)
+    found = load64(flags, place) >> PLAIN_AT
+    if found != 0:
+        return found - 1
+    row = row_of(c, T_SET, 4, place)
+    stack, brackets, widths = load64(row, P_STACK), load64(row, P_BRACKETS), load64(row, P_WIDTHS)
+    depth = 0
+    while second_of(c, widths) >= 0:
+        widths = second_of(c, widths)
+        depth += 1
+    plain = pair(c, -1, -1)
+    for column in range(1, depth + 1):
+        if plain >= 0:
+            plain = pair(c, -1 - column, plain)
+    found = place_of(c, stack, plain, brackets) if plain >= 0 else plain
+    if found >= 0:
+        flags = load64(c, 6 * T_OFFSET + ADDRESS)
+        store64(flags, place, load64(flags, place) | (found + 1) << PLAIN_AT)
+    return found
 
 
 @jit
@@ -80,9 +114,10 @@ def break_line(c, place, dedents, indent):
 
 
 @jit
-def prove(c, place, bare):
+def prove(c, place, bare, plain):
     """Return YES where a text is found that goes on from a place, with the separator (or, `bare`, with a
-    lexeme right behind the indenter's newline); NO where this finds none; ASK."""
+    lexeme right behind the indenter's newline); NO where this finds none; ASK. `plain`: PLAIN_SHIFT where the
+    place is plain and plans alone are to prove it, else 0."""
     k = load64(c, C_LARK)
     line_break, indenting, dedenting = load64(k, K_NEWLINE), load64(k, K_INDENT), load64(k, K_DEDENT)
     here, stack = place, stack_of(c, place)
@@ -138,7 +173,7 @@ def prove(c, place, bare):
             here = read(c, here, terminal, 0)
             if here < 0:
                 return ASK if here == ASKED else NO
-            if known(c, here, 0) == OPEN:
+            if known(c, here, plain) == OPEN:
                 done = True
                 break
             if found < _TRAIL:
@@ -163,8 +198,20 @@ def prove(c, place, bare):
         goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
         top = load32(load64(k, K_GOTOS), goto)
     for i in range(found):
-        mark(c, load64(trail, i), 0, OPEN)
+        mark(c, load64(trail, i), plain, OPEN)
     return YES
+
+
+@jit
+def proved(c, place, shift):
+    """Return YES where plans prove a plain place, NO, or ASK."""
+    flag = known(c, place, PLAIN_SHIFT + shift)
+    if flag != OPEN_UNKNOWN:
+        return YES if flag == OPEN else NO
+    code = prove(c, place, shift, PLAIN_SHIFT)
+    if code != ASK:
+        mark(c, place, PLAIN_SHIFT + shift, OPEN if code == YES else SHUT)
+    return code
 
 
 @jit
@@ -177,7 +224,13 @@ def is_open(c, place, shift):
         return NO
     if flag == OPEN_PENDING:
         return ASK
-    code = prove(c, place, shift)
+    code = numba.int64(NO)
+    if load64(load64(c, C_LARK), K_NEWLINE) >= 0:
+        # a plan says how much deeper or less deep a line is, never how deep
+        plain = plain_of(c, place)
+        code = proved(c, plain, shift) if plain >= 0 else numba.int64(ASK)
+    if code == NO:
+        code = prove(c, place, shift, 0)
     if code == ASK:
         return ASK
     if code == YES:
@@ -192,18 +245,13 @@ def is_open(c, place, shift):
 
 
 @jit
-def line_open(c, place):
-    """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK."""
-    flag = known(c, place, LINE_SHIFT)
-    if flag != OPEN_UNKNOWN:
-        return YES if flag == OPEN else NO
+def find_line(c, place, plain):
+    """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK;
+    `plain` as in `prove`."""
     row = row_of(c, T_SET, 4, place)
     widths = load64(row, P_WIDTHS)
     if load64(row, P_BRACKETS) > 0:
-        code = is_open(c, place, BARE_SHIFT)
-        if code != ASK:
-            mark(c, place, LINE_SHIFT, OPEN if code == YES else SHUT)
-        return code
+        return proved(c, place, BARE_SHIFT) if plain != 0 else is_open(c, place, BARE_SHIFT)
     line_break = load64(load64(c, C_LARK), K_NEWLINE)
     column = -first_of(c, widths)  # one more than the innermost width
     while True:
@@ -211,17 +259,36 @@ def line_open(c, place):
         if after == ASKED:
             return ASK
         if after >= 0:
-            code = is_open(c, after, BARE_SHIFT)
-            if code == ASK:
-                return ASK
-            if code == YES:
-                mark(c, place, LINE_SHIFT, OPEN)
-                return YES
+            code = proved(c, after, BARE_SHIFT) if plain != 0 else is_open(c, after, BARE_SHIFT)
+            if code != NO:
+                return code
         if widths < 0:
-            mark(c, place, LINE_SHIFT, SHUT)
             return NO
         column = -1 - first_of(c, widths)
         widths = second_of(c, widths)
+
+
+@jit
+def line_open(c, place):
+    """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK."""
+    flag = known(c, place, LINE_SHIFT)
+    if flag != OPEN_UNKNOWN:
+        return YES if flag == OPEN else NO
+    plain = plain_of(c, place)
+    if plain < 0:
+        return ASK
+    flag = known(c, plain, PLAIN_SHIFT + LINE_SHIFT)
+    code = YES if flag == OPEN else NO
+    if flag == OPEN_UNKNOWN:
+        code = find_line(c, plain, PLAIN_SHIFT)
+        if code == ASK:
+            return ASK
+        mark(c, plain, PLAIN_SHIFT + LINE_SHIFT, OPEN if code == YES else SHUT)
+    if code == NO:
+        code = find_line(c, place, 0)
+    if code != ASK:
+        mark(c, place, LINE_SHIFT, OPEN if code == YES else SHUT)
+    return code
 
 
 @jit

@@ -23,31 +23,64 @@ from structgen.machine.runs import emit
 
 
 @jit
-def emit_wanted(c, ids, first, last, wanted):
-    """Add token ids to the buffer, those alone whose first byte is wanted."""
+def put_wanted(c, ids, first, last, wanted, target, count):
+    """Write those token ids behind the first `count` of a list whose first byte is wanted. Returns how many
+    it has then."""
     firsts = load64(load64(c, C_LARK), K_FIRST_BYTES)
-    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
     for i in range(first, last):
         token = load32(ids, i)
         if load8(wanted, load8(firsts, token)) != 0:
-            store32(buffer, count, token)
+            store32(target, count, token)
             count += 1
+    return count
+
+
+@jit
+def emit_wanted(c, ids, first, last, wanted):
+    """Add token ids to the buffer, those alone whose first byte is wanted."""
+    count = load64(c, C_BUFFER_COUNT)
+    store64(c, C_BUFFER_COUNT, put_wanted(c, ids, first, last, wanted, load64(c, C_BUFFER), count))
+
+
+@jit
+def emit_dense(c, row, firsts, wanted):
+    """Add the tokens of a dense row with wanted first bytes to the mask: the row itself, where all are."""
+    k = load64(c, C_LARK)
+    whole, some = True, False
+    for byte in range(256):
+        if load8(firsts, byte) != 0:
+            there = load8(wanted, byte) != 0
+            whole, some = whole and there, some or there
+    dense = load64(k, K_DENSE)
+    count = load64(dense, 0)
+    if whole and count < MOST_DENSE:
+        store64(dense, 1 + count, row)
+        store64(dense, 0, count + 1)
+        return
+    if not some:
+        return
+    bits = load64(c, C_ROWS) + 4 * load64(c, C_MASK_WORDS) * row
+    ids, starts = load64(c, C_SLOT_IDS), load64(k, K_FIRST_STARTS)
+    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
+    for byte in range(256):
+        if load8(firsts, byte) != 0 and load8(wanted, byte) != 0:
+            for i in range(load32(starts, byte), load32(starts, byte + 1)):
+                token = load32(ids, i)
+                if (load32(bits, token >> 5) >> (token & 31)) & 1 != 0:
+                    store32(buffer, count, token)
+                    count += 1
     store64(c, C_BUFFER_COUNT, count)
 
 
 @jit
 def defer(c, trie, starts, ids, node, last, wanted):
     """Leave the tokens of some trie nodes to Python."""
-    firsts = load64(load64(c, C_LARK), K_FIRST_BYTES)
     deferred, count = load64(c, C_DEFERRED), load64(c, C_DEFERRED_COUNT)
     for at in range(node, last):
         slot = (load64(trie, at) >> 20) & 0xFFFFF
         if slot != 0:
-            for i in range(load32(starts, slot - 1), load32(starts, slot)):
-                token = load32(ids, i)
-                if load8(wanted, load8(firsts, token)) != 0:
-                    store32(deferred, count, token)
-                    count += 1
+            first, end = load32(starts, slot - 1), load32(starts, slot)
+            count = put_wanted(c, ids, first, end, wanted, deferred, count)
     store64(c, C_DEFERRED_COUNT, count)
 
 
@@ -164,13 +197,15 @@ def use_groups(c, d, record, wanted):
     result = numba.int64(YES)
     for _ in range(load64(record, R_GROUP_COUNT)):
         code = ends_well(c, d, 1, load64(groups, 0))
-        tokens, starts = load64(groups, 1), load64(groups, 2)
+        tokens, starts, count = load64(groups, 1), load64(groups, 2), load64(groups, 3)
         if code == VAGUE:
             return VAGUE
         if code == ASK:
             result = numba.int64(ASK)
+        elif code == YES and count == AS_ROW:
+            emit_dense(c, tokens, starts, wanted)
         elif code == YES and starts == 0:
-            emit_wanted(c, tokens, 0, load64(groups, 3), wanted)
+            emit_wanted(c, tokens, 0, count, wanted)
         elif code == YES:
             for byte in range(256):
                 if load8(wanted, byte) != 0:
@@ -351,9 +386,10 @@ def gather(c, level, known_levels):
 
 @entry("int64(int64, int64)")
 def collect(c, index):
-    """Collect the tokens of a state's mask in the buffer, but the end tokens, and those that Python must
-    follow beside it (C_DEFERRED). Returns 0, or ASKED."""
+    """Collect the tokens of a state's mask in the buffer and as dense rows, but the end tokens, and those
+    that Python must follow beside it (C_DEFERRED). Returns 0, or ASKED."""
     k = load64(c, C_LARK)
+    store64(load64(k, K_DENSE), 0, 0)
     store64(c, C_BUFFER_COUNT, 0)
     store64(c, C_DEFERRED_COUNT, 0)
     for byte in range(256):

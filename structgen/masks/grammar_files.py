@@ -8,6 +8,8 @@
     bytes 24-39   identity: a digest of the sources, the vocabulary, the grammar and the limits
     then          the first part (what compiled code reads), the second (what it takes to go on), by zlib
 
+What is better mapped than read is a file of `array_file` instead, of the same name.
+
 Dense rows of masks are shared by many grammars of a vocabulary, and lie beside them in files named by their
 content. The folder is bounded together with the segments of the mask store; what was used least recently goes
 first. A missing row costs the masks that it was part of, a missing file the rest.
@@ -24,7 +26,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -37,6 +39,7 @@ import numpy.typing as npt
 from structgen.cache import warn, write_atomically
 from structgen.errors import StoreWarning
 from structgen.forks import QUEUES, WRITING, new_lock, tell
+from structgen.masks.array_file import open_arrays, write_arrays
 from structgen.masks.store_files import GRAMMAR_SUFFIX, ROW_SUFFIX, trim
 
 _MAGIC: Final = b"SGGRAMM1"
@@ -88,6 +91,14 @@ class Written(NamedTuple):
     """Returns the row of a digest, None where nobody has it any more."""
 
 
+class WrittenArrays(NamedTuple):
+    """What is to be written of a grammar as arrays: they are mapped when it is read, not compressed."""
+
+    identity: bytes
+    kind: str
+    arrays: Mapping[str, npt.NDArray[Any]]
+
+
 class Keeper(Protocol):
     """What knows how a grammar is kept, after the grammar itself is gone too."""
 
@@ -103,7 +114,7 @@ class Keeper(Protocol):
         """Bytes that it takes to keep it, about; told without a lock, in some microseconds."""
         ...
 
-    def encode(self) -> Written | None:
+    def encode(self) -> Written | WrittenArrays | None:
         """Return what is new since the last time, None where nothing is. Takes the grammar's lock."""
         ...
 
@@ -157,6 +168,18 @@ class GrammarFiles:
         self.drop(identity, "is damaged or was not made by this version of structgen")
         return None
 
+    def read_arrays(self, identity: bytes, kind: str) -> dict[str, npt.NDArray[Any]] | None:
+        """Return the arrays of a grammar, or None where there are none; a damaged file gives a StoreWarning.
+        Writing to one changes memory alone. Cost: 0.2 ms, and 0.2 ms a megabyte."""
+        if self.writer.folder.gave_up:
+            return None
+        path = self._file(identity)
+        found = open_arrays(path, kind, identity.hex())
+        with suppress(OSError):
+            if found is not None and time.time() - path.stat().st_mtime > _TOUCH:
+                os.utime(path)
+        return None if found is None else found.arrays
+
     def drop(self, identity: bytes, why: str) -> Path:
         """Delete a grammar's file, with a StoreWarning; returns its path."""
         path = self._file(identity)
@@ -181,9 +204,14 @@ class GrammarFiles:
         warn(f"{path} is damaged: the masks that need it are made anew.")
         return None
 
-    def write(self, written: Written) -> int:
+    def write(self, written: Written | WrittenArrays) -> int:
         """Write a grammar and those of its rows that are not there; returns the bytes. Raises OSError where
         the folder does not take them (a StoreWarning has said so)."""
+        if isinstance(written, WrittenArrays):
+            identity, arrays = written.identity, written.arrays
+            if not write_arrays(self._file(identity), written.kind, identity.hex(), {}, arrays):
+                raise OSError
+            return sum(int(array.nbytes) for array in arrays.values())
         size = 0
         for name in written.rows:
             path = self.path / (name.hex() + ROW_SUFFIX)
@@ -255,7 +283,7 @@ class GrammarWriter:
             if written is not None:
                 self.put(keeper.files, written)
 
-    def put(self, files: GrammarFiles, written: Written) -> None:
+    def put(self, files: GrammarFiles, written: Written | WrittenArrays) -> None:
         """Write a grammar that was encoded."""
         if self.folder.gave_up:
             return
@@ -273,7 +301,7 @@ class _Encoded(NamedTuple):
     """A grammar that was dropped, as it will be written."""
 
     files: GrammarFiles
-    written: Written
+    written: Written | WrittenArrays
 
     def write(self) -> None:
         self.files.writer.put(self.files, self.written)
@@ -316,6 +344,8 @@ class _Queue:
         self._wake = threading.Event()
         self._registered = 0
         self._lock = new_lock(QUEUES)
+        self._busy = threading.Lock()
+        """Held by the thread while it writes a grammar that it has taken."""
         tell(self)
 
     def watch(self, grammar: object, keeper: Keeper) -> None:
@@ -367,10 +397,11 @@ class _Queue:
                 self._wake.clear()
                 continue
             for _ in range(_MANY):
-                dropped = _taken(self._large) or _taken(self._waiting)
-                if dropped is None:
-                    break
-                dropped.write()
+                with self._busy:
+                    dropped = _taken(self._large) or _taken(self._waiting)
+                    if dropped is None:
+                        break
+                    dropped.write()
                 time.sleep(0)  # nobody who fills masks waits for all of it
             with self._lock:
                 if not self._waiting and not self._large:
@@ -378,7 +409,8 @@ class _Queue:
                     return
 
     def flush(self, seconds: float = math.inf) -> None:
-        """Write all that is new, now; what is not begun after some seconds is left out."""
+        """Write all that is new, now; what is not begun after some seconds is left out. Returns once what the
+        thread has begun is written too."""
         until = time.monotonic() + seconds
         with self._lock:
             live = list(self._live)
@@ -386,6 +418,8 @@ class _Queue:
             time.monotonic() < until and (dropped := _taken(self._waiting) or _taken(self._large)) is not None
         ):
             dropped.write()
+        if self._busy.acquire(timeout=min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)):
+            self._busy.release()
         for keeper in live:
             if time.monotonic() < until:
                 keeper.files.writer.write(keeper)
@@ -395,6 +429,7 @@ class _Queue:
         self._waiting.clear()
         self._large.clear()
         self._thread = None
+        self._busy = threading.Lock()
         self._wake = threading.Event()
 
 

@@ -106,7 +106,8 @@ class LexemeStates:
             if unless not in self._unless:
                 self._unless.append(unless)
             self._of_context.append(self._unless.index(unless))
-        self._starts: dict[tuple[int, Behind], int] = {}
+        self.starts: dict[tuple[int, Behind], int] = {}
+        """Where lexemes begin, by context and what is before."""
         self._rows: dict[int, list[Move]] = {}
         self._ways: dict[int, list[tuple[int, Move]]] = {}
         self._columns: dict[ByteNode, tuple[int, ...]] = {}
@@ -129,9 +130,9 @@ class LexemeStates:
     def start(self, context: int, behind: Behind) -> int:
         """Return the state at the beginning of a lexeme."""
         key = context, behind
-        known = self._starts.get(key)
+        known = self.starts.get(key)
         if known is None:
-            known = self._starts[key] = self._number(
+            known = self.starts[key] = self._number(
                 self._start(self.tables.contexts[context], context, behind)
             )
         return known
@@ -171,6 +172,13 @@ class LexemeStates:
             number = self._numbers[state] = len(self.states)
             self.states.append(state)
         return number
+
+    def put(self, states: list[LexemeState], starts: dict[tuple[int, Behind], int]) -> None:
+        """Have the states, which are still none, be these, with these beginnings."""
+        assert not self.states
+        self.states = states
+        self._numbers = {state: number for number, state in enumerate(states)}
+        self.starts = starts
 
     def move(self, state: int, byte: int) -> Move:
         """Return what a byte does."""

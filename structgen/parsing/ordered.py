@@ -119,6 +119,9 @@ class Program:
         self._within: dict[tuple[ByteNode, int], int] = {}
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
         self._sure: dict[int, bool] = {}
+        self.inner: list[tuple[int, int]] = []
+        """The instructions inside characters, which are made as they are met: of which one, and by which
+        byte."""
 
     # --- compilation ----------------------------------------------------------------------------------------
 
@@ -146,6 +149,18 @@ class Program:
         if at is None:
             at = self._within[node, after] = self._put(_Instruction(_CHAR, node, (after,)))
         return at
+
+    def inside(self, at: int, byte: int) -> int:
+        """Return the instruction that waits for the rest of a character whose first bytes an instruction has
+        read, with one byte more; it is made when it is first asked for."""
+        one, made = self.code[at], len(self.code)
+        assert one.node is not None
+        node = one.node.after[byte]
+        assert node is not None
+        found = self._char(node, one.to[0])
+        if found == made:
+            self.inner.append((at, byte))
+        return found
 
     def _split(self, ways: tuple[int, ...]) -> int:
         return ways[0] if len(ways) == 1 else self._put(_Instruction(_SPLIT, to=ways))
@@ -275,7 +290,7 @@ class Program:
             elif one.kind == _CHAR:
                 assert one.node is not None
                 for byte, node in _choices(one.node):
-                    after = one.to[0] if node is DONE else self._char(node, one.to[0])
+                    after = one.to[0] if node is DONE else self.inside(at, byte)
                     pending.append((after, text + bytes((byte,))))
             else:
                 # nothing is read here: its turn is now
@@ -380,7 +395,7 @@ class Program:
         if held is None:
             return []
         if node is not DONE:
-            return [(self._char(node, one.to[0]), held)]
+            return [(self.inside(at, byte), held)]
         return list(self.closure(one.to[0], held, behind))
 
     def step_nest(self, nest: Nest, byte: int, behind: Behind) -> list[tuple[int, Guards] | Nest]:

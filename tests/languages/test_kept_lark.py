@@ -1,0 +1,221 @@
+"""Compiled Lark grammars on disk: who finds one ready has the masks that it would have made, and goes on."""
+
+from __future__ import annotations
+
+import gc
+import json
+from pathlib import Path
+
+import lark
+import numpy as np
+import pytest
+from lark.indenter import PythonIndenter
+
+import structgen as sg
+from structgen.errors import StoreWarning
+from structgen.languages import contextual
+from structgen.languages.compiled_lark import CompiledLark
+from structgen.languages.lark_files import LarkGrammar
+from structgen.masks.grammar_files import GRAMMAR_SUFFIX
+from structgen.parsing import kept_lexemes
+from structgen.parsing.lexer import Lexer
+
+ROOT = Path(__file__).parents[2]
+
+CALLS = r"""
+start: (call ";")*
+call: NAME "(" [arg ("," arg)*] ")"
+?arg: STRING | NUMBER | call | "not" arg
+NAME: /[^\W\d]\w*/
+STRING: /"(\\.|[^"\\])*"/ | /'''(?!')(.|\n)*?'''/
+NUMBER: /(?>\d+)(\.\d+)?/
+COMMENT: /\/\*(.|\n)*?\*\//
+%ignore /[ \n]+/
+%ignore COMMENT
+"""
+PYTHON = "python.lark of the lark package"
+GRAMMARS = {
+    "calls": (CALLS, 'f("a", 1.5, not g(x2()));', "läuft(not h('''a''b''', 12)); /* ; */ f();"),
+    "Python": (
+        PYTHON,
+        "def f(x):\n    if x:\n        return [1, x.y]\n    return f(2)\n",
+        "class A(B):\n  def g(self):  # all\n      while True: pass\n  x = {'a': lambda: 1}\nimport os\n",
+    ),
+}
+
+
+def _grammar(text: str) -> LarkGrammar:
+    if text == PYTHON:
+        path = Path(lark.__file__).parent / "grammars" / "python.lark"
+        return sg.lark(path, start="file_input", postlex=PythonIndenter())
+    return sg.lark(text)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> sg.Tokenizer:
+    return sg.Tokenizer.from_huggingface(ROOT / "tests" / "data" / "bpe" / "tokenizer.json")
+
+
+def masks(compiled: CompiledLark, text: str) -> list[list[int]]:
+    """The tokens that are allowed before each token of a text, and behind it."""
+    state, found = compiled.start, []
+    for token in compiled.tokenizer.encode(text.encode()):
+        found.append(compiled.allowed(state))
+        after = compiled.step(state, token)
+        assert after is not None
+        state = after
+    return [*found, compiled.allowed(state)]
+
+
+def kept(grammar: LarkGrammar, tokenizer: sg.Tokenizer, folder: Path, text: str) -> None:
+    """Have a grammar compiled, a text read, and what was met written."""
+    store = sg.MaskStore(path=folder)
+    masks(CompiledLark(grammar, tokenizer, None, store), text)
+    store.flush()
+
+
+def refuse(*_arguments: object) -> None:
+    raise AssertionError("a language was made")
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_masks_that_were_kept_need_no_lexer(
+    name: str, tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, text, _other = GRAMMARS[name]
+    grammar = _grammar(source)
+    kept(grammar, tokenizer, tmp_path, text)
+    expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
+    monkeypatch.setattr(contextual.ContextualLanguage, "__init__", refuse)
+    assert masks(CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path)), text) == expected
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_a_kept_grammar_goes_on_with_texts_that_nobody_has_met(
+    name: str, tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    source, text, other = GRAMMARS[name]
+    grammar = _grammar(source)
+    kept(grammar, tokenizer, tmp_path, text)
+    kept(grammar, tokenizer, tmp_path, other)  # from the first file, and written again
+    fresh = CompiledLark(grammar, tokenizer, None, False)
+    found = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+    for one in (other, text, text + other):
+        assert masks(found, one) == masks(fresh, one)
+
+
+def test_what_is_kept_already_is_not_written_again(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    grammar = _grammar(CALLS)
+    text = GRAMMARS["calls"][1]
+    kept(grammar, tokenizer, tmp_path, text)
+    (path,) = tmp_path.rglob(f"*{GRAMMAR_SUFFIX}")
+    path.chmod(0o400)
+    before = path.stat().st_ino
+    kept(grammar, tokenizer, tmp_path, text)
+    assert path.stat().st_ino == before
+
+
+def test_a_grammar_is_written_after_it_was_dropped(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    store = sg.MaskStore(path=tmp_path)
+    compiled = CompiledLark(_grammar(CALLS), tokenizer, None, store)
+    masks(compiled, GRAMMARS["calls"][1])
+    del compiled
+    gc.collect()
+    store.flush()
+    assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
+
+
+@pytest.mark.parametrize("at", [20, -9])
+def test_a_damaged_file_is_told_and_made_anew(at: int, tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    grammar = _grammar(CALLS)
+    text = GRAMMARS["calls"][1]
+    kept(grammar, tokenizer, tmp_path, text)
+    (path,) = tmp_path.rglob(f"*{GRAMMAR_SUFFIX}")
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x55
+    path.write_bytes(content)
+    with pytest.warns(StoreWarning, match="damaged"):
+        compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+    assert masks(compiled, text) == masks(CompiledLark(grammar, tokenizer, None, False), text)
+
+
+def test_a_store_without_room_for_the_rows_reads_nothing(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    grammar = _grammar(CALLS)
+    text = GRAMMARS["calls"][1]
+    kept(grammar, tokenizer, tmp_path, text)
+    small = sg.MaskStore(path=tmp_path, memory=4 * ((tokenizer.vocab_size + 31) // 32))
+    expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
+    assert masks(CompiledLark(grammar, tokenizer, None, small), text) == expected
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_a_successor_has_the_masks_and_goes_on(name: str, tokenizer: sg.Tokenizer) -> None:
+    source, text, other = GRAMMARS[name]
+    first = CompiledLark(_grammar(source), tokenizer, None, False)
+    expected = masks(first, text)
+    second = first.anew()
+    # both live on, and what one of them meets serves the other
+    assert masks(second, other) == masks(CompiledLark(_grammar(source), tokenizer, None, False), other)
+    assert masks(second, text) == expected == masks(first, text)
+    assert masks(first, other) == masks(second, other)
+
+
+def test_a_successor_has_the_masks_without_making_them(
+    tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = CompiledLark(_grammar(CALLS), tokenizer, None, False)
+    text = GRAMMARS["calls"][1]
+    expected = masks(first, text)
+    second = first.anew()
+    monkeypatch.setattr(CompiledLark, "_walk", refuse)
+    assert masks(second, text) == expected
+
+
+def test_a_successor_leaves_states_behind_where_they_are_too_many(tokenizer: sg.Tokenizer) -> None:
+    grammar = _grammar(CALLS)
+    first = CompiledLark(grammar, tokenizer, sg.Limits(grammar_memory=1 << 14), False)
+    text = GRAMMARS["calls"][1]
+    expected = masks(first, text)
+    second = first.anew()
+    assert second.sizes["machine_states"] < first.sizes["machine_states"]
+    assert masks(second, text) == expected
+
+
+def test_places_of_proofs_do_not_pass_to_a_successor(tokenizer: sg.Tokenizer) -> None:
+    first = CompiledLark(_grammar(PYTHON), tokenizer, None, False)
+    masks(first, GRAMMARS["Python"][1])
+    assert first.anew().sizes["places"] < first.sizes["places"] // 4
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_lexeme_states_are_what_they_were(name: str) -> None:
+    tables = _grammar(GRAMMARS[name][0]).tables
+    first = Lexer(tables)
+    starts = [first.start(context, first.before()) for context in range(len(tables.contexts))]
+    for state in starts:
+        for byte in b"l\xc3\xa4uft '''a''b/*":
+            if state >= 0:
+                state = first.move(state, byte).after
+    second = Lexer(tables)
+    kept_lexemes.restore(json.loads(json.dumps(kept_lexemes.plain(first))), second)
+    assert second.states == first.states
+    assert second.starts == first.starts
+    for number in range(len(first.states)):
+        assert second.row(number) == first.row(number)
+        assert second.end(number) == first.end(number)
+    assert second.states == first.states
+
+
+def test_dense_rows_are_unions_of_what_they_name(tokenizer: sg.Tokenizer) -> None:
+    compiled = CompiledLark(_grammar(CALLS), tokenizer, None, False)
+    masks(compiled, GRAMMARS["calls"][1])
+    book = compiled._book
+    assert book._unions
+    for rows, union in book._unions.items():
+        assert union is not None
+        held = [set(np.flatnonzero(_bits(book._masks.rows[row])).tolist()) for row in (*rows, union)]
+        assert set().union(*held[:-1]) == held[-1]
+
+
+def _bits(row: np.ndarray) -> np.ndarray:
+    return np.unpackbits(row.view(np.uint8), bitorder="little")
