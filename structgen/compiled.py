@@ -155,6 +155,10 @@ class CompiledGrammar(ABC):
     def _cost(self, index: int) -> int:
         """Return `tokens_to_finish` of an open state. Under the lock."""
 
+    def _known_cost(self, index: int) -> int | None:
+        """Return the same where it is remembered. Under the lock."""
+        return None
+
     @abstractmethod
     def _fits(self, index: int, left: int) -> bool:
         """Return whether it is known that `left` tokens suffice after whichever token comes next."""
@@ -351,8 +355,11 @@ class CompiledGrammar(ABC):
     def cost(self, index: int) -> int:
         """Return `tokens_to_finish` of a state by its number."""
         with self.lock:
-            self._open(index)
-            return self._cost(index)
+            known = self._known_cost(index)
+            if known is None:
+                self._open(index)
+                known = self._cost(index)
+            return known
 
     def _open(self, index: int) -> None:
         if int(self._tables.rows(L.T_NODE)[index, L.MODE]) == L.M_FINISHED:

@@ -192,6 +192,9 @@ class CompiledSchema(CompiledGrammar):
     def _cost(self, index: int) -> int:
         return self._completer.tokens(index)
 
+    def _known_cost(self, index: int) -> int | None:
+        return self._completer.known(index)
+
     def _fits(self, index: int, left: int) -> bool:
         return self._completer.fits(index, left)
 

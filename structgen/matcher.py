@@ -102,6 +102,14 @@ class Matcher:
         self.compiled.check_mask(mask)
         self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
 
+    def fill_known(self, mask: TokenMask, row: int) -> bool:
+        """Write the mask of the present state to a row that there is, if it is known and as wide; return
+        whether it was. No lock is taken, and nothing is worked out. Cost: 0.3 us."""
+        return (
+            mask.words == self._words
+            and _fill(self._address, self._index, mask.address + row * mask.stride) == 0
+        )
+
     def mask_rows(self) -> tuple[int, ...] | None:
         """Return the numbers of at most two rows of the store whose union is the present mask; None where the
         store has no room for them, and the mask must be filled.
@@ -207,7 +215,7 @@ class Matcher:
     def tokens_to_finish(self) -> int:
         """Return how many tokens complete the document: 0 where it is complete (see
         CompiledGrammar.tokens_to_finish)."""
-        return self._ask(lambda compiled, index: compiled.cost(index))
+        return self._ask(CompiledGrammar.cost)
 
     def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
         """Ask the grammar about the present state; once more, and in a grammar compiled anew, where a bound

@@ -105,6 +105,11 @@ class Completer:
             number = self._number(index)
         return self._costs[number]
 
+    def known(self, index: int) -> int | None:
+        """Return `tokens` of a state where it is remembered."""
+        number = self._numbers.get(index)
+        return None if number is None else self._costs[number]
+
     def _number(self, index: int) -> int:
         """Return the number of a state that has none yet."""
         twin = self._shortest.twin(index)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from structgen.engine.noise import gumbel, position_key, sample_key, signed
 from structgen.engine.requests import Sampling
 
 NEVER = float("-inf")
+Words: TypeAlias = npt.NDArray[np.int32]
+"""Token bits, as a `TokenMask` has them."""
 _TOGETHER = 32
 """Rows whose noise is made at once: a few numbers of 8 bytes for each of their tokens."""
 
@@ -56,8 +59,8 @@ class Row:
         )
 
 
-def choose(logits: Tensor, mask: Tensor | None, rows: Sequence[Row]) -> Chosen:
-    """Return a token for each row of float logits [rows, V]; `mask` is int32 [rows, words] or None.
+def choose(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
+    """Return a token for each row of float logits [rows, V]; `mask` is [rows, words] or None.
 
     Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
     Cost: on a CPU 2 ns a logit, and 10 us; elsewhere some twenty passes over the logits.
@@ -69,11 +72,14 @@ def choose(logits: Tensor, mask: Tensor | None, rows: Sequence[Row]) -> Chosen:
     )
 
 
-def candidates(logits: Tensor, mask: Tensor | None, count: int) -> tuple[tuple[int, float], ...]:
+def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
     """Return the `count` likeliest tokens that a mask [words] allows (all where it is None), the likeliest
     first, with their log-probabilities among those allowed."""
     raw = logits.float()[None]
-    masked = raw if mask is None else raw.masked_fill(~allowed_of(mask[None], raw.shape[-1]), NEVER)
+    masked = raw
+    if mask is not None:
+        allowed = allowed_of(torch.from_numpy(mask[None]).to(raw.device), raw.shape[-1])
+        masked = raw.masked_fill(~allowed, NEVER)
     best, ids = torch.log_softmax(masked[0], -1).topk(min(count, raw.shape[-1]))
     kept = int(torch.isfinite(best).sum())
     return tuple(zip(ids[:kept].tolist(), best[:kept].tolist(), strict=True))
@@ -82,10 +88,10 @@ def candidates(logits: Tensor, mask: Tensor | None, count: int) -> tuple[tuple[i
 # --- in the memory of the CPU -------------------------------------------------------------------------------
 
 
-def _chosen_here(logits: Tensor, mask: Tensor | None, rows: Sequence[Row]) -> Chosen:
+def _chosen_here(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     count = len(rows)
-    words = np.empty((count, 0), np.int32) if mask is None else np.ascontiguousarray(mask.numpy())
+    words = np.empty((count, 0), np.int32) if mask is None else np.ascontiguousarray(mask)
     which = np.full(count, -1)
     adjusted: list[npt.NDArray[np.float64]] = []
     for i, row in enumerate(rows):
@@ -98,7 +104,8 @@ def _chosen_here(logits: Tensor, mask: Tensor | None, rows: Sequence[Row]) -> Ch
         words,
         np.array(adjusted) if adjusted else np.empty((0, raw.shape[1])),
         which,
-        np.array([position_key(row.stream, row.position) for row in rows], np.uint64),
+        np.array([row.stream for row in rows], np.uint64),
+        np.array([row.position for row in rows], np.uint64),
         np.array([row.options for row in rows]),
         numbers,
         figures,
@@ -130,11 +137,11 @@ def allowed_of(mask: Tensor, size: int) -> Tensor:
     return torch.nn.functional.pad(allowed, (0, size - allowed.shape[1]))
 
 
-def choose_anywhere(logits: Tensor, mask: Tensor | None, rows: Sequence[Row]) -> Chosen:
+def choose_anywhere(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
     """Return what `choose` does, by operations of torch alone, whatever the device."""
     raw = logits.float()
     device, size = raw.device, raw.shape[-1]
-    allowed = None if mask is None else allowed_of(mask.to(device), size)
+    allowed = None if mask is None else allowed_of(torch.from_numpy(mask).to(device), size)
     whole = torch.logsumexp(raw, -1)
     masked = raw if allowed is None else raw.masked_fill(~allowed, NEVER)
     left = whole if allowed is None else torch.logsumexp(masked, -1)

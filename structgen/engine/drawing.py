@@ -257,16 +257,16 @@ def candidates(raw, words, scores, has_scores, ids, out):
 
 
 @entry(
-    "void(float32[:, ::1], int32[:, ::1], float64[:, ::1], int64[::1], uint64[::1], float64[:, ::1],"
-    " int64[:, ::1], float64[:, ::1])"
+    "void(float32[:, ::1], int32[:, ::1], float64[:, ::1], int64[::1], uint64[::1], uint64[::1],"
+    " float64[:, ::1], int64[:, ::1], float64[:, ::1])"
 )
-def draw_rows(logits, masks, penalised, which, keys, options, numbers, figures):
+def draw_rows(logits, masks, penalised, which, streams, positions, options, numbers, figures):
     """Choose a token for each row of logits, and say what became of its probabilities.
 
     `masks` has a row for each, or no columns where all tokens are allowed; `penalised` has the rows with
-    penalties, `which` says where a row's is (-1: nowhere); `keys` are those of `noise.stream_key`, `options`
-    the columns above. The answers go to `numbers` and `figures`. Cost: 2 ns a token on one core, and for a
-    draw some more for each allowed one.
+    penalties, `which` says where a row's is (-1: nowhere); `streams` are those of `noise.sample_key`,
+    `options` the columns above. The answers go to `numbers` and `figures`. Cost: 2 ns a token on one core,
+    and for a draw some more for each allowed one.
     """
     size = logits.shape[1]
     part = np.empty(_WORD, np.float32)
@@ -307,7 +307,8 @@ def draw_rows(logits, masks, penalised, which, keys, options, numbers, figures):
                         scores[i] /= how[TEMPERATURE]
                 if how[TOP_K] > 0.0 or how[TOP_P] < 1.0 or how[MIN_P] > 0.0:
                     found = filtered(how, ids, scores, found)
-                token = drawn(keys[row], ids, scores, found)
+                key = mixed(streams[row] + positions[row] + _GOLDEN)
+                token = drawn(key, ids, scores, found)
         numbers[row, TOKEN], numbers[row, ALLOWED] = token, count
         numbers[row, WANTED], numbers[row, FAULTY] = wanted, faulty
         figures[row, LOGPROB], figures[row, CONSTRAINED] = raw[token] - whole, raw[token] - left

@@ -8,10 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from structgen.batch import RowStatus, fill_known, fill_masks
+from structgen.engine.choice import Words
 from structgen.engine.texts import Text
 from structgen.errors import LimitError
 from structgen.masks.mask import TokenMask, allocate_mask
@@ -27,12 +26,12 @@ class Lines:
         self.mask: TokenMask = allocate_mask(rows, vocab_size)
         self._filler: ThreadPoolExecutor | None = None
 
-    def of(self, rows: Sequence[Text]) -> Tensor:
-        """Return the masks of texts, int32 [rows, words]; the same memory where none has gone."""
+    def of(self, rows: Sequence[Text]) -> Words:
+        """Return the masks of texts [rows, words]; the same memory where none has gone."""
         # a text that went while the model ran has left its line behind
         lines = [text.line for text in rows]
         whole = lines == list(range(len(rows)))
-        return torch.from_numpy(self.mask.array[: len(rows)] if whole else self.mask.array[lines])
+        return self.mask.array[: len(rows)] if whole else self.mask.array[lines]
 
     def fill(self, rows: Sequence[Text]) -> None:
         """Write the masks of texts, now."""

@@ -15,13 +15,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from structgen.batch import allow_all
-from structgen.engine.choice import Chosen, candidates, choose
+from structgen.engine.choice import Chosen, Words, candidates, choose
 from structgen.engine.lines import Lines, forbid
 from structgen.engine.models import Model, ReadsMany
 from structgen.engine.requests import FinishReason, Step
@@ -156,7 +154,7 @@ class Loop:
                 text.error = error
         self._settle()
 
-    def _step(self, text: Text, chosen: Chosen, row: int, words: npt.NDArray[np.int32]) -> Step:
+    def _step(self, text: Text, chosen: Chosen, row: int, words: Words) -> Step:
         step = Step(
             chosen.tokens[row],
             chosen.logprob[row],
@@ -171,7 +169,7 @@ class Loop:
         if count := text.handle.request.logprobs:
             logits = self._logits_of(text)
             step.likeliest = candidates(logits, None, count)
-            step.likeliest_allowed = candidates(logits, torch.from_numpy(words).to(logits.device), count)
+            step.likeliest_allowed = candidates(logits, words, count)
         return step
 
     def _think(self, text: Text, phase: Phase, token: int) -> None:
@@ -188,8 +186,7 @@ class Loop:
         """Return the choice among the tokens of thoughts without some."""
         allow_all(self._narrow, 0)
         forbid(self._narrow, 0, (*phase.ends, *banned))
-        words = torch.from_numpy(self._narrow.array)
-        return choose(self._logits_of(text)[None], words, [text.row]).tokens[0]
+        return choose(self._logits_of(text)[None], self._narrow.array, [text.row]).tokens[0]
 
     def _take(self, text: Text, step: Step) -> None:
         """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
@@ -213,7 +210,7 @@ class Loop:
         """Return the choice again, among the tokens after which the document can be completed in time: what
         the same noise would have chosen under that mask."""
         matcher.fill_mask(self._narrow, budget=room)
-        again = choose(self._logits_of(text)[None], torch.from_numpy(self._narrow.array), [text.row])
+        again = choose(self._logits_of(text)[None], self._narrow.array, [text.row])
         step = self._step(text, again, 0, self._narrow.array[0])
         step.steered = True
         return step

@@ -212,8 +212,9 @@ class Handle:
 
     def tell(self, text: str) -> None:
         """Hand a piece of text on."""
-        for want in list(self._wants):
-            want(text)
+        if self._wants:
+            for want in list(self._wants):
+                want(text)
 
     def finish(self, result: Result) -> None:
         """Set the result."""
