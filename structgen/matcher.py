@@ -105,10 +105,10 @@ class Matcher:
     def fill_known(self, mask: TokenMask, row: int) -> bool:
         """Write the mask of the present state to a row that there is, if it is known and as wide; return
         whether it was. No lock is taken, and nothing is worked out. Cost: 0.3 us."""
-        return (
-            mask.words == self._words
-            and _fill(self._address, self._index, mask.address + row * mask.stride) == 0
-        )
+        if mask.words != self._words:
+            return False
+        code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
+        return code == 0
 
     def mask_rows(self) -> tuple[int, ...] | None:
         """Return the numbers of at most two rows of the store whose union is the present mask; None where the

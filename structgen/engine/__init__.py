@@ -4,7 +4,7 @@
 while the model runs. What it stands on: `requests` (what is asked, what comes back), `texts` (what is
 written), `lines` (their masks), `choice` (from logits to a token, compiled in `drawing`), `noise`
 (counter-based, so that a seed means the same in any batch), `models` (the protocol, and how one is loaded),
-`llama` (over `slabs`; compiled in `forward`, or by torch with `attention`) and `huggingface` (two models
+`llama` (compiled in `forward` over `pages`, or by torch over `slabs`) and `huggingface` (two models
 behind it); `thinking` is what may come before a document.
 """
 

@@ -1,8 +1,8 @@
-"""Attention of one token of a text, compiled, for keys and values in the memory of the CPU.
+"""Attention of one token of a text, compiled, for keys and values in pages (`pages`).
 
-The text's own columns are read, once, and nothing of another's. Keys lie in panels as the weights of a
-product do (`tiles`), so that the scores of 32 columns are made side by side; values lie one column after the
-other.
+The text's own columns are read, once, and nothing of another's. In a page keys lie as a panel of the weights
+of a product does (`tiles`), so that the scores of its 32 columns are made side by side; values lie one column
+after the other.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numba
 import numpy as np
 
 from structgen.engine.drawing import exponentials, highest, total
-from structgen.engine.tiles import PANEL, product, weighted
+from structgen.engine.tiles import PANEL, add_weighted, floats_at, listed_product
 from structgen.jit import StampedCache, jit
+from structgen.machine.memory import load64
 
 
 def loose(function: Callable[..., Any]) -> Any:
@@ -38,44 +39,51 @@ def turn(x, cos, sin, out, start, step):
 
 
 @jit
-def take(own, heads, keys, values, place, cos, sin):
+def take(own, heads, pages, place, layer, cos, sin):
     """Write a row's keys and values, turned to its place, to its column.
 
-    `own` [heads + 2 groups, head] has its queries, keys and values, not turned yet; `keys` [groups, columns *
-    head] lie in panels, `values` [groups, columns, head].
+    `own` [heads + 2 groups, head] has its queries, keys and values, not turned yet; `pages` is the address of
+    the list of its text's pages, `layer` that of the layer in a page.
     """
-    groups, head = keys.shape[0], own.shape[1]
-    start = place // PANEL * PANEL * head + place % PANEL
+    head = own.shape[1]
+    groups = (len(own) - heads) // 2
+    column, size = place % PANEL, PANEL * head
+    page = load64(pages, place // PANEL) + layer
+    keys = numba.carray(floats_at(page), (groups, size))
+    values = numba.carray(floats_at(page + 4 * groups * size), (groups, PANEL, head))
     for group in range(groups):
-        turn(own[heads + group], cos[place], sin[place], keys[group], start, PANEL)
-        values[group, place] = own[heads + groups + group]
+        turn(own[heads + group], cos[place], sin[place], keys[group], column, PANEL)
+        values[group, column] = own[heads + groups + group]
 
 
 @jit
-def attend(own, heads, keys, values, place, cos, sin, queries, scores, out):
+def attend(own, heads, pages, place, layer, cos, sin, queries, scores, out):
     """Write what the queries of one row attend to among the columns of its text up to its place.
 
-    The first four are those of `take`; `queries` [heads, head] and `scores` [heads + 1, columns] are room to
-    work in, `out` is [heads * head]. Cost: reading these columns.
+    The first five are those of `take`; `queries` [heads, head] and `scores` [2, columns] are room to work in,
+    `out` is [heads * head]. Cost: reading these columns.
     """
-    groups, head, count = keys.shape[0], own.shape[1], place + 1
+    head, count = own.shape[1], place + 1
+    groups = (len(own) - heads) // 2
     each, scale = heads // groups, np.float32(1.0 / math.sqrt(head))
-    shares, wide = scores[heads], scores.shape[1]
+    size = 4 * PANEL * head
+    row, shares = scores[0], scores[1]
     for one in range(heads):
         turn(own[one], cos[place], sin[place], queries[one], 0, 1)
         for d in range(head):
             queries[one, d] *= scale
-    for group in range(groups):
-        first = group * each
-        product(
-            queries[first].ctypes.data, 4 * head, each, head, keys[group].ctypes.data, wide, False,
-            scores[first].ctypes.data,
-        )  # fmt: skip
-        for one in range(first, first + each):
-            row = scores[one, :count]
-            exponentials(row, 0, count, highest(row), shares)
-            whole = np.float32(1.0 / total(shares, count))
-            sums = out[one * head : (one + 1) * head]
-            weighted(shares.ctypes.data, count, values[group].ctypes.data, head, sums.ctypes.data)
-            for d in range(head):
-                sums[d] *= whole
+        keys = layer + one // each * size
+        # whole panels are scored; what stands beyond the row's own column is passed over
+        listed_product(queries[one].ctypes.data, head, pages, place // PANEL + 1, keys, row.ctypes.data)
+        exponentials(row, 0, count, highest(row[:count]), shares)
+        whole = np.float32(1.0 / total(shares, count))
+        sums = out[one * head : (one + 1) * head]
+        sums[:] = np.float32(0.0)
+        values = keys + groups * size
+        for start in range(0, count, PANEL):
+            add_weighted(
+                shares.ctypes.data + 4 * start, min(PANEL, count - start),
+                load64(pages, start // PANEL) + values, head, sums.ctypes.data,
+            )  # fmt: skip
+        for d in range(head):
+            sums[d] *= whole

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from structgen.engine.forward import run_rows
-from structgen.engine.slabs import SlabCache
+from structgen.engine.pages import PagedCache, Pages
 from structgen.engine.tiles import IS_FUSED, PANEL
 from structgen.engine.weights import Weights
 
@@ -46,6 +46,7 @@ class CompiledPass:
         self._epsilon = np.float32(sizes.epsilon)
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
+        self.pages = Pages(sizes.layers, sizes.groups, sizes.head, sizes.context)
 
     @staticmethod
     def serves(weights: Weights) -> bool:
@@ -56,27 +57,39 @@ class CompiledPass:
         wide = [weights.sizes.head, *map(len, matrices)]
         return here and all(columns % PANEL == 0 for columns in wide)
 
-    def prefill(self, prompts: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> Tensor:
-        """Return the logits [prompts, V] behind prompts, whose caches are then filled. What several begin
-        with is read once: a column is the same to the bit whoever asked for it."""
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[PagedCache]]:
+        """Return the logits [prompts, V] behind prompts, and their caches. What several begin with is read
+        once: a column is the same to the bit whoever asked for it."""
+        self.pages.sweep()
+        caches = [PagedCache(self.pages, len(prompt)) for prompt in prompts]
         starts = [0] * len(prompts)
         alike = _alike(prompts)
         if alike:
             firsts = [group[0] for group, _ in alike]
             ends = [length for _, length in alike]
+            for at, end in zip(firsts, ends, strict=True):
+                caches[at].grow(end)
             self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends))
         for group, length in alike:
             for at in group:
                 starts[at] = length
                 if at != group[0]:
                     caches[at].begin_as(caches[group[0]], length)
-        every = range(len(prompts))
-        return self._run(*_rows_of(prompts, caches, every, starts, [len(prompt) for prompt in prompts]))
+        every, lengths = range(len(prompts)), [len(prompt) for prompt in prompts]
+        for cache in caches:
+            cache.grow(cache.length)
+        return self._run(*_rows_of(prompts, caches, every, starts, lengths)), caches
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text, for which its cache has room."""
-        rows = [(token, cache.length, *cache.where()) for token, cache in zip(tokens, caches, strict=True)]
-        return self._run(np.array(rows, np.int64), [1] * len(rows))
+    def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
+        """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
+        self.pages.sweep()
+        for cache in caches:
+            cache.grow(cache.length + 1)
+        rows = [(token, cache.length, cache.address) for token, cache in zip(tokens, caches, strict=True)]
+        logits = self._run(np.array(rows, np.int64), [1] * len(rows))
+        for cache in caches:
+            cache.length += 1
+        return logits
 
     def _run(self, rows: _Rows, counts: list[int]) -> Tensor:
         """Return the logits behind the last row of each text, of which `counts` says how many rows it has.
@@ -131,17 +144,17 @@ class CompiledPass:
 
 def _rows_of(
     prompts: Sequence[Sequence[int]],
-    caches: Sequence[SlabCache],
+    caches: Sequence[PagedCache],
     which: Sequence[int],
     starts: Sequence[int],
     ends: Sequence[int],
 ) -> tuple[_Rows, list[int]]:
     """Return the rows of stretches of prompts, and how many each has."""
     counts = [end - start for start, end in zip(starts, ends, strict=True)]
-    rows, done = np.empty((sum(counts), 5), np.int64), 0
+    rows, done = np.empty((sum(counts), 3), np.int64), 0
     for at, start, end in zip(which, starts, ends, strict=True):
         own = rows[done : done + end - start]
-        own[:, 0], own[:, 1], own[:, 2:] = prompts[at][start:end], np.arange(start, end), caches[at].where()
+        own[:, 0], own[:, 1], own[:, 2] = prompts[at][start:end], np.arange(start, end), caches[at].address
         done += end - start
     return rows, counts
 

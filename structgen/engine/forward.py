@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from structgen.engine.attending import attend, loose, take
 from structgen.engine.drawing import exponentials
-from structgen.engine.tiles import PANEL, floats_at, product
+from structgen.engine.tiles import PANEL, product
 from structgen.jit import entry, jit
 
-TOKEN, PLACE, HELD, APART, ROOM = range(5)
-"""Columns of a row: its token, its place in the text; the address of its text's keys in the first layer,
-bytes from there to its values (as many as from those to the next layer's keys), the columns that it has."""
+TOKEN, PLACE, PAGES = range(3)
+"""Columns of a row: its token, its place in the text, the address of the list of its text's pages."""
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
 """Columns of the offsets of a layer's weights. The row after the last layer's has the last norm and the
 head."""
@@ -77,18 +75,13 @@ def gate(wide, count, inner, part, out):
 def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, out):
     """Take a column for each row, and write what its queries attend to; `wide` has queries, keys, values."""
     columns = (heads + 2 * groups) * head
+    begins = layer * 8 * groups * PANEL * head
     for i in range(len(rows)):
-        place, room = rows[i, PLACE], rows[i, ROOM]
-        held = rows[i, HELD] + 2 * layer * rows[i, APART]
-        keys = numba.carray(floats_at(held), (groups, room * head))
-        values = numba.carray(floats_at(held + rows[i, APART]), (groups, room, head))
+        place, pages = rows[i, PLACE], rows[i, PAGES]
         own = wide[i * columns : (i + 1) * columns].reshape(heads + 2 * groups, head)
-        take(own, heads, keys, values, place, cos, sin)
-        # whole panels are scored; what stands beyond the row's own column is passed over
-        span = (place // PANEL + 1) * PANEL
-        own_scores = scores[: (heads + 1) * span].reshape(heads + 1, span)
+        take(own, heads, pages, place, begins, cos, sin)
         own_out = out[i * heads * head : (i + 1) * heads * head]
-        attend(own, heads, keys, values, place, cos, sin, queries, own_scores, own_out)
+        attend(own, heads, pages, place, begins, cos, sin, queries, scores, own_out)
 
 
 @entry(
@@ -116,7 +109,7 @@ def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked,
         most = max(most, rows[i, PLACE] + 1)
         x[i] = embedding[rows[i, TOKEN]]
     queries = np.empty((heads, head), np.float32)
-    scores = np.empty((heads + 1) * (most + PANEL), np.float32)
+    scores = np.empty((2, most + PANEL), np.float32)
     here, there = narrow.ctypes.data, wide.ctypes.data
     for layer in range(layers):
         at = offsets[layer]

@@ -1,7 +1,7 @@
 """A Llama whose rows do not feel one another: the same text gives the same logits in any batch.
 
-In the memory of the CPU the forward pass is compiled (`compiled_pass`), elsewhere it is made of operations of
-torch (`torch_pass`). Keys and values lie in slabs (`slabs`).
+In the memory of the CPU the forward pass is compiled (`compiled_pass`), and keys and values lie in pages
+(`pages`); elsewhere it is made of operations of torch (`torch_pass`), over slabs of them (`slabs`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from structgen.engine.compiled_pass import CompiledPass
-from structgen.engine.slabs import SlabCache, Slabs, room_for
+from structgen.engine.models import Cache
 from structgen.engine.torch_pass import TorchPass
 from structgen.engine.weights import Weights
 
@@ -23,11 +24,9 @@ class Llama:
     """A Llama read from a folder; see the module. Threads take turns."""
 
     def __init__(self, weights: Weights) -> None:
-        sizes = weights.sizes
-        self._vocab_size, self._context = len(weights.head), sizes.context
-        self._slabs = Slabs(sizes.layers, sizes.groups, sizes.head, weights.embedding)
+        self._vocab_size, self._context = len(weights.head), weights.sizes.context
         self._pass: CompiledPass | TorchPass = (
-            CompiledPass(weights) if CompiledPass.serves(weights) else TorchPass(weights, self._slabs)
+            CompiledPass(weights) if CompiledPass.serves(weights) else TorchPass(weights)
         )
         self._lock = threading.Lock()
 
@@ -46,25 +45,18 @@ class Llama:
         """The most tokens of a text."""
         return self._context
 
-    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, SlabCache]:
+    def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, Cache]:
         """Return the logits [V] behind a prompt, and its cache."""
         (found,) = self.prefill_many([tokens])
         return found
 
-    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, SlabCache]]:
+    def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, Cache]]:
         """Return the logits [V] behind each prompt, and its cache; the prompts are read in one pass."""
         with self._lock, torch.inference_mode():
-            self._slabs.sweep()
-            caches = [SlabCache(self._slabs, room_for(len(one) + 1), len(one)) for one in prompts]
-            return list(zip(self._pass.prefill(prompts, caches), caches, strict=True))
+            logits, caches = self._pass.prefill(prompts)
+            return list(zip(logits, caches, strict=True))
 
-    def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""
         with self._lock, torch.inference_mode():
-            self._slabs.sweep()
-            for cache in caches:
-                self._slabs.make_room(cache)
-            logits = self._pass.decode(tokens, caches)
-            for cache in caches:
-                cache.length += 1
-            return logits
+            return self._pass.decode(tokens, caches)

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from structgen.engine.tiles import PANEL
-
 COLUMNS = 64
 """Columns by which a text's room grows."""
 _FEW = 4
@@ -44,36 +42,18 @@ class SlabCache:
         """Return another that goes on from here by itself."""
         return self._slabs.copied(self)
 
-    def begin_as(self, other: SlabCache, length: int) -> None:
-        """Take over the first columns of another, rounded up to whole panels."""
-        columns = -(-length // PANEL) * PANEL
-        own, given = (self._slabs.by_columns[cache.columns].held for cache in (self, other))
-        own[:, :, self.row, :, :columns] = given[:, :, other.row, :, :columns]
-
-    def where(self) -> tuple[int, int, int]:
-        """Return the address of its keys in the first layer, the bytes from there to its values (as many as
-        from those to the next layer's keys), and its columns; they hold until a text comes, goes or grows."""
-        slab = self._slabs.by_columns[self.columns]
-        return slab.address + self.row * slab.row_bytes, slab.apart, self.columns
-
     def __del__(self) -> None:
         self._slabs.stale = True
 
 
 class Slab:
-    """Texts of one room: keys and values [layers, 2, rows, groups, columns, head]; the compiled pass puts the
-    keys of whole blocks of columns in an order of its own (`attending`)."""
+    """Texts of one room: keys and values [layers, 2, rows, groups, columns, head]."""
 
-    __slots__ = ("address", "apart", "held", "owners", "row_bytes")
+    __slots__ = ("held", "owners")
 
     def __init__(self, held: Tensor) -> None:
+        self.held = held
         self.owners: list[weakref.ref[SlabCache]] = []
-        self.lie_in(held)
-
-    def lie_in(self, held: Tensor) -> None:
-        """Take other memory."""
-        self.held, self.address = held, held.data_ptr()
-        self.apart, self.row_bytes = (held.stride(at) * held.element_size() for at in (1, 2))
 
     def keys_and_values(self, layer: int) -> tuple[Tensor, Tensor]:
         """Return the keys and the values of all rows in use, each [rows, groups, columns, head]."""
@@ -161,7 +141,7 @@ class Slabs:
         used = len(slab.owners)
         held = self._made(rows, slab.held.shape[4])
         held[:, :, :used] = slab.held[:, :, :used]
-        slab.lie_in(held)
+        slab.held = held
 
     def _made(self, rows: int, columns: int) -> Tensor:
         layers, sides, groups, head = self._shape

@@ -43,11 +43,12 @@ def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
     return builder.bitcast(low, _VECTOR), builder.bitcast(high, _VECTOR)
 
 
-def _tile(rows: int, panels: int, half: bool) -> Any:
+def _tile(rows: int, panels: int, half: bool, *, listed: bool = False, more: bool = False) -> Any:
     """Return an intrinsic that multiplies so many rows with so many panels.
 
     tile(x, x_step, weights, deep, apart, out, out_step, depth): addresses; bytes from a row to the next, from
-    the columns at one depth to those at the next, from panel to panel; and the depth.
+    the columns at one depth to those at the next, from panel to panel; and the depth. `listed`: at `weights`
+    lie the addresses of the panels, to each of which `apart` is added. `more`: what is at `out` is added to.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -71,42 +72,52 @@ def _tile(rows: int, panels: int, half: bool) -> Any:
             loop = builder.append_basic_block("depth")
             after = builder.append_basic_block("after")
             starts = [builder.add(x, builder.mul(x_step, word(row))) for row in range(rows)]
+            places = []
+            for panel in range(panels):
+                if listed:
+                    entry = builder.add(weights, word(8 * panel))
+                    place = builder.load(builder.inttoptr(entry, word.as_pointer()))
+                    places.append(builder.add(place, apart))
+                else:
+                    places.append(builder.add(weights, builder.mul(apart, word(panel))))
+            ends = []
+            for row in range(rows):
+                base = builder.add(out, builder.mul(out_step, word(row)))
+                pointer = builder.inttoptr(base, _VECTOR.as_pointer())
+                ends += [builder.gep(pointer, [word(place)]) for place in range(2 * panels)]
+            none = llvm.Constant(_VECTOR, None)
+            before = [builder.load(end, align=4) if more else none for end in ends]
             builder.branch(loop)
             builder.position_at_end(loop)
             k = builder.phi(word)
             k.add_incoming(word(0), start)
             sums = [builder.phi(_VECTOR) for _ in range(2 * rows * panels)]
-            for one in sums:
-                one.add_incoming(llvm.Constant(_VECTOR, None), start)
-            at = builder.add(weights, builder.mul(k, deep))
+            for one, held in zip(sums, before, strict=True):
+                one.add_incoming(held, start)
+            at = builder.mul(k, deep)
             columns: list[Any] = []
-            for panel in range(panels):
-                columns += _columns(builder, builder.add(at, builder.mul(apart, word(panel))), half)
-            grown = []
-            none = llvm.Constant(_VECTOR, llvm.Undefined)
+            for place in places:
+                columns += _columns(builder, builder.add(place, at), half)
+            grown: list[Any] = []
+            blank = llvm.Constant(_VECTOR, llvm.Undefined)
             first = llvm.Constant(llvm.VectorType(llvm.IntType(32), _LANES), [0] * _LANES)
             for row in range(rows):
                 pointer = builder.inttoptr(
                     builder.add(starts[row], builder.mul(k, word(4))), _FLOAT.as_pointer()
                 )
-                one = builder.insert_element(none, builder.load(pointer), llvm.IntType(32)(0))
-                spread = builder.shuffle_vector(one, none, first)
-                for place, column in enumerate(columns):
-                    total = sums[row * 2 * panels + place]
+                one = builder.insert_element(blank, builder.load(pointer), llvm.IntType(32)(0))
+                spread = builder.shuffle_vector(one, blank, first)
+                for column in columns:
+                    total = sums[len(grown)]
                     grown.append(builder.call(fused, [spread, column, total]))
-            for one, more in zip(sums, grown, strict=True):
-                one.add_incoming(more, loop)
+            for one, sum_ in zip(sums, grown, strict=True):
+                one.add_incoming(sum_, loop)
             following = builder.add(k, word(1))
             k.add_incoming(following, loop)
             builder.cbranch(builder.icmp_signed("<", following, depth), loop, after)
             builder.position_at_end(after)
-            for row in range(rows):
-                base = builder.add(out, builder.mul(out_step, word(row)))
-                pointer = builder.inttoptr(base, _VECTOR.as_pointer())
-                for place in range(2 * panels):
-                    builder.store(
-                        grown[row * 2 * panels + place], builder.gep(pointer, [word(place)]), align=4
-                    )
+            for one, end in zip(grown, ends, strict=True):
+                builder.store(one, end, align=4)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 8), codegen
@@ -123,7 +134,8 @@ _most_half, _most = _tile(_ROWS, 1, True), _tile(_ROWS, 1, False)
 _two_half, _two = _tile(2, 1, True), _tile(2, 1, False)
 _one_half, _one = _tile(1, 1, True), _tile(1, 1, False)
 _four_half, _four = _tile(1, 4, True), _tile(1, 4, False)
-_side_by_side = _tile(1, 2, False)
+_four_listed, _one_listed = _tile(1, 4, False, listed=True), _tile(1, 1, False, listed=True)
+_two_more, _one_more = _tile(1, 2, False, more=True), _tile(1, 1, False, more=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -180,15 +192,28 @@ def product(x, step, rows, depth, weights, columns, half, out):
 
 
 @jit
-def weighted(shares, count, values, columns, out):
-    """Write the sum of `count` rows of `columns` numbers (a multiple of PANEL), each times its share; all are
+def listed_product(x, depth, pages, panels, apart, out):
+    """Write the products of one row with panels whose addresses, less `apart`, lie at `pages`."""
+    panel = 0
+    while panel < panels:
+        if panel + 4 <= panels:
+            _four_listed(x, 0, pages + 8 * panel, 4 * PANEL, apart, out + 4 * PANEL * panel, 0, depth)
+            panel += 4
+        else:
+            _one_listed(x, 0, pages + 8 * panel, 4 * PANEL, apart, out + 4 * PANEL * panel, 0, depth)
+            panel += 1
+
+
+@jit
+def add_weighted(shares, count, values, columns, out):
+    """Add the sum of `count` rows of `columns` numbers (a multiple of PANEL), each times its share; all are
     given by their addresses."""
     column = 0
     while column < columns:
         w, o = values + 4 * column, out + 4 * column
         if column + 2 * PANEL <= columns:
-            _side_by_side(shares, 0, w, 4 * columns, 4 * PANEL, o, 0, count)
+            _two_more(shares, 0, w, 4 * columns, 4 * PANEL, o, 0, count)
             column += 2 * PANEL
         else:
-            _one(shares, 0, w, 4 * columns, 0, o, 0, count)
+            _one_more(shares, 0, w, 4 * columns, 0, o, 0, count)
             column += PANEL

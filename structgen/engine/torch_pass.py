@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from structgen.engine.attention import Attention, fused_keeps_apart, turned
-from structgen.engine.slabs import SlabCache, Slabs
+from structgen.engine.slabs import SlabCache, Slabs, room_for
 from structgen.engine.weights import Weights
 
 BLOCK = 8
@@ -28,14 +28,21 @@ _OTHERS = (4, 16, 32, 64, 256, 1024)
 class TorchPass:
     """The forward pass of a model; see the module."""
 
-    def __init__(self, weights: Weights, slabs: Slabs) -> None:
-        self._weights, self._slabs = weights, slabs
+    def __init__(self, weights: Weights) -> None:
+        sizes = weights.sizes
+        self._weights = weights
+        self.slabs = Slabs(sizes.layers, sizes.groups, sizes.head, weights.embedding)
         self._seen: dict[int, _Seen] = {}
         """What was seen to keep rows apart, by the number of torch's threads."""
 
-    def prefill(self, prompts: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> Tensor:
-        """Return the logits [prompts, V] behind prompts, whose caches are then filled. All rows share their
-        products; each prompt attends to itself."""
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[SlabCache]]:
+        """Return the logits [prompts, V] behind prompts, and their caches. All rows share their products;
+        each prompt attends to itself."""
+        self.slabs.sweep()
+        caches = [SlabCache(self.slabs, room_for(len(one) + 1), len(one)) for one in prompts]
+        return self._prefill(prompts, caches), caches
+
+    def _prefill(self, prompts: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> Tensor:
         weights, sizes = self._weights, self._weights.sizes
         counts, device = [len(prompt) for prompt in prompts], weights.embedding.device
         places = torch.cat([torch.arange(count, device=device) for count in counts])
@@ -52,7 +59,7 @@ class TorchPass:
             for count, cache in zip(counts, caches, strict=True):
                 own = slice(start, start + count)
                 q, k, u = (one[own].transpose(0, 1)[None] for one in (qk[:, :heads], qk[:, heads:], v))
-                held = self._slabs.by_columns[cache.columns].held[number, :, cache.row]
+                held = self.slabs.by_columns[cache.columns].held[number, :, cache.row]
                 held[0, :, :count], held[1, :, :count] = k[0], u[0]
                 read = F.scaled_dot_product_attention(q, k, u, is_causal=True, enable_gqa=heads != groups)
                 y[own] = read[0].transpose(0, 1).reshape(count, -1)
@@ -67,9 +74,14 @@ class TorchPass:
         return _product(last, weights.head, block)[: len(counts)]
 
     def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text, for which its cache has room."""
+        """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
+        self.slabs.sweep()
+        for cache in caches:
+            self.slabs.make_room(cache)
         order = sorted(range(len(caches)), key=lambda i: (caches[i].columns, caches[i].row))
         logits = self._decode([tokens[i] for i in order], [caches[i] for i in order])
+        for cache in caches:
+            cache.length += 1
         if order == list(range(len(order))):
             return logits
         back = torch.empty(len(order), dtype=torch.int64, device=logits.device)
@@ -83,7 +95,7 @@ class TorchPass:
         block, spare = self._block(rows)
         x = weights.embedding[torch.tensor(tokens + [0] * spare, device=device)]
         attention = Attention(
-            self._slabs, caches, sizes.heads, rows + spare, weights.cos, weights.sin, self._kept_apart().fused
+            self.slabs, caches, sizes.heads, rows + spare, weights.cos, weights.sin, self._kept_apart().fused
         )
         for number, layer in enumerate(weights.layers):
             qkv = _product(self._norm(x, layer.before), layer.qkv, block)

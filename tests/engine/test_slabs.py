@@ -1,4 +1,4 @@
-"""Texts that share slabs come and go, grow and are copied, and none feels another."""
+"""Texts that share slabs or pages come and go, grow and are copied, and none feels another."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ torch = pytest.importorskip("torch")
 from small_models import write_llama  # noqa: E402
 
 from structgen.engine import attention, torch_pass  # noqa: E402
+from structgen.engine.compiled_pass import CompiledPass  # noqa: E402
 from structgen.engine.llama import Llama  # noqa: E402
-from structgen.engine.slabs import COLUMNS, Slabs  # noqa: E402
+from structgen.engine.slabs import COLUMNS  # noqa: E402
 from structgen.engine.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.weights import Weights  # noqa: E402
 
@@ -34,7 +35,20 @@ def _alone(folder: Path, text: list[int], start: int) -> torch.Tensor:
     return torch.stack(found)
 
 
-@pytest.mark.usefixtures("threads")
+@pytest.fixture
+def by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have models run by operations of torch, over slabs."""
+    monkeypatch.setattr(CompiledPass, "serves", staticmethod(lambda weights: False))
+
+
+@pytest.fixture(params=["pages", "slabs"])
+def either(request: pytest.FixtureRequest) -> None:
+    """For tests of models over both."""
+    if request.param == "slabs":
+        request.getfixturevalue("by_torch")
+
+
+@pytest.mark.usefixtures("threads", "either")
 def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder: Path) -> None:
     draw = random.Random(1)
     model = Llama.read(folder, CPU, KIND)
@@ -65,24 +79,26 @@ def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder
         assert torch.equal(torch.stack(found), _alone(folder, text, start))
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_the_memory_of_texts_that_are_gone_is_given_back(folder: Path) -> None:
     model = Llama.read(folder, CPU, KIND)
     caches = [model.prefill([1, 2, 3])[1] for _ in range(40)]
-    (slab,) = model._slabs
+    (slab,) = model._pass.slabs
     most = slab.held.nbytes
     del caches[2:]
     model.decode([1, 2], caches)
-    (slab,) = model._slabs
+    (slab,) = model._pass.slabs
     assert len(slab.owners) == 2 and slab.held.nbytes <= most / 8
     del caches
     model.prefill([1] * (2 * COLUMNS))
-    assert [slab.held.shape[4] for slab in model._slabs] == [3 * COLUMNS]
+    assert [slab.held.shape[4] for slab in model._pass.slabs] == [3 * COLUMNS]
 
 
+@pytest.mark.usefixtures("by_torch")
 def test_what_is_no_number_does_not_outlive_its_text(folder: Path) -> None:
     model = Llama.read(folder, CPU, KIND)
     _, bad = model.prefill([1, 2, 3])
-    (slab,) = model._slabs
+    (slab,) = model._pass.slabs
     with torch.inference_mode():
         slab.held.fill_(float("nan"))
     del bad, slab
@@ -94,9 +110,7 @@ def test_numbers_of_rows_whose_products_differ_are_not_used(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch_pass, "_agree", lambda weight, rows: rows != 32)
-    weights = Weights.read(folder, CPU, KIND)
-    slabs = Slabs(weights.sizes.layers, weights.sizes.groups, weights.sizes.head, weights.embedding)
-    assert TorchPass(weights, slabs)._kept_apart().rows == (4, 8, 16, 64, 256, 1024)
+    assert TorchPass(Weights.read(folder, CPU, KIND))._kept_apart().rows == (4, 8, 16, 64, 256, 1024)
 
 
 @pytest.mark.parametrize("groups", [1, 3])
