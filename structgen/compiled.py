@@ -234,8 +234,7 @@ class CompiledGrammar(ABC):
         self._thread = threading.get_ident()
 
     def _keep_large(self, index: int, target: int) -> bool:
-        tables, space = self._tables, self._workspace
-        row = self._masks.dense_row(space.buffer[: int(tables.context[L.C_BUFFER_COUNT])])
+        tables, row = self._tables, self._large_row()
         number = self._masks.intern_row(row)
         if number is not None:
             at = tables.extend(L.T_LIST, 0, 2)  # no tokens beside the row's
@@ -249,6 +248,11 @@ class CompiledGrammar(ABC):
             ctypes.memmove(target, address_of(row), row.nbytes)
         self._forget_large()
         return False
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        """Return the dense row of the mask that was worked out just now."""
+        count = int(self._tables.context[L.C_BUFFER_COUNT])
+        return self._masks.dense_row(self._workspace.buffer[:count])
 
     @abstractmethod
     def _forget_large(self) -> None:

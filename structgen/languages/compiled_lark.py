@@ -23,7 +23,7 @@ from structgen.languages.completing import CompiledRests
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.lark_book import Book
 from structgen.languages.lark_files import LarkGrammar
-from structgen.languages.lark_image import put, take
+from structgen.languages.lark_image import clear, put, take
 from structgen.languages.lark_kept import Keeping, Source, identity_of, read
 from structgen.limits import Limits
 from structgen.machine import filling
@@ -36,6 +36,8 @@ from structgen.tokenizer import Tokenizer
 
 _ROOM = 1 << 12
 """Rows that each table has free before compiled code goes on."""
+_CROWD = 1 << 17
+"""Places at which those are forgotten that no state names."""
 
 
 class CompiledLark(CompiledRests):
@@ -86,6 +88,10 @@ class CompiledLark(CompiledRests):
         self._places: dict[int, Place] = {}
         self._ends: dict[int, bool] = {}
         self._finished = -1
+        self._dense: int | npt.NDArray[np.int32] = -1
+        self._extra: npt.NDArray[np.int32] = self._end_ids
+        """Of the mask that is worked out: its dense row, and what is neither in it nor in the buffer."""
+        self._crowded = _CROWD
         if image is not None:
             self._start = put(image, self._tables)
         self._room()
@@ -135,9 +141,17 @@ class CompiledLark(CompiledRests):
             except LimitError as error:
                 self._reopen(*question)
                 failed = error
+        if self._tables.count(L.T_SET) > self._crowded:
+            self._clear()
         self._room()
         if failed is not None:
             raise failed
+
+    def _clear(self) -> None:
+        """Forget the places that no state names: those of proofs, and of tokens that were only looked at."""
+        clear(self._tables)
+        self._places.clear()
+        self._crowded = max(_CROWD, 4 * self._tables.count(L.T_SET))
 
     def _reopen(self, kind: int, first: int, second: int) -> None:
         """Have a question asked again that was noted and not answered."""
@@ -313,38 +327,37 @@ class CompiledLark(CompiledRests):
             return 0
         if index == self._finished:
             return L.ENDED
-        row = -1
+        self._dense = -1
         if self._is_followed(index):
             found = self._walk_followed(index)
         else:
             found = self._walk(index)
-            row = self._dense_row()
+            self._dense = self._book.dense()
         if self.may_end(index):
             found += self._end_ids.tolist()
-        extra = np.array(found, np.int32)
+        self._extra = extra = np.array(found, np.int32)
+        if not isinstance(self._dense, int):
+            return L.LARGE
+        arguments = address_of(extra), len(extra), self._dense, target
         while True:
-            code = int(lark_masks.memoise(self.address, index, address_of(extra), len(extra), row, target))
+            code = int(lark_masks.memoise(self.address, index, *arguments))
             if code != L.ASKED:
                 return code
             self._tables.room(L.T_LIST, self.vocab_size + 2)
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        row = super()._large_row() | self._masks.dense_row(self._extra)
+        if not isinstance(self._dense, int):
+            row |= self._dense
+        elif self._dense >= 0:
+            row |= self._masks.rows[self._dense]
+        return row
 
     def _walk(self, index: int) -> list[int]:
         """Have the tokens of a state collected; return those that the reader has found beside."""
         while int(lark_records.collect(self.address, index)) == L.ASKED:
             self._answer()
         return self._deferred(self._reading(index)) if self._tables.context[L.C_DEFERRED_COUNT] else []
-
-    def _dense_row(self) -> int:
-        """Return the number of the dense row that was collected; -1 where there is none, or no room for it:
-        its tokens are then in the buffer."""
-        rows = self._book.dense()
-        if not rows:
-            return -1
-        union = rows[0] if len(rows) == 1 else self._book.union(rows)
-        if union is None:
-            for row in rows:
-                lark_masks.spread(self.address, row)
-        return -1 if union is None else union
 
     def _deferred(self, reading: Reading) -> list[int]:
         """Return those of the tokens left to the reader that may come."""

@@ -122,12 +122,11 @@ class Book:
         """The words of tries that have records, and these, by the addresses of the words."""
         self._shape = Shape(vocabulary, masks)
         self._masks = masks
-        self._dense = np.zeros(1 + K.MOST_DENSE, np.int64)
-        self._unions: dict[tuple[int, ...], int | None] = {}
+        self._dense = np.zeros(1 + K.DENSE_WORDS * K.MOST_DENSE, np.int64)
+        self._unions: dict[bytes, int] = {}
         self._levels = np.zeros(K.LEVEL_WORDS * K.MOST_LEVELS, np.int64)
         self._wanted = np.zeros(256 * K.MOST_LEVELS, np.uint8)
         words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
-        words[K.K_FIRST_STARTS] = address_of(self._shape.first_starts)
         words[K.K_DENSE] = address_of(self._dense)
         words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
@@ -259,17 +258,24 @@ class Book:
         self._needs[0] = 0
         return [(kind, first, second) for kind, first, second in noted]
 
-    def dense(self) -> tuple[int, ...]:
-        """Return the numbers of the dense rows in the mask that was collected just now, each once."""
-        return tuple(sorted(set(self._dense[1 : 1 + int(self._dense[0])].tolist())))
-
-    def union(self, rows: tuple[int, ...]) -> int | None:
-        """Return the number of the dense row that has all that some have; None where the store has no room
-        for it."""
-        if rows not in self._unions:
-            held = np.bitwise_or.reduce(self._masks.rows[list(rows)], axis=0)
-            self._unions[rows] = self._masks.intern_row(held)
-        return self._unions[rows]
+    def dense(self) -> int | npt.NDArray[np.int32]:
+        """Return the number of the dense row that has the tokens of all those in the mask that was collected
+        just now, -1 where it has none; or the row itself, where the store has no room for it."""
+        count = int(self._dense[0])
+        if count == 0:
+            return -1
+        noted = self._dense[1 : 1 + K.DENSE_WORDS * count]
+        key = noted.tobytes()
+        known = self._unions.get(key)
+        if known is None:
+            row = np.zeros(self._masks.words, np.int32)
+            for number, *firsts in noted.reshape(-1, K.DENSE_WORDS).tolist():
+                row |= self._masks.rows[number] & self._shape.beginning(firsts)
+            known = self._masks.intern_row(row)
+            if known is None:
+                return row
+            self._unions[key] = known
+        return known
 
     def trie(self, words: int) -> tuple[int, int]:
         """Return the address and the number of the nodes of a trie."""

@@ -89,10 +89,9 @@ C_LARK = C_STRINGS
     K_FIRST_BYTES,
     K_WANTED,
     K_LEVELS,
-    K_FIRST_STARTS,
     K_DENSE,
     K_WORDS,
-) = range(32)
+) = range(31)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become.
@@ -104,10 +103,9 @@ CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: ui
 2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none. RECORDS:
 int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8 of each token.
 WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens begin in.
-FIRST_STARTS: int32[257], where in C_SLOT_IDS the tokens with a first byte begin. DENSE: int64, how many dense
-rows are in a mask, and their numbers."""
-MOST_DENSE = 32
-"""Dense rows of one mask; the tokens of more are copied."""
+DENSE: int64, how many dense rows are in a mask, and DENSE_WORDS for each: its number, and the first bytes
+(256 bits) that its tokens must have."""
+MOST_DENSE, DENSE_WORDS = 256, 5
 MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
 """Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""
 LARGE_TRIE = 256

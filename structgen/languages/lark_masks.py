@@ -7,7 +7,6 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live
 from structgen.languages.lark_records import walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
-from structgen.machine.closing import emit_row
 from structgen.machine.filling import write_mask
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
@@ -121,14 +120,12 @@ def collect_below(c, index, node):
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def memoise(c, index, extra, extras, row, target):
     """Add tokens (int32) to the buffer, memoise it with a dense row (-1: none) as a state's mask, and write
-    it to `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE, with the row's
-    tokens in the buffer too, where the list would be as long as a row."""
+    it to `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE where the list would
+    be as long as a row."""
     emit(c, extra, 0, extras)
     base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
     used = load64(c, base + COUNT)
     if found >= load64(c, C_MASK_WORDS):
-        if row >= 0:
-            emit_row(c, row)
         return LARGE
     if used + found + 2 > load64(c, base + CAPACITY):
         store64(c, C_BUFFER_COUNT, found - extras)
@@ -143,10 +140,3 @@ def memoise(c, index, extra, extras, row, target):
     store64(d, N_ROW, row)
     store64(d, N_LIST, used)
     return write_mask(c, d, target)
-
-
-@entry("int64(int64, int64)")
-def spread(c, row):
-    """Add the tokens of a dense row to the buffer. Returns 0."""
-    emit_row(c, row)
-    return 0

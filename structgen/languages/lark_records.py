@@ -44,32 +44,23 @@ def emit_wanted(c, ids, first, last, wanted):
 
 @jit
 def emit_dense(c, row, firsts, wanted):
-    """Add the tokens of a dense row with wanted first bytes to the mask: the row itself, where all are."""
-    k = load64(c, C_LARK)
-    whole, some = True, False
-    for byte in range(256):
-        if load8(firsts, byte) != 0:
-            there = load8(wanted, byte) != 0
-            whole, some = whole and there, some or there
-    dense = load64(k, K_DENSE)
+    """Add the tokens of a dense row with wanted first bytes to the mask: by the row's number and these
+    bytes."""
+    dense = load64(load64(c, C_LARK), K_DENSE)
     count = load64(dense, 0)
-    if whole and count < MOST_DENSE:
-        store64(dense, 1 + count, row)
+    entry = dense + 8 * (1 + DENSE_WORDS * count)
+    store64(entry, 0, row)
+    some = False
+    for word in range(4):
+        there = numba.uint64(0)
+        for bit in range(64):
+            byte = 64 * word + bit
+            if load8(firsts, byte) != 0 and load8(wanted, byte) != 0:
+                there |= numba.uint64(1) << numba.uint64(bit)
+        some = some or there != 0
+        store64(entry, 1 + word, numba.int64(there))
+    if some:
         store64(dense, 0, count + 1)
-        return
-    if not some:
-        return
-    bits = load64(c, C_ROWS) + 4 * load64(c, C_MASK_WORDS) * row
-    ids, starts = load64(c, C_SLOT_IDS), load64(k, K_FIRST_STARTS)
-    buffer, count = load64(c, C_BUFFER), load64(c, C_BUFFER_COUNT)
-    for byte in range(256):
-        if load8(firsts, byte) != 0 and load8(wanted, byte) != 0:
-            for i in range(load32(starts, byte), load32(starts, byte + 1)):
-                token = load32(ids, i)
-                if (load32(bits, token >> 5) >> (token & 31)) & 1 != 0:
-                    store32(buffer, count, token)
-                    count += 1
-    store64(c, C_BUFFER_COUNT, count)
 
 
 @jit
@@ -192,8 +183,8 @@ def moved(column, shift):
 @jit
 def use_groups(c, d, record, wanted):
     """Collect the tokens that stay inside the lexeme. Returns YES, ASK, or VAGUE where nothing is proved for
-    some group."""
-    groups = load64(record, R_GROUPS)
+    some group, or the mask has too many dense rows."""
+    k, groups = load64(c, C_LARK), load64(record, R_GROUPS)
     result = numba.int64(YES)
     for _ in range(load64(record, R_GROUP_COUNT)):
         code = ends_well(c, d, 1, load64(groups, 0))
@@ -203,6 +194,8 @@ def use_groups(c, d, record, wanted):
         if code == ASK:
             result = numba.int64(ASK)
         elif code == YES and count == AS_ROW:
+            if load64(load64(k, K_DENSE), 0) == MOST_DENSE:
+                return VAGUE
             emit_dense(c, tokens, starts, wanted)
         elif code == YES and starts == 0:
             emit_wanted(c, tokens, 0, count, wanted)

@@ -37,6 +37,9 @@ _ROWS: dict[int, tuple[int, int, int]] = {
     L.T_DISTANCE: (0, 64, 0),
     L.T_SPARE: (1, 4096, 0),
 }
+_SHARED = frozenset((L.T_NODE, L.T_LIST, L.T_TERMINAL))
+"""Tables that masks are copied from without a lock: a reader may still hold the address of one that was
+outgrown."""
 DEEPEST = 4096
 """Bytes of the longest token, hence blocks of registers that a walk needs."""
 
@@ -203,14 +206,14 @@ class Tables:
         rows = self._view(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]
-        self._kept.append(old)
+        if table in _SHARED:
+            self._kept.append(old)
         self._views[table] = rows
         if slots:
             size = 1
             while size < 4 * capacity:
                 size *= 2
             hashes = np.full(size, -1, np.int32)
-            self._kept.append(hashes)
             self._hashes[table] = hashes
             self.context[base + L.ADDRESS] = address_of(raw)
             self.context[base + L.CAPACITY] = capacity

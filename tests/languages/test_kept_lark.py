@@ -7,13 +7,12 @@ import json
 from pathlib import Path
 
 import lark
-import numpy as np
 import pytest
 from lark.indenter import PythonIndenter
 
 import structgen as sg
 from structgen.errors import StoreWarning
-from structgen.languages import contextual
+from structgen.languages import compiled_lark, contextual
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.lark_files import LarkGrammar
 from structgen.masks.grammar_files import GRAMMAR_SUFFIX
@@ -206,16 +205,13 @@ def test_lexeme_states_are_what_they_were(name: str) -> None:
     assert second.states == first.states
 
 
-def test_dense_rows_are_unions_of_what_they_name(tokenizer: sg.Tokenizer) -> None:
-    compiled = CompiledLark(_grammar(CALLS), tokenizer, None, False)
-    masks(compiled, GRAMMARS["calls"][1])
-    book = compiled._book
-    assert book._unions
-    for rows, union in book._unions.items():
-        assert union is not None
-        held = [set(np.flatnonzero(_bits(book._masks.rows[row])).tolist()) for row in (*rows, union)]
-        assert set().union(*held[:-1]) == held[-1]
-
-
-def _bits(row: np.ndarray) -> np.ndarray:
-    return np.unpackbits(row.view(np.uint8), bitorder="little")
+def test_places_are_forgotten_in_a_long_text(
+    tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar, text = _grammar(PYTHON), "".join(GRAMMARS["Python"][1:])
+    expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
+    monkeypatch.setattr(compiled_lark, "_CROWD", 64)
+    compiled = CompiledLark(grammar, tokenizer, None, False)
+    assert masks(compiled, text) == expected
+    assert compiled.sizes["places"] < 10 * compiled.sizes["machine_states"]
+    assert masks(compiled, text) == expected
