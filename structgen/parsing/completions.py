@@ -101,7 +101,8 @@ class Completions:
             after = self._reader.run(reading, text)
             behind = None if after is None else self._behind(reading, after, terminal, False)
             if behind is not None:
-                ways.append(self._written(text, *behind))
+                more, place, first = behind
+                ways.append(self._written(text + more, place, first))
         return ways
 
     def _written(self, text: bytes, place: Place, first: int) -> bytes:
@@ -127,7 +128,8 @@ class Completions:
     # --- proofs ---------------------------------------------------------------------------------------------
 
     def _find(self, reading: Reading) -> tuple[bytes, Place, int] | None:
-        """Return the end of the present lexeme, the place behind it, and the first byte from there."""
+        """Return a text up to the end of a lexeme, the present one or one more, the place behind it, and the
+        first byte from there."""
         reader = self._reader
         if reader.accepts(reading):
             return b"", reading.place, _END
@@ -141,7 +143,8 @@ class Completions:
                     continue
                 found = self._behind(reading, after, terminal, known)
                 if found is not None:
-                    return text, *found
+                    more, place, first = found
+                    return text + more, place, first
         if not endings and not any(reading.bases):
             return None
         for base in reading.bases:
@@ -218,22 +221,26 @@ class Completions:
 
     def _behind(
         self, before: Reading, after: Reading, terminal: int, known: bool
-    ) -> tuple[Place, int] | None:
-        """Return the place behind a lexeme that has just ended, and a first byte from there that is proved;
-        `known`: without a plan."""
+    ) -> tuple[bytes, Place, int] | None:
+        """Return what is written behind a lexeme that has just ended (nothing where its next byte makes sure
+        of it), the place behind that, and a first byte from there that is proved; `known`: without a plan."""
         place = self._ended(before, after, terminal)
         if place is None:
             return None
         first = self._continues(after, place)
-        if first is not None:
-            return place, first
-        if known or not (self._plan(after, place) or self._detour(after, place)):
-            return None
-        first = self._continues(after, place)
-        return None if first is None else (place, first)
+        if first is None and not known:
+            planned = self._plan(after, place)
+            if planned is None and not self._detour(after, place):
+                return None
+            first = self._continues(after, place)
+            if first is None:
+                # what ends the lexeme is sure some lexemes later: the plan was read from here all the same
+                return planned
+        return None if first is None else (b"", place, first)
 
     def _ended(self, before: Reading, after: Reading, terminal: int) -> Place | None:
-        """Return the place behind a lexeme of a terminal that ends a configuration."""
+        """Return the place behind a lexeme of a terminal that ends a configuration, or what a slot of it has
+        read on, where an earlier lexeme's end is not sure yet."""
         parser = self._reader.parser
         if not after.begun:
             # decided with its last byte
@@ -241,7 +248,8 @@ class Completions:
             return after.place if not ignored or after.place == before.place else None
         if any(slot.terminal == terminal for slot in self._reader.lexer.states[after.lexeme].slots):
             return parser.read(after.place, terminal, after.column)
-        return None
+        places = (None if base is None else self._ended(before, base, terminal) for base in after.bases)
+        return next((place for place in places if place is not None), None)
 
     def _continues(self, reading: Reading, place: Place) -> int | None:
         """Return a first byte that leads from a configuration into the texts known from a place, _END where
@@ -258,7 +266,7 @@ class Completions:
         return None
 
     def _leads(self, reading: Reading, place: Place, byte: int) -> bool:
-        """Return whether a byte makes sure of the lexeme that ends at a place."""
+        """Return whether a byte makes sure of the lexeme that ends at a place, and of those before it."""
         if not reading.begun:
             return reading.place == place
         lexer = self._reader.lexer
@@ -266,13 +274,17 @@ class Completions:
         if move.after != DECIDED or move.sources[0] < 0:
             return False
         terminal = lexer.states[reading.lexeme].slots[move.sources[0]].terminal
-        return terminal >= 0 and self._reader.parser.read(reading.place, terminal, reading.column) == place
+        if terminal < 0:
+            base = reading.bases[move.sources[0]]
+            return base is not None and self._leads(base, place, byte)
+        return self._reader.parser.read(reading.place, terminal, reading.column) == place
 
     # --- plans ----------------------------------------------------------------------------------------------
 
-    def _plan(self, reading: Reading, place: Place) -> bool:
+    def _plan(self, reading: Reading, place: Place) -> tuple[bytes, Place, int] | None:
         """Write the cheapest end by the grammar from a place on, where `reading` has just come to its
-        lexeme's end; return whether it could be read, and note its links."""
+        lexeme's end; note its links, and return what was written, the place behind it, and a first byte from
+        there that is proved. None where it could not be read."""
         written: list[tuple[Place, Reading, bytes]] = []
         terminals = self._terminals(place.stack)
         number, end = 0, False
@@ -282,23 +294,24 @@ class Completions:
             number, wanted = self._next(terminals, number, place)
             if wanted is None:
                 if not self._reader.accepts(reading):
-                    return False
+                    return None
                 self._links.setdefault(place, {})[_END] = None
                 break
             went = self._write(reading, place, *wanted)
             if went is None:
-                return False
+                return None
             text, after, behind = went
             written.append((place, reading, text))
             reading, place = after, behind
         first = self._continues(reading, place)
         assert first is not None
+        planned = b"".join(text for _before, _start, text in written), place, first
         for before, start, text in reversed(written):
             links = self._links.setdefault(before, {})
             links.setdefault(text[0], _Link(text, place, first))
             self._separate(before, text, reading, place, first)
             reading, place, first = start, before, text[0]
-        return True
+        return planned
 
     def _terminals(self, stack: int) -> list[int]:
         """Return the terminals of the cheapest end by the grammar from a stack. Where it begins by ending a
@@ -343,7 +356,7 @@ class Completions:
             if went is None:
                 continue
             text, after, behind = went
-            if self._continues(after, behind) is None and not self._plan(after, behind):
+            if self._continues(after, behind) is None and self._plan(after, behind) is None:
                 continue
             first = self._continues(after, behind)
             if first is not None:

@@ -61,6 +61,30 @@ def test_behind_a_continuation_no_line_ends() -> None:
     assert takes(build(grammar), "@a\\" + bytes(ours.shortest(config)).decode())
 
 
+QUOTED = """
+start: ("@" OPEN END ";" "def" NAME ":" NAME)+
+OPEN: /f"[a-c]*(?=")(?!"")/
+END: /"/
+NAME: /[a-c]+/
+%ignore " "
+"""
+
+
+@pytest.mark.parametrize("text", ["@f", '@f"', '@f"ab', '@f"ab"', '@f"a";def b:c@f"'])
+def test_where_a_lexeme_ends_may_be_sure_some_lexemes_later(text: str) -> None:
+    reference = build(QUOTED)
+    ours = sg.lark(QUOTED).language(Limits(oracle_steps=1))  # nothing is searched
+    config = after(ours, text.encode(), ours.start())
+    assert config is not None
+    rest = bytes(ours.shortest(config)).decode()
+    assert takes(reference, text + rest), rest
+
+
+def test_texts_with_ends_that_are_sure_later_are_larks() -> None:
+    grammar = 'start: (OPEN END | "a" END "c")+ "b"\nOPEN: /a"*?(?=")(?!""")/\nEND: /"/\n%ignore "c"\n'
+    assert differences(build(grammar), sg.lark(grammar).language(Limits()), 'a"bc', 7) == []
+
+
 def test_a_comment_where_no_line_may_end_is_dead() -> None:
     ours = sg.lark(COMMENTS, postlex=PythonIndenter).language(Limits(oracle_steps=3000))
     config = after(ours, b"a >", ours.start())
