@@ -7,7 +7,9 @@ Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL 
 own python.lark (files of the standard library), and, where `--syncode` names the unpacked source of SynCode,
 its grammars of SQL (our texts), Go and Java (files below the folders that are named, Go's from their package
 clause on). Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with no store;
-then texts are replayed token by token: a mask, a commit. A mask must allow the token that comes; a text with
+then texts are replayed token by token: a mask, a commit. "Kept" is structgen where another process has
+replayed the same texts and left them in a store, "half kept" where it had every other one, and the rest is
+timed. A mask must allow the token that comes; a text with
 one that does not is counted. Peers read the same file where they can; one that refuses it, or does not come
 to an end, says so in the table. Each engine has a process of its own; they take turns, text by text.
 Prints a table and writes bench/results/grammars-DATE.csv. Times are wall clock, in microseconds.
@@ -23,6 +25,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -111,14 +114,29 @@ def figures(times: Times) -> list[object]:
 def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator[tuple[object, ...]]:
     """Yield a row for each engine on the texts of a grammar."""
     tokenizer = vocabularies.load(options.tokenizer)
+    texts = [tokenizer.encode(text.encode()) for text in held]
     workers = {name: Worker(name, one, options.tokenizer, options.seconds) for name in MAKERS}
-    for text in held:
-        tokens = tokenizer.encode(text.encode())
+    for tokens in texts:
         for worker in workers.values():
             worker.replay(tokens)
     for name, worker in workers.items():
         worker.stop()
-        yield one.name, name, len(held), len(worker.times.masks), *figures(worker.times), worker.refused[:120]
+        yield row_of(one, name, len(held), worker)
+    # and where another process was here before
+    for name, before, then in (("half kept", texts[::2], texts[1::2]), ("kept", texts, texts)):
+        with TemporaryDirectory() as folder:
+            for part in (before, then):
+                worker = Worker("structgen", one, options.tokenizer, options.seconds, Path(folder))
+                for tokens in part:
+                    worker.replay(tokens)
+                worker.stop()
+        yield row_of(one, f"structgen, {name}", len(then), worker)
+
+
+def row_of(one: Case, name: str, texts: int, worker: Worker) -> tuple[object, ...]:
+    """Return what is said of an engine on the texts of a grammar."""
+    times = worker.times
+    return one.name, name, texts, len(times.masks), *figures(times), worker.refused[:120]
 
 
 def installed(package: str) -> str:

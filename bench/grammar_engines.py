@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 from grammar_cases import Case
 
@@ -49,10 +50,12 @@ class Times:
 
 
 class Ours:
-    """structgen, without a store: nothing was there before."""
+    """structgen, without a store: nothing was there before; or with one, which another process has filled or
+    is to find filled."""
 
-    def __init__(self, tokenizer: sg.Tokenizer) -> None:
+    def __init__(self, tokenizer: sg.Tokenizer, folder: Path | None = None) -> None:
         self._tokenizer = tokenizer
+        self._store: sg.MaskStore | Literal[False] = False if folder is None else sg.MaskStore(path=folder)
         self._mask = sg.allocate_mask(1, tokenizer.vocab_size)
         # what a process loads once is nobody's cost
         self._session(sg.compile(sg.lark('start: "a"'), tokenizer, store=False)).fill()
@@ -61,9 +64,14 @@ class Ours:
         begun = time.perf_counter()
         grammar = case.grammar()
         loaded = time.perf_counter()
-        compiled = sg.compile(grammar, self._tokenizer, store=False)
+        compiled = sg.compile(grammar, self._tokenizer, store=self._store)
         times.load, times.compile = loaded - begun, time.perf_counter() - loaded
         return partial(self._session, compiled)
+
+    def close(self) -> None:
+        """Write what is to be kept."""
+        if self._store:
+            self._store.flush()
 
     def _session(self, compiled: sg.CompiledGrammar) -> Session:
         matcher = sg.Matcher(compiled)
@@ -84,11 +92,15 @@ class Peer:
         times.compile = time.perf_counter() - begun
         return session
 
+    def close(self) -> None:
+        """Nothing is kept."""
 
-MAKERS: dict[str, Callable[[sg.Tokenizer], Ours | Peer]] = {
+
+Maker: TypeAlias = Callable[[sg.Tokenizer, Path | None], Ours | Peer]
+MAKERS: dict[str, Maker] = {
     "structgen": Ours,
-    "llguidance": lambda tokenizer: Peer(LlguidanceOfLark(EngineConfig("llguidance", ""), tokenizer)),
-    "glrmask AUTO": lambda tokenizer: Peer(
+    "llguidance": lambda tokenizer, _: Peer(LlguidanceOfLark(EngineConfig("llguidance", ""), tokenizer)),
+    "glrmask AUTO": lambda tokenizer, _: Peer(
         GlrmaskOfLark(EngineConfig("glrmask", "", variant="auto"), tokenizer)
     ),
 }
@@ -112,14 +124,16 @@ def replay(session: Session, tokens: list[int], times: Times) -> None:
 class Worker:
     """An engine with one grammar. `refused` says why there is none."""
 
-    def __init__(self, name: str, case: Case, tokenizer: str, seconds: float) -> None:
-        """Start it, and wait until it has compiled the grammar, `seconds` at most."""
+    def __init__(
+        self, name: str, case: Case, tokenizer: str, seconds: float, folder: Path | None = None
+    ) -> None:
+        """Start it, and wait until it has compiled the grammar, `seconds` at most; `folder`: of its store."""
         self.times, self._seconds = Times(), seconds
         self._pipe, theirs = multiprocessing.get_context("spawn").Pipe()
         # what lark built stays here: it does not go through a pipe
         plain = Case(case.name, case.path, case.arguments)
         self._process = multiprocessing.get_context("spawn").Process(
-            target=_serve, args=(theirs, name, plain, tokenizer), daemon=True
+            target=_serve, args=(theirs, name, plain, tokenizer, folder), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -153,11 +167,13 @@ class Worker:
         self._process.kill()
 
 
-def _serve(pipe: multiprocessing.connection.Connection, name: str, case: Case, tokenizer: str) -> None:
+def _serve(
+    pipe: multiprocessing.connection.Connection, name: str, case: Case, tokenizer: str, folder: Path | None
+) -> None:
     """Compile a grammar, then replay texts until there are no more; answer with all times so far."""
     times = Times()
     try:
-        engine = MAKERS[name](load(tokenizer))
+        engine = MAKERS[name](load(tokenizer), folder)
         pipe.send(times)
         session = engine.compile(case, times)
     except Unavailable as error:
@@ -171,6 +187,7 @@ def _serve(pipe: multiprocessing.connection.Connection, name: str, case: Case, t
         try:
             tokens = pipe.recv()
         except EOFError:
+            engine.close()
             return
         replay(session(), tokens, times)
         pipe.send(times)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import lark
 import pytest
@@ -15,7 +18,7 @@ from structgen.errors import StoreWarning
 from structgen.languages import compiled_lark, contextual
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.lark_files import LarkGrammar
-from structgen.masks.grammar_files import GRAMMAR_SUFFIX
+from structgen.masks.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
 from structgen.parsing import kept_lexemes
 from structgen.parsing.lexer import Lexer
 
@@ -215,3 +218,22 @@ def test_places_are_forgotten_in_a_long_text(
     assert masks(compiled, text) == expected
     assert compiled.sizes["places"] < 10 * compiled.sizes["machine_states"]
     assert masks(compiled, text) == expected
+
+
+def test_flush_waits_for_what_is_being_written(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, write = threading.Event(), GrammarFiles.write
+
+    def slow(files: GrammarFiles, written: Any) -> int:
+        begun.set()
+        time.sleep(0.5)
+        return write(files, written)
+
+    monkeypatch.setattr(GrammarFiles, "write", slow)
+    store = sg.MaskStore(path=tmp_path)
+    masks(CompiledLark(_grammar(CALLS), tokenizer, None, store), GRAMMARS["calls"][1])
+    CompiledLark(_grammar(CALLS), tokenizer, None, store)  # has a thread write the one before
+    assert begun.wait(30)
+    store.flush()
+    assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
