@@ -7,9 +7,9 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live
 from structgen.languages.lark_records import walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
-from structgen.machine.filling import write_mask
+from structgen.machine.filling import remember
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store8, store32, store64
+from structgen.machine.memory import load8, load32, load64, store8, store64
 from structgen.machine.rows import copy, find, intern, row_of
 from structgen.machine.runs import emit
 
@@ -123,20 +123,7 @@ def memoise(c, index, extra, extras, row, target):
     it to `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE where the list would
     be as long as a row."""
     emit(c, extra, 0, extras)
-    base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
-    used = load64(c, base + COUNT)
-    if found >= load64(c, C_MASK_WORDS):
-        return LARGE
-    if used + found + 2 > load64(c, base + CAPACITY):
-        store64(c, C_BUFFER_COUNT, found - extras)
-        return ASKED
-    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
-    store32(lists, 0, found)
-    store32(lists, 1, 0)
-    for i in range(found):
-        store32(lists, 2 + i, load32(buffer, i))
-    store64(c, base + COUNT, used + 2 + found)
-    d = row_of(c, T_NODE, N_STRIDE, index)
-    store64(d, N_ROW, row)
-    store64(d, N_LIST, used)
-    return write_mask(c, d, target)
+    code = remember(c, row_of(c, T_NODE, N_STRIDE, index), row, target)
+    if code == ASKED:
+        store64(c, C_BUFFER_COUNT, load64(c, C_BUFFER_COUNT) - extras)
+    return code

@@ -164,7 +164,8 @@ class Shape:
                 continue
             at = 0
             if whole:
-                firsts = np.searchsorted(self.first_bytes[members], np.arange(257)).astype(np.int32)
+                firsts = np.zeros(257, np.int32)
+                np.cumsum(np.bincount(self.first_bytes[members], minlength=256), out=firsts[1:])
                 at = address_of(firsts)
                 kept.append(Made(firsts))
             kept.append(Made(members))

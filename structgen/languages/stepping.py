@@ -7,7 +7,7 @@ after it, REFUSED, or UNKNOWN: then the question (number, class) is noted, and P
 from __future__ import annotations
 
 from structgen.jit import entry, jit
-from structgen.machine.filling import write_mask
+from structgen.machine.filling import remember, write_mask
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.rows import row_of
@@ -153,21 +153,7 @@ def compute(c, index, target):
     emit(c, load64(c, C_EXTRA), 0, load64(c, C_EXTRAS))
     if load8(load64(c, C_FINAL), index) != 0:
         emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
-    base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
-    used = load64(c, base + COUNT)
-    if found >= load64(c, C_MASK_WORDS):
-        return LARGE
-    if used + found + 2 > load64(c, base + CAPACITY):
-        return ASKED
-    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
-    store32(lists, 0, found)
-    store32(lists, 1, 0)
-    for i in range(found):
-        store32(lists, 2 + i, load32(buffer, i))
-    store64(c, base + COUNT, used + 2 + found)
-    store64(d, N_ROW, -1)
-    store64(d, N_LIST, used)
-    return write_mask(c, d, target)
+    return remember(c, d, -1, target)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

@@ -322,6 +322,28 @@ def write_mask(c, row, target):
     return 0
 
 
+@jit
+def remember(c, d, row, target):
+    """Memoise the tokens in the buffer, with a dense row (-1: none), as a state's mask, and write it to
+    `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE where the list would be as
+    long as a row."""
+    base, found = 6 * T_LIST, load64(c, C_BUFFER_COUNT)
+    used = load64(c, base + COUNT)
+    if found >= load64(c, C_MASK_WORDS):
+        return LARGE
+    if used + found + 2 > load64(c, base + CAPACITY):
+        return ASKED
+    lists, buffer = load64(c, base + ADDRESS) + 4 * used, load64(c, C_BUFFER)
+    store32(lists, 0, found)
+    store32(lists, 1, 0)
+    for i in range(found):
+        store32(lists, 2 + i, load32(buffer, i))
+    store64(c, base + COUNT, used + 2 + found)
+    store64(d, N_ROW, row)
+    store64(d, N_LIST, used)
+    return write_mask(c, d, target)
+
+
 @entry("int64(int64, int64, int64)")
 def compute(c, index, target):
     """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0, or -3 with

@@ -32,6 +32,20 @@ def merged(
     return made.view(np.uint64), begins, held
 
 
+@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _list(nodes: Any, node: Any, last: Any, entry: Any, entries: Any, heads: Any, span: Any) -> Any:
+    """Put a node and those beside it into the lists of their bytes, and widen the span of bytes that have
+    one. Returns how many entries there are then."""
+    while node < last:
+        byte = nodes[node] & 0xFF
+        entry[entries, 0], entry[entries, 1] = node, heads[byte]
+        heads[byte] = entries
+        entries += 1
+        span[0], span[1] = min(span[0], byte), max(span[1], byte)
+        node = (nodes[node] >> SKIP_SHIFT) & _SKIP
+    return entries
+
+
 @nb.njit(
     "Tuple((int64[::1], int32[::1], int32[::1]))(int64[::1], int32[::1], int32[::1], int64[::1], b1)",
     cache=True,
@@ -59,26 +73,19 @@ def _merge(nodes: Any, starts: Any, ids: Any, roots: Any, below: Any) -> Any:
     entries, waiting, written, used, filled, deepest = 0, 0, 0, 0, 0, 0
     begins[0] = 0
 
-    low, high = 255, 0
+    span = np.array([255, 0])
     for root in roots:
         last = (nodes[root] >> SKIP_SHIFT) & _SKIP
-        node = root + 1 if below else root
-        while node < last:
-            byte = nodes[node] & 0xFF
-            entry[entries, 0], entry[entries, 1] = node, heads[byte]
-            heads[byte] = entries
-            entries += 1
-            low, high = min(low, byte), max(high, byte)
-            node = (nodes[node] >> SKIP_SHIFT) & _SKIP
+        entries = _list(nodes, root + 1 if below else root, last, entry, entries, heads, span)
     depth = 0
     while True:
         # what was sorted by bytes waits, the first byte on top
-        for byte in range(high, low - 1, -1):
+        for byte in range(span[1], span[0] - 1, -1):
             if heads[byte] >= 0:
                 frames[waiting, 0], frames[waiting, 1] = depth + 1, heads[byte]
                 heads[byte] = -1
                 waiting += 1
-        low, high = 255, 0
+        span[0], span[1] = 255, 0
         if waiting == 0:
             break
         waiting -= 1
@@ -119,14 +126,8 @@ def _merge(nodes: Any, starts: Any, ids: Any, roots: Any, below: Any) -> Any:
                 for i in range(starts[slot - 1], starts[slot]):
                     held[filled] = ids[i]
                     filled += 1
-            child, last = source + 1, (nodes[source] >> SKIP_SHIFT) & _SKIP
-            while child < last:
-                key = nodes[child] & 0xFF
-                entry[entries, 0], entry[entries, 1] = child, heads[key]
-                heads[key] = entries
-                entries += 1
-                low, high = min(low, key), max(high, key)
-                child = (nodes[child] >> SKIP_SHIFT) & _SKIP
+            last = (nodes[source] >> SKIP_SHIFT) & _SKIP
+            entries = _list(nodes, source + 1, last, entry, entries, heads, span)
             at = entry[at, 1]
         slot = 0
         if filled > before:
