@@ -32,7 +32,7 @@ from structgen.parsing.kept_lexemes import plain
 from structgen.sources import digest_of
 from structgen.tokenizer import Tokenizer
 
-KIND: Final = "lark-grammar-1"
+KIND: Final = "lark-grammar-2"
 _PATIENCE: Final = 5.0
 """Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST: Final = 1 << 26
@@ -76,7 +76,7 @@ class Source:
         """Return the states of the lexer, to be kept."""
         if self._kept is not None:
             return self._kept
-        return json.dumps(plain(self().reader.lexer), separators=(",", ":")).encode()
+        return json.dumps(plain(self().reader.lexer), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 class Kept(NamedTuple):

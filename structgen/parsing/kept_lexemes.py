@@ -6,13 +6,16 @@ begins with its kind. Instructions inside characters are numbered as they are me
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
-from structgen.parsing.lexemes import Item, LexemeState, LexemeStates, Slot
+from structgen.parsing.lexemes import Item, LexemeState, LexemeStates, Move, Slot
 from structgen.parsing.ordered import NOWHERE, Behind, Guard, Guards, Nest, Thread
 
 _THREAD, _NEST, _SLOT = range(3)
 _NOWHERE: Final = 0
+_FIRST: Final = 0x30
+"""The character that stands for a row's first move."""
 
 
 def plain(states: LexemeStates) -> list[Any]:
@@ -24,13 +27,14 @@ def plain(states: LexemeStates) -> list[Any]:
             for state in states.states
         ],
         [[context, number] for (context, _behind), number in states.starts.items()],
+        [[state, *_row(row)] for state, row in states.rows.items()],
     ]
 
 
 def restore(kept: list[Any], states: LexemeStates) -> None:
     """Give states that are still empty those that were kept, under the same numbers. For lexers that do not
     ask what was before a lexeme."""
-    inner, listed, starts = kept
+    inner, listed, starts, rows = kept
     for at, byte in inner:
         states.program.inside(at, byte)
     states.put(
@@ -41,7 +45,20 @@ def restore(kept: list[Any], states: LexemeStates) -> None:
             for items, behind, tracked, unless in listed
         ],
         {(context, NOWHERE): number for context, number in starts},
+        {state: partial(_from_row, moves, which) for state, moves, which in rows},
     )
+
+
+def _row(row: list[Move]) -> tuple[list[list[int]], str]:
+    """Return the moves of a row, each once, and which it is for each class, as characters."""
+    numbers = {move: number for number, move in enumerate(dict.fromkeys(row))}
+    moves = [[move.after, *move.sources] for move in numbers]
+    return moves, "".join(chr(_FIRST + numbers[move]) for move in row)
+
+
+def _from_row(moves: list[list[int]], which: str) -> list[Move]:
+    made = [Move(after, tuple(sources)) for after, *sources in moves]
+    return [made[ord(one) - _FIRST] for one in which]
 
 
 def _item(item: Item) -> Any:

@@ -10,7 +10,7 @@ terminal's, and the state is that of what follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias, Union
@@ -109,6 +109,8 @@ class LexemeStates:
         self.starts: dict[tuple[int, Behind], int] = {}
         """Where lexemes begin, by context and what is before."""
         self._rows: dict[int, list[Move]] = {}
+        self._kept_rows: dict[int, Callable[[], list[Move]]] = {}
+        """Rows that were kept, and not asked for yet."""
         self._ways: dict[int, list[tuple[int, Move]]] = {}
         self._columns: dict[ByteNode, tuple[int, ...]] = {}
         self._leads = tuple((byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0) for byte in self.representative)
@@ -173,10 +175,15 @@ class LexemeStates:
             self.states.append(state)
         return number
 
-    def put(self, states: list[LexemeState], starts: dict[tuple[int, Behind], int]) -> None:
-        """Have the states, which are still none, be these, with these beginnings."""
+    def put(
+        self,
+        states: list[LexemeState],
+        starts: dict[tuple[int, Behind], int],
+        rows: dict[int, Callable[[], list[Move]]],
+    ) -> None:
+        """Have the states, which are still none, be these, with these beginnings and rows."""
         assert not self.states
-        self.states = states
+        self.states, self._kept_rows = states, rows
         self._numbers = {state: number for number, state in enumerate(states)}
         self.starts = starts
 
@@ -189,24 +196,33 @@ class LexemeStates:
         as those that do the same to all of the state's instructions are followed once."""
         known = self._rows.get(state)
         if known is None:
-            held = self.states[state]
-            asked = {at for item in held.items for at in _instructions(item)} | held.tracked
-            nodes = {node: None for at in asked | held.behind.threads if (node := self.program.node_of(at))}
-            columns = [self._column(node) for node in nodes]
-            if held.behind is not NOWHERE:
-                columns.append(self._leads)
-            kinds = list(zip(*columns, strict=True)) or [()] * len(self.representative)
-            moves: dict[tuple[int, ...], Move] = {}
-            known_moves: dict[Move, Move] = {}
+            kept = self._kept_rows.pop(state, None)
+            known = self._rows[state] = self._row(self.states[state]) if kept is None else kept()
             ways: dict[Move, int] = {}
-            for byte, kind in zip(self.representative, kinds, strict=True):
-                if kind not in moves:
-                    move = self._move(held, byte)
-                    moves[kind] = known_moves.setdefault(move, move)
-                    ways.setdefault(move, byte)
-            known = self._rows[state] = [moves[kind] for kind in kinds]
+            for byte, move in zip(self.representative, known, strict=True):
+                ways.setdefault(move, byte)
             self._ways[state] = sorted(((b, m) for m, b in ways.items()), key=lambda way: LIKED.index(way[0]))
         return known
+
+    def _row(self, held: LexemeState) -> list[Move]:
+        asked = {at for item in held.items for at in _instructions(item)} | held.tracked
+        nodes = {node: None for at in asked | held.behind.threads if (node := self.program.node_of(at))}
+        columns = [self._column(node) for node in nodes]
+        if held.behind is not NOWHERE:
+            columns.append(self._leads)
+        kinds = list(zip(*columns, strict=True)) or [()] * len(self.representative)
+        moves: dict[tuple[int, ...], Move] = {}
+        known_moves: dict[Move, Move] = {}
+        for byte, kind in zip(self.representative, kinds, strict=True):
+            if kind not in moves:
+                move = self._move(held, byte)
+                moves[kind] = known_moves.setdefault(move, move)
+        return [moves[kind] for kind in kinds]
+
+    @property
+    def rows(self) -> dict[int, list[Move]]:
+        """The rows that are known, by their states."""
+        return {**self._rows, **{state: row() for state, row in self._kept_rows.items()}}
 
     def ways(self, state: int) -> list[tuple[int, Move]]:
         """Return the moves of a state, each with one of its bytes."""
