@@ -9,8 +9,7 @@ import json
 import sys
 from typing import Any
 
-import torch
-from model import load
+from model import load, training_of
 from train import BUILD, FOLDER, SHAPES
 
 WHAT = {
@@ -71,7 +70,7 @@ def card(name: str) -> str:
     """Return the text of a model's card."""
     network = load(FOLDER / name)
     shape, weights = SHAPES[name], sum(value.numel() for value in network.parameters())
-    state = torch.load(BUILD / f"{name}.pt", weights_only=True)
+    training = training_of(FOLDER / name)
     figures = json.loads((BUILD / f"{name}.json").read_text(encoding="utf-8"))
     templated = figures["templated, without the constraint"]["count"]
     by_hand = figures["hand-written, without the constraint"]["count"]
@@ -93,7 +92,7 @@ docs/models.md of structgen.
 ## Data
 Sentences made by models/data of the structgen repository from templates and word lists, from a seed; no text
 from elsewhere. Two names in three are made up, of syllables or random letters, so that they have to be
-copied. Training saw {state["tokens"] / 1e6:.1f} million tokens (padding included) in {state["step"]:,}
+copied. Training saw {training["tokens"] / 1e6:.1f} million tokens (padding included) in {training["step"]:,}
 steps.
 
 ## Figures

@@ -261,14 +261,16 @@ def config_of(shape: Shape, special: dict[str, int]) -> dict[str, Any]:
     return config
 
 
-def save(network: Network, folder: Path, special: dict[str, int]) -> None:
-    """Write config.json, generation_config.json and model.safetensors (bfloat16)."""
+def save(network: Network, folder: Path, special: dict[str, int], training: dict[str, int]) -> None:
+    """Write config.json, generation_config.json and model.safetensors (bfloat16); `training` says how long it
+    lasted, for config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         name: value.detach().to(torch.bfloat16).contiguous() for name, value in network.state_dict().items()
     }
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    text = json.dumps(config_of(network.shape, special), indent=2) + "\n"
+    config = config_of(network.shape, special) | {"structgen_training": training}
+    text = json.dumps(config, indent=2) + "\n"
     (folder / "config.json").write_text(text, encoding="utf-8")
     generation = {
         "do_sample": False,
@@ -278,6 +280,13 @@ def save(network: Network, folder: Path, special: dict[str, int]) -> None:
     }
     text = json.dumps(generation, indent=2) + "\n"
     (folder / "generation_config.json").write_text(text, encoding="utf-8")
+
+
+def training_of(folder: Path) -> dict[str, int]:
+    """Return the steps and the tokens that a saved network was trained with, in all its runs."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    found: dict[str, int] = config["structgen_training"]
+    return found
 
 
 def load(folder: Path) -> Network:

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from batches import LONGEST, SHORT, Batch, Encoder, batches, padded
 from data.sentences import Examples
-from model import Network, Shape, load, save
+from model import Network, Shape, load, save, training_of
 from torch import Tensor
 
 FOLDER = Path(__file__).parent
@@ -160,6 +160,8 @@ def train(
         state["draws"] += 1
     elif start is not None:
         network.load_state_dict(load(start).state_dict())
+        state |= training_of(start)
+        state["draws"] = state["step"]
     elif name == "infill":
         network.load_state_dict(load(FOLDER / "extract").state_dict())
     chance = torch.Generator().manual_seed(seed + state["step"])
@@ -172,7 +174,7 @@ def train(
     def clock() -> float:
         return time.process_time() / torch.get_num_threads()
 
-    # A resumed run draws from a seed of its own: no example of before comes again.
+    # A run that goes on draws from a seed of its own: no example of before comes again.
     source = batches(encoder, seed * 1000 + state["draws"], BATCH, longest, canvas=name == "infill")
     if compiled:
         for layer in network.model.layers:
@@ -211,14 +213,14 @@ def train(
             saved = {"network": network.state_dict(), "optimizers": [optim.state_dict() for optim in optims]}
             torch.save(state | saved, checkpoint.with_suffix(".new"))
             os.replace(checkpoint.with_suffix(".new"), checkpoint)
-            save(network, BUILD / name, encoder.special)
+            save(network, BUILD / name, encoder.special, {key: state[key] for key in ("step", "tokens")})
     write(name)
 
 
 def write(name: str) -> None:
     """Put the trained weights and the tokenizer's files into models/NAME."""
     encoder, folder = Encoder(), FOLDER / name
-    save(load(BUILD / name), folder, encoder.special)
+    save(load(BUILD / name), folder, encoder.special, training_of(BUILD / name))
     for file in (FOLDER / "tokenizer").iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
 
