@@ -35,13 +35,15 @@ class Lines:
 
     def fill(self, rows: Sequence[Text]) -> None:
         """Write the masks of texts, now."""
-        filling = Filling(self, rows)
-        filling.end(*self._work_out(rows, filling.unknown))
+        self.begin(rows, apart=False).wait()
 
-    def begin(self, rows: Sequence[Text]) -> Filling:
-        """Write the masks that are known, and have the others worked out meanwhile."""
+    def begin(self, rows: Sequence[Text], *, apart: bool) -> Filling:
+        """Write the masks that are known, and have the others worked out `apart`, meanwhile by a thread, or
+        now."""
         filling = Filling(self, rows)
-        if filling.unknown:
+        if filling.unknown and not apart:
+            filling.end(*self._work_out(rows, filling.unknown))
+        elif filling.unknown:
             if self._filler is None:
                 self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
             filling.future = self._filler.submit(self._work_out, rows, filling.unknown)
@@ -68,32 +70,29 @@ class Filling:
         self.future: Future[_WorkedOut] | None = None
         self.unknown = fill_known([text.matcher for text in rows], lines.mask)
         """The lines that are not there yet."""
+        self._seconds = self._waited = 0.0
         for row, text in enumerate(rows):
             text.line = row
             if text.phase is not None:
                 forbid(lines.mask, row, text.phase.ends)
         self._known = time.perf_counter() - began
 
-    def wait(self) -> None:
-        """Wait until all are there."""
-        began = time.perf_counter()
-        if self.future is None:
-            self._note(0.0, 0.0)
-            return
-        status, seconds = self.future.result()
-        self._fail(status)
-        self._note(seconds, time.perf_counter() - began)
-
     def end(self, status: npt.NDArray[np.int8], seconds: float) -> None:
         """Note what was worked out while everything waited."""
         self._fail(status)
-        self._note(seconds, seconds)
+        self._seconds = self._waited = seconds
 
-    def _note(self, seconds: float, waited: float) -> None:
+    def wait(self) -> None:
+        """Wait until all are there."""
+        if self.future is not None:
+            began = time.perf_counter()
+            status, self._seconds = self.future.result()
+            self._fail(status)
+            self._waited = time.perf_counter() - began
         for text in self._rows:
-            text.filled = self._known + seconds
-            text.usage.mask_seconds += self._known + seconds
-            text.usage.waited_seconds += self._known + waited
+            text.filled = self._known + self._seconds
+            text.usage.mask_seconds += self._known + self._seconds
+            text.usage.waited_seconds += self._known + self._waited
 
     def _fail(self, status: npt.NDArray[np.int8]) -> None:
         """Have the texts fail whose masks could not be worked out."""

@@ -30,6 +30,10 @@ from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
 from structgen.tokenizer import Tokenizer
 
+_SHORT = 2e-4
+"""Seconds of a forward pass within which nothing is gained by a thread: to hand masks over to it costs more
+than most of them do."""
+
 
 class Loop:
     """The texts that a model is writing, `max_rows` at a time, and those that wait. Threads may share it."""
@@ -45,6 +49,8 @@ class Loop:
         self._rows: list[Text] = []
         self._logits = torch.empty(0)
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
+        self._ran = 0.0
+        """Seconds of the last pass."""
         self._lock = threading.Lock()
 
     def add(self, texts: Sequence[Text]) -> None:
@@ -230,7 +236,8 @@ class Loop:
         rows = self._rows
         if not rows:
             return
-        filling = self._lines.begin(rows)
+        # other devices go on by themselves, and how long their passes last is not seen here
+        filling = self._lines.begin(rows, apart=self._ran > _SHORT or self._logits.device.type != "cpu")
         tokens, caches = [text.last for text in rows], [text.cache for text in rows]
         began = time.perf_counter()
         try:
@@ -239,7 +246,7 @@ class Loop:
                 text.place = place
         except Exception as error:  # the same
             self._recover(rows, error)
-        ran = time.perf_counter() - began
+        self._ran = ran = time.perf_counter() - began
         for text in rows:
             text.usage.model_seconds += ran
             text.ran = ran

@@ -6,6 +6,8 @@ import asyncio
 import json
 import math
 import random
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +19,7 @@ from small_models import Function, Read, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
+from structgen.engine.lines import Lines  # noqa: E402
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
@@ -408,3 +411,30 @@ def test_a_text_that_goes_while_the_model_runs_leaves_the_others_their_masks() -
         assert [s.likeliest_allowed for s in handle.result.steps] == [
             s.likeliest_allowed for s in alone.steps
         ]
+
+
+class _Slow(Function):
+    """Takes its time."""
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Read]) -> Any:
+        time.sleep(1e-3)
+        return super().decode(tokens, caches)
+
+
+@pytest.mark.parametrize("short", [0.0, 60.0])
+def test_masks_are_handed_to_a_thread_where_a_pass_lasts_long_enough(
+    short: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("structgen.engine.loop._SHORT", short)
+    threads = set()
+    work_out = Lines._work_out
+
+    def noted(self: Lines, *rest: Any) -> Any:
+        threads.add(threading.current_thread())
+        return work_out(self, *rest)
+
+    monkeypatch.setattr(Lines, "_work_out", noted)
+    grammar = sg.compile(PERSON, TOKENIZER, store=False)
+    (result,) = Engine(_Slow(TOKENIZER.vocab_size), TOKENIZER).generate(Request("a", grammar, max_tokens=80))
+    assert (len(threads) > 1) == (short == 0.0)
+    assert result.usage.mask_seconds >= result.usage.waited_seconds > 0
