@@ -87,6 +87,7 @@ class Frame:
         "predicates",
         "simple",
         "standings",
+        "steady",
         "tangle",
         "watch",
     )
@@ -108,6 +109,9 @@ class Frame:
         self.watch = 0
         """Ordered keys of which it is remembered whether they were written."""
         self.standings: dict[int, Standing] = {}
+        self.steady: dict[tuple[int, ...], list[int | None]] = {}
+        """By the shapes of threads, the place of each key's value where the key changes nothing that is owed;
+        -1 where it may not come, None where that was not asked."""
         self.extras: dict[tuple[int, int], int] = {}
         self.simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = {}
         self.classes: list[KeyClass] | None = None

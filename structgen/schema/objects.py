@@ -20,7 +20,7 @@ from structgen.schema.frames import Frame, Frames, is_infinite
 from structgen.schema.members import Debt, Members
 from structgen.schema.place import NEVER, Tables
 from structgen.schema.scalars import Scalars
-from structgen.schema.shape import AtKey, Differs, ObjectShape, Obligation, Without
+from structgen.schema.shape import Alternative, AtKey, Differs, ObjectShape, Obligation, Without
 from structgen.schema.shapes import Shapes
 from structgen.schema.tangles import KeyClass, KeyJudge, Tangle
 from structgen.schema.values import EMPTY, Text
@@ -138,7 +138,10 @@ class Objects:
             return self._counts(frame, shape, pos, mask, count)
         if shape.loose and (not debt or self.differs(frame, shape, debt, pos, mask, self._known)):
             return True
-        if not shape.lo and shape.hi is None and self._unhindered(frame, shape, debt):
+        counted = bool(shape.lo) or shape.hi is not None
+        if not counted and self._modest(frame, shape, debt, pos, mask):
+            return True
+        if not counted and self._unhindered(frame, shape, debt):
             return True
         key = (frame.id, shape.id, debt, pos, mask, count)
         found = self._live.get(key)
@@ -216,6 +219,38 @@ class Objects:
             else:
                 return False
         return bool(offered)
+
+    def _modest(self, frame: Frame, shape: ObjectShape, debt: Debt, pos: int, mask: int) -> bool:
+        """Return whether the object is whole with the keys that it must have, and those whose mere presence
+        pays what these do not.
+
+        Where no key has a place in the order. False says nothing."""
+        if pos < frame.ordered or shape.conditional:
+            return False
+        held = mask | self.frames.standing(frame, shape).free_required
+
+        def pays(alternative: Alternative) -> bool:
+            if isinstance(alternative, Without):
+                index = frame.index[alternative.key]
+                return index >= frame.ordered and not held >> index & 1
+            if isinstance(alternative, AtKey) and not alternative.literals:
+                return bool((held & ~mask) >> frame.index[alternative.key] & 1)
+            return False
+
+        while True:
+            owed = next((one for one in debt if not any(map(pays, one))), None)
+            if owed is None:
+                return True
+            for alternative in owed:
+                if isinstance(alternative, AtKey) and not alternative.literals:
+                    index = frame.index[alternative.key]
+                    demand = self.frames.value(shape, alternative.key)
+                    free = index >= frame.ordered and not held >> index & 1
+                    if free and demand != NEVER and self.alive(demand):
+                        held |= 1 << index
+                        break
+            else:
+                return False
 
     def _unhindered(self, frame: Frame, shape: ObjectShape, debt: Debt) -> bool:
         """Return whether all that is owed can be paid by members that may come at any time.
@@ -382,10 +417,18 @@ class Objects:
             limit = max(limit, required[at] if at < len(required) else len(frame.names))
         found: dict[str, int] = {}
         crowd = self.crowds.of(state)
+        steady = None if crowd is not None else self._steady(state)
         for index in range(state.pos, min(limit + 1, len(frame.names))):
             if index >= frame.ordered and state.mask >> index & 1:
                 continue
             name = frame.names[index]
+            if steady is not None and name not in steady[0]:
+                place = steady[1][index]
+                if place is None:
+                    place = steady[1][index] = self._steady_place(state, name)
+                if place >= 0:
+                    found[name] = place
+                continue
             if crowd is not None:
                 demands = crowd.demands(name)
                 if demands:
@@ -395,6 +438,29 @@ class Objects:
             if moves is not None:
                 found[name] = moves[0]
         return found
+
+    def _steady(self, state: ObjectState) -> tuple[Collection[str], list[int | None]] | None:
+        """Return the keys that make a difference to what some thread owes, and the places of the values of
+        all others; None where every key may, for it has a place in the order or is counted."""
+        frame = state.frame
+        if state.pos < frame.ordered:
+            return None
+        concerned: set[str] = set()
+        for keys in self._concerned(state):
+            if keys is None:
+                return None
+            concerned |= keys
+        shapes = tuple([shape.id for _, shape, _ in state.threads])
+        places = frame.steady.get(shapes)
+        if places is None:
+            places = frame.steady[shapes] = [None] * len(frame.names)
+        return concerned, places
+
+    def _steady_place(self, state: ObjectState, name: str) -> int:
+        """Return the place that `moves` has for a key that changes nothing of what is owed, -1 for None."""
+        demands = dict.fromkeys(self.frames.value(shape, name) for _, shape, _ in state.threads)
+        live = tuple([demand for demand in demands if demand != NEVER and self.alive(demand)])
+        return self.tables.place(live) if live else -1
 
     def extra(self, state: ObjectState) -> list[tuple[Formula, Moves]]:
         """Return the classes of unnamed keys that may come now, with what they lead to; the frame has no
