@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
@@ -57,6 +58,9 @@ _FLOATING = 8
 """Patterns of one conjunction from which on it is of use to know that they stand in nobody's way."""
 _MANY_PARTS = 11
 """Past so many patterns of a conjunction the shortest rest is a search among all sets of them."""
+_CROWD, _HASTE = 16, 200
+"""Where a conjunction has more patterns than this, a search may take a part of `limits.oracle_steps` alone:
+what is not found by then is as a rule one of a million sets of them."""
 
 # The UTF-8 automaton: state 0 between code points; from each state (first byte, last byte, next state).
 _UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
@@ -111,6 +115,8 @@ class _LoadedSpec:
     """The spec's atoms by their place in `nodes`."""
     descends: bool
     """One demand that is one trimmed atom: the automaton itself tells how far the end is."""
+    crowded: bool
+    """One demand: many patterns at once."""
     floats: bool
     """One demand: patterns that may be found anywhere, in any order. Every text goes on to an end."""
     programs: list[tuple[int, Program]]
@@ -157,7 +163,7 @@ class StringPool:
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
-        self._judged = self._roams = False
+        self._judged = self._roams = self._crowded = False
         self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
         self.texts = Texts(self._arrays, self._ask, limits)
         """The states in texts of steppers."""
@@ -201,7 +207,8 @@ class StringPool:
         if found is None:
             number = self._load(spec, outcome)
             node = self._ask(k.ASK_START, number)
-            found = self._starts[key] = self._ask(k.ASK_NODE, node)
+            with self._at_most(self._steps(number)):
+                found = self._starts[key] = self._ask(k.ASK_NODE, node)
         return found
 
     def starts(self, outcome: Callable[[frozenset[int]], int]) -> list[tuple[Spec, int]]:
@@ -231,12 +238,13 @@ class StringPool:
             few, many = 0, 0  # what lies beside it is mostly passed over (`roaming`)
         self._rows = min(2 * self._rows + 1, many) if states[state, ar.SEEN] == reg[ar.TODO_STAMP] else few
         k.ask(reg, k.ASK_BEGIN, state, 0)
-        self._ask(k.ASK_EXPAND, state, 0)
-        reg[ar.MOST_STEPS] = min(_GLANCE, self._limits.oracle_steps)
+        if self._crowded:
+            reg[ar.MOST_STEPS] = self._steps(self._spec_of(state))
         try:
-            self._ask(k.ASK_EXPAND, state, self._rows)
-        except LimitError:
-            pass  # a neighbour is too much, which was not asked for
+            self._ask(k.ASK_EXPAND, state, 0)
+            reg[ar.MOST_STEPS] = min(_GLANCE, self._limits.oracle_steps)
+            with suppress(LimitError):  # a neighbour may be too much, which was not asked for
+                self._ask(k.ASK_EXPAND, state, self._rows)
         finally:
             reg[ar.MOST_STEPS] = self._limits.oracle_steps
         if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
@@ -284,10 +292,8 @@ class StringPool:
         """Return the judge of the spec of a state; None in a free one or the middle of a character."""
         if not self._judged:
             return None
-        kind, node = (int(x) for x in self._arrays["states"][state, :2])
-        if kind not in (ar.NODE_STATE, ar.SPLIT_STATE):
-            return None
-        return self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])].judge
+        number = self._spec_of(state)
+        return None if number < 0 else self._specs[number].judge
 
     def _floats(self, state: int) -> bool:
         """Return whether patterns that stand in nobody's way are all that a state asks for."""
@@ -305,6 +311,28 @@ class StringPool:
         nodes = np.where(states[:, 0] == ar.NODE_STATE, states[:, ar.ARG_A], 0)
         lives = self._arrays["nodes"][nodes, ar.Q_LIVE]
         return first + np.flatnonzero((states[:, 0] == ar.NODE_STATE) & (lives == 2))
+
+    def _spec_of(self, state: int) -> int:
+        """Return the number of a state's spec, -1 of a free one and in the middle of a character."""
+        kind, node = (int(x) for x in self._arrays["states"][state, :2])
+        if kind not in (ar.NODE_STATE, ar.SPLIT_STATE):
+            return -1
+        return int(self._arrays["nodes"][node, ar.Q_SPEC])
+
+    def _steps(self, number: int) -> int:
+        """Return how many steps a search in a spec may take."""
+        most = self._limits.oracle_steps
+        return most // _HASTE if number >= 0 and self._specs[number].crowded else most
+
+    @contextmanager
+    def _at_most(self, steps: int) -> Iterator[None]:
+        """Bound the searches of a block."""
+        before = int(self._reg[ar.MOST_STEPS])
+        self._reg[ar.MOST_STEPS] = steps
+        try:
+            yield
+        finally:
+            self._reg[ar.MOST_STEPS] = before
 
     def is_finite(self, state: int, most: int) -> list[bytes] | None:
         """Return all completions from `state`, sorted, if there are at most `most`; otherwise None.
@@ -360,7 +388,7 @@ class StringPool:
         elif cause == ar.OVER_STEPS:
             raise LimitError(
                 "The search for a string that completes a place took more than "
-                f"{self._limits.oracle_steps} steps.",
+                f"{int(reg[ar.MOST_STEPS])} steps.",
                 limit="oracle_steps",
             )
         elif cause == ar.OVER_NODES:
@@ -437,7 +465,7 @@ class StringPool:
         number = len(self._specs)
         judge = spec.judge
         loaded = _LoadedSpec(
-            nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, False, []
+            nodes, outcome, partition, breaks, spec.formulas, judge, b"", {}, [], False, False, False, []
         )
         starts: list[int] = []
         for atom in atoms:
@@ -474,11 +502,14 @@ class StringPool:
         row[ar.P_TRIMMED] = int(trimmed and judge is None)
         row[ar.P_JUDGED] = int(judge is not None)
         self._judged = self._judged or judge is not None
+        together = len(nodes) == 1 and judge is None and nodes[0][0] == "all"
+        loaded.crowded = (
+            together and all(part[0] in ("atom", "length") for part in nodes[0][1:]) and len(atoms) > _CROWD
+        )
+        self._crowded = self._crowded or loaded.crowded
         loaded.floats = (
-            len(nodes) == 1
-            and judge is None
+            together
             and len(nodes[0]) > _FLOATING
-            and nodes[0][0] == "all"
             and all(part[0] == "atom" for part in nodes[0][1:])
             and all(isinstance(atom, Program) and floats(atom) for atom in atoms)
         )
@@ -607,6 +638,14 @@ class StringPool:
             going = frozenset(index for value in values for index in spec.simple[value >> 1])
             arrays["keys"][key, ar.VALUE] = spec.judge.outlook(sure, going - sure)
             return
+        if spec.crowded and size < len(spec.numbers):  # each atom is open once: one is not any more
+            arrays["keys"][key, ar.VALUE] = 0
+            return
+        if spec.crowded:
+            length = ([0, *spec.breaks])[bracket]
+            bounds = [part for part in spec.nodes[0][1:] if part[0] == "length"]
+            arrays["keys"][key, ar.VALUE] = int(all(foresee(one, [], length) is not False for one in bounds))
+            return
         known: dict[int, bool | None] = dict.fromkeys(spec.numbers, False)
         for value in arrays["heap"][off : off + size].tolist():
             known[value >> 1] = True if value & 1 else known.get(value >> 1) or None
@@ -716,7 +755,11 @@ class StringPool:
 
     def _node_finish(self, node: int) -> dict[int, bytes]:
         """Return the completions from a node, by a search until each demand is met or out of reach."""
-        spec = self._specs[int(self._arrays["nodes"][node, ar.Q_SPEC])]
+        number = int(self._arrays["nodes"][node, ar.Q_SPEC])
+        with self._at_most(self._steps(number)):
+            return self._completions(self._specs[number], node)
+
+    def _completions(self, spec: _LoadedSpec, node: int) -> dict[int, bytes]:
         if self.texts.at(node):
             end = self.texts.end(node)
             for char in end:
@@ -736,7 +779,13 @@ class StringPool:
         met: dict[int, bytes] = {}
         resume = 0
         while wanted:
-            entry = self._search(node, resume)
+            try:
+                entry = self._search(node, resume)
+            except LimitError:
+                text = self._by_parts(spec, node) if spec.crowded else None
+                if text is None:
+                    raise
+                return {0: text}
             if entry < 0:
                 break
             resume = 1

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 import structgen as sg
+from structgen.automata import strings
 from structgen.automata.program import Program, compile_pattern, floats
 from structgen.automata.strings import StringPool
-from structgen.ir import All, Pattern, Spec
+from structgen.errors import LimitError
+from structgen.ir import All, Format, Formula, Length, Pattern, Spec
 from structgen.limits import Limits
+from structgen.machine.scalars import Strings
 
 PARTS = [*"abcdefg", "[0-9]{2}", "\u00e9\u4e2d", "x(yz)+", "(q|\\.){3}", "-"]
 TEXTS = [b"", b"a", b"ab-7", b"abcdefg12-", "\u00e9".encode(), "..\u00e9\u4e2dxyz".encode(), b"\xe4"]
@@ -86,3 +89,39 @@ def test_the_shortest_rest_of_single_letters_has_each_once() -> None:
 def test_which_patterns_stand_in_nobodys_way(source: str, anywhere: bool) -> None:
     program = compile_pattern(source)
     assert (isinstance(program, Program) and floats(program)) is anywhere
+
+
+@pytest.mark.parametrize("beside", [Length(0, 60), Pattern("^[^!]*$"), Length(30, 60)])
+def test_beside_what_else_is_asked_a_hurried_search_finds_what_a_whole_one_does(
+    beside: Formula, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = Spec((All((*map(Pattern, PARTS[:9]), beside)),))
+    texts = ["", "!", "ab-7", "7" * 20, "gfedcba12\u00e9\u4e2dx", "a" * 18, "a" * 9]
+    slow, quick = StringPool(Limits()), StringPool(Limits(oracle_steps=20_000))
+    slow.start(spec, one)
+    monkeypatch.setattr(strings, "_CROWD", 6)
+    for text in texts:
+        ends = []
+        for pool in slow, quick:
+            state = pool.start(spec, one)
+            for byte in text.encode():
+                if state >= 0:
+                    pool.expand(state)
+                    state = int(pool.trans[state, byte])
+            ends.append(None if state < 0 else pool.finish(state)[0].decode())
+        assert (ends[0] is None) == (ends[1] is None), text
+        if ends[1] is not None:
+            assert Strings(slow, one).matches(spec.formulas[0], text + ends[1])
+
+
+def test_what_a_hurried_search_does_not_find_is_refused_soon() -> None:
+    parts = [*map(Pattern, "abcdefghijklmnopqrstuvwxyz"), Format("date-time")]
+    pool = StringPool(Limits())
+    with pytest.raises(LimitError) as caught:
+        pool.finish(pool.start(Spec((All(tuple(parts)),)), one))
+    assert caught.value.limit == "oracle_steps"
+    assert pool.count < 20_000
+
+
+def one(demands: frozenset[int]) -> int:
+    return 0
