@@ -86,7 +86,6 @@ class CompiledLark(CompiledRests):
         self._of_followed: dict[Reading, int] = {}
         self._readings: dict[int, Reading] = {}
         self._places: dict[int, Place] = {}
-        self._ends: dict[int, bool] = {}
         self._finished = -1
         self._dense: int | npt.NDArray[np.int32] = -1
         self._extra: npt.NDArray[np.int32] = self._end_ids
@@ -304,12 +303,12 @@ class CompiledLark(CompiledRests):
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        known = self._ends.get(index)
-        if known is None:
-            with self.lock:
-                known = index != self._finished and self._reader.accepts(self._reading(index))
-                self._ends[index] = known
-        return known
+        if index == self._finished:
+            return False
+        if not self._is_followed(index):
+            return bool(self._retry(lark_masks.ends, index))
+        with self.lock:
+            return self._reader.accepts(self._reading(index))
 
     def _next_bytes(self, index: int) -> bytes:
         return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)

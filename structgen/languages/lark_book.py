@@ -329,8 +329,16 @@ class Book:
         self._starts[context] = lexeme
 
     def put_endings(self, lexeme: int, terminals: Sequence[int], all_of: Sequence[int]) -> None:
-        """Enter the terminals as which a lexeme may end before a separator, and all that it may become."""
-        listed = (len(terminals), *terminals, len(all_of), *all_of)
+        """Enter the terminals as which a lexeme may end before a separator, all that it may become, and what
+        the text's end makes of it."""
+        lexer = self._lexer
+        end, slots = lexer.end(lexeme), lexer.states[lexeme].slots
+        last = K.ENDS_NOT
+        if end.after == DECIDED:
+            source = end.sources[0]
+            terminal = -1 - source if source < 0 else slots[source].terminal
+            last = terminal if terminal >= 0 else K.ENDS_OLD
+        listed = (len(terminals), *terminals, len(all_of), *all_of, last)
         self._endings[lexeme] = self._listed_at(listed)
 
     def put_plan(self, state: int, rule: int, dot: int, terminals: Sequence[int]) -> None:

@@ -37,6 +37,9 @@ BARE_SHIFT on: with a lexeme that may stand right behind the indenter's newline?
 indenter's newline, of whatever width? The last two are never SHUT for certain, only not proved.
 From PLAIN_SHIFT on the same of a plain place, by plans alone: they hold in all places with its stack, however
 wide their indentations are. From PLAIN_AT on: the plain place of a place and 1, 0: not made yet."""
+ENDS_NOT, ENDS_OLD = -1, -2
+"""Behind the endings of a lexeme, what the text's end makes of it: an error, or what was read on from the old
+slot; else the terminal."""
 ANY_LINE, SEPARATED, IGNORED = -1, -2, -(1 << 30)
 """Among the endings of a lexeme: the indenter's newline, of whatever width; SEPARATED - state: it may be what
 the separator makes, its state is this; IGNORED: it may be ignored, and what is like the separator follows."""
@@ -94,17 +97,17 @@ C_LARK = C_STRINGS
 ) = range(31)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
-as which the lexeme may end before a separator, and behind them (how many, which) all that it may become.
-ACTIONS, GOTOS: int32, of parsing.tables. ORIGINS, SIZES: int32 of each rule. CONTEXTS: int32 of each parser
-state. STARTS: int32 of each context, its lexeme state, -1: not known. PLANS: int32 of each parser state,
-where in STEPS (int32) its plan is, -1: not known: the rule under way that needs the fewest bytes (LAST_RULE:
-it is the whole text's), how many of its symbols are there, how many terminals it still needs, and which.
-CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of each terminal, 1 opens,
-2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is none. RECORDS:
-int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8 of each token.
-WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens begin in.
-DENSE: int64, how many dense rows are in a mask, and DENSE_WORDS for each: its number, and the first bytes
-(256 bits) that its tokens must have."""
+as which the lexeme may end before a separator, and behind them (how many, which) all that it may become, and
+what the text's end makes of it. ACTIONS, GOTOS: int32, of parsing.tables. ORIGINS, SIZES: int32 of each rule.
+CONTEXTS: int32 of each parser state. STARTS: int32 of each context, its lexeme state, -1: not known. PLANS:
+int32 of each parser state, where in STEPS (int32) its plan is, -1: not known: the rule under way that needs
+the fewest bytes (LAST_RULE: it is the whole text's), how many of its symbols are there, how many terminals it
+still needs, and which. CLEAN: uint8[contexts, terminals]. IGNORED: uint8 of each terminal. BRACKETS: uint8 of
+each terminal, 1 opens, 2 closes. NEWLINE: the indenter's, -1: there is none. SEPARATOR: a byte, -1: there is
+none. RECORDS: int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8
+of each token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens
+begin in. DENSE: int64, how many dense rows are in a mask, and DENSE_WORDS for each: its number, and the first
+bytes (256 bits) that its tokens must have."""
 MOST_DENSE, DENSE_WORDS = 256, 5
 MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
 """Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""

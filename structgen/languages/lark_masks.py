@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from structgen.jit import entry
 from structgen.languages.lark_layout import *
-from structgen.languages.lark_proofs import live
+from structgen.languages.lark_proofs import live, may_end
 from structgen.languages.lark_records import walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
 from structgen.machine.filling import remember
@@ -69,6 +69,13 @@ def take_token(c, index, token):
 def is_live(c, index):
     """Return 1 where some text goes on from a state, 0, or ASKED."""
     code = live(c, row_of(c, T_NODE, N_STRIDE, index))
+    return ASKED if code == ASK else (1 if code == YES else 0)
+
+
+@entry("int64(int64, int64)")
+def ends(c, index):
+    """Return 1 where the text may end in a state, 0, or ASKED."""
+    code = may_end(c, row_of(c, T_NODE, N_STRIDE, index))
     return ASKED if code == ASK else (1 if code == YES else 0)
 
 

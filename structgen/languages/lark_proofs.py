@@ -373,6 +373,27 @@ def endings_of(c, lexeme):
 
 
 @jit
+def may_end(c, d):
+    """Return YES where the text may end with some registers, NO, or ASK."""
+    ends = load64(load64(c, C_LARK), K_ENDS)
+    while load64(d, LEXEME) & 1 != 0:
+        at = endings_of(c, load64(d, LEXEME) >> 1)
+        if at < 0:
+            return ASK
+        at += 1 + load32(ends, at)
+        last = load32(ends, at + 1 + load32(ends, at))
+        if last >= 0:
+            after = read(c, load64(d, PLACE), last, load64(d, COLUMN))
+            if after < 0:
+                return ASK if after == ASKED else NO
+            return accepts(c, after)
+        if last == ENDS_NOT or load64(d, BASE) < 0:
+            return NO
+        d = row_of(c, T_NODE, N_STRIDE, load64(d, BASE))
+    return accepts(c, load64(d, PLACE))
+
+
+@jit
 def live(c, d):
     """Return YES where some text goes on from registers, NO, or ASK."""
     at = endings_of(c, load64(d, LEXEME) >> 1)
