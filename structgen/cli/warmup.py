@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from structgen.cli.languages import ImportPath, PostLex, Start, lark_grammar
 from structgen.cli.policies import refuse
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, StructgenError, TokenError
 
 if TYPE_CHECKING:
     from structgen.grammar import Grammar
@@ -33,6 +34,13 @@ def warmup(
             show_default=False,
         ),
     ] = None,
+    text: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Also fill the masks along this text of the grammar, and keep them; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     start: Start = None,
     import_path: ImportPath = None,
     postlex: PostLex = None,
@@ -41,14 +49,16 @@ def warmup(
 
     Run it once after installation, or while an image is built.
 
-    Exit status: 0 done, 2 the tokenizer or the grammar cannot be read.
+    Exit status: 0 done, 2 the tokenizer, the grammar or a text cannot be read, or the grammar refuses it.
     """
     import structgen
     from structgen.cli.tokens import byte_tokenizer
 
-    if grammar is None and (start is not None or import_path or postlex is not None):
+    if grammar is None and (start is not None or import_path or postlex is not None or text):
         refuse(
-            OptionError("They say nothing without --grammar.", where="--start, --import-path, --postlex"),
+            OptionError(
+                "They say nothing without --grammar.", where="--start, --import-path, --postlex, --text"
+            ),
             False,
         )
     begun = time.perf_counter()
@@ -64,28 +74,40 @@ def warmup(
             typer.echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
         if grammar is not None:
             loading = time.perf_counter()
-            masks = first_masks(lark_grammar(grammar, start, import_path, postlex), vocabulary)
+            made = lark_grammar(grammar, start, import_path, postlex)
+            masks = first_masks(made, vocabulary, text or ())
             typer.echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
     except (StructgenError, OSError) as error:
         refuse(error, False)
 
 
-def first_masks(grammar: Grammar, tokenizer: Tokenizer) -> int:
-    """Compile a grammar and fill the masks along its shortest text, so that what is kept of them is written;
-    return how many masks that were."""
+def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = ()) -> int:
+    """Compile a grammar and fill the masks along its shortest text, and along those in some files, so that
+    what is kept of them is written; return how many masks that were. Raises OptionError for a text that the
+    grammar refuses."""
     import structgen
     from structgen.masks.store import default_store
 
     compiled = structgen.compile(grammar, tokenizer)
-    matcher = structgen.Matcher(compiled)
     mask = structgen.allocate_mask(1, tokenizer.vocab_size)
-    tokens = tokenizer.encode(compiled.completion(compiled.start))
-    matcher.fill_mask(mask)
-    for token in tokens:
-        matcher.advance(token)
+    masks = 0
+    for path, text in [
+        (None, compiled.completion(compiled.start)),
+        *((one, one.read_bytes()) for one in texts),
+    ]:
+        matcher = structgen.Matcher(compiled)
         matcher.fill_mask(mask)
+        masks += 1
+        for token in tokenizer.encode(text):
+            try:
+                matcher.advance(token)
+            except TokenError as error:
+                cure = "See what the grammar expects there: structgen check --grammar FILE TEXT."
+                raise OptionError(error.what, where=f"{path}", cure=cure) from None
+            matcher.fill_mask(mask)
+            masks += 1
     default_store().flush()
-    return 1 + len(tokens)
+    return masks
 
 
 def exercise(tokenizer: Tokenizer) -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from structgen.cli import app
 from structgen.cli.warmup import first_masks
+from structgen.errors import OptionError
 from structgen.languages import lark_files
 from structgen.resources import grammar, small_tokenizer
 
@@ -32,10 +33,28 @@ def test_a_mask_is_filled_before_each_token_and_at_the_end() -> None:
     assert first_masks(lark_files.lark('start: "abc"'), byte_tokenizer()) == 4
 
 
+def test_masks_are_filled_along_texts_too(tmp_path: Path) -> None:
+    from structgen.cli.tokens import byte_tokenizer
+
+    text = tmp_path / "letters.txt"
+    text.write_bytes(b"aaa")
+    assert first_masks(lark_files.lark('start: "a"+'), byte_tokenizer(), [text]) == 2 + 4
+
+
+def test_a_text_that_the_grammar_refuses_is_named(tmp_path: Path) -> None:
+    from structgen.cli.tokens import byte_tokenizer
+
+    text = tmp_path / "letters.txt"
+    text.write_bytes(b"aab")
+    with pytest.raises(OptionError, match=r"letters\.txt"):
+        first_masks(lark_files.lark('start: "a"+'), byte_tokenizer(), [text])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--start", "sum"], "They say nothing without --grammar."),
+        (["--text", "some.txt"], "They say nothing without --grammar."),
         (["--grammar", "no/such.lark"], "cannot be read"),
     ],
 )
