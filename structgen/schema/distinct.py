@@ -15,7 +15,7 @@ from structgen.limits import Limits
 from structgen.schema.formulas import points
 from structgen.schema.place import ARRAY, BOOLEAN, EVERY, NEVER, NULL, NUMBER, OBJECT, STRING, Tables
 from structgen.schema.scalars import Scalars
-from structgen.schema.shape import ArrayShape, ObjectShape
+from structgen.schema.shape import ArrayShape, Differs, ObjectShape
 from structgen.schema.shapes import Shapes
 from structgen.schema.text import read
 from structgen.schema.values import Text, json_string
@@ -199,8 +199,10 @@ class Distinct:
         return any(self._fast(demand, wanted, ask, depth) for demand in demands[:least])
 
     def _many_objects(self, shape: ObjectShape, need: int, ask: Ask, depth: int) -> bool:
-        if not shape.loose or shape.obligations:
+        if not shape.loose:
             return False
+        # It loses one value at most for each that it must differ from.
+        need += sum(len(one.rests) for (one,) in shape.obligations if isinstance(one, Differs))
         for key in shape.required:
             demand = self.member(shape, key)
             if demand == NEVER or ask(demand) is None:

@@ -16,6 +16,7 @@ from schema_strategies import SCALARS, unique_schema
 import structgen as sg
 from structgen.errors import LimitError, UnsatisfiableSchema
 from structgen.limits import Limits
+from structgen.schema.distinct import Distinct
 from structgen.schema.network import SchemaNetwork
 
 AB = {"enum": ["a", "bb"]}
@@ -195,3 +196,41 @@ def test_a_number_that_no_decimal_holds_is_past_a_limit() -> None:
         compiled.step_bytes(far, b"9,")
     assert caught.value.limit == "number_chars"
     assert "bounded" in caught.value.cure
+
+
+def listings(document: Any, monkeypatch: pytest.MonkeyPatch, **item: Any) -> int:
+    """Return how often values had to be listed to see that there are enough of them, along a document."""
+    counted: list[bool] = []
+    exactly = Distinct._exactly
+
+    def listed(self: Distinct, demand: int, need: int) -> bool:
+        found = exactly(self, demand, need)
+        counted.append(found)
+        return found
+
+    monkeypatch.setattr(Distinct, "_exactly", listed)
+    tokens = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    schema = {"type": "array", "uniqueItems": True, "minItems": len(document), "items": item}
+    matcher = sg.Matcher(sg.compile(sg.json_schema(schema, **sg.WIDEST), tokens, store=False))
+    mask = sg.allocate_mask(1, 257)
+    for byte in json.dumps(document).encode():
+        matcher.fill_mask(mask)
+        matcher.advance(byte)
+    assert matcher.is_complete
+    monkeypatch.undo()
+    return sum(counted)
+
+
+def test_objects_that_differ_in_a_free_member_are_enough_without_listing_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    item = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "kind": {"enum": ["a", "b"]}},
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+    lists = {"type": "array", "uniqueItems": True, "minItems": 1, "items": item}
+    holder = {"type": "object", "properties": {"args": lists}, "required": ["args"]}
+    document = [{"args": [{"name": "x"}]}, {"args": [{"name": "y"}]}, {"args": [{"name": "x"}, {"name": ""}]}]
+    assert listings(document, monkeypatch, **holder) == 0
