@@ -189,5 +189,9 @@ def _serve(
         except EOFError:
             engine.close()
             return
-        replay(session(), tokens, times)
+        try:
+            replay(session(), tokens, times)
+        except sg.StructgenError as error:
+            pipe.send(f"stops: {error}")
+            return
         pipe.send(times)
