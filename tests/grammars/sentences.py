@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as patterns  # type: ignore[attr-defined]
 from typing import Any
@@ -21,13 +21,22 @@ COMMON = " azAZ09_-+.,:;'\"\\/()[]{}#%\té☃"
 
 
 class Sentences:
-    """Draws lists of (terminal, text) from a grammar; `words` has terminals that are listed instead."""
+    """Draws lists of (terminal, text) from a grammar; `words` has terminals that are listed instead, and
+    rules with a terminal of `without` are left out."""
 
-    def __init__(self, parser: Lark, seed: int, words: dict[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(
+        self,
+        parser: Lark,
+        seed: int,
+        words: dict[str, tuple[str, ...]] | None = None,
+        without: Collection[str] = (),
+    ) -> None:
         self._random = random.Random(seed)
         self._words = words or {}
         self._rules: dict[Symbol, list[Rule]] = {}
         for rule in parser.rules:
+            if any(part.is_term and part.name in without for part in rule.expansion):
+                continue
             self._rules.setdefault(rule.origin, []).append(rule)
         self._heights = _heights(self._rules)
         self._patterns = {
