@@ -32,6 +32,8 @@ _ENDINGS = 6
 """Ways in which the present lexeme may end that are tried, the cheapest first."""
 _LINE, _LINES = 4, 20_000
 """Terminals of a line that is put in where a block must end, and lines that are looked at."""
+_DETOURS = 1
+"""Places behind the first at which a plan may go on otherwise than by the cheapest end."""
 _PROOF = 2_000
 """Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
@@ -281,7 +283,9 @@ class Completions:
 
     # --- plans ----------------------------------------------------------------------------------------------
 
-    def _plan(self, reading: Reading, place: Place) -> tuple[bytes, Place, int] | None:
+    def _plan(
+        self, reading: Reading, place: Place, detours: int = _DETOURS
+    ) -> tuple[bytes, Place, int] | None:
         """Write the cheapest end by the grammar from a place on, where `reading` has just come to its
         lexeme's end; note its links, and return what was written, the place behind it, and a first byte from
         there that is proved. None where it could not be read."""
@@ -299,12 +303,15 @@ class Completions:
                 break
             went = self._write(reading, place, *wanted)
             if went is None:
-                return None
+                if not detours or not written or not self._detour(reading, place, detours - 1):
+                    return None
+                break
             text, after, behind = went
             written.append((place, reading, text))
             reading, place = after, behind
         first = self._continues(reading, place)
-        assert first is not None
+        if first is None:
+            return None
         planned = b"".join(text for _before, _start, text in written), place, first
         for before, start, text in reversed(written):
             links = self._links.setdefault(before, {})
@@ -341,7 +348,7 @@ class Completions:
                         pending.append((after, (*line, terminal)))
         return known
 
-    def _detour(self, reading: Reading, place: Place) -> bool:
+    def _detour(self, reading: Reading, place: Place, detours: int = 0) -> bool:
         """Write a lexeme that the cheapest end from a place does not have, and a plan behind it: what stands
         before it may keep that end away (no line ends behind a continuation); return whether one could be."""
         parser, tables = self._reader.parser, self._reader.tables
@@ -356,7 +363,7 @@ class Completions:
             if went is None:
                 continue
             text, after, behind = went
-            if self._continues(after, behind) is None and self._plan(after, behind) is None:
+            if self._continues(after, behind) is None and self._plan(after, behind, detours) is None:
                 continue
             first = self._continues(after, behind)
             if first is not None:

@@ -80,6 +80,17 @@ def test_where_a_lexeme_ends_may_be_sure_some_lexemes_later(text: str) -> None:
     assert takes(reference, text + rest), rest
 
 
+@pytest.mark.parametrize("text", ["[", "[x", "[x]", "[x]a", "[x]ab"])
+def test_where_the_table_has_lost_an_action_later_on_another_way_is_planned(text: str) -> None:
+    # the cheapest end is `abc`, in which lark takes the b for a part of x
+    grammar = 'start: "[" NAME "]" x "b" "c"\nx: "a" | "a" "b"\nNAME: /[x-z]+/\n'
+    ours = sg.lark(grammar).language(Limits(oracle_steps=1))
+    config = after(ours, text.encode(), ours.start())
+    assert config is not None
+    rest = bytes(ours.shortest(config)).decode()
+    assert takes(build(grammar), text + rest), rest
+
+
 def test_texts_with_ends_that_are_sure_later_are_larks() -> None:
     grammar = 'start: (OPEN END | "a" END "c")+ "b"\nOPEN: /a"*?(?=")(?!""")/\nEND: /"/\n%ignore "c"\n'
     assert differences(build(grammar), sg.lark(grammar).language(Limits()), 'a"bc', 7) == []
