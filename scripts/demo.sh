@@ -15,7 +15,7 @@ show "$BIN/structgen" generate --device cpu --schema examples/order.schema.json 
   --prompt "Zorvik ordered 3 lamps and 2 chairs on 4 May 2026 and has paid; deliver to Mandelport."
 show "$BIN/python" examples/person.py
 show "$BIN/python" examples/first_mask.py
-show "$BIN/structgen" generate --device cpu --grammar grammars/dates.lark --prompt "The meeting is on 4 May." --max-tokens 20
+show "$BIN/structgen" generate --device cpu --grammar grammars/dates.lark --prompt "The meeting is on 4 May." --max-tokens 40
 show "$BIN/structgen" check --schema examples/book.schema.json examples/book.json
 # The faults are the point here: exit status 1 is what must come.
 fault() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,14 +42,18 @@ def by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CompiledPass, "serves", staticmethod(lambda weights: False))
 
 
-@pytest.fixture(params=["pages", "slabs"])
-def either(request: pytest.FixtureRequest) -> None:
-    """For tests of models over both."""
+@pytest.fixture(params=["pages", "slabs", pytest.param("2_threads", marks=pytest.mark.slow)])
+def each(request: pytest.FixtureRequest) -> Iterator[None]:
+    """For tests of models over slabs, and over pages by one thread and two."""
     if request.param == "slabs":
         request.getfixturevalue("by_torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2 if request.param == "2_threads" else 1)
+    yield
+    torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("threads", "either")
+@pytest.mark.usefixtures("each")
 def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder: Path) -> None:
     draw = random.Random(1)
     model = Llama.read(folder, CPU, KIND)
