@@ -76,7 +76,13 @@ class CompiledLark(CompiledRests):
             self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, pages)
         else:
             self._identity, self._source, self._book = before._identity, before._source, before._book
-            self.lock = before.lock  # of what they share
+            if self._source.nbytes > self.limits.grammar_memory:
+                # what its reader has met goes with it
+                self._source = Source(grammar, self.limits, before._source.encode())
+                pages = before._book.pages()
+                self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, pages)
+            else:
+                self.lock = before.lock  # of what they share
             image = take(before._tables, before._start)
             if image.nbytes > self.limits.grammar_memory // 4:
                 image = image.emptied()
@@ -438,8 +444,8 @@ class CompiledLark(CompiledRests):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the grammar's own tables, and some 2,000 for each lexeme state."""
-        return int(self._tables.nbytes() + self._book.nbytes + 2000 * self._book.states)
+        """Bytes of the grammar's own tables, and of what its reader has met, about."""
+        return int(self._tables.nbytes() + self._book.nbytes + 2000 * self._book.states + self._source.nbytes)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -37,6 +37,8 @@ _PATIENCE: Final = 5.0
 """Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST: Final = 1 << 26
 """Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
+_STACK: Final = 1000
+"""Bytes that the reader takes for a stack of the parser."""
 _ROOMS: Final = ("automata", "frontends", "languages", "machine", "masks", "parsing")
 
 
@@ -71,6 +73,11 @@ class Source:
             self._language = ContextualLanguage(self._grammar.tables, self._limits, lexemes)
             self._kept = None
         return self._language
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parser's stacks and of what is known of them, about."""
+        return 0 if self._language is None else _STACK * len(self._language.reader.parser.top)
 
     def encode(self) -> bytes:
         """Return the states of the lexer, to be kept."""

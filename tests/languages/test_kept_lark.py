@@ -183,6 +183,18 @@ def test_a_successor_leaves_states_behind_where_they_are_too_many(tokenizer: sg.
     assert masks(second, text) == expected
 
 
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_a_reader_that_has_met_much_does_not_pass_to_a_successor(name: str, tokenizer: sg.Tokenizer) -> None:
+    source, text, other = GRAMMARS[name]
+    grammar = _grammar(source)
+    first = CompiledLark(grammar, tokenizer, sg.Limits(grammar_memory=1), False)
+    expected = masks(first, text)
+    second = first.anew()
+    assert second._source is not first._source
+    assert masks(second, other) == masks(CompiledLark(grammar, tokenizer, None, False), other)
+    assert masks(second, text) == masks(first, text) == expected
+
+
 def test_places_of_proofs_do_not_pass_to_a_successor(tokenizer: sg.Tokenizer) -> None:
     first = CompiledLark(_grammar(PYTHON), tokenizer, None, False)
     masks(first, GRAMMARS["Python"][1])
