@@ -136,7 +136,10 @@ def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator
 def row_of(one: Case, name: str, texts: int, worker: Worker) -> tuple[object, ...]:
     """Return what is said of an engine on the texts of a grammar."""
     times = worker.times
-    return one.name, name, texts, len(times.masks), *figures(times), worker.refused[:120]
+    note = worker.refused[:120]
+    if times.refused and not times.masks:
+        note = note or f"allows the first token of none of {times.refused} texts"
+    return one.name, name, texts, len(times.masks), *figures(times), note
 
 
 def installed(package: str) -> str:
