@@ -18,7 +18,7 @@ def read_text(path: Path, fault: type[GrammarError] = GrammarError, *, encoding:
         ) from error
     except UnicodeDecodeError as error:
         raise fault(
-            f"The file is not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}.",
+            f"Byte {error.start} of the file is not UTF-8: 0x{error.object[error.start]:02x}.",
             where=str(path),
             cure="Save it as UTF-8.",
         ) from error

@@ -166,7 +166,7 @@ def test_a_document_that_is_too_large_by_itself_meets_the_bound(tokenizer: sg.To
 def test_who_steps_states_asks_for_a_fresh_grammar(tokenizer: sg.Tokenizer) -> None:
     compiled = compiled_of(tokenizer, FREE, grammar_memory=1 << 20)
     begun = []
-    for _, text in zip(range(100), documents(8), strict=False):
+    for _, text in zip(range(200), documents(8), strict=False):
         compiled = compiled.fresh()
         begun.append(compiled)
         state: sg.State | None = compiled.start
