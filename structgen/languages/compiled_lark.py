@@ -86,7 +86,7 @@ class CompiledLark(CompiledRests):
             image = take(before._tables, before._start)
             if image.nbytes > self.limits.grammar_memory // 4:
                 image = image.emptied()
-        self._book.attach(self._tables.context)
+        self._needs = self._book.attach(self._tables.context)
         self._followed: list[Reading] = []
         """Readings that compiled code cannot hold; their states have MODE M_WORDS."""
         self._of_followed: dict[Reading, int] = {}
@@ -135,12 +135,22 @@ class CompiledLark(CompiledRests):
                     return code
                 self._answer()
 
+    def _questions(self) -> list[tuple[int, int, int]]:
+        """Return the questions that were noted, and forget them."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
+        self._needs[0] = 0
+        return [(kind, first, second) for kind, first, second in noted]
+
     def _answer(self) -> None:
         """Answer the questions that were noted; one whose answer meets a bound is open again, its error is
         raised once the others are answered."""
         failed: LimitError | None = None
+        questions = self._questions()
+        if not questions:
+            self._book.ask_again()
         # records last: what they ask may stand among the other questions
-        for question in sorted(self._book.questions(), key=lambda one: one[0] == K.Q_RECORD):
+        for question in sorted(questions, key=lambda one: one[0] == K.Q_RECORD):
             try:
                 self._answer_one(*question)
             except LimitError as error:

@@ -63,7 +63,6 @@ class Book:
         them."""
         self._language = language
         self._words = np.full(K.K_WORDS, -1, np.int64)
-        self._needs = np.zeros(1 + 4 * K.MOST_NOTED, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
         if pages is None:
             lexer = language().reader.lexer
@@ -134,10 +133,20 @@ class Book:
         if pages is not None:
             self._put(pages)
 
-    def attach(self, context: npt.NDArray[np.int64]) -> None:
-        """Have compiled code that is called with a context read this book, and note its questions here."""
-        context[L.C_NEEDS] = address_of(self._needs)
-        context[K.C_LARK] = address_of(self._words)
+    def attach(self, context: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Have compiled code that is called with a context read this book; return where it notes its
+        questions, which speak of the context's own places and states, too."""
+        needs = np.zeros(1 + 4 * K.MOST_NOTED, np.int64)
+        context[L.C_NEEDS], context[K.C_LARK] = address_of(needs), address_of(self._words)
+        return needs
+
+    def ask_again(self) -> None:
+        """Have all asked again that was asked and not answered: whoever shares this book has noted it."""
+        for cells in (self._moves, self._endings, self._starts, self._plans):
+            cells[cells == K.PENDING] = K.UNKNOWN
+        self._clean[self._clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
+        for records in (self._records, *self._held.values()):
+            records[records < 0] = 0
 
     @property
     def _lexer(self) -> Lexer:
@@ -250,13 +259,6 @@ class Book:
             self._newlines[self._told] = reader.is_newline(self._told)
             self._told += 1
         assert lexeme < count
-
-    def questions(self) -> list[tuple[int, int, int]]:
-        """Return the questions that were noted, and forget them."""
-        count = int(self._needs[0])
-        noted = self._needs[1 : 1 + 4 * count].reshape(-1, 4)[:, :3].tolist()
-        self._needs[0] = 0
-        return [(kind, first, second) for kind, first, second in noted]
 
     def dense(self) -> int | npt.NDArray[np.int32]:
         """Return the number of the dense row that has the tokens of all those in the mask that was collected
@@ -447,7 +449,6 @@ class Book:
             self._records,
             *(one.array for one in self._made),
             *self._held.values(),
-            self._needs,
             *self._kept,
         ]
         return sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))

@@ -16,6 +16,7 @@ from lark.indenter import PythonIndenter
 import structgen as sg
 from structgen.errors import StoreWarning
 from structgen.languages import compiled_lark, contextual
+from structgen.languages import lark_layout as K
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.lark_files import LarkGrammar
 from structgen.masks.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
@@ -181,6 +182,21 @@ def test_a_successor_leaves_states_behind_where_they_are_too_many(tokenizer: sg.
     second = first.anew()
     assert second.sizes["machine_states"] < first.sizes["machine_states"]
     assert masks(second, text) == expected
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_what_one_has_asked_and_left_is_answered_to_the_other(name: str, tokenizer: sg.Tokenizer) -> None:
+    source, text, other = GRAMMARS[name]
+    first = CompiledLark(_grammar(source), tokenizer, None, False)
+    masks(first, text)
+    second = first.anew()
+    assert second._book is first._book and second._needs is not first._needs
+    book = first._book
+    for cells in (book._moves, book._endings, book._starts, book._plans):
+        cells[cells == K.UNKNOWN] = K.PENDING
+    book._clean[book._clean == K.CLEAN_UNKNOWN] = K.CLEAN_PENDING
+    book._records[book._records == 0] = -1
+    assert masks(second, other) == masks(CompiledLark(_grammar(source), tokenizer, None, False), other)
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
