@@ -26,6 +26,8 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _LN2 = math.log(2.0)
 _EVERY = np.int32(-1)
 _WORD = 32
+_FEW = 8
+"""Bits of a word below which each is looked for."""
 _LANES = 256
 """Candidates whose noise is bounded at once."""
 _SLACK = 1e-9
@@ -215,6 +217,44 @@ def exact_total(row, words, top):
 
 
 @jit
+def within(bits, length):
+    """Return a word without the bits past the first `length`: there are no such tokens."""
+    return bits if length == _WORD else bits & np.int32((1 << length) - 1)
+
+
+@jit
+def ones(bits):
+    """Return how many bits of a word are set."""
+    n = np.int64(bits) & np.int64(0xFFFFFFFF)
+    n -= (n >> 1) & np.int64(0x55555555)
+    n = (n & np.int64(0x33333333)) + ((n >> 2) & np.int64(0x33333333))
+    n = (n + (n >> 4)) & np.int64(0x0F0F0F0F)
+    return ((n * np.int64(0x01010101)) >> 24) & np.int64(0xFF)
+
+
+@jit
+def lowest(bits):
+    """Return which is the lowest bit that is set, of a word as an int64: the exponent of its value."""
+    return (np.float64(bits & -bits).view(np.int64) >> 52) - 1023
+
+
+@jit
+def sum_of_allowed(bits, values, count):
+    """Return the sum of those of the first `count` numbers whose bits are set; the others become 0. Few are
+    added one by one, many without branches: of a mask half full, half would be foreseen wrongly."""
+    if ones(bits) < _FEW:
+        found = 0.0
+        left = np.int64(bits) & np.int64(0xFFFFFFFF)
+        while left != 0:
+            found += values[lowest(left)]
+            left &= left - 1
+        return found
+    for i in range(count):
+        values[i] *= np.float32((bits >> np.int32(i)) & np.int32(1))
+    return total(values, count)
+
+
+@jit
 def sums_of(raw, words, part, top):
     """Return the sums of e^(raw - top) over all tokens and over the allowed, and how many are allowed."""
     size = len(raw)
@@ -231,10 +271,9 @@ def sums_of(raw, words, part, top):
             some += block
             count += _WORD
         elif bits != 0:
-            for i in range(length):
-                if bits & np.int32(1 << i):
-                    some += part[i]
-                    count += 1
+            bits = within(bits, length)
+            some += sum_of_allowed(bits, part, length)
+            count += ones(bits)
     return every, some, count
 
 
@@ -247,12 +286,29 @@ def candidates(raw, words, scores, has_scores, ids, out):
         if bits == 0:
             continue
         start = word * _WORD
-        for i in range(min(_WORD, size - start)):
-            if bits & np.int32(1 << i):
-                token = start + i
+        length = min(_WORD, size - start)
+        bits = within(bits, length)
+        if ones(bits) < _FEW:
+            left = np.int64(bits) & np.int64(0xFFFFFFFF)
+            while left != 0:
+                token = start + lowest(left)
+                left &= left - 1
                 ids[count] = token
                 out[count] = scores[token] if has_scores else np.float64(raw[token])
                 count += 1
+            continue
+        if bits == _EVERY:
+            for i in range(_WORD):
+                ids[count + i] = start + i
+                out[count + i] = scores[start + i] if has_scores else np.float64(raw[start + i])
+            count += _WORD
+            continue
+        # all are written, and the next one over those that are not allowed
+        for i in range(length):
+            token = start + i
+            ids[count] = token
+            out[count] = scores[token] if has_scores else np.float64(raw[token])
+            count += (bits >> np.int32(i)) & np.int32(1)
     return count
 
 

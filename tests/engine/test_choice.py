@@ -143,6 +143,9 @@ def test_both_ways_choose_the_same(words: int, spread: float) -> None:
     bits = torch.randint(-(2**31), 2**31, (count, words), generator=random_numbers)
     bits[::3, :] = -1
     bits[1::5, 2:] = 0
+    # words with few bits, of which each is looked for
+    few = torch.randint(0, 32, (2, count, words), generator=random_numbers)
+    bits[2::4] = ((1 << few[0]) | (1 << few[1]))[2::4]
     mask = bits.to(torch.int32).numpy() if words else None
     rows = [_random_row(draw, i) for i in range(count)]
     here, there = choose(logits, mask, rows), choose_anywhere(logits, mask, rows)
