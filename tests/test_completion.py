@@ -297,3 +297,26 @@ def test_the_count_of_a_state_does_not_depend_on_the_states_asked_before() -> No
         if cut % 24 == 0:
             state = fresh.step_bytes(fresh.start, text[:cut])
             assert state is not None and fresh.tokens_to_finish(state) == counts[cut], cut
+
+
+def test_a_completion_of_thousands_of_bytes_takes_the_fewest_tokens_that_write_it() -> None:
+    # one that repeats itself every 16 bytes, and one that does not
+    alike = {"items": {"const": "b" * 10 + "001"}, "minItems": 200}
+    keys = [f"k{i * i * i}" for i in range(200)]
+    unlike = {
+        "properties": {key: {"const": int(key[1:]) % 977} for key in keys},
+        "required": keys,
+        "additionalProperties": False,
+    }
+    for schema in ({"type": "array", **alike}, {"type": "object", **unlike}):
+        compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), TOKENIZER, store=False)
+        state = compiled.start
+        for _ in range(20):
+            text = compiled.completion(state)
+            assert len(text) > 2_000
+            assert compiled.tokens_to_finish(state) == fewest(
+                [piece for piece in PIECES if piece in text], text
+            )
+            following = compiled.step_bytes(state, text[:37])
+            assert following is not None
+            state = following

@@ -26,6 +26,10 @@ _FAR = 1 << 10
 _BLOCK = 64
 """Steps are chosen as far as the next multiple of this many bytes from the end; what follows is written as it
 comes. Its states are not made: they would be as many as the bytes of all completions together."""
+_RUN = 16 * _BLOCK
+"""Bytes of blocks that are looked up at once where they have been before."""
+_RUNS = 1 << 12
+"""Such runs that are remembered for one grammar; past it all are forgotten, their blocks are not."""
 _MOST_BYTES = 1 << 21
 """Bytes of completions whose costs are remembered for one grammar; past it all are worked out anew."""
 _DIGITS = b"0123456789"
@@ -65,6 +69,7 @@ class Completer:
         "_labels",
         "_machine",
         "_numbers",
+        "_runs",
         "_shortest",
         "_targets",
         "_vocabulary",
@@ -91,6 +96,7 @@ class Completer:
         self._costs, self._begin, self._end = array("i", (0,)), array("i", (0,)), array("i", (0,))
         self._labels, self._targets = array("i"), array("i")
         self._chains: dict[tuple[bytes, int], int] = {}
+        self._runs: dict[tuple[bytes, int], int] = {}
 
     def tokens(self, index: int) -> int:
         """Return the tokens that complete the document from a state: 0 where it is complete.
@@ -224,9 +230,22 @@ class Completer:
     def _chain(self, text: bytes, start: int) -> int:
         """Return the number of the state before text[start:], which is written byte by byte as it is.
 
-        Blocks from the end are shared by all texts that end alike. Cost: 0.01 us a byte that is known.
+        Blocks from the end are shared by all texts that end alike, and whole runs of them are looked up at
+        once. Cost: 0.003 us a byte that is known.
         """
-        number, end = 0, len(text)
+        number, end, runs = 0, len(text), self._runs
+        while end - start >= _RUN:
+            run = text[end - _RUN : end], number
+            known = runs.get(run)
+            if known is None:
+                if len(runs) >= _RUNS:
+                    runs.clear()
+                known = runs[run] = self._blocks(text, end - _RUN, end, number)
+            number, end = known, end - _RUN
+        return self._blocks(text, start, end, number)
+
+    def _blocks(self, text: bytes, start: int, end: int, number: int) -> int:
+        """Return the number of the state before text[start:end], behind which the state `number` is."""
         chains = self._chains
         while end > start:
             head = max(start, end - _BLOCK)

@@ -54,3 +54,26 @@ def test_texts_know_their_length_and_order(tree: Any) -> None:
     assert len(text.flat()) == text.length
     assert text.before(None) and not text.before(text)
     assert Text((text.flat(), b"x")).before(text) is False
+
+
+@given(st.lists(st.lists(st.binary(max_size=3) | st.integers(0, 9), max_size=4), min_size=1, max_size=12))
+def test_texts_that_share_pieces_are_joined_as_they_stand(recipes: list[list[bytes | int]]) -> None:
+    texts: list[Text] = []
+    joined: list[bytes] = []
+    for recipe in recipes:
+        # a number is an earlier text
+        pieces = [piece if isinstance(piece, bytes) else piece % len(texts) for piece in recipe
+                  if texts or isinstance(piece, bytes)]  # fmt: skip
+        texts.append(Text(tuple(piece if isinstance(piece, bytes) else texts[piece] for piece in pieces)))
+        joined.append(b"".join(piece if isinstance(piece, bytes) else joined[piece] for piece in pieces))
+        # the same pieces are met again behind every text
+        assert Text((b"<", *texts, b">")).flat() == b"<" + b"".join(joined) + b">"
+    assert [text.flat() for text in reversed(texts)] == joined[::-1]
+
+
+def test_deep_texts_that_are_met_again_need_no_deep_stack() -> None:
+    deep = Text((b"x",))
+    for _ in range(100_000):
+        deep = Text((deep,))
+    for head in (b"a", b"b", b"c"):
+        assert Text((head, deep)).flat() == head + b"x"
