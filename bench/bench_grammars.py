@@ -79,8 +79,9 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[Case, list[str]]]:
     for name in ("json", "arithmetic", "sql"):
         if name.startswith(begins):
             yield case(name), accepted(name)
-    if LARKS.startswith(begins):
-        yield case(LARKS), python_texts(options.files, options.bytes)
+    for name in ("python", LARKS):
+        if name.startswith(begins):
+            yield case(name), python_texts(options.files, options.bytes)
     if options.syncode is None:
         return
     for language, folder in (("sql", None), ("go", options.go), ("java", options.java)):

@@ -9,6 +9,7 @@ from structgen.errors import GrammarError
 from structgen.expected import Expected
 from structgen.languages import lark_layout as K
 from structgen.languages.language import Config, Language
+from structgen.languages.plans import Plans
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
@@ -31,6 +32,7 @@ class ContextualLanguage(Language):
             restore(lexemes, self.reader.lexer)
         self.classes = self._classes()
         self._completions = Completions(self.reader, limits)
+        self._plans = Plans(self.reader.parser)
         self.separator = self._completions.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
         self._line_states: frozenset[int] | None = None
@@ -141,6 +143,8 @@ class ContextualLanguage(Language):
         """Return whether a line break makes a lexeme the indenter's newline, to which blanks may be added."""
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         assert indentation is not None
+        if indentation.newline not in self.may_be(lexeme):
+            return False
         for byte in lexer.word(lexeme, indentation.newline) or b"":  # a character may be open
             if lexer.move(lexeme, 10).after in self._lines():
                 return True
@@ -186,18 +190,12 @@ class ContextualLanguage(Language):
         return slots == [indentation.newline] and lexer.end(state).sources == (-1 - indentation.newline,)
 
     def plan_of(self, state: int) -> tuple[int, int, list[int]]:
-        """Return the rule under way in a parser state that needs the fewest bytes (with LAST_RULE where it is
-        the whole text's), how many of its symbols are there, and the terminals that it still needs."""
-        parser, rules = self.reader.parser, self.reader.tables.rules
-
-        def goes_round(way: tuple[int, int, int]) -> bool:
-            # `list: list • "," item` ends where it began
-            _cost, rule, dot = way
-            return dot == 1 and rules[rule].symbols[0] == -1 - rules[rule].origin
-
-        # the cheapest come first
-        _cost, rule, dot = min(parser.exits(state), key=goes_round)
-        symbols = rules[rule].symbols
+        """Return the rule under way in a parser state that needs the fewest bytes, with what is around it
+        (LAST_RULE where it is the whole text's), how many of its symbols are there, and the terminals that
+        it still needs."""
+        parser = self.reader.parser
+        rule, dot = self._plans.best(state)
+        symbols = self.reader.tables.rules[rule].symbols
         terminals = [one for one in parser.spelled(symbols[dot:]) if one != END]
         return rule | (K.LAST_RULE if parser.is_root(rule) else 0), dot, terminals
 

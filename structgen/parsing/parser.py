@@ -216,6 +216,14 @@ class Parser:
                 pending += reversed((ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol])
         return found
 
+    def least(self, symbols: tuple[int, ...]) -> int:
+        """Return the bytes of the shortest texts of some symbols, FAR where they have none."""
+        return self._sum(symbols, self._strict[0])
+
+    def is_loose(self, rule: int) -> bool:
+        """Return whether an indentation ends in a rule on a line that has begun."""
+        return rule in self._loose
+
     def exits(self, state: int) -> list[tuple[int, int, int]]:
         """Return how the rules under way in a state may end: bytes that they still need at least, the rule,
         and how many of its symbols are there."""

@@ -234,3 +234,30 @@ def test_beginnings_of_lines_are_pythons() -> None:
                 taken += 1
                 assert is_python(text), (text, complaint(text))
     assert taken > 300
+
+
+def test_lines_between_statements_are_pythons() -> None:
+    """The same inside compound statements, in brackets, and at the end of a text that a line does not end."""
+    grammar = python()
+    pieces = ("", " ", "\t", "\f", "\n", "\\\n", "# c\n", "#", "\r\n", "\r")
+    between = sorted({"".join(some) for size in range(4) for some in itertools.product(pieces, repeat=size)})
+    draw = random.Random(2)
+    taken = 0
+    for _ in range(400):
+        first, second = draw.choices(between, k=2)
+        for text in (
+            f"if a:\n b\n {first}",
+            f"if a:\n if b: c{first}",
+            f"if a: b\n{first}else: c{second}",
+            f"match a:\n{first} case b: c\n case d:{second}",
+            f"match a:\n case b:\n  c\n {first}",
+            f"match a:\n case b: c{first}",
+            f"@a\n{first}class b: pass{second}",
+            f"try:\n if a:\n  b\n{first}  c\n{second}except: d",
+            f"f(a,{first}[{second}b],\n{first}c)",
+            f"a{first} = b{second}",
+        ):
+            if accepts(grammar, text):
+                taken += 1
+                assert is_python(text), (text, complaint(text))
+    assert taken > 300

@@ -1,0 +1,102 @@
+"""Plans of compiled Lark grammars: they come to the end of what is around them, and Python is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from lark.indenter import PythonIndenter
+
+import structgen as sg
+from structgen import resources
+from structgen.languages.contextual import ContextualLanguage
+
+BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
+
+# behind a name, `left` is as near to its end as `start` is, and leads to the next sum
+BOUNCING = r"""
+start: (sum | NAME) ";"
+sum: left "+" NAME
+left: sum | NAME
+NAME: /[a-c]+/
+%ignore " "
+"""
+# three rules go round together, one of them behind a bracket
+THREE = r"""
+start: value ";"
+value: call | access | NAME
+call: called "(" value? ")"
+called: access | call | NAME
+access: accessed "." NAME
+accessed: call | NAME | access
+NAME: /[a-c]+/
+%ignore " "
+"""
+# a block may end on a line that has begun, but only where the text ends: not before `not`
+BLOCKS = r"""
+start: stmt+ _last?
+stmt: _line _NEWLINE
+    | "try" ":" block "not" ":" block
+block: _NEWLINE _INDENT (stmt+ _last? | _last) _DEDENT
+     | _line _NEWLINE
+_last: _line
+     | unended
+unended: "try" ":" block "not" ":" _line
+_line: NAME
+NAME: /[a-c]+/
+_NEWLINE: /(\n *)+/
+%ignore " "
+%declare _INDENT _DEDENT
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the places about which Python was asked whether a text goes on from there."""
+    found: list[object] = []
+    is_open = ContextualLanguage.is_open
+
+    def noted(language: ContextualLanguage, place: object) -> bool:
+        found.append(place)
+        return is_open(language, place)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ContextualLanguage, "is_open", noted)
+    return found
+
+
+def follow(grammar: sg.Grammar, text: str) -> None:
+    """Have the mask before each byte of a text, all of which must be allowed."""
+    matcher = sg.Matcher(sg.compile(grammar, BYTES, store=False))
+    mask = sg.allocate_mask(1, BYTES.vocab_size)
+    for byte in text.encode():
+        matcher.fill_mask(mask)
+        assert (int(mask.array[0][byte >> 5]) >> (byte & 31)) & 1
+        matcher.advance(byte)
+    assert matcher.is_complete
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        pytest.param(lambda: sg.lark(BOUNCING), "a+b + c;", id="two rules"),
+        pytest.param(lambda: sg.lark(THREE), "a.b(c(a).b).c();", id="three rules"),
+        pytest.param(
+            lambda: sg.lark(BLOCKS, postlex=PythonIndenter),
+            "try:\n a\n try: b\n not: c\nnot:\n a\n",
+            id="lines",
+        ),
+    ],
+)
+def test_plans_prove_all_places(make: Callable[[], sg.Grammar], text: str, asked: list[object]) -> None:
+    follow(make(), text)
+    assert asked == []
+
+
+def test_plans_prove_the_places_of_python(asked: list[object]) -> None:
+    """But for the margin of a text's first line, and for lines that begin two blocks at once."""
+    text = (
+        "# a\nimport b\n\n@c\ndef d(e, *, f=1):\n    try:\n        if not e: return [e for f in e]\n"
+        "        g = {'h': e.f[0](1)} + (2, -3)  # i\n    except J as k:\n        raise\n    x = (\n\ty)\n"
+    )
+    follow(sg.lark(resources.grammar("python"), postlex=PythonIndenter), text)
+    assert len(asked) < 5
