@@ -164,7 +164,11 @@ class CompiledLark(CompiledRests):
 
     def _clear(self) -> None:
         """Forget the places that no state names: those of proofs, and of tokens that were only looked at."""
+        tables = L.T_TEXT, L.T_SET, L.T_EDGE, L.T_OFFSET
+        counts = [self._tables.count(table) for table in tables]
         clear(self._tables)
+        for table, count in zip(tables, counts, strict=True):
+            self._tables.room(table, count - self._tables.count(table))
         self._places.clear()
         self._crowded = max(_CROWD, 4 * self._tables.count(L.T_SET))
 

@@ -13,7 +13,7 @@ from structgen.languages.plans import Plans
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
-from structgen.parsing.kept_lexemes import restore
+from structgen.parsing.kept_lexemes import plain, restore
 from structgen.parsing.lexemes import DEAD, DECIDED, Move
 from structgen.parsing.parser import Place
 from structgen.parsing.tables import END, ParserTables, written
@@ -26,12 +26,15 @@ class ContextualLanguage(Language):
     """The texts that lark accepts, as a `Language`."""
 
     def __init__(self, tables: ParserTables, limits: Limits, lexemes: list[Any] | None = None) -> None:
-        """`lexemes`: the states of its lexer, if they were kept (parsing.kept_lexemes)."""
+        """`lexemes`: what `lexemes` returned, if it was kept."""
         self.reader = ContextualReader(tables)
+        separators: list[bytes] | None = None
         if lexemes is not None:
-            restore(lexemes, self.reader.lexer)
+            *states, kept = lexemes
+            restore(states, self.reader.lexer)
+            separators = [one.encode("latin-1") for one in kept]
         self.classes = self._classes()
-        self._completions = Completions(self.reader, limits)
+        self._completions = Completions(self.reader, limits, separators)
         self._plans = Plans(self.reader.parser)
         self.separator = self._completions.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
@@ -49,6 +52,12 @@ class ContextualLanguage(Language):
             numbers.setdefault((kind, kinds.get(byte, 0)), len(numbers))
             for byte, kind in enumerate(lexer.classes)
         )
+
+    def lexemes(self) -> list[Any]:
+        """Return what another process goes on from, as plain values: the states of its lexer
+        (parsing.kept_lexemes), and its separators."""
+        separators = [one.decode("latin-1") for one in self._completions.separators]
+        return [*plain(self.reader.lexer), separators]
 
     def start(self) -> Config:
         """Return the configuration before the first byte. Raises GrammarError where lark accepts nothing."""

@@ -128,6 +128,8 @@ class Book:
         words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
         words[K.K_DENSE] = address_of(self._dense)
         words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
+        self._looks = np.zeros(1 + 2 * K.MOST_LOOKS, np.int64)
+        words[K.K_LOOKS] = address_of(self._looks)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
         self._grow(256)
         if pages is not None:

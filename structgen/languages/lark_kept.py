@@ -28,11 +28,10 @@ from structgen.machine import layout as L
 from structgen.machine.tables import Tables
 from structgen.masks.grammar_files import GrammarFiles, WrittenArrays
 from structgen.masks.store import VocabularyStore
-from structgen.parsing.kept_lexemes import plain
 from structgen.sources import digest_of
 from structgen.tokenizer import Tokenizer
 
-KIND: Final = "lark-grammar-2"
+KIND: Final = "lark-grammar-3"
 _PATIENCE: Final = 5.0
 """Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST: Final = 1 << 26
@@ -83,7 +82,7 @@ class Source:
         """Return the states of the lexer, to be kept."""
         if self._kept is not None:
             return self._kept
-        return json.dumps(plain(self().reader.lexer), separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(self().lexemes(), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 class Kept(NamedTuple):

@@ -57,8 +57,11 @@ lexeme state, the address of a trie's words or 0."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
-LIVE_KEY = -2
-"""Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ..."""
+LIVE_KEY, BEHIND_KEY = -2, -3
+"""Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ...; and, of a top and the
+stack below it, where plans that need no terminal lead to: (top, BEHIND_KEY - stack, 0) is the top there and,
+from BEHIND_AT on, the stack below that."""
+BEHIND_AT = 20
 
 C_LARK = C_STRINGS
 """In the context: the address of the words below."""
@@ -93,8 +96,9 @@ C_LARK = C_STRINGS
     K_WANTED,
     K_LEVELS,
     K_DENSE,
+    K_LOOKS,
     K_WORDS,
-) = range(31)
+) = range(32)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become, and
@@ -107,7 +111,10 @@ each terminal, 1 opens, 2 closes. NEWLINE: the indenter's, -1: there is none. SE
 none. RECORDS: int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8
 of each token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens
 begin in. DENSE: int64, how many dense rows are in a mask, and DENSE_WORDS for each: its number, and the first
-bytes (256 bits) that its tokens must have."""
+bytes (256 bits) that its tokens must have. LOOKS: int64[1 + 2 * MOST_LOOKS], the number of the mask that is
+worked out; and what is known in it of a place with a lexeme: the place, the number of the mask from LOOK_AT
+on; the lexeme and, in the last bit, whether it is live."""
+MOST_LOOKS, LOOK_AT = 1 << 10, 32
 MOST_DENSE, DENSE_WORDS = 256, 5
 MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
 """Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""

@@ -114,6 +114,47 @@ def break_line(c, place, dedents, indent):
 
 
 @jit
+def behind(c, top, below):
+    """Return where the plans of a top over a stack lead to while they need no terminal, as BEHIND_KEY has it;
+    or ASKED."""
+    k = load64(c, C_LARK)
+    t = load64(c, C_TEMPORARY) + 8 * 8
+    first, under, steps = top, below, 0
+    while steps <= MOST_PROVED:
+        plan = load32(load64(k, K_PLANS), top)
+        if plan < 0:
+            if plan == UNKNOWN and ask(c, Q_PLAN, top, 0):
+                store32(load64(k, K_PLANS), top, PENDING)
+            return ASKED
+        words = load64(k, K_STEPS) + 4 * plan
+        rule = load32(words, 0)
+        if load32(words, 2) != 0 or rule >= LAST_RULE:
+            break
+        if steps == 2:
+            # where many meet: a chain of rules with one symbol
+            first, under = top, below
+            store64(t, 0, first)
+            store64(t, 1, BEHIND_KEY - under)
+            store64(t, 2, 0)
+            found = find(c, T_EDGE, 3, t)
+            if found >= 0:
+                return load64(row_of(c, T_EDGE, 4, found), 3)
+        below = popped(c, below, load32(words, 1) - 1)
+        goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+        top = load32(load64(k, K_GOTOS), goto)
+        steps += 1
+    after = (below << BEHIND_AT) + top
+    if steps > 4:
+        store64(t, 0, first)
+        store64(t, 1, BEHIND_KEY - under)
+        store64(t, 2, 0)
+        store64(t, 3, after)
+        if intern(c, T_EDGE, 3, t) < 0:
+            return ASKED
+    return after
+
+
+@jit
 def prove(c, place, bare, plain):
     """Return YES where a text is found that goes on from a place, with the separator (or, `bare`, with a
     lexeme right behind the indenter's newline); NO where this finds none; ASK. `plain`: PLAIN_SHIFT where the
@@ -135,12 +176,11 @@ def prove(c, place, bare, plain):
         steps += 1
         if steps > MOST_PROVED:
             return NO
-        plan = load32(load64(k, K_PLANS), top)
-        if plan < 0:
-            if plan == UNKNOWN and ask(c, Q_PLAN, top, 0):
-                store32(load64(k, K_PLANS), top, PENDING)
+        after = behind(c, top, below)
+        if after == ASKED:
             return ASK
-        words = load64(k, K_STEPS) + 4 * plan
+        top, below = after & ((1 << BEHIND_AT) - 1), after >> BEHIND_AT
+        words = load64(k, K_STEPS) + 4 * load32(load64(k, K_PLANS), top)
         for i in range(load32(words, 2)):
             terminal = load32(words, 3 + i)
             if line_break >= 0:
@@ -305,13 +345,20 @@ def separated(c, place):
 
 
 @jit
-def refuted(c, d, terminals):
-    """Return YES where the parser takes none of the terminals that a lexeme may become, so that no text goes
-    on; NO, or ASK."""
+def endings_of(c, lexeme):
+    """Return where the endings of a lexeme state are listed; below 0, with a question noted, if nowhere."""
+    k = load64(c, C_LARK)
+    at = load32(load64(k, K_ENDINGS), lexeme)
+    if at == UNKNOWN and ask(c, Q_ENDINGS, lexeme, 0):
+        store32(load64(k, K_ENDINGS), lexeme, PENDING)
+    return at
+
+
+@jit
+def refused(c, d, terminals):
+    """Return YES where the parser takes none of the terminals that a lexeme may become, NO, or ASK."""
     k = load64(c, C_LARK)
     place = load64(d, PLACE)
-    if load64(d, BASE) >= 0:
-        return NO
     for i in range(load32(terminals, 0)):
         terminal = load32(terminals, 1 + i)
         if load8(load64(k, K_IGNORED), terminal) != 0:
@@ -325,6 +372,25 @@ def refuted(c, d, terminals):
         if after != REFUSED:
             return ASK if after == ASKED else NO
     return YES
+
+
+@jit
+def refuted(c, d, terminals):
+    """Return YES where no text goes on, as the parser takes none of the terminals that a lexeme may become,
+    nor of those of what is read on from its old slot; NO, or ASK."""
+    ends = load64(load64(c, C_LARK), K_ENDS)
+    code = refused(c, d, terminals)
+    while code == YES and load64(d, BASE) >= 0:
+        d = row_of(c, T_NODE, N_STRIDE, load64(d, BASE))
+        at = endings_of(c, load64(d, LEXEME) >> 1)
+        if at < 0:
+            return ASK
+        if load64(d, LEXEME) & 1 == 0:
+            code = accepts(c, load64(d, PLACE))
+            if code != NO:
+                return ASK if code == ASK else NO
+        code = refused(c, d, ends + 4 * (at + 1 + load32(ends, at)))
+    return code
 
 
 @jit
@@ -360,16 +426,6 @@ def ends_well(c, d, begun, at):
         return ASK
     code = refuted(c, d, ends + 4 * (at + 1 + load32(ends, at)))
     return ASK if code == ASK else (NO if code == YES else VAGUE)
-
-
-@jit
-def endings_of(c, lexeme):
-    """Return where the endings of a lexeme state are listed; below 0, with a question noted, if nowhere."""
-    k = load64(c, C_LARK)
-    at = load32(load64(k, K_ENDINGS), lexeme)
-    if at == UNKNOWN and ask(c, Q_ENDINGS, lexeme, 0):
-        store32(load64(k, K_ENDINGS), lexeme, PENDING)
-    return at
 
 
 @jit

@@ -76,6 +76,25 @@ def defer(c, trie, starts, ids, node, last, wanted):
 
 
 @jit
+def live_here(c, d):
+    """As `live`; what was found for a place with a lexeme is looked up while one mask is worked out."""
+    k, lexeme, place = load64(c, C_LARK), load64(d, LEXEME), load64(d, PLACE)
+    if load64(d, BASE) >= 0 or load8(load64(k, K_NEWLINES), lexeme >> 1) != 0:
+        return live(c, d)
+    looks = load64(k, K_LOOKS)
+    look = looks + 8 + 16 * ((place * 13 + lexeme) & (MOST_LOOKS - 1))
+    key = place + (load64(looks, 0) << LOOK_AT)
+    known = load64(look, 1)
+    if load64(look, 0) == key and known >> 1 == lexeme:
+        return YES if known & 1 else NO
+    code = live(c, d)
+    if code == YES or code == NO:
+        store64(look, 0, key)
+        store64(look, 1, 2 * lexeme + (1 if code == YES else 0))
+    return code
+
+
+@jit
 def walk(c, trie, starts, ids, node, last, wanted):
     """Collect the tokens of a trie's nodes [node, last) whose bytes can be read from the registers in the
     block of the scratch above theirs. Returns whether something was asked."""
@@ -95,7 +114,7 @@ def walk(c, trie, starts, ids, node, last, wanted):
             continue
         slot = (word >> 20) & 0xFFFFF
         if slot != 0:
-            code = live(c, d)
+            code = live_here(c, d)
             if code == YES:
                 emit_wanted(c, ids, load32(starts, slot - 1), load32(starts, slot), wanted)
             elif code == ASK:
@@ -382,6 +401,8 @@ def collect(c, index):
     """Collect the tokens of a state's mask in the buffer and as dense rows, but the end tokens, and those
     that Python must follow beside it (C_DEFERRED). Returns 0, or ASKED."""
     k = load64(c, C_LARK)
+    looks = load64(k, K_LOOKS)
+    store64(looks, 0, load64(looks, 0) + 1)
     store64(load64(k, K_DENSE), 0, 0)
     store64(c, C_BUFFER_COUNT, 0)
     store64(c, C_DEFERRED_COUNT, 0)

@@ -14,7 +14,7 @@ only as far as the next place known, nearly always a lexeme or two.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from structgen.errors import LimitError
@@ -47,34 +47,44 @@ class _Link(NamedTuple):
     """The first byte from there, _END."""
 
 
+def _separators(reader: ContextualReader) -> list[bytes]:
+    """Return short texts that are ignored between two lexemes, a blank first; and before them none."""
+    lexer, ignored = reader.lexer, reader.tables.ignored
+    # as they are behind some character: look-behinds may refuse them where the text begins
+    context = int(reader.tables.context_of[reader.tables.start])
+    start = lexer.start(context, lexer.step_behind(lexer.before(), ord("a")))
+    words = {lexer.word(start, terminal) or b"" for terminal in sorted(ignored)}
+    for blank in (b" ", b"\n", b"\t"):
+        move = lexer.move(start, blank[0])
+        if any(-1 - source in ignored for source in move.sources):
+            words.add(blank)
+    return [b"", *sorted(words - {b""}, key=lambda word: (len(word), word != b" ", word))]
+
+
 class Completions:
     """Completions of the configurations of one reader, remembered."""
 
-    def __init__(self, reader: ContextualReader, limits: Limits) -> None:
+    def __init__(
+        self, reader: ContextualReader, limits: Limits, separators: Sequence[bytes] | None = None
+    ) -> None:
+        """`separators`: those of the same lexer, where they are known. Cost: without them, all states of a
+        lexeme that is ignored."""
         self._reader, self._limits = reader, limits
         self._live: dict[Reading, bool] = {}
         self._links: dict[Place, dict[int, _Link | None]] = {}
         """For each place, by first byte: how a text goes on; None where it ends."""
         self._searched: dict[Reading, bytes | None] = {}
-        lexer = reader.lexer
-        # as they are behind some character: look-behinds may refuse them where the text begins
-        context = int(reader.tables.context_of[reader.tables.start])
-        start = lexer.start(context, lexer.step_behind(lexer.before(), ord("a")))
         self._stuck: dict[Place, bool] = {}
         self._refused: dict[tuple[int, int], bool] = {}
         self._lines: dict[int, list[int]] = {}
         """Plans that begin with one more line, by stack."""
-        words = {lexer.word(start, terminal) or b"" for terminal in sorted(reader.tables.ignored)}
-        for blank in (b" ", b"\n", b"\t"):
-            move = lexer.move(start, blank[0])
-            if any(-1 - source in reader.tables.ignored for source in move.sources):
-                words.add(blank)
-        self._separators = [b"", *sorted(words - {b""}, key=lambda word: (len(word), word != b" ", word))]
+        self.separators = _separators(reader) if separators is None else separators
+        """What is ignored, in short; first nothing."""
 
     @property
     def separator(self) -> bytes:
         """What is ignored and has one byte, best a blank; empty where there is none."""
-        return next((one for one in self._separators if len(one) == 1), b"")
+        return next((one for one in self.separators if len(one) == 1), b"")
 
     def is_live(self, reading: Reading) -> bool:
         """Return whether some text completes a configuration. Raises LimitError where a search was ended."""
@@ -400,7 +410,7 @@ class Completions:
         word = reader.lexer.word(fresh.lexeme, terminal)
         if word is None:
             return None
-        for separator in (*self._separators, b"\n") if place.brackets else self._separators:
+        for separator in (*self.separators, b"\n") if place.brackets else self.separators:
             text = separator + word
             after = reader.run(reading, text)
             if after is None:
@@ -420,7 +430,7 @@ class Completions:
         run together."""
         reader = self._reader
         links = self._links[place]
-        for separator in self._separators[1:]:
+        for separator in self.separators[1:]:
             if separator[0] not in links:
                 begun = reader.fresh(place, reading.behind)
                 if reader.run(begun, separator + text) == reading:

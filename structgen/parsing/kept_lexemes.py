@@ -6,6 +6,7 @@ begins with its kind. Instructions inside characters are numbered as they are me
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any, Final
 
@@ -27,7 +28,8 @@ def plain(states: LexemeStates) -> list[Any]:
             for state in states.states
         ],
         [[context, number] for (context, _behind), number in states.starts.items()],
-        [[state, *_row(row)] for state, row in states.rows.items()],
+        # most rows are never asked for again: each is a text, which is read when it is
+        [[state, json.dumps(_row(row), separators=(",", ":"))] for state, row in states.rows.items()],
     ]
 
 
@@ -45,7 +47,7 @@ def restore(kept: list[Any], states: LexemeStates) -> None:
             for items, behind, tracked, unless in listed
         ],
         {(context, NOWHERE): number for context, number in starts},
-        {state: partial(_from_row, moves, which) for state, moves, which in rows},
+        {state: partial(_from_row, row) for state, row in rows},
     )
 
 
@@ -56,7 +58,8 @@ def _row(row: list[Move]) -> tuple[list[list[int]], str]:
     return moves, "".join(chr(_FIRST + numbers[move]) for move in row)
 
 
-def _from_row(moves: list[list[int]], which: str) -> list[Move]:
+def _from_row(row: str) -> list[Move]:
+    moves, which = json.loads(row)
     made = [Move(after, tuple(sources)) for after, *sources in moves]
     return [made[ord(one) - _FIRST] for one in which]
 

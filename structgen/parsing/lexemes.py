@@ -354,9 +354,12 @@ class LexemeStates:
         for item in self.states[state].items:
             for at in _instructions(item):
                 found |= self.program.reaches(at)[0]
-        if found and self.states[state].tracked:
+        tracked = self.states[state].tracked
+        if found and tracked:
             names = self._unless[self.states[state].unless]
-            found |= {string for terminal in tuple(found) for string in names.get(terminal, ())}
+            ended = frozenset[int]().union(*(self.program.reaches(at)[0] for at in tracked))
+            strings = {string for terminal in tuple(found) for string in names.get(terminal, ())}
+            found |= {string for string in strings if self._exact[string][1] in ended}
         count = len(self.tables.terminals)
         return frozenset(terminal for terminal in found if terminal < count)
 
