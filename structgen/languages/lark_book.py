@@ -129,7 +129,8 @@ class Book:
         words[K.K_DENSE] = address_of(self._dense)
         words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
         self._looks = np.zeros(1 + 2 * K.MOST_LOOKS, np.int64)
-        words[K.K_LOOKS] = address_of(self._looks)
+        self._chains = np.zeros(2 * K.MOST_CHAINS, np.int64)
+        words[K.K_LOOKS], words[K.K_CHAINS] = address_of(self._looks), address_of(self._chains)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
         self._grow(256)
         if pages is not None:

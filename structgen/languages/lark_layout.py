@@ -57,11 +57,8 @@ lexeme state, the address of a trie's words or 0."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
-LIVE_KEY, BEHIND_KEY = -2, -3
-"""Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ...; and, of a top and the
-stack below it, where plans that need no terminal lead to: (top, BEHIND_KEY - stack, 0) is the top there and,
-from BEHIND_AT on, the stack below that."""
-BEHIND_AT = 20
+LIVE_KEY = -2
+"""Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ..."""
 
 C_LARK = C_STRINGS
 """In the context: the address of the words below."""
@@ -97,8 +94,9 @@ C_LARK = C_STRINGS
     K_LEVELS,
     K_DENSE,
     K_LOOKS,
+    K_CHAINS,
     K_WORDS,
-) = range(32)
+) = range(33)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become, and
@@ -113,7 +111,11 @@ of each token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many
 begin in. DENSE: int64, how many dense rows are in a mask, and DENSE_WORDS for each: its number, and the first
 bytes (256 bits) that its tokens must have. LOOKS: int64[1 + 2 * MOST_LOOKS], the number of the mask that is
 worked out; and what is known in it of a place with a lexeme: the place, the number of the mask from LOOK_AT
-on; the lexeme and, in the last bit, whether it is live."""
+on; the lexeme and, in the last bit, whether it is live. CHAINS: int64[2 * MOST_CHAINS], 1 + a top, the state
+below it (from CHAIN_AT on) and a terminal, or the number of all for plans (from twice CHAIN_AT on); and the
+top after all rules with one symbol that are reduced before it, or by plans that need no terminal."""
+CHAIN_BITS, CHAIN_AT = 13, 20
+MOST_CHAINS = 1 << CHAIN_BITS
 MOST_LOOKS, LOOK_AT = 1 << 10, 32
 MOST_DENSE, DENSE_WORDS = 256, 5
 MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8

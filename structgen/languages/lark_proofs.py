@@ -13,6 +13,8 @@ from structgen.jit import jit
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_steps import (
     ask,
+    chain_at,
+    chain_key,
     feed,
     first_of,
     node_of,
@@ -114,44 +116,35 @@ def break_line(c, place, dedents, indent):
 
 
 @jit
-def behind(c, top, below):
-    """Return where the plans of a top over a stack lead to while they need no terminal, as BEHIND_KEY has it;
-    or ASKED."""
+def plan_of(c, top):
+    """Return where the plan of a state is listed, or ASKED."""
     k = load64(c, C_LARK)
-    t = load64(c, C_TEMPORARY) + 8 * 8
-    first, under, steps = top, below, 0
-    while steps <= MOST_PROVED:
-        plan = load32(load64(k, K_PLANS), top)
-        if plan < 0:
-            if plan == UNKNOWN and ask(c, Q_PLAN, top, 0):
-                store32(load64(k, K_PLANS), top, PENDING)
+    plan = load32(load64(k, K_PLANS), top)
+    if plan == UNKNOWN and ask(c, Q_PLAN, top, 0):
+        store32(load64(k, K_PLANS), top, PENDING)
+    return load64(k, K_STEPS) + 4 * plan if plan >= 0 else numba.int64(ASKED)
+
+
+@jit
+def chained(c, top, state):
+    """Return the top over a state after all rules with one symbol that need no terminal, or ASKED."""
+    k = load64(c, C_LARK)
+    key = chain_key(top, state, load64(k, K_TERMINALS))
+    chain = chain_at(k, key)
+    if load64(chain, 0) == key:
+        return load64(chain, 1)
+    for _ in range(MOST_PROVED):
+        words = plan_of(c, top)
+        if words == ASKED:
             return ASKED
-        words = load64(k, K_STEPS) + 4 * plan
         rule = load32(words, 0)
-        if load32(words, 2) != 0 or rule >= LAST_RULE:
+        if load32(words, 1) != 1 or load32(words, 2) != 0 or rule >= LAST_RULE:
             break
-        if steps == 2:
-            # where many meet: a chain of rules with one symbol
-            first, under = top, below
-            store64(t, 0, first)
-            store64(t, 1, BEHIND_KEY - under)
-            store64(t, 2, 0)
-            found = find(c, T_EDGE, 3, t)
-            if found >= 0:
-                return load64(row_of(c, T_EDGE, 4, found), 3)
-        below = popped(c, below, load32(words, 1) - 1)
-        goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+        goto = state * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
         top = load32(load64(k, K_GOTOS), goto)
-        steps += 1
-    after = (below << BEHIND_AT) + top
-    if steps > 4:
-        store64(t, 0, first)
-        store64(t, 1, BEHIND_KEY - under)
-        store64(t, 2, 0)
-        store64(t, 3, after)
-        if intern(c, T_EDGE, 3, t) < 0:
-            return ASKED
-    return after
+    store64(chain, 0, key)
+    store64(chain, 1, top)
+    return top
 
 
 @jit
@@ -176,11 +169,12 @@ def prove(c, place, bare, plain):
         steps += 1
         if steps > MOST_PROVED:
             return NO
-        after = behind(c, top, below)
-        if after == ASKED:
+        words = plan_of(c, top)
+        if words != ASKED and load32(words, 1) == 1 and load32(words, 2) == 0:
+            top = chained(c, top, first_of(c, below))
+            words = plan_of(c, top) if top != ASKED else numba.int64(ASKED)
+        if words == ASKED:
             return ASK
-        top, below = after & ((1 << BEHIND_AT) - 1), after >> BEHIND_AT
-        words = load64(k, K_STEPS) + 4 * load32(load64(k, K_PLANS), top)
         for i in range(load32(words, 2)):
             terminal = load32(words, 3 + i)
             if line_break >= 0:

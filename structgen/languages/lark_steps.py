@@ -58,6 +58,39 @@ def popped(c, stack, count):
 
 
 @jit
+def chain_key(top, state, terminal):
+    return 1 + top + (state << CHAIN_AT) + (terminal << 2 * CHAIN_AT)
+
+
+@jit
+def chain_at(k, key):
+    """Return where it is kept what rules with one symbol lead to, if it is."""
+    mixed = (numba.uint64(key) * numba.uint64(0x9E3779B97F4A7C15)) >> numba.uint64(64 - CHAIN_BITS)
+    return load64(k, K_CHAINS) + 16 * numba.int64(mixed)
+
+
+@jit
+def reduced(k, top, state, terminal):
+    """Return the top over a state after all rules with one symbol that are reduced before a terminal."""
+    key = chain_key(top, state, terminal)
+    chain = chain_at(k, key)
+    if load64(chain, 0) == key:
+        return load64(chain, 1)
+    actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
+    while True:
+        action = load32(actions, top * terminals + terminal)
+        if action >= 0 or load32(load64(k, K_SIZES), -1 - action) != 1:
+            break
+        goto = state * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), -1 - action)
+        top = load32(load64(k, K_GOTOS), goto)
+        if terminal == 0 and top == load64(k, K_END_STATE):
+            break
+    store64(chain, 0, key)
+    store64(chain, 1, top)
+    return top
+
+
+@jit
 def feed(c, stack, terminal):
     """Return the stack after a terminal, REFUSED, or ASKED. While rules are reduced the top is held beside
     the stack: chains of rules with one symbol make no stacks."""
@@ -73,14 +106,17 @@ def feed(c, stack, terminal):
             return pair(c, action - 1, stack) if stack >= 0 else stack
         rule = -1 - action
         size = load32(load64(k, K_SIZES), rule)
-        if size == 0:
-            below = pair(c, top, below)
-            if below < 0:
-                return below
+        if size == 1:
+            top = reduced(k, top, first_of(c, below), terminal)
         else:
-            below = popped(c, below, size - 1)
-        goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
-        top = load32(load64(k, K_GOTOS), goto)
+            if size == 0:
+                below = pair(c, top, below)
+                if below < 0:
+                    return below
+            else:
+                below = popped(c, below, size - 1)
+            goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+            top = load32(load64(k, K_GOTOS), goto)
         if terminal == 0 and top == load64(k, K_END_STATE):
             return pair(c, top, below)
 

@@ -1,0 +1,54 @@
+"""What a state of a lexeme says: what it may still become, and what another process takes from it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from structgen.languages.contextual import ContextualLanguage
+from structgen.limits import Limits
+from structgen.parsing.lark_loader import load
+from structgen.parsing.tables import ParserTables
+
+WORDS = """
+start: (IF | IN | NAME)+
+IF: "if"
+IN: "in"
+NAME: /[a-z]+/
+%ignore " "
+"""
+
+
+def tables_of(text: str) -> ParserTables:
+    return load(text, start="start", source=None, import_paths=(), postlex=None, limits=Limits()).tables
+
+
+def after(language: ContextualLanguage, text: bytes) -> int:
+    """Return the state of the lexeme that a text is the beginning of."""
+    reader = language.reader
+    reading = reader.run(reader.start(), text)
+    assert reading is not None
+    return reading.lexeme
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [(b"i", {"IF", "IN", "NAME"}), (b"if", {"IF", "NAME"}), (b"ifs", {"NAME"}), (b"x", {"NAME"})],
+)
+def test_a_lexeme_may_become_the_strings_that_go_on_from_it(text: bytes, names: set[str]) -> None:
+    tables = tables_of(WORDS)
+    language = ContextualLanguage(tables, Limits())
+    found = {tables.terminals[terminal].name for terminal in language.may_be(after(language, text))}
+    assert found == names
+
+
+def test_a_language_goes_on_from_the_lexemes_of_another() -> None:
+    tables = tables_of(WORDS)
+    first = ContextualLanguage(tables, Limits())
+    assert first.is_live(first.reader.run(first.reader.start(), b"if so in"))  # type: ignore[arg-type]
+    kept = json.loads(json.dumps(first.lexemes()))
+    second = ContextualLanguage(tables, Limits(), kept)
+    assert second.separator == first.separator == b" "
+    assert second.reader.lexer.states == first.reader.lexer.states
+    assert all(second.reader.lexer.row(at) == row for at, row in first.reader.lexer.rows.items())
