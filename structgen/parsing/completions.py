@@ -53,11 +53,14 @@ def _separators(reader: ContextualReader) -> list[bytes]:
     # as they are behind some character: look-behinds may refuse them where the text begins
     context = int(reader.tables.context_of[reader.tables.start])
     start = lexer.start(context, lexer.step_behind(lexer.before(), ord("a")))
-    words = {lexer.word(start, terminal) or b"" for terminal in sorted(ignored)}
+    words = {lexer.near_word(start, terminal) or b"" for terminal in sorted(ignored)}
     for blank in (b" ", b"\n", b"\t"):
         move = lexer.move(start, blank[0])
         if any(-1 - source in ignored for source in move.sources):
             words.add(blank)
+    if all(len(word) != 1 for word in words):
+        # the automaton is asked: all of it
+        words |= {lexer.word(start, terminal) or b"" for terminal in sorted(ignored)}
     return [b"", *sorted(words - {b""}, key=lambda word: (len(word), word != b" ", word))]
 
 

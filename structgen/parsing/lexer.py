@@ -102,6 +102,12 @@ class Lexer(LexemeStates):
         words, complete = self._all_words.get(state, ({}, False))
         if complete and terminal not in words:
             return None
+        found = self.near_word(state, terminal)
+        return self._followed(state)[0].get(terminal) if found is None else found
+
+    def near_word(self, state: int, terminal: int) -> bytes | None:
+        """Return the text of `word` where it is among the first that the terminal's pattern has."""
+        held = self.states[state]
         for at, number in (
             (held.tracked, self._exact.get(terminal, (0, -1))[1]),
             (self._waiting(held), terminal),
@@ -110,7 +116,7 @@ class Lexer(LexemeStates):
                 after, ended = self._ended(state, text, terminal)
                 if after == DECIDED or ended:
                     return text
-        return self._followed(state)[0].get(terminal)
+        return None
 
     def never(self, state: int, terminal: int) -> bool:
         """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
