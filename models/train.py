@@ -1,14 +1,17 @@
 """Trains one of the embedded models and writes it into models/NAME.
 
     python models/train.py extract|extract-draft|infill [--minutes 60] [--resume | --start FOLDER]
-        [--compile] [--threads 1]
+        [--compile] [--threads 1] [--hardest 1]
 
 Training lasts `--minutes` of processor time, divided by the threads: what else the machine does at the time
 changes nothing. A checkpoint in build/models is written every four minutes, and `--resume` goes on from it:
 with more minutes than it has run, for longer. Where there is no checkpoint, `--start models/NAME` goes on
-from weights, at lower rates. Examples are drawn as they are needed and hardly ever come again. `infill`
-starts from the weights of `extract`, which must be there. `--compile` has torch compile the layers, which
-needs a C++ compiler and a minute, and makes a step cheaper by a seventh.
+from weights, at lower rates that fall from the first step on. Examples are drawn as they are needed and
+hardly ever come again. With `--hardest 4` four times as many are drawn, and the quarter that costs the
+network most is learned: one that gets most of them right has little to learn from the others, and telling
+which those are takes less than learning them. `infill` starts from the weights of `extract`, which must be
+there. `--compile` has torch compile the layers, which needs a C++ compiler and a minute, and makes a step
+cheaper by a seventh.
 """
 
 from __future__ import annotations
@@ -41,8 +44,8 @@ WARM_UP, DECAY = 0.01, 0.4
 SHORT_TOKENS = 2_500_000
 """So many tokens are of short examples, at the start."""
 HELD_OUT_SEED = 99_000_000
-AGAIN = 0.35
-"""What the rates are multiplied by where training goes on from weights."""
+AGAIN, DECAY_AGAIN = 0.5, 0.97
+"""What the rates are multiplied by where training goes on from weights, and the share in which they fall."""
 
 
 def _numbers() -> torch.dtype:
@@ -55,9 +58,9 @@ def _numbers() -> torch.dtype:
 TYPE = _numbers()
 
 
-def rate_at(share: float) -> float:
+def rate_at(share: float, decay: float = DECAY) -> float:
     """Return the factor of the learning rates when this share of the training is done."""
-    return min(1.0, (share + 1e-4) / WARM_UP, max(0.0, 1 - share) / DECAY)
+    return min(1.0, (share + 1e-4) / WARM_UP, max(0.0, 1 - share) / decay)
 
 
 def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) -> Tensor:
@@ -80,6 +83,20 @@ def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) 
     # Each row counts alike: where all is masked, most of the loss is what nobody could know.
     weights = (1 / wanted.sum(-1, keepdim=True)).expand(wanted.shape).flatten()[places]
     return (losses[: len(places)] * weights).sum() / len(wanted)
+
+
+@torch.no_grad()
+def hardest(network: Network, batch: Batch, times: int) -> Batch:
+    """Return one row in `times` of the batch: those whose documents the network thinks least likely."""
+    wanted = batch.answer[:, 1:]
+    places = wanted.flatten().nonzero()[:, 0]
+    blank = -len(places) % 256
+    hidden = network.hidden(batch.ids[:, :-1], dtype=TYPE, places=F.pad(places, (0, blank)))
+    logits = network.logits(hidden)[: len(places)]
+    losses = F.cross_entropy(logits, batch.ids[:, 1:].flatten()[places], reduction="none")
+    costs = torch.zeros(len(wanted)).index_add_(0, wanted.nonzero()[:, 0], losses.float())
+    kept = costs.topk(-(-len(costs) // times)).indices
+    return Batch(batch.ids[kept], batch.answer[kept], batch.real[kept])
 
 
 def hidden_places(answer: Tensor, chance: torch.Generator) -> Tensor:
@@ -143,7 +160,13 @@ def optimizers(network: Network) -> list[torch.optim.Optimizer]:
 
 
 def train(
-    name: str, minutes: float, seed: int, resume: bool, compiled: bool, start: Path | None = None
+    name: str,
+    minutes: float,
+    seed: int,
+    resume: bool,
+    compiled: bool,
+    start: Path | None = None,
+    times: int = 1,
 ) -> None:
     """Train a model for so many minutes in all, and write it after each checkpoint."""
     torch.manual_seed(seed)
@@ -175,18 +198,24 @@ def train(
         return time.process_time() / torch.get_num_threads()
 
     # A run that goes on draws from a seed of its own: no example of before comes again.
-    source = batches(encoder, seed * 1000 + state["draws"], BATCH, longest, canvas=name == "infill")
+    source = batches(encoder, seed * 1000 + state["draws"], BATCH * times, longest, canvas=name == "infill")
     if compiled:
+        # Once for each layer, with gradients and without, where a length is 1 and where it is not.
+        torch._dynamo.config.recompile_limit = 64
         for layer in network.model.layers:
             layer.compile(dynamic=True)
     started = last = clock()
     before, mean, shown = state["seconds"], 0.0, state["step"]
     while state["seconds"] < minutes * 60:
-        factor = rate_at(state["seconds"] / (minutes * 60)) * (AGAIN if start is not None else 1.0)
+        share = state["seconds"] / (minutes * 60)
+        factor = rate_at(share) if start is None else AGAIN * rate_at(share, DECAY_AGAIN)
         for optim, rate in zip(optims, (MUON_RATE, ADAM_RATE), strict=True):
             for group in optim.param_groups:
                 group["lr"] = rate * factor
         batch = next(source)
+        state["tokens"] += batch.tokens
+        if times > 1:
+            batch = hardest(network, batch, times)
         loss = loss_of(network, batch, encoder.special["<|mask|>"], chance)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -195,7 +224,6 @@ def train(
             optim.zero_grad()
         mean += loss.item()
         state["step"] += 1
-        state["tokens"] += batch.tokens
         now = clock()
         state["seconds"] = before + now - started
         if state["step"] % 25 == 0:
@@ -235,6 +263,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=Path, help="a folder with weights to go on from")
+    parser.add_argument("--hardest", type=int, default=1, help="draw so many times what is learned")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--write", action="store_true", help="only write what the last checkpoint holds")
     options = parser.parse_args()
@@ -242,7 +271,19 @@ def main() -> None:
     if options.write:
         write(options.name)
     else:
-        train(options.name, options.minutes, options.seed, options.resume, options.compile, options.start)
+        if options.hardest > 1 and not SHAPES[options.name].causal:
+            parser.error(
+                "--hardest is for causal networks: what a masked one is asked is drawn anew each time"
+            )
+        train(
+            options.name,
+            options.minutes,
+            options.seed,
+            options.resume,
+            options.compile,
+            options.start,
+            options.hardest,
+        )
 
 
 if __name__ == "__main__":

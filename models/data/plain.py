@@ -150,6 +150,114 @@ FRAMES: tuple[tuple[str, str], ...] = (
     ("wanted: {j} with experience in {S}", "j:job,position S:skills,experience,requirements"),
     ("on weekends {n} enjoys {S} ~", "n:name S:hobbies,interests,activities"),
 )
+ROW_FRAMES: tuple[tuple[str, str], ...] = (
+    ("{n} ordered {R} ~", "n:customer,name,buyer R:items,order,lines"),
+    ("the invoice of {d} lists {R}", "d:date,invoice_date R:items,lines,positions"),
+    ("on the receipt: {R}", "R:items,receipt,lines"),
+    ("please deliver {R} to {n} in {c}", "R:items,goods,order n:name,recipient c:city,destination"),
+    ("in stock we have {R}", "R:stock,items,inventory"),
+    ("our stand sold {R} on {d}", "R:sold,items,sales d:date,day"),
+    ("{n} still owes me for {R}", "n:debtor,name R:items,owed"),
+    ("the crate for {c} holds {R}", "c:city,destination R:contents,items"),
+    ("{R}, all of it for {n}", "R:items,order n:name,customer"),
+    ("{n}'s basket: {R}", "n:name,owner,customer R:basket,items"),
+    ("from {n} we got {R} ~", "n:supplier,from,name R:items,delivery,goods"),
+    ("put {R} on the bill ~", "R:bill,items,lines"),
+    ("what {n} sold at the fair: {R}", "n:seller,name R:items,sold"),
+    ("{R} left the warehouse on {d}", "R:items,shipment,goods d:date,shipped"),
+    ("the quote says {R}", "R:quote,items,offers"),
+    ("{n} returned {R} ~", "n:customer,name R:returned,items"),
+    ("price list: {R}", "R:prices,items,products"),
+    ("{n} will pay for {R}, I for {i}", "n:payer,name R:items,lines i:mine,my_item"),
+    ("the shop in {c} asked for {R}, in total {p}", "c:city,shop R:items,order p:total,sum"),
+    ("{c} gets {R}", "c:city,to R:items,delivery"),
+)
+"""Frames with rows: things with their numbers and prices."""
+THING_FRAMES: tuple[tuple[str, str], ...] = (
+    ("{n} walks {his} {an} at {t}", "n:owner,name an:animal,pet t:time,at"),
+    ("the {an} of {n} hid under the {i}", "an:animal,pet n:owner,name i:hiding_place,object"),
+    ("{n} is afraid of every {an} but keeps {a an2}", "n:name,person an:afraid_of,fears an2:animal,pet"),
+    ("at {t} the {an} was back in {c}", "t:time,returned_at an:animal c:city,place"),
+    ("the vet saw {n}'s {an} at {t}", "n:owner,name an:animal,patient,pet t:time,appointment"),
+    ("{n} made {o} for {f} ~", "n:cook,name o:dish,meal,food f:guest,for"),
+    ("the {o} was cold, the {o2} was fine", "o:complaint,cold_dish o2:praised,good_dish"),
+    ("{n} takes the {o} and {a i}", "n:guest,name o:dish,main,order i:item,extra"),
+    ("one {o} and one {o2} for {n}, please", "o:first_dish,dish o2:second_dish n:name,guest"),
+    ("{o} costs {p} today ~", "o:dish,item,meal p:price,cost"),
+    ("ticket {k} is for {n}, row {q}", "k:ticket,code,number n:name,holder q:row"),
+    ("under {k} we have noted {a i} for {n}", "k:order_id,reference,code i:item,product n:customer,name"),
+    ("{n} asks what became of {k}, {a i}", "n:customer,name k:order_id,reference,number i:item,product"),
+    (
+        "reference {k}: {the} {i} did not arrive in {c}",
+        "k:reference,code i:item,missing,product c:city,place",
+    ),
+    ("the {s} lesson of {n} begins at {t}", "s:subject,course,lesson n:teacher,name t:time,start,begins"),
+    ("{n} failed {s} but did well in {s2}", "n:student,name s:failed,worst_subject s2:best_subject,passed"),
+    ("{n} teaches {s} in {c} ~", "n:teacher,name s:subject,field c:city,place"),
+    ("after {s} {n} has {s2}", "s:first_subject,before s2:next_subject,then n:student,name"),
+    (
+        "{n} plays the {m}, {f} the {m2}",
+        "n:first_player,first_name m:first_instrument f:second_player,second_name m2:second_instrument",
+    ),
+    ("{n} swapped {his} {m} for {a i}", "n:name,musician m:gave_away,instrument,old i:received,new"),
+    ("{n} exchanged {a i} for {a i2} ~", "n:name,customer i:gave_away,returned i2:received,new_item"),
+    ("{n} handed in {a i} and took {a i2} home", "n:name,visitor i:handed_in,left i2:took,new_item"),
+    ("{the} {i} from {c} fits in {the} {i2}", "i:item,smaller c:origin,city i2:container,larger"),
+    (
+        "{n} carried {a i} up, {f} {a i2}",
+        "n:first_person,first_helper i:first_item f:second_person,second_helper i2:second_item",
+    ),
+    ("{n} mistook {the} {i} for {a i2}", "n:name,person i:real,item i2:mistaken_for,seemed"),
+    ("with {a i} in {his} hand {n} ran after {the} {an}", "i:item,tool,held n:name,runner an:animal,chased"),
+    ("somebody put {a i} on the {i2} of {n} ~", "i:item,put i2:place,under n:owner,name"),
+    ("{n} won {a i} ~, worth {p}", "n:winner,name i:prize,item,won p:value,worth"),
+    ("{a i}, {q} years old, still hangs in {n}'s hall", "i:item,object q:age,years n:owner,name"),
+    (
+        "it was {a i}, not {a i2}, that {n} had asked for",
+        "i:wanted,asked_for i2:wrong_item,not_wanted n:name",
+    ),
+    ("{n} pays {p} a month for {the} {i} ~", "n:name,payer p:price,monthly,rate i:item,product"),
+    ("for {p} you get {a i} with {a i2}", "p:price,cost i:item,product,main i2:extra,accessory"),
+    (
+        "the {i} is {n}'s, the {i2} is {f}'s",
+        "i:first_item n:first_owner,first_name i2:second_item f:second_owner,second_name",
+    ),
+    ("{n} will bring {the} {i} back by {t} on {d}", "n:name,borrower i:item,object t:time d:date,day"),
+    ("{n} found {a i} at {t} in {c}", "n:finder,name i:item,found,object t:time c:city,place"),
+    (
+        "a parcel with {a i} is on its way to {c}, number {k}",
+        "i:item,contents c:city,destination k:number,tracking",
+    ),
+    ("no {i} today, but {a i2} for {n}", "i:missing,sold_out i2:item,available n:name,customer"),
+    ("{n} knows how to mend {a i} and charges {p}", "n:mechanic,name i:item,mends p:price,charge"),
+    (
+        "{a i} for {p} and {a i2} for {p2}, says {n}",
+        "i:first_item p:first_price i2:second_item p2:second_price n:name,seller",
+    ),
+    ("of all things {n} wished for {a i} ~", "n:name,child i:wish,item,present"),
+    ("{n} locked {the} {i} in the cellar of {f}", "n:name,person i:item,locked_up f:cellar_owner,owner"),
+)
+"""Frames with a thing or two, an animal, a dish, a subject, an instrument, a time or a code."""
+ALL_FRAMES = FRAMES + THING_FRAMES + ROW_FRAMES
+_ANIMALS = (
+    "hen goose duck donkey mule lamb calf piglet hedgehog mouse rat guinea-pig lizard snake gecko spaniel "
+    "poodle terrier beagle budgie cockatoo peacock llama alpaca foal mare tomcat lamb owl falcon bee tadpole"
+).split() + lexicon.ANIMALS
+_DISHES = (
+    "goulash risotto ravioli gnocchi paella moussaka ratatouille quiche schnitzel meatballs chowder gazpacho "
+    "porridge waffles trifle cheesecake tiramisu stew casserole roast lentil-soup onion-soup apple-pie "
+    "fish-cakes lamb-chops beef-stew potato-salad fried-rice plum-cake rice-pudding baked-beans cod trout "
+    "salmon duck turkey ramen pho tacos burrito falafel hummus kebab"
+).split()
+_SUBJECTS = (
+    "maths algebra geometry physics chemistry biology botany history geography latin greek french drawing "
+    "drama music pottery sewing cookery economics law logic ethics statistics astronomy geology sociology"
+).split()
+_INSTRUMENTS = (
+    "piano guitar violin viola cello flute oboe bassoon clarinet trumpet trombone tuba harp banjo mandolin "
+    "ukulele accordion organ drums xylophone recorder bagpipes zither"
+).split()
+_POOLS = {"an": _ANIMALS, "o": _DISHES, "s": _SUBJECTS, "m": _INSTRUMENTS}
 _SLOT = re.compile(r"\{(\w+)(?: (\w+))?\}")
 
 
@@ -177,7 +285,7 @@ class Plain:
     def draw(self) -> tuple[dict[str, Fact], str]:
         """Return the facts by name, and the sentence."""
         chance = self.chance
-        frame, asked = chance.choice(FRAMES)
+        frame, asked = chance.choice(chance.choices((FRAMES, THING_FRAMES, ROW_FRAMES), (5, 4, 2))[0])
         said: dict[str, Value] = {}
 
         def filled(match: re.Match[str]) -> str:
@@ -190,7 +298,8 @@ class Plain:
         for part in asked.split():
             name, _, keys = part.partition(":")
             value = said[name] if name in said else self._joined([said[one] for one in name.split("+")])
-            facts[name] = Fact(value, keys.split(","), SCHEMAS[value.type])
+            schema = Values.rows_schema(value.value) if value.type == "lines" else SCHEMAS[value.type]
+            facts[name] = Fact(value, keys.split(","), schema)
         if chance.random() < 0.2:
             opening = chance.choice(OPENINGS)
             text = f"{opening} {text}"
@@ -220,10 +329,17 @@ class Plain:
         plain = {"n": values.person, "f": values.first, "c": values.city, "c2": values.city,
                  "p": values.price,
                  "d": values.date, "age": values.age, "j": values.job, "q": values.small,
-                 "C": values.city_list,
+                 "C": values.city_list, "t": values.clock, "k": values.code, "p2": values.price,
                  "S": values.skill_list}  # fmt: skip
         if slot in plain:
             return plain[slot]()
+        if slot.rstrip("2") in _POOLS:
+            word = chance.choice(_POOLS[slot.rstrip("2")]).replace("-", " ")
+            if chance.random() < 0.2:
+                word = f"{chance.choice(lexicon.ADJECTIVES)} {word}"
+            return Value(word, word, "string", "item")
+        if slot == "R":
+            return self._rows()
         if slot == "w":
             word = chance.choice(_MANY)
             return Value(word, word, "string", "item")
@@ -257,6 +373,38 @@ class Plain:
         if chance.random() < 0.15:
             return f"{chance.choice(lexicon.ADJECTIVES)} {thing}"
         return thing
+
+    def _rows(self) -> Value:
+        """Return things with their numbers, their prices or both, all said in one of many ways."""
+        chance, values = self.chance, self.values
+        name = chance.choice(("name", "name", "item", "product", "article", "thing", "title"))
+        number = chance.choice(("quantity", "quantity", "qty", "count", "amount", "number"))
+        money = chance.choice(("price", "price", "cost", "unit_price"))
+        form, priced, counted = chance.choice((
+            ("{q} {I}", False, True), ("{i} x{q}", False, True), ("{q}x {i}", False, True),
+            ("{i} ({q})", False, True), ("{i}: {q}", False, True), ("{q} of the {I}", False, True),
+            ("{I}, {q} of them", False, True),
+            ("{a} {i} at {p}", True, False), ("{a} {i} for {p}", True, False), ("{i} ({p})", True, False),
+            ("{i}: {p}", True, False), ("{i} {p}", True, False), ("{a} {i} that costs {p}", True, False),
+            ("{p} for the {i}", True, False), ("the {i} at {p}", True, False),
+            ("{q} {I} at {p} each", True, True), ("{q} {I} for {p}", True, True),
+            ("{q} {I} ({p} each)", True, True), ("{q} x {i} at {p}", True, True),
+            ("{q} {I}, each {p}", True, True), ("{i}, {q} at {p}", True, True), ("{q} {I}: {p}", True, True),
+        ))  # fmt: skip
+        said, rows = [], []
+        for _ in range(chance.choices((1, 2, 3, 4), (1, 6, 5, 1))[0]):
+            thing = self._thing() if chance.random() < 0.8 else self.words.made_up()
+            count, price = values.small(), values.price()
+            many = thing if " of " in thing else plural_of(thing)
+            said.append(form.format(
+                a=article_of(thing), i=thing, I=many, q=count.said, p=price.said
+            ))  # fmt: skip
+            row: dict[str, object] = {name: many if "{I}" in form else thing}
+            row |= {number: count.value} if counted else {}
+            rows.append(row | ({money: price.value} if priced else {}))
+        if "," in form:
+            return Value("; ".join(said), rows, "lines", "list")
+        return Value(values.listed(said).said, rows, "lines", "list")
 
     @staticmethod
     def _joined(parts: list[Value]) -> Value:

@@ -297,7 +297,7 @@ class Values:
     @staticmethod
     def rows_schema(rows: list[dict[str, object]]) -> dict[str, Any]:
         """Return the schema of what `lines` draws."""
-        names = {"quantity": "integer", "qty": "integer", "count": "integer"}
+        names = dict.fromkeys(("quantity", "qty", "count", "amount", "number"), "integer")
         numbers = {"price": "number", "cost": "number", "unit_price": "number"}
         keys = list(rows[0])
         properties = {key: {"type": names.get(key) or numbers.get(key) or "string"} for key in keys}
