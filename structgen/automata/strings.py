@@ -38,6 +38,7 @@ from structgen.automata.program import (
 )
 from structgen.automata.texts import Texts, length_of_texts
 from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
+from structgen.automata.utf8 import PLACES
 from structgen.errors import LimitError, UnsupportedError
 from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Judge, Not, Spec, Words
 from structgen.limits import Limits
@@ -62,28 +63,6 @@ _CROWD, _HASTE = 16, 200
 """Where a conjunction has more patterns than this, a search may take a part of `limits.oracle_steps` alone:
 what is not found by then is as a rule one of a million sets of them."""
 
-# The UTF-8 automaton: state 0 between code points; from each state (first byte, last byte, next state).
-_UTF8: tuple[tuple[tuple[int, int, int], ...], ...] = (
-    (
-        (0x00, 0x7F, 0),
-        (0xC2, 0xDF, 1),
-        (0xE0, 0xE0, 3),
-        (0xE1, 0xEC, 2),
-        (0xED, 0xED, 4),
-        (0xEE, 0xEF, 2),
-        (0xF0, 0xF0, 5),
-        (0xF1, 0xF3, 6),
-        (0xF4, 0xF4, 7),
-        (256, 257, 0),
-    ),
-    ((0x80, 0xBF, 0),),
-    ((0x80, 0xBF, 1),),
-    ((0xA0, 0xBF, 1),),
-    ((0x80, 0x9F, 1),),
-    ((0x90, 0xBF, 2),),
-    ((0x80, 0xBF, 2),),
-    ((0x80, 0x8F, 2),),
-)
 _REST = (
     b"",
     b"\x80",
@@ -94,7 +73,7 @@ _REST = (
     b"\x80\x80\x80",
     b"\x80\x80\x80",
 )
-"""The smallest end of the sequence from each state of `_UTF8`."""
+"""The smallest end of the sequence from each place inside a character (utf8.PLACES)."""
 
 
 @dataclass(slots=True)
@@ -973,9 +952,10 @@ def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
 @functools.lru_cache(maxsize=1)
 def _free_rows() -> Any:
     rows = np.full((8, WIDTH), DEAD, np.int32)
-    for state, edges in enumerate(_UTF8):
+    for state, edges in enumerate(PLACES):
         for low, high, after in edges:
             rows[state, low : high + 1] = after
+    rows[0, 256:258] = 0  # lone surrogates
     rows.setflags(write=False)
     return rows
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
+from structgen.automata.utf8 import PLACES
 from structgen.errors import OptionError
 from structgen.expected import Expected
 from structgen.languages.language import Config, Language, TextGrammar
@@ -13,29 +14,6 @@ from structgen.limits import Limits
 Place: TypeAlias = "tuple[int, int, int, bool]"
 """Where in a character's UTF-8 the text stands, how much of `until` its end is (all of it: done), how many
 tokens are left (-1: not counted), and whether a byte was read since the last token's end."""
-
-# For each place in a character: (first byte, last byte, place after), from the place before its first byte on
-# (RFC 3629, section 4); and the least bytes that complete it.
-_UTF8: Final = (
-    (
-        (0x00, 0x7F, 0),
-        (0xC2, 0xDF, 1),
-        (0xE0, 0xE0, 3),
-        (0xE1, 0xEC, 2),
-        (0xED, 0xED, 4),
-        (0xEE, 0xEF, 2),
-        (0xF0, 0xF0, 5),
-        (0xF1, 0xF3, 6),
-        (0xF4, 0xF4, 7),
-    ),
-    ((0x80, 0xBF, 0),),
-    ((0x80, 0xBF, 1),),
-    ((0xA0, 0xBF, 1),),
-    ((0x80, 0x9F, 1),),
-    ((0x90, 0xBF, 2),),
-    ((0x80, 0xBF, 2),),
-    ((0x80, 0x8F, 2),),
-)
 
 
 def text(
@@ -118,7 +96,7 @@ class TextLanguage(Language):
             return None
         if left == 0 and place == 0 and (not self._included or symbol != self._until[matched]):
             return None
-        after = next((after for low, high, after in _UTF8[place] if low <= symbol <= high), None)
+        after = next((after for low, high, after in PLACES[place] if low <= symbol <= high), None)
         if after is None:
             return None
         matched = self._matched(matched, symbol)
@@ -149,7 +127,7 @@ class TextLanguage(Language):
         rest: list[int] = []
         while place:
             # the shortest end of the character; without `until`, which it must not become
-            for low, high, after in _UTF8[place]:
+            for low, high, after in PLACES[place]:
                 choices = (byte for byte in range(low, high + 1) if self._free(matched, byte))
                 byte = next(choices)
                 rest.append(byte)
@@ -191,6 +169,6 @@ def _classes(until: bytes) -> bytes:
     numbers: dict[tuple[int | None, ...], int] = {}
     found = []
     for byte in range(256):
-        name = tuple(next((after for low, high, after in row if low <= byte <= high), None) for row in _UTF8)
+        name = tuple(next((after for low, high, after in row if low <= byte <= high), None) for row in PLACES)
         found.append(numbers.setdefault((*name, byte if byte in until else -1), len(numbers)))
     return bytes(found)

@@ -26,10 +26,7 @@ idle: X
 }
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "grammars"
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture
