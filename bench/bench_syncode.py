@@ -1,15 +1,15 @@
 """How many completed outputs of a model have a syntax error, with the mask of a grammar and without it?
 
     python bench/bench_syncode.py [--outputs 200] [--tokens 300] [--only python,json,sql]
-        [--go FOLDER --syncode FOLDER --gofmt PROGRAM]
+        [--go FOLDER --gofmt PROGRAM]
 
 SynCode's question (arXiv:2403.01632), asked of two models: an n-gram model that this bench trains on tokens
 (Python: top-level statements of the standard library; JSON: the values in the sample schemas; SQL: the
 accepted texts of `grammars/sql.lark`), and the embedded `structgen/extract`, which was trained on neither. An
 output is *completed* where the model ends it within its tokens; its syntax is judged by `ast.parse`,
 `json.loads` and SQLite's parser. Without a mask the models draw from all tokens, with it from those that the
-grammar of `grammars/` allows; nothing else differs. With files of Go, SynCode's source and a gofmt, Go is
-asked too: the n-gram model learns functions, the grammar is SynCode's, gofmt judges.
+grammar of `grammars/` allows; nothing else differs. With files of Go and a gofmt, Go is asked too: the n-gram
+model learns functions, gofmt judges.
 Prints a table and writes bench/results/syncode-DATE.csv.
 The exit status is 1 where a completed output under the mask has an error.
 """
@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from grammar_cases import case, go_text, judge, library, of_syncode
+from grammar_cases import case, go_text, judge, library
 from records import add_results, version, write
 from records import load as load_averages
 
@@ -206,15 +206,14 @@ def main() -> int:
         "--only", default="", help=f"languages, comma-separated: {', '.join((*LANGUAGES, GO))}"
     )
     parser.add_argument("--go", type=Path, help="a folder with files of Go")
-    parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
     parser.add_argument("--gofmt", default="gofmt", help="the program")
     parser.add_argument("--models", default="n-gram,structgen/extract")
     parser.add_argument("--seed", type=int, default=0)
     add_results(parser)
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else [*LANGUAGES, *([GO] if options.go else [])]
-    if GO in chosen and not (options.go and options.syncode):
-        parser.error("Go needs --go and --syncode.")
+    if GO in chosen and not options.go:
+        parser.error("Go needs --go.")
     tokenizer = load("small")
     about = {"load": load_averages(), "version": version(), "seed": options.seed}
     rows, bad = [], 0
@@ -226,8 +225,7 @@ def main() -> int:
                 # the same draws with and without the mask, as far as they go alike
                 model = engine or Ngrams(corpus(language, options), tokenizer, options.seed)
                 counts: Counter[str] = Counter()
-                one = of_syncode(GO, options.syncode) if language == GO else case(language)
-                grammar, since = one.grammar() if masked else None, time.perf_counter()
+                grammar, since = case(language).grammar() if masked else None, time.perf_counter()
                 for text, ended, tokens in written(model, language, options, grammar, tokenizer):
                     counts["outputs"] += 1
                     counts["completed"] += ended

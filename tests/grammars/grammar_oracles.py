@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable
 
+from go_oracle import is_go
 from packaging.markers import InvalidMarker, Marker
 from python_texts import is_python
 from sql_oracle import is_sql
@@ -136,6 +137,7 @@ ORACLES: dict[str, Callable[[str], bool]] = {
     "arithmetic": is_arithmetic,
     "csv": lambda text: read_csv(text) is not None,
     "dates": is_date,
+    "go": is_go,
     "json": is_json,
     "markers": is_marker,
     "python": is_python,
