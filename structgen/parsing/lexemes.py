@@ -158,13 +158,11 @@ class LexemeStates:
     ) -> LexemeState:
         """Return a state without what nothing in it can ask for."""
         reach = self.program.reaches
-        first = [at for item in items for at in _instructions(item)]
-        if not any(reach(at)[1] for at in first):
+        if behind is not NOWHERE and not any(reach(at)[1] for item in items for at in _instructions(item)):
             behind = NOWHERE
         if tracked:
-            names = self._unless[unless]
-            ends = {terminal for at in first for terminal in reach(at)[0]}
-            if not ends & names.keys():
+            names = self._unless[unless].keys()
+            if all(names.isdisjoint(reach(at)[0]) for item in items for at in _instructions(item)):
                 tracked = frozenset()
         return LexemeState(tuple(items), behind, tracked, unless if tracked else 0)
 
@@ -198,10 +196,10 @@ class LexemeStates:
         if known is None:
             kept = self._kept_rows.pop(state, None)
             known = self._rows[state] = self._row(self.states[state]) if kept is None else kept()
-            ways: dict[Move, int] = {}
+            ways: dict[int, tuple[int, Move]] = {}
             for byte, move in zip(self.representative, known, strict=True):
-                ways.setdefault(move, byte)
-            self._ways[state] = sorted(((b, m) for m, b in ways.items()), key=lambda way: LIKED.index(way[0]))
+                ways.setdefault(id(move), (byte, move))
+            self._ways[state] = sorted(ways.values(), key=lambda way: LIKED.index(way[0]))
         return known
 
     def _row(self, held: LexemeState) -> list[Move]:
@@ -250,6 +248,7 @@ class LexemeStates:
         sources: list[int] = []
         seen: set[Item] = set()
         ruling: list[frozenset[Guard]] = []
+        strings = frozenset(tracked)
         slot = 0
         for item in state.items:
             if isinstance(item, Slot):
@@ -266,13 +265,13 @@ class LexemeStates:
                 found = program.step_nest(item, byte, later)
             else:
                 found = program.step_thread(item, byte, later)
-            if self._enter(found, items, sources, (seen, ruling), frozenset(tracked), state.unless):
+            if self._enter(found, items, sources, (seen, ruling), strings, state.unless):
                 break
         if not items:
             return _DIES
         if isinstance(items[0], Slot) and not items[0].guards:
             return Move(DECIDED, (sources[0],))
-        after = self._settled(items, later, frozenset(tracked), state.unless)
+        after = self._settled(items, later, strings, state.unless)
         return Move(self._number(after), tuple(sources))
 
     def _enter(
@@ -288,7 +287,7 @@ class LexemeStates:
         seen, ruling = known
         for one in found:
             assert not isinstance(one, Slot)
-            if _is_idle(one.guards if isinstance(one, Nest) else one[1], ruling):
+            if ruling and _is_idle(one.guards if isinstance(one, Nest) else one[1], ruling):
                 continue
             match = None if isinstance(one, Nest) else self.program.match_of(one[0])
             if match is None:

@@ -261,9 +261,14 @@ class Program:
         """Return the matches that an instruction may lead to, and whether it may ask what came before."""
         known = self._reach.get(at)
         if known is None:
-            seen, pending, found, asks = {at}, [at], set(), False
+            seen, pending, found, asks = {at}, [at], set[int](), False
             while pending:
-                one = self.code[pending.pop()]
+                here = pending.pop()
+                if here in self._reach:
+                    found |= self._reach[here][0]
+                    asks = asks or self._reach[here][1]
+                    continue
+                one = self.code[here]
                 if one.kind == _MATCH:
                     found.add(one.number)
                 asks = asks or one.kind in (_BEHIND, _START)
