@@ -4,14 +4,15 @@
         [--syncode FOLDER] [--go FOLDER] [--java FOLDER]
 
 Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL (their accepted texts), lark's
-own python.lark (files of the standard library), and, where `--syncode` names the unpacked source of SynCode,
-its grammars of SQL (our texts), Go and Java (files below the folders that are named, Go's from their package
-clause on). Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with no store;
-then texts are replayed token by token: a mask, a commit. "Kept" is structgen where another process has
-replayed the same texts and left them in a store, "half kept" where it had every other one, and the rest is
-timed. A mask must allow the token that comes; a text with
-one that does not is counted. Peers read the same file where they can; one that refuses it, or does not come
-to an end, says so in the table. Each engine has a process of its own; they take turns, text by text.
+own python.lark and ours (files of the standard library), and, where `--syncode` names the unpacked source of
+SynCode, its grammars of SQL (our texts), Go and Java (files below the folders that are named, Go's from their
+package clause on). Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with
+no store; then texts are replayed token by token: a mask, a commit. "Prepared" is structgen where another
+process has worked out ahead what masks are put together from (`structgen warmup --grammar`), with no text,
+and left it in a store; "kept" where it has replayed the same texts, "half kept" every other one, and the rest
+is timed. A mask must allow the token that comes; a text with one that does not is counted. Peers read the
+same file where they can; one that refuses it, or does not come to an end, says so in the table. Each engine
+has a process of its own; they take turns, text by text.
 Prints a table and writes bench/results/grammars-DATE.csv. Times are wall clock, in microseconds.
 """
 
@@ -30,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from grammar_cases import LARKS, Case, case, go_text, of_syncode
-from grammar_engines import MAKERS, Times, Worker
+from grammar_engines import MAKERS, PREPARING, Times, Worker
 from records import add_results, load, version, write
 from rich.console import Console
 from rich.table import Table
@@ -116,7 +117,8 @@ def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator
     """Yield a row for each engine on the texts of a grammar."""
     tokenizer = vocabularies.load(options.tokenizer)
     texts = [tokenizer.encode(text.encode()) for text in held]
-    workers = {name: Worker(name, one, options.tokenizer, options.seconds) for name in MAKERS}
+    names = [name for name in MAKERS if name != PREPARING]
+    workers = {name: Worker(name, one, options.tokenizer, options.seconds) for name in names}
     for tokens in texts:
         for worker in workers.values():
             worker.replay(tokens)
@@ -124,10 +126,14 @@ def measure(one: Case, held: list[str], options: argparse.Namespace) -> Iterator
         worker.stop()
         yield row_of(one, name, len(held), worker)
     # and where another process was here before
-    for name, before, then in (("half kept", texts[::2], texts[1::2]), ("kept", texts, texts)):
+    for name, first, before, then in (
+        ("prepared", PREPARING, [], texts),
+        ("half kept", "structgen", texts[::2], texts[1::2]),
+        ("kept", "structgen", texts, texts),
+    ):
         with TemporaryDirectory() as folder:
-            for part in (before, then):
-                worker = Worker("structgen", one, options.tokenizer, options.seconds, Path(folder))
+            for maker, part in ((first, before), ("structgen", then)):
+                worker = Worker(maker, one, options.tokenizer, options.seconds, Path(folder))
                 for tokens in part:
                     worker.replay(tokens)
                 worker.stop()

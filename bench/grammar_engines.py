@@ -53,8 +53,10 @@ class Ours:
     """structgen, without a store: nothing was there before; or with one, which another process has filled or
     is to find filled."""
 
-    def __init__(self, tokenizer: sg.Tokenizer, folder: Path | None = None) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self, tokenizer: sg.Tokenizer, folder: Path | None = None, *, prepares: bool = False
+    ) -> None:
+        self._tokenizer, self._prepares = tokenizer, prepares
         self._store: sg.MaskStore | Literal[False] = False if folder is None else sg.MaskStore(path=folder)
         self._mask = sg.allocate_mask(1, tokenizer.vocab_size)
         # what a process loads once is nobody's cost
@@ -66,6 +68,8 @@ class Ours:
         loaded = time.perf_counter()
         compiled = sg.compile(grammar, self._tokenizer, store=self._store)
         times.load, times.compile = loaded - begun, time.perf_counter() - loaded
+        if self._prepares:
+            compiled.prepare()
         return partial(self._session, compiled)
 
     def close(self) -> None:
@@ -96,9 +100,12 @@ class Peer:
         """Nothing is kept."""
 
 
+PREPARING = "structgen, preparing"
+"""Works out ahead what masks are put together from, for another process."""
 Maker: TypeAlias = Callable[[sg.Tokenizer, Path | None], Ours | Peer]
 MAKERS: dict[str, Maker] = {
     "structgen": Ours,
+    PREPARING: partial(Ours, prepares=True),
     "llguidance": lambda tokenizer, _: Peer(LlguidanceOfLark(EngineConfig("llguidance", ""), tokenizer)),
     "glrmask AUTO": lambda tokenizer, _: Peer(
         GlrmaskOfLark(EngineConfig("glrmask", "", variant="auto"), tokenizer)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +32,7 @@ def warmup(
     grammar: Annotated[
         Path | None,
         typer.Option(
-            help="Also load this Lark grammar, and fill its first masks for the tokenizer.",
+            help="Also load this Lark grammar, and work out what its masks are made of for the tokenizer.",
             show_default=False,
         ),
     ] = None,
@@ -82,13 +84,15 @@ def warmup(
 
 
 def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = ()) -> int:
-    """Compile a grammar and fill the masks along its shortest text, and along those in some files, so that
-    what is kept of them is written; return how many masks that were. Raises OptionError for a text that the
-    grammar refuses."""
+    """Compile a grammar, work out ahead what its masks are made of, and fill those along its shortest text,
+    and along those in some files, so that what is kept of them is written; return how many masks that were.
+    Raises OptionError for a text that the grammar refuses."""
     import structgen
     from structgen.masks.store import default_store
 
     compiled = structgen.compile(grammar, tokenizer)
+    with _counted() as progress:
+        compiled.prepare(progress=progress)
     mask = structgen.allocate_mask(1, tokenizer.vocab_size)
     masks = 0
     for path, text in [
@@ -108,6 +112,24 @@ def first_masks(grammar: Grammar, tokenizer: Tokenizer, texts: Sequence[Path] = 
             masks += 1
     default_store().flush()
     return masks
+
+
+@contextmanager
+def _counted() -> Iterator[Callable[[int], None]]:
+    """Yield what is called with the number of states worked out so far: it shows that on a terminal;
+    elsewhere, every thousand is told. Both go to stderr."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("States of lexemes ...") as status:
+            yield lambda done: status.update(f"States of lexemes: {done:,}")
+        return
+
+    def tell(done: int) -> None:
+        if done % 1000 == 0:
+            typer.echo(f"warmup: {done:,} states of lexemes", err=True)
+
+    yield tell
 
 
 def exercise(tokenizer: Tokenizer) -> None:

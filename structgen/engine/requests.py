@@ -143,7 +143,7 @@ class Usage:
     mask_seconds: float = 0.0
     """Filling masks: known ones at once, others in another thread while the model ran."""
     waited_seconds: float = 0.0
-    """Of those, what the batch had to wait for."""
+    """What the batch waited for masks, those it worked out by itself and handing others over included."""
     cache_bytes: int = 0
 
 

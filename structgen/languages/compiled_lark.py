@@ -8,7 +8,7 @@ by the Python reader, state by state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +32,7 @@ from structgen.machine.tables import address_of
 from structgen.masks.store import MaskStore
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.parser import Place
+from structgen.parsing.tables import END
 from structgen.tokenizer import Tokenizer
 
 _ROOM = 1 << 12
@@ -186,10 +187,11 @@ class CompiledLark(CompiledRests):
         flags[place] = (int(flags[place, 0]) & ~K.OPEN_BITS) | known
 
     def _answer_one(self, kind: int, first: int, second: int) -> None:
-        book, lexer = self._book, self._reader.lexer
+        book = self._book
         if kind == K.Q_MOVE:
             book.put_moves(first)
         elif kind == K.Q_START:
+            lexer = self._reader.lexer
             book.put_start(first, lexer.start(first, lexer.before()))
         elif kind == K.Q_ENDINGS:
             book.put_endings(first, self._language.endings(first), self._language.may_be(first))
@@ -205,6 +207,58 @@ class CompiledLark(CompiledRests):
         elif kind == K.Q_LIVE:
             goes_on = self._language.is_live(self._reading(first))
             lark_masks.note_live(self.address, first, K.LIVE_YES if goes_on else K.LIVE_NO)
+
+    # --- ahead of time --------------------------------------------------------------------------------------
+
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """Work out what tokens do in the states of lexemes, those nearest to where lexemes begin first, and
+        what the parser's plans are."""
+        with self.lock:
+            self._attach()
+            book = self._book
+            most = book.nbytes + room
+            for state in range(len(self._parsed.kernels)):
+                self._work_out(K.Q_PLAN, state, 0)
+            for context, of_context in enumerate(self._parsed.contexts):
+                self._work_out(K.Q_START, context, 0)
+                for terminal in (END, *of_context.terminals):
+                    self._work_out(K.Q_CLEAN, context, terminal)
+            states = dict.fromkeys(map(book.start_of, range(len(self._parsed.contexts))))
+            pending, behind, done = list(states), dict[tuple[int, int], None](), 0
+            for state in pending:
+                if book.nbytes > most:
+                    return done
+                self._work_out(K.Q_MOVE, state, 0)
+                self._work_out(K.Q_ENDINGS, state, 0)
+                self._work_out(K.Q_RECORD, state, 0)
+                behind |= self._behind(state, 0)
+                done += 1
+                if progress is not None:
+                    progress(done)
+                after = dict.fromkeys(book.states_behind(state))
+                pending += [one for one in after if one not in states]
+                states |= after
+            tries = list(behind)
+            for state, words in tries:
+                if book.nbytes > most:
+                    return done
+                self._work_out(K.Q_RECORD, state, words)
+                more = self._behind(state, words)
+                tries += [one for one in more if one not in behind]
+                behind |= more
+            return done
+
+    def _behind(self, state: int, words: int) -> dict[tuple[int, int], None]:
+        """Return what comes behind what the tokens of a trie do in a state of a lexeme: the states in which
+        the next one may begin, each with the trie of what is left over."""
+        book, contexts = self._book, self._parsed.contexts_behind
+        left = book.left_over(state, words)
+        return {(book.start_of(one), after): None for terminal, after in left for one in contexts(terminal)}
+
+    def _work_out(self, kind: int, first: int, second: int) -> None:
+        """Answer a question that nobody has asked, if it is open."""
+        if self._book.is_open(kind, first, second):
+            self._answer_one(kind, first, second)
 
     # --- places and states, as the reader has them ----------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.lark_shapes import Made, Shape
+from structgen.languages.lark_shapes import Made, Shape, array_at
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
 from structgen.masks.store import VocabularyStore
@@ -301,6 +301,42 @@ class Book:
         held = self._records if words == 0 else self._held[words]
         held[lexeme] = address_of(record)
 
+    def start_of(self, context: int) -> int:
+        """Return the lexeme state in which a context begins, below 0 where it is not entered."""
+        return int(self._starts[context])
+
+    def is_open(self, kind: int, first: int, second: int) -> bool:
+        """Return whether a question about the lexer or the parser's plans has no answer yet."""
+        if kind == K.Q_RECORD:
+            held = self._records if second == 0 else self._held[second]
+            return first >= len(held) or int(held[first]) <= 0
+        if kind == K.Q_MOVE:
+            return first not in self._entered
+        if kind == K.Q_CLEAN:
+            return int(self._clean[first, second]) in (K.CLEAN_UNKNOWN, K.CLEAN_PENDING)
+        cells = {K.Q_START: self._starts, K.Q_PLAN: self._plans, K.Q_ENDINGS: self._endings}[kind]
+        return first >= len(cells) or int(cells[first]) < 0
+
+    def states_behind(self, lexeme: int) -> list[int]:
+        """Return the lexeme states that the moves of one lead to, with and without its old slot."""
+        moves = self._moves[lexeme]
+        kinds = moves & K.KIND_BITS
+        on = np.isin(kinds, (K.MV_ON, K.MV_KEEP_NEW, K.MV_KEEP_OLD))
+        kept = np.isin(kinds, (K.MV_KEEP_NEW, K.MV_KEEP_OLD))
+        found: list[int] = np.unique(
+            np.concatenate(((moves[on] >> K.TO_SHIFT) & K.TO_BITS, moves[kept] >> K.ELSE_SHIFT))
+        ).tolist()
+        return found
+
+    def left_over(self, lexeme: int, words: int) -> list[tuple[int, int]]:
+        """Return the terminals behind which a record has tries that may have records of their own, and the
+        addresses of their words."""
+        at = int((self._records if words == 0 else self._held[words])[lexeme])
+        record = array_at(at, K.R_CROSSINGS, np.int64)
+        count = int(record[K.R_TRIE_COUNT]) * K.TRIE_ROW
+        rows = array_at(int(record[K.R_TRIES]), count, np.int64)
+        return [(row[0], row[2]) for row in rows.reshape(-1, K.TRIE_ROW).tolist() if row[2] in self._tries]
+
     def _hang(self, trie: npt.NDArray[np.int64], rows: int) -> None:
         """Give a trie room for its records."""
         at = address_of(trie)
@@ -401,9 +437,8 @@ class Book:
             tables = self._lexer.tables
             indentation = tables.indentation
             if terminal not in tables.ignored and (indentation is None or terminal != indentation.newline):
-                shifts = tables.actions[:, terminal]
-                contexts = np.unique(tables.context_of[shifts[shifts > 0] - 1]).tolist()
-                rows = [self._lexer.row(self._lexer.start(one, self._lexer.before())) for one in contexts]
+                lexer, contexts = self._lexer, tables.contexts_behind(terminal)
+                rows = [lexer.row(lexer.start(one, lexer.before())) for one in contexts]
                 known = [all(row[kind].after == DEAD for row in rows) for kind in range(self._width)]
             self._dead_behind[terminal] = known
         return known

@@ -123,8 +123,8 @@ class Shape:
         found = self._read.get(at)
         if found is None:
             nodes, count, first, ids, _records, slots, tokens = words.tolist()
-            starts = _array_at(first, slots, np.int32)
-            held = _array_at(nodes, count, np.uint64), starts, _array_at(ids, tokens, np.int32)
+            starts = array_at(first, slots, np.int32)
+            held = array_at(nodes, count, np.uint64), starts, array_at(ids, tokens, np.int32)
             found = self._read[at] = Trie(*held, starts.astype(np.int64))
         return found
 
@@ -217,7 +217,7 @@ class Shape:
         return rows
 
 
-def _array_at(address: int, count: int, dtype: Any) -> npt.NDArray[Any]:
+def array_at(address: int, count: int, dtype: Any) -> npt.NDArray[Any]:
     """Return what lies at an address as an array; whoever calls keeps it alive."""
     size = count * np.dtype(dtype).itemsize
     return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype)

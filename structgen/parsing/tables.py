@@ -126,6 +126,16 @@ class ParserTables:
     """[states]: the items with which a state begins: a rule, and how many of its symbols were read."""
     remarks: Remarks = Remarks()
 
+    def contexts_behind(self, terminal: int) -> list[int]:
+        """Return the contexts in which the lexer may be behind a terminal: all behind one that is ignored, as
+        the indenter's newline is in brackets."""
+        newline = self.indentation is not None and terminal == self.indentation.newline
+        if newline or terminal in self.ignored:
+            return list(range(len(self.contexts)))
+        shifts = self.actions[:, terminal]
+        found: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
+        return found
+
 
 _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
 
