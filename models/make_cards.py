@@ -33,12 +33,12 @@ alone.""",
 NOTES = {
     "extract": """
 
-Under the constraint 1,351 of 1,414 templated fields are right, and 23 of the 35 hand-written items, with random
-names too. Of the frames of plain words that it was trained on at first, three had nearly the form of a
-hand-written sentence with an item each; the last 163 million tokens were drawn without them. Of the last 130
-million, the quarter that cost it most was learned (`--hardest 4`, the learning rates falling from half to
-nothing, twice). The weights are the mean of those at the end of both times: of 1,024 held-out documents it
-predicts 82.2 % whole, they 80.9 % and 81.6 % (`--average`).""",
+Under the constraint 1,351 of 1,414 templated fields are right, and 23 of the 35 hand-written items, with
+random names too. Of the frames of plain words that it was trained on at first, three had nearly the form
+of a hand-written sentence with an item each; the last 163 million tokens were drawn without them. Of the
+last 130 million, the quarter that cost it most was learned (`--hardest 4`, the learning rates falling
+from half to nothing, twice). The weights are the mean of those at the end of both times: of 1,024 held-
+out documents it predicts 82.2 % whole, they 80.9 % and 81.6 % (`--average`).""",
 }
 """What is to be said of the figures of a model."""
 LIMITS = """\
