@@ -5,7 +5,7 @@ from __future__ import annotations
 from structgen.jit import entry
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live, may_end
-from structgen.languages.lark_records import walk_below
+from structgen.languages.lark_records import forget_looks, walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
 from structgen.machine.filling import remember
 from structgen.machine.layout import *
@@ -116,6 +116,7 @@ def put_node(c, place, lexeme, column, base):
 def collect_below(c, index, node):
     """Add to the buffer the tokens below a trie node that can be read on from a state, reached with the
     node's byte; those that Python must follow lie beside it. Returns 0, or ASKED."""
+    forget_looks(c)
     word = load64(load64(c, C_TRIE), node)
     copy(row_of(c, T_NODE, N_STRIDE, index), load64(c, C_SCRATCH) + 64 * ((word >> 8) & 0xFFF))
     wanted = load64(load64(c, C_LARK), K_WANTED)

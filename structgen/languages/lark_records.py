@@ -76,8 +76,16 @@ def defer(c, trie, starts, ids, node, last, wanted):
 
 
 @jit
+def forget_looks(c):
+    """Have nothing be known of places with lexemes: by the next walk places may have other numbers, or be
+    those of another grammar that shares the book."""
+    looks = load64(load64(c, C_LARK), K_LOOKS)
+    store64(looks, 0, load64(looks, 0) + 1)
+
+
+@jit
 def live_here(c, d):
-    """As `live`; what was found for a place with a lexeme is looked up while one mask is worked out."""
+    """As `live`; what was found for a place with a lexeme is looked up for the time of one walk."""
     k, lexeme, place = load64(c, C_LARK), load64(d, LEXEME), load64(d, PLACE)
     if load64(d, BASE) >= 0 or load8(load64(k, K_NEWLINES), lexeme >> 1) != 0:
         return live(c, d)
@@ -401,8 +409,7 @@ def collect(c, index):
     """Collect the tokens of a state's mask in the buffer and as dense rows, but the end tokens, and those
     that Python must follow beside it (C_DEFERRED). Returns 0, or ASKED."""
     k = load64(c, C_LARK)
-    looks = load64(k, K_LOOKS)
-    store64(looks, 0, load64(looks, 0) + 1)
+    forget_looks(c)
     store64(load64(k, K_DENSE), 0, 0)
     store64(c, C_BUFFER_COUNT, 0)
     store64(c, C_DEFERRED_COUNT, 0)

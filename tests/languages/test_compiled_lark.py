@@ -10,6 +10,7 @@ import pytest
 from lark.indenter import PythonIndenter
 
 import structgen as sg
+from structgen.languages import lark_masks
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.compiled_text import CompiledText
 
@@ -129,3 +130,16 @@ def test_a_bound_that_was_met_is_met_again_and_nothing_waits_for_it(
     monkeypatch.undo()
     slow = CompiledText(sg.lark(BARE), tokenizer, None, False)
     assert compiled.allowed(compiled.start) == slow.allowed(slow.start)
+
+
+def test_each_walk_looks_anew() -> None:
+    """By then places may have other numbers, and grammars that share a book have places of their own."""
+    tokenizer = sg.Tokenizer.from_huggingface(ROOT / "tests" / "data" / "bpe" / "tokenizer.json")
+    compiled = sg.compile(sg.lark(JSON), tokenizer, store=False)
+    assert isinstance(compiled, CompiledLark)
+    compiled.compute(compiled.start.index)
+    walks = [int(compiled._book._looks[0])]
+    for _ in range(2):
+        lark_masks.collect_below(compiled.address, compiled.start.index, 0)
+        walks.append(int(compiled._book._looks[0]))
+    assert walks[0] < walks[1] < walks[2]

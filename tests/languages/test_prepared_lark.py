@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from lark.indenter import Indenter
@@ -36,8 +37,8 @@ _NEWLINE: /(\n[ \t]*)+/
 
 class Blocks(Indenter):
     NL_type = "_NEWLINE"
-    OPEN_PAREN_types = ["LPAR"]  # noqa: RUF012 - the attributes are lark's
-    CLOSE_PAREN_types = ["RPAR"]  # noqa: RUF012
+    OPEN_PAREN_types: ClassVar = ["LPAR"]
+    CLOSE_PAREN_types: ClassVar = ["RPAR"]
     INDENT_type = "_INDENT"
     DEDENT_type = "_DEDENT"
     tab_len = 4

@@ -46,7 +46,8 @@ def test_a_lexeme_may_become_the_strings_that_go_on_from_it(text: bytes, names: 
 def test_a_language_goes_on_from_the_lexemes_of_another() -> None:
     tables = tables_of(WORDS)
     first = ContextualLanguage(tables, Limits())
-    assert first.is_live(first.reader.run(first.reader.start(), b"if so in"))  # type: ignore[arg-type]
+    reading = first.reader.run(first.reader.start(), b"if so in")
+    assert reading is not None and first.is_live(reading)
     kept = json.loads(json.dumps(first.lexemes()))
     second = ContextualLanguage(tables, Limits(), kept)
     assert second.separator == first.separator == b" "
