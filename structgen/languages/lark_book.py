@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.lark_moves import UNKNOWN_BEHIND, code_moves
 from structgen.languages.lark_shapes import Made, Shape, array_at
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
 from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
-from structgen.parsing.lexemes import DEAD, DECIDED, Move
+from structgen.parsing.lexeme_rows import FULL
+from structgen.parsing.lexemes import DEAD, DECIDED
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 
@@ -100,7 +102,8 @@ class Book:
         words[K.K_WIDTH], words[K.K_TERMINALS] = self._width, terminals
         words[K.K_NONTERMINALS], words[K.K_END_STATE] = tables.gotos.shape[1], tables.end
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
-        self._dead_behind: dict[int, list[bool]] = {}
+        self._nothing = np.full((terminals, self._width), UNKNOWN_BEHIND, np.uint8)
+        """Which classes of bytes are errors behind a terminal, wherever that stands."""
         self._entered: set[int] = set()
         """The lexeme states whose moves are there."""
         self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -407,64 +410,27 @@ class Book:
 
     def put_moves(self, lexeme: int) -> None:
         """Enter what bytes do to a state, and to some of those that it leads to: they are asked for next."""
-        pending = [] if lexeme in self._entered else [lexeme]
-        for here in pending:
-            self._put_row(here)
-            if len(pending) < _AHEAD:
-                after = {move.after for _byte, move in self._lexer.ways(here) if move.after >= 0}
-                pending += sorted(after - self._entered - set(pending))
-
-    def _put_row(self, lexeme: int) -> None:
-        row = self._lexer.row(lexeme)
-        moves = {id(move): move for move in row}
-        codes = {at: self._coded(lexeme, move) for at, move in moves.items()}
-        listed = [codes[id(move)] for move in row]
-        for kind, code in enumerate(listed):
-            if code & K.KIND_BITS == K.MV_KEEP_NEW:
-                terminal = (code >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
-                if self._begins_nothing(terminal)[kind]:
-                    # the slot is given up at once: nothing begins so behind it
-                    listed[kind] = K.MV_ON | (code >> K.ELSE_SHIFT) << K.TO_SHIFT
-        self.reach(lexeme)
-        self._moves[lexeme] = listed
-        self._entered.add(lexeme)
-
-    def _begins_nothing(self, terminal: int) -> list[bool]:
-        """Return, for each class of bytes, whether it is an error behind a terminal, wherever that stands."""
-        known = self._dead_behind.get(terminal)
-        if known is None:
-            known = [False] * self._width
-            tables = self._lexer.tables
-            indentation = tables.indentation
-            if terminal not in tables.ignored and (indentation is None or terminal != indentation.newline):
-                lexer, contexts = self._lexer, tables.contexts_behind(terminal)
-                rows = [lexer.row(lexer.start(one, lexer.before())) for one in contexts]
-                known = [all(row[kind].after == DEAD for row in rows) for kind in range(self._width)]
-            self._dead_behind[terminal] = known
-        return known
-
-    def _coded(self, lexeme: int, move: Move) -> int:
+        if lexeme in self._entered:
+            return
         lexer = self._lexer
-        slots = lexer.states[lexeme].slots
-        if move.after == DEAD:
-            return K.MV_DEAD
-        if move.after == DECIDED:
-            source = move.sources[0]
-            if source < 0:
-                return K.MV_NOW | (-1 - source) << K.TERMINAL_SHIFT
-            terminal = slots[source].terminal
-            return K.MV_OLD if terminal < 0 else K.MV_BEFORE | terminal << K.TERMINAL_SHIFT
-        kept = [source for source in move.sources if source >= 0]
-        to = move.after << K.TO_SHIFT
-        if not kept:
-            return K.MV_ON | to
-        if len(kept) > 1:
-            return K.MV_MANY
-        terminal = slots[kept[0]].terminal
-        otherwise = lexer.without_slot(move.after) << K.ELSE_SHIFT
-        if terminal < 0:
-            return K.MV_KEEP_OLD | to | otherwise
-        return K.MV_KEEP_NEW | to | terminal << K.TERMINAL_SHIFT | otherwise
+        states = lexer.reached(lexeme, _AHEAD)
+        fresh = np.array([one for one in states.tolist() if one not in self._entered], np.int32)
+        moves = np.empty((len(fresh), self._width), np.int64)
+        arguments = address_of(fresh), len(fresh), address_of(self._nothing), address_of(moves)
+        while (code := lexer.items.retry(code_moves, *arguments)) < 0:
+            self._ask_nothing(FULL - 1 - code)
+        self.reach(lexeme)
+        self._moves[fresh] = moves
+        self._entered.update(fresh.tolist())
+
+    def _ask_nothing(self, terminal: int) -> None:
+        """Find out which classes of bytes are errors behind a terminal, wherever that stands."""
+        lexer, tables = self._lexer, self._lexer.tables
+        indentation, dead = tables.indentation, np.zeros(self._width, np.bool_)
+        if terminal not in tables.ignored and (indentation is None or terminal != indentation.newline):
+            starts = [lexer.start(one, lexer.before()) for one in tables.contexts_behind(terminal)]
+            dead = (lexer.after(starts) == DEAD).all(axis=0)
+        self._nothing[terminal] = dead
 
     @property
     def extent(self) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine.walk import rehash
+from structgen.memory import address_of as address_of
 
 _ROWS: dict[int, tuple[int, int, int]] = {
     # table: words of a row (0: int32 items, -1: bytes), rows at first, hash slots at first (0: does not
@@ -118,11 +119,6 @@ def _following(possible: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
 
 _MAY = _possible()
 _NEXT = _following(_MAY)
-
-
-def address_of(array: npt.NDArray[Any]) -> int:
-    """Return an array's address (asking numpy costs 0.7 us: keep it)."""
-    return int(array.__array_interface__["data"][0])
 
 
 _BYTES = np.arange(256, dtype=np.uint8)

@@ -6,34 +6,31 @@ it is read beside, from there on, until the threads before it end or have matche
 what a byte does: the state after it, and for each of its slots where it comes from, a slot of the state
 before, or a terminal that matches just now. Where a slot comes first, it is decided: the lexeme is its
 terminal's, and the state is that of what follows.
+
+States are lists of numbers, and compiled code makes their moves (`lexeme_rows`, `lexeme_items`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeAlias, Union
+from typing import Final, overload
 
-from structgen.automata.utf8 import ByteNode
+import numpy as np
+import numpy.typing as npt
+
 from structgen.frontends.python_regex import parse_python
-from structgen.parsing.ordered import LIKED, NOWHERE, Behind, Guard, Guards, Nest, Program, Thread
+from structgen.parsing import lexeme_rows as R
+from structgen.parsing.lexeme_items import Item, LexemeItems, Slot
+from structgen.parsing.ordered import LIKED, NOWHERE, Behind, Program
 from structgen.parsing.tables import Context, ParserTables
 
-DEAD: Final = -1
-DECIDED: Final = -2
+_AHEAD: Final = 64
+"""Rows that are made at once: they are asked for next."""
+DEAD: Final = R.DEAD
+DECIDED: Final = R.DECIDED
 """As the state after a move: nothing matches; the move's only slot is the lexeme."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """In the items of a state: where a match ended; `terminal` has matched just now, or -1: before."""
-
-    terminal: int
-    guards: Guards
-
-
-Item: TypeAlias = Union[Thread, Nest, Slot]
 
 
 @dataclass(frozen=True)
@@ -64,6 +61,44 @@ class Move:
 
 
 _DIES: Final = Move(DEAD)
+
+
+class States(Sequence[LexemeState]):
+    """The states by their numbers, each made of its numbers when it is first asked for."""
+
+    def __init__(self, items: LexemeItems) -> None:
+        self._items = items
+        self._made: dict[int, LexemeState] = {}
+
+    def __len__(self) -> int:
+        return self._items.states
+
+    @overload
+    def __getitem__(self, number: int) -> LexemeState: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[LexemeState]: ...
+    def __getitem__(self, number: int | slice) -> LexemeState | list[LexemeState]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        known = self._made.get(number)
+        if known is None:
+            items = self._items
+            if not 0 <= number < len(self):
+                raise IndexError(number)
+            words = items.state(number)
+            tracked = [items.objects[one] for one in items.tracked(words[R.S_TRACKED])]
+            known = self._made[number] = LexemeState(
+                tuple(items.objects[one] for one in words[R.S_ITEMS :]),
+                items.behinds[words[R.S_BEHIND]],
+                frozenset(one[0] for one in tracked if isinstance(one, tuple)),
+                words[R.S_UNLESS],
+            )
+        return known
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, States) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class LexemeStates:
@@ -97,8 +132,6 @@ class LexemeStates:
         """Of each class a byte, such as a person would write."""
         self.is_local = self.program.is_local(self._first.values())
         """Whether no lexeme asks what was before it."""
-        self.states: list[LexemeState] = []
-        self._numbers: dict[LexemeState, int] = {}
         self._unless: list[dict[int, tuple[int, ...]]] = [{}]
         self._of_context: list[int] = []
         for context in tables.contexts:
@@ -106,16 +139,20 @@ class LexemeStates:
             if unless not in self._unless:
                 self._unless.append(unless)
             self._of_context.append(self._unless.index(unless))
+        self.items = LexemeItems(
+            self.program, self.representative, len(tables.terminals), self._unless, self._exact
+        )
+        self.states = States(self.items)
         self.starts: dict[tuple[int, Behind], int] = {}
         """Where lexemes begin, by context and what is before."""
+        self._moves: dict[tuple[int, int], Move] = {}
         self._rows: dict[int, list[Move]] = {}
-        self._kept_rows: dict[int, Callable[[], list[Move]]] = {}
-        """Rows that were kept, and not asked for yet."""
         self._ways: dict[int, list[tuple[int, Move]]] = {}
-        self._columns: dict[ByteNode, tuple[int, ...]] = {}
-        self._leads = tuple((byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0) for byte in self.representative)
-        """Of each class, how many bytes its characters still have, as `Behind` counts them."""
+        width = len(self.representative)
+        self._liked = sorted(range(width), key=lambda kind: LIKED.index(self.representative[kind]))
+        """The classes, as a person would choose among their bytes."""
         self._ends: dict[int, Move] = {}
+        self._may_be: dict[bytes, frozenset[int]] = {}
 
     # --- what comes before ----------------------------------------------------------------------------------
 
@@ -134,252 +171,121 @@ class LexemeStates:
         key = context, behind
         known = self.starts.get(key)
         if known is None:
-            known = self.starts[key] = self._number(
-                self._start(self.tables.contexts[context], context, behind)
-            )
+            known = self.starts[key] = self._start(self.tables.contexts[context], context, behind)
         return known
 
-    def _start(self, context: Context, number: int, behind: Behind) -> LexemeState:
+    def _start(self, context: Context, number: int, behind: Behind) -> int:
         if self.is_local:
             behind = self.program.anywhere()
-        items: list[Item] = []
-        for terminal in context.terminals:
-            items += self.program.closure(self._first[terminal], (), behind)
-        tracked: set[int] = set()
-        for string in {s for _t, of in context.unless for s in of}:
-            tracked.update(at for at, _guards in self._threads(self._exact[string][0], behind))
-        return self._settled(items, behind, frozenset(tracked), self._of_context[number])
-
-    def _threads(self, at: int, behind: Behind) -> Iterable[Thread]:
-        return [one for one in self.program.closure(at, (), behind) if not isinstance(one, Nest)]
-
-    def _settled(
-        self, items: list[Item], behind: Behind, tracked: frozenset[int], unless: int
-    ) -> LexemeState:
-        """Return a state without what nothing in it can ask for."""
-        reach = self.program.reaches
-        if behind is not NOWHERE and not any(reach(at)[1] for item in items for at in _instructions(item)):
-            behind = NOWHERE
-        if tracked:
-            names = self._unless[unless].keys()
-            if all(names.isdisjoint(reach(at)[0]) for item in items for at in _instructions(item)):
-                tracked = frozenset()
-        return LexemeState(tuple(items), behind, tracked, unless if tracked else 0)
-
-    def _number(self, state: LexemeState) -> int:
-        number = self._numbers.get(state)
-        if number is None:
-            number = self._numbers[state] = len(self.states)
-            self.states.append(state)
-        return number
-
-    def put(
-        self,
-        states: list[LexemeState],
-        starts: dict[tuple[int, Behind], int],
-        rows: dict[int, Callable[[], list[Move]]],
-    ) -> None:
-        """Have the states, which are still none, be these, with these beginnings and rows."""
-        assert not self.states
-        self.states, self._kept_rows = states, rows
-        self._numbers = {state: number for number, state in enumerate(states)}
-        self.starts = starts
+        items = [
+            item
+            for terminal in context.terminals
+            for item in self.items.closure(self._first[terminal], behind)
+        ]
+        strings = {self._exact[string][0] for _t, of in context.unless for string in of}
+        found = (self.items.objects[item] for at in strings for item in self.items.closure(at, behind))
+        tracked = {one[0] for one in found if isinstance(one, tuple)}
+        return self.items.settled(items, behind, tracked, self._of_context[number])
 
     def move(self, state: int, byte: int) -> Move:
         """Return what a byte does."""
-        return self.row(state)[self.classes[byte]]
+        self._need(state)
+        place, array = (state, self.classes[byte]), self.items.array
+        return self._move(int(array("after")[place]), int(array("sources")[place]))
 
-    def row(self, state: int) -> list[Move]:
-        """Return what each class of bytes does; equal moves are one object. Cost: some 100 us the first time,
-        as those that do the same to all of the state's instructions are followed once."""
-        known = self._rows.get(state)
+    def reached(self, state: int, most: int) -> npt.NDArray[np.int32]:
+        """Return a state and those that it leads to, nearest first, `most` of them: their rows are made."""
+        return self.items.make_rows([state], most)
+
+    def after(self, states: Sequence[int]) -> npt.NDArray[np.int32]:
+        """Return the states after each class of bytes, or DEAD, or DECIDED: [states, classes]."""
+        for state in states:
+            self._need(state)
+        found: npt.NDArray[np.int32] = self.items.array("after")[list(states)]
+        return found
+
+    def _need(self, state: int) -> None:
+        """Have a state's row made."""
+        if self.items.array("first")[state, 0] < 0:
+            self.items.make_rows([state], _AHEAD)
+
+    def _move(self, after: int, sources: int) -> Move:
+        key = after, sources
+        known = self._moves.get(key)
         if known is None:
-            kept = self._kept_rows.pop(state, None)
-            known = self._rows[state] = self._row(self.states[state]) if kept is None else kept()
-            ways: dict[int, tuple[int, Move]] = {}
-            for byte, move in zip(self.representative, known, strict=True):
-                ways.setdefault(id(move), (byte, move))
-            self._ways[state] = sorted(ways.values(), key=lambda way: LIKED.index(way[0]))
+            known = self._moves[key] = Move(after, self.items.sources(sources))
         return known
 
-    def _row(self, held: LexemeState) -> list[Move]:
-        asked = {at for item in held.items for at in _instructions(item)} | held.tracked
-        nodes = {node: None for at in asked | held.behind.threads if (node := self.program.node_of(at))}
-        columns = [self._column(node) for node in nodes]
-        if held.behind is not NOWHERE:
-            columns.append(self._leads)
-        kinds = list(zip(*columns, strict=True)) or [()] * len(self.representative)
-        moves: dict[tuple[int, ...], Move] = {}
-        known_moves: dict[Move, Move] = {}
-        for byte, kind in zip(self.representative, kinds, strict=True):
-            if kind not in moves:
-                move = self._move(held, byte)
-                moves[kind] = known_moves.setdefault(move, move)
-        return [moves[kind] for kind in kinds]
+    def row(self, state: int) -> list[Move]:
+        """Return what each class of bytes does; equal moves are one object."""
+        known = self._rows.get(state)
+        if known is None:
+            self._need(state)
+            after, sources = self.items.array("after")[state], self.items.array("sources")[state]
+            pairs = zip(after.tolist(), sources.tolist(), strict=True)
+            known = self._rows[state] = [self._move(*pair) for pair in pairs]
+        return known
 
     @property
     def rows(self) -> dict[int, list[Move]]:
         """The rows that are known, by their states."""
-        return {**self._rows, **{state: row() for state, row in self._kept_rows.items()}}
+        made = np.flatnonzero(self.items.array("first")[: len(self.states), 0] >= 0)
+        return {state: self.row(state) for state in made.tolist()}
 
     def ways(self, state: int) -> list[tuple[int, Move]]:
         """Return the moves of a state, each with one of its bytes."""
-        self.row(state)
-        return self._ways[state]
-
-    def _column(self, node: ByteNode) -> tuple[int, ...]:
-        """Return, for each class of bytes, which way a node of a character goes."""
-        known = self._columns.get(node)
+        known = self._ways.get(state)
         if known is None:
-            known = self._columns[node] = tuple(id(node.after[byte]) for byte in self.representative)
+            self._need(state)
+            after, sources, first = (self.items.array(name)[state].tolist() for name in R.MOVES)
+            known = self._ways[state] = [
+                (self.representative[kind], self._move(after[kind], sources[kind]))
+                for kind in self._liked
+                if first[kind] == kind
+            ]
         return known
-
-    def _move(self, state: LexemeState, byte: int) -> Move:
-        program = self.program
-        behind = state.behind
-        # what was before matters where some thread asks; it is then followed with the bytes
-        later = behind if behind is NOWHERE else program.step_behind(behind, byte)
-        tracked: set[int] = set()
-        for at in state.tracked:
-            tracked.update(
-                one[0] for one in program.step_thread((at, ()), byte, later) if not isinstance(one, Nest)
-            )
-        items: list[Item] = []
-        sources: list[int] = []
-        seen: set[Item] = set()
-        ruling: list[frozenset[Guard]] = []
-        strings = frozenset(tracked)
-        slot = 0
-        for item in state.items:
-            if isinstance(item, Slot):
-                guards = program.step_guards(item.guards, byte, later)
-                if guards is not None and not _is_idle(guards, ruling):
-                    items.append(Slot(-1, guards))
-                    ruling.append(frozenset(guards))
-                    sources.append(slot)
-                    if not guards:
-                        break
-                slot += 1
-                continue
-            if isinstance(item, Nest):
-                found = program.step_nest(item, byte, later)
-            else:
-                found = program.step_thread(item, byte, later)
-            if self._enter(found, items, sources, (seen, ruling), strings, state.unless):
-                break
-        if not items:
-            return _DIES
-        if isinstance(items[0], Slot) and not items[0].guards:
-            return Move(DECIDED, (sources[0],))
-        after = self._settled(items, later, strings, state.unless)
-        return Move(self._number(after), tuple(sources))
-
-    def _enter(
-        self,
-        found: Iterable[Item],
-        items: list[Item],
-        sources: list[int],
-        known: tuple[set[Item], list[frozenset[Guard]]],
-        tracked: frozenset[int],
-        unless: int,
-    ) -> bool:
-        """Add what a thread came to; return whether a match makes all worse threads idle."""
-        seen, ruling = known
-        for one in found:
-            assert not isinstance(one, Slot)
-            if ruling and _is_idle(one.guards if isinstance(one, Nest) else one[1], ruling):
-                continue
-            match = None if isinstance(one, Nest) else self.program.match_of(one[0])
-            if match is None:
-                if one not in seen:
-                    seen.add(one)
-                    items.append(one)
-                if not isinstance(one, Nest) and self.program.surely_matches(one[0]):
-                    # no character leaves a worse match standing
-                    ruling.append(frozenset(one[1]))
-                continue
-            assert not isinstance(one, Nest)
-            terminal = self._named(match, tracked, unless)
-            items.append(Slot(terminal, one[1]))
-            ruling.append(frozenset(one[1]))
-            sources.append(-1 - terminal)
-            if not one[1]:
-                return True
-        return False
-
-    def _named(self, terminal: int, tracked: frozenset[int], unless: int) -> int:
-        """Return the terminal that a match is of: a string that equals it goes before."""
-        if tracked:
-            ended = {self.program.match_of(at) for at in tracked}
-            for string in self._unless[unless].get(terminal, ()):
-                if self._exact[string][1] in ended:
-                    return string
-        return terminal
 
     def without_slot(self, state: int) -> int:
         """Return the state in which the last slot is an error, if nothing more must come true for it: then
         the threads before it are all there is. Else the state itself."""
-        held = self.states[state]
-        last = held.items[-1]
-        if not isinstance(last, Slot) or last.guards or last.terminal >= 0:
-            return state
-        return self._number(self._settled(list(held.items[:-1]), held.behind, held.tracked, held.unless))
+        return self.items.retry(R.find_without_slot, state)
 
     def end(self, state: int) -> Move:
         """Return what the end of the text does: DECIDED with its slot, or DEAD."""
         known = self._ends.get(state)
         if known is None:
-            known = self._ends[state] = self._end(self.states[state])
+            known = self._ends[state] = self._end(state)
         return known
 
-    def _end(self, state: LexemeState) -> Move:
-        program, slot = self.program, 0
-        for item in state.items:
-            if isinstance(item, Slot):
-                if program.holds_at_end(item.guards, state.behind):
-                    source = slot if item.terminal < 0 else -1 - item.terminal
-                    return Move(DECIDED, (source,))
+    def _end(self, state: int) -> Move:
+        slot, words = 0, self.items.state(state)
+        behind, tracked = words[R.S_BEHIND], words[R.S_TRACKED]
+        for number in words[R.S_ITEMS :]:
+            ends = self.items.match_at_end(number, behind)
+            if isinstance(self.items.objects[number], Slot):
+                if ends is not None:
+                    return Move(DECIDED, (slot if ends < 0 else -1 - ends,))
                 slot += 1
-            else:
-                match = program.matches_at_end(item, state.behind)
-                if match is not None:
-                    return Move(DECIDED, (-1 - self._named(match, state.tracked, state.unless),))
+            elif ends is not None:
+                return Move(DECIDED, (-1 - self._named(ends, tracked, words[R.S_UNLESS]),))
         return _DIES
+
+    def _named(self, terminal: int, tracked: int, unless: int) -> int:
+        """Return the terminal that a match is of: a string that equals it goes before."""
+        if tracked:
+            ended = self.items.matched(tracked)
+            for string in self._unless[unless].get(terminal, ()):
+                if self._exact[string][1] in ended:
+                    return string
+        return terminal
 
     def may_be(self, state: int) -> frozenset[int]:
         """Return the terminals that a lexeme may still become, slots left aside; more, where a better thread
         always wins."""
-        found: set[int] = set()
-        for item in self.states[state].items:
-            for at in _instructions(item):
-                found |= self.program.reaches(at)[0]
-        tracked = self.states[state].tracked
-        if found and tracked:
-            names = self._unless[self.states[state].unless]
-            ended = frozenset[int]().union(*(self.program.reaches(at)[0] for at in tracked))
-            strings = {string for terminal in tuple(found) for string in names.get(terminal, ())}
-            found |= {string for string in strings if self._exact[string][1] in ended}
-        count = len(self.tables.terminals)
-        return frozenset(terminal for terminal in found if terminal < count)
-
-
-def _is_idle(guards: Guards, ruling: list[frozenset[Guard]]) -> bool:
-    """Return whether what needs some guards can never win: a better match needs no others (`ruling`: what the
-    better matches need)."""
-    return any(needed.issubset(guards) for needed in ruling)
-
-
-def _instructions(item: Item) -> list[int]:
-    """Return the instructions at which the threads of an item wait."""
-    found: list[int] = []
-    pending: list[Item] = [item]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, Nest):
-            found.append(one.leave)
-            pending += one.threads
-        elif not isinstance(one, Slot):
-            found.append(one[0])
-        for guard in one[1] if isinstance(one, tuple) else one.guards:
-            pending += guard.threads
-    return found
+        bits = self.items.array("may_be")[state].tobytes()
+        known = self._may_be.get(bits)
+        if known is None:
+            flags = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")
+            known = frozenset(np.flatnonzero(flags[: len(self.tables.terminals)]).tolist())
+            self._may_be[bits] = known
+        return known

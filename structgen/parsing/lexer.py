@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from structgen.parsing.lexemes import DEAD, DECIDED, Item, LexemeState, LexemeStates, Slot
+from structgen.parsing.lexeme_items import Item, Slot
+from structgen.parsing.lexemes import DEAD, DECIDED, LexemeState, LexemeStates
 from structgen.parsing.ordered import Nest
 from structgen.parsing.tables import ParserTables
 

@@ -117,6 +117,7 @@ class Program:
         """Of each look-behind: where it begins, and its end."""
         self._look_numbers: dict[Node, int] = {}
         self._within: dict[tuple[ByteNode, int], int] = {}
+        self._bits: list[int] = []
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
         self._sure: dict[int, bool] = {}
         self.inner: list[tuple[int, int]] = []
@@ -259,25 +260,37 @@ class Program:
 
     def reaches(self, at: int) -> tuple[frozenset[int], bool]:
         """Return the matches that an instruction may lead to, and whether it may ask what came before."""
-        known = self._reach.get(at)
+        bits = self.reach(at)
+        known = self._reach.get(bits)
         if known is None:
-            seen, pending, found, asks = {at}, [at], set[int](), False
-            while pending:
-                here = pending.pop()
-                if here in self._reach:
-                    found |= self._reach[here][0]
-                    asks = asks or self._reach[here][1]
-                    continue
-                one = self.code[here]
-                if one.kind == _MATCH:
-                    found.add(one.number)
-                asks = asks or one.kind in (_BEHIND, _START)
-                for to in (*one.to, *((one.other,) if one.kind == _AHEAD else ())):
-                    if to not in seen:
-                        seen.add(to)
-                        pending.append(to)
-            known = self._reach[at] = frozenset(found), asks
+            found = bits >> 1
+            numbers = frozenset(number for number in range(found.bit_length()) if found >> number & 1)
+            known = self._reach[bits] = numbers, bool(bits & 1)
         return known
+
+    def reach(self, at: int) -> int:
+        """Return what `reaches` does as bits: whether it may ask, and from the second on the matches. Cost: the
+        first time a look at all instructions, or two."""
+        bits = self._bits
+        if at >= len(bits):
+            # they are made from the last to the first, but for loops; those inside characters go on behind
+            begin, changed = len(bits), True
+            bits += [0] * (len(self.code) - begin)
+            while changed:
+                changed = False
+                for here, one in enumerate(self.code[begin:], begin):
+                    found = bits[here]
+                    if one.kind == _MATCH:
+                        found |= 2 << one.number
+                    elif one.kind in (_BEHIND, _START):
+                        found |= 1
+                    elif one.kind == _AHEAD:
+                        found |= bits[one.other]
+                    for to in one.to:
+                        found |= bits[to]
+                    if found != bits[here]:
+                        bits[here], changed = found, True
+        return bits[at]
 
     def words(self, starts: Iterable[int], number: int) -> Iterator[bytes]:
         """Yield texts that lead from some instructions to a match, short ones first, as if every look-around
@@ -332,7 +345,7 @@ class Program:
                     if guard is True:
                         pending.append((after, held))
                     elif guard is not False:
-                        pending.append((after, _with(held, guard)))
+                        pending.append((after, with_guard(held, guard)))
                 case 4:  # _BEHIND
                     if (one.number in behind.true) == bool(one.other):
                         pending.append((one.to[0], held))
@@ -358,16 +371,16 @@ class Program:
                 continue
             if better:
                 found.append(Nest(tuple(better), leave, guards))
-                guards = _with(guards, Guard(False, leave, frozenset(better)))
+                guards = with_guard(guards, Guard(False, leave, frozenset(better)))
                 better = []
             held = guards
             for guard in item[1]:
-                held = _with(held, guard)
+                held = with_guard(held, guard)
             found.append((self.code[item[0]].to[0], held))
             if not item[1]:
                 return found
             # a worse one ends the group only where the look-aheads of this end fail
-            guards = _with(guards, Guard(False, leave, frozenset(((leave, item[1]),))))
+            guards = with_guard(guards, Guard(False, leave, frozenset(((leave, item[1]),))))
         if better:
             found.append(Nest(tuple(better), leave, guards))
         return found
@@ -434,14 +447,23 @@ class Program:
             threads: set[Thread | Nest] = set()
             for item in guard.threads:
                 threads.update(self._step(item, byte, behind))
-            if any(self._surely(item, guard.accept) for item in threads):
-                threads.add((guard.accept, ()))
-            after = self._guard(guard.holds, guard.accept, frozenset(threads))
+            after = self.guard_of(guard, threads)
             if after is False:
                 return None
             if after is not True:
-                held = _with(held, after)
+                held = with_guard(held, after)
         return held
+
+    def guard_of(self, guard: Guard, threads: set[Thread | Nest] | frozenset[Thread | Nest]) -> Guard | bool:
+        """Return what becomes of a guard whose threads come to others, or what it comes to where that is
+        known."""
+        if any(self._surely(item, guard.accept) for item in threads):
+            threads = {*threads, (guard.accept, ())}
+        return self._guard(guard.holds, guard.accept, frozenset(threads))
+
+    def has_left(self, at: int) -> bool:
+        """Return whether an instruction is the end of a look-around or of an atomic group."""
+        return self.code[at].kind == _LEAVE
 
     def _surely(self, item: Thread | Nest, accept: int) -> bool:
         """Return whether a thread inside a character comes to an end, whichever character it is."""
@@ -608,7 +630,7 @@ def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
     return tuple((byte, after) for after, byte in found.items())
 
 
-def _with(guards: Guards, guard: Guard) -> Guards:
+def with_guard(guards: Guards, guard: Guard) -> Guards:
     """Return guards with one more, in an order of their own."""
     if guard in guards:
         return guards

@@ -1,0 +1,615 @@
+"""Items of lexeme states as numbers, and what each comes to, for compiled code (`lexeme_rows`).
+
+What a thread, a nest or a slot comes to with a byte does not depend on the state that it is in: it is worked
+out once (`ordered`), for all classes of bytes, the first time that a state with it is followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, Union
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.automata.utf8 import DONE, ByteNode
+from structgen.memory import address_of
+from structgen.parsing import lexeme_rows as R
+from structgen.parsing.ordered import NOWHERE, Behind, Guard, Guards, Nest, Program, Thread, with_guard
+
+_FAILS: Final = -1
+"""In a row of guards: one has failed."""
+_TRUE: Final = -2
+"""In a row of one guard: it has come true."""
+_EMPTY: Final = -1
+"""In arrays that are not filled with 0."""
+_UNKNOWN: Final = frozenset(("slots", "variants", "behinds", "first"))
+_STATES: Final = 512
+"""States that there is room for at first."""
+_LISTS: Final = {"state": R.L_STATES, "tracked": R.L_TRACKED, "source": R.L_SOURCES}
+_ROOMS: Final = {"scratch": R.R_SCRATCH_ROOM, "may_be": R.R_STATES} | {
+    f"{name}_{part}": at + word
+    for name, at in _LISTS.items()
+    for part, word in (("begins", R.L_ROOM), ("pool", R.L_POOL_ROOM))
+}
+_PLACES: Final = {
+    **{name[2:].lower(): place for name, place in vars(R).items() if name.startswith("A_")},
+    **{
+        f"{name}_{part}": at + word
+        for name, at in _LISTS.items()
+        for part, word in (("begins", R.L_BEGINS), ("pool", R.L_POOL), ("index", R.L_INDEX))
+    },
+}
+"""Where in the words the addresses of arrays stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """In the items of a state: where a match ended; `terminal` has matched just now, or -1: before."""
+
+    terminal: int
+    guards: Guards
+
+
+Item: TypeAlias = Union[Thread, Nest, Slot]
+
+
+class LexemeItems:
+    """The numbers of items, guards, and what is before; and the arrays that compiled code reads and fills.
+    Not thread-safe."""
+
+    def __init__(
+        self,
+        program: Program,
+        representative: Sequence[int],
+        terminals: int,
+        unless: Sequence[Mapping[int, Sequence[int]]],
+        exact: Mapping[int, tuple[int, int]],
+    ) -> None:
+        """`representative`: of each class a byte. `unless`, `exact`: see LexemeStates."""
+        self.program = program
+        self._representative = representative
+        self._unless, self._terminals = unless, terminals
+        width = len(representative)
+        triples = [
+            [(terminal, exact[one][1], one) for terminal, of in names.items() for one in of]
+            for names in unless
+        ]
+        sizes = [0, *map(len, triples)]
+        flat = [triple for of in triples for triple in of]
+        self._names = [sum(1 << terminal for terminal in names) for names in unless]
+        self._named: dict[int, set[int]] = {}
+        """For each terminal, the strings that may take its place."""
+        for names in unless:
+            for terminal, of in names.items():
+                self._named.setdefault(terminal, set()).update(of)
+        int32, int64 = np.int32, np.int64
+        self.words = words = np.zeros(R.R_WORDS, int64)
+        """What compiled code is handed: see lexeme_rows."""
+        words[R.R_WIDTH], words[R.R_CONTEXTS], words[R.R_TERMINALS] = width, len(unless), terminals
+        words[R.R_HALF], words[R.R_BITS] = (terminals + 63) // 64, (2 * terminals + 63) // 64
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
+        for name, shape, kind in (
+            ("notes", (R.MOST_NOTES, 3), int64),
+            ("items", (256, R.I_WORDS), int32),
+            ("names", (256, len(unless)), np.uint8),
+            ("reach", (256, int(words[R.R_BITS])), int64),
+            ("guard_begins", (64,), int32),
+            ("guard_pool", (64,), int32),
+            ("slots", (16, terminals), int32),
+            ("cells", (512, width), int32),
+            ("lists", (2048,), int32),
+            ("variants", (16, 4), int32),
+            ("behinds", (4, width), int32),
+            ("may_be", (_STATES, int(words[R.R_HALF])), int64),
+            ("after", (_STATES, width), int32),
+            ("sources", (_STATES, width), int32),
+            ("first", (_STATES, width), int32),
+            ("stamps", (256,), int64),
+            ("marks", (_STATES,), int64),
+            ("scratch", (4096,), int32),
+            ("kinds", (2 * width + R.KIND_ROOM,), int64),
+            ("state_begins", (_STATES + 1,), int64),
+            ("state_pool", (8 * _STATES,), int32),
+            ("tracked_begins", (65,), int64),
+            ("tracked_pool", (512,), int32),
+            ("source_begins", (65,), int64),
+            ("source_pool", (256,), int32),
+        ):
+            self._put(name, np.full(shape, _EMPTY if name in _UNKNOWN else 0, kind))
+        self._put("unless_begins", np.cumsum(sizes, dtype=int32))
+        self._put("unless", np.array(flat, int32).reshape(-1, 3))
+        for name, at in _LISTS.items():
+            words[at + R.L_COUNT] = at != R.L_STATES  # the first list of the others is empty
+            self._index(name)
+        self.objects: list[Item] = []
+        self._may_end: list[bool] = []
+        self._at_end: dict[tuple[int, int], int | None] = {}
+        self._numbers: dict[Item, int] = {}
+        self._guards: list[Guards] = []
+        self._guard_numbers: dict[Guards, int] = {}
+        self._singles: list[Guard] = []
+        self._single_numbers: dict[Guard, int] = {}
+        self.behinds: list[Behind] = []
+        """What is known of what is before, by number."""
+        self._behind_numbers: dict[Behind, int] = {}
+        self._lists: dict[tuple[int, ...], int] = {}
+        self._members: dict[int, frozenset[Any]] = {}
+        """Of a list, by its place: what is in it."""
+        self._listed = self._rows = self._asking = 0
+        self._closures: dict[tuple[int, int, int], int] = {}
+        self._ways: dict[ByteNode, tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]] = {}
+        self._guard_rows: dict[tuple[int, int], npt.NDArray[np.int32]] = {}
+        self._single_rows: dict[tuple[Guard, int], npt.NDArray[np.int32]] = {}
+        self._leads = np.array([_more(byte) for byte in representative], np.int32)
+        """Of each class, how many bytes its characters still have, as `Behind` counts them."""
+        self._marks = 0
+        words[R.R_BEHINDS] = self._arrays["variants"].shape[1]
+        self.guards(())
+        self.behind(NOWHERE)
+        self._list(())
+
+    # --- room -----------------------------------------------------------------------------------------------
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """Return an array that compiled code fills, by its name there; another once it has grown."""
+        return self._arrays[name]
+
+    def _put(self, name: str, array: npt.NDArray[Any]) -> None:
+        self._arrays[name] = array
+        self.words[_PLACES[name]] = address_of(array)
+        if name in _ROOMS:
+            self.words[_ROOMS[name]] = len(array)
+
+    def _reserve(self, count: int, *names: str) -> None:
+        """Have room for rows in some arrays."""
+        for name in names:
+            array = self._arrays[name]
+            if count > len(array):
+                shape = (max(count, 2 * len(array)), *array.shape[1:])
+                grown = np.empty(shape, array.dtype)
+                grown[: len(array)] = array
+                grown[len(array) :] = _EMPTY if name in _UNKNOWN else 0
+                self._put(name, grown)
+
+    def _grow(self) -> None:
+        """Have more room in all that compiled code fills."""
+        words = self.words
+        wanted = int(words[R.R_WANTED])
+        for name, at in _LISTS.items():
+            count = int(words[at + R.L_COUNT])
+            begin = int(self._arrays[f"{name}_begins"][count])
+            pool = len(self._arrays[f"{name}_pool"])
+            if 2 * count >= words[at + R.L_ROOM] or 2 * begin >= pool or begin + wanted > pool:
+                self._reserve_lists(name, 2 * count, 2 * (begin + wanted))
+        self._reserve_states(2 * self.states)
+        self._reserve(2 * wanted, "scratch")
+        words[R.R_WANTED] = 0
+
+    def _reserve_lists(self, name: str, count: int, words: int) -> None:
+        self._reserve(count + 2, f"{name}_begins")
+        self._reserve(words, f"{name}_pool")
+        if 2 * len(self._arrays[f"{name}_begins"]) > len(self._arrays[f"{name}_index"]):
+            self._index(name)
+
+    def _index(self, name: str) -> None:
+        """Make an index for as many lists of a kind as there is room for."""
+        size = 1 << (2 * len(self._arrays[f"{name}_begins"])).bit_length()
+        self._put(f"{name}_index", np.full(size, _EMPTY, np.int32))
+        self.words[_LISTS[name] + R.L_MASK] = size - 1
+        R.index_anew(address_of(self.words) + 8 * _LISTS[name])
+
+    def _reserve_states(self, count: int) -> None:
+        self._reserve(count, "after", "sources", "first", "may_be", "marks")
+
+    @property
+    def states(self) -> int:
+        """How many states there are."""
+        return int(self.words[R.L_STATES + R.L_COUNT])
+
+    def retry(self, call: Callable[..., int], *arguments: Any) -> int:
+        """Return what a routine of `lexeme_rows` returns, once it has room."""
+        while True:
+            found = call(address_of(self.words), *arguments)
+            if found != R.FULL:
+                return found
+            self._grow()
+
+    # --- numbers --------------------------------------------------------------------------------------------
+
+    def number(self, item: Item) -> int:
+        """Return the number of an item."""
+        known = self._numbers.get(item)
+        if known is None:
+            known = self._numbers[item] = len(self.objects)
+            self.objects.append(item)
+            self._set_down(known, item)
+        return known
+
+    def _set_down(self, number: int, item: Item) -> None:
+        """Fill what the arrays say of an item."""
+        self._reserve(number + 1, "items", "names", "reach", "stamps")
+        program = self.program
+        reached = 0
+        for at in instructions(item):
+            reached |= program.reach(at)
+        found, asks = reached >> 1, bool(reached & 1)
+        words = [0] * R.I_WORDS
+        words[R.I_ROW] = words[R.I_MATCH] = -1
+        may_end = True
+        if isinstance(item, tuple):
+            at, guards = item
+            match = program.match_of(at)
+            if match is not None:
+                words[R.I_KIND], words[R.I_MATCH] = R.MATCH, match
+            words[R.I_SURE] = match is None and program.surely_matches(at)
+            may_end = program.node_of(at) is None
+        elif isinstance(item, Nest):
+            guards, words[R.I_KIND] = item.guards, R.NEST
+        else:
+            guards, words[R.I_KIND], words[R.I_MATCH] = item.guards, R.SLOT, item.terminal
+        self._may_end.append(may_end)
+        words[R.I_GUARDS] = self.guards(guards)
+        words[R.I_ASKS] = -1
+        if asks:
+            words[R.I_ASKS] = self._asking
+            self._asking += 1
+            self._reserve(self._asking, "variants")
+        self._arrays["items"][number] = words
+        if isinstance(item, tuple):
+            bare = self.number((item[0], ())) if guards else number
+            self._arrays["items"][number, R.I_BARE] = bare
+            if words[R.I_KIND] == R.MATCH and words[R.I_MATCH] < self._terminals:
+                for terminal in (words[R.I_MATCH], *self._named.get(words[R.I_MATCH], ())):
+                    if self._arrays["slots"][words[R.I_GUARDS], terminal] < 0:
+                        self._arrays["slots"][words[R.I_GUARDS], terminal] = self.number(
+                            Slot(terminal, guards)
+                        )
+        if found:
+            octets = found.to_bytes(8 * int(self.words[R.R_BITS]), "little")
+            self._arrays["reach"][number] = np.frombuffer(octets, np.int64)
+            self._arrays["names"][number] = [bool(found & names) for names in self._names]
+
+    def guards(self, guards: Guards) -> int:
+        """Return the number of some guards."""
+        known = self._guard_numbers.get(guards)
+        if known is None:
+            known = self._guard_numbers[guards] = len(self._guards)
+            self._guards.append(guards)
+            begin = int(self._arrays["guard_begins"][known])
+            self._reserve(known + 2, "guard_begins")
+            self._reserve(known + 1, "slots")
+            self._reserve(begin + len(guards), "guard_pool")
+            for place, guard in enumerate(guards, begin):
+                self._arrays["guard_pool"][place] = self._single(guard)
+            self._arrays["guard_begins"][known + 1] = begin + len(guards)
+        return known
+
+    def _single(self, guard: Guard) -> int:
+        known = self._single_numbers.get(guard)
+        if known is None:
+            known = self._single_numbers[guard] = len(self._singles)
+            self._singles.append(guard)
+        return known
+
+    def behind(self, behind: Behind) -> int:
+        """Return the number of what is known of what is before."""
+        known = self._behind_numbers.get(behind)
+        if known is None:
+            known = self._behind_numbers[behind] = len(self.behinds)
+            self.behinds.append(behind)
+            self._reserve(known + 1, "behinds")
+            variants = self._arrays["variants"]
+            if known >= variants.shape[1]:
+                grown = np.full((len(variants), 2 * known), _EMPTY, np.int32)
+                grown[:, : variants.shape[1]] = variants
+                self._put("variants", grown)
+                self.words[R.R_BEHINDS] = 2 * known
+        return known
+
+    # --- states ---------------------------------------------------------------------------------------------
+
+    def settled(self, items: Sequence[int], behind: Behind, tracked: Iterable[int], unless: int) -> int:
+        """Return the number of the state of some items, without what nothing in it can ask for. `tracked`:
+        instructions."""
+        words = np.array([0] * R.S_ITEMS + [*items], np.int32)
+        held = np.array(sorted(self.number((at, ())) for at in tracked), np.int32)
+        number = self.behind(behind)
+        arguments = address_of(words), len(words), address_of(held), len(held)
+        return self.retry(R.find_settled, *arguments, number, unless)
+
+    def _listed_at(self, name: str, number: int) -> list[int]:
+        begins = self._arrays[f"{name}_begins"]
+        found: list[int] = self._arrays[f"{name}_pool"][begins[number] : begins[number + 1]].tolist()
+        return found
+
+    def state(self, number: int) -> list[int]:
+        """Return the numbers that a state is."""
+        return self._listed_at("state", number)
+
+    def tracked(self, number: int) -> list[int]:
+        """Return the items of a set of tracked threads."""
+        return self._listed_at("tracked", number)
+
+    def sources(self, number: int) -> tuple[int, ...]:
+        """Return where the slots after a move come from, by its number."""
+        return tuple(self._listed_at("source", number))
+
+    def matched(self, number: int) -> set[int]:
+        """Return what has matched in a set of tracked threads."""
+        items = self._arrays["items"]
+        return {int(items[one, R.I_MATCH]) for one in self.tracked(number) if items[one, R.I_KIND] == R.MATCH}
+
+    def match_at_end(self, number: int, behind: int) -> int | None:
+        """Return the match that an item comes to where the text ends; of a slot, its terminal."""
+        if not self._may_end[number]:
+            return None
+        key = number, behind
+        if key not in self._at_end:
+            item, before = self.objects[number], self.behinds[behind]
+            if isinstance(item, Slot):
+                holds = self.program.holds_at_end(item.guards, before)
+                self._at_end[key] = item.terminal if holds else None
+            else:
+                self._at_end[key] = self.program.matches_at_end(item, before)
+        return self._at_end[key]
+
+    def make_rows(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
+        """Make the rows of some states and of those that they lead to, nearest first, `most` of them; return
+        which have been gone through."""
+        self._marks += 2
+        most = max(most, len(states))
+        queue = np.zeros(most, np.int32)
+        queue[: len(states)] = states
+        ends = np.array([len(states), most, self._marks], np.int64)
+        self._arrays["marks"][queue[: len(states)]] = self._marks
+        while self.retry(R.make_rows, address_of(queue), address_of(ends)) == R.NOTED:
+            count = int(self.words[R.R_NOTED])
+            self.words[R.R_NOTED] = 0
+            for kind, first, second in self._arrays["notes"][:count].tolist():
+                if kind == R.NOTE_BEHIND:
+                    self._step_behind(first)
+                else:
+                    self._row(first, second)
+        return queue[: int(ends[0])]
+
+    # --- what is kept ---------------------------------------------------------------------------------------
+
+    def kept(self) -> tuple[list[Item], list[npt.NDArray[np.int32]]]:
+        """Return the items, and arrays of the states: what `put` takes, with `behinds`."""
+        lists: list[npt.NDArray[np.int32]] = []
+        for name, at in _LISTS.items():
+            count, begins = int(self.words[at + R.L_COUNT]), self._arrays[f"{name}_begins"]
+            lists += [
+                begins[: count + 1].astype(np.int32),
+                self._arrays[f"{name}_pool"][: int(begins[count])],
+            ]
+        made = np.flatnonzero(self._arrays["first"][: self.states, 0] >= 0).astype(np.int32)
+        moves = [self._arrays[name][made].reshape(-1) for name in R.MOVES]
+        return self.objects, [*lists, made, *moves]
+
+    def put(
+        self, items: Iterable[Item], behinds: Iterable[Behind], arrays: Sequence[npt.NDArray[np.int32]]
+    ) -> None:
+        """Have the states, which are still none, and their moves be those that were kept."""
+        assert not self.objects
+        for item in items:
+            self.number(item)
+        for behind in behinds:
+            self.behind(behind)
+        for place, (name, at) in enumerate(_LISTS.items()):
+            begins, pool = arrays[2 * place : 2 * place + 2]
+            self.words[at + R.L_COUNT] = 0
+            self._reserve_lists(name, len(begins) - 1, len(pool))
+            self._arrays[f"{name}_begins"][: len(begins)] = begins
+            self._arrays[f"{name}_pool"][: len(pool)] = pool
+            self.words[at + R.L_COUNT] = len(begins) - 1
+            self._index(name)
+        self._reserve_states(self.states)
+        R.put_kept(address_of(self.words))
+        made = arrays[2 * len(_LISTS)]
+        for name, moves in zip(R.MOVES, arrays[2 * len(_LISTS) + 1 :], strict=True):
+            self._arrays[name][made] = moves.reshape(-1, len(self._representative))
+
+    # --- what items come to ---------------------------------------------------------------------------------
+
+    def _list(self, items: Iterable[Item]) -> int:
+        """Return the place of a list of items."""
+        numbers = tuple(map(self.number, items))
+        known = self._lists.get(numbers)
+        if known is None:
+            known = self._lists[numbers] = self._listed
+            self._listed += 1 + len(numbers)
+            self._reserve(self._listed, "lists")
+            self._arrays["lists"][known : self._listed] = (len(numbers), *numbers)
+            self._members[known] = frozenset(self.objects[number] for number in numbers)
+        return known
+
+    def _row(self, number: int, behind: int) -> npt.NDArray[np.int32]:
+        """Return the cells of an item behind something; they are worked out once."""
+        asks = int(self._arrays["items"][number, R.I_ASKS])
+        if asks < 0:
+            behind = 0
+        row = int(
+            self._arrays["items"][number, R.I_ROW] if asks < 0 else self._arrays["variants"][asks, behind]
+        )
+        if row < 0:
+            cells = self._cells(self.objects[number], behind)
+            row = self._rows
+            self._rows += 1
+            self._reserve(self._rows, "cells")
+            self._arrays["cells"][row] = cells
+            if asks < 0:
+                self._arrays["items"][number, R.I_ROW] = row
+            else:
+                self._arrays["variants"][asks, behind] = row
+        found: npt.NDArray[np.int32] = self._arrays["cells"][row]
+        return found
+
+    def _cells(self, item: Item, behind: int) -> npt.NDArray[np.int32]:
+        if isinstance(item, Slot):
+            return self._each(self._row_of_guards(item.guards, behind), lambda held: (Slot(-1, held),))
+        if isinstance(item, Nest):
+            return self._cells_of_nest(item, behind)
+        at, guards = item
+        one = self.program.code[at]
+        if one.node is None:
+            return np.zeros(len(self._representative), np.int32)
+        ways, afters = self._ways_of(one.node)
+        if not guards:
+            cells = [self._way(at, node, byte, 0, behind) for node, byte in afters]
+            return np.array(cells, np.int32)[ways]
+        held = self._row_of_guards(guards, behind)
+        found: dict[tuple[int, int], int] = {}
+        row = list(zip(ways.tolist(), held.tolist(), strict=True))
+        for key in row:
+            if key not in found:
+                node, byte = afters[key[0]]
+                found[key] = 0 if key[1] == _FAILS else self._way(at, node, byte, key[1], behind)
+        return np.array([found[key] for key in row], np.int32)
+
+    def _way(self, at: int, node: ByteNode | None, byte: int, guards: int, behind: int) -> int:
+        """Return what a thread comes to by one way of its character, with the guards that are left."""
+        if node is None:
+            return 0
+        if node is not DONE:
+            return self._list(((self.program.inside(at, byte), self._guards[guards]),))
+        key = self.program.code[at].to[0], guards, behind
+        known = self._closures.get(key)
+        if known is None:
+            held = self._guards[guards]
+            known = self._list(self.program.closure(key[0], held, self.behinds[behind]))
+            self._closures[key] = known
+        return known
+
+    def closure(self, at: int, behind: Behind) -> list[int]:
+        """Return the items that an instruction comes to without reading."""
+        place = self._closures.get((at, 0, self.behind(behind)))
+        if place is None:
+            place = self._list(self.program.closure(at, (), behind))
+            self._closures[at, 0, self.behind(behind)] = place
+        lists = self._arrays["lists"]
+        found: list[int] = lists[place + 1 : place + 1 + int(lists[place])].tolist()
+        return found
+
+    def _ways_of(self, node: ByteNode) -> tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]:
+        """Return, for each class of bytes, by which way a node of a character goes on, and of each way where
+        to, and by which byte."""
+        known = self._ways.get(node)
+        if known is None:
+            column = [node.after[byte] for byte in self._representative]
+            numbers = {after: way for way, after in enumerate(dict.fromkeys(column))}
+            ways = np.array([numbers[after] for after in column], np.int32)
+            byte_of = dict(zip(reversed(column), reversed(self._representative), strict=True))
+            known = self._ways[node] = ways, [(after, byte_of[after]) for after in numbers]
+        return known
+
+    def _alike(self, columns: Sequence[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32], list[int]]:
+        """Return, for each class of bytes, a number that those share that are alike in all columns, and of
+        each number a class."""
+        numbers: dict[bytes, int] = {}
+        firsts: list[int] = []
+        which = []
+        for kind, row in enumerate(np.ascontiguousarray(np.stack(columns, axis=1))):
+            number = numbers.setdefault(row.tobytes(), len(numbers))
+            if number == len(firsts):
+                firsts.append(kind)
+            which.append(number)
+        return np.array(which, np.int32), firsts
+
+    def _each(
+        self, row: npt.NDArray[np.int32], items: Callable[[Guards], tuple[Item, ...]]
+    ) -> npt.NDArray[np.int32]:
+        """Return the cells of what is made of the guards that are left, nothing where one has failed."""
+        said = row.tolist()
+        lists = {held: 0 if held == _FAILS else self._list(items(self._guards[held])) for held in set(said)}
+        return np.array([lists[held] for held in said], np.int32)
+
+    def _cells_of_nest(self, item: Nest, behind: int) -> npt.NDArray[np.int32]:
+        nodes = {node for at in instructions(item) if (node := self.program.node_of(at)) is not None}
+        which, firsts = self._alike([self._ways_of(node)[0] for node in nodes] or [self._leads * 0])
+        before = self.behinds[behind]
+        cells = [
+            self._list(self.program.step_nest(item, self._representative[kind], before)) for kind in firsts
+        ]
+        return np.array(cells, np.int32)[which]
+
+    # --- guards ---------------------------------------------------------------------------------------------
+
+    def _row_of_guards(self, guards: Guards, behind: int) -> npt.NDArray[np.int32]:
+        """Return, for each class of bytes, what is left of some guards, or _FAILS."""
+        key = self.guards(guards), behind
+        known = self._guard_rows.get(key)
+        if known is None:
+            if not guards:
+                known = np.zeros(len(self._representative), np.int32)
+            else:
+                rows = [self._row_of_guard(guard, behind) for guard in guards]
+                which, firsts = self._alike(rows)
+                numbers = []
+                for kind in firsts:
+                    said = [int(row[kind]) for row in rows]
+                    held: Guards = ()
+                    for one in said:
+                        if one >= 0:
+                            held = with_guard(held, self._singles[one])
+                    numbers.append(_FAILS if _FAILS in said else self.guards(held))
+                known = np.array(numbers, np.int32)[which]
+            self._guard_rows[key] = known
+        return known
+
+    def _row_of_guard(self, guard: Guard, behind: int) -> npt.NDArray[np.int32]:
+        """Return, for each class of bytes, what becomes of a guard: its number, _TRUE or _FAILS."""
+        key = guard, behind
+        known = self._single_rows.get(key)
+        if known is None:
+            which, firsts = self._alike(columns := [self._inner(item, behind) for item in guard.threads])
+            numbers = []
+            for kind in firsts:
+                places = {int(column[kind]) for column in columns}
+                threads = frozenset[Any]().union(*(self._members[place] for place in places))
+                after = self.program.guard_of(guard, threads)
+                if isinstance(after, Guard):
+                    numbers.append(self._single(after))
+                else:
+                    numbers.append(_TRUE if after else _FAILS)
+            known = self._single_rows[key] = np.array(numbers, np.int32)[which]
+        return known
+
+    def _inner(self, item: Thread | Nest, behind: int) -> npt.NDArray[np.int32]:
+        """Return the cells of an item of a guard: a thread that has ended waits for guards of its own."""
+        if isinstance(item, Nest) or not self.program.has_left(item[0]):
+            return self._row(self.number(item), behind).copy()
+        at, guards = item
+        return self._each(self._row_of_guards(guards, behind), lambda held: ((at, held),))
+
+    # --- what is before -------------------------------------------------------------------------------------
+
+    def _step_behind(self, number: int) -> None:
+        """Fill what is known after each class of bytes."""
+        before = self.behinds[number]
+        nodes = {node for at in before.threads if (node := self.program.node_of(at)) is not None}
+        which, firsts = self._alike([self._leads, *(self._ways_of(node)[0] for node in nodes)])
+        after = [self.behind(self.program.step_behind(before, self._representative[kind])) for kind in firsts]
+        self._arrays["behinds"][number] = np.array(after, np.int32)[which]
+
+
+def _more(byte: int) -> int:
+    return (byte >= 0xC0) + (byte >= 0xE0) + (byte >= 0xF0)
+
+
+def instructions(item: Item) -> list[int]:
+    """Return the instructions at which the threads of an item wait."""
+    found: list[int] = []
+    pending: list[Item] = [item]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, Nest):
+            found.append(one.leave)
+            pending += one.threads
+        elif not isinstance(one, Slot):
+            found.append(one[0])
+        for guard in one[1] if isinstance(one, tuple) else one.guards:
+            pending += guard.threads
+    return found
