@@ -103,10 +103,18 @@ class ContextualLanguage(Language):
         found: list[tuple[int, int]] = []
         slots = lexer.states[lexeme].slots
         for terminal in lexer.may_be(lexeme) | {slot.terminal for slot in slots if slot.terminal >= 0}:
-            words = [] if terminal == newline else lexer.words(lexeme, terminal)
-            parted = [len(word) for word in words if self._is_parted(lexeme, word, terminal)]
-            if parted:
-                found.append((parted[0], terminal))
+            if terminal == newline:
+                continue
+            # mostly the first does
+            first = lexer.word(lexeme, terminal)
+            if first is not None and self._is_parted(lexeme, first, terminal):
+                found.append((len(first), terminal))
+                continue
+            words = [] if first is None else lexer.words(lexeme, terminal)
+            parted = (len(word) for word in words if self._is_parted(lexeme, word, terminal))
+            size = next(parted, -1)
+            if size >= 0:
+                found.append((size, terminal))
         others = [K.ANY_LINE] if newline >= 0 and self._breaks(lexeme) else []
         if any(slot.terminal in self.reader.tables.ignored for slot in slots):
             others.append(K.SEPARATED - lexeme)
@@ -134,12 +142,9 @@ class ContextualLanguage(Language):
         """Return the bytes that do the same as the separator wherever a lexeme begins."""
         if self._like_separator is None:
             lexer = self.reader.lexer
-            starts = [lexer.start(one, lexer.before()) for one in range(len(self.reader.tables.contexts))]
-            self._like_separator = bytes(
-                byte
-                for byte in lexer.representative
-                if all(lexer.move(start, byte) == lexer.move(start, self.separator[0]) for start in starts)
-            )
+            contexts = range(len(self.reader.tables.contexts))
+            alike = lexer.alike(sorted({lexer.start(one, lexer.before()) for one in contexts}), self.separator[0])
+            self._like_separator = bytes(lexer.representative[kind] for kind in alike)
         return self._like_separator
 
     def may_be(self, lexeme: int) -> list[int]:
@@ -249,18 +254,7 @@ class ContextualLanguage(Language):
         return [slot.terminal in ignored for slot in slots] == [True] and after == Move(DECIDED, (0,))
 
     def _is_parted(self, lexeme: int, word: bytes, terminal: int) -> bool:
-        lexer = self.reader.lexer
-        for byte in word[:-1]:
-            lexeme = lexer.move(lexeme, byte).after
-        if word:
-            move = lexer.move(lexeme, word[-1])
-            if move.after == DECIDED:
-                return True
-            lexeme = move.after
-        move = lexer.move(lexeme, self.separator[0])
-        if move.after != DECIDED or move.sources[0] < 0:
-            return False
-        return lexer.states[lexeme].slots[move.sources[0]].terminal == terminal
+        return self.reader.lexer.is_parted(lexeme, terminal, word, self.separator[0])
 
     def accepts(self, config: Config) -> bool:
         """Return whether lark accepts what was read."""

@@ -19,40 +19,20 @@ from structgen.languages.lark_layout import (
 from structgen.memory import load8, load32, load64, store64
 from structgen.parsing.lexeme_rows import (
     A_AFTER,
-    A_ITEMS,
     A_SOURCES,
     DEAD,
     DECIDED,
     FULL,
-    I_KIND,
-    I_MATCH,
-    I_WORDS,
     L_BEGINS,
     L_POOL,
     L_SOURCES,
-    L_STATES,
     R_WIDTH,
-    S_ITEMS,
-    SLOT,
+    terminal_of,
     without_slot,
 )
 
 UNKNOWN_BEHIND = 2
 """In what begins behind a terminal: nobody has asked."""
-
-
-@jit
-def terminal_of(r, state, slot):
-    """Return the terminal of a state's slot, -1: it is an old one."""
-    begins, pool = load64(r, L_STATES + L_BEGINS), load64(r, L_STATES + L_POOL)
-    items = load64(r, A_ITEMS)
-    for at in range(load64(begins, state) + S_ITEMS, load64(begins, state + 1)):
-        item = items + 4 * I_WORDS * load32(pool, at)
-        if load32(item, I_KIND) == SLOT:
-            if slot == 0:
-                return load32(item, I_MATCH)
-            slot -= 1
-    return -1
 
 
 @jit

@@ -86,7 +86,8 @@ class LexemeItems:
                 self._named.setdefault(terminal, set()).update(of)
         int32, int64 = np.int32, np.int64
         self.words = words = np.zeros(R.R_WORDS, int64)
-        """What compiled code is handed: see lexeme_rows."""
+        """What compiled code is handed the address of: see lexeme_rows."""
+        self.address = address_of(words)
         words[R.R_WIDTH], words[R.R_CONTEXTS], words[R.R_TERMINALS] = width, len(unless), terminals
         words[R.R_HALF], words[R.R_BITS] = (terminals + 63) // 64, (2 * terminals + 63) // 64
         self._arrays: dict[str, npt.NDArray[Any]] = {}
@@ -198,7 +199,7 @@ class LexemeItems:
         size = 1 << (2 * len(self._arrays[f"{name}_begins"])).bit_length()
         self._put(f"{name}_index", np.full(size, _EMPTY, np.int32))
         self.words[_LISTS[name] + R.L_MASK] = size - 1
-        R.index_anew(address_of(self.words) + 8 * _LISTS[name])
+        R.index_anew(self.address + 8 * _LISTS[name])
 
     def _reserve_states(self, count: int) -> None:
         self._reserve(count, "after", "sources", "first", "may_be", "marks")
@@ -211,7 +212,7 @@ class LexemeItems:
     def retry(self, call: Callable[..., int], *arguments: Any) -> int:
         """Return what a routine of `lexeme_rows` returns, once it has room."""
         while True:
-            found = call(address_of(self.words), *arguments)
+            found = call(self.address, *arguments)
             if found != R.FULL:
                 return found
             self._grow()
@@ -407,7 +408,7 @@ class LexemeItems:
             self.words[at + R.L_COUNT] = len(begins) - 1
             self._index(name)
         self._reserve_states(self.states)
-        R.put_kept(address_of(self.words))
+        R.put_kept(self.address)
         made = arrays[2 * len(_LISTS)]
         for name, moves in zip(R.MOVES, arrays[2 * len(_LISTS) + 1 :], strict=True):
             self._arrays[name][made] = moves.reshape(-1, len(self._representative))

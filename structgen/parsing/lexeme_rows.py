@@ -83,6 +83,8 @@ NONE, ASKED = -1, -2
 MADE, FULL, NOTED = 0, -2, -3
 DEAD, DECIDED = -1, -2
 NOTE_ITEM, NOTE_BEHIND = range(2)
+MISSING = -16
+"""MISSING - state, as a state: its row is not made."""
 MOST_NOTES = 4096
 MOVES = ("after", "sources", "first")
 
@@ -548,6 +550,97 @@ def make_move(r, state, kind, head, count, t_count, cells, later):
     store32(after, kind, number)
     store32(sources_of, kind, source)
     return MADE
+
+
+# --- texts --------------------------------------------------------------------------------------------------
+
+
+@jit
+def move_of(r, classes, state, byte):
+    """Return the state after a byte, DEAD, DECIDED, or MISSING - state; and where its slots come from."""
+    cell = load64(r, R_WIDTH) * state
+    if load32(load64(r, A_FIRST), cell) < 0:
+        return MISSING - state, nb.int64(0)
+    cell += load8(classes, byte)
+    begins = load64(r, L_SOURCES + L_BEGINS)
+    sources = load64(r, L_SOURCES + L_POOL) + 4 * load64(begins, load32(load64(r, A_SOURCES), cell))
+    return load32(load64(r, A_AFTER), cell), sources
+
+
+@jit
+def terminal_of(r, state, slot):
+    """Return the terminal of a state's slot, -1: it is an old one."""
+    begins, pool = load64(r, L_STATES + L_BEGINS), load64(r, L_STATES + L_POOL)
+    items = load64(r, A_ITEMS)
+    for at in range(load64(begins, state) + S_ITEMS, load64(begins, state + 1)):
+        item = items + 4 * I_WORDS * load32(pool, at)
+        if load32(item, I_KIND) == SLOT:
+            if slot == 0:
+                return load32(item, I_MATCH)
+            slot -= 1
+    return -1
+
+
+@jit
+def slots_of(r, state, terminal):
+    """Return whether a state has a slot of a terminal (1), and one that something may still undo (2)."""
+    begins, pool = load64(r, L_STATES + L_BEGINS), load64(r, L_STATES + L_POOL)
+    items, found = load64(r, A_ITEMS), 0
+    for at in range(load64(begins, state) + S_ITEMS, load64(begins, state + 1)):
+        item = items + 4 * I_WORDS * load32(pool, at)
+        if load32(item, I_KIND) == SLOT and load32(item, I_MATCH) == terminal:
+            found |= 3 if load32(item, I_GUARDS) > 0 else 1
+    return found
+
+
+@jit
+def follow(r, classes, state, terminal, text, size):
+    """Return the state after a text; DECIDED where the lexeme has ended as a terminal with the last byte, DEAD
+    where it has otherwise; or MISSING - state."""
+    for i in range(size):
+        after, sources = move_of(r, classes, state, load8(text, i))
+        if after == DECIDED:
+            return DECIDED if i == size - 1 and load32(sources, 0) == -1 - terminal else DEAD
+        if after < 0:
+            return after
+        state = after
+    return state
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64)")
+def find_end(r, classes, state, terminal, text, size):
+    """As `follow`; a state is multiplied by 4, and has the bits of `slots_of`."""
+    after = follow(r, classes, state, terminal, text, size)
+    return after if after < 0 else 4 * after + slots_of(r, after, terminal)
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64, int64)")
+def find_text(r, classes, state, terminal, texts, begins, count):
+    """Return which of some texts is the first after which a lexeme may end as a terminal's, DEAD: none is; or
+    MISSING - state. `begins`: int32[count + 1]."""
+    for i in range(count):
+        begin = load32(begins, i)
+        after = follow(r, classes, state, terminal, texts + begin, load32(begins, i + 1) - begin)
+        if after <= MISSING:
+            return after
+        if after == DECIDED or (after >= 0 and slots_of(r, after, terminal) != 0):
+            return i
+    return DEAD
+
+
+@entry("int64(int64, int64, int64, int64, int64, int64, int64)")
+def find_parted(r, classes, state, terminal, text, size, separator):
+    """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator follows; or
+    MISSING - state."""
+    after = follow(r, classes, state, terminal, text, size)
+    if after < 0:
+        return 1 if after == DECIDED else 0 if after == DEAD else after
+    state = after
+    after, sources = move_of(r, classes, state, separator)
+    if after <= MISSING:
+        return after
+    source = load32(sources, 0) if after == DECIDED else -1
+    return 1 if source >= 0 and terminal_of(r, state, source) == terminal else 0
 
 
 # --- entries ------------------------------------------------------------------------------------------------

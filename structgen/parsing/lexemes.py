@@ -26,8 +26,6 @@ from structgen.parsing.lexeme_items import Item, LexemeItems, Slot
 from structgen.parsing.ordered import LIKED, NOWHERE, Behind, Program
 from structgen.parsing.tables import Context, ParserTables
 
-_AHEAD: Final = 64
-"""Rows that are made at once: they are asked for next."""
 DEAD: Final = R.DEAD
 DECIDED: Final = R.DECIDED
 """As the state after a move: nothing matches; the move's only slot is the lexeme."""
@@ -199,15 +197,22 @@ class LexemeStates:
 
     def after(self, states: Sequence[int]) -> npt.NDArray[np.int32]:
         """Return the states after each class of bytes, or DEAD, or DECIDED: [states, classes]."""
-        for state in states:
-            self._need(state)
+        self.items.make_rows(list(states), 0)
         found: npt.NDArray[np.int32] = self.items.array("after")[list(states)]
+        return found
+
+    def alike(self, states: Sequence[int], byte: int) -> list[int]:
+        """Return the classes that do the same to each of some states as a byte does."""
+        after = self.after(states)
+        sources, kind = self.items.array("sources")[list(states)], self.classes[byte]
+        same = (after == after[:, [kind]]) & (sources == sources[:, [kind]])
+        found: list[int] = np.flatnonzero(same.all(axis=0)).tolist()
         return found
 
     def _need(self, state: int) -> None:
         """Have a state's row made."""
         if self.items.array("first")[state, 0] < 0:
-            self.items.make_rows([state], _AHEAD)
+            self.items.make_rows([state], 1)
 
     def _move(self, after: int, sources: int) -> Move:
         key = after, sources

@@ -4,12 +4,16 @@ terminal: what completions are written with, and what proves that there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
+import numpy as np
+
+from structgen.memory import address_of
+from structgen.parsing import lexeme_rows as R
 from structgen.parsing.lexeme_items import Item, Slot
-from structgen.parsing.lexemes import DEAD, DECIDED, LexemeState, LexemeStates
+from structgen.parsing.lexemes import DEAD, DECIDED, LexemeStates
 from structgen.parsing.ordered import Nest
 from structgen.parsing.tables import ParserTables
 
@@ -24,15 +28,44 @@ _FOLLOWED: Final = 2_000
 """States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
 
 
+class _Texts:
+    """Texts of a terminal from some instructions on, as compiled code reads them; made as they are asked
+    for."""
+
+    __slots__ = ("_begins", "_first", "_found", "_more", "arguments")
+
+    def __init__(self, texts: Iterator[bytes]) -> None:
+        self._more = texts
+        self._found = list(islice(texts, _TRIES))
+        self._first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
+        self._begins = np.cumsum([0, *map(len, self._found)], dtype=np.int32)
+        self.arguments = address_of(self._first), address_of(self._begins), len(self._found)
+        """The first _TRIES, for `find_text`."""
+
+    def __getitem__(self, number: int) -> bytes:
+        return self._found[number]
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._found
+        for text in self._more:
+            self._found.append(text)
+            yield text
+
+
 class Lexer(LexemeStates):
     """The states of lexemes, and texts between them. Not thread-safe."""
 
     def __init__(self, tables: ParserTables) -> None:
         super().__init__(tables)
         self._words: dict[tuple[int, int], bytes | None] = {}
-        self._texts: dict[tuple[int, int], list[bytes]] = {}
-        self._all_words: dict[int, tuple[dict[int, bytes], bool]] = {}
+        self._several_words: dict[tuple[int, int], list[bytes]] = {}
+        self._texts: dict[tuple[tuple[int, ...], int], _Texts] = {}
+        self._waits: dict[int, tuple[int, ...]] = {}
+        self._barren: dict[int, set[int]] = {}
+        """For each terminal, states from which no lexeme of it goes on."""
         self._gives_way: dict[tuple[int, int], bool] = {}
+        self._class_array = np.frombuffer(self.classes, np.uint8)
+        self._classes_at = address_of(self._class_array)
 
     def least(self) -> list[int]:
         """Return the bytes of each terminal's shortest lexeme, as if every look-around held; 0 for those that
@@ -62,68 +95,88 @@ class Lexer(LexemeStates):
         """Return the text of `word`, and where a look-ahead may still undo that end, some more, to other
         states: `AS` is no name where names are no keywords, `ASa` is. Empty where `word` is None."""
         key = state, terminal
-        if key not in self._texts:
-            self._texts[key] = self._several(state, terminal)
-        return self._texts[key]
+        if key not in self._several_words:
+            self._several_words[key] = self._several(state, terminal)
+        return self._several_words[key]
 
     def _several(self, state: int, terminal: int) -> list[bytes]:
         word = self.word(state, terminal)
         if word is None:
             return []
         found, met = [word], set[int]()
-        after, ended = self._ended(state, word, terminal)
-        if after < 0 or not any(slot.terminal == terminal and slot.guards for slot in ended):
+        end = self._ended(state, terminal, word)
+        if end < 0 or not end & 2:
             return found
-        met.add(after)
-        for text in islice(self.program.words(self._waiting(self.states[state]), terminal), 8 * _TRIES):
-            after, ended = self._ended(state, text, terminal)
-            if text and after not in met and (after == DECIDED or ended):
+        met.add(end >> 2)
+        for text in islice(self._texts_of(self._waiting(state), terminal), 8 * _TRIES):
+            end = self._ended(state, terminal, text)
+            after = end if end < 0 else end >> 2
+            if text and after not in met and (after == DECIDED or (end >= 0 and end & 1)):
                 met.add(after)
                 found.append(text)
                 if len(found) == _SEVERAL:
                     break
         return found
 
-    def _ended(self, state: int, text: bytes, terminal: int) -> tuple[int, tuple[Slot, ...]]:
-        """Return the state after a text, and those of its slots that are a terminal's; DECIDED where the
-        lexeme has ended as it with the last byte, DEAD where it has otherwise."""
-        for at, byte in enumerate(text):
-            move = self.move(state, byte)
-            if move.after == DECIDED and at == len(text) - 1 and move.sources[0] == -1 - terminal:
-                return DECIDED, ()
-            if move.after < 0:
-                return DEAD, ()
-            state = move.after
-        return state, tuple(slot for slot in self.states[state].slots if slot.terminal == terminal)
+    def _ask(self, call: Callable[..., int], state: int, terminal: int, *arguments: int) -> int:
+        """Return what a routine of `lexeme_rows` about texts returns, once all rows are made."""
+        while True:
+            found = call(self.items.address, self._classes_at, state, terminal, *arguments)
+            if found > R.MISSING:
+                return found
+            self.items.make_rows([R.MISSING - found], 1)
+
+    def _ended(self, state: int, terminal: int, text: bytes) -> int:
+        """Return four times the state after a text, with bits: has it a slot of a terminal (1), and one that
+        something may still undo (2)? DECIDED where the lexeme has ended as it with the last byte, DEAD where it
+        has otherwise."""
+        held = np.frombuffer(text + b"\0", np.uint8)
+        return self._ask(R.find_end, state, terminal, address_of(held), len(text))
+
+    def is_parted(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
+        """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator
+        follows."""
+        held = np.frombuffer(text + b"\0", np.uint8)
+        return self._ask(R.find_parted, state, terminal, address_of(held), len(text), separator) > 0
 
     def _word(self, state: int, terminal: int) -> bytes | None:
-        held = self.states[state]
-        if any(slot.terminal == terminal for slot in held.slots):
+        if self._ended(state, terminal, b"") & 1:
             return b""
-        words, complete = self._all_words.get(state, ({}, False))
-        if complete and terminal not in words:
+        if state in self._barren.get(terminal, ()):
             return None
         found = self.near_word(state, terminal)
-        return self._followed(state)[0].get(terminal) if found is None else found
+        return self._followed(state, terminal)[0] if found is None else found
 
     def near_word(self, state: int, terminal: int) -> bytes | None:
         """Return the text of `word` where it is among the first that the terminal's pattern has."""
-        held = self.states[state]
-        for at, number in (
-            (held.tracked, self._exact.get(terminal, (0, -1))[1]),
-            (self._waiting(held), terminal),
-        ):
-            for text in islice(self.program.words(sorted(at), number), _TRIES):
-                after, ended = self._ended(state, text, terminal)
-                if after == DECIDED or ended:
-                    return text
+        exact = self._exact.get(terminal, (0, -1))[1]
+        for tracked, number in ((True, exact), (False, terminal)):
+            if number < 0:
+                continue
+            texts = self._texts_of(self._tracked(state) if tracked else self._waiting(state), number)
+            found = self._ask(R.find_text, state, terminal, *texts.arguments)
+            if found >= 0:
+                return texts[found]
         return None
+
+    def _texts_of(self, waiting: tuple[int, ...], number: int) -> _Texts:
+        """Return texts that lead from some instructions to a match, as if every look-around held."""
+        bit, reach = 2 << number, self.program.reach
+        starts = tuple(at for at in waiting if reach(at) & bit)
+        known = self._texts.get((starts, number))
+        if known is None:
+            known = self._texts[starts, number] = _Texts(self.program.words(starts, number))
+        return known
+
+    def _tracked(self, state: int) -> tuple[int, ...]:
+        tracked = self.items.state(state)[R.S_TRACKED]
+        return tuple(sorted(self.states[state].tracked)) if tracked else ()
 
     def never(self, state: int, terminal: int) -> bool:
         """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
         win."""
-        words, complete = self._followed(state)
-        return complete and terminal not in words
+        text, complete = self._followed(state, terminal)
+        return complete and text is None
 
     def gives_way(self, state: int, other: int) -> bool:
         """Return whether a lexeme with one slot that is not new never ends with it, as all bytes after which
@@ -160,74 +213,56 @@ class Lexer(LexemeStates):
                         pairs.append(pair)
         return True
 
-    def _followed(self, state: int) -> tuple[dict[int, bytes], bool]:
-        """Return a shortest text for each terminal that a lexeme may become, found in the automaton itself,
-        and whether those are all. Cost: the moves of _FOLLOWED states at most, shared by all that they lead
-        to."""
-        known = self._all_words.get(state)
-        if known is None:
-            reached = {state: None}
-            pending = [state]
-            for here in pending:
-                if here in self._all_words and self._all_words[here][1]:
-                    continue
-                if len(reached) > _FOLLOWED:
+    def _followed(self, state: int, terminal: int) -> tuple[bytes | None, bool]:
+        """Return a shortest text after which a lexeme may end as a terminal's, found in the automaton itself,
+        and whether it is sure that there is none where none was found. Cost: the moves of _FOLLOWED states at
+        most, of those that may become the terminal's."""
+        barren = self._barren.setdefault(terminal, set())
+        if state in barren:
+            return None, True
+        before: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        pending = [state]
+        for here in pending:
+            found: int | None = None
+            ended = self.end(here)
+            if ended.after == DECIDED and ended.sources[0] == -1 - terminal:
+                return self._led(before, here), True
+            for byte, move in self.ways(here):
+                if -1 - terminal in move.sources:
+                    found = byte
                     break
-                for _byte, move in self.ways(here):
-                    if move.after >= 0 and move.after not in reached:
-                        reached[move.after] = None
-                        pending.append(move.after)
-            complete = len(reached) <= _FOLLOWED
-            found = self._backwards(pending if complete else pending[:_FOLLOWED])
-            if complete:
-                self._all_words.update((here, (words, True)) for here, words in found.items())
-            known = self._all_words[state] = found[state], complete
+            if found is not None:
+                return self._led(before, here) + bytes((found,)), True
+            if len(pending) > _FOLLOWED:
+                return None, False
+            for byte, move in self.ways(here):
+                after = move.after
+                if after >= 0 and after not in before and after not in barren:
+                    before[after] = here, byte
+                    if terminal in self.may_be(after):
+                        pending.append(after)
+        barren.update(pending)
+        return None, True
+
+    def _led(self, before: dict[int, tuple[int, int]], state: int) -> bytes:
+        """Return the text that has led to a state."""
+        found = []
+        while before[state][0] >= 0:
+            state, byte = before[state]
+            found.append(byte)
+        return bytes(reversed(found))
+
+    def _waiting(self, state: int) -> tuple[int, ...]:
+        """Return the instructions at which a state's threads wait, best first."""
+        known = self._waits.get(state)
+        if known is None:
+            pending: list[Item] = list(reversed(self.states[state].items))
+            found: dict[int, None] = {}
+            while pending:
+                item = pending.pop()
+                if isinstance(item, Nest):
+                    pending += reversed(item.threads)
+                elif not isinstance(item, Slot):
+                    found[item[0]] = None
+            known = self._waits[state] = tuple(found)
         return known
-
-    def _backwards(self, states: list[int]) -> dict[int, dict[int, bytes]]:
-        """Return for each of some states a shortest text for each terminal that a lexeme may become without
-        leaving them."""
-        words: dict[int, dict[int, bytes]] = {state: {} for state in states}
-        before: dict[int, list[tuple[int, int]]] = {}
-        layers: list[list[tuple[int, int, bytes]]] = [[]]
-
-        def note(state: int, terminal: int, text: bytes) -> None:
-            while len(layers) <= len(text):
-                layers.append([])
-            layers[len(text)].append((state, terminal, text))
-
-        for state in states:
-            known, complete = self._all_words.get(state, ({}, False))
-            if complete:
-                for terminal, text in known.items():
-                    note(state, terminal, text)
-                continue
-            ended = self.end(state)
-            if ended.after == DECIDED and ended.sources[0] < 0:
-                note(state, -1 - ended.sources[0], b"")
-            for byte, move in self.ways(state):
-                for source in move.sources:
-                    if source < 0:
-                        note(state, -1 - source, bytes((byte,)))
-                if move.after in words:
-                    before.setdefault(move.after, []).append((state, byte))
-        # shortest first: a text is its state's once, and is handed on with one byte more
-        for layer in layers:
-            for state, terminal, text in layer:
-                if terminal not in words[state]:
-                    words[state][terminal] = text
-                    for earlier, byte in before.get(state, ()):
-                        if terminal not in words[earlier]:
-                            note(earlier, terminal, bytes((byte,)) + text)
-        return words
-
-    def _waiting(self, state: LexemeState) -> list[int]:
-        pending: list[Item] = list(reversed(state.items))
-        found: dict[int, None] = {}
-        while pending:
-            item = pending.pop()
-            if isinstance(item, Nest):
-                pending += reversed(item.threads)
-            elif not isinstance(item, Slot):
-                found[item[0]] = None
-        return list(found)
