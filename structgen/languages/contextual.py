@@ -143,7 +143,9 @@ class ContextualLanguage(Language):
         if self._like_separator is None:
             lexer = self.reader.lexer
             contexts = range(len(self.reader.tables.contexts))
-            alike = lexer.alike(sorted({lexer.start(one, lexer.before()) for one in contexts}), self.separator[0])
+            alike = lexer.alike(
+                sorted({lexer.start(one, lexer.before()) for one in contexts}), self.separator[0]
+            )
             self._like_separator = bytes(lexer.representative[kind] for kind in alike)
         return self._like_separator
 

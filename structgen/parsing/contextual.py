@@ -72,11 +72,7 @@ class ContextualReader:
             return False
         known = self._newlines.get(lexeme)
         if known is None:
-            state = self.lexer.states[lexeme]
-            known = indentation.newline in self.lexer.may_be(lexeme) or any(
-                slot.terminal == indentation.newline for slot in state.slots
-            )
-            self._newlines[lexeme] = known
+            known = self._newlines[lexeme] = self.lexer.may_be_or_is(lexeme, indentation.newline)
         return known
 
     def column(self, column: int, byte: int) -> int:

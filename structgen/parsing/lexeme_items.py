@@ -22,6 +22,8 @@ _FAILS: Final = -1
 """In a row of guards: one has failed."""
 _TRUE: Final = -2
 """In a row of one guard: it has come true."""
+_MIXED: Final = np.int64(0x2127599BF4325C37)
+"""An odd number: hashes of columns are multiplied by it."""
 _EMPTY: Final = -1
 """In arrays that are not filled with 0."""
 _UNKNOWN: Final = frozenset(("slots", "variants", "behinds", "first"))
@@ -139,6 +141,7 @@ class LexemeItems:
         self._members: dict[int, frozenset[Any]] = {}
         """Of a list, by its place: what is in it."""
         self._listed = self._rows = self._asking = 0
+        self._begun: dict[tuple[int, Behind], list[int]] = {}
         self._closures: dict[tuple[int, int, int], int] = {}
         self._ways: dict[ByteNode, tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]] = {}
         self._guard_rows: dict[tuple[int, int], npt.NDArray[np.int32]] = {}
@@ -146,6 +149,8 @@ class LexemeItems:
         self._leads = np.array([_more(byte) for byte in representative], np.int32)
         """Of each class, how many bytes its characters still have, as `Behind` counts them."""
         self._marks = 0
+        self._queue, self._ends = np.zeros(256, np.int32), np.zeros(3, np.int64)
+        self._queue_at, self._ends_at = address_of(self._queue), address_of(self._ends)
         words[R.R_BEHINDS] = self._arrays["variants"].shape[1]
         self.guards(())
         self.behind(NOWHERE)
@@ -361,11 +366,14 @@ class LexemeItems:
         which have been gone through."""
         self._marks += 2
         most = max(most, len(states))
-        queue = np.zeros(most, np.int32)
+        if most > len(self._queue):
+            self._queue = np.zeros(2 * most, np.int32)
+            self._queue_at = address_of(self._queue)
+        queue, ends = self._queue, self._ends
         queue[: len(states)] = states
-        ends = np.array([len(states), most, self._marks], np.int64)
+        ends[:] = len(states), most, self._marks
         self._arrays["marks"][queue[: len(states)]] = self._marks
-        while self.retry(R.make_rows, address_of(queue), address_of(ends)) == R.NOTED:
+        while self.retry(R.make_rows, self._queue_at, self._ends_at) == R.NOTED:
             count = int(self.words[R.R_NOTED])
             self.words[R.R_NOTED] = 0
             for kind, first, second in self._arrays["notes"][:count].tolist():
@@ -373,7 +381,7 @@ class LexemeItems:
                     self._step_behind(first)
                 else:
                     self._row(first, second)
-        return queue[: int(ends[0])]
+        return queue[: int(ends[0])].copy()
 
     # --- what is kept ---------------------------------------------------------------------------------------
 
@@ -486,13 +494,11 @@ class LexemeItems:
 
     def closure(self, at: int, behind: Behind) -> list[int]:
         """Return the items that an instruction comes to without reading."""
-        place = self._closures.get((at, 0, self.behind(behind)))
-        if place is None:
-            place = self._list(self.program.closure(at, (), behind))
-            self._closures[at, 0, self.behind(behind)] = place
-        lists = self._arrays["lists"]
-        found: list[int] = lists[place + 1 : place + 1 + int(lists[place])].tolist()
-        return found
+        key = at, behind
+        known = self._begun.get(key)
+        if known is None:
+            known = self._begun[key] = [self.number(item) for item in self.program.closure(at, (), behind)]
+        return known
 
     def _ways_of(self, node: ByteNode) -> tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]:
         """Return, for each class of bytes, by which way a node of a character goes on, and of each way where
@@ -509,15 +515,13 @@ class LexemeItems:
     def _alike(self, columns: Sequence[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32], list[int]]:
         """Return, for each class of bytes, a number that those share that are alike in all columns, and of
         each number a class."""
-        numbers: dict[bytes, int] = {}
-        firsts: list[int] = []
-        which = []
-        for kind, row in enumerate(np.ascontiguousarray(np.stack(columns, axis=1))):
-            number = numbers.setdefault(row.tobytes(), len(numbers))
-            if number == len(firsts):
-                firsts.append(kind)
-            which.append(number)
-        return np.array(which, np.int32), firsts
+        hashes = np.zeros(len(self._representative), np.int64)
+        for column in columns:
+            hashes = (hashes ^ column) * _MIXED
+        which, firsts = _numbered(hashes.tolist())
+        if any((column[firsts][which] != column).any() for column in columns):
+            which, firsts = _numbered(list(zip(*(column.tolist() for column in columns), strict=True)))
+        return which, firsts
 
     def _each(
         self, row: npt.NDArray[np.int32], items: Callable[[Guards], tuple[Item, ...]]
@@ -594,6 +598,14 @@ class LexemeItems:
         which, firsts = self._alike([self._leads, *(self._ways_of(node)[0] for node in nodes)])
         after = [self.behind(self.program.step_behind(before, self._representative[kind])) for kind in firsts]
         self._arrays["behinds"][number] = np.array(after, np.int32)[which]
+
+
+def _numbered(kinds: list[Any]) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Return a number for each of some values, the same for equal ones, and where each is met first."""
+    first = dict(zip(reversed(kinds), range(len(kinds) - 1, -1, -1), strict=True))
+    firsts = sorted(first.values())
+    numbers = {kinds[place]: number for number, place in enumerate(firsts)}
+    return np.array([numbers[kind] for kind in kinds], np.int32), firsts
 
 
 def _more(byte: int) -> int:

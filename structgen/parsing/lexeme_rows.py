@@ -595,8 +595,8 @@ def slots_of(r, state, terminal):
 
 @jit
 def follow(r, classes, state, terminal, text, size):
-    """Return the state after a text; DECIDED where the lexeme has ended as a terminal with the last byte, DEAD
-    where it has otherwise; or MISSING - state."""
+    """Return the state after a text; DECIDED where the lexeme has ended as a terminal with the last byte,
+    DEAD where it has otherwise; or MISSING - state."""
     for i in range(size):
         after, sources = move_of(r, classes, state, load8(text, i))
         if after == DECIDED:
@@ -630,8 +630,8 @@ def find_text(r, classes, state, terminal, texts, begins, count):
 
 @entry("int64(int64, int64, int64, int64, int64, int64, int64)")
 def find_parted(r, classes, state, terminal, text, size, separator):
-    """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator follows; or
-    MISSING - state."""
+    """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator follows;
+    or MISSING - state."""
     after = follow(r, classes, state, terminal, text, size)
     if after < 0:
         return 1 if after == DECIDED else 0 if after == DEAD else after

@@ -5,10 +5,11 @@ terminal: what completions are written with, and what proves that there is none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.memory import address_of
 from structgen.parsing import lexeme_rows as R
@@ -32,15 +33,23 @@ class _Texts:
     """Texts of a terminal from some instructions on, as compiled code reads them; made as they are asked
     for."""
 
-    __slots__ = ("_begins", "_first", "_found", "_more", "arguments")
+    __slots__ = ("_begins", "_first", "_found", "_more")
 
     def __init__(self, texts: Iterator[bytes]) -> None:
         self._more = texts
-        self._found = list(islice(texts, _TRIES))
+        self._found = list(islice(texts, 1))
+        self._put()
+
+    def _put(self) -> None:
         self._first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
-        self._begins = np.cumsum([0, *map(len, self._found)], dtype=np.int32)
-        self.arguments = address_of(self._first), address_of(self._begins), len(self._found)
-        """The first _TRIES, for `find_text`."""
+        self._begins = np.array([0, *accumulate(map(len, self._found))], np.int32)
+
+    def first(self, count: int) -> tuple[int, int, int]:
+        """Return the first texts, _TRIES at most, for `find_text`: one, or that many."""
+        if count > len(self._found):
+            self._found += islice(self._more, count - len(self._found))
+            self._put()
+        return address_of(self._first), address_of(self._begins), min(count, len(self._found))
 
     def __getitem__(self, number: int) -> bytes:
         return self._found[number]
@@ -64,6 +73,7 @@ class Lexer(LexemeStates):
         self._barren: dict[int, set[int]] = {}
         """For each terminal, states from which no lexeme of it goes on."""
         self._gives_way: dict[tuple[int, int], bool] = {}
+        self._placed: dict[bytes, tuple[int, npt.NDArray[np.uint8]]] = {}
         self._class_array = np.frombuffer(self.classes, np.uint8)
         self._classes_at = address_of(self._class_array)
 
@@ -90,6 +100,11 @@ class Lexer(LexemeStates):
         if key not in self._words:
             self._words[key] = self._word(state, terminal)
         return self._words[key]
+
+    def may_be_or_is(self, state: int, terminal: int) -> bool:
+        """Return whether a lexeme may still become a terminal's, or is one where it ends."""
+        bits = int(self.items.array("may_be")[state, terminal >> 6])
+        return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
 
     def words(self, state: int, terminal: int) -> list[bytes]:
         """Return the text of `word`, and where a look-ahead may still undo that end, some more, to other
@@ -128,16 +143,22 @@ class Lexer(LexemeStates):
 
     def _ended(self, state: int, terminal: int, text: bytes) -> int:
         """Return four times the state after a text, with bits: has it a slot of a terminal (1), and one that
-        something may still undo (2)? DECIDED where the lexeme has ended as it with the last byte, DEAD where it
-        has otherwise."""
-        held = np.frombuffer(text + b"\0", np.uint8)
-        return self._ask(R.find_end, state, terminal, address_of(held), len(text))
+        something may still undo (2)? DECIDED where the lexeme has ended as it with the last byte, DEAD where
+        it has otherwise."""
+        return self._ask(R.find_end, state, terminal, self._at(text), len(text))
 
     def is_parted(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
         """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator
         follows."""
-        held = np.frombuffer(text + b"\0", np.uint8)
-        return self._ask(R.find_parted, state, terminal, address_of(held), len(text), separator) > 0
+        return self._ask(R.find_parted, state, terminal, self._at(text), len(text), separator) > 0
+
+    def _at(self, text: bytes) -> int:
+        """Return the address of a text."""
+        known = self._placed.get(text)
+        if known is None:
+            array = np.frombuffer(text + b"\0", np.uint8)
+            known = self._placed[text] = address_of(array), array
+        return known[0]
 
     def _word(self, state: int, terminal: int) -> bytes | None:
         if self._ended(state, terminal, b"") & 1:
@@ -154,9 +175,10 @@ class Lexer(LexemeStates):
             if number < 0:
                 continue
             texts = self._texts_of(self._tracked(state) if tracked else self._waiting(state), number)
-            found = self._ask(R.find_text, state, terminal, *texts.arguments)
-            if found >= 0:
-                return texts[found]
+            for tries in (1, _TRIES):  # mostly the first does
+                found = self._ask(R.find_text, state, terminal, *texts.first(tries))
+                if found >= 0:
+                    return texts[found]
         return None
 
     def _texts_of(self, waiting: tuple[int, ...], number: int) -> _Texts:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from structgen.automata.utf8 import DONE, ByteNode, node_of
@@ -93,6 +94,9 @@ LIKED: Final = bytes(
     (*range(97, 123), *range(65, 91), *range(48, 58), 32, *range(33, 48), *range(58, 65), *range(91, 97))
 ) + bytes((*range(123, 127), 10, 9, 13, *range(128, 256), *range(9), 11, 12, *range(14, 32), 127))
 """Bytes in the order in which a text for people chooses them."""
+
+
+_liked: Final = itemgetter(*LIKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +273,8 @@ class Program:
         return known
 
     def reach(self, at: int) -> int:
-        """Return what `reaches` does as bits: whether it may ask, and from the second on the matches. Cost: the
-        first time a look at all instructions, or two."""
+        """Return what `reaches` does as bits: whether it may ask, and from the second on the matches. Cost:
+        the first time a look at all instructions, or two."""
         bits = self._bits
         if at >= len(bits):
             # they are made from the last to the first, but for loops; those inside characters go on behind
@@ -619,15 +623,13 @@ def _any_rest() -> frozenset[ByteNode]:
 @lru_cache(maxsize=1 << 12)
 def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
     """Return a byte for each way on; characters of one byte go before longer ones."""
-    found: dict[ByteNode, int] = {}
-    for byte in LIKED:
-        after = node.after[byte]
-        if after is not None and after not in found:
-            found[after] = byte
-    if DONE in found:
-        others = [byte for byte in LIKED if node.after[byte] is DONE][:_VARIETY]
-        return tuple((byte, DONE) for byte in others)
-    return tuple((byte, after) for after, byte in found.items())
+    column = _liked(node.after)
+    if DONE in column:
+        others = [byte for byte, after in zip(LIKED, column, strict=True) if after is DONE]
+        return tuple((byte, DONE) for byte in others[:_VARIETY])
+    # of each way the byte that is liked best
+    found = dict(zip(reversed(column), reversed(LIKED), strict=True))
+    return tuple((found[after], after) for after in dict.fromkeys(column) if after is not None)
 
 
 def with_guard(guards: Guards, guard: Guard) -> Guards:
