@@ -198,8 +198,8 @@ class CompiledLark(CompiledRests):
         elif kind == K.Q_OPEN:
             self._note_open(first, K.OPEN if self._language.is_open(self._place(first)) else K.SHUT)
         elif kind == K.Q_RECORD:
-            count = self._retry(lark_records.harvest, first, *book.trie(second))
-            book.put_record(first, second, self._workspace.arrays[1][: 3 * count].reshape(-1, 3))
+            self._retry(book.harvest, first, second)
+            book.put_record(first, second)
         elif kind == K.Q_PLAN:
             book.put_plan(first, *self._language.plan_of(first))
         elif kind == K.Q_CLEAN:

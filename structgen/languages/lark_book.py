@@ -122,7 +122,7 @@ class Book:
         self._tries: dict[int, npt.NDArray[np.int64]] = {}
         self._held: dict[int, npt.NDArray[np.int64]] = {}
         """The words of tries that have records, and these, by the addresses of the words."""
-        self._shape = Shape(vocabulary, masks)
+        self._shape = Shape(vocabulary, masks, int(words[K.K_NEWLINE]))
         self._masks = masks
         self._dense = np.zeros(1 + K.DENSE_WORDS * K.MOST_DENSE, np.int64)
         self._unions: dict[bytes, int] = {}
@@ -278,24 +278,25 @@ class Book:
         if known is None:
             row = np.zeros(self._masks.words, np.int32)
             for number, *firsts in noted.reshape(-1, K.DENSE_WORDS).tolist():
-                row |= self._masks.rows[number] & self._shape.beginning(firsts)
+                if self._shape.begin_all(number, firsts):
+                    row |= self._masks.rows[number]
+                else:
+                    row |= self._masks.rows[number] & self._shape.beginning(firsts)
             known = self._masks.intern_row(row)
             if known is None:
                 return row
             self._unions[key] = known
         return known
 
-    def trie(self, words: int) -> tuple[int, int]:
-        """Return the address and the number of the nodes of a trie."""
-        if words == 0:
-            return address_of(self._shape.vocabulary.nodes), len(self._shape.vocabulary.nodes)
-        return int(self._tries[words][K.D_NODES]), int(self._tries[words][K.D_COUNT])
+    def harvest(self, context: int, lexeme: int, words: int) -> int:
+        """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
+        ASKED."""
+        return self._shape.harvest(context, lexeme, words)
 
-    def put_record(self, lexeme: int, words: int, noted: npt.NDArray[np.int64]) -> None:
-        """Enter what the tokens of a trie do in a lexeme state, as `lark_records.harvest` has noted it."""
-        newline, rows = int(self._words[K.K_NEWLINE]), len(self._newlines)
-        known = None if words == 0 else self._tries[words]
-        record, tries, kept = self._shape.record(noted, newline, known)
+    def put_record(self, lexeme: int, words: int) -> None:
+        """Enter what the tokens of a trie do in a lexeme state, as it was noted just now."""
+        rows = len(self._newlines)
+        record, tries, kept = self._shape.record(words)
         for trie in tries:
             if address_of(trie) not in self._tries:
                 self._tries[address_of(trie)] = trie
@@ -455,7 +456,7 @@ class Book:
             *self._held.values(),
             *self._kept,
         ]
-        return sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
+        return self._shape.nbytes + sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
 
 
 def _answered(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -124,7 +124,7 @@ LARGE_TRIE = 256
 """Nodes of a trie that has records of its own."""
 SHIFT_AT = 24
 """Where, above a lexeme state, `harvest` puts what bytes do to a column."""
-R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS = range(6)
+R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS, R_WORDS = range(7)
 TRIE_ROW = 5
 D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS, D_SLOTS, D_TOKENS, D_WORDS = range(8)
 AS_ROW = -1
@@ -135,3 +135,53 @@ what bytes do to its column; the address of the words of the trie of what is lef
 that end with it, int32, and how many); crossings (int32: node, state, what bytes do to a column, first byte,
 -1: any). The words of a trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS;
 how many starts and ids there are."""
+
+# --- what a record is made from, in the words of `lark_harvest` ---------------------------------------------
+(
+    H_NODES,
+    H_COUNT,
+    H_STARTS,
+    H_IDS,
+    H_NUMBER,
+    H_PIECES,
+    H_ROOM,
+    H_USED,
+    H_MORE,
+    H_TABLE,
+    H_MASK,
+    H_SEGMENTS,
+    H_SEGMENT_COUNT,
+    H_NOTED,
+    H_SCRATCH,
+    H_PART,
+    H_NEWLINE,
+    H_FIRST_BYTES,
+    H_MANY,
+    H_WIDTH,
+    H_GROUPS,
+    H_ROWS,
+    H_LEFT,
+    H_OTHERS,
+    H_RECORD,
+    H_LISTS,
+    H_BITS,
+    H_MARKS,
+    H_WORDS,
+) = range(29)
+"""Of a trie: NODES, how many (COUNT), slot STARTS, token IDS, and its NUMBER, 0: the vocabulary's. PIECES:
+int64, USED of ROOM words, each piece its key (NUMBER; its root, from bit 22 on; the state behind that), how
+many words it has, and these; MORE: 1 where they may get more room. TABLE: int32, MASK + 1 of them, 1 + where
+a piece is, by its key. SEGMENTS: SEGMENT_COUNT addresses, each with how many words are there; NOTED: words of
+all. SCRATCH: seven parts of PART words: the endings of groups, how many tokens they have; the keys of what is
+left, where the nodes of each end, and these; two more. NEWLINE: K_NEWLINE. FIRST_BYTES: uint8 of each token.
+MANY: tokens of a group that is a dense row, laid out in WIDTH words (int32), FIRST_WORDS of them which first
+bytes there are. GROUPS, ROWS, LEFT, OTHERS: groups, those that are dense rows, keys of what is left, and
+other crossings. RECORD, LISTS, BITS, MARKS: where a record is laid out."""
+LARGE_PIECE = 16
+"""Nodes of a piece that is kept."""
+KEY_AT = 40
+"""Where the terminal is in a key of what is left; below it what bytes do to its column, from bit 1 on, and 1
+where the node's byte belongs to the terminal."""
+FIRST_WORDS = 8
+FULL = -8
+"""Beside layout.ASKED: more room is needed."""

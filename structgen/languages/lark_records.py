@@ -14,7 +14,7 @@ import numba
 
 from structgen.jit import entry, jit
 from structgen.languages.lark_layout import *
-from structgen.languages.lark_proofs import endings_of, ends_well, live
+from structgen.languages.lark_proofs import ends_well, live
 from structgen.languages.lark_steps import ask, fresh, put, read, step
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
@@ -146,57 +146,6 @@ def move_of(c, lexeme, byte):
     if move == UNKNOWN and ask(c, Q_MOVE, lexeme, kind_of):
         store64(load64(k, K_MOVES), at, PENDING)
     return move
-
-
-@jit
-def shifted(k, shift, byte):
-    """Return what some bytes do to a column with one byte more: shift >= 0 is added to it, from -1 down it
-    becomes -1 - shift."""
-    if byte == 10:
-        return -1
-    width = load64(k, K_TAB) if byte == 9 else (1 if byte == 32 else 0)
-    return shift + width if shift >= 0 else shift - width
-
-
-@entry("int64(int64, int64, int64, int64)")
-def harvest(c, lexeme, trie, last):
-    """Note in C_CROSSED what the tokens of a trie do in a lexeme state, three words each: (-1, endings, slot)
-    for one that stays inside, (node, state and what its bytes so far do to a column, move) for a crossing.
-    Returns how many there are, or ASKED."""
-    k = load64(c, C_LARK)
-    stack, noted = load64(c, C_SCRATCH), load64(c, C_CROSSED)
-    store64(stack, 8 + LEXEME, lexeme)
-    store64(stack, 8 + COLUMN, 0)
-    node, count, asked = 0, 0, False
-    while node < last:
-        word = load64(trie, node)
-        depth, skip = (word >> 8) & 0xFFF, (word >> 40) & 0xFFFFFF
-        state = load64(stack, 8 * depth + LEXEME)
-        move = move_of(c, state, word & 0xFF)
-        kind = move & KIND_BITS
-        if move < 0 or kind != MV_ON:
-            asked = asked or move < 0
-            own = depth > 1 or (kind != MV_BEFORE and kind != MV_OLD)
-            if move >= 0 and kind != MV_DEAD and own:
-                store64(noted, 3 * count, node)
-                store64(noted, 3 * count + 1, state + (load64(stack, 8 * depth + COLUMN) << SHIFT_AT))
-                store64(noted, 3 * count + 2, move)
-                count += 1
-            node = skip
-            continue
-        after = (move >> TO_SHIFT) & TO_BITS
-        store64(stack, 8 * (depth + 1) + LEXEME, after)
-        store64(stack, 8 * (depth + 1) + COLUMN, shifted(k, load64(stack, 8 * depth + COLUMN), word & 0xFF))
-        slot = (word >> 20) & 0xFFFFF
-        if slot != 0:
-            at = endings_of(c, after)
-            asked = asked or at < 0
-            store64(noted, 3 * count, -1)
-            store64(noted, 3 * count + 1, at)
-            store64(noted, 3 * count + 2, slot - 1)
-            count += 1
-        node += 1
-    return ASKED if asked else count
 
 
 @jit

@@ -7,63 +7,102 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.ma  # numba asks for it at the first call with an array: that would be amid a mask
 import numpy.typing as npt
 
+from structgen.languages import lark_harvest
 from structgen.languages import lark_layout as K
+from structgen.languages.lark_merging import merged
 from structgen.machine.tables import address_of
-from structgen.masks.merging import merged
 from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
 
 _MANY = 64
+_PIECES, _MOST_PIECES = 1 << 12, 1 << 17
+"""Words of pieces that there is room for at first, and at most."""
+_MOST_SEGMENTS = 1 << 10
+_PARTS = 7
+"""Parts of the scratch."""
 _BEGINNINGS = 256
 """Dense rows by first bytes that are remembered."""
 
 
 class Trie(NamedTuple):
-    """A trie of texts that tokens have, or have left over."""
+    """A trie of texts that tokens have, or have left over: its number, addresses, and how many nodes."""
 
-    nodes: npt.NDArray[np.uint64]
-    starts: npt.NDArray[np.int32]
-    ids: npt.NDArray[np.int32]
-    begins: npt.NDArray[np.int64]
-    """The starts, as positions."""
+    number: int
+    nodes: int
+    starts: int
+    ids: int
+    size: int
 
 
 class Made(NamedTuple):
     """An array that compiled code reads."""
 
     array: npt.NDArray[Any]
-    addresses: Sequence[int] | npt.NDArray[np.int64] = ()
+    addresses: Sequence[int] | npt.NDArray[np.signedinteger] = ()
     """Which of its words (int64) are addresses in arrays that were made; 0 is none."""
-    rows: Sequence[int] | npt.NDArray[np.int64] = ()
+    rows: Sequence[int] | npt.NDArray[np.signedinteger] = ()
     """Which of its words are numbers of dense rows."""
+
+
+class _Left(NamedTuple):
+    """What is left over behind some nodes."""
+
+    words: npt.NDArray[np.int64]
+    """Of the trie."""
+    row: tuple[int, int, int]
+    """The address of the words; of the tokens that end there, and how many."""
+
+
+class _LaidOut(NamedTuple):
+    """What `lark_harvest.fill` writes."""
+
+    record: npt.NDArray[np.int64]
+    lists: npt.NDArray[np.int32]
+    bits: npt.NDArray[np.int32]
+    """Until the next one is laid out."""
+    marks: npt.NDArray[np.int32]
+    addresses: int
 
 
 class Shape:
     """Makes records over one vocabulary; groups of many tokens are dense rows of its store."""
 
-    def __init__(self, vocabulary: Vocabulary, masks: VocabularyStore) -> None:
+    def __init__(self, vocabulary: Vocabulary, masks: VocabularyStore, newline: int) -> None:
+        """`newline`: the indenter's, -1: there is none."""
         self.vocabulary, self._masks = vocabulary, masks
-        self._many = max(_MANY, masks.words // 8)
-        """Tokens of a group that is a dense row: most such rows are of many states."""
         self._beginnings: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
         data, offsets = vocabulary.token_data, vocabulary.token_offset
         lengths = np.diff(offsets)
         self.first_bytes: npt.NDArray[np.uint8] = np.zeros(vocabulary.vocab_size, np.uint8)
         """[V]: of tokens without bytes 0."""
         self.first_bytes[lengths > 0] = data[offsets[:-1][lengths > 0]]
-        there = np.flatnonzero(vocabulary.first[:256] >= 0)
-        self._roots, self._root_bytes = vocabulary.first[there], there.astype(np.int32)
-        starts = vocabulary.slot_start
-        self._trie = Trie(vocabulary.nodes, starts, vocabulary.slot_ids, starts.astype(np.int64))
-        self._read: dict[int, Trie] = {}
-        """The tries that were left over, by the addresses of their words."""
-        self._merged: dict[tuple[int, bytes, bool], npt.NDArray[np.int64]] = {}
-        """The words of tries, by what was put together: a trie, its nodes, and whether with their bytes."""
+        self._first_text = self.first_bytes.tobytes().ljust(32 * masks.words, b"\0")
+        self._firsts: dict[int, tuple[int, ...]] = {}
+        """The first bytes that tokens of dense rows have, 256 bits in four words."""
+        nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
+        self._tries = {0: Trie(0, address_of(nodes), address_of(starts), address_of(ids), len(nodes))}
+        """The vocabulary's, and those that were left over, by the addresses of their words."""
+        self._merged: dict[tuple[int, bytes, int], _Left] = {}
+        """What is left over, by what was put together: a trie, its nodes, and whether without their bytes."""
+        self._words = np.zeros(K.H_WORDS, np.int64)
+        self._address = address_of(self._words)
+        self._segments = np.empty(2 * _MOST_SEGMENTS, np.int64)
+        self._scratch, self._room = np.empty(1 << 12, np.int64), np.empty(1 << 10, np.int32)
+        words = self._words
+        words[K.H_SEGMENTS], words[K.H_SCRATCH] = address_of(self._segments), address_of(self._scratch)
+        words[K.H_NEWLINE], words[K.H_FIRST_BYTES] = newline, address_of(self.first_bytes)
+        words[K.H_MANY] = self._many = max(_MANY, masks.words // 8)
+        """Tokens of a group that is a dense row: most such rows are of many states."""
+        words[K.H_WIDTH] = K.FIRST_WORDS + masks.words
+        self._pieces: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._table: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._give_room(_PIECES)
 
     def beginning(self, firsts: Sequence[int]) -> npt.NDArray[np.int32]:
-        """Return the dense row of the tokens with some first bytes, 256 bits in four words. Cost: 0.2 ms, the
+        """Return the dense row of the tokens with some first bytes, 256 bits in four words. Cost: 0.1 ms, the
         first time."""
         key = tuple(firsts)
         known = self._beginnings.get(key)
@@ -71,150 +110,119 @@ class Shape:
             if len(self._beginnings) >= _BEGINNINGS:
                 self._beginnings.clear()
             chosen = np.unpackbits(np.array(firsts, np.int64).view(np.uint8), bitorder="little")
-            tokens = np.flatnonzero(chosen[self.first_bytes]).astype(np.int32)
-            known = self._beginnings[key] = self._masks.dense_row(tokens)
+            bits = np.frombuffer(self._first_text.translate(chosen.tobytes()), np.uint8)
+            known = self._beginnings[key] = np.packbits(bits, bitorder="little").view(np.int32)
         return known
 
-    def record(
-        self, noted: npt.NDArray[np.int64], newline: int, of: npt.NDArray[np.int64] | None
-    ) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]], list[Made]]:
-        """Return a record over the vocabulary's trie (or, `of`: one with these words), the words of those of
-        its tries that may have records of their own, and all the arrays that were made. Cost: some
-        milliseconds where half of the tokens stay inside."""
-        trie = self._trie if of is None else self.trie(of)
-        inside = noted[:, 0] < 0
-        groups, kept = self._groups(noted[inside, 1], noted[inside, 2], trie, of is None)
-        crossings = noted[~inside]
-        kind = crossings[:, 2] & K.KIND_BITS
-        terminal = (crossings[:, 2] >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
-        # of columns, the indenter's newline alone takes notice
-        shift = np.where(terminal == newline, crossings[:, 1] >> K.SHIFT_AT, 0)
-        now = (kind == K.MV_NOW) & (terminal != newline)
-        left = now | (kind == K.MV_BEFORE)
-        rows, tries = [], []
-        keys = (terminal << 40) + (shift << 1) + now
-        order = np.flatnonzero(left)[np.argsort(keys[left], kind="stable")]
-        begins = np.flatnonzero(np.diff(keys[order], prepend=-(1 << 62)))
-        for members in np.split(order, begins[1:]) if len(order) else ():
-            one, moved, below = (int(of[members[0]]) for of in (terminal, shift, now))
-            nodes = np.ascontiguousarray(crossings[members, 0])
-            words, made = self._left_over(nodes, trie, bool(below))
-            if words[K.D_COUNT] >= K.LARGE_TRIE:
-                tries.append(words)
-            ended = self._ended(nodes, trie) if below else np.empty(0, np.int32)
-            kept += [*made, Made(ended)]
-            rows.append((one, moved, address_of(words), address_of(ended), len(ended)))
-        table = np.array(rows, np.int64).reshape(-1, K.TRIE_ROW)
-        followed = self._followed(crossings[~left], of is None)
-        kept += [
-            Made(table, [at + i for at in range(0, table.size, K.TRIE_ROW) for i in (2, 3)]),
-            Made(followed),
-        ]
-        record = np.zeros(6, np.int64)
-        record[K.R_GROUP_COUNT], record[K.R_GROUPS] = len(groups), address_of(groups)
-        record[K.R_TRIE_COUNT], record[K.R_TRIES] = len(table), address_of(table)
-        record[K.R_CROSSING_COUNT], record[K.R_CROSSINGS] = len(followed), address_of(followed)
-        kept.append(Made(record, (K.R_GROUPS, K.R_TRIES, K.R_CROSSINGS)))
-        return record, tries, kept
+    def begin_all(self, row: int, firsts: Sequence[int]) -> bool:
+        """Return whether all tokens of a dense row are known to have one of some first bytes."""
+        return self._firsts.get(row) == tuple(firsts)
 
-    def trie(self, words: npt.NDArray[np.int64]) -> Trie:
-        """Return the trie with some words."""
-        at = address_of(words)
-        found = self._read.get(at)
+    def harvest(self, context: int, lexeme: int, words: int) -> int:
+        """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or
+        ASKED. Cost: 5 us where the states behind first bytes were met, else some 3 ns a node."""
+        trie, held = self._trie(words), self._words
+        held[: K.H_NUMBER + 1] = trie.nodes, trie.size, trie.starts, trie.ids, trie.number
+        if 8 * int(held[K.H_USED]) > 7 * _MOST_PIECES:
+            held[K.H_USED] = 0
+            self._give_room(len(self._pieces))
+        while True:
+            code = int(lark_harvest.harvest(context, lexeme, self._address))
+            if code != K.FULL:
+                return code
+            self._give_room(2 * len(self._pieces))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of pieces."""
+        return self._pieces.nbytes + self._table.nbytes
+
+    def record(self, words: int) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]], list[Made]]:
+        """Return a record of what was noted just now of a trie, the words of those of its tries that may have
+        records of their own, and all the arrays that were made. Cost: some 50 us, 1 ns for each token that
+        stays inside, and what is left over that was not before."""
+        trie, held = self._trie(words), self._words
+        part = held[K.H_PART] = int(held[K.H_NOTED]) // 2 + 1
+        if _PARTS * part > len(self._scratch):
+            self._scratch = np.empty(2 * _PARTS * part, np.int64)
+            held[K.H_SCRATCH] = address_of(self._scratch)
+        held[K.H_MANY] = self._many
+        record, lists, bits, marks, count = self._laid_out()
+        interned = [self._masks.intern_row(row) for row in bits[:, K.FIRST_WORDS :]]
+        numbers = [number for number in interned if number is not None]
+        if len(numbers) < len(interned):
+            # the store has no room for some of them
+            held[K.H_MANY] = 1 << 40
+            record, lists, bits, marks, count = self._laid_out()
+            numbers = []
+        rows = marks[len(marks) - len(numbers) :]
+        record[rows] = numbers
+        firsts = np.ascontiguousarray(bits[:, : K.FIRST_WORDS]).view(np.int64).tolist()
+        self._firsts.update(zip(numbers, map(tuple, firsts), strict=True))
+        left, kept = self._left_over(trie, part)
+        record[len(record) - K.TRIE_ROW * len(left) :] = [
+            word for terminal, moved, one in left for word in (terminal, moved, *one.row)
+        ]
+        tries = [one.words for _terminal, _moved, one in left if one.words[K.D_COUNT] >= K.LARGE_TRIE]
+        return record, tries, [*kept, Made(lists), Made(record, marks[:count], rows)]
+
+    def _laid_out(self) -> _LaidOut:
+        """Lay out a record, but for its tries and the numbers of its rows."""
+        held = self._words
+        lists = np.zeros(lark_harvest.measure(self._address), np.int32)
+        groups, rows, left = held[K.H_GROUPS : K.H_LEFT + 1].tolist()
+        record = np.empty(K.R_WORDS + 4 * groups + K.TRIE_ROW * left, np.int64)
+        width, marked = int(held[K.H_WIDTH]), 3 + 2 * groups + 2 * left + rows
+        if rows * width + marked > len(self._room):
+            self._room = np.empty(2 * (rows * width + marked), np.int32)
+        bits, marks = self._room[: rows * width], self._room[rows * width :][:marked]
+        at = address_of(bits)
+        held[K.H_RECORD : K.H_MARKS + 1] = address_of(record), address_of(lists), at, at + bits.nbytes
+        count = lark_harvest.fill(self._address)
+        return _LaidOut(record, lists, bits.reshape(rows, width), marks.copy(), count)
+
+    def _trie(self, words: int) -> Trie:
+        """Return the trie with the words at an address, 0: the vocabulary's."""
+        found = self._tries.get(words)
         if found is None:
-            nodes, count, first, ids, _records, slots, tokens = words.tolist()
-            starts = array_at(first, slots, np.int32)
-            held = array_at(nodes, count, np.uint64), starts, array_at(ids, tokens, np.int32)
-            found = self._read[at] = Trie(*held, starts.astype(np.int64))
+            nodes, count, starts, ids = array_at(words, K.D_RECORDS, np.int64).tolist()
+            found = self._tries[words] = Trie(len(self._tries), nodes, starts, ids, count)
         return found
 
-    def _tokens(self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the positions of ranges, one behind the other."""
-        sizes = last - first
-        ends = np.cumsum(sizes)
-        found: npt.NDArray[np.int64] = np.repeat(first - (ends - sizes), sizes)
-        return found + np.arange(len(found))
+    def _give_room(self, room: int) -> None:
+        """Have room for that many words of pieces, those that are there among them."""
+        pieces, used = np.empty(room, np.int64), int(self._words[K.H_USED])
+        pieces[:used] = self._pieces[:used]
+        self._pieces, self._table = pieces, np.zeros(room, np.int32)
+        held = self._words
+        held[K.H_PIECES], held[K.H_TABLE] = address_of(self._pieces), address_of(self._table)
+        held[K.H_ROOM], held[K.H_MASK], held[K.H_MORE] = room, room - 1, room < _MOST_PIECES
+        lark_harvest.index(self._address)
 
-    def _groups(
-        self,
-        endings: npt.NDArray[np.int64],
-        slots: npt.NDArray[np.int64],
-        trie: Trie,
-        whole: bool,
-    ) -> tuple[npt.NDArray[np.int64], list[Made]]:
-        starts = trie.begins
-        # the groups one behind the other, each in the order of the trie
-        order = np.argsort(endings, kind="stable")
-        slots, endings = slots[order], endings[order]
-        first, last = starts[slots], starts[slots + 1]
-        tokens = trie.ids[self._tokens(first, last)]
-        begins = np.flatnonzero(np.diff(endings, prepend=-1))
-        at_token = np.concatenate(([0], np.cumsum(last - first)))
-        bounds = [*at_token[begins].tolist(), len(tokens)]
-        rows: list[tuple[int, int, int, int]] = []
+    def _left_over(self, trie: Trie, part: int) -> tuple[list[tuple[int, int, _Left]], list[Made]]:
+        """Return what is left over behind the nodes that were measured (parts of the scratch have `part`
+        words), each with the terminal and what bytes do to its column; and the arrays that were made."""
+        count = int(self._words[K.H_LEFT])
+        keys, ends, nodes = (self._scratch[at * part :] for at in (2, 3, 4))
+        names, begin = [], 0
+        for key, end in zip(keys[:count].tolist(), ends[:count].tolist(), strict=True):
+            names.append((trie.number, nodes[begin:end].tobytes(), key & 1))
+            begin = end
+        new = list(dict.fromkeys(name for name in names if name not in self._merged))
         kept: list[Made] = []
-        for one, begin, end in zip(endings[begins].tolist(), bounds, bounds[1:], strict=False):
-            members = np.array(tokens[begin:end], np.int32)
-            row = self._row(members) if len(members) >= self._many else None
-            if row is not None:
-                first = np.zeros(256, np.uint8)
-                first[self.first_bytes[members]] = 1
-                kept.append(Made(first))
-                rows.append((one, row, address_of(first), K.AS_ROW))
-                continue
-            at = 0
-            if whole:
-                firsts = np.zeros(257, np.int32)
-                np.cumsum(np.bincount(self.first_bytes[members], minlength=256), out=firsts[1:])
-                at = address_of(firsts)
-                kept.append(Made(firsts))
-            kept.append(Made(members))
-            rows.append((one, address_of(members), at, len(members)))
-        table = np.array(rows, np.int64).reshape(-1, 4)
-        lists = [4 * at + 1 for at, row in enumerate(rows) if row[3] != K.AS_ROW]
-        firsts_at = [4 * at + 2 for at, row in enumerate(rows) if row[2] != 0]
-        dense = [4 * at + 1 for at, row in enumerate(rows) if row[3] == K.AS_ROW]
-        return table, [*kept, Made(table, lists + firsts_at, dense)]
-
-    def _row(self, tokens: npt.NDArray[np.int32]) -> int | None:
-        """Return the number of a dense row, None where the store has no room for it."""
-        return self._masks.intern_row(self._masks.dense_row(tokens))
-
-    def _left_over(
-        self, nodes: npt.NDArray[np.int64], trie: Trie, below: bool
-    ) -> tuple[npt.NDArray[np.int64], list[Made]]:
-        """Return the words of the trie of what tokens below some nodes have from there on, with the bytes of
-        the nodes themselves, or without (`below`); and the arrays that were made for it."""
-        key = address_of(trie.nodes), nodes.tobytes(), below
-        words = self._merged.get(key)
-        if words is not None:
-            return words, []
-        made, starts, ids = merged(trie.nodes, trie.starts, trie.ids, nodes, below=below)
-        words = self._merged[key] = np.zeros(K.D_WORDS, np.int64)
-        words[: K.D_RECORDS] = (address_of(made), len(made), address_of(starts), address_of(ids))
-        words[K.D_SLOTS :] = len(starts), len(ids)
-        self._read[address_of(words)] = Trie(made, starts, ids, starts.astype(np.int64))
-        parts = Made(made), Made(starts), Made(ids)
-        return words, [*parts, Made(words, (K.D_NODES, K.D_STARTS, K.D_IDS))]
-
-    def _ended(self, nodes: npt.NDArray[np.int64], trie: Trie) -> npt.NDArray[np.int32]:
-        """Return the tokens that end at some nodes."""
-        slots = (trie.nodes.view(np.int64)[nodes] >> 20) & 0xFFFFF
-        slots = slots[slots > 0]
-        starts = trie.begins
-        return np.ascontiguousarray(trie.ids[self._tokens(starts[slots - 1], starts[slots])], np.int32)
-
-    def _followed(self, crossings: npt.NDArray[np.int64], whole: bool) -> npt.NDArray[np.int32]:
-        rows = np.zeros((len(crossings), 4), np.int32)
-        rows[:, 0] = crossings[:, 0]
-        rows[:, 1] = crossings[:, 1] & ((1 << K.SHIFT_AT) - 1)
-        rows[:, 2] = crossings[:, 1] >> K.SHIFT_AT
-        if whole:
-            at = np.searchsorted(self._roots, crossings[:, 0], "right") - 1
-            rows[:, 3] = self._root_bytes[at]
-        else:
-            rows[:, 3] = -1
-        return rows
+        if new:
+            wanted = [(np.frombuffer(roots, np.int64), below) for _number, roots, below in new]
+            made = merged((trie.nodes, trie.starts, trie.ids), wanted)
+            at = address_of(made.words) + 8 * K.D_WORDS * np.arange(len(new))
+            for name, words, *row in zip(new, made.words, at.tolist(), *made.ended.T.tolist(), strict=True):
+                self._merged[name] = _Left(words, tuple(row))
+            marks = K.D_WORDS * np.arange(len(new))[:, None] + (K.D_NODES, K.D_STARTS, K.D_IDS)
+            kept = [Made(made.nodes), Made(made.numbers), Made(made.words, marks.reshape(-1))]
+        found = []
+        for key, name in zip(keys[:count].tolist(), names, strict=True):
+            terminal = (key + (1 << K.KEY_AT - 1)) >> K.KEY_AT
+            found.append((terminal, (key - (terminal << K.KEY_AT)) >> 1, self._merged[name]))
+        return found, kept
 
 
 def array_at(address: int, count: int, dtype: Any) -> npt.NDArray[Any]:
