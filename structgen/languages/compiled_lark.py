@@ -25,6 +25,7 @@ from structgen.languages.lark_book import Book
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.lark_image import clear, put, take
 from structgen.languages.lark_kept import Keeping, Source, identity_of, read
+from structgen.languages.sure import Sure
 from structgen.limits import Limits
 from structgen.machine import filling
 from structgen.machine import layout as L
@@ -37,6 +38,10 @@ from structgen.tokenizer import Tokenizer
 
 _ROOM = 1 << 12
 """Rows that each table has free before compiled code goes on."""
+_MANY = 1 << 13
+"""Places at which it pays to show once for all stacks that a text goes on, not place by place."""
+_MOST_SHOWN = 1 << 12
+"""Parser states of grammars for which that is shown: it takes some ms for each."""
 _CROWD = 1 << 17
 """Places at which those are forgotten that no state names."""
 
@@ -159,6 +164,8 @@ class CompiledLark(CompiledRests):
                 failed = error
         if self._tables.count(L.T_SET) > self._crowded:
             self._clear()
+        if not self._book.knows_sure and self._tables.count(L.T_SET) > _MANY:
+            self._find_sure()
         self._room()
         if failed is not None:
             raise failed
@@ -208,6 +215,22 @@ class CompiledLark(CompiledRests):
             goes_on = self._language.is_live(self._reading(first))
             lark_masks.note_live(self.address, first, K.LIVE_YES if goes_on else K.LIVE_NO)
 
+    def _find_sure(self) -> None:
+        """Show behind which parser states a text goes on, whatever lies below them; once."""
+        book = self._book
+        if book.knows_sure or len(self._parsed.kernels) > _MOST_SHOWN:
+            return
+
+        def plan_of(state: int) -> tuple[int, int, list[int]]:
+            self._work_out(K.Q_PLAN, state, 0)
+            return book.plan(state)
+
+        def cleanness(context: int, terminal: int) -> int:
+            self._work_out(K.Q_CLEAN, context, terminal)
+            return book.clean(context, terminal)
+
+        book.put_sure(Sure(self._parsed, plan_of, cleanness).find())
+
     # --- ahead of time --------------------------------------------------------------------------------------
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
@@ -223,6 +246,7 @@ class CompiledLark(CompiledRests):
                 self._work_out(K.Q_START, context, 0)
                 for terminal in (END, *of_context.terminals):
                     self._work_out(K.Q_CLEAN, context, terminal)
+            self._find_sure()
             states = dict.fromkeys(map(book.start_of, range(len(self._parsed.contexts))))
             pending, behind, done = list(states), dict[tuple[int, int], None](), 0
             for state in pending:

@@ -38,6 +38,8 @@ class Pages(NamedTuple):
     starts: npt.NDArray[np.int32]
     plans: npt.NDArray[np.int32]
     clean: npt.NDArray[np.uint8]
+    sure: npt.NDArray[np.uint8]
+    """Of the parser's states, as in `put_sure`; none where that was not worked out."""
     records: npt.NDArray[np.int64]
     """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
     1; 0: there is none."""
@@ -112,7 +114,11 @@ class Book:
         self._listed = 0
         self._plans = np.full(len(tables.kernels), K.UNKNOWN, np.int32)
         self._clean = np.zeros((len(tables.contexts), terminals), np.uint8)
-        self._fixed |= {K.K_PLANS: self._plans, K.K_CLEAN: self._clean}
+        self._sure = np.zeros(len(tables.kernels), np.uint8)
+        self.knows_sure = False
+        """Whether it was worked out behind which states a text goes on, whatever lies below."""
+        self._fixed |= {K.K_PLANS: self._plans, K.K_CLEAN: self._clean, K.K_SURE: self._sure}
+        words[K.K_SURE], words[K.K_BARRING] = address_of(self._sure), 0
         words[K.K_PLANS], words[K.K_CLEAN] = address_of(self._plans), address_of(self._clean)
         self._known_lists: dict[tuple[int, ...], int] = {}
         self._told = 0
@@ -205,6 +211,7 @@ class Book:
             _answered(self._starts),
             _answered(self._plans),
             clean,
+            self._sure.copy() if self.knows_sure else self._sure[:0],
             records,
             offsets(tries),
             held,
@@ -220,6 +227,8 @@ class Book:
         self._told = count
         self._lists, self._listed = pages.lists, len(pages.lists)
         self._starts[:], self._plans[:], self._clean[:] = pages.starts, pages.plans, pages.clean
+        if len(pages.sure):
+            self.put_sure(pages.sure)
         base = address_of(pages.made)
         pages.made[pages.addresses] += base
         if len(pages.made):
@@ -393,6 +402,22 @@ class Book:
     def put_clean(self, context: int, terminal: int, clean: int) -> None:
         """Enter whether a terminal's lexeme stands between separators."""
         self._clean[context, terminal] = clean
+
+    def plan(self, state: int) -> tuple[int, int, list[int]]:
+        """Return the plan of a parser state that was entered."""
+        at = int(self._plans[state])
+        rule, dot, count = self._lists[at : at + 3].tolist()
+        return rule, dot, self._lists[at + 3 : at + 3 + count].tolist()
+
+    def clean(self, context: int, terminal: int) -> int:
+        """Return what was entered of a terminal in a context."""
+        return int(self._clean[context, terminal])
+
+    def put_sure(self, sure: npt.NDArray[np.uint8]) -> None:
+        """Enter behind which parser states a text goes on, whatever lies below."""
+        self._sure[:] = sure
+        self.knows_sure = True
+        self._words[K.K_BARRING] = int((sure & K.BARRED).any())
 
     def _listed_at(self, key: tuple[int, ...]) -> int:
         at = self._known_lists.get(key)

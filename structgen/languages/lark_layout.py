@@ -31,12 +31,13 @@ error."""
 P_STACK, P_WIDTHS, P_BRACKETS = range(3)
 
 OPEN_UNKNOWN, OPEN, SHUT, OPEN_PENDING = range(4)
-OPEN_BITS, BARE_SHIFT, LINE_SHIFT, PLAIN_SHIFT, PLAIN_AT = 3, 2, 4, 6, 16
+OPEN_BITS, BARE_SHIFT, LINE_SHIFT, PLAIN_SHIFT, BARRED_SHIFT, PLAIN_AT = 3, 2, 4, 6, 12, 16
 """In T_OFFSET, what is known of a place, two bits each. Does a text go on from it with the separator? From
 BARE_SHIFT on: with a lexeme that may stand right behind the indenter's newline? From LINE_SHIFT on: with the
 indenter's newline, of whatever width? The last two are never SHUT for certain, only not proved.
 From PLAIN_SHIFT on the same of a plain place, by plans alone: they hold in all places with its stack, however
-wide their indentations are. From PLAIN_AT on: the plain place of a place and 1, 0: not made yet."""
+wide their indentations are. From BARRED_SHIFT on: has its stack a BARRED state (SHUT)? From PLAIN_AT on: the
+plain place of a place and 1, 0: not made yet."""
 ENDS_NOT, ENDS_OLD = -1, -2
 """Behind the endings of a lexeme, what the text's end makes of it: an error, or what was read on from the old
 slot; else the terminal."""
@@ -95,8 +96,10 @@ C_LARK = C_STRINGS
     K_DENSE,
     K_LOOKS,
     K_CHAINS,
+    K_SURE,
+    K_BARRING,
     K_WORDS,
-) = range(33)
+) = range(35)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become, and
@@ -113,10 +116,16 @@ bytes (256 bits) that its tokens must have. LOOKS: int64[1 + 2 * MOST_LOOKS], th
 worked out; and what is known in it of a place with a lexeme: the place, the number of the mask from LOOK_AT
 on; the lexeme and, in the last bit, whether it is live. CHAINS: int64[2 * MOST_CHAINS], 1 + a top, the state
 below it (from CHAIN_AT on) and a terminal, or the number of all for plans (from twice CHAIN_AT on); and the
-top after all rules with one symbol that are reduced before it, or by plans that need no terminal."""
+top after all rules with one symbol that are reduced before it, or by plans that need no terminal. SURE: uint8
+of each parser state: behind it a text goes on, whatever lies below (languages.sure): SURE_APART with the
+separator, SURE_BARE right behind a newline in brackets, SURE_LINE where it is the state behind the
+indenter's newline; BARRED: that does not hold for stacks with this state in them. BARRING: is there one?"""
+SURE_APART, SURE_BARE, SURE_LINE, BARRED = 1, 2, 4, 8
 CHAIN_BITS, CHAIN_AT = 13, 20
 MOST_CHAINS = 1 << CHAIN_BITS
 MOST_LOOKS, LOOK_AT = 1 << 10, 32
+PUSHED_AT, MOST_PUSHED = 120, 8
+"""Where in C_TEMPORARY the states lie that rules without symbols push while a terminal is tried; how many."""
 MOST_DENSE, DENSE_WORDS = 256, 5
 MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
 """Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""

@@ -23,6 +23,7 @@ from structgen.languages.lark_steps import (
     popped,
     read,
     second_of,
+    top_after,
 )
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
@@ -326,6 +327,61 @@ def line_open(c, place):
 
 
 @jit
+def is_sure(c, place, top, flag):
+    """Return whether a text goes on behind a state, by itself, that is put on the stack of a place."""
+    k = load64(c, C_LARK)
+    sure = load64(k, K_SURE)
+    if load8(sure, top) & flag == 0:
+        return False
+    if load64(k, K_BARRING) == 0:
+        return True
+    barred = known(c, place, BARRED_SHIFT)
+    if barred == OPEN_UNKNOWN:
+        stack, barred = stack_of(c, place), numba.int64(OPEN)
+        while stack >= 0:
+            if load8(sure, first_of(c, stack)) & BARRED != 0:
+                barred = numba.int64(SHUT)
+            stack = second_of(c, stack)
+        mark(c, place, BARRED_SHIFT, barred)
+    return barred == OPEN
+
+
+@jit
+def sure_behind(c, place, terminal):
+    """Return YES where it is sure that a text goes on with the separator behind a terminal that is not the
+    indenter's newline; NO where the parser refuses the terminal; VAGUE where that is to be proved."""
+    k = load64(c, C_LARK)
+    if load8(load64(k, K_IGNORED), terminal) != 0:
+        top = first_of(c, stack_of(c, place))
+    else:
+        top = top_after(c, stack_of(c, place), terminal)
+        if top == REFUSED:
+            return NO
+        if (
+            load8(load64(k, K_BRACKETS), terminal) == 2
+            and load64(row_of(c, T_SET, 4, place), P_BRACKETS) == 0
+        ):
+            return NO
+    return YES if top >= 0 and is_sure(c, place, top, SURE_APART) else VAGUE
+
+
+@jit
+def sure_here(c, place):
+    """Return whether a text goes on from a place with the separator, by its topmost state."""
+    return is_sure(c, place, first_of(c, stack_of(c, place)), SURE_APART)
+
+
+@jit
+def sure_line(c, place):
+    """Return whether a text goes on from a place with the indenter's newline, by the state behind it."""
+    k = load64(c, C_LARK)
+    if load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
+        return is_sure(c, place, first_of(c, stack_of(c, place)), SURE_BARE)
+    top = top_after(c, stack_of(c, place), load64(k, K_NEWLINE))
+    return top >= 0 and is_sure(c, place, top, SURE_LINE)
+
+
+@jit
 def separated(c, place):
     """Return the lexeme state that the separator makes at a place; below 0 where that is not known."""
     k = load64(c, C_LARK)
@@ -349,6 +405,18 @@ def endings_of(c, lexeme):
 
 
 @jit
+def taken(c, place, terminal):
+    """Return YES where the parser takes a terminal, the indenter's newline of some width, NO, or ASK."""
+    k, stack = load64(c, C_LARK), stack_of(c, place)
+    if load8(load64(k, K_BRACKETS), terminal) == 2 and load64(row_of(c, T_SET, 4, place), P_BRACKETS) == 0:
+        return numba.int64(NO)
+    after = top_after(c, stack, terminal)
+    if after == ASKED:
+        after = feed(c, stack, terminal)
+    return numba.int64(NO if after == REFUSED else (ASK if after == ASKED else YES))
+
+
+@jit
 def refused(c, d, terminals):
     """Return YES where the parser takes none of the terminals that a lexeme may become, NO, or ASK."""
     k = load64(c, C_LARK)
@@ -357,14 +425,11 @@ def refused(c, d, terminals):
         terminal = load32(terminals, 1 + i)
         if load8(load64(k, K_IGNORED), terminal) != 0:
             return NO
-        if terminal == load64(k, K_NEWLINE):
-            if load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
-                return NO
-            after = feed(c, stack_of(c, place), terminal)
-        else:
-            after = read(c, place, terminal, 0)
-        if after != REFUSED:
-            return ASK if after == ASKED else NO
+        if terminal == load64(k, K_NEWLINE) and load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
+            return NO
+        code = taken(c, place, terminal)
+        if code != NO:
+            return ASK if code == ASK else NO
     return YES
 
 
@@ -401,18 +466,22 @@ def ends_well(c, d, begun, at):
     for i in range(load32(ends, at)):
         terminal = load32(ends, at + 1 + i)
         if terminal == ANY_LINE:
-            code = line_open(c, place)
+            code = YES if sure_line(c, place) else line_open(c, place)
         elif terminal == IGNORED:
-            code = is_open(c, place, 0)
+            code = YES if sure_here(c, place) else is_open(c, place, 0)
         elif terminal <= SEPARATED:
             code = numba.int64(NO)
             if separated(c, place) == SEPARATED - terminal:
-                code = is_open(c, place, 0)
+                code = YES if sure_here(c, place) else is_open(c, place, 0)
         else:
-            after = read(c, place, terminal, column)
-            code = numba.int64(ASK if after == ASKED else NO)
-            if after >= 0:
-                code = is_open(c, after, 0)
+            code = numba.int64(VAGUE)
+            if terminal != load64(load64(c, C_LARK), K_NEWLINE):
+                code = sure_behind(c, place, terminal)
+            if code == VAGUE:
+                after = read(c, place, terminal, column)
+                code = numba.int64(ASK if after == ASKED else NO)
+                if after >= 0:
+                    code = is_open(c, after, 0)
         if code == YES:
             return YES
         asked = asked or code == ASK

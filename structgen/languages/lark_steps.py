@@ -122,6 +122,40 @@ def feed(c, stack, terminal):
 
 
 @jit
+def top_after(c, stack, terminal):
+    """Return the state on top of a stack after a terminal, or REFUSED; no stack is made."""
+    k = load64(c, C_LARK)
+    actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
+    pushed, count = load64(c, C_TEMPORARY) + 8 * PUSHED_AT, 0  # by rules without symbols, above `below`
+    top, below = first_of(c, stack), second_of(c, stack)
+    while True:
+        action = load32(actions, top * terminals + terminal)
+        if action == 0:
+            return numba.int64(REFUSED)
+        if action > 0:
+            return numba.int64(action - 1)
+        rule = -1 - action
+        size = load32(load64(k, K_SIZES), rule)
+        if size == 1 and count == 0:
+            top = reduced(k, top, first_of(c, below), terminal)
+        else:
+            if size == 0:
+                if count == MOST_PUSHED:
+                    return numba.int64(ASKED)
+                store64(pushed, count, top)
+                count += 1
+            else:
+                over = min(size - 1, count)
+                count -= over
+                below = popped(c, below, size - 1 - over)
+            under = load64(pushed, count - 1) if count > 0 else first_of(c, below)
+            goto = under * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+            top = load32(load64(k, K_GOTOS), goto)
+        if terminal == 0 and top == load64(k, K_END_STATE):
+            return numba.int64(top)
+
+
+@jit
 def place_of(c, stack, widths, brackets):
     """Return the number of a place, or ASKED."""
     t = load64(c, C_TEMPORARY) + 8 * 24
