@@ -89,7 +89,7 @@ class LexemeItems:
         int32, int64 = np.int32, np.int64
         self.words = words = np.zeros(R.R_WORDS, int64)
         """What compiled code is handed the address of: see lexeme_rows."""
-        self.address = address_of(words)
+        self._address = address_of(words)
         words[R.R_WIDTH], words[R.R_CONTEXTS], words[R.R_TERMINALS] = width, len(unless), terminals
         words[R.R_HALF], words[R.R_BITS] = (terminals + 63) // 64, (2 * terminals + 63) // 64
         self._arrays: dict[str, npt.NDArray[Any]] = {}
@@ -128,6 +128,12 @@ class LexemeItems:
             self._index(name)
         self.objects: list[Item] = []
         self._may_end: list[bool] = []
+        self._asks: list[int] = []
+        self._row_of: list[int] = []
+        """Of each item, as the arrays have it; and those that the arrays do not have yet, with what each
+        reaches."""
+        self._fresh: list[tuple[list[int], int]] = []
+        self._bits: dict[int, tuple[bytes, bytes]] = {}
         self._at_end: dict[tuple[int, int], int | None] = {}
         self._numbers: dict[Item, int] = {}
         self._guards: list[Guards] = []
@@ -204,7 +210,7 @@ class LexemeItems:
         size = 1 << (2 * len(self._arrays[f"{name}_begins"])).bit_length()
         self._put(f"{name}_index", np.full(size, _EMPTY, np.int32))
         self.words[_LISTS[name] + R.L_MASK] = size - 1
-        R.index_anew(self.address + 8 * _LISTS[name])
+        R.index_anew(self._address + 8 * _LISTS[name])
 
     def _reserve_states(self, count: int) -> None:
         self._reserve(count, "after", "sources", "first", "may_be", "marks")
@@ -217,7 +223,7 @@ class LexemeItems:
     def retry(self, call: Callable[..., int], *arguments: Any) -> int:
         """Return what a routine of `lexeme_rows` returns, once it has room."""
         while True:
-            found = call(self.address, *arguments)
+            found = call(self.ready(), *arguments)
             if found != R.FULL:
                 return found
             self._grow()
@@ -234,48 +240,62 @@ class LexemeItems:
         return known
 
     def _set_down(self, number: int, item: Item) -> None:
-        """Fill what the arrays say of an item."""
-        self._reserve(number + 1, "items", "names", "reach", "stamps")
-        program = self.program
-        reached = 0
+        """Note what the arrays shall say of an item."""
+        program, reached = self.program, 0
         for at in instructions(item):
             reached |= program.reach(at)
-        found, asks = reached >> 1, bool(reached & 1)
-        words = [0] * R.I_WORDS
-        words[R.I_ROW] = words[R.I_MATCH] = -1
-        may_end = True
+        kind, match, sure, may_end = R.THREAD, -1, False, True
         if isinstance(item, tuple):
             at, guards = item
-            match = program.match_of(at)
-            if match is not None:
-                words[R.I_KIND], words[R.I_MATCH] = R.MATCH, match
-            words[R.I_SURE] = match is None and program.surely_matches(at)
+            matched = program.match_of(at)
+            if matched is not None:
+                kind, match = R.MATCH, matched
+            else:
+                sure = program.surely_matches(at)
             may_end = program.node_of(at) is None
         elif isinstance(item, Nest):
-            guards, words[R.I_KIND] = item.guards, R.NEST
+            guards, kind = item.guards, R.NEST
         else:
-            guards, words[R.I_KIND], words[R.I_MATCH] = item.guards, R.SLOT, item.terminal
+            guards, kind, match = item.guards, R.SLOT, item.terminal
         self._may_end.append(may_end)
-        words[R.I_GUARDS] = self.guards(guards)
-        words[R.I_ASKS] = -1
-        if asks:
-            words[R.I_ASKS] = self._asking
+        self._row_of.append(R.NONE)
+        asks = -1
+        if reached & 1:
+            asks = self._asking
             self._asking += 1
             self._reserve(self._asking, "variants")
-        self._arrays["items"][number] = words
-        if isinstance(item, tuple):
-            bare = self.number((item[0], ())) if guards else number
-            self._arrays["items"][number, R.I_BARE] = bare
-            if words[R.I_KIND] == R.MATCH and words[R.I_MATCH] < self._terminals:
-                for terminal in (words[R.I_MATCH], *self._named.get(words[R.I_MATCH], ())):
-                    if self._arrays["slots"][words[R.I_GUARDS], terminal] < 0:
-                        self._arrays["slots"][words[R.I_GUARDS], terminal] = self.number(
-                            Slot(terminal, guards)
-                        )
-        if found:
-            octets = found.to_bytes(8 * int(self.words[R.R_BITS]), "little")
-            self._arrays["reach"][number] = np.frombuffer(octets, np.int64)
-            self._arrays["names"][number] = [bool(found & names) for names in self._names]
+        self._asks.append(asks)
+        held = self.guards(guards)
+        words = [kind, held, match, int(sure), asks, number, R.NONE]
+        self._fresh.append((words, reached >> 1))
+        if isinstance(item, tuple) and guards:
+            words[R.I_BARE] = self.number((item[0], ()))
+        if kind == R.MATCH and match < self._terminals:
+            for terminal in (match, *self._named.get(match, ())):
+                if self._arrays["slots"][held, terminal] < 0:
+                    self._arrays["slots"][held, terminal] = self.number(Slot(terminal, guards))
+
+    def ready(self) -> int:
+        """Return the address that compiled code is handed, once the arrays say all that they shall."""
+        if self._fresh:
+            count = len(self.objects)
+            begin = count - len(self._fresh)
+            self._reserve(count, "items", "names", "reach", "stamps")
+            self._arrays["items"][begin:count] = [words for words, _found in self._fresh]
+            both = [self._bits_of(found) for _words, found in self._fresh]
+            for name, place in (("reach", 0), ("names", 1)):
+                array = self._arrays[name]
+                octets = np.frombuffer(b"".join([one[place] for one in both]), array.dtype)
+                array[begin:count] = octets.reshape(-1, array.shape[1])
+            self._fresh.clear()
+        return self._address
+
+    def _bits_of(self, found: int) -> tuple[bytes, bytes]:
+        known = self._bits.get(found)
+        if known is None:
+            names = bytes(bool(found & names) for names in self._names)
+            known = self._bits[found] = found.to_bytes(8 * int(self.words[R.R_BITS]), "little"), names
+        return known
 
     def guards(self, guards: Guards) -> int:
         """Return the number of some guards."""
@@ -344,8 +364,9 @@ class LexemeItems:
 
     def matched(self, number: int) -> set[int]:
         """Return what has matched in a set of tracked threads."""
-        items = self._arrays["items"]
-        return {int(items[one, R.I_MATCH]) for one in self.tracked(number) if items[one, R.I_KIND] == R.MATCH}
+        items = (self.objects[one] for one in self.tracked(number))
+        found = (self.program.match_of(one[0]) for one in items if isinstance(one, tuple))
+        return {match for match in found if match is not None}
 
     def match_at_end(self, number: int, behind: int) -> int | None:
         """Return the match that an item comes to where the text ends; of a slot, its terminal."""
@@ -416,7 +437,7 @@ class LexemeItems:
             self.words[at + R.L_COUNT] = len(begins) - 1
             self._index(name)
         self._reserve_states(self.states)
-        R.put_kept(self.address)
+        R.put_kept(self.ready())
         made = arrays[2 * len(_LISTS)]
         for name, moves in zip(R.MOVES, arrays[2 * len(_LISTS) + 1 :], strict=True):
             self._arrays[name][made] = moves.reshape(-1, len(self._representative))
@@ -437,19 +458,17 @@ class LexemeItems:
 
     def _row(self, number: int, behind: int) -> npt.NDArray[np.int32]:
         """Return the cells of an item behind something; they are worked out once."""
-        asks = int(self._arrays["items"][number, R.I_ASKS])
-        if asks < 0:
-            behind = 0
-        row = int(
-            self._arrays["items"][number, R.I_ROW] if asks < 0 else self._arrays["variants"][asks, behind]
-        )
+        asks = self._asks[number]
+        row = self._row_of[number] if asks < 0 else int(self._arrays["variants"][asks, behind])
         if row < 0:
-            cells = self._cells(self.objects[number], behind)
+            cells = self._cells(self.objects[number], behind if asks >= 0 else 0)
             row = self._rows
             self._rows += 1
             self._reserve(self._rows, "cells")
             self._arrays["cells"][row] = cells
             if asks < 0:
+                self._row_of[number] = row
+                self.ready()
                 self._arrays["items"][number, R.I_ROW] = row
             else:
                 self._arrays["variants"][asks, behind] = row

@@ -84,7 +84,7 @@ MADE, FULL, NOTED = 0, -2, -3
 DEAD, DECIDED = -1, -2
 NOTE_ITEM, NOTE_BEHIND = range(2)
 MISSING = -16
-"""MISSING - state, as a state: its row is not made."""
+"""MISSING - state, as a state: its row cannot be made yet."""
 MOST_NOTES = 4096
 MOVES = ("after", "sources", "first")
 
@@ -559,7 +559,7 @@ def make_move(r, state, kind, head, count, t_count, cells, later):
 def move_of(r, classes, state, byte):
     """Return the state after a byte, DEAD, DECIDED, or MISSING - state; and where its slots come from."""
     cell = load64(r, R_WIDTH) * state
-    if load32(load64(r, A_FIRST), cell) < 0:
+    if load32(load64(r, A_FIRST), cell) < 0 and make_row(r, state) != MADE:
         return MISSING - state, nb.int64(0)
     cell += load8(classes, byte)
     begins = load64(r, L_SOURCES + L_BEGINS)

@@ -69,7 +69,8 @@ class Lexer(LexemeStates):
         self._words: dict[tuple[int, int], bytes | None] = {}
         self._several_words: dict[tuple[int, int], list[bytes]] = {}
         self._texts: dict[tuple[tuple[int, ...], int], _Texts] = {}
-        self._waits: dict[int, tuple[int, ...]] = {}
+        self._waits: dict[int, list[tuple[int, int]]] = {}
+        self._tracked: dict[int, list[tuple[int, int]]] = {}
         self._barren: dict[int, set[int]] = {}
         """For each terminal, states from which no lexeme of it goes on."""
         self._gives_way: dict[tuple[int, int], bool] = {}
@@ -136,7 +137,7 @@ class Lexer(LexemeStates):
     def _ask(self, call: Callable[..., int], state: int, terminal: int, *arguments: int) -> int:
         """Return what a routine of `lexeme_rows` about texts returns, once all rows are made."""
         while True:
-            found = call(self.items.address, self._classes_at, state, terminal, *arguments)
+            found = call(self.items.ready(), self._classes_at, state, terminal, *arguments)
             if found > R.MISSING:
                 return found
             self.items.make_rows([R.MISSING - found], 1)
@@ -174,25 +175,30 @@ class Lexer(LexemeStates):
         for tracked, number in ((True, exact), (False, terminal)):
             if number < 0:
                 continue
-            texts = self._texts_of(self._tracked(state) if tracked else self._waiting(state), number)
+            texts = self._texts_of(self._strings(state) if tracked else self._waiting(state), number)
             for tries in (1, _TRIES):  # mostly the first does
                 found = self._ask(R.find_text, state, terminal, *texts.first(tries))
                 if found >= 0:
                     return texts[found]
         return None
 
-    def _texts_of(self, waiting: tuple[int, ...], number: int) -> _Texts:
+    def _texts_of(self, waiting: list[tuple[int, int]], number: int) -> _Texts:
         """Return texts that lead from some instructions to a match, as if every look-around held."""
-        bit, reach = 2 << number, self.program.reach
-        starts = tuple(at for at in waiting if reach(at) & bit)
+        bit = 2 << number
+        starts = tuple([at for at, reach in waiting if reach & bit])
         known = self._texts.get((starts, number))
         if known is None:
             known = self._texts[starts, number] = _Texts(self.program.words(starts, number))
         return known
 
-    def _tracked(self, state: int) -> tuple[int, ...]:
+    def _strings(self, state: int) -> list[tuple[int, int]]:
+        """Return as `_waiting` the instructions of strings that may take the place of a match."""
         tracked = self.items.state(state)[R.S_TRACKED]
-        return tuple(sorted(self.states[state].tracked)) if tracked else ()
+        known = self._tracked.get(tracked)
+        if known is None:
+            reach = self.program.reach
+            known = self._tracked[tracked] = [(at, reach(at)) for at in sorted(self.states[state].tracked)]
+        return known
 
     def never(self, state: int, terminal: int) -> bool:
         """Return whether it is sure that no lexeme of a terminal goes on from a state: better ones always
@@ -274,8 +280,8 @@ class Lexer(LexemeStates):
             found.append(byte)
         return bytes(reversed(found))
 
-    def _waiting(self, state: int) -> tuple[int, ...]:
-        """Return the instructions at which a state's threads wait, best first."""
+    def _waiting(self, state: int) -> list[tuple[int, int]]:
+        """Return the instructions at which a state's threads wait, best first, each with what it reaches."""
         known = self._waits.get(state)
         if known is None:
             pending: list[Item] = list(reversed(self.states[state].items))
@@ -286,5 +292,6 @@ class Lexer(LexemeStates):
                     pending += reversed(item.threads)
                 elif not isinstance(item, Slot):
                     found[item[0]] = None
-            known = self._waits[state] = tuple(found)
+            reach = self.program.reach
+            known = self._waits[state] = [(at, reach(at)) for at in found]
         return known
