@@ -178,7 +178,9 @@ class ContextualLanguage(Language):
             before = lexer.before()
             # a comment may begin one too, whose line break comes later
             starts = {lexer.start(context, before) for context in range(len(self.reader.tables.contexts))}
-            opened = {move.after for start in starts for _byte, move in lexer.ways(start) if move.after >= 0}
+            opened = {
+                state for row in lexer.after(sorted(starts)) for state in set(row.tolist()) if state >= 0
+            }
             begun = [state for state in opened if indentation.newline in lexer.may_be(state)]
             pending = [lexer.move(state, 10).after for state in (*starts, *begun)]
             pending = [state for state in pending if state >= 0 and self._is_line(state)]

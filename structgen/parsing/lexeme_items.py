@@ -159,7 +159,7 @@ class LexemeItems:
         self._queue_at, self._ends_at = address_of(self._queue), address_of(self._ends)
         words[R.R_BEHINDS] = self._arrays["variants"].shape[1]
         self.guards(())
-        self.behind(NOWHERE)
+        self._arrays["behinds"][self.behind(NOWHERE)] = 0
         self._list(())
 
     # --- room -----------------------------------------------------------------------------------------------
@@ -457,7 +457,7 @@ class LexemeItems:
         return known
 
     def _row(self, number: int, behind: int) -> npt.NDArray[np.int32]:
-        """Return the cells of an item behind something; they are worked out once."""
+        """Return the cells of an item that stands behind something; they are worked out once."""
         asks = self._asks[number]
         row = self._row_of[number] if asks < 0 else int(self._arrays["variants"][asks, behind])
         if row < 0:
@@ -485,29 +485,30 @@ class LexemeItems:
         if one.node is None:
             return np.zeros(len(self._representative), np.int32)
         ways, afters = self._ways_of(one.node)
-        if not guards:
-            cells = [self._way(at, node, byte, 0, behind) for node, byte in afters]
+        if not guards and behind == 0:
+            cells = [self._way(at, node, byte, 0, 0) for node, byte in afters]
             return np.array(cells, np.int32)[ways]
-        held = self._row_of_guards(guards, behind)
-        found: dict[tuple[int, int], int] = {}
-        row = list(zip(ways.tolist(), held.tolist(), strict=True))
-        for key in row:
-            if key not in found:
-                node, byte = afters[key[0]]
-                found[key] = 0 if key[1] == _FAILS else self._way(at, node, byte, key[1], behind)
+        held, later = self._row_of_guards(guards, behind), self._later(behind)
+        row = list(zip(ways.tolist(), held.tolist(), later.tolist(), strict=True))
+        found: dict[tuple[int, int, int], int] = {}
+        for key in dict.fromkeys(row):
+            (node, byte), left = afters[key[0]], key[1]
+            found[key] = 0 if left == _FAILS else self._way(at, node, byte, left, key[2])
         return np.array([found[key] for key in row], np.int32)
 
-    def _way(self, at: int, node: ByteNode | None, byte: int, guards: int, behind: int) -> int:
-        """Return what a thread comes to by one way of its character, with the guards that are left."""
+    def _way(self, at: int, node: ByteNode | None, byte: int, guards: int, later: int) -> int:
+        """Return what a thread comes to by one way of its character, with the guards that are left, and what
+        is known then."""
         if node is None:
             return 0
         if node is not DONE:
             return self._list(((self.program.inside(at, byte), self._guards[guards]),))
-        key = self.program.code[at].to[0], guards, behind
+        to = self.program.code[at].to[0]
+        key = to, guards, later if self.program.reach(to) & 1 else 0
         known = self._closures.get(key)
         if known is None:
             held = self._guards[guards]
-            known = self._list(self.program.closure(key[0], held, self.behinds[behind]))
+            known = self._list(self.program.closure(to, held, self.behinds[key[2]]))
             self._closures[key] = known
         return known
 
@@ -552,11 +553,13 @@ class LexemeItems:
 
     def _cells_of_nest(self, item: Nest, behind: int) -> npt.NDArray[np.int32]:
         nodes = {node for at in instructions(item) if (node := self.program.node_of(at)) is not None}
-        which, firsts = self._alike([self._ways_of(node)[0] for node in nodes] or [self._leads * 0])
-        before = self.behinds[behind]
-        cells = [
-            self._list(self.program.step_nest(item, self._representative[kind], before)) for kind in firsts
-        ]
+        later = self._later(behind)
+        which, firsts = self._alike([later, *(self._ways_of(node)[0] for node in nodes)])
+        cells = []
+        for kind in firsts:
+            before = self.behinds[later[kind]]
+            found = self.program.step_nest(item, self._representative[kind], before)
+            cells.append(self._list(found))
         return np.array(cells, np.int32)[which]
 
     # --- guards ---------------------------------------------------------------------------------------------
@@ -609,6 +612,13 @@ class LexemeItems:
         return self._each(self._row_of_guards(guards, behind), lambda held: ((at, held),))
 
     # --- what is before -------------------------------------------------------------------------------------
+
+    def _later(self, behind: int) -> npt.NDArray[np.int32]:
+        """Return what is known after each class of bytes."""
+        if self._arrays["behinds"][behind, 0] < 0:
+            self._step_behind(behind)
+        found: npt.NDArray[np.int32] = self._arrays["behinds"][behind]
+        return found
 
     def _step_behind(self, number: int) -> None:
         """Fill what is known after each class of bytes."""

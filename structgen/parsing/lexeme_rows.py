@@ -312,23 +312,23 @@ def named(r, match, tracked, count, unless):
 
 
 @jit
-def find_rows(r, head, count, tracked, t_count, later, found):
-    """Write the row of each of a state's items, and tracked threads, behind something; note those that are
-    not there. Returns whether all are."""
+def find_rows(r, head, count, tracked, t_count, behind, found):
+    """Write the row of each of a state's items, and tracked threads; note those that are not there. Returns
+    whether all are."""
     items, variants, columns = load64(r, A_ITEMS), load64(r, A_VARIANTS), load64(r, R_BEHINDS)
     complete = True
     for i in range(count + t_count):
         number = load32(head, S_ITEMS + i) if i < count else load32(tracked, i - count)
         item = items + 4 * I_WORDS * number
         asks = load32(item, I_ASKS)
-        row = load32(item, I_ROW) if asks < 0 else load32(variants, columns * asks + later)
+        row = load32(item, I_ROW) if asks < 0 else load32(variants, columns * asks + behind)
         if row < 0:
             complete = False
             if row == NONE:
                 if asks < 0:
                     store32(item, I_ROW, note(r, NOTE_ITEM, number, 0))
                 else:
-                    store32(variants, columns * asks + later, note(r, NOTE_ITEM, number, later))
+                    store32(variants, columns * asks + behind, note(r, NOTE_ITEM, number, behind))
         store32(found, i, row)
     return complete
 
@@ -359,33 +359,16 @@ def make_row(r, state):
     rows = load64(r, A_SCRATCH)
     cells = load64(r, A_CELLS)
     lists = rows + 4 * every
-    complete = True
+    if not find_rows(r, head, count, threads, t_count, behind, rows):
+        return NOTED
     # --- a hash of what decides each class's move
-    if behind > 0:
+    for kind in range(width):
+        store64(hashes, kind, 3 + load32(before, kind) if behind > 0 else 3)
+    for i in range(every):
+        row = cells + 4 * width * load32(rows, i)
         for kind in range(width):
-            later = load32(before, kind)
-            if not find_rows(r, head, count, threads, t_count, later, rows):
-                complete = False
-                continue
-            h = nb.uint64(later + 3)
-            for i in range(every):
-                h = (h ^ nb.uint64(load32(cells, width * load32(rows, i) + kind))) * nb.uint64(1099511628211)
-                h ^= h >> nb.uint64(31)
-            store64(hashes, kind, nb.int64(h))
-        if not complete:
-            return NOTED
-    else:
-        if not find_rows(r, head, count, threads, t_count, 0, rows):
-            return NOTED
-        for kind in range(width):
-            store64(hashes, kind, 3)
-        for i in range(every):
-            row = cells + 4 * width * load32(rows, i)
-            for kind in range(width):
-                h = (nb.uint64(load64(hashes, kind)) ^ nb.uint64(load32(row, kind))) * nb.uint64(
-                    1099511628211
-                )
-                store64(hashes, kind, nb.int64(h ^ (h >> nb.uint64(31))))
+            h = (nb.uint64(load64(hashes, kind)) ^ nb.uint64(load32(row, kind))) * nb.uint64(1099511628211)
+            store64(hashes, kind, nb.int64(h ^ (h >> nb.uint64(31))))
     # --- the moves, each once
     after = load64(r, A_AFTER) + 4 * width * state
     sources = load64(r, A_SOURCES) + 4 * width * state
@@ -394,10 +377,7 @@ def make_row(r, state):
         store32(index, i, -1)
     known = 0
     for kind in range(width):
-        later = 0
-        if behind > 0:
-            later = load32(before, kind)
-            find_rows(r, head, count, threads, t_count, later, rows)
+        later = load32(before, kind) if behind > 0 else 0
         for i in range(every):
             store32(lists, i, load32(cells, width * load32(rows, i) + kind))
         at = load64(hashes, kind) & (KIND_ROOM - 1)
