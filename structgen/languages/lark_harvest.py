@@ -18,6 +18,13 @@ from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 
 SLOT_BITS, SLOT_MASK = 20, (1 << 20) - 1
+MOST_DEPTH = 4097
+SMALL_SUBTREE = 4
+"""Nodes of a subtree that is read node by node."""
+MOST_AFTER = 64
+"""States behind the first bytes of a character."""
+MOST_WASTED = 4096
+"""Nodes that are read though something was asked: what they ask is asked at once."""
 NO_KEY = -(1 << 62)
 
 
@@ -41,20 +48,125 @@ def note_crossing(noted, count, node, state, move):
 
 
 @jit
-def follow(c, trie, first, last, stack, noted, known):
+def note_run(noted, count, run, endings, first, last):
+    """Note a run of slots behind `count` words, or widen the one at `run`. Returns how many words there are
+    then."""
+    if run >= 0 and load64(noted, run) == endings and load64(noted, run + 1) & SLOT_MASK == first:
+        store64(noted, run + 1, load64(noted, run + 1) + last - first)
+        return count
+    store64(noted, count, endings)
+    store64(noted, count + 1, (first << SLOT_BITS) + last)
+    return count + 2
+
+
+@jit
+def on(k, state, byte):
+    """Return the state to which a byte leads inside the lexeme, with no question; -1: not for certain."""
+    at = state * load64(k, K_WIDTH) + load8(load64(k, K_CLASSES), byte)
+    move = load64(load64(k, K_MOVES), at)
+    return (move >> TO_SHIFT) & TO_BITS if move & KIND_BITS == MV_ON else -1
+
+
+@jit
+def put_after(k, state, first, last, states, count):
+    """Add the states to which the bytes first..last lead to `count` others. Returns how many there are then;
+    -1 where a byte leads nowhere for certain, or they are many."""
+    for byte in range(first, last + 1):
+        after = on(k, state, byte)
+        known = False
+        for i in range(count):
+            known = known or load64(states, i) == after
+        if after < 0 or (not known and count == MOST_AFTER):
+            return -1
+        if not known:
+            store64(states, count, after)
+            count += 1
+    return count
+
+
+@jit
+def all_return(k, home, states):
+    """Return whether each well-formed character outside ASCII (Unicode 15, table 3-7) leads from a state back
+    to it. `states`: room for twice MOST_AFTER."""
+    others, count = states + 8 * MOST_AFTER, numba.int64(0)
+    for lead in range(0xF0, 0xF5):
+        state = on(k, home, lead)
+        low, high = (0x90 if lead == 0xF0 else 0x80), (0x8F if lead == 0xF4 else 0xBF)
+        count = -1 if state < 0 or count < 0 else put_after(k, state, low, high, others, count)
+    more = -1 if count < 0 else put_after(k, home, 0xC2, 0xDF, states, 0)
+    for i in range(count if more >= 0 else 0):
+        more = -1 if more < 0 else put_after(k, load64(others, i), 0x80, 0xBF, states, more)
+    for lead in range(0xE0, 0xF0):
+        state = on(k, home, lead)
+        low, high = (0xA0 if lead == 0xE0 else 0x80), (0x9F if lead == 0xED else 0xBF)
+        more = -1 if state < 0 or more < 0 else put_after(k, state, low, high, states, more)
+    if more < 0:
+        return False
+    for i in range(more):
+        for byte in range(0x80, 0xC0):
+            if on(k, load64(states, i), byte) != home:
+                return False
+    return True
+
+
+@jit
+def find_loops(k, h, home, states):
+    """Note as which classes of bytes (masks.trie's signatures) lead from a state back to it."""
+    low, high, others = numba.uint64(0), numba.uint64(0), True
+    for byte in range(128):
+        back = on(k, home, byte) == home
+        if byte < 32 and byte != 9 and byte != 10 and byte != 13:
+            others = others and back
+        elif back and byte < 64:
+            low |= numba.uint64(1) << numba.uint64(byte)
+        elif back:
+            high |= numba.uint64(1) << numba.uint64(byte - 64)
+    if others:
+        low |= numba.uint64(1)
+    if all_return(k, home, states):
+        low |= numba.uint64(0b1010)
+    store64(h, H_HOME, home)
+    store64(h, H_LOOPS, numba.int64(low))
+    store64(h, H_LOOPS + 1, numba.int64(high))
+
+
+@jit
+def follow(c, h, first, last, home, noted, known):
     """Note what the tokens of the nodes [first, last) do, the first of which is read in the state that lies
-    on the stack for its depth, behind `known` words. A run is two words: endings; its first slot, above
-    SLOT_BITS, and the slot behind it. Returns how many words there are then, or -1 where something was
-    asked."""
-    k = load64(c, C_LARK)
+    on the stack for its depth and leads to `home`, behind `known` words. A run is two words: endings; its
+    first slot, above SLOT_BITS, and the slot behind it. Returns how many words there are then, or -1 where
+    something was asked; then little more is read."""
+    k, trie, stack = load64(c, C_LARK), load64(h, H_NODES), load64(c, C_SCRATCH)
     moves, classes, width = load64(k, K_MOVES), load64(k, K_CLASSES), load64(k, K_WIDTH)
-    endings = load64(k, K_ENDINGS)
+    endings, low, high = load64(k, K_ENDINGS), numba.int64(0), numba.int64(0)
+    signatures, before = load64(c, C_SIGNATURES), load64(c, C_SLOTS_BEFORE)
+    looping = numba.int64(-1)
+    if load64(h, H_NUMBER) == 0:
+        if load64(h, H_HOME) != home:
+            find_loops(k, h, home, stack + 16 * MOST_DEPTH)
+        low, high = ~load64(h, H_LOOPS), ~load64(h, H_LOOPS + 1)
+        looping = numba.int64(home)
     node, count, run, asked = numba.int64(first), numba.int64(known), numba.int64(-1), False
-    while node < last:
+    end = numba.int64(last)
+    while node < end:
         word = load64(trie, node)
         byte = word & 0xFF
         here = stack + 16 * ((word >> 8) & 0xFFF)
         state = load64(here, 0)
+        skip = (word >> 40) & 0xFFFFFF
+        if (
+            state == looping
+            and skip - node >= SMALL_SUBTREE
+            and load64(signatures, 2 * node) & low == 0
+            and load64(signatures, 2 * node + 1) & high == 0
+        ):
+            # all below leads back to where it is
+            at = endings_of(c, state)
+            if at >= 0:
+                more = note_run(noted, count, run, at, load32(before, node), load32(before, skip))
+                run, count = more - 2 if more > count else run, more
+                node = skip
+                continue
         move = load64(moves, state * width + load8(classes, byte))
         if move & KIND_BITS == MV_ON:
             after = (move >> TO_SHIFT) & TO_BITS
@@ -63,24 +175,22 @@ def follow(c, trie, first, last, stack, noted, known):
             slot = (word >> 20) & 0xFFFFF
             if slot != 0:
                 at = load32(endings, after)
-                if at < 0:
-                    endings_of(c, after)
-                    asked = True
-                elif run >= 0 and load64(noted, run) == at and load64(noted, run + 1) & SLOT_MASK == slot - 1:
-                    store64(noted, run + 1, load64(noted, run + 1) + 1)
+                if at >= 0:
+                    more = note_run(noted, count, run, at, slot - 1, slot)
+                    run, count = more - 2 if more > count else run, more
                 else:
-                    run = count
-                    store64(noted, count, at)
-                    store64(noted, count + 1, ((slot - 1) << SLOT_BITS) + slot)
-                    count += 2
+                    endings_of(c, after)
+                    end = end if asked else min(end, node + MOST_WASTED)
+                    asked = True
             node += 1
             continue
         if move < 0:
             move_of(c, state, byte)
+            end = end if asked else min(end, node + MOST_WASTED)
             asked = True
         elif move & KIND_BITS != MV_DEAD:
             count = note_crossing(noted, count, node, state + (load64(here, 1) << SHIFT_AT), move)
-        node = (word >> 40) & 0xFFFFFF
+        node = skip
     return -1 if asked else count
 
 
@@ -146,32 +256,35 @@ def harvest(c, lexeme, h):
     store64(stack, 3, 0)
     store64(h, H_SEGMENT_COUNT, 0)
     store64(h, H_NOTED, 0)
+    store64(h, H_HOME, -1)
     # words that were noted; those that are in segments
     used, closed = numba.int64(0), numba.int64(0)
-    node, asked = numba.int64(0), False
-    while node < last:
+    node, asked, wasted = numba.int64(0), False, numba.int64(0)
+    while node < last and wasted < MOST_WASTED:
         word = load64(trie, node)
         root, node = node, (word >> 40) & 0xFFFFFF
         move = move_of(c, lexeme, word & 0xFF)
-        kind = move & KIND_BITS
+        kind, after = move & KIND_BITS, (move >> TO_SHIFT) & TO_BITS
         if move < 0:
             asked = True
         elif kind == MV_ON and node - root < LARGE_PIECE:
-            count = follow(c, trie, root, node, stack, noted, used)
+            count = follow(c, h, root, node, after, noted, used)
             asked = asked or count < 0
+            wasted += node - root if count < 0 else 0
             used = max(used, count)
         elif kind == MV_ON:
             put_segment(h, noted + 8 * closed, used - closed)
             closed = used
-            key = (load64(h, H_NUMBER) << 46) + (root << 22) + ((move >> TO_SHIFT) & TO_BITS)
+            key = (load64(h, H_NUMBER) << 46) + (root << 22) + after
             found = load32(load64(h, H_TABLE), place_of(h, key))
             if found != 0:
                 piece = load64(h, H_PIECES) + 8 * (found - 1)
                 put_segment(h, piece + 16, load64(piece, 1))
                 continue
-            count = follow(c, trie, root, node, stack, noted, used)
+            count = follow(c, h, root, node, after, noted, used)
             if count < 0:
                 asked = True
+                wasted += min(node - root, MOST_WASTED)
                 continue
             if not keep(h, key, noted + 8 * used, count - used) and load64(h, H_MORE) != 0:
                 return FULL

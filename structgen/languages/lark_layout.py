@@ -161,6 +161,9 @@ how many starts and ids there are."""
     H_SEGMENTS,
     H_SEGMENT_COUNT,
     H_NOTED,
+    H_HOME,
+    H_LOOPS,
+    H_MORE_LOOPS,
     H_SCRATCH,
     H_PART,
     H_NEWLINE,
@@ -176,16 +179,17 @@ how many starts and ids there are."""
     H_BITS,
     H_MARKS,
     H_WORDS,
-) = range(29)
+) = range(32)
 """Of a trie: NODES, how many (COUNT), slot STARTS, token IDS, and its NUMBER, 0: the vocabulary's. PIECES:
 int64, USED of ROOM words, each piece its key (NUMBER; its root, from bit 22 on; the state behind that), how
 many words it has, and these; MORE: 1 where they may get more room. TABLE: int32, MASK + 1 of them, 1 + where
 a piece is, by its key. SEGMENTS: SEGMENT_COUNT addresses, each with how many words are there; NOTED: words of
-all. SCRATCH: seven parts of PART words: the endings of groups, how many tokens they have; the keys of what is
-left, where the nodes of each end, and these; two more. NEWLINE: K_NEWLINE. FIRST_BYTES: uint8 of each token.
-MANY: tokens of a group that is a dense row, laid out in WIDTH words (int32), FIRST_WORDS of them which first
-bytes there are. GROUPS, ROWS, LEFT, OTHERS: groups, those that are dense rows, keys of what is left, and
-other crossings. RECORD, LISTS, BITS, MARKS: where a record is laid out."""
+all. HOME: a state, and which classes of bytes lead back to it, as a signature of the trie. SCRATCH: seven
+parts of PART words: the endings of groups, how many tokens they have; the keys of what is left, where the
+nodes of each end, and these; two more. NEWLINE: K_NEWLINE. FIRST_BYTES: uint8 of each token. MANY: tokens of
+a group that is a dense row, laid out in WIDTH words (int32), FIRST_WORDS of them which first bytes there are.
+GROUPS, ROWS, LEFT, OTHERS: groups, those that are dense rows, keys of what is left, and other crossings.
+RECORD, LISTS, BITS, MARKS: where a record is laid out."""
 LARGE_PIECE = 16
 """Nodes of a piece that is kept."""
 KEY_AT = 40

@@ -18,7 +18,7 @@ from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
 
 _MANY = 64
-_PIECES, _MOST_PIECES = 1 << 12, 1 << 17
+_PIECES, _MOST_PIECES = 1 << 12, 1 << 16
 """Words of pieces that there is room for at first, and at most."""
 _MOST_SEGMENTS = 1 << 10
 _PARTS = 7

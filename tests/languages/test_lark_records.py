@@ -19,10 +19,11 @@ from structgen.masks.store import tokens_of
 CALLS = r"""
 start: (call ";")*
 call: NAME "(" [arg ("," arg)*] ")"
-?arg: STRING | NUMBER | call | "not" arg | "nothing"
+?arg: STRING | NUMBER | call | "not" arg | "nothing" | MARK
 NAME: /[^\W\d]\w*/
 STRING: /"(\\.|[^"\\])*"/ | /'''(?!')(.|\n)*?'''/
 NUMBER: /\d+(\.\d+)?/
+MARK: /~[^~]*[^~\x00-\x7f]/
 %ignore /[ \n]+/
 """
 BLOCKS = r"""
@@ -50,7 +51,8 @@ WORDS = [
     b"",
     *(bytes((byte,)) for byte in range(256)),
     *b"no not noth nothing notes ret return if x1 in_a_name 12 1.5 (( f( x, ); x not( 1) '' '''a".split(),
-    *"ét é xÃ 你 é".encode().split(),
+    *"ét é xÃ 你 é n—xy né—z n你你你 x€y ~é你".encode().split(),
+    *(b"n\x01\x02\x03\x04", b"x\x7f\x7f\x7f\x7f", b"na\xe4\xbd\xe4\xbd", b"n" * 12, b"x 1 2 3"),
     *(
         b'"a"',
         b'"a',
