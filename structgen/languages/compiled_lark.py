@@ -18,7 +18,7 @@ from structgen.errors import LimitError
 from structgen.expected import Expected
 from structgen.grammar import Grammar
 from structgen.languages import lark_layout as K
-from structgen.languages import lark_masks, lark_records
+from structgen.languages import lark_masks, lark_pairs, lark_records
 from structgen.languages.completing import CompiledRests
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.lark_book import Book
@@ -156,7 +156,7 @@ class CompiledLark(CompiledRests):
         if not questions:
             self._book.ask_again()
         # records last: what they ask may stand among the other questions
-        for question in sorted(questions, key=lambda one: one[0] == K.Q_RECORD):
+        for question in sorted(questions, key=lambda one: one[0] in (K.Q_RECORD, K.Q_PAIR)):
             try:
                 self._answer_one(*question)
             except LimitError as error:
@@ -207,6 +207,10 @@ class CompiledLark(CompiledRests):
         elif kind == K.Q_RECORD:
             self._retry(book.harvest, first, second)
             book.put_record(first, second)
+        elif kind == K.Q_PAIR:
+            noted = book.pairs.room()
+            count = self._retry(lark_pairs.harvest_pair, first, second, address_of(noted))
+            book.pairs.put(first, second, noted[: lark_pairs.NOTED_WORDS * count])
         elif kind == K.Q_PLAN:
             book.put_plan(first, *self._language.plan_of(first))
         elif kind == K.Q_CLEAN:

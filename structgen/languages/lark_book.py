@@ -11,6 +11,7 @@ import numpy.typing as npt
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.lark_moves import UNKNOWN_BEHIND, code_moves
+from structgen.languages.lark_pairs import Pairs
 from structgen.languages.lark_shapes import Made, Shape, array_at
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
@@ -130,6 +131,8 @@ class Book:
         """The words of tries that have records, and these, by the addresses of the words."""
         self._shape = Shape(vocabulary, masks, int(words[K.K_NEWLINE]))
         self._masks = masks
+        self.pairs = Pairs(vocabulary, masks, self._shape.first_bytes)
+        words[K.K_PAIRS] = address_of(self.pairs.table)
         self._dense = np.zeros(1 + K.DENSE_WORDS * K.MOST_DENSE, np.int64)
         self._unions: dict[bytes, int] = {}
         self._levels = np.zeros(K.LEVEL_WORDS * K.MOST_LEVELS, np.int64)
@@ -159,6 +162,7 @@ class Book:
         self._clean[self._clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
         for records in (self._records, *self._held.values()):
             records[records < 0] = 0
+        self.pairs.ask_again()
 
     @property
     def _lexer(self) -> Lexer:
@@ -374,6 +378,8 @@ class Book:
             self._plans[first] = K.UNKNOWN
         elif kind == K.Q_CLEAN:
             self._clean[first, second] = K.CLEAN_UNKNOWN
+        elif kind == K.Q_PAIR:
+            self.pairs.reopen(first, second)
         elif kind == K.Q_RECORD:
             (self._records if second == 0 else self._held[second])[first] = 0
 
@@ -481,7 +487,8 @@ class Book:
             *self._held.values(),
             *self._kept,
         ]
-        return self._shape.nbytes + sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
+        others = self._shape.nbytes + self.pairs.nbytes
+        return others + sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
 
 
 def _answered(cells: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -52,9 +52,9 @@ MOST_PROVED = 400
 """Terminals of one proof."""
 
 # --- questions ----------------------------------------------------------------------------------------------
-Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_RECORD = range(32, 40)
+Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_RECORD, Q_PAIR = range(32, 41)
 """(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal);
-lexeme state, the address of a trie's words or 0."""
+lexeme state, the address of a trie's words or 0; lexeme state, that of what its old slot has read on."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
@@ -98,8 +98,9 @@ C_LARK = C_STRINGS
     K_CHAINS,
     K_SURE,
     K_BARRING,
+    K_PAIRS,
     K_WORDS,
-) = range(35)
+) = range(36)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become, and
@@ -119,7 +120,13 @@ below it (from CHAIN_AT on) and a terminal, or the number of all for plans (from
 top after all rules with one symbol that are reduced before it, or by plans that need no terminal. SURE: uint8
 of each parser state: behind it a text goes on, whatever lies below (languages.sure): SURE_APART with the
 separator, SURE_BARE right behind a newline in brackets, SURE_LINE where it is the state behind the
-indenter's newline; BARRED: that does not hold for stacks with this state in them. BARRING: is there one?"""
+indenter's newline; BARRED: that does not hold for stacks with this state in them. BARRING: is there one?
+PAIRS: int64[1 + 2 * MOST_PAIRS], how many; of each a lexeme state and (from PAIR_AT on) that of what its old
+slot has read on; the address of the record of both, 0: not made, -1: asked for."""
+MOST_PAIRS, PAIR_AT = 128, 32
+PAIR_ROW = 5
+"""The record of a pair has groups, no tries, and crossings (int32: node, state, what bytes do to a column,
+the state of the slot, -1: none, first byte)."""
 SURE_APART, SURE_BARE, SURE_LINE, BARRED = 1, 2, 4, 8
 CHAIN_BITS, CHAIN_AT = 13, 20
 MOST_CHAINS = 1 << CHAIN_BITS

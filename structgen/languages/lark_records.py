@@ -15,7 +15,7 @@ import numba
 from structgen.jit import entry, jit
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import ends_well, live
-from structgen.languages.lark_steps import ask, fresh, put, read, step
+from structgen.languages.lark_steps import ask, fresh, node_of, put, read, step
 from structgen.machine.layout import *
 from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import copy, row_of
@@ -244,6 +244,75 @@ def use_crossings(c, d, record, wanted, trie, starts, ids):
 
 
 @jit
+def pair_of(c, d):
+    """Return the record of the lexeme of some registers and what its old slot has read on; 0 where it has
+    none, -1 where it is asked for."""
+    k = load64(c, C_LARK)
+    row = row_of(c, T_NODE, N_STRIDE, load64(d, BASE))
+    lexeme, slot = load64(d, LEXEME) >> 1, load64(row, LEXEME) >> 1
+    if load64(row, BASE) >= 0:
+        return numba.int64(0)
+    pairs, key = load64(k, K_PAIRS), lexeme + (slot << PAIR_AT)
+    count, found = load64(pairs, 0), numba.int64(-1)
+    for i in range(count):
+        if load64(pairs, 1 + 2 * i) == key:
+            found = numba.int64(i)
+    if found < 0:
+        if count == MOST_PAIRS:
+            return numba.int64(0)
+        found = numba.int64(count)
+        store64(pairs, 0, count + 1)
+        store64(pairs, 1 + 2 * found, key)
+        store64(pairs, 2 + 2 * found, 0)
+    record = load64(pairs, 2 + 2 * found)
+    if record == 0:
+        if ask(c, Q_PAIR, lexeme, slot):
+            store64(pairs, 2 + 2 * found, -1)
+        return numba.int64(-1)
+    return record
+
+
+@jit
+def use_pair(c, d, record, wanted):
+    """Collect the tokens of a lexeme with an old slot. Returns as `use_groups`."""
+    k, asked = load64(c, C_LARK), False
+    code = use_groups(c, d, record, wanted)
+    if code != YES:
+        return code
+    row = row_of(c, T_NODE, N_STRIDE, load64(d, BASE))
+    place, column, base = load64(d, PLACE), load64(d, COLUMN), load64(d, BASE)
+    below, beside = load64(row, PLACE), load64(row, COLUMN)
+    trie, crossings, scratch = load64(c, C_TRIE), load64(record, R_CROSSINGS), load64(c, C_SCRATCH)
+    for _ in range(load64(record, R_CROSSING_COUNT)):
+        node, state, shift = load32(crossings, 0), load32(crossings, 1), load32(crossings, 2)
+        slot, first = load32(crossings, 3), load32(crossings, 4)
+        crossings += 4 * PAIR_ROW
+        if load8(wanted, first) != 0:
+            word = load64(trie, node)
+            depth = (word >> 8) & 0xFFF
+            s = scratch + 64 * (depth - 1)
+            if depth > 1 and slot >= 0:
+                wide = load8(load64(k, K_NEWLINES), slot) != 0
+                put(s, below, 2 * slot + 1, moved(beside, shift) if wide else 0, NO_BASE)
+                base = node_of(c, s)
+                if base < 0:
+                    return numba.int64(ASK)
+            wide = load8(load64(k, K_NEWLINES), state) != 0
+            if depth == 1:
+                put(s, place, 2 * state + (load64(d, LEXEME) & 1), column, load64(d, BASE))
+            else:
+                put(
+                    s,
+                    place,
+                    2 * state + 1,
+                    moved(column, shift) if wide else 0,
+                    base if slot >= 0 else NO_BASE,
+                )
+            asked = walk_below(c, node, (word >> 40) & 0xFFFFFF, wanted) or asked
+    return numba.int64(ASK if asked else YES)
+
+
+@jit
 def walk_wanted(c, wanted):
     """Collect the tokens with wanted first bytes one by one, from the registers in block 0 of the scratch."""
     asked = False
@@ -334,7 +403,18 @@ def gather(c, level, known_levels):
         return levels
     lexeme = load64(d, LEXEME) >> 1
     code = numba.int64(VAGUE)
-    if load64(d, BASE) < 0 and (words != 0 or levels < MOST_LEVELS):
+    if load64(d, BASE) >= 0 and words == 0:
+        record = pair_of(c, d)
+        if record < 0:
+            return -1
+        if record > 0:
+            before = load64(c, C_BUFFER_COUNT)
+            code = use_pair(c, d, record, wanted)
+            if code == YES:
+                return levels
+            if code == VAGUE:
+                store64(c, C_BUFFER_COUNT, before)
+    elif load64(d, BASE) < 0 and (words != 0 or levels < MOST_LEVELS):
         record = load64(records, lexeme)
         if record <= 0:
             if record == 0 and ask(c, Q_RECORD, lexeme, words):
