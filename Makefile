@@ -76,7 +76,7 @@ bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput bes
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
 
-bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--syncode folder --go folder")
+bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real texts, beside the peers (GRAMMARS="--json folder --syncode folder")
 	$(BIN)/python bench/bench_grammars.py $(GRAMMARS)
 
 walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="--only sql")

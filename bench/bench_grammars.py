@@ -1,12 +1,12 @@
 """What do masks under a Lark grammar cost, on real texts, cold, beside llguidance and glrmask?
 
     python bench/bench_grammars.py [--tokenizer llama3] [--files 8] [--bytes 6000] [--only json,python]
-        [--syncode FOLDER] [--go FOLDER] [--java FOLDER]
+        [--json FOLDER] [--syncode FOLDER] [--go FOLDER] [--java FOLDER]
 
-Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL (their accepted texts), lark's
-own python.lark and ours (files of the standard library), and, where `--syncode` names the unpacked source of
-SynCode, its grammars of SQL (our texts), Go and Java (files below the folders that are named, Go's from their
-package clause on). Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with
+Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL (their accepted texts; JSON's,
+with `--json`, on files below a folder, too), lark's own python.lark and ours (files of the standard library),
+and, where `--syncode` names the unpacked source of SynCode, its grammars of SQL (our texts), Go and Java
+(files below the folders that are named, Go's from their package clause on). Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with
 no store; then texts are replayed token by token: a mask, a commit. "Prepared" is structgen where another
 process has worked out ahead what masks are put together from (`structgen warmup --grammar`), with no text,
 and left it in a store; "kept" where it has replayed the same texts, "half kept" every other one, and the rest
@@ -23,6 +23,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -80,6 +81,9 @@ def cases(options: argparse.Namespace) -> Iterator[tuple[Case, list[str]]]:
     for name in ("json", "arithmetic", "sql"):
         if name.startswith(begins):
             yield case(name), accepted(name)
+        if name == "json" and options.json is not None and name.startswith(begins):
+            one = replace(case(name), name="json (files)")
+            yield one, code(options.json, ".json", options.files, options.bytes, one)
     for name in ("python", LARKS):
         if name.startswith(begins):
             yield case(name), python_texts(options.files, options.bytes)
@@ -175,6 +179,7 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=6000, help="of a file of code, at most")
     parser.add_argument("--only", default="", help="the grammars whose names begin so, comma-separated")
     parser.add_argument("--seconds", type=float, default=120, help="of a compilation, and of a text")
+    parser.add_argument("--json", type=Path, help="a folder with files of JSON")
     parser.add_argument("--syncode", type=Path, help="SynCode's source distribution, unpacked")
     parser.add_argument("--go", type=Path, help="a folder with files of Go")
     parser.add_argument("--java", type=Path, help="a folder with files of Java")

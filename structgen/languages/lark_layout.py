@@ -134,8 +134,9 @@ MOST_LOOKS, LOOK_AT = 1 << 10, 32
 PUSHED_AT, MOST_PUSHED = 120, 8
 """Where in C_TEMPORARY the states lie that rules without symbols push while a terminal is tried; how many."""
 MOST_DENSE, DENSE_WORDS = 256, 5
-MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE = 96, 16, 8
-"""Of a level: its registers, and the address of its trie's words, 0: it is the vocabulary's."""
+MOST_LEVELS, LEVEL_WORDS, LEVEL_TRIE, LEVEL_ROOT = 96, 16, 8, 9
+"""Of a level: its registers; the address of its trie's words, 0: it is the vocabulary's; and the level before
+whose registers its tokens begin."""
 LARGE_TRIE = 256
 """Nodes of a trie that has records of its own."""
 SHIFT_AT = 24

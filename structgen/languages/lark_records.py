@@ -157,16 +157,47 @@ def moved(column, shift):
 
 
 @jit
-def use_groups(c, d, record, wanted):
-    """Collect the tokens that stay inside the lexeme. Returns YES, ASK, or VAGUE where nothing is proved for
-    some group, or the mask has too many dense rows."""
+def read_singly(c, d, tokens, count, wanted):
+    """Collect tokens of a list that can be read from some registers. Returns whether something was asked."""
+    firsts, offsets = load64(load64(c, C_LARK), K_FIRST_BYTES), load64(c, C_TOKEN_OFFSET)
+    data, scratch, asked = load64(c, C_TOKEN_DATA), load64(c, C_SCRATCH), False
+    for i in range(count):
+        token = load32(tokens, i)
+        if load8(wanted, load8(firsts, token)) == 0:
+            continue
+        s, code = d, numba.int64(YES)
+        for at in range(load64(offsets, token), load64(offsets, token + 1)):
+            after = scratch if s != scratch else scratch + 64
+            code = step(c, s, after, load8(data, at))
+            if code != YES:
+                break
+            s = after
+        if code == YES:
+            code = live_here(c, s)
+        if code == YES:
+            emit(c, tokens, i, i + 1)
+        elif code == VAGUE:
+            deferred = load64(c, C_DEFERRED_COUNT)
+            store32(load64(c, C_DEFERRED), deferred, token)
+            store64(c, C_DEFERRED_COUNT, deferred + 1)
+        asked = asked or code == ASK
+    return asked
+
+
+@jit
+def use_groups(c, d, record, wanted, root):
+    """Collect the tokens that stay inside the lexeme; those of a group for which nothing is proved are read
+    one by one from `root`, the registers before their first bytes. Returns YES, ASK, or VAGUE where such a group
+    is a dense row, or the mask has too many of them."""
     k, groups = load64(c, C_LARK), load64(record, R_GROUPS)
     result = numba.int64(YES)
     for _ in range(load64(record, R_GROUP_COUNT)):
         code = ends_well(c, d, 1, load64(groups, 0))
         tokens, starts, count = load64(groups, 1), load64(groups, 2), load64(groups, 3)
-        if code == VAGUE:
+        if code == VAGUE and count == AS_ROW:
             return VAGUE
+        if code == VAGUE and read_singly(c, root, tokens, count, wanted):
+            code = numba.int64(ASK)
         if code == ASK:
             result = numba.int64(ASK)
         elif code == YES and count == AS_ROW:
@@ -211,6 +242,7 @@ def use_tries(c, d, record, level, known_levels):
             s = load64(k, K_LEVELS) + 8 * LEVEL_WORDS * levels
             copy(scratch, s)
             store64(s, LEVEL_TRIE, words)
+            store64(s, LEVEL_ROOT, load64(d, LEVEL_ROOT))
             for byte in range(256):
                 store8(load64(k, K_WANTED) + 256 * levels, byte, load8(wanted, byte))
             levels += 1
@@ -276,7 +308,7 @@ def pair_of(c, d):
 def use_pair(c, d, record, wanted):
     """Collect the tokens of a lexeme with an old slot. Returns as `use_groups`."""
     k, asked = load64(c, C_LARK), False
-    code = use_groups(c, d, record, wanted)
+    code = use_groups(c, d, record, wanted, d)
     if code != YES:
         return code
     row = row_of(c, T_NODE, N_STRIDE, load64(d, BASE))
@@ -366,6 +398,7 @@ def split(c, d, level, known_levels):
                     copy(row_of(c, T_NODE, N_STRIDE, load64(d, BASE)), s)
                 store64(s, AT, label)
                 store64(s, LEVEL_TRIE, 0)
+                store64(s, LEVEL_ROOT, levels)
                 for i in range(256):
                     store8(load64(k, K_WANTED) + 256 * levels, i, 0)
                 target = numba.int64(levels)
@@ -420,7 +453,8 @@ def gather(c, level, known_levels):
             if record == 0 and ask(c, Q_RECORD, lexeme, words):
                 store64(records, lexeme, -1)
             return -1
-        code = use_groups(c, d, record, wanted)
+        root = load64(k, K_LEVELS) + 8 * LEVEL_WORDS * load64(d, LEVEL_ROOT)
+        code = use_groups(c, d, record, wanted, root)
         if code == YES:
             if use_crossings(c, d, record, wanted, trie, starts, ids):
                 return -1
@@ -447,6 +481,7 @@ def collect(c, index):
         store8(load64(k, K_WANTED), byte, 1 if there else 0)
     copy(row_of(c, T_NODE, N_STRIDE, index), load64(k, K_LEVELS))
     store64(load64(k, K_LEVELS), LEVEL_TRIE, 0)
+    store64(load64(k, K_LEVELS), LEVEL_ROOT, 0)
     levels, level, asked = numba.int64(1), 0, False
     while level < levels:
         found = gather(c, level, levels)

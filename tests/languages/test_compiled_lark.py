@@ -47,10 +47,19 @@ start: (WORD "=" (NUM | WORD) ";")+
 WORD: /[a-z]+(?![0-9])/
 NUM: /[0-9]+(\.[0-9]+)?/
 """
+# behind a name nothing tells that it is one but what follows, in lines that begin with blanks
+LOOKING = r"""
+start: (KEY "=" VALUE _LINE)+
+KEY: /[^\W\d]\w*(?= *=)/
+VALUE: /\d+/
+_LINE: /\n+ */
+%ignore / +/
+"""
 PYTHON = "python.lark of the lark package"
 GRAMMARS = {
     "JSON": (JSON, '{"a": [1, -2.5e+3, "x\\"y", true], "b": {"c": null}}'),
     "comments": (COMMENTS, "a + b /* foo */ * 3; x /*y; z / *q; /* open ; a"),
+    "names that look ahead": (LOOKING, "ab = 12\n  läuft= 3\n  the = 4\n"),
     "nothing ignored": (BARE, "ab=1.25;c=d;xyz=10;"),
     "Python": (
         PYTHON,
