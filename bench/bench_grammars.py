@@ -6,8 +6,9 @@
 Each grammar is taken as its authors wrote it: ours of JSON, arithmetic and SQL (their accepted texts; JSON's,
 with `--json`, on files below a folder, too), lark's own python.lark and ours (files of the standard library),
 and, where `--syncode` names the unpacked source of SynCode, its grammars of SQL (our texts), Go and Java
-(files below the folders that are named, Go's from their package clause on). Of all texts those are replayed that lark takes. An engine compiles a grammar anew, with
-no store; then texts are replayed token by token: a mask, a commit. "Prepared" is structgen where another
+(files below the folders that are named, Go's from their package clause on). Of all texts those are replayed
+that lark takes. An engine compiles a grammar anew, with no store; then texts are replayed token by token: a
+mask, a commit. "Prepared" is structgen where another
 process has worked out ahead what masks are put together from (`structgen warmup --grammar`), with no text,
 and left it in a store; "kept" where it has replayed the same texts, "half kept" every other one, and the rest
 is timed. A mask must allow the token that comes; a text with one that does not is counted. Peers read the

@@ -17,7 +17,7 @@ import numpy as np
 from structgen.engine.drawing import exponentials, highest, total
 from structgen.engine.tiles import PANEL, add_weighted, floats_at, listed_product
 from structgen.jit import StampedCache, jit
-from structgen.machine.memory import load64
+from structgen.memory import load64
 
 
 def loose(function: Callable[..., Any]) -> Any:

@@ -15,7 +15,7 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import endings_of
 from structgen.languages.lark_records import move_of
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store8, store32, store64
+from structgen.memory import load8, load32, load64, store8, store32, store64
 
 SLOT_BITS, SLOT_MASK = 20, (1 << 20) - 1
 MOST_DEPTH = 4097

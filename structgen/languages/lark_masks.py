@@ -9,9 +9,9 @@ from structgen.languages.lark_records import forget_looks, walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
 from structgen.machine.filling import remember
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store8, store64
 from structgen.machine.rows import copy, find, intern, row_of
 from structgen.machine.runs import emit
+from structgen.memory import load8, load32, load64, store8, store64
 
 
 @entry("int64(int64, int64)")

@@ -20,10 +20,10 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import endings_of
 from structgen.languages.lark_records import move_of
 from structgen.machine.layout import *
-from structgen.machine.memory import load64, store64
 from structgen.machine.tables import address_of
 from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
+from structgen.memory import load64, store64
 
 NOTED_WORDS = 5
 """A note: -1, endings, slot; or a crossing, as in PAIR_ROW."""

@@ -26,8 +26,8 @@ from structgen.languages.lark_steps import (
     top_after,
 )
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import find, intern, row_of
+from structgen.memory import load8, load32, load64, store8, store32, store64
 
 _TRAIL = 40
 """Places of one proof that are marked; and where they lie in C_TEMPORARY."""

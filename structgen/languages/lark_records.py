@@ -17,9 +17,9 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import ends_well, live
 from structgen.languages.lark_steps import ask, fresh, node_of, put, read, step
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import copy, row_of
 from structgen.machine.runs import emit
+from structgen.memory import load8, load32, load64, store8, store32, store64
 
 
 @jit
@@ -187,8 +187,8 @@ def read_singly(c, d, tokens, count, wanted):
 @jit
 def use_groups(c, d, record, wanted, root):
     """Collect the tokens that stay inside the lexeme; those of a group for which nothing is proved are read
-    one by one from `root`, the registers before their first bytes. Returns YES, ASK, or VAGUE where such a group
-    is a dense row, or the mask has too many of them."""
+    one by one from `root`, the registers before their first bytes. Returns YES, ASK, or VAGUE where such a
+    group is a dense row, or the mask has too many of them."""
     k, groups = load64(c, C_LARK), load64(record, R_GROUPS)
     result = numba.int64(YES)
     for _ in range(load64(record, R_GROUP_COUNT)):

@@ -11,8 +11,8 @@ import numba
 from structgen.jit import jit
 from structgen.languages.lark_layout import *
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.rows import find, intern, need, row_of
+from structgen.memory import load8, load32, load64, store32, store64
 
 
 @jit

@@ -9,9 +9,9 @@ from __future__ import annotations
 from structgen.jit import entry, jit
 from structgen.machine.filling import remember, write_mask
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.rows import row_of
 from structgen.machine.runs import emit
+from structgen.memory import load8, load32, load64, store32, store64
 
 C_TABLE, C_CLASSES, C_WIDTH, C_FINAL = C_STRINGS, C_STRINGS_OUT, C_NUMBERS, C_NUMBERS_OUT
 """The table of steps; uint8[256], the class of a byte; how many there are; uint8, may a text end here. These

@@ -7,12 +7,12 @@ import numba
 from structgen.jit import jit
 from structgen.machine.descent import defer, defer_tokens, emit_unmarked, unmark, walk
 from structgen.machine.layout import *
-from structgen.machine.memory import load32, load64, store32, store64
 from structgen.machine.residues import extra_place
 from structgen.machine.rows import copy, intern, need, row_of, settle
 from structgen.machine.runs import emit
 from structgen.machine.space import brackets, deepest
 from structgen.machine.step import close_value
+from structgen.memory import load32, load64, store32, store64
 
 
 @jit

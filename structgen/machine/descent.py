@@ -8,12 +8,12 @@ from structgen.jit import jit
 from structgen.machine.escapes import dumped, escapes_of
 from structgen.machine.layout import *
 from structgen.machine.lists import next_listed
-from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.rows import copy, row_of
 from structgen.machine.runs import emit
 from structgen.machine.step import step
 from structgen.machine.strings import FREE
 from structgen.masks.trie import MANY_TOKENS
+from structgen.memory import load8, load32, load64, store32, store64
 
 
 @jit

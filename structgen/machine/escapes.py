@@ -11,10 +11,10 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load64, store64
 from structgen.machine.rows import copy
 from structgen.machine.strings import FREE, string_step
 from structgen.machine.text import character, feed, feed_point, feed_surrogate
+from structgen.memory import load64, store64
 
 
 @jit

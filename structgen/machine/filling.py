@@ -22,12 +22,12 @@ from structgen.machine.descent import defer_below, open_children, walk_below, wa
 from structgen.machine.items import among_literals, item_values
 from structgen.machine.layout import *
 from structgen.machine.listed import walk_listed
-from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.residues import value_place
 from structgen.machine.rows import copy, need, row_of, settle
 from structgen.machine.runs import emit
 from structgen.machine.space import brackets, space_allows
 from structgen.machine.step import accepting, push_frame, step
+from structgen.memory import load8, load32, load64, store32, store64
 
 _FEW = 16
 """Tokens that are rather copied than looked up behind a terminal."""

@@ -11,9 +11,9 @@ import numba
 from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.lists import ended, narrow, pack, set_step
-from structgen.machine.memory import load32, load64, store64
 from structgen.machine.rows import need, row_of
 from structgen.machine.strings import MIDDLES, WIDTH, string_step
+from structgen.memory import load32, load64, store64
 
 _LEVEL = 4  # words of the stack for one byte: state, place, set, next column
 _DEEP = 48

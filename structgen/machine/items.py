@@ -17,10 +17,10 @@ import numba
 from structgen.jit import jit
 from structgen.machine.fresh import fresh_keys
 from structgen.machine.layout import *
-from structgen.machine.memory import load32, load64, store64
 from structgen.machine.residues import edge, known_residue
 from structgen.machine.rows import intern, need, row_of, settle
 from structgen.machine.strings import MIDDLES
+from structgen.memory import load32, load64, store64
 
 
 @jit

@@ -8,12 +8,12 @@ import numpy as np
 
 from structgen.jit import entry, jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.removed import is_wide, walk_removed
 from structgen.machine.rows import copy, row_of, settle
 from structgen.machine.runs import cross, emit, walk_space, walk_string
 from structgen.machine.step import literal_byte, number_step
 from structgen.machine.strings import FREE
+from structgen.memory import load8, load32, load64, store32, store64
 
 
 @jit

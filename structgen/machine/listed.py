@@ -19,9 +19,9 @@ from structgen.machine.descent import (
 )
 from structgen.machine.layout import *
 from structgen.machine.lists import ended, next_held, next_listed
-from structgen.machine.memory import load64, store64
 from structgen.machine.rows import copy, row_of
 from structgen.machine.step import step
+from structgen.memory import load64, store64
 
 
 @jit

@@ -12,8 +12,8 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store64
 from structgen.machine.rows import intern, need, row_of
+from structgen.memory import load8, load32, load64, store64
 
 
 @jit

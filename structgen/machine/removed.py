@@ -12,12 +12,12 @@ import numba
 from structgen.jit import jit
 from structgen.machine.escapes import short_target
 from structgen.machine.layout import *
-from structgen.machine.memory import load32, load64, store32, store64
 from structgen.machine.rows import row_of
 from structgen.machine.runs import cross
 from structgen.machine.safe import TOTAL, all_classes, bits, safe_row
 from structgen.machine.step import step
 from structgen.machine.strings import WIDTH, need_row
+from structgen.memory import load32, load64, store32, store64
 
 _CONTROLS = 0xFFFFFFFF & ~14
 """Classes that no string takes as they are."""

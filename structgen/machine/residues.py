@@ -6,8 +6,8 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load32, load64, store32, store64
 from structgen.machine.rows import find, need, row_of
+from structgen.memory import load32, load64, store32, store64
 
 
 @jit

@@ -6,7 +6,7 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load32, load64, store32, store64
+from structgen.memory import load32, load64, store32, store64
 
 
 @jit

@@ -12,12 +12,12 @@ import numba
 from structgen.jit import jit
 from structgen.machine.escapes import short_target
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.rows import row_of
 from structgen.machine.safe import safe_row
 from structgen.machine.space import bounded_space
 from structgen.machine.step import step
 from structgen.machine.strings import MIDDLES, WIDTH, need_row
+from structgen.memory import load8, load32, load64, store32, store64
 
 
 @jit

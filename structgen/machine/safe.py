@@ -12,10 +12,10 @@ import numba
 
 from structgen.jit import jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load32, load64, store64
 from structgen.machine.rows import need, row_of
 from structgen.machine.strings import SAFE_COLUMN, WIDTH, string_step
 from structgen.masks.trie import space_prefix
+from structgen.memory import load32, load64, store64
 
 _MOST = 64
 """States to look at; where safe bytes lead to more, they are safe as far as these tell."""

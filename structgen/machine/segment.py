@@ -6,10 +6,10 @@ import numba
 
 from structgen.jit import entry
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store32, store64
 from structgen.machine.rows import copy, row_of
 from structgen.machine.step import step
 from structgen.machine.walk import intern_node, run
+from structgen.memory import load8, load32, load64, store32, store64
 
 IMPOSSIBLE = 1 << 30
 

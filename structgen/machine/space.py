@@ -7,9 +7,9 @@ import numba
 from structgen.jit import jit
 from structgen.machine.fresh import more
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load64, store64
 from structgen.machine.residues import holds_brackets, value_place
 from structgen.machine.rows import row_of
+from structgen.memory import load8, load64, store64
 
 
 @jit

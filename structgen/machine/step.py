@@ -17,11 +17,11 @@ from structgen.machine.fresh import all_names, more
 from structgen.machine.items import begin_item, close_item, follow_item, item_values
 from structgen.machine.layout import *
 from structgen.machine.lists import ended, pack, place_low, place_position, set_insert, word_at
-from structgen.machine.memory import load32, load64, store64
 from structgen.machine.residues import after, extra_place, known_residue, value_place
 from structgen.machine.rows import copy, intern, need, row_of, settle
 from structgen.machine.space import brackets, space_allows, space_step
 from structgen.machine.text import alive, character, feed
+from structgen.memory import load32, load64, store64
 
 
 @jit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from structgen.jit import jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load32, load64
 from structgen.machine.rows import need
+from structgen.memory import load32, load64
 
 FREE = 0
 """The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""

@@ -10,9 +10,9 @@ from structgen.machine.fresh import fresh_left
 from structgen.machine.items import append
 from structgen.machine.layout import *
 from structgen.machine.lists import narrow, offered, set_step
-from structgen.machine.memory import load32, load64, store64
 from structgen.machine.rows import intern, row_of
 from structgen.machine.strings import MIDDLES, string_step
+from structgen.memory import load32, load64, store64
 
 
 @jit

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from structgen.jit import entry, jit
 from structgen.machine.layout import *
-from structgen.machine.memory import load8, load32, load64, store8, store32, store64
 from structgen.machine.rows import copy, hash_words, intern, row_of, settle
 from structgen.machine.step import accepting, step
+from structgen.memory import load8, load32, load64, store8, store32, store64
 
 
 @jit
