@@ -10,7 +10,8 @@ shown is not sure; its places are proved one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ _PLAIN, _LINE, _DEEPER, _LESS, _ENDING = range(5)
 """What a plan has come to: a lexeme that is no line's end; the indenter's newline; that with more, and with
 less indentation; the end of a block, with no newline before it, as at the text's end."""
 _Plan = tuple[int, int, Sequence[int]]
+_One = TypeVar("_One", bound=Hashable)
 
 
 class Sure:
@@ -228,12 +230,7 @@ class Sure:
                 elif dot:
                     for one in self._below(state, dot):
                         led.setdefault(one, []).append(state)
-        pending = list(inside)
-        while pending:
-            for one in led.get(pending.pop(), ()):
-                if one not in inside:
-                    inside.add(one)
-                    pending.append(one)
+        _spread(inside, led)
         return inside
 
     # --- plans ----------------------------------------------------------------------------------------------
@@ -253,12 +250,7 @@ class Sure:
                     continue
                 for one in self._after[state]:
                     users.setdefault((one, after), []).append((state, mode))
-        pending = list(bad)
-        while pending:
-            for user in users.get(pending.pop(), ()):
-                if user not in bad:
-                    bad.add(user)
-                    pending.append(user)
+        _spread(bad, users)
         return bad
 
     def _followers(self, state: int) -> set[int] | None:
@@ -387,3 +379,13 @@ class Sure:
         if terminal == END:
             return clean != SOILED
         return clean == CLEAN_BARE or (clean == CLEAN and mode == _PLAIN)
+
+
+def _spread(found: set[_One], users: Mapping[_One, Sequence[_One]]) -> None:
+    """Add to a set all that uses what is in it."""
+    pending = list(found)
+    while pending:
+        for one in users.get(pending.pop(), ()):
+            if one not in found:
+                found.add(one)
+                pending.append(one)
