@@ -185,15 +185,38 @@ def read_singly(c, d, tokens, count, wanted):
 
 
 @jit
+def has_wanted(c, group, wanted):
+    """Return whether some token of a group has a wanted first byte."""
+    tokens, starts, count = load64(group, 1), load64(group, 2), load64(group, 3)
+    firsts = load64(load64(c, C_LARK), K_FIRST_BYTES)
+    if starts == 0:
+        for i in range(count):
+            if load8(wanted, load8(firsts, load32(tokens, i))) != 0:
+                return True
+        return False
+    for byte in range(256):
+        if load8(wanted, byte) != 0:
+            some = load8(starts, byte) if count == AS_ROW else load32(starts, byte + 1) - load32(starts, byte)
+            if some != 0:
+                return True
+    return False
+
+
+@jit
 def use_groups(c, d, record, wanted, root):
     """Collect the tokens that stay inside the lexeme; those of a group for which nothing is proved are read
     one by one from `root`, the registers before their first bytes. Returns YES, ASK, or VAGUE where such a
     group is a dense row, or the mask has too many of them."""
     k, groups = load64(c, C_LARK), load64(record, R_GROUPS)
-    result = numba.int64(YES)
+    result, vague = numba.int64(YES), False
     for _ in range(load64(record, R_GROUP_COUNT)):
-        code = ends_well(c, d, 1, load64(groups, 0))
         tokens, starts, count = load64(groups, 1), load64(groups, 2), load64(groups, 3)
+        # where little is proved, nothing is asked for tokens that nobody wants
+        if vague and not has_wanted(c, groups, wanted):
+            groups += 32
+            continue
+        code = ends_well(c, d, 1, load64(groups, 0))
+        vague = vague or code == VAGUE
         if code == VAGUE and count == AS_ROW:
             return VAGUE
         if code == VAGUE and read_singly(c, root, tokens, count, wanted):

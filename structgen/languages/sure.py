@@ -199,21 +199,37 @@ class Sure:
                 return None
             return sum(nets[one] if one < 0 else weights.get(one, 0) for one in rule.symbols)
 
-        before = -1
-        while before != len(loose):
-            before, size = len(loose), -1
+        torn: set[int] | None = None
+        while torn is None or torn:
+            torn, size = set(), -1
             nets.clear()
             while size != len(nets):
                 size = len(nets)
                 for rule in rules:
                     total = sum_of(rule)
                     if total is not None and nets.setdefault(-1 - rule.origin, total) != total:
-                        loose.add(-1 - rule.origin)
+                        torn.add(-1 - rule.origin)
+            # what is made of others that are torn may be so by them alone
+            torn -= loose
+            loose |= {one for one in torn if not self._parts(one) & torn} or torn
         for number, rule in enumerate(rules):
             total = sum_of(rule)
             if total is None or -1 - rule.origin in loose or (names[rule.origin][:6] == "$root_" and total):
                 without.add(number)
         return weights | nets
+
+    def _parts(self, nonterminal: int) -> set[int]:
+        """Return the other nonterminals that one is made of, as symbols."""
+        found = {nonterminal}
+        pending = [nonterminal]
+        while pending:
+            origin = -1 - pending.pop()
+            for rule in self._tables.rules:
+                if rule.origin == origin:
+                    new = {one for one in rule.symbols if one < 0} - found
+                    found |= new
+                    pending += new
+        return found - {nonterminal}
 
     def _may_be_inside(self) -> set[int]:
         """Return the states that may stand inside brackets."""
