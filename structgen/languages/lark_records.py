@@ -335,7 +335,7 @@ def use_pair(c, d, record, wanted):
     if code != YES:
         return code
     row = row_of(c, T_NODE, N_STRIDE, load64(d, BASE))
-    place, column, base = load64(d, PLACE), load64(d, COLUMN), load64(d, BASE)
+    place, column = load64(d, PLACE), load64(d, COLUMN)
     below, beside = load64(row, PLACE), load64(row, COLUMN)
     trie, crossings, scratch = load64(c, C_TRIE), load64(record, R_CROSSINGS), load64(c, C_SCRATCH)
     for _ in range(load64(record, R_CROSSING_COUNT)):
@@ -346,23 +346,18 @@ def use_pair(c, d, record, wanted):
             word = load64(trie, node)
             depth = (word >> 8) & 0xFFF
             s = scratch + 64 * (depth - 1)
-            if depth > 1 and slot >= 0:
-                wide = load8(load64(k, K_NEWLINES), slot) != 0
-                put(s, below, 2 * slot + 1, moved(beside, shift) if wide else 0, NO_BASE)
-                base = node_of(c, s)
-                if base < 0:
-                    return numba.int64(ASK)
-            wide = load8(load64(k, K_NEWLINES), state) != 0
             if depth == 1:
-                put(s, place, 2 * state + (load64(d, LEXEME) & 1), column, load64(d, BASE))
+                copy(d, s)
             else:
-                put(
-                    s,
-                    place,
-                    2 * state + 1,
-                    moved(column, shift) if wide else 0,
-                    base if slot >= 0 else NO_BASE,
-                )
+                base = numba.int64(NO_BASE)
+                if slot >= 0:
+                    wide = load8(load64(k, K_NEWLINES), slot) != 0
+                    put(s, below, 2 * slot + 1, moved(beside, shift) if wide else 0, NO_BASE)
+                    base = node_of(c, s)
+                    if base < 0:
+                        return numba.int64(ASK)
+                wide = load8(load64(k, K_NEWLINES), state) != 0
+                put(s, place, 2 * state + 1, moved(column, shift) if wide else 0, base)
             asked = walk_below(c, node, (word >> 40) & 0xFFFFFF, wanted) or asked
     return numba.int64(ASK if asked else YES)
 
@@ -459,17 +454,15 @@ def gather(c, level, known_levels):
         return levels
     lexeme = load64(d, LEXEME) >> 1
     code = numba.int64(VAGUE)
+    held, deferred = load64(c, C_BUFFER_COUNT), load64(c, C_DEFERRED_COUNT)
     if load64(d, BASE) >= 0 and words == 0:
         record = pair_of(c, d)
         if record < 0:
             return -1
         if record > 0:
-            before = load64(c, C_BUFFER_COUNT)
             code = use_pair(c, d, record, wanted)
             if code == YES:
                 return levels
-            if code == VAGUE:
-                store64(c, C_BUFFER_COUNT, before)
     elif load64(d, BASE) < 0 and (words != 0 or levels < MOST_LEVELS):
         record = load64(records, lexeme)
         if record <= 0:
@@ -484,7 +477,9 @@ def gather(c, level, known_levels):
             return use_tries(c, d, record, level, levels)
     if code == ASK:
         return -1
-    # what is inside is not proved for all of a group: one by one
+    # what is inside is not proved for all of a group: one by one, and none of them twice
+    store64(c, C_BUFFER_COUNT, held)
+    store64(c, C_DEFERRED_COUNT, deferred)
     copy(d, load64(c, C_SCRATCH))
     asked = walk(c, trie, starts, ids, 0, count, wanted) if words != 0 else walk_wanted(c, wanted)
     return -1 if asked else levels
