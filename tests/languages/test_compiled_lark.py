@@ -8,6 +8,7 @@ from pathlib import Path
 import lark
 import pytest
 from lark.indenter import PythonIndenter
+from lark_grammars import JSON
 
 import structgen as sg
 from structgen.languages import lark_masks
@@ -17,17 +18,6 @@ from structgen.languages.compiled_text import CompiledText
 ROOT = Path(__file__).parents[2]
 LIBRARY = Path(lark.__file__).parent / "grammars"
 
-JSON = r"""
-start: value
-?value: object | array | ESCAPED_STRING | SIGNED_NUMBER | "true" | "false" | "null"
-array: "[" [value ("," value)*] "]"
-object: "{" [pair ("," pair)*] "}"
-pair: ESCAPED_STRING ":" value
-%import common.ESCAPED_STRING
-%import common.SIGNED_NUMBER
-%import common.WS
-%ignore WS
-"""
 # a comment that is not closed is a division, and what follows it is read as one meanwhile
 COMMENTS = r"""
 start: (e ";")*

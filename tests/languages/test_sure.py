@@ -10,6 +10,7 @@ import lark
 import numpy as np
 import pytest
 from lark.indenter import PythonIndenter
+from lark_grammars import JSON
 
 import structgen as sg
 from structgen import resources
@@ -39,16 +40,6 @@ NAME: /[a-z]\w*/
 _NEWLINE: /(\n[ \t]*)+/
 %ignore " "
 %declare _INDENT _DEDENT
-"""
-JSON = r"""
-start: value
-?value: object | array | ESCAPED_STRING | SIGNED_NUMBER | "true" | "false" | "null"
-array: "[" [value ("," value)*] "]"
-object: "{" [pair ("," pair)*] "}"
-pair: ESCAPED_STRING ":" value
-%import common.ESCAPED_STRING
-%import common.SIGNED_NUMBER
-%ignore " "
 """
 # a comment that is not closed is a division, and what follows it is read as one meanwhile
 COMMENTS = r"""
