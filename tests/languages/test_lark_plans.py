@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
+from functools import cached_property
 
 import pytest
 from lark.indenter import PythonIndenter
@@ -10,6 +12,10 @@ from lark.indenter import PythonIndenter
 import structgen as sg
 from structgen import resources
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.lark_files import LarkGrammar
+from structgen.languages.plans import Plans
+from structgen.parsing.lexer import Lexer
+from structgen.parsing.parser import FAR, Parser
 
 BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
 
@@ -100,3 +106,57 @@ def test_plans_prove_the_places_of_python(asked: list[object]) -> None:
     )
     follow(sg.lark(resources.grammar("python"), postlex=PythonIndenter), text)
     assert len(asked) < 5
+
+
+class _Searched(Plans):
+    """Plans for which each state and nonterminal is searched by itself, over all rules."""
+
+    def _needed(self, state: int, nonterminal: int) -> tuple[int, int]:
+        key = state, nonterminal
+        if key not in self._around:
+            self._around[key] = self._search(state, nonterminal)
+        return self._around[key]
+
+    @cached_property
+    def _led(self) -> dict[int, list[tuple[int, int]]]:
+        """For each nonterminal the rules that begin with it: what they make, and the bytes behind it."""
+        found = defaultdict[int, list[tuple[int, int]]](list)
+        for number, rule in enumerate(self._tables.rules):
+            if rule.symbols and not self._parser.is_loose(number):
+                found[-1 - rule.symbols[0]].append((rule.origin, self._parser.least(rule.symbols[1:])))
+        return found
+
+    def _search(self, state: int, nonterminal: int) -> tuple[int, int]:
+        rules, parser = self._tables.rules, self._parser
+        best = {nonterminal: (0, 0)}
+        found = FAR, 0
+        pending = [nonterminal]
+        for here in pending:
+            cost, ended = best[here]
+            for rule, dot in self._tables.kernels[state]:
+                symbols = rules[rule].symbols[dot:]
+                if symbols[:1] == (-1 - here,) and not parser.is_loose(rule):
+                    found = min(found, (cost + parser.least(symbols[1:]), ended))
+            for origin, least in self._led[here]:
+                way = cost + least, ended + 1
+                if way < best.get(origin, (FAR, 0)):
+                    best[origin] = way
+                    pending.append(origin)
+        return found
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: sg.lark(THREE), id="three rules"),
+        pytest.param(lambda: sg.lark(BLOCKS, postlex=PythonIndenter), id="lines"),
+        pytest.param(lambda: sg.lark(resources.grammar("python"), postlex=PythonIndenter), id="python"),
+    ],
+)
+def test_plans_are_those_of_a_search_for_each_state(make: Callable[[], LarkGrammar]) -> None:
+    tables = make().tables
+    parser = Parser(tables, Lexer(tables).least())
+    plans, searched = Plans(parser), _Searched(parser)
+    states = range(len(tables.kernels))
+    assert [plans.best(state) for state in states] == [searched.best(state) for state in states]
+    assert plans._around == searched._around
