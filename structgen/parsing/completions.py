@@ -34,6 +34,8 @@ _LINE, _LINES = 4, 20_000
 """Terminals of a line that is put in where a block must end, and lines that are looked at."""
 _DETOURS = 1
 """Places behind the first at which a plan may go on otherwise than by the cheapest end."""
+_WANDERED = 64
+"""Lexemes that are written where no plan can be read, before texts are tried byte by byte."""
 _PROOF = 2_000
 """Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
@@ -245,7 +247,7 @@ class Completions:
         first = self._continues(after, place)
         if first is None and not known:
             planned = self._plan(after, place)
-            if planned is None and not self._detour(after, place):
+            if planned is None and not self._wander(after, place):
                 return None
             first = self._continues(after, place)
             if first is None:
@@ -325,13 +327,18 @@ class Completions:
         first = self._continues(reading, place)
         if first is None:
             return None
-        planned = b"".join(text for _before, _start, text in written), place, first
+        self._link(written, reading, place, first)
+        return b"".join(text for _before, _start, text in written), place, first
+
+    def _link(
+        self, written: Sequence[tuple[Place, Reading, bytes]], reading: Reading, place: Place, first: int
+    ) -> None:
+        """Note what was written, lexeme by lexeme: the place before each, the configuration there, and its
+        text; they have led to a place and a first byte that is proved."""
         for before, start, text in reversed(written):
-            links = self._links.setdefault(before, {})
-            links.setdefault(text[0], _Link(text, place, first))
+            self._links.setdefault(before, {}).setdefault(text[0], _Link(text, place, first))
             self._separate(before, text, reading, place, first)
             reading, place, first = start, before, text[0]
-        return planned
 
     def _terminals(self, stack: int) -> list[int]:
         """Return the terminals of the cheapest end by the grammar from a stack. Where it begins by ending a
@@ -364,15 +371,8 @@ class Completions:
     def _detour(self, reading: Reading, place: Place, detours: int = 0) -> bool:
         """Write a lexeme that the cheapest end from a place does not have, and a plan behind it: what stands
         before it may keep that end away (no line ends behind a continuation); return whether one could be."""
-        parser, tables = self._reader.parser, self._reader.tables
-        context = tables.contexts[int(tables.context_of[parser.top[place.stack]])]
-        ways: list[tuple[int, int]] = []
-        for terminal in {*context.terminals, *(one for _t, of in context.unless for one in of)}:
-            behind = None if terminal in tables.ignored else parser.read(place, terminal, -1)
-            if behind is not None and behind != place:
-                ways.append((parser.distance(behind.stack), terminal))
-        for distance, terminal in sorted(ways):
-            went = self._write(reading, place, terminal, -1) if distance < FAR else None
+        for terminal, column in self._nearest(place):
+            went = self._write(reading, place, terminal, column)
             if went is None:
                 continue
             text, after, behind = went
@@ -383,6 +383,50 @@ class Completions:
                 self._links.setdefault(place, {}).setdefault(text[0], _Link(text, behind, first))
                 return True
         return False
+
+    def _wander(self, reading: Reading, place: Place) -> bool:
+        """Write one lexeme after another that the cheapest ends do not have, _WANDERED at most, the nearest
+        to an end first, and a plan behind each; return whether one could be."""
+        parser, order = self._reader.parser, 0
+        queue: list[tuple[int, int, Reading, Place, tuple[tuple[Place, Reading, bytes], ...]]] = []
+        heapq.heappush(queue, (0, 0, reading, place, ()))
+        met = {(reading.lexeme, place)}
+        while queue:
+            _distance, _order, reading, place, written = heapq.heappop(queue)
+            for terminal, column in self._nearest(place):
+                order += 1
+                if order > _WANDERED:
+                    return False
+                went = self._write(reading, place, terminal, column)
+                if went is None or (went[1].lexeme, went[2]) in met:
+                    continue
+                text, after, behind = went
+                met.add((after.lexeme, behind))
+                if self._continues(after, behind) is None:
+                    self._plan(after, behind, 0)
+                first = self._continues(after, behind)
+                further = (*written, (place, reading, text))
+                if first is not None:
+                    self._link(further, after, behind, first)
+                    return True
+                heapq.heappush(queue, (parser.distance(behind.stack), order, after, behind, further))
+        return False
+
+    def _nearest(self, place: Place) -> list[tuple[int, int]]:
+        """Return the terminals that the parser takes at a place and goes on behind, each with the column that
+        it wants, those that are nearest to an end first."""
+        parser, tables = self._reader.parser, self._reader.tables
+        indentation = tables.indentation
+        context = tables.contexts[int(tables.context_of[parser.top[place.stack]])]
+        strings = {string for _terminal, of in context.unless for string in of}
+        ways: list[tuple[int, int, int]] = []
+        for terminal in strings.union(context.terminals) - tables.ignored:
+            lines = indentation is not None and terminal == indentation.newline
+            for column in (*place.widths, place.widths[-1] + 1) if lines else (-1,):
+                behind = parser.read(place, terminal, column)
+                if behind is not None and behind != place:
+                    ways.append((parser.distance(behind.stack), terminal, column))
+        return [way[1:] for way in sorted(ways) if way[0] < FAR]
 
     def _next(self, terminals: list[int], number: int, place: Place) -> tuple[int, tuple[int, int] | None]:
         """Return the next terminal of a plan that has a text, and the column that it wants; None: the end."""

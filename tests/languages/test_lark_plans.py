@@ -14,6 +14,9 @@ from structgen import resources
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.plans import Plans
+from structgen.limits import Limits
+from structgen.parsing.completions import Completions
+from structgen.parsing.contextual import Reading
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.parser import FAR, Parser
 
@@ -160,3 +163,22 @@ def test_plans_are_those_of_a_search_for_each_state(make: Callable[[], LarkGramm
     states = range(len(tables.kernels))
     assert [plans.best(state) for state in states] == [searched.best(state) for state in states]
     assert plans._around == searched._around
+
+
+# the two cheapest ends are taken by BAD, which leads nowhere: "ace!" is the one text
+HIDDEN = r"""
+start: "a" tail "!"
+tail: "b" | "c" more | dead
+more: "d" | "e" | dead
+dead: BAD dead
+BAD.2: /[bd]!/
+"""
+
+
+def test_a_text_that_no_plan_has_is_found_by_its_lexemes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def search(completions: Completions, reading: Reading) -> None:
+        raise AssertionError("texts are tried byte by byte")
+
+    monkeypatch.setattr(Completions, "_search", search)
+    language = ContextualLanguage(sg.lark(HIDDEN).tables, Limits())
+    assert bytes(language.shortest(language.start())) == b"ace!"
