@@ -39,7 +39,6 @@ class ContextualLanguage(Language):
         self.separator = self._completions.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
         self._line_states: frozenset[int] | None = None
-        self._like_separator: bytes | None = None
 
     def _classes(self) -> bytes:
         lexer = self.reader.lexer
@@ -132,22 +131,21 @@ class ContextualLanguage(Language):
                 for byte in word:
                     state = lexer.move(state, byte).after if state >= 0 else DEAD
                 slots = lexer.states[state].slots if state >= 0 else ()
-                for byte in self._blanks() if slots else b"":
-                    move = lexer.move(state, byte)
-                    if move.after == DECIDED and move.sources[0] >= 0:
-                        return slots[move.sources[0]].terminal == terminal
+                if any(slot.terminal == terminal for slot in slots) and self._is_left(state, terminal):
+                    return True
         return False
 
-    def _blanks(self) -> bytes:
-        """Return the bytes that do the same as the separator wherever a lexeme begins."""
-        if self._like_separator is None:
-            lexer = self.reader.lexer
-            contexts = range(len(self.reader.tables.contexts))
-            alike = lexer.alike(
-                sorted({lexer.start(one, lexer.before()) for one in contexts}), self.separator[0]
-            )
-            self._like_separator = bytes(lexer.representative[kind] for kind in alike)
-        return self._like_separator
+    def _is_left(self, state: int, terminal: int) -> bool:
+        """Return whether a byte that does the same as the separator wherever a lexeme begins makes sure that
+        a lexeme has ended as a terminal's."""
+        lexer = self.reader.lexer
+        slots, row = lexer.states[state].slots, lexer.row(state)
+        kinds = [
+            kind
+            for kind, move in enumerate(row)
+            if move.after == DECIDED and move.sources[0] >= 0 and slots[move.sources[0]].terminal == terminal
+        ]
+        return bool(kinds) and not lexer.begin_alike(self.separator[0]).isdisjoint(kinds)
 
     def may_be(self, lexeme: int) -> list[int]:
         """Return all terminals that a lexeme may become, or is."""

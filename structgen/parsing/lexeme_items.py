@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, TypeAlias, Union
 
 import numpy as np
@@ -72,6 +73,11 @@ class LexemeItems:
         """`representative`: of each class a byte. `unless`, `exact`: see LexemeStates."""
         self.program = program
         self._representative = representative
+        self._column: Callable[..., Any] = itemgetter(*representative)
+        if len(representative) == 1:
+            self._column = itemgetter(slice(1))
+        """What a row of 256 bytes has for each class."""
+        self._backwards = [*reversed(representative)]
         self._unless, self._terminals = unless, terminals
         width = len(representative)
         triples = [
@@ -137,6 +143,8 @@ class LexemeItems:
         self._at_end: dict[tuple[int, int], int | None] = {}
         self._numbers: dict[Item, int] = {}
         self._guards: list[Guards] = []
+        self._reach_of_guards: list[int] = []
+        """Of each, what its instructions reach."""
         self._guard_numbers: dict[Guards, int] = {}
         self._singles: list[Guard] = []
         self._single_numbers: dict[Guard, int] = {}
@@ -150,6 +158,8 @@ class LexemeItems:
         self._begun: dict[tuple[int, Behind], list[int]] = {}
         self._closures: dict[tuple[int, int, int], int] = {}
         self._ways: dict[ByteNode, tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]] = {}
+        self._plain: dict[int, frozenset[Any]] = {}
+        """What an instruction comes to without reading, that asks nothing of what was before."""
         self._guard_rows: dict[tuple[int, int], npt.NDArray[np.int32]] = {}
         self._single_rows: dict[tuple[Guard, int], npt.NDArray[np.int32]] = {}
         self._leads = np.array([_more(byte) for byte in representative], np.int32)
@@ -241,12 +251,15 @@ class LexemeItems:
 
     def _set_down(self, number: int, item: Item) -> None:
         """Note what the arrays shall say of an item."""
-        program, reached = self.program, 0
-        for at in instructions(item):
+        program = self.program
+        guards = item[1] if isinstance(item, tuple) else item.guards
+        held = self.guards(guards)
+        reached = self._reach_of_guards[held]
+        for at in _waiting(item):
             reached |= program.reach(at)
         kind, match, sure, may_end = R.THREAD, -1, False, True
         if isinstance(item, tuple):
-            at, guards = item
+            at = item[0]
             matched = program.match_of(at)
             if matched is not None:
                 kind, match = R.MATCH, matched
@@ -254,9 +267,9 @@ class LexemeItems:
                 sure = program.surely_matches(at)
             may_end = program.node_of(at) is None
         elif isinstance(item, Nest):
-            guards, kind = item.guards, R.NEST
+            kind = R.NEST
         else:
-            guards, kind, match = item.guards, R.SLOT, item.terminal
+            kind, match = R.SLOT, item.terminal
         self._may_end.append(may_end)
         self._row_of.append(R.NONE)
         asks = -1
@@ -265,7 +278,6 @@ class LexemeItems:
             self._asking += 1
             self._reserve(self._asking, "variants")
         self._asks.append(asks)
-        held = self.guards(guards)
         words = [kind, held, match, int(sure), asks, number, R.NONE]
         self._fresh.append((words, reached >> 1))
         if isinstance(item, tuple) and guards:
@@ -303,6 +315,10 @@ class LexemeItems:
         if known is None:
             known = self._guard_numbers[guards] = len(self._guards)
             self._guards.append(guards)
+            reach = 0
+            for at in instructions(Slot(-1, guards)):
+                reach |= self.program.reach(at)
+            self._reach_of_guards.append(reach)
             begin = int(self._arrays["guard_begins"][known])
             self._reserve(known + 2, "guard_begins")
             self._reserve(known + 1, "slots")
@@ -468,8 +484,11 @@ class LexemeItems:
             self._arrays["cells"][row] = cells
             if asks < 0:
                 self._row_of[number] = row
-                self.ready()
-                self._arrays["items"][number, R.I_ROW] = row
+                begun = len(self.objects) - len(self._fresh)
+                if number < begun:
+                    self._arrays["items"][number, R.I_ROW] = row
+                else:
+                    self._fresh[number - begun][0][R.I_ROW] = row
             else:
                 self._arrays["variants"][asks, behind] = row
         found: npt.NDArray[np.int32] = self._arrays["cells"][row]
@@ -484,7 +503,7 @@ class LexemeItems:
         one = self.program.code[at]
         if one.node is None:
             return np.zeros(len(self._representative), np.int32)
-        ways, afters = self._ways_of(one.node)
+        ways, afters = self.ways_of(one.node)
         if not guards and behind == 0:
             cells = [self._way(at, node, byte, 0, 0) for node, byte in afters]
             return np.array(cells, np.int32)[ways]
@@ -520,15 +539,15 @@ class LexemeItems:
             known = self._begun[key] = [self.number(item) for item in self.program.closure(at, (), behind)]
         return known
 
-    def _ways_of(self, node: ByteNode) -> tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]:
+    def ways_of(self, node: ByteNode) -> tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]:
         """Return, for each class of bytes, by which way a node of a character goes on, and of each way where
         to, and by which byte."""
         known = self._ways.get(node)
         if known is None:
-            column = [node.after[byte] for byte in self._representative]
+            column = self._column(node.after)
             numbers = {after: way for way, after in enumerate(dict.fromkeys(column))}
-            ways = np.array([numbers[after] for after in column], np.int32)
-            byte_of = dict(zip(reversed(column), reversed(self._representative), strict=True))
+            ways = np.array([*map(numbers.__getitem__, column)], np.int32)
+            byte_of = dict(zip(reversed(column), self._backwards, strict=True))
             known = self._ways[node] = ways, [(after, byte_of[after]) for after in numbers]
         return known
 
@@ -554,7 +573,7 @@ class LexemeItems:
     def _cells_of_nest(self, item: Nest, behind: int) -> npt.NDArray[np.int32]:
         nodes = {node for at in instructions(item) if (node := self.program.node_of(at)) is not None}
         later = self._later(behind)
-        which, firsts = self._alike([later, *(self._ways_of(node)[0] for node in nodes)])
+        which, firsts = self._alike([later, *(self.ways_of(node)[0] for node in nodes)])
         cells = []
         for kind in firsts:
             before = self.behinds[later[kind]]
@@ -591,17 +610,58 @@ class LexemeItems:
         key = guard, behind
         known = self._single_rows.get(key)
         if known is None:
-            which, firsts = self._alike(columns := [self._inner(item, behind) for item in guard.threads])
+            plain: list[Thread] = []
+            columns: list[npt.NDArray[np.int32]] = []
+            for item in guard.threads:
+                if not isinstance(item, Nest) and not item[1] and self._is_plain(item[0], behind):
+                    plain.append(item)
+                else:
+                    columns.append(self._inner(item, behind))
+            ways = self._ways_of_many(plain)
+            which, firsts = self._alike([*columns, ways[0]])
             numbers = []
             for kind in firsts:
                 places = {int(column[kind]) for column in columns}
-                threads = frozenset[Any]().union(*(self._members[place] for place in places))
+                threads = ways[1][int(ways[0][kind])].union(*(self._members[place] for place in places))
                 after = self.program.guard_of(guard, threads)
                 if isinstance(after, Guard):
                     numbers.append(self._single(after))
                 else:
                     numbers.append(_TRUE if after else _FAILS)
             known = self._single_rows[key] = np.array(numbers, np.int32)[which]
+        return known
+
+    def _is_plain(self, at: int, behind: int) -> bool:
+        """Return whether what an instruction comes to with a byte asks nothing of what was before."""
+        return self.program.node_of(at) is not None and (behind == 0 or not self.program.reach(at) & 1)
+
+    def _ways_of_many(self, threads: Sequence[Thread]) -> tuple[npt.NDArray[np.int32], list[frozenset[Any]]]:
+        """Return, for each class of bytes, a number that those share with which the same of some plain
+        threads go on, and of each number what they come to."""
+        code = self.program.code
+        taken: list[list[frozenset[Any]]] = [[] for _ in self._representative]
+        for at, _guards in threads:
+            node = code[at].node
+            assert node is not None
+            ways, afters = self.ways_of(node)
+            for way, (after, byte) in enumerate(afters):
+                if after is not None:
+                    behind = self._come_to(at, after, byte)
+                    for kind in np.flatnonzero(ways == way).tolist():
+                        taken[kind].append(behind)
+        found: dict[tuple[frozenset[Any], ...], int] = {}
+        numbers = [found.setdefault(tuple(dict.fromkeys(of)), len(found)) for of in taken]
+        return np.array(numbers, np.int32), [frozenset[Any]().union(*of) for of in found]
+
+    def _come_to(self, at: int, node: ByteNode, byte: int) -> frozenset[Any]:
+        """Return what a plain thread comes to by one way of its character."""
+        program = self.program
+        if node is not DONE:
+            return frozenset(((program.inside(at, byte), ()),))
+        to = program.code[at].to[0]
+        known = self._plain.get(to)
+        if known is None:
+            known = self._plain[to] = frozenset(program.closure(to, (), NOWHERE))
         return known
 
     def _inner(self, item: Thread | Nest, behind: int) -> npt.NDArray[np.int32]:
@@ -624,7 +684,7 @@ class LexemeItems:
         """Fill what is known after each class of bytes."""
         before = self.behinds[number]
         nodes = {node for at in before.threads if (node := self.program.node_of(at)) is not None}
-        which, firsts = self._alike([self._leads, *(self._ways_of(node)[0] for node in nodes)])
+        which, firsts = self._alike([self._leads, *(self.ways_of(node)[0] for node in nodes)])
         after = [self.behind(self.program.step_behind(before, self._representative[kind])) for kind in firsts]
         self._arrays["behinds"][number] = np.array(after, np.int32)[which]
 
@@ -642,7 +702,7 @@ def _more(byte: int) -> int:
 
 
 def instructions(item: Item) -> list[int]:
-    """Return the instructions at which the threads of an item wait."""
+    """Return the instructions at which the threads of an item wait, those of its guards among them."""
     found: list[int] = []
     pending: list[Item] = [item]
     while pending:
@@ -655,3 +715,12 @@ def instructions(item: Item) -> list[int]:
         for guard in one[1] if isinstance(one, tuple) else one.guards:
             pending += guard.threads
     return found
+
+
+def _waiting(item: Item) -> list[int]:
+    """Return as `instructions` those of an item but for its own guards."""
+    if isinstance(item, tuple):
+        return [item[0]]
+    if isinstance(item, Slot):
+        return []
+    return [item.leave, *(at for one in item.threads for at in instructions(one))]

@@ -150,6 +150,7 @@ class LexemeStates:
         self._liked = sorted(range(width), key=lambda kind: LIKED.index(self.representative[kind]))
         """The classes, as a person would choose among their bytes."""
         self._ends: dict[int, Move] = {}
+        self._alike: dict[int, frozenset[int]] = {}
         self._may_be: dict[bytes, frozenset[int]] = {}
 
     # --- what comes before ----------------------------------------------------------------------------------
@@ -201,13 +202,38 @@ class LexemeStates:
         found: npt.NDArray[np.int32] = self.items.array("after")[list(states)]
         return found
 
-    def alike(self, states: Sequence[int], byte: int) -> list[int]:
-        """Return the classes that do the same to each of some states as a byte does."""
-        after = self.after(states)
-        sources, kind = self.items.array("sources")[list(states)], self.classes[byte]
-        same = (after == after[:, [kind]]) & (sources == sources[:, [kind]])
-        found: list[int] = np.flatnonzero(same.all(axis=0)).tolist()
-        return found
+    def begin_alike(self, byte: int) -> frozenset[int]:
+        """Return the classes that do the same as a byte wherever a lexeme begins. Cost: a look at the first
+        instructions of all terminals, and the rows of the starts of contexts, known ones first, until each
+        class that these tell apart from the byte is told apart by a start, too."""
+        kind = self.classes[byte]
+        known = self._alike.get(kind)
+        if known is None:
+            before, alike = self.before(), self._never_parted(kind)
+            left = np.ones(len(alike), np.bool_)
+            contexts = range(len(self.tables.contexts))
+            for one in sorted(contexts, key=lambda one: (one, before) not in self.starts):
+                if (left == alike).all():
+                    break
+                start = self.start(one, before)
+                self._need(start)
+                for name in ("after", "sources"):
+                    row = self.items.array(name)[start]
+                    left &= row == row[kind]
+            known = self._alike[kind] = frozenset(np.flatnonzero(left).tolist())
+        return known
+
+    def _never_parted(self, kind: int) -> npt.NDArray[np.bool_]:
+        """Return which classes no thread that a lexeme begins with tells from another class, nor what it
+        looks ahead for."""
+        alike = np.full(len(self.representative), self.is_local)
+        alike[kind] = True
+        if self.is_local:
+            firsts = [*self._first.values(), *(first for first, _number in self._exact.values())]
+            for node in self.program.first_nodes(firsts):
+                ways = self.items.ways_of(node)[0]
+                alike &= ways == ways[kind]
+        return alike
 
     def _need(self, state: int) -> None:
         """Have a state's row made."""

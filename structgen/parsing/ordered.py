@@ -538,6 +538,23 @@ class Program:
         one = self.code[at]
         return one.number if one.kind == _MATCH else None
 
+    def first_nodes(self, starts: Iterable[int]) -> set[ByteNode]:
+        """Return the bytes for which instructions may wait that some come to without reading, those of
+        look-aheads among them."""
+        seen, pending, found = set[int](), list(starts), set[ByteNode]()
+        while pending:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                one = self.code[at]
+                if one.node is not None:
+                    found.add(one.node)
+                else:
+                    pending += one.to
+                    if one.kind == _AHEAD:
+                        pending.append(one.other)
+        return found
+
     # --- what was before ------------------------------------------------------------------------------------
 
     def before(self) -> Behind:

@@ -107,3 +107,15 @@ def test_states_of_random_lexers_move_as_their_threads_do(patterns: list[list[st
     except StructgenError:
         return  # a terminal that matches nothing, or a collision that lark refuses
     hold(tables, 60)
+
+
+@pytest.mark.parametrize("name", [*GRAMMARS, "json", "csv", "sql"])
+def test_bytes_that_begin_alike_do_the_same_at_the_start_of_each_context(name: str) -> None:
+    tables = tables_of(name)
+    lexer, other = LexemeStates(tables), LexemeStates(tables)
+    starts = [other.start(context, other.before()) for context in range(len(tables.contexts))]
+    for byte in b" a\n\xc3":
+        kinds = (kind for kind, _byte in enumerate(other.representative))
+        rows = [other.row(start) for start in starts]
+        alike = {kind for kind in kinds if all(row[kind] == row[other.classes[byte]] for row in rows)}
+        assert lexer.begin_alike(byte) == alike
