@@ -155,6 +155,8 @@ class CompiledLark(CompiledRests):
         questions = self._questions()
         if not questions:
             self._book.ask_again()
+        if lexemes := [first for kind, first, _second in questions if kind == K.Q_ENDINGS]:
+            self._language.meet_endings(lexemes)
         # records last: what they ask may stand among the other questions
         for question in sorted(questions, key=lambda one: one[0] in (K.Q_RECORD, K.Q_PAIR)):
             try:
@@ -201,7 +203,7 @@ class CompiledLark(CompiledRests):
             lexer = self._reader.lexer
             book.put_start(first, lexer.start(first, lexer.before()))
         elif kind == K.Q_ENDINGS:
-            book.put_endings(first, self._language.endings(first), self._language.may_be(first))
+            book.put_endings(first, *self._language.endings(first))
         elif kind == K.Q_OPEN:
             self._note_open(first, K.OPEN if self._language.is_open(self._place(first)) else K.SHUT)
         elif kind == K.Q_RECORD:

@@ -14,6 +14,7 @@ from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.kept_lexemes import plain, restore
+from structgen.parsing.lexeme_ends import HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK
 from structgen.parsing.lexemes import DEAD, DECIDED, Move
 from structgen.parsing.parser import Place
 from structgen.parsing.tables import END, ParserTables, written
@@ -91,35 +92,30 @@ class ContextualLanguage(Language):
         after = reader.run(reader.fresh(place, reader.lexer.before()), self.separator)
         return after is not None and self._completions.is_live(after)
 
-    def endings(self, lexeme: int) -> list[int]:
+    @property
+    def _parting(self) -> int:
+        return self.separator[0] if self.separator else 0
+
+    def meet_endings(self, lexemes: Sequence[int]) -> None:
+        """Work out what `endings` needs of some lexemes, together."""
+        self.reader.lexer.meet_ends(lexemes, self._parting)
+
+    def endings(self, lexeme: int) -> tuple[list[int], list[int], int]:
         """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
         need the fewest bytes first; then ANY_LINE, where it may become the indenter's newline of whatever
-        width, SEPARATED, where it may be what the separator makes, and IGNORED."""
+        width, SEPARATED, where it may be what the separator makes, and IGNORED. And all that it may become,
+        and what the text's end makes of it: a terminal, ENDS_NOT, or ENDS_OLD."""
+        ends = self.reader.lexer.ends(lexeme, self._parting)
         if not self.separator:
-            return []
-        lexer, indentation = self.reader.lexer, self.reader.tables.indentation
-        newline = -1 if indentation is None else indentation.newline
-        found: list[tuple[int, int]] = []
-        slots = lexer.states[lexeme].slots
-        for terminal in lexer.may_be(lexeme) | {slot.terminal for slot in slots if slot.terminal >= 0}:
-            if terminal == newline:
-                continue
-            # mostly the first does
-            first = lexer.word(lexeme, terminal)
-            if first is not None and self._is_parted(lexeme, first, terminal):
-                found.append((len(first), terminal))
-                continue
-            words = [] if first is None else lexer.words(lexeme, terminal)
-            parted = (len(word) for word in words if self._is_parted(lexeme, word, terminal))
-            size = next(parted, -1)
-            if size >= 0:
-                found.append((size, terminal))
-        others = [K.ANY_LINE] if newline >= 0 and self._breaks(lexeme) else []
-        if any(slot.terminal in self.reader.tables.ignored for slot in slots):
-            others.append(K.SEPARATED - lexeme)
-        if self._ends_ignored(lexeme):
-            others.append(K.IGNORED)
-        return [terminal for _size, terminal in sorted(found)] + others
+            return [], ends.every, ends.last
+        found = [terminal for _size, terminal in ends.parted]
+        if ends.flags & MAY_BREAK and self._breaks(lexeme):
+            found.append(K.ANY_LINE)
+        if ends.flags & HAS_IGNORED:
+            found.append(K.SEPARATED - lexeme)
+        if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme):
+            found.append(K.IGNORED)
+        return found, ends.every, ends.last
 
     def _ends_ignored(self, lexeme: int) -> bool:
         """Return whether a lexeme may become one that is ignored, with what is like the separator behind it:
@@ -175,7 +171,8 @@ class ContextualLanguage(Language):
             assert indentation is not None
             before = lexer.before()
             # a comment may begin one too, whose line break comes later
-            starts = {lexer.start(context, before) for context in range(len(self.reader.tables.contexts))}
+            contexts = lexer.contexts_apart(10, indentation.newline)
+            starts = {lexer.start(context, before) for context in contexts}
             opened = {
                 state for row in lexer.after(sorted(starts)) for state in set(row.tolist()) if state >= 0
             }

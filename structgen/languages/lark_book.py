@@ -18,7 +18,7 @@ from structgen.machine.tables import address_of
 from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
 from structgen.parsing.lexeme_rows import FULL
-from structgen.parsing.lexemes import DEAD, DECIDED
+from structgen.parsing.lexemes import DEAD
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 
@@ -388,16 +388,9 @@ class Book:
         self.reach(lexeme)
         self._starts[context] = lexeme
 
-    def put_endings(self, lexeme: int, terminals: Sequence[int], all_of: Sequence[int]) -> None:
+    def put_endings(self, lexeme: int, terminals: Sequence[int], all_of: Sequence[int], last: int) -> None:
         """Enter the terminals as which a lexeme may end before a separator, all that it may become, and what
         the text's end makes of it."""
-        lexer = self._lexer
-        end, slots = lexer.end(lexeme), lexer.states[lexeme].slots
-        last = K.ENDS_NOT
-        if end.after == DECIDED:
-            source = end.sources[0]
-            terminal = -1 - source if source < 0 else slots[source].terminal
-            last = terminal if terminal >= 0 else K.ENDS_OLD
         listed = (len(terminals), *terminals, len(all_of), *all_of, last)
         self._endings[lexeme] = self._listed_at(listed)
 

@@ -155,7 +155,7 @@ class LexemeItems:
         self._members: dict[int, frozenset[Any]] = {}
         """Of a list, by its place: what is in it."""
         self._listed = self._rows = self._asking = 0
-        self._begun: dict[tuple[int, Behind], list[int]] = {}
+        self._begun: dict[Behind, dict[int, list[int]]] = {}
         self._closures: dict[tuple[int, int, int], int] = {}
         self._ways: dict[ByteNode, tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]] = {}
         self._plain: dict[int, frozenset[Any]] = {}
@@ -278,7 +278,7 @@ class LexemeItems:
             self._asking += 1
             self._reserve(self._asking, "variants")
         self._asks.append(asks)
-        words = [kind, held, match, int(sure), asks, number, R.NONE]
+        words = [kind, held, match, int(sure), asks, number, R.NONE, int(may_end)]
         self._fresh.append((words, reached >> 1))
         if isinstance(item, tuple) and guards:
             words[R.I_BARE] = self.number((item[0], ()))
@@ -352,11 +352,11 @@ class LexemeItems:
 
     # --- states ---------------------------------------------------------------------------------------------
 
-    def settled(self, items: Sequence[int], behind: Behind, tracked: Iterable[int], unless: int) -> int:
+    def settled(self, items: Sequence[int], behind: Behind, tracked: Sequence[int], unless: int) -> int:
         """Return the number of the state of some items, without what nothing in it can ask for. `tracked`:
-        instructions."""
+        items, in order."""
         words = np.array([0] * R.S_ITEMS + [*items], np.int32)
-        held = np.array(sorted(self.number((at, ())) for at in tracked), np.int32)
+        held = np.array(tracked, np.int32)
         number = self.behind(behind)
         arguments = address_of(words), len(words), address_of(held), len(held)
         return self.retry(R.find_settled, *arguments, number, unless)
@@ -531,13 +531,16 @@ class LexemeItems:
             self._closures[key] = known
         return known
 
-    def closure(self, at: int, behind: Behind) -> list[int]:
-        """Return the items that an instruction comes to without reading."""
-        key = at, behind
-        known = self._begun.get(key)
-        if known is None:
-            known = self._begun[key] = [self.number(item) for item in self.program.closure(at, (), behind)]
-        return known
+    def closures(self, behind: Behind) -> dict[int, list[int]]:
+        """Return what is known of `closure` with something before, by instruction."""
+        return self._begun.setdefault(behind, {})
+
+    def closure(self, at: int, behind: Behind, known: dict[int, list[int]]) -> list[int]:
+        """Return the items that an instruction comes to without reading. `known`: see `closures`."""
+        found = known.get(at)
+        if found is None:
+            found = known[at] = [self.number(item) for item in self.program.closure(at, (), behind)]
+        return found
 
     def ways_of(self, node: ByteNode) -> tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]:
         """Return, for each class of bytes, by which way a node of a character goes on, and of each way where

@@ -73,10 +73,10 @@ KIND_ROOM = 512
 
 THREAD, MATCH, SLOT, NEST = range(4)
 """Kinds of items. MATCH: a thread that has matched, which no state has."""
-I_KIND, I_GUARDS, I_MATCH, I_SURE, I_ASKS, I_BARE, I_ROW, I_WORDS = range(8)
+I_KIND, I_GUARDS, I_MATCH, I_SURE, I_ASKS, I_BARE, I_ROW, I_ENDS, I_WORDS = range(9)
 """Of an item: its kind; its guards; for a MATCH, which, for a SLOT, its terminal; whether any character
 makes a match of it; its number among those that ask what was before, -1: it does not; the same thread
-without guards; its row of cells."""
+without guards; its row of cells; whether it may be a match where the text ends."""
 S_BEHIND, S_TRACKED, S_UNLESS, S_ITEMS = range(4)
 NONE, ASKED = -1, -2
 """In the place of a row: it is not there; and that is noted."""

@@ -149,6 +149,8 @@ class LexemeStates:
         width = len(self.representative)
         self._liked = sorted(range(width), key=lambda kind: LIKED.index(self.representative[kind]))
         """The classes, as a person would choose among their bytes."""
+        self._strings_of: dict[tuple[int, Behind], list[int]] = {}
+        """Items of the strings that may take the place of a match, where a lexeme begins."""
         self._ends: dict[int, Move] = {}
         self._alike: dict[int, frozenset[int]] = {}
         self._may_be: dict[bytes, frozenset[int]] = {}
@@ -176,15 +178,46 @@ class LexemeStates:
     def _start(self, context: Context, number: int, behind: Behind) -> int:
         if self.is_local:
             behind = self.program.anywhere()
-        items = [
-            item
-            for terminal in context.terminals
-            for item in self.items.closure(self._first[terminal], behind)
-        ]
-        strings = {self._exact[string][0] for _t, of in context.unless for string in of}
-        found = (self.items.objects[item] for at in strings for item in self.items.closure(at, behind))
-        tracked = {one[0] for one in found if isinstance(one, tuple)}
-        return self.items.settled(items, behind, tracked, self._of_context[number])
+        closures, first, items = self.items.closures(behind), self._first, list[int]()
+        for terminal in context.terminals:
+            items += self.items.closure(first[terminal], behind, closures)
+        unless = self._of_context[number]
+        tracked = self._strings_of.get((unless, behind))
+        if tracked is None:
+            strings = sorted({self._exact[string][0] for _t, of in context.unless for string in of})
+            found = (item for at in strings for item in self.items.closure(at, behind, closures))
+            plain = (one for one in map(self.items.objects.__getitem__, found) if isinstance(one, tuple))
+            tracked = self._strings_of[unless, behind] = sorted(
+                {self.items.number((one[0], ())) for one in plain}
+            )
+        return self.items.settled(items, behind, tracked, unless)
+
+    def contexts_apart(self, byte: int, *terminals: int) -> list[int]:
+        """Return contexts whose starts do all that some start does with bytes with which some terminals
+        begin, and with one more byte."""
+        contexts = range(len(self.tables.contexts))
+        if not self.is_local:
+            return list(contexts)
+        kinds = np.zeros(len(self.representative), np.bool_)
+        kinds[self.classes[byte]] = True
+        for terminal in self._first.keys() & set(terminals):
+            kinds |= self._first_kinds(self._first[terminal])
+        strings = (first for first, _number in self._exact.values())
+        if any((self._first_kinds(first) & kinds).any() for first in strings):
+            return list(contexts)
+        begin = {one for one, first in self._first.items() if (self._first_kinds(first) & kinds).any()}
+        apart = {
+            tuple(filter(begin.__contains__, self.tables.contexts[one].terminals)): one for one in contexts
+        }
+        return sorted(apart.values())
+
+    def _first_kinds(self, at: int) -> npt.NDArray[np.bool_]:
+        """Return the classes that what comes to an instruction without reading, or looks ahead, may read."""
+        found = np.zeros(len(self.representative), np.bool_)
+        for node in self.program.first_nodes([at]):
+            ways, afters = self.items.ways_of(node)
+            found |= np.array([after is not None for after, _byte in afters])[ways]
+        return found
 
     def move(self, state: int, byte: int) -> Move:
         """Return what a byte does."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from structgen.automata.utf8 import DONE, ByteNode, node_of
 from structgen.errors import LimitError, RegexError
@@ -124,6 +124,7 @@ class Program:
         self._bits: list[int] = []
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
         self._sure: dict[int, bool] = {}
+        self._first_words: dict[tuple[int, int], bytes | None] = {}
         self.inner: list[tuple[int, int]] = []
         """The instructions inside characters, which are made as they are met: of which one, and by which
         byte."""
@@ -318,6 +319,44 @@ class Program:
                 # nothing is read here: its turn is now
                 ways = one.to[:1] if one.kind == _AHEAD else one.to
                 pending.extendleft((to, text) for to in reversed(ways))
+
+    def first_word(self, at: int, number: int) -> bytes | None:
+        """Return the first of `words` from one instruction, None where there is none. What comes behind its
+        bytes are the first words of the instructions on the way, and kept."""
+        words = self._first_words
+        if (at, number) in words:
+            return words[at, number]
+        pending: deque[tuple[int, Any]] = deque([(at, None)])
+        visits: dict[int, int] = {}
+        words[at, number] = None
+        if not self.reach(at) >> 1 >> number & 1:
+            return None
+        while pending:
+            here, way = pending.popleft()
+            visits[here] = visits.get(here, 0) + 1
+            if visits[here] > _VISITS:
+                continue
+            one = self.code[here]
+            if one.kind == _MATCH:
+                if one.number != number:
+                    continue
+                text = b""
+                while way is not None:
+                    begun, byte, way = way
+                    text = bytes((byte,)) + text
+                    words[begun, number] = text
+                words[at, number] = text
+                break
+            if one.kind == _CHAR:
+                assert one.node is not None
+                choices = _choices(one.node)
+                for byte, node in choices[:1] if choices[:1] and choices[0][1] is DONE else choices:
+                    after = one.to[0] if node is DONE else self.inside(here, byte)
+                    pending.append((after, (here, byte, way)))
+            else:
+                ways = one.to[:1] if one.kind == _AHEAD else one.to
+                pending.extendleft((to, way) for to in reversed(ways))
+        return words[at, number]
 
     def least(self, at: int, number: int) -> int:
         """Return the bytes of the shortest of `words`; 1 where there is none."""
@@ -642,8 +681,12 @@ def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
     """Return a byte for each way on; characters of one byte go before longer ones."""
     column = _liked(node.after)
     if DONE in column:
-        others = [byte for byte, after in zip(LIKED, column, strict=True) if after is DONE]
-        return tuple((byte, DONE) for byte in others[:_VARIETY])
+        others, at = [], column.index(DONE)
+        for _ in range(min(_VARIETY, column.count(DONE))):
+            at = column.index(DONE, at)
+            others.append((LIKED[at], DONE))
+            at += 1
+        return tuple(others)
     # of each way the byte that is liked best
     found = dict(zip(reversed(column), reversed(LIKED), strict=True))
     return tuple((found[after], after) for after in dict.fromkeys(column) if after is not None)

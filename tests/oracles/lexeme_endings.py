@@ -1,0 +1,37 @@
+"""As what lexemes may end, one terminal and one text after another: the slow, obvious version."""
+
+from __future__ import annotations
+
+from structgen.parsing.lexemes import DECIDED
+from structgen.parsing.lexer import Lexer
+
+
+def every(lexer: Lexer, state: int) -> list[int]:
+    """Return all terminals that a lexeme may become, or is."""
+    slots = (slot.terminal for slot in lexer.states[state].slots)
+    return sorted(lexer.may_be(state).union(terminal for terminal in slots if terminal >= 0))
+
+
+def parted(lexer: Lexer, state: int, separator: int) -> list[tuple[int, int]]:
+    """Return the terminals as which a separator makes sure that a lexeme has ended, each behind the bytes
+    that it still needs; the indenter's newline is left aside."""
+    indentation = lexer.tables.indentation
+    found = []
+    for terminal in every(lexer, state):
+        if indentation is None or terminal != indentation.newline:
+            words = lexer.words(state, terminal)
+            sizes = (len(word) for word in words if lexer.is_parted(state, terminal, word, separator))
+            size = next(sizes, -1)
+            if size >= 0:
+                found.append((size, terminal))
+    return sorted(found)
+
+
+def last(lexer: Lexer, state: int) -> int:
+    """Return the terminal that the text's end makes of a lexeme, -1: it is an error, -2: an old slot."""
+    end = lexer.end(state)
+    if end.after != DECIDED:
+        return -1
+    source = end.sources[0]
+    terminal = -1 - source if source < 0 else lexer.states[state].slots[source].terminal
+    return terminal if terminal >= 0 else -2

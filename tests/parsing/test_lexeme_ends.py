@@ -1,0 +1,76 @@
+"""As what compiled code finds that lexemes may end, held to what one text after another shows."""
+
+from __future__ import annotations
+
+import lexeme_endings as slow
+import pytest
+from test_lexeme_rows import GRAMMARS, tables_of
+
+from structgen.parsing.lexeme_ends import HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK
+from structgen.parsing.lexer import Lexer
+
+
+def met(lexer: Lexer, most: int) -> list[int]:
+    """Return states of a lexer, those nearest to the beginning first."""
+    found = {lexer.start(context, lexer.before()): None for context in range(len(lexer.tables.contexts))}
+    pending = list(found)
+    for state in pending:
+        for _byte, move in lexer.ways(state):
+            if move.after >= 0 and move.after not in found and len(found) < most:
+                found[move.after] = None
+                pending.append(move.after)
+    return list(found)
+
+
+@pytest.mark.parametrize("name", [*GRAMMARS, "json", "csv", "markers", "sql", "python", "python (lark's)"])
+def test_lexemes_end_as_the_texts_of_their_terminals_do(name: str) -> None:
+    tables = tables_of(name)
+    lexer, other = Lexer(tables), Lexer(tables)
+    ignored = tables.ignored
+    newline = -1 if tables.indentation is None else tables.indentation.newline
+    states = met(lexer, 160)
+    assert met(other, 160) == states
+    lexer.meet_ends(states[::2], 32)
+    for state in states:
+        ends, every = lexer.ends(state, 32), slow.every(other, state)
+        assert (ends.parted, ends.every, ends.last) == (
+            slow.parted(other, state, 32),
+            every,
+            slow.last(other, state),
+        )
+        slots = {slot.terminal for slot in other.states[state].slots}
+        assert bool(ends.flags & HAS_IGNORED) == (not slots.isdisjoint(ignored))
+        assert bool(ends.flags & MAY_BE_IGNORED) == (not ignored.isdisjoint(every))
+        assert bool(ends.flags & MAY_BREAK) == (newline in every)
+
+
+@pytest.mark.parametrize("name", ["json", "sql", "python", "python (lark's)"])
+def test_the_first_text_from_an_instruction_is_the_first_of_all(name: str) -> None:
+    lexer = Lexer(tables_of(name))
+    program = lexer.program
+    for terminal, first in lexer._first.items():
+        pending, seen = [first], set[int]()
+        while pending and len(seen) < 12:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                pending += program.code[at].to
+                assert program.first_word(at, terminal) == next(program.words([at], terminal), None)
+
+
+@pytest.mark.parametrize("name", [*GRAMMARS, "json", "sql", "python", "python (lark's)"])
+def test_contexts_that_are_no_apart_begin_as_others_do(name: str) -> None:
+    tables = tables_of(name)
+    lexer = Lexer(tables)
+    before = lexer.before()
+    for terminal in lexer._first:
+        apart = {lexer.start(context, before) for context in lexer.contexts_apart(10, terminal)}
+        for context in range(len(tables.contexts)):
+            start = lexer.start(context, before)
+            kinds = [
+                kind
+                for kind, move in enumerate(lexer.row(start))
+                if kind == lexer.classes[10] or (move.after >= 0 and terminal in lexer.may_be(move.after))
+            ]
+            known = ([lexer.row(one)[kind] for kind in kinds] for one in apart)
+            assert [lexer.row(start)[kind] for kind in kinds] in list(known)
