@@ -216,7 +216,8 @@ class ContextualLanguage(Language):
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
         and right behind the indenter's newline."""
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
-        start = lexer.start(context, lexer.before())
+        others = (*self.separator[:1], *(() if indentation is None else (10,)))
+        start = lexer.start_with(context, terminal, *others)
         if terminal == END:  # may the text end behind the separator?
             return K.CLEAN if self.separator and self._ends_separated(start) else K.SOILED
         word = lexer.word(start, terminal)

@@ -18,7 +18,6 @@ from structgen.machine.tables import address_of
 from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
 from structgen.parsing.lexeme_rows import FULL
-from structgen.parsing.lexemes import DEAD
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 
@@ -270,13 +269,14 @@ class Book:
 
     def reach(self, lexeme: int) -> None:
         """Have rows for all lexeme states, this one among them."""
-        reader = self._language().reader
-        count = len(reader.lexer.states)
+        lexer, newline = self._lexer, int(self._words[K.K_NEWLINE])
+        count = len(lexer.states)
         if count > len(self._newlines):
             self._grow(max(2 * len(self._newlines), count))
-        while self._told < count:
-            self._newlines[self._told] = reader.is_newline(self._told)
-            self._told += 1
+        if self._told < count:
+            if newline >= 0:
+                self._newlines[self._told : count] = lexer.becoming(self._told, count, newline)
+            self._told = count
         assert lexeme < count
 
     def dense(self) -> int | npt.NDArray[np.int32]:
@@ -453,8 +453,7 @@ class Book:
         lexer, tables = self._lexer, self._lexer.tables
         indentation, dead = tables.indentation, np.zeros(self._width, np.bool_)
         if terminal not in tables.ignored and (indentation is None or terminal != indentation.newline):
-            starts = [lexer.start(one, lexer.before()) for one in tables.contexts_behind(terminal)]
-            dead = (lexer.after(starts) == DEAD).all(axis=0)
+            dead = lexer.nothing_behind(tables.contexts_behind(terminal))
         self._nothing[terminal] = dead
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba as nb
 
 from structgen.jit import entry, jit
-from structgen.memory import load8, load32, load64, store32, store64
+from structgen.memory import load8, load32, load64, store8, store32, store64
 from structgen.parsing.lexeme_rows import (
     A_AFTER,
     A_FIRST,
@@ -249,3 +249,12 @@ def find_ends(r, e, state):
     store32(found, F_FLAGS, flags)
     store32(found, F_LAST, last_of(r, items, count))
     return nb.int64(0) if complete else nb.int64(NOTED)
+
+
+@entry("void(int64, int64, int64, int64, int64)")
+def find_becoming(r, first, count, terminal, found):
+    """Write (uint8) of some states in a row whether a lexeme may become a terminal's, or is one."""
+    half, may_be = load64(r, R_HALF), load64(r, A_MAY_BE)
+    for i in range(count):
+        may = load64(may_be, half * (first + i) + (terminal >> 6)) >> (terminal & 63) & 1
+        store8(found, i, 1 if may != 0 or slots_of(r, first + i, terminal) != 0 else 0)

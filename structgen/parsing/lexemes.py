@@ -20,6 +20,7 @@ from typing import Final, overload
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.utf8 import ByteNode
 from structgen.frontends.python_regex import parse_python
 from structgen.parsing import lexeme_rows as R
 from structgen.parsing.lexeme_items import Item, LexemeItems, Slot
@@ -151,6 +152,9 @@ class LexemeStates:
         """The classes, as a person would choose among their bytes."""
         self._strings_of: dict[tuple[int, Behind], list[int]] = {}
         """Items of the strings that may take the place of a match, where a lexeme begins."""
+        self._parts: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
+        self._begin_with: dict[int, int] = {}
+        self._sure_kinds: dict[int, int] = {}
         self._ends: dict[int, Move] = {}
         self._alike: dict[int, frozenset[int]] = {}
         self._may_be: dict[bytes, frozenset[int]] = {}
@@ -178,19 +182,26 @@ class LexemeStates:
     def _start(self, context: Context, number: int, behind: Behind) -> int:
         if self.is_local:
             behind = self.program.anywhere()
-        closures, first, items = self.items.closures(behind), self._first, list[int]()
-        for terminal in context.terminals:
-            items += self.items.closure(first[terminal], behind, closures)
         unless = self._of_context[number]
         tracked = self._strings_of.get((unless, behind))
         if tracked is None:
             strings = sorted({self._exact[string][0] for _t, of in context.unless for string in of})
-            found = (item for at in strings for item in self.items.closure(at, behind, closures))
-            plain = (one for one in map(self.items.objects.__getitem__, found) if isinstance(one, tuple))
-            tracked = self._strings_of[unless, behind] = sorted(
-                {self.items.number((one[0], ())) for one in plain}
-            )
-        return self.items.settled(items, behind, tracked, unless)
+            tracked = self._strings_of[unless, behind] = self._tracked_at(strings, behind)
+        return self.items.settled(self._items_at(context.terminals, behind), behind, tracked, unless)
+
+    def _items_at(self, terminals: Sequence[int], behind: Behind) -> list[int]:
+        """Return the items with which some terminals begin."""
+        known, found = self.items.closures(behind), list[int]()
+        for terminal in terminals:
+            found += self.items.closure(self._first[terminal], behind, known)
+        return found
+
+    def _tracked_at(self, strings: Sequence[int], behind: Behind) -> list[int]:
+        """Return the tracked items with which some strings begin, by their first instructions."""
+        known = self.items.closures(behind)
+        found = (item for at in strings for item in self.items.closure(at, behind, known))
+        plain = (one for one in map(self.items.objects.__getitem__, found) if isinstance(one, tuple))
+        return sorted({self.items.number((one[0], ())) for one in plain})
 
     def contexts_apart(self, byte: int, *terminals: int) -> list[int]:
         """Return contexts whose starts do all that some start does with bytes with which some terminals
@@ -198,25 +209,88 @@ class LexemeStates:
         contexts = range(len(self.tables.contexts))
         if not self.is_local:
             return list(contexts)
-        kinds = np.zeros(len(self.representative), np.bool_)
-        kinds[self.classes[byte]] = True
-        for terminal in self._first.keys() & set(terminals):
-            kinds |= self._first_kinds(self._first[terminal])
-        strings = (first for first, _number in self._exact.values())
-        if any((self._first_kinds(first) & kinds).any() for first in strings):
+        kinds = self._kinds((byte,), terminals)
+        if any(self._first_kinds(first) & kinds for first, _number in self._exact.values()):
             return list(contexts)
-        begin = {one for one, first in self._first.items() if (self._first_kinds(first) & kinds).any()}
-        apart = {
-            tuple(filter(begin.__contains__, self.tables.contexts[one].terminals)): one for one in contexts
-        }
+        apart = {tuple(self._beginning(one, kinds)): one for one in contexts}
         return sorted(apart.values())
 
-    def _first_kinds(self, at: int) -> npt.NDArray[np.bool_]:
-        """Return the classes that what comes to an instruction without reading, or looks ahead, may read."""
-        found = np.zeros(len(self.representative), np.bool_)
-        for node in self.program.first_nodes([at]):
-            ways, afters = self.items.ways_of(node)
-            found |= np.array([after is not None for after, _byte in afters])[ways]
+    def start_with(self, context: int, terminal: int, *others: int) -> int:
+        """Return a state that does what the start of a context does with the bytes with which a terminal
+        begins, and with some others; it has little besides. Nothing is before it."""
+        if not self.is_local:
+            return self.start(context, self.before())
+        kinds = self._kinds(others, (terminal,))
+        strings = self._exact.keys() & {one for _t, of in self.tables.contexts[context].unless for one in of}
+        exact = tuple(sorted(one for one in strings if self._first_kinds(self._exact[one][0]) & kinds))
+        unless, terminals = self._of_context[context], tuple(self._beginning(context, kinds))
+        key = unless, terminals, exact
+        known = self._parts.get(key)
+        if known is None:
+            behind = self.program.anywhere()
+            tracked = self._tracked_at([self._exact[one][0] for one in exact], behind)
+            known = self._parts[key] = self.items.settled(
+                self._items_at(terminals, behind), behind, tracked, unless
+            )
+        return known
+
+    def nothing_behind(self, contexts: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Return the classes that are errors to the starts of all of some contexts. Cost: a look at the first
+        instructions of their terminals; where these are not enough, the rows of the starts."""
+        terminals = {one for context in contexts for one in self.tables.contexts[context].terminals}
+        may, surely = 0, 0
+        for terminal in terminals:
+            first = self._first[terminal]
+            may |= self._first_kinds(first)
+            surely |= self._surely_taken(first)
+        if may != surely:
+            starts = [self.start(one, self.before()) for one in contexts]
+            return np.asarray((self.after(starts) == DEAD).all(axis=0))
+        return np.array([not may >> kind & 1 for kind in range(len(self.representative))])
+
+    def _kinds(self, others: Sequence[int], terminals: Sequence[int]) -> int:
+        """Return bits of the classes of some bytes, and of those with which some terminals begin."""
+        found = 0
+        for byte in others:
+            found |= 1 << self.classes[byte]
+        for terminal in terminals:
+            if terminal in self._first:
+                found |= self._first_kinds(self._first[terminal])
+            if terminal in self._exact:
+                found |= self._first_kinds(self._exact[terminal][0])
+        return found
+
+    def _beginning(self, context: int, kinds: int) -> list[int]:
+        """Return the terminals of a context that begin with some classes, in order."""
+        first, first_kinds = self._first, self._first_kinds
+        return [one for one in self.tables.contexts[context].terminals if first_kinds(first[one]) & kinds]
+
+    def _first_kinds(self, at: int) -> int:
+        """Return bits of the classes that what comes to an instruction without reading, or looks ahead, may
+        read."""
+        found = self._begin_with.get(at)
+        if found is None:
+            found = 0
+            for node in self.program.first_nodes([at]):
+                found |= self._taken_by(node)
+            self._begin_with[at] = found
+        return found
+
+    def _surely_taken(self, at: int) -> int:
+        """Return bits of the classes that surely lead on from where a terminal begins."""
+        found = self._sure_kinds.get(at)
+        if found is None:
+            found = 0
+            for node in self.program.first_plain_nodes(at):
+                found |= self._taken_by(node)
+            self._sure_kinds[at] = found
+        return found
+
+    def _taken_by(self, node: ByteNode) -> int:
+        found = 0
+        for kind, byte in enumerate(self.representative):
+            if node.after[byte] is not None:
+                found |= 1 << kind
         return found
 
     def move(self, state: int, byte: int) -> Move:

@@ -125,6 +125,12 @@ class Lexer(LexemeStates):
         bits = int(self.items.array("may_be")[state, terminal >> 6])
         return bool(bits >> (terminal & 63) & 1 or self._ended(state, terminal, b"") & 1)
 
+    def becoming(self, first: int, last: int, terminal: int) -> npt.NDArray[np.uint8]:
+        """Return `may_be_or_is` of the states from one up to another."""
+        found = np.zeros(last - first, np.uint8)
+        E.find_becoming(self.items.ready(), first, len(found), terminal, address_of(found))
+        return found
+
     def words(self, state: int, terminal: int) -> list[bytes]:
         """Return the text of `word`, and where a look-ahead may still undo that end, some more, to other
         states: `AS` is no name where names are no keywords, `ASa` is. Empty where `word` is None."""

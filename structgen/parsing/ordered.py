@@ -594,6 +594,35 @@ class Program:
                         pending.append(one.other)
         return found
 
+    def first_plain_nodes(self, at: int) -> set[ByteNode]:
+        """Return the bytes for which threads wait that an instruction comes to without reading, whatever was
+        before, and that surely lead on."""
+        seen, pending, found = set[int](), [at], set[ByteNode]()
+        while pending:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                one = self.code[at]
+                if one.kind == _SPLIT:
+                    pending += one.to
+                elif one.kind == _CHAR and self._leads_on(one.to[0]):
+                    assert one.node is not None
+                    found.add(one.node)
+        return found
+
+    def _leads_on(self, at: int) -> bool:
+        """Return whether an instruction surely comes to something that waits, or matches."""
+        seen, pending = set[int](), [at]
+        while pending:
+            at = pending.pop()
+            if at not in seen:
+                seen.add(at)
+                if self.code[at].kind in (_CHAR, _MATCH):
+                    return True
+                if self.code[at].kind == _SPLIT:
+                    pending += self.code[at].to
+        return False
+
     # --- what was before ------------------------------------------------------------------------------------
 
     def before(self) -> Behind:

@@ -7,6 +7,7 @@ import pytest
 from test_lexeme_rows import GRAMMARS, tables_of
 
 from structgen.parsing.lexeme_ends import HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK
+from structgen.parsing.lexemes import DEAD
 from structgen.parsing.lexer import Lexer
 
 
@@ -44,6 +45,15 @@ def test_lexemes_end_as_the_texts_of_their_terminals_do(name: str) -> None:
         assert bool(ends.flags & MAY_BREAK) == (newline in every)
 
 
+@pytest.mark.parametrize("name", [*GRAMMARS, "python (lark's)"])
+def test_states_that_may_become_a_terminals_are_told_together(name: str) -> None:
+    lexer = Lexer(tables_of(name))
+    last = max(*met(lexer, 100), 5) + 1
+    for terminal in lexer._first:
+        known = [lexer.may_be_or_is(state, terminal) for state in range(5, last)]
+        assert lexer.becoming(5, last, terminal).tolist() == known
+
+
 @pytest.mark.parametrize("name", ["json", "sql", "python", "python (lark's)"])
 def test_the_first_text_from_an_instruction_is_the_first_of_all(name: str) -> None:
     lexer = Lexer(tables_of(name))
@@ -74,3 +84,29 @@ def test_contexts_that_are_no_apart_begin_as_others_do(name: str) -> None:
             ]
             known = ([lexer.row(one)[kind] for kind in kinds] for one in apart)
             assert [lexer.row(start)[kind] for kind in kinds] in list(known)
+
+
+@pytest.mark.parametrize("name", [*GRAMMARS, "json", "csv", "sql", "python (lark's)"])
+def test_a_part_of_a_start_does_what_the_start_does_with_a_terminal(name: str) -> None:
+    tables = tables_of(name)
+    lexer = Lexer(tables)
+    for context in range(0, len(tables.contexts), 1 + len(tables.contexts) // 20):
+        start = lexer.start(context, lexer.before())
+        row = lexer.row(start)
+        for terminal in [0, *slow.every(lexer, start)]:
+            part = lexer.start_with(context, terminal, 32, 10)
+            for kind, (real, move) in enumerate(zip(row, lexer.row(part), strict=True)):
+                begins = real.after >= 0 and terminal in slow.every(lexer, real.after)
+                if begins or -1 - terminal in real.sources or kind in (lexer.classes[32], lexer.classes[10]):
+                    assert move == real
+
+
+@pytest.mark.parametrize("name", [*GRAMMARS, "json", "csv", "sql", "python (lark's)"])
+def test_what_is_an_error_behind_a_terminal_is_one_to_all_starts(name: str) -> None:
+    tables = tables_of(name)
+    lexer = Lexer(tables)
+    for terminal in lexer._first:
+        contexts = tables.contexts_behind(terminal)
+        starts = [lexer.start(one, lexer.before()) for one in contexts]
+        dead = (lexer.after(starts) == DEAD).all(axis=0)
+        assert lexer.nothing_behind(contexts).tolist() == dead.tolist()
