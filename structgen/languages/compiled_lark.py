@@ -42,6 +42,8 @@ _MANY = 1 << 13
 """Places at which it pays to show once for all stacks that a text goes on, not place by place."""
 _MOST_SHOWN = 1 << 12
 """Parser states of grammars for which that is shown: it takes a third of a millisecond for each."""
+_FEW = 64
+"""Tokens left to the reader that it reads one by one."""
 _CROWD = 1 << 17
 """Places at which those are forgotten that no state names."""
 
@@ -187,7 +189,9 @@ class CompiledLark(CompiledRests):
         if kind == K.Q_OPEN:
             self._note_open(first, K.OPEN_UNKNOWN)
         elif kind == K.Q_LIVE:
-            lark_masks.note_live(self.address, first, K.LIVE_UNKNOWN)
+            lark_masks.note_told(self.address, first, K.LIVE_KEY, 0, K.LIVE_UNKNOWN)
+        elif kind == K.Q_YIELDS:
+            lark_masks.note_told(self.address, first, K.YIELDS_KEY, second, K.LIVE_UNKNOWN)
         else:
             self._book.reopen(kind, first, second)
 
@@ -219,7 +223,11 @@ class CompiledLark(CompiledRests):
             book.put_clean(first, second, self._language.cleanness(first, second))
         elif kind == K.Q_LIVE:
             goes_on = self._language.is_live(self._reading(first))
-            lark_masks.note_live(self.address, first, K.LIVE_YES if goes_on else K.LIVE_NO)
+            told = K.LIVE_YES if goes_on else K.LIVE_NO
+            lark_masks.note_told(self.address, first, K.LIVE_KEY, 0, told)
+        elif kind == K.Q_YIELDS:
+            told = K.LIVE_YES if self._language.gives_way(first, second) else K.LIVE_NO
+            lark_masks.note_told(self.address, first, K.YIELDS_KEY, second, told)
 
     def _find_sure(self) -> None:
         """Show behind which parser states a text goes on, whatever lies below them; once."""
@@ -463,15 +471,69 @@ class CompiledLark(CompiledRests):
         return self._deferred(self._reading(index)) if self._tables.context[L.C_DEFERRED_COUNT] else []
 
     def _deferred(self, reading: Reading) -> list[int]:
-        """Return those of the tokens left to the reader that may come."""
+        """Return those of the tokens left to the reader that may come, but for those that are in the buffer
+        now."""
         count = int(self._tables.context[L.C_DEFERRED_COUNT])
+        tokens = self._workspace.arrays[3][:count]
+        return self._read_singly(reading, tokens) if count < _FEW else self._read_below(reading, tokens)
+
+    def _read_singly(self, reading: Reading, tokens: npt.NDArray[np.int32]) -> list[int]:
+        """Return those of some tokens that may come, as the reader finds it."""
         found = []
-        for token in self._workspace.arrays[3][:count].tolist():
+        for token in tokens.tolist():
             text = self.tokenizer.token_bytes[token]
             after = self._reader.run(reading, text) if text else None
             if after is not None and self._language.is_live(after):
                 found.append(token)
         return found
+
+    def _read_below(self, reading: Reading, tokens: npt.NDArray[np.int32]) -> list[int]:
+        """As `_read_singly`, byte by byte down the trie; what compiled code can take over is in the buffer
+        then."""
+        vocabulary, reader = self.vocabulary, self._reader
+        nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
+        wanted = np.zeros(self.vocab_size, np.bool_)
+        wanted[tokens] = True
+        slots = np.cumsum(((nodes >> 20) & 0xFFFFF) != 0)
+        before = starts[np.concatenate(([0], slots))]
+        """For each node, how many ids those before it have."""
+        wanted_before = np.concatenate(([0], np.cumsum(wanted[ids])))[before]
+        readings: dict[int, Reading] = {0: reading}
+        found: list[int] = []
+        node = 0
+        while node < len(nodes):
+            word = int(nodes[node])
+            depth, skip = (word >> 8) & 0xFFF, word >> 40
+            after = None
+            if wanted_before[skip] != wanted_before[node]:
+                after = reader.step(readings[depth - 1], word & 0xFF)
+            if after is None:
+                node = skip
+                continue
+            own = ids[before[node] : before[node + 1]]
+            own = own[wanted[own]]
+            if len(own) and self._language.is_live(after):
+                found += own.tolist()
+            readings[depth] = after
+            node += 1
+            left = wanted_before[skip] - wanted_before[node]
+            if left and left == before[skip] - before[node]:
+                number = self._number(after)
+                if not self._is_followed(number):
+                    found += self._below(number, node - 1, reading)
+                    node = skip
+        return found
+
+    def _below(self, number: int, node: int, reading: Reading) -> list[int]:
+        """Have the tokens below a trie node collected, to which a reading has led to a state; return those
+        that the reader has found beside."""
+        context = self._tables.context
+        before = int(context[L.C_BUFFER_COUNT])
+        context[L.C_DEFERRED_COUNT] = 0
+        while int(lark_masks.collect_below(self.address, number, node)) == L.ASKED:
+            context[L.C_BUFFER_COUNT], context[L.C_DEFERRED_COUNT] = before, 0
+            self._answer()
+        return self._read_singly(reading, self._workspace.arrays[3][: int(context[L.C_DEFERRED_COUNT])])
 
     def _walk_followed(self, index: int) -> list[int]:
         """Return the tokens of a state that only the reader can hold: it goes down the trie until compiled
@@ -500,14 +562,7 @@ class CompiledLark(CompiledRests):
             if self._is_followed(number):
                 node += 1
                 continue
-            before = int(self._tables.context[L.C_BUFFER_COUNT])
-            self._tables.context[L.C_DEFERRED_COUNT] = 0
-            while int(lark_masks.collect_below(self.address, number, node)) == L.ASKED:
-                self._tables.context[L.C_BUFFER_COUNT] = before
-                self._tables.context[L.C_DEFERRED_COUNT] = 0
-                self._answer()
-            if self._tables.context[L.C_DEFERRED_COUNT]:
-                found += self._deferred(readings[0])
+            found += self._below(number, node, readings[0])
             node = skip
         return found
 

@@ -10,15 +10,18 @@ from structgen.expected import Expected
 from structgen.languages import lark_layout as K
 from structgen.languages.language import Config, Language
 from structgen.languages.plans import Plans
+from structgen.languages.tails import Tails
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.kept_lexemes import plain, restore
-from structgen.parsing.lexeme_ends import HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK
+from structgen.parsing.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
 from structgen.parsing.lexemes import DEAD, DECIDED, Move
 from structgen.parsing.parser import Place
 from structgen.parsing.tables import END, ParserTables, written
 
+_MOST_TAILED = 2
+"""Terminals of a lexeme for which it is found out what makes sure of them where the separator does not."""
 _MOST_LINES = 16
 """States that the indenter's newlines may be in behind their breaks."""
 
@@ -37,6 +40,7 @@ class ContextualLanguage(Language):
         self.classes = self._classes()
         self._completions = Completions(self.reader, limits, separators)
         self._plans = Plans(self.reader.parser)
+        self._tails: Tails | None = None
         self.separator = self._completions.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
         self._line_states: frozenset[int] | None = None
@@ -100,22 +104,61 @@ class ContextualLanguage(Language):
         """Work out what `endings` needs of some lexemes, together."""
         self.reader.lexer.meet_ends(lexemes, self._parting)
 
-    def endings(self, lexeme: int) -> tuple[list[int], list[int], int]:
+    def endings(self, lexeme: int) -> tuple[list[int | tuple[int, ...]], list[int], int]:
         """Return the terminals as which a lexeme may end so that the separator makes sure of it, those that
-        need the fewest bytes first; then ANY_LINE, where it may become the indenter's newline of whatever
-        width, SEPARATED, where it may be what the separator makes, and IGNORED. And all that it may become,
-        and what the text's end makes of it: a terminal, ENDS_NOT, or ENDS_OLD."""
-        ends = self.reader.lexer.ends(lexeme, self._parting)
+        need the fewest bytes first; then as tuples (terminal, context, terminal, ...) terminals that make
+        sure of it one right behind the other, where the separator does not, ANY_LINE, where it may become the
+        indenter's newline of whatever width, SEPARATED, where it may be what the separator makes, IGNORED,
+        and OLD_PARTED, where the separator makes sure of its old slot. And all that it may become, and what
+        the text's end makes of it: a terminal, ENDS_NOT, or ENDS_OLD."""
+        lexer = self.reader.lexer
+        ends = lexer.ends(lexeme, self._parting)
         if not self.separator:
             return [], ends.every, ends.last
-        found = [terminal for _size, terminal in ends.parted]
+        further, tails = self._further(lexeme, ends.unsure)
+        found: list[int | tuple[int, ...]] = [terminal for _size, terminal in sorted(ends.parted + further)]
+        found += tails
         if ends.flags & MAY_BREAK and self._breaks(lexeme):
             found.append(K.ANY_LINE)
         if ends.flags & HAS_IGNORED:
             found.append(K.SEPARATED - lexeme)
         if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme):
             found.append(K.IGNORED)
+        if ends.flags & HAS_OLD:
+            source = next(at for at, slot in enumerate(lexer.states[lexeme].slots) if slot.terminal < 0)
+            if lexer.move(lexeme, self._parting) == Move(DECIDED, (source,)):
+                found.append(K.OLD_PARTED)
         return found, ends.every, ends.last
+
+    def _further(
+        self, lexeme: int, terminals: Sequence[int]
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, ...]]]:
+        """Return of terminals that the separator may leave unsure those for which more bytes help, behind
+        their number; and the tails that make sure of others, each behind its terminal."""
+        lexer, ignored = self.reader.lexer, self.reader.tables.ignored
+        further, tails, tailed = [], [], 0
+        for terminal in terminals:
+            first = lexer.word(lexeme, terminal)
+            size = lexer.parts_further(lexeme, terminal, self._parting) if first == b"" else 0
+            if size:
+                further.append((size, terminal))
+            elif first is not None and tailed < _MOST_TAILED and terminal not in ignored:
+                found = self._tails_of(lexeme, terminal, first)
+                tailed += bool(found)
+                tails += found
+        return further, tails
+
+    def _tails_of(self, lexeme: int, terminal: int, word: bytes) -> list[tuple[int, ...]]:
+        if self._tails is None:
+            self._tails = Tails(self.reader, self.separator, self._plan)
+        tails = self._tails.of(lexeme, terminal, word)
+        return [(terminal, *(one for pair in tail for one in pair)) for tail in tails]
+
+    def gives_way(self, lexeme: int, other: int) -> bool:
+        """Return whether a lexeme with an old slot never ends there, as what was read on from it then errs
+        (`Lexer.gives_way`)."""
+        slots = [[slot.terminal for slot in self.reader.lexer.states[one].slots] for one in (lexeme, other)]
+        return slots[0] == [-1] and -1 not in slots[1] and self.reader.lexer.gives_way(lexeme, other)
 
     def _ends_ignored(self, lexeme: int) -> bool:
         """Return whether a lexeme may become one that is ignored, with what is like the separator behind it:
@@ -206,11 +249,13 @@ class ContextualLanguage(Language):
         """Return the rule under way in a parser state that needs the fewest bytes, with what is around it
         (LAST_RULE where it is the whole text's), how many of its symbols are there, and the terminals that
         it still needs."""
-        parser = self.reader.parser
+        rule, dot, terminals = self._plan(state)
+        last = K.LAST_RULE if self.reader.parser.is_root(rule) else 0
+        return rule | last, dot, [one for one in terminals if one != END]
+
+    def _plan(self, state: int) -> tuple[int, int, list[int]]:
         rule, dot = self._plans.best(state)
-        symbols = self.reader.tables.rules[rule].symbols
-        terminals = [one for one in parser.spelled(symbols[dot:]) if one != END]
-        return rule | (K.LAST_RULE if parser.is_root(rule) else 0), dot, terminals
+        return rule, dot, self.reader.parser.spelled(self.reader.tables.rules[rule].symbols[dot:])
 
     def cleanness(self, context: int, terminal: int) -> int:
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,

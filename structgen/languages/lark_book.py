@@ -388,9 +388,14 @@ class Book:
         self.reach(lexeme)
         self._starts[context] = lexeme
 
-    def put_endings(self, lexeme: int, terminals: Sequence[int], all_of: Sequence[int], last: int) -> None:
-        """Enter the terminals as which a lexeme may end before a separator, all that it may become, and what
-        the text's end makes of it."""
+    def put_endings(
+        self, lexeme: int, endings: Sequence[int | tuple[int, ...]], all_of: Sequence[int], last: int
+    ) -> None:
+        """Enter the terminals as which a lexeme may end before a separator, or before others (see
+        ContextualLanguage.endings), all that it may become, and what the text's end makes of it."""
+        terminals = [
+            one if isinstance(one, int) else K.TAILED + self._listed_at((len(one), *one)) for one in endings
+        ]
         listed = (len(terminals), *terminals, len(all_of), *all_of, last)
         self._endings[lexeme] = self._listed_at(listed)
 

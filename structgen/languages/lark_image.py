@@ -90,7 +90,7 @@ def clear(tables: Tables) -> None:
     docs = nodes[:, L.MODE] == L.M_DOC
     of_place, pairs, places, read, flags = _named(nodes[docs, K.PLACE], pairs, places, edges, flags)
     nodes[docs, K.PLACE] = of_place[nodes[docs, K.PLACE]]
-    edges = np.concatenate((read, edges[edges[:, 1] == K.LIVE_KEY]))
+    edges = np.concatenate((read, edges[edges[:, 1] < 0]))
     loads = (L.T_NODE, nodes), (L.T_TEXT, pairs), (L.T_SET, places), (L.T_EDGE, edges), (L.T_OFFSET, flags)
     for table, rows in loads:
         tables.load(table, rows)

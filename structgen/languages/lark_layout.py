@@ -41,9 +41,12 @@ plain place of a place and 1, 0: not made yet."""
 ENDS_NOT, ENDS_OLD = -1, -2
 """Behind the endings of a lexeme, what the text's end makes of it: an error, or what was read on from the old
 slot; else the terminal."""
-ANY_LINE, SEPARATED, IGNORED = -1, -2, -(1 << 30)
+ANY_LINE, SEPARATED, IGNORED, OLD_PARTED, TAILED = -1, -2, -(1 << 30), -(1 << 30) - 1, 1 << 12
 """Among the endings of a lexeme: the indenter's newline, of whatever width; SEPARATED - state: it may be what
-the separator makes, its state is this; IGNORED: it may be ignored, and what is like the separator follows."""
+the separator makes, its state is this; IGNORED: it may be ignored, and what is like the separator follows;
+OLD_PARTED: the separator makes sure of what was read on from its old slot. From TAILED on: where in ENDS
+there are how many numbers: a terminal, the context behind it and one that makes sure of it right there, the
+context behind that, ...; the separator makes sure of the last."""
 CLEAN_UNKNOWN, SOILED, CLEAN, CLEAN_BARE, CLEAN_PENDING = range(5)
 """Does a terminal's shortest lexeme stand between separators in a context? CLEAN_BARE: and right behind the
 indenter's newline."""
@@ -52,14 +55,16 @@ MOST_PROVED = 400
 """Terminals of one proof."""
 
 # --- questions ----------------------------------------------------------------------------------------------
-Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_RECORD, Q_PAIR = range(32, 41)
+Q_MOVE, Q_START, Q_ENDINGS, Q_OPEN, Q_LIVE, Q_PLAN, Q_CLEAN, Q_RECORD, Q_PAIR, Q_YIELDS = range(32, 42)
 """(lexeme state, class of bytes); context; lexeme state; place; state; parser state; (context, terminal);
-lexeme state, the address of a trie's words or 0; lexeme state, that of what its old slot has read on."""
+lexeme state, the address of a trie's words or 0; (lexeme state, that of what its old slot has read on),
+twice: their record, and whether the lexeme never ends at that slot."""
 MOST_NOTED = 1 << 14
 """Questions noted by one call."""
 LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
-LIVE_KEY = -2
-"""Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ..."""
+LIVE_KEY, YIELDS_KEY = -2, -3
+"""Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ...; and of two lexeme
+states, as of Q_YIELDS: (state, YIELDS_KEY, state)."""
 
 C_LARK = C_STRINGS
 """In the context: the address of the words below."""

@@ -79,13 +79,13 @@ def ends(c, index):
     return ASKED if code == ASK else (1 if code == YES else 0)
 
 
-@entry("int64(int64, int64, int64)")
-def note_live(c, index, value):
-    """Note whether some text goes on from a state; there is room. Returns 0."""
+@entry("int64(int64, int64, int64, int64, int64)")
+def note_told(c, first, key, second, value):
+    """Note what was asked under a key below 0 of T_EDGE (LIVE_YES, ...); there is room. Returns 0."""
     t = load64(c, C_TEMPORARY) + 8 * 8
-    store64(t, 0, index)
-    store64(t, 1, LIVE_KEY)
-    store64(t, 2, 0)
+    store64(t, 0, first)
+    store64(t, 1, key)
+    store64(t, 2, second)
     store64(t, 3, value)
     found = intern(c, T_EDGE, 3, t)
     store64(row_of(c, T_EDGE, 4, found), 3, value)

@@ -453,6 +453,23 @@ def refuted(c, d, terminals):
 
 
 @jit
+def tail_open(c, place, column, tail):
+    """Return YES where a text goes on with a terminal and others right behind it, NO, or ASK."""
+    k = load64(c, C_LARK)
+    here = read(c, place, load32(tail, 1), column)
+    for i in range(1, load32(tail, 0), 2):
+        if here < 0:
+            break
+        context = load32(load64(k, K_CONTEXTS), first_of(c, stack_of(c, here)))
+        if context != load32(tail, 1 + i):
+            return numba.int64(NO)
+        here = read(c, here, load32(tail, 2 + i), 0)
+    if here < 0:
+        return numba.int64(ASK if here == ASKED else NO)
+    return numba.int64(YES) if sure_here(c, here) else is_open(c, here, 0)
+
+
+@jit
 def ends_well(c, d, begun, at):
     """Return YES where a text goes on from registers whose lexeme has the endings `at`, NO where none does,
     ASK, or VAGUE where neither is proved. `begun`: 1 where the lexeme has a byte."""
@@ -467,6 +484,10 @@ def ends_well(c, d, begun, at):
         terminal = load32(ends, at + 1 + i)
         if terminal == ANY_LINE:
             code = YES if sure_line(c, place) else line_open(c, place)
+        elif terminal >= TAILED:
+            code = tail_open(c, place, column, ends + 4 * (terminal - TAILED))
+        elif terminal == OLD_PARTED:
+            code = numba.int64(NO)  # `live` sees to it
         elif terminal == IGNORED:
             code = YES if sure_here(c, place) else is_open(c, place, 0)
         elif terminal <= SEPARATED:
@@ -513,6 +534,48 @@ def may_end(c, d):
 
 
 @jit
+def told(c, first, key, second, question):
+    """Return what Python has said to a question that is kept under a key below 0 of T_EDGE, YES or NO; or
+    ASK."""
+    t = load64(c, C_TEMPORARY) + 8 * 8
+    store64(t, 0, first)
+    store64(t, 1, key)
+    store64(t, 2, second)
+    found = find(c, T_EDGE, 3, t)
+    if found >= 0:
+        flag = load64(row_of(c, T_EDGE, 4, found), 3)
+        if flag == LIVE_UNKNOWN and ask(c, question, first, second):
+            store64(row_of(c, T_EDGE, 4, found), 3, LIVE_PENDING)
+        return YES if flag == LIVE_YES else (NO if flag == LIVE_NO else ASK)
+    store64(t, 3, LIVE_PENDING)
+    if load64(load64(c, C_NEEDS), 0) < MOST_NOTED and intern(c, T_EDGE, 3, t) >= 0:
+        ask(c, question, first, second)
+    return ASK
+
+
+@jit
+def ends_before(c, d, at):
+    """Return YES where a text goes on from registers whose lexeme, with the endings `at`, has ended at its
+    old slot; NO where none does, as it never ends there and the parser takes nothing that it may become; ASK,
+    or VAGUE."""
+    ends, row = load64(load64(c, C_LARK), K_ENDS), row_of(c, T_NODE, N_STRIDE, load64(d, BASE))
+    code = numba.int64(VAGUE)
+    if load64(row, LEXEME) & 1 == 0:
+        for i in range(load32(ends, at)):
+            if load32(ends, at + 1 + i) == OLD_PARTED:
+                place = load64(row, PLACE)
+                code = numba.int64(YES) if sure_here(c, place) else is_open(c, place, 0)
+        return VAGUE if code == NO else code
+    if load64(row, BASE) < 0:
+        code = refused(c, d, ends + 4 * (at + 1 + load32(ends, at)))
+        if code == YES:
+            code = told(c, load64(d, LEXEME) >> 1, YIELDS_KEY, load64(row, LEXEME) >> 1, Q_YIELDS)
+            if code == YES:
+                return numba.int64(NO)
+    return ASK if code == ASK else VAGUE
+
+
+@jit
 def live(c, d):
     """Return YES where some text goes on from registers, NO, or ASK."""
     at = endings_of(c, load64(d, LEXEME) >> 1)
@@ -521,20 +584,9 @@ def live(c, d):
     code = ends_well(c, d, load64(d, LEXEME) & 1, at)
     if code != VAGUE:
         return code
+    if load64(d, BASE) >= 0:
+        code = ends_before(c, d, at)
+        if code != VAGUE:
+            return code
     node = node_of(c, d)
-    if node < 0:
-        return ASK
-    t = load64(c, C_TEMPORARY) + 8 * 8
-    store64(t, 0, node)
-    store64(t, 1, LIVE_KEY)
-    store64(t, 2, 0)
-    found = find(c, T_EDGE, 3, t)
-    if found >= 0:
-        flag = load64(row_of(c, T_EDGE, 4, found), 3)
-        if flag == LIVE_UNKNOWN and ask(c, Q_LIVE, node, 0):
-            store64(row_of(c, T_EDGE, 4, found), 3, LIVE_PENDING)
-        return YES if flag == LIVE_YES else (NO if flag == LIVE_NO else ASK)
-    store64(t, 3, LIVE_PENDING)
-    if load64(load64(c, C_NEEDS), 0) < MOST_NOTED and intern(c, T_EDGE, 3, t) >= 0:
-        ask(c, Q_LIVE, node, 0)
-    return ASK
+    return ASK if node < 0 else told(c, node, LIVE_KEY, 0, Q_LIVE)

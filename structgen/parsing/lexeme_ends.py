@@ -73,8 +73,9 @@ F_PARTED, F_LEFT, F_ALL, F_FLAGS, F_LAST, F_LISTS = range(6)
 """How many terminals the separator makes sure of, how many are left to `lexer`, and how many the lexeme may
 become; FLAGS; what the text's end makes of it, a terminal or one of LAST_...; then four lists that each have
 room for all terminals: all, the sure ones, the bytes that these need, and those that are left."""
-HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK = 1, 2, 4
-"""Has it a slot of an ignored terminal; may it become one; may it become the indenter's newline?"""
+HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK, HAS_OLD = 1, 2, 4, 8
+"""Has it a slot of an ignored terminal; may it become one; may it become the indenter's newline? Has it an
+old slot?"""
 LAST_NOT, LAST_OLD, LAST_UNKNOWN = -1, -2, -3
 
 
@@ -180,11 +181,15 @@ def mark_all(r, e, state, items, count):
     for i in range(count):
         item = load64(r, A_ITEMS) + 4 * I_WORDS * load32(items, i)
         terminal = load32(item, I_MATCH)
-        if load32(item, I_KIND) == SLOT and terminal >= 0:
-            w = terminal >> 6
-            store64(bits, w, load64(bits, w) | nb.int64(1) << (terminal & 63))
-            if load8(load64(e, E_IGNORED), terminal) != 0:
-                flags = nb.int64(HAS_IGNORED)
+        if load32(item, I_KIND) != SLOT:
+            continue
+        if terminal < 0:
+            flags |= HAS_OLD
+            continue
+        w = terminal >> 6
+        store64(bits, w, load64(bits, w) | nb.int64(1) << (terminal & 63))
+        if load8(load64(e, E_IGNORED), terminal) != 0:
+            flags |= HAS_IGNORED
     return flags
 
 

@@ -70,6 +70,8 @@ class Ends:
     parted: list[tuple[int, int]]
     """Terminals as which a separator makes sure that it has ended, each behind the bytes that it still
     needs."""
+    unsure: list[int]
+    """Terminals of which no text was found that the separator makes sure of."""
     every: list[int]
     """All terminals that it may become, or is."""
     flags: int
@@ -181,10 +183,11 @@ class Lexer(LexemeStates):
         """Return as what a lexeme may end before a separator. Cost: some 10 us, and 20 us for each terminal
         whose first text, from one of the state's items, was not asked for."""
         parted, left, every, flags, last = self._finder(separator).find(state)
-        parted += [(size, one) for one in left if (size := self._parted_at(state, one, separator)) >= 0]
+        sizes = [(self._parted_at(state, one, separator), one) for one in left]
+        parted += [one for one in sizes if one[0] >= 0]
         if last == E.LAST_UNKNOWN:
             last = self._last(state)
-        return Ends(sorted(parted), every, flags, last)
+        return Ends(sorted(parted), [one for size, one in sizes if size < 0], every, flags, last)
 
     def meet_ends(self, states: Sequence[int], separator: int) -> None:
         """Work out what `ends` needs of some states: together, in fewer turns."""
@@ -221,6 +224,15 @@ class Lexer(LexemeStates):
             if text is not None and (best is None or len(text) < len(best)):
                 best = text
         return best
+
+    def parts_further(self, state: int, terminal: int, separator: int) -> int:
+        """Return how many bytes of some text make a lexeme a terminal's if a separator follows, where those
+        that are there may still be another's: `match` is a name in `match1`, and a keyword where a pattern
+        follows. 0: none was found."""
+        for text in islice(self._texts_of(self._waiting(state), terminal), _TRIES):
+            if text and self.is_parted(state, terminal, text, separator):
+                return len(text)
+        return 0
 
     def _at(self, text: bytes) -> int:
         """Return the address of a text."""
@@ -293,15 +305,10 @@ class Lexer(LexemeStates):
             ends = self.end(here).sources == (slot,) and self.end(beside).after == DECIDED
             if ends or len(pairs) > _PAIRS:
                 return False
-            for _byte, move in self.ways(here):
-                # of the bytes that do the same here, those that are errors beside are let go
-                kinds = [kind for kind, one in enumerate(self.row(here)) if one == move]
-                if slot not in move.sources:
-                    continue
-                for kind in kinds:
-                    after = self.row(beside)[kind]
-                    if after.after == DEAD:
-                        continue
+            both = zip(self.row(here), self.row(beside), strict=True)
+            for move, after in {(id(one), id(other)): (one, other) for one, other in both}.values():
+                # the bytes that are errors beside are let go
+                if slot in move.sources and after.after != DEAD:
                     if move.after < 0 or after.after < 0 or any(source >= 0 for source in after.sources):
                         return False
                     pair = move.after, after.after

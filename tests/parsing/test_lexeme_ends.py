@@ -6,7 +6,7 @@ import lexeme_endings as slow
 import pytest
 from test_lexeme_rows import GRAMMARS, tables_of
 
-from structgen.parsing.lexeme_ends import HAS_IGNORED, MAY_BE_IGNORED, MAY_BREAK
+from structgen.parsing.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
 from structgen.parsing.lexemes import DEAD
 from structgen.parsing.lexer import Lexer
 
@@ -39,7 +39,10 @@ def test_lexemes_end_as_the_texts_of_their_terminals_do(name: str) -> None:
             every,
             slow.last(other, state),
         )
+        sure = {terminal for _size, terminal in ends.parted}
+        assert ends.unsure == [one for one in every if one not in sure and one != newline]
         slots = {slot.terminal for slot in other.states[state].slots}
+        assert bool(ends.flags & HAS_OLD) == (-1 in slots)
         assert bool(ends.flags & HAS_IGNORED) == (not slots.isdisjoint(ignored))
         assert bool(ends.flags & MAY_BE_IGNORED) == (not ignored.isdisjoint(every))
         assert bool(ends.flags & MAY_BREAK) == (newline in every)
