@@ -25,7 +25,7 @@ _SEVERAL: Final = 4
 _TRIES: Final = 8
 """Texts of a terminal, as its pattern has them, that are tried where the first is another's: they are what a
 person would write. Then come those of the automaton."""
-_PAIRS: Final = 100
+_PAIRS: Final = 400
 """Pairs of states that are gone through for whether a slot ever wins."""
 _FOLLOWED: Final = 2_000
 """States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
@@ -291,31 +291,43 @@ class Lexer(LexemeStates):
         """Return whether a lexeme with one slot that is not new never ends with it, as all bytes after which
         it would are errors to what is read on from the slot (`other`, a state with no such slots). False
         where it is not clear."""
-        key = state, other
-        known = self._gives_way.get(key)
-        if known is None:
-            known = self._gives_way[key] = self._yields(state, other)
-        return known
+        known = self._gives_way.get((state, other))
+        return self._yields(state, other) if known is None else known
 
     def _yields(self, state: int, other: int) -> bool:
-        pairs = [(state, other)]
-        seen = set(pairs)
-        for here, beside in pairs:
-            slot = [item.terminal for item in self.states[here].slots].index(-1)
-            ends = self.end(here).sources == (slot,) and self.end(beside).after == DECIDED
-            if ends or len(pairs) > _PAIRS:
-                return False
-            both = zip(self.row(here), self.row(beside), strict=True)
-            for move, after in {(id(one), id(other)): (one, other) for one, other in both}.values():
-                # the bytes that are errors beside are let go
-                if slot in move.sources and after.after != DEAD:
-                    if move.after < 0 or after.after < 0 or any(source >= 0 for source in after.sources):
-                        return False
-                    pair = move.after, after.after
-                    if pair not in seen:
-                        seen.add(pair)
-                        pairs.append(pair)
-        return True
+        """Find `gives_way`: if it is so, then of all pairs of states that are gone through."""
+        level = [(state, other)]
+        met = dict.fromkeys(level, True)
+        gives = True
+        while level and gives:
+            self.after([one for pair in level for one in pair])  # has all rows made together
+            reached: dict[tuple[int, int], bool] = {}
+            for pair in level:
+                steps = self._beside(*pair)
+                gives = gives and steps is not None and all(self._gives_way.get(one, True) for one in steps)
+                reached |= dict.fromkeys(steps or (), True)
+            level = [one for one in reached if one not in met and one not in self._gives_way]
+            met |= reached
+            gives = gives and len(met) <= _PAIRS
+        self._gives_way |= met if gives else {(state, other): False}
+        return gives
+
+    def _beside(self, here: int, beside: int) -> list[tuple[int, int]] | None:
+        """Return the pairs that bytes lead to from one at which the old slot of a lexeme is left and that are
+        no errors to what is read on from it; None where the lexeme may end there."""
+        slot = [item.terminal for item in self.states[here].slots].index(-1)
+        if self.end(here).sources == (slot,) and self.end(beside).after == DECIDED:
+            return None
+        found = []
+        afters, sources = self.items.array("after"), self.items.array("sources")
+        rows = (rows[state].tolist() for state in (here, beside) for rows in (afters, sources))
+        for after, of, other, of_other in set(zip(*rows, strict=True)):
+            # the bytes that are errors beside are let go
+            if other != DEAD and slot in self.items.sources(of):
+                if after < 0 or other < 0 or any(source >= 0 for source in self.items.sources(of_other)):
+                    return None
+                found.append((after, other))
+        return found
 
     def _followed(self, state: int, terminal: int) -> tuple[bytes | None, bool]:
         """Return a shortest text after which a lexeme may end as a terminal's, found in the automaton itself,

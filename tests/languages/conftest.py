@@ -1,10 +1,13 @@
-"""What tests of languages share."""
+"""What tests of languages share; the oracles are on the path."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "oracles"))
 
 
 @pytest.fixture

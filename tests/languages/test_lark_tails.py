@@ -3,9 +3,11 @@ states, and Python is not asked place by place."""
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import lark
+import lexeme_endings as slow
 import numpy as np
 import pytest
 from lark.indenter import PythonIndenter
@@ -125,9 +127,11 @@ def test_what_may_be_a_keyword_may_be_the_beginning_of_a_name() -> None:
     assert name in language.endings(config.lexeme)[0]
 
 
-def test_a_keyword_in_the_midst_of_a_letter_is_told_without_python(asked: list[Reading]) -> None:
-    """At the end of a `try` block comes a keyword, no name; the first byte of a letter makes one of both."""
-    tokens = [bytes((byte,)) for byte in range(256)] + [b"except\xc3", b"finally\xc3"]
+def behind_a_try_block() -> tuple[list[int], list[int]]:
+    """Have the masks of a text made at whose end comes a keyword and no name, of tokens that end in the midst
+    of a letter, too. Return what the last has of the beginnings of keywords, and of those tokens."""
+    middle = [keyword + begun for keyword in (b"except", b"finally") for begun in (b"\xc3", b"\xe2", b"\xf0")]
+    tokens = [bytes((byte,)) for byte in range(256)] + middle
     tokenizer = sg.Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens))
     text = (Path(lark.__file__).parent / "grammars" / "python.lark").read_text(encoding="utf-8")
     matcher = sg.Matcher(
@@ -139,8 +143,36 @@ def test_a_keyword_in_the_midst_of_a_letter_is_told_without_python(asked: list[R
         matcher.advance(byte)
     matcher.fill_mask(mask)
     bits = np.unpackbits(mask.array.view(np.uint8), bitorder="little")
-    assert bits[[ord("e"), ord("f"), len(tokens) - 2, len(tokens) - 1]].tolist() == [1, 1, 0, 0]
+    return bits[[ord("e"), ord("f")]].tolist(), bits[256 : len(tokens)].tolist()
+
+
+def test_a_keyword_in_the_midst_of_a_letter_is_told_without_python(asked: list[Reading]) -> None:
+    """The first byte of a letter makes a name of a keyword, which no name may be."""
+    keywords, begun = behind_a_try_block()
+    assert keywords == [1, 1] and not any(begun)
     assert not [reading for reading in asked if any(reading.bases)]
+
+
+def test_a_lexeme_gives_way_where_it_does_in_all_texts(tokenizer: sg.Tokenizer) -> None:
+    """What is kept of pairs that others led to is what is found of each by itself."""
+    fast = CompiledLark(sg.lark(FORMATTED), tokenizer, None, False)
+    state = fast.start
+    for token in tokenizer.encode(STRINGS.encode()):
+        fast.allowed(state)
+        after = fast.step(state, token)
+        assert after is not None
+        state = after
+    lexer = fast._reader.lexer
+    slots = {state: [slot.terminal for slot in one.slots] for state, one in enumerate(lexer.states)}
+    waiting = [state for state, terminals in slots.items() if terminals == [-1]]
+    others = [state for state, terminals in slots.items() if -1 not in terminals]
+    pairs = [(one, other) for one in waiting for other in others]
+    random.Random(1).shuffle(pairs)
+    for pair in pairs[:400]:
+        lexer.gives_way(*pair)
+    assert set(lexer._gives_way.values()) == {False, True}
+    for pair, known in lexer._gives_way.items():
+        assert known == slow.gives_way(lexer, *pair)
 
 
 def test_tokens_left_to_the_reader_are_read_down_the_trie(

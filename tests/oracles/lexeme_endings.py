@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from structgen.parsing.lexemes import DECIDED
+from structgen.parsing.lexemes import DEAD, DECIDED
 from structgen.parsing.lexer import Lexer
 
 
@@ -35,3 +35,23 @@ def last(lexer: Lexer, state: int) -> int:
     source = end.sources[0]
     terminal = -1 - source if source < 0 else lexer.states[state].slots[source].terminal
     return terminal if terminal >= 0 else -2
+
+
+def gives_way(lexer: Lexer, state: int, other: int) -> bool:
+    """Return whether a lexeme with an old slot never ends with it, as what was read on from the slot
+    (`other`) errs wherever it would."""
+    pairs = {(state, other): None}
+    pending = list(pairs)
+    for here, beside in pending:
+        slot = [item.terminal for item in lexer.states[here].slots].index(-1)
+        if lexer.end(here).sources == (slot,) and lexer.end(beside).after == DECIDED:
+            return False
+        for move, after in zip(lexer.row(here), lexer.row(beside), strict=True):
+            if slot not in move.sources or after.after == DEAD:
+                continue
+            if move.after < 0 or after.after < 0 or max(after.sources, default=-1) >= 0:
+                return False
+            if (move.after, after.after) not in pairs:
+                pairs[move.after, after.after] = None
+                pending.append((move.after, after.after))
+    return True
