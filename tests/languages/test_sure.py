@@ -9,6 +9,7 @@ from pathlib import Path
 import lark
 import numpy as np
 import pytest
+import sure_states as slow
 from lark.indenter import PythonIndenter
 from lark_grammars import JSON
 
@@ -121,6 +122,24 @@ def test_a_text_goes_on_from_each_stack_with_a_sure_state(name: str) -> None:
     assert not wrongly_sure(language, places(language, 1, 8 if large else 30, 25))
 
 
+def is_found_in_sets(language: ContextualLanguage) -> bool:
+    """Return whether what is sure is what the slow search finds."""
+    found = slow.Sure(language.reader.tables, language.plan_of, language.cleanness).find()
+    return sure_of(language).tolist() == found.tolist()
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_what_is_sure_is_what_the_slow_search_finds(name: str) -> None:
+    language = GRAMMARS[name]().language(Limits())
+    assert isinstance(language, ContextualLanguage)
+    assert is_found_in_sets(language)
+
+
+@pytest.mark.parametrize("seed", range(8, 20))
+def test_what_the_slow_search_finds_of_whatever_lark_builds(seed: int) -> None:
+    assert is_found_in_sets(built(random.Random(seed)))
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_most_states_are_sure(name: str) -> None:
     language = GRAMMARS[name]().language(Limits())
@@ -137,15 +156,20 @@ def test_a_state_whose_plan_fails_is_not_sure(name: str) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_lark_builds(seed: int) -> None:
     """Of grammars drawn at random, with terminals that take the beginnings of others."""
-    source = random.Random(seed)
-    language = None
-    while language is None:
+    language = built(random.Random(seed))
+    assert not wrongly_sure(language, places(language, seed, 12, 12))
+
+
+def built(source: random.Random) -> ContextualLanguage:
+    """Return the language of a grammar drawn at random that lark builds, and that has a text."""
+    while True:
         try:
             language = sg.lark(drawn(source)).language(Limits(oracle_steps=20_000))
             language.start()
         except sg.StructgenError:
-            language = None  # lark does not build it, or it has no text
-    assert not wrongly_sure(language, places(language, seed, 12, 12))
+            continue
+        assert isinstance(language, ContextualLanguage)
+        return language
 
 
 def drawn(source: random.Random) -> str:
