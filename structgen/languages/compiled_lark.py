@@ -25,6 +25,7 @@ from structgen.languages.lark_book import Book
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.lark_image import clear, put, take
 from structgen.languages.lark_kept import Keeping, Source, identity_of, read
+from structgen.languages.lark_pieces import Pieces
 from structgen.languages.sure import Sure
 from structgen.limits import Limits
 from structgen.machine import filling
@@ -38,8 +39,9 @@ from structgen.tokenizer import Tokenizer
 
 _ROOM = 1 << 12
 """Rows that each table has free before compiled code goes on."""
-_MANY = 1 << 13
-"""Places at which it pays to show once for all stacks that a text goes on, not place by place."""
+_MANY, _MANY_EACH = 1 << 13, 8
+"""Places, and of them for each parser state, at which it pays to show once for all stacks that a text goes
+on, not place by place."""
 _MOST_SHOWN = 1 << 12
 """Parser states of grammars for which that is shown: it takes some 0.1 ms for each, with its plan."""
 _FEW = 64
@@ -95,6 +97,9 @@ class CompiledLark(CompiledRests):
             if image.nbytes > self.limits.grammar_memory // 4:
                 image = image.emptied()
         self._needs = self._book.attach(self._tables.context)
+        self._alike = Pieces(pooled=False)
+        """Masks that states which look alike share."""
+        self._tables.context[K.C_MASKS] = self._alike.address
         self._followed: list[Reading] = []
         """Readings that compiled code cannot hold; their states have MODE M_WORDS."""
         self._of_followed: dict[Reading, int] = {}
@@ -168,7 +173,8 @@ class CompiledLark(CompiledRests):
                 failed = error
         if self._tables.count(L.T_SET) > self._crowded:
             self._clear()
-        if not self._book.knows_sure and self._tables.count(L.T_SET) > _MANY:
+        many = min(_MANY, _MANY_EACH * len(self._parsed.kernels))
+        if not self._book.knows_sure and self._tables.count(L.T_SET) > many:
             self._find_sure()
         self._room()
         if failed is not None:
@@ -598,7 +604,8 @@ class CompiledLark(CompiledRests):
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables, and of what its reader has met, about."""
-        return int(self._tables.nbytes() + self._book.nbytes + 2000 * self._book.states + self._source.nbytes)
+        tables = self._tables.nbytes() + self._alike.nbytes + self._book.nbytes
+        return int(tables + 2000 * self._book.states + self._source.nbytes)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.lark_moves import UNKNOWN_BEHIND, code_moves
 from structgen.languages.lark_pairs import Pairs
+from structgen.languages.lark_pieces import Pieces
 from structgen.languages.lark_shapes import Made, Shape, array_at
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
@@ -135,12 +136,15 @@ class Book:
         self._dense = np.zeros(1 + K.DENSE_WORDS * K.MOST_DENSE, np.int64)
         self._unions: dict[bytes, int] = {}
         self._levels = np.zeros(K.LEVEL_WORDS * K.MOST_LEVELS, np.int64)
-        self._wanted = np.zeros(256 * K.MOST_LEVELS, np.uint8)
+        self._wanted = np.ones(256 * (K.MOST_LEVELS + 1), np.uint8)
         words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
         words[K.K_DENSE] = address_of(self._dense)
         words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
-        self._looks = np.zeros(1 + 2 * K.MOST_LOOKS, np.int64)
+        self._looks = np.zeros(1 + K.LOOK_WORDS * K.MOST_LOOKS, np.int64)
         self._chains = np.zeros(2 * K.MOST_CHAINS, np.int64)
+        self._pieces = Pieces(pooled=True)
+        words[K.K_PIECES] = self._pieces.address
+        words[K.K_PIECING], words[K.K_LOW], words[K.K_LOOKED] = 0, K.NOTHING_LOOKED, 0
         words[K.K_LOOKS], words[K.K_CHAINS] = address_of(self._looks), address_of(self._chains)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
         self._grow(256)
@@ -421,6 +425,7 @@ class Book:
         """Enter behind which parser states a text goes on, whatever lies below."""
         self._sure[:] = sure
         self.knows_sure = True
+        self._words[K.K_PIECING] = 1
         self._words[K.K_BARRING] = int((sure & K.BARRED).any())
 
     def _listed_at(self, key: tuple[int, ...]) -> int:
@@ -484,7 +489,7 @@ class Book:
             *self._held.values(),
             *self._kept,
         ]
-        others = self._shape.nbytes + self.pairs.nbytes
+        others = self._shape.nbytes + self.pairs.nbytes + self._pieces.nbytes
         return others + sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
 
 

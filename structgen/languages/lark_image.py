@@ -101,6 +101,8 @@ def _named(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the new number of each place that is named, or is the plain one of such a place, and what is
     left of the rows: pairs, places, edges between them, flags."""
+    edges = edges.copy()
+    edges[:, 3] = edges[:, 3].astype(np.int32)  # what was looked at has other numbers then
     flags = flags.reshape(-1).copy()
     flags[0] = 0  # no place
     there = np.zeros(len(places), np.bool_)

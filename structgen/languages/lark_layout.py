@@ -7,7 +7,7 @@ what a terminal does to a place is in `T_EDGE`, and whether a text goes on from 
 
 from __future__ import annotations
 
-from structgen.machine.layout import C_STRINGS, EXTRAS, LEX, RES, SEEN
+from structgen.machine.layout import C_STRINGS, C_STRINGS_OUT, EXTRAS, LEX, RES, SEEN
 
 PLACE, LEXEME, COLUMN, BASE = RES, EXTRAS, SEEN, LEX
 """PLACE: a row of T_SET. LEXEME: twice the lexer's state, and 1 where the lexeme has a byte. COLUMN: see
@@ -66,8 +66,9 @@ LIVE_KEY, YIELDS_KEY = -2, -3
 """Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ...; and of two lexeme
 states, as of Q_YIELDS: (state, YIELDS_KEY, state)."""
 
-C_LARK = C_STRINGS
-"""In the context: the address of the words below."""
+C_LARK, C_MASKS = C_STRINGS, C_STRINGS_OUT
+"""In the context: the address of the words below, and of a table of pieces whose leaves are states with
+masks, that states which look alike may have too."""
 (
     K_MOVES,
     K_CLASSES,
@@ -104,8 +105,12 @@ C_LARK = C_STRINGS
     K_SURE,
     K_BARRING,
     K_PAIRS,
+    K_LOW,
+    K_LOOKED,
+    K_PIECES,
+    K_PIECING,
     K_WORDS,
-) = range(36)
+) = range(40)
 """MOVES: int64[states, WIDTH]. CLASSES: uint8[256]. NEWLINES: uint8[states], may it become the indenter's
 newline? ENDINGS: int32[states], -1: not known, else where in ENDS (int32: how many, which) are the terminals
 as which the lexeme may end before a separator, and behind them (how many, which) all that it may become, and
@@ -118,16 +123,39 @@ each terminal, 1 opens, 2 closes. NEWLINE: the indenter's, -1: there is none. SE
 none. RECORDS: int64[states], the address of a state's record, 0: not made, -1: asked for. FIRST_BYTES: uint8
 of each token. WANTED: uint8[MOST_LEVELS, 256], LEVELS: the registers of as many lexemes that a mask's tokens
 begin in. DENSE: int64, how many dense rows are in a mask, and DENSE_WORDS for each: its number, and the first
-bytes (256 bits) that its tokens must have. LOOKS: int64[1 + 2 * MOST_LOOKS], the number of the mask that is
-worked out; and what is known in it of a place with a lexeme: the place, the number of the mask from LOOK_AT
-on; the lexeme and, in the last bit, whether it is live. CHAINS: int64[2 * MOST_CHAINS], 1 + a top, the state
+bytes (256 bits) that its tokens must have. LOOKS: int64[1 + LOOK_WORDS * MOST_LOOKS], the number of the mask
+that is worked out; and what is known in it of a place with a lexeme: the place, the number of the mask from
+LOOK_AT on; the lexeme and, in the last bit, whether it is live; LOW and LOOKED of that. CHAINS:
+int64[2 * MOST_CHAINS], 1 + a top, the state
 below it (from CHAIN_AT on) and a terminal, or the number of all for plans (from twice CHAIN_AT on); and the
 top after all rules with one symbol that are reduced before it, or by plans that need no terminal. SURE: uint8
 of each parser state: behind it a text goes on, whatever lies below (languages.sure): SURE_APART with the
 separator, SURE_BARE right behind a newline in brackets, SURE_LINE where it is the state behind the
 indenter's newline; BARRED: that does not hold for stacks with this state in them. BARRING: is there one?
 PAIRS: int64[1 + 2 * MOST_PAIRS], how many; of each a lexeme state and (from PAIR_AT on) that of what its old
-slot has read on; the address of the record of both, 0: not made, -1: asked for."""
+slot has read on; the address of the record of both, 0: not made, -1: asked for. LOW, LOOKED: what was looked
+at of stacks since this was set anew: the least number of a pair on a stack (of what lies above, pairs have
+larger ones; NOTHING_LOOKED: none), and LOOKED_BRACKETS, LOOKED_WIDTHS, LOOKED_ALL. PIECES: the address of the
+words below. PIECING: 1 where pieces of masks are kept."""
+NOTHING_LOOKED = (1 << 28) - 2
+LOOKED_BRACKETS, LOOKED_WIDTHS, LOOKED_ALL = 1, 2, 4
+LOW_AT, LOOKED_AT = 3, 32
+"""In a row of T_EDGE between places: where, above the place after the terminal, it is noted what was looked
+at to find it (0: not known): LOOKED, and from LOW_AT on one more than LOW."""
+PC_ROWS, PC_SLOTS, PC_POOL, PC_MASK, PC_USED, PC_MOST, PC_POOLED, PC_MOST_POOLED, PC_TURN = range(9)
+PC_WORDS = PC_TURN + 1
+"""A table of pieces (languages.lark_pieces): the addresses of its rows (int64, PIECE_WORDS each), of slots
+with numbers of rows (int32, 0: free) and of tokens (int32); the number of slots, less one; how many rows are
+used, of how many, and tokens; how often all was forgotten."""
+PIECE_WORDS = 3
+PIECE_UNKNOWN, PIECE_CELL, PIECE_BRACKETS, PIECE_WIDTHS, PIECE_NEVER, PIECE_LEAF = range(6)
+PIECE_KINDS = 15
+PIECE_COUNT_AT, PIECE_POOL_AT = 4, 32
+"""The row of a piece: its key, and what is to be looked at next, or, of a PIECE_LEAF, how many tokens (from
+PIECE_COUNT_AT on) lie where among the tokens; of a mask's, the state that has it (from PIECE_COUNT_AT on)."""
+FEW_NODES = 3
+"""Nodes below a root of a trie that are rather followed than looked up as a piece."""
+LOOK_WORDS = 4
 MOST_PAIRS, PAIR_AT = 128, 32
 PAIR_ROW = 5
 """The record of a pair has groups, no tries, and crossings (int32: node, state, what bytes do to a column,
@@ -148,7 +176,8 @@ SHIFT_AT = 24
 """Where, above a lexeme state, `harvest` puts what bytes do to a column."""
 R_GROUP_COUNT, R_GROUPS, R_TRIE_COUNT, R_TRIES, R_CROSSING_COUNT, R_CROSSINGS, R_WORDS = range(7)
 TRIE_ROW = 5
-D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS, D_SLOTS, D_TOKENS, D_WORDS = range(8)
+D_NODES, D_COUNT, D_STARTS, D_IDS, D_RECORDS, D_SLOTS, D_TOKENS, D_KNOWN, D_FIRSTS = range(9)
+D_WORDS = D_FIRSTS + 4
 AS_ROW = -1
 """A record, int64: groups (endings; the addresses of the tokens, int32, and of where each first byte's begin
 in them, int32[257], 0: anywhere; how many tokens; or, where the last is AS_ROW, the number of the dense row
@@ -156,7 +185,8 @@ that has them, and the address of which first bytes they have, uint8[256]); trie
 what bytes do to its column; the address of the words of the trie of what is left over behind it; the tokens
 that end with it, int32, and how many); crossings (int32: node, state, what bytes do to a column, first byte,
 -1: any). The words of a trie: nodes, how many, slot starts, token ids of each slot, records as of K_RECORDS;
-how many starts and ids there are."""
+how many starts and ids there are; 1 where it is known which first bytes its tokens have, and these (256
+bits)."""
 
 # --- what a record is made from, in the words of `lark_harvest` ---------------------------------------------
 (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from structgen.jit import entry
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live, may_end
-from structgen.languages.lark_records import forget_looks, walk_below
+from structgen.languages.lark_records import adopt, forget_looks, walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
 from structgen.machine.filling import remember
 from structgen.machine.layout import *
@@ -62,7 +62,10 @@ def take_token(c, index, token):
     code = live(c, s)
     if code != YES:
         return REFUSED if code == NO else ASKED
-    return node_of(c, s)
+    found = node_of(c, s)
+    if found >= 0:
+        adopt(c, found)
+    return found
 
 
 @entry("int64(int64, int64)")

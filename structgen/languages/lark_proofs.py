@@ -17,6 +17,8 @@ from structgen.languages.lark_steps import (
     chain_key,
     feed,
     first_of,
+    look_all,
+    look_brackets,
     node_of,
     pair,
     place_of,
@@ -24,6 +26,7 @@ from structgen.languages.lark_steps import (
     read,
     second_of,
     top_after,
+    top_of,
 )
 from structgen.machine.layout import *
 from structgen.machine.rows import find, intern, row_of
@@ -80,6 +83,7 @@ def stack_of(c, place):
 def accepts(c, place):
     """Return YES where the text may end at a place, NO, or ASK."""
     k = load64(c, C_LARK)
+    look_all(c)
     row = row_of(c, T_SET, 4, place)
     stack, widths = load64(row, P_STACK), load64(row, P_WIDTHS)
     while second_of(c, widths) >= 0:
@@ -252,6 +256,7 @@ def proved(c, place, shift):
 @jit
 def is_open(c, place, shift):
     """Return YES where a place is proved, NO, or ASK; at `shift` 0, Python has the last word."""
+    look_all(c)
     flag = known(c, place, shift)
     if flag == OPEN:
         return YES
@@ -306,6 +311,7 @@ def find_line(c, place, plain):
 @jit
 def line_open(c, place):
     """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK."""
+    look_all(c)
     flag = known(c, place, LINE_SHIFT)
     if flag != OPEN_UNKNOWN:
         return YES if flag == OPEN else NO
@@ -327,23 +333,36 @@ def line_open(c, place):
 
 
 @jit
-def is_sure(c, place, top, flag):
-    """Return whether a text goes on behind a state, by itself, that is put on the stack of a place."""
+def is_barred(c, place):
+    """Return whether there is a barred state on the stack of a place."""
     k = load64(c, C_LARK)
-    sure = load64(k, K_SURE)
-    if load8(sure, top) & flag == 0:
-        return False
     if load64(k, K_BARRING) == 0:
-        return True
+        return False
     barred = known(c, place, BARRED_SHIFT)
     if barred == OPEN_UNKNOWN:
         stack, barred = stack_of(c, place), numba.int64(OPEN)
         while stack >= 0:
-            if load8(sure, first_of(c, stack)) & BARRED != 0:
+            if load8(load64(k, K_SURE), first_of(c, stack)) & BARRED != 0:
                 barred = numba.int64(SHUT)
             stack = second_of(c, stack)
         mark(c, place, BARRED_SHIFT, barred)
-    return barred == OPEN
+    return barred == SHUT
+
+
+@jit
+def is_sure(c, place, top, flag):
+    """Return whether a text goes on behind a state, by itself, that is put on the stack of a place."""
+    sure = load64(load64(c, C_LARK), K_SURE)
+    return load8(sure, top) & flag != 0 and not is_barred(c, place)
+
+
+@jit
+def closes_none(c, place, terminal):
+    """Return whether a terminal is a closing bracket where none is open."""
+    if load8(load64(load64(c, C_LARK), K_BRACKETS), terminal) != 2:
+        return False
+    look_brackets(c)
+    return load64(row_of(c, T_SET, 4, place), P_BRACKETS) == 0
 
 
 @jit
@@ -352,15 +371,10 @@ def sure_behind(c, place, terminal):
     indenter's newline; NO where the parser refuses the terminal; VAGUE where that is to be proved."""
     k = load64(c, C_LARK)
     if load8(load64(k, K_IGNORED), terminal) != 0:
-        top = first_of(c, stack_of(c, place))
+        top = top_of(c, stack_of(c, place))
     else:
         top = top_after(c, stack_of(c, place), terminal)
-        if top == REFUSED:
-            return NO
-        if (
-            load8(load64(k, K_BRACKETS), terminal) == 2
-            and load64(row_of(c, T_SET, 4, place), P_BRACKETS) == 0
-        ):
+        if top == REFUSED or closes_none(c, place, terminal):
             return NO
     return YES if top >= 0 and is_sure(c, place, top, SURE_APART) else VAGUE
 
@@ -368,24 +382,28 @@ def sure_behind(c, place, terminal):
 @jit
 def sure_here(c, place):
     """Return whether a text goes on from a place with the separator, by its topmost state."""
-    return is_sure(c, place, first_of(c, stack_of(c, place)), SURE_APART)
+    return is_sure(c, place, top_of(c, stack_of(c, place)), SURE_APART)
 
 
 @jit
 def sure_line(c, place):
-    """Return whether a text goes on from a place with the indenter's newline, by the state behind it."""
+    """Return YES where it is sure that a text goes on from a place with the indenter's newline, by the state
+    behind it; NO where the parser refuses it; VAGUE where that is to be proved."""
     k = load64(c, C_LARK)
+    look_brackets(c)
     if load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
-        return is_sure(c, place, first_of(c, stack_of(c, place)), SURE_BARE)
+        return YES if is_sure(c, place, top_of(c, stack_of(c, place)), SURE_BARE) else VAGUE
     top = top_after(c, stack_of(c, place), load64(k, K_NEWLINE))
-    return top >= 0 and is_sure(c, place, top, SURE_LINE)
+    if top == REFUSED:
+        return NO
+    return YES if top >= 0 and is_sure(c, place, top, SURE_LINE) else VAGUE
 
 
 @jit
 def separated(c, place):
     """Return the lexeme state that the separator makes at a place; below 0 where that is not known."""
     k = load64(c, C_LARK)
-    context = load32(load64(k, K_CONTEXTS), first_of(c, stack_of(c, place)))
+    context = load32(load64(k, K_CONTEXTS), top_of(c, stack_of(c, place)))
     start = load32(load64(k, K_STARTS), context)
     byte = load64(k, K_SEPARATOR)
     if start < 0 or byte < 0:
@@ -407,8 +425,8 @@ def endings_of(c, lexeme):
 @jit
 def taken(c, place, terminal):
     """Return YES where the parser takes a terminal, the indenter's newline of some width, NO, or ASK."""
-    k, stack = load64(c, C_LARK), stack_of(c, place)
-    if load8(load64(k, K_BRACKETS), terminal) == 2 and load64(row_of(c, T_SET, 4, place), P_BRACKETS) == 0:
+    stack = stack_of(c, place)
+    if closes_none(c, place, terminal):
         return numba.int64(NO)
     after = top_after(c, stack, terminal)
     if after == ASKED:
@@ -425,8 +443,10 @@ def refused(c, d, terminals):
         terminal = load32(terminals, 1 + i)
         if load8(load64(k, K_IGNORED), terminal) != 0:
             return NO
-        if terminal == load64(k, K_NEWLINE) and load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
-            return NO
+        if terminal == load64(k, K_NEWLINE):
+            look_brackets(c)
+            if load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
+                return NO
         code = taken(c, place, terminal)
         if code != NO:
             return ASK if code == ASK else NO
@@ -460,7 +480,7 @@ def tail_open(c, place, column, tail):
     for i in range(1, load32(tail, 0), 2):
         if here < 0:
             break
-        context = load32(load64(k, K_CONTEXTS), first_of(c, stack_of(c, here)))
+        context = load32(load64(k, K_CONTEXTS), top_of(c, stack_of(c, here)))
         if context != load32(tail, 1 + i):
             return numba.int64(NO)
         here = read(c, here, load32(tail, 2 + i), 0)
@@ -476,14 +496,12 @@ def ends_well(c, d, begun, at):
     ends = load64(load64(c, C_LARK), K_ENDS)
     place, column = load64(d, PLACE), load64(d, COLUMN)
     asked = False
-    if begun == 0:
-        code = accepts(c, place)
-        if code != NO:
-            return code
     for i in range(load32(ends, at)):
         terminal = load32(ends, at + 1 + i)
         if terminal == ANY_LINE:
-            code = YES if sure_line(c, place) else line_open(c, place)
+            code = sure_line(c, place)
+            if code == VAGUE:
+                code = line_open(c, place)
         elif terminal >= TAILED:
             code = tail_open(c, place, column, ends + 4 * (terminal - TAILED))
         elif terminal == OLD_PARTED:
@@ -506,6 +524,10 @@ def ends_well(c, d, begun, at):
         if code == YES:
             return YES
         asked = asked or code == ASK
+    if begun == 0:
+        code = accepts(c, place)
+        if code != NO:
+            return code
     if asked:
         return ASK
     code = refuted(c, d, ends + 4 * (at + 1 + load32(ends, at)))
@@ -588,5 +610,6 @@ def live(c, d):
         code = ends_before(c, d, at)
         if code != VAGUE:
             return code
+    look_all(c)
     node = node_of(c, d)
     return ASK if node < 0 else told(c, node, LIVE_KEY, 0, Q_LIVE)

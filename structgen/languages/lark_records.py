@@ -14,8 +14,9 @@ import numba
 
 from structgen.jit import entry, jit
 from structgen.languages.lark_layout import *
-from structgen.languages.lark_proofs import ends_well, live
-from structgen.languages.lark_steps import ask, fresh, node_of, put, read, step
+from structgen.languages.lark_pieces import find_piece, pooled, put_piece, put_tokens, row_at, size_of
+from structgen.languages.lark_proofs import ends_well, is_barred, live, may_end
+from structgen.languages.lark_steps import ask, fresh, look_anew, look_too, node_of, put, read, step
 from structgen.machine.layout import *
 from structgen.machine.rows import copy, row_of
 from structgen.machine.runs import emit
@@ -90,15 +91,21 @@ def live_here(c, d):
     if load64(d, BASE) >= 0 or load8(load64(k, K_NEWLINES), lexeme >> 1) != 0:
         return live(c, d)
     looks = load64(k, K_LOOKS)
-    look = looks + 8 + 16 * ((place * 13 + lexeme) & (MOST_LOOKS - 1))
+    here = looks + 8 + 8 * LOOK_WORDS * ((place * 13 + lexeme) & (MOST_LOOKS - 1))
     key = place + (load64(looks, 0) << LOOK_AT)
-    known = load64(look, 1)
-    if load64(look, 0) == key and known >> 1 == lexeme:
+    known = load64(here, 1)
+    if load64(here, 0) == key and known >> 1 == lexeme:
+        look_too(c, load64(here, 2), load64(here, 3))
         return YES if known & 1 else NO
+    low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
+    look_anew(c)
     code = live(c, d)
     if code == YES or code == NO:
-        store64(look, 0, key)
-        store64(look, 1, 2 * lexeme + (1 if code == YES else 0))
+        store64(here, 0, key)
+        store64(here, 1, 2 * lexeme + (1 if code == YES else 0))
+        store64(here, 2, load64(k, K_LOW))
+        store64(here, 3, load64(k, K_LOOKED))
+    look_too(c, low, looked)
     return code
 
 
@@ -238,30 +245,160 @@ def use_groups(c, d, record, wanted, root):
 
 
 @jit
+def pieces_at(c, place):
+    """Return whether pieces are kept of what is found at a place."""
+    return load64(load64(c, C_LARK), K_PIECING) != 0 and not is_barred(c, place)
+
+
+@jit
+def finish(c, known, first, second, place, count, deferred, turn, wanted, asked):
+    """Keep what was found of a piece since there were `count` tokens in the buffer and `deferred` beside it,
+    if it was all found; leave there those that are wanted."""
+    pieces = load64(load64(c, C_LARK), K_PIECES)
+    if not asked and load64(c, C_DEFERRED_COUNT) == deferred and load64(pieces, PC_TURN) == turn:
+        put_tokens(c, pieces, known, first, second, place, count)
+    last, buffer = load64(c, C_BUFFER_COUNT), load64(c, C_BUFFER)
+    store64(c, C_BUFFER_COUNT, put_wanted(c, buffer, count, last, wanted, buffer, count))
+    last, buffer = load64(c, C_DEFERRED_COUNT), load64(c, C_DEFERRED)
+    store64(c, C_DEFERRED_COUNT, put_wanted(c, buffer, deferred, last, wanted, buffer, deferred))
+
+
+@jit
+def use_branch(c, first, second, place, trie, starts, ids, node, last, wanted):
+    """As `walk`; what is found, whatever is wanted, is a piece with this key, kept and looked up another
+    time."""
+    k = load64(c, C_LARK)
+    pieces = load64(k, K_PIECES)
+    known = find_piece(c, pieces, first, second, place)
+    then, turn = load64(row_at(pieces, known), 2), load64(pieces, PC_TURN)
+    if then & PIECE_KINDS == PIECE_LEAF:
+        emit_wanted(c, pooled(pieces, then), 0, size_of(then), wanted)
+        return False
+    if then == PIECE_NEVER:
+        return walk(c, trie, starts, ids, node, last, wanted)
+    count, deferred = load64(c, C_BUFFER_COUNT), load64(c, C_DEFERRED_COUNT)
+    low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
+    look_anew(c)
+    asked = walk(c, trie, starts, ids, node, last, load64(k, K_WANTED) + 256 * MOST_LEVELS)
+    finish(c, known, first, second, place, count, deferred, turn, wanted, asked)
+    look_too(c, low, looked)
+    return asked
+
+
+@jit
+def use_trie(c, place, column, row, wanted, piecing):
+    """Collect the tokens of a trie (a row of a record) that are left over behind a lexeme. Returns whether
+    something was asked."""
+    scratch, asked = load64(c, C_SCRATCH), False
+    after = read(c, place, load64(row, 0), moved(column, load64(row, 1)))
+    words, count = load64(row, 2), load64(row, 4)
+    if after < 0:
+        return after == ASKED
+    if fresh(c, after, scratch) == ASK:
+        return True
+    if count != 0:
+        code = live(c, scratch)
+        if code == YES:
+            emit_wanted(c, load64(row, 3), 0, count, wanted)
+        asked = code == ASK
+    nodes, starts, ids = load64(words, D_NODES), load64(words, D_STARTS), load64(words, D_IDS)
+    node, last, lexeme = numba.int64(0), load64(words, D_COUNT), load64(scratch, LEXEME)
+    if not (piecing and pieces_at(c, after)):
+        return walk(c, nodes, starts, ids, node, last, wanted) or asked
+    while node < last:
+        skip = (load64(nodes, node) >> 40) & 0xFFFFFF
+        if skip - node < FEW_NODES:
+            asked = walk(c, nodes, starts, ids, node, skip, wanted) or asked
+        else:
+            second = (node << 32) + lexeme
+            asked = use_branch(c, -words, second, after, nodes, starts, ids, node, skip, wanted) or asked
+        node = skip
+    return asked
+
+
+@jit
+def use_piece(c, place, column, row, wanted):
+    """As `use_trie`; what is found, whatever is wanted, is a piece, and so is what is below each root of the
+    trie: it looks less deep by itself."""
+    k = load64(c, C_LARK)
+    pieces = load64(k, K_PIECES)
+    known = find_piece(c, pieces, -row, column, place)
+    then, turn = load64(row_at(pieces, known), 2), load64(pieces, PC_TURN)
+    if then & PIECE_KINDS == PIECE_LEAF:
+        emit_wanted(c, pooled(pieces, then), 0, size_of(then), wanted)
+        return False
+    if then == PIECE_NEVER:
+        return use_trie(c, place, column, row, wanted, True)
+    count, deferred = load64(c, C_BUFFER_COUNT), load64(c, C_DEFERRED_COUNT)
+    low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
+    look_anew(c)
+    asked = use_trie(c, place, column, row, load64(k, K_WANTED) + 256 * MOST_LEVELS, True)
+    finish(c, known, -row, column, place, count, deferred, turn, wanted, asked)
+    look_too(c, low, looked)
+    return asked
+
+
+@jit
+def learn_firsts(c, words):
+    """Write which first bytes the tokens of a trie have."""
+    firsts, ids = load64(load64(c, C_LARK), K_FIRST_BYTES), load64(words, D_IDS)
+    for i in range(load64(words, D_TOKENS)):
+        byte = load8(firsts, load32(ids, i))
+        at = D_FIRSTS + (byte >> 6)
+        store64(words, at, load64(words, at) | (numba.int64(1) << (byte & 63)))
+    store64(words, D_KNOWN, 1)
+
+
+@jit
+def is_wanted(c, row, wanted):
+    """Return whether some token of a trie, or that ends with its lexeme, has a wanted first byte."""
+    firsts = load64(load64(c, C_LARK), K_FIRST_BYTES)
+    words, ended, count = load64(row, 2), load64(row, 3), load64(row, 4)
+    for i in range(count):
+        if load8(wanted, load8(firsts, load32(ended, i))) != 0:
+            return True
+    if load64(words, D_KNOWN) == 0:
+        learn_firsts(c, words)
+    for part in range(4):
+        bits, byte = numba.uint64(load64(words, D_FIRSTS + part)), wanted + 64 * part
+        while bits != 0:
+            if bits & numba.uint64(1) != 0 and load8(byte, 0) != 0:
+                return True
+            bits >>= numba.uint64(1)
+            byte += 1
+    return False
+
+
+@jit
 def use_tries(c, d, record, level, known_levels):
     """Put what tokens leave over behind a lexeme on further levels, or follow it where it is little. Returns
     how many levels there are then, or -1 where something was asked."""
     k = load64(c, C_LARK)
     place, column, scratch = load64(d, PLACE), load64(d, COLUMN), load64(c, C_SCRATCH)
     wanted, levels, asked = load64(k, K_WANTED) + 256 * level, numba.int64(known_levels), False
-    tries = load64(record, R_TRIES)
+    tries, piecing = load64(record, R_TRIES), pieces_at(c, place)
     for _ in range(load64(record, R_TRIE_COUNT)):
-        after = read(c, place, load64(tries, 0), moved(column, load64(tries, 1)))
-        words, ended, count = load64(tries, 2), load64(tries, 3), load64(tries, 4)
+        row = tries
         tries += 8 * TRIE_ROW
+        words, count = load64(row, 2), load64(row, 4)
+        if not is_wanted(c, row, wanted):
+            continue
+        if load64(words, D_COUNT) < LARGE_TRIE or levels == MOST_LEVELS:
+            if piecing:
+                more = use_piece(c, place, column, row, wanted)
+            else:
+                more = use_trie(c, place, column, row, wanted, False)
+            asked = asked or more
+            continue
+        after = read(c, place, load64(row, 0), moved(column, load64(row, 1)))
         if after == ASKED or (after >= 0 and fresh(c, after, scratch) == ASK):
             asked = True
-            continue
-        if after >= 0 and count != 0:
-            code = live(c, scratch)
-            if code == YES:
-                emit_wanted(c, ended, 0, count, wanted)
-            asked = asked or code == ASK
-        if after >= 0 and (load64(words, D_COUNT) < LARGE_TRIE or levels == MOST_LEVELS):
-            starts, ids = load64(words, D_STARTS), load64(words, D_IDS)
-            more = walk(c, load64(words, D_NODES), starts, ids, 0, load64(words, D_COUNT), wanted)
-            asked = asked or more
         elif after >= 0:
+            if count != 0:
+                code = live(c, scratch)
+                if code == YES:
+                    emit_wanted(c, load64(row, 3), 0, count, wanted)
+                asked = asked or code == ASK
             s = load64(k, K_LEVELS) + 8 * LEVEL_WORDS * levels
             copy(scratch, s)
             store64(s, LEVEL_TRIE, words)
@@ -278,15 +415,15 @@ def use_crossings(c, d, record, wanted, trie, starts, ids):
     asked."""
     k = load64(c, C_LARK)
     place, begun, column = load64(d, PLACE), load64(d, LEXEME) & 1, load64(d, COLUMN)
-    asked = False
+    asked, piecing = False, pieces_at(c, place)
     crossings = load64(record, R_CROSSINGS)
     for _ in range(load64(record, R_CROSSING_COUNT)):
         node, state, shift = load32(crossings, 0), load32(crossings, 1), load32(crossings, 2)
-        first = load32(crossings, 3)
+        first, key = load32(crossings, 3), -crossings
         crossings += 16
         if first < 0 or load8(wanted, first) != 0:
             word = load64(trie, node)
-            depth = (word >> 8) & 0xFFF
+            depth, last = (word >> 8) & 0xFFF, (word >> 40) & 0xFFFFFF
             s = load64(c, C_SCRATCH) + 64 * (depth - 1)
             if depth == 1:
                 put(s, place, 2 * state + begun, column, NO_BASE)
@@ -294,7 +431,12 @@ def use_crossings(c, d, record, wanted, trie, starts, ids):
                 put(s, place, 2 * state + 1, 0, NO_BASE)
             else:
                 put(s, place, 2 * state + 1, moved(column, shift), NO_BASE)
-            asked = walk(c, trie, starts, ids, node, (word >> 40) & 0xFFFFFF, wanted) or asked
+            if piecing and last - node >= FEW_NODES:
+                second = 2 * load64(s, COLUMN) + begun
+                more = use_branch(c, key, second, place, trie, starts, ids, node, last, wanted)
+            else:
+                more = walk(c, trie, starts, ids, node, last, wanted)
+            asked = asked or more
     return asked
 
 
@@ -485,19 +627,14 @@ def gather(c, level, known_levels):
     return -1 if asked else levels
 
 
-@entry("int64(int64, int64)")
-def collect(c, index):
-    """Collect the tokens of a state's mask in the buffer and as dense rows, but the end tokens, and those
-    that Python must follow beside it (C_DEFERRED). Returns 0, or ASKED."""
+@jit
+def collect_all(c):
+    """Collect the tokens of the state whose registers are those of level 0. Returns whether something was
+    asked."""
     k = load64(c, C_LARK)
-    forget_looks(c)
-    store64(load64(k, K_DENSE), 0, 0)
-    store64(c, C_BUFFER_COUNT, 0)
-    store64(c, C_DEFERRED_COUNT, 0)
     for byte in range(256):
         there = load32(load64(c, C_FIRST), byte) >= 0
         store8(load64(k, K_WANTED), byte, 1 if there else 0)
-    copy(row_of(c, T_NODE, N_STRIDE, index), load64(k, K_LEVELS))
     store64(load64(k, K_LEVELS), LEVEL_TRIE, 0)
     store64(load64(k, K_LEVELS), LEVEL_ROOT, 0)
     levels, level, asked = numba.int64(1), 0, False
@@ -508,4 +645,73 @@ def collect(c, index):
         else:
             levels = found
         level += 1
-    return ASKED if asked else 0
+    return asked
+
+
+@jit
+def mask_key(c, d, ending):
+    """Return the key, besides its place, of the mask of a state that may end (YES), or may not (NO)."""
+    return -1 - load64(d, LEXEME), 2 * load64(d, COLUMN) + ending
+
+
+@jit
+def has_key(c, d):
+    """Return whether states that look alike may have the mask of one with some registers."""
+    return load64(d, BASE) < 0 and pieces_at(c, load64(d, PLACE))
+
+
+@jit
+def alike(c, known):
+    """Return the state whose mask is known that a row of `find_piece` leads to, or -1."""
+    then = load64(row_at(load64(c, C_MASKS), known), 2)
+    if then & PIECE_KINDS != PIECE_LEAF:
+        return -1
+    other = then >> PIECE_COUNT_AT
+    return other if load64(row_of(c, T_NODE, N_STRIDE, other), N_LIST) >= 0 else -1
+
+
+@jit
+def adopt(c, index):
+    """Have a state without a mask have that of one that looks alike, if there is one."""
+    d = row_of(c, T_NODE, N_STRIDE, index)
+    if load64(d, N_LIST) >= 0 or not has_key(c, d):
+        return
+    ending = may_end(c, d)
+    if ending == ASK:
+        return
+    first, second = mask_key(c, d, ending)
+    other = alike(c, find_piece(c, load64(c, C_MASKS), first, second, load64(d, PLACE)))
+    if other >= 0:
+        known = row_of(c, T_NODE, N_STRIDE, other)
+        store64(d, N_ROW, load64(known, N_ROW))
+        store64(d, N_LIST, load64(known, N_LIST))
+
+
+@entry("int64(int64, int64)")
+def collect(c, index):
+    """Collect the tokens of a state's mask in the buffer and as dense rows, but the end tokens, and those
+    that Python must follow beside it (C_DEFERRED). Returns 0, or ASKED."""
+    k = load64(c, C_LARK)
+    forget_looks(c)
+    store64(load64(k, K_DENSE), 0, 0)
+    store64(c, C_BUFFER_COUNT, 0)
+    store64(c, C_DEFERRED_COUNT, 0)
+    d, masks = load64(k, K_LEVELS), load64(c, C_MASKS)
+    copy(row_of(c, T_NODE, N_STRIDE, index), d)
+    if not has_key(c, d):
+        return ASKED if collect_all(c) else 0
+    ending, place = may_end(c, d), load64(d, PLACE)
+    if ending == ASK:
+        return ASKED
+    first, second = mask_key(c, d, ending)
+    known = find_piece(c, masks, first, second, place)
+    then = load64(row_at(masks, known), 2)
+    look_anew(c)
+    if collect_all(c):
+        return ASKED
+    leaf = PIECE_LEAF + (index << PIECE_COUNT_AT)
+    if then & PIECE_KINDS == PIECE_LEAF:
+        store64(row_at(masks, known), 2, leaf)
+    elif load64(c, C_DEFERRED_COUNT) == 0 and then != PIECE_NEVER:
+        put_piece(c, masks, known, first, second, place, leaf)
+    return 0

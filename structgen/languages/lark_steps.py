@@ -45,6 +45,60 @@ def first_of(c, number):
 
 
 @jit
+def look(c, stack):
+    """Note that the state on top of a stack is looked at. What is put on a stack has a larger number than
+    what is below it: the least number tells how deep it was looked into."""
+    k = load64(c, C_LARK)
+    if stack < load64(k, K_LOW):
+        store64(k, K_LOW, stack)
+
+
+@jit
+def look_all(c):
+    """Note that all of a place is looked at."""
+    k = load64(c, C_LARK)
+    store64(k, K_LOOKED, load64(k, K_LOOKED) | LOOKED_ALL)
+
+
+@jit
+def look_brackets(c):
+    """Note that the number of brackets is looked at."""
+    k = load64(c, C_LARK)
+    store64(k, K_LOOKED, load64(k, K_LOOKED) | LOOKED_BRACKETS)
+
+
+@jit
+def look_widths(c):
+    """Note that the widths of blocks are looked at."""
+    k = load64(c, C_LARK)
+    store64(k, K_LOOKED, load64(k, K_LOOKED) | LOOKED_WIDTHS)
+
+
+@jit
+def look_anew(c):
+    """Have nothing be noted as looked at."""
+    k = load64(c, C_LARK)
+    store64(k, K_LOW, NOTHING_LOOKED)
+    store64(k, K_LOOKED, 0)
+
+
+@jit
+def look_too(c, low, looked):
+    """Note what was looked at besides."""
+    k = load64(c, C_LARK)
+    if low < load64(k, K_LOW):
+        store64(k, K_LOW, low)
+    store64(k, K_LOOKED, load64(k, K_LOOKED) | looked)
+
+
+@jit
+def top_of(c, stack):
+    """Return the state on top of a stack, and note that it was looked at."""
+    look(c, stack)
+    return first_of(c, stack)
+
+
+@jit
 def second_of(c, number):
     return load64(row_of(c, T_TEXT, 2, number), 1)
 
@@ -96,7 +150,7 @@ def feed(c, stack, terminal):
     the stack: chains of rules with one symbol make no stacks."""
     k = load64(c, C_LARK)
     actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
-    top, below = first_of(c, stack), second_of(c, stack)
+    top, below = top_of(c, stack), second_of(c, stack)
     while True:
         action = load32(actions, top * terminals + terminal)
         if action == 0:
@@ -107,7 +161,7 @@ def feed(c, stack, terminal):
         rule = -1 - action
         size = load32(load64(k, K_SIZES), rule)
         if size == 1:
-            top = reduced(k, top, first_of(c, below), terminal)
+            top = reduced(k, top, top_of(c, below), terminal)
         else:
             if size == 0:
                 below = pair(c, top, below)
@@ -115,7 +169,7 @@ def feed(c, stack, terminal):
                     return below
             else:
                 below = popped(c, below, size - 1)
-            goto = first_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
+            goto = top_of(c, below) * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
             top = load32(load64(k, K_GOTOS), goto)
         if terminal == 0 and top == load64(k, K_END_STATE):
             return pair(c, top, below)
@@ -127,7 +181,7 @@ def top_after(c, stack, terminal):
     k = load64(c, C_LARK)
     actions, terminals = load64(k, K_ACTIONS), load64(k, K_TERMINALS)
     pushed, count = load64(c, C_TEMPORARY) + 8 * PUSHED_AT, 0  # by rules without symbols, above `below`
-    top, below = first_of(c, stack), second_of(c, stack)
+    top, below = top_of(c, stack), second_of(c, stack)
     while True:
         action = load32(actions, top * terminals + terminal)
         if action == 0:
@@ -137,7 +191,7 @@ def top_after(c, stack, terminal):
         rule = -1 - action
         size = load32(load64(k, K_SIZES), rule)
         if size == 1 and count == 0:
-            top = reduced(k, top, first_of(c, below), terminal)
+            top = reduced(k, top, top_of(c, below), terminal)
         else:
             if size == 0:
                 if count == MOST_PUSHED:
@@ -148,7 +202,7 @@ def top_after(c, stack, terminal):
                 over = min(size - 1, count)
                 count -= over
                 below = popped(c, below, size - 1 - over)
-            under = load64(pushed, count - 1) if count > 0 else first_of(c, below)
+            under = load64(pushed, count - 1) if count > 0 else top_of(c, below)
             goto = under * load64(k, K_NONTERMINALS) + load32(load64(k, K_ORIGINS), rule)
             top = load32(load64(k, K_GOTOS), goto)
         if terminal == 0 and top == load64(k, K_END_STATE):
@@ -181,9 +235,11 @@ def newline(c, place, column):
     """Return the place after the indenter's newline, REFUSED, or ASKED."""
     k = load64(c, C_LARK)
     row = row_of(c, T_SET, 4, place)
+    look_brackets(c)
     if load64(row, P_BRACKETS) > 0:
         return place
     widths = load64(row, P_WIDTHS)
+    look_widths(c)
     stack = feed(c, load64(row, P_STACK), load64(k, K_NEWLINE))
     if stack < 0:
         return stack
@@ -219,6 +275,7 @@ def read_anew(c, place, terminal, column):
     if bracket == 1:
         brackets += 1
     elif bracket == 2:
+        look_brackets(c)
         brackets -= 1
         if brackets < 0:
             return REFUSED
@@ -237,11 +294,23 @@ def read(c, place, terminal, column):
     store64(t, 2, column if terminal == load64(k, K_NEWLINE) else 0)
     found = find(c, T_EDGE, 3, t)
     if found >= 0:
-        return load64(row_of(c, T_EDGE, 4, found), 3)
+        known = load64(row_of(c, T_EDGE, 4, found), 3)
+        note = known >> LOOKED_AT
+        if note != 0:
+            look_too(c, (note >> LOW_AT) - 1, note & ((1 << LOW_AT) - 1))
+            return numba.int64(numba.int32(known & 0xFFFFFFFF))
+    low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
+    look_anew(c)
     after = read_anew(c, place, terminal, column)
+    note = ((load64(k, K_LOW) + 1) << LOW_AT) | load64(k, K_LOOKED)
+    look_too(c, low, looked)
     if after == ASKED:
         return ASKED
-    store64(t, 3, after)
+    known = (after & 0xFFFFFFFF) | (note << LOOKED_AT)
+    if found >= 0:
+        store64(row_of(c, T_EDGE, 4, found), 3, known)
+        return after
+    store64(t, 3, known)
     return ASKED if intern(c, T_EDGE, 3, t) < 0 else after
 
 
@@ -249,7 +318,7 @@ def read(c, place, terminal, column):
 def fresh(c, place, d):
     """Put the registers between two lexemes. Returns YES or ASK."""
     k = load64(c, C_LARK)
-    state = first_of(c, load64(row_of(c, T_SET, 4, place), P_STACK))
+    state = top_of(c, load64(row_of(c, T_SET, 4, place), P_STACK))
     context = load32(load64(k, K_CONTEXTS), state)
     lexeme = load32(load64(k, K_STARTS), context)
     if lexeme < 0:

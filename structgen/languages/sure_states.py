@@ -774,7 +774,9 @@ def flags_of(s, state):
             flags |= SURE_LINE
     if flags & SURE_APART:
         for terminal in range(load64(s, S_TERMINALS)):
-            if has_bit(bits, terminal) and clean_of(s, context, terminal) != CLEAN_BARE:
+            # where a newline ends a line, no bracket is open
+            inside = has_bit(bits, terminal) and terminal != load64(s, S_NEWLINE)
+            if inside and clean_of(s, context, terminal) != CLEAN_BARE:
                 return flags
         flags |= SURE_BARE
     return flags

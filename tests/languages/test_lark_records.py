@@ -111,7 +111,7 @@ def texts(nodes: np.ndarray, starts: np.ndarray, ids: np.ndarray) -> Texts:
 
 def texts_at(words: int) -> Texts:
     """Return the same of the trie with some words."""
-    nodes, count, starts, ids, _records, slots, tokens = array_at(words, K.D_WORDS, np.int64).tolist()
+    nodes, count, starts, ids, _records, slots, tokens = array_at(words, K.D_KNOWN, np.int64).tolist()
     of = (nodes, count, np.int64), (starts, slots, np.int32), (ids, tokens, np.int32)
     return texts(*(array_at(*one) for one in of))
 

@@ -70,7 +70,8 @@ class Sure:
             for flag, mode in ((SURE_APART, _PLAIN), (SURE_LINE, _LINE)):
                 if (state, mode) not in bad and self._begins(state, mode, context):
                     found[state] |= flag
-            bare = all(self._cleanness(context, one) == CLEAN_BARE for one in self._next[state])
+            inside = self._next[state] - {self._newline}  # where one ends a line, no bracket is open
+            bare = all(self._cleanness(context, one) == CLEAN_BARE for one in inside)
             if bare and found[state] & SURE_APART:
                 found[state] |= SURE_BARE
         return found

@@ -1,0 +1,234 @@
+"""Pieces of masks, known by what was looked at: what is found at a place holds for all that look alike.
+
+What a parser makes of terminals is told by the topmost cells of its stack: it looks at a cell, and goes on by
+the state there. What is found is kept as a *piece* below the states that were looked at to find it, and below
+the number of brackets and the widths of blocks where these were; another stack with the same states there,
+whatever lies deeper, has the same piece. It is looked up as it was found, cell by cell, no deeper than
+needed, so that nothing is guessed and nothing has to be proved again. What took a proof, which looks at all
+of a stack, or Python, is not kept (PIECE_NEVER).
+
+The rows of a table are a trie: a row's key is the row before it and what was looked at there (of a root: a
+key below 0 and another number), and it says what is to be looked at next, or what was found.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from structgen.jit import jit
+from structgen.languages.lark_layout import *
+from structgen.languages.lark_steps import first_of, look, look_brackets, look_widths, second_of
+from structgen.machine.layout import *
+from structgen.machine.rows import row_of
+from structgen.machine.tables import address_of
+from structgen.memory import load32, load64, store32, store64
+
+_MOST, _MOST_POOLED, _SLOTS = 1 << 19, 1 << 21, 1 << 10
+_DEEPEST = 256
+"""Cells, or widths, of a piece's key."""
+
+
+class Pieces:
+    """A table of pieces; its words are at `address` (PC_USED, ...). Room is taken as it is used."""
+
+    def __init__(self, pooled: bool) -> None:
+        """`pooled`: pieces may be lists of tokens."""
+        self._rows = np.empty((_MOST, PIECE_WORDS), np.int64)
+        self._slots = np.zeros(4 * _MOST, np.int32)
+        self._pool = np.empty(_MOST_POOLED if pooled else 0, np.int32)
+        self.words = np.zeros(PC_WORDS, np.int64)
+        self.address = address_of(self.words)
+        self.words[PC_ROWS : PC_POOL + 1] = [address_of(one) for one in (self._rows, self._slots, self._pool)]
+        self.words[PC_MOST], self.words[PC_MOST_POOLED] = _MOST, len(self._pool)
+        # row 0 is that of what is not kept
+        self._rows[0] = 0, 0, PIECE_NEVER
+        self.words[PC_USED], self.words[PC_MASK] = 1, _SLOTS - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are used."""
+        used, mask, pooled = (int(self.words[at]) for at in (PC_USED, PC_MASK, PC_POOLED))
+        return 8 * PIECE_WORDS * used + 4 * (mask + 1) + 4 * pooled
+
+
+@jit
+def row_at(pieces, index):
+    return load64(pieces, PC_ROWS) + 8 * PIECE_WORDS * index
+
+
+@jit
+def mixed(first, second):
+    mix = (numba.uint64(first) * numba.uint64(0x9E3779B97F4A7C15)) ^ numba.uint64(second)
+    return numba.int64((mix * numba.uint64(0xFF51AFD7ED558CCD)) >> numba.uint64(32))
+
+
+@jit
+def clear_slots(pieces, mask):
+    slots = load64(pieces, PC_SLOTS)
+    for i in range(mask + 1):
+        store32(slots, i, 0)
+    store64(pieces, PC_MASK, mask)
+
+
+@jit
+def forget_pieces(pieces):
+    """Forget all pieces."""
+    clear_slots(pieces, _SLOTS - 1)
+    store64(pieces, PC_USED, 1)
+    store64(pieces, PC_POOLED, 0)
+    store64(pieces, PC_TURN, load64(pieces, PC_TURN) + 1)
+
+
+@jit
+def spread_slots(pieces):
+    """Have twice as many slots."""
+    mask = 2 * load64(pieces, PC_MASK) + 1
+    clear_slots(pieces, mask)
+    slots = load64(pieces, PC_SLOTS)
+    for index in range(1, load64(pieces, PC_USED)):
+        row = row_at(pieces, index)
+        at = mixed(load64(row, 0), load64(row, 1)) & mask
+        while load32(slots, at) != 0:
+            at = (at + 1) & mask
+        store32(slots, at, index)
+
+
+@jit
+def step_to(pieces, first, second):
+    """Return the row with a key, added if it is new; 0 where there is no room."""
+    slots, mask = load64(pieces, PC_SLOTS), load64(pieces, PC_MASK)
+    at = mixed(first, second) & mask
+    while True:
+        found = load32(slots, at)
+        if found == 0:
+            break
+        row = row_at(pieces, found)
+        if load64(row, 0) == first and load64(row, 1) == second:
+            return numba.int64(found)
+        at = (at + 1) & mask
+    used = load64(pieces, PC_USED)
+    if used == load64(pieces, PC_MOST):
+        return numba.int64(0)
+    row = row_at(pieces, used)
+    store64(row, 0, first)
+    store64(row, 1, second)
+    store64(row, 2, PIECE_UNKNOWN)
+    store32(slots, at, used)
+    store64(pieces, PC_USED, used + 1)
+    if 2 * used > mask:
+        spread_slots(pieces)
+    return used
+
+
+@jit
+def further(c, pieces, at, then, stack, place):
+    """Return the row behind one at which a cell, the brackets, or the widths of a place are looked at; 0
+    where there is none."""
+    row = row_of(c, T_SET, 4, place)
+    if then == PIECE_CELL:
+        return step_to(pieces, at, first_of(c, stack))
+    if then == PIECE_BRACKETS:
+        return step_to(pieces, at, load64(row, P_BRACKETS))
+    widths = load64(row, P_WIDTHS)
+    for _ in range(_DEEPEST):
+        if widths < 0 or at == 0:
+            return at
+        at = step_to(pieces, at, first_of(c, widths))
+        widths = second_of(c, widths)
+    return numba.int64(0)
+
+
+@jit
+def find_piece(c, pieces, first, second, place):
+    """Return the row of a piece with a key (`first` below 0) at a place: the last that is known of what is
+    looked at. What is looked at is noted."""
+    if 8 * load64(pieces, PC_USED) > 7 * load64(pieces, PC_MOST):
+        forget_pieces(pieces)
+    stack = load64(row_of(c, T_SET, 4, place), P_STACK)
+    at = step_to(pieces, first, second)
+    while True:
+        then = load64(row_at(pieces, at), 2)
+        if then != PIECE_CELL and then != PIECE_BRACKETS and then != PIECE_WIDTHS:
+            return at
+        at = further(c, pieces, at, then, stack, place)
+        if then == PIECE_CELL:
+            look(c, stack)
+            stack = second_of(c, stack)
+        elif then == PIECE_BRACKETS:
+            look_brackets(c)
+        else:
+            look_widths(c)
+
+
+@jit
+def put_further(c, pieces, at, then, stack, place):
+    """Have something be looked at behind a row. Returns the row behind it, or 0."""
+    if at != 0:
+        store64(row_at(pieces, at), 2, then)
+        at = further(c, pieces, at, then, stack, place)
+    return at
+
+
+@jit
+def put_piece(c, pieces, known, first, second, place, leaf):
+    """Keep a leaf as a piece, with what was noted as looked at. `known`: its row, as `find_piece` has found
+    it, where nothing was known yet."""
+    k = load64(c, C_LARK)
+    low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
+    stack, at = load64(row_of(c, T_SET, 4, place), P_STACK), step_to(pieces, first, second)
+    deep = 0
+    while at != known:
+        then = load64(row_at(pieces, at), 2)
+        at = further(c, pieces, at, then, stack, place)
+        if then == PIECE_CELL:
+            stack = second_of(c, stack)
+            deep += 1
+        elif then == PIECE_BRACKETS:
+            looked &= ~LOOKED_BRACKETS
+        else:
+            looked &= ~LOOKED_WIDTHS
+    cell, more = stack, 0
+    while cell >= low and deep + more < _DEEPEST:
+        cell = second_of(c, cell)
+        more += 1
+    if looked & LOOKED_ALL != 0 or deep + more == _DEEPEST:
+        store64(row_at(pieces, at), 2, PIECE_NEVER)
+        return
+    for _ in range(more):
+        at = put_further(c, pieces, at, PIECE_CELL, stack, place)
+        stack = second_of(c, stack)
+    if looked & LOOKED_BRACKETS != 0:
+        at = put_further(c, pieces, at, PIECE_BRACKETS, stack, place)
+    if looked & LOOKED_WIDTHS != 0:
+        at = put_further(c, pieces, at, PIECE_WIDTHS, stack, place)
+    if at != 0:
+        store64(row_at(pieces, at), 2, leaf)
+
+
+@jit
+def put_tokens(c, pieces, known, first, second, place, begin):
+    """Keep the tokens that lie in the buffer from `begin` on as a piece."""
+    buffer, held = load64(c, C_BUFFER), load64(pieces, PC_POOLED)
+    count = load64(c, C_BUFFER_COUNT) - begin
+    if held + count > load64(pieces, PC_MOST_POOLED):
+        forget_pieces(pieces)
+        return
+    pool = load64(pieces, PC_POOL) + 4 * held
+    for i in range(count):
+        store32(pool, i, load32(buffer, begin + i))
+    store64(pieces, PC_POOLED, held + count)
+    leaf = PIECE_LEAF + (count << PIECE_COUNT_AT) + (held << PIECE_POOL_AT)
+    put_piece(c, pieces, known, first, second, place, leaf)
+
+
+@jit
+def pooled(pieces, leaf):
+    """Return where the tokens of a piece lie (int32)."""
+    return load64(pieces, PC_POOL) + 4 * (leaf >> PIECE_POOL_AT)
+
+
+@jit
+def size_of(leaf):
+    """Return how many tokens a piece has."""
+    return (leaf >> PIECE_COUNT_AT) & ((1 << (PIECE_POOL_AT - PIECE_COUNT_AT)) - 1)
