@@ -164,6 +164,8 @@ class CompiledLark(CompiledRests):
             self._book.ask_again()
         if lexemes := [first for kind, first, _second in questions if kind == K.Q_ENDINGS]:
             self._language.meet_endings(lexemes)
+        if moves := [(first, second) for kind, first, second in questions if kind == K.Q_MOVE]:
+            self._book.put_moves(*zip(*moves))
         # records last: what they ask may stand among the other questions
         for question in sorted(questions, key=lambda one: one[0] in (K.Q_RECORD, K.Q_PAIR)):
             try:
@@ -208,7 +210,7 @@ class CompiledLark(CompiledRests):
     def _answer_one(self, kind: int, first: int, second: int) -> None:
         book = self._book
         if kind == K.Q_MOVE:
-            book.put_moves(first)
+            book.put_moves([first])
         elif kind == K.Q_START:
             lexer = self._reader.lexer
             book.put_start(first, lexer.start(first, lexer.before()))

@@ -22,9 +22,6 @@ from structgen.parsing.lexeme_rows import FULL
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import ParserTables
 
-_AHEAD = 64
-"""Lexeme states whose moves are entered at once."""
-
 
 class Pages(NamedTuple):
     """What a book holds, as plain arrays: numbers of lexeme states, terminals and dense rows, and offsets in
@@ -443,20 +440,28 @@ class Book:
             self._known_lists[key] = at
         return at
 
-    def put_moves(self, lexeme: int) -> None:
-        """Enter what bytes do to a state, and to some of those that it leads to: they are asked for next."""
-        if lexeme in self._entered:
+    def put_moves(self, lexemes: Sequence[int], kinds: Sequence[int] = ()) -> None:
+        """Enter what bytes do to some states; and to those to which classes of bytes, one for each, lead: they
+        are asked for next."""
+        self._enter_moves(lexemes)
+        if kinds:
+            words = self._moves[lexemes, kinds]
+            on = words & K.KIND_BITS == K.MV_ON
+            self._enter_moves(((words[on] >> K.TO_SHIFT) & K.TO_BITS).tolist())
+
+    def _enter_moves(self, lexemes: Sequence[int]) -> None:
+        wanted = [one for one in dict.fromkeys(lexemes) if one not in self._entered]
+        if not wanted:
             return
         lexer = self._lexer
-        states = lexer.reached(lexeme, _AHEAD)
-        fresh = np.array([one for one in states.tolist() if one not in self._entered], np.int32)
+        fresh = lexer.reached(wanted, len(wanted))
         moves = np.empty((len(fresh), self._width), np.int64)
         arguments = address_of(fresh), len(fresh), address_of(self._nothing), address_of(moves)
         while (code := lexer.items.retry(code_moves, *arguments)) < 0:
             self._ask_nothing(FULL - 1 - code)
-        self.reach(lexeme)
+        self.reach(max(wanted))
         self._moves[fresh] = moves
-        self._entered.update(fresh.tolist())
+        self._entered.update(wanted)
 
     def _ask_nothing(self, terminal: int) -> None:
         """Find out which classes of bytes are errors behind a terminal, wherever that stands."""

@@ -299,9 +299,10 @@ class LexemeStates:
         place, array = (state, self.classes[byte]), self.items.array
         return self._move(int(array("after")[place]), int(array("sources")[place]))
 
-    def reached(self, state: int, most: int) -> npt.NDArray[np.int32]:
-        """Return a state and those that it leads to, nearest first, `most` of them: their rows are made."""
-        return self.items.make_rows([state], most)
+    def reached(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
+        """Return some states and those that they lead to, nearest first, `most` of them: their rows are
+        made."""
+        return self.items.make_rows(states, most)
 
     def after(self, states: Sequence[int]) -> npt.NDArray[np.int32]:
         """Return the states after each class of bytes, or DEAD, or DECIDED: [states, classes]."""
