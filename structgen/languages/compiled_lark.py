@@ -9,6 +9,7 @@ by the Python reader, state by state.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import numpy as np
@@ -162,10 +163,8 @@ class CompiledLark(CompiledRests):
         questions = self._questions()
         if not questions:
             self._book.ask_again()
-        if lexemes := [first for kind, first, _second in questions if kind == K.Q_ENDINGS]:
-            self._language.meet_endings(lexemes)
-        if moves := [(first, second) for kind, first, second in questions if kind == K.Q_MOVE]:
-            self._book.put_moves(*zip(*moves))
+        with suppress(LimitError):  # one by one it shows whose it is
+            questions = self._answer_together(questions)
         # records last: what they ask may stand among the other questions
         for question in sorted(questions, key=lambda one: one[0] in (K.Q_RECORD, K.Q_PAIR)):
             try:
@@ -181,6 +180,15 @@ class CompiledLark(CompiledRests):
         self._room()
         if failed is not None:
             raise failed
+
+    def _answer_together(self, questions: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+        """Answer those of some questions that are answered in less time together, or what they need; return
+        the others."""
+        if lexemes := [first for kind, first, _second in questions if kind == K.Q_ENDINGS]:
+            self._language.meet_endings(lexemes)
+        if moves := [(first, second) for kind, first, second in questions if kind == K.Q_MOVE]:
+            self._book.put_moves(*zip(*moves, strict=True))
+        return [one for one in questions if one[0] != K.Q_MOVE]
 
     def _clear(self) -> None:
         """Forget the places that no state names: those of proofs, and of tokens that were only looked at."""

@@ -441,8 +441,8 @@ class Book:
         return at
 
     def put_moves(self, lexemes: Sequence[int], kinds: Sequence[int] = ()) -> None:
-        """Enter what bytes do to some states; and to those to which classes of bytes, one for each, lead: they
-        are asked for next."""
+        """Enter what bytes do to some states, and to those to which they lead with some classes of bytes, one
+        for each: those are asked for next."""
         self._enter_moves(lexemes)
         if kinds:
             words = self._moves[lexemes, kinds]

@@ -17,14 +17,13 @@ import numpy.typing as npt
 from structgen.automata.utf8 import DONE, ByteNode
 from structgen.memory import address_of
 from structgen.parsing import lexeme_rows as R
+from structgen.parsing.class_rows import ClassRows, Parts, Row
 from structgen.parsing.ordered import NOWHERE, Behind, Guard, Guards, Nest, Program, Thread, with_guard
 
 _FAILS: Final = -1
 """In a row of guards: one has failed."""
 _TRUE: Final = -2
 """In a row of one guard: it has come true."""
-_MIXED: Final = np.int64(0x2127599BF4325C37)
-"""An odd number: hashes of columns are multiplied by it."""
 _EMPTY: Final = -1
 """In arrays that are not filled with 0."""
 _UNKNOWN: Final = frozenset(("slots", "variants", "behinds", "first"))
@@ -77,7 +76,6 @@ class LexemeItems:
         if len(representative) == 1:
             self._column = itemgetter(slice(1))
         """What a row of 256 bytes has for each class."""
-        self._backwards = [*reversed(representative)]
         self._unless, self._terminals = unless, terminals
         width = len(representative)
         triples = [
@@ -152,24 +150,33 @@ class LexemeItems:
         """What is known of what is before, by number."""
         self._behind_numbers: dict[Behind, int] = {}
         self._lists: dict[tuple[int, ...], int] = {}
+        self._numbers_at: dict[int, tuple[int, ...]] = {}
         self._members: dict[int, frozenset[Any]] = {}
-        """Of a list, by its place: what is in it."""
-        self._listed = self._rows = self._asking = 0
+        """Of a list, by its place: what is in it, as numbers and as items."""
+        self._fresh_lists: list[int] = []
+        """What the array of lists does not have yet."""
+        self._listed = self._written = self._asking = 0
+        self._parts = ClassRows(width)
+        self._rows: list[Row[int]] = []
+        """Those of items: of each class the place of a list."""
         self._begun: dict[Behind, dict[int, list[int]]] = {}
         self._closures: dict[tuple[int, int, int], int] = {}
-        self._ways: dict[ByteNode, tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]] = {}
+        self._ways: dict[ByteNode, Row[tuple[ByteNode | None, int]]] = {}
         self._plain: dict[int, frozenset[Any]] = {}
         """What an instruction comes to without reading, that asks nothing of what was before."""
-        self._guard_rows: dict[tuple[int, int], npt.NDArray[np.int32]] = {}
-        self._single_rows: dict[tuple[Guard, int], npt.NDArray[np.int32]] = {}
-        self._leads = np.array([_more(byte) for byte in representative], np.int32)
-        """Of each class, how many bytes its characters still have, as `Behind` counts them."""
+        self._guard_rows: dict[tuple[int, int], Row[int]] = {}
+        self._single_rows: dict[tuple[Guard, int], Row[int]] = {}
+        self._leads = self._parts.of([_more(byte) for byte in representative])
+        """The classes by how many bytes their characters still have, as `Behind` counts them."""
+        self._later: dict[int, Row[int]] = {}
+        """What is known after each class of bytes, by what is before."""
         self._marks = 0
         self._queue, self._ends = np.zeros(256, np.int32), np.zeros(3, np.int64)
         self._queue_at, self._ends_at = address_of(self._queue), address_of(self._ends)
         words[R.R_BEHINDS] = self._arrays["variants"].shape[1]
         self.guards(())
         self._arrays["behinds"][self.behind(NOWHERE)] = 0
+        self._later[0] = Row(self._parts.whole, [0])
         self._list(())
 
     # --- room -----------------------------------------------------------------------------------------------
@@ -253,21 +260,20 @@ class LexemeItems:
         """Note what the arrays shall say of an item."""
         program = self.program
         guards = item[1] if isinstance(item, tuple) else item.guards
-        held = self.guards(guards)
+        held = self.guards(guards) if guards else 0
         reached = self._reach_of_guards[held]
-        for at in _waiting(item):
-            reached |= program.reach(at)
         kind, match, sure, may_end = R.THREAD, -1, False, True
         if isinstance(item, tuple):
             at = item[0]
-            matched = program.match_of(at)
-            if matched is not None:
+            reached |= program.reach(at)
+            if program.node_of(at) is not None:
+                sure, may_end = program.surely_matches(at), False
+            elif (matched := program.match_of(at)) is not None:
                 kind, match = R.MATCH, matched
-            else:
-                sure = program.surely_matches(at)
-            may_end = program.node_of(at) is None
         elif isinstance(item, Nest):
             kind = R.NEST
+            for at in (item.leave, *(at for one in item.threads for at in instructions(one))):
+                reached |= program.reach(at)
         else:
             kind, match = R.SLOT, item.terminal
         self._may_end.append(may_end)
@@ -289,6 +295,11 @@ class LexemeItems:
 
     def ready(self) -> int:
         """Return the address that compiled code is handed, once the arrays say all that they shall."""
+        if self._fresh_lists:
+            begin, self._written = self._written, self._listed
+            self._reserve(self._listed, "lists")
+            self._arrays["lists"][begin : self._listed] = self._fresh_lists
+            self._fresh_lists.clear()
         if self._fresh:
             count = len(self.objects)
             begin = count - len(self._fresh)
@@ -415,7 +426,7 @@ class LexemeItems:
             self.words[R.R_NOTED] = 0
             for kind, first, second in self._arrays["notes"][:count].tolist():
                 if kind == R.NOTE_BEHIND:
-                    self._step_behind(first)
+                    self._behind_row(first)
                 else:
                     self._row(first, second)
         return queue[: int(ends[0])].copy()
@@ -467,53 +478,58 @@ class LexemeItems:
         if known is None:
             known = self._lists[numbers] = self._listed
             self._listed += 1 + len(numbers)
-            self._reserve(self._listed, "lists")
-            self._arrays["lists"][known : self._listed] = (len(numbers), *numbers)
-            self._members[known] = frozenset(self.objects[number] for number in numbers)
+            self._fresh_lists += (len(numbers), *numbers)
+            self._numbers_at[known] = numbers
         return known
 
-    def _row(self, number: int, behind: int) -> npt.NDArray[np.int32]:
-        """Return the cells of an item that stands behind something; they are worked out once."""
+    def _members_of(self, place: int) -> frozenset[Any]:
+        """Return what is in a list, by its place."""
+        known = self._members.get(place)
+        if known is None:
+            numbers = self._numbers_at[place]
+            known = self._members[place] = frozenset([self.objects[number] for number in numbers])
+        return known
+
+    def _row(self, number: int, behind: int) -> Row[int]:
+        """Return the row of an item that stands behind something; it is worked out once."""
         asks = self._asks[number]
-        row = self._row_of[number] if asks < 0 else int(self._arrays["variants"][asks, behind])
-        if row < 0:
-            cells = self._cells(self.objects[number], behind if asks >= 0 else 0)
-            row = self._rows
-            self._rows += 1
-            self._reserve(self._rows, "cells")
-            self._arrays["cells"][row] = cells
+        at = self._row_of[number] if asks < 0 else int(self._arrays["variants"][asks, behind])
+        if at < 0:
+            row = self._made(self.objects[number], behind if asks >= 0 else 0)
+            at = len(self._rows)
+            self._rows.append(row)
+            if at >= len(self._arrays["cells"]):
+                self._reserve(at + 1, "cells")
+            self._arrays["cells"][at] = np.array(row.said, np.int32)[row.parts.which]
             if asks < 0:
-                self._row_of[number] = row
+                self._row_of[number] = at
                 begun = len(self.objects) - len(self._fresh)
                 if number < begun:
-                    self._arrays["items"][number, R.I_ROW] = row
+                    self._arrays["items"][number, R.I_ROW] = at
                 else:
-                    self._fresh[number - begun][0][R.I_ROW] = row
+                    self._fresh[number - begun][0][R.I_ROW] = at
             else:
-                self._arrays["variants"][asks, behind] = row
-        found: npt.NDArray[np.int32] = self._arrays["cells"][row]
-        return found
+                self._arrays["variants"][asks, behind] = at
+        return self._rows[at]
 
-    def _cells(self, item: Item, behind: int) -> npt.NDArray[np.int32]:
+    def _made(self, item: Item, behind: int) -> Row[int]:
+        """Return what an item comes to with each class of bytes."""
         if isinstance(item, Slot):
             return self._each(self._row_of_guards(item.guards, behind), lambda held: (Slot(-1, held),))
         if isinstance(item, Nest):
-            return self._cells_of_nest(item, behind)
+            return self._row_of_nest(item, behind)
         at, guards = item
         one = self.program.code[at]
         if one.node is None:
-            return np.zeros(len(self._representative), np.int32)
-        ways, afters = self.ways_of(one.node)
+            return Row(self._parts.whole, [0])
+        ways = self.ways_of(one.node)
         if not guards and behind == 0:
-            cells = [self._way(at, node, byte, 0, 0) for node, byte in afters]
-            return np.array(cells, np.int32)[ways]
-        held, later = self._row_of_guards(guards, behind), self._later(behind)
-        row = list(zip(ways.tolist(), held.tolist(), later.tolist(), strict=True))
-        found: dict[tuple[int, int, int], int] = {}
-        for key in dict.fromkeys(row):
-            (node, byte), left = afters[key[0]], key[1]
-            found[key] = 0 if left == _FAILS else self._way(at, node, byte, left, key[2])
-        return np.array([found[key] for key in row], np.int32)
+            return Row(ways.parts, [self._way(at, node, byte, 0, 0) for node, byte in ways.said])
+        parts, said = self._parts.joint(ways, self._row_of_guards(guards, behind), self._behind_row(behind))
+        found = {
+            key: 0 if key[1] == _FAILS else self._way(at, *key[0], *key[1:]) for key in dict.fromkeys(said)
+        }
+        return Row(parts, [found[key] for key in said])
 
     def _way(self, at: int, node: ByteNode | None, byte: int, guards: int, later: int) -> int:
         """Return what a thread comes to by one way of its character, with the guards that are left, and what
@@ -542,119 +558,113 @@ class LexemeItems:
             found = known[at] = [self.number(item) for item in self.program.closure(at, (), behind)]
         return found
 
-    def ways_of(self, node: ByteNode) -> tuple[npt.NDArray[np.int32], list[tuple[ByteNode | None, int]]]:
-        """Return, for each class of bytes, by which way a node of a character goes on, and of each way where
-        to, and by which byte."""
+    def ways_of(self, node: ByteNode) -> Row[tuple[ByteNode | None, int]]:
+        """Return, for each class of bytes, where a node of a character goes on, and by which byte."""
         known = self._ways.get(node)
         if known is None:
             column = self._column(node.after)
-            numbers = {after: way for way, after in enumerate(dict.fromkeys(column))}
-            ways = np.array([*map(numbers.__getitem__, column)], np.int32)
-            byte_of = dict(zip(reversed(column), self._backwards, strict=True))
-            known = self._ways[node] = ways, [(after, byte_of[after]) for after in numbers]
+            parts = self._parts.of(column)
+            byte_of = self._representative
+            known = self._ways[node] = Row(parts, [(column[first], byte_of[first]) for first in parts.firsts])
         return known
 
-    def _alike(self, columns: Sequence[npt.NDArray[np.int32]]) -> tuple[npt.NDArray[np.int32], list[int]]:
-        """Return, for each class of bytes, a number that those share that are alike in all columns, and of
-        each number a class."""
-        hashes = np.zeros(len(self._representative), np.int64)
-        for column in columns:
-            hashes = (hashes ^ column) * _MIXED
-        which, firsts = _numbered(hashes.tolist())
-        if any((column[firsts][which] != column).any() for column in columns):
-            which, firsts = _numbered(list(zip(*(column.tolist() for column in columns), strict=True)))
-        return which, firsts
+    def _each(self, row: Row[int], items: Callable[[Guards], tuple[Item, ...]]) -> Row[int]:
+        """Return what is made of the guards that are left, nothing where one has failed."""
+        guards = self._guards
+        return Row(row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said])
 
-    def _each(
-        self, row: npt.NDArray[np.int32], items: Callable[[Guards], tuple[Item, ...]]
-    ) -> npt.NDArray[np.int32]:
-        """Return the cells of what is made of the guards that are left, nothing where one has failed."""
-        said = row.tolist()
-        lists = {held: 0 if held == _FAILS else self._list(items(self._guards[held])) for held in set(said)}
-        return np.array([lists[held] for held in said], np.int32)
-
-    def _cells_of_nest(self, item: Nest, behind: int) -> npt.NDArray[np.int32]:
+    def _row_of_nest(self, item: Nest, behind: int) -> Row[int]:
         nodes = {node for at in instructions(item) if (node := self.program.node_of(at)) is not None}
-        later = self._later(behind)
-        which, firsts = self._alike([later, *(self.ways_of(node)[0] for node in nodes)])
-        cells = []
-        for kind in firsts:
-            before = self.behinds[later[kind]]
-            found = self.program.step_nest(item, self._representative[kind], before)
-            cells.append(self._list(found))
-        return np.array(cells, np.int32)[which]
+        later = self._behind_row(behind)
+        parts = self._parts.alike([later.parts, *(self.ways_of(node).parts for node in nodes)])
+        said = []
+        for kind in parts.firsts:
+            before = self.behinds[later.said[later.parts.which[kind]]]
+            said.append(self._list(self.program.step_nest(item, self._representative[kind], before)))
+        return Row(parts, said)
+
+    def parts_behind(self, behind: Behind, nodes: Iterable[ByteNode]) -> Parts:
+        """Return the classes put together of which each leads on alike from some nodes of characters, and
+        after which the same is known."""
+        several = [self.ways_of(node).parts for node in nodes]
+        return self._parts.alike([self._behind_row(self.behind(behind)).parts, *several])
 
     # --- guards ---------------------------------------------------------------------------------------------
 
-    def _row_of_guards(self, guards: Guards, behind: int) -> npt.NDArray[np.int32]:
+    def _row_of_guards(self, guards: Guards, behind: int) -> Row[int]:
         """Return, for each class of bytes, what is left of some guards, or _FAILS."""
         key = self.guards(guards), behind
         known = self._guard_rows.get(key)
         if known is None:
             if not guards:
-                known = np.zeros(len(self._representative), np.int32)
+                known = Row(self._parts.whole, [0])
             else:
-                rows = [self._row_of_guard(guard, behind) for guard in guards]
-                which, firsts = self._alike(rows)
+                parts, said = self._parts.joint(*[self._row_of_guard(guard, behind) for guard in guards])
                 numbers = []
-                for kind in firsts:
-                    said = [int(row[kind]) for row in rows]
+                for several in said:
                     held: Guards = ()
-                    for one in said:
+                    for one in several:
                         if one >= 0:
                             held = with_guard(held, self._singles[one])
-                    numbers.append(_FAILS if _FAILS in said else self.guards(held))
-                known = np.array(numbers, np.int32)[which]
+                    numbers.append(_FAILS if _FAILS in several else self.guards(held))
+                known = self._parts.coarse(parts, numbers)
             self._guard_rows[key] = known
         return known
 
-    def _row_of_guard(self, guard: Guard, behind: int) -> npt.NDArray[np.int32]:
+    def _row_of_guard(self, guard: Guard, behind: int) -> Row[int]:
         """Return, for each class of bytes, what becomes of a guard: its number, _TRUE or _FAILS."""
         key = guard, behind
         known = self._single_rows.get(key)
         if known is None:
-            plain: list[Thread] = []
-            columns: list[npt.NDArray[np.int32]] = []
+            plain: dict[ByteNode, list[int]] = {}
+            others: list[Row[int]] = []
             for item in guard.threads:
                 if not isinstance(item, Nest) and not item[1] and self._is_plain(item[0], behind):
-                    plain.append(item)
+                    node = self.program.node_of(item[0])
+                    assert node is not None
+                    plain.setdefault(node, []).append(item[0])
                 else:
-                    columns.append(self._inner(item, behind))
-            ways = self._ways_of_many(plain)
-            which, firsts = self._alike([*columns, ways[0]])
-            numbers = []
-            for kind in firsts:
-                places = {int(column[kind]) for column in columns}
-                threads = ways[1][int(ways[0][kind])].union(*(self._members[place] for place in places))
-                after = self.program.guard_of(guard, threads)
-                if isinstance(after, Guard):
-                    numbers.append(self._single(after))
-                else:
-                    numbers.append(_TRUE if after else _FAILS)
-            known = self._single_rows[key] = np.array(numbers, np.int32)[which]
+                    others.append(self._inner(item, behind))
+            several = [*(self.ways_of(node).parts for node in plain), *(row.parts for row in others)]
+            parts = self._parts.alike(several)
+            taken: list[set[frozenset[Any]]] = [set() for _ in parts.firsts]
+            for node, ats in plain.items():
+                self._take(parts, node, ats, taken)
+            for row in others:
+                for of, part in zip(taken, row.parts.which[parts.firsts].tolist(), strict=True):
+                    of.add(self._members_of(row.said[part]))
+            become: dict[frozenset[frozenset[Any]], int] = {}
+            said = []
+            for come in map(frozenset, taken):
+                if come not in become:
+                    become[come] = self._become(guard, frozenset[Any]().union(*come))
+                said.append(become[come])
+            known = self._single_rows[key] = self._parts.coarse(parts, said)
         return known
+
+    def _take(
+        self, parts: Parts, node: ByteNode, ats: Sequence[int], taken: Sequence[set[frozenset[Any]]]
+    ) -> None:
+        """Add, for each of some parts, what the plain threads come to that wait for a node's bytes."""
+        ways = self.ways_of(node)
+        which = ways.parts.which[parts.firsts].tolist()
+        for at in ats:
+            come = [None if after is None else self._come_to(at, after, byte) for after, byte in ways.said]
+            for of, way in zip(taken, which, strict=True):
+                found = come[way]
+                if found is not None:
+                    of.add(found)
+
+    def _become(self, guard: Guard, threads: frozenset[Any]) -> int:
+        """Return what becomes of a guard whose threads come to others."""
+        after = self.program.guard_of(guard, threads)
+        if isinstance(after, Guard):
+            return self._single(after)
+        return _TRUE if after else _FAILS
 
     def _is_plain(self, at: int, behind: int) -> bool:
         """Return whether what an instruction comes to with a byte asks nothing of what was before."""
         return self.program.node_of(at) is not None and (behind == 0 or not self.program.reach(at) & 1)
-
-    def _ways_of_many(self, threads: Sequence[Thread]) -> tuple[npt.NDArray[np.int32], list[frozenset[Any]]]:
-        """Return, for each class of bytes, a number that those share with which the same of some plain
-        threads go on, and of each number what they come to."""
-        code = self.program.code
-        taken: list[list[frozenset[Any]]] = [[] for _ in self._representative]
-        for at, _guards in threads:
-            node = code[at].node
-            assert node is not None
-            ways, afters = self.ways_of(node)
-            for way, (after, byte) in enumerate(afters):
-                if after is not None:
-                    behind = self._come_to(at, after, byte)
-                    for kind in np.flatnonzero(ways == way).tolist():
-                        taken[kind].append(behind)
-        found: dict[tuple[frozenset[Any], ...], int] = {}
-        numbers = [found.setdefault(tuple(dict.fromkeys(of)), len(found)) for of in taken]
-        return np.array(numbers, np.int32), [frozenset[Any]().union(*of) for of in found]
 
     def _come_to(self, at: int, node: ByteNode, byte: int) -> frozenset[Any]:
         """Return what a plain thread comes to by one way of its character."""
@@ -667,37 +677,31 @@ class LexemeItems:
             known = self._plain[to] = frozenset(program.closure(to, (), NOWHERE))
         return known
 
-    def _inner(self, item: Thread | Nest, behind: int) -> npt.NDArray[np.int32]:
-        """Return the cells of an item of a guard: a thread that has ended waits for guards of its own."""
+    def _inner(self, item: Thread | Nest, behind: int) -> Row[int]:
+        """Return the row of an item of a guard: a thread that has ended waits for guards of its own."""
         if isinstance(item, Nest) or not self.program.has_left(item[0]):
-            return self._row(self.number(item), behind).copy()
+            return self._row(self.number(item), behind)
         at, guards = item
         return self._each(self._row_of_guards(guards, behind), lambda held: ((at, held),))
 
     # --- what is before -------------------------------------------------------------------------------------
 
-    def _later(self, behind: int) -> npt.NDArray[np.int32]:
+    def _behind_row(self, behind: int) -> Row[int]:
         """Return what is known after each class of bytes."""
-        if self._arrays["behinds"][behind, 0] < 0:
-            self._step_behind(behind)
-        found: npt.NDArray[np.int32] = self._arrays["behinds"][behind]
-        return found
+        known = self._later.get(behind)
+        if known is None:
+            known = self._later[behind] = self._step_behind(behind)
+        return known
 
-    def _step_behind(self, number: int) -> None:
+    def _step_behind(self, number: int) -> Row[int]:
         """Fill what is known after each class of bytes."""
         before = self.behinds[number]
         nodes = {node for at in before.threads if (node := self.program.node_of(at)) is not None}
-        which, firsts = self._alike([self._leads, *(self.ways_of(node)[0] for node in nodes)])
-        after = [self.behind(self.program.step_behind(before, self._representative[kind])) for kind in firsts]
-        self._arrays["behinds"][number] = np.array(after, np.int32)[which]
-
-
-def _numbered(kinds: list[Any]) -> tuple[npt.NDArray[np.int32], list[int]]:
-    """Return a number for each of some values, the same for equal ones, and where each is met first."""
-    first = dict(zip(reversed(kinds), range(len(kinds) - 1, -1, -1), strict=True))
-    firsts = sorted(first.values())
-    numbers = {kinds[place]: number for number, place in enumerate(firsts)}
-    return np.array([numbers[kind] for kind in kinds], np.int32), firsts
+        parts = self._parts.alike([self._leads, *(self.ways_of(node).parts for node in nodes)])
+        step, byte_of = self.program.step_behind, self._representative
+        after = [self.behind(step(before, byte_of[kind])) for kind in parts.firsts]
+        self._arrays["behinds"][number] = np.array(after, np.int32)[parts.which]
+        return Row(parts, after)
 
 
 def _more(byte: int) -> int:
@@ -718,12 +722,3 @@ def instructions(item: Item) -> list[int]:
         for guard in one[1] if isinstance(one, tuple) else one.guards:
             pending += guard.threads
     return found
-
-
-def _waiting(item: Item) -> list[int]:
-    """Return as `instructions` those of an item but for its own guards."""
-    if isinstance(item, tuple):
-        return [item[0]]
-    if isinstance(item, Slot):
-        return []
-    return [item.leave, *(at for one in item.threads for at in instructions(one))]

@@ -594,6 +594,18 @@ def find_end(r, classes, state, terminal, text, size):
     return after if after < 0 else 4 * after + slots_of(r, after, terminal)
 
 
+@entry("int64(int64, int64, int64, int64, int64, int64, int64, int64)")
+def find_every_end(r, classes, state, terminal, texts, begins, count, found):
+    """Write of each of some texts what `find_end` returns (int32). Returns how many rows are missing."""
+    missing = 0
+    for i in range(count):
+        begin = load32(begins, i)
+        after = follow(r, classes, state, terminal, texts + begin, load32(begins, i + 1) - begin)
+        missing += after <= MISSING
+        store32(found, i, after if after < 0 else 4 * after + slots_of(r, after, terminal))
+    return missing
+
+
 @entry("int64(int64, int64, int64, int64, int64, int64, int64)")
 def find_text(r, classes, state, terminal, texts, begins, count):
     """Return which of some texts is the first after which a lexeme may end as a terminal's, DEAD: none is; or

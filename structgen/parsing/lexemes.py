@@ -155,6 +155,8 @@ class LexemeStates:
         self._parts: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
         self._begin_with: dict[int, int] = {}
         self._sure_kinds: dict[int, int] = {}
+        self._begin: dict[int, frozenset[int]] = {}
+        self._behind: dict[bytes, npt.NDArray[np.bool_]] = {}
         self._ends: dict[int, Move] = {}
         self._alike: dict[int, frozenset[int]] = {}
         self._may_be: dict[bytes, frozenset[int]] = {}
@@ -237,16 +239,31 @@ class LexemeStates:
     def nothing_behind(self, contexts: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Return the classes that are errors to the starts of all of some contexts. Cost: a look at the first
         instructions of their terminals; where these are not enough, the rows of the starts."""
-        terminals = {one for context in contexts for one in self.tables.contexts[context].terminals}
+        terminals = self._members[contexts].any(axis=0)
+        key = terminals.tobytes()
+        known = self._behind.get(key)
+        if known is not None:
+            return known
         may, surely = 0, 0
-        for terminal in terminals:
+        for terminal in np.flatnonzero(terminals).tolist():
             first = self._first[terminal]
             may |= self._first_kinds(first)
             surely |= self._surely_taken(first)
         if may != surely:
             starts = [self.start(one, self.before()) for one in contexts]
             return np.asarray((self.after(starts) == DEAD).all(axis=0))
-        return np.array([not may >> kind & 1 for kind in range(len(self.representative))])
+        kinds = range(len(self.representative))
+        known = self._behind[key] = np.array([not may >> kind & 1 for kind in kinds])
+        return known
+
+    @cached_property
+    def _members(self) -> npt.NDArray[np.bool_]:
+        """[contexts, terminals]: is a terminal one of a context's?"""
+        contexts = self.tables.contexts
+        found = np.zeros((len(contexts), len(self.tables.terminals)), np.bool_)
+        for row, context in zip(found, contexts, strict=True):
+            row[list(context.terminals)] = True
+        return found
 
     def _kinds(self, others: Sequence[int], terminals: Sequence[int]) -> int:
         """Return bits of the classes of some bytes, and of those with which some terminals begin."""
@@ -262,8 +279,12 @@ class LexemeStates:
 
     def _beginning(self, context: int, kinds: int) -> list[int]:
         """Return the terminals of a context that begin with some classes, in order."""
-        first, first_kinds = self._first, self._first_kinds
-        return [one for one in self.tables.contexts[context].terminals if first_kinds(first[one]) & kinds]
+        begin = self._begin.get(kinds)
+        if begin is None:
+            firsts = self._first.items()
+            begin = frozenset([one for one, first in firsts if self._first_kinds(first) & kinds])
+            self._begin[kinds] = begin
+        return [one for one in self.tables.contexts[context].terminals if one in begin]
 
     def _first_kinds(self, at: int) -> int:
         """Return bits of the classes that what comes to an instruction without reading, or looks ahead, may
@@ -287,11 +308,11 @@ class LexemeStates:
         return found
 
     def _taken_by(self, node: ByteNode) -> int:
-        found = 0
-        for kind, byte in enumerate(self.representative):
-            if node.after[byte] is not None:
-                found |= 1 << kind
-        return found
+        """Return bits of the classes that a node of a character takes."""
+        ways = self.items.ways_of(node)
+        leads = np.array([after is not None for after, _byte in ways.said])
+        bits = np.packbits(leads[ways.parts.which], bitorder="little")
+        return int.from_bytes(bits.tobytes(), "little")
 
     def move(self, state: int, byte: int) -> Move:
         """Return what a byte does."""
@@ -334,14 +355,10 @@ class LexemeStates:
     def _never_parted(self, kind: int) -> npt.NDArray[np.bool_]:
         """Return which classes no thread that a lexeme begins with tells from another class, nor what it
         looks ahead for."""
-        alike = np.full(len(self.representative), self.is_local)
-        alike[kind] = True
-        if self.is_local:
-            firsts = [*self._first.values(), *(first for first, _number in self._exact.values())]
-            for node in self.program.first_nodes(firsts):
-                ways = self.items.ways_of(node)[0]
-                alike &= ways == ways[kind]
-        return alike
+        firsts = [*self._first.values(), *(first for first, _number in self._exact.values())]
+        behind = self.program.anywhere() if self.is_local else self.before()
+        parts = self.items.parts_behind(behind, self.program.first_nodes(firsts))
+        return np.asarray(parts.which == parts.which[kind])
 
     def _need(self, state: int) -> None:
         """Have a state's row made."""

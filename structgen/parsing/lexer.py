@@ -47,7 +47,7 @@ class _Texts:
         self._begins = np.array([0, *accumulate(map(len, self._found))], np.int32)
 
     def first(self, count: int) -> tuple[int, int, int]:
-        """Return the first texts, _TRIES at most, for `find_text`: one, or that many."""
+        """Return the first texts, so many at most, for `find_text`."""
         if count > len(self._found):
             self._found += islice(self._more, count - len(self._found))
             self._put()
@@ -150,14 +150,18 @@ class Lexer(LexemeStates):
         if end < 0 or not end & 2:
             return found
         met.add(end >> 2)
-        for text in islice(self._texts_of(self._waiting(state), terminal), 8 * _TRIES):
-            end = self._ended(state, terminal, text)
-            after = end if end < 0 else end >> 2
-            if text and after not in met and (after == DECIDED or (end >= 0 and end & 1)):
-                met.add(after)
-                found.append(text)
-                if len(found) == _SEVERAL:
-                    break
+        texts, tried = self._texts_of(self._waiting(state), terminal), 0
+        for most in (_TRIES, 8 * _TRIES):
+            ends = self._every_end(state, terminal, *texts.first(most))
+            for number in range(tried, len(ends)):
+                text, end = texts[number], ends[number]
+                after = end if end < 0 else end >> 2
+                if text and after not in met and (after == DECIDED or (end >= 0 and end & 1)):
+                    met.add(after)
+                    found.append(text)
+                    if len(found) == _SEVERAL:
+                        return found
+            tried = len(ends)
         return found
 
     def _ask(self, call: Callable[..., int], state: int, terminal: int, *arguments: int) -> int:
@@ -173,6 +177,15 @@ class Lexer(LexemeStates):
         something may still undo (2)? DECIDED where the lexeme has ended as it with the last byte, DEAD where
         it has otherwise."""
         return self._ask(R.find_end, state, terminal, self._at(text), len(text))
+
+    def _every_end(self, state: int, terminal: int, texts: int, begins: int, count: int) -> list[int]:
+        """Return `_ended` of some texts, as `_Texts.first` returns them."""
+        found = np.empty(count, np.int32)
+        items, arguments = self.items, (self._classes_at, state, terminal, texts, begins, count)
+        while R.find_every_end(items.ready(), *arguments, address_of(found)):
+            rows = np.unique(R.MISSING - found[found <= R.MISSING]).tolist()
+            items.make_rows(rows, len(rows))
+        return found.tolist()
 
     def is_parted(self, state: int, terminal: int, text: bytes, separator: int) -> bool:
         """Return whether a lexeme that a text ends as a terminal's has surely ended so, if a separator

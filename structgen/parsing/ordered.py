@@ -349,10 +349,12 @@ class Program:
                 break
             if one.kind == _CHAR:
                 assert one.node is not None
-                choices = _choices(one.node)
-                for byte, node in choices[:1] if choices[:1] and choices[0][1] is DONE else choices:
-                    after = one.to[0] if node is DONE else self.inside(here, byte)
-                    pending.append((after, (here, byte, way)))
+                byte = _liked_most(one.node)
+                if byte >= 0:
+                    pending.append((one.to[0], (here, byte, way)))
+                    continue
+                for byte, _node in _choices(one.node):
+                    pending.append((self.inside(here, byte), (here, byte, way)))
             else:
                 ways = one.to[:1] if one.kind == _AHEAD else one.to
                 pending.extendleft((to, way) for to in reversed(ways))
@@ -703,6 +705,13 @@ def _any_rest() -> frozenset[ByteNode]:
             found.add(node)
             pending += [after for after in set(node.after) if after is not None and after is not DONE]
     return frozenset(found)
+
+
+@lru_cache(maxsize=1 << 12)
+def _liked_most(node: ByteNode) -> int:
+    """Return the byte that is chosen among characters of one byte, -1 where there is none."""
+    column = _liked(node.after)
+    return LIKED[column.index(DONE)] if DONE in column else -1
 
 
 @lru_cache(maxsize=1 << 12)

@@ -120,3 +120,14 @@ def test_once_is_enough(tokenizer: sg.Tokenizer) -> None:
 
 def test_a_schema_has_nothing_to_work_out_ahead(tokenizer: sg.Tokenizer) -> None:
     assert sg.compile(sg.json_schema({"type": "string"}), tokenizer).prepare() == 0
+
+
+def test_moves_are_entered_of_states_that_are_asked_about_and_those_behind_the_bytes_asked_for(
+    tokenizer: sg.Tokenizer,
+) -> None:
+    compiled = compiled_lark(sg.lark('start: "ab" "c" | "bc" | "ca"'), tokenizer, None)
+    lexer = compiled._language.reader.lexer
+    start = compiled._language.reader.start().lexeme
+    behind = [lexer.move(start, byte).after for byte in b"ab"]
+    compiled._book.put_moves([start, start], [lexer.classes[byte] for byte in b"ab"])
+    assert compiled._book._entered == {start, *behind}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import lexeme_endings as slow
 import pytest
 from test_lexeme_rows import GRAMMARS, tables_of
@@ -113,3 +115,13 @@ def test_what_is_an_error_behind_a_terminal_is_one_to_all_starts(name: str) -> N
         starts = [lexer.start(one, lexer.before()) for one in contexts]
         dead = (lexer.after(starts) == DEAD).all(axis=0)
         assert lexer.nothing_behind(contexts).tolist() == dead.tolist()
+
+
+@pytest.mark.parametrize("name", [*GRAMMARS, "python (lark's)"])
+def test_texts_end_together_as_each_does(name: str) -> None:
+    lexer = Lexer(tables_of(name))
+    for state in met(lexer, 40):
+        for terminal in slow.every(lexer, state):
+            texts = lexer._texts_of(lexer._waiting(state), terminal)
+            found = lexer._every_end(state, terminal, *texts.first(20))
+            assert found == [lexer._ended(state, terminal, text) for text in islice(texts, 20)]

@@ -24,6 +24,7 @@ ODD = {
     "the beginning of the text": "start: (A | B)+\nA: /^a(?!b)/\nB: /\\Ab+|[ab]/\n",
     "a group that looks ahead inside": "start: (A | B)+\nA: /(?>(?=.é)a|b+(?!a))+b?/\nB: /[abé]/\n",
     "the end of the text": "start: (A | B)+\nA: /a+$|b$/\nB: /[ab]/\n",
+    "a look-behind into the first character": "start: A B\nA: /[ad]c/\nB: /[ad](?<=a)c/\n",
     "guards of guards": "start: (A | B)+\nA: /(?!a(?=b(?!c)))[ab]+(?=c|$)/\nB: /[abc]/\n",
     "strings in the place of two names": 'start: ("if" | "in" | N | M)+\nN: /[a-n]+/\nM: /[a-nA-N]+!?/\n',
     "a string that is written in any case": 'start: ("if"i | N)+\nN: /[a-z]+/i\n',
