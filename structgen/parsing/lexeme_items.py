@@ -160,7 +160,7 @@ class LexemeItems:
         self._rows: list[Row[int]] = []
         """Those of items: of each class the place of a list."""
         self._begun: dict[Behind, dict[int, list[int]]] = {}
-        self._closures: dict[tuple[int, int, int], int] = {}
+        self._closures: dict[tuple[ByteNode, int, int, int], int] = {}
         self._ways: dict[ByteNode, Row[tuple[ByteNode | None, int]]] = {}
         self._plain: dict[int, frozenset[Any]] = {}
         """What an instruction comes to without reading, that asks nothing of what was before."""
@@ -524,26 +524,27 @@ class LexemeItems:
             return Row(self._parts.whole, [0])
         ways = self.ways_of(one.node)
         if not guards and behind == 0:
-            return Row(ways.parts, [self._way(at, node, byte, 0, 0) for node, byte in ways.said])
+            way, some = self._way, ways.said
+            return Row(ways.parts, [0 if node is None else way(at, node, byte, 0, 0) for node, byte in some])
         parts, said = self._parts.joint(ways, self._row_of_guards(guards, behind), self._behind_row(behind))
-        found = {
-            key: 0 if key[1] == _FAILS else self._way(at, *key[0], *key[1:]) for key in dict.fromkeys(said)
-        }
-        return Row(parts, [found[key] for key in said])
+        found = []
+        for (node, byte), left, later in said:
+            dies = node is None or left == _FAILS
+            found.append(0 if dies else self._way(at, node, byte, left, later))
+        return Row(parts, found)
 
-    def _way(self, at: int, node: ByteNode | None, byte: int, guards: int, later: int) -> int:
+    def _way(self, at: int, node: ByteNode, byte: int, guards: int, later: int) -> int:
         """Return what a thread comes to by one way of its character, with the guards that are left, and what
         is known then."""
-        if node is None:
-            return 0
-        if node is not DONE:
-            return self._list(((self.program.inside(at, byte), self._guards[guards]),))
         to = self.program.code[at].to[0]
-        key = to, guards, later if self.program.reach(to) & 1 else 0
+        key = node, to, guards, later if node is DONE and self.program.reach(to) & 1 else 0
         known = self._closures.get(key)
         if known is None:
             held = self._guards[guards]
-            known = self._list(self.program.closure(to, held, self.behinds[key[2]]))
+            if node is DONE:
+                known = self._list(self.program.closure(to, held, self.behinds[key[3]]))
+            else:
+                known = self._list(((self.program.inside(at, byte), held),))
             self._closures[key] = known
         return known
 

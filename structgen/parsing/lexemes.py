@@ -182,14 +182,17 @@ class LexemeStates:
         return known
 
     def _start(self, context: Context, number: int, behind: Behind) -> int:
-        if self.is_local:
-            behind = self.program.anywhere()
+        behind = self._starting(behind)
         unless = self._of_context[number]
         tracked = self._strings_of.get((unless, behind))
         if tracked is None:
             strings = sorted({self._exact[string][0] for _t, of in context.unless for string in of})
             tracked = self._strings_of[unless, behind] = self._tracked_at(strings, behind)
         return self.items.settled(self._items_at(context.terminals, behind), behind, tracked, unless)
+
+    def _starting(self, behind: Behind) -> Behind:
+        """Return what a state is told of what is before a lexeme."""
+        return self.program.anywhere() if self.is_local else behind
 
     def _items_at(self, terminals: Sequence[int], behind: Behind) -> list[int]:
         """Return the items with which some terminals begin."""
@@ -209,8 +212,6 @@ class LexemeStates:
         """Return contexts whose starts do all that some start does with bytes with which some terminals
         begin, and with one more byte."""
         contexts = range(len(self.tables.contexts))
-        if not self.is_local:
-            return list(contexts)
         kinds = self._kinds((byte,), terminals)
         if any(self._first_kinds(first) & kinds for first, _number in self._exact.values()):
             return list(contexts)
@@ -220,8 +221,6 @@ class LexemeStates:
     def start_with(self, context: int, terminal: int, *others: int) -> int:
         """Return a state that does what the start of a context does with the bytes with which a terminal
         begins, and with some others; it has little besides. Nothing is before it."""
-        if not self.is_local:
-            return self.start(context, self.before())
         kinds = self._kinds(others, (terminal,))
         strings = self._exact.keys() & {one for _t, of in self.tables.contexts[context].unless for one in of}
         exact = tuple(sorted(one for one in strings if self._first_kinds(self._exact[one][0]) & kinds))
@@ -229,7 +228,7 @@ class LexemeStates:
         key = unless, terminals, exact
         known = self._parts.get(key)
         if known is None:
-            behind = self.program.anywhere()
+            behind = self._starting(self.before())
             tracked = self._tracked_at([self._exact[one][0] for one in exact], behind)
             known = self._parts[key] = self.items.settled(
                 self._items_at(terminals, behind), behind, tracked, unless
@@ -281,10 +280,14 @@ class LexemeStates:
         """Return the terminals of a context that begin with some classes, in order."""
         begin = self._begin.get(kinds)
         if begin is None:
-            firsts = self._first.items()
-            begin = frozenset([one for one, first in firsts if self._first_kinds(first) & kinds])
+            begin = frozenset([one for one, first in self._every_first if first & kinds])
             self._begin[kinds] = begin
         return [one for one in self.tables.contexts[context].terminals if one in begin]
+
+    @cached_property
+    def _every_first(self) -> list[tuple[int, int]]:
+        """Each terminal, with the classes that it begins with."""
+        return [(one, self._first_kinds(first)) for one, first in self._first.items()]
 
     def _first_kinds(self, at: int) -> int:
         """Return bits of the classes that what comes to an instruction without reading, or looks ahead, may
@@ -356,8 +359,7 @@ class LexemeStates:
         """Return which classes no thread that a lexeme begins with tells from another class, nor what it
         looks ahead for."""
         firsts = [*self._first.values(), *(first for first, _number in self._exact.values())]
-        behind = self.program.anywhere() if self.is_local else self.before()
-        parts = self.items.parts_behind(behind, self.program.first_nodes(firsts))
+        parts = self.items.parts_behind(self._starting(self.before()), self.program.first_nodes(firsts))
         return np.asarray(parts.which == parts.which[kind])
 
     def _need(self, state: int) -> None:
