@@ -47,7 +47,7 @@ _MOST_SHOWN = 1 << 12
 """Parser states of grammars for which that is shown: it takes some 0.1 ms for each, with its plan."""
 _FEW = 64
 """Tokens left to the reader that it reads one by one."""
-_CROWD = 1 << 17
+_CROWD = 1 << 15
 """Places at which those are forgotten that no state names."""
 
 
