@@ -9,7 +9,7 @@ fewer symbols on the stack, and no plan goes round there.
 from __future__ import annotations
 
 import heapq
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final
 
 import numpy as np
@@ -37,6 +37,8 @@ class Plans:
         self._ends: dict[int, dict[int, _Need]] = {}
         self._waiting: dict[int, list[tuple[int, int]]] = {}
         self._around: dict[tuple[int, int], _Need] = {}
+        self._leading: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._at: dict[tuple[tuple[int, ...], int], _Need] = {}
 
     def best(self, state: int) -> tuple[int, int]:
         """Return the rule under way in a parser state that is to be ended, and how many of its symbols are
@@ -44,7 +46,7 @@ class Plans:
         ways = self._parser.exits(state)
         if len(ways) == 1:
             return ways[0][1:]
-        before = [[state]]
+        before: list[tuple[int, ...]] = [(state,)]
 
         def needed(way: tuple[int, int, int]) -> tuple[int, int]:
             cost, rule, dot = way
@@ -52,23 +54,29 @@ class Plans:
                 return cost, 0
             while len(before) <= dot:
                 before.append(self._before(before[-1]))
-            origin = self._tables.rules[rule].origin
-            around = max([self._needed(one, origin) for one in before[dot]])
+            around = self._needed_at(before[dot], self._tables.rules[rule].origin)
             # with more symbols it was under way before the last of them, and goes on from there
             return cost + (around[0] if dot == 1 or around[0] >= FAR else 0), around[1] if dot == 1 else 0
 
         return min(ways, key=needed)[1:]
 
-    def _before(self, states: list[int]) -> list[int]:
+    def _before(self, states: tuple[int, ...]) -> tuple[int, ...]:
         """Return states from which a symbol leads to one of some states."""
-        if self._leads is None:
-            self._leads = self._all_leads()
-        if len(states) == 1:
-            return self._leads[states[0]][:_BEFORE]
-        found: dict[int, None] = {}
-        for state in states:
-            found.update(dict.fromkeys(self._leads[state]))
-        return list(found)[:_BEFORE]
+        known = self._leading.get(states)
+        if known is None:
+            if self._leads is None:
+                self._leads = self._all_leads()
+            found = dict.fromkeys(one for state in states for one in self._leads[state])
+            known = self._leading[states] = tuple(islice(found, _BEFORE))
+        return known
+
+    def _needed_at(self, states: tuple[int, ...], nonterminal: int) -> _Need:
+        """Return the most that is needed around a nonterminal in any of some states (`_needed`)."""
+        key = states, nonterminal
+        known = self._at.get(key)
+        if known is None:
+            known = self._at[key] = max([self._needed(one, nonterminal) for one in states])
+        return known
 
     def _all_leads(self) -> list[list[int]]:
         tables, count = self._tables, len(self._tables.kernels)
