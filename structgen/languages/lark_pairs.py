@@ -125,7 +125,7 @@ class Pairs:
         """Enter the record of a pair. Cost: some milliseconds where most tokens stay inside."""
         notes = noted.reshape(-1, NOTED_WORDS)
         inside = notes[:, 0] < 0
-        groups, crossings = self._groups(notes[inside]), notes[~inside].astype(np.int32)
+        groups, crossings = self._groups(notes, inside), notes[~inside].astype(np.int32)
         record = np.zeros(R_WORDS, np.int64)
         record[R_GROUP_COUNT], record[R_GROUPS] = len(groups), address_of(groups)
         record[R_CROSSING_COUNT], record[R_CROSSINGS] = len(crossings), address_of(crossings)
@@ -150,12 +150,12 @@ class Pairs:
         keys: list[int] = self.table[1 : 1 + 2 * int(self.table[0]) : 2].tolist()
         return keys.index(lexeme + (slot << PAIR_AT))
 
-    def _groups(self, notes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _groups(self, notes: npt.NDArray[np.int64], inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Return the tokens that stay inside, by endings, as records have them."""
         starts, ids = self._vocabulary.slot_start, self._vocabulary.slot_ids
         rows: list[tuple[int, int, int, int]] = []
-        for endings in np.unique(notes[:, 1]).tolist():
-            slots = notes[notes[:, 1] == endings, 2]
+        for endings in np.unique(notes[inside, 1]).tolist():
+            slots = notes[inside & (notes[:, 1] == endings), 2]
             sizes = starts[slots + 1] - starts[slots]
             at = np.repeat(starts[slots] - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
             tokens = np.ascontiguousarray(ids[at], np.int32)
