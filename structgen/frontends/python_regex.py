@@ -103,12 +103,13 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
     """Return the tree of a pattern as re.compile(pattern, flags) reads it.
 
     Raises `RegexError` for what re refuses (with its words, line and column), for back-references and
-    conditions, and for groups nested deeper than `DEPTH`. Cost: twice re's own reading, and the first time
-    that letters without regard to case are met, some 15 ms.
+    conditions, and for groups nested deeper than `DEPTH`. Cost: re's own reading and as much again, and the
+    first time that letters without regard to case are met, some 15 ms.
     """
     try:
-        re.compile(pattern, flags)
         tree = _parser.parse(pattern, flags)
+        if "(?<" in pattern:
+            _compiler.compile(pattern, flags)  # that look-behinds have one width is seen to here alone
     except re.error as error:
         place = f"{where}, line {error.lineno}, column {error.colno}" if error.pos is not None else where
         raise RegexError(
@@ -255,8 +256,7 @@ def _members(op: str, value: Any, flags: int) -> Ranges:
     written = "".join(map(_written, items))
     # what has no case is matched as it is written; of what has, re itself says
     asked = _compiler.compile(f"[{'^' * negated}{written}]", flags & (re.ASCII | re.IGNORECASE))
-    found = [ord(char) for char in points if asked.match(char)]
-    inside = union((point, point) for point in found)
+    inside = union((ord(char), ord(char)) for char in asked.findall(points))
     return union((*_without(plain, cased), *inside))
 
 
