@@ -18,7 +18,7 @@ import numpy as np
 
 from structgen.jit import jit
 from structgen.languages.lark_layout import *
-from structgen.languages.lark_steps import first_of, look, look_brackets, look_widths, second_of
+from structgen.languages.lark_steps import first_of, look, look_at, second_of
 from structgen.machine.layout import *
 from structgen.machine.rows import row_of
 from structgen.machine.tables import address_of
@@ -156,9 +156,9 @@ def find_piece(c, pieces, first, second, place):
             look(c, stack)
             stack = second_of(c, stack)
         elif then == PIECE_BRACKETS:
-            look_brackets(c)
+            look_at(c, LOOKED_BRACKETS)
         else:
-            look_widths(c)
+            look_at(c, LOOKED_WIDTHS)
 
 
 @jit

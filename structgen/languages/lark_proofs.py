@@ -17,8 +17,7 @@ from structgen.languages.lark_steps import (
     chain_key,
     feed,
     first_of,
-    look_all,
-    look_brackets,
+    look_at,
     node_of,
     pair,
     place_of,
@@ -83,7 +82,7 @@ def stack_of(c, place):
 def accepts(c, place):
     """Return YES where the text may end at a place, NO, or ASK."""
     k = load64(c, C_LARK)
-    look_all(c)
+    look_at(c, LOOKED_ALL)
     row = row_of(c, T_SET, 4, place)
     stack, widths = load64(row, P_STACK), load64(row, P_WIDTHS)
     while second_of(c, widths) >= 0:
@@ -256,7 +255,7 @@ def proved(c, place, shift):
 @jit
 def is_open(c, place, shift):
     """Return YES where a place is proved, NO, or ASK; at `shift` 0, Python has the last word."""
-    look_all(c)
+    look_at(c, LOOKED_ALL)
     flag = known(c, place, shift)
     if flag == OPEN:
         return YES
@@ -311,7 +310,7 @@ def find_line(c, place, plain):
 @jit
 def line_open(c, place):
     """Return YES where a text is proved to go on from a place with the indenter's newline, NO, or ASK."""
-    look_all(c)
+    look_at(c, LOOKED_ALL)
     flag = known(c, place, LINE_SHIFT)
     if flag != OPEN_UNKNOWN:
         return YES if flag == OPEN else NO
@@ -361,7 +360,7 @@ def closes_none(c, place, terminal):
     """Return whether a terminal is a closing bracket where none is open."""
     if load8(load64(load64(c, C_LARK), K_BRACKETS), terminal) != 2:
         return False
-    look_brackets(c)
+    look_at(c, LOOKED_BRACKETS)
     return load64(row_of(c, T_SET, 4, place), P_BRACKETS) == 0
 
 
@@ -390,7 +389,7 @@ def sure_line(c, place):
     """Return YES where it is sure that a text goes on from a place with the indenter's newline, by the state
     behind it; NO where the parser refuses it; VAGUE where that is to be proved."""
     k = load64(c, C_LARK)
-    look_brackets(c)
+    look_at(c, LOOKED_BRACKETS)
     if load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
         return YES if is_sure(c, place, top_of(c, stack_of(c, place)), SURE_BARE) else VAGUE
     top = top_after(c, stack_of(c, place), load64(k, K_NEWLINE))
@@ -444,7 +443,7 @@ def refused(c, d, terminals):
         if load8(load64(k, K_IGNORED), terminal) != 0:
             return NO
         if terminal == load64(k, K_NEWLINE):
-            look_brackets(c)
+            look_at(c, LOOKED_BRACKETS)
             if load64(row_of(c, T_SET, 4, place), P_BRACKETS) > 0:
                 return NO
         code = taken(c, place, terminal)
@@ -610,6 +609,6 @@ def live(c, d):
         code = ends_before(c, d, at)
         if code != VAGUE:
             return code
-    look_all(c)
+    look_at(c, LOOKED_ALL)
     node = node_of(c, d)
     return ASK if node < 0 else told(c, node, LIVE_KEY, 0, Q_LIVE)

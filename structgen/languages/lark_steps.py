@@ -54,24 +54,11 @@ def look(c, stack):
 
 
 @jit
-def look_all(c):
-    """Note that all of a place is looked at."""
+def look_at(c, what):
+    """Note that something beside the states on a stack is looked at: LOOKED_BRACKETS, LOOKED_WIDTHS, or all
+    of a place, LOOKED_ALL."""
     k = load64(c, C_LARK)
-    store64(k, K_LOOKED, load64(k, K_LOOKED) | LOOKED_ALL)
-
-
-@jit
-def look_brackets(c):
-    """Note that the number of brackets is looked at."""
-    k = load64(c, C_LARK)
-    store64(k, K_LOOKED, load64(k, K_LOOKED) | LOOKED_BRACKETS)
-
-
-@jit
-def look_widths(c):
-    """Note that the widths of blocks are looked at."""
-    k = load64(c, C_LARK)
-    store64(k, K_LOOKED, load64(k, K_LOOKED) | LOOKED_WIDTHS)
+    store64(k, K_LOOKED, load64(k, K_LOOKED) | what)
 
 
 @jit
@@ -85,10 +72,8 @@ def look_anew(c):
 @jit
 def look_too(c, low, looked):
     """Note what was looked at besides."""
-    k = load64(c, C_LARK)
-    if low < load64(k, K_LOW):
-        store64(k, K_LOW, low)
-    store64(k, K_LOOKED, load64(k, K_LOOKED) | looked)
+    look(c, low)
+    look_at(c, looked)
 
 
 @jit
@@ -235,11 +220,11 @@ def newline(c, place, column):
     """Return the place after the indenter's newline, REFUSED, or ASKED."""
     k = load64(c, C_LARK)
     row = row_of(c, T_SET, 4, place)
-    look_brackets(c)
+    look_at(c, LOOKED_BRACKETS)
     if load64(row, P_BRACKETS) > 0:
         return place
     widths = load64(row, P_WIDTHS)
-    look_widths(c)
+    look_at(c, LOOKED_WIDTHS)
     stack = feed(c, load64(row, P_STACK), load64(k, K_NEWLINE))
     if stack < 0:
         return stack
@@ -275,7 +260,7 @@ def read_anew(c, place, terminal, column):
     if bracket == 1:
         brackets += 1
     elif bracket == 2:
-        look_brackets(c)
+        look_at(c, LOOKED_BRACKETS)
         brackets -= 1
         if brackets < 0:
             return REFUSED
