@@ -122,7 +122,7 @@ class ContextualLanguage(Language):
             found.append(K.ANY_LINE)
         if ends.flags & HAS_IGNORED:
             found.append(K.SEPARATED - lexeme)
-        if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme):
+        if ends.flags & MAY_BE_IGNORED and self._ends_ignored(lexeme, ends.every):
             found.append(K.IGNORED)
         if ends.flags & HAS_OLD:
             source = next(at for at, slot in enumerate(lexer.states[lexeme].slots) if slot.terminal < 0)
@@ -160,11 +160,11 @@ class ContextualLanguage(Language):
         slots = [[slot.terminal for slot in self.reader.lexer.states[one].slots] for one in (lexeme, other)]
         return slots[0] == [-1] and -1 not in slots[1] and self.reader.lexer.gives_way(lexeme, other)
 
-    def _ends_ignored(self, lexeme: int) -> bool:
-        """Return whether a lexeme may become one that is ignored, with what is like the separator behind it:
-        a comment, and the line break that ends it."""
+    def _ends_ignored(self, lexeme: int, terminals: Sequence[int]) -> bool:
+        """Return whether a lexeme may become one of some terminals that is ignored, with what is like the
+        separator behind it: a comment, and the line break that ends it."""
         lexer, ignored = self.reader.lexer, self.reader.tables.ignored
-        for terminal in ignored.intersection(self.may_be(lexeme)):
+        for terminal in ignored.intersection(terminals):
             for word in lexer.words(lexeme, terminal):
                 state = lexeme
                 for byte in word:
@@ -186,18 +186,11 @@ class ContextualLanguage(Language):
         ]
         return bool(kinds) and not lexer.begin_alike(self.separator[0]).isdisjoint(kinds)
 
-    def may_be(self, lexeme: int) -> list[int]:
-        """Return all terminals that a lexeme may become, or is."""
-        lexer = self.reader.lexer
-        slots = (slot.terminal for slot in lexer.states[lexeme].slots)
-        return sorted(lexer.may_be(lexeme).union(terminal for terminal in slots if terminal >= 0))
-
     def _breaks(self, lexeme: int) -> bool:
-        """Return whether a line break makes a lexeme the indenter's newline, to which blanks may be added."""
+        """Return whether a line break makes a lexeme that may become the indenter's newline one, to which
+        blanks may be added."""
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         assert indentation is not None
-        if indentation.newline not in self.may_be(lexeme):
-            return False
         for byte in lexer.word(lexeme, indentation.newline) or b"":  # a character may be open
             if lexer.move(lexeme, 10).after in self._lines():
                 return True

@@ -101,8 +101,7 @@ def _named(
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Return the new number of each place that is named, or is the plain one of such a place, and what is
     left of the rows: pairs, places, edges between them, flags."""
-    edges = edges.copy()
-    edges[:, 3] = edges[:, 3].astype(np.int32)  # what was looked at has other numbers then
+    after = edges[:, 3].astype(np.int32)  # what was looked at has other numbers then
     flags = flags.reshape(-1).copy()
     flags[0] = 0  # no place
     there = np.zeros(len(places), np.bool_)
@@ -115,15 +114,15 @@ def _named(
     stacked[places[there, K.P_STACK]] = True
     stacked[places[there, K.P_WIDTHS]] = True
     _close(stacked, pairs[:, 1])
-    read = (edges[:, 1] >= 0) & (edges[:, 3] >= 0)
-    read[read] = there[edges[read, 0]] & there[edges[read, 3]]
+    read = (edges[:, 1] >= 0) & (after >= 0)
+    read[read] = there[edges[read, 0]] & there[after[read]]
     of_place, of_pair = _renumbered(there), _renumbered(stacked)
     pairs, places, edges = pairs[stacked].copy(), places[there].copy(), edges[read].copy()
     flags, plain = flags[there], plain[there]
     for column in (K.P_STACK, K.P_WIDTHS):
         places[1:, column] = of_pair[places[1:, column]]
     pairs[1:, 1] = _moved(of_pair, pairs[1:, 1])
-    edges[:, 0], edges[:, 3] = of_place[edges[:, 0]], of_place[edges[:, 3]]
+    edges[:, 0], edges[:, 3] = of_place[edges[:, 0]], of_place[after[read]]
     # what was asked and not answered is not known; plain places are numbered anew
     pending = (flags & K.OPEN_BITS) == K.OPEN_PENDING
     flags = flags & np.where(pending, ~K.OPEN_BITS, -1) & ((1 << K.PLAIN_AT) - 1)

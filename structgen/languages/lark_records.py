@@ -286,9 +286,9 @@ def use_branch(c, first, second, place, trie, starts, ids, node, last, wanted):
 
 
 @jit
-def use_trie(c, place, column, row, wanted, piecing):
-    """Collect the tokens of a trie (a row of a record) that are left over behind a lexeme. Returns whether
-    something was asked."""
+def use_trie(c, place, column, row, wanted):
+    """Collect the tokens of a trie (a row of a record) that are left over behind a lexeme; what is below each
+    of its roots is a piece where pieces are kept. Returns whether something was asked."""
     scratch, asked = load64(c, C_SCRATCH), False
     after = read(c, place, load64(row, 0), moved(column, load64(row, 1)))
     words, count = load64(row, 2), load64(row, 4)
@@ -303,7 +303,7 @@ def use_trie(c, place, column, row, wanted, piecing):
         asked = code == ASK
     nodes, starts, ids = load64(words, D_NODES), load64(words, D_STARTS), load64(words, D_IDS)
     node, last, lexeme = numba.int64(0), load64(words, D_COUNT), load64(scratch, LEXEME)
-    if not (piecing and pieces_at(c, after)):
+    if not pieces_at(c, after):
         return walk(c, nodes, starts, ids, node, last, wanted) or asked
     while node < last:
         skip = (load64(nodes, node) >> 40) & 0xFFFFFF
@@ -318,8 +318,8 @@ def use_trie(c, place, column, row, wanted, piecing):
 
 @jit
 def use_piece(c, place, column, row, wanted):
-    """As `use_trie`; what is found, whatever is wanted, is a piece, and so is what is below each root of the
-    trie: it looks less deep by itself."""
+    """As `use_trie`; what is found, whatever is wanted, is a piece. What is below one root looks less deep by
+    itself."""
     k = load64(c, C_LARK)
     pieces = load64(k, K_PIECES)
     known = find_piece(c, pieces, -row, column, place)
@@ -328,11 +328,11 @@ def use_piece(c, place, column, row, wanted):
         emit_wanted(c, pooled(pieces, then), 0, size_of(then), wanted)
         return False
     if then == PIECE_NEVER:
-        return use_trie(c, place, column, row, wanted, True)
+        return use_trie(c, place, column, row, wanted)
     count, deferred = load64(c, C_BUFFER_COUNT), load64(c, C_DEFERRED_COUNT)
     low, looked = load64(k, K_LOW), load64(k, K_LOOKED)
     look_anew(c)
-    asked = use_trie(c, place, column, row, load64(k, K_WANTED) + 256 * MOST_LEVELS, True)
+    asked = use_trie(c, place, column, row, load64(k, K_WANTED) + 256 * MOST_LEVELS)
     finish(c, known, -row, column, place, count, deferred, turn, wanted, asked)
     look_too(c, low, looked)
     return asked
@@ -387,7 +387,7 @@ def use_tries(c, d, record, level, known_levels):
             if piecing:
                 more = use_piece(c, place, column, row, wanted)
             else:
-                more = use_trie(c, place, column, row, wanted, False)
+                more = use_trie(c, place, column, row, wanted)
             asked = asked or more
             continue
         after = read(c, place, load64(row, 0), moved(column, load64(row, 1)))

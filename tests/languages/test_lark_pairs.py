@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from lark.indenter import PythonIndenter
+from same_masks import hold
 
 import structgen as sg
 from structgen.languages import lark_layout as K
@@ -53,12 +54,7 @@ def tokenizer() -> sg.Tokenizer:
 def test_each_mask_is_that_of_the_slow_reader(name: str, tokenizer: sg.Tokenizer) -> None:
     grammar, text = CASES[name][0](), CASES[name][1]
     slow, fast = CompiledText(grammar, tokenizer, None, False), CompiledLark(grammar, tokenizer, None, False)
-    one, other = slow.start, fast.start
-    for token in tokenizer.encode(text.encode()):
-        assert fast.allowed(other) == slow.allowed(one)
-        after, followed = slow.step(one, token), fast.step(other, token)
-        assert after is not None and followed is not None
-        one, other = after, followed
+    one, other = hold(slow, fast, tokenizer.encode(text.encode()))
     assert fast.allowed(other) == slow.allowed(one)
     assert fast._book.pairs.table[0] > 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import pytest
 from lark.indenter import PythonIndenter
@@ -60,17 +61,9 @@ _NEWLINE: /(\n *)+/
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def asked(asked_of: Callable[[str], list[Any]]) -> list[object]:
     """Return the places about which Python was asked whether a text goes on from there."""
-    found: list[object] = []
-    is_open = ContextualLanguage.is_open
-
-    def noted(language: ContextualLanguage, place: object) -> bool:
-        found.append(place)
-        return is_open(language, place)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(ContextualLanguage, "is_open", noted)
-    return found
+    return asked_of("is_open")
 
 
 def follow(grammar: sg.Grammar, text: str) -> None:

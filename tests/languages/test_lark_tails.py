@@ -4,13 +4,16 @@ states, and Python is not asked place by place."""
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lark
 import lexeme_endings as slow
 import numpy as np
 import pytest
 from lark.indenter import PythonIndenter
+from same_masks import hold
 
 import structgen as sg
 from structgen.languages import compiled_lark
@@ -69,29 +72,16 @@ def tokenizer() -> sg.Tokenizer:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Reading]:
+def asked(asked_of: Callable[[str], list[Any]]) -> list[Reading]:
     """Return the states of which Python was asked whether a text goes on."""
-    found: list[Reading] = []
-    is_live = ContextualLanguage.is_live
-
-    def noted(language: ContextualLanguage, reading: Reading) -> bool:
-        found.append(reading)
-        return is_live(language, reading)
-
-    monkeypatch.setattr(ContextualLanguage, "is_live", noted)
-    return found
+    return asked_of("is_live")
 
 
 def compare(text: str, of: str, tokenizer: sg.Tokenizer) -> None:
     """Hold the masks of a text's tokens to those of the slow reader."""
     grammar = sg.lark(text)
     slow, fast = CompiledText(grammar, tokenizer, None, False), CompiledLark(grammar, tokenizer, None, False)
-    one, other = slow.start, fast.start
-    for token in tokenizer.encode(of.encode()):
-        assert fast.allowed(other) == slow.allowed(one)
-        after, followed = slow.step(one, token), fast.step(other, token)
-        assert after is not None and followed is not None
-        one, other = after, followed
+    one, other = hold(slow, fast, tokenizer.encode(of.encode()))
     assert fast.allowed(other) == slow.allowed(one)
 
 
