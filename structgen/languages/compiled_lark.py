@@ -234,9 +234,10 @@ class CompiledLark(CompiledRests):
             count = self._retry(lark_pairs.harvest_pair, first, second, address_of(noted))
             book.pairs.put(first, second, noted[: lark_pairs.NOTED_WORDS * count])
         elif kind == K.Q_PLAN:
-            book.put_plan(first, *self._language.plan_of(first))
+            book.put_plan(first, *self._plan_of(first))
         elif kind == K.Q_CLEAN:
             book.put_clean(first, second, self._language.cleanness(first, second))
+            self._reopen_plans()
         elif kind == K.Q_LIVE:
             goes_on = self._language.is_live(self._reading(first))
             told = K.LIVE_YES if goes_on else K.LIVE_NO
@@ -244,6 +245,24 @@ class CompiledLark(CompiledRests):
         elif kind == K.Q_YIELDS:
             told = K.LIVE_YES if self._language.gives_way(first, second) else K.LIVE_NO
             lark_masks.note_told(self.address, first, K.YIELDS_KEY, second, told)
+
+    def _plan_of(self, state: int) -> tuple[int, int, list[int]]:
+        """Return the plan of a parser state that holds with what is known of its terminals."""
+        while True:
+            plan = self._language.plan_of(state)
+            for terminal in plan[2]:
+                context = self._book.soiled(terminal)
+                if context >= 0:  # it may have been kept, and the language not be asked
+                    self._language.cleanness(context, terminal)
+            if state not in self._reopen_plans():
+                return plan
+
+    def _reopen_plans(self) -> list[int]:
+        """Have plans be asked for again that hold no longer; return their states."""
+        outdated = self._language.outdated()
+        for state in outdated:
+            self._book.reopen(K.Q_PLAN, state, 0)
+        return outdated
 
     def _find_sure(self) -> None:
         """Show behind which parser states a text goes on, whatever lies below them; once."""
@@ -259,7 +278,13 @@ class CompiledLark(CompiledRests):
             self._work_out(K.Q_CLEAN, context, terminal)
             return book.clean(context, terminal)
 
-        book.put_sure(Sure(self._parsed, plan_of, cleanness).find())
+        states = range(len(self._parsed.kernels))
+        while True:
+            found = Sure(self._parsed, plan_of, cleanness).find()
+            # by what was asked of the lexer, plans may hold no longer
+            if not any(book.is_open(K.Q_PLAN, state, 0) for state in states):
+                break
+        book.put_sure(found)
 
     # --- ahead of time --------------------------------------------------------------------------------------
 

@@ -39,11 +39,13 @@ class ContextualLanguage(Language):
             separators = [one.encode("latin-1") for one in kept]
         self.classes = self._classes()
         self._completions = Completions(self.reader, limits, separators)
-        self._plans = Plans(self.reader.parser)
+        self._plans = Plans(self.reader.parser, self._cleanness_of)
         self._tails: Tails | None = None
         self.separator = self._completions.separator
         """What is ignored and keeps lexemes apart: one byte, or nothing where the grammar has no such."""
         self._line_states: frozenset[int] | None = None
+        self._cleanness: dict[tuple[int, int], int] = {}
+        self._outdated: list[int] = []
 
     def _classes(self) -> bytes:
         lexer = self.reader.lexer
@@ -150,7 +152,7 @@ class ContextualLanguage(Language):
 
     def _tails_of(self, lexeme: int, terminal: int, word: bytes) -> list[tuple[int, ...]]:
         if self._tails is None:
-            self._tails = Tails(self.reader, self.separator, self._plan)
+            self._tails = Tails(self.reader, self.separator, self._plans.of)
         tails = self._tails.of(lexeme, terminal, word)
         return [(terminal, *(one for pair in tail for one in pair)) for tail in tails]
 
@@ -242,17 +244,31 @@ class ContextualLanguage(Language):
         """Return the rule under way in a parser state that needs the fewest bytes, with what is around it
         (LAST_RULE where it is the whole text's), how many of its symbols are there, and the terminals that
         it still needs."""
-        rule, dot, terminals = self._plan(state)
+        rule, dot, terminals = self._plans.of(state)
         last = K.LAST_RULE if self.reader.parser.is_root(rule) else 0
         return rule | last, dot, [one for one in terminals if one != END]
-
-    def _plan(self, state: int) -> tuple[int, int, list[int]]:
-        rule, dot = self._plans.best(state)
-        return rule, dot, self.reader.parser.spelled(self.reader.tables.rules[rule].symbols[dot:])
 
     def cleanness(self, context: int, terminal: int) -> int:
         """Return whether a terminal's shortest lexeme stands between separators in a context of the lexer,
         and right behind the indenter's newline."""
+        known = self._cleanness_of(context, terminal)
+        if known == K.SOILED and self.reader.tables.contexts[context].may_be(terminal):
+            self._outdated += self._plans.avoid(terminal)
+        return known
+
+    def _cleanness_of(self, context: int, terminal: int) -> int:
+        key = context, terminal
+        known = self._cleanness.get(key)
+        if known is None:
+            known = self._cleanness[key] = self._find_cleanness(context, terminal)
+        return known
+
+    def outdated(self) -> list[int]:
+        """Return the parser states whose plans hold no longer, since this was asked last."""
+        found, self._outdated = self._outdated, []
+        return found
+
+    def _find_cleanness(self, context: int, terminal: int) -> int:
         lexer, indentation = self.reader.lexer, self.reader.tables.indentation
         others = (*self.separator[:1], *(() if indentation is None else (10,)))
         start = lexer.start_with(context, terminal, *others)

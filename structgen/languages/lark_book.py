@@ -418,6 +418,11 @@ class Book:
         """Return what was entered of a terminal in a context."""
         return int(self._clean[context, terminal])
 
+    def soiled(self, terminal: int) -> int:
+        """Return a context in which it was entered that nothing makes sure of a terminal, -1 where none."""
+        found = np.flatnonzero(self._clean[:, terminal] == K.SOILED)
+        return int(found[0]) if len(found) else -1
+
     def put_sure(self, sure: npt.NDArray[np.uint8]) -> None:
         """Enter behind which parser states a text goes on, whatever lies below."""
         self._sure[:] = sure

@@ -7,6 +7,7 @@ how many brackets are open. Places are values; a stack is a number, equal stacks
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -28,28 +29,136 @@ class Place:
     brackets: int = 0
 
 
+class Texts:
+    """The shortest texts of symbols by the grammar, where each terminal costs so much. Cost: some
+    milliseconds for a thousand rules."""
+
+    def __init__(
+        self, tables: ParserTables, least: list[int], without: Collection[int] = frozenset[int]()
+    ) -> None:
+        """`least`: for each terminal what it costs, at least the bytes of its shortest lexeme; `without`:
+        rules that texts are made of only where there are no others."""
+        self.tables, self.terminals = tables, least
+        self._costs, self._ways = self._derivations(frozenset())
+        self._exits: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
+        self._loose = self._unwritable()
+        """Rules in which an indentation ends on a line that has begun, as it does at the text's end alone."""
+        left_out = self._loose.union(without)
+        self._strict = self._derivations(left_out) if left_out else (self._costs, self._ways)
+        """Costs and ways without them."""
+
+    def _unwritable(self) -> frozenset[int]:
+        indentation, rules = self.tables.indentation, self.tables.rules
+        if indentation is None:
+            return frozenset()
+        ends = {indentation.newline, indentation.dedent}
+        """Symbols that may end with a newline."""
+        before = 0
+        while before != len(ends):
+            before = len(ends)
+            for rule in rules:
+                for symbol in reversed(rule.symbols):
+                    if symbol in ends:
+                        ends.add(-1 - rule.origin)
+                    if symbol >= 0 or self._costs[-1 - symbol]:
+                        break
+        return frozenset(
+            number
+            for number, rule in enumerate(rules)
+            for symbol, after in pairwise(rule.symbols)
+            if after == indentation.dedent and symbol not in ends
+        )
+
+    def _derivations(self, without: frozenset[int]) -> tuple[list[int], list[tuple[int, ...]]]:
+        """Return for each nonterminal the bytes of its shortest texts, and the right side that has them, with
+        some rules left out."""
+        rules = self.tables.rules
+        costs = [FAR] * len(self.tables.nonterminals)
+        ways: list[tuple[int, ...]] = [()] * len(costs)
+        using: dict[int, list[int]] = {}
+        missing = []
+        for number, rule in enumerate(rules):
+            parts = [-1 - symbol for symbol in rule.symbols if symbol < 0]
+            missing.append(len(parts))
+            for part in parts:
+                using.setdefault(part, []).append(number)
+        for number in without:
+            missing[number] = -1
+        queue = [(self._sum(rule.symbols, costs), n) for n, rule in enumerate(rules) if not missing[n]]
+        heapq.heapify(queue)
+        done: set[int] = set()
+        while queue:
+            cost, number = heapq.heappop(queue)
+            origin = rules[number].origin
+            if origin in done:
+                continue
+            done.add(origin)
+            costs[origin], ways[origin] = cost, rules[number].symbols
+            for user in using.get(origin, ()):
+                missing[user] -= 1
+                if not missing[user]:
+                    heapq.heappush(queue, (self._sum(rules[user].symbols, costs), user))
+        return costs, ways
+
+    def _sum(self, symbols: tuple[int, ...], costs: list[int]) -> int:
+        return min(FAR, sum(self.terminals[one] if one >= 0 else costs[-1 - one] for one in symbols))
+
+    def spelled(self, symbols: tuple[int, ...]) -> list[int]:
+        """Return the terminals of the shortest texts of some symbols."""
+        found: list[int] = []
+        pending = list(reversed(symbols))
+        costs, ways = self._strict
+        while pending:
+            symbol = pending.pop()
+            if symbol >= 0:
+                found.append(symbol)
+            else:
+                pending += reversed((ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol])
+        return found
+
+    def least(self, symbols: tuple[int, ...]) -> int:
+        """Return the bytes of the shortest texts of some symbols, FAR where they have none."""
+        return self._sum(symbols, self._strict[0])
+
+    def is_loose(self, rule: int) -> bool:
+        """Return whether an indentation ends in a rule on a line that has begun."""
+        return rule in self._loose
+
+    def exits(self, state: int) -> list[tuple[int, int, int]]:
+        """Return how the rules under way in a state may end: bytes that they still need at least, the rule,
+        and how many of its symbols are there."""
+        strict = self.exits_of(state, True)
+        return strict if strict and strict[0][0] < FAR else self.exits_of(state, False)
+
+    def exits_of(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
+        """Return the same with, or without, rules in which an indentation ends on a line that has begun."""
+        known = self._exits.get((state, strict))
+        if known is None:
+            costs = self._strict[0] if strict else self._costs
+            known = self._exits[state, strict] = sorted(
+                (self._sum(self.tables.rules[rule].symbols[dot:], costs), rule, dot)
+                for rule, dot in self.tables.kernels[state]
+                if not (strict and rule in self._loose)
+            )
+        return known
+
+
 class Parser:
     """Stacks, made as they are met; what a terminal does to each. Not thread-safe."""
 
     def __init__(self, tables: ParserTables, least: list[int]) -> None:
         """`least`: for each terminal the bytes of its shortest lexeme."""
         self.tables = tables
-        self._actions: list[list[int]] = tables.actions.tolist()
-        self._gotos: list[list[int]] = tables.gotos.tolist()
+        self.actions: list[list[int]] = tables.actions.tolist()
+        self.gotos: list[list[int]] = tables.gotos.tolist()
         self.top: list[int] = [tables.start]
         """The state on top of each stack."""
         self.below: list[int] = [REFUSED]
         """The stack under the top."""
         self._pushed: dict[tuple[int, int], int] = {}
         self._fed: dict[tuple[int, int], int] = {}
-        self._least = least
-        self._costs, self._ways = self._derivations(frozenset())
-        self._exits: dict[tuple[int, bool], list[tuple[int, int, int]]] = {}
+        self.texts = Texts(tables, least)
         self._plans: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
-        self._loose = self._unwritable()
-        """Rules in which an indentation ends on a line that has begun, as it does at the text's end alone."""
-        self._strict = self._derivations(self._loose) if self._loose else (self._costs, self._ways)
-        """Costs and ways without them."""
 
     def push(self, stack: int, state: int) -> int:
         """Return a stack with one more state."""
@@ -78,14 +187,14 @@ class Parser:
     def _feed(self, stack: int, terminal: int) -> int:
         tables = self.tables
         while True:
-            action = self._actions[self.top[stack]][terminal]
+            action = self.actions[self.top[stack]][terminal]
             if action == 0:
                 return REFUSED
             if action > 0:
                 return self.push(stack, action - 1)
             rule = tables.rules[-1 - action]
             below = self.pop(stack, len(rule.symbols))
-            stack = self.push(below, self._gotos[self.top[below]][rule.origin])
+            stack = self.push(below, self.gotos[self.top[below]][rule.origin])
             if terminal == END and self.top[stack] == tables.end:
                 return stack
 
@@ -147,100 +256,6 @@ class Parser:
 
     # --- the shortest way to the end, by the grammar --------------------------------------------------------
 
-    def _unwritable(self) -> frozenset[int]:
-        indentation, rules = self.tables.indentation, self.tables.rules
-        if indentation is None:
-            return frozenset()
-        ends = {indentation.newline, indentation.dedent}
-        """Symbols that may end with a newline."""
-        before = 0
-        while before != len(ends):
-            before = len(ends)
-            for rule in rules:
-                for symbol in reversed(rule.symbols):
-                    if symbol in ends:
-                        ends.add(-1 - rule.origin)
-                    if symbol >= 0 or self._costs[-1 - symbol]:
-                        break
-        return frozenset(
-            number
-            for number, rule in enumerate(rules)
-            for symbol, after in pairwise(rule.symbols)
-            if after == indentation.dedent and symbol not in ends
-        )
-
-    def _derivations(self, without: frozenset[int]) -> tuple[list[int], list[tuple[int, ...]]]:
-        """Return for each nonterminal the bytes of its shortest texts, and the right side that has them, with
-        some rules left out."""
-        rules = self.tables.rules
-        costs = [FAR] * len(self.tables.nonterminals)
-        ways: list[tuple[int, ...]] = [()] * len(costs)
-        using: dict[int, list[int]] = {}
-        missing = []
-        for number, rule in enumerate(rules):
-            parts = [-1 - symbol for symbol in rule.symbols if symbol < 0]
-            missing.append(len(parts))
-            for part in parts:
-                using.setdefault(part, []).append(number)
-        for number in without:
-            missing[number] = -1
-        queue = [(self._sum(rule.symbols, costs), n) for n, rule in enumerate(rules) if not missing[n]]
-        heapq.heapify(queue)
-        done: set[int] = set()
-        while queue:
-            cost, number = heapq.heappop(queue)
-            origin = rules[number].origin
-            if origin in done:
-                continue
-            done.add(origin)
-            costs[origin], ways[origin] = cost, rules[number].symbols
-            for user in using.get(origin, ()):
-                missing[user] -= 1
-                if not missing[user]:
-                    heapq.heappush(queue, (self._sum(rules[user].symbols, costs), user))
-        return costs, ways
-
-    def _sum(self, symbols: tuple[int, ...], costs: list[int]) -> int:
-        return min(FAR, sum(self._least[one] if one >= 0 else costs[-1 - one] for one in symbols))
-
-    def spelled(self, symbols: tuple[int, ...]) -> list[int]:
-        """Return the terminals of the shortest texts of some symbols."""
-        found: list[int] = []
-        pending = list(reversed(symbols))
-        costs, ways = self._strict
-        while pending:
-            symbol = pending.pop()
-            if symbol >= 0:
-                found.append(symbol)
-            else:
-                pending += reversed((ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol])
-        return found
-
-    def least(self, symbols: tuple[int, ...]) -> int:
-        """Return the bytes of the shortest texts of some symbols, FAR where they have none."""
-        return self._sum(symbols, self._strict[0])
-
-    def is_loose(self, rule: int) -> bool:
-        """Return whether an indentation ends in a rule on a line that has begun."""
-        return rule in self._loose
-
-    def exits(self, state: int) -> list[tuple[int, int, int]]:
-        """Return how the rules under way in a state may end: bytes that they still need at least, the rule,
-        and how many of its symbols are there."""
-        strict = self._exits_of(state, True)
-        return strict if strict and strict[0][0] < FAR else self._exits_of(state, False)
-
-    def _exits_of(self, state: int, strict: bool) -> list[tuple[int, int, int]]:
-        known = self._exits.get((state, strict))
-        if known is None:
-            costs = self._strict[0] if strict else self._costs
-            known = self._exits[state, strict] = sorted(
-                (self._sum(self.tables.rules[rule].symbols[dot:], costs), rule, dot)
-                for rule, dot in self.tables.kernels[state]
-                if not (strict and rule in self._loose)
-            )
-        return known
-
     @property
     def is_productive(self) -> bool:
         """Whether the rules derive a text from the start."""
@@ -262,11 +277,11 @@ class Parser:
                 return found
             rule, dot = way
             symbols = self.tables.rules[rule].symbols
-            found += [one for one in self.spelled(symbols[dot:]) if one != END]
+            found += [one for one in self.texts.spelled(symbols[dot:]) if one != END]
             if self.is_root(rule):
                 return found
             below = self.pop(stack, dot)
-            stack = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
+            stack = self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
 
     def is_root(self, rule: int) -> bool:
         return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")
@@ -294,7 +309,7 @@ class Parser:
                 if goal is None or cost + further[0] < goal[0]:
                     goal = cost + further[0], here, further[1]
                 continue
-            for needed, rule, dot in self._exits_of(self.top[here], strict):
+            for needed, rule, dot in self.texts.exits_of(self.top[here], strict):
                 if needed >= FAR:
                     continue
                 if self.is_root(rule):
@@ -302,7 +317,7 @@ class Parser:
                         goal = cost + needed, here, (rule, dot)
                     continue
                 below = self.pop(here, dot)
-                after = self.push(below, self._gotos[self.top[below]][self.tables.rules[rule].origin])
+                after = self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
                 if cost + needed < best.get(after, FAR):
                     best[after] = cost + needed
                     came[after] = here, (rule, dot)

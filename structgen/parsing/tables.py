@@ -51,6 +51,10 @@ class Context:
     unless: tuple[tuple[int, tuple[int, ...]], ...]
     """For a terminal, the strings of which the first that equals its whole match takes its place."""
 
+    def may_be(self, terminal: int) -> bool:
+        """Return whether a lexeme may be a terminal's."""
+        return terminal in self.terminals or any(terminal in strings for _terminal, strings in self.unless)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -14,7 +14,7 @@ import structgen as sg
 from structgen import resources
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.lark_files import LarkGrammar
-from structgen.languages.plans import Plans
+from structgen.languages.plans import Ranks
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import Reading
@@ -104,8 +104,8 @@ def test_plans_prove_the_places_of_python(asked: list[object]) -> None:
     assert len(asked) < 5
 
 
-class _Searched(Plans):
-    """Plans for which each state and nonterminal is searched by itself, over all rules."""
+class _Searched(Ranks):
+    """Ranks for which each state and nonterminal is searched by itself, over all rules."""
 
     def _needed(self, state: int, nonterminal: int) -> tuple[int, int]:
         key = state, nonterminal
@@ -118,12 +118,12 @@ class _Searched(Plans):
         """For each nonterminal the rules that begin with it: what they make, and the bytes behind it."""
         found = defaultdict[int, list[tuple[int, int]]](list)
         for number, rule in enumerate(self._tables.rules):
-            if rule.symbols and not self._parser.is_loose(number):
-                found[-1 - rule.symbols[0]].append((rule.origin, self._parser.least(rule.symbols[1:])))
+            if rule.symbols and not self.texts.is_loose(number):
+                found[-1 - rule.symbols[0]].append((rule.origin, self.texts.least(rule.symbols[1:])))
         return found
 
     def _search(self, state: int, nonterminal: int) -> tuple[int, int]:
-        rules, parser = self._tables.rules, self._parser
+        rules, texts = self._tables.rules, self.texts
         best = {nonterminal: (0, 0)}
         found = FAR, 0
         pending = [nonterminal]
@@ -131,8 +131,8 @@ class _Searched(Plans):
             cost, ended = best[here]
             for rule, dot in self._tables.kernels[state]:
                 symbols = rules[rule].symbols[dot:]
-                if symbols[:1] == (-1 - here,) and not parser.is_loose(rule):
-                    found = min(found, (cost + parser.least(symbols[1:]), ended))
+                if symbols[:1] == (-1 - here,) and not texts.is_loose(rule):
+                    found = min(found, (cost + texts.least(symbols[1:]), ended))
             for origin, least in self._led[here]:
                 way = cost + least, ended + 1
                 if way < best.get(origin, (FAR, 0)):
@@ -152,10 +152,10 @@ class _Searched(Plans):
 def test_plans_are_those_of_a_search_for_each_state(make: Callable[[], LarkGrammar]) -> None:
     tables = make().tables
     parser = Parser(tables, Lexer(tables).least())
-    plans, searched = Plans(parser), _Searched(parser)
+    ranks, searched = Ranks(parser, parser.texts), _Searched(parser, parser.texts)
     states = range(len(tables.kernels))
-    assert [plans.best(state) for state in states] == [searched.best(state) for state in states]
-    assert plans._around == searched._around
+    assert [ranks.nearest(state) for state in states] == [searched.nearest(state) for state in states]
+    assert ranks._around == searched._around
 
 
 # the two cheapest ends are taken by BAD, which leads nowhere: "ace!" is the one text

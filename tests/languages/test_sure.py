@@ -30,8 +30,10 @@ PYTHON = Path(lark.__file__).parent / "grammars" / "python.lark"
 SWALLOWED = 'start: A B | "c" A ";"\nA: /a+( *b)?/\nB: "b"\n%ignore " "\n'
 # nothing is ignored: nothing keeps lexemes apart
 APART = 'start: (A ";")+\nA: /a+/\n'
-# LALR merges what may follow `e`, and lark shifts: behind `n` an `x` is lost
+# LALR merges what may follow `e`, and lark shifts: behind `n` an `x` is lost, and the plan goes on with one
 LOST = 'start: "(" e "x" | "[" e | e\ne: N | N "x"\nN: "n"\n%ignore " "\n'
+# lark takes each `x` for one of `e`: what began with a bracket never ends
+ENDLESS = 'start: "(" e "x" | "[" e | e\ne: N "x"+\nN: "n"\n%ignore " "\n'
 # brackets in which lines do not end
 CALLS = r"""
 start: statement+
@@ -60,17 +62,29 @@ GRAMMARS = {
     "swallowed": lambda: sg.lark(SWALLOWED),
     "nothing apart": lambda: sg.lark(APART),
     "a lost action": lambda: sg.lark(LOST),
+    "a lost end": lambda: sg.lark(ENDLESS),
     "calls in blocks": lambda: sg.lark(CALLS, postlex=PythonIndenter()),
     "lark's Python": lambda: sg.lark(PYTHON, start="file_input", postlex=PythonIndenter()),
     "our Python": lambda: sg.lark(resources.grammar("python"), postlex=PythonIndenter()),
     "our SQL": lambda: sg.lark(resources.grammar("sql")),
 }
-KNOWN = {"JSON": 1.0, "comments": 1.0, "lark's Python": 0.85, "our Python": 0.5, "our SQL": 0.99}
+KNOWN = {
+    "JSON": 1.0,
+    "comments": 1.0,
+    "a lost action": 1.0,
+    "lark's Python": 0.85,
+    "our Python": 0.5,
+    "our SQL": 0.99,
+}
 """What part of the states is known to be sure."""
 
 
 def sure_of(language: ContextualLanguage) -> np.ndarray:
-    return Sure(language.reader.tables, language.plan_of, language.cleanness).find()
+    """Return what is sure by plans that hold with what the search has asked of the lexer."""
+    while True:
+        found = Sure(language.reader.tables, language.plan_of, language.cleanness).find()
+        if not language.outdated():
+            return found
 
 
 def places(language: ContextualLanguage, seed: int, walks: int, steps: int) -> list[Place]:
@@ -125,8 +139,11 @@ def test_a_text_goes_on_from_each_stack_with_a_sure_state(name: str) -> None:
 
 def is_found_in_sets(language: ContextualLanguage) -> bool:
     """Return whether what is sure is what the slow search finds."""
-    found = slow.Sure(language.reader.tables, language.plan_of, language.cleanness).find()
-    return sure_of(language).tolist() == found.tolist()
+    found = sure_of(language)
+    return (
+        slow.Sure(language.reader.tables, language.plan_of, language.cleanness).find().tolist()
+        == found.tolist()
+    )
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
@@ -148,7 +165,7 @@ def test_most_states_are_sure(name: str) -> None:
     assert (sure & K.SURE_APART > 0).mean() >= KNOWN[name]
 
 
-@pytest.mark.parametrize("name", ["swallowed", "nothing apart", "a lost action"])
+@pytest.mark.parametrize("name", ["swallowed", "nothing apart", "a lost end"])
 def test_a_state_whose_plan_fails_is_not_sure(name: str) -> None:
     language = GRAMMARS[name]().language(Limits())
     assert not (sure_of(language) & K.SURE_APART).all()
