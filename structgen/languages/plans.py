@@ -46,6 +46,8 @@ class Ranks:
     def __init__(self, parser: Parser, texts: Texts, before: Ranks | None = None) -> None:
         """`texts`: by which it is told what symbols need; `before`: others of the grammar."""
         self._parser, self._tables, self.texts = parser, parser.tables, texts
+        self.careful: Texts | None = None
+        """The same without rules that lark may not end, where there are others."""
         self._nearest: dict[int, Plan] = {}
         self._of: dict[int, list[tuple[int, int]]] = {}
         """For each nonterminal, the nonterminals that its rules begin with, and the bytes that the rule needs
@@ -78,7 +80,7 @@ class Ranks:
                 before.append(self._before(before[-1]))
             around = self._needed_at(before[dot], self._tables.rules[rule].origin)
             # with more symbols it was under way before the last of them, and goes on from there
-            return cost + (around[0] if dot == 1 or around[0] >= FAR else 0), around[1] + 1 if dot == 1 else 0
+            return cost + (around[0] if dot == 1 or around[0] >= FAR else 0), around[1] if dot == 1 else 0
 
         if len(ways) > 1:
             ways = sorted(ways, key=needed)
@@ -187,7 +189,8 @@ class Plans:
         self._behinds: dict[tuple[int, int, int], list[int]] = {}
         self._lost = _lost(parser.tables.remarks.conflicts, parser.tables)
         """For each rule that lark does not end where it might, the terminals before which it does not."""
-        self._careful_texts: dict[Ranks, Texts] = {}
+        rules = [parser.tables.rules[rule] for rule in self._lost]
+        self._lost_ways = {(rule.origin, rule.symbols) for rule in rules}
         self._avoided: set[int] = set()
         self._vain = 0
 
@@ -200,7 +203,11 @@ class Plans:
 
     def _find(self, ranks: Ranks, state: int) -> Plan:
         nearest = ranks.nearest(state)
-        if not self._lost or self._is_read(ranks, state, nearest):
+        if (
+            not self._lost
+            or not self._is_doubtful(ranks.texts, nearest)
+            or self._is_read(ranks, state, nearest)
+        ):
             return nearest
         for plan in chain(ranks.ranked(state), self._careful(ranks, state)):
             rule, dot, _terminals = plan
@@ -212,10 +219,9 @@ class Plans:
 
     def _careful(self, ranks: Ranks, state: int) -> Iterator[Plan]:
         """Yield plans whose terminals are, where they can be, not of rules that lark may not end."""
-        texts = self._careful_texts.get(ranks)
-        if texts is None:
-            texts = Texts(self._tables, ranks.texts.terminals, self._lost)
-            self._careful_texts = {ranks: texts}
+        if ranks.careful is None:
+            ranks.careful = Texts(self._tables, ranks.texts.terminals, self._lost)
+        texts = ranks.careful
         for rule, dot, _terminals in ranks.ranked(state):
             yield rule, dot, texts.spelled(self._tables.rules[rule].symbols[dot:])
 
@@ -261,11 +267,16 @@ class Plans:
 
     # --- what the table makes of plans ----------------------------------------------------------------------
 
+    def _is_doubtful(self, texts: Texts, plan: Plan) -> bool:
+        """Return whether a plan ends a rule that lark may not end."""
+        rule, dot, _terminals = plan
+        return rule in self._lost or texts.are_of(self._tables.rules[rule].symbols[dot:], self._lost_ways)
+
     def _is_read(self, ranks: Ranks, state: int, plan: Plan) -> bool:
         """Return whether the parser takes a plan's terminals, and its rule ends before all that comes next
         where the plans around it are those that need the least."""
         rule, dot, terminals = plan
-        if self._parser.is_root(rule) or not (terminals or rule in self._lost):
+        if self._parser.is_root(rule):
             return True
         stack = [state]
         if not all(self._shift(stack, terminal) for terminal in terminals):

@@ -116,6 +116,19 @@ class Texts:
                 pending += reversed((ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol])
         return found
 
+    def are_of(self, symbols: tuple[int, ...], rules: Collection[tuple[int, tuple[int, ...]]]) -> bool:
+        """Return whether the shortest texts of some symbols are made by one of some rules, each a nonterminal
+        and its right side."""
+        pending = [symbol for symbol in symbols if symbol < 0]
+        costs, ways = self._strict
+        while pending:
+            symbol = pending.pop()
+            way = (ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol]
+            if (-1 - symbol, way) in rules:
+                return True
+            pending += [one for one in way if one < 0]
+        return False
+
     def least(self, symbols: tuple[int, ...]) -> int:
         """Return the bytes of the shortest texts of some symbols, FAR where they have none."""
         return self._sum(symbols, self._strict[0])

@@ -42,6 +42,21 @@ list: NAME "," | list | list NAME ","
 NAME: /[a-c]+/
 %ignore " "
 """
+# LALR merges what may follow `value`, and lark shifts: a name goes on with an "x", so that one more is needed
+MERGED = r"""
+start: "(" value "x" | "[" value | value
+value: NAME | NAME "x"
+NAME: /[a-c]+/
+%ignore " "
+"""
+# a bracket that could end the index is one more of the type's; to write one leads to where it was
+ROUND = r"""
+start: type ";" | "index" "[" (type | NAME) "]"
+type: "int" dims
+dims: "[" "]"+
+NAME: /[a-c]+/
+%ignore " "
+"""
 # behind a line break a blank is a part of it
 BROKEN = r"""
 start: (NAME "=" NAME _end)+
@@ -56,6 +71,8 @@ GRAMMARS = {
     "shifted": (SHIFTED, "if struct {}{ }"),
     "reduced": (REDUCED, "((a )? )?;"),
     "circling": (CIRCLING, "in (a,b ,c)"),
+    "merged": (MERGED, "(a x x"),
+    "round": (ROUND, "int []] ;"),
     "broken": (BROKEN, "a = b;;c= a\nb=c\n  \n"),
 }
 
