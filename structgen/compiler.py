@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal, overload
 
 from structgen.compiled import CompiledGrammar
@@ -13,7 +14,7 @@ from structgen.languages.compiled_text import CompiledText
 from structgen.languages.language import TextGrammar
 from structgen.languages.lark_files import LarkGrammar
 from structgen.limits import Limits
-from structgen.masks.store import MaskStore
+from structgen.masks.store import MaskStore, store_of
 from structgen.schema.grammar import NetworkGrammar
 from structgen.tokenizer import Tokenizer
 
@@ -27,7 +28,7 @@ def compile(
     tokenizer: Tokenizer,
     *,
     limits: Limits | None = None,
-    store: MaskStore | Literal[False] | None = None,
+    store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
 ) -> CompiledSchema: ...
 @overload
 def compile(
@@ -35,20 +36,20 @@ def compile(
     tokenizer: Tokenizer,
     *,
     limits: Limits | None = None,
-    store: MaskStore | Literal[False] | None = None,
+    store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
 ) -> CompiledGrammar: ...
 def compile(
     grammar: Grammar,
     tokenizer: Tokenizer,
     *,
     limits: Limits | None = None,
-    store: MaskStore | Literal[False] | None = None,
+    store: MaskStore | str | os.PathLike[str] | Literal[False] | None = None,
 ) -> CompiledGrammar:
     """Return a grammar compiled against a tokenizer, expanded on demand from there.
 
-    `store` is the mask store to share: None the process's default, False none, or a `MaskStore`. Raises
-    `UnsatisfiableSchema` where no document exists, `UnsupportedError`, `LimitError`, `TokenizerError` where
-    some byte cannot be written.
+    `store` is the mask store to share: None the process's default, False none, a `MaskStore`, or a folder:
+    this process's store there. Raises `UnsatisfiableSchema` where no document exists, `UnsupportedError`,
+    `LimitError`, `TokenizerError` where some byte cannot be written, `OptionError`.
     """
     if not isinstance(grammar, Grammar):
         raise OptionError(
@@ -70,9 +71,10 @@ def compile(
             where="tokenizer",
             cure="Use a tokenizer with byte fallback, or add a token for each of them.",
         )
+    shared = store_of(store)
     if isinstance(grammar, NetworkGrammar):
-        return CompiledSchema(grammar, tokenizer, limits, store)
+        return CompiledSchema(grammar, tokenizer, limits, shared)
     if isinstance(grammar, LarkGrammar) and grammar.is_local:
-        return CompiledLark(grammar, tokenizer, limits, store)
+        return CompiledLark(grammar, tokenizer, limits, shared)
     assert isinstance(grammar, TextGrammar)
-    return CompiledText(grammar, tokenizer, limits, store)
+    return CompiledText(grammar, tokenizer, limits, shared)

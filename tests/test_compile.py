@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
+import weakref
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +38,44 @@ def test_a_compiled_grammar_pickles_with_its_limits() -> None:
     again = pickle.loads(pickle.dumps(compiled))
     assert again.limits == compiled.limits
     assert again.allowed(again.start) == compiled.allowed(compiled.start)
+
+
+@pytest.mark.parametrize("kind", [str, Path], ids=["text", "path"])
+def test_a_folder_is_the_store_that_lies_there(kind: Any, tmp_path: Path) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=kind(tmp_path / "masks"))
+    compiled.allowed(compiled.start)
+    compiled.store.flush()
+    assert compiled.store.path == tmp_path / "masks"
+    assert list(compiled.store.path.rglob("*.grammar"))
+
+
+def test_a_folder_has_one_store_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+    monkeypatch.chdir(tmp_path)
+    stores = [
+        sg.compile(sg.json_schema(SCHEMA), tokenizer, store=one).store
+        for one in ("masks", tmp_path / "masks", f"{tmp_path}{os.sep}x{os.sep}..{os.sep}masks{os.sep}")
+    ]
+    assert stores[0] is stores[1] is stores[2]
+
+
+def test_the_store_of_a_folder_goes_with_the_last_who_has_it(tmp_path: Path) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+    compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=tmp_path)
+    gone = weakref.ref(compiled.store)
+    del compiled
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("store", [True, 3, "", b"masks"], ids=repr)
+def test_what_is_no_store_is_refused(store: Any) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*BYTES, None], eos_token_id=256)
+    with pytest.raises(sg.OptionError, match="MaskStore"):
+        sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
 
 
 def test_completions_survive_growing_automata() -> None:

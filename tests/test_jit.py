@@ -130,6 +130,20 @@ def test_sources_that_are_not_there_have_a_digest_too(tmp_path: Path) -> None:
     assert digest_of([tmp_path / "none.py"]) == digest_of([tmp_path / "none.py"])
 
 
+def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
+    code = (
+        "import collections, io, sys\n"
+        "from pathlib import Path\n"
+        "import structgen.sources as s\n"
+        "read = collections.Counter()\n"
+        "sys.addaudithook(lambda event, said: event == 'open' and read.update([str(said[0])]))\n"
+        "files = s.sources('machine', 'masks')\n"
+        "print(len({s.digest_of(files) for _ in range(3)}), len(files) == len(read), max(read.values()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "True", "1"]
+
+
 def test_the_walk_stands_on_the_step_and_the_layout() -> None:
     names = {path.name for path in imported(PACKAGE / "machine" / "walk.py")}
     assert {"walk.py", "step.py", "layout.py", "memory.py", "jit.py", "sources.py"} <= names

@@ -22,6 +22,7 @@ from structgen.languages import lark_layout as K
 from structgen.languages import lark_masks, lark_pairs, lark_records
 from structgen.languages.completing import CompiledRests
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.kept_masks import KeptMasks
 from structgen.languages.lark_book import Book
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.lark_image import clear, put, take
@@ -74,7 +75,7 @@ class CompiledLark(CompiledRests):
         super().__init__(grammar, tokenizer, limits, store)
         assert isinstance(grammar, LarkGrammar)
         self._parsed = grammar.tables
-        files, image = self._masks.grammars, None
+        files, image, kept = self._masks.grammars, None, None
         if before is None:
             self._identity = identity_of(grammar, tokenizer, self.limits)
             kept = None if files is None else read(files, self._identity, self._masks)
@@ -83,17 +84,19 @@ class CompiledLark(CompiledRests):
                 self._language.start()  # raises where there is no text
             else:
                 image = kept.image
-            pages = None if kept is None else kept.pages
-            self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, pages)
+            parts = (None, None) if kept is None else (kept.pages, kept.records)
+            self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, *parts)
         else:
             self._identity, self._source, self._book = before._identity, before._source, before._book
             if self._source.nbytes > self.limits.grammar_memory:
                 # what its reader has met goes with it
                 self._source = Source(grammar, self.limits, before._source.encode())
-                pages = before._book.pages()
-                self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, pages)
+                pages, records = before._book.pages(), before._book.records()
+                self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, pages, records)
             else:
                 self.lock = before.lock  # of what they share
+            if before._kept is not None:
+                before._kept.recall_all()
             image = take(before._tables, before._start)
             if image.nbytes > self.limits.grammar_memory // 4:
                 image = image.emptied()
@@ -112,13 +115,17 @@ class CompiledLark(CompiledRests):
         """Of the mask that is worked out: its dense row, and what is neither in it nor in the buffer."""
         self._crowded = _CROWD
         if image is not None:
-            self._start = put(image, self._tables)
-        self._room()
+            self._start = put(image, self._tables, None if kept is None else kept.slots)
+        self._kept: KeptMasks | None = None if kept is None else kept.masks(self._tables)
+        """Masks that lie in a file and were not asked for yet."""
         if image is None:
+            self._room()
             self._start = self._retry(lark_masks.first_node, self._parsed.start)
         if files is not None:
-            parts = self._masks, self._tables, self._book, self._source
-            self._keeping = Keeping(files, self._identity, self.lock, parts, self._start)
+            held = self._masks, self._tables, self._book, self._source
+            self._keeping = Keeping(
+                files, self._identity, self.lock, held, self._start, self._kept, self.limits
+            )
             files.writer.watch(self, self._keeping)
 
     def anew(self) -> CompiledLark:
@@ -227,8 +234,9 @@ class CompiledLark(CompiledRests):
         elif kind == K.Q_OPEN:
             self._note_open(first, K.OPEN if self._language.is_open(self._place(first)) else K.SHUT)
         elif kind == K.Q_RECORD:
-            self._retry(book.harvest, first, second)
-            book.put_record(first, second)
+            if book.is_open(kind, first, second):  # it may have been kept
+                self._retry(book.harvest, first, second)
+                book.put_record(first, second)
         elif kind == K.Q_PAIR:
             noted = book.pairs.room()
             count = self._retry(lark_pairs.harvest_pair, first, second, address_of(noted))
@@ -477,6 +485,8 @@ class CompiledLark(CompiledRests):
     def _compute(self, index: int, target: int) -> int:
         if filling.fill(self.address, index, target) == 0:
             return 0
+        if self._kept is not None and self._kept.recall(index):
+            return int(filling.fill(self.address, index, target))
         if index == self._finished:
             return L.ENDED
         self._dense = -1

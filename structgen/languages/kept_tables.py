@@ -31,7 +31,7 @@ from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.parsing.lark_rules import PlainRules
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.tables import Conflict, Context, Indentation, ParserTables, Remarks, Rule, Terminal
-from structgen.sources import digest_of
+from structgen.sources import digest_of, sources
 
 FOLDER: Final = "grammars"
 """In the cache folder."""
@@ -46,12 +46,12 @@ _LIBRARY: Final = "lark:"
 
 @cache
 def _code() -> str:
-    """Return what stands for the versions of lark, Python and our own sources; 1 ms, once in a process."""
+    """Return what stands for the versions of lark, Python and our own sources."""
     package = Path(__file__).parent.parent
-    sources = [package / "frontends" / "python_regex.py", *(package / "parsing").glob("*.py")]
+    own = [package / "frontends" / "python_regex.py", *sources("parsing")]
     version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
     assert version is not None, "lark without a version"
-    return f"{digest_of([Path(__file__), *sources])} {version[1]} {sys.version_info[:3]}"
+    return f"{digest_of([Path(__file__), *own])} {version[1]} {sys.version_info[:3]}"
 
 
 @cache
@@ -157,7 +157,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-3"
+    kind = "lark-4"
 
     def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.
@@ -196,7 +196,7 @@ class KeptTables(KeptFile):
 class KeptRules(KeptFile):
     """The file of a grammar's rules, without a lexer."""
 
-    kind = "lark-rules-1"
+    kind = "lark-rules-2"
 
     def read(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None where there are none, see `KeptFile`. Cost: 0.1 ms, and imports."""
@@ -278,7 +278,7 @@ def _said(tables: ParserTables) -> dict[str, Any]:
 
 
 def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
-    numbers, arrays = file
+    numbers, arrays = file.numbers, file.arrays
     indentation = said["indentation"]
     if indentation is not None:
         newline, opening, closing, *rest = indentation

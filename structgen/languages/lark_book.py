@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +24,7 @@ from structgen.parsing.tables import ParserTables
 
 
 class Pages(NamedTuple):
-    """What a book holds, as plain arrays: numbers of lexeme states, terminals and dense rows, and offsets in
-    `made`, one after another of all arrays that it has addresses of."""
+    """What a book holds, as plain arrays: numbers of lexeme states and terminals."""
 
     fixed: npt.NDArray[np.uint8]
     """The classes of the 256 bytes, and the separator, if there is one."""
@@ -36,8 +35,17 @@ class Pages(NamedTuple):
     starts: npt.NDArray[np.int32]
     plans: npt.NDArray[np.int32]
     clean: npt.NDArray[np.uint8]
+    origins: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int32]
+    """Of the rules: what they make, of how many symbols."""
     sure: npt.NDArray[np.uint8]
     """Of the parser's states, as in `put_sure`; none where that was not worked out."""
+
+
+class Records(NamedTuple):
+    """The records of a book: numbers of dense rows, and offsets in `made`, one after another of all arrays
+    that it has addresses of."""
+
     records: npt.NDArray[np.int64]
     """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
     1; 0: there is none."""
@@ -47,6 +55,28 @@ class Pages(NamedTuple):
     """Which words of `made` are offsets in it."""
     rows: npt.NDArray[np.int64]
     """Which are numbers of dense rows."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(one.nbytes for one in self)
+
+    def read(self) -> Records:
+        """Return the records."""
+        return self
+
+
+class RecordSource(Protocol):
+    """Where records are kept."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the records."""
+        ...
+
+    def read(self) -> Records | None:
+        """Return the records, once; None where they do not serve."""
+        ...
 
 
 class Book:
@@ -59,18 +89,21 @@ class Book:
         vocabulary: Vocabulary,
         masks: VocabularyStore,
         pages: Pages | None = None,
+        records: RecordSource | None = None,
     ) -> None:
-        """`language` is called when something is met that `pages`, what was kept, do not know. Nobody else
-        may write to them; their dense rows are numbers of `masks`. Cost: a lexer without them, 0.1 ms with
-        them."""
+        """`language` is called when something is met that `pages`, what was kept, do not know; `records` are
+        read when the first is asked for. Nobody else may write to either; their dense rows are numbers of
+        `masks`. Cost: a lexer without them, 0.1 ms with them."""
         self._language = language
         self._words = np.full(K.K_WORDS, -1, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
         if pages is None:
             lexer = language().reader.lexer
             fixed = np.frombuffer(lexer.classes + language().separator, np.uint8)
+            origins = np.array([rule.origin for rule in tables.rules], np.int32)
+            sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
         else:
-            fixed = pages.fixed
+            fixed, origins, sizes = pages.fixed, pages.origins, pages.sizes
         self._classes, separator = fixed[:256].copy(), fixed[256:].tolist()
         self._width = int(self._classes.max()) + 1
         terminals = len(tables.terminals)
@@ -88,8 +121,8 @@ class Book:
             K.K_CLASSES: self._classes,
             K.K_ACTIONS: np.ascontiguousarray(tables.actions, np.int32),
             K.K_GOTOS: np.ascontiguousarray(tables.gotos, np.int32),
-            K.K_ORIGINS: np.array([rule.origin for rule in tables.rules], np.int32),
-            K.K_SIZES: np.array([len(rule.symbols) for rule in tables.rules], np.int32),
+            K.K_ORIGINS: origins,
+            K.K_SIZES: sizes,
             K.K_CONTEXTS: np.ascontiguousarray(tables.context_of, np.int32),
             K.K_STARTS: self._starts,
             K.K_IGNORED: ignored,
@@ -104,8 +137,8 @@ class Book:
         self._moves: npt.NDArray[np.int64] = np.empty((0, self._width), np.int64)
         self._nothing = np.full((terminals, self._width), UNKNOWN_BEHIND, np.uint8)
         """Which classes of bytes are errors behind a terminal, wherever that stands."""
-        self._entered: set[int] = set()
-        """The lexeme states whose moves are there."""
+        self._entered: set[int] | None = set()
+        """The lexeme states whose moves are there; None: not listed yet."""
         self._newlines: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._endings: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._lists: npt.NDArray[np.int32] = np.empty(256, np.int32)
@@ -144,8 +177,11 @@ class Book:
         words[K.K_PIECING], words[K.K_LOW], words[K.K_LOOKED] = 0, K.NOTHING_LOOKED, 0
         words[K.K_LOOKS], words[K.K_CHAINS] = address_of(self._looks), address_of(self._chains)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
-        self._grow(256)
-        if pages is not None:
+        self._later = records
+        """What is not read yet."""
+        if pages is None:
+            self._grow(256)
+        else:
             self._put(pages)
 
     def attach(self, context: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -168,10 +204,36 @@ class Book:
     def _lexer(self) -> Lexer:
         return self._language().reader.lexer
 
+    def _known_moves(self) -> set[int]:
+        """Return the lexeme states whose moves are there."""
+        if self._entered is None:
+            self._entered = set(np.flatnonzero((self._moves >= 0).all(axis=1)).tolist())
+        return self._entered
+
     # --- what is kept ---------------------------------------------------------------------------------------
 
     def pages(self) -> Pages:
-        """Return what the book holds. Cost: some 2 us for each array that records are made of."""
+        """Return what the book holds but records."""
+        count, separator = self._told, int(self._words[K.K_SEPARATOR])
+        clean = self._clean.copy()
+        clean[clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
+        return Pages(
+            np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
+            _answered(self._moves[:count]),
+            self._newlines[:count].copy(),
+            _answered(self._endings[:count]),
+            self._lists[: self._listed].copy(),
+            _answered(self._starts),
+            _answered(self._plans),
+            clean,
+            self._fixed[K.K_ORIGINS],
+            self._fixed[K.K_SIZES],
+            self._sure.copy() if self.knows_sure else self._sure[:0],
+        )
+
+    def records(self) -> Records:
+        """Return the records. Cost: some 2 us for each array that they are made of."""
+        self._fetch()
         # those with addresses first: they alone are written to when it is read
         count, made = self._told, sorted(self._made, key=lambda one: not len(one.addresses))
         sizes = np.array([(one.array.nbytes + 7) // 8 for one in made], np.int64)
@@ -203,50 +265,42 @@ class Book:
             row[known] = 1 + offsets(of_trie[:count][known])
         for trie in offsets(tries).tolist():
             held[trie // 8 + K.D_RECORDS] = 0
-        separator = int(self._words[K.K_SEPARATOR])
-        clean = self._clean.copy()
-        clean[clean == K.CLEAN_PENDING] = K.CLEAN_UNKNOWN
-        return Pages(
-            np.append(self._classes, np.array([separator] if separator >= 0 else [], np.uint8)),
-            _answered(self._moves[:count]),
-            self._newlines[:count].copy(),
-            _answered(self._endings[:count]),
-            self._lists[: self._listed].copy(),
-            _answered(self._starts),
-            _answered(self._plans),
-            clean,
-            self._sure.copy() if self.knows_sure else self._sure[:0],
-            records,
-            offsets(tries),
-            held,
-            where,
-            np.concatenate(rows),
-        )
+        return Records(records, offsets(tries), held, where, np.concatenate(rows))
 
     def _put(self, pages: Pages) -> None:
         """Have what was kept."""
         words, count = self._words, len(pages.newlines)
         self._moves, self._newlines, self._endings = pages.moves, pages.newlines, pages.endings
-        self._entered = set(np.flatnonzero((pages.moves >= 0).all(axis=1)).tolist())
+        self._entered = None
         self._told = count
         self._lists, self._listed = pages.lists, len(pages.lists)
         self._starts[:], self._plans[:], self._clean[:] = pages.starts, pages.plans, pages.clean
         if len(pages.sure):
             self.put_sure(pages.sure)
-        base = address_of(pages.made)
-        pages.made[pages.addresses] += base
-        if len(pages.made):
-            self._made.append(Made(pages.made, pages.addresses, pages.rows))
-        records = np.where(pages.records > 0, pages.records + (base - 1), 0)
-        self._records = np.ascontiguousarray(records[0])
+        self._records = np.zeros(count, np.int64)
         words[K.K_MOVES], words[K.K_NEWLINES] = address_of(self._moves), address_of(self._newlines)
         words[K.K_ENDINGS], words[K.K_RECORDS] = address_of(self._endings), address_of(self._records)
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
-        for trie, held in zip(pages.tries.tolist(), records[1:], strict=True):
-            known = pages.made[trie // 8 : trie // 8 + K.D_WORDS]
-            self._tries[base + trie] = known
-            self._held[base + trie] = np.ascontiguousarray(held)
-            known[K.D_RECORDS] = address_of(self._held[base + trie])
+
+    def _fetch(self) -> None:
+        """Have the records that were kept, if they were not read yet."""
+        later, self._later = self._later, None
+        kept = None if later is None else later.read()
+        if kept is None:
+            return
+        base, known = address_of(kept.made), kept.records.shape[1]
+        kept.made[kept.addresses] += base
+        if len(kept.made):
+            self._made.append(Made(kept.made, kept.addresses, kept.rows))
+        records = np.zeros((len(kept.records), len(self._newlines)), np.int64)
+        records[:, :known] = np.where(kept.records > 0, kept.records + (base - 1), 0)
+        self._kept.append(self._records)  # a reader may still hold its address
+        self._records = records[0]
+        self._words[K.K_RECORDS] = address_of(self._records)
+        for trie, held in zip(kept.tries.tolist(), records[1:], strict=True):
+            words = kept.made[trie // 8 : trie // 8 + K.D_WORDS]
+            self._tries[base + trie], self._held[base + trie] = words, held
+            words[K.D_RECORDS] = address_of(held)
 
     # --- room -----------------------------------------------------------------------------------------------
 
@@ -326,10 +380,11 @@ class Book:
     def is_open(self, kind: int, first: int, second: int) -> bool:
         """Return whether a question about the lexer or the parser's plans has no answer yet."""
         if kind == K.Q_RECORD:
+            self._fetch()
             held = self._records if second == 0 else self._held[second]
             return first >= len(held) or int(held[first]) <= 0
         if kind == K.Q_MOVE:
-            return first not in self._entered
+            return first not in self._known_moves()
         if kind == K.Q_CLEAN:
             return int(self._clean[first, second]) in (K.CLEAN_UNKNOWN, K.CLEAN_PENDING)
         cells = {K.Q_START: self._starts, K.Q_PLAN: self._plans, K.Q_ENDINGS: self._endings}[kind]
@@ -349,6 +404,7 @@ class Book:
     def left_over(self, lexeme: int, words: int) -> list[tuple[int, int]]:
         """Return the terminals behind which a record has tries that may have records of their own, and the
         addresses of their words."""
+        self._fetch()
         at = int((self._records if words == 0 else self._held[words])[lexeme])
         record = array_at(at, K.R_CROSSINGS, np.int64)
         count = int(record[K.R_TRIE_COUNT]) * K.TRIE_ROW
@@ -370,7 +426,7 @@ class Book:
         """Have a question about the lexer or the parser's plans asked again."""
         if kind == K.Q_MOVE:
             self._moves[first, second] = K.UNKNOWN
-            self._entered.discard(first)
+            self._known_moves().discard(first)
         elif kind == K.Q_START:
             self._starts[first] = K.UNKNOWN
         elif kind == K.Q_ENDINGS:
@@ -455,7 +511,8 @@ class Book:
             self._enter_moves(((words[on] >> K.TO_SHIFT) & K.TO_BITS).tolist())
 
     def _enter_moves(self, lexemes: Sequence[int]) -> None:
-        wanted = [one for one in dict.fromkeys(lexemes) if one not in self._entered]
+        known = self._known_moves()
+        wanted = [one for one in dict.fromkeys(lexemes) if one not in known]
         if not wanted:
             return
         lexer = self._lexer
@@ -466,7 +523,7 @@ class Book:
             self._ask_nothing(FULL - 1 - code)
         self.reach(max(wanted))
         self._moves[fresh] = moves
-        self._entered.update(wanted)
+        known.update(wanted)
 
     def _ask_nothing(self, terminal: int) -> None:
         """Find out which classes of bytes are errors behind a terminal, wherever that stands."""
@@ -479,7 +536,7 @@ class Book:
     @property
     def extent(self) -> tuple[int, int]:
         """Return how much is known: lexeme states, and arrays of records."""
-        return self._told, len(self._made)
+        return self._told, len(self._made) + (self._later is not None)
 
     @property
     def states(self) -> int:
@@ -500,6 +557,7 @@ class Book:
             *self._kept,
         ]
         others = self._shape.nbytes + self.pairs.nbytes + self._pieces.nbytes
+        others += 0 if self._later is None else self._later.nbytes
         return others + sum(int(array.nbytes) for array in (*arrays, *self._fixed.values()))
 
 

@@ -12,26 +12,29 @@ import json
 import sys
 import threading
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.lark_book import Book, Pages
+from structgen.languages.kept_masks import DenseRows, Groups, KeptMasks, grouped, padded
+from structgen.languages.lark_book import Book, Pages, Records
 from structgen.languages.lark_files import LarkGrammar
-from structgen.languages.lark_image import Image, take
+from structgen.languages.lark_image import Image, Slots, slots_of, take
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables
+from structgen.masks.array_file import Later
+from structgen.masks.checksums import checksum
 from structgen.masks.grammar_files import GrammarFiles, WrittenArrays
-from structgen.masks.store import VocabularyStore
-from structgen.sources import digest_of
+from structgen.masks.store import VocabularyStore, crc_of
+from structgen.sources import digest_of, sources
 from structgen.tokenizer import Tokenizer
 
-KIND: Final = "lark-grammar-3"
+KIND: Final = "lark-grammar-4"
 _PATIENCE: Final = 5.0
 """Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST: Final = 1 << 26
@@ -43,16 +46,22 @@ _ROOMS: Final = ("automata", "frontends", "languages", "machine", "masks", "pars
 
 @cache
 def _code() -> str:
-    """Return a digest of all that decides what a file holds; 5 ms, once in a process."""
-    package = Path(__file__).parent.parent
-    sources = [path for room in _ROOMS for path in (package / room).glob("*.py")]
-    return f"{digest_of(sources)} {sys.version_info[:3]} {unicodedata.unidata_version}"
+    """Return a digest of all that decides what a file holds."""
+    return f"{digest_of(sources(*_ROOMS))} {sys.version_info[:3]} {unicodedata.unidata_version}"
+
+
+_code()  # some milliseconds, which no grammar should wait for
 
 
 def identity_of(grammar: LarkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
     """Return the name of a compiled grammar's file: 16 bytes."""
-    text = "\0".join((_code(), tokenizer.fingerprint, repr(limits), grammar.digest))
+    text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.digest))
     return blake2b(text.encode(), digest_size=16).digest()
+
+
+@lru_cache(16)
+def _written(limits: Limits) -> str:
+    return repr(limits)
 
 
 class Source:
@@ -60,7 +69,7 @@ class Source:
 
     __slots__ = ("_grammar", "_kept", "_language", "_limits")
 
-    def __init__(self, grammar: LarkGrammar, limits: Limits, kept: bytes | None) -> None:
+    def __init__(self, grammar: LarkGrammar, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
         """`kept`: the states of its lexer, as `encode` returned them."""
         self._grammar, self._limits, self._kept = grammar, limits, kept
         self._language: ContextualLanguage | None = None
@@ -68,7 +77,7 @@ class Source:
     def __call__(self) -> ContextualLanguage:
         """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
         if self._language is None:
-            lexemes = None if self._kept is None else json.loads(self._kept)
+            lexemes = None if self._kept is None else json.loads(self._kept.tobytes())
             self._language = ContextualLanguage(self._grammar.tables, self._limits, lexemes)
             self._kept = None
         return self._language
@@ -78,37 +87,77 @@ class Source:
         """Bytes of the parser's stacks and of what is known of them, about."""
         return 0 if self._language is None else _STACK * len(self._language.reader.parser.top)
 
-    def encode(self) -> bytes:
+    def encode(self) -> npt.NDArray[np.uint8]:
         """Return the states of the lexer, to be kept."""
         if self._kept is not None:
             return self._kept
-        return json.dumps(self().lexemes(), separators=(",", ":"), ensure_ascii=False).encode()
+        written = json.dumps(self().lexemes(), separators=(",", ":"), ensure_ascii=False)
+        return np.frombuffer(written.encode(), np.uint8)
+
+
+class KeptRecords:
+    """What tokens do inside lexemes, as it lies in a file."""
+
+    __slots__ = ("_dense", "_later")
+
+    def __init__(self, later: dict[str, Later], dense: DenseRows) -> None:
+        self._later, self._dense = later, dense
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(one.array.nbytes for one in self._later.values())
+
+    def read(self) -> Records | None:
+        """Return them; None where they are damaged, or the mask store has no room for their dense rows. Once:
+        whoever has them may write to them. Cost: 0.1 ms a megabyte, and 20 us a dense row."""
+        held = {}
+        for name, later in self._later.items():
+            array = later.checked()
+            if array is None:
+                return None
+            held[name] = array
+        records = Records(**held)
+        which, places = np.unique(records.made[records.rows], return_inverse=True)
+        numbers = [self._dense.number(one) for one in which.tolist()]
+        if None in numbers:
+            return None
+        records.made[records.rows] = np.array(numbers, np.int64)[places]
+        return records
 
 
 class Kept(NamedTuple):
-    """What a file holds, as it was read."""
+    """What a file holds. Pages and the states are checked; records and masks once they are read."""
 
     pages: Pages
+    records: KeptRecords
     image: Image
-    lexemes: bytes
+    slots: Slots
+    lexemes: npt.NDArray[np.uint8]
+    groups: Groups
+    lists: Later
+    dense: DenseRows
+
+    def masks(self, tables: Tables) -> KeptMasks:
+        """Return the masks of the states, once the image is in some tables."""
+        return KeptMasks(self.groups, self.lists, self.dense, tables)
 
 
 def read(files: GrammarFiles, identity: bytes, masks: VocabularyStore) -> Kept | None:
-    """Return what is kept of a grammar; None where nothing is, or the mask store has no room for its dense
-    rows. Cost: 0.5 ms, and 0.5 ms for each MB."""
+    """Return what is kept of a grammar; None where nothing is. Cost: 0.3 ms, and 0.1 ms for each MB of what
+    bytes do to lexemes."""
     held = files.read_arrays(identity, KIND)
     if held is None:
         return None
-    pages = Pages(**{name: held[name] for name in Pages._fields})
-    image = Image(int(held["start"][0]), *(held[f"states.{name}"] for name in Image._fields[1:]))
-    numbers = [masks.intern_row(row) for row in held["dense"]]
-    if None in numbers:
-        return None
-    named = np.array(numbers, np.int64)
-    pages.made[pages.rows] = named[pages.made[pages.rows]]
-    known = image.nodes[:, L.N_ROW] >= 0
-    image.nodes[known, L.N_ROW] = named[image.nodes[known, L.N_ROW]]
-    return Kept(pages, image, held["lexemes"].tobytes())
+    arrays, later = held.arrays, held.later
+    pages = Pages(**{name: arrays[name] for name in Pages._fields})
+    states = {name: arrays[f"states.{name}"] for name in Image._fields[1:-1]}
+    image = Image(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
+    dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
+    records = KeptRecords({name: later[name] for name in Records._fields}, dense)
+    groups = Groups(**{name: arrays[f"masks.{name}"] for name in Groups._fields})
+    slots = Slots(**{name: arrays[f"slots.{name}"] for name in Slots._fields})
+    return Kept(pages, records, image, slots, arrays["lexemes"], groups, later["masks.lists"], dense)
 
 
 class Keeping:
@@ -120,6 +169,8 @@ class Keeping:
         "_before",
         "_book",
         "_identity",
+        "_kept",
+        "_limits",
         "_lock",
         "_masks",
         "_source",
@@ -135,8 +186,11 @@ class Keeping:
         lock: threading.RLock,
         parts: tuple[VocabularyStore, Tables, Book, Source],
         start: int,
+        kept: KeptMasks | None,
+        limits: Limits,
     ) -> None:
         self.files, self._identity, self._lock, self._start = files, identity, lock, start
+        self._kept, self._limits = kept, limits
         self._masks, self._tables, self._book, self._source = parts
         self._before = self._extent()
 
@@ -160,23 +214,33 @@ class Keeping:
             return None
         try:
             self._before = self._extent()
-            pages, image = self._book.pages(), take(self._tables, self._start)
-            lexemes = np.frombuffer(self._source.encode(), np.uint8)
+            if self._kept is not None:
+                self._kept.recall_all()
+            pages, records = self._book.pages(), self._book.records()
+            image = take(self._tables, self._start)
+            lexemes = self._source.encode()
         finally:
             self._lock.release()
         if image.nbytes > _MOST:
             image = image.emptied()
-        if sum(int(one.nbytes) for one in pages) + len(lexemes) > _MOST:
+        if sum(int(one.nbytes) for one in (*pages, *records)) + len(lexemes) > _MOST:
             return None
         known = image.nodes[:, L.N_ROW] >= 0
-        named = pages.made[pages.rows]
+        named = records.made[records.rows]
         numbers = np.unique(np.concatenate((named, image.nodes[known, L.N_ROW])))
-        pages.made[pages.rows] = np.searchsorted(numbers, named)
-        image.nodes[known, L.N_ROW] = np.searchsorted(numbers, image.nodes[known, L.N_ROW])
-        states = {f"states.{name}": getattr(image, name) for name in Image._fields[1:]}
+        records.made[records.rows] = np.searchsorted(numbers, named)
+        image, groups = grouped(image, {number: at for at, number in enumerate(numbers.tolist())})
+        dense = padded(self._masks.rows[numbers])
+        states = {f"states.{name}": getattr(image, name) for name in Image._fields[1:-1]}
+        slots = {f"slots.{name}": one for name, one in slots_of(image, self._limits)._asdict().items()}
+        masks = {f"masks.{name}": array for name, array in groups._asdict().items()}
         others = {
             "start": np.array([image.start], np.int64),
-            "dense": self._masks.rows[numbers],
             "lexemes": lexemes,
+            "dense.sums": np.array([checksum(row) for row in dense], np.int64),
+            "dense.crcs": np.array([crc_of(row) for row in self._masks.rows[numbers]], np.uint32),
+            "dense": dense,
+            "masks.lists": image.lists,
         }
-        return WrittenArrays(self._identity, KIND, {**pages._asdict(), **states, **others})
+        arrays = {**pages._asdict(), **states, **slots, **masks, **others, **records._asdict()}
+        return WrittenArrays(self._identity, KIND, arrays, ("dense", "masks.lists", *Records._fields))

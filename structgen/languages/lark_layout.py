@@ -65,6 +65,8 @@ LIVE_NO, LIVE_YES, LIVE_PENDING, LIVE_UNKNOWN = range(4)
 LIVE_KEY, YIELDS_KEY = -2, -3
 """Keys of T_EDGE for what is known of a state: (state, LIVE_KEY, 0) is LIVE_YES, ...; and of two lexeme
 states, as of Q_YIELDS: (state, YIELDS_KEY, state)."""
+KEPT = -2
+"""N_ROW of a state whose mask lies in a file and is read when it is asked for; N_LIST is -1 until then."""
 
 C_LARK, C_MASKS = C_STRINGS, C_STRINGS_OUT
 """In the context: the address of the words below, and of a table of pieces whose leaves are states with

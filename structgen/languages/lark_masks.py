@@ -57,8 +57,10 @@ def take_token(c, index, token):
             return REFUSED if code == NO else (ASKED if code == ASK else UNKNOWN_FREE)
         s = d
     found = find(c, T_NODE, 8, s)
-    if found >= 0 and load64(row_of(c, T_NODE, N_STRIDE, found), N_LIST) >= 0:
-        return found  # its mask is known: it was live
+    if found >= 0:
+        d = row_of(c, T_NODE, N_STRIDE, found)
+        if load64(d, N_LIST) >= 0 or load64(d, N_ROW) == KEPT:
+            return found  # its mask is known, or lies in a file: it was live
     code = live(c, s)
     if code != YES:
         return REFUSED if code == NO else ASKED
@@ -66,6 +68,18 @@ def take_token(c, index, token):
     if found >= 0:
         adopt(c, found)
     return found
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def put_masks(c, states, offsets, count, row):
+    """Have the masks of some states known that are not: a dense row (-1: none), and where their lists begin.
+    Returns 0."""
+    for i in range(count):
+        d = row_of(c, T_NODE, N_STRIDE, load64(states, i))
+        if load64(d, N_LIST) < 0:
+            store64(d, N_ROW, row)
+            store64(d, N_LIST, load64(offsets, i))  # last: readers take no lock
+    return 0
 
 
 @entry("int64(int64, int64)")

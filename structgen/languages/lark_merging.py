@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from structgen.jit import entry, jit
 from structgen.languages.lark_layout import D_COUNT, D_IDS, D_NODES, D_SLOTS, D_STARTS, D_TOKENS, D_WORDS
-from structgen.machine.tables import address_of
 from structgen.masks.trie import DEPTH_SHIFT, SKIP_SHIFT, SLOT_SHIFT
-from structgen.memory import load32, load64, store32, store64
+from structgen.memory import address_of, load32, load64, store32, store64
 
 _DEPTH, _SLOT = (1 << SLOT_SHIFT - DEPTH_SHIFT) - 1, (1 << SKIP_SHIFT - SLOT_SHIFT) - 1
 _SKIP = (1 << 64 - SKIP_SHIFT) - 1

@@ -8,7 +8,7 @@ been read on. It has no tries: tokens at which one of the two ends are followed 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -20,10 +20,11 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import endings_of
 from structgen.languages.lark_records import move_of
 from structgen.machine.layout import *
-from structgen.machine.tables import address_of
-from structgen.masks.store import VocabularyStore
-from structgen.masks.vocabulary import Vocabulary
-from structgen.memory import load64, store64
+from structgen.memory import address_of, load64, store64
+
+if TYPE_CHECKING:
+    from structgen.masks.store import VocabularyStore
+    from structgen.masks.vocabulary import Vocabulary
 
 NOTED_WORDS = 5
 """A note: -1, endings, slot; or a crossing, as in PAIR_ROW."""

@@ -21,8 +21,8 @@ from structgen.languages.lark_layout import *
 from structgen.languages.lark_steps import first_of, look, look_at, second_of
 from structgen.machine.layout import *
 from structgen.machine.rows import row_of
-from structgen.machine.tables import address_of
-from structgen.memory import load32, load64, store32, store64
+from structgen.masks.room import room
+from structgen.memory import address_of, load32, load64, store32, store64
 
 _MOST, _MOST_POOLED, _SLOTS = 1 << 19, 1 << 21, 1 << 10
 _DEEPEST = 256
@@ -34,9 +34,11 @@ class Pieces:
 
     def __init__(self, pooled: bool) -> None:
         """`pooled`: pieces may be lists of tokens."""
-        self._rows = np.empty((_MOST, PIECE_WORDS), np.int64)
-        self._slots = np.zeros(4 * _MOST, np.int32)
-        self._pool = np.empty(_MOST_POOLED if pooled else 0, np.int32)
+        most = _MOST_POOLED if pooled else 0
+        held = room(8 * PIECE_WORDS * _MOST + 16 * _MOST + 4 * most)
+        self._rows = held[: 8 * PIECE_WORDS * _MOST].view(np.int64).reshape(_MOST, PIECE_WORDS)
+        self._slots = held[self._rows.nbytes :][: 16 * _MOST].view(np.int32)
+        self._pool = held[self._rows.nbytes + self._slots.nbytes :].view(np.int32)
         self.words = np.zeros(PC_WORDS, np.int64)
         self.address = address_of(self.words)
         self.words[PC_ROWS : PC_POOL + 1] = [address_of(one) for one in (self._rows, self._slots, self._pool)]

@@ -74,12 +74,8 @@ class Shape:
         """`newline`: the indenter's, -1: there is none."""
         self.vocabulary, self._masks = vocabulary, masks
         self._beginnings: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
-        data, offsets = vocabulary.token_data, vocabulary.token_offset
-        lengths = np.diff(offsets)
-        self.first_bytes: npt.NDArray[np.uint8] = np.zeros(vocabulary.vocab_size, np.uint8)
-        """[V]: of tokens without bytes 0."""
-        self.first_bytes[lengths > 0] = data[offsets[:-1][lengths > 0]]
-        self._first_text = self.first_bytes.tobytes().ljust(32 * masks.words, b"\0")
+        self.first_bytes = vocabulary.first_bytes()
+        self._first_text = b""
         self._firsts: dict[int, tuple[int, ...]] = {}
         """The first bytes that tokens of dense rows have, 256 bits in four words."""
         nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
@@ -109,6 +105,8 @@ class Shape:
         if known is None:
             if len(self._beginnings) >= _BEGINNINGS:
                 self._beginnings.clear()
+            if not self._first_text:
+                self._first_text = self.first_bytes.tobytes().ljust(32 * self._masks.words, b"\0")
             chosen = np.unpackbits(np.array(firsts, np.int64).view(np.uint8), bitorder="little")
             bits = np.frombuffer(self._first_text.translate(chosen.tobytes()), np.uint8)
             known = self._beginnings[key] = np.packbits(bits, bitorder="little").view(np.int32)

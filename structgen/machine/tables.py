@@ -236,9 +236,10 @@ class Tables:
         self.context[6 * table + L.COUNT] = at + size
         return at
 
-    def load(self, table: int, rows: npt.NDArray[Any]) -> None:
+    def load(self, table: int, rows: npt.NDArray[Any], hashes: npt.NDArray[np.int32] | None = None) -> None:
         """Have an array take the place of all that a table holds; it is the table from then on, and nobody
-        else may write to it. Rows of an interning table are found by hash again: 10 ns each."""
+        else may write to it, nor to `hashes`, the slots by which its rows are found (`slots`). Without them
+        the rows of an interning table are hashed again: 10 ns each."""
         base, count, context = 6 * table, len(rows), self.context
         if count:
             self._views[table] = rows
@@ -246,6 +247,11 @@ class Tables:
             context[base + L.CAPACITY] = count
         context[base + L.COUNT] = count
         if not _ROWS[table][2]:
+            return
+        if hashes is not None:
+            self._hashes[table] = hashes
+            context[base + L.HASH] = address_of(hashes)
+            context[base + L.MASK] = len(hashes) - 1
             return
         size = int(context[base + L.MASK]) + 1
         hashes = self._hashes.get(table)
@@ -255,11 +261,20 @@ class Tables:
             hashes = self._hashes[table] = np.empty(size, np.int32)
             context[base + L.HASH] = address_of(hashes)
             context[base + L.MASK] = size - 1
-        elif hashes is None:
-            start = int(context[base + L.HASH]) - address_of(self._block)
-            hashes = self._block[start : start + 4 * size].view(np.int32)
+        else:
+            hashes = self.slots(table)
         hashes.fill(-1)
         rehash(self.address, table, L.KEY_WORDS[table])
+
+    def slots(self, table: int) -> npt.NDArray[np.int32]:
+        """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
+        none."""
+        found = self._hashes.get(table)
+        if found is None:
+            base = 6 * table
+            start = int(self.context[base + L.HASH]) - address_of(self._block)
+            found = self._block[start : start + 4 * (int(self.context[base + L.MASK]) + 1)].view(np.int32)
+        return found
 
     def nbytes(self) -> int:
         """Return the bytes of all tables, outgrown ones included."""

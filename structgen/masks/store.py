@@ -13,16 +13,14 @@ ends.
 from __future__ import annotations
 
 import atexit
-import mmap
 import os
-import sys
 import threading
 import zlib
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Any, ClassVar, Literal, NamedTuple
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +30,11 @@ from structgen.errors import OptionError, StoreWarning
 from structgen.forks import QUEUES, STORES, WRITING, new_lock, tell
 from structgen.masks.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
 from structgen.masks.records import Content, Crossing, Record
+from structgen.masks.room import room
 from structgen.masks.store_files import Folder
 from structgen.masks.trie import TrieArrays
 from structgen.masks.vocabulary import Vocabulary
-from structgen.sources import digest_of
+from structgen.sources import digest_of, sources
 from structgen.tokenizer import Tokenizer
 
 _DELAY = 1.0
@@ -47,10 +46,11 @@ _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 @cache
 def _code() -> str:
-    """Return a digest of the sources that decide what a record holds; 2 ms, once in a process."""
-    package = Path(__file__).parent.parent
-    rooms = [package / room for room in ("automata", "machine", "masks")]
-    return digest_of([package / "ir.py", *(path for room in rooms for path in room.glob("*.py"))])
+    """Return a digest of the sources that decide what a record holds."""
+    return digest_of([Path(__file__).parent.parent / "ir.py", *sources("automata", "machine", "masks")])
+
+
+_code()  # some milliseconds, which no grammar should wait for
 
 
 class MaskRows(NamedTuple):
@@ -77,7 +77,7 @@ class VocabularyStore:
     ) -> None:
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
-        self.rows: npt.NDArray[np.int32] = _reserve(self.capacity, words)
+        self.rows: npt.NDArray[np.int32] = room(4 * self.capacity * words).view(np.int32).reshape(-1, words)
         self.address = int(self.rows.__array_interface__["data"][0])
         self.used = 0
         self.dense = max(1, words // 4)
@@ -196,10 +196,11 @@ class VocabularyStore:
         bits[tokens] = 1
         return np.packbits(bits, bitorder="little").view(np.int32)
 
-    def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
-        """Return the number of an equal row, or None where it is new and nothing is free. Cost: 5 us."""
+    def intern_row(self, row: npt.NDArray[np.int32], crc: int | None = None) -> int | None:
+        """Return the number of an equal row, or None where it is new and nothing is free. `crc`: the row's
+        CRC-32, where it is known. Cost: 10 us."""
         with self._lock:
-            same = self._by_content.setdefault(zlib.crc32(row.tobytes()), [])
+            same = self._by_content.setdefault(crc_of(row) if crc is None else crc, [])
             for at in same:
                 if np.array_equal(self.rows[at], row):
                     return at
@@ -234,20 +235,15 @@ class VocabularyStore:
         return self.used * int(self.rows.shape[1]) * 4 + self._held
 
 
+def crc_of(row: npt.NDArray[np.int32]) -> int:
+    """Return the CRC-32 by which a store looks for a dense row."""
+    return zlib.crc32(np.ascontiguousarray(row).data)
+
+
 def tokens_of(row: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Return the token ids of a row, ascending."""
     bits = np.unpackbits(np.ascontiguousarray(row).view(np.uint8), bitorder="little")
     return np.flatnonzero(bits).astype(np.int32)
-
-
-def _reserve(rows: int, words: int) -> npt.NDArray[np.int32]:
-    """Return room for rows that costs memory only as they are written, page by page."""
-    if sys.platform == "win32":
-        return np.empty((rows, words), np.int32)
-    # numpy asks for pages of 2 MB, and clearing the first of them would cost more than most masks. Private:
-    # after a fork, parent and child go on apart.
-    room = mmap.mmap(-1, 4 * rows * words, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return np.frombuffer(room, np.int32).reshape(rows, words)
 
 
 class _Writer:
@@ -426,6 +422,34 @@ class MaskStore:
 def default_store() -> MaskStore:
     """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
     return _Default.get()
+
+
+def store_of(
+    store: MaskStore | str | os.PathLike[str] | Literal[False] | None,
+) -> MaskStore | Literal[False] | None:
+    """Return what an option says: a path is this process's store in that folder, one while somebody has it;
+    all else is as it was. Raises OptionError for what is no store."""
+    if store is None or store is False or isinstance(store, MaskStore):
+        return store
+    if not isinstance(store, str | os.PathLike) or not os.fspath(store):
+        raise OptionError(
+            f"store={store!r} is no mask store.",
+            where="store",
+            cure="Pass a folder, a sg.MaskStore(...), False for none, or nothing for the one of the process.",
+        )
+    path = os.path.abspath(store)
+    found = _Folders.stores.get(path)
+    if found is None:
+        with _Folders.lock:
+            found = _Folders.stores.get(path)
+            if found is None:
+                found = _Folders.stores[path] = MaskStore(path)
+    return found
+
+
+class _Folders:
+    stores: ClassVar[WeakValueDictionary[str, MaskStore]] = WeakValueDictionary()
+    lock: ClassVar[threading.RLock] = new_lock(STORES)
 
 
 class _Default:

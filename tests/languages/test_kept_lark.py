@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import lark
+import numpy as np
 import pytest
 from lark.indenter import PythonIndenter
 
 import structgen as sg
 from structgen.errors import StoreWarning
-from structgen.languages import compiled_lark, contextual
+from structgen.languages import compiled_lark, contextual, kept_masks
 from structgen.languages import lark_layout as K
 from structgen.languages.compiled_lark import CompiledLark
+from structgen.languages.kept_masks import Groups
+from structgen.languages.lark_book import Pages, Records
 from structgen.languages.lark_files import LarkGrammar
+from structgen.languages.lark_image import Slots
+from structgen.masks.array_file import Later
 from structgen.masks.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
 from structgen.parsing import kept_lexemes
 from structgen.parsing.lexer import Lexer
@@ -128,18 +136,139 @@ def test_a_grammar_is_written_after_it_was_dropped(tokenizer: sg.Tokenizer, tmp_
     assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
 
 
-@pytest.mark.parametrize("at", [20, -9])
+def damage(folder: Path, at: int | None = None, part: str = "") -> None:
+    """Change the file of a folder's only grammar: one byte, or one of each word of a part."""
+    (path,) = folder.rglob(f"*{GRAMMAR_SUFFIX}")
+    content = bytearray(path.read_bytes())
+    if at is not None:
+        content[at] ^= 0x55
+    else:
+        header = json.loads(content[32 : 32 + int.from_bytes(content[16:24], "little")])
+        _dtype, shape, offset, *_ = (header["arrays"] | header["later"])[part]
+        size = int(np.prod(shape)) * np.dtype(_dtype).itemsize
+        assert size
+        for word in range(offset, offset + size, 8):
+            content[word] ^= 0x55
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("at", [8, 20, 200])
 def test_a_damaged_file_is_told_and_made_anew(at: int, tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
     grammar = _grammar(CALLS)
     text = GRAMMARS["calls"][1]
     kept(grammar, tokenizer, tmp_path, text)
-    (path,) = tmp_path.rglob(f"*{GRAMMAR_SUFFIX}")
-    content = bytearray(path.read_bytes())
-    content[at] ^= 0x55
-    path.write_bytes(content)
+    damage(tmp_path, at)
     with pytest.warns(StoreWarning, match="damaged"):
         compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
     assert masks(compiled, text) == masks(CompiledLark(grammar, tokenizer, None, False), text)
+
+
+PARTS = (
+    *(f"states.{name}" for name in ("nodes", "pairs", "places", "edges", "flags")),
+    *(f"slots.{name}" for name in Slots._fields),
+    *Pages._fields[:-1],  # nothing is sure of so small a grammar
+    *(f"masks.{name}" for name in Groups._fields),
+    *("start", "lexemes", "dense.sums", "dense.crcs"),
+)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_read_at_once_is_checked_at_once(part: str, tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    grammar, text = _grammar(CALLS), GRAMMARS["calls"][1]
+    kept(grammar, tokenizer, tmp_path, text)
+    damage(tmp_path, part=part)
+    with pytest.warns(StoreWarning, match="damaged"):
+        compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+    assert masks(compiled, text) == masks(CompiledLark(grammar, tokenizer, None, False), text)
+
+
+@pytest.mark.parametrize("part", ["masks.lists", "dense", *Records._fields])
+def test_what_is_read_later_is_checked_when_it_is_read(
+    part: str, tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    grammar, (_, text, other) = _grammar(CALLS), GRAMMARS["calls"]
+    kept(grammar, tokenizer, tmp_path, text)
+    damage(tmp_path, part=part)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+    fresh = CompiledLark(grammar, tokenizer, None, False)
+    with pytest.warns(StoreWarning, match="damaged"):
+        assert masks(compiled, text) == masks(fresh, text)
+        assert masks(compiled, other) == masks(fresh, other)
+
+
+def test_a_file_that_was_cut_off_is_told_at_once(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    grammar, text = _grammar(CALLS), GRAMMARS["calls"][1]
+    kept(grammar, tokenizer, tmp_path, text)
+    (path,) = tmp_path.rglob(f"*{GRAMMAR_SUFFIX}")
+    path.write_bytes(path.read_bytes()[:-64])
+    with pytest.warns(StoreWarning, match="damaged"):
+        CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+
+
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the list of addresses at which masks that were kept are checked from now on."""
+    found: list[int] = []
+    plain = kept_masks.checksum_at
+    monkeypatch.setattr(
+        kept_masks, "checksum_at", lambda address, words: (found.append(address), plain(address, words))[1]
+    )
+    return found
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_compiling_what_was_kept_checks_no_mask_and_no_record(
+    name: str, tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, text, _other = GRAMMARS[name]
+    grammar = _grammar(source)
+    kept(grammar, tokenizer, tmp_path, text)
+    read = checks(monkeypatch)
+    monkeypatch.setattr(Later, "checked", refuse)
+    compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+    assert not read
+    compiled.allowed(compiled.start)
+    assert 1 <= len(read) <= 2  # the lists of a group, and its dense row
+
+
+def test_compiling_what_was_kept_opens_its_file_alone(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    kept(_grammar(CALLS), tokenizer, tmp_path, GRAMMARS["calls"][1])
+    code = """
+import sys
+from pathlib import Path
+import structgen as sg
+text, tokenizer, folder = sys.argv[1:]
+tokenizer = sg.Tokenizer.from_huggingface(tokenizer)
+grammar = sg.lark(text)
+sg.compile(sg.lark('start: "a"'), tokenizer, store=False)
+opened = []
+sys.addaudithook(lambda event, said: opened.append(str(said[0])) if event == "open" else None)
+compiled = sg.compile(grammar, tokenizer, store=folder)
+compiled.allowed(compiled.start)
+print(*(Path(one).suffix for one in opened))
+"""
+    path = ROOT / "tests" / "data" / "bpe" / "tokenizer.json"
+    command = [sys.executable, "-c", code, CALLS, str(path), str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.split() == [GRAMMAR_SUFFIX]
+
+
+def test_masks_of_one_group_are_read_together(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar, text = _grammar(PYTHON), GRAMMARS["Python"][1]
+    kept(grammar, tokenizer, tmp_path, text)
+    compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+    read = checks(monkeypatch)
+    masks(compiled, text)
+    kept_of = compiled._kept
+    assert kept_of is not None and not kept_of._waiting
+    groups = kept_of._groups
+    assert len(read) == len(groups.bounds) + len(np.unique(groups.bounds[groups.bounds[:, 0] >= 0, 0]))
+    assert len(groups.bounds) < len(groups.states)
+    masks(compiled, text)
+    assert len(read) == len(set(read))
 
 
 def test_a_store_without_room_for_the_rows_reads_nothing(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
