@@ -168,7 +168,9 @@ class _Reader:
 
     def item(self, op: str, value: Any, flags: int, depth: int) -> Node:
         match op:
-            case "LITERAL" | "NOT_LITERAL" | "IN":
+            case "LITERAL":
+                return _literal(value, flags)
+            case "NOT_LITERAL" | "IN":
                 return Chars(_members(op, _frozen(value), flags))
             case "ANY":
                 return Chars(ANY if flags & re.DOTALL else _NOT_NEWLINE)
@@ -235,9 +237,15 @@ def _assertion(kind: str, flags: int) -> Node:
 
 def _frozen(value: Any) -> Any:
     """Return an operand of the parser's as a hashable value."""
-    if isinstance(value, (list, tuple)):
-        return tuple(map(_frozen, value))
-    return value if isinstance(value, int) and not hasattr(value, "name") else str(value)
+    if type(value) is int:  # re's names are ints of a class of their own
+        return value
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+@functools.lru_cache(maxsize=4096)
+def _literal(value: int, flags: int) -> Chars:
+    """Return what one letter matches under flags."""
+    return Chars(_members("LITERAL", value, flags))
 
 
 @functools.lru_cache(maxsize=4096)

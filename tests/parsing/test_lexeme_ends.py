@@ -74,6 +74,16 @@ def test_the_first_text_from_an_instruction_is_the_first_of_all(name: str) -> No
 
 
 @pytest.mark.parametrize("name", [*GRAMMARS, "json", "sql", "python", "python (lark's)"])
+def test_the_least_bytes_of_a_terminal_are_those_of_its_first_text(name: str) -> None:
+    lexer = Lexer(tables_of(name))
+    program = lexer.program
+    for terminal, first in lexer._first.items():
+        for at in (first, *program.code[first].to):
+            words = program.words([at], terminal)
+            assert program.least(at, terminal) == max(1, len(next(words, b"")))
+
+
+@pytest.mark.parametrize("name", [*GRAMMARS, "json", "sql", "python", "python (lark's)"])
 def test_contexts_that_are_no_apart_begin_as_others_do(name: str) -> None:
     tables = tables_of(name)
     lexer = Lexer(tables)
