@@ -16,6 +16,7 @@ from structgen.languages.lark_pieces import Pieces
 from structgen.languages.lark_shapes import Made, Shape, array_at
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
+from structgen.masks.room import room
 from structgen.masks.store import VocabularyStore
 from structgen.masks.vocabulary import Vocabulary
 from structgen.parsing.lexeme_rows import FULL
@@ -163,15 +164,17 @@ class Book:
         self._masks = masks
         self.pairs = Pairs(vocabulary, masks, self._shape.first_bytes)
         words[K.K_PAIRS] = address_of(self.pairs.table)
-        self._dense = np.zeros(1 + K.DENSE_WORDS * K.MOST_DENSE, np.int64)
+        dense, levels = 1 + K.DENSE_WORDS * K.MOST_DENSE, K.LEVEL_WORDS * K.MOST_LEVELS
+        looks, chains = 1 + K.LOOK_WORDS * K.MOST_LOOKS, 2 * K.MOST_CHAINS
+        held = room(8 * (dense + levels + looks + chains)).view(np.int64)
+        self._dense, self._levels, self._looks, self._chains = np.split(
+            held, np.cumsum((dense, levels, looks))
+        )
         self._unions: dict[bytes, int] = {}
-        self._levels = np.zeros(K.LEVEL_WORDS * K.MOST_LEVELS, np.int64)
         self._wanted = np.ones(256 * (K.MOST_LEVELS + 1), np.uint8)
         words[K.K_FIRST_BYTES] = address_of(self._shape.first_bytes)
         words[K.K_DENSE] = address_of(self._dense)
         words[K.K_LEVELS], words[K.K_WANTED] = address_of(self._levels), address_of(self._wanted)
-        self._looks = np.zeros(1 + K.LOOK_WORDS * K.MOST_LOOKS, np.int64)
-        self._chains = np.zeros(2 * K.MOST_CHAINS, np.int64)
         self._pieces = Pieces(pooled=True)
         words[K.K_PIECES] = self._pieces.address
         words[K.K_PIECING], words[K.K_LOW], words[K.K_LOOKED] = 0, K.NOTHING_LOOKED, 0
@@ -187,7 +190,7 @@ class Book:
     def attach(self, context: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Have compiled code that is called with a context read this book; return where it notes its
         questions, which speak of the context's own places and states, too."""
-        needs = np.zeros(1 + 4 * K.MOST_NOTED, np.int64)
+        needs = room(8 * (1 + 4 * K.MOST_NOTED)).view(np.int64)
         context[L.C_NEEDS], context[K.C_LARK] = address_of(needs), address_of(self._words)
         return needs
 
