@@ -8,15 +8,18 @@ holds a digest of the sources that the function's module imports, so that other 
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
+from structgen.inner import TRIED, Inner, InnerCacheImpl
 from structgen.sources import digest_of, imported
 
 
@@ -40,7 +43,8 @@ def announce() -> None:
 class StampedCache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of one function, in files whose names hold the stamp of its module."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], kind: type[Any] = CompileResultCacheImpl) -> None:
+        self._impl_class = kind
         super().__init__(function)
         self._cache_file = IndexDataCacheFile(
             cache_path=self.cache_path,
@@ -57,11 +61,29 @@ class StampedCache(FunctionCache):  # type: ignore[misc]
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Return a function for compiled code to call: compiled when first needed, and kept."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
-    if dispatcher is not function:  # NUMBA_DISABLE_JIT hands the function back
+    """Return a function for compiled code to call: lowered when first needed, and kept (`inner`)."""
+    if numba.config.DISABLE_JIT:
+        return function
+    if numba.version_info.short > TRIED:
+        dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
         dispatcher._cache = StampedCache(function)
+        return dispatcher
+    dispatcher = Inner(function)
+    dispatcher._cache = StampedCache(function, InnerCacheImpl)
     return dispatcher
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Hold garbage collection back: what a compilation makes stays, and going through it costs a tenth."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
@@ -71,9 +93,11 @@ def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = jit(function)
-        if dispatcher is not function:
-            dispatcher.compile(signature)
+        dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+        if dispatcher is not function:  # NUMBA_DISABLE_JIT hands the function back
+            dispatcher._cache = StampedCache(function)
+            with uncollected():
+                dispatcher.compile(signature)
             dispatcher.disable_compile()
         return dispatcher
 
