@@ -48,6 +48,8 @@ class Ranks:
         self._parser, self._tables, self.texts = parser, parser.tables, texts
         self.careful: Texts | None = None
         """The same without rules that lark may not end, where there are others."""
+        self.doubtful: set[int] | None = None
+        """Nonterminals whose texts are made by such a rule, as symbols."""
         self._nearest: dict[int, Plan] = {}
         self._of: dict[int, list[tuple[int, int]]] = {}
         """For each nonterminal, the nonterminals that its rules begin with, and the bytes that the rule needs
@@ -189,8 +191,6 @@ class Plans:
         self._behinds: dict[tuple[int, int, int], list[int]] = {}
         self._lost = _lost(parser.tables.remarks.conflicts, parser.tables)
         """For each rule that lark does not end where it might, the terminals before which it does not."""
-        rules = [parser.tables.rules[rule] for rule in self._lost]
-        self._lost_ways = {(rule.origin, rule.symbols) for rule in rules}
         self._avoided: set[int] = set()
         self._vain = 0
 
@@ -203,11 +203,7 @@ class Plans:
 
     def _find(self, ranks: Ranks, state: int) -> Plan:
         nearest = ranks.nearest(state)
-        if (
-            not self._lost
-            or not self._is_doubtful(ranks.texts, nearest)
-            or self._is_read(ranks, state, nearest)
-        ):
+        if not self._lost or not self._is_doubtful(ranks, nearest) or self._is_read(ranks, state, nearest):
             return nearest
         for plan in chain(ranks.ranked(state), self._careful(ranks, state)):
             rule, dot, _terminals = plan
@@ -267,10 +263,13 @@ class Plans:
 
     # --- what the table makes of plans ----------------------------------------------------------------------
 
-    def _is_doubtful(self, texts: Texts, plan: Plan) -> bool:
+    def _is_doubtful(self, ranks: Ranks, plan: Plan) -> bool:
         """Return whether a plan ends a rule that lark may not end."""
         rule, dot, _terminals = plan
-        return rule in self._lost or texts.are_of(self._tables.rules[rule].symbols[dot:], self._lost_ways)
+        if ranks.doubtful is None:
+            rules = [self._tables.rules[one] for one in self._lost]
+            ranks.doubtful = ranks.texts.made_of({(one.origin, one.symbols) for one in rules})
+        return rule in self._lost or not ranks.doubtful.isdisjoint(self._tables.rules[rule].symbols[dot:])
 
     def _is_read(self, ranks: Ranks, state: int, plan: Plan) -> bool:
         """Return whether the parser takes a plan's terminals, and its rule ends before all that comes next

@@ -116,18 +116,19 @@ class Texts:
                 pending += reversed((ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol])
         return found
 
-    def are_of(self, symbols: tuple[int, ...], rules: Collection[tuple[int, tuple[int, ...]]]) -> bool:
-        """Return whether the shortest texts of some symbols are made by one of some rules, each a nonterminal
-        and its right side."""
-        pending = [symbol for symbol in symbols if symbol < 0]
-        costs, ways = self._strict
-        while pending:
-            symbol = pending.pop()
-            way = (ways if costs[-1 - symbol] < FAR else self._ways)[-1 - symbol]
-            if (-1 - symbol, way) in rules:
-                return True
-            pending += [one for one in way if one < 0]
-        return False
+    def made_of(self, rules: Collection[tuple[int, tuple[int, ...]]]) -> set[int]:
+        """Return the nonterminals, as symbols, whose shortest texts are made by one of some rules, each an
+        origin and a right side."""
+        costs, strict = self._strict
+        ways = [
+            way if cost < FAR else other for cost, way, other in zip(costs, strict, self._ways, strict=True)
+        ]
+        found = {-1 - origin for origin, way in enumerate(ways) if (origin, way) in rules}
+        before = -1
+        while before != len(found):
+            before = len(found)
+            found.update(-1 - origin for origin, way in enumerate(ways) if not found.isdisjoint(way))
+        return found
 
     def least(self, symbols: tuple[int, ...]) -> int:
         """Return the bytes of the shortest texts of some symbols, FAR where they have none."""
