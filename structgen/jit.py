@@ -60,14 +60,18 @@ class StampedCache(FunctionCache):  # type: ignore[misc]
         return found
 
 
+def alone(function: Callable[..., Any], **options: Any) -> Any:
+    """Return a function that is compiled by itself, numba's own way, and kept. `options`: numba.njit's."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    if dispatcher is not function:  # NUMBA_DISABLE_JIT hands the function back
+        dispatcher._cache = StampedCache(function)
+    return dispatcher
+
+
 def jit(function: Callable[..., Any]) -> Any:
     """Return a function for compiled code to call: lowered when first needed, and kept (`inner`)."""
-    if numba.config.DISABLE_JIT:
-        return function
-    if numba.version_info.short > TRIED:
-        dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
-        dispatcher._cache = StampedCache(function)
-        return dispatcher
+    if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
+        return alone(function)
     dispatcher = Inner(function)
     dispatcher._cache = StampedCache(function, InnerCacheImpl)
     return dispatcher
@@ -93,9 +97,8 @@ def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
-        if dispatcher is not function:  # NUMBA_DISABLE_JIT hands the function back
-            dispatcher._cache = StampedCache(function)
+        dispatcher = alone(function, no_cfunc_wrapper=True)
+        if dispatcher is not function:
             with uncollected():
                 dispatcher.compile(signature)
             dispatcher.disable_compile()

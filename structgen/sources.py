@@ -48,12 +48,12 @@ _noted = cache(_read)
 
 
 @cache
-def sources(*rooms: str, kinds: tuple[str, ...] = (".py",)) -> tuple[Path, ...]:
-    """Return the files of some folders of this package, by their endings."""
+def sources(*rooms: str) -> tuple[Path, ...]:
+    """Return the modules in some folders of this package."""
     found = []
     for room in rooms:
         with os.scandir(_ROOT / room) as entries:
-            found += [Path(entry.path) for entry in entries if entry.name.endswith(kinds)]
+            found += [Path(entry.path) for entry in entries if entry.name.endswith(".py")]
     return tuple(sorted(found))
 
 

@@ -16,17 +16,14 @@ import numpy as np
 
 from structgen.engine.drawing import exponentials, highest, total
 from structgen.engine.tiles import PANEL, add_weighted, floats_at, listed_product
-from structgen.jit import StampedCache, jit
+from structgen.jit import alone, jit
 from structgen.memory import load64
 
 
 def loose(function: Callable[..., Any]) -> Any:
     """Return a function for compiled code to call, in which sums may be made in another order than written:
-    in lanes. The order is compiled in, and so the same in each call."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function)
-    if dispatcher is not function:  # NUMBA_DISABLE_JIT hands the function back
-        dispatcher._cache = StampedCache(function)
-    return dispatcher
+    in lanes. The order is compiled in, and so the same in each call and in whatever calls it."""
+    return alone(function, fastmath={"reassoc", "contract"})
 
 
 @jit

@@ -105,11 +105,8 @@ def write_arrays(
     # any file.
     start = _aligned(_HEAD.size + len(header(0)[0]) + 10 * (1 + len(flat)))
     head, end = header(start)
-    room = bytearray(start)
-    room[_HEAD.size : _HEAD.size + len(head)] = head
-    checked = bytearray(end - 16)
-    struct.pack_into("<QQ", room, 16, len(head), end)
-    checked[: start - 16] = room[16:]
+    checked = bytearray(end - 16)  # all from byte 16 on
+    struct.pack_into(f"<QQ{len(head)}s", checked, 0, len(head), end, head)
     at = start - 16
     for name in names[: len(names) - len(sums)]:
         checked[at : at + padded[name].nbytes] = padded[name].data

@@ -438,12 +438,10 @@ def store_of(
             cure="Pass a folder, a sg.MaskStore(...), False for none, or nothing for the one of the process.",
         )
     path = os.path.abspath(store)
-    found = _Folders.stores.get(path)
-    if found is None:
-        with _Folders.lock:
-            found = _Folders.stores.get(path)
-            if found is None:
-                found = _Folders.stores[path] = MaskStore(path)
+    with _Folders.lock:
+        found = _Folders.stores.get(path)
+        if found is None:
+            found = _Folders.stores[path] = MaskStore(path)
     return found
 
 
