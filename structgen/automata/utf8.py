@@ -47,7 +47,8 @@ DONE: Final = ByteNode(())
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def _interned(after: tuple[tuple[int, int, ByteNode], ...]) -> ByteNode:
+def interned(after: tuple[tuple[int, int, ByteNode], ...]) -> ByteNode:
+    """Return the node at which some bytes in a row each, the first and the last, have a node behind them."""
     row: list[ByteNode | None] = [None] * 256
     for low, high, node in after:
         row[low : high + 1] = [node] * (high - low + 1)
@@ -71,7 +72,7 @@ def _joined(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
             groups[-1][2].append(tuple(rest))
         else:
             groups.append((low, high, [tuple(rest)]))
-    return _interned(
+    return interned(
         tuple((low, high, DONE if rests == [()] else _joined(rests)) for low, high, rests in groups)
     )
 

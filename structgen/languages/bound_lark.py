@@ -208,4 +208,4 @@ def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTable
         replace(one, pattern=None, where="") if number in bound else one
         for number, one in enumerate(tables.terminals)
     )
-    return replace(tables, contexts=contexts, terminals=terminals)
+    return replace(tables, contexts=contexts, terminals=terminals, patterns=None)

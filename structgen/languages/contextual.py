@@ -186,7 +186,7 @@ class ContextualLanguage(Language):
             for kind, move in enumerate(row)
             if move.after == DECIDED and move.sources[0] >= 0 and slots[move.sources[0]].terminal == terminal
         ]
-        return bool(kinds) and not lexer.begin_alike(self.separator[0]).isdisjoint(kinds)
+        return bool(kinds) and lexer.begins_alike(self.separator[0], kinds)
 
     def _breaks(self, lexeme: int) -> bool:
         """Return whether a line break makes a lexeme that may become the indenter's newline one, to which
@@ -207,14 +207,11 @@ class ContextualLanguage(Language):
         if self._line_states is None:
             lexer, indentation = self.reader.lexer, self.reader.tables.indentation
             assert indentation is not None
-            before = lexer.before()
+            newline = indentation.newline
             # a comment may begin one too, whose line break comes later
-            contexts = lexer.contexts_apart(10, indentation.newline)
-            starts = {lexer.start(context, before) for context in contexts}
-            opened = {
-                state for row in lexer.after(sorted(starts)) for state in set(row.tolist()) if state >= 0
-            }
-            begun = [state for state in opened if indentation.newline in lexer.may_be(state)]
+            contexts = lexer.contexts_apart(10, newline)
+            starts = sorted({lexer.start_with(context, newline, 10) for context in contexts})
+            begun = [state for state in lexer.begun(starts, newline, 10) if newline in lexer.may_be(state)]
             pending = [lexer.move(state, 10).after for state in (*starts, *begun)]
             pending = [state for state in pending if state >= 0 and self._is_line(state)]
             found: set[int] = set()

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from hashlib import blake2b
 from importlib.util import find_spec
@@ -30,8 +31,17 @@ from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
 from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.parsing.lark_rules import PlainRules
 from structgen.parsing.lexer import Lexer
-from structgen.parsing.tables import Conflict, Context, Indentation, ParserTables, Remarks, Rule, Terminal
-from structgen.sources import digest_of, sources
+from structgen.parsing.tables import (
+    Conflict,
+    Context,
+    Indentation,
+    ParserTables,
+    Patterns,
+    Remarks,
+    Rule,
+    Terminal,
+)
+from structgen.sources import digest_of, imported, sources
 
 FOLDER: Final = "grammars"
 """In the cache folder."""
@@ -40,6 +50,8 @@ _MOST: Final = 1 << 26
 """Bytes of all files; past it those that were used the longest ago go."""
 _TOUCH: Final = 3600.0
 """Seconds after which a file that is read is marked as used again."""
+_PATTERNS: Final = Patterns._fields[:-1]
+"""Those that are arrays."""
 _LIBRARY: Final = "lark:"
 """Begins the paths of files that lark brings along, from its `grammars/` on."""
 
@@ -48,7 +60,7 @@ _LIBRARY: Final = "lark:"
 def _code() -> str:
     """Return what stands for the versions of lark, Python and our own sources."""
     package = Path(__file__).parent.parent
-    own = [package / "frontends" / "python_regex.py", *sources("parsing")]
+    own = {*imported(package / "parsing" / "ordered.py"), *sources("parsing")}
     version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
     assert version is not None, "lark without a version"
     return f"{digest_of([Path(__file__), *own])} {version[1]} {sys.version_info[:3]}"
@@ -157,7 +169,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-4"
+    kind = "lark-5"
 
     def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.
@@ -172,8 +184,9 @@ class KeptTables(KeptFile):
 
     def write(self, loaded: Loaded) -> Found:
         """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s."""
-        tables = loaded.tables
-        made = Found(tables, _digest_of(tables), Lexer(tables).is_local)
+        patterns = Lexer(loaded.tables).patterns()
+        tables = replace(loaded.tables, patterns=patterns)
+        made = Found(tables, _digest_of(tables), patterns.is_local)
         ends, items = _kernels(tables)
         numbers = {
             "start": tables.start,
@@ -187,6 +200,7 @@ class KeptTables(KeptFile):
             "context_of": tables.context_of,
             "kernel_ends": ends,
             "kernel_items": items,
+            **{f"patterns.{name}": getattr(patterns, name) for name in _PATTERNS},
         }
         said = {**_said(tables), "digest": made.digest, "is_local": made.is_local}
         self._keep(loaded.imports, said, numbers, arrays)
@@ -307,6 +321,9 @@ def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
             tuple(Conflict(one, tuple(kept), tuple(dropped)) for one, kept, dropped in said["conflicts"]),
             tuple(said["unused_rules"]),
             tuple(said["unused_terminals"]),
+        ),
+        patterns=Patterns(
+            **{name: arrays[f"patterns.{name}"] for name in _PATTERNS}, is_local=said["is_local"]
         ),
     )
 

@@ -34,6 +34,8 @@ _MOST_FOLLOWED: Final = 1 << 12
 """Nonterminals, each over a state, that are gone through for what comes next behind a rule."""
 Plan = tuple[int, int, list[int]]
 """A rule under way, how many of its symbols are there, and the terminals that it still needs."""
+_Way = tuple[int, int, int]
+"""The bytes that a rule under way still needs at least, the rule, and how many of its symbols are there."""
 _Need = tuple[int, int]
 """The bytes that are needed, and the rules that are ended."""
 _NOTHING: Final = FAR, 0
@@ -66,15 +68,35 @@ class Ranks:
         """Return the plan of a parser state that needs the least."""
         known = self._nearest.get(state)
         if known is None:
-            known = self._nearest[state] = next(self.ranked(state))
+            known = self._nearest[state] = self._plan(self._find_nearest(state))
         return known
+
+    def _find_nearest(self, state: int) -> _Way:
+        """Return the first way of `ranked`. Those that need too much by themselves are not looked at."""
+        ways = self.texts.exits(state)
+        chosen, least, need = ways[0], (4 * FAR, 0), self._needs(state)
+        for way in ways if len(ways) > 1 else []:
+            if (way[0], 0) >= least:
+                break
+            needed = need(way)
+            if needed < least:
+                chosen, least = way, needed
+        return chosen
 
     def ranked(self, state: int) -> Iterator[Plan]:
         """Yield the plans of a parser state, that which needs the least first."""
-        ways = self.texts.exits(state)
+        yield from map(self._plan, sorted(self.texts.exits(state), key=self._needs(state)))
+
+    def _plan(self, way: _Way) -> Plan:
+        _cost, rule, dot = way
+        return rule, dot, self.texts.spelled(self._tables.rules[rule].symbols[dot:])
+
+    def _needs(self, state: int) -> Callable[[_Way], _Need]:
+        """Return what tells of each way out of a state what is needed until a rule goes on that was under way
+        before its first symbol."""
         before: list[tuple[int, ...]] = [(state,)]
 
-        def needed(way: tuple[int, int, int]) -> tuple[int, int]:
+        def needed(way: _Way) -> _Need:
             cost, rule, dot = way
             if dot == 0 or self._parser.is_root(rule):
                 return cost, 0
@@ -84,10 +106,7 @@ class Ranks:
             # with more symbols it was under way before the last of them, and goes on from there
             return cost + (around[0] if dot == 1 or around[0] >= FAR else 0), around[1] if dot == 1 else 0
 
-        if len(ways) > 1:
-            ways = sorted(ways, key=needed)
-        for _cost, rule, dot in ways:
-            yield rule, dot, self.texts.spelled(self._tables.rules[rule].symbols[dot:])
+        return needed
 
     def _before(self, states: tuple[int, ...]) -> tuple[int, ...]:
         """Return states from which a symbol leads to one of some states."""

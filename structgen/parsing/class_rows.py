@@ -42,6 +42,7 @@ class ClassRows:
         self._backwards = range(classes - 1, -1, -1)
         self._known: dict[bytes, Parts] = {}
         self._met: dict[tuple[int, int], tuple[Parts, list[tuple[int, int]]]] = {}
+        self._members: dict[int, list[list[int]]] = {}
         self.whole: Final = self.of([0] * classes)
         """All classes as one part."""
 
@@ -54,6 +55,15 @@ class ClassRows:
             first = dict(zip(reversed(column), self._backwards, strict=True))
             array = np.frombuffer(which, np.uint8).astype(np.int32)
             known = self._known[which] = Parts(len(self._known), array, [first[one] for one in numbers])
+        return known
+
+    def members(self, parts: Parts) -> list[list[int]]:
+        """Return the classes of each part."""
+        known = self._members.get(parts.number)
+        if known is None:
+            known = self._members[parts.number] = [[] for _ in parts.firsts]
+            for kind, part in enumerate(parts.which.tolist()):
+                known[part].append(kind)
         return known
 
     def meet(self, one: Parts, other: Parts) -> tuple[Parts, list[tuple[int, int]]]:

@@ -295,6 +295,12 @@ class _Tables:
             )
         }
         self._embedded: dict[tuple[str, str], bool] = {}
+        self._order: dict[str, tuple[Any, ...]] = {}
+        """The terminals that were read, and what lark orders them by."""
+        self._rules: dict[Any, int] = {}
+        self._rule_numbers: dict[int, int] = {}
+        self._rule_texts: dict[int, str] = {}
+        """By the identities of rules, as to hash one, or to write it, takes a while."""
 
     def _is_string(self, name: str) -> bool:
         from lark.lexer import PatternStr
@@ -305,28 +311,44 @@ class _Tables:
         """Return the numbers of a terminal: its own, and the one under which it is not ignored."""
         return [self.number[name], *([self.seen[name]] if name in self.seen else [])]
 
+    def _rule_number(self, rule: Any) -> int:
+        known = self._rule_numbers.get(id(rule))
+        if known is None:
+            known = self._rule_numbers[id(rule)] = self._rules.setdefault(rule, len(self._rules))
+        return known
+
+    def _item_order(self, item: Any) -> tuple[str, int]:
+        """Return what the items of a state are ordered by."""
+        text = self._rule_texts.get(id(item.rule))
+        if text is None:
+            text = self._rule_texts[id(item.rule)] = str(item.rule)
+        return text, item.index
+
     def read(self, remarks: Remarks) -> ParserTables:
+        from lark.parsers.lalr_analysis import Shift
+
         table, states = self.table, self.table.states
         terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
         count = max(states) + 1
-        rules: dict[Any, int] = {}
+        rules = self._rules
         kernels: list[tuple[tuple[int, int], ...]] = [()] * count
         for state, items in enumerate(self.items):
-            kernels[state] = tuple(
-                (rules.setdefault(item.rule, len(rules)), item.index)
-                for item in sorted(items, key=lambda one: (str(one.rule), one.index))
-                if item.index or item.rule.origin.name.startswith("$root_")
-            )
+            begun = [one for one in items if one.index or one.rule.origin.name.startswith("$root_")]
+            begun.sort(key=self._item_order)
+            kernels[state] = tuple((self._rule_number(one.rule), one.index) for one in begun)
         actions = np.zeros((count, len(self.names) + len(self.seen)), np.int32)
+        cells: list[tuple[int, int, int]] = []
         shifts: list[tuple[int, str, int]] = []
+        numbers = {name: self._numbers(name) for name in self.names}
         for state, row in states.items():
             for name, (action, argument) in row.items():
-                if name not in self.number:
+                if name not in numbers:
                     shifts.append((state, name, argument))
-                elif str(action) == "Shift":
-                    actions[state, self._numbers(name)] = argument + 1
-                else:
-                    actions[state, self._numbers(name)] = -1 - rules.setdefault(argument, len(rules))
+                    continue
+                does = argument + 1 if action is Shift else -1 - self._rule_number(argument)
+                cells += [(state, number, does) for number in numbers[name]]
+        at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
+        actions[at_states, at_terminals] = done
         origins: dict[str, int] = {}
         self._close(rules, origins)
         gotos = np.full((count, len(origins)), -1, np.int32)
@@ -392,21 +414,9 @@ class _Tables:
         """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
         from lark.lexer import PatternRE, PatternStr
 
-        for name in sorted(names):
-            pattern = self.terminals[name].pattern
-            # read here, so that what no automaton follows is refused with the grammar
-            parse_python(pattern.to_regexp(), self.lexer.conf.g_regex_flags, where=f"terminal {name}")
-            if pattern.min_width == 0:
-                raise GrammarError(
-                    f"It may match the empty text, and the lexer would not move on: {pattern.to_regexp()}",
-                    where=f"terminal {name}",
-                    cure="Have it match one character at least, and make it optional in the rules.",
-                )
-
-        terminals = sorted(
-            (self.terminals[name] for name in names),
-            key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name),
-        )
+        for name in sorted(names - self._order.keys()):
+            self._order[name] = self._read_terminal(self.terminals[name])
+        terminals = [self.terminals[name] for name in sorted(names, key=self._order.__getitem__)]
         strings = [t for t in terminals if isinstance(t.pattern, PatternStr)]
         embedded: set[str] = set()
         unless: list[tuple[int, tuple[int, ...]]] = []
@@ -421,6 +431,20 @@ class _Tables:
                 embedded |= {s.name for s in equal if s.pattern.flags <= one.pattern.flags}
         kept = tuple(self.number[t.name] for t in terminals if t.name not in embedded)
         return Context(kept, tuple(unless))
+
+    def _read_terminal(self, terminal: Any) -> tuple[Any, ...]:
+        """Return what lark orders terminals by. What no automaton follows is refused here, with the
+        grammar."""
+        pattern, where = terminal.pattern, f"terminal {terminal.name}"
+        expression = pattern.to_regexp()
+        parse_python(expression, self.lexer.conf.g_regex_flags, where=where)
+        if pattern.min_width == 0:
+            raise GrammarError(
+                f"It may match the empty text, and the lexer would not move on: {expression}",
+                where=where,
+                cure="Have it match one character at least, and make it optional in the rules.",
+            )
+        return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
 
     def _embeds(self, one: Any, string: Any) -> bool:
         key = (one.name, string.name)

@@ -164,6 +164,10 @@ class LexemeItems:
         self._ways: dict[ByteNode, Row[tuple[ByteNode | None, int]]] = {}
         self._plain: dict[int, frozenset[Any]] = {}
         """What an instruction comes to without reading, that asks nothing of what was before."""
+        self._plain_ways: dict[int, list[tuple[list[int], int]]] = {}
+        self._sets: list[frozenset[Any]] = []
+        """Sets of threads, by number."""
+        self._set_numbers: dict[frozenset[Any], int] = {}
         self._guard_rows: dict[tuple[int, int], Row[int]] = {}
         self._single_rows: dict[tuple[Guard, int], Row[int]] = {}
         self._leads = self._parts.of([_more(byte) for byte in representative])
@@ -617,44 +621,55 @@ class LexemeItems:
         key = guard, behind
         known = self._single_rows.get(key)
         if known is None:
-            plain: dict[ByteNode, list[int]] = {}
-            others: list[Row[int]] = []
+            come: dict[int, list[int]] = {}
+            """Of each class to what the threads come, where they do."""
             for item in guard.threads:
                 if not isinstance(item, Nest) and not item[1] and self._is_plain(item[0], behind):
-                    node = self.program.node_of(item[0])
-                    assert node is not None
-                    plain.setdefault(node, []).append(item[0])
+                    ways = self._ways_on(item[0])
                 else:
-                    others.append(self._inner(item, behind))
-            several = [*(self.ways_of(node).parts for node in plain), *(row.parts for row in others)]
-            parts = self._parts.alike(several)
-            taken: list[set[frozenset[Any]]] = [set() for _ in parts.firsts]
-            for node, ats in plain.items():
-                self._take(parts, node, ats, taken)
-            for row in others:
-                for of, part in zip(taken, row.parts.which[parts.firsts].tolist(), strict=True):
-                    of.add(self._members_of(row.said[part]))
-            become: dict[frozenset[frozenset[Any]], int] = {}
-            said = []
-            for come in map(frozenset, taken):
-                if come not in become:
-                    become[come] = self._become(guard, frozenset[Any]().union(*come))
-                said.append(become[come])
-            known = self._single_rows[key] = self._parts.coarse(parts, said)
+                    ways = self._inner_ways(item, behind)
+                for kinds, threads in ways:
+                    for kind in kinds:
+                        come.setdefault(kind, []).append(threads)
+            nothing = self._become(guard, frozenset[Any]())
+            become: dict[tuple[int, ...], int] = {}
+            column = [nothing] * len(self._representative)
+            for kind, several in come.items():
+                together = tuple(several)
+                if together not in become:
+                    found = frozenset[Any]().union(*map(self._sets.__getitem__, together))
+                    become[together] = self._become(guard, found)
+                column[kind] = become[together]
+            parts = self._parts.of(column)
+            known = self._single_rows[key] = Row(parts, [column[first] for first in parts.firsts])
         return known
 
-    def _take(
-        self, parts: Parts, node: ByteNode, ats: Sequence[int], taken: Sequence[set[frozenset[Any]]]
-    ) -> None:
-        """Add, for each of some parts, what the plain threads come to that wait for a node's bytes."""
-        ways = self.ways_of(node)
-        which = ways.parts.which[parts.firsts].tolist()
-        for at in ats:
-            come = [None if after is None else self._come_to(at, after, byte) for after, byte in ways.said]
-            for of, way in zip(taken, which, strict=True):
-                found = come[way]
-                if found is not None:
-                    of.add(found)
+    def _ways_on(self, at: int) -> list[tuple[list[int], int]]:
+        """Return what a plain thread comes to: classes of bytes, and the number of a set of threads."""
+        known = self._plain_ways.get(at)
+        if known is None:
+            node = self.program.node_of(at)
+            assert node is not None
+            ways = self.ways_of(node)
+            known = self._plain_ways[at] = [
+                (kinds, self._set(self._come_to(at, after, byte)))
+                for kinds, (after, byte) in zip(self._parts.members(ways.parts), ways.said, strict=True)
+                if after is not None
+            ]
+        return known
+
+    def _inner_ways(self, item: Thread | Nest, behind: int) -> list[tuple[list[int], int]]:
+        """Return what an item of a guard comes to, as `_ways_on`."""
+        row = self._inner(item, behind)
+        some = zip(self._parts.members(row.parts), map(self._members_of, row.said), strict=True)
+        return [(kinds, self._set(threads)) for kinds, threads in some if threads]
+
+    def _set(self, threads: frozenset[Any]) -> int:
+        known = self._set_numbers.get(threads)
+        if known is None:
+            known = self._set_numbers[threads] = len(self._sets)
+            self._sets.append(threads)
+        return known
 
     def _become(self, guard: Guard, threads: frozenset[Any]) -> int:
         """Return what becomes of a guard whose threads come to others."""

@@ -105,32 +105,24 @@ class LexemeStates:
 
     def __init__(self, tables: ParserTables) -> None:
         self.tables = tables
-        self.program = Program()
         self._first: dict[int, int] = {}
         """The first instruction of a terminal."""
         self._exact: dict[int, tuple[int, int]] = {}
         """Of a string that may take a match's place: its first instruction, and the number of its match."""
-        used = sorted({t for context in tables.contexts for t in context.terminals})
-        for terminal in used:
-            one = tables.terminals[terminal]
-            assert one.pattern is not None
-            where = f"terminal {one.name}"
-            tree = parse_python(one.pattern, tables.flags, where=where)
-            self._first[terminal] = self.program.add(tree, terminal, where=where)
-        strings = sorted({s for context in tables.contexts for _t, of in context.unless for s in of})
-        count = len(tables.terminals)
-        for string in strings:
-            one = tables.terminals[string]
-            assert one.pattern is not None
-            tree = parse_python(one.pattern, tables.flags, where=f"terminal {one.name}")
-            first = self.program.add(tree, count + string, where=f"terminal {one.name}")
-            self._exact[string] = first, count + string
-        self.classes = self.program.classes()
+        kept = tables.patterns
+        self.program = Program(kept)
+        if kept is None:
+            self._add_patterns()
+            self.classes = self.program.classes()
+            self.is_local = self.program.is_local(self._first.values())
+            """Whether no lexeme asks what was before it."""
+        else:
+            self._first = dict(kept.first.tolist())
+            self._exact = {string: (first, number) for string, first, number in kept.exact.tolist()}
+            self.classes, self.is_local = kept.classes.tobytes(), kept.is_local
         chosen = {self.classes[byte]: byte for byte in reversed(LIKED)}
         self.representative = [chosen[kind] for kind in range(max(self.classes) + 1)]
         """Of each class a byte, such as a person would write."""
-        self.is_local = self.program.is_local(self._first.values())
-        """Whether no lexeme asks what was before it."""
         self._unless: list[dict[int, tuple[int, ...]]] = [{}]
         self._of_context: list[int] = []
         for context in tables.contexts:
@@ -155,11 +147,31 @@ class LexemeStates:
         self._parts: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
         self._begin_with: dict[int, int] = {}
         self._sure_kinds: dict[int, int] = {}
+        self._kinds_taken: dict[ByteNode, int] = {}
         self._begin: dict[int, frozenset[int]] = {}
         self._behind: dict[bytes, npt.NDArray[np.bool_]] = {}
         self._ends: dict[int, Move] = {}
-        self._alike: dict[int, frozenset[int]] = {}
+        self._alike: dict[int, npt.NDArray[np.bool_]] = {}
         self._may_be: dict[bytes, frozenset[int]] = {}
+
+    def _add_patterns(self) -> None:
+        """Read the patterns of the terminals."""
+        tables = self.tables
+        used = sorted({t for context in tables.contexts for t in context.terminals})
+        for terminal in used:
+            one = tables.terminals[terminal]
+            assert one.pattern is not None
+            where = f"terminal {one.name}"
+            tree = parse_python(one.pattern, tables.flags, where=where)
+            self._first[terminal] = self.program.add(tree, terminal, where=where)
+        strings = sorted({s for context in tables.contexts for _t, of in context.unless for s in of})
+        count = len(tables.terminals)
+        for string in strings:
+            one = tables.terminals[string]
+            assert one.pattern is not None
+            tree = parse_python(one.pattern, tables.flags, where=f"terminal {one.name}")
+            first = self.program.add(tree, count + string, where=f"terminal {one.name}")
+            self._exact[string] = first, count + string
 
     # --- what comes before ----------------------------------------------------------------------------------
 
@@ -312,10 +324,13 @@ class LexemeStates:
 
     def _taken_by(self, node: ByteNode) -> int:
         """Return bits of the classes that a node of a character takes."""
-        ways = self.items.ways_of(node)
-        leads = np.array([after is not None for after, _byte in ways.said])
-        bits = np.packbits(leads[ways.parts.which], bitorder="little")
-        return int.from_bytes(bits.tobytes(), "little")
+        found = self._kinds_taken.get(node)
+        if found is None:
+            ways = self.items.ways_of(node)
+            leads = np.array([after is not None for after, _byte in ways.said])
+            bits = np.packbits(leads[ways.parts.which], bitorder="little")
+            found = self._kinds_taken[node] = int.from_bytes(bits.tobytes(), "little")
+        return found
 
     def move(self, state: int, byte: int) -> Move:
         """Return what a byte does."""
@@ -334,26 +349,34 @@ class LexemeStates:
         found: npt.NDArray[np.int32] = self.items.array("after")[list(states)]
         return found
 
-    def begin_alike(self, byte: int) -> frozenset[int]:
-        """Return the classes that do the same as a byte wherever a lexeme begins. Cost: a look at the first
-        instructions of all terminals, and the rows of the starts of contexts, known ones first, until each
-        class that these tell apart from the byte is told apart by a start, too."""
+    def begins_alike(self, byte: int, kinds: Sequence[int]) -> bool:
+        """Return whether one of some classes does the same as a byte wherever a lexeme begins. Cost: a look
+        at the first instructions of all terminals; where they tell all the classes from the byte, the rows of
+        the starts of contexts, known ones first, until these do, too."""
         kind = self.classes[byte]
-        known = self._alike.get(kind)
-        if known is None:
-            before, alike = self.before(), self._never_parted(kind)
-            left = np.ones(len(alike), np.bool_)
-            contexts = range(len(self.tables.contexts))
-            for one in sorted(contexts, key=lambda one: (one, before) not in self.starts):
-                if (left == alike).all():
-                    break
-                start = self.start(one, before)
-                self._need(start)
-                for name in ("after", "sources"):
-                    row = self.items.array(name)[start]
-                    left &= row == row[kind]
-            known = self._alike[kind] = frozenset(np.flatnonzero(left).tolist())
-        return known
+        alike = self._alike.get(kind)
+        if alike is None:
+            alike = self._alike[kind] = self._never_parted(kind)
+        left = np.array(kinds, np.int32)
+        if alike[left].any():
+            return True
+        before, contexts = self.before(), range(len(self.tables.contexts))
+        for one in sorted(contexts, key=lambda one: (one, before) not in self.starts):
+            if not len(left):
+                return False
+            start = self.start(one, before)
+            self._need(start)
+            for name in ("after", "sources"):
+                row = self.items.array(name)[start]
+                left = left[row[left] == row[kind]]
+        return len(left) > 0
+
+    def begun(self, states: Sequence[int], terminal: int, *others: int) -> set[int]:
+        """Return the states after the bytes with which a terminal begins, and some others, in some states."""
+        kinds = self._kinds(others, (terminal,))
+        which = [kind for kind in range(len(self.representative)) if kinds >> kind & 1]
+        found: list[int] = np.unique(self.after(states)[:, which]).tolist()
+        return {state for state in found if state >= 0}
 
     def _never_parted(self, kind: int) -> npt.NDArray[np.bool_]:
         """Return which classes no thread that a lexeme begins with tells from another class, nor what it

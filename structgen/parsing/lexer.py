@@ -15,10 +15,11 @@ import numpy.typing as npt
 from structgen.memory import address_of
 from structgen.parsing import lexeme_ends as E
 from structgen.parsing import lexeme_rows as R
+from structgen.parsing.instructions import patterns_of
 from structgen.parsing.lexeme_items import Item, Slot
 from structgen.parsing.lexemes import DEAD, DECIDED, LexemeStates
 from structgen.parsing.ordered import Nest
-from structgen.parsing.tables import ParserTables
+from structgen.parsing.tables import ParserTables, Patterns
 
 _SEVERAL: Final = 4
 """Texts of a terminal whose end a look-ahead may undo that are offered."""
@@ -35,23 +36,27 @@ class _Texts:
     """Texts of a terminal from some instructions on, as compiled code reads them; made as they are asked
     for."""
 
-    __slots__ = ("_begins", "_first", "_found", "_more")
+    __slots__ = ("_arrays", "_asked", "_begins", "_first", "_found", "_more")
 
     def __init__(self, texts: Iterator[bytes]) -> None:
         self._more = texts
         self._found = list(islice(texts, 1))
+        self._asked = 1
         self._put()
 
     def _put(self) -> None:
-        self._first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
-        self._begins = np.array([0, *accumulate(map(len, self._found))], np.int32)
+        first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
+        begins = np.array([0, *accumulate(map(len, self._found))], np.int32)
+        self._arrays = first, begins
+        self._first, self._begins = address_of(first), address_of(begins)
 
     def first(self, count: int) -> tuple[int, int, int]:
         """Return the first texts, so many at most, for `find_text`."""
-        if count > len(self._found):
-            self._found += islice(self._more, count - len(self._found))
+        if count > self._asked:
+            self._asked = count
+            self._found += islice(self._more, max(0, count - len(self._found)))
             self._put()
-        return address_of(self._first), address_of(self._begins), min(count, len(self._found))
+        return self._first, self._begins, min(count, len(self._found))
 
     def __getitem__(self, number: int) -> bytes:
         return self._found[number]
@@ -101,12 +106,26 @@ class Lexer(LexemeStates):
     def least(self) -> list[int]:
         """Return the bytes of each terminal's shortest lexeme, as if every look-around held; 0 for those that
         no lexeme is of."""
+        if self.tables.patterns is not None:
+            kept: list[int] = self.tables.patterns.least.tolist()
+            return kept
         found = [0] * len(self.tables.terminals)
         for terminal, first in self._first.items():
             found[terminal] = self.program.least(first, terminal)
         for string, (first, number) in self._exact.items():
             found[string] = self.program.least(first, number)
         return found
+
+    def patterns(self) -> Patterns:
+        """Return what another lexer of the same tables begins with. Cost: some 10 us for each instruction."""
+        if self.tables.patterns is not None:
+            return self.tables.patterns
+        program = self.program
+        code = [program.code[at] for at in range(program.code.count - len(program.inner))]
+        reach = [program.reach(at) for at in range(len(code))]
+        return patterns_of(
+            code, reach, program.looks, self._first, self._exact, self.classes, self.least(), self.is_local
+        )
 
     def samples(self, terminal: int) -> Iterator[bytes]:
         """Yield short texts that a terminal's own pattern matches, as if every look-around held."""
@@ -138,18 +157,18 @@ class Lexer(LexemeStates):
         states: `AS` is no name where names are no keywords, `ASa` is. Empty where `word` is None."""
         key = state, terminal
         if key not in self._several_words:
-            self._several_words[key] = self._several(state, terminal)
+            self._several_words[key] = list(self._several(state, terminal))
         return self._several_words[key]
 
-    def _several(self, state: int, terminal: int) -> list[bytes]:
+    def _several(self, state: int, terminal: int) -> Iterator[bytes]:
         word = self.word(state, terminal)
         if word is None:
-            return []
-        found, met = [word], set[int]()
+            return
+        yield word
         end = self._ended(state, terminal, word)
         if end < 0 or not end & 2:
-            return found
-        met.add(end >> 2)
+            return
+        met = {end >> 2}
         texts, tried = self._texts_of(self._waiting(state), terminal), 0
         for most in (_TRIES, 8 * _TRIES):
             ends = self._every_end(state, terminal, *texts.first(most))
@@ -158,11 +177,10 @@ class Lexer(LexemeStates):
                 after = end if end < 0 else end >> 2
                 if text and after not in met and (after == DECIDED or (end >= 0 and end & 1)):
                     met.add(after)
-                    found.append(text)
-                    if len(found) == _SEVERAL:
-                        return found
+                    yield text
+                    if len(met) == _SEVERAL:
+                        return
             tried = len(ends)
-        return found
 
     def _ask(self, call: Callable[..., int], state: int, terminal: int, *arguments: int) -> int:
         """Return what a routine of `lexeme_rows` about texts returns, once all rows are made."""
@@ -217,7 +235,7 @@ class Lexer(LexemeStates):
     def _parted_at(self, state: int, terminal: int, separator: int) -> int:
         """Return the bytes that a lexeme still needs so that a separator makes sure that it is a terminal's;
         -1 where no text was found."""
-        words = self.words(state, terminal)
+        words = self._several_words.get((state, terminal)) or self._several(state, terminal)
         return next((len(word) for word in words if self.is_parted(state, terminal, word, separator)), -1)
 
     def _last(self, state: int) -> int:

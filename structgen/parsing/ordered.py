@@ -15,7 +15,7 @@ and guards are what matching without the rest of the text takes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -35,6 +35,20 @@ from structgen.frontends.python_regex import (
     Start,
     nullable,
 )
+from structgen.parsing.instructions import (
+    AHEAD,
+    BEHIND,
+    CHAR,
+    END,
+    ENTER,
+    LEAVE,
+    MATCH,
+    SPLIT,
+    START,
+    Instruction,
+    Instructions,
+)
+from structgen.parsing.tables import Patterns
 
 MOST_INSTRUCTIONS: Final = 1 << 18
 """Instructions of one program; repetitions are written out."""
@@ -81,10 +95,6 @@ class Behind:
 NOWHERE: Final = Behind(False, frozenset(), frozenset())
 """Where nothing is asked of what came before."""
 
-# kinds of instructions
-_CHAR, _SPLIT, _MATCH, _AHEAD, _BEHIND, _START, _END, _ENTER, _LEAVE = range(9)
-
-
 _VISITS: Final = 3
 """How often a search for words comes by one instruction."""
 _VARIETY: Final = 8
@@ -98,24 +108,11 @@ LIKED: Final = bytes(
 _liked: Final = itemgetter(*LIKED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Instruction:
-    kind: int
-    node: ByteNode | None = None
-    to: tuple[int, ...] = ()
-    """Where it goes on, best first."""
-    number: int = -1
-    """The terminal that has matched; the look-behind; the guard's sense."""
-    other: int = -1
-    """Where a look-ahead begins, where an atomic group leaves; of the end of an atomic group that has read
-    nothing, the end of the others."""
-
-
 class Program:
-    """The instructions of a lexer's terminals, made as they are added."""
+    """The instructions of a lexer's terminals, made as they are added, or those that were kept."""
 
-    def __init__(self) -> None:
-        self.code: list[_Instruction] = []
+    def __init__(self, kept: Patterns | None = None) -> None:
+        self.code = Instructions(kept)
         self.looks: list[tuple[int, int]] = []
         """Of each look-behind: where it begins, and its end."""
         self._look_numbers: dict[Node, int] = {}
@@ -127,6 +124,10 @@ class Program:
         self.inner: list[tuple[int, int]] = []
         """The instructions inside characters, which are made as they are met: of which one, and by which
         byte."""
+        if kept is not None:
+            kinds = [int.from_bytes(row.tobytes(), "little") for row in kept.reaches]
+            self._bits = [kinds[kind] for kind in kept.reach.tolist()]
+            self.looks = [(first, end) for first, end in kept.looks.tolist()]
 
     # --- compilation ----------------------------------------------------------------------------------------
 
@@ -134,31 +135,30 @@ class Program:
         """Add an expression whose match is called `number`; return its first instruction. Raises RegexError
         for what a look-behind cannot hold, LimitError past MOST_INSTRUCTIONS."""
         try:
-            end = self._put(_Instruction(_MATCH, number=number))
+            end = self._put(Instruction(MATCH, number=number))
             return self._emit(node, end, end)
         except RegexError as error:
             raise RegexError(error.what, where=where, cure=error.cure) from None
 
-    def _put(self, instruction: _Instruction) -> int:
-        if len(self.code) >= MOST_INSTRUCTIONS:
+    def _put(self, instruction: Instruction) -> int:
+        if self.code.count >= MOST_INSTRUCTIONS:
             raise LimitError(
                 f"The patterns come to more than {MOST_INSTRUCTIONS:,} instructions.",
                 limit="automaton_states",
                 cure="Make the counts of their repetitions smaller, or take the bounds away.",
             )
-        self.code.append(instruction)
-        return len(self.code) - 1
+        return self.code.put(instruction)
 
     def _char(self, node: ByteNode, after: int) -> int:
         at = self._within.get((node, after))
         if at is None:
-            at = self._within[node, after] = self._put(_Instruction(_CHAR, node, (after,)))
+            at = self._within[node, after] = self._put(Instruction(CHAR, node, (after,)))
         return at
 
     def inside(self, at: int, byte: int) -> int:
         """Return the instruction that waits for the rest of a character whose first bytes an instruction has
         read, with one byte more; it is made when it is first asked for."""
-        one, made = self.code[at], len(self.code)
+        one, made = self.code[at], self.code.count
         assert one.node is not None
         node = one.node.after[byte]
         assert node is not None
@@ -168,7 +168,7 @@ class Program:
         return found
 
     def _split(self, ways: tuple[int, ...]) -> int:
-        return ways[0] if len(ways) == 1 else self._put(_Instruction(_SPLIT, to=ways))
+        return ways[0] if len(ways) == 1 else self._put(Instruction(SPLIT, to=ways))
 
     def _emit(self, node: Node, fresh: int, moved: int) -> int:
         """Return the first instruction of a node that goes on at `moved`, or at `fresh` where it has read
@@ -190,21 +190,21 @@ class Program:
             case Repeat():
                 return self._repeat(node, fresh, moved)
             case Atomic(of):
-                leave = self._put(_Instruction(_LEAVE, to=(moved,)))
+                leave = self._put(Instruction(LEAVE, to=(moved,)))
                 empty = leave
                 if fresh != moved:
-                    empty = self._put(_Instruction(_LEAVE, to=(fresh,), other=leave))
-                return self._put(_Instruction(_ENTER, to=(self._emit(of, empty, leave),), other=leave))
+                    empty = self._put(Instruction(LEAVE, to=(fresh,), other=leave))
+                return self._put(Instruction(ENTER, to=(self._emit(of, empty, leave),), other=leave))
             case Start():
-                return self._put(_Instruction(_START, to=(fresh,)))
+                return self._put(Instruction(START, to=(fresh,)))
             case End():
-                return self._put(_Instruction(_END, to=(fresh,)))
+                return self._put(Instruction(END, to=(fresh,)))
             case Look(True, holds, of):
-                end = self._put(_Instruction(_LEAVE))
+                end = self._put(Instruction(LEAVE))
                 first = self._emit(of, end, end)
-                return self._put(_Instruction(_AHEAD, to=(fresh, end), number=int(holds), other=first))
+                return self._put(Instruction(AHEAD, to=(fresh, end), number=int(holds), other=first))
             case Look(_, holds, of):
-                return self._put(_Instruction(_BEHIND, to=(fresh,), number=self._look(of), other=int(holds)))
+                return self._put(Instruction(BEHIND, to=(fresh,), number=self._look(of), other=int(holds)))
         raise AssertionError(node)
 
     def _look(self, of: Node) -> int:
@@ -215,7 +215,7 @@ class Program:
                     "A look-around or an atomic group stands inside a look-behind.",
                     cure="Write the look-behind as a set of characters, or as several look-behinds.",
                 )
-            end = self._put(_Instruction(_LEAVE))
+            end = self._put(Instruction(LEAVE))
             number = self._look_numbers[of] = len(self.looks)
             self.looks.append((self._emit(of, end, end), end))
         return number
@@ -224,8 +224,8 @@ class Program:
         of, least, most = node.of, node.least, node.most
         first_fresh, first = fresh, moved
         if most is None:
-            first = self._put(_Instruction(_SPLIT))
-            self.code[first] = _Instruction(_SPLIT, to=self._ways(node, self._emit(of, moved, first), moved))
+            first = self._put(Instruction(SPLIT))
+            self.code[first] = Instruction(SPLIT, to=self._ways(node, self._emit(of, moved, first), moved))
             first_fresh = first
             if fresh != moved:
                 first_fresh = self._split(self._ways(node, self._emit(of, fresh, first), fresh))
@@ -248,7 +248,7 @@ class Program:
     def classes(self) -> bytes:
         """Return the class of each byte: those of one class do the same everywhere in the program."""
         nodes: dict[ByteNode, None] = {}
-        pending = [one.node for one in self.code if one.node is not None]
+        pending = [one.node for one in self.code.values() if one.node is not None]
         while pending:
             node = pending.pop()
             if node not in nodes:
@@ -277,16 +277,16 @@ class Program:
         if at >= len(bits):
             # they are made from the last to the first, but for loops; those inside characters go on behind
             begin, changed = len(bits), True
-            bits += [0] * (len(self.code) - begin)
+            bits += [0] * (self.code.count - begin)
             while changed:
                 changed = False
-                for here, one in enumerate(self.code[begin:], begin):
-                    found = bits[here]
-                    if one.kind == _MATCH:
+                for here in range(begin, self.code.count):
+                    one, found = self.code[here], bits[here]
+                    if one.kind == MATCH:
                         found |= 2 << one.number
-                    elif one.kind in (_BEHIND, _START):
+                    elif one.kind in (BEHIND, START):
                         found |= 1
-                    elif one.kind == _AHEAD:
+                    elif one.kind == AHEAD:
                         found |= bits[one.other]
                     for to in one.to:
                         found |= bits[to]
@@ -305,16 +305,16 @@ class Program:
             if visits[at] > _VISITS:
                 continue
             one = self.code[at]
-            if one.kind == _MATCH and one.number == number:
+            if one.kind == MATCH and one.number == number:
                 yield text
-            elif one.kind == _CHAR:
+            elif one.kind == CHAR:
                 assert one.node is not None
                 for byte, node in _choices(one.node):
                     after = one.to[0] if node is DONE else self.inside(at, byte)
                     pending.append((after, text + bytes((byte,))))
             else:
                 # nothing is read here: its turn is now
-                ways = one.to[:1] if one.kind == _AHEAD else one.to
+                ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, text) for to in reversed(ways))
 
     def first_word(self, at: int, number: int) -> bytes | None:
@@ -334,7 +334,7 @@ class Program:
             if visits[here] > _VISITS:
                 continue
             one = self.code[here]
-            if one.kind == _MATCH:
+            if one.kind == MATCH:
                 if one.number != number:
                     continue
                 text = b""
@@ -344,7 +344,7 @@ class Program:
                     words[begun, number] = text
                 words[at, number] = text
                 break
-            if one.kind == _CHAR:
+            if one.kind == CHAR:
                 assert one.node is not None
                 byte = _liked_most(one.node)
                 if byte >= 0:
@@ -353,7 +353,7 @@ class Program:
                 for byte, _node in _choices(one.node):
                     pending.append((self.inside(here, byte), (here, byte, way)))
             else:
-                ways = one.to[:1] if one.kind == _AHEAD else one.to
+                ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, way) for to in reversed(ways))
         return words[at, number]
 
@@ -369,15 +369,15 @@ class Program:
                 continue
             seen.add(here)
             one = self.code[here]
-            if one.kind == _MATCH and one.number == number:
+            if one.kind == MATCH and one.number == number:
                 return max(1, count)
-            if one.kind == _CHAR:
+            if one.kind == CHAR:
                 assert one.node is not None
                 for byte, node in _choices(one.node):
                     pending.append((one.to[0] if node is DONE else self.inside(here, byte), count + 1))
             else:
                 # nothing is read here: its turn is now
-                ways = one.to[:1] if one.kind == _AHEAD else one.to
+                ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, count) for to in ways)
         return 1
 
@@ -399,22 +399,22 @@ class Program:
             at, held = here
             one = self.code[at]
             match one.kind:
-                case 1:  # _SPLIT
+                case 1:  # SPLIT
                     pending += [(to, held) for to in reversed(one.to)]
-                case 3:  # _AHEAD
+                case 3:  # AHEAD
                     after, end = one.to
                     guard = self._guard(bool(one.number), end, self._ends(one.other, behind))
                     if guard is True:
                         pending.append((after, held))
                     elif guard is not False:
                         pending.append((after, with_guard(held, guard)))
-                case 4:  # _BEHIND
+                case 4:  # BEHIND
                     if (one.number in behind.true) == bool(one.other):
                         pending.append((one.to[0], held))
-                case 5:  # _START
+                case 5:  # START
                     if behind.at_start:
                         pending.append((one.to[0], held))
-                case 7:  # _ENTER
+                case 7:  # ENTER
                     inside = tuple(self.closure(one.to[0], (), behind))
                     pending += reversed(self._leave(inside, one.other, held))
                 case 8 if one.to:  # the end of an atomic group is its nest's to see
@@ -450,7 +450,7 @@ class Program:
     def _end_of(self, at: int) -> int:
         """Return the end of an atomic group for that of its empty match."""
         one = self.code[at]
-        return one.other if one.kind == _LEAVE and one.other >= 0 else at
+        return one.other if one.kind == LEAVE and one.other >= 0 else at
 
     def _ends(self, at: int, behind: Behind) -> frozenset[Thread | Nest]:
         return frozenset(self.closure(at, (), behind))
@@ -465,7 +465,7 @@ class Program:
         """Return what a thread comes to with a byte, best first."""
         at, guards = thread
         one = self.code[at]
-        if one.kind != _CHAR:
+        if one.kind != CHAR:
             return []
         assert one.node is not None
         node = one.node.after[byte]
@@ -497,7 +497,7 @@ class Program:
         its own."""
         if isinstance(item, Nest):
             return self.step_nest(item, byte, behind)
-        if self.code[item[0]].kind != _LEAVE:
+        if self.code[item[0]].kind != LEAVE:
             return self.step_thread(item, byte, behind)
         left = self.step_guards(item[1], byte, behind)
         return [] if left is None else [(item[0], left)]
@@ -525,23 +525,23 @@ class Program:
 
     def has_left(self, at: int) -> bool:
         """Return whether an instruction is the end of a look-around or of an atomic group."""
-        return self.code[at].kind == _LEAVE
+        return self.code[at].kind == LEAVE
 
     def _surely(self, item: Thread | Nest, accept: int) -> bool:
         """Return whether a thread inside a character comes to an end, whichever character it is."""
         if isinstance(item, Nest) or item[1]:
             return False
         one = self.code[item[0]]
-        return one.kind == _CHAR and one.to[0] == accept and one.node in _any_rest()
+        return one.kind == CHAR and one.to[0] == accept and one.node in _any_rest()
 
     def surely_matches(self, at: int) -> bool:
         """Return whether a thread inside a character comes to a match with it, whichever character it is."""
         known = self._sure.get(at)
         if known is None:
             one = self.code[at]
-            known = one.kind == _CHAR and one.node in _any_rest() and not self.reaches(at)[1]
+            known = one.kind == CHAR and one.node in _any_rest() and not self.reaches(at)[1]
             known = known and any(
-                not isinstance(after, Nest) and not after[1] and self.code[after[0]].kind == _MATCH
+                not isinstance(after, Nest) and not after[1] and self.code[after[0]].kind == MATCH
                 for after in self.closure(one.to[0], (), NOWHERE)
             )
             self._sure[at] = known
@@ -574,10 +574,10 @@ class Program:
                 if end < 0:
                     continue
                 after = self.code[end].to[0]
-            elif self.code[here[0]].kind == _END:
+            elif self.code[here[0]].kind == END:
                 after = self.code[here[0]].to[0]
             else:
-                if self.code[here[0]].kind != _CHAR:
+                if self.code[here[0]].kind != CHAR:
                     yield here[0]
                 continue
             pending += reversed(list(self.closure(after, (), behind)))
@@ -585,7 +585,7 @@ class Program:
     def matches_at_end(self, item: Thread | Nest, behind: Behind) -> int | None:
         """Return the match that a thread or a group comes to where the text ends."""
         ends = (self.code[at] for at in self._ended(item, behind))
-        return next((one.number for one in ends if one.kind == _MATCH), None)
+        return next((one.number for one in ends if one.kind == MATCH), None)
 
     def node_of(self, at: int) -> ByteNode | None:
         """Return the bytes for which an instruction waits, None where it is another."""
@@ -594,7 +594,7 @@ class Program:
     def match_of(self, at: int) -> int | None:
         """Return the match that an instruction says, None where it is another."""
         one = self.code[at]
-        return one.number if one.kind == _MATCH else None
+        return one.number if one.kind == MATCH else None
 
     def first_nodes(self, starts: Iterable[int]) -> set[ByteNode]:
         """Return the bytes for which instructions may wait that some come to without reading, those of
@@ -609,7 +609,7 @@ class Program:
                     found.add(one.node)
                 else:
                     pending += one.to
-                    if one.kind == _AHEAD:
+                    if one.kind == AHEAD:
                         pending.append(one.other)
         return found
 
@@ -622,9 +622,9 @@ class Program:
             if at not in seen:
                 seen.add(at)
                 one = self.code[at]
-                if one.kind == _SPLIT:
+                if one.kind == SPLIT:
                     pending += one.to
-                elif one.kind == _CHAR and self._leads_on(one.to[0]):
+                elif one.kind == CHAR and self._leads_on(one.to[0]):
                     assert one.node is not None
                     found.add(one.node)
         return found
@@ -636,9 +636,9 @@ class Program:
             at = pending.pop()
             if at not in seen:
                 seen.add(at)
-                if self.code[at].kind in (_CHAR, _MATCH):
+                if self.code[at].kind in (CHAR, MATCH):
                     return True
-                if self.code[at].kind == _SPLIT:
+                if self.code[at].kind == SPLIT:
                     pending += self.code[at].to
         return False
 
@@ -663,9 +663,9 @@ class Program:
                 continue
             seen.add(at)
             one = self.code[at]
-            if one.kind in (_BEHIND, _START):
+            if one.kind in (BEHIND, START):
                 return False
-            if one.kind != _CHAR:
+            if one.kind != CHAR:
                 pending += [*one.to, *((one.other,) if one.other >= 0 else ())]
         return True
 
@@ -691,7 +691,7 @@ class Program:
         return Behind(False, frozenset(threads), frozenset(), left)
 
 
-def _longest(code: Sequence[_Instruction], first: int, end: int) -> int:
+def _longest(code: Instructions, first: int, end: int) -> int:
     """Return the characters that a look-behind reads; re has it that all its ways read as many."""
     reached, size = {first}, 0
     while True:
@@ -705,7 +705,7 @@ def _longest(code: Sequence[_Instruction], first: int, end: int) -> int:
                 continue
             seen.add(at)
             one = code[at]
-            (following.update if one.kind == _CHAR else pending.extend)(one.to)
+            (following.update if one.kind == CHAR else pending.extend)(one.to)
         if not following:
             return size
         reached, size = following, size + 1
@@ -749,6 +749,8 @@ def _choices(node: ByteNode) -> tuple[tuple[int, ByteNode], ...]:
 
 def with_guard(guards: Guards, guard: Guard) -> Guards:
     """Return guards with one more, in an order of their own."""
+    if not guards:
+        return (guard,)
     if guard in guards:
         return guards
     return tuple(sorted((*guards, guard), key=_order))

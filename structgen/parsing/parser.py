@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from structgen.parsing.tables import END, ParserTables
 
 REFUSED: Final = -1
@@ -157,14 +160,26 @@ class Texts:
         return known
 
 
+class _Rows(dict[int, list[int]]):
+    """The rows of a table as lists, each made when it is first asked for."""
+
+    def __init__(self, table: npt.NDArray[np.int32]) -> None:
+        super().__init__()
+        self._table = table
+
+    def __missing__(self, row: int) -> list[int]:
+        made: list[int] = self._table[row].tolist()
+        self[row] = made
+        return made
+
+
 class Parser:
     """Stacks, made as they are met; what a terminal does to each. Not thread-safe."""
 
     def __init__(self, tables: ParserTables, least: list[int]) -> None:
         """`least`: for each terminal the bytes of its shortest lexeme."""
         self.tables = tables
-        self.actions: list[list[int]] = tables.actions.tolist()
-        self.gotos: list[list[int]] = tables.gotos.tolist()
+        self.actions, self.gotos = _Rows(tables.actions), _Rows(tables.gotos)
         self.top: list[int] = [tables.start]
         """The state on top of each stack."""
         self.below: list[int] = [REFUSED]

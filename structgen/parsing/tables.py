@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +103,35 @@ class Remarks:
     """Terminals of no rule that it leads to, nor of another such terminal."""
 
 
+class Patterns(NamedTuple):
+    """The patterns of the terminals as instructions (`ordered`), in arrays (`instructions`)."""
+
+    code: npt.NDArray[np.int32]
+    """Of each instruction its kind, its node (-1: none), and two more numbers."""
+    to_begins: npt.NDArray[np.int32]
+    to: npt.NDArray[np.int32]
+    """Where each goes on: from TO_BEGINS on."""
+    node_begins: npt.NDArray[np.int32]
+    nodes: npt.NDArray[np.int32]
+    """Of each node, from NODE_BEGINS on, the first and the last of some bytes, and the node behind them, -1
+    where they end the character; those of a node stand before it."""
+    looks: npt.NDArray[np.int32]
+    """Of each look-behind where it begins, and its end."""
+    first: npt.NDArray[np.int32]
+    """Terminals, each with its first instruction."""
+    exact: npt.NDArray[np.int32]
+    """Strings that may take the place of a match, each with its first instruction and its number."""
+    reach: npt.NDArray[np.int32]
+    reaches: npt.NDArray[np.uint8]
+    """The matches that each instruction may lead to: a row of bits."""
+    least: npt.NDArray[np.int32]
+    """The bytes of each terminal's shortest lexeme."""
+    classes: npt.NDArray[np.uint8]
+    """Of each byte."""
+    is_local: bool
+    """Whether no lexeme asks what was before it."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ParserTables:
     """A Lark grammar under LALR(1) with lark's contextual lexer."""
@@ -129,6 +158,8 @@ class ParserTables:
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the items with which a state begins: a rule, and how many of its symbols were read."""
     remarks: Remarks = Remarks()
+    patterns: Patterns | None = None
+    """Those of `terminals` under `contexts`; None: a lexer makes its own."""
 
     def contexts_behind(self, terminal: int) -> list[int]:
         """Return the contexts in which the lexer may be behind a terminal: all behind one that is ignored, as

@@ -15,7 +15,7 @@ from lark.indenter import PythonIndenter
 import structgen as sg
 from structgen.languages import kept_tables, lark_files
 from structgen.parsing.lark_loader import load
-from structgen.parsing.tables import ParserTables
+from structgen.parsing.tables import ParserTables, Patterns
 from structgen.resources import grammar
 
 BLOCKS = """
@@ -52,6 +52,8 @@ def assert_equal(one: ParserTables, other: ParserTables) -> None:
         if isinstance(first, np.ndarray):
             assert first.dtype == second.dtype
             assert np.array_equal(first, second), field.name
+        elif isinstance(first, Patterns):
+            assert all(map(np.array_equal, first, second))
         else:
             assert first == second, field.name
             assert type(first) is type(second)

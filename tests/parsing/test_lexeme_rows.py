@@ -119,4 +119,7 @@ def test_bytes_that_begin_alike_do_the_same_at_the_start_of_each_context(name: s
         kinds = (kind for kind, _byte in enumerate(other.representative))
         rows = [other.row(start) for start in starts]
         alike = {kind for kind in kinds if all(row[kind] == row[other.classes[byte]] for row in rows)}
-        assert lexer.begin_alike(byte) == alike
+        every = range(len(other.representative))
+        assert {kind for kind in every if lexer.begins_alike(byte, [kind])} == alike
+        assert lexer.begins_alike(byte, [kind for kind in every if kind not in alike]) is False
+        assert lexer.begins_alike(byte, every)
