@@ -6,11 +6,12 @@ before the text makes it; each place has a rest, since each part has a word.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias, cast
 
 from structgen.expected import Expected
-from structgen.languages.language import Config, Language
+from structgen.languages.language import Config, Inside, Language
 from structgen.languages.scanning import common_classes
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -37,6 +38,37 @@ class _Parts(Language):
             found.update(dict.fromkeys(self.part(place).expected(place[1])))
         return list(found)
 
+    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
+        found: list[Inside] = []
+        others: set[Place] = set()
+        for place in cast("frozenset[Place]", config):
+            number, at = place
+            insides, left = self.part(place).inside(at) if at is not _BETWEEN else ((), at)
+            found += [self._as_own(number, one) for one in insides]
+            if left is not None or not insides:
+                others.add((number, left))
+        return tuple(found), frozenset(others) or None
+
+    def _as_own(self, number: int, one: Inside) -> Inside:
+        """Return a place inside a part of the place with some number, as one of the whole."""
+        behind: set[Place] = set() if one.behind is None else {(number, one.behind)}
+        ends = False
+        if one.ends:
+            places, ends = self._followed(number)
+            behind |= places
+        return one._replace(behind=frozenset(behind) or None, ends=ends)
+
+    def moved(self, config: Config, index: int) -> Config:
+        (place,) = cast("frozenset[Place]", config)
+        part, number = self.part(place), place[0]
+        after = part.moved(place[1], index)
+        return frozenset({(number, after), *(self._followed(number)[0] if part.accepts(after) else ())})
+
+    @abstractmethod
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        """Return the places behind a word of the part of the place with some number, and whether all is a
+        word there."""
+
     @property
     def sizes(self) -> dict[str, int]:
         total: dict[str, int] = {}
@@ -44,6 +76,14 @@ class _Parts(Language):
             for name, count in part.sizes.items():
                 total[name] = total.get(name, 0) + count
         return total
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in dict.fromkeys(self.parts))
+
+    @property
+    def used(self) -> float:
+        return max(part.used for part in self.parts)
 
 
 class Chain(_Parts):
@@ -81,6 +121,10 @@ class Chain(_Parts):
                     found |= self._begun[index + 1]
         return frozenset(found) or None
 
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        places = self._begun[number + 1]
+        return places, not places or self.accepts(places)
+
     def accepts(self, config: Config) -> bool:
         last = len(self.parts) - 1
         return any(
@@ -117,6 +161,9 @@ class Union(_Parts):
             if after is not None:
                 found.add((index, after))
         return frozenset(found) or None
+
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        return frozenset(), True
 
     def accepts(self, config: Config) -> bool:
         return any(self.parts[index].accepts(at) for index, at in cast("frozenset[Place]", config))
@@ -161,9 +208,13 @@ class Loop(_Parts):
             if after is not None:
                 found.add((count, after))
                 if self.of.accepts(after):
-                    read = count + 1
-                    found.add((min(read, self.least) if self.most is None else read, _BETWEEN))
+                    found |= self._followed(count)[0]
         return frozenset(found) or None
+
+    def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
+        read = number + 1
+        place = min(read, self.least) if self.most is None else read, _BETWEEN
+        return frozenset({place}), place[0] >= self.least
 
     def accepts(self, config: Config) -> bool:
         return any(at is _BETWEEN and count >= self.least for count, at in cast("frozenset[Place]", config))

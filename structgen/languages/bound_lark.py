@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 from structgen.errors import GrammarError
 from structgen.expected import Expected
 from structgen.languages.bound_proofs import Proofs
-from structgen.languages.bound_reading import BoundReader, Inside, Item, Items
+from structgen.languages.bound_reading import NOTHING, BoundReader, Inside, Item, Items
 from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+from structgen.languages.language import TOKEN, Config, Language, Target, TextGrammar
+from structgen.languages.language import Inside as Within
 from structgen.languages.scanning import common_classes
 from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader
@@ -52,12 +53,12 @@ class BoundLark(TextGrammar):
         """What it was made from."""
         return "a Lark grammar with bound terminals"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         """Return the language, unread. Raises GrammarError where a part has no text, or the empty one."""
         numbers = {one.name: number for number, one in enumerate(self.of.tables.terminals)}
         languages: dict[int, Language] = {}
         for name, of in self._bound.items():
-            language = of.language(limits)
+            language = of.language(limits, target)
             if language.accepts(language.start()):
                 raise GrammarError(
                     f"What {name} is bound to has the empty text, and a lexeme has a character.",
@@ -116,6 +117,42 @@ class BoundLanguage(Language):
         if not self.counts:
             return config
         return self._live(self.reader.bounded(cast(Items, config))) or None
+
+    def inside(self, config: Config) -> tuple[tuple[Within, ...], Config | None]:
+        """Return the items inside bound texts that have masks of their own. Where a lexeme may ask what was
+        before it there are none: how the bound text goes on decides whether the whole does."""
+        if not self.reader.reader.lexer.is_local:
+            return (), config
+        found: list[Within] = []
+        others: set[Item] = set()
+        for item in cast(Items, config):
+            insides: tuple[Within, ...] = ()
+            if isinstance(item, Inside):
+                insides, left = self.reader.bound[item.terminal].inside(item.config)
+                if insides and left is not None:
+                    others.add(item._replace(config=left))
+            if not insides or not isinstance(item, Inside):
+                others.add(item)
+                continue
+            for one in insides:
+                behind = set() if one.behind is None else {item._replace(config=one.behind)}
+                after = self._behind(item) if one.ends else NOTHING
+                found.append(one._replace(behind=after | behind or None, ends=self.accepts(after)))
+        return tuple(found), frozenset(others) or None
+
+    def _behind(self, item: Inside) -> Items:
+        """Return the live items behind a bound text that ends as it is."""
+        place = self.reader.reader.parser.read(item.place, item.terminal, -1)
+        assert place is not None, "a bound terminal that the parser does not take"
+        return self._live(self.reader.fresh(place, item.behind))
+
+    def moved(self, config: Config, index: int) -> Config:
+        """Return the configuration after some text inside a bound one."""
+        (item,) = cast("frozenset[Inside]", config)
+        language = self.reader.bound[item.terminal]
+        after = language.moved(item.config, index)
+        behind = self._behind(item) if language.accepts(after) else NOTHING
+        return behind | {item._replace(config=after)}
 
     def accepts(self, config: Config) -> bool:
         """Return whether what was read is a text."""
@@ -196,6 +233,16 @@ class BoundLanguage(Language):
             for name, number in language.sizes.items():
                 found[name] = found.get(name, 0) + number
         return found
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the compiled grammars that are bound."""
+        return sum(language.nbytes for language in self.reader.bound.values())
+
+    @property
+    def used(self) -> float:
+        """How much of what their limits allow those hold."""
+        return max((language.used for language in self.reader.bound.values()), default=0.0)
 
 
 def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:

@@ -18,12 +18,18 @@ from structgen.errors import LimitError, OptionError
 from structgen.expected import Expected
 from structgen.languages import stepping
 from structgen.languages.completing import CompiledRests
-from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+from structgen.languages.gathering import Gathered
+from structgen.languages.language import TOKEN, Config, Inside, Language, Target, TextGrammar
+from structgen.languages.leaving import Leaving
 from structgen.limits import Limits
+from structgen.machine import filling
 from structgen.machine import layout as L
 from structgen.machine.tables import BYTE_AT, address_of
 from structgen.masks.store import MaskStore
 from structgen.tokenizer import Tokenizer
+
+_MOVES = 1 << 16
+"""Tokens and the states inside parts in which they were taken that are remembered."""
 
 
 class CompiledText(CompiledRests):
@@ -44,7 +50,7 @@ class CompiledText(CompiledRests):
         store: MaskStore | Literal[False] | None = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        self._language: Language = grammar.language(self.limits)
+        self._language: Language = grammar.language(self.limits, Target(tokenizer, self.store))
         _check_specials(self._language.specials, tokenizer)
         self._row: npt.NDArray[np.int64] = np.full(L.N_STRIDE, -1, np.int64)
         """The next row of a state."""
@@ -52,6 +58,15 @@ class CompiledText(CompiledRests):
         self._configs: list[Config] = []
         self._steps = _Steps(self._tables.context, self._language)
         self._finished = -1
+        self._leaving = Leaving(self.address, self.vocabulary)
+        self._inside: dict[int, Inside] = {}
+        """Of the states that stand inside one part, and nowhere else: where."""
+        self._moves: dict[tuple[int, int], int] = {}
+        """What follows them and a token."""
+        self._first: dict[int, bytes] = {}
+        """Of states behind parts: the bytes that may come next."""
+        self._bits: npt.NDArray[np.int32] | None = None
+        """The mask that was worked out just now, where it is no list of tokens."""
         self._start = self._number(self._language.start())
 
     # --- states ---------------------------------------------------------------------------------------------
@@ -62,7 +77,11 @@ class CompiledText(CompiledRests):
             number = self._new_node(L.M_DOC)
             self._numbers[config] = number
             self._configs.append(config)
-            self._steps.add(self._language.accepts(config))
+            insides, others = self._language.inside(config)
+            is_inside = others is None and len(insides) == 1
+            if is_inside:
+                self._inside[number] = insides[0]
+            self._steps.add(self._language.accepts(config), is_inside)
         return number
 
     def _new_node(self, mode: int) -> int:
@@ -100,10 +119,40 @@ class CompiledText(CompiledRests):
         if token in self._language.specials and index != self._finished:
             with self.lock:
                 after = self._language.step(self._configs[index], TOKEN + token)
-                if after is not None:
-                    after = self._language.boundary(after)
-                return -1 if after is None else self._number(after)
+                return -1 if after is None else self._ended(after)
+        one = self._inside.get(index)
+        if one is not None:
+            with self.lock:
+                return self._after_inside(index, one, token)
         return -1 if index == self._finished else self._retry(stepping.take_token, index, token)
+
+    def _ended(self, config: Config) -> int:
+        """Return the number of the configuration after the end of a token behind another, or -1."""
+        after = self._language.boundary(config)
+        return -1 if after is None else self._number(after)
+
+    def _after_inside(self, index: int, one: Inside, token: int) -> int:
+        """As `_after_token`, in a state that stands inside a part and nowhere else."""
+        known = self._moves.get((index, token))
+        if known is not None:
+            return known
+        if len(self._moves) > _MOVES:
+            self._moves.clear()
+        if one.behind is not None and self._leaving.passes(one, self._first_of(one.behind), token):
+            found = self._retry(stepping.read_token, index, token)
+        else:
+            state = one.part.compiled.next_index(one.index, token)
+            found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
+        self._moves[index, token] = found
+        return found
+
+    def _first_of(self, config: Config) -> bytes:
+        """Return the bytes that may come next in a configuration behind a part."""
+        number = self._number(config)
+        known = self._first.get(number)
+        if known is None:
+            known = self._first[number] = self._next_bytes(number)
+        return known
 
     def _after_end(self, index: int) -> int:
         if not self.may_end(index):
@@ -112,7 +161,7 @@ class CompiledText(CompiledRests):
             if self._finished < 0:
                 self._finished = self._new_node(L.M_FINISHED)
                 self._configs.append(None)
-                self._steps.add(False)
+                self._steps.add(False, False)
                 self._steps.refuse(self._finished)
             return self._finished
 
@@ -126,15 +175,64 @@ class CompiledText(CompiledRests):
         return self._steps.may_end(index)
 
     def _compute(self, index: int, target: int) -> int:
-        extra = [
-            token
-            for token in sorted(self._language.specials)
-            if index != self._finished and self._after_token(index, token) >= 0
-        ]
-        self._steps.allow(extra)
+        if filling.fill(self.address, index, target) == 0:
+            return 0
+        self._bits = None
+        insides: tuple[Inside, ...] = ()
+        if index != self._finished:
+            insides, others = self._language.inside(self._configs[index])
+        if insides:
+            return self._join(index, insides, others, target)
+        self._steps.allow(self._specials(index))
         while (code := int(stepping.compute(self.address, index, target))) == L.ASKED:
             self._answer()
         return code
+
+    def _specials(self, index: int) -> list[int]:
+        """Return the special tokens that may come in a state."""
+        if index == self._finished:
+            return []
+        return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
+
+    def _join(self, index: int, insides: Sequence[Inside], others: Config | None, target: int) -> int:
+        """As `_compute`, where a state stands inside parts with masks of their own: a token stays inside of
+        one, or leaves it, or comes from another place."""
+        gathered = Gathered(self._masks)
+        for one in insides:
+            one.part.gather(one.index, gathered)
+            if one.behind is not None:
+                gathered.add(-1, self._leave(one, one.behind))
+        if others is not None:
+            parts = self.mask_parts(self._number(others))
+            if parts is None:
+                gathered.add_bits(self._large_row())
+            else:
+                gathered.add(*parts)
+        gathered.add(-1, np.array(self._specials(index), np.int32))
+        found = gathered.result(self._end_ids, self.may_end(index))
+        if isinstance(found, np.ndarray):
+            self._bits = found
+            return L.LARGE
+        row, tokens = found
+        at = self._tables.extend(L.T_LIST, np.concatenate([(len(tokens), 0), tokens]), len(tokens) + 2)
+        node = self._tables.rows(L.T_NODE)[index]
+        node[L.N_ROW] = row
+        node[L.N_LIST] = at  # last: readers take no lock
+        return int(filling.fill(self.address, index, target)) if target else 0
+
+    def _leave(self, one: Inside, behind: Config) -> npt.NDArray[np.int32]:
+        """Return the tokens that leave a part for a configuration."""
+        nodes, number = self._leaving.nodes(one, self._first_of(behind)), self._number(behind)
+        found, done = [np.empty(0, np.int32)], 0
+        while done < len(nodes):
+            left = np.ascontiguousarray(nodes[done:])
+            count = self._retry(stepping.collect_below, number, address_of(left), len(left))
+            found.append(self._workspace.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])].copy())
+            done += count
+        return np.concatenate(found)
+
+    def _large_row(self) -> npt.NDArray[np.int32]:
+        return super()._large_row() if self._bits is None else self._bits
 
     def _next_bytes(self, index: int) -> bytes:
         return bytes(
@@ -198,12 +296,13 @@ class CompiledText(CompiledRests):
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         rows = len(self._configs) / self.limits.parser_states
-        return max(self.nbytes / self.limits.grammar_memory, 2 * rows)
+        return max(self.nbytes / self.limits.grammar_memory, 2 * rows, self._language.used)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the grammar's own tables, and some 500 for each configuration."""
-        return int(self._tables.nbytes() + self._steps.nbytes + 500 * len(self._configs))
+        """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
+        own = self._tables.nbytes() + self._steps.nbytes + self._leaving.nbytes
+        return int(own + 500 * len(self._configs) + 150 * len(self._moves) + self._language.nbytes)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -236,6 +335,7 @@ class _Steps:
         "_context",
         "_extra",
         "_final",
+        "_inside",
         "_kept",
         "_needs",
         "_table",
@@ -257,6 +357,7 @@ class _Steps:
         self._kept: list[npt.NDArray[Any]] = [classes]
         self._table: npt.NDArray[np.int32] = np.empty((0, len(kinds)), np.int32)
         self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._inside: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
         self._ticks: npt.NDArray[np.int32] | None = np.empty(0, np.int32) if language.counts else None
         context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), len(kinds)
         context[L.C_NEEDS] = address_of(self._needs)
@@ -267,11 +368,12 @@ class _Steps:
     def _grow(self, rows: int) -> None:
         kept, used, context = self._kept, self._used, self._context
         table = np.full((rows, self._table.shape[1]), stepping.UNKNOWN, np.int32)
-        final = np.zeros(rows, np.uint8)
-        table[:used], final[:used] = self._table[:used], self._final[:used]
-        kept += [self._table, self._final]  # a reader may still hold their addresses
-        self._table, self._final = table, final
+        final, inside = np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
+        table[:used], final[:used], inside[:used] = self._table[:used], self._final[:used], self._inside[:used]
+        kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
+        self._table, self._final, self._inside = table, final, inside
         context[stepping.C_TABLE], context[stepping.C_FINAL] = address_of(table), address_of(final)
+        context[stepping.C_INSIDE] = address_of(inside)
         if self._ticks is not None:
             ticks = np.full(rows, stepping.UNKNOWN, np.int32)
             ticks[:used] = self._ticks[:used]
@@ -279,11 +381,12 @@ class _Steps:
             self._ticks = ticks
             context[stepping.C_TICKS] = address_of(ticks)
 
-    def add(self, accepting: bool) -> None:
-        """Add a row for the next configuration."""
+    def add(self, accepting: bool, is_inside: bool) -> None:
+        """Add a row for the next configuration; `is_inside`: whether it stands inside a part, and nowhere
+        else."""
         if self._used == len(self._final):
             self._grow(2 * self._used)
-        self._final[self._used] = accepting
+        self._final[self._used], self._inside[self._used] = accepting, is_inside
         self._used += 1
 
     def refuse(self, number: int) -> None:
@@ -317,7 +420,7 @@ class _Steps:
     @property
     def nbytes(self) -> int:
         """Bytes of all tables, outgrown ones included."""
-        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._needs, *self._kept]
+        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, self._needs, *self._kept]
         return sum(int(array.nbytes) for array in arrays)
 
 

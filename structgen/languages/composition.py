@@ -16,7 +16,7 @@ from structgen.grammar import Grammar
 from structgen.ir import All, Any_, Formula, Not
 from structgen.languages.algebra import Chain, Loop
 from structgen.languages.algebra import Union as EitherLanguage
-from structgen.languages.language import Language, TextGrammar
+from structgen.languages.language import Language, Target, TextGrammar
 from structgen.languages.meets import Meet
 from structgen.languages.regular import RegularGrammar, literal
 from structgen.limits import Limits
@@ -173,26 +173,27 @@ class Composed(TextGrammar):
     def source(self) -> str:
         return "a composed grammar"
 
-    def language(self, limits: Limits) -> Language:
-        known: dict[str, Language] = {}
-        return build(self, limits, known)
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
+        return build(self, limits, {}, target)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Composed, (self.operation, self.parts, self.least, self.most, self.formula)
 
 
-def build(grammar: TextGrammar, limits: Limits, known: dict[str, Language]) -> Language:
+def build(
+    grammar: TextGrammar, limits: Limits, known: dict[str, Language], target: Target | None
+) -> Language:
     """Return the language of a grammar; parts that are equal are read by one."""
     if not isinstance(grammar, Composed):
         found = known.get(grammar.canonical)
         if found is None:
-            found = known[grammar.canonical] = grammar.language(limits)
+            found = known[grammar.canonical] = grammar.language(limits, target)
         return found
     if grammar.operation is Operation.EITHER:
         alternatives: list[Language] = []
         for part in grammar.parts:
             try:
-                alternatives.append(build(part, limits, known))
+                alternatives.append(build(part, limits, known, target))
             except GrammarError as error:
                 if type(error) is not GrammarError:
                     raise
@@ -202,11 +203,12 @@ def build(grammar: TextGrammar, limits: Limits, known: dict[str, Language]) -> L
             )
         return EitherLanguage(alternatives)
     if grammar.operation is Operation.REPEAT:
-        return Loop(build(grammar.parts[0], limits, known), grammar.least, grammar.most)
+        return Loop(build(grammar.parts[0], limits, known, target), grammar.least, grammar.most)
     if grammar.operation is Operation.MEET:
         assert grammar.formula is not None
-        return Meet(build(grammar.parts[0], limits, known), grammar.formula, limits)
-    return Chain([build(part, limits, known) for part in grammar.parts])
+        # what is met with is read step by step
+        return Meet(build(grammar.parts[0], limits, {}, None), grammar.formula, limits)
+    return Chain([build(part, limits, known, target) for part in grammar.parts])
 
 
 def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:

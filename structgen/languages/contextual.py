@@ -8,7 +8,7 @@ from typing import Any
 from structgen.errors import GrammarError
 from structgen.expected import Expected
 from structgen.languages import lark_layout as K
-from structgen.languages.language import Config, Language
+from structgen.languages.language import TOKEN, Config, Language
 from structgen.languages.plans import Plans
 from structgen.languages.tails import Tails
 from structgen.limits import Limits
@@ -85,6 +85,8 @@ class ContextualLanguage(Language):
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a byte; None exactly where no accepted text goes on so."""
         assert isinstance(config, Reading)
+        if symbol >= TOKEN:
+            return None
         after = self.reader.step(config, symbol)
         return after if after is not None and self._completions.is_live(after) else None
 

@@ -13,7 +13,7 @@ from structgen.frontends.ebnf import parse_ebnf
 from structgen.frontends.python_ecma import written
 from structgen.frontends.python_regex import Node
 from structgen.languages.context_free import ContextFree, PatternLanguage
-from structgen.languages.language import Language, TextGrammar
+from structgen.languages.language import Language, Target, TextGrammar
 from structgen.languages.regular import RegularLanguage
 from structgen.languages.rules import Rule, reached
 from structgen.limits import Limits
@@ -94,7 +94,7 @@ class RulesGrammar(TextGrammar):
     def source(self) -> str:
         return "a grammar of rules"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         return self.over(limits, RegularLanguage)
 
     def over(self, limits: Limits, make: PatternLanguage) -> Language:

@@ -13,7 +13,7 @@ from structgen.expected import Expected
 from structgen.ir import Formula
 from structgen.languages.composition import Composed, Operand, Operation, as_text, sequence
 from structgen.languages.ebnf import RulesGrammar
-from structgen.languages.language import Config, Language, TextGrammar
+from structgen.languages.language import Config, Language, Target, TextGrammar
 from structgen.languages.regular import RegularGrammar, RegularLanguage
 from structgen.languages.scanning import common_classes
 from structgen.limits import Limits
@@ -72,7 +72,7 @@ class Escaped(TextGrammar):
     def source(self) -> str:
         return f"{self.of.source} in a JSON string"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         of: Language
         if isinstance(self.of, RulesGrammar) and not self.of.bound:
             return self.of.over(limits, self._pattern)

@@ -1,19 +1,30 @@
-"""JSON texts of a schema as a part of other grammars: the machine of JSON, read byte by byte."""
+"""JSON texts of a schema as a part of other grammars."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from functools import cache
+from typing import Any, Final
 
-from structgen.compiled import State
 from structgen.compiled_schema import CompiledSchema
-from structgen.expected import Expected
-from structgen.languages.language import Config, Language, TextGrammar
+from structgen.languages.language import Language, Target, TextGrammar
+from structgen.languages.masked import Masked
 from structgen.limits import Limits
 from structgen.schema.grammar import NetworkGrammar
 from structgen.tokenizer import Tokenizer
 
-_BYTES: Final = 256
+_SPACE: Final = b" \t\n\r"
+_DIGITS: Final = b"0123456789"
+_LAST: Final = {
+    ord("{"): b"}", ord("["): b"]", ord('"'): b'"', ord("t"): b"e", ord("f"): b"e", ord("n"): b"l", ord("-"): _DIGITS,
+    **dict.fromkeys(_DIGITS, _DIGITS),
+}  # fmt: skip
+"""The last bytes of the values that begin with a byte."""
+
+
+@cache
+def _bytes() -> Tokenizer:
+    """Return a tokenizer whose tokens are the bytes."""
+    return Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
 
 
 class JsonTexts(TextGrammar):
@@ -36,46 +47,13 @@ class JsonTexts(TextGrammar):
     def source(self) -> str:
         return "a JSON Schema"
 
-    def language(self, limits: Limits) -> Language:
-        return JsonLanguage(self.of, limits)
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
+        if target is None:
+            return Masked(CompiledSchema(self.of, _bytes(), limits, store=False))
+        compiled = CompiledSchema(self.of, target.tokenizer, limits, target.store)
+        first = compiled.next_bytes(compiled.start)
+        last = b"".join(_LAST.get(byte, b"") for byte in first)
+        return Masked(compiled, last if self.of.policies.whitespace == "compact" else last + _SPACE)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JsonTexts, (self.of,)
-
-
-class JsonLanguage(Language):
-    """The JSON texts of a grammar; a configuration is a state of the machine, by its number."""
-
-    def __init__(self, grammar: NetworkGrammar, limits: Limits) -> None:
-        tokens = [*(bytes((byte,)) for byte in range(_BYTES)), None]
-        self._compiled = CompiledSchema(
-            grammar, Tokenizer.from_bytes(tokens, eos_token_id=_BYTES), limits, store=False
-        )
-
-    def start(self) -> Config:
-        return self._compiled.start.index
-
-    def step(self, config: Config, symbol: int) -> Config | None:
-        if symbol >= _BYTES:
-            return None
-        after = self._compiled.byte_index(cast(int, config), symbol)
-        return None if after < 0 else after
-
-    def accepts(self, config: Config) -> bool:
-        return self._compiled.may_end(cast(int, config))
-
-    def shortest(self, config: Config) -> Sequence[int]:
-        return (
-            b""
-            if self.accepts(config)
-            else self._compiled.completion(State(self._compiled, cast(int, config)))
-        )
-
-    def expected(self, config: Config) -> list[Expected]:
-        found = self._compiled.expected(State(self._compiled, cast(int, config)))
-        return [one for one in found if one.first]
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        sizes = self._compiled.sizes
-        return {"json_states": sizes["machine_states"], "string_states": sizes["string_states"]}

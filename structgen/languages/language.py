@@ -10,17 +10,41 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from structgen.expected import Expected
 from structgen.grammar import Grammar
 from structgen.limits import Limits
+
+if TYPE_CHECKING:
+    from structgen.languages.masked import Masked
+    from structgen.masks.store import MaskStore
+    from structgen.tokenizer import Tokenizer
 
 Config: TypeAlias = Hashable
 """Where a reader of a language stands."""
 TOKEN: Final = 256
 """Symbol of the special token t: TOKEN + t."""
 ALL_BYTES: Final = bytes(range(256))
+
+
+class Target(NamedTuple):
+    """What a grammar is compiled against: its parts are, too, where they have masks of their own."""
+
+    tokenizer: Tokenizer
+    store: MaskStore
+
+
+class Inside(NamedTuple):
+    """A place of a configuration that stands inside a text of a language with masks of its own."""
+
+    part: Masked
+    index: int
+    """Where it stands: a state of the part's, by its number."""
+    behind: Config | None
+    """The configuration behind that text, if it ended here; None where nothing may follow it."""
+    ends: bool
+    """Whether all is a word where that text is."""
 
 
 class Language(ABC):
@@ -62,10 +86,30 @@ class Language(ABC):
         where a token may not end here. Only languages that count tokens do anything."""
         return config
 
+    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
+        """Return the places of a configuration that stand inside texts of languages with masks of their own,
+        and the configuration of all the others, if there are any."""
+        return (), config
+
+    def moved(self, config: Config, index: int) -> Config:
+        """Return the configuration after some text in which the one place of a configuration, of those that
+        `inside` returns, has come to another state, and has ended nowhere before."""
+        raise NotImplementedError(f"{type(self).__name__} has no places inside of others")
+
     @property
     def sizes(self) -> dict[str, int]:
         """How far the language is expanded: numbers by name."""
         return {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of compiled grammars that are parts of it."""
+        return 0
+
+    @property
+    def used(self) -> float:
+        """How much of what their limits allow those hold (`CompiledGrammar.used`)."""
+        return 0.0
 
 
 class TextGrammar(Grammar):
@@ -74,8 +118,12 @@ class TextGrammar(Grammar):
     __slots__ = ()
 
     @abstractmethod
-    def language(self, limits: Limits) -> Language:
-        """Return the language, unread, within bounds. Raises GrammarError where it is empty."""
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
+        """Return the language, unread, within bounds. Raises GrammarError where it is empty.
+
+        `target`: what parts that have masks of their own are compiled against; None: they are read byte by
+        byte.
+        """
 
     @property
     def source(self) -> str:

@@ -16,7 +16,7 @@ from structgen.languages.composition import Operand, as_text
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.kept_tables import Found, KeptRules, KeptTables
-from structgen.languages.language import Language, TextGrammar
+from structgen.languages.language import Language, Target, TextGrammar
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, check_options, indenter_of, load
 from structgen.parsing.lark_rules import load_rules
@@ -89,9 +89,14 @@ class LarkGrammar(TextGrammar):
         """What it was made from."""
         return "a Lark grammar"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         """Return what lark accepts, unread."""
-        return ContextualLanguage(self._tables, limits)
+        if target is None or not self.is_local:
+            return ContextualLanguage(self._tables, limits)
+        from structgen.languages.compiled_lark import CompiledLark
+        from structgen.languages.masked import Masked
+
+        return Masked(CompiledLark(self, target.tokenizer, limits, target.store))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self._arguments,)

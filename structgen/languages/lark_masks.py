@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numba
+
 from structgen.jit import entry
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live, may_end
@@ -11,7 +13,7 @@ from structgen.machine.filling import remember
 from structgen.machine.layout import *
 from structgen.machine.rows import copy, find, intern, row_of
 from structgen.machine.runs import emit
-from structgen.memory import load8, load32, load64, store8, store64
+from structgen.memory import load8, load32, load64, store8, store32, store64
 
 
 @entry("int64(int64, int64)")
@@ -80,6 +82,34 @@ def put_masks(c, states, offsets, count, row):
             store64(d, N_ROW, row)
             store64(d, N_LIST, load64(offsets, i))  # last: readers take no lock
     return 0
+
+
+@entry("int64(int64, int64, int64, int64)")
+def ends_below(c, index, wanted, target):
+    """Write to `target` (int32) those nodes of the trie with a 2 in `wanted` (uint8 for each) whose bytes
+    lead from a state to one in which the text may end, and as -1 - node those that Python must follow; below
+    a 0 there are none. Returns how many, or ASKED."""
+    nodes, count, blocks = load64(c, C_TRIE), load64(c, C_TRIE_COUNT), load64(c, C_SCRATCH)
+    copy(row_of(c, T_NODE, N_STRIDE, index), blocks)
+    found, node, asked = 0, 0, False
+    while node < count:
+        word, flag = load64(nodes, node), load8(wanted, node)
+        code = numba.int64(NO)
+        if flag != 0:
+            d = blocks + 64 * ((word >> 8) & 0xFFF)
+            code = step(c, d - 64, d, word & 0xFF)
+            asked = asked or code == ASK
+            if code == YES and flag == 2:
+                ends = may_end(c, d)
+                asked = asked or ends == ASK
+                if ends == YES:
+                    store32(target, found, node)
+                    found += 1
+            elif code != YES and code != NO and code != ASK:
+                store32(target, found, -1 - node)
+                found += 1
+        node = node + 1 if code == YES else (word >> 40) & 0xFFFFFF
+    return ASKED if asked else found
 
 
 @entry("int64(int64, int64)")

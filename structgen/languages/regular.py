@@ -19,7 +19,7 @@ from structgen.errors import GrammarError, OptionError, RegexError
 from structgen.expected import Expected
 from structgen.frontends.python_ecma import ecma_of_python
 from structgen.ir import DEAD, UNKNOWN, All, Any_, Formula, Not, Pattern, Spec, Words
-from structgen.languages.language import Config, Language, TextGrammar
+from structgen.languages.language import Config, Language, Target, TextGrammar
 from structgen.limits import Limits
 
 _UTF8_CUTS = (0x80, 0x90, 0xA0, 0xC0, 0xC2, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5)
@@ -135,7 +135,7 @@ class RegularGrammar(TextGrammar):
     def source(self) -> str:
         return "a regular expression"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         return RegularLanguage(self.formula, self.what, limits)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from structgen.errors import GrammarError, OptionError
 from structgen.expected import Expected
-from structgen.languages.language import Config, Language, TextGrammar
+from structgen.languages.language import Config, Language, Target, TextGrammar
 from structgen.limits import Limits
 
 Place: TypeAlias = "tuple[int, bytes]"
@@ -58,7 +58,7 @@ class Spans(TextGrammar):
     def source(self) -> str:
         return "the spans of a document"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         return SpanLanguage(self.document)
 
     def __reduce__(self) -> tuple[Any, ...]:

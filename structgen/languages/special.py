@@ -7,7 +7,7 @@ from typing import Any
 
 from structgen.errors import OptionError
 from structgen.expected import Expected
-from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+from structgen.languages.language import TOKEN, Config, Language, Target, TextGrammar
 from structgen.limits import Limits
 
 
@@ -43,7 +43,7 @@ class SpecialToken(TextGrammar):
     def source(self) -> str:
         return "a special token"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         return _OneToken(self.token)
 
     def __reduce__(self) -> tuple[Any, ...]:

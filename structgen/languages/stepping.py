@@ -11,7 +11,7 @@ from structgen.machine.filling import remember, write_mask
 from structgen.machine.layout import *
 from structgen.machine.rows import row_of
 from structgen.machine.runs import emit
-from structgen.memory import load8, load32, load64, store32, store64
+from structgen.memory import load8, load32, load64, store8, store32, store64
 
 C_TABLE, C_CLASSES, C_WIDTH, C_FINAL = C_STRINGS, C_STRINGS_OUT, C_NUMBERS, C_NUMBERS_OUT
 """The table of steps; uint8[256], the class of a byte; how many there are; uint8, may a text end here. These
@@ -19,6 +19,9 @@ words of the context are the string and number automata's of JSON grammars."""
 C_TICKS, C_EXTRA, C_EXTRAS = C_SPACE, C_INDENT, C_INDENT_LENGTH
 """int32, the number after the end of a token (0: tokens are not counted); special tokens that may come in
 the state whose mask is worked out (int32), and how many."""
+C_INSIDE = C_ESCAPES
+"""uint8: whether a state stands inside a part with masks of its own, and nowhere else. Tokens are then not
+read byte by byte."""
 
 UNKNOWN, QUESTIONED = -2, -3
 """In the table: not asked yet; asked, and not answered yet."""
@@ -74,9 +77,9 @@ def take_bytes(c, index, data, count):
     return index
 
 
-@entry("int64(int64, int64, int64)")
-def take_token(c, index, token):
-    """Return the number after a token that has a text, REFUSED, or ASKED with questions noted."""
+@jit
+def read(c, index, token):
+    """Return the number after a token, byte by byte; REFUSED; or ASKED with questions noted."""
     if load32(load64(c, C_SLOT), token) < 0:
         return REFUSED
     offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
@@ -86,6 +89,19 @@ def take_token(c, index, token):
             return ASKED if index == QUESTIONED else REFUSED
     index = tick(c, index)
     return ASKED if index == QUESTIONED else index
+
+
+@entry("int64(int64, int64, int64)")
+def take_token(c, index, token):
+    """Return the number after a token that has a text, or REFUSED; ASKED with questions noted, or with none
+    where the state stands inside a part."""
+    return ASKED if load8(load64(c, C_INSIDE), index) != 0 else read(c, index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def read_token(c, index, token):
+    """As `take_token`, wherever the state stands."""
+    return read(c, index, token)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -110,14 +126,14 @@ def after_tokens(c, index, tokens, count, target):
 
 
 @jit
-def walk(c, index):
-    """Collect the tokens whose bytes can be read from a state on. Returns whether something was asked."""
-    nodes, count = load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
+def walk(c, index, node, depth, count):
+    """Collect the tokens whose bytes can be read from a state on: those of the trie's nodes from `node` to
+    `count`, below one of some depth. Returns whether something was asked."""
+    nodes = load64(c, C_TRIE)
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     stack = load64(c, C_SCRATCH)
-    store64(stack, 0, index)
+    store64(stack, depth, index)
     asked = False
-    node = 0
     while node < count:
         word = load64(nodes, node)
         depth = (word >> 8) & 0xFFF
@@ -148,12 +164,53 @@ def compute(c, index, target):
     if load64(d, MODE) == M_FINISHED:
         return ENDED
     store64(c, C_BUFFER_COUNT, 0)
-    if walk(c, index):
+    if walk(c, index, 0, 0, load64(c, C_TRIE_COUNT)):
         return ASKED
     emit(c, load64(c, C_EXTRA), 0, load64(c, C_EXTRAS))
     if load8(load64(c, C_FINAL), index) != 0:
         emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
     return remember(c, d, -1, target)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def collect_below(c, index, below, count):
+    """Collect the tokens below some nodes of the trie (int64) whose bytes behind the node's can be read from
+    a state on. Some may stand in the buffer twice. Returns how many of the nodes there was room for, or ASKED
+    with questions noted."""
+    store64(c, C_BUFFER_COUNT, 0)
+    asked = False
+    for i in range(count):
+        if load64(c, C_BUFFER_COUNT) > load64(c, C_VOCABULARY):
+            return ASKED if asked else i
+        node = load64(below, i)
+        word = load64(load64(c, C_TRIE), node)
+        asked = walk(c, index, node + 1, (word >> 8) & 0xFFF, (word >> 40) & 0xFFFFFF) or asked
+    return ASKED if asked else count
+
+
+@entry("int64(int64, int64, int64, int64)")
+def mark_wanted(c, last, first, target):
+    """Write to `target` (uint8 for each node of the trie) 2 where a node's byte is among some (`last`,
+    uint8[256]) and one of its children's among others (`first`), 1 on the way to such nodes, else 0. Returns
+    0."""
+    nodes, count, path = load64(c, C_TRIE), load64(c, C_TRIE_COUNT), load64(c, C_SCRATCH)
+    for node in range(count):
+        store8(target, node, 0)
+    for node in range(count):
+        word = load64(nodes, node)
+        depth = (word >> 8) & 0xFFF
+        store64(path, depth, node)
+        if depth < 2 or load8(first, word & 0xFF) == 0:
+            continue
+        at = load64(path, depth - 1)
+        if load8(last, load64(nodes, at) & 0xFF) == 0:
+            continue
+        store8(target, at, 2)
+        depth -= 2
+        while depth >= 1 and load8(target, load64(path, depth)) == 0:
+            store8(target, load64(path, depth), 1)
+            depth -= 1
+    return 0
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

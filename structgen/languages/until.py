@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 from structgen.automata.utf8 import PLACES
 from structgen.errors import OptionError
 from structgen.expected import Expected
-from structgen.languages.language import Config, Language, TextGrammar
+from structgen.languages.language import Config, Language, Target, TextGrammar
 from structgen.limits import Limits
 
 Place: TypeAlias = "tuple[int, int, int, bool]"
@@ -65,7 +65,7 @@ class FreeText(TextGrammar):
     def source(self) -> str:
         return "free text"
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         return TextLanguage(self.until, self.included, self.max_tokens)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numba
+
 from structgen.jit import entry, jit
 from structgen.machine.layout import *
 from structgen.machine.rows import copy, hash_words, intern, row_of, settle
@@ -56,6 +58,28 @@ def take_token(c, index, token):
     if code == -1 and load64(load64(c, C_NEEDS), 0) > 0:
         return ASKED
     return code
+
+
+@entry("int64(int64, int64, int64, int64)")
+def ends_below(c, index, wanted, target):
+    """Write to `target` (int32) those nodes of the trie with a 2 in `wanted` (uint8 for each) whose bytes
+    lead from a state to one in which the document may end; below a 0 there are none. Returns how many, or -3
+    with questions noted."""
+    store64(c, C_PRECISE, 1)
+    nodes, count, blocks = load64(c, C_TRIE), load64(c, C_TRIE_COUNT), load64(c, C_SCRATCH)
+    copy(row_of(c, T_NODE, N_STRIDE, index), blocks)
+    found, node = 0, 0
+    while node < count:
+        word, flag = load64(nodes, node), load8(wanted, node)
+        code = numba.int64(NO)
+        if flag != 0:
+            d = blocks + 64 * ((word >> 8) & 0xFFF)
+            code = step(c, d - 64, d, word & 0xFF)
+            if code == YES and flag == 2 and accepting(c, d):
+                store32(target, found, node)
+                found += 1
+        node = node + 1 if code == YES else (word >> 40) & 0xFFFFFF
+    return ASKED if load64(load64(c, C_NEEDS), 0) > 0 else found
 
 
 @entry("int64(int64, int64)")

@@ -1,0 +1,158 @@
+"""Parts with masks of their own: what a composed grammar makes of them is what reading byte by byte finds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+import structgen as sg
+from structgen.languages.compiled_text import CompiledText
+from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+
+ANSWER = {
+    "type": "object",
+    "properties": {"n": {"type": "integer"}, "of": {"type": "string", "maxLength": 3}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
+SUM = 'start: NAME "=" sum\nsum: NAME | sum "+" NAME\nNAME: /[a-z]+/\n%ignore " "\n'
+BLOCKS = 'start: "if" NAME ":" start "end" | NAME\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
+OPEN = 'start: (WORD | "<" CALL ">")+\nWORD: /[a-z]+/\n%declare CALL\n%ignore " "\n'
+BEHIND = 'start: WORD CALL TAIL\nWORD: /[a-z]+/\nTAIL: /(?<=})[.]|(?<=[0-9])!/\n%declare CALL\n'
+ANSWERED = '{"n": 12, "of": "a}b"}'
+
+
+def object_of() -> TextGrammar:
+    return sg.sequence("", sg.json_schema(ANSWER))
+
+
+CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
+    "a schema in a tag": (lambda: "<a>" + object_of() + "</a>", ["<a>" + ANSWERED + "</a>"]),
+    "a schema before any text": (lambda: object_of() + sg.text(), [ANSWERED + " and }{"]),
+    "numbers side by side": (
+        lambda: sg.sequence(sg.json_schema({"type": "integer"}), sg.json_schema({"type": ["integer", "null"]})),
+        ["12-3", "1 null", "-40"],
+    ),
+    "schemas in a loop": (
+        lambda: sg.sequence(object_of() + ";").repeat(1, 3) + "end",
+        [ANSWERED + ";" + '{"n":0} ;' + "end"],
+    ),
+    "one of three": (
+        lambda: sg.either("a" + object_of() + "!", "a" + sg.lark(SUM), sg.regex(r'a\{"n": ?[0-9]+\}\?')),
+        ["a" + ANSWERED + "!", "aab=c + de", 'a{"n": 7}?'],
+    ),
+    "rules in a fence": (lambda: "```\n" + sg.lark(SUM) + "\n```", ["```\nab = c+de +f\n```"]),
+    "rules before rules": (lambda: sg.lark(BLOCKS) + sg.lark(SUM), ["if a : b end c = d", "if a:b endc=d+e"]),
+    "rules in a loop": (lambda: (sg.lark(BLOCKS) + ";").repeat(), ["if a : b end;c ; "]),
+    "nested": (
+        lambda: (("[" + (object_of() | sg.lark(SUM)) + "]").optional() + sg.text(until="\n")).repeat(1, 2),
+        ["[" + ANSWERED + "]x\n", "[a=b+c]\n[a] b\n"],
+    ),
+    "tokens that count": (
+        lambda: sg.text(until=".", max_tokens=4) + object_of() + sg.text(until=".", max_tokens=2),
+        ["ab." + ANSWERED + "x."],
+    ),
+    "beside a special token": (lambda: object_of() + sg.special(256) + object_of(), [ANSWERED]),
+    "rules beside a special token": (
+        lambda: sg.lark(SUM) + sg.special(256) + sg.lark('start: /a(?<=.)/ "b"'),
+        ["a=bab", "ab=c+d"],
+    ),
+    "bound to a terminal": (lambda: sg.lark(OPEN, bind={"CALL": object_of()}), ["ab <" + ANSWERED + "> c"]),
+    "bound, and asked what it was": (
+        lambda: sg.lark(BEHIND, bind={"CALL": object_of() | sg.sequence(sg.json_schema({"type": "integer"}))}),
+        ["a" + ANSWERED + ".", "b12!"],
+    ),
+    "triggered tags": (
+        lambda: sg.structural_tag(
+            {
+                "format": {
+                    "type": "triggered_tags",
+                    "triggers": ["<c"],
+                    "tags": [
+                        {"type": "tag", "begin": "<c>", "content": {"type": "json_schema", "json_schema": ANSWER}, "end": "</c>"}
+                    ],
+                }
+            }
+        ),
+        ["so <c>" + ANSWERED + "</c> x"],
+    ),
+}  # fmt: skip
+
+
+def tokenizer_of(texts: list[str], chance: random.Random) -> sg.Tokenizer:
+    """Bytes, a special token, an end token, and pieces of some texts, which come past the ends of parts."""
+    whole = [text.encode() for text in texts]
+    pieces: set[bytes] = set()
+    while len(pieces) < min(90, sum(map(len, whole)) * 2):
+        text = chance.choice(whole)
+        at = chance.randrange(len(text))
+        pieces.add(text[at : at + chance.randint(2, 7)])
+    more = [piece for piece in sorted(pieces) if len(piece) > 1]
+    return sg.Tokenizer.from_bytes(
+        [*(bytes((byte,)) for byte in range(256)), None, None, *more], eos_token_id=257
+    )
+
+
+class Reference:
+    """A language read byte by byte, and what of a vocabulary may come."""
+
+    def __init__(self, language: Language, tokenizer: sg.Tokenizer) -> None:
+        self.language, self.tokenizer = language, tokenizer
+        self.start = language.start()
+
+    def after(self, config: Config, token: int) -> Config | None:
+        text = self.tokenizer.token_bytes[token]
+        found: Config | None = config
+        for symbol in (TOKEN + token,) if text is None else text:
+            found = None if found is None else self.language.step(found, symbol)
+        return None if found is None else self.language.boundary(found)
+
+    def allowed(self, config: Config) -> list[int]:
+        (end,) = self.tokenizer.eos_token_ids
+        return [
+            token
+            for token in range(self.tokenizer.vocab_size)
+            if (self.language.accepts(config) if token == end else self.after(config, token) is not None)
+        ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
+    make, texts = CASES[name]
+    chance = random.Random(name)
+    grammar, tokenizer = make(), tokenizer_of(texts, chance)
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    assert isinstance(compiled, CompiledText)
+    reference = Reference(grammar.language(grammar.limits), tokenizer)
+    (end,) = tokenizer.eos_token_ids
+    for walk in range(8):
+        state, config = compiled.start, reference.start
+        for _step in range(14):
+            allowed = compiled.allowed(state)
+            assert allowed == reference.allowed(config)
+            refused = chance.choice([token for token in range(tokenizer.vocab_size) if token not in allowed])
+            assert compiled.step(state, refused) is None
+            # long tokens come past ends; bytes lead to states between
+            ways = [token for token in allowed if token != end and (walk % 2 or token > end)]
+            ways = ways or [token for token in allowed if token != end]
+            if not ways:
+                break
+            token = chance.choice(ways)
+            after, followed = compiled.step(state, token), reference.after(config, token)
+            assert after is not None and followed is not None
+            state, config = after, followed
+            assert compiled.accepts_end(state) == reference.language.accepts(config)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_texts_of_the_grammar_are_taken_token_by_token(name: str) -> None:
+    make, texts = CASES[name]
+    grammar, tokenizer = make(), tokenizer_of(texts, random.Random(name))
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    for text in texts:
+        matcher = sg.Matcher(compiled)
+        for token in tokenizer.encode(text.encode()):
+            assert token in compiled.allowed(matcher.state)
+            matcher.advance(token)
