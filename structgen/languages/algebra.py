@@ -23,11 +23,14 @@ _BETWEEN: Final = None
 class _Parts(Language):
     """What languages over several parts have in common; a configuration is a frozenset of places."""
 
+    has_places = True
+
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
         self.classes = common_classes([part.classes for part in self.parts])
         self.specials = frozenset(token for part in self.parts for token in part.specials)
         self.counts = any(part.counts for part in self.parts)
+        self._over: dict[tuple[Language, Config], bool] = {}
 
     def part(self, place: Place) -> Language:
         return self.parts[place[0]]
@@ -37,6 +40,28 @@ class _Parts(Language):
         for place in sorted(cast("frozenset[Place]", config), key=lambda place: place[0]):
             found.update(dict.fromkeys(self.part(place).expected(place[1])))
         return list(found)
+
+    def places(self, config: Config) -> Iterable[Config]:
+        for place in cast("frozenset[Place]", config):
+            number, at = place
+            part = self.part(place)
+            for one in part.places(at) if at is not _BETWEEN else (at,):
+                if at is _BETWEEN or not self._followed(number)[0] or not part.accepts(one):
+                    yield frozenset({(number, one)})
+
+    def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
+        """Return the places after a symbol, or more, in a part of the place with some number: there, and
+        behind it where it is a word. Where nothing goes on it is not there any more."""
+        here = frozenset({(number, after)})
+        if not part.accepts(after):
+            return here
+        places, _ends = self._followed(number)
+        if not places:
+            return here
+        is_over = self._over.get((part, after))
+        if is_over is None:
+            is_over = self._over[part, after] = not part.goes_on(after)
+        return places if is_over else here | places
 
     def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
         found: list[Inside] = []
@@ -60,9 +85,8 @@ class _Parts(Language):
 
     def moved(self, config: Config, index: int) -> Config:
         (place,) = cast("frozenset[Place]", config)
-        part, number = self.part(place), place[0]
-        after = part.moved(place[1], index)
-        return frozenset({(number, after), *(self._followed(number)[0] if part.accepts(after) else ())})
+        part = self.part(place)
+        return self._after(place[0], part, part.moved(place[1], index))
 
     @abstractmethod
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
@@ -116,9 +140,7 @@ class Chain(_Parts):
             part = self.parts[index]
             after = part.step(at, symbol)
             if after is not None:
-                found.add((index, after))
-                if part.accepts(after):
-                    found |= self._begun[index + 1]
+                found |= self._after(index, part, after)
         return frozenset(found) or None
 
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:
@@ -206,9 +228,7 @@ class Loop(_Parts):
                 at = self._first
             after = self.of.step(at, symbol)
             if after is not None:
-                found.add((count, after))
-                if self.of.accepts(after):
-                    found |= self._followed(count)[0]
+                found |= self._after(count, self.of, after)
         return frozenset(found) or None
 
     def _followed(self, number: int) -> tuple[frozenset[Place], bool]:

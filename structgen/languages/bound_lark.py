@@ -6,7 +6,7 @@ reader of `bound_reading`; its masks are those of any `Language`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -77,6 +77,8 @@ class BoundLark(TextGrammar):
 class BoundLanguage(Language):
     """Its texts; a configuration is a set of live items."""
 
+    has_places = True
+
     def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
         """`tables`: with stand-ins for the bound terminals."""
         planned = ContextualReader(tables)
@@ -117,6 +119,12 @@ class BoundLanguage(Language):
         if not self.counts:
             return config
         return self._live(self.reader.bounded(cast(Items, config))) or None
+
+    def places(self, config: Config) -> Iterable[Config]:
+        """Return the configurations of the items, one by one, without bound texts that may end."""
+        for item in cast(Items, config):
+            if not isinstance(item, Inside) or not self.reader.bound[item.terminal].accepts(item.config):
+                yield frozenset({item})
 
     def inside(self, config: Config) -> tuple[tuple[Within, ...], Config | None]:
         """Return the items inside bound texts that have masks of their own. Where a lexeme may ask what was

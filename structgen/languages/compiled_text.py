@@ -7,6 +7,7 @@ Configurations are numbered as they are met, and what follows them is kept in on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import Any, Literal
 
 import numpy as np
@@ -271,6 +272,74 @@ class CompiledText(CompiledRests):
         if not rest and not self.may_end(index):
             raise AssertionError("a language says that its word is complete, and does not accept it")
         return rest
+
+    def _cost(self, index: int) -> int:
+        """As CompiledRests', of all that the places of a configuration say: the ways may come to a place again
+        that they began at, so that the nearest to an end are looked at first."""
+        if not self._language.has_places:
+            return super()._cost(index)
+        self._forget_costs()
+        costs, least, before = self._costs, {index: 0}, {index: index}
+        queue = [(0, index)]
+        while queue[0][1] >= 0:
+            tokens, state = heappop(queue)
+            if tokens > least[state]:
+                continue
+            known = costs.get(state)
+            for more, way in self._ways(state) if known is None else ((known, -1),):
+                if tokens + more < least.get(way, tokens + more + 1):
+                    least[way], before[way] = tokens + more, state
+                    heappush(queue, (tokens + more, way))
+        state = before[-1]
+        costs[state] = least[-1] - least[state]
+        while state != index:
+            state = before[state]
+            costs[state] = least[-1] - least[state]
+        return costs[index]
+
+    def _ways(self, state: int) -> list[tuple[int, int]]:
+        """As CompiledRests', place by place. Inside a part it is what its text needs, cut off where it ends,
+        and what comes behind."""
+        config = self._configs[state]
+        places = list(self._language.places(config))
+        if places != [config]:
+            return [(0, self._number(place)) for place in places]
+        one = self._inside.get(state)
+        if one is None:
+            return super()._ways(state)
+        return [(one.part.compiled.cost(one.index), self._behind(one))]
+
+    def _behind(self, one: Inside) -> int:
+        """Return the state behind a part, or -1 where the text may end there."""
+        return -1 if one.ends or one.behind is None else self._number(one.behind)
+
+    def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
+        insides, others = self._language.inside(self._configs[index])
+        if not insides:
+            return super()._too_long(index, tokens, left)
+        fits, singly = np.zeros((2, self.vocab_size), np.bool_)
+        for one in insides:
+            own = tokens[one.part.allowed(one.index)[tokens]]
+            behind = self._behind(one)
+            rest = left if behind < 0 else left - self._cost(behind)
+            inside = np.zeros(self.vocab_size, np.bool_)
+            inside[own] = True
+            inside[one.part.too_long(one.index, own, rest)] = False
+            fits |= inside
+            if one.behind is not None:
+                singly[self._leave(one, one.behind)] = True
+        if others is not None:
+            singly[self.allowed(State(self, self._number(others)))] = True
+        singly[self._specials(index)] = True
+        still = tokens[singly[tokens] & ~fits[tokens]]
+        fits[still] = True
+        fits[super()._too_long(index, still, left)] = False
+        denied = tokens[~fits[tokens]]
+        if len(denied):
+            self._ceilings.pop(index, None)
+        else:
+            self._ceilings[index] = left
+        return denied
 
     def _after_text(self, index: int, data: int, size: int) -> int:
         after = self._retry(stepping.take_bytes, index, data, size)

@@ -79,30 +79,35 @@ class CompiledRests(CompiledGrammar):
 
     def _cost(self, index: int) -> int:
         """Return the fewest tokens over the rest of a state."""
-        costs = self._costs
-        if len(costs) > _KEPT:
-            costs.clear()
-            self._rests.clear()
-            self._ceilings.clear()
-        pending = [index]
+        self._forget_costs()
+        costs, pending = self._costs, [index]
         while pending:
             state = pending[-1]
             if state in costs:
                 pending.pop()
                 continue
-            rest = self._rest(state)
-            if not rest:
-                costs[state] = 0
-                continue
-            ways = self._ways(state, rest)
-            unknown = [way for way in ways if way not in costs]
+            ways = self._ways(state)
+            unknown = [way for _tokens, way in ways if way >= 0 and way not in costs]
             if unknown:
                 pending += unknown
             else:
-                costs[state] = 1 + min(costs[way] for way in ways)
+                costs[state] = min(tokens + (costs[way] if way >= 0 else 0) for tokens, way in ways)
         return costs[index]
 
-    def _ways(self, state: int, rest: tuple[int, ...]) -> list[int]:
+    def _forget_costs(self) -> None:
+        """Let go of costs and rests where there are many."""
+        if len(self._costs) > _KEPT:
+            self._costs.clear()
+            self._rests.clear()
+            self._ceilings.clear()
+
+    def _ways(self, state: int) -> list[tuple[int, int]]:
+        """Return what a state costs, in ways of which the least counts: tokens, and the state (-1: none) whose
+        cost comes on top."""
+        rest = self._rest(state)
+        return [(1, way) for way in self._after_rest(state, rest)] if rest else [(0, -1)]
+
+    def _after_rest(self, state: int, rest: tuple[int, ...]) -> list[int]:
         """Return the states after each token that the rest begins with."""
         if rest[0] >= TOKEN:
             after = self._after_token(state, rest[0] - TOKEN)

@@ -9,7 +9,7 @@ is what makes masks exact.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from structgen.expected import Expected
@@ -57,6 +57,8 @@ class Language(ABC):
     """The special tokens among the symbols, by token id."""
     counts: bool = False
     """Whether `boundary` does anything."""
+    has_places: bool = False
+    """Whether `places` does anything."""
 
     @abstractmethod
     def start(self) -> Config:
@@ -90,6 +92,17 @@ class Language(ABC):
         """Return the places of a configuration that stand inside texts of languages with masks of their own,
         and the configuration of all the others, if there are any."""
         return (), config
+
+    def places(self, config: Config) -> Iterable[Config]:
+        """Return configurations of single places, without those that stand at the end of a part: where
+        they go on, what is behind the part is a place too, and nearer to an end."""
+        return (config,)
+
+    def goes_on(self, config: Config) -> bool:
+        """Return whether anything may follow. Cost: a step for each class of bytes, at most."""
+        symbols = [self.classes.index(kind) for kind in set(self.classes)]
+        symbols += [TOKEN + token for token in self.specials]
+        return any(self.step(config, symbol) is not None for symbol in symbols)
 
     def moved(self, config: Config, index: int) -> Config:
         """Return the configuration after some text in which the one place of a configuration, of those that

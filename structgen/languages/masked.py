@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.compiled import CompiledGrammar, State
 from structgen.expected import Expected
@@ -67,6 +68,25 @@ class Masked(Language):
     @property
     def used(self) -> float:
         return self.compiled.used
+
+    def too_long(
+        self, index: int, tokens: npt.NDArray[np.int64], left: int
+    ) -> npt.NDArray[np.int64]:
+        """Return those of a state's tokens after which more than `left` are needed to end the text."""
+        if left < 0:
+            return tokens
+        with self.compiled.lock:
+            if self.compiled._fits(index, left):
+                return tokens[:0]
+            return self.compiled._too_long(index, tokens, left)
+
+    def allowed(self, index: int) -> npt.NDArray[np.bool_]:
+        """Return for each token whether it stays inside the text."""
+        mask = TokenMask(np.zeros((1, self.compiled.row_words()), np.int32), self.compiled.vocab_size)
+        self.compiled.fill_index(index, mask, 0)
+        found = np.unpackbits(mask.array[0].view(np.uint8), bitorder="little")[: self.compiled.vocab_size]
+        found[sorted(self.compiled.end_tokens)] = 0
+        return found.view(np.bool_)
 
     def gather(self, index: int, into: Gathered) -> None:
         """Add the tokens that stay inside the text from a state on."""

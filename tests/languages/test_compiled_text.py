@@ -10,7 +10,7 @@ import pytest
 
 import structgen as sg
 from structgen.expected import Expected
-from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+from structgen.languages.language import TOKEN, Config, Language, Target, TextGrammar
 from structgen.limits import Limits
 
 TOKENS: list[bytes | None] = [bytes((byte,)) for byte in range(256)] + [
@@ -68,7 +68,7 @@ class WordGrammar(TextGrammar):
     def limits(self) -> Limits:
         return Limits()
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         return Words(self.words, self.most)
 
 
@@ -214,7 +214,7 @@ class Bounded(Words):
 class BoundedGrammar(WordGrammar):
     __slots__ = ()
 
-    def language(self, limits: Limits) -> Language:
+    def language(self, limits: Limits, target: Target | None = None) -> Language:
         return Bounded(self.words, self.most)
 
 

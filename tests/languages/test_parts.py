@@ -39,6 +39,14 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
         lambda: sg.sequence(object_of() + ";").repeat(1, 3) + "end",
         [ANSWERED + ";" + '{"n":0} ;' + "end"],
     ),
+    "a loop that begins as what is behind it": (
+        lambda: ("e" + object_of()).repeat() + ("e" + sg.lark(SUM)).repeat(0, 2) + "end",
+        ["e" + ANSWERED + "ea=b+cend", 'e{"n":1}e{"n": 2}end'],
+    ),
+    "a tail that may be empty": (
+        lambda: (object_of() + sg.regex("x?")).repeat(1, 2) + "!",
+        [ANSWERED + "!", ANSWERED + "x" + '{"n":1}!'],
+    ),
     "one of three": (
         lambda: sg.either("a" + object_of() + "!", "a" + sg.lark(SUM), sg.regex(r'a\{"n": ?[0-9]+\}\?')),
         ["a" + ANSWERED + "!", "aab=c + de", 'a{"n": 7}?'],
@@ -156,3 +164,40 @@ def test_texts_of_the_grammar_are_taken_token_by_token(name: str) -> None:
         for token in tokenizer.encode(text.encode()):
             assert token in compiled.allowed(matcher.state)
             matcher.advance(token)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_tokens_that_a_state_needs_fall_by_one_and_bound_what_is_allowed(name: str) -> None:
+    make, texts = CASES[name]
+    chance = random.Random(name)
+    grammar, tokenizer = make(), tokenizer_of(texts, chance)
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    (end,) = tokenizer.eos_token_ids
+    mask = sg.allocate_mask(1, tokenizer.vocab_size)
+    for _walk in range(6):
+        state = compiled.start
+        for _step in range(12):
+            need = compiled.tokens_to_finish(state)
+            allowed = compiled.allowed(state)
+            ways = {token: compiled.step(state, token) for token in allowed if token != end}
+            after = {token: compiled.tokens_to_finish(way) for token, way in ways.items() if way is not None}
+            assert len(after) == len(ways)
+            assert (need == 0) == compiled.accepts_end(state)
+            assert need == 0 or min(after.values()) <= need - 1
+            budget = need + chance.choice((0, 0, 1, 3))
+            compiled.fill_within(state.index, mask, 0, budget)
+            within = [token for token, cost in after.items() if cost <= budget - 1]
+            assert [int(token) for token in mask.allowed() if token != end] == within
+            if not after:
+                break
+            state = ways[chance.choice(list(after))]
+        # from wherever the walk has come to, the least budget suffices
+        for left in range(compiled.tokens_to_finish(state), 0, -1):
+            if compiled.accepts_end(state):
+                break
+            compiled.fill_within(state.index, mask, 0, left)
+            token = chance.choice([int(token) for token in mask.allowed() if token != end])
+            after_token = compiled.step(state, token)
+            assert after_token is not None
+            state = after_token
+        assert compiled.accepts_end(state)
