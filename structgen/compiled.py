@@ -228,8 +228,7 @@ class CompiledGrammar(ABC):
         Returns True once it is memoised; False where it is large, and the store has no room for another row.
         """
         with self.lock:
-            if self._thread != threading.get_ident():
-                self._attach()
+            self._attached()
             code = self._compute(index, target)
             if code == 0:
                 return True
@@ -238,6 +237,11 @@ class CompiledGrammar(ABC):
                     "The document is finished: an end token was taken.", cure="Roll back, or start anew."
                 )
             return self._keep_large(index, target)
+
+    def _attached(self) -> None:
+        """Have compiled code work with this thread's scratch arrays, if it does not. Under the lock."""
+        if self._thread != threading.get_ident():
+            self._attach()
 
     def _attach(self) -> None:
         """Have compiled code work with this thread's scratch arrays."""

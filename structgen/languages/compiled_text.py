@@ -22,6 +22,7 @@ from structgen.languages.completing import CompiledRests
 from structgen.languages.gathering import Gathered
 from structgen.languages.language import TOKEN, Config, Inside, Language, Target, TextGrammar
 from structgen.languages.leaving import Leaving
+from structgen.languages.steps import Steps
 from structgen.limits import Limits
 from structgen.machine import filling
 from structgen.machine import layout as L
@@ -57,7 +58,7 @@ class CompiledText(CompiledRests):
         """The next row of a state."""
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
-        self._steps = _Steps(self._tables.context, self._language)
+        self._steps = Steps(self._tables.context, self._language)
         self._finished = -1
         self._leaving = Leaving(self.address, self.vocabulary)
         self._inside: dict[int, Inside] = {}
@@ -75,14 +76,14 @@ class CompiledText(CompiledRests):
     def _number(self, config: Config) -> int:
         number = self._numbers.get(config)
         if number is None:
+            accepting, (insides, others) = self._language.accepts(config), self._language.inside(config)
+            is_inside = others is None and len(insides) == 1
             number = self._new_node(L.M_DOC)
             self._numbers[config] = number
             self._configs.append(config)
-            insides, others = self._language.inside(config)
-            is_inside = others is None and len(insides) == 1
             if is_inside:
                 self._inside[number] = insides[0]
-            self._steps.add(self._language.accepts(config), is_inside)
+            self._steps.add(accepting, is_inside)
         return number
 
     def _new_node(self, mode: int) -> int:
@@ -142,7 +143,7 @@ class CompiledText(CompiledRests):
         if one.behind is not None and self._leaving.passes(one, self._first_of(one.behind), token):
             found = self._retry(stepping.read_token, index, token)
         else:
-            state = one.part.compiled.next_index(one.index, token)
+            state = one.part.compiled.next_index(one.state, token)
             found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
         self._moves[index, token] = found
         return found
@@ -200,7 +201,7 @@ class CompiledText(CompiledRests):
         one, or leaves it, or comes from another place."""
         gathered = Gathered(self._masks)
         for one in insides:
-            one.part.gather(one.index, gathered)
+            one.part.gather(one.state, gathered)
             if one.behind is not None:
                 gathered.add(-1, self._leave(one, one.behind))
         if others is not None:
@@ -274,8 +275,8 @@ class CompiledText(CompiledRests):
         return rest
 
     def _cost(self, index: int) -> int:
-        """As CompiledRests', of all that the places of a configuration say: the ways may come to a place again
-        that they began at, so that the nearest to an end are looked at first."""
+        """As CompiledRests', of all that the places of a configuration say. Ways may come to a place again
+        that they began at, so that the shortest are followed first."""
         if not self._language.has_places:
             return super()._cost(index)
         self._forget_costs()
@@ -307,7 +308,7 @@ class CompiledText(CompiledRests):
         one = self._inside.get(state)
         if one is None:
             return super()._ways(state)
-        return [(one.part.compiled.cost(one.index), self._behind(one))]
+        return [(one.part.compiled.cost(one.state), self._behind(one))]
 
     def _behind(self, one: Inside) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
@@ -317,14 +318,15 @@ class CompiledText(CompiledRests):
         insides, others = self._language.inside(self._configs[index])
         if not insides:
             return super()._too_long(index, tokens, left)
+        self._attached()
         fits, singly = np.zeros((2, self.vocab_size), np.bool_)
         for one in insides:
-            own = tokens[one.part.allowed(one.index)[tokens]]
+            own = tokens[one.part.allowed(one.state)[tokens]]
             behind = self._behind(one)
             rest = left if behind < 0 else left - self._cost(behind)
             inside = np.zeros(self.vocab_size, np.bool_)
             inside[own] = True
-            inside[one.part.too_long(one.index, own, rest)] = False
+            inside[one.part.too_long(one.state, own, rest)] = False
             fits |= inside
             if one.behind is not None:
                 singly[self._leave(one, one.behind)] = True
@@ -395,102 +397,6 @@ def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
             where=f"special token {token}",
             cure="Name a token that has no text, by its id.",
         )
-
-
-class _Steps:
-    """The tables that `stepping` reads: rows for configurations, and the questions."""
-
-    __slots__ = (
-        "_context",
-        "_extra",
-        "_final",
-        "_inside",
-        "_kept",
-        "_needs",
-        "_table",
-        "_ticks",
-        "_used",
-        "representative",
-    )
-
-    def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
-        kinds = sorted(set(language.classes))
-        if kinds != list(range(len(kinds))):
-            raise AssertionError("classes of bytes are numbered from 0 on")
-        self.representative = [language.classes.index(kind) for kind in kinds]
-        self._context = context
-        self._used = 0
-        classes = np.frombuffer(language.classes, np.uint8).copy()
-        self._needs = np.zeros(1 + 2 * stepping.MOST, np.int64)
-        self._extra = np.zeros(max(1, len(language.specials)), np.int32)
-        self._kept: list[npt.NDArray[Any]] = [classes]
-        self._table: npt.NDArray[np.int32] = np.empty((0, len(kinds)), np.int32)
-        self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._inside: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-        self._ticks: npt.NDArray[np.int32] | None = np.empty(0, np.int32) if language.counts else None
-        context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), len(kinds)
-        context[L.C_NEEDS] = address_of(self._needs)
-        context[stepping.C_EXTRA] = address_of(self._extra)
-        context[stepping.C_TICKS] = 0
-        self._grow(64)
-
-    def _grow(self, rows: int) -> None:
-        kept, used, context = self._kept, self._used, self._context
-        table = np.full((rows, self._table.shape[1]), stepping.UNKNOWN, np.int32)
-        final, inside = np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
-        table[:used], final[:used], inside[:used] = self._table[:used], self._final[:used], self._inside[:used]
-        kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
-        self._table, self._final, self._inside = table, final, inside
-        context[stepping.C_TABLE], context[stepping.C_FINAL] = address_of(table), address_of(final)
-        context[stepping.C_INSIDE] = address_of(inside)
-        if self._ticks is not None:
-            ticks = np.full(rows, stepping.UNKNOWN, np.int32)
-            ticks[:used] = self._ticks[:used]
-            kept.append(self._ticks)
-            self._ticks = ticks
-            context[stepping.C_TICKS] = address_of(ticks)
-
-    def add(self, accepting: bool, is_inside: bool) -> None:
-        """Add a row for the next configuration; `is_inside`: whether it stands inside a part, and nowhere
-        else."""
-        if self._used == len(self._final):
-            self._grow(2 * self._used)
-        self._final[self._used], self._inside[self._used] = accepting, is_inside
-        self._used += 1
-
-    def refuse(self, number: int) -> None:
-        """Have nothing follow."""
-        self._table[number] = L.REFUSED
-
-    def questions(self) -> list[tuple[int, int]]:
-        """Return the questions that were noted, and forget them."""
-        count = int(self._needs[0])
-        noted = self._needs[1 : 1 + 2 * count].reshape(-1, 2).tolist()
-        self._needs[0] = 0
-        return [(number, kind) for number, kind in noted]
-
-    def answer(self, number: int, kind: int, after: int) -> None:
-        """Enter what follows."""
-        if kind == stepping.BOUNDARY:
-            assert self._ticks is not None
-            self._ticks[number] = after
-        else:
-            self._table[number, kind] = after
-
-    def may_end(self, number: int) -> bool:
-        """Return whether a text may end in a configuration."""
-        return bool(self._final[number])
-
-    def allow(self, tokens: list[int]) -> None:
-        """Say which special tokens may come in the state whose mask is worked out next."""
-        self._extra[: len(tokens)] = tokens
-        self._context[stepping.C_EXTRAS] = len(tokens)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all tables, outgrown ones included."""
-        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, self._needs, *self._kept]
-        return sum(int(array.nbytes) for array in arrays)
 
 
 class _Reader:

@@ -102,8 +102,8 @@ class CompiledRests(CompiledGrammar):
             self._ceilings.clear()
 
     def _ways(self, state: int) -> list[tuple[int, int]]:
-        """Return what a state costs, in ways of which the least counts: tokens, and the state (-1: none) whose
-        cost comes on top."""
+        """Return what a state costs, in ways of which the least counts: tokens, and the state (-1: none)
+        whose cost comes on top."""
         rest = self._rest(state)
         return [(1, way) for way in self._after_rest(state, rest)] if rest else [(0, -1)]
 

@@ -15,8 +15,8 @@ from structgen.tokenizer import Tokenizer
 _SPACE: Final = b" \t\n\r"
 _DIGITS: Final = b"0123456789"
 _LAST: Final = {
-    ord("{"): b"}", ord("["): b"]", ord('"'): b'"', ord("t"): b"e", ord("f"): b"e", ord("n"): b"l", ord("-"): _DIGITS,
-    **dict.fromkeys(_DIGITS, _DIGITS),
+    ord("{"): b"}", ord("["): b"]", ord('"'): b'"', ord("t"): b"e", ord("f"): b"e", ord("n"): b"l",
+    **dict.fromkeys(b"-" + _DIGITS, _DIGITS),
 }  # fmt: skip
 """The last bytes of the values that begin with a byte."""
 

@@ -39,7 +39,7 @@ class Inside(NamedTuple):
     """A place of a configuration that stands inside a text of a language with masks of its own."""
 
     part: Masked
-    index: int
+    state: int
     """Where it stands: a state of the part's, by its number."""
     behind: Config | None
     """The configuration behind that text, if it ended here; None where nothing may follow it."""

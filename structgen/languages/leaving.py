@@ -1,4 +1,4 @@
-"""Where tokens leave the text of a part: the nodes of the vocabulary's trie behind which a part may have ended."""
+"""Where tokens leave a part's text: the nodes of the vocabulary's trie behind which it may have ended."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Leaving:
     def nodes(self, one: Inside, first: bytes) -> npt.NDArray[np.int64]:
         """Return the nodes whose bytes lead from a place inside a part to one where it may end, as far as
         they have a child among some bytes: those that may follow. In the order of the trie."""
-        key = one.part, one.index, first
+        key = one.part, one.state, first
         found = self._found.get(key)
         if found is None:
             wanted = self._map(one.part.last, first)
-            found = np.array(sorted(one.part.compiled.ends_below(one.index, wanted)), np.int64)
+            found = np.array(sorted(one.part.compiled.ends_below(one.state, wanted)), np.int64)
             self._found[key] = found
         return found
 

@@ -69,9 +69,7 @@ class Masked(Language):
     def used(self) -> float:
         return self.compiled.used
 
-    def too_long(
-        self, index: int, tokens: npt.NDArray[np.int64], left: int
-    ) -> npt.NDArray[np.int64]:
+    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's tokens after which more than `left` are needed to end the text."""
         if left < 0:
             return tokens

@@ -20,7 +20,7 @@ ANSWER = {
 SUM = 'start: NAME "=" sum\nsum: NAME | sum "+" NAME\nNAME: /[a-z]+/\n%ignore " "\n'
 BLOCKS = 'start: "if" NAME ":" start "end" | NAME\nNAME: /[a-z]+/\n%ignore /[ \\n]+/\n'
 OPEN = 'start: (WORD | "<" CALL ">")+\nWORD: /[a-z]+/\n%declare CALL\n%ignore " "\n'
-BEHIND = 'start: WORD CALL TAIL\nWORD: /[a-z]+/\nTAIL: /(?<=})[.]|(?<=[0-9])!/\n%declare CALL\n'
+BEHIND = "start: WORD CALL TAIL\nWORD: /[a-z]+/\nTAIL: /(?<=})[.]|(?<=[0-9])!/\n%declare CALL\n"
 ANSWERED = '{"n": 12, "of": "a}b"}'
 
 
@@ -28,11 +28,15 @@ def object_of() -> TextGrammar:
     return sg.sequence("", sg.json_schema(ANSWER))
 
 
+def number_of(*types: str) -> TextGrammar:
+    return sg.sequence("", sg.json_schema({"type": list(types)}))
+
+
 CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
     "a schema in a tag": (lambda: "<a>" + object_of() + "</a>", ["<a>" + ANSWERED + "</a>"]),
     "a schema before any text": (lambda: object_of() + sg.text(), [ANSWERED + " and }{"]),
     "numbers side by side": (
-        lambda: sg.sequence(sg.json_schema({"type": "integer"}), sg.json_schema({"type": ["integer", "null"]})),
+        lambda: number_of("integer") + number_of("integer", "null"),
         ["12-3", "1 null", "-40"],
     ),
     "schemas in a loop": (
@@ -69,7 +73,7 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
     ),
     "bound to a terminal": (lambda: sg.lark(OPEN, bind={"CALL": object_of()}), ["ab <" + ANSWERED + "> c"]),
     "bound, and asked what it was": (
-        lambda: sg.lark(BEHIND, bind={"CALL": object_of() | sg.sequence(sg.json_schema({"type": "integer"}))}),
+        lambda: sg.lark(BEHIND, bind={"CALL": object_of() | number_of("integer")}),
         ["a" + ANSWERED + ".", "b12!"],
     ),
     "triggered tags": (
@@ -79,7 +83,12 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
                     "type": "triggered_tags",
                     "triggers": ["<c"],
                     "tags": [
-                        {"type": "tag", "begin": "<c>", "content": {"type": "json_schema", "json_schema": ANSWER}, "end": "</c>"}
+                        {
+                            "type": "tag",
+                            "begin": "<c>",
+                            "content": {"type": "json_schema", "json_schema": ANSWER},
+                            "end": "</c>",
+                        }
                     ],
                 }
             }

@@ -1,0 +1,113 @@
+"""`Steps`: the table of steps that `stepping` reads, grown as configurations are met."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.languages import stepping
+from structgen.languages.language import Language
+from structgen.machine import layout as L
+from structgen.machine.tables import address_of
+
+
+class Steps:
+    """The tables that `stepping` reads: rows for configurations, and the questions."""
+
+    __slots__ = (
+        "_context",
+        "_extra",
+        "_final",
+        "_inside",
+        "_kept",
+        "_needs",
+        "_table",
+        "_ticks",
+        "_used",
+        "representative",
+    )
+
+    def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
+        kinds = sorted(set(language.classes))
+        if kinds != list(range(len(kinds))):
+            raise AssertionError("classes of bytes are numbered from 0 on")
+        self.representative = [language.classes.index(kind) for kind in kinds]
+        self._context = context
+        self._used = 0
+        classes = np.frombuffer(language.classes, np.uint8).copy()
+        self._needs = np.zeros(1 + 2 * stepping.MOST, np.int64)
+        self._extra = np.zeros(max(1, len(language.specials)), np.int32)
+        self._kept: list[npt.NDArray[Any]] = [classes]
+        self._table: npt.NDArray[np.int32] = np.empty((0, len(kinds)), np.int32)
+        self._final: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._inside: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+        self._ticks: npt.NDArray[np.int32] | None = np.empty(0, np.int32) if language.counts else None
+        context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), len(kinds)
+        context[L.C_NEEDS] = address_of(self._needs)
+        context[stepping.C_EXTRA] = address_of(self._extra)
+        context[stepping.C_TICKS] = 0
+        self._grow(64)
+
+    def _grow(self, rows: int) -> None:
+        kept, used, context = self._kept, self._used, self._context
+        table = np.full((rows, self._table.shape[1]), stepping.UNKNOWN, np.int32)
+        final, inside = np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
+        table[:used], final[:used], inside[:used] = (
+            self._table[:used],
+            self._final[:used],
+            self._inside[:used],
+        )
+        kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
+        self._table, self._final, self._inside = table, final, inside
+        context[stepping.C_TABLE], context[stepping.C_FINAL] = address_of(table), address_of(final)
+        context[stepping.C_INSIDE] = address_of(inside)
+        if self._ticks is not None:
+            ticks = np.full(rows, stepping.UNKNOWN, np.int32)
+            ticks[:used] = self._ticks[:used]
+            kept.append(self._ticks)
+            self._ticks = ticks
+            context[stepping.C_TICKS] = address_of(ticks)
+
+    def add(self, accepting: bool, is_inside: bool) -> None:
+        """Add a row for the next configuration; `is_inside`: whether it stands inside a part, and nowhere
+        else."""
+        if self._used == len(self._final):
+            self._grow(2 * self._used)
+        self._final[self._used], self._inside[self._used] = accepting, is_inside
+        self._used += 1
+
+    def refuse(self, number: int) -> None:
+        """Have nothing follow."""
+        self._table[number] = L.REFUSED
+
+    def questions(self) -> list[tuple[int, int]]:
+        """Return the questions that were noted, and forget them."""
+        count = int(self._needs[0])
+        noted = self._needs[1 : 1 + 2 * count].reshape(-1, 2).tolist()
+        self._needs[0] = 0
+        return [(number, kind) for number, kind in noted]
+
+    def answer(self, number: int, kind: int, after: int) -> None:
+        """Enter what follows."""
+        if kind == stepping.BOUNDARY:
+            assert self._ticks is not None
+            self._ticks[number] = after
+        else:
+            self._table[number, kind] = after
+
+    def may_end(self, number: int) -> bool:
+        """Return whether a text may end in a configuration."""
+        return bool(self._final[number])
+
+    def allow(self, tokens: list[int]) -> None:
+        """Say which special tokens may come in the state whose mask is worked out next."""
+        self._extra[: len(tokens)] = tokens
+        self._context[stepping.C_EXTRAS] = len(tokens)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables, outgrown ones included."""
+        arrays: list[npt.NDArray[Any]] = [self._table, self._final, self._inside, self._needs, *self._kept]
+        return sum(int(array.nbytes) for array in arrays)
