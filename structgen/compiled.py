@@ -459,9 +459,10 @@ class CompiledGrammar(ABC):
             dense, at = self._tables.rows(L.T_NODE)[index, [L.N_ROW, L.N_LIST]].tolist()
             return dense, terminals.listed(self._tables, at)
 
-    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8]) -> list[int]:
-        """Return those nodes of the vocabulary's trie, of the ones with a 2 in `wanted` (for each node: below
-        a 0 there are none), whose bytes lead from a state, by its number, to one in which the text may end.
+    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+        """Return those nodes of the vocabulary's trie, of the `most` with a 2 in `wanted` (for each node:
+        below a 0 there are none), whose bytes lead from a state, by its number, to one in which the text may
+        end. In the trie's order.
 
         Cost: some microseconds a node here, less where compiled code does it.
         """

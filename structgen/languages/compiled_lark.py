@@ -462,21 +462,22 @@ class CompiledLark(CompiledRests):
                 return code if code >= 0 and self._retry(lark_masks.is_live, code) else -1
         return self._after_followed(index, data)
 
-    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8]) -> list[int]:
+    def ends_below(self, index: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
         """As CompiledGrammar's, in one compiled call: some 30 ns a node. Where Python must follow, it goes on
         from there."""
         if self._is_followed(index):
-            return super().ends_below(index, wanted)
-        noted = np.empty(np.count_nonzero(wanted), np.int32)
-        count = self._retry(lark_masks.ends_below, index, address_of(wanted), address_of(noted))
-        found = [int(node) for node in noted[:count] if node >= 0]
-        followed = [-1 - int(node) for node in noted[:count] if node < 0]
+            return super().ends_below(index, wanted, most)
+        room = np.empty(len(wanted), np.int32)  # where Python must follow is noted on the way, too
+        count = self._retry(lark_masks.ends_below, index, address_of(wanted), address_of(room))
+        noted = room[:count].tolist()
+        found: list[int] = [node for node in noted if node >= 0]
+        followed = [-1 - node for node in noted if node < 0]
         if followed:
             left, skips = np.zeros_like(wanted), self.vocabulary.nodes >> np.uint64(40)
             for node in followed:
                 left[np.flatnonzero(skips[:node] > node)] = 1
                 left[node : int(skips[node])] = wanted[node : int(skips[node])]
-            found += super().ends_below(index, left)
+            found = sorted(found + super().ends_below(index, left, most))
         return found
 
     def may_end(self, index: int) -> bool:

@@ -30,6 +30,7 @@ from structgen.machine.tables import BYTE_AT, address_of
 from structgen.masks.store import MaskStore
 from structgen.tokenizer import Tokenizer
 
+_NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 _MOVES = 1 << 16
 """Tokens and the states inside parts in which they were taken that are remembered."""
 
@@ -65,8 +66,8 @@ class CompiledText(CompiledRests):
         """Of the states that stand inside one part, and nowhere else: where."""
         self._moves: dict[tuple[int, int], int] = {}
         """What follows them and a token."""
-        self._first: dict[int, bytes] = {}
-        """Of states behind parts: the bytes that may come next."""
+        self._behinds: dict[Config, tuple[int, bytes]] = {}
+        """Of configurations behind parts: their number, and the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
         """The mask that was worked out just now, where it is no list of tokens."""
         self._start = self._number(self._language.start())
@@ -140,7 +141,7 @@ class CompiledText(CompiledRests):
             return known
         if len(self._moves) > _MOVES:
             self._moves.clear()
-        if one.behind is not None and self._leaving.passes(one, self._first_of(one.behind), token):
+        if one.behind is not None and self._leaving.passes(one, self._of_behind(one.behind)[1], token):
             found = self._retry(stepping.read_token, index, token)
         else:
             state = one.part.compiled.next_index(one.state, token)
@@ -148,12 +149,12 @@ class CompiledText(CompiledRests):
         self._moves[index, token] = found
         return found
 
-    def _first_of(self, config: Config) -> bytes:
-        """Return the bytes that may come next in a configuration behind a part."""
-        number = self._number(config)
-        known = self._first.get(number)
+    def _of_behind(self, config: Config) -> tuple[int, bytes]:
+        """Return the number of a configuration behind a part, and the bytes that may come next there."""
+        known = self._behinds.get(config)
         if known is None:
-            known = self._first[number] = self._next_bytes(number)
+            number = self._number(config)
+            known = self._behinds[config] = number, self._next_bytes(number)
         return known
 
     def _after_end(self, index: int) -> int:
@@ -180,15 +181,20 @@ class CompiledText(CompiledRests):
         if filling.fill(self.address, index, target) == 0:
             return 0
         self._bits = None
-        insides: tuple[Inside, ...] = ()
-        if index != self._finished:
-            insides, others = self._language.inside(self._configs[index])
+        insides, others = self._insides(index)
         if insides:
             return self._join(index, insides, others, target)
         self._steps.allow(self._specials(index))
         while (code := int(stepping.compute(self.address, index, target))) == L.ASKED:
             self._answer()
         return code
+
+    def _insides(self, index: int) -> tuple[tuple[Inside, ...], Config | None]:
+        """Return the places of a state inside parts with masks of their own, and all others."""
+        if index == self._finished:
+            return (), None
+        one = self._inside.get(index)
+        return self._language.inside(self._configs[index]) if one is None else ((one,), None)
 
     def _specials(self, index: int) -> list[int]:
         """Return the special tokens that may come in a state."""
@@ -224,8 +230,8 @@ class CompiledText(CompiledRests):
 
     def _leave(self, one: Inside, behind: Config) -> npt.NDArray[np.int32]:
         """Return the tokens that leave a part for a configuration."""
-        nodes, number = self._leaving.nodes(one, self._first_of(behind)), self._number(behind)
-        found, done = [np.empty(0, np.int32)], 0
+        number, first = self._of_behind(behind)
+        nodes, found, done = self._leaving.nodes(one, first), [_NONE], 0
         while done < len(nodes):
             left = np.ascontiguousarray(nodes[done:])
             count = self._retry(stepping.collect_below, number, address_of(left), len(left))
@@ -315,7 +321,7 @@ class CompiledText(CompiledRests):
         return -1 if one.ends or one.behind is None else self._number(one.behind)
 
     def _too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        insides, others = self._language.inside(self._configs[index])
+        insides, others = self._insides(index)
         if not insides:
             return super()._too_long(index, tokens, left)
         self._attached()

@@ -48,8 +48,9 @@ class Gathered:
         return bits if may_end else bits & ~self._store.dense_row(ends)
 
     def _has(self, row: int, tokens: npt.NDArray[np.int32]) -> bool:
-        bits = self._store.rows[row]
-        return any(int(bits[token >> 5]) >> (token & 31) & 1 for token in tokens.tolist())
+        """Return whether a row has any of some tokens."""
+        words = self._store.rows[row, tokens >> 5]
+        return bool((words >> (tokens & 31) & 1).any())
 
 
 def _without(lists: list[npt.NDArray[np.int32]], ends: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

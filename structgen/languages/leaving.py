@@ -26,7 +26,7 @@ class Leaving:
         """`address`: of a context with the vocabulary's trie."""
         self._address, self._vocabulary = address, vocabulary
         self._at: npt.NDArray[np.int64] | None = None
-        self._maps: dict[tuple[bytes, bytes], npt.NDArray[np.uint8]] = {}
+        self._maps: dict[tuple[bytes, bytes], tuple[npt.NDArray[np.uint8], int]] = {}
         self._found: dict[tuple[Masked, int, bytes], npt.NDArray[np.int64]] = {}
 
     def nodes(self, one: Inside, first: bytes) -> npt.NDArray[np.int64]:
@@ -35,8 +35,8 @@ class Leaving:
         key = one.part, one.state, first
         found = self._found.get(key)
         if found is None:
-            wanted = self._map(one.part.last, first)
-            found = np.array(sorted(one.part.compiled.ends_below(one.state, wanted)), np.int64)
+            wanted, most = self._map(one.part.last, first)
+            found = np.array(one.part.compiled.ends_below(one.state, wanted, most), np.int64)
             self._found[key] = found
         return found
 
@@ -56,13 +56,17 @@ class Leaving:
             self._at = np.flatnonzero((self._vocabulary.nodes >> np.uint64(20)) & np.uint64(0xFFFFF))
         return self._at
 
-    def _map(self, last: bytes, first: bytes) -> npt.NDArray[np.uint8]:
+    def _map(self, last: bytes, first: bytes) -> tuple[npt.NDArray[np.uint8], int]:
+        """Return the map of the nodes that are looked at, and how many there are."""
         key = last, first
         known = self._maps.pop(key, None)
         if known is None:
-            known = np.empty(len(self._vocabulary.nodes), np.uint8)
+            wanted = np.empty(len(self._vocabulary.nodes), np.uint8)
             flags = _flags(last), _flags(first)
-            stepping.mark_wanted(self._address, address_of(flags[0]), address_of(flags[1]), address_of(known))
+            stepping.mark_wanted(
+                self._address, address_of(flags[0]), address_of(flags[1]), address_of(wanted)
+            )
+            known = wanted, int(np.count_nonzero(wanted == 2))
         self._maps[key] = known  # the last one asked for is the last to go
         if len(self._maps) > _KEPT:
             del self._maps[next(iter(self._maps))]
@@ -71,7 +75,7 @@ class Leaving:
     @property
     def nbytes(self) -> int:
         """Bytes of what is remembered, about."""
-        held = sum(known.nbytes for known in self._maps.values())
+        held = sum(wanted.nbytes for wanted, _most in self._maps.values())
         return held + sum(250 + known.nbytes for known in self._found.values())
 
 

@@ -166,7 +166,9 @@ def listed(tables: Tables, at: int) -> npt.NDArray[np.int32]:
     parts = [lists[at + 2 + shared : at + 2 + shared + count]]
     for terminal in lists[at + 2 : at + 2 + shared].tolist():
         address, size = tables.rows(L.T_TERMINAL)[terminal, [L.X_LIST, L.X_LISTED]].tolist()
-        parts.append(np.ctypeslib.as_array((ctypes.c_int32 * size).from_address(address)))
+        held = np.empty(size, np.int32)
+        ctypes.memmove(address_of(held), address, held.nbytes)
+        parts.append(held)
     return np.concatenate(parts)
 
 

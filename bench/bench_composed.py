@@ -1,0 +1,221 @@
+"""What do masks of composed grammars cost, cold, beside those of their parts, and of xgrammar and llguidance?
+
+    python bench/bench_composed.py [--tokenizer llama3] [--maskbench FOLDER] [--count 60]
+
+*Tool call*: free text, and in it `<call>`, a document of a JSON Schema, `</call>`; the schemas are the samples of
+this repository and, with `--maskbench`, schemas drawn from a folder of MaskBench's files, each with its first
+valid instance that structgen takes. structgen and xgrammar read it as a structural tag (`triggered_tags`), llguidance as
+rules with `%json`, whose free text has no `<`. *The schema alone*: the same documents by themselves.
+*SQL, fenced*: "```sql", a text of grammars/sql.lark, "```"; *SQL alone*: the same texts, under the Lark grammar by
+itself.
+
+A grammar is compiled anew, with no store; then its text is replayed token by token: a mask, a commit. All engines run
+in this process, in turns, grammar by grammar. A text with a token that a mask does not allow is counted, and left
+there. Prints a table and writes bench/results/composed-DATE.csv. Times are wall clock, in microseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from bench_grammars import accepted
+from grammar_engines import LlguidanceOfLark, Times, replay
+from records import add_results, load, version, write
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import structgen as sg
+from structgen import resources
+from structgen.maskbench import vocabularies
+from structgen.maskbench.engines import EngineConfig, Refusal, Session
+from structgen.maskbench.peers import XgrammarEngine
+
+COLUMNS = ("grammar", "engine", "texts", "masks", "compile_ms", "first_mask_us", "mask_avg_us", "mask_p50_us")
+COLUMNS += ("mask_p99_us", "mask_max_us", "commit_avg_us", "refused_texts", "refused_grammars")
+BEFORE, AFTER = "Let me look that up. ", " That is all."
+Job: TypeAlias = "tuple[str, str, str]"
+"""A case, what the engine compiles (a schema's text, or a grammar), and a text."""
+Compile: TypeAlias = Callable[[str, str], Callable[[], Session]]
+"""Of a case and a schema's text: how a document begins under the compiled grammar."""
+
+
+def tag(schema: str) -> dict[str, Any]:
+    """Return free text in which a call may stand, as a structural tag."""
+    content = {"type": "json_schema", "json_schema": json.loads(schema)}
+    call = {"type": "tag", "begin": "<call>", "content": content, "end": "</call>"}
+    return {
+        "type": "structural_tag",
+        "format": {"type": "triggered_tags", "triggers": ["<call"], "tags": [call]},
+    }
+
+
+class Ours:
+    """structgen, without a store."""
+
+    def __init__(self, tokenizer: sg.Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._mask = sg.allocate_mask(1, tokenizer.vocab_size)
+
+    def compile(self, case: str, schema: str) -> Callable[[], Session]:
+        grammar: sg.Grammar
+        if case == "tool call":
+            grammar = sg.structural_tag(tag(schema))
+        elif case == "the schema alone":
+            grammar = sg.json_schema(schema)
+        else:
+            grammar = sg.lark(resources.grammar("sql"))
+            if case == "SQL, fenced":
+                grammar = "```sql\n" + grammar + "\n```"
+        return partial(self._session, sg.compile(grammar, self._tokenizer, store=False))
+
+    def _session(self, compiled: sg.CompiledGrammar) -> Session:
+        matcher = sg.Matcher(compiled)
+        row = memoryview(self._mask.array[0])
+        return Session(partial(matcher.fill_mask, self._mask), matcher.advance, row, ())
+
+
+class Xgrammar(XgrammarEngine):
+    """xgrammar, which reads structural tags and schemas."""
+
+    def compile_case(self, case: str, schema: str) -> Callable[[], Session]:
+        if case == "the schema alone":
+            return self.compile(schema)
+        if case != "tool call":
+            raise Refusal("no such grammar", "it reads no Lark files")
+        try:
+            compiled = self._compiler.compile_structural_tag(tag(schema))
+        except Exception as error:
+            raise Refusal("refused", str(error)) from error
+
+        def session() -> Session:
+            matcher = self._module.GrammarMatcher(compiled)
+            fill = partial(matcher.fill_next_token_bitmask, self._mask, 0)
+            return Session(fill, matcher.accept_token, self._row, self._ends)
+
+        return session
+
+
+class Llguidance(LlguidanceOfLark):
+    """llguidance, which reads rules with JSON Schemas in them."""
+
+    def compile_case(self, case: str, schema: str) -> Callable[[], Session]:
+        if case == "tool call":
+            return self.compile(
+                f'start: FREE ("<call>" call "</call>" FREE)*\nFREE: /[^<]*/\ncall: %json {schema}\n'
+            )
+        if case == "the schema alone":
+            return self.compile(f"start: %json {schema}\n")
+        return self.compile(resources.grammar("sql").read_text("utf-8"))
+
+
+def schemas(folder: Path | None, count: int) -> Iterator[tuple[str, list[Any]]]:
+    """Yield schemas as texts, each with its valid instances."""
+    paths = sorted(resources.schemas().glob("*.json")) if folder is None else sorted(folder.glob("*.json"))
+    if folder is not None:
+        random.Random(0).shuffle(paths)
+    for path in paths[:count]:
+        held = json.loads(path.read_text("utf-8"))
+        valid = [one["data"] for one in held["tests"] if one["valid"]]
+        if valid:
+            yield json.dumps(held["schema"]), valid
+
+
+def jobs(ours: Ours, folder: Path | None, count: int) -> Iterator[Job]:
+    """Yield the grammars, each with a text that structgen takes."""
+    drawn = [*schemas(None, count), *(schemas(folder, count) if folder else ())]
+    for schema, valid in drawn:
+        try:
+            compiled = sg.compile(sg.json_schema(schema), ours._tokenizer, store=False)
+        except sg.StructgenError:
+            continue
+        for data in valid:
+            text = json.dumps(data, ensure_ascii=False)
+            state = compiled.step_bytes(compiled.start, text.encode())
+            if state is not None and compiled.accepts_end(state):
+                yield "tool call", schema, f"{BEFORE}<call>{text}</call>{AFTER}"
+                yield "the schema alone", schema, text
+                break
+    for text in accepted("sql")[:20]:
+        yield "SQL, fenced", "", f"```sql\n{text}\n```"
+        yield "SQL alone", "", text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tokenizer", default="llama3")
+    parser.add_argument("--maskbench", type=Path)
+    parser.add_argument("--count", type=int, default=60)
+    add_results(parser)
+    options = parser.parse_args()
+    tokenizer = vocabularies.load(options.tokenizer)
+    ours = Ours(tokenizer)
+    engines: dict[str, Compile] = {
+        "structgen": ours.compile,
+        "xgrammar": Xgrammar(EngineConfig("xgrammar", ""), tokenizer).compile_case,
+        "llguidance": Llguidance(EngineConfig("llguidance", ""), tokenizer).compile_case,
+    }
+    names = {"structgen": version(), **{name: version_of(name) for name in ("xgrammar", "llguidance")}}
+    work = list(jobs(ours, options.maskbench, options.count))
+    times: dict[tuple[str, str], list[Times]] = {}
+    refused: dict[tuple[str, str], int] = {}
+    for engine in engines.values():  # what a process loads once is nobody's cost
+        engine("the schema alone", "{}")().fill()
+    before = load()
+    for case, schema, text in track(work, "grammars", console=Console(stderr=True)):
+        tokens = tokenizer.encode(text.encode())
+        for name, engine in engines.items():
+            taken, begun = Times(), time.perf_counter()
+            try:
+                begin = engine(case, schema)
+            except Refusal:
+                refused[case, name] = refused.get((case, name), 0) + 1
+                continue
+            taken.compile = time.perf_counter() - begun
+            replay(begin(), tokens, taken)
+            times.setdefault((case, name), []).append(taken)
+    rows = [
+        row(*key, of, refused.get(key, 0)) for key, of in sorted(times.items()) if any(t.masks for t in of)
+    ]
+    table = Table(*COLUMNS)
+    for one in rows:
+        table.add_row(*map(str, one))
+    Console(width=190).print(table)
+    about = {"tokenizer": options.tokenizer, "load": f"{before} {load()}"}
+    versions = ", ".join(f"{name} {of}" for name, of in names.items())
+    print(write(options.results, "composed", {**about, "versions": versions}, COLUMNS, rows))
+
+
+def row(case: str, name: str, of: list[Times], refused: int) -> tuple[object, ...]:
+    """Return a row of the table."""
+    whole = [one for one in of if one.masks]
+    masks = 1e6 * np.array([mask for one in whole for mask in one.masks])
+    commits = 1e6 * np.array([commit for one in whole for commit in one.commits])
+    first = 1e6 * np.median([one.masks[0] for one in whole])
+    compiled = 1e3 * np.median([one.compile for one in whole])
+    low, high = np.percentile(masks, (50, 99))
+    figures = (compiled, first, masks.mean(), low, high, masks.max(), commits.mean())
+    return (
+        case,
+        name,
+        len(whole),
+        len(masks),
+        *(round(float(one), 1) for one in figures),
+        sum(one.refused for one in of),
+        refused,
+    )
+
+
+if __name__ == "__main__":
+    main()
