@@ -17,7 +17,7 @@ TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-syncode walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -81,6 +81,9 @@ bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real te
 
 walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="--only sql")
 	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
+
+bench-composed: $(VENV)/.installed-bench ## masks of tool calls and fenced code beside those of their parts, and the peers (MASKBENCH=folder)
+	$(BIN)/python bench/bench_composed.py $(if $(MASKBENCH),--maskbench $(MASKBENCH))
 
 bench-syncode: $(VENV)/.installed-engine $(VENV)/.installed-dev ## syntax errors of an n-gram model and the embedded one, with masks and without (GRAMMARS="--only python")
 	$(BIN)/python bench/bench_syncode.py $(GRAMMARS)

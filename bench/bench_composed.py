@@ -1,17 +1,18 @@
 """What do masks of composed grammars cost, cold, beside those of their parts, and of xgrammar and llguidance?
 
-    python bench/bench_composed.py [--tokenizer llama3] [--maskbench FOLDER] [--count 60]
+    python bench/bench_composed.py [--tokenizer llama3] [--maskbench FOLDER] [--glob "*.json"] [--count 60]
 
-*Tool call*: free text, and in it `<call>`, a document of a JSON Schema, `</call>`; the schemas are the samples of
-this repository and, with `--maskbench`, schemas drawn from a folder of MaskBench's files, each with its first
-valid instance that structgen takes. structgen and xgrammar read it as a structural tag (`triggered_tags`), llguidance as
-rules with `%json`, whose free text has no `<`. *The schema alone*: the same documents by themselves.
-*SQL, fenced*: "```sql", a text of grammars/sql.lark, "```"; *SQL alone*: the same texts, under the Lark grammar by
-itself.
+*Tool call*: free text, and in it `<call>`, a document of a JSON Schema, `</call>`; the schemas are the
+samples of this repository and, with `--maskbench`, as many as `--count` says, drawn from a folder of
+MaskBench's files, each with its first valid instance that structgen takes. structgen and xgrammar read it as
+a structural tag (`triggered_tags`), llguidance as rules with `%json`, whose free text has no `<`. *The schema
+alone*: the same documents by themselves. *SQL, fenced*: "```sql", a text of grammars/sql.lark, "```"; *SQL
+alone*: the same texts, under the Lark grammar by itself.
 
-A grammar is compiled anew, with no store; then its text is replayed token by token: a mask, a commit. All engines run
-in this process, in turns, grammar by grammar. A text with a token that a mask does not allow is counted, and left
-there. Prints a table and writes bench/results/composed-DATE.csv. Times are wall clock, in microseconds.
+A grammar is compiled anew, with no store; then its text is replayed token by token: a mask, a commit. All
+engines run in this process, in turns, grammar by grammar. A text with a token that a mask does not allow is
+counted, and left there. Prints a table and writes bench/results/composed-DATE.csv. Times are wall clock, in
+microseconds.
 """
 
 from __future__ import annotations
@@ -118,24 +119,20 @@ class Llguidance(LlguidanceOfLark):
         return self.compile(resources.grammar("sql").read_text("utf-8"))
 
 
-def schemas(folder: Path | None, count: int) -> Iterator[tuple[str, list[Any]]]:
+def schemas(paths: list[Path]) -> Iterator[tuple[str, list[Any]]]:
     """Yield schemas as texts, each with its valid instances."""
-    paths = sorted(resources.schemas().glob("*.json")) if folder is None else sorted(folder.glob("*.json"))
-    if folder is not None:
-        random.Random(0).shuffle(paths)
-    for path in paths[:count]:
+    for path in paths:
         held = json.loads(path.read_text("utf-8"))
         valid = [one["data"] for one in held["tests"] if one["valid"]]
         if valid:
             yield json.dumps(held["schema"]), valid
 
 
-def jobs(ours: Ours, folder: Path | None, count: int) -> Iterator[Job]:
+def jobs(tokenizer: sg.Tokenizer, drawn: list[Path]) -> Iterator[Job]:
     """Yield the grammars, each with a text that structgen takes."""
-    drawn = [*schemas(None, count), *(schemas(folder, count) if folder else ())]
-    for schema, valid in drawn:
+    for schema, valid in schemas([*sorted(resources.schemas().glob("*.json")), *drawn]):
         try:
-            compiled = sg.compile(sg.json_schema(schema), ours._tokenizer, store=False)
+            compiled = sg.compile(sg.json_schema(schema), tokenizer, store=False)
         except sg.StructgenError:
             continue
         for data in valid:
@@ -145,7 +142,7 @@ def jobs(ours: Ours, folder: Path | None, count: int) -> Iterator[Job]:
                 yield "tool call", schema, f"{BEFORE}<call>{text}</call>{AFTER}"
                 yield "the schema alone", schema, text
                 break
-    for text in accepted("sql")[:20]:
+    for text in accepted("sql")[:8]:
         yield "SQL, fenced", "", f"```sql\n{text}\n```"
         yield "SQL alone", "", text
 
@@ -156,6 +153,7 @@ def main() -> None:
     )
     parser.add_argument("--tokenizer", default="llama3")
     parser.add_argument("--maskbench", type=Path)
+    parser.add_argument("--glob", default="*.json")
     parser.add_argument("--count", type=int, default=60)
     add_results(parser)
     options = parser.parse_args()
@@ -167,7 +165,9 @@ def main() -> None:
         "llguidance": Llguidance(EngineConfig("llguidance", ""), tokenizer).compile_case,
     }
     names = {"structgen": version(), **{name: version_of(name) for name in ("xgrammar", "llguidance")}}
-    work = list(jobs(ours, options.maskbench, options.count))
+    drawn = sorted(options.maskbench.glob(options.glob)) if options.maskbench else []
+    random.Random(0).shuffle(drawn)
+    work = list(jobs(tokenizer, drawn[: options.count]))
     times: dict[tuple[str, str], list[Times]] = {}
     refused: dict[tuple[str, str], int] = {}
     for engine in engines.values():  # what a process loads once is nobody's cost

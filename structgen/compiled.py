@@ -196,7 +196,8 @@ class CompiledGrammar(ABC):
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Work out ahead what masks of any document are put together from, which else is made as documents
-        meet it: of Lark grammars under the contextual lexer. A store with a folder keeps it.
+        meet it: of Lark grammars under the contextual lexer, as parts of others too. A store with a folder
+        keeps it.
 
         `room`: bytes that it may take; `progress` is called with the number of states so far. Returns how
         many there were, 0 where nothing is worked out ahead. Raises LimitError. Cost: for a large vocabulary

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias, cast
 
 from structgen.expected import Expected
 from structgen.languages.language import Config, Inside, Language
+from structgen.languages.masked import Masked
 from structgen.languages.scanning import common_classes
 
 Place: TypeAlias = "tuple[int, Config]"
@@ -102,12 +103,8 @@ class _Parts(Language):
         return total
 
     @property
-    def nbytes(self) -> int:
-        return sum(part.nbytes for part in dict.fromkeys(self.parts))
-
-    @property
-    def used(self) -> float:
-        return max(part.used for part in self.parts)
+    def masked(self) -> frozenset[Masked]:
+        return frozenset(one for part in self.parts for one in part.masked)
 
 
 class Chain(_Parts):

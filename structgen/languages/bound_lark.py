@@ -17,6 +17,7 @@ from structgen.languages.bound_reading import NOTHING, BoundReader, Inside, Item
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.language import TOKEN, Config, Language, Target, TextGrammar
 from structgen.languages.language import Inside as Within
+from structgen.languages.masked import Masked
 from structgen.languages.scanning import common_classes
 from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader
@@ -243,14 +244,9 @@ class BoundLanguage(Language):
         return found
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of the compiled grammars that are bound."""
-        return sum(language.nbytes for language in self.reader.bound.values())
-
-    @property
-    def used(self) -> float:
-        """How much of what their limits allow those hold."""
-        return max((language.used for language in self.reader.bound.values()), default=0.0)
+    def masked(self) -> frozenset[Masked]:
+        """Those that are bound, and have masks of their own."""
+        return frozenset(one for language in self.reader.bound.values() for one in language.masked)
 
 
 def _without(tables: ParserTables, bound: Mapping[int, Language]) -> ParserTables:

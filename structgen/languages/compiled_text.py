@@ -6,7 +6,7 @@ Configurations are numbered as they are met, and what follows them is kept in on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Literal
 
@@ -272,6 +272,10 @@ class CompiledText(CompiledRests):
                 _Reader(self), self._start, self.tokenizer, lambda n: State(self, n), max_states, None
             )
 
+    def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
+        """As CompiledGrammar's, of the parts that have masks of their own."""
+        return sum(one.compiled.prepare(room, progress) for one in self._language.masked)
+
     # --- completion -----------------------------------------------------------------------------------------
 
     def _shortest(self, index: int) -> Sequence[int]:
@@ -373,13 +377,18 @@ class CompiledText(CompiledRests):
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         rows = len(self._configs) / self.limits.parser_states
-        return max(self.nbytes / self.limits.grammar_memory, 2 * rows, self._language.used)
+        return max(
+            self.nbytes / self.limits.grammar_memory,
+            2 * rows,
+            *(one.compiled.used for one in self._language.masked),
+        )
 
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes + self._leaving.nbytes
-        return int(own + 500 * len(self._configs) + 150 * len(self._moves) + self._language.nbytes)
+        parts = sum(one.compiled.nbytes for one in self._language.masked)
+        return int(own + 500 * len(self._configs) + 150 * len(self._moves) + parts)
 
     @property
     def sizes(self) -> dict[str, int]:

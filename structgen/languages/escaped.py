@@ -14,6 +14,7 @@ from structgen.ir import Formula
 from structgen.languages.composition import Composed, Operand, Operation, as_text, sequence
 from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.language import Config, Language, Target, TextGrammar
+from structgen.languages.masked import Masked
 from structgen.languages.regular import RegularGrammar, RegularLanguage
 from structgen.languages.scanning import common_classes
 from structgen.limits import Limits
@@ -79,7 +80,7 @@ class Escaped(TextGrammar):
         if isinstance(self.of, RegularGrammar):
             of = RegularLanguage(self.of.formula, self.of.what, limits, json=True)
         else:
-            of = self.of.language(limits)
+            of = self.of.language(limits, target)
         if of.specials:
             raise OptionError(
                 "A special token has no text that a JSON string could hold.",
@@ -292,6 +293,10 @@ class EscapedLanguage(Language):
     @property
     def sizes(self) -> dict[str, int]:
         return self.of.sizes
+
+    @property
+    def masked(self) -> frozenset[Masked]:
+        return self.of.masked
 
 
 def _value(read: bytes) -> int | None:

@@ -115,14 +115,9 @@ class Language(ABC):
         return {}
 
     @property
-    def nbytes(self) -> int:
-        """Bytes of compiled grammars that are parts of it."""
-        return 0
-
-    @property
-    def used(self) -> float:
-        """How much of what their limits allow those hold (`CompiledGrammar.used`)."""
-        return 0.0
+    def masked(self) -> frozenset[Masked]:
+        """The languages with masks of their own that it is made of."""
+        return frozenset()
 
 
 class TextGrammar(Grammar):

@@ -62,12 +62,8 @@ class Masked(Language):
         return {f"part_{name}": size for name, size in sizes.items()}
 
     @property
-    def nbytes(self) -> int:
-        return self.compiled.nbytes
-
-    @property
-    def used(self) -> float:
-        return self.compiled.used
+    def masked(self) -> frozenset[Masked]:
+        return frozenset((self,))
 
     def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         """Return those of a state's tokens after which more than `left` are needed to end the text."""

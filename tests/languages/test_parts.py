@@ -210,3 +210,14 @@ def test_the_tokens_that_a_state_needs_fall_by_one_and_bound_what_is_allowed(nam
             assert after_token is not None
             state = after_token
         assert compiled.accepts_end(state)
+
+
+def test_what_parts_hold_counts_and_is_worked_out_ahead() -> None:
+    tokenizer = tokenizer_of(["```\nab = c+de +f\n```"], random.Random(0))
+    compiled = sg.compile("```\n" + sg.lark(SUM) + "\n```" + object_of(), tokenizer, store=False)
+    before = compiled.nbytes
+    assert compiled.prepare() > 0
+    alone = sg.compile(sg.lark(SUM), tokenizer, store=False)
+    small = alone.nbytes
+    alone.prepare()
+    assert compiled.nbytes - before >= alone.nbytes - small > 0
