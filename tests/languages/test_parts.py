@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import structgen as sg
 from structgen.languages.compiled_text import CompiledText
@@ -210,6 +212,81 @@ def test_the_tokens_that_a_state_needs_fall_by_one_and_bound_what_is_allowed(nam
             assert after_token is not None
             state = after_token
         assert compiled.accepts_end(state)
+
+
+LEAVES: list[Callable[[], TextGrammar]] = [
+    lambda: sg.literal("1"),
+    lambda: sg.regex('"?a*'),
+    lambda: sg.regex("1+a|11"),
+    lambda: number_of("integer"),
+    lambda: number_of("integer", "null"),
+    lambda: sg.sequence("", sg.json_schema({"enum": ["a", "1", 1, "aa"]}, whitespace="compact")),
+    lambda: sg.sequence("", sg.json_schema({"type": "array", "items": {"const": 1}, "maxItems": 2})),
+    lambda: sg.lark('start: "a" | "1" start "a"'),
+    lambda: sg.lark('start: NAME | "a" NUMBER\nNAME: /[a-b]+/\nNUMBER: /1+/\n%ignore " "\n'),
+    lambda: sg.text(until="1", included=False),
+]
+PIECES = [
+    '"a',
+    'a"',
+    "1a",
+    "a1",
+    "11",
+    "aa",
+    "1]",
+    "[1",
+    ", 1",
+    '"1"',
+    "aa1",
+    "1aa",
+    " a",
+    "1 ",
+    "a a1",
+    '"a"1',
+    "b1a",
+]
+COMPOSED = st.recursive(
+    st.sampled_from(LEAVES).map(lambda make: make()),
+    lambda of: st.one_of(
+        st.lists(of, min_size=2, max_size=3).map(lambda parts: sg.sequence(*parts)),
+        st.lists(of, min_size=2, max_size=3).map(lambda parts: sg.either(*parts)),
+        st.tuples(of, st.integers(0, 2), st.sampled_from((None, 2, 3))).map(
+            lambda one: one[0].repeat(*one[1:])
+        ),
+    ),
+    max_leaves=5,
+)
+SMALL = sg.Tokenizer.from_bytes(
+    [*(bytes((byte,)) for byte in range(256)), None, None, *(piece.encode() for piece in PIECES)],
+    eos_token_id=257,
+)
+
+
+@given(COMPOSED, st.randoms(use_true_random=False))
+def test_any_composition_is_read_as_byte_by_byte(grammar: TextGrammar, chance: random.Random) -> None:
+    compiled = sg.compile(grammar, SMALL, store=False)
+    reference = Reference(grammar.language(grammar.limits), SMALL)
+    mask = sg.allocate_mask(1, SMALL.vocab_size)
+    state, config = compiled.start, reference.start
+    for _step in range(7):
+        allowed = compiled.allowed(state)
+        assert allowed == reference.allowed(config)
+        need = compiled.tokens_to_finish(state)
+        assert (need == 0) == compiled.accepts_end(state)
+        budget = need + chance.choice((0, 1, 3))
+        compiled.fill_within(state.index, mask, 0, budget)
+        ways = [token for token in allowed if token != 257]
+        after = {token: compiled.step(state, token) for token in ways}
+        costs = {token: compiled.tokens_to_finish(way) for token, way in after.items() if way is not None}
+        assert need == 0 or min(costs.values()) <= need - 1
+        within = [token for token in ways if costs[token] < budget]
+        assert [int(token) for token in mask.allowed() if token != 257] == within
+        if not ways:
+            break
+        token = chance.choice([token for token in ways if token > 257] or ways)
+        way, followed = after[token], reference.after(config, token)
+        assert way is not None and followed is not None
+        state, config = way, followed
 
 
 def test_what_parts_hold_counts_and_is_worked_out_ahead() -> None:
