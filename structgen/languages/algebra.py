@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Final, TypeAlias, cast
 
 from structgen.expected import Expected
@@ -113,10 +114,12 @@ class Chain(_Parts):
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
         self._begun = self._begin()
-        self._owed = [0]
-        for part in reversed(self.parts):
-            self._owed.append(self._owed[-1] + len(part.shortest(part.start())))
-        self._owed.reverse()
+
+    @cached_property
+    def _owed(self) -> list[int]:
+        """Before each part, and behind the last: how many symbols the parts from there on need."""
+        sizes = [len(part.shortest(part.start())) for part in self.parts]
+        return [sum(sizes[at:]) for at in range(len(sizes) + 1)]
 
     def _begin(self) -> list[frozenset[Place]]:
         """Return for each part the places before it: its own, and where it may be empty, those after."""
@@ -208,7 +211,11 @@ class Loop(_Parts):
         self._first = of.start()
         # copies that are empty may stand for those that are owed
         self.least = 0 if of.accepts(self._first) else least
-        self._word = tuple(of.shortest(self._first))
+
+    @cached_property
+    def _word(self) -> tuple[int, ...]:
+        """The shortest word."""
+        return tuple(self.of.shortest(self._first))
 
     def part(self, place: Place) -> Language:
         return self.of

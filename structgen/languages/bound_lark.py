@@ -45,6 +45,12 @@ class BoundLark(TextGrammar):
         return f"lark {self.of.canonical} where {parts}"
 
     @property
+    def identity(self) -> str:
+        """What tells it from other grammars of this process."""
+        parts = ", ".join(f"{name}={self._bound[name].identity}" for name in sorted(self._bound))
+        return f"{self.of.identity} where {parts}"
+
+    @property
     def limits(self) -> Limits:
         """The bounds on work and memory."""
         return self.of.limits

@@ -69,7 +69,7 @@ def sequence(*parts: Operand) -> TextGrammar:
 
 def either(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
-    flat = list({part.canonical: part for part in _flat(Operation.EITHER, parts)}.values())
+    flat = list({part.identity: part for part in _flat(Operation.EITHER, parts)}.values())
     if not flat:
         raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
     if len(flat) == 1:
@@ -158,7 +158,14 @@ class Composed(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        said = ",".join(part.canonical for part in self.parts)
+        return self._said([part.canonical for part in self.parts])
+
+    @property
+    def identity(self) -> str:
+        return self._said([part.identity for part in self.parts])
+
+    def _said(self, parts: list[str]) -> str:
+        said = ",".join(parts)
         if self.operation is Operation.REPEAT:
             said += f",{self.least},{self.most}"
         if self.formula is not None:
@@ -185,9 +192,9 @@ def build(
 ) -> Language:
     """Return the language of a grammar; parts that are equal are read by one."""
     if not isinstance(grammar, Composed):
-        found = known.get(grammar.canonical)
+        found = known.get(grammar.identity)
         if found is None:
-            found = known[grammar.canonical] = grammar.language(limits, target)
+            found = known[grammar.identity] = grammar.language(limits, target)
         return found
     if grammar.operation is Operation.EITHER:
         alternatives: list[Language] = []

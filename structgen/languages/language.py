@@ -134,6 +134,11 @@ class TextGrammar(Grammar):
         """
 
     @property
+    def identity(self) -> str:
+        """What tells it from other grammars of this process; `canonical` does in all, and may take longer."""
+        return self.canonical
+
+    @property
     def source(self) -> str:
         """What it was made from, in a word or two: `a Lark grammar`."""
         return "a grammar"

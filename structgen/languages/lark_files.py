@@ -80,6 +80,11 @@ class LarkGrammar(TextGrammar):
         return self._found.digest
 
     @property
+    def identity(self) -> str:
+        """What tells it from other grammars of this process."""
+        return f"lark {self.digest}"
+
+    @property
     def limits(self) -> Limits:
         """The bounds on work and memory."""
         return self._limits

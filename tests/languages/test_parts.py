@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -287,6 +289,31 @@ def test_any_composition_is_read_as_byte_by_byte(grammar: TextGrammar, chance: r
         way, followed = after[token], reference.after(config, token)
         assert way is not None and followed is not None
         state, config = way, followed
+
+
+def test_threads_fill_masks_of_one_composition_at_once() -> None:
+    make, texts = CASES["nested"]
+    tokenizer = tokenizer_of(texts, random.Random(0))
+    one, other = (sg.compile(make(), tokenizer, store=False) for _ in range(2))
+
+    def walk(compiled: sg.CompiledGrammar, seed: int) -> list[list[int]]:
+        chance, state, found = random.Random(seed), compiled.start, []
+        mask = sg.allocate_mask(1, tokenizer.vocab_size)
+        for _step in range(25):
+            compiled.fill_within(
+                state.index, mask, 0, compiled.tokens_to_finish(state) + chance.choice((1, 9))
+            )
+            found.append([int(token) for token in mask.allowed()])
+            ways = [token for token in found[-1] if token not in compiled.end_tokens]
+            after = compiled.step(state, chance.choice(ways)) if ways else None
+            if after is None:
+                break
+            state = after
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(partial(walk, one), range(12)))
+    assert together == [walk(other, seed) for seed in range(12)]
 
 
 def test_what_parts_hold_counts_and_is_worked_out_ahead() -> None:
