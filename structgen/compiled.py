@@ -6,7 +6,7 @@ import ctypes
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,33 @@ class State:
 
     def __repr__(self) -> str:
         return f"<State {self.index} of {self.compiled!r}>"
+
+
+_At = TypeVar("_At")
+
+
+def ends_read(
+    nodes: npt.NDArray[np.uint64],
+    wanted: npt.NDArray[np.uint8],
+    start: _At,
+    step: Callable[[_At, int], _At | None],
+    ends: Callable[[_At], bool],
+) -> list[int]:
+    """Return the nodes of a trie with a 2 in `wanted` (for each node: below a 0 there are none) whose bytes
+    lead from a start to where `ends` holds. In the trie's order."""
+    found, node, after = [], 0, [start]
+    while node < len(nodes):
+        word = int(nodes[node])
+        depth, skip = (word >> 8) & 0xFFF, word >> 40
+        reached = step(after[depth - 1], word & 0xFF) if wanted[node] else None
+        if reached is None:
+            node = skip
+            continue
+        if wanted[node] == 2 and ends(reached):
+            found.append(node)
+        after[depth:] = [reached]
+        node += 1
+    return found
 
 
 class CompiledGrammar(ABC):
@@ -467,21 +494,29 @@ class CompiledGrammar(ABC):
 
         Cost: some microseconds a node here, less where compiled code does it.
         """
-        nodes, after = self.vocabulary.nodes, [index]
-        found, node = [], 0
-        while node < len(nodes):
-            word = int(nodes[node])
-            depth, skip = (word >> 8) & 0xFFF, word >> 40
-            reached = -1
-            if wanted[node]:
-                reached = self.bytes_index(after[depth - 1], bytes((word & 0xFF,)))
-            if reached < 0:
-                node = skip
-                continue
-            if wanted[node] == 2 and self.may_end(reached):
-                found.append(node)
-            after[depth:] = [reached]
-            node += 1
+
+        def step(state: int, byte: int) -> int | None:
+            after = self.bytes_index(state, bytes((byte,)))
+            return None if after < 0 else after
+
+        return ends_read(self.vocabulary.nodes, wanted, index, step, self.may_end)
+
+    def bits(self, index: int) -> npt.NDArray[np.int32]:
+        """Return a state's mask (by its number) as a row of bits of its own."""
+        mask = TokenMask(np.zeros((1, self._words), np.int32), self.vocab_size)
+        self.fill_index(index, mask, 0)
+        found: npt.NDArray[np.int32] = mask.array[0]
+        return found
+
+    def allowed_bits(self, index: int) -> npt.NDArray[np.bool_]:
+        """Return for each token whether it may come in a state (by its number), end tokens apart."""
+        found = np.unpackbits(self.bits(index).view(np.uint8), bitorder="little")[: self.vocab_size]
+        found[self._end_ids] = 0
+        return found.view(np.bool_)
+
+    def row_bits(self, row: int) -> npt.NDArray[np.int32]:
+        """Return a row of the store, as `mask_parts` numbers them."""
+        found: npt.NDArray[np.int32] = self._masks.rows[row]
         return found
 
     def row_words(self) -> int:

@@ -144,8 +144,11 @@ class CompiledText(CompiledRests):
         if one.behind is not None and self._leaving.passes(one, self._of_behind(one.behind)[1], token):
             found = self._retry(stepping.read_token, index, token)
         else:
-            state = one.part.compiled.next_index(one.state, token)
-            found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
+            state = one.part.after(one.state, token)
+            if state is None:
+                found = self._retry(stepping.read_token, index, token)
+            else:
+                found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
         self._moves[index, token] = found
         return found
 
@@ -316,9 +319,10 @@ class CompiledText(CompiledRests):
         if places != [config]:
             return [(0, self._number(place)) for place in places]
         one = self._inside.get(state)
-        if one is None:
+        own = None if one is None else one.part.cost(one.state)
+        if one is None or own is None:
             return super()._ways(state)
-        return [(one.part.compiled.cost(one.state), self._behind(one))]
+        return [(own, self._behind(one))]
 
     def _behind(self, one: Inside) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
@@ -331,15 +335,18 @@ class CompiledText(CompiledRests):
         self._attached()
         fits, singly = np.zeros((2, self.vocab_size), np.bool_)
         for one in insides:
+            if one.behind is not None:
+                singly[self._leave(one, one.behind)] = True
             own = tokens[one.part.allowed(one.state)[tokens]]
+            if one.part.cost(one.state) is None:
+                singly[own] = True
+                continue
             behind = self._behind(one)
             rest = left if behind < 0 else left - self._cost(behind)
             inside = np.zeros(self.vocab_size, np.bool_)
             inside[own] = True
             inside[one.part.too_long(one.state, own, rest)] = False
             fits |= inside
-            if one.behind is not None:
-                singly[self._leave(one, one.behind)] = True
         if others is not None:
             singly[self.allowed(State(self, self._number(others)))] = True
         singly[self._specials(index)] = True

@@ -6,29 +6,25 @@ Escaping goes character by character, so that of a composed grammar is composed 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from structgen.errors import OptionError
 from structgen.expected import Expected
 from structgen.ir import Formula
 from structgen.languages.composition import Composed, Operand, Operation, as_text, sequence
 from structgen.languages.ebnf import RulesGrammar
-from structgen.languages.language import Config, Language, Target, TextGrammar
+from structgen.languages.json_escapes import HEX, Escapes, JsonEscapes, spellings, value, written
+from structgen.languages.language import Config, Inside, Language, Target, TextGrammar
 from structgen.languages.masked import Masked
+from structgen.languages.parts import Part
 from structgen.languages.regular import RegularGrammar, RegularLanguage
 from structgen.languages.scanning import common_classes
+from structgen.languages.unescaped import InString, Unescaped
 from structgen.limits import Limits
 
-Escapes: TypeAlias = Literal["any", "canonical"]
 Place: TypeAlias = "tuple[Config, bytes]"
 """Where the text stands, and what of an escape is read."""
 
-_SHORT: Final = {
-    ord('"'): 0x22, ord("\\"): 0x5C, ord("/"): 0x2F, ord("b"): 8, ord("f"): 12, ord("n"): 10, ord("r"): 13,
-    ord("t"): 9,
-}  # fmt: skip
-_LETTER: Final = {point: letter for letter, point in _SHORT.items() if letter != ord("/")}
-_HEX: Final = b"0123456789abcdefABCDEF"
 _LAST: Final = 0x10FFFF
 
 
@@ -80,7 +76,9 @@ class Escaped(TextGrammar):
         if isinstance(self.of, RegularGrammar):
             of = RegularLanguage(self.of.formula, self.of.what, limits, json=True)
         else:
-            of = self.of.language(limits, target)
+            if target is not None and self.of.has_masks:
+                return self._masked(limits, target)
+            of = self.of.language(limits)
         if of.specials:
             raise OptionError(
                 "A special token has no text that a JSON string could hold.",
@@ -88,6 +86,15 @@ class Escaped(TextGrammar):
                 cure="Put it outside of the string.",
             )
         return EscapedLanguage(of, self.escapes)
+
+    def _masked(self, limits: Limits, target: Target) -> Language:
+        """Return the language of a part that has masks of its own: inside a string it has them, too."""
+        vocabulary = Unescaped.of(target.tokenizer, JsonEscapes(self.escapes))
+        of = self.of.language(limits, Target(vocabulary.tokenizer, target.store))
+        assert isinstance(of, Masked)
+        language = EscapedLanguage(of, self.escapes)
+        language.inner = InString(of.compiled, vocabulary, target.tokenizer, language.step)
+        return language
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
         return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
@@ -104,9 +111,11 @@ class EscapedLanguage(Language):
     """
 
     def __init__(self, of: Language, escapes: Escapes) -> None:
-        self.of, self._any = of, escapes == "any"
+        self.of, self._escapes = of, JsonEscapes(escapes)
+        self.inner: Part | None = None
+        """Its masks, where its words have masks of their own."""
         self.counts = of.counts
-        told = frozenset(b'"\\/bfnrtu' + _HEX)
+        told = frozenset(b'"\\/bfnrtu' + HEX)
         marks = bytes(byte if byte in told else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
         self._live: dict[tuple[Config, int, int], bool] = {}
@@ -123,21 +132,13 @@ class EscapedLanguage(Language):
             after = None if symbol < 0x20 or symbol == 0x22 else self.of.step(at, symbol)
             return None if after is None else (after, b"")
         read += bytes((symbol,))
-        point = _value(read)
+        point = value(read)
         if point is not None:
-            if not self._may_write(read, point):
+            if not self._escapes.may_write(read, point):
                 return None
             after = self._after(at, point)
             return None if after is None else (after, b"")
         return (at, read) if self._goes_on(at, read) else None
-
-    def _may_write(self, read: bytes, point: int) -> bool:
-        """Return whether the policy writes a character so."""
-        if self._any:
-            return True
-        if len(read) == 2:
-            return point in _LETTER
-        return point < 0x20 and point not in _LETTER and read[2:].islower() | read[2:].isdigit()
 
     def _after(self, at: Config, point: int) -> Config | None:
         """Return where the text stands after a character."""
@@ -148,49 +149,7 @@ class EscapedLanguage(Language):
 
     def _goes_on(self, at: Config, read: bytes) -> bool:
         """Return whether what is read of an escape becomes one of a character that may come."""
-        return any(self._some(at, low, high) for low, high in self._points(read))
-
-    def _points(self, read: bytes) -> Iterator[tuple[int, int]]:
-        """Yield the ranges of the characters that an escape may stand for of which something is read."""
-        if not self._any:
-            points = [*_LETTER] if read == b"\\" else []
-            points += [point for point in range(0x20) if point not in _LETTER]
-            for point in points:
-                written = b"\\" + (bytes((_LETTER[point],)) if point in _LETTER else b"u%04x" % point)
-                if written.startswith(read):
-                    yield point, point
-            return
-        if read == b"\\":
-            for point in _SHORT.values():
-                yield point, point
-            read = b"\\u"
-        digits = read[2:6]
-        if read[1:2] != b"u" or any(digit not in _HEX for digit in digits):
-            return
-        span = 16 ** (4 - len(digits))
-        low = (int(digits, 16) if digits else 0) * span
-        high = low + span - 1
-        if len(read) <= 6:
-            for first, last in ((low, min(high, 0xD7FF)), (max(low, 0xE000), high)):
-                if first <= last:
-                    yield first, last
-        first, last = max(low, 0xD800), min(high, 0xDBFF)
-        if first > last:
-            return
-        # a high surrogate, and what is read of the low one
-        more = read[6:]
-        if not b"\\u".startswith(more[:2]) or any(digit not in _HEX for digit in more[2:]):
-            return
-        digits = more[2:]
-        span = 16 ** (4 - len(digits))
-        bottom = (int(digits, 16) if digits else 0) * span
-        bottom, top = max(bottom, 0xDC00), min(bottom + span - 1, 0xDFFF)
-        if bottom > top:
-            return
-        if len(read) > 6:
-            yield _pair(first, bottom), _pair(first, top)
-        else:
-            yield _pair(first, 0xDC00), _pair(last, 0xDFFF)
+        return any(self._some(at, low, high) for low, high in self._escapes.points(read))
 
     def _some(self, at: Config, low: int, high: int) -> bool:
         """Return whether some character of a range may come."""
@@ -228,20 +187,21 @@ class EscapedLanguage(Language):
     def _rest(self, at: Config) -> tuple[int, ...]:
         found: list[int] = []
         for byte in self.of.shortest(at):
-            found += _written(byte)
+            found += written(byte)
         return tuple(found)
 
     def _search(self, start: Place) -> tuple[int, ...]:
         """Return the shortest rest inside an escape: of each place that its characters lead to, one."""
         at, read = start
         best: tuple[int, tuple[int, ...]] | None = None
-        for low, high in self._points(read):
+        for low, high in self._escapes.points(read):
             for after, point in self._ends(at, low, high).items():
-                for written in _spellings(point, short=low == high):
+                for one in spellings(point, short=low == high):
                     # hexadecimal digits may have been read in capitals
-                    if written[: len(read)].lower() != read.lower() or not self._may_write(written, point):
+                    is_read = one[: len(read)].lower() == read.lower()
+                    if not is_read or not self._escapes.may_write(one, point):
                         continue
-                    word = (*written[len(read) :], *self._rest(after))
+                    word = (*one[len(read) :], *self._rest(after))
                     if best is None or (len(word), word) < best:
                         best = len(word), word
         assert best is not None, "an escape that comes to nothing"
@@ -290,6 +250,15 @@ class EscapedLanguage(Language):
             return None
         return after, read
 
+    def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
+        at, read = cast(Place, config)
+        if self.inner is None or read:
+            return (), config
+        return (Inside(self.inner, cast(int, at), None, True),), None
+
+    def moved(self, config: Config, index: int) -> Config:
+        return index, b""
+
     @property
     def sizes(self) -> dict[str, int]:
         return self.of.sizes
@@ -297,43 +266,6 @@ class EscapedLanguage(Language):
     @property
     def masked(self) -> frozenset[Masked]:
         return self.of.masked
-
-
-def _value(read: bytes) -> int | None:
-    """Return the character that a whole escape stands for, or None."""
-    if len(read) == 2 and read[1] != ord("u"):
-        return _SHORT.get(read[1])
-    if len(read) == 6 and all(digit in _HEX for digit in read[2:]):
-        point = int(read[2:], 16)
-        return None if 0xD800 <= point < 0xE000 else point
-    if len(read) == 12 and read[6:8] == b"\\u" and all(digit in _HEX for digit in read[8:]):
-        high, low = int(read[2:6], 16), int(read[8:], 16)
-        return _pair(high, low) if 0xDC00 <= low < 0xE000 else None
-    return None
-
-
-def _spellings(point: int, *, short: bool) -> Iterator[bytes]:
-    """Yield the escapes of a character: in two characters (`short`) where there is one, in hexadecimal."""
-    if short:
-        for letter, value in _SHORT.items():
-            if value == point:
-                yield bytes((0x5C, letter))
-    if point < 0x10000:
-        yield b"\\u%04x" % point
-    else:
-        rest = point - 0x10000
-        yield b"\\u%04x\\u%04x" % (0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF))
-
-
-def _pair(high: int, low: int) -> int:
-    return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
-
-
-def _written(byte: int) -> bytes:
-    """Return a byte of UTF-8 as JSON writes it most briefly in a string."""
-    if byte in _LETTER:
-        return bytes((0x5C, _LETTER[byte]))
-    return b"\\u%04x" % byte if byte < 0x20 else bytes((byte,))
 
 
 def _utf8_ranges(low: int, high: int) -> Iterator[list[tuple[int, int]]]:

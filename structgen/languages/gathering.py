@@ -25,6 +25,10 @@ class Gathered:
             self._rows.add(row)
         self._lists.append(tokens)
 
+    def intern(self, bits: npt.NDArray[np.int32]) -> int | None:
+        """Return the number of a row of bits in the store, None where it has no room."""
+        return self._store.intern_row(bits)
+
     def add_bits(self, bits: npt.NDArray[np.int32]) -> None:
         """Add a row of bits."""
         self._bits.append(bits)

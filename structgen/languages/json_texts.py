@@ -47,6 +47,10 @@ class JsonTexts(TextGrammar):
     def source(self) -> str:
         return "a JSON Schema"
 
+    @property
+    def has_masks(self) -> bool:
+        return True
+
     def language(self, limits: Limits, target: Target | None = None) -> Language:
         if target is None:
             return Masked(CompiledSchema(self.of, _bytes(), limits, store=False))

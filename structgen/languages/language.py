@@ -18,6 +18,7 @@ from structgen.limits import Limits
 
 if TYPE_CHECKING:
     from structgen.languages.masked import Masked
+    from structgen.languages.parts import Part
     from structgen.masks.store import MaskStore
     from structgen.tokenizer import Tokenizer
 
@@ -38,7 +39,7 @@ class Target(NamedTuple):
 class Inside(NamedTuple):
     """A place of a configuration that stands inside a text of a language with masks of its own."""
 
-    part: Masked
+    part: Part
     state: int
     """Where it stands: a state of the part's, by its number."""
     behind: Config | None
@@ -124,6 +125,11 @@ class TextGrammar(Grammar):
     """A grammar of texts that need not be JSON."""
 
     __slots__ = ()
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether its language, for a target, has masks of its own (`masked.Masked`)."""
+        return False
 
     @abstractmethod
     def language(self, limits: Limits, target: Target | None = None) -> Language:

@@ -94,6 +94,11 @@ class LarkGrammar(TextGrammar):
         """What it was made from."""
         return "a Lark grammar"
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether no lexeme asks what was before it."""
+        return self.is_local
+
     def language(self, limits: Limits, target: Target | None = None) -> Language:
         """Return what lark accepts, unread."""
         if target is None or not self.is_local:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from structgen.languages import stepping
 from structgen.languages.language import Inside
-from structgen.languages.masked import Masked
+from structgen.languages.parts import Part
 from structgen.machine.tables import address_of
 from structgen.masks.vocabulary import Vocabulary
 
@@ -27,7 +27,7 @@ class Leaving:
         self._address, self._vocabulary = address, vocabulary
         self._at: npt.NDArray[np.int64] | None = None
         self._maps: dict[tuple[bytes, bytes], tuple[npt.NDArray[np.uint8], int]] = {}
-        self._found: dict[tuple[Masked, int, bytes], npt.NDArray[np.int64]] = {}
+        self._found: dict[tuple[Part, int, bytes], npt.NDArray[np.int64]] = {}
 
     def nodes(self, one: Inside, first: bytes) -> npt.NDArray[np.int64]:
         """Return the nodes whose bytes lead from a place inside a part to one where it may end, as far as
@@ -36,7 +36,7 @@ class Leaving:
         found = self._found.get(key)
         if found is None:
             wanted, most = self._map(one.part.last, first)
-            found = np.array(one.part.compiled.ends_below(one.state, wanted, most), np.int64)
+            found = np.array(one.part.leaves(one.state, wanted, most), np.int64)
             self._found[key] = found
         return found
 

@@ -17,13 +17,13 @@ from structgen.compiled import CompiledGrammar, State
 from structgen.expected import Expected
 from structgen.languages.gathering import Gathered
 from structgen.languages.language import ALL_BYTES, Config, Inside, Language
-from structgen.masks.mask import TokenMask
+from structgen.languages.parts import Part
 
 _BYTES: Final = 256
 _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 
 
-class Masked(Language):
+class Masked(Language, Part):
     """The texts of a compiled grammar; a configuration is one of its states, by its number."""
 
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
@@ -65,29 +65,31 @@ class Masked(Language):
     def masked(self) -> frozenset[Masked]:
         return frozenset((self,))
 
-    def too_long(self, index: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        """Return those of a state's tokens after which more than `left` are needed to end the text."""
+    # --- as a part ------------------------------------------------------------------------------------------
+
+    def gather(self, state: int, into: Gathered) -> None:
+        parts = self.compiled.mask_parts(state)
+        if parts is None:
+            into.add_bits(self.compiled.bits(state))
+        else:
+            into.add(*parts)
+
+    def leaves(self, state: int, wanted: npt.NDArray[np.uint8], most: int) -> list[int]:
+        return self.compiled.ends_below(state, wanted, most)
+
+    def after(self, state: int, token: int) -> int | None:
+        return self.compiled.next_index(state, token)
+
+    def cost(self, state: int) -> int | None:
+        return self.compiled.cost(state)
+
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
         if left < 0:
             return tokens
         with self.compiled.lock:
-            if self.compiled._fits(index, left):
+            if self.compiled._fits(state, left):
                 return tokens[:0]
-            return self.compiled._too_long(index, tokens, left)
+            return self.compiled._too_long(state, tokens, left)
 
-    def allowed(self, index: int) -> npt.NDArray[np.bool_]:
-        """Return for each token whether it stays inside the text."""
-        mask = TokenMask(np.zeros((1, self.compiled.row_words()), np.int32), self.compiled.vocab_size)
-        self.compiled.fill_index(index, mask, 0)
-        found = np.unpackbits(mask.array[0].view(np.uint8), bitorder="little")[: self.compiled.vocab_size]
-        found[sorted(self.compiled.end_tokens)] = 0
-        return found.view(np.bool_)
-
-    def gather(self, index: int, into: Gathered) -> None:
-        """Add the tokens that stay inside the text from a state on."""
-        parts = self.compiled.mask_parts(index)
-        if parts is not None:
-            into.add(*parts)
-            return
-        mask = TokenMask(np.zeros((1, self.compiled.row_words()), np.int32), self.compiled.vocab_size)
-        self.compiled.fill_index(index, mask, 0)
-        into.add_bits(mask.array[0])
+    def allowed(self, state: int) -> npt.NDArray[np.bool_]:
+        return self.compiled.allowed_bits(state)

@@ -71,6 +71,22 @@ CASES: dict[str, tuple[Callable[[], TextGrammar], list[str]]] = {
         ["ab." + ANSWERED + "x."],
     ),
     "beside a special token": (lambda: object_of() + sg.special(256) + object_of(), [ANSWERED]),
+    "rules in a JSON string": (
+        lambda: "[" + sg.in_json_string(sg.lark(BLOCKS)) + "]",
+        ['["if a :\\n b end"]', '["\\u0061\\n"]', '["if a\\u000A: b end"]'],
+    ),
+    "surrogates in a JSON string": (
+        lambda: sg.in_json_string(sg.lark("start: /[\U0001d41a-\U0001d433]+/")),
+        ['"\\ud835\\udc1a\\uD835\\uDC1B\U0001d41a"'],
+    ),
+    "a schema in a JSON string": (
+        lambda: sg.in_json_string(object_of()) + sg.text(),
+        ['"{\\"n\\": 12, \\"of\\":\\n\\"a}b\\"}" x', '"{\\"n\\":0}"\\n'],
+    ),
+    "rules in a JSON string as Python writes it": (
+        lambda: sg.in_json_string(sg.lark(BLOCKS) + "\n/\x01", escapes="canonical").repeat(1, 2),
+        ['"if a :\\n b end\\n/\\u0001"', '"a\\n/\\u0001""b\\n/\\u0001"'],
+    ),
     "rules beside a special token": (
         lambda: sg.lark(SUM) + sg.special(256) + sg.lark('start: /a(?<=.)/ "b"'),
         ["a=bab", "ab=c+d"],
@@ -227,6 +243,7 @@ LEAVES: list[Callable[[], TextGrammar]] = [
     lambda: sg.lark('start: "a" | "1" start "a"'),
     lambda: sg.lark('start: NAME | "a" NUMBER\nNAME: /[a-b]+/\nNUMBER: /1+/\n%ignore " "\n'),
     lambda: sg.text(until="1", included=False),
+    lambda: sg.in_json_string(sg.lark('start: "a" | "1" start "a"')),
 ]
 PIECES = [
     '"a',
