@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -306,6 +307,21 @@ def test_any_composition_is_read_as_byte_by_byte(grammar: TextGrammar, chance: r
         way, followed = after[token], reference.after(config, token)
         assert way is not None and followed is not None
         state, config = way, followed
+
+
+@pytest.mark.parametrize(("escapes", "written"), [("any", 4), ("canonical", 2)])
+def test_tokens_of_escapes_are_those_that_the_policy_writes(
+    escapes: Literal["any", "canonical"], written: int
+) -> None:
+    pieces = [rb"\n", rb"a\na", rb"\u0061", rb"a\/"]
+    tokenizer = sg.Tokenizer.from_bytes(
+        [*(bytes((byte,)) for byte in range(256)), None, *pieces], eos_token_id=256
+    )
+    grammar = sg.in_json_string(sg.lark(r"start: /[a\/\n]+/"), escapes=escapes)
+    compiled = sg.compile(grammar, tokenizer, store=False)
+    state = compiled.step_bytes(compiled.start, b'"')
+    assert state is not None
+    assert [token for token in compiled.allowed(state) if token > 256] == list(range(257, 257 + written))
 
 
 def test_threads_fill_masks_of_one_composition_at_once() -> None:
