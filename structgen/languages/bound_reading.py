@@ -9,7 +9,6 @@ configuration) or inside a bound text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Final, NamedTuple, TypeAlias, Union
 
 from structgen.languages.language import TOKEN, Config, Language
@@ -58,14 +57,20 @@ class BoundReader:
         self.reader, self.bound = reader, dict(bound)
         self.starts = {terminal: language.start() for terminal, language in self.bound.items()}
         self.counts = any(language.counts for language in self.bound.values())
-        self.fresh = cache(self._fresh)
+        self._fresh: dict[tuple[Place, Behind], Items] = {}
 
     def start(self) -> Items:
         """Return the items before the first symbol."""
         return self.fresh(self.reader.parser.start(), self.reader.lexer.before())
 
-    def _fresh(self, place: Place, behind: Behind) -> Items:
+    def fresh(self, place: Place, behind: Behind) -> Items:
         """Return the items between two lexemes."""
+        found = self._fresh.get((place, behind))
+        if found is None:
+            found = self._fresh[place, behind] = self._made(place, behind)
+        return found
+
+    def _made(self, place: Place, behind: Behind) -> Items:
         own = self.reader.fresh(place, behind)
         found: list[Item] = [Lexing(own.place, own.lexeme, own.begun, (), own.column, own.behind)]
         for terminal, start in self.starts.items():

@@ -92,9 +92,8 @@ class Escaped(TextGrammar):
         vocabulary = Unescaped.of(target.tokenizer, JsonEscapes(self.escapes))
         of = self.of.language(limits, Target(vocabulary.tokenizer, target.store))
         assert isinstance(of, Masked)
-        language = EscapedLanguage(of, self.escapes)
-        language.inner = InString(of.compiled, vocabulary, target.tokenizer, language.step)
-        return language
+        step = EscapedLanguage(of, self.escapes).step  # of one that does not hold these masks
+        return EscapedLanguage(of, self.escapes, InString(of.compiled, vocabulary, target.tokenizer, step))
 
     def _pattern(self, formula: Formula, what: str, limits: Limits) -> Language:
         return EscapedLanguage(RegularLanguage(formula, what, limits, json=True), self.escapes)
@@ -110,10 +109,10 @@ class EscapedLanguage(Language):
     which name the one whose JSON text is the shortest.
     """
 
-    def __init__(self, of: Language, escapes: Escapes) -> None:
+    def __init__(self, of: Language, escapes: Escapes, inner: Part | None = None) -> None:
+        """`inner`: its masks inside strings, where its words have masks of their own."""
         self.of, self._escapes = of, JsonEscapes(escapes)
-        self.inner: Part | None = None
-        """Its masks, where its words have masks of their own."""
+        self._inner = inner
         self.counts = of.counts
         told = frozenset(b'"\\/bfnrtu' + HEX)
         marks = bytes(byte if byte in told else 255 if byte >= 0x20 else 254 for byte in range(256))
@@ -252,9 +251,9 @@ class EscapedLanguage(Language):
 
     def inside(self, config: Config) -> tuple[tuple[Inside, ...], Config | None]:
         at, read = cast(Place, config)
-        if self.inner is None or read:
+        if self._inner is None or read:
             return (), config
-        return (Inside(self.inner, cast(int, at), None, True),), None
+        return (Inside(self._inner, cast(int, at), None, True),), None
 
     def moved(self, config: Config, index: int) -> Config:
         return index, b""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -358,3 +360,24 @@ def test_what_parts_hold_counts_and_is_worked_out_ahead() -> None:
     small = alone.nbytes
     alone.prepare()
     assert compiled.nbytes - before >= alone.nbytes - small > 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
+    make, texts = CASES[name]
+    tokenizer = tokenizer_of(texts, random.Random(name))
+    gc.collect()
+    gc.disable()
+    try:
+        compiled = sg.compile(make(), tokenizer, store=False)
+        matcher = sg.Matcher(compiled)
+        for token in tokenizer.encode(texts[0].encode())[:3]:
+            compiled.allowed(matcher.state)
+            matcher.advance(token)
+        gone = weakref.ref(compiled)
+        parts = [weakref.ref(one.compiled) for one in compiled._language.masked]  # type: ignore[attr-defined]
+        del compiled, matcher
+        assert gone() is None
+        assert [part() for part in parts] == [None] * len(parts)
+    finally:
+        gc.enable()
