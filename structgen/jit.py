@@ -4,6 +4,9 @@ Numba keeps compiled code under the name, the line and the time stamp of the fil
 But a function holds the code and the constants of other modules too, and numba does not see when those
 change: an upgrade, or an edit, could be answered with the old machine. Here the name of the cached file also
 holds a digest of the sources that the function's module imports, so that other sources mean another file.
+
+It also holds a digest of the signature. Numba numbers a function's signatures as they come: two processes
+that compile it at once for two signatures take the same number, and find the code of either under it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +44,46 @@ def announce() -> None:
         sys.stderr.flush()
 
 
+class SignedFiles(IndexDataCacheFile):  # type: ignore[misc]
+    """The files that keep one function, each named by its signature; there is no index."""
+
+    def __init__(self, folder: str, name: str, source_stamp: Any) -> None:
+        super().__init__(folder, name, source_stamp)
+        self._name = name
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep what was compiled. `key`: the signature, the processor, and digests of the function's code."""
+        self._save_data(self._data_name(key), (key, data))
+
+    def load(self, key: Any) -> Any:
+        """Return what was kept under a key, or None."""
+        try:
+            kept, data = self._load_data(self._data_name(key))
+        except OSError:
+            return None
+        return data if kept == key else None
+
+    def flush(self) -> None:
+        """Keep nothing any longer."""
+        for path in Path(self._cache_path).glob(f"{self._name}.*.nbc"):
+            path.unlink(missing_ok=True)
+
+    def _data_name(self, key: Any) -> str:
+        """Return the name of a key's file: another for each version of numba, and of the source."""
+        said = repr((self._version, self._source_stamp, key))
+        return f"{self._name}.{blake2b(said.encode(), digest_size=8).hexdigest()}.nbc"
+
+
 class StampedCache(FunctionCache):  # type: ignore[misc]
     """Numba's cache of one function, in files whose names hold the stamp of its module."""
 
     def __init__(self, function: Callable[..., Any], kind: type[Any] = CompileResultCacheImpl) -> None:
         self._impl_class = kind
         super().__init__(function)
-        self._cache_file = IndexDataCacheFile(
-            cache_path=self.cache_path,
-            filename_base=f"{self._impl.filename_base}-{stamp(function.__code__.co_filename)}",
-            source_stamp=self._impl.locator.get_source_stamp(),
+        self._cache_file = SignedFiles(
+            self.cache_path,
+            f"{self._impl.filename_base}-{stamp(function.__code__.co_filename)}",
+            self._impl.locator.get_source_stamp(),
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
