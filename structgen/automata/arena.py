@@ -12,6 +12,8 @@ import numba as nb
 import numpy as np
 from numba.extending import intrinsic
 
+from structgen.jit import jit
+
 WIDTH = 258
 MOST_TO_END = 8
 """Characters from any state of a stepper to an end, at most."""
@@ -115,89 +117,89 @@ def _as_pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
 
-@nb.njit(nogil=True)
+@jit
 def keys_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 0]), (A[ROOM + 0], 7))
 
 
-@nb.njit(nogil=True)
+@jit
 def sets_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 1]), (A[ROOM + 1], 6))
 
 
-@nb.njit(nogil=True)
+@jit
 def nodes_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 2]), (A[ROOM + 2], 8))
 
 
-@nb.njit(nogil=True)
+@jit
 def states_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 3]), (A[ROOM + 3], 7))
 
 
-@nb.njit(nogil=True)
+@jit
 def heap_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 4]), (A[ROOM + 4],))
 
 
-@nb.njit(nogil=True)
+@jit
 def work_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 5]), (A[ROOM + 5],))
 
 
-@nb.njit(nogil=True)
+@jit
 def queue_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 4))
 
 
-@nb.njit(nogil=True)
+@jit
 def key_slots_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 7]), (A[ROOM + 7],))
 
 
-@nb.njit(nogil=True)
+@jit
 def set_slots_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 8]), (A[ROOM + 8],))
 
 
-@nb.njit(nogil=True)
+@jit
 def stamp_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 9]), (A[ROOM + 9],))
 
 
-@nb.njit(nogil=True)
+@jit
 def prog_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 10]), (A[ROOM + 10], 9))
 
 
-@nb.njit(nogil=True)
+@jit
 def spec_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 11]), (A[ROOM + 11], SPEC_COLUMNS))
 
 
-@nb.njit(nogil=True)
+@jit
 def trans_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_ints(A[ADDRESS + 12]), (A[ROOM + 12], WIDTH))
 
 
-@nb.njit(nogil=True)
+@jit
 def outcome_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_ints(A[ADDRESS + 13]), (A[ROOM + 13],))
 
 
-@nb.njit(nogil=True)
+@jit
 def todo_of(A):  # type: ignore[no-untyped-def]
     return nb.carray(_longs(A[ADDRESS + 14]), (A[ROOM + 14],))
 
 
-@nb.njit(nogil=True)
+@jit
 def stop(A, cause, what):  # type: ignore[no-untyped-def]
     A[CAUSE] = cause
     A[WHAT] = what
     raise Interrupt
 
 
-@nb.njit(nogil=True)
+@jit
 def _hash(a, b, c, d):  # type: ignore[no-untyped-def]
     h = np.uint64(a & 0xFFFFFFFF) * np.uint64(0x9E3779B97F4A7C15)
     h = (h ^ (h >> np.uint64(29))) + np.uint64(b & 0xFFFFFFFF) * np.uint64(0xBF58476D1CE4E5B9)
@@ -206,7 +208,7 @@ def _hash(a, b, c, d):  # type: ignore[no-untyped-def]
     return h ^ (h >> np.uint64(30))
 
 
-@nb.njit(nogil=True)
+@jit
 def _hash_ints(values, start, length):  # type: ignore[no-untyped-def]
     h = np.uint64(length)
     for i in range(start, start + length):
@@ -215,7 +217,7 @@ def _hash_ints(values, start, length):  # type: ignore[no-untyped-def]
     return h
 
 
-@nb.njit(nogil=True)
+@jit
 def intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
     """Return the key's number; a new one has value UNSET and no offset."""
     h = _hash(np.int64(a), np.int64(b), np.int64(c), np.int64(d))
@@ -245,7 +247,7 @@ def intern(A, a, b, c, d):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True)
+@jit
 def intern_set(A, length):  # type: ignore[no-untyped-def]
     """Return the number of the set in work[:length], sorted."""
     work = work_of(A)
@@ -287,7 +289,7 @@ def intern_set(A, length):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True)
+@jit
 def next_stamp(A):  # type: ignore[no-untyped-def]
     gen = A[STAMP] + 1
     if gen >= 2000000000:
@@ -300,7 +302,7 @@ def next_stamp(A):  # type: ignore[no-untyped-def]
     return gen
 
 
-@nb.njit(nogil=True)
+@jit
 def sort(work, length):  # type: ignore[no-untyped-def]
     """Sort work[:length] (Ciura's gaps: sets are short, or nearly sorted)."""
     for gap in (701, 301, 132, 57, 23, 10, 4, 1):
@@ -313,7 +315,7 @@ def sort(work, length):  # type: ignore[no-untyped-def]
             work[j] = value
 
 
-@nb.njit(nogil=True)
+@jit
 def rehash(A, which):  # type: ignore[no-untyped-def]
     """Fill an empty hash table anew: that of the keys (`which` FULL_KEYS) or of the sets."""
     if which == FULL_KEYS:

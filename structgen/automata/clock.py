@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from structgen.automata.arena import NONE
+from structgen.jit import jit
 
 # Where an RFC 3339 time has come to: phases, each with a memory.
 _H1, _H2, _HC, _M1, _M2, _MC, _S1, _S2, _LEAP = range(9)  # memory: what is known of the hour and minute
@@ -16,7 +16,7 @@ CLOCK_END = 22
 MEMORY = 2048  # memories are below
 
 
-@nb.njit(nogil=True)
+@jit
 def clock_step(phase, memory, char):  # type: ignore[no-untyped-def]
     """Return phase * MEMORY + memory after a character, or -1 (RFC 3339 sections 5.6 and 5.7)."""
     digit = char - 48
@@ -81,7 +81,7 @@ def clock_step(phase, memory, char):  # type: ignore[no-untyped-def]
     return NONE
 
 
-@nb.njit(nogil=True)
+@jit
 def clock_cost(phase, memory):  # type: ignore[no-untyped-def]
     """Return the least characters that complete a time."""
     if phase < _LEAP:

@@ -12,7 +12,6 @@ columns.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from structgen.automata.arena import (
@@ -140,12 +139,12 @@ from structgen.automata.threads import (
     tidy,
 )
 from structgen.ir import DEAD, UNKNOWN
-from structgen.jit import entry
+from structgen.jit import entry, jit
 
 _NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searches in earnest
 
 
-@nb.njit(nogil=True)
+@jit
 def _bracket(A, s, length):  # type: ignore[no-untyped-def]
     """Return between which of a spec's lengths a length lies."""
     bracket = np.int64(0)
@@ -155,7 +154,7 @@ def _bracket(A, s, length):  # type: ignore[no-untyped-def]
     return bracket
 
 
-@nb.njit(nogil=True)
+@jit
 def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
     """Return whether only the demands' formulas, or a judge, tell if a node may live."""
     if spec_of(A)[s, P_JUDGED]:
@@ -165,7 +164,7 @@ def _asks_hope(A, s, set_, bracket, outcome):  # type: ignore[no-untyped-def]
     return sets_of(A)[set_, S_LEN] > 0 or spec_of(A)[s, P_NBREAKS] != bracket
 
 
-@nb.njit(nogil=True)
+@jit
 def _foretell(A, s, row, classes, length):  # type: ignore[no-untyped-def]
     """Stop, once, for all that Python must say of the nodes behind a set's row: outcomes, then hopes."""
     bracket = _bracket(A, s, length)
@@ -186,7 +185,7 @@ def _foretell(A, s, row, classes, length):  # type: ignore[no-untyped-def]
             stop(A, NEED_ANSWERS, missing)
 
 
-@nb.njit(nogil=True)
+@jit
 def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     """Return the node's number."""
     key = intern(A, K_NODE, s, set_, length)
@@ -229,7 +228,7 @@ def _node(A, s, set_, length):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True)
+@jit
 def _plain(A, q):  # type: ignore[no-untyped-def]
     """Return the node without its threads of LETTERS: what follows it but for their letters is the same."""
     set_ = nodes_of(A)[q, Q_SET]
@@ -238,7 +237,7 @@ def _plain(A, q):  # type: ignore[no-untyped-def]
     return _node(A, nodes_of(A)[q, Q_SPEC], letterless(A, set_), nodes_of(A)[q, Q_LENGTH])
 
 
-@nb.njit(nogil=True)
+@jit
 def _node_row(A, q):  # type: ignore[no-untyped-def]
     """Return where in the heap the node's successor on each class stands (DEAD where surely none).
 
@@ -279,7 +278,7 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     return row
 
 
-@nb.njit(nogil=True)
+@jit
 def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
     tail = A[TAIL]
     queue = queue_of(A)
@@ -292,7 +291,7 @@ def _push(A, node, left, parent, kind):  # type: ignore[no-untyped-def]
     A[TAIL] = tail + 1
 
 
-@nb.njit(nogil=True)
+@jit
 def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
     """Return the queue entry of the first completion with an outcome (or, `any_live`, of a live node), or -1.
 
@@ -364,7 +363,7 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
     return np.int64(-1)
 
 
-@nb.njit(nogil=True)
+@jit
 def _probe(A, q, most):  # type: ignore[no-untyped-def]
     """Mark node `q` live if a walk depth first finds a live node within `most` steps; return whether it did.
 
@@ -406,7 +405,7 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(nogil=True)
+@jit
 def _decide(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live or dead: a short look around, a walk ahead, and then the whole search.
 
@@ -423,7 +422,7 @@ def _decide(A, q):  # type: ignore[no-untyped-def]
         _try_letters(A, q)
 
 
-@nb.njit(nogil=True)
+@jit
 def _try_letters(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live where a letter of LETTERS leads to an outcome.
 
@@ -438,7 +437,7 @@ def _try_letters(A, q):  # type: ignore[no-untyped-def]
         point = _next_letter(A, q, point + 1, np.int64(0x7FF))
 
 
-@nb.njit(nogil=True)
+@jit
 def _next_letter(A, q, low, high):  # type: ignore[no-untyped-def]
     """Return the first of the code points from `low` to `high` that threads of LETTERS in a node take, or
     -1."""
@@ -456,7 +455,7 @@ def _next_letter(A, q, low, high):  # type: ignore[no-untyped-def]
     return found
 
 
-@nb.njit(nogil=True)
+@jit
 def _letter_blocks(A, q):  # type: ignore[no-untyped-def]
     """Return which of the 32 blocks of 64 code points below U+0800 hold a letter of LETTERS after which a
     node lives; a bit each."""
@@ -475,7 +474,7 @@ def _letter_blocks(A, q):  # type: ignore[no-untyped-def]
     return blocks
 
 
-@nb.njit(nogil=True)
+@jit
 def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
     n = A[N_STATE]
     if n >= A[MOST_NODES]:
@@ -496,7 +495,7 @@ def _new_state(A, kind, a, b, c, outcome):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True)
+@jit
 def _free(A, outcome):  # type: ignore[no-untyped-def]
     """Return the first of the 8 states from which any text leads to `outcome`."""
     key = intern(A, K_FREE, outcome, ZERO, ZERO)
@@ -515,7 +514,7 @@ def _free(A, outcome):  # type: ignore[no-untyped-def]
     return base
 
 
-@nb.njit(nogil=True)
+@jit
 def _state_of(A, q):  # type: ignore[no-untyped-def]
     """Return the state of a node, or DEAD where nothing completes it."""
     nodes = nodes_of(A)
@@ -542,7 +541,7 @@ def _state_of(A, q):  # type: ignore[no-untyped-def]
     return n
 
 
-@nb.njit(nogil=True)
+@jit
 def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
     """Return the state that is FREE's middle `kind` with `target` at the end of the sequence."""
     if states_of(A)[target, KIND] == FREE_STATE:
@@ -553,7 +552,7 @@ def _middle_to(A, kind, target):  # type: ignore[no-untyped-def]
     return keys_of(A)[key, VALUE]
 
 
-@nb.njit(nogil=True)
+@jit
 def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
     """Return the state inside a UTF-8 sequence, `left` bytes from its end, that spells low to low + 64**left.
 
@@ -599,7 +598,7 @@ def _middle(A, s, q, low, left):  # type: ignore[no-untyped-def]
     return _middle_to(A, kind, target)
 
 
-@nb.njit(nogil=True)
+@jit
 def _class_states(A, q):  # type: ignore[no-untyped-def]
     """Write the state after each class to work[class]; return how many classes there are."""
     row = _node_row(A, q)
@@ -620,7 +619,7 @@ def _class_states(A, q):  # type: ignore[no-untyped-def]
     return classes
 
 
-@nb.njit(nogil=True)
+@jit
 def _fill(A, n):  # type: ignore[no-untyped-def]
     """Fill the row of a state."""
     states, trans, heap = states_of(A), trans_of(A), heap_of(A)
@@ -739,13 +738,13 @@ def _fill(A, n):  # type: ignore[no-untyped-def]
     states[n, DONE] = 1
 
 
-@nb.njit(nogil=True)
+@jit
 def alphabet(b):  # type: ignore[no-untyped-def]
     """Return whether steppers take a character: letters, digits and hyphens."""
     return 97 <= b <= 122 or 48 <= b <= 57 or 65 <= b <= 90 or b == 45
 
 
-@nb.njit(nogil=True)
+@jit
 def _safe(A, q):  # type: ignore[no-untyped-def]
     """Return what stands in the SAFE_COLUMN of a node in a stepper's text.
 
@@ -765,7 +764,7 @@ def _safe(A, q):  # type: ignore[no-untyped-def]
     return np.int64(UNKNOWN - 1 - found)
 
 
-@nb.njit(nogil=True)
+@jit
 def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
     """Return whether a set holds a stepper's thread of an atom."""
     off = sets_of(A)[set_, S_OFF]
@@ -776,7 +775,7 @@ def _beside_stepper(A, set_, atom):  # type: ignore[no-untyped-def]
     return False
 
 
-@nb.njit(nogil=True)
+@jit
 def _node_after(A, q, char):  # type: ignore[no-untyped-def]
     """Return the node after another and a character of ASCII or of LETTERS, be it live or dead."""
     s, set_, length = nodes_of(A)[q, Q_SPEC], nodes_of(A)[q, Q_SET], nodes_of(A)[q, Q_LENGTH]
@@ -792,7 +791,7 @@ def _node_after(A, q, char):  # type: ignore[no-untyped-def]
     return _node(A, s, after, length)
 
 
-@nb.njit(nogil=True)
+@jit
 def _fill_column(A, n, char):  # type: ignore[no-untyped-def]
     """Fill one column in the row of a state that is filled by columns: of the steppers' alphabet, or the last
     byte of a letter of LETTERS."""
@@ -801,7 +800,7 @@ def _fill_column(A, n, char):  # type: ignore[no-untyped-def]
     trans_of(A)[n, char] = DEAD if nodes_of(A)[after, Q_LIVE] < 0 else _state_of(A, after)
 
 
-@nb.njit(nogil=True)
+@jit
 def _begin(A, n):  # type: ignore[no-untyped-def]
     """Set up the list of `_expand`: the state two steps before state `n`.
 
@@ -820,7 +819,7 @@ def _begin(A, n):  # type: ignore[no-untyped-def]
     states[n, SEEN] = A[TODO_STAMP]
 
 
-@nb.njit(nogil=True)
+@jit
 def _list_after(A, at):  # type: ignore[no-untyped-def]
     """Put the states that a filled row leads to on the list of `_expand`, and tell them who led there."""
     states, trans, todo = states_of(A), trans_of(A), todo_of(A)
@@ -838,7 +837,7 @@ def _list_after(A, at):  # type: ignore[no-untyped-def]
             A[TODO_TAIL] += 1
 
 
-@nb.njit(nogil=True)
+@jit
 def _expand(A, n, most):  # type: ignore[no-untyped-def]
     """Fill the row of state `n`, then those that lack in the order of `_begin`'s list and what it leads to.
 
@@ -859,7 +858,7 @@ def _expand(A, n, most):  # type: ignore[no-untyped-def]
     _list_after(A, n)
 
 
-@nb.njit(nogil=True)
+@jit
 def _calls_cost(A, context):  # type: ignore[no-untyped-def]
     """Return the least bytes from the ends of the bodies of a context to a match. Cost: the calls that were
     not asked for before."""
@@ -875,7 +874,7 @@ def _calls_cost(A, context):  # type: ignore[no-untyped-def]
     return total
 
 
-@nb.njit(nogil=True)
+@jit
 def _digits(kind, place, left):  # type: ignore[no-untyped-def]
     """Return how many digits an encoded text needs from a place in a group of them (digits before it, and
     above four bits the bytes that these end), where so many bytes are left."""
@@ -887,7 +886,7 @@ def _digits(kind, place, left):  # type: ignore[no-untyped-def]
     return total - (place & 15)
 
 
-@nb.njit(nogil=True)
+@jit
 def _distance(A, s, set_):  # type: ignore[no-untyped-def]
     """Return the least bytes from a set of a trimmed spec to a match."""
     heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
@@ -936,7 +935,7 @@ def _distance(A, s, set_):  # type: ignore[no-untyped-def]
     return best
 
 
-@nb.njit(nogil=True)
+@jit
 def _descend(A, q):  # type: ignore[no-untyped-def]
     """Write the classes of the shortest, then smallest text from node `q` of a trimmed spec to the queue.
 

@@ -8,7 +8,6 @@ kind that no rule of a label forbids anywhere.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from structgen.automata.arena import (
@@ -25,12 +24,13 @@ from structgen.automata.arena import (
     prog_of,
     spec_of,
 )
+from structgen.jit import jit
 
 MOST_OCTETS = 63
 """Of a label (RFC 1034, section 3.1)."""
 
 
-@nb.njit(nogil=True)
+@jit
 def a_label_octets(text, length):  # type: ignore[no-untyped-def]
     """Return the octets of the A-label of code points beyond ASCII: four, and the digits that section 6.3 of
     RFC 3492 writes. Cost: some microseconds."""
@@ -69,7 +69,7 @@ def a_label_octets(text, length):  # type: ignore[no-untyped-def]
     return octets
 
 
-@nb.njit(nogil=True)
+@jit
 def class_of_point(A, s, point):  # type: ignore[no-untyped-def]
     """Return the class of a code point."""
     low, high = np.int64(0), np.int64(spec_of(A)[s, P_RANGES])
@@ -83,7 +83,7 @@ def class_of_point(A, s, point):  # type: ignore[no-untyped-def]
     return heap_of(A)[spec_of(A)[s, P_KINDS] + low]
 
 
-@nb.njit(nogil=True)
+@jit
 def after_letter(A, t, point, class_):  # type: ignore[no-untyped-def]
     """Return the thread after a LETTERS thread and a character, or -1 where that is none of its letters, or
     the label is too long."""

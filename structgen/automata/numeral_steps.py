@@ -20,20 +20,10 @@ state is a step function from the exponent to the outcome, interned by content.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
-
-from numba import njit
+from typing import Protocol, TypeAlias
 
 from structgen.ir import DEAD, UNKNOWN
-
-if TYPE_CHECKING:
-    Function = TypeVar("Function", bound=Callable[..., Any])
-
-    def register_jitable(function: Function) -> Function: ...
-
-else:
-    from numba.extending import register_jitable
+from structgen.jit import copied, copy_of, entry
 
 
 class Ints(Protocol):
@@ -73,7 +63,6 @@ QUEUE = 96
 ROOM_STATES = 16  # new states that one expansion may make
 
 
-@register_jitable
 def divisor_bits(arena: Ints, side: int, low: int, rest: int) -> int:
     """Return which divisors divide rest * 10**low (a bit each)."""
     bits = 0
@@ -95,7 +84,6 @@ def divisor_bits(arena: Ints, side: int, low: int, rest: int) -> int:
     return bits
 
 
-@register_jitable
 def cell_of(arena: Ints, side: int, e: int, node: int) -> int:
     """Return the cell of the values whose first digit stands at 10**e and whose digits led to `node`."""
     rank = arena[arena[side + NODES_AT] + node * NODE_SIZE + NODE_RANK]
@@ -113,7 +101,6 @@ def cell_of(arena: Ints, side: int, e: int, node: int) -> int:
     return 2 * low
 
 
-@register_jitable
 def outcome_of(
     arena: Ints, side: int, phase: int, left: int, mag: int, node: int, low: int, rest: int
 ) -> int:
@@ -140,7 +127,6 @@ def outcome_of(
     return arena[arena[side + ROWS_AT] + (cell << arena[side + DIVISORS]) + bits]
 
 
-@register_jitable
 def pieces_of(arena: Ints, side: int, mag: int, node: int, low: int, rest: int, piece: Ints) -> int:
     """Return how many pieces exponent -> outcome has, written as (start, outcome), the first from -inf."""
     piece[0] = -BIG
@@ -191,7 +177,6 @@ def pieces_of(arena: Ints, side: int, mag: int, node: int, low: int, rest: int, 
     return clip(arena, side, piece, kept)
 
 
-@register_jitable
 def clip(arena: Ints, side: int, piece: Ints, count: int) -> int:
     """Drop what no exponent within the cap reaches; return how many pieces are left."""
     if arena[side + POLICY] == 2 or arena[side + CAP_EXPONENT] > 11:
@@ -211,7 +196,6 @@ def clip(arena: Ints, side: int, piece: Ints, count: int) -> int:
     return count
 
 
-@register_jitable
 def half(arena: Ints, function: int, negative: bool, piece: Ints) -> int:
     """Write the step function of the exponent's digits after its sign; return how many pieces."""
     count = arena[function]
@@ -237,14 +221,12 @@ def half(arena: Ints, function: int, negative: bool, piece: Ints) -> int:
     return kept
 
 
-@register_jitable
 def mix(hashed: int, value: int) -> int:
     """Return a 30-bit hash; no product exceeds 62 bits, so that lists and arrays hash alike."""
     hashed = (hashed ^ ((value ^ (value >> 30)) & 0x3FFFFFFF)) * 0x2545F491
     return (hashed ^ (hashed >> 31)) & 0x3FFFFFFF
 
 
-@register_jitable
 def function_of(arena: Ints, functions: Ints, counter: Ints, piece: Ints, count: int) -> int:
     """Return the offset of an interned step function."""
     hashed = count
@@ -273,7 +255,6 @@ def function_of(arena: Ints, functions: Ints, counter: Ints, piece: Ints, count:
     return found
 
 
-@register_jitable
 def exponent_live(any_length: bool, left: int, piece: Ints, count: int) -> bool:
     """Return whether some exponent after "e" (`left` characters or digits after it) has an outcome."""
     if not any_length:
@@ -293,7 +274,6 @@ def exponent_live(any_length: bool, left: int, piece: Ints, count: int) -> bool:
     return False
 
 
-@register_jitable
 def digits_live(arena: Ints, function: int, left: int, value: int, begun: bool) -> bool:
     """Return whether the exponent digits so far (`begun`: some) and at most `left` more have an outcome."""
     count = arena[function]
@@ -319,7 +299,6 @@ def digits_live(arena: Ints, function: int, left: int, value: int, begun: bool) 
     return False
 
 
-@register_jitable
 def begun(arena: Ints, side: int, digit: int) -> int:
     """Return the side after the first digit that is not 0."""
     side = arena[side + NONZERO]
@@ -327,7 +306,6 @@ def begun(arena: Ints, side: int, digit: int) -> int:
     return arena[table + digit] if table else side
 
 
-@register_jitable
 def step(
     arena: Ints,
     functions: Ints,
@@ -484,7 +462,6 @@ def step(
     return dead
 
 
-@register_jitable
 def judge(
     arena: Ints,
     piece: Ints,
@@ -609,7 +586,6 @@ def judge(
     return LIFELESS
 
 
-@register_jitable
 def live(
     arena: Ints,
     functions: Ints,
@@ -668,7 +644,6 @@ def live(
     return LIFELESS
 
 
-@register_jitable
 def find(states: Grid, table: Ints, row: Ints) -> int:
     """Return the number of the state in `row`, or -1 - slot where it is new and belongs into that slot."""
     hashed = 0
@@ -689,7 +664,6 @@ def find(states: Grid, table: Ints, row: Ints) -> int:
     return -1 - slot
 
 
-@register_jitable
 def add(
     arena: Ints,
     states: Grid,
@@ -808,14 +782,6 @@ def _expand(
     return status
 
 
-expand = njit(
-    "int64(int64[::1], int64[::1], int64[::1], int64[:, ::1], int32[::1], int32[:, ::1], int32[::1],"
-    " int64[::1], int8[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1], int64, int64, int64)",
-    cache=True,
-    nogil=True,
-)(_expand)
-
-
 def _enter(
     arena: Ints,
     functions: Ints,
@@ -863,8 +829,8 @@ def _rehash(arena: Ints, states: Grid, count: int, table: Ints, old: Ints, funct
                 row[field] = states[state, field]
             table[-1 - find(states, table, row)] = state
     mask = len(functions) - 1
-    for entry in range(len(old)):
-        at = old[entry]
+    for place in range(len(old)):
+        at = old[place]
         if at >= 0:
             hashed = arena[at]
             for which in range(2 * arena[at]):
@@ -876,14 +842,18 @@ def _rehash(arena: Ints, states: Grid, count: int, table: Ints, old: Ints, funct
     return 0
 
 
-enter = njit(
+_NAMES = copied(
+    *(divisor_bits, cell_of, outcome_of, pieces_of, clip, half, mix, function_of, exponent_live, digits_live),
+    *(begun, step, judge, live, find, add),
+)
+expand = entry(
+    "int64(int64[::1], int64[::1], int64[::1], int64[:, ::1], int32[::1], int32[:, ::1], int32[::1],"
+    " int64[::1], int8[::1], int64[::1], int64[:, ::1], int64[::1], int64[::1], int64, int64, int64)"
+)(copy_of(_expand, _NAMES))
+enter = entry(
     "int64(int64[::1], int64[::1], int64[::1], int64[:, ::1], int32[::1], int32[::1], int64[::1], int64[::1],"
-    " int64[:, ::1], int64[::1], int64, boolean)",
-    cache=True,
-    nogil=True,
-)(_enter)
-rehash = njit(
-    "int64(int64[::1], int64[:, ::1], int64, int32[::1], int64[::1], int64[::1], int64[::1])",
-    cache=True,
-    nogil=True,
-)(_rehash)
+    " int64[:, ::1], int64[::1], int64, boolean)"
+)(copy_of(_enter, _NAMES))
+rehash = entry("int64(int64[::1], int64[:, ::1], int64, int32[::1], int64[::1], int64[::1], int64[::1])")(
+    copy_of(_rehash, _NAMES)
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from structgen.automata.arena import NONE, ONE, ZERO, heap_of
@@ -47,21 +46,22 @@ from structgen.automata.regex_layout import (
     UNICODE,
     VALUE,
 )
+from structgen.jit import jit
 
 
-@nb.njit(nogil=True)
+@jit
 def to(word, phase):  # type: ignore[no-untyped-def]
     return (word & KEEP) | phase
 
 
-@nb.njit(nogil=True)
+@jit
 def referred(word, number):  # type: ignore[no-untyped-def]
     """Return the word once a back-reference to group `number` is read."""
     owed = max(word >> OWED_AT & 15, number - (word >> COUNT_AT & 15))
     return (word & ~(np.int64(15) << OWED_AT)) | owed << OWED_AT
 
 
-@nb.njit(nogil=True)
+@jit
 def _plain_value(value):  # type: ignore[no-untyped-def]
     """Return a value of as many hex digits that can go on in the same ways to a code point."""
     rest, digits = value, np.int64(0)
@@ -72,7 +72,7 @@ def _plain_value(value):  # type: ignore[no-untyped-def]
     return np.int64(2 if rest < 16 else 32) << digits
 
 
-@nb.njit(nogil=True)
+@jit
 def _reaches(value, low):  # type: ignore[no-untyped-def]
     """Return how many hex digits more make `\\u{value` at least `low` (and a code point), or -1."""
     more, ones = np.int64(0), np.int64(0)
@@ -85,13 +85,13 @@ def _reaches(value, low):  # type: ignore[no-untyped-def]
     return NONE
 
 
-@nb.njit(nogil=True)
+@jit
 def _pairs_with(lead, low):  # type: ignore[no-untyped-def]
     """Return whether a lead surrogate begins a pair that is at least `low`."""
     return 0x10000 + ((lead - 0xD800) << 10) + 0x3FF >= low
 
 
-@nb.njit(nogil=True)
+@jit
 def _u4_lives(memory):  # type: ignore[no-untyped-def]
     """Return 0 where no end of `\\uHHHH` fits its role, 1 where one does, 2 where half a pair alone does."""
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
@@ -110,14 +110,14 @@ def _u4_lives(memory):  # type: ignore[no-untyped-def]
     return 1 if max(first, least) <= min(last, 0xDFFF) else 0
 
 
-@nb.njit(nogil=True)
+@jit
 def _late(low):  # type: ignore[no-untyped-def]
     """Return what becomes of a range that ends before its low end: that may be less than `low` says, where it
     stands for some characters beyond ASCII."""
     return CUT if low > 127 else NONE
 
 
-@nb.njit(nogil=True)
+@jit
 def valued(word, memory, value, escaped, top):  # type: ignore[no-untyped-def]
     """Return (word, memory) once a character is read: outside a class an atom, in one a range's end.
 
@@ -144,7 +144,7 @@ def valued(word, memory, value, escaped, top):  # type: ignore[no-untyped-def]
     return to(word, C1), memory
 
 
-@nb.njit(nogil=True)
+@jit
 def escape(word, memory, char):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a backslash and `char`; outside a class, or in one."""
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
@@ -194,7 +194,7 @@ def escape(word, memory, char):  # type: ignore[no-untyped-def]
     return word, (memory | NO_DIGIT if char == 48 else memory)
 
 
-@nb.njit(nogil=True)
+@jit
 def in_class(word, memory, char, top):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a character in a class, outside its escapes."""
     phase = word & PHASE
@@ -231,7 +231,7 @@ def in_class(word, memory, char, top):  # type: ignore[no-untyped-def]
     return to(word, C1), top << LOW_AT
 
 
-@nb.njit(nogil=True)
+@jit
 def hex_digit(word, memory, char):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a digit of `\\xHH` or `\\uHHHH`."""
     phase = word & PHASE
@@ -252,7 +252,7 @@ def hex_digit(word, memory, char):  # type: ignore[no-untyped-def]
     return valued(word, memory, value, True, value) if digits == 4 else (to(word, U4), memory)
 
 
-@nb.njit(nogil=True)
+@jit
 def braced_digit(word, memory, char):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a character of `\\u{...}`."""
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE
@@ -273,7 +273,7 @@ def braced_digit(word, memory, char):  # type: ignore[no-untyped-def]
     return word, memory & ~VALUE | value | some
 
 
-@nb.njit(nogil=True)
+@jit
 def in_property(A, tree, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a character of `\\p{...}`; memory: the place in the tree of names."""
     heap = heap_of(A)
@@ -288,7 +288,7 @@ def in_property(A, tree, word, memory, char):  # type: ignore[no-untyped-def]
     return (CUT if char == 61 or char == 95 or HEX[char] >= 0 or 65 <= (char & ~32) <= 90 else NONE), ZERO
 
 
-@nb.njit(nogil=True)
+@jit
 def escape_cost(A, tree, phase, memory):  # type: ignore[no-untyped-def]
     """Return the least bytes of JSON text that complete an escape, or half a pair."""
     role, low = memory >> ROLE_AT & 3, memory >> LOW_AT & VALUE

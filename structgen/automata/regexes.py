@@ -14,7 +14,6 @@ places.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from structgen.automata.arena import NONE, ONE, ZERO, heap_of
@@ -71,9 +70,10 @@ from structgen.automata.regex_layout import (
     UB,
     UNICODE,
 )
+from structgen.jit import jit
 
 
-@nb.njit(nogil=True)
+@jit
 def _counted(word):  # type: ignore[no-untyped-def]
     """Return the word with one more capturing group."""
     if word >> COUNT_AT & 15 < MOST_REFERENCE:
@@ -83,7 +83,7 @@ def _counted(word):  # type: ignore[no-untyped-def]
     return word
 
 
-@nb.njit(nogil=True)
+@jit
 def _in_term(word, char):  # type: ignore[no-untyped-def]
     """Return the word after a character where a term may begin or the last one be repeated."""
     phase = word & PHASE
@@ -117,7 +117,7 @@ def _in_term(word, char):  # type: ignore[no-untyped-def]
     return to(word, ATOM)
 
 
-@nb.njit(nogil=True)
+@jit
 def _in_group(names, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (names, word, memory) after a character behind `(?`.
 
@@ -156,7 +156,7 @@ def _in_group(names, word, memory, char):  # type: ignore[no-untyped-def]
     return names, (CUT if char > 127 or char == 92 else NONE), ZERO
 
 
-@nb.njit(nogil=True)
+@jit
 def _in_count(word, memory, char):  # type: ignore[no-untyped-def]
     """Return (word, memory) after a character of `{n,m}`. A zero in front of other digits is cut.
 
@@ -197,7 +197,7 @@ def _in_count(word, memory, char):  # type: ignore[no-untyped-def]
     return NONE, ZERO
 
 
-@nb.njit(nogil=True)
+@jit
 def _count_cost(phase, memory):  # type: ignore[no-untyped-def]
     """Return the least characters that complete a quantifier in braces."""
     if phase == QN:
@@ -207,7 +207,7 @@ def _count_cost(phase, memory):  # type: ignore[no-untyped-def]
     return 1 + (memory >> 10 & 3) - (memory >> 12 & 3) + (1 if memory >> 14 == 1 else 0)
 
 
-@nb.njit(nogil=True)
+@jit
 def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-def]
     """Return (names, word, memory) after a character; word -1: no pattern goes on so; CUT, FLAGS: none
     that is held.
@@ -268,13 +268,13 @@ def regex_step(A, table, names, word, memory, char):  # type: ignore[no-untyped-
     return names, word, memory
 
 
-@nb.njit(nogil=True)
+@jit
 def regex_ends(word):  # type: ignore[no-untyped-def]
     """Return whether the pattern may end here."""
     return word & PHASE <= QUANT and word >> DEPTH_AT & 31 == 0 and word >> OWED_AT & 15 == 0
 
 
-@nb.njit(nogil=True)
+@jit
 def regex_cost(A, table, names, word, memory):  # type: ignore[no-untyped-def]
     """Return the least bytes of JSON text that complete the pattern."""
     phase = word & PHASE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
 from structgen.automata.arena import (
@@ -65,9 +64,10 @@ from structgen.automata.program import (
 )
 from structgen.automata.regex_layout import CUT, FLAGS
 from structgen.automata.regexes import regex_ends, regex_step
+from structgen.jit import jit
 
 
-@nb.njit(nogil=True)
+@jit
 def _settled(A, context):  # type: ignore[no-untyped-def]
     """Return the context with no iteration marked as empty so far (a code point is about to be consumed)."""
     if keys_of(A)[context, 3] == 0:
@@ -87,7 +87,7 @@ def _settled(A, context):  # type: ignore[no-untyped-def]
     return link
 
 
-@nb.njit(nogil=True)
+@jit
 def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
     """Append to work[out:] the threads reached from (pc, context) without consuming; return the new length.
 
@@ -187,7 +187,7 @@ def closure(A, pc, context, at_start, out):  # type: ignore[no-untyped-def]
     return out
 
 
-@nb.njit(nogil=True)
+@jit
 def _follow(A, thread):  # type: ignore[no-untyped-def]
     """Return where in the heap the threads after a CHAR thread are listed; worked out once."""
     keys = keys_of(A)
@@ -206,7 +206,7 @@ def _follow(A, thread):  # type: ignore[no-untyped-def]
     return top
 
 
-@nb.njit(nogil=True)
+@jit
 def tidy(A, length):  # type: ignore[no-untyped-def]
     """Sort work[:length], drop the other threads of atoms that have matched for good; return the length."""
     work, keys, prog = work_of(A), keys_of(A), prog_of(A)
@@ -240,7 +240,7 @@ def tidy(A, length):  # type: ignore[no-untyped-def]
     return kept
 
 
-@nb.njit(nogil=True)
+@jit
 def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-untyped-def]
     """Return the first of words low..high whose class at `depth` is >= kind (> kind where `upper`)."""
     heap = heap_of(A)
@@ -257,7 +257,7 @@ def _word_bound(A, base, low, high, depth, kind, upper):  # type: ignore[no-unty
     return low
 
 
-@nb.njit(nogil=True)
+@jit
 def _after(A, s, t, c):  # type: ignore[no-untyped-def]
     """Return the thread after one that is no CHAR's and a character of class `c`, or -1."""
     heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
@@ -293,7 +293,7 @@ def _after(A, s, t, c):  # type: ignore[no-untyped-def]
     return u
 
 
-@nb.njit(nogil=True)
+@jit
 def set_row(A, s, set_):  # type: ignore[no-untyped-def]
     """Return where in the heap the set's successor on each class stands; worked out once."""
     if sets_of(A)[set_, S_ROW] >= 0:
@@ -346,7 +346,7 @@ def set_row(A, s, set_):  # type: ignore[no-untyped-def]
     return row
 
 
-@nb.njit(nogil=True)
+@jit
 def _reading(A, set_):  # type: ignore[no-untyped-def]
     """Return whether a set holds threads of a STEPPER (1), of LETTERS (2), both (3); worked out once."""
     if sets_of(A)[set_, S_STEPS] < 0:
@@ -362,19 +362,19 @@ def _reading(A, set_):  # type: ignore[no-untyped-def]
     return sets_of(A)[set_, S_STEPS]
 
 
-@nb.njit(nogil=True)
+@jit
 def steps(A, set_):  # type: ignore[no-untyped-def]
     """Return whether a set holds a STEPPER's thread."""
     return _reading(A, set_) & 1 != 0
 
 
-@nb.njit(nogil=True)
+@jit
 def lettered(A, set_):  # type: ignore[no-untyped-def]
     """Return whether a set holds a thread of LETTERS."""
     return _reading(A, set_) & 2 != 0
 
 
-@nb.njit(nogil=True)
+@jit
 def letterless(A, set_):  # type: ignore[no-untyped-def]
     """Return a set without its threads of LETTERS. Uses `work`."""
     off, kept = sets_of(A)[set_, S_OFF], np.int64(0)
@@ -388,7 +388,7 @@ def letterless(A, set_):  # type: ignore[no-untyped-def]
     return intern_set(A, kept)
 
 
-@nb.njit(nogil=True)
+@jit
 def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
     """Return the set after a character of the steppers' alphabet, or of LETTERS (`set_row` has the others').
 
@@ -451,7 +451,7 @@ def stepped(A, s, set_, char):  # type: ignore[no-untyped-def]
     return intern_set(A, tidy(A, length))
 
 
-@nb.njit(nogil=True)
+@jit
 def accepted(A, set_):  # type: ignore[no-untyped-def]
     """Return the set (of atoms) that accept at this set of threads; worked out once."""
     if sets_of(A)[set_, S_ACCEPT] >= 0:
@@ -490,7 +490,7 @@ def accepted(A, set_):  # type: ignore[no-untyped-def]
     return accept
 
 
-@nb.njit(nogil=True)
+@jit
 def open_atoms(A, set_):  # type: ignore[no-untyped-def]
     """Return what is open as a set: 2 * atom for one that may match yet, one more for one that has for good.
 

@@ -21,11 +21,11 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import TokenizerError
+from structgen.jit import entry, jit
 
 MAX_STRING: Final = (1 << 12) - 1
 """Bytes of the longest string: the depth has 12 bits."""
@@ -105,7 +105,7 @@ _TOO_MANY_NODES: Final = 1
 _TOO_MANY_SLOTS: Final = 2
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@jit
 def _character(data: Any, at: int, end: int) -> int:
     # Bytes of the well-formed character at `at`, 0 where there is none (Unicode 15, table 3-7).
     lead = data[at]
@@ -133,7 +133,7 @@ def _character(data: Any, at: int, end: int) -> int:
     return size
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@jit
 def space_prefix(prefix: int, byte: int) -> int:
     """Where the bytes of a character outside ASCII stand among those of white space: 0 before the first, 11
     at the end of one, 12 where it is none, else a number of the bytes so far; compiled, for compiled code."""
@@ -164,7 +164,7 @@ def space_prefix(prefix: int, byte: int) -> int:
     return 12
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@jit
 def _is_space(data: Any, at: int, size: int) -> bool:
     prefix = 0
     for i in range(size):
@@ -172,7 +172,7 @@ def _is_space(data: Any, at: int, size: int) -> bool:
     return prefix == 11
 
 
-@nb.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@jit
 def _shell_sort(values: Any, start: int, end: int) -> None:
     # Slots are short and mostly in order already; numba's own sort adds a second to the compilation.
     gap = 1
@@ -189,12 +189,10 @@ def _shell_sort(values: Any, start: int, end: int) -> None:
         gap //= 3
 
 
-@nb.njit(
+@entry(
     "Tuple((int64, Tuple((uint64[::1], uint64[:, ::1], int32[::1], int32[::1], int32[::1], uint64[:, ::1],"
-    " int32[::1], int32[::1]))))(uint8[::1], int64[::1], int32[::1])",
-    cache=True,
-    nogil=True,
-)  # type: ignore[untyped-decorator]
+    " int32[::1], int32[::1]))))(uint8[::1], int64[::1], int32[::1])"
+)
 def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
     """(status, the arrays of TrieArrays in order); compiled, may be called from compiled code.
 
@@ -348,7 +346,7 @@ def trie_kernel(data: Any, offsets: Any, ids: Any) -> Any:
     return status, (nodes, sig, first, slot_start, slot_ids, slot_sig, slot_chars, slot_len)
 
 
-@nb.njit("int32[::1](uint64[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@entry("int32[::1](uint64[::1])")
 def deepest_characters(nodes: Any) -> Any:
     """For each node, the most characters begun on a path from its own byte down (bytes
     that are no continuation bytes)."""
@@ -366,7 +364,7 @@ def deepest_characters(nodes: Any) -> Any:
     return found
 
 
-@nb.njit("Tuple((int32[::1], int64[:, ::1]))(uint64[::1], int32[::1], int32[::1])", cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@entry("Tuple((int32[::1], int64[:, ::1]))(uint64[::1], int32[::1], int32[::1])")
 def children(nodes: Any, slot_start: Any, slot_ids: Any) -> Any:
     """(start, records): the children of node i are records[start[i] : start[i + 1]], by byte; those of the
     root, as node n, come last. A record is the child's word, and its index with its token's id from bit 32 on
