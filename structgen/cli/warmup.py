@@ -6,13 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from structgen.cli.inner_loops import compile_all
 from structgen.cli.languages import ImportPath, PostLex, Start, lark_grammar
 from structgen.cli.policies import refuse
 from structgen.errors import OptionError, StructgenError, TokenError
@@ -66,6 +65,7 @@ def warmup(
     begun = time.perf_counter()
     typer.echo("Preparing the inner loop (a minute or two after an installation, a moment from then on) ...")
     try:
+        compile_all()
         exercise(byte_tokenizer())
         compiled = time.perf_counter()
         typer.echo(f"The inner loop is ready: {compiled - begun:.1f} s.")
@@ -133,8 +133,8 @@ def _counted() -> Iterator[Callable[[int], None]]:
 
 
 def exercise(tokenizer: Tokenizer) -> None:
-    """Call every compiled entry point once: mask, commit, bytes, batch, draft, with every JSON type;
-    and have the engine's compiled, where torch is installed."""
+    """Fill masks, commit, step bytes, a batch and a draft, with every JSON type, so that a tokenizer's tables
+    are kept."""
     import structgen
 
     schema = {
@@ -170,5 +170,3 @@ def exercise(tokenizer: Tokenizer) -> None:
     one.rollback(len(tokens))
     one.forced()
     compiled.step_bytes(compiled.start, text)
-    if find_spec("torch") is not None:
-        import_module("structgen.engine.forward")

@@ -1,0 +1,83 @@
+"""The inner loops are compiled ahead by two processes, all of them."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import structgen
+from structgen.cli.inner_loops import modules_with_entries
+
+PACKAGE = Path(structgen.__file__).parent
+
+LOOP = """
+from structgen.jit import entry
+
+@entry("int64(int64)")
+def loop(x):
+    return x + 1
+"""
+
+COMPILING = """
+import os
+os.cpu_count = lambda: {cores}
+from structgen.cli.inner_loops import compile_all
+compile_all()
+from structgen.machine import {modules}
+print(*(sum(module.loop.stats.cache_hits.values()) for module in ({modules})))
+"""
+
+
+def compiled(package: Path, modules: str, cores: int) -> subprocess.CompletedProcess[str]:
+    """Return how a new process ends that has all inner loops compiled, and says which it found so."""
+    return subprocess.run(
+        [sys.executable, "-c", COMPILING.format(cores=cores, modules=modules)],
+        env={**os.environ, "PYTHONPATH": str(package.parent)},
+        cwd=package,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package of three modules with an inner loop each."""
+    root = tmp_path / "structgen"
+    for folder in ("machine", "cli"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "__init__.py").touch()
+    (root / "__init__.py").touch()
+    for name in ("sources.py", "jit.py", "inner.py", "cli/inner_loops.py"):
+        shutil.copy(PACKAGE / name, root / name)
+    for name in ("one", "two", "three"):
+        (root / "machine" / f"{name}.py").write_text(LOOP)
+    return root
+
+
+def test_every_module_that_compiles_an_entry_point_is_known() -> None:
+    found = set()
+    for file in PACKAGE.rglob("*.py"):
+        calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        if any(isinstance(call.func, ast.Name) and call.func.id == "entry" for call in calls):
+            found.add(".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts))
+    assert set(modules_with_entries()) == found
+
+
+@pytest.mark.parametrize(("cores", "hits"), [(2, "1 1 1\n"), (1, "0 0 0\n")])
+def test_two_processes_compile_where_there_are_two_cores(package: Path, cores: int, hits: str) -> None:
+    done = compiled(package, "one, two, three", cores)
+    assert (done.stdout, done.stderr) == (hits, "")
+    assert compiled(package, "one, two, three", cores).stdout == "1 1 1\n"
+
+
+def test_a_module_that_cannot_be_compiled_is_told(package: Path) -> None:
+    (package / "machine" / "two.py").write_text(LOOP.replace("x + 1", "no_such_name"))
+    done = compiled(package, "one", 2)
+    assert done.returncode == 1
+    assert "no_such_name" in done.stderr
