@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SCHEMAS ?= schemas
 TESTS ?=
+# Processes that share the tests out: as tests/conftest.py says, but for some that are named (TESTS=tests/test_jit.py).
+WORKERS ?= $(if $(TESTS),0,auto)
 SUITE ?=
 WALK ?=
 GRAMMARS ?=
@@ -48,11 +50,17 @@ $(VENV)/.installed-engine: $(VENV)/.installed
 demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this repository
 	@BIN=$(BIN) bash scripts/demo.sh
 
-test: $(VENV)/.installed-dev ## install what the tests need, and run them
-	$(BIN)/python -m pytest -q $(TESTS)
+# First the inner loops, where all tests are to run: the workers would compile the same ones at the same time.
+COMPILE = $(if $(TESTS),,$(BIN)/python -c "from structgen.cli.inner_loops import compile_all; compile_all()")
+PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+
+test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS=tests/test_jit.py: those alone)
+	$(COMPILE)
+	$(PYTEST) $(TESTS)
 
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
-	$(BIN)/python -m pytest -q -m "" --hypothesis-profile=deep $(TESTS)
+	$(COMPILE)
+	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
