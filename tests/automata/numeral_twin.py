@@ -7,10 +7,11 @@ Nothing here shares code with structgen.automata. Numerals are spelled with "e" 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from math import lcm
 
 import numpy as np
 import numpy.typing as npt
@@ -52,39 +53,54 @@ def is_plain(text: str) -> bool:
     return text.lstrip("-").isdigit()
 
 
-def holds(formula: ir.Formula, value: Fraction, plain: bool) -> bool:
-    """Return whether a formula is true of a value that is written as digits alone, or not."""
+@dataclass
+class Values:
+    """Numerals' values, as integers once they are multiplied by `scale`, and whether each is digits alone."""
+
+    scaled: npt.NDArray[np.object_]
+    scale: int
+    plain: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: Sequence[tuple[Fraction, bool]]) -> Values:
+        """Return values with the least scale of all."""
+        scale = lcm(*(value.denominator for value, _ in values))
+        scaled = np.array([int(value * scale) for value, _ in values], object)
+        return cls(scaled, scale, np.array([plain for _, plain in values], bool))
+
+
+def holds(formula: ir.Formula, values: Values) -> npt.NDArray[np.bool_]:
+    """Return of which values a formula is true."""
     if isinstance(formula, ir.Not):
-        return not holds(formula.of, value, plain)
+        return ~holds(formula.of, values)
     if isinstance(formula, ir.All):
-        return all(holds(part, value, plain) for part in formula.of)
+        return np.all([np.ones_like(values.plain), *(holds(part, values) for part in formula.of)], axis=0)
     if isinstance(formula, ir.Any_):
-        return any(holds(part, value, plain) for part in formula.of)
+        return np.any([np.zeros_like(values.plain), *(holds(part, values) for part in formula.of)], axis=0)
     if isinstance(formula, ir.PlainInteger):
-        return plain
+        return values.plain
     if isinstance(formula, ir.Multiple):
-        return (value / Fraction(formula.of)).denominator == 1
+        of = Fraction(formula.of)
+        return (values.scaled * of.denominator % (of.numerator * values.scale) == 0).astype(bool)
     assert isinstance(formula, ir.Interval)
+    found = np.ones_like(values.plain)
     if formula.low is not None:
         low = Fraction(formula.low)
-        if value < low or (formula.open_low and value == low):
-            return False
+        there, bound = values.scaled * low.denominator, low.numerator * values.scale
+        found &= (there > bound if formula.open_low else there >= bound).astype(bool)
     if formula.high is not None:
         high = Fraction(formula.high)
-        if value > high or (formula.open_high and value == high):
-            return False
-    return True
+        there, bound = values.scaled * high.denominator, high.numerator * values.scale
+        found &= (there < bound if formula.open_high else there <= bound).astype(bool)
+    return found
 
 
 def met(spec: ir.Spec, text: str) -> frozenset[int]:
     """Return the demands that a numeral meets."""
     value = value_of(text)
     assert value is not None
-    return _met(spec, value, is_plain(text))
-
-
-def _met(spec: ir.Spec, value: Fraction, plain: bool) -> frozenset[int]:
-    return frozenset(at for at, formula in enumerate(spec.formulas) if holds(formula, value, plain))
+    one = Values.of([(value, is_plain(text))])
+    return frozenset(at for at, formula in enumerate(spec.formulas) if holds(formula, one)[0])
 
 
 @dataclass
@@ -98,7 +114,7 @@ class Tree:
     levels: list[tuple[int, int]]
     ends: npt.NDArray[np.int64]
     which: npt.NDArray[np.int64]
-    values: list[tuple[Fraction, bool]] = field(repr=False)
+    values: Values = field(repr=False)
 
 
 @cache
@@ -146,7 +162,7 @@ def tree(policy: str, whole_cap: int, place_cap: int, exponent_cap: int, chars: 
         levels,
         np.array(ends),
         np.array(which),
-        list(numbers),
+        Values.of(list(numbers)),
     )
 
 
@@ -165,15 +181,16 @@ class Judged:
 
 def judged(leaves: Tree, spec: ir.Spec, outcome: Callable[[frozenset[int]], int]) -> Judged:
     """Return what a spec makes of every prefix."""
-    sets = [_met(spec, value, plain) for value, plain in leaves.values]
-    numbers = np.array([outcome(demands) if demands else -1 for demands in sets])
+    truth = np.array([holds(formula, leaves.values) for formula in spec.formulas])
+    sets, set_of = np.unique(truth, axis=1, return_inverse=True)
+    demanded = [frozenset(np.flatnonzero(one).tolist()) for one in sets.T]
+    numbers = np.array([outcome(demands) if demands else -1 for demands in demanded])[set_of.ravel()]
     out = np.full(len(leaves.texts), -1)
     out[leaves.ends] = numbers[leaves.which]
     distance: dict[int, npt.NDArray[np.int64]] = {}
     for demand in range(len(spec.formulas)):
         row = np.full(len(leaves.texts), 1 << 30)
-        meets = np.array([demand in demands for demands in sets])
-        row[leaves.ends[meets[leaves.which]]] = 0
+        row[leaves.ends[truth[demand][leaves.which]]] = 0
         for start, stop in reversed(leaves.levels[1:]):
             np.minimum.at(row, leaves.parent[start:stop], row[start:stop] + 1)
         distance[demand] = row
