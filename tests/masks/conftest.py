@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from weakref import WeakValueDictionary
 
 import pytest
 
@@ -11,5 +12,6 @@ from structgen.masks.vocabulary import Vocabulary
 
 @pytest.fixture(autouse=True)
 def none_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    Vocabulary._recent.clear()
     monkeypatch.setattr(Vocabulary, "_recent", deque(maxlen=0))
+    # Other tests of the process may still hold some.
+    monkeypatch.setattr(Vocabulary, "_open", WeakValueDictionary())
