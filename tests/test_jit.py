@@ -86,7 +86,8 @@ def answer(package: Path) -> tuple[int, int]:
     code = (
         "from structgen.machine.user import answer; print(answer(100), sum(answer.stats.cache_hits.values()))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    # No bytecode: it holds for a second, and a module may change within one.
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=package, capture_output=True, text=True, check=True
     )
