@@ -23,6 +23,7 @@ from structgen.languages import lark_masks, lark_pairs, lark_records
 from structgen.languages.completing import CompiledRests
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.kept_masks import KeptMasks
+from structgen.languages.lark_ahead import MOST_STATES
 from structgen.languages.lark_book import Book
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.lark_image import clear, put, take
@@ -44,8 +45,6 @@ _ROOM = 1 << 12
 _MANY, _MANY_EACH = 1 << 13, 8
 """Places, and of them for each parser state, at which it pays to show once for all stacks that a text goes
 on, not place by place."""
-_MOST_SHOWN = 1 << 12
-"""Parser states of grammars for which that is shown: it takes some 0.1 ms for each, with its plan."""
 _FEW = 64
 """Tokens left to the reader that it reads one by one."""
 _CROWD = 1 << 15
@@ -80,12 +79,15 @@ class CompiledLark(CompiledRests):
             self._identity = identity_of(grammar, tokenizer, self.limits)
             kept = None if files is None else read(files, self._identity, self._masks)
             self._source = Source(grammar, self.limits, None if kept is None else kept.lexemes)
-            if kept is None:
-                self._language.start()  # raises where there is no text
-            else:
+            if kept is not None:
                 image = kept.image
-            parts = (None, None) if kept is None else (kept.pages, kept.records)
-            self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, *parts)
+            elif grammar.ahead is None or not grammar.ahead.has_text:
+                self._language.start()  # raises where there is no text
+            known = self._parsed, self._source, self.vocabulary, self._masks
+            if kept is None:
+                self._book = Book(*known, ahead=grammar.ahead)
+            else:
+                self._book = Book(*known, kept.pages, kept.records)
         else:
             self._identity, self._source, self._book = before._identity, before._source, before._book
             if self._source.nbytes > self.limits.grammar_memory:
@@ -275,7 +277,7 @@ class CompiledLark(CompiledRests):
     def _find_sure(self) -> None:
         """Show behind which parser states a text goes on, whatever lies below them; once."""
         book = self._book
-        if book.knows_sure or len(self._parsed.kernels) > _MOST_SHOWN:
+        if book.knows_sure or len(self._parsed.kernels) > MOST_STATES:
             return
 
         def plan_of(state: int) -> tuple[int, int, list[int]]:

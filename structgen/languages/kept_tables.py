@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.cache import cache_folder
+from structgen.languages.lark_ahead import Ahead, work_out
 from structgen.limits import Limits
 from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
 from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
@@ -60,7 +61,7 @@ _LIBRARY: Final = "lark:"
 def _code() -> str:
     """Return what stands for the versions of lark, Python and our own sources."""
     package = Path(__file__).parent.parent
-    own = {*imported(package / "parsing" / "ordered.py"), *sources("parsing")}
+    own = {*imported(package / "languages" / "lark_ahead.py"), *sources("parsing")}
     version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
     assert version is not None, "lark without a version"
     return f"{digest_of([Path(__file__), *own])} {version[1]} {sys.version_info[:3]}"
@@ -82,6 +83,8 @@ class Found(NamedTuple):
     """Of all of them, as they are numbered here."""
     is_local: bool
     """Whether no lexeme asks what was before it."""
+    ahead: Ahead | None
+    """What was worked out of it for all vocabularies; None where it was not."""
 
 
 class KeptFile:
@@ -100,7 +103,7 @@ class KeptFile:
         bound: Sequence[str] = (),
     ) -> None:
         """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
-        self._text, self._source = text, source
+        self._text, self._source, self._bound = text, source, bound
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
         imports = "%import" in text
@@ -180,13 +183,17 @@ class KeptTables(KeptFile):
         if found is None:
             return None
         said, file = found
-        return Found(_tables(said, file), said["digest"], said["is_local"])
+        ahead = None
+        if f"ahead.{Ahead._fields[0]}" in file.arrays:
+            ahead = Ahead(**{name: file.arrays[f"ahead.{name}"] for name in Ahead._fields})
+        return Found(_tables(said, file), said["digest"], said["is_local"], ahead)
 
     def write(self, loaded: Loaded) -> Found:
-        """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s."""
+        """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s, and of `lark_ahead`."""
         patterns = Lexer(loaded.tables).patterns()
         tables = replace(loaded.tables, patterns=patterns)
-        made = Found(tables, _digest_of(tables), patterns.is_local)
+        ahead = work_out(tables) if patterns.is_local and not self._bound else None
+        made = Found(tables, _digest_of(tables), patterns.is_local, ahead)
         ends, items = _kernels(tables)
         numbers = {
             "start": tables.start,
@@ -201,6 +208,7 @@ class KeptTables(KeptFile):
             "kernel_ends": ends,
             "kernel_items": items,
             **{f"patterns.{name}": getattr(patterns, name) for name in _PATTERNS},
+            **({} if ahead is None else {f"ahead.{name}": one for name, one in ahead._asdict().items()}),
         }
         said = {**_said(tables), "digest": made.digest, "is_local": made.is_local}
         self._keep(loaded.imports, said, numbers, arrays)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.lark_ahead import Ahead
 from structgen.languages.lark_moves import UNKNOWN_BEHIND, code_moves
 from structgen.languages.lark_pairs import Pairs
 from structgen.languages.lark_pieces import Pieces
@@ -91,10 +92,12 @@ class Book:
         masks: VocabularyStore,
         pages: Pages | None = None,
         records: RecordSource | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         """`language` is called when something is met that `pages`, what was kept, do not know; `records` are
         read when the first is asked for. Nobody else may write to either; their dense rows are numbers of
-        `masks`. Cost: a lexer without them, 0.1 ms with them."""
+        `masks`. `ahead`: what is known where there are no pages. Cost: a lexer without them, 0.1 ms with
+        them."""
         self._language = language
         self._words = np.full(K.K_WORDS, -1, np.int64)
         self._kept: list[npt.NDArray[Any]] = []
@@ -182,10 +185,15 @@ class Book:
         words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
         self._later = records
         """What is not read yet."""
-        if pages is None:
-            self._grow(256)
-        else:
+        if pages is not None:
             self._put(pages)
+            return
+        self._grow(256)
+        if ahead is not None:
+            self._plans[:], self._clean[:], self._nothing[:] = ahead.plans, ahead.clean, ahead.errors
+            self._lists, self._listed = ahead.lists.copy(), len(ahead.lists)
+            words[K.K_ENDS] = words[K.K_STEPS] = address_of(self._lists)
+            self.put_sure(ahead.sure)
 
     def attach(self, context: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Have compiled code that is called with a context read this book; return where it notes its
@@ -530,11 +538,7 @@ class Book:
 
     def _ask_nothing(self, terminal: int) -> None:
         """Find out which classes of bytes are errors behind a terminal, wherever that stands."""
-        lexer, tables = self._lexer, self._lexer.tables
-        indentation, dead = tables.indentation, np.zeros(self._width, np.bool_)
-        if terminal not in tables.ignored and (indentation is None or terminal != indentation.newline):
-            dead = lexer.nothing_behind(tables.contexts_behind(terminal))
-        self._nothing[terminal] = dead
+        self._nothing[terminal] = self._lexer.errors_behind(terminal)
 
     @property
     def extent(self) -> tuple[int, int]:

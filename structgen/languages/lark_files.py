@@ -17,6 +17,7 @@ from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.kept_tables import Found, KeptRules, KeptTables
 from structgen.languages.language import Language, Target, TextGrammar
+from structgen.languages.lark_ahead import Ahead
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, check_options, indenter_of, load
 from structgen.parsing.lark_rules import load_rules
@@ -83,6 +84,11 @@ class LarkGrammar(TextGrammar):
     def identity(self) -> str:
         """What tells it from other grammars of this process."""
         return f"lark {self.digest}"
+
+    @property
+    def ahead(self) -> Ahead | None:
+        """What was worked out of it for all vocabularies."""
+        return self._found.ahead
 
     @property
     def limits(self) -> Limits:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from itertools import chain, islice, pairwise
 from typing import Final
 
@@ -204,7 +205,6 @@ class Plans:
     def __init__(self, parser: Parser, cleanness: Callable[[int, int], int]) -> None:
         """`cleanness`: of `ContextualLanguage`."""
         self._parser, self._tables, self._cleanness = parser, parser.tables, cleanness
-        self._ranks = Ranks(parser, parser.texts)
         self._found: dict[int, Plan] = {}
         self._unders: dict[tuple[int, int], list[int]] = {}
         self._behinds: dict[tuple[int, int, int], list[int]] = {}
@@ -212,6 +212,10 @@ class Plans:
         """For each rule that lark does not end where it might, the terminals before which it does not."""
         self._avoided: set[int] = set()
         self._vain = 0
+
+    @cached_property
+    def _ranks(self) -> Ranks:
+        return Ranks(self._parser, self._parser.texts)
 
     def of(self, state: int) -> Plan:
         """Return the plan of a parser state."""

@@ -247,6 +247,14 @@ class LexemeStates:
             )
         return known
 
+    def errors_behind(self, terminal: int) -> npt.NDArray[np.bool_]:
+        """Return the classes that are errors behind a terminal, wherever that stands; none behind one that is
+        ignored, or may be."""
+        tables, indentation = self.tables, self.tables.indentation
+        if terminal in tables.ignored or (indentation is not None and terminal == indentation.newline):
+            return np.zeros(len(self.representative), np.bool_)
+        return self.nothing_behind(tables.contexts_behind(terminal))
+
     def nothing_behind(self, contexts: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Return the classes that are errors to the starts of all of some contexts. Cost: a look at the first
         instructions of their terminals; where these are not enough, the rows of the starts."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
@@ -186,8 +187,13 @@ class Parser:
         """The stack under the top."""
         self._pushed: dict[tuple[int, int], int] = {}
         self._fed: dict[tuple[int, int], int] = {}
-        self.texts = Texts(tables, least)
+        self._least = least
         self._plans: dict[tuple[int, bool], tuple[int, tuple[int, int] | None]] = {}
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The shortest texts of symbols."""
+        return Texts(self.tables, self._least)
 
     def push(self, stack: int, state: int) -> int:
         """Return a stack with one more state."""

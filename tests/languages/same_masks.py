@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import structgen as sg
+from structgen.languages.lark_files import LarkGrammar
+
+
+def bare(grammar: sg.Grammar) -> LarkGrammar:
+    """Return a Lark grammar of which nothing is known ahead: its places are proved one by one."""
+    assert isinstance(grammar, LarkGrammar)
+    assert grammar.ahead is not None
+    grammar._found = grammar._found._replace(ahead=None)
+    return grammar
 
 
 def hold(

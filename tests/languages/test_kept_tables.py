@@ -70,6 +70,8 @@ def test_what_is_read_is_what_was_made(text: str, postlex: Any, loads: list[str]
     read = sg.lark(text, postlex=postlex)
     assert len(loads) == 1
     assert_equal(made.tables, read.tables)
+    assert made.ahead is not None and read.ahead is not None
+    assert all(map(np.array_equal, made.ahead, read.ahead))
     assert made == read
 
 

@@ -12,7 +12,7 @@ import pytest
 import sure_states as slow
 from lark.indenter import PythonIndenter
 from lark_grammars import JSON
-from same_masks import hold
+from same_masks import bare, hold
 
 import structgen as sg
 from structgen import resources
@@ -221,7 +221,21 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_masks_are_the_same(name: str) -> None:
     tokenizer = sg.Tokenizer.from_huggingface(Path(__file__).parents[1] / "data" / "bpe" / "tokenizer.json")
-    plain, shown = (CompiledLark(GRAMMARS[name](), tokenizer, None, False) for _ in range(2))
-    shown._find_sure()
+    plain = CompiledLark(bare(GRAMMARS[name]()), tokenizer, None, False)
+    shown = CompiledLark(GRAMMARS[name](), tokenizer, None, False)
     assert shown._book.knows_sure
+    assert not plain._book.knows_sure
     hold(plain, shown, tokenizer.encode(TEXTS[name].encode()))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_is_known_ahead_is_what_is_found_later(name: str) -> None:
+    grammars = bare(GRAMMARS[name]()), GRAMMARS[name]()
+    later, ahead = (CompiledLark(one, BYTES, None, False) for one in grammars)
+    later._find_sure()
+    assert np.array_equal(later._book._sure, ahead._book._sure)
+    asked = later._book._clean != K.CLEAN_UNKNOWN
+    assert asked.any()
+    assert np.array_equal(later._book._clean[asked], ahead._book._clean[asked])
+    states = range(len(ahead._parsed.kernels))
+    assert [later._book.plan(one) for one in states] == [ahead._book.plan(one) for one in states]
