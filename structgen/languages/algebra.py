@@ -30,6 +30,7 @@ class _Parts(Language):
     def __init__(self, parts: Sequence[Language]) -> None:
         self.parts = tuple(parts)
         self.classes = common_classes([part.classes for part in self.parts])
+        self.outer = common_classes([part.outer or part.classes for part in self.parts])
         self.specials = frozenset(token for part in self.parts for token in part.specials)
         self.counts = any(part.counts for part in self.parts)
         self._over: dict[tuple[Language, Config], bool] = {}
@@ -209,6 +210,8 @@ class Loop(_Parts):
         super().__init__((of,))
         self.of, self.most = of, most
         self._first = of.start()
+        if of.inside(self._first)[0]:
+            self.outer = self.classes  # between two copies one begins that tells all bytes apart
         # copies that are empty may stand for those that are owed
         self.least = 0 if of.accepts(self._first) else least
 

@@ -84,7 +84,7 @@ class CompiledText(CompiledRests):
             self._configs.append(config)
             if is_inside:
                 self._inside[number] = insides[0]
-            self._steps.add(accepting, is_inside)
+            self._steps.add(accepting, is_inside, not insides)
         return number
 
     def _new_node(self, mode: int) -> int:
@@ -104,6 +104,8 @@ class CompiledText(CompiledRests):
         raised once the others are answered."""
         failed: LimitError | None = None
         for number, kind in self._steps.questions():
+            if self._steps.is_known(number, kind):
+                continue  # as another byte that is like this one
             config = self._configs[number]
             try:
                 if kind == stepping.BOUNDARY:
@@ -167,7 +169,7 @@ class CompiledText(CompiledRests):
             if self._finished < 0:
                 self._finished = self._new_node(L.M_FINISHED)
                 self._configs.append(None)
-                self._steps.add(False, False)
+                self._steps.add(False, False, True)
                 self._steps.refuse(self._finished)
             return self._finished
 

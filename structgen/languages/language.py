@@ -54,6 +54,9 @@ class Language(ABC):
     classes: bytes = ALL_BYTES
     """For each byte its class: bytes of one class are alike in every configuration, and one of them is
     asked about."""
+    outer: bytes | None = None
+    """The same for configurations that stand inside no language with masks of its own (`inside`); None:
+    `classes`. They are fewer: such a language tells all bytes apart."""
     specials: frozenset[int] = frozenset()
     """The special tokens among the symbols, by token id."""
     counts: bool = False

@@ -26,6 +26,8 @@ _BYTE: Final = tuple(bytes((byte,)) for byte in range(_BYTES))
 class Masked(Language, Part):
     """The texts of a compiled grammar; a configuration is one of its states, by its number."""
 
+    outer = bytes(_BYTES)
+
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
         """`last`: the bytes that its texts may end with, or more."""
         self.compiled, self.last = compiled, last

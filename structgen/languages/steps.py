@@ -17,12 +17,14 @@ class Steps:
     """The tables that `stepping` reads: rows for configurations, and the questions."""
 
     __slots__ = (
+        "_alike",
         "_context",
         "_extra",
         "_final",
         "_inside",
         "_kept",
         "_needs",
+        "_outer",
         "_table",
         "_ticks",
         "_used",
@@ -34,6 +36,11 @@ class Steps:
         if kinds != list(range(len(kinds))):
             raise AssertionError("classes of bytes are numbered from 0 on")
         self.representative = [language.classes.index(kind) for kind in kinds]
+        outer = language.outer or language.classes
+        of_kinds = np.array([outer[byte] for byte in self.representative], np.uint8)
+        self._alike = [np.flatnonzero(of_kinds == kind) for kind in of_kinds]
+        """For each class of bytes those that are like it outside of parts."""
+        self._outer: list[bool] = []
         self._context = context
         self._used = 0
         classes = np.frombuffer(language.classes, np.uint8).copy()
@@ -70,9 +77,10 @@ class Steps:
             self._ticks = ticks
             context[stepping.C_TICKS] = address_of(ticks)
 
-    def add(self, accepting: bool, is_inside: bool) -> None:
+    def add(self, accepting: bool, is_inside: bool, is_outer: bool) -> None:
         """Add a row for the next configuration; `is_inside`: whether it stands inside a part, and nowhere
-        else."""
+        else; `is_outer`: whether it stands inside none."""
+        self._outer.append(is_outer)
         if self._used == len(self._final):
             self._grow(2 * self._used)
         self._final[self._used], self._inside[self._used] = accepting, is_inside
@@ -90,12 +98,18 @@ class Steps:
         return [(number, kind) for number, kind in noted]
 
     def answer(self, number: int, kind: int, after: int) -> None:
-        """Enter what follows."""
+        """Enter what follows a class of bytes, and those that are like it there."""
         if kind == stepping.BOUNDARY:
             assert self._ticks is not None
             self._ticks[number] = after
+        elif self._outer[number]:
+            self._table[number, self._alike[kind]] = after
         else:
             self._table[number, kind] = after
+
+    def is_known(self, number: int, kind: int) -> bool:
+        """Return whether it was entered what follows a class of bytes."""
+        return kind != stepping.BOUNDARY and self._table[number, kind] > stepping.UNKNOWN
 
     def may_end(self, number: int) -> bool:
         """Return whether a text may end in a configuration."""
