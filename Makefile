@@ -12,6 +12,8 @@ SUITE ?=
 WALK ?=
 GRAMMARS ?=
 MASKBENCH ?=
+GLOB ?=
+COUNT ?=
 MINUTES ?= 60
 DEVICE ?= cpu
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
@@ -90,8 +92,8 @@ bench-grammars: $(VENV)/.installed-bench ## masks under Lark grammars on real te
 walks-grammars: $(VENV)/.installed-dev ## random walks over the sample grammars: none may be stuck, each text its oracle's (WALK="--only sql")
 	$(BIN)/python bench/bench_grammar_walks.py $(WALK)
 
-bench-composed: $(VENV)/.installed-bench ## masks of tool calls and fenced code beside those of their parts, and the peers (MASKBENCH=folder)
-	$(BIN)/python bench/bench_composed.py $(if $(MASKBENCH),--maskbench $(MASKBENCH))
+bench-composed: $(VENV)/.installed-bench ## masks of tool calls and fenced code beside those of their parts, and the peers (MASKBENCH=folder GLOB="BFCL*.json")
+	$(BIN)/python bench/bench_composed.py $(if $(MASKBENCH),--maskbench $(MASKBENCH)) $(if $(GLOB),--glob "$(GLOB)") $(if $(COUNT),--count $(COUNT))
 
 bench-syncode: $(VENV)/.installed-engine $(VENV)/.installed-dev ## syntax errors of an n-gram model and the embedded one, with masks and without (GRAMMARS="--only python")
 	$(BIN)/python bench/bench_syncode.py $(GRAMMARS)
