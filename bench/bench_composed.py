@@ -93,17 +93,7 @@ class Xgrammar(XgrammarEngine):
             return self.compile(schema)
         if case != "tool call":
             raise Refusal("no such grammar", "it reads no Lark files")
-        try:
-            compiled = self._compiler.compile_structural_tag(tag(schema))
-        except Exception as error:
-            raise Refusal("refused", str(error)) from error
-
-        def session() -> Session:
-            matcher = self._module.GrammarMatcher(compiled)
-            fill = partial(matcher.fill_next_token_bitmask, self._mask, 0)
-            return Session(fill, matcher.accept_token, self._row, self._ends)
-
-        return session
+        return self.sessions(partial(self._compiler.compile_structural_tag, tag(schema)))
 
 
 class Llguidance(LlguidanceOfLark):

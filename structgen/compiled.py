@@ -66,6 +66,7 @@ class State:
 
 
 _At = TypeVar("_At")
+_NONE: Final[npt.NDArray[np.int32]] = np.empty(0, np.int32)
 
 
 def ends_read(
@@ -277,20 +278,26 @@ class CompiledGrammar(ABC):
         self._thread = threading.get_ident()
 
     def _keep_large(self, index: int, target: int) -> bool:
-        tables, row = self._tables, self._large_row()
+        row = self._large_row()
         number = self._masks.intern_row(row)
         if number is not None:
-            at = tables.extend(L.T_LIST, 0, 2)  # no tokens beside the row's
-            node = tables.rows(L.T_NODE)[index]
-            node[L.N_ROW] = number
-            node[L.N_LIST] = at  # last: readers take no lock
-            if target:
-                filling.fill(self.address, index, target)
+            self._memoise(index, number, _NONE, target)
             return True
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
         self._forget_large()
         return False
+
+    def _memoise(self, index: int, row: int, tokens: npt.NDArray[np.int32], target: int) -> None:
+        """Have the mask of a state known, a row of the store (-1: none) and tokens beside it, and write it to
+        `target` (0: nowhere)."""
+        tables, count = self._tables, len(tokens)
+        at = tables.extend(L.T_LIST, np.concatenate([(count, 0), tokens]), count + 2)
+        node = tables.rows(L.T_NODE)[index]
+        node[L.N_ROW] = row
+        node[L.N_LIST] = at  # last: readers take no lock
+        if target:
+            filling.fill(self.address, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         """Return the dense row of the mask that was worked out just now."""

@@ -143,14 +143,12 @@ class CompiledText(CompiledRests):
             return known
         if len(self._moves) > _MOVES:
             self._moves.clear()
-        if one.behind is not None and self._leaving.passes(one, self._of_behind(one.behind)[1], token):
+        leaves = one.behind is not None and self._leaving.passes(one, self._of_behind(one.behind)[1], token)
+        state = None if leaves else one.part.after(one.state, token)
+        if state is None:
             found = self._retry(stepping.read_token, index, token)
         else:
-            state = one.part.after(one.state, token)
-            if state is None:
-                found = self._retry(stepping.read_token, index, token)
-            else:
-                found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
+            found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
         self._moves[index, token] = found
         return found
 
@@ -226,12 +224,8 @@ class CompiledText(CompiledRests):
         if isinstance(found, np.ndarray):
             self._bits = found
             return L.LARGE
-        row, tokens = found
-        at = self._tables.extend(L.T_LIST, np.concatenate([(len(tokens), 0), tokens]), len(tokens) + 2)
-        node = self._tables.rows(L.T_NODE)[index]
-        node[L.N_ROW] = row
-        node[L.N_LIST] = at  # last: readers take no lock
-        return int(filling.fill(self.address, index, target)) if target else 0
+        self._memoise(index, *found, target)
+        return 0
 
     def _leave(self, one: Inside, behind: Config) -> npt.NDArray[np.int32]:
         """Return the tokens that leave a part for a configuration."""
@@ -340,15 +334,12 @@ class CompiledText(CompiledRests):
             if one.behind is not None:
                 singly[self._leave(one, one.behind)] = True
             own = tokens[one.part.allowed(one.state)[tokens]]
-            if one.part.cost(one.state) is None:
-                singly[own] = True
-                continue
             behind = self._behind(one)
-            rest = left if behind < 0 else left - self._cost(behind)
-            inside = np.zeros(self.vocab_size, np.bool_)
-            inside[own] = True
-            inside[one.part.too_long(one.state, own, rest)] = False
-            fits |= inside
+            late = one.part.too_long(one.state, own, left if behind < 0 else left - self._cost(behind))
+            if late is None:
+                singly[own] = True
+            else:
+                fits[np.setdiff1d(own, late, assume_unique=True)] = True
         if others is not None:
             singly[self.allowed(State(self, self._number(others)))] = True
         singly[self._specials(index)] = True

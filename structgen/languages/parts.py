@@ -35,9 +35,9 @@ class Part(ABC):
         """Return how many tokens end the text; None where that is not counted in tokens here."""
 
     @abstractmethod
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        """Return those of some tokens that stay inside after which more than `left` end the text. Asked where
-        there are costs."""
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64] | None:
+        """Return those of some tokens that stay inside after which more than `left` end the text; None where
+        that is not counted in tokens here."""
 
     @abstractmethod
     def allowed(self, state: int) -> npt.NDArray[np.bool_]:

@@ -132,8 +132,8 @@ class InString(Part):
     def cost(self, state: int) -> int | None:
         return None  # no token may write some character that JSON writes as an escape
 
-    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> npt.NDArray[np.int64]:
-        raise NotImplementedError("texts inside JSON strings are not counted in tokens")
+    def too_long(self, state: int, tokens: npt.NDArray[np.int64], left: int) -> None:
+        return None
 
     def allowed(self, state: int) -> npt.NDArray[np.bool_]:
         found = self.compiled.allowed_bits(state)

@@ -146,8 +146,12 @@ class XgrammarEngine(Engine):
         self._row = memoryview(self._mask.numpy()[0])
 
     def compile(self, schema: str) -> Callable[[], Session]:
+        return self.sessions(partial(self._compiler.compile_json_schema, schema, strict_mode=False))
+
+    def sessions(self, compile: Callable[[], Any]) -> Callable[[], Session]:
+        """Return how a document begins under a grammar that a call of xgrammar's compiles."""
         try:
-            compiled = self._compiler.compile_json_schema(schema, strict_mode=False)
+            compiled = compile()
         except Exception as error:
             # Its errors have no common root.
             raise Refusal(group(str(error)), str(error)) from error

@@ -376,7 +376,8 @@ def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
             compiled.allowed(matcher.state)
             matcher.advance(token)
         gone = weakref.ref(compiled)
-        parts = [weakref.ref(one.compiled) for one in compiled._language.masked]  # type: ignore[attr-defined]
+        assert isinstance(compiled, CompiledText)
+        parts = [weakref.ref(one.compiled) for one in compiled._language.masked]
         del compiled, matcher
         assert gone() is None
         assert [part() for part in parts] == [None] * len(parts)
