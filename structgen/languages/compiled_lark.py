@@ -34,6 +34,7 @@ from structgen.limits import Limits
 from structgen.machine import filling
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
+from structgen.masks.bits import add_tokens
 from structgen.masks.store import MaskStore
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.parser import Place
@@ -528,7 +529,8 @@ class CompiledLark(CompiledRests):
             self._tables.room(L.T_LIST, self.vocab_size + 2)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
-        row = super()._large_row() | self._masks.dense_row(self._extra)
+        row = super()._large_row()
+        add_tokens(row, self._extra)
         if not isinstance(self._dense, int):
             row |= self._dense
         elif self._dense >= 0:

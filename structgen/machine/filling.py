@@ -27,6 +27,7 @@ from structgen.machine.rows import copy, need, row_of, settle
 from structgen.machine.runs import emit
 from structgen.machine.space import brackets, space_allows
 from structgen.machine.step import accepting, push_frame, step
+from structgen.masks.bits import set_bits
 from structgen.memory import load8, load32, load64, store32, store64
 
 _FEW = 16
@@ -290,14 +291,6 @@ def try_deferred(c, index):
             emit(c, deferred, i, i + 1)
         asked = asked or code == ASK
     return asked
-
-
-@jit
-def set_bits(target, tokens, count):
-    """Set the bits of some tokens in a row."""
-    for i in range(count):
-        token = load32(tokens, i)
-        store32(target, token >> 5, load32(target, token >> 5) | (1 << (token & 31)))
 
 
 @jit

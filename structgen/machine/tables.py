@@ -12,6 +12,8 @@ from structgen.errors import LimitError
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine.walk import rehash
+from structgen.masks.room import GROWTH
+from structgen.masks.room import room as lazy_room
 from structgen.memory import address_of as address_of
 
 _ROWS: dict[int, tuple[int, int, int]] = {
@@ -194,11 +196,14 @@ class Tables:
             raise LimitError(
                 f"More than {self._limits.parser_states:,} parser states are needed.", limit="parser_states"
             )
+        growth = GROWTH if table == L.T_LIST else 2
         while capacity < count + extra:
-            capacity *= 2
+            capacity *= growth
         if slots:
             capacity = max(capacity, 2 * count)
-        raw = np.empty(_bytes(words, capacity), np.uint8)
+        # lists of masks grow to tens of megabytes: copied seldom, into room that only costs as it is used
+        size = _bytes(words, capacity)
+        raw = lazy_room(size) if table == L.T_LIST else np.empty(size, np.uint8)
         rows = self._view(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]
@@ -279,7 +284,10 @@ class Tables:
     def nbytes(self) -> int:
         """Return the bytes of all tables, outgrown ones included."""
         low = address_of(self._block)
-        arrays = [*self._kept, *self._views.values(), *self._hashes.values()]
+        views = dict(self._views)
+        if L.T_LIST in views:
+            views[L.T_LIST] = views[L.T_LIST][: self.count(L.T_LIST)]
+        arrays = [*self._kept, *views.values(), *self._hashes.values()]
         own = {address_of(array): int(array.nbytes) for array in arrays}
         others = [size for at, size in own.items() if not low <= at < low + _TOTAL]
         return int(self._block.nbytes + self.scratch.nbytes) + sum(others)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import mmap
 import sys
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+GROWTH: Final = 2 if sys.platform == "win32" else 8
+"""By how much a table in such room grows at once."""
 
 
 def room(size: int) -> npt.NDArray[np.uint8]:

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from structgen.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.errors import OptionError, StoreWarning
 from structgen.forks import QUEUES, STORES, WRITING, new_lock, tell
+from structgen.masks.bits import add_tokens
 from structgen.masks.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
 from structgen.masks.records import Content, Crossing, Record
 from structgen.masks.room import room
@@ -192,9 +193,9 @@ class VocabularyStore:
 
     def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return a row of the tokens' bits (int32 words)."""
-        bits = np.zeros(self.rows.shape[1] * 32, np.uint8)
-        bits[tokens] = 1
-        return np.packbits(bits, bitorder="little").view(np.int32)
+        row = np.zeros(self.words, np.int32)
+        add_tokens(row, np.ascontiguousarray(tokens, np.int32))
+        return row
 
     def intern_row(self, row: npt.NDArray[np.int32], crc: int | None = None) -> int | None:
         """Return the number of an equal row, or None where it is new and nothing is free. `crc`: the row's
