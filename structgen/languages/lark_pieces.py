@@ -25,6 +25,10 @@ from structgen.masks.room import room
 from structgen.memory import address_of, load32, load64, store32, store64
 
 _MOST, _MOST_POOLED, _SLOTS = 1 << 19, 1 << 21, 1 << 10
+_ROW_BITS = 24
+"""Bits of a slot that number a row, more than rows have; the others are of its key."""
+_NEAR = 8
+"""Slots in a cache line."""
 _DEEPEST = 256
 """Cells, or widths, of a piece's key."""
 
@@ -35,9 +39,9 @@ class Pieces:
     def __init__(self, pooled: bool) -> None:
         """`pooled`: pieces may be lists of tokens."""
         most = _MOST_POOLED if pooled else 0
-        held = room(8 * PIECE_WORDS * _MOST + 16 * _MOST + 4 * most)
+        held = room(8 * PIECE_WORDS * _MOST + 32 * _MOST + 4 * most)
         self._rows = held[: 8 * PIECE_WORDS * _MOST].view(np.int64).reshape(_MOST, PIECE_WORDS)
-        self._slots = held[self._rows.nbytes :][: 16 * _MOST].view(np.int32)
+        self._slots = held[self._rows.nbytes :][: 32 * _MOST].view(np.int64)
         self._pool = held[self._rows.nbytes + self._slots.nbytes :].view(np.int32)
         self.words = np.zeros(PC_WORDS, np.int64)
         self.address = address_of(self.words)
@@ -51,7 +55,7 @@ class Pieces:
     def nbytes(self) -> int:
         """Bytes that are used."""
         used, mask, pooled = (int(self.words[at]) for at in (PC_USED, PC_MASK, PC_POOLED))
-        return 8 * PIECE_WORDS * used + 4 * (mask + 1) + 4 * pooled
+        return 8 * PIECE_WORDS * used + 8 * (mask + 1) + 4 * pooled
 
 
 @jit
@@ -62,14 +66,14 @@ def row_at(pieces, index):
 @jit
 def mixed(first, second):
     mix = (numba.uint64(first) * numba.uint64(0x9E3779B97F4A7C15)) ^ numba.uint64(second)
-    return numba.int64((mix * numba.uint64(0xFF51AFD7ED558CCD)) >> numba.uint64(32))
+    return numba.int64((mix * numba.uint64(0xFF51AFD7ED558CCD)) >> numba.uint64(8))
 
 
 @jit
 def clear_slots(pieces, mask):
     slots = load64(pieces, PC_SLOTS)
     for i in range(mask + 1):
-        store32(slots, i, 0)
+        store64(slots, i, 0)
     store64(pieces, PC_MASK, mask)
 
 
@@ -83,31 +87,73 @@ def forget_pieces(pieces):
 
 
 @jit
+def slot_of(mix, index):
+    """Return what a slot holds: a row, and bits of its key that tell most others apart."""
+    return (mix & ~numba.int64((1 << _ROW_BITS) - 1)) | index
+
+
+@jit
+def near(first, mask):
+    """Return where the slots begin in which rows behind a row are looked for first: one cache line, beside
+    those of the rows that were added before and after it, as what is looked at at once mostly was."""
+    return 2 * first & mask & ~(_NEAR - 1)
+
+
+@jit
+def put_slot(pieces, first, second, index):
+    """Enter a row by its key: near the row before it, or where its key says."""
+    slots, mask, mix = load64(pieces, PC_SLOTS), load64(pieces, PC_MASK), mixed(first, second)
+    at = mix & mask
+    if first > 0:
+        beside = near(first, mask)
+        for i in range(_NEAR):
+            if load64(slots, beside + i) == 0:
+                store64(slots, beside + i, slot_of(mix, index))
+                return
+    while load64(slots, at) != 0:
+        at = (at + 1) & mask
+    store64(slots, at, slot_of(mix, index))
+
+
+@jit
 def spread_slots(pieces):
     """Have twice as many slots."""
-    mask = 2 * load64(pieces, PC_MASK) + 1
-    clear_slots(pieces, mask)
-    slots = load64(pieces, PC_SLOTS)
+    clear_slots(pieces, 2 * load64(pieces, PC_MASK) + 1)
     for index in range(1, load64(pieces, PC_USED)):
         row = row_at(pieces, index)
-        at = mixed(load64(row, 0), load64(row, 1)) & mask
-        while load32(slots, at) != 0:
-            at = (at + 1) & mask
-        store32(slots, at, index)
+        put_slot(pieces, load64(row, 0), load64(row, 1), index)
+
+
+@jit
+def is_row(pieces, slot, mix, first, second):
+    """Return whether what a slot holds is the row with a key."""
+    found = slot & numba.int64((1 << _ROW_BITS) - 1)
+    if slot != slot_of(mix, found):
+        return False
+    row = row_at(pieces, found)
+    return load64(row, 0) == first and load64(row, 1) == second
 
 
 @jit
 def step_to(pieces, first, second):
     """Return the row with a key, added if it is new; 0 where there is no room."""
-    slots, mask = load64(pieces, PC_SLOTS), load64(pieces, PC_MASK)
-    at = mixed(first, second) & mask
-    while True:
-        found = load32(slots, at)
-        if found == 0:
+    slots, mask, mix = load64(pieces, PC_SLOTS), load64(pieces, PC_MASK), mixed(first, second)
+    rows, full = numba.int64((1 << _ROW_BITS) - 1), first < 0
+    if first > 0:
+        beside, i = near(first, mask), 0
+        while i < _NEAR and load64(slots, beside + i) != 0:
+            slot = load64(slots, beside + i)
+            if is_row(pieces, slot, mix, first, second):
+                return slot & rows
+            i += 1
+        full = i == _NEAR
+    at = mix & mask
+    while full:
+        slot = load64(slots, at)
+        if slot == 0:
             break
-        row = row_at(pieces, found)
-        if load64(row, 0) == first and load64(row, 1) == second:
-            return numba.int64(found)
+        if is_row(pieces, slot, mix, first, second):
+            return slot & rows
         at = (at + 1) & mask
     used = load64(pieces, PC_USED)
     if used == load64(pieces, PC_MOST):
@@ -116,7 +162,7 @@ def step_to(pieces, first, second):
     store64(row, 0, first)
     store64(row, 1, second)
     store64(row, 2, PIECE_UNKNOWN)
-    store32(slots, at, used)
+    put_slot(pieces, first, second, used)
     store64(pieces, PC_USED, used + 1)
     if 2 * used > mask:
         spread_slots(pieces)
