@@ -6,7 +6,7 @@ Configurations are numbered as they are met, and what follows them is kept in on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from structgen.dfa import Dfa, explicit
 from structgen.errors import LimitError, OptionError
 from structgen.expected import Expected
 from structgen.languages import stepping
+from structgen.languages.alike import Alike
 from structgen.languages.completing import CompiledRests
 from structgen.languages.gathering import Gathered
 from structgen.languages.language import TOKEN, Config, Inside, Language, Target, TextGrammar
@@ -60,6 +61,10 @@ class CompiledText(CompiledRests):
         self._numbers: dict[Config, int] = {}
         self._configs: list[Config] = []
         self._steps = Steps(self._tables.context, self._language)
+        self._alike = Alike(self.vocabulary, self._language.classes)
+        begun = np.flatnonzero(self.vocabulary.first[:256] >= 0)
+        self._first_kinds = np.unique(np.frombuffer(self._language.classes, np.uint8)[begun])
+        """Classes of bytes with which tokens begin."""
         self._finished = -1
         self._leaving = Leaving(self.address, self.vocabulary)
         self._inside: dict[int, Inside] = {}
@@ -102,8 +107,13 @@ class CompiledText(CompiledRests):
     def _answer(self) -> None:
         """Answer the questions that were noted; one whose answer meets a bound is open again, its error is
         raised once the others are answered."""
+        self._answer_each(self._steps.questions())
+        self._tables.room(L.T_LIST, self.vocab_size + 2)
+
+    def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
+        """Answer some questions: configurations, and classes of bytes or BOUNDARY."""
         failed: LimitError | None = None
-        for number, kind in self._steps.questions():
+        for number, kind in questions:
             if self._steps.is_known(number, kind):
                 continue  # as another byte that is like this one
             config = self._configs[number]
@@ -118,7 +128,6 @@ class CompiledText(CompiledRests):
             self._steps.answer(number, kind, answer)
         if failed is not None:
             raise failed
-        self._tables.room(L.T_LIST, self.vocab_size + 2)
 
     def _after_token(self, index: int, token: int) -> int:
         if token in self._language.specials and index != self._finished:
@@ -187,10 +196,59 @@ class CompiledText(CompiledRests):
         insides, others = self._insides(index)
         if insides:
             return self._join(index, insides, others, target)
-        self._steps.allow(self._specials(index))
-        while (code := int(stepping.compute(self.address, index, target))) == L.ASKED:
-            self._answer()
+        return L.ENDED if index == self._finished else self._read(index, target)
+
+    def _read(self, index: int, target: int) -> int:
+        """As `_compute`, of a state outside of parts, after each byte as it is there."""
+        row, kinds = self._steps.row(index), self._first_kinds
+        if len(unknown := kinds[row[kinds] <= stepping.UNKNOWN]):
+            self._answer_each([(index, kind) for kind in unknown.tolist()])
+            row = self._steps.row(index)
+        near = self._alike.nearest(row)
+        if near is None or int(self._tables.rows(L.T_NODE)[near[0], L.N_LIST]) < 0:
+            self._steps.allow(self._specials(index))
+            lists = self._collect(index, 0)
+            if not lists:
+                while (code := int(stepping.keep(self.address, index, target))) == L.ASKED:
+                    self._tables.room(L.T_LIST, self.vocab_size + 2)
+                if code == L.LARGE:
+                    self._alike.note(index, row)
+                return code
+            gathered = Gathered(self._masks)
+        else:
+            base, same = near
+            gathered, others = Gathered(self._masks), np.logical_not(same).astype(np.uint8)
+            gathered.add_bits(self._alike.beginning(self.bits(base), same) & ~self._of_specials())
+            lists = self._collect(index, address_of(others))
+        gathered.add(-1, np.concatenate([*lists, self._found()]))
+        if (code := self._put(index, gathered, target)) == L.LARGE:
+            self._alike.note(index, row)
         return code
+
+    def _collect(self, index: int, wanted: int) -> list[npt.NDArray[np.int32]]:
+        """Collect the tokens of a state that begin with wanted bytes (an address; 0: all), but for special
+        and end tokens: return those that are not in the buffer."""
+        lists: list[npt.NDArray[np.int32]] = []
+        code = int(stepping.collect(self.address, index, wanted))
+        while code == L.ASKED:
+            # what is asked may be asked of parts, which write to this buffer
+            lists.append(self._found())
+            overfull = self._steps.is_overfull
+            self._answer()
+            if overfull:
+                lists.clear()
+                code = int(stepping.collect(self.address, index, wanted))
+            else:
+                code = int(stepping.collect_on(self.address))
+        return lists
+
+    def _found(self) -> npt.NDArray[np.int32]:
+        """Return a copy of the tokens in the buffer."""
+        return self._workspace.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])].copy()
+
+    def _of_specials(self) -> npt.NDArray[np.int32]:
+        """Return the row of bits of the grammar's special tokens."""
+        return self._masks.dense_row(np.array(sorted(self._language.specials), np.int32))
 
     def _insides(self, index: int) -> tuple[tuple[Inside, ...], Config | None]:
         """Return the places of a state inside parts with masks of their own, and all others."""
@@ -219,6 +277,11 @@ class CompiledText(CompiledRests):
                 gathered.add_bits(self._large_row())
             else:
                 gathered.add(*parts)
+        return self._put(index, gathered, target)
+
+    def _put(self, index: int, gathered: Gathered, target: int) -> int:
+        """Memoise what was gathered, with the special and the end tokens that may come. Returns as
+        `_compute`."""
         gathered.add(-1, np.array(self._specials(index), np.int32))
         found = gathered.result(self._end_ids, self.may_end(index))
         if isinstance(found, np.ndarray):
@@ -234,7 +297,7 @@ class CompiledText(CompiledRests):
         while done < len(nodes):
             left = np.ascontiguousarray(nodes[done:])
             count = self._retry(stepping.collect_below, number, address_of(left), len(left))
-            found.append(self._workspace.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])].copy())
+            found.append(self._found())
             done += count
         return np.concatenate(found)
 

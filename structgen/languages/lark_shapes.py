@@ -75,7 +75,6 @@ class Shape:
         self.vocabulary, self._masks = vocabulary, masks
         self._beginnings: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
         self.first_bytes = vocabulary.first_bytes()
-        self._first_text = b""
         self._firsts: dict[int, tuple[int, ...]] = {}
         """The first bytes that tokens of dense rows have, 256 bits in four words."""
         nodes, starts, ids = vocabulary.nodes, vocabulary.slot_start, vocabulary.slot_ids
@@ -105,11 +104,8 @@ class Shape:
         if known is None:
             if len(self._beginnings) >= _BEGINNINGS:
                 self._beginnings.clear()
-            if not self._first_text:
-                self._first_text = self.first_bytes.tobytes().ljust(32 * self._masks.words, b"\0")
             chosen = np.unpackbits(np.array(firsts, np.int64).view(np.uint8), bitorder="little")
-            bits = np.frombuffer(self._first_text.translate(chosen.tobytes()), np.uint8)
-            known = self._beginnings[key] = np.packbits(bits, bitorder="little").view(np.int32)
+            known = self._beginnings[key] = self.vocabulary.beginning(chosen.astype(np.bool_))
         return known
 
     def begin_all(self, row: int, firsts: Sequence[int]) -> bool:

@@ -7,7 +7,7 @@ after it, REFUSED, or UNKNOWN: then the question (number, class) is noted, and P
 from __future__ import annotations
 
 from structgen.jit import entry, jit
-from structgen.machine.filling import remember, write_mask
+from structgen.machine.filling import remember
 from structgen.machine.layout import *
 from structgen.machine.rows import row_of
 from structgen.machine.runs import emit
@@ -22,11 +22,15 @@ the state whose mask is worked out (int32), and how many."""
 C_INSIDE = C_ESCAPES
 """uint8: whether a state stands inside a part with masks of its own, and nowhere else. Tokens are then not
 read byte by byte."""
+C_OPEN = C_KEY_ESCAPES
+"""int64: how many nodes of the trie wait for answers, more than MOST_OPEN where there was no room for all;
+from 1 on each as node << 32 | state << 1 | whether its own tokens alone wait."""
 
 UNKNOWN, QUESTIONED = -2, -3
 """In the table: not asked yet; asked, and not answered yet."""
 MOST = 1 << 13
 """Questions noted by one call."""
+MOST_OPEN = 1 << 16
 BOUNDARY = -1
 """As the class of a question: what is after the end of a token?"""
 
@@ -126,9 +130,21 @@ def after_tokens(c, index, tokens, count, target):
 
 
 @jit
+def note_open(c, node, state, own):
+    """Note that a node of the trie waits for an answer in a state, with what is below it, or its own tokens
+    alone (1)."""
+    waiting = load64(c, C_OPEN)
+    count = load64(waiting, 0)
+    if count < MOST_OPEN:
+        store64(waiting, 1 + count, (node << 32) + 2 * state + own)
+    store64(waiting, 0, min(count, MOST_OPEN) + 1)
+
+
+@jit
 def walk(c, index, node, depth, count):
     """Collect the tokens whose bytes can be read from a state on: those of the trie's nodes from `node` to
-    `count`, below one of some depth. Returns whether something was asked."""
+    `count`, below one of some depth. Nodes that wait for an answer are noted. Returns whether there are any.
+    """
     nodes = load64(c, C_TRIE)
     starts, ids = load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     stack = load64(c, C_SCRATCH)
@@ -139,7 +155,9 @@ def walk(c, index, node, depth, count):
         depth = (word >> 8) & 0xFFF
         after = follow(c, load64(stack, depth - 1), word & 0xFF)
         if after < 0:
-            asked = asked or after == QUESTIONED
+            if after == QUESTIONED:
+                note_open(c, node, load64(stack, depth - 1), 0)
+                asked = True
             node = (word >> 40) & 0xFFFFFF
             continue
         store64(stack, depth, after)
@@ -148,28 +166,70 @@ def walk(c, index, node, depth, count):
             end = tick(c, after)
             if end >= 0:
                 emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
-            asked = asked or end == QUESTIONED
+            elif end == QUESTIONED:
+                note_open(c, node, after, 1)
+                asked = True
         node += 1
     return asked
 
 
 @entry("int64(int64, int64, int64)")
-def compute(c, index, target):
-    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
-    questions noted, or where T_LIST has too little room; ENDED after an end token; LARGE where the list of
-    its tokens (in the buffer) would be as long as a row: it is then neither memoised nor written."""
-    d = row_of(c, T_NODE, N_STRIDE, index)
-    if load64(d, N_LIST) >= 0:
-        return write_mask(c, d, target)
-    if load64(d, MODE) == M_FINISHED:
-        return ENDED
+def collect(c, index, wanted):
+    """Collect a state's tokens in the buffer, those that begin with wanted bytes (uint8[256]; 0: all), but
+    for special and end tokens. Returns 0, or ASKED: `collect_on` goes on."""
     store64(c, C_BUFFER_COUNT, 0)
-    if walk(c, index, 0, 0, load64(c, C_TRIE_COUNT)):
-        return ASKED
+    store64(load64(c, C_OPEN), 0, 0)
+    asked = False
+    for byte in range(256):
+        node = load32(load64(c, C_FIRST), byte)
+        if node >= 0 and (wanted == 0 or load8(wanted, byte) != 0):
+            last = (load64(load64(c, C_TRIE), node) >> 40) & 0xFFFFFF
+            asked = walk(c, index, node, 0, last) or asked
+    return ASKED if asked else 0
+
+
+@entry("int64(int64)")
+def collect_on(c):
+    """Collect in the buffer what waited for answers. Returns as `collect`."""
+    nodes, starts, ids = load64(c, C_TRIE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
+    waiting = load64(c, C_OPEN)
+    count = load64(waiting, 0)
+    noted = waiting + 8 * (1 + MOST_OPEN)
+    for i in range(count):
+        store64(noted, i, load64(waiting, 1 + i))
+    store64(c, C_BUFFER_COUNT, 0)
+    store64(waiting, 0, 0)
+    asked = False
+    for i in range(count):
+        one = load64(noted, i)
+        node, state = one >> 32, (one & 0xFFFFFFFF) >> 1
+        word = load64(nodes, node)
+        if one & 1 == 0:
+            more = walk(c, state, node, ((word >> 8) & 0xFFF) - 1, (word >> 40) & 0xFFFFFF)
+            asked = more or asked
+            continue
+        slot, end = (word >> 20) & 0xFFFFF, tick(c, state)
+        if end >= 0:
+            emit(c, ids, load32(starts, slot - 1), load32(starts, slot))
+        elif end == QUESTIONED:
+            note_open(c, node, state, 1)
+            asked = True
+    return ASKED if asked else 0
+
+
+@entry("int64(int64, int64, int64)")
+def keep(c, index, target):
+    """Memoise the tokens in the buffer as a state's mask, with the special and the end tokens that may come,
+    and write it to `target` (0: nowhere). Returns 0; ASKED where T_LIST has too little room; LARGE where the
+    list of its tokens would be as long as a row: it is then neither memoised nor written."""
+    d, count = row_of(c, T_NODE, N_STRIDE, index), load64(c, C_BUFFER_COUNT)
     emit(c, load64(c, C_EXTRA), 0, load64(c, C_EXTRAS))
     if load8(load64(c, C_FINAL), index) != 0:
         emit(c, load64(c, C_ENDS), 0, load64(c, C_END_COUNT))
-    return remember(c, d, -1, target)
+    code = remember(c, d, -1, target)
+    if code == ASKED:
+        store64(c, C_BUFFER_COUNT, count)
+    return code
 
 
 @entry("int64(int64, int64, int64, int64)")

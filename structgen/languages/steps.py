@@ -11,6 +11,7 @@ from structgen.languages import stepping
 from structgen.languages.language import Language
 from structgen.machine import layout as L
 from structgen.machine.tables import address_of
+from structgen.masks.room import room
 
 
 class Steps:
@@ -24,6 +25,7 @@ class Steps:
         "_inside",
         "_kept",
         "_needs",
+        "_open",
         "_outer",
         "_table",
         "_ticks",
@@ -38,7 +40,10 @@ class Steps:
         self.representative = [language.classes.index(kind) for kind in kinds]
         outer = language.outer or language.classes
         of_kinds = np.array([outer[byte] for byte in self.representative], np.uint8)
-        self._alike = [np.flatnonzero(of_kinds == kind) for kind in of_kinds]
+        groups: dict[int, list[int]] = {}
+        for number, kind in enumerate(of_kinds.tolist()):
+            groups.setdefault(kind, []).append(number)
+        self._alike = [groups[kind] for kind in of_kinds.tolist()]
         """For each class of bytes those that are like it outside of parts."""
         self._outer: list[bool] = []
         self._context = context
@@ -54,6 +59,8 @@ class Steps:
         context[stepping.C_CLASSES], context[stepping.C_WIDTH] = address_of(classes), len(kinds)
         context[L.C_NEEDS] = address_of(self._needs)
         context[stepping.C_EXTRA] = address_of(self._extra)
+        self._open = room(8 * (1 + 2 * stepping.MOST_OPEN)).view(np.int64)
+        context[stepping.C_OPEN] = address_of(self._open)
         context[stepping.C_TICKS] = 0
         self._grow(64)
 
@@ -110,6 +117,17 @@ class Steps:
     def is_known(self, number: int, kind: int) -> bool:
         """Return whether it was entered what follows a class of bytes."""
         return kind != stepping.BOUNDARY and self._table[number, kind] > stepping.UNKNOWN
+
+    def row(self, number: int) -> npt.NDArray[np.int32]:
+        """Return what follows each class of bytes in a configuration: the number after it, REFUSED, or what
+        is below it where that is not known."""
+        found: npt.NDArray[np.int32] = self._table[number]
+        return found
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether there was no room for all nodes of the trie that wait for answers."""
+        return int(self._open[0]) > stepping.MOST_OPEN
 
     def may_end(self, number: int) -> bool:
         """Return whether a text may end in a configuration."""

@@ -15,6 +15,7 @@ from structgen.machine import layout as L
 from structgen.machine.leftovers import buffer_row, clear_row, count_characters, leftovers
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.records import Crossing, Record
+from structgen.masks.room import room
 from structgen.masks.store import VocabularyStore
 from structgen.masks.trie import TrieArrays, build_trie
 from structgen.masks.vocabulary import Vocabulary
@@ -34,10 +35,12 @@ class Workspace:
     __slots__ = ("arrays", "buffer", "crossed", "left", "pointers")
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.buffer: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
-        self.crossed: npt.NDArray[np.int64] = np.empty(3 * len(vocabulary.nodes) + 6 * 4096 + 8, np.int64)
-        marks: npt.NDArray[np.int32] = np.zeros(vocabulary.words + vocabulary.vocab_size, np.int32)
-        deferred: npt.NDArray[np.int32] = np.empty(2 * vocabulary.vocab_size + 64, np.int32)
+        self.buffer: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
+        self.crossed: npt.NDArray[np.int64] = room(8 * (3 * len(vocabulary.nodes) + 6 * 4096 + 8)).view(
+            np.int64
+        )
+        marks: npt.NDArray[np.int32] = room(4 * (vocabulary.words + vocabulary.vocab_size)).view(np.int32)
+        deferred: npt.NDArray[np.int32] = room(4 * (2 * vocabulary.vocab_size + 64)).view(np.int32)
         self.arrays = (self.buffer, self.crossed, marks, deferred)
         self.left: dict[bytes, Left] = {}
         """What tokens leave over, by where they cross: states of one automaton often agree in that."""

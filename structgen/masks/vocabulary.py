@@ -79,6 +79,7 @@ class Vocabulary:
 
     _pointers: list[npt.NDArray[np.int64]] = field(default_factory=list, init=False, repr=False)
     _first_bytes: list[npt.NDArray[np.uint8]] = field(default_factory=list, init=False, repr=False)
+    _first_text: list[bytes] = field(default_factory=list, init=False, repr=False)
 
     _open: ClassVar[WeakValueDictionary[str, Vocabulary]] = WeakValueDictionary()
     _recent: ClassVar[deque[Vocabulary]] = deque(maxlen=_KEPT)
@@ -127,6 +128,14 @@ class Vocabulary:
             found[written] = self.token_data[self.token_offset[:-1][written]]
             self._first_bytes.append(found)
         return self._first_bytes[0]
+
+    def beginning(self, firsts: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+        """Return the row of bits (int32 words) of the tokens whose first byte is among some ([256]), of those
+        without bytes if 0 is. Cost: 0.1 ms."""
+        if not self._first_text:
+            self._first_text.append(self.first_bytes().tobytes().ljust(32 * self.words, b"\0"))
+        bits = np.frombuffer(self._first_text[0].translate(firsts.tobytes()), np.uint8)
+        return np.packbits(bits, bitorder="little").view(np.int32)
 
     @classmethod
     def of(cls, tokenizer: Tokenizer) -> Vocabulary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import random
 import weakref
@@ -10,13 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import structgen as sg
+from structgen.languages import alike, stepping
 from structgen.languages.compiled_text import CompiledText
 from structgen.languages.language import TOKEN, Config, Language, TextGrammar
+from structgen.languages.steps import Steps
 
 ANSWER = {
     "type": "object",
@@ -135,6 +140,10 @@ def tokenizer_of(texts: list[str], chance: random.Random) -> sg.Tokenizer:
     )
 
 
+def copied(address: int, count: int) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(ctypes.string_at(address, count), np.uint8)
+
+
 class Reference:
     """A language read byte by byte, and what of a vocabulary may come."""
 
@@ -158,8 +167,8 @@ class Reference:
         ]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
+def hold_to_reference(name: str) -> None:
+    """Hold masks and steps of random walks to the language read byte by byte."""
     make, texts = CASES[name]
     chance = random.Random(name)
     grammar, tokenizer = make(), tokenizer_of(texts, chance)
@@ -184,6 +193,55 @@ def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
             assert after is not None and followed is not None
             state, config = after, followed
             assert compiled.accepts_end(state) == reference.language.accepts(config)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_masks_are_what_reading_byte_by_byte_finds(name: str) -> None:
+    hold_to_reference(name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_masks_taken_over_from_states_that_are_alike_are_too(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alike, "_WORTH", 0)
+    hold_to_reference(name)
+
+
+def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "_WORTH", 0)
+    tokenizer = tokenizer_of(["and <c>, or <call> <"], random.Random(0))
+    compiled = sg.compile(sg.text(until="<call>"), tokenizer, store=False)
+    read: list[int] = []
+    collect = stepping.collect
+
+    def noting(address: int, index: int, wanted: int) -> int:
+        firsts = np.ones(256, np.uint8) if wanted == 0 else copied(wanted, 256)
+        read.append(int(firsts.sum()))
+        return int(collect(address, index, wanted))
+
+    monkeypatch.setattr(stepping, "collect", noting)
+    begun = compiled.step_bytes(compiled.start, b"a <")
+    assert begun is not None
+    compiled.allowed(compiled.start)
+    compiled.allowed(begun)
+    assert read[0] == 256
+    assert 0 < read[-1] < 8  # "c" and "<"; bytes that go on inside a character stay alike
+
+
+@pytest.mark.parametrize("name", ["triggered tags", "nested", "rules in a fence", "tokens that count"])
+def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full: list[bool] = []
+
+    def is_overfull(steps: Steps) -> bool:
+        full.append(len(full) % 2 == 0)
+        return full[-1]
+
+    monkeypatch.setattr(Steps, "is_overfull", property(is_overfull))
+    hold_to_reference(name)
+    assert any(full)
 
 
 @pytest.mark.parametrize("name", CASES)
