@@ -229,6 +229,16 @@ def test_a_state_of_free_text_takes_over_what_it_goes_on_with_alike(monkeypatch:
     assert 0 < read[-1] < 8  # "c" and "<"; bytes that go on inside a character stay alike
 
 
+def test_a_special_token_is_not_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "_WORTH", 0)
+    tokenizer = tokenizer_of(["and so on"], random.Random(0))
+    compiled = sg.compile(sg.special(256).optional() + sg.text(), tokenizer, store=False)
+    assert 256 in compiled.allowed(compiled.start)
+    after = compiled.step(compiled.start, 256)
+    assert after is not None
+    assert 256 not in compiled.allowed(after)
+
+
 @pytest.mark.parametrize("name", ["triggered tags", "nested", "rules in a fence", "tokens that count"])
 def test_masks_are_found_where_more_nodes_wait_than_there_is_room_for(
     name: str, monkeypatch: pytest.MonkeyPatch
