@@ -28,6 +28,7 @@ from structgen.languages.lark_book import Book
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.lark_image import clear, put, take
 from structgen.languages.lark_kept import Keeping, Source, identity_of, read
+from structgen.languages.lark_pages import Pages
 from structgen.languages.lark_pieces import Pieces
 from structgen.languages.sure import Sure
 from structgen.limits import Limits
@@ -76,26 +77,27 @@ class CompiledLark(CompiledRests):
         assert isinstance(grammar, LarkGrammar)
         self._parsed = grammar.tables
         files, image, kept = self._masks.grammars, None, None
+        pages: Pages | None = None
+        lexemes: npt.NDArray[np.uint8] | None = None
         if before is None:
             self._identity = identity_of(grammar, tokenizer, self.limits)
             kept = None if files is None else read(files, self._identity, self._masks)
-            self._source = Source(grammar, self.limits, None if kept is None else kept.lexemes)
             if kept is not None:
-                image = kept.image
-            elif grammar.ahead is None or not grammar.ahead.has_text:
+                pages, lexemes, image = kept.pages, kept.lexemes, kept.image
+            elif ahead := grammar.ahead:
+                pages, lexemes = ahead.pages.own(), ahead.lexemes
+            self._source = Source(grammar, self.limits, lexemes)
+            if kept is None and not (ahead and ahead.has_text):
                 self._language.start()  # raises where there is no text
             known = self._parsed, self._source, self.vocabulary, self._masks
-            if kept is None:
-                self._book = Book(*known, ahead=grammar.ahead)
-            else:
-                self._book = Book(*known, kept.pages, kept.records)
+            self._book = Book(*known, pages, None if kept is None else kept.records)
         else:
             self._identity, self._source, self._book = before._identity, before._source, before._book
             if self._source.nbytes > self.limits.grammar_memory:
                 # what its reader has met goes with it
                 self._source = Source(grammar, self.limits, before._source.encode())
-                pages, records = before._book.pages(), before._book.records()
-                self._book = Book(self._parsed, self._source, self.vocabulary, self._masks, pages, records)
+                known = self._parsed, self._source, self.vocabulary, self._masks
+                self._book = Book(*known, before._book.pages(), before._book.records())
             else:
                 self.lock = before.lock  # of what they share
             if before._kept is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.errors import GrammarError
 from structgen.expected import Expected
@@ -29,14 +31,14 @@ _MOST_LINES = 16
 class ContextualLanguage(Language):
     """The texts that lark accepts, as a `Language`."""
 
-    def __init__(self, tables: ParserTables, limits: Limits, lexemes: list[Any] | None = None) -> None:
+    def __init__(
+        self, tables: ParserTables, limits: Limits, lexemes: npt.NDArray[np.uint8] | None = None
+    ) -> None:
         """`lexemes`: what `lexemes` returned, if it was kept."""
         self.reader = ContextualReader(tables)
         separators: list[bytes] | None = None
         if lexemes is not None:
-            *states, kept = lexemes
-            restore(states, self.reader.lexer)
-            separators = [one.encode("latin-1") for one in kept]
+            separators = [one.encode("latin-1") for one in restore(lexemes, self.reader.lexer)]
         self.classes = self._classes()
         self._completions = Completions(self.reader, limits, separators)
         self._plans = Plans(self.reader.parser, self._cleanness_of)
@@ -59,11 +61,10 @@ class ContextualLanguage(Language):
             for byte, kind in enumerate(lexer.classes)
         )
 
-    def lexemes(self) -> list[Any]:
-        """Return what another process goes on from, as plain values: the states of its lexer
-        (parsing.kept_lexemes), and its separators."""
-        separators = [one.decode("latin-1") for one in self._completions.separators]
-        return [*plain(self.reader.lexer), separators]
+    def lexemes(self) -> npt.NDArray[np.uint8]:
+        """Return what another process goes on from: the states of its lexer (parsing.kept_lexemes), and its
+        separators."""
+        return plain(self.reader.lexer, *(one.decode("latin-1") for one in self._completions.separators))
 
     def start(self) -> Config:
         """Return the configuration before the first byte. Raises GrammarError where lark accepts nothing."""

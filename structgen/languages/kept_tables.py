@@ -27,8 +27,9 @@ import numpy.typing as npt
 
 from structgen.cache import cache_folder
 from structgen.languages.lark_ahead import Ahead, work_out
+from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
-from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
+from structgen.masks.array_file import ArrayFile, Later, open_arrays, write_arrays
 from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.parsing.lark_rules import PlainRules
 from structgen.parsing.lexer import Lexer
@@ -53,6 +54,8 @@ _TOUCH: Final = 3600.0
 """Seconds after which a file that is read is marked as used again."""
 _PATTERNS: Final = Patterns._fields[:-1]
 """Those that are arrays."""
+_AHEAD: Final = "ahead."
+_LEXEMES: Final = "ahead.lexemes"
 _LIBRARY: Final = "lark:"
 """Begins the paths of files that lark brings along, from its `grammars/` on."""
 
@@ -83,8 +86,41 @@ class Found(NamedTuple):
     """Of all of them, as they are numbered here."""
     is_local: bool
     """Whether no lexeme asks what was before it."""
-    ahead: Ahead | None
+    ahead: AheadSource | None
     """What was worked out of it for all vocabularies; None where it was not."""
+
+
+class AheadSource:
+    """What was worked out of a grammar for all vocabularies, or where it lies in a file."""
+
+    __slots__ = ("_ahead", "_later", "_path", "_start")
+
+    def __init__(
+        self,
+        ahead: Ahead | None,
+        later: dict[str, Later] | None = None,
+        start: int = 0,
+        path: Path | None = None,
+    ) -> None:
+        """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they lie in
+        `path`."""
+        self._ahead, self._later, self._start, self._path = ahead, later, start, path
+
+    def read(self) -> Ahead | None:
+        """Return it; None where it is damaged, which a StoreWarning tells: the next load makes it anew. Cost:
+        0.1 ms a megabyte, once."""
+        later, self._later = self._later, None
+        if later is not None:
+            arrays = {name: one.checked() for name, one in later.items()}
+            whole = {name: array for name, array in arrays.items() if array is not None}
+            if len(whole) == len(arrays):
+                lexemes = whole.pop(_LEXEMES)
+                pages = Pages(**{name.removeprefix(_AHEAD): array for name, array in whole.items()})
+                self._ahead = Ahead(pages, lexemes, self._start)
+            elif self._path is not None:
+                with suppress(OSError):
+                    self._path.unlink()
+        return self._ahead
 
 
 class KeptFile:
@@ -143,14 +179,17 @@ class KeptFile:
         said: dict[str, Any],
         numbers: dict[str, int],
         arrays: dict[str, npt.NDArray[Any]],
+        later: dict[str, npt.NDArray[Any]] | None = None,
     ) -> None:
-        """Keep what was made; where the folder does not take it, a StoreWarning says so."""
+        """Keep what was made; where the folder does not take it, a StoreWarning says so. `later`: arrays that
+        are checked when they are needed."""
         imports = self._imports(asked) if self._serves else None
         if imports is None:
             return
         written = json.dumps({"imports": imports, **said}, ensure_ascii=False, separators=(",", ":"))
-        arrays = {"said": np.frombuffer(written.encode(), np.uint8), **arrays}
-        if write_arrays(self._path, self.kind, self._key, numbers, arrays):
+        later = later or {}
+        arrays = {"said": np.frombuffer(written.encode(), np.uint8), **arrays, **later}
+        if write_arrays(self._path, self.kind, self._key, numbers, arrays, later):
             _trim(self._path.parent)
 
     def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
@@ -172,7 +211,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-5"
+    kind = "lark-6"
 
     def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.
@@ -184,8 +223,8 @@ class KeptTables(KeptFile):
             return None
         said, file = found
         ahead = None
-        if f"ahead.{Ahead._fields[0]}" in file.arrays:
-            ahead = Ahead(**{name: file.arrays[f"ahead.{name}"] for name in Ahead._fields})
+        if file.later:
+            ahead = AheadSource(None, file.later, file.numbers["start"], self._path)
         return Found(_tables(said, file), said["digest"], said["is_local"], ahead)
 
     def write(self, loaded: Loaded) -> Found:
@@ -193,7 +232,8 @@ class KeptTables(KeptFile):
         patterns = Lexer(loaded.tables).patterns()
         tables = replace(loaded.tables, patterns=patterns)
         ahead = work_out(tables) if patterns.is_local and not self._bound else None
-        made = Found(tables, _digest_of(tables), patterns.is_local, ahead)
+        known = None if ahead is None else AheadSource(ahead)
+        made = Found(tables, _digest_of(tables), patterns.is_local, known)
         ends, items = _kernels(tables)
         numbers = {
             "start": tables.start,
@@ -208,10 +248,10 @@ class KeptTables(KeptFile):
             "kernel_ends": ends,
             "kernel_items": items,
             **{f"patterns.{name}": getattr(patterns, name) for name in _PATTERNS},
-            **({} if ahead is None else {f"ahead.{name}": one for name, one in ahead._asdict().items()}),
         }
+        later = {} if ahead is None else _arrays_of(ahead)
         said = {**_said(tables), "digest": made.digest, "is_local": made.is_local}
-        self._keep(loaded.imports, said, numbers, arrays)
+        self._keep(loaded.imports, said, numbers, arrays, later)
         return made
 
 
@@ -244,6 +284,10 @@ class KeptRules(KeptFile):
             "unused_terminals": plain.remarks.unused_terminals,
         }
         self._keep(plain.imports, said, {"grammar_rules": len(plain.rules)}, {})
+
+
+def _arrays_of(ahead: Ahead) -> dict[str, npt.NDArray[Any]]:
+    return {_LEXEMES: ahead.lexemes} | {f"{_AHEAD}{name}": one for name, one in ahead.pages._asdict().items()}
 
 
 def _digest(path: str) -> str | None:

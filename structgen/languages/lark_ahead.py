@@ -1,76 +1,116 @@
-"""What is worked out of a Lark grammar when lark loads it, for all vocabularies: the plans of the parser's
-states, of which terminals the separator makes sure, behind which states a text goes on, and which bytes are
-errors behind a terminal.
+"""What is worked out of a Lark grammar when lark loads it, for all vocabularies: the states of its lexer,
+what bytes do to them and as what they may end; the plans of the parser's states, of which terminals the
+separator makes sure, behind which states a text goes on, and which bytes are errors behind a terminal.
 """
 
 from __future__ import annotations
 
-from itertools import accumulate, chain
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from structgen.errors import LimitError
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.lark_pages import Pages, PageTables
 from structgen.languages.sure import Sure
 from structgen.limits import Limits
 from structgen.parsing.tables import ParserTables
 
 MOST_STATES: Final = 1 << 12
 """Parser states of grammars for which this is worked out: it takes some 0.2 ms for each."""
+MOST_LEXEMES: Final = 3 << 10
+"""Lexeme states that are gone through."""
+MOST_CELLS: Final = 1 << 19
+"""Of them and the classes of bytes."""
+MOST_ROWS: Final = 1 << 11
+"""Items of theirs whose rows are made: what takes the time where patterns look ahead."""
+MOST_LISTED: Final = 1 << 20
+"""Numbers of lists of what they may become."""
+_AT_ONCE: Final = 64
+"""Lexeme states that are gone through together."""
 
 
 class Ahead(NamedTuple):
-    """The answers of one grammar, as `Book` has them."""
+    """The answers of one grammar."""
 
-    plans: npt.NDArray[np.int32]
-    lists: npt.NDArray[np.int32]
-    """Of each state of the parser where its plan is listed: the rule, how many of its symbols are there, how
-    many terminals it still needs, and which."""
-    clean: npt.NDArray[np.uint8]
-    """[contexts, terminals]: CLEAN, ..., those that were asked for."""
-    sure: npt.NDArray[np.uint8]
-    """Of each state (`sure`)."""
-    errors: npt.NDArray[np.uint8]
-    """[terminals, classes of bytes]: what is an error behind a terminal, wherever that stands."""
-    start: npt.NDArray[np.int32]
+    pages: Pages
+    """They are of all compiled grammars with these tables: see `Pages.own`."""
+    lexemes: npt.NDArray[np.uint8]
+    """The states of the lexer: what `ContextualLanguage.lexemes` returned."""
+    start: int
     """The state in which the parser begins."""
 
     @property
     def has_text(self) -> bool:
         """Whether it is sure that there is a text."""
-        return int(self.sure[self.start[0]]) & (K.SURE_APART | K.BARRED) == K.SURE_APART
+        return int(self.pages.sure[self.start]) & (K.SURE_APART | K.BARRED) == K.SURE_APART
 
 
 def work_out(tables: ParserTables) -> Ahead | None:
-    """Return the answers of a grammar; None where it is too large, or its rules derive no text. Cost: 2 ms
-    for JSON, 0.1 to 0.3 s for a thousand states."""
+    """Return the answers of a grammar; None where it is too large, or its rules derive no text. Cost: 10 ms
+    for JSON, 0.1 to 0.3 s for a thousand states of the parser, and 0.1 s for a thousand of the lexer, 0.5
+    where patterns look ahead."""
     if len(tables.kernels) > MOST_STATES:
         return None
     language = ContextualLanguage(tables, Limits())
     if not language.reader.parser.is_productive:
         return None
-    clean = np.zeros((len(tables.contexts), len(tables.terminals)), np.uint8)
+    book = PageTables(tables, lambda: language)
+    try:
+        _enter_endings(book, language, _enter_moves(book, language))
+        _enter_plans(book, language)
+    except LimitError:
+        return None  # masks may get by without what was too much
+    return Ahead(book.pages(), language.lexemes(), tables.start)
+
+
+def _enter_moves(book: PageTables, language: ContextualLanguage) -> list[int]:
+    """Enter what bytes do to lexemes, those nearest to where they begin first, then those that only the
+    language comes to; return the states."""
+    tables, lexer = language.reader.tables, language.reader.lexer
+    for context in range(len(tables.contexts)):
+        book.put_start(context, lexer.start(context, lexer.before()))
+    most = min(MOST_LEXEMES, MOST_CELLS // len(lexer.representative))
+    states = dict.fromkeys(map(book.start_of, range(len(tables.contexts))))
+    pending, done = list(states), 0
+    while done < min(len(pending), most) and lexer.items.rows < MOST_ROWS:
+        together = pending[done : done + _AT_ONCE]
+        book.put_moves(together)
+        done += len(together)
+        after = [one for one in book.states_behind(*together) if one not in states]
+        if done == len(pending) and not after:
+            after = [one for one in range(book.states) if one not in states]
+        states |= dict.fromkeys(after)
+        pending += after
+    return pending[:done]
+
+
+def _enter_endings(book: PageTables, language: ContextualLanguage, states: list[int]) -> None:
+    """Enter as what some lexemes may end."""
+    language.meet_endings(states)
+    for state in states:
+        if book.listed >= MOST_LISTED:
+            return
+        book.put_endings(state, *language.endings(state))
+
+
+def _enter_plans(book: PageTables, language: ContextualLanguage) -> None:
+    """Enter the plans of the parser's states, and what they rest on."""
+    tables = language.reader.tables
 
     def cleanness(context: int, terminal: int) -> int:
-        clean[context, terminal] = language.cleanness(context, terminal)
-        return int(clean[context, terminal])
+        book.put_clean(context, terminal, language.cleanness(context, terminal))
+        return book.clean(context, terminal)
 
     while True:
         sure = Sure(tables, language.plan_of, cleanness).find()
         # by what was asked of the lexer, plans may hold no longer
         if not language.outdated():
             break
-    plans = [language.plan_of(state) for state in range(len(tables.kernels))]
-    lists = [(rule, dot, len(terminals), *terminals) for rule, dot, terminals in plans]
-    begins = [*accumulate(map(len, lists), initial=0)][:-1]
-    errors = [language.reader.lexer.errors_behind(one) for one in range(len(tables.terminals))]
-    return Ahead(
-        np.array(begins, np.int32),
-        np.array([*chain(*lists)], np.int32),
-        clean,
-        sure,
-        np.array(errors, np.uint8),
-        np.array([tables.start], np.int32),
-    )
+    for state in range(len(tables.kernels)):
+        book.put_plan(state, *language.plan_of(state))
+    book.put_sure(sure)
+    for terminal in range(len(tables.terminals)):
+        book.put_errors(terminal)

@@ -88,7 +88,7 @@ class LarkGrammar(TextGrammar):
     @property
     def ahead(self) -> Ahead | None:
         """What was worked out of it for all vocabularies."""
-        return self._found.ahead
+        return None if self._found.ahead is None else self._found.ahead.read()
 
     @property
     def limits(self) -> Limits:

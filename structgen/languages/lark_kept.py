@@ -8,7 +8,6 @@ our own sources; its arrays are mapped.
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import unicodedata
@@ -21,9 +20,10 @@ import numpy.typing as npt
 
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.kept_masks import DenseRows, Groups, KeptMasks, grouped, padded
-from structgen.languages.lark_book import Book, Pages, Records
+from structgen.languages.lark_book import Book, Records
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.lark_image import Image, Slots, slots_of, take
+from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables
@@ -34,7 +34,7 @@ from structgen.masks.store import VocabularyStore, crc_of
 from structgen.sources import digest_of, sources
 from structgen.tokenizer import Tokenizer
 
-KIND: Final = "lark-grammar-4"
+KIND: Final = "lark-grammar-5"
 _PATIENCE: Final = 5.0
 """Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST: Final = 1 << 26
@@ -77,8 +77,7 @@ class Source:
     def __call__(self) -> ContextualLanguage:
         """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
         if self._language is None:
-            lexemes = None if self._kept is None else json.loads(self._kept.tobytes())
-            self._language = ContextualLanguage(self._grammar.tables, self._limits, lexemes)
+            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept)
             self._kept = None
         return self._language
 
@@ -91,8 +90,7 @@ class Source:
         """Return the states of the lexer, to be kept."""
         if self._kept is not None:
             return self._kept
-        written = json.dumps(self().lexemes(), separators=(",", ":"), ensure_ascii=False)
-        return np.frombuffer(written.encode(), np.uint8)
+        return self().lexemes()
 
 
 class KeptRecords:

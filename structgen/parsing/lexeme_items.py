@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from operator import itemgetter
-from typing import Any, Final, TypeAlias, Union
+from typing import Any, Final, NamedTuple, TypeAlias, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,36 @@ class Slot:
 
 
 Item: TypeAlias = Union[Thread, Nest, Slot]
+
+
+class KeptItems(NamedTuple):
+    """All items and states, as they are kept. An item's guards, and the row that it comes to, are numbers; so
+    are the lists in a row."""
+
+    singles: Sequence[Guard]
+    nests: Sequence[Nest]
+    """Without guards."""
+    behinds: Sequence[Behind]
+    items: npt.NDArray[np.int32]
+    """As compiled code has them."""
+    at: npt.NDArray[np.int32]
+    """Of each item the instruction of a thread, the number of a nest."""
+    reach: npt.NDArray[np.int64]
+    names: npt.NDArray[np.uint8]
+    guard_begins: npt.NDArray[np.int32]
+    guard_pool: npt.NDArray[np.int32]
+    lists: npt.NDArray[np.int32]
+    parts: npt.NDArray[np.uint8]
+    """The parts of rows: of each class, which."""
+    row_parts: npt.NDArray[np.int32]
+    row_begins: npt.NDArray[np.int32]
+    row_pool: npt.NDArray[np.int32]
+    """Of each row its parts, and, from ROW_BEGINS on, what each of them comes to."""
+    variants: npt.NDArray[np.int32]
+    state_begins: npt.NDArray[np.int32]
+    state_pool: npt.NDArray[np.int32]
+    tracked_begins: npt.NDArray[np.int32]
+    tracked_pool: npt.NDArray[np.int32]
 
 
 class LexemeItems:
@@ -141,8 +172,8 @@ class LexemeItems:
         self._at_end: dict[tuple[int, int], int | None] = {}
         self._numbers: dict[Item, int] = {}
         self._guards: list[Guards] = []
-        self._reach_of_guards: list[int] = []
-        """Of each, what its instructions reach."""
+        self._reach_of_guards: dict[int, int] = {}
+        """Of each, what its instructions reach, once somebody has asked."""
         self._guard_numbers: dict[Guards, int] = {}
         self._singles: list[Guard] = []
         self._single_numbers: dict[Guard, int] = {}
@@ -157,8 +188,11 @@ class LexemeItems:
         """What the array of lists does not have yet."""
         self._listed = self._written = self._asking = 0
         self._parts = ClassRows(width)
-        self._rows: list[Row[int]] = []
-        """Those of items: of each class the place of a list."""
+        self._rows: list[Row[int] | None] = []
+        """Those of items: of each class the place of a list; None: it was kept, and nobody has asked for
+        it."""
+        self._kept: KeptItems | None = None
+        """From where rows are made again."""
         self._begun: dict[Behind, dict[int, list[int]]] = {}
         self._closures: dict[tuple[ByteNode, int, int, int], int] = {}
         self._ways: dict[ByteNode, Row[tuple[ByteNode | None, int]]] = {}
@@ -241,6 +275,11 @@ class LexemeItems:
         """How many states there are."""
         return int(self.words[R.L_STATES + R.L_COUNT])
 
+    @property
+    def rows(self) -> int:
+        """How many items have rows."""
+        return len(self._rows)
+
     def retry(self, call: Callable[..., int], *arguments: Any) -> int:
         """Return what a routine of `lexeme_rows` returns, once it has room."""
         while True:
@@ -265,7 +304,7 @@ class LexemeItems:
         program = self.program
         guards = item[1] if isinstance(item, tuple) else item.guards
         held = self.guards(guards) if guards else 0
-        reached = self._reach_of_guards[held]
+        reached = self._reach_of(held)
         kind, match, sure, may_end = R.THREAD, -1, False, True
         if isinstance(item, tuple):
             at = item[0]
@@ -330,10 +369,6 @@ class LexemeItems:
         if known is None:
             known = self._guard_numbers[guards] = len(self._guards)
             self._guards.append(guards)
-            reach = 0
-            for at in instructions(Slot(-1, guards)):
-                reach |= self.program.reach(at)
-            self._reach_of_guards.append(reach)
             begin = int(self._arrays["guard_begins"][known])
             self._reserve(known + 2, "guard_begins")
             self._reserve(known + 1, "slots")
@@ -341,6 +376,16 @@ class LexemeItems:
             for place, guard in enumerate(guards, begin):
                 self._arrays["guard_pool"][place] = self._single(guard)
             self._arrays["guard_begins"][known + 1] = begin + len(guards)
+        return known
+
+    def _reach_of(self, guards: int) -> int:
+        """Return what the instructions of some guards reach."""
+        known = self._reach_of_guards.get(guards)
+        if known is None:
+            known = 0
+            for at in instructions(Slot(-1, self._guards[guards])):
+                known |= self.program.reach(at)
+            self._reach_of_guards[guards] = known
         return known
 
     def _single(self, guard: Guard) -> int:
@@ -356,14 +401,17 @@ class LexemeItems:
         if known is None:
             known = self._behind_numbers[behind] = len(self.behinds)
             self.behinds.append(behind)
-            self._reserve(known + 1, "behinds")
-            variants = self._arrays["variants"]
-            if known >= variants.shape[1]:
-                grown = np.full((len(variants), 2 * known), _EMPTY, np.int32)
-                grown[:, : variants.shape[1]] = variants
-                self._put("variants", grown)
-                self.words[R.R_BEHINDS] = 2 * known
+            self._reserve_behinds(known + 1)
         return known
+
+    def _reserve_behinds(self, count: int) -> None:
+        self._reserve(count, "behinds")
+        variants = self._arrays["variants"]
+        if count > variants.shape[1]:
+            grown = np.full((len(variants), 2 * count), _EMPTY, np.int32)
+            grown[:, : variants.shape[1]] = variants
+            self._put("variants", grown)
+            self.words[R.R_BEHINDS] = grown.shape[1]
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -437,41 +485,128 @@ class LexemeItems:
 
     # --- what is kept ---------------------------------------------------------------------------------------
 
-    def kept(self) -> tuple[list[Item], list[npt.NDArray[np.int32]]]:
-        """Return the items, and arrays of the states: what `put` takes, with `behinds`."""
-        lists: list[npt.NDArray[np.int32]] = []
-        for name, at in _LISTS.items():
-            count, begins = int(self.words[at + R.L_COUNT]), self._arrays[f"{name}_begins"]
-            lists += [
-                begins[: count + 1].astype(np.int32),
-                self._arrays[f"{name}_pool"][: int(begins[count])],
-            ]
-        made = np.flatnonzero(self._arrays["first"][: self.states, 0] >= 0).astype(np.int32)
-        moves = [self._arrays[name][made].reshape(-1) for name in R.MOVES]
-        return self.objects, [*lists, made, *moves]
+    def kept(self) -> KeptItems:
+        """Return what `put` takes. Cost: 5 us for each row."""
+        self.ready()
+        count, rows = len(self.objects), [self._row_at(at) for at in range(len(self._rows))]
+        items = self._arrays["items"][:count].copy()
+        items[:, R.I_ROW] = np.maximum(items[:, R.I_ROW], R.NONE)  # some were only noted
+        nests: list[Nest] = []
+        places = []
+        for item in self.objects:
+            if isinstance(item, Nest):
+                places.append(len(nests))
+                nests.append(Nest(item.threads, item.leave, ()))
+            else:
+                places.append(item[0] if isinstance(item, tuple) else -1)
+        numbers: dict[int, int] = {}
+        met: list[Parts] = []
+        row_parts = []
+        for row in rows:
+            if row.parts.number not in numbers:
+                numbers[row.parts.number] = len(met)
+                met.append(row.parts)
+            row_parts.append(numbers[row.parts.number])
+        guards = self._arrays["guard_begins"][: len(self._guards) + 1].copy()
+        lists = []
+        for name in ("state", "tracked"):
+            at = int(self.words[_LISTS[name] + R.L_COUNT])
+            begins = self._arrays[f"{name}_begins"][: at + 1].astype(np.int32)
+            lists += [begins, self._arrays[f"{name}_pool"][: int(begins[-1])].copy()]
+        return KeptItems(
+            list(self._singles),
+            nests,
+            list(self.behinds),
+            items,
+            np.array(places, np.int32),
+            self._arrays["reach"][:count].copy(),
+            self._arrays["names"][:count].copy(),
+            guards,
+            self._arrays["guard_pool"][: int(guards[-1])].copy(),
+            self._arrays["lists"][: self._listed].copy(),
+            np.array([one.which for one in met], np.uint8).reshape(-1, len(self._representative)),
+            np.array(row_parts, np.int32),
+            np.cumsum([0, *(len(row.said) for row in rows)], dtype=np.int32),
+            np.array([*chain(*(row.said for row in rows))], np.int32),
+            np.maximum(self._arrays["variants"][: self._asking, : len(self.behinds)], R.NONE),
+            *lists,
+        )
 
-    def put(
-        self, items: Iterable[Item], behinds: Iterable[Behind], arrays: Sequence[npt.NDArray[np.int32]]
-    ) -> None:
-        """Have the states, which are still none, and their moves be those that were kept."""
+    def put(self, kept: KeptItems) -> None:
+        """Have the items and states, which are still none, be those that were kept."""
         assert not self.objects
-        for item in items:
-            self.number(item)
-        for behind in behinds:
+        arrays, count, rows = self._arrays, len(kept.items), len(kept.row_parts)
+        self._kept = kept
+        self._reserve_behinds(len(kept.behinds))
+        for behind in kept.behinds:
             self.behind(behind)
-        for place, (name, at) in enumerate(_LISTS.items()):
-            begins, pool = arrays[2 * place : 2 * place + 2]
+        self._singles = list(kept.singles)
+        self._single_numbers = {one: number for number, one in enumerate(self._singles)}
+        pool = [self._singles[one] for one in kept.guard_pool.tolist()]
+        self._guards = [tuple(pool[low:high]) for low, high in pairwise(kept.guard_begins.tolist())]
+        self._guard_numbers = {one: number for number, one in enumerate(self._guards)}
+        self._reserve(len(kept.guard_begins), "guard_begins")
+        self._reserve(len(self._guards), "slots")
+        self._reserve(len(pool), "guard_pool")
+        self._reserve(count, "items", "names", "reach", "stamps")
+        self._reserve(rows, "cells")
+        self._reserve(len(kept.lists), "lists")
+        self._reserve(len(kept.variants), "variants")
+        for name in ("items", "names", "reach", "guard_begins", "guard_pool", "lists"):
+            array: npt.NDArray[Any] = getattr(kept, name)
+            arrays[name][: len(array)] = array
+        arrays["variants"][: len(kept.variants), : kept.variants.shape[1]] = kept.variants
+        which = kept.row_begins[:-1, None] + kept.parts[kept.row_parts]
+        arrays["cells"][:rows] = kept.row_pool[which]
+        self._rows = [None] * rows
+        self._asking = len(kept.variants)
+        self._take_items(kept)
+        self._take_lists(kept.lists)
+        for name, begins, pool_of in (
+            ("state", kept.state_begins, kept.state_pool),
+            ("tracked", kept.tracked_begins, kept.tracked_pool),
+        ):
+            at = _LISTS[name]
             self.words[at + R.L_COUNT] = 0
-            self._reserve_lists(name, len(begins) - 1, len(pool))
-            self._arrays[f"{name}_begins"][: len(begins)] = begins
-            self._arrays[f"{name}_pool"][: len(pool)] = pool
+            self._reserve_lists(name, len(begins) - 1, len(pool_of))
+            arrays[f"{name}_begins"][: len(begins)] = begins
+            arrays[f"{name}_pool"][: len(pool_of)] = pool_of
             self.words[at + R.L_COUNT] = len(begins) - 1
             self._index(name)
         self._reserve_states(self.states)
         R.put_kept(self.ready())
-        made = arrays[2 * len(_LISTS)]
-        for name, moves in zip(R.MOVES, arrays[2 * len(_LISTS) + 1 :], strict=True):
-            self._arrays[name][made] = moves.reshape(-1, len(self._representative))
+
+    def _take_items(self, kept: KeptItems) -> None:
+        """Have the objects of items that were kept, and what is known of them beside."""
+        guards = self._guards
+        for (kind, held, match, _sure, asks, _bare, row, ends), at in zip(
+            kept.items.tolist(), kept.at.tolist(), strict=True
+        ):
+            if kind == R.SLOT:
+                item: Item = Slot(match, guards[held])
+                if match >= 0:
+                    self._arrays["slots"][held, match] = len(self.objects)
+            elif kind == R.NEST:
+                nest = kept.nests[at]
+                item = Nest(nest.threads, nest.leave, guards[held])
+            else:
+                item = at, guards[held]
+            self._numbers[item] = len(self.objects)
+            self.objects.append(item)
+            self._asks.append(asks)
+            self._row_of.append(row)
+            self._may_end.append(bool(ends))
+
+    def _take_lists(self, lists: npt.NDArray[np.int32]) -> None:
+        """Have the lists of items that were kept."""
+        words, at = lists.tolist(), 0
+        while at < len(words):
+            numbers = tuple(words[at + 1 : at + 1 + words[at]])
+            self._lists[numbers] = at
+            self._numbers_at[at] = numbers
+            at += 1 + len(numbers)
+        self._listed = self._written = at
+        self._fresh_lists.clear()
 
     # --- what items come to ---------------------------------------------------------------------------------
 
@@ -514,7 +649,21 @@ class LexemeItems:
                     self._fresh[number - begun][0][R.I_ROW] = at
             else:
                 self._arrays["variants"][asks, behind] = at
-        return self._rows[at]
+        return self._row_at(at)
+
+    def _row_at(self, at: int) -> Row[int]:
+        known = self._rows[at]
+        if known is None:
+            known = self._rows[at] = self._kept_row(at)
+        return known
+
+    def _kept_row(self, at: int) -> Row[int]:
+        """Return a row that was kept."""
+        kept = self._kept
+        assert kept is not None
+        begin, end = kept.row_begins[at : at + 2].tolist()
+        parts = self._parts.of(kept.parts[kept.row_parts[at]].tolist())
+        return Row(parts, kept.row_pool[begin:end].tolist())
 
     def _made(self, item: Item, behind: int) -> Row[int]:
         """Return what an item comes to with each class of bytes."""

@@ -10,6 +10,7 @@ import lark
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from lark_pages import hold_pages
 from lark_reference import build, differences, takes, texts
 
 import structgen as sg
@@ -235,6 +236,16 @@ def test_whatever_lark_builds(grammar: str) -> None:
     except sg.LimitError:
         return
     assert not found, found[:5]
+
+
+@settings(suppress_health_check=list(HealthCheck))
+@given(grammars())
+def test_what_is_known_ahead_of_whatever_lark_builds(grammar: str) -> None:
+    _reference(grammar)
+    ours = sg.lark(grammar)
+    assume(ours.ahead is not None)
+    assert ours.ahead is not None
+    hold_pages(ours.tables, ours.ahead.pages)
 
 
 @settings(suppress_health_check=list(HealthCheck))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from structgen.languages.contextual import ContextualLanguage
@@ -48,8 +46,7 @@ def test_a_language_goes_on_from_the_lexemes_of_another() -> None:
     first = ContextualLanguage(tables, Limits())
     reading = first.reader.run(first.reader.start(), b"if so in")
     assert reading is not None and first.is_live(reading)
-    kept = json.loads(json.dumps(first.lexemes()))
-    second = ContextualLanguage(tables, Limits(), kept)
+    second = ContextualLanguage(tables, Limits(), first.lexemes())
     assert second.separator == first.separator == b" "
     assert second.reader.lexer.states == first.reader.lexer.states
     assert all(second.reader.lexer.row(at) == row for at, row in first.reader.lexer.rows.items())

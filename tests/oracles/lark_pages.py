@@ -1,0 +1,117 @@
+"""What a Lark grammar's pages say of its lexer, held to what its language says, state by state."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from structgen.languages import lark_layout as K
+from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.lark_pages import Pages
+from structgen.limits import Limits
+from structgen.parsing.lexemes import DEAD, DECIDED
+from structgen.parsing.lexer import Lexer
+from structgen.parsing.tables import ParserTables
+
+
+def hold_pages(tables: ParserTables, pages: Pages, *, partly: bool = False) -> int:
+    """Assert that pages say what a language says that is asked in another order; return how many states have
+    their moves and endings. `partly`: they need not know all states."""
+    language = ContextualLanguage(tables, Limits())
+    lexer = language.reader.lexer
+    contexts = list(range(len(tables.contexts)))
+    random.Random(0).shuffle(contexts)
+    theirs: dict[int, int] = {}
+    pending: list[int] = []
+
+    def meet(state: int, other: int) -> None:
+        if state not in theirs:
+            theirs[state] = other
+            pending.append(state)
+        assert theirs[state] == other
+
+    for context in contexts:
+        meet(int(pages.starts[context]), lexer.start(context, lexer.before()))
+    known = 0
+    for state in pending:
+        other = theirs[state]
+        has_moves, has_endings = bool((pages.moves[state] >= 0).all()), pages.endings[state] >= 0
+        assert partly or (has_moves and has_endings)
+        known += has_moves and has_endings
+        if has_moves:
+            for kind, byte in enumerate(lexer.representative):
+                move, expected = _move(int(pages.moves[state, kind])), _expected(lexer, other, byte)
+                assert move[:2] == expected[:2]
+                for one, after in zip(move[2:], expected[2:], strict=True):
+                    meet(one, after)
+        if has_endings:
+            found = _endings(pages, state)
+            assert found == _told(language, other), (state, other)
+    if tables.indentation is not None:
+        newline = tables.indentation.newline
+        for state, other in theirs.items():
+            assert pages.newlines[state] == lexer.may_be_or_is(other, newline)
+    assert len(set(theirs.values())) == len(theirs)
+    return known
+
+
+def _move(word: int) -> tuple[int, ...]:
+    """Return the kind of a move, its terminal, -1 where it has none, and the states that it leads to."""
+    kind, after = word & K.KIND_BITS, (word >> K.TO_SHIFT) & K.TO_BITS
+    terminal = (word >> K.TERMINAL_SHIFT) & K.TERMINAL_BITS
+    if kind in (K.MV_NOW, K.MV_BEFORE):
+        return kind, terminal
+    if kind == K.MV_ON:
+        return kind, -1, after
+    if kind in (K.MV_KEEP_NEW, K.MV_KEEP_OLD):
+        return kind, terminal if kind == K.MV_KEEP_NEW else -1, after, word >> K.ELSE_SHIFT
+    return kind, -1
+
+
+def _expected(lexer: Lexer, state: int, byte: int) -> tuple[int, ...]:
+    """As `_move`, of the move that a lexer says."""
+    move, slots = lexer.move(state, byte), lexer.states[state].slots
+    if move.after == DEAD:
+        return K.MV_DEAD, -1
+    before = [source for source in move.sources if source >= 0]
+    if move.after == DECIDED:
+        if not before:
+            return K.MV_NOW, -1 - move.sources[0]
+        terminal = slots[before[0]].terminal
+        return (K.MV_OLD, -1) if terminal < 0 else (K.MV_BEFORE, terminal)
+    if not before:
+        return K.MV_ON, -1, move.after
+    if len(before) > 1:
+        return K.MV_MANY, -1
+    terminal, without = slots[before[0]].terminal, lexer.without_slot(move.after)
+    if terminal < 0:
+        return K.MV_KEEP_OLD, -1, move.after, without
+    if lexer.errors_behind(terminal)[lexer.classes[byte]]:
+        return K.MV_ON, -1, without
+    return K.MV_KEEP_NEW, terminal, move.after, without
+
+
+def _endings(pages: Pages, state: int) -> tuple[list[object], list[int], int]:
+    at = int(pages.endings[state])
+
+    def listed(at: int) -> list[int]:
+        found: list[int] = pages.lists[at + 1 : at + 1 + pages.lists[at]].tolist()
+        return found
+
+    first, every = listed(at), listed(at + 1 + int(pages.lists[at]))
+    last = int(pages.lists[at + 2 + len(first) + len(every)])
+    shown: list[object] = [tuple(listed(one - K.TAILED)) if one >= K.TAILED else one for one in first]
+    return [_itself(one, state) for one in shown], every, last
+
+
+def _told(language: ContextualLanguage, state: int) -> tuple[list[object], list[int], int]:
+    first, every, last = language.endings(state)
+    return [_itself(one, state) for one in first], every, last
+
+
+def _itself(ending: object, state: int) -> object:
+    """Return an ending, without the number of its state."""
+    if isinstance(ending, int | np.integer) and ending == K.SEPARATED - state:
+        return "separated"
+    return ending
