@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -23,8 +24,9 @@ from typing import Any
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.core.compiler_lock import global_compiler_lock
 
-from structgen.inner import TRIED, Inner, InnerCacheImpl
+from structgen.inner import TRIED, EntriesCacheImpl, Entry, Inner, InnerCacheImpl, compiled
 from structgen.sources import digest_of, imported
 
 
@@ -76,23 +78,67 @@ class SignedFiles(IndexDataCacheFile):  # type: ignore[misc]
 
 
 class StampedCache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache of one function, in files whose names hold the stamp of its module."""
+    """Numba's cache of one function, in files whose names hold the stamp of its module.
+
+    It is opened when it is first asked: that looks at folders.
+    """
 
     def __init__(self, function: Callable[..., Any], kind: type[Any] = CompileResultCacheImpl) -> None:
         self._impl_class = kind
-        super().__init__(function)
+        self._py_func = function
+        self._cache_file: Any = None
+
+    @property
+    def cache_path(self) -> Any:
+        """The folder of the files."""
+        self._open()
+        return self._cache_path
+
+    def _open(self) -> None:
+        if self._cache_file is not None:
+            return
+        super().__init__(self._py_func)
         self._cache_file = SignedFiles(
-            self.cache_path,
-            f"{self._impl.filename_base}-{stamp(function.__code__.co_filename)}",
+            self._cache_path,
+            f"{self._impl.filename_base}-{stamp(self._py_func.__code__.co_filename)}",
             self._impl.locator.get_source_stamp(),
         )
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the kept code for a signature, or None: numba then compiles it."""
+        self._open()
         found = super().load_overload(sig, target_context)
         if found is None:
             announce()
         return found
+
+
+class EntriesCache(StampedCache):
+    """The cache of entry points that share their machine code: one file."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        super().__init__(entries[0].py_func, EntriesCacheImpl)
+        self._entries = entries
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what was kept, or None. Numba's compiler is not made ready. `sig`: of no use."""
+        self._open()
+        with self._guard_against_spurious_io_errors():
+            found = self._load_overload(sig, target_context)
+        if found is None:
+            announce()
+        return found
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        """Return what tells the code from other code. `sig`: of no use."""
+        return [
+            (
+                stamp(one.py_func.__code__.co_filename),
+                one.py_func.__qualname__,
+                FunctionCache._index_key(StampedCache(one.py_func), one.signature, codegen),
+            )
+            for one in self._entries
+        ]
 
 
 def alone(function: Callable[..., Any], **options: Any) -> Any:
@@ -140,18 +186,63 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator that compiles an entry point for one signature, or takes it from the cache.
+class Entries:
+    """The entry points of a module: compiled together, or taken from the cache, when the first is called."""
 
-    It does so at once; the interpreter lock is released while the function runs.
+    def __init__(self) -> None:
+        self._waiting: list[Entry] = []
+
+    def add(self, function: Callable[..., Any], signature: str) -> Entry:
+        """Return one more."""
+        made = Entry(function, signature, self.load)
+        self._waiting.append(made)
+        return made
+
+    def load(self) -> None:
+        """Have the code of all there."""
+        if not self._waiting:
+            return
+        with global_compiler_lock:
+            if not self._waiting:
+                return
+            cache = EntriesCache(self._waiting)
+            context = self._waiting[0].targetctx
+            kept = found = cache.load_overload(None, context)
+            if found is None:
+                with uncollected():
+                    found = compiled(self._waiting)
+                cache.save_overload(None, found)
+            for one, result in zip(self._waiting, found, strict=True):
+                one.put(result, kept is not None)
+            self._waiting = []
+
+
+_entries: defaultdict[str, Entries] = defaultdict(Entries)
+
+
+def load(*modules: str) -> None:
+    """Have the code of some modules' entry points there, compiled if need be, before the first is called."""
+    for name in modules:
+        if name in _entries:
+            _entries[name].load()
+
+
+def entry(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator for an entry point, which Python calls: compiled for one signature.
+
+    That is done when an entry point of its module is called for the first time, for all of them: they are
+    made machine code together, what they share once. The interpreter lock is released while one runs.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = alone(function, no_cfunc_wrapper=True)
-        if dispatcher is not function:
-            with uncollected():
-                dispatcher.compile(signature)
-            dispatcher.disable_compile()
-        return dispatcher
+        if numba.config.DISABLE_JIT or numba.version_info.short > TRIED:
+            dispatcher = alone(function, no_cfunc_wrapper=True)
+            if dispatcher is not function:
+                with uncollected():
+                    dispatcher.compile(signature)
+                dispatcher.disable_compile()
+            return dispatcher
+        inside = "<locals>" in function.__qualname__  # of a function, which may make many
+        return (Entries() if inside else _entries[function.__module__]).add(function, signature)
 
     return decorate

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from structgen.inner import TRIED, Inner
 from structgen.jit import entry, jit
 
 PACKAGE = Path(structgen.__file__).parent
+
+MODULES = ("sources.py", "jit.py", "inner.py")
 
 CHAIN = """
 from structgen.jit import jit
@@ -72,11 +75,11 @@ def test_machine_code_is_made_once_for_a_chain_of_calls(
 
     monkeypatch.setattr(CPUCodeLibrary, "_finalize_final_module", counted)
     assert entry("int64(int64)")(chain[2])(10) == 71
-    assert [name for name in made if name != "nrt"] == ["first"]  # nrt: numba's own, once in a process
+    assert [name for name in made if name != "nrt"] == ["test_inner"]  # nrt: numba's own, once in a process
 
 
 def test_constants_are_arguments_like_others(chain: tuple[Any, ...]) -> None:
-    entry("int64(int64)")(chain[2])
+    assert entry("int64(int64)")(chain[2])(10) == 71
     assert list(map(len, (chain[0].overloads, chain[1].overloads))) == [1, 1]
 
 
@@ -85,28 +88,132 @@ def test_an_inner_function_answers_python_too(chain: tuple[Callable[..., Any], .
     assert entry("int64(int64)")(chain[2])(10) == 71
 
 
-def test_another_entry_point_takes_inner_functions_from_the_cache(tmp_path: Path) -> None:
-    root = tmp_path / "structgen"
+def package(folder: Path) -> Path:
+    """Return a package that has our decorators, and a chain of calls."""
+    root = folder / "structgen"
     root.mkdir()
-    for name in ("sources.py", "jit.py", "inner.py"):
+    for name in MODULES:
         shutil.copy(PACKAGE / name, root / name)
     (root / "__init__.py").touch()
     (root / "chain.py").write_text(CHAIN)
+    return root
+
+
+def said_by(folder: Path, code: str) -> str:
+    """Return what a new process writes that finds the package."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+BOTH = """
+from numba.core.codegen import CPUCodeLibrary
+made, finalize = [], CPUCodeLibrary._finalize_final_module
+def counted(library):
+    made.append(library.name)
+    finalize(library)
+CPUCodeLibrary._finalize_final_module = counted
+from structgen.both import one, two
+print(*made)
+print(two(10), one(10), sum(name != "nrt" for name in made), *(sum(each.values()) for each in one.stats[1:]))
+"""
+
+
+def test_entry_points_of_a_module_are_made_together_when_one_is_called(tmp_path: Path) -> None:
+    first = ENTRIES.format(name="one", constant=1)
+    (package(tmp_path) / "both.py").write_text(first + ENTRIES.format(name="two", constant=2))
+    # none when they are imported; then the values, modules of machine code, found in the cache, not found
+    assert said_by(tmp_path, BOTH).splitlines() == ["", "72 71 1 0 1"]
+    assert said_by(tmp_path, BOTH).splitlines() == ["", "72 71 1 1 0"]
+
+
+READY = """
+import sys
+import structgen.inner, structgen.one
+{before}
+print(structgen.one.one(10), "numba.np.npyimpl" in sys.modules)
+"""
+
+
+def test_the_compiler_is_made_ready_only_for_what_is_compiled_or_calls_what_it_brings(tmp_path: Path) -> None:
+    (package(tmp_path) / "one.py").write_text(ENTRIES.format(name="one", constant=1))
+    unknown = "structgen.inner.llvm.address_of_symbol = lambda name: None"
+    found = [said_by(tmp_path, READY.format(before=before)) for before in ("", "", unknown)]
+    assert found == ["71 True\n", "71 False\n", "71 True\n"]
+
+
+RAISING = """
+import numpy as np
+from structgen.jit import entry
+
+@entry("int64(int64[::1], int64)")
+def taken(numbers, at):
+    copied = numbers.copy()
+    if at < 0:
+        raise ValueError("below")
+    return np.sort(copied)[at]
+"""
+CAUGHT = """
+import gc, numpy, structgen.taken
+def said(at):
+    try:
+        return structgen.taken.taken(numpy.array([3, 1, 2]), at)
+    except ValueError as error:
+        return error
+found = said(1)
+gc.collect()
+print(found, said(-1), sum(structgen.taken.taken.stats.cache_hits.values()))
+"""
+
+
+def test_what_is_kept_allocates_and_raises_too(tmp_path: Path) -> None:
+    (package(tmp_path) / "taken.py").write_text(RAISING)
+    assert [said_by(tmp_path, CAUGHT) for _ in range(2)] == ["2 below 0\n", "2 below 1\n"]
+
+
+def test_entry_points_with_other_values_around_them_are_others() -> None:
+    def made(value: int) -> Any:
+        @entry("int64(int64)")
+        def plus(x: int) -> int:
+            return x + value
+
+        return plus
+
+    assert [made(value)(1) for value in (1, 2, 1)] == [2, 3, 2]
+
+
+def test_threads_that_call_first_at_once_are_answered(chain: tuple[Any, ...]) -> None:
+    first = entry("int64(int64)")(chain[2])
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(first, range(8))) == [7 * x + 1 for x in range(8)]
+
+
+def test_compiled_code_cannot_call_an_entry_point(chain: tuple[Any, ...]) -> None:
+    first = entry("int64(int64)")(chain[2])
+
+    @jit
+    def user(x: int) -> int:
+        return int(first(x))
+
+    @entry("int64(int64)")
+    def outer(x: int) -> int:
+        return int(user(x))
+
+    with pytest.raises(TypeError, match="is an entry point"):
+        outer(1)
+
+
+def test_another_entry_point_takes_inner_functions_from_the_cache(tmp_path: Path) -> None:
+    root = package(tmp_path)
     (root / "one.py").write_text(ENTRIES.format(name="one", constant=1))
     (root / "two.py").write_text(ENTRIES.format(name="two", constant=2))
     said = []
     for name in ("one", "two", "two"):
         code = f"from structgen.{name} import {name} as found, middle, last; print(found(10), "
         code += "*(sum(each.values()) for one in (found, middle, last) for each in one.stats[1:]))"
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        said.append(done.stdout.split())
+        said.append(said_by(tmp_path, code).split())
     # the value, and for each function: found in the cache, not found
     assert said == [list("71 0 1 0 1 0 1".split()), "72 0 1 1 0 0 0".split(), "72 1 0 0 0 0 0".split()]
 

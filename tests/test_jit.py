@@ -63,7 +63,8 @@ def held(*paths):
     replace(*paths)
     print("done", flush=True)
 os.replace = held
-import structgen.machine.{name}
+from structgen.machine.{name} import answer
+answer(1)
 """
 
 
@@ -145,7 +146,7 @@ def said_on_a_terminal(package: Path) -> str:
     """Return what a new process writes on a terminal while it loads the compiled function."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    code = "import structgen.machine.user, sys; sys.stderr.write('.')"
+    code = "import structgen.machine.user, sys; structgen.machine.user.answer(1); sys.stderr.write('.')"
     try:
         subprocess.run([sys.executable, "-c", code], env=environment, cwd=package, stderr=theirs, check=True)
         return os.read(ours, 4096).decode()
@@ -163,7 +164,7 @@ def test_compiling_is_announced_once_on_a_terminal(package: Path) -> None:
 def test_compiling_says_nothing_in_a_pipe(package: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
     done = subprocess.run(
-        [sys.executable, "-c", "import structgen.machine.user"],
+        [sys.executable, "-c", "import structgen.machine.user; structgen.machine.user.answer(1)"],
         env=environment,
         cwd=package,
         capture_output=True,

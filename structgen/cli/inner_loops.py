@@ -23,9 +23,9 @@ _ENTRIES = re.compile(r"^from structgen\.jit import .*\bentry\b", re.MULTILINE)
 _IMPORTING = """
 import sys
 sys.path[:] = {path!r}
-from importlib import import_module
+from structgen.cli.inner_loops import compile_module
 for name in sys.stdin:
-    import_module(name.strip())
+    compile_module(name.strip())
     print(flush=True)
 """
 
@@ -52,7 +52,15 @@ def compile_all() -> None:
         with ThreadPoolExecutor(2) as threads:
             threads.map(_import_elsewhere, (waiting.popleft, waiting.pop))
     for name in names:  # what is wrong with one is told here
-        import_module(name)
+        compile_module(name)
+
+
+def compile_module(name: str) -> None:
+    """Compile the entry points of one module."""
+    from structgen.jit import load
+
+    import_module(name)
+    load(name)
 
 
 def _import_elsewhere(take: Callable[[], str]) -> None:

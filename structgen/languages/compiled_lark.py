@@ -18,8 +18,9 @@ import numpy.typing as npt
 from structgen.errors import LimitError
 from structgen.expected import Expected
 from structgen.grammar import Grammar
+from structgen.jit import load
+from structgen.languages import lark_harvest, lark_masks, lark_moves, lark_pairs, lark_records
 from structgen.languages import lark_layout as K
-from structgen.languages import lark_masks, lark_pairs, lark_records
 from structgen.languages.completing import CompiledRests
 from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.kept_masks import KeptMasks
@@ -37,6 +38,7 @@ from structgen.machine import layout as L
 from structgen.machine.tables import address_of
 from structgen.masks.bits import add_tokens
 from structgen.masks.store import MaskStore
+from structgen.parsing import lexeme_ends, lexeme_rows
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.parser import Place
 from structgen.parsing.tables import END
@@ -51,6 +53,8 @@ _FEW = 64
 """Tokens left to the reader that it reads one by one."""
 _CROWD = 1 << 15
 """Places at which those are forgotten that no state names."""
+_LOOPS = filling, lark_harvest, lark_masks, lark_moves, lark_pairs, lark_records, lexeme_ends, lexeme_rows
+"""The modules whose machine code is there when a grammar is, so that its first mask does not wait for it."""
 
 
 class CompiledLark(CompiledRests):
@@ -74,6 +78,7 @@ class CompiledLark(CompiledRests):
         """`before`: the one whose successor this is. Its lexemes and records are shared, and the states that
         have masks taken over."""
         super().__init__(grammar, tokenizer, limits, store)
+        load(*(one.__name__ for one in _LOOPS))
         assert isinstance(grammar, LarkGrammar)
         self._parsed = grammar.tables
         files, image, kept = self._masks.grammars, None, None
