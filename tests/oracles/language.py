@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from json_text import parse
@@ -244,16 +245,21 @@ def _zero_exponents(nfa: Nfa, start: int, end: int, digits: int) -> None:
             at = after
 
 
-def exponents(value: int, digits: int) -> Iterator[str]:
-    """Yield the ways of writing an exponent within a number of digits."""
-    for width in range(len(str(abs(value))), digits + 1):
-        for sign in ("-",) if value < 0 else ("", "+") if value else ("", "+", "-"):
-            for letter in "eE":
-                yield f"{letter}{sign}{abs(value):0{width}d}"
+@lru_cache(256)
+def exponents(value: int, digits: int) -> tuple[str, ...]:
+    """Return the ways of writing an exponent within a number of digits."""
+    signs = ("-",) if value < 0 else ("", "+") if value else ("", "+", "-")
+    return tuple(
+        f"{letter}{sign}{abs(value):0{width}d}"
+        for width in range(len(str(abs(value))), digits + 1)
+        for sign in signs
+        for letter in "eE"
+    )
 
 
-def numerals(value: Decimal, policy: str, caps: Caps) -> Iterator[tuple[str, int | None]]:
-    """Yield (mantissa, exponent or None) for each way of writing a number >= 0 within the caps.
+@lru_cache(256)
+def numerals(value: Decimal, policy: str, caps: Caps) -> tuple[tuple[str, int | None], ...]:
+    """Return (mantissa, exponent or None) for each way of writing a number >= 0 within the caps.
 
     Zero's exponents are left out: it takes them all.
     """
@@ -263,6 +269,7 @@ def numerals(value: Decimal, policy: str, caps: Caps) -> Iterator[tuple[str, int
     if digits:
         shift = value.adjusted() - (len(digits) - 1)  # value = digits * 10 ** shift
     mantissas: list[tuple[str, str]] = []
+    found: list[tuple[str, int | None]] = []
     if not digits:
         mantissas = [("0", "0" * k) for k in range(caps.fraction + 1)]
     else:
@@ -276,11 +283,12 @@ def numerals(value: Decimal, policy: str, caps: Caps) -> Iterator[tuple[str, int
     for integer, fraction in mantissas:
         text = f"{integer}.{fraction}" if fraction else integer
         if Decimal(text) == value and not (policy == "plain" and whole and fraction):
-            yield text, None
+            found.append((text, None))
         if policy != "plain" and digits:
             exponent = shift - (Decimal(text).adjusted() - (len(digits) - 1))
             if len(str(abs(exponent))) <= caps.exponent:
-                yield text, exponent
+                found.append((text, exponent))
+    return tuple(found)
 
 
 class Automaton:
