@@ -12,7 +12,7 @@ import threading
 from typing import Any, ClassVar, Protocol
 from weakref import WeakSet
 
-GRAMMARS, STORES, WRITING, QUEUES = range(4)
+GRAMMARS, STORES, WRITING, QUEUES, CODE = RANKS = range(5)
 """Ranks: a thread that holds a lock may wait for one of a higher rank, never of its own or a lower one."""
 
 
@@ -24,7 +24,7 @@ class Forked(Protocol):
 
 
 class _Registry:
-    locks: ClassVar[tuple[WeakSet[Any], ...]] = tuple(WeakSet() for _ in range(4))
+    locks: ClassVar[tuple[WeakSet[Any], ...]] = tuple(WeakSet() for _ in RANKS)
     told: ClassVar[WeakSet[Any]] = WeakSet()
     forking: ClassVar[Any] = threading.Lock()
     held: ClassVar[list[Any]] = []

@@ -26,6 +26,7 @@ import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.compiler_lock import global_compiler_lock
 
+from structgen.forks import CODE, new_lock
 from structgen.inner import TRIED, EntriesCacheImpl, Entry, Inner, InnerCacheImpl, compiled
 from structgen.sources import digest_of, imported
 
@@ -186,6 +187,10 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
+_loading = new_lock(CODE)
+"""Numba's lock is its own: a fork while a thread holds it would leave it taken in the child."""
+
+
 class Entries:
     """The entry points of a module: compiled together, or taken from the cache, when the first is called."""
 
@@ -202,7 +207,7 @@ class Entries:
         """Have the code of all there."""
         if not self._waiting:
             return
-        with global_compiler_lock:
+        with _loading, global_compiler_lock:
             if not self._waiting:
                 return
             cache = EntriesCache(self._waiting)

@@ -8,11 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import structgen as sg
-from structgen import forks
+from structgen import forks, jit
 from structgen.masks.vocabulary import Vocabulary
 from structgen.resources import small_tokenizer
 
@@ -174,6 +175,30 @@ def test_a_fork_waits_for_who_holds_a_lock() -> None:
     inside.wait()
     assert in_child(lambda: not half_changed and lock.acquire(timeout=5))
     thread.join()
+
+
+def test_a_fork_waits_for_machine_code_that_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    @jit.entry("int64(int64)")
+    def doubled(one):  # type: ignore[no-untyped-def]
+        return 2 * one
+
+    begun = threading.Event()
+    load = jit.EntriesCache.load_overload
+
+    def slowly(*arguments: Any) -> Any:
+        begun.set()
+        time.sleep(0.3)
+        return load(*arguments)
+
+    monkeypatch.setattr(jit.EntriesCache, "load_overload", slowly)
+    calling = threading.Thread(target=doubled, args=(1,))
+    calling.start()
+    assert begun.wait(10)
+    monkeypatch.undo()
+    try:
+        assert in_child(lambda: bool(doubled(21) == 42), seconds=20)
+    finally:
+        calling.join()
 
 
 def test_a_thread_that_holds_a_lock_may_fork() -> None:

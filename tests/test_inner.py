@@ -22,7 +22,7 @@ from structgen.jit import entry, jit
 
 PACKAGE = Path(structgen.__file__).parent
 
-MODULES = ("sources.py", "jit.py", "inner.py")
+MODULES = ("sources.py", "forks.py", "jit.py", "inner.py")
 
 CHAIN = """
 from structgen.jit import jit

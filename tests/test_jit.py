@@ -73,7 +73,7 @@ def package(tmp_path: Path) -> Path:
     """A package that has our decorators, and two modules of its own."""
     root = tmp_path / "structgen"
     (root / "machine").mkdir(parents=True)
-    for name in ("sources.py", "jit.py", "inner.py"):
+    for name in ("sources.py", "forks.py", "jit.py", "inner.py"):
         shutil.copy(PACKAGE / name, root / name)
     (root / "__init__.py").touch()
     (root / "machine" / "__init__.py").touch()
