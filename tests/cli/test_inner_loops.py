@@ -53,7 +53,7 @@ def package(tmp_path: Path) -> Path:
         (root / folder).mkdir(parents=True)
         (root / folder / "__init__.py").touch()
     (root / "__init__.py").touch()
-    for name in ("sources.py", "jit.py", "inner.py", "cli/inner_loops.py"):
+    for name in ("sources.py", "forks.py", "jit.py", "inner.py", "cli/inner_loops.py"):
         shutil.copy(PACKAGE / name, root / name)
     for name in ("one", "two", "three"):
         (root / "machine" / f"{name}.py").write_text(LOOP)
