@@ -20,7 +20,8 @@ from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.ordered import Behind
-from structgen.parsing.parser import FAR, Place
+from structgen.parsing.parser import Place
+from structgen.parsing.tables import FAR
 
 Rest: TypeAlias = "tuple[int, ...]"
 """The symbols of a text that completes what was read."""

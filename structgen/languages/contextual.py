@@ -71,9 +71,10 @@ class ContextualLanguage(Language):
         start = self.reader.start()
         if not self.reader.parser.is_productive:
             raise GrammarError(
-                "The start rule derives no text: each of its expansions needs one of a rule that never ends.",
+                "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
+                "terminal that no text matches.",
                 where="start",
-                cure="Give each recursive rule an expansion without itself.",
+                cure="Give each recursive rule an expansion without itself, and each terminal a text.",
             )
         if not self._completions.is_live(start):
             raise GrammarError(

@@ -211,7 +211,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-6"
+    kind = "lark-7"
 
     def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.

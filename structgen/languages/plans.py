@@ -22,8 +22,8 @@ from typing import Final
 import numpy as np
 
 from structgen.languages.lark_layout import SOILED
-from structgen.parsing.parser import FAR, Parser, Texts
-from structgen.parsing.tables import END, Conflict, ParserTables
+from structgen.parsing.parser import Parser, Texts
+from structgen.parsing.tables import END, FAR, Conflict, ParserTables
 
 _BEFORE: Final = 64
 """States before one that are looked at; where they differ no rule may be right in all."""

@@ -22,7 +22,8 @@ from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.emptiness import is_surely_dead
 from structgen.parsing.lexemes import DECIDED
-from structgen.parsing.parser import FAR, REFUSED, Place
+from structgen.parsing.parser import REFUSED, Place
+from structgen.parsing.tables import FAR
 
 _KEPT = 1 << 18
 """Answers that are remembered; past it all are worked out anew."""
@@ -196,9 +197,9 @@ class Completions:
                 continue
             for text, column in (one for word in words for one in self._columns(reading, terminal, word)):
                 place = parser.read(reading.place, terminal, column)
-                if place is not None:
-                    ignored = terminal in tables.ignored
-                    found.append((len(text) + ignored + parser.distance(place.stack), terminal, text))
+                distance = FAR if place is None else parser.distance(place.stack)
+                if distance < FAR:
+                    found.append((len(text) + (terminal in tables.ignored) + distance, terminal, text))
         return sorted(found)
 
     def _is_stuck(self, place: Place) -> bool:

@@ -136,7 +136,7 @@ def patterns_of(
         exact=_numbers(((string, *of) for string, of in exact.items()), 3),
         reach=_numbers(map(kinds.__getitem__, reach)),
         reaches=np.array(written, np.uint8).reshape(-1, width),
-        least=_numbers(least),
+        least=np.array(least, np.int64),
         classes=np.frombuffer(classes, np.uint8),
         is_local=is_local,
     )

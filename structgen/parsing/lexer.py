@@ -104,8 +104,8 @@ class Lexer(LexemeStates):
         self._finders: dict[int, _Finder] = {}
 
     def least(self) -> list[int]:
-        """Return the bytes of each terminal's shortest lexeme, as if every look-around held; 0 for those that
-        no lexeme is of."""
+        """Return the bytes of each terminal's shortest lexeme, as if every look-around held: FAR where none
+        matches; 0 for those that have no pattern."""
         if self.tables.patterns is not None:
             kept: list[int] = self.tables.patterns.least.tolist()
             return kept

@@ -48,7 +48,7 @@ from structgen.parsing.instructions import (
     Instruction,
     Instructions,
 )
-from structgen.parsing.tables import Patterns
+from structgen.parsing.tables import FAR, Patterns
 
 MOST_INSTRUCTIONS: Final = 1 << 18
 """Instructions of one program; repetitions are written out."""
@@ -358,9 +358,10 @@ class Program:
         return words[at, number]
 
     def least(self, at: int, number: int) -> int:
-        """Return the bytes of the shortest of `words`; 1 where there is none. Cost: 1 us an instruction."""
+        """Return the bytes of the shortest of `words`, at least 1; FAR where there is none. Cost: 1 us an
+        instruction."""
         if not self.reach(at) >> 1 >> number & 1:
-            return 1
+            return FAR
         pending: deque[tuple[int, int]] = deque([(at, 0)])
         seen: set[int] = set()
         while pending:
@@ -379,7 +380,7 @@ class Program:
                 # nothing is read here: its turn is now
                 ways = one.to[:1] if one.kind == AHEAD else one.to
                 pending.extendleft((to, count) for to in ways)
-        return 1
+        return FAR
 
     # --- running --------------------------------------------------------------------------------------------
 

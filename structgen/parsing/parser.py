@@ -16,11 +16,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.parsing.tables import END, ParserTables
+from structgen.parsing.tables import END, FAR, ParserTables
 
 REFUSED: Final = -1
-FAR: Final = 1 << 40
-"""The distance of what no text completes."""
 
 
 @dataclass(frozen=True, slots=True)

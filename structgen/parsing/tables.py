@@ -17,6 +17,8 @@ _SHOWN: Final = 80
 """Characters of a pattern that messages show."""
 END: Final = 0
 """The number of `$END` among the terminals."""
+FAR: Final = 1 << 40
+"""The distance of what no text completes."""
 NONE: Final = 0
 """In `actions`: an error. k > 0: shift to the state k - 1; k < 0: reduce by the rule -k - 1."""
 
@@ -124,8 +126,8 @@ class Patterns(NamedTuple):
     reach: npt.NDArray[np.int32]
     reaches: npt.NDArray[np.uint8]
     """The matches that each instruction may lead to: a row of bits."""
-    least: npt.NDArray[np.int32]
-    """The bytes of each terminal's shortest lexeme."""
+    least: npt.NDArray[np.int64]
+    """The bytes of each terminal's shortest lexeme; FAR where no text is one."""
     classes: npt.NDArray[np.uint8]
     """Of each byte."""
     is_local: bool

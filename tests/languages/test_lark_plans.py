@@ -20,7 +20,8 @@ from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import Reading
 from structgen.parsing.lexer import Lexer
-from structgen.parsing.parser import FAR, Parser
+from structgen.parsing.parser import Parser
+from structgen.parsing.tables import FAR
 
 BYTES = sg.Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
 
@@ -176,3 +177,10 @@ def test_a_text_that_no_plan_has_is_found_by_its_lexemes(monkeypatch: pytest.Mon
     monkeypatch.setattr(Completions, "_search", search)
     language = ContextualLanguage(sg.lark(HIDDEN).tables, Limits())
     assert bytes(language.shortest(language.start())) == b"ace!"
+
+
+def test_that_nothing_goes_on_behind_what_no_text_is_takes_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Completions, "_search", lambda *_: pytest.fail("texts are tried byte by byte"))
+    grammar = sg.lark('start: "a" | MARGIN NONE "b"\nMARGIN: / +/\nNONE: /[^\\s\\S]/\n%ignore /#+/\n')
+    language = ContextualLanguage(grammar.tables, Limits())
+    assert language.step(language.start(), ord(" ")) is None

@@ -66,7 +66,14 @@ def test_a_start_that_is_not_there() -> None:
     assert error.cure == "Pass start= one of its rules: first, second."
 
 
-@pytest.mark.parametrize("grammar", ['start: start "a"\n', 'start: a\na: "x" b\nb: a | "y" b\n'])
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        'start: start "a"\n',
+        'start: a\na: "x" b\nb: a | "y" b\n',
+        'start: "x" NONE | NONE\nNONE: /[^\\s\\S]/\n',
+    ],
+)
 def test_a_start_that_derives_nothing(grammar: str) -> None:
     error = _refused(grammar)
     assert error.where == "start"
