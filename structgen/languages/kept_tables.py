@@ -30,6 +30,7 @@ from structgen.languages.lark_ahead import Ahead, work_out
 from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
 from structgen.masks.array_file import ArrayFile, Later, open_arrays, write_arrays
+from structgen.parsing.dead_ends import without_dead_ends
 from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.parsing.lark_rules import PlainRules
 from structgen.parsing.lexer import Lexer
@@ -229,8 +230,9 @@ class KeptTables(KeptFile):
 
     def write(self, loaded: Loaded) -> Found:
         """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s, and of `lark_ahead`."""
-        patterns = Lexer(loaded.tables).patterns()
-        tables = replace(loaded.tables, patterns=patterns)
+        lexer = Lexer(loaded.tables)
+        patterns = lexer.patterns()
+        tables = replace(without_dead_ends(loaded.tables, lexer.least()), patterns=patterns)
         ahead = work_out(tables) if patterns.is_local and not self._bound else None
         known = None if ahead is None else AheadSource(ahead)
         made = Found(tables, _digest_of(tables), patterns.is_local, known)

@@ -5,6 +5,8 @@ separator makes sure, behind which states a text goes on, and which bytes are er
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,9 +24,9 @@ MOST_STATES: Final = 1 << 12
 """Parser states of grammars for which this is worked out: it takes some 0.2 ms for each."""
 MOST_LEXEMES: Final = 3 << 10
 """Lexeme states that are gone through."""
-MOST_CELLS: Final = 1 << 19
+MOST_CELLS: Final = 1 << 20
 """Of them and the classes of bytes."""
-MOST_ROWS: Final = 1 << 11
+MOST_ROWS: Final = 3 << 10
 """Items of theirs whose rows are made: what takes the time where patterns look ahead."""
 MOST_LISTED: Final = 1 << 20
 """Numbers of lists of what they may become."""
@@ -67,13 +69,14 @@ def work_out(tables: ParserTables) -> Ahead | None:
 
 
 def _enter_moves(book: PageTables, language: ContextualLanguage) -> list[int]:
-    """Enter what bytes do to lexemes, those nearest to where they begin first, then those that only the
-    language comes to; return the states."""
+    """Enter what bytes do to lexemes: on the way of each terminal's first text, then those nearest to where
+    lexemes begin, then those that only the language comes to; return the states."""
     tables, lexer = language.reader.tables, language.reader.lexer
     for context in range(len(tables.contexts)):
         book.put_start(context, lexer.start(context, lexer.before()))
     most = min(MOST_LEXEMES, MOST_CELLS // len(lexer.representative))
     states = dict.fromkeys(map(book.start_of, range(len(tables.contexts))))
+    states |= _on_the_way(language, states)
     pending, done = list(states), 0
     while done < min(len(pending), most) and lexer.items.rows < MOST_ROWS:
         together = pending[done : done + _AT_ONCE]
@@ -85,6 +88,28 @@ def _enter_moves(book: PageTables, language: ContextualLanguage) -> list[int]:
         states |= dict.fromkeys(after)
         pending += after
     return pending[:done]
+
+
+def _on_the_way(language: ContextualLanguage, starts: Iterable[int]) -> dict[int, None]:
+    """Return the states that the first texts of terminals lead through, those nearest to the starts first.
+    Keywords are longer than what else tells lexemes apart, and vocabularies are full of them."""
+    lexer = language.reader.lexer
+    follow: dict[bytes, dict[int, bytes]] = {}
+    for terminal in range(len(language.reader.tables.terminals)):
+        for text in islice(lexer.samples(terminal), 1):
+            for at, byte in enumerate(text):
+                follow.setdefault(text[:at], {})[byte] = text[: at + 1]
+    met: dict[int, None] = {}
+    level = dict.fromkeys((start, b"") for start in starts)
+    while level:
+        after = {
+            (lexer.move(state, byte).after, text): None
+            for state, read in level
+            for byte, text in follow.get(read, {}).items()
+        }
+        level = dict.fromkeys(one for one in after if one[0] >= 0)
+        met |= dict.fromkeys(state for state, _text in level)
+    return met
 
 
 def _enter_endings(book: PageTables, language: ContextualLanguage, states: list[int]) -> None:

@@ -132,6 +132,11 @@ class Texts:
             found.update(-1 - origin for origin, way in enumerate(ways) if not found.isdisjoint(way))
         return found
 
+    def is_dead(self, state: int) -> bool:
+        """Return whether no text ends a rule that is under way in a state."""
+        rules, kernel = self.tables.rules, self.tables.kernels[state]
+        return all(self._sum(rules[rule].symbols[dot:], self._costs) >= FAR for rule, dot in kernel)
+
     def least(self, symbols: tuple[int, ...]) -> int:
         """Return the bytes of the shortest texts of some symbols, FAR where they have none."""
         return self._sum(symbols, self._strict[0])

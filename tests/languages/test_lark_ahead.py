@@ -19,6 +19,7 @@ import structgen as sg
 from structgen import resources
 from structgen.errors import StoreWarning
 from structgen.languages import contextual, lark_ahead
+from structgen.languages import lark_layout as K
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.kept_tables import KeptTables
 from structgen.languages.lark_files import LarkGrammar
@@ -134,6 +135,23 @@ def test_past_each_bound_the_lexer_is_asked(
     plain, tokens = CompiledLark(bare(of(name)[0]), tokenizer, None, False), tokenizer.encode(text.encode())
     hold(plain, first, tokens)
     hold(plain, second, tokens)
+
+
+def test_keywords_are_there_before_all_that_is_nearer(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(lark_ahead, "_AT_ONCE", 1)
+    monkeypatch.setattr(lark_ahead, "MOST_LEXEMES", 12)
+    name = "[a-z]+(1(a|b(c|d(e|f)))|2(1(2(3)))|3(1(2(3|4))))?"
+    grammar = sg.lark(f'start: ("continue" | NAME)+\nNAME: /{name}/\n%ignore " "\n')
+    assert isinstance(grammar, LarkGrammar)
+    assert grammar.ahead is not None
+    pages = grammar.ahead.pages
+    known = (pages.moves >= 0).all(axis=1) & (pages.endings >= 0)
+    state = int(pages.starts[int(grammar.tables.context_of[grammar.tables.start])])
+    for byte in b"continue":
+        assert known[state]
+        state = int(pages.moves[state, pages.fixed[byte]]) >> K.TO_SHIFT & K.TO_BITS
+    assert known[state]
+    assert not known.all()
 
 
 def test_a_grammar_without_a_text_is_refused(tokenizer: sg.Tokenizer) -> None:

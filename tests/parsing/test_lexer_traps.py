@@ -192,6 +192,13 @@ TRAPS = {
     "ignored text that another terminal always takes": Trap(
         'start: A B?\nA: "a"\nB: /(\\n|#.*\\n)+/\n%ignore /#.*\\n/\n', "a#\n"
     ),
+    "a terminal that no text is, behind one that takes another's place": Trap(
+        'start: (A "c"?)+ | "c" M N "b"\nM.2: /a(?=b)/\nA: /a+b?/\nN: /[^\\s\\S]/\n%ignore "b"\n', "abc"
+    ),
+    "a rule that never ends": Trap('start: "a" b? "c"\nb: "b" b\nB.2: "ab"\n%ignore B\n', "abc"),
+    "a rule that may do without what no text is": Trap(
+        'start: x "c"\nx: "a" y | "ab"\ny: N "b" | "b" N | "b" "b"?\nN: /(?!a)[^\\s\\S]/\n', "abc"
+    ),
     # characters of several bytes
     "sets of letters of several bytes": Trap('start: (A "a")+\nA: /[à-é]+?/ | /a(?!é)/\n', "aéè", 5),
     "any letter of several bytes": Trap('start: A "é"\nA: /./ | /.😀?/\n', "é😀", 4),
