@@ -522,7 +522,10 @@ class CompiledLark(CompiledRests):
             found = self._walk_followed(index)
         else:
             found = self._walk(index)
-            self._dense = self._book.dense()
+            dense = self._book.dense()
+            if dense is None:  # a record's tokens are lost
+                dense, found = -1, self._walk_followed(index)
+            self._dense = dense
         if self.may_end(index):
             found += self._end_ids.tolist()
         self._extra = extra = np.array(found, np.int32)

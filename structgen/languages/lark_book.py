@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
+from structgen.languages.kept_masks import DenseRows
 from structgen.languages.lark_pages import FIRST_ROOM, Pages, PageTables
 from structgen.languages.lark_pairs import Pairs
 from structgen.languages.lark_pieces import Pieces
@@ -23,8 +24,8 @@ from structgen.parsing.tables import ParserTables
 
 
 class Records(NamedTuple):
-    """The records of a book: numbers of dense rows, and offsets in `made`, one after another of all arrays
-    that it has addresses of."""
+    """The records of a book: numbers of dense rows (below 0: of those that lie beside them), and offsets in
+    `made`, one after another of all arrays that it has addresses of."""
 
     records: npt.NDArray[np.int64]
     """[1 + tries, states]: of the vocabulary's trie and each of `tries`, where the record of a state is, and
@@ -41,6 +42,17 @@ class Records(NamedTuple):
         """Bytes of the arrays."""
         return sum(one.nbytes for one in self)
 
+    @property
+    def dense(self) -> DenseRows | None:
+        """All their dense rows are the mask store's."""
+        return None
+
+    @classmethod
+    def none(cls, states: int) -> Records:
+        """Return none of so many states."""
+        nothing = np.empty(0, np.int64)
+        return cls(np.zeros((1, states), np.int64), nothing, nothing, nothing, nothing)
+
     def read(self) -> Records:
         """Return the records."""
         return self
@@ -52,6 +64,11 @@ class RecordSource(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes of the records."""
+        ...
+
+    @property
+    def dense(self) -> DenseRows | None:
+        """Their dense rows; None where these are the mask store's."""
         ...
 
     def read(self) -> Records | None:
@@ -73,8 +90,8 @@ class Book(PageTables):
         records: RecordSource | None = None,
     ) -> None:
         """`language` is called when something is met that `pages` do not know; `records`, what was kept, are
-        read when the first is asked for. Nobody else may write to either; their dense rows are numbers of
-        `masks`. Cost: a lexer without pages, 0.1 ms with them."""
+        read when the first is asked for. Nobody else may write to either. Cost: a lexer without pages, 0.1 ms
+        with them."""
         super().__init__(tables, language, pages)
         words = self._words
         self._records: npt.NDArray[np.int64] = np.empty(0, np.int64)
@@ -104,6 +121,8 @@ class Book(PageTables):
         words[K.K_LOOKS], words[K.K_CHAINS] = address_of(self._looks), address_of(self._chains)
         self._later = records
         """What is not read yet."""
+        self._beside = None if records is None else records.dense
+        """The dense rows of what was kept."""
         if pages is not None:
             self._records = np.zeros(len(self._newlines), np.int64)
             words[K.K_RECORDS] = address_of(self._records)
@@ -126,8 +145,10 @@ class Book(PageTables):
 
     # --- what is kept ---------------------------------------------------------------------------------------
 
-    def records(self) -> Records:
-        """Return the records. Cost: some 2 us for each array that they are made of."""
+    def records(self) -> Records | None:
+        """Return the records, with numbers of the mask store; None where it has no room for the dense rows of
+        those that were kept; none at all where one of these is damaged. Cost: some 2 us for each array that
+        they are made of, 20 us for each such row."""
         self._fetch()
         # those with addresses first: they alone are written to when it is read
         count, made = self._told, sorted(self._made, key=lambda one: not len(one.addresses))
@@ -160,7 +181,22 @@ class Book(PageTables):
             row[known] = 1 + offsets(of_trie[:count][known])
         for trie in offsets(tries).tolist():
             held[trie // 8 + K.D_RECORDS] = 0
-        return Records(records, offsets(tries), held, where, np.concatenate(rows))
+        found = Records(records, offsets(tries), held, where, np.concatenate(rows))
+        if self._put_beside(found):
+            return found
+        return Records.none(count) if self._beside is not None and self._beside.is_damaged else None
+
+    def _put_beside(self, records: Records) -> bool:
+        """Have the dense rows of what was kept in the mask store; return whether they are."""
+        named = records.made[records.rows]
+        beside = named < 0
+        which, places = np.unique(named[beside], return_inverse=True)
+        numbers = [None if self._beside is None else self._beside.number(-1 - one) for one in which.tolist()]
+        if None in numbers:
+            return False
+        named[beside] = np.array(numbers, np.int64)[places]
+        records.made[records.rows] = named
+        return True
 
     def _fetch(self) -> None:
         """Have the records that were kept, if they were not read yet."""
@@ -195,9 +231,10 @@ class Book(PageTables):
             self._hang(trie, rows)
         super()._grow(rows)
 
-    def dense(self) -> int | npt.NDArray[np.int32]:
+    def dense(self) -> int | npt.NDArray[np.int32] | None:
         """Return the number of the dense row that has the tokens of all those in the mask that was collected
-        just now, -1 where it has none; or the row itself, where the store has no room for it."""
+        just now, -1 where it has none; or the row itself, where the store has no room for it; None where one
+        is damaged."""
         count = int(self._dense[0])
         if count == 0:
             return -1
@@ -207,15 +244,22 @@ class Book(PageTables):
         if known is None:
             row = np.zeros(self._masks.words, np.int32)
             for number, *firsts in noted.reshape(-1, K.DENSE_WORDS).tolist():
-                if self._shape.begin_all(number, firsts):
-                    row |= self._masks.rows[number]
-                else:
-                    row |= self._masks.rows[number] & self._shape.beginning(firsts)
+                one = self._dense_row(number)
+                if one is None:
+                    return None
+                row |= one if self._shape.begin_all(number, firsts) else one & self._shape.beginning(firsts)
             known = self._masks.intern_row(row)
             if known is None:
                 return row
             self._unions[key] = known
         return known
+
+    def _dense_row(self, number: int) -> npt.NDArray[np.int32] | None:
+        if number >= 0:
+            row: npt.NDArray[np.int32] = self._masks.rows[number]
+            return row
+        assert self._beside is not None
+        return self._beside.row(-1 - number)
 
     def harvest(self, context: int, lexeme: int, words: int) -> int:
         """Note what the tokens of a trie, 0 or the address of its words, do in a lexeme state. Returns 0, or

@@ -30,6 +30,7 @@ from structgen.languages.lark_image import Slots
 from structgen.languages.lark_pages import Pages
 from structgen.masks.array_file import Later
 from structgen.masks.grammar_files import GRAMMAR_SUFFIX, GrammarFiles
+from structgen.masks.store import VocabularyStore
 from structgen.parsing import kept_lexemes
 from structgen.parsing.lexer import Lexer
 
@@ -400,3 +401,61 @@ def test_flush_waits_for_what_is_being_written(
     assert begun.wait(30)
     store.flush()
     assert len(list(tmp_path.rglob(f"*{GRAMMAR_SUFFIX}"))) == 1
+
+
+def prepared(folder: Path, tokenizer: sg.Tokenizer) -> LarkGrammar:
+    """Have all that CALLS has worked out ahead and written, but no mask; return the grammar."""
+    grammar, store = _grammar(CALLS), sg.MaskStore(path=folder)
+    CompiledLark(grammar, tokenizer, None, store).prepare()
+    store.flush()
+    return grammar
+
+
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """Return which dense rows are read from now on."""
+    found: set[int] = set()
+    plain = kept_masks.DenseRows.row
+    monkeypatch.setattr(kept_masks.DenseRows, "row", lambda rows, at: (found.add(at), plain(rows, at))[1])
+    return found
+
+
+def test_dense_rows_of_records_are_read_as_masks_use_them(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar, text = prepared(tmp_path, tokenizer), GRAMMARS["calls"][1]
+    compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+    read = rows_read(monkeypatch)
+    first = compiled.allowed(compiled.start)
+    used = set(read)
+    assert used
+    assert [first, *masks(compiled, text)[1:]] == masks(CompiledLark(grammar, tokenizer, None, False), text)
+    assert used < read
+
+
+def test_a_damaged_dense_row_of_a_record_is_told_and_the_file_is_made_anew(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    grammar, text = prepared(tmp_path, tokenizer), GRAMMARS["calls"][1]
+    damage(tmp_path, part="dense")
+    store = sg.MaskStore(path=tmp_path)
+    compiled = CompiledLark(grammar, tokenizer, None, store)
+    expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
+    with pytest.warns(StoreWarning, match="damaged"):
+        assert masks(compiled, text) == expected
+    store.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert masks(CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path)), text) == expected
+
+
+def test_a_store_without_room_has_the_masks_of_dense_rows_that_were_kept(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grammar, text = prepared(tmp_path, tokenizer), GRAMMARS["calls"][1]
+    expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
+    monkeypatch.setattr(VocabularyStore, "intern_row", lambda *_arguments: None)
+    (path,) = tmp_path.rglob(f"*{GRAMMAR_SUFFIX}")
+    before, store = path.stat().st_ino, sg.MaskStore(path=tmp_path)
+    assert masks(CompiledLark(grammar, tokenizer, None, store), text) == expected
+    store.flush()
+    assert path.stat().st_ino == before
