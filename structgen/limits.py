@@ -15,9 +15,10 @@ class Limits:
     alternatives: int = 20_000
     """Conjunctions that one place may expand to (`anyOf` x `allOf` x negations), after pruning."""
     automaton_states: int = 400_000
-    """Determinised states, all terminals of one grammar together."""
+    """Determinised states, all terminals of one grammar together; a state of lark's lexer counts as four."""
     oracle_steps: int = 200_000
-    """Steps of one question to the liveness oracle (is there a document from here?)."""
+    """Steps of one question to the liveness oracle (is there a document from here?); under lark's lexer of
+    all that one call asks."""
     parser_states: int = 4_000_000
     """Interned parser states and stack frames of one compiled grammar; and the values of items that were
     compared, each as often as a state holds it."""

@@ -21,6 +21,7 @@ from structgen.languages.masked import Masked
 from structgen.languages.scanning import common_classes
 from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader
+from structgen.parsing.effort import Effort
 from structgen.parsing.parser import Parser
 from structgen.parsing.tables import Context, ParserTables, written
 
@@ -88,12 +89,12 @@ class BoundLanguage(Language):
 
     def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
         """`tables`: with stand-ins for the bound terminals."""
-        planned = ContextualReader(tables)
+        planned = ContextualReader(tables, Effort(limits))
         least = planned.lexer.least()
         for terminal, language in bound.items():
             least[terminal] = len(language.shortest(language.start()))
         parser = Parser(tables, least)
-        own = ContextualReader(_without(tables, bound)).with_parser(parser)
+        own = ContextualReader(_without(tables, bound), planned.effort).with_parser(parser)
         self.reader = BoundReader(own, bound)
         of_lark = ContextualLanguage(tables, limits).classes  # columns are of them, too
         self.classes = common_classes([of_lark, *(language.classes for language in bound.values())])

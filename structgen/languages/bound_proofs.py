@@ -37,7 +37,7 @@ class Proofs:
     ) -> None:
         """`planned`: reads the grammar with stand-ins, over the same parser; `symbols`: one of each class."""
         self._reader, self._planned, self._limits, self._symbols = reader, planned, limits, symbols
-        self._plans = Completions(planned, limits)
+        self._plans = Completions(planned)
         self._words = {
             planned.tables.terminals[one].pattern: tuple(language.shortest(reader.starts[one]))
             for one, language in reader.bound.items()

@@ -160,11 +160,14 @@ class CompiledLark(CompiledRests):
 
     def _retry(self, call: Any, *arguments: int) -> int:
         with self.lock:
-            while True:
-                code: int = call(self.address, *arguments)
-                if code != L.ASKED:
-                    return code
-                self._answer()
+            code: int = call(self.address, *arguments)
+            if code != L.ASKED:
+                return code
+            with self._source.effort:
+                while code == L.ASKED:
+                    self._answer()
+                    code = call(self.address, *arguments)
+            return code
 
     def _questions(self) -> list[tuple[int, int, int]]:
         """Return the questions that were noted, and forget them."""
@@ -391,7 +394,7 @@ class CompiledLark(CompiledRests):
             if begun:
                 slots = self._reader.lexer.states[lexeme].slots
                 bases = tuple(None if slot.terminal >= 0 else base for slot in slots)
-            reading = Reading(
+            reading = self._reader.reading(
                 self._place(row[K.PLACE]), lexeme, begun, bases, row[K.COLUMN], self._reader.lexer.before()
             )
             self._readings[index] = reading
@@ -444,7 +447,7 @@ class CompiledLark(CompiledRests):
 
     def _after_followed(self, index: int, text: bytes) -> int:
         """Return the live state after a text, as the reader finds it."""
-        with self.lock:
+        with self.lock, self._source.effort:
             reading = self._reader.run(self._reading(index), text)
             if reading is None or not self._language.is_live(reading):
                 return -1
@@ -505,7 +508,8 @@ class CompiledLark(CompiledRests):
     def _expected(self, index: int) -> list[Expected]:
         if index == self._finished:
             return []
-        found = self._language.expected(self._reading(index))
+        with self._source.effort:
+            found = self._language.expected(self._reading(index))
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
     # --- masks ----------------------------------------------------------------------------------------------
@@ -518,14 +522,15 @@ class CompiledLark(CompiledRests):
         if index == self._finished:
             return L.ENDED
         self._dense = -1
-        if self._is_followed(index):
-            found = self._walk_followed(index)
-        else:
-            found = self._walk(index)
-            dense = self._book.dense()
-            if dense is None:  # a record's tokens are lost
-                dense, found = -1, self._walk_followed(index)
-            self._dense = dense
+        with self._source.effort:
+            if self._is_followed(index):
+                found = self._walk_followed(index)
+            else:
+                found = self._walk(index)
+                dense = self._book.dense()
+                if dense is None:  # a record's tokens are lost
+                    dense, found = -1, self._walk_followed(index)
+                self._dense = dense
         if self.may_end(index):
             found += self._end_ids.tolist()
         self._extra = extra = np.array(found, np.int32)
@@ -561,12 +566,24 @@ class CompiledLark(CompiledRests):
         return self._read_singly(reading, tokens) if count < _FEW else self._read_below(reading, tokens)
 
     def _read_singly(self, reading: Reading, tokens: npt.NDArray[np.int32]) -> list[int]:
-        """Return those of some tokens that may come, as the reader finds it."""
-        found = []
-        for token in tokens.tolist():
-            text = self.tokenizer.token_bytes[token]
-            after = self._reader.run(reading, text) if text else None
-            if after is not None and self._language.is_live(after):
+        """Return those of some tokens that may come, as the reader finds it: in the order of their texts, so
+        that what some have in common is read once."""
+        texts = [(self.tokenizer.token_bytes[token] or b"", token) for token in tokens.tolist()]
+        found, last = list[int](), b""
+        readings: list[Reading | None] = [reading]
+        """After each byte of the last text, up to the first that is an error."""
+        for text, token in sorted(texts):
+            shared = 0
+            while shared < min(len(last), len(text)) and last[shared] == text[shared]:
+                shared += 1
+            del readings[shared + 1 :]
+            last, after = text, readings[-1]
+            for byte in text[len(readings) - 1 :]:
+                if after is None:
+                    break
+                after = self._reader.step(after, byte)
+                readings.append(after)
+            if text and after is not None and self._language.is_live(after):
                 found.append(token)
         return found
 

@@ -16,6 +16,7 @@ from structgen.languages.tails import Tails
 from structgen.limits import Limits
 from structgen.parsing.completions import Completions
 from structgen.parsing.contextual import ContextualReader, Reading
+from structgen.parsing.effort import Effort
 from structgen.parsing.kept_lexemes import plain, restore
 from structgen.parsing.lexeme_ends import HAS_IGNORED, HAS_OLD, MAY_BE_IGNORED, MAY_BREAK
 from structgen.parsing.lexemes import DEAD, DECIDED, Move
@@ -32,15 +33,21 @@ class ContextualLanguage(Language):
     """The texts that lark accepts, as a `Language`."""
 
     def __init__(
-        self, tables: ParserTables, limits: Limits, lexemes: npt.NDArray[np.uint8] | None = None
+        self,
+        tables: ParserTables,
+        limits: Limits,
+        lexemes: npt.NDArray[np.uint8] | None = None,
+        effort: Effort | None = None,
     ) -> None:
-        """`lexemes`: what `lexemes` returned, if it was kept."""
-        self.reader = ContextualReader(tables)
+        """`lexemes`: what `lexemes` returned, if it was kept. `effort`: what counts the steps of a call."""
+        self.effort = Effort(limits) if effort is None else effort
+        self.reader = ContextualReader(tables, self.effort)
         separators: list[bytes] | None = None
         if lexemes is not None:
             separators = [one.encode("latin-1") for one in restore(lexemes, self.reader.lexer)]
         self.classes = self._classes()
-        self._completions = Completions(self.reader, limits, separators)
+        with self.effort:
+            self._completions = Completions(self.reader, separators)
         self._plans = Plans(self.reader.parser, self._cleanness_of)
         self._tails: Tails | None = None
         self.separator = self._completions.separator
@@ -76,7 +83,9 @@ class ContextualLanguage(Language):
                 where="start",
                 cure="Give each recursive rule an expansion without itself, and each terminal a text.",
             )
-        if not self._completions.is_live(start):
+        with self.effort:
+            live = self._completions.is_live(start)
+        if not live:
             raise GrammarError(
                 "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
                 where="start",
@@ -89,8 +98,9 @@ class ContextualLanguage(Language):
         assert isinstance(config, Reading)
         if symbol >= TOKEN:
             return None
-        after = self.reader.step(config, symbol)
-        return after if after is not None and self._completions.is_live(after) else None
+        with self.effort:
+            after = self.reader.step(config, symbol)
+            return after if after is not None and self._completions.is_live(after) else None
 
     def is_live(self, reading: Reading) -> bool:
         """Return whether some accepted text goes on from a configuration."""
@@ -319,7 +329,8 @@ class ContextualLanguage(Language):
     def shortest(self, config: Config) -> Sequence[int]:
         """Return a short rest: that of the cheapest derivation, each terminal by its shortest lexeme."""
         assert isinstance(config, Reading)
-        return self._completions.text(config)
+        with self.effort:
+            return self._completions.text(config)
 
     def expected(self, config: Config) -> list[Expected]:
         """Return the terminals that the present lexeme may become, or that may come after it, with the rules

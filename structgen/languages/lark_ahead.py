@@ -56,13 +56,19 @@ def work_out(tables: ParserTables) -> Ahead | None:
     where patterns look ahead."""
     if len(tables.kernels) > MOST_STATES:
         return None
-    language = ContextualLanguage(tables, Limits())
-    if not language.reader.parser.is_productive:
-        return None
-    book = PageTables(tables, lambda: language)
     try:
-        _enter_endings(book, language, _enter_moves(book, language))
-        _enter_plans(book, language)
+        language = ContextualLanguage(tables, Limits())
+        if not language.reader.parser.is_productive:
+            return None
+        book = PageTables(tables, lambda: language)
+        try:
+            with language.effort:
+                _enter_endings(book, language, _enter_moves(book, language))
+        except LimitError as error:
+            if error.limit != "oracle_steps":
+                raise
+        with language.effort:
+            _enter_plans(book, language)
     except LimitError:
         return None  # masks may get by without what was too much
     return Ahead(book.pages(), language.lexemes(), tables.start)

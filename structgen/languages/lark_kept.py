@@ -31,6 +31,7 @@ from structgen.masks.array_file import Later
 from structgen.masks.checksums import checksum
 from structgen.masks.grammar_files import GrammarFiles, WrittenArrays
 from structgen.masks.store import VocabularyStore, crc_of
+from structgen.parsing.effort import Effort
 from structgen.sources import digest_of, sources
 from structgen.tokenizer import Tokenizer
 
@@ -67,17 +68,18 @@ def _written(limits: Limits) -> str:
 class Source:
     """A grammar's language, made when it is asked for; with the states of its lexer that were kept."""
 
-    __slots__ = ("_grammar", "_kept", "_language", "_limits")
+    __slots__ = ("_grammar", "_kept", "_language", "_limits", "effort")
 
     def __init__(self, grammar: LarkGrammar, limits: Limits, kept: npt.NDArray[np.uint8] | None) -> None:
         """`kept`: the states of its lexer, as `encode` returned them."""
         self._grammar, self._limits, self._kept = grammar, limits, kept
         self._language: ContextualLanguage | None = None
+        self.effort = Effort(limits)
 
     def __call__(self) -> ContextualLanguage:
         """Return the language. Cost: the first time that of a lexer, up to 0.1 s."""
         if self._language is None:
-            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept)
+            self._language = ContextualLanguage(self._grammar.tables, self._limits, self._kept, self.effort)
             self._kept = None
         return self._language
 

@@ -24,8 +24,9 @@ BEFORE: it is decided, and has ended before it. OLD: what was read on from the o
 KEEP_OLD: to another state, with one slot that is not new, the one that was new before, the old one. MANY: all
 else, which Python follows."""
 KIND_BITS, TO_SHIFT, TO_BITS, TERMINAL_SHIFT, TERMINAL_BITS, ELSE_SHIFT = 15, 4, (1 << 22) - 1, 26, 4095, 38
+ELSE_NONE = TO_BITS
 """In a move: its kind; the state after it; the terminal; the state where what was read on from the slot is an
-error."""
+error, ELSE_NONE where that is an error of the lexeme, too."""
 
 # --- in the table of places: words behind the key -----------------------------------------------------------
 P_STACK, P_WIDTHS, P_BRACKETS = range(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from structgen.jit import entry, jit
 from structgen.languages.lark_layout import (
+    ELSE_NONE,
     ELSE_SHIFT,
     MV_BEFORE,
     MV_DEAD,
@@ -69,10 +70,14 @@ def coded(r, state, kind, dead):
     otherwise = without_slot(r, after)
     if otherwise == FULL:
         return FULL
+    if otherwise == DEAD:
+        otherwise = ELSE_NONE
     if terminal < 0:
         return MV_KEEP_OLD | after << TO_SHIFT | otherwise << ELSE_SHIFT
     if load8(dead, width * terminal + kind) != 0:
         # the slot is given up at once: nothing begins so behind it
+        if otherwise == ELSE_NONE:
+            return MV_DEAD
         return MV_ON | otherwise << TO_SHIFT
     return MV_KEEP_NEW | after << TO_SHIFT | terminal << TERMINAL_SHIFT | otherwise << ELSE_SHIFT
 

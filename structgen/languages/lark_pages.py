@@ -251,7 +251,7 @@ class PageTables:
         found: list[int] = np.unique(
             np.concatenate(((moves[on] >> K.TO_SHIFT) & K.TO_BITS, moves[kept] >> K.ELSE_SHIFT))
         ).tolist()
-        return found
+        return found[:-1] if found and found[-1] == K.ELSE_NONE else found
 
     def put_start(self, context: int, lexeme: int) -> None:
         """Enter the state in which a context begins."""

@@ -76,6 +76,8 @@ def harvest_pair(c, lexeme, slot, noted):
             crosses = beyond == MISS
             if beyond == GONE:
                 after = move >> ELSE_SHIFT
+                if after == ELSE_NONE:
+                    crosses, kind = True, numba.int64(MV_DEAD)
         if move < 0 or beyond == ASKED:
             asked = True
         elif crosses:

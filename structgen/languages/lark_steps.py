@@ -432,6 +432,8 @@ def step(c, s, d, byte):
         base, after = node_of(c, gone), (move >> TO_SHIFT) & TO_BITS
         if base < 0:
             return ASK
+    elif after == ELSE_NONE:
+        return NO
     wide = load8(load64(k, K_NEWLINES), after) != 0
     put(d, place, 2 * after + 1, column_after(k, column, byte) if wide else 0, base)
     return YES

@@ -72,7 +72,7 @@ class Tails:
         it the terminal's and a separator follows the tail."""
         reader = self._reader
         bases = (None,) * len(reader.lexer.states[lexeme].slots)
-        begun = Reading(Place(0), lexeme, True, bases, 0, reader.lexer.before())
+        begun = reader.reading(Place(0), lexeme, True, bases, 0, reader.lexer.before())
         ended = self._scripted(terminal, ()).run(begun, word)
         if ended is None:
             return []

@@ -17,9 +17,8 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from structgen.errors import LimitError
-from structgen.limits import Limits
 from structgen.parsing.contextual import ContextualReader, Reading
+from structgen.parsing.effort import TRIED
 from structgen.parsing.emptiness import is_surely_dead
 from structgen.parsing.lexemes import DECIDED
 from structgen.parsing.parser import REFUSED, Place
@@ -37,6 +36,10 @@ _DETOURS = 1
 """Places behind the first at which a plan may go on otherwise than by the cheapest end."""
 _WANDERED = 64
 """Lexemes that are written where no plan can be read, before texts are tried byte by byte."""
+_WAITS = 4
+"""Bytes that a search takes a look-ahead to need that must come true."""
+_NOTED = 1 << 14
+"""Configurations that are remembered as dead after a search."""
 _PROOF = 2_000
 """Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
@@ -70,12 +73,10 @@ def _separators(reader: ContextualReader) -> list[bytes]:
 class Completions:
     """Completions of the configurations of one reader, remembered."""
 
-    def __init__(
-        self, reader: ContextualReader, limits: Limits, separators: Sequence[bytes] | None = None
-    ) -> None:
+    def __init__(self, reader: ContextualReader, separators: Sequence[bytes] | None = None) -> None:
         """`separators`: those of the same lexer, where they are known. Cost: without them, all states of a
         lexeme that is ignored."""
-        self._reader, self._limits = reader, limits
+        self._reader = reader
         self._live: dict[Reading, bool] = {}
         self._links: dict[Place, dict[int, _Link | None]] = {}
         """For each place, by first byte: how a text goes on; None where it ends."""
@@ -98,7 +99,9 @@ class Completions:
         if known is None:
             if len(self._live) > _KEPT:
                 self._live.clear()
-            known = self._live[reading] = self._find(reading) is not None
+            self._reader.trim()
+            with self._reader.effort:
+                known = self._live[reading] = self._find(reading) is not None
         return known
 
     def text(self, reading: Reading) -> bytes:
@@ -232,7 +235,7 @@ class Completions:
         widths = reading.place.widths
         for lead in (word, word + b"\n"):
             after = self._reader.run(reading, lead)
-            if after is not None and after.place is reading.place and after.column >= 0:
+            if after is not None and after.place == reading.place and after.column >= 0:
                 for width in (*reversed(widths), widths[-1] + 1):
                     if width >= after.column:
                         yield lead + b" " * (width - after.column), width
@@ -508,12 +511,22 @@ class Completions:
 
     def _distance(self, reading: Reading) -> int:
         """Return a lower bound of the bytes that complete a configuration, by the rules alone."""
-        return min(self._reader.parser.distance(one.place.stack) for one in _branches(reading))
+        return min(self._reader.parser.distance(one.place.stack) for one in reading.branches())
+
+    def _waits(self, reading: Reading) -> int:
+        """Return how many look-aheads must come true before a configuration can be whole, about."""
+        lexer, found = self._reader.lexer, 0
+        one: Reading | None = reading
+        while one is not None:
+            found += lexer.waits(one.lexeme)
+            one = self._reader.bound(one.lexeme, one.bases)
+        return found
 
     # --- search ---------------------------------------------------------------------------------------------
 
     def _search(self, reading: Reading) -> bytes | None:
-        """Return a text that completes a configuration, None where there is none: all are tried."""
+        """Return a text that completes a configuration, None where there is none: all are tried. What it
+        comes by is remembered, too."""
         if reading in self._searched:
             return self._searched[reading]
         reader, steps = self._reader, 0
@@ -523,51 +536,66 @@ class Completions:
             if byte not in bytes_of:
                 bytes_of.append(byte)
         queue: list[tuple[int, int, bytes, Reading]] = [(0, 0, b"", reading)]
-        seen, order, proof = {_folded(reading)}, 0, _PROOF
+        seen, order, proof = {_folded(reader, reading)}, 0, _PROOF
         found: bytes | None = None
         while queue and found is None:
             _estimate, _order, text, here = heapq.heappop(queue)
             for byte in bytes_of:
                 steps += 1
                 after = reader.step(here, byte)
-                if after is None or (folded := _folded(after)) in seen:
+                if after is None or (folded := _folded(reader, after)) in seen:
                     continue
                 seen.add(folded)
                 further = text + bytes((byte,))
-                if reader.accepts(after):
-                    found = further
+                rest = self._known_rest(after)
+                if rest is not None:
+                    found = further + rest
                     break
                 distance = self._distance(after)
-                if distance >= FAR or self._is_refused(after):
+                if distance >= FAR or self._is_refused(after) or after in self._searched:
                     continue
                 order += 1
-                heapq.heappush(queue, (len(further) + distance, order, further, after))
+                reader.effort.spend(TRIED)
+                estimate = len(further) + distance + _WAITS * self._waits(after)
+                heapq.heappush(queue, (estimate, order, further, after))
             if steps > proof:
                 if is_surely_dead(reader, reading, bytes_of, proof):
+                    seen.clear()
                     break
                 proof *= 8
-            if steps > self._limits.oracle_steps:
-                raise LimitError(
-                    "It was not found out whether a text goes on here.",
-                    limit="oracle_steps",
-                    where="grammar",
-                )
-        self._searched[reading] = found
+        if len(self._searched) > _KEPT:
+            self._searched.clear()
+        if found is None and len(seen) <= _NOTED:
+            self._searched |= dict.fromkeys(seen)
+        self._note(reading, found)
         return found
 
+    def _known_rest(self, reading: Reading) -> bytes | None:
+        """Return a text that completes a configuration, where one is at hand."""
+        if self._reader.accepts(reading):
+            return b""
+        if reading in self._searched:
+            return self._searched[reading]
+        return min(self._ways(reading), key=len, default=None) if self._live.get(reading) else None
 
-def _folded(reading: Reading) -> Reading:
+    def _note(self, reading: Reading, found: bytes | None) -> None:
+        """Remember what a search has found, for the configurations on its way as well."""
+        self._searched[reading] = found
+        after: Reading | None = reading
+        for at, byte in enumerate(found or b"", 1):
+            assert after is not None and found is not None
+            after = self._reader.step(after, byte)
+            if at < len(found) and after is not None:
+                self._searched.setdefault(after, found[at:])
+
+
+def _folded(reader: ContextualReader, reading: Reading) -> Reading:
     """Return a configuration from which a text goes on if and only if one does from this: lines that are
     deeper than all open indentations are alike, however deep."""
-    deeper = reading.place.widths[-1] + 1
-    bases = tuple(None if base is None else _folded(base) for base in reading.bases)
-    return reading._replace(bases=bases, column=min(reading.column, deeper))
+    if reader.tables.indentation is None:
+        return reading
 
+    def column(one: Reading) -> int:
+        return min(one.column, one.place.widths[-1] + 1)
 
-def _branches(reading: Reading) -> Iterator[Reading]:
-    """Yield a configuration and all that its slots lead to."""
-    pending = [reading]
-    while pending:
-        one = pending.pop()
-        yield one
-        pending += [base for base in one.bases if base is not None]
+    return reader.mapped(reading, lambda one: (one.place, column(one)))

@@ -63,7 +63,7 @@ def is_surely_dead(reader: ContextualReader, reading: Reading, alphabet: list[in
         parser = _ShallowParser(reader.tables, reader.lexer, most)
         shallow = reader.with_parser(parser)
         try:
-            if _closed(shallow, _moved(reading, reader.parser, parser), alphabet, steps):
+            if _closed(shallow, _moved(shallow, reading, reader.parser, parser), alphabet, steps):
                 return True
         except _Below:
             continue
@@ -88,17 +88,18 @@ def _closed(reader: ContextualReader, reading: Reading, alphabet: list[int], ste
     return True
 
 
-def _moved(reading: Reading, parser: Parser, other: _ShallowParser) -> Reading:
-    """Return a configuration over the stacks of another parser. Its slots are nested as deep as lexemes are
-    undecided, a few."""
-    states: list[int] = []
-    stack = reading.place.stack
-    while stack != REFUSED:
-        states.append(parser.top[stack])
-        stack = parser.below[stack]
-    stack = 0  # the start lies under all stacks
-    for state in reversed(states[:-1]):
-        stack = other.push(stack, state)
-    place = Place(stack, reading.place.widths, reading.place.brackets)
-    bases = tuple(None if base is None else _moved(base, parser, other) for base in reading.bases)
-    return reading._replace(place=place, bases=bases)
+def _moved(reader: ContextualReader, reading: Reading, parser: Parser, other: _ShallowParser) -> Reading:
+    """Return a configuration over the stacks of another parser."""
+
+    def moved(one: Reading) -> tuple[Place, int]:
+        states: list[int] = []
+        stack = one.place.stack
+        while stack != REFUSED:
+            states.append(parser.top[stack])
+            stack = parser.below[stack]
+        stack = 0  # the start lies under all stacks
+        for state in reversed(states[:-1]):
+            stack = other.push(stack, state)
+        return Place(stack, one.place.widths, one.place.brackets), one.column
+
+    return reader.mapped(reading, moved)

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from structgen.automata.utf8 import DONE, ByteNode
 from structgen.memory import address_of
+from structgen.parsing import effort as F
 from structgen.parsing import lexeme_rows as R
 from structgen.parsing.class_rows import ClassRows, Parts, Row
-from structgen.parsing.ordered import NOWHERE, Behind, Guard, Guards, Nest, Program, Thread, with_guard
+from structgen.parsing.ordered import NOWHERE, Behind, Guard, Guards, Nest, Program, Thread, with_guards
 
 _FAILS: Final = -1
 """In a row of guards: one has failed."""
@@ -102,6 +103,8 @@ class LexemeItems:
     ) -> None:
         """`representative`: of each class a byte. `unless`, `exact`: see LexemeStates."""
         self.program = program
+        self.effort = F.Effort()
+        """What is counted as rows and states are made."""
         self._representative = representative
         self._column: Callable[..., Any] = itemgetter(*representative)
         if len(representative) == 1:
@@ -463,7 +466,7 @@ class LexemeItems:
 
     def make_rows(self, states: Sequence[int], most: int) -> npt.NDArray[np.int32]:
         """Make the rows of some states and of those that they lead to, nearest first, `most` of them; return
-        which have been gone through."""
+        which have been gone through. Raises LimitError."""
         self._marks += 2
         most = max(most, len(states))
         if most > len(self._queue):
@@ -473,15 +476,49 @@ class LexemeItems:
         queue[: len(states)] = states
         ends[:] = len(states), most, self._marks
         self._arrays["marks"][queue[: len(states)]] = self._marks
-        while self.retry(R.make_rows, self._queue_at, self._ends_at) == R.NOTED:
-            count = int(self.words[R.R_NOTED])
-            self.words[R.R_NOTED] = 0
-            for kind, first, second in self._arrays["notes"][:count].tolist():
-                if kind == R.NOTE_BEHIND:
-                    self._behind_row(first)
-                else:
-                    self._row(first, second)
-        return queue[: int(ends[0])].copy()
+        while True:
+            before, begun = self.states, self._state_words
+            asked = self.retry(R.make_rows, self._queue_at, self._ends_at) == R.NOTED
+            made, words = self.states - before, self._state_words - begun
+            try:
+                if made:
+                    self.effort.hold(self.states)
+                    self.effort.spend(F.MADE_STATE * made + words // F.WORDS)
+                if not asked:
+                    return queue[: int(ends[0])].copy()
+                self._answer()
+            finally:
+                self._forget_notes()
+
+    @property
+    def _state_words(self) -> int:
+        return int(self._arrays["state_begins"][self.states])
+
+    def _answer(self) -> None:
+        """Make the rows that were noted."""
+        count = int(self.words[R.R_NOTED])
+        for kind, first, second in self._arrays["notes"][:count].tolist():
+            if kind == R.NOTE_BEHIND:
+                self._behind_row(first)
+            else:
+                row = self._row(first, second)
+                item = self.objects[first]
+                guards = item[1] if isinstance(item, tuple) else item.guards
+                self.effort.spend(F.MADE_ROW + len(row.said) * (1 + len(guards) // F.GUARDS))
+
+    def _forget_notes(self) -> None:
+        """Have what was noted, and is not answered, be asked again."""
+        count = int(self.words[R.R_NOTED])
+        self.words[R.R_NOTED] = 0
+        for kind, first, second in self._arrays["notes"][:count].tolist():
+            if kind == R.NOTE_BEHIND:
+                cells, at = self._arrays["behinds"][first], 0
+            elif self._asks[first] < 0:
+                cells, at = self._arrays["items"][first], R.I_ROW
+            else:
+                cells, at = self._arrays["variants"][self._asks[first]], second
+            if cells[at] == R.ASKED:
+                cells[at] = R.NONE
 
     # --- what is kept ---------------------------------------------------------------------------------------
 
@@ -756,10 +793,7 @@ class LexemeItems:
                 parts, said = self._parts.joint(*[self._row_of_guard(guard, behind) for guard in guards])
                 numbers = []
                 for several in said:
-                    held: Guards = ()
-                    for one in several:
-                        if one >= 0:
-                            held = with_guard(held, self._singles[one])
+                    held = with_guards([self._singles[one] for one in several if one >= 0])
                     numbers.append(_FAILS if _FAILS in several else self.guards(held))
                 known = self._parts.coarse(parts, numbers)
             self._guard_rows[key] = known

@@ -235,16 +235,18 @@ def settled(r, words, count, behind, tracked, t, unless):
 
 @jit
 def without_slot(r, state):
-    """Return the state in which the last slot is an error, if nothing more must come true for it: then the
-    threads before it are all there is. Else the state itself; or FULL."""
+    """Return the state in which the last slot, an old one, is an error: the items before it are all there is,
+    DEAD where there are none. Where the last item is no old slot, the state itself; or FULL."""
     t, items = r + 8 * L_STATES, load64(r, A_ITEMS)
     begin, end = load64(load64(t, L_BEGINS), state), load64(load64(t, L_BEGINS), state + 1)
     pool = load64(t, L_POOL)
     if end - begin == S_ITEMS:
         return state
     item = items + 4 * I_WORDS * load32(pool, end - 1)
-    if load32(item, I_KIND) != SLOT or load32(item, I_GUARDS) > 0 or load32(item, I_MATCH) >= 0:
+    if load32(item, I_KIND) != SLOT or load32(item, I_MATCH) >= 0:
         return state
+    if end - begin == S_ITEMS + 1:
+        return DEAD
     words, count = load64(r, A_SCRATCH), end - 1 - begin
     if count > load64(r, R_SCRATCH_ROOM):
         store64(r, R_WANTED, count)

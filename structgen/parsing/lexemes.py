@@ -151,6 +151,8 @@ class LexemeStates:
         self._begin: dict[int, frozenset[int]] = {}
         self._behind: dict[bytes, npt.NDArray[np.bool_]] = {}
         self._ends: dict[int, Move] = {}
+        self._ended_states: dict[int, bool] = {}
+        self._waits_of: dict[int, int] = {}
         self._alike: dict[int, npt.NDArray[np.bool_]] = {}
         self._may_be: dict[bytes, frozenset[int]] = {}
 
@@ -435,9 +437,27 @@ class LexemeStates:
         return known
 
     def without_slot(self, state: int) -> int:
-        """Return the state in which the last slot is an error, if nothing more must come true for it: then
-        the threads before it are all there is. Else the state itself."""
+        """Return the state in which the last slot, an old one, is an error: the items before it are all there
+        is, DEAD where there are none. Where the last item is no old slot, the state itself."""
         return self.items.retry(R.find_without_slot, state)
+
+    def has_ended(self, state: int) -> bool:
+        """Return whether a lexeme is nothing but slots, all of them old."""
+        known = self._ended_states.get(state)
+        if known is None:
+            items = self.states[state].items
+            known = self._ended_states[state] = all(
+                isinstance(one, Slot) and one.terminal < 0 for one in items
+            )
+        return known
+
+    def waits(self, state: int) -> int:
+        """Return how many look-aheads must still come true, at least, so that a lexeme ends at all."""
+        known = self._waits_of.get(state)
+        if known is None:
+            held = (one[1] if isinstance(one, tuple) else one.guards for one in self.states[state].items)
+            known = self._waits_of[state] = min(sum(guard.holds for guard in of) for of in held)
+        return known
 
     def end(self, state: int) -> Move:
         """Return what the end of the text does: DECIDED with its slot, or DEAD."""

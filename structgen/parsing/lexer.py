@@ -4,6 +4,7 @@ terminal: what completions are written with, and what proves that there is none.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.memory import address_of
+from structgen.parsing import effort as F
 from structgen.parsing import lexeme_ends as E
 from structgen.parsing import lexeme_rows as R
 from structgen.parsing.instructions import patterns_of
@@ -30,6 +32,9 @@ _PAIRS: Final = 400
 """Pairs of states that are gone through for whether a slot ever wins."""
 _FOLLOWED: Final = 2_000
 """States of a lexeme that are gone through for a text of a terminal that is nearly always another's."""
+
+_SETTLED: Final = 400
+"""The same for a text behind which nothing must come true any more."""
 
 
 class _Texts:
@@ -168,6 +173,11 @@ class Lexer(LexemeStates):
         end = self._ended(state, terminal, word)
         if end < 0 or not end & 2:
             return
+        if self.waits(end >> 2):
+            settled = self._settled(state, terminal)
+            if settled is not None:
+                yield settled
+                return
         met = {end >> 2}
         texts, tried = self._texts_of(self._waiting(state), terminal), 0
         for most in (_TRIES, 8 * _TRIES):
@@ -361,15 +371,17 @@ class Lexer(LexemeStates):
         return found
 
     def _followed(self, state: int, terminal: int) -> tuple[bytes | None, bool]:
-        """Return a shortest text after which a lexeme may end as a terminal's, found in the automaton itself,
-        and whether it is sure that there is none where none was found. Cost: the moves of _FOLLOWED states at
-        most, of those that may become the terminal's."""
+        """Return a short text after which a lexeme may end as a terminal's, found in the automaton itself (a
+        shortest one where nothing looks ahead), and whether it is sure that there is none where none was
+        found. Cost: the moves of _FOLLOWED states at most, of those that may become the terminal's."""
         barren = self._barren.setdefault(terminal, set())
         if state in barren:
             return None, True
         before: dict[int, tuple[int, int]] = {state: (-1, 0)}
-        pending = [state]
-        for here in pending:
+        queue, gone = [(0, 0, state)], [state]
+        while queue:
+            _waits, _order, here = heapq.heappop(queue)
+            self.items.effort.spend(F.FOLLOWED)
             found: int | None = None
             ended = self.end(here)
             if ended.after == DECIDED and ended.sources[0] == -1 - terminal:
@@ -380,16 +392,39 @@ class Lexer(LexemeStates):
                     break
             if found is not None:
                 return self._led(before, here) + bytes((found,)), True
-            if len(pending) > _FOLLOWED:
+            if len(gone) > _FOLLOWED:
                 return None, False
             for byte, move in self.ways(here):
                 after = move.after
                 if after >= 0 and after not in before and after not in barren:
                     before[after] = here, byte
                     if terminal in self.may_be(after):
-                        pending.append(after)
-        barren.update(pending)
+                        gone.append(after)
+                        heapq.heappush(queue, (self.waits(after), len(gone), after))
+        barren.update(gone)
         return None, True
+
+    def _settled(self, state: int, terminal: int) -> bytes | None:
+        """Return a text after which a lexeme may end as a terminal's with nothing that must still come true;
+        None where none was found. Cost: the moves of _SETTLED states at most."""
+        before: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        queue = [(0, 0, state)]
+        for _ in range(_SETTLED):
+            if not queue:
+                break
+            _waits, _order, here = heapq.heappop(queue)
+            self.items.effort.spend(F.FOLLOWED)
+            for byte, move in self.ways(here):
+                after = move.after
+                if after == DECIDED and move.sources[0] == -1 - terminal:
+                    return self._led(before, here) + bytes((byte,))
+                if after < 0 or after in before or terminal not in self.may_be(after):
+                    continue
+                before[after] = here, byte
+                if self._ended(after, terminal, b"") & 3 == 1:
+                    return self._led(before, after)
+                heapq.heappush(queue, (self.waits(after), len(before), after))
+        return None
 
     def _led(self, before: dict[int, tuple[int, int]], state: int) -> bytes:
         """Return the text that has led to a state."""

@@ -757,6 +757,11 @@ def with_guard(guards: Guards, guard: Guard) -> Guards:
     return tuple(sorted((*guards, guard), key=_order))
 
 
+def with_guards(guards: Iterable[Guard]) -> Guards:
+    """Return guards, each once, in the order of `with_guard`."""
+    return tuple(sorted(dict.fromkeys(guards), key=_order))
+
+
 def _order(guard: Guard) -> tuple[bool, int, list[int]]:
     ats = sorted(one.leave if isinstance(one, Nest) else one[0] for one in guard.threads)
     return guard.holds, guard.accept, ats

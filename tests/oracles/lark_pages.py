@@ -44,7 +44,9 @@ def hold_pages(tables: ParserTables, pages: Pages, *, partly: bool = False) -> i
                 move, expected = _move(int(pages.moves[state, kind])), _expected(lexer, other, byte)
                 assert move[:2] == expected[:2]
                 for one, after in zip(move[2:], expected[2:], strict=True):
-                    meet(one, after)
+                    assert (one == K.ELSE_NONE) == (after == DEAD)
+                    if after != DEAD:
+                        meet(one, after)
         if has_endings:
             found = _endings(pages, state)
             assert found == _told(language, other), (state, other)
@@ -88,7 +90,7 @@ def _expected(lexer: Lexer, state: int, byte: int) -> tuple[int, ...]:
     if terminal < 0:
         return K.MV_KEEP_OLD, -1, move.after, without
     if lexer.errors_behind(terminal)[lexer.classes[byte]]:
-        return K.MV_ON, -1, without
+        return (K.MV_DEAD, -1) if without == DEAD else (K.MV_ON, -1, without)
     return K.MV_KEEP_NEW, terminal, move.after, without
 
 

@@ -137,11 +137,13 @@ class LexemeMoves:
                     return DECIDED, (-1 - self._named(match, state.tracked, state.unless),)
         return DEAD, ()
 
-    def without_slot(self, state: LexemeState) -> LexemeState:
-        """Return the state in which the last slot is an error, if nothing more must come true for it."""
+    def without_slot(self, state: LexemeState) -> LexemeState | None:
+        """Return the state in which the last slot, an old one, is an error; None where nothing is left."""
         last = state.items[-1] if state.items else None
-        if not isinstance(last, Slot) or last.guards or last.terminal >= 0:
+        if not isinstance(last, Slot) or last.terminal >= 0:
             return state
+        if len(state.items) == 1:
+            return None
         return self.settled(list(state.items[:-1]), state.behind, state.tracked, state.unless)
 
     def may_be(self, state: LexemeState) -> set[int]:

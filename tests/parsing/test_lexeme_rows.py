@@ -65,7 +65,8 @@ def hold(tables: ParserTables, most: int) -> int:
         end = lexer.end(number)
         assert (end.after, end.sources) == slow.end(state)
         assert lexer.may_be(number) == slow.may_be(state)
-        assert lexer.states[lexer.without_slot(number)] == slow.without_slot(state)
+        without = lexer.without_slot(number)
+        assert (lexer.states[without] if without >= 0 else None) == slow.without_slot(state)
         for byte in lexer.representative:
             move = lexer.move(number, byte)
             after = lexer.states[move.after] if move.after >= 0 else move.after

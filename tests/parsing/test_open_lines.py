@@ -8,6 +8,7 @@ from lark_reference import after, build, differences, takes
 
 import structgen as sg
 from structgen.limits import Limits
+from structgen.parsing.completions import Completions
 
 BLOCKS = r"""
 start: stmt+
@@ -30,6 +31,16 @@ _NEWLINE: /([ ]*(#[^\n]*)?\n)+ */
 %ignore " "
 %declare _INDENT _DEDENT
 """
+
+
+@pytest.fixture
+def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a text is searched, not planned."""
+
+    def searched(_self: Completions, _reading: object) -> bytes:
+        raise AssertionError("a search")
+
+    monkeypatch.setattr(Completions, "_search", searched)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +82,9 @@ NAME: /[a-c]+/
 
 
 @pytest.mark.parametrize("text", ["@f", '@f"', '@f"ab', '@f"ab"', '@f"a";def b:c@f"'])
-def test_where_a_lexeme_ends_may_be_sure_some_lexemes_later(text: str) -> None:
+def test_where_a_lexeme_ends_may_be_sure_some_lexemes_later(text: str, no_search: None) -> None:
     reference = build(QUOTED)
-    ours = sg.lark(QUOTED).language(Limits(oracle_steps=1))  # nothing is searched
+    ours = sg.lark(QUOTED).language(Limits())
     config = after(ours, text.encode(), ours.start())
     assert config is not None
     rest = bytes(ours.shortest(config)).decode()
@@ -81,10 +92,12 @@ def test_where_a_lexeme_ends_may_be_sure_some_lexemes_later(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[", "[x", "[x]", "[x]a", "[x]ab"])
-def test_where_the_table_has_lost_an_action_later_on_another_way_is_planned(text: str) -> None:
+def test_where_the_table_has_lost_an_action_later_on_another_way_is_planned(
+    text: str, no_search: None
+) -> None:
     # the cheapest end is `abc`, in which lark takes the b for a part of x
     grammar = 'start: "[" NAME "]" x "b" "c"\nx: "a" | "a" "b"\nNAME: /[x-z]+/\n'
-    ours = sg.lark(grammar).language(Limits(oracle_steps=1))
+    ours = sg.lark(grammar).language(Limits())
     config = after(ours, text.encode(), ours.start())
     assert config is not None
     rest = bytes(ours.shortest(config)).decode()

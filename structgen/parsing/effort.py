@@ -1,0 +1,85 @@
+"""What one call may do under a Lark grammar: steps of work, counted down, whatever asks for them.
+
+A step is about 10 us. Compiled code on its own takes none: what costs is what Python is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from structgen.errors import LimitError
+from structgen.limits import Limits
+
+READ: Final = 1
+"""Steps of a byte that the reader follows, for each configuration that is read on; one more for two of its
+slots."""
+TRIED: Final = 1
+"""Steps of a configuration from which a search goes on."""
+FOLLOWED: Final = 2
+"""Steps of a state of a lexer whose moves are gone through for a text."""
+MADE_ROW: Final = 2
+GUARDS: Final = 4
+"""Steps of what an item comes to with all classes of bytes; one more for each part of them that says
+something else, and there for each so many look-aheads that the item waits for."""
+MADE_STATE: Final = 4
+"""Steps of a state of a lexer; one more for each WORDS of its numbers."""
+WORDS: Final = 8
+COUNTED: Final = 4
+"""A state of a lexer counts as so many of `Limits.automaton_states`: it has a row of several numbers for each
+class of bytes."""
+
+_CURE: Final = "Have terminals look ahead less far (inside loops above all)"
+
+
+class Effort:
+    """The steps that are left of a call; used as a context, in which another call counts as a part of it.
+    Outside of calls nothing is bounded. Not thread-safe."""
+
+    __slots__ = ("_depth", "_left", "_most", "_states")
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._depth = 0
+        limits = Limits() if limits is None else limits
+        self._left = self._most = limits.oracle_steps
+        self._states = limits.automaton_states // COUNTED
+
+    def __enter__(self) -> None:
+        if not self._depth:
+            self._left = self._most
+        self._depth += 1
+
+    def __exit__(self, *_raised: object) -> None:
+        self._depth -= 1
+
+    @property
+    def spent(self) -> int:
+        """The steps of this call so far, or of the last one."""
+        return self._most - self._left
+
+    @property
+    def most(self) -> int:
+        """The steps of a call."""
+        return self._most
+
+    def spend(self, steps: int) -> None:
+        """Count some steps. Raises LimitError where there are none left."""
+        self._left -= steps
+        if self._left < 0 and self._depth:
+            raise LimitError(
+                f"What may come here was not found out within {self._most:,} steps.",
+                limit="oracle_steps",
+                where="grammar",
+                cure=f"{_CURE}, or end where they can tell; or raise it with "
+                "limits=sg.Limits(oracle_steps=...).",
+            )
+
+    def hold(self, states: int) -> None:
+        """Raise LimitError where a lexer has too many states."""
+        if states > self._states and self._depth:
+            raise LimitError(
+                f"The lexer of the terminals has more than {self._states:,} states.",
+                limit="automaton_states",
+                where="grammar",
+                cure=f"{_CURE}, or make the counts of their repetitions smaller; or raise it with "
+                "limits=sg.Limits(automaton_states=...).",
+            )
