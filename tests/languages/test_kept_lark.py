@@ -20,7 +20,7 @@ from same_masks import bare
 
 import structgen as sg
 from structgen.errors import StoreWarning
-from structgen.languages import compiled_lark, contextual, kept_masks
+from structgen.languages import contextual, kept_masks, lark_questions
 from structgen.languages import lark_layout as K
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.kept_masks import Groups
@@ -377,7 +377,7 @@ def test_places_are_forgotten_in_a_long_text(
 ) -> None:
     grammar, text = _grammar(PYTHON), "".join(GRAMMARS["Python"][1:])
     expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
-    monkeypatch.setattr(compiled_lark, "_CROWD", 64)
+    monkeypatch.setattr(lark_questions, "_CROWD", 64)
     compiled = CompiledLark(grammar, tokenizer, None, False)
     assert masks(compiled, text) == expected
     assert compiled.sizes["places"] < 10 * compiled.sizes["machine_states"]

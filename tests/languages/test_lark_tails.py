@@ -16,7 +16,7 @@ from lark.indenter import PythonIndenter
 from same_masks import bare, hold
 
 import structgen as sg
-from structgen.languages import compiled_lark
+from structgen.languages import lark_followed
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.compiled_text import CompiledText
 from structgen.languages.contextual import ContextualLanguage
@@ -175,7 +175,7 @@ def test_tokens_left_to_the_reader_are_read_down_the_trie(
         sizes.append(len(tokens))
         return read(self, reading, tokens)
 
-    monkeypatch.setattr(compiled_lark, "_FEW", 1)
+    monkeypatch.setattr(lark_followed, "_FEW", 1)
     monkeypatch.setattr(CompiledLark, "_read_below", noted)
     compare(WAITING, "{a}  bc #d{e} ", tokenizer)
     assert sizes and max(sizes) > 20
