@@ -192,13 +192,15 @@ def test_what_is_read_later_is_checked_when_it_is_read(
     grammar, (_, text, other) = _grammar(CALLS), GRAMMARS["calls"]
     kept(grammar, tokenizer, tmp_path, text)
     damage(tmp_path, part=part)
+    store = sg.MaskStore(path=tmp_path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compiled = CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path))
+        compiled = CompiledLark(grammar, tokenizer, None, store)
     fresh = CompiledLark(grammar, tokenizer, None, False)
     with pytest.warns(StoreWarning, match="damaged"):
         assert masks(compiled, text) == masks(fresh, text)
         assert masks(compiled, other) == masks(fresh, other)
+        store.flush()
 
 
 def test_a_file_that_was_cut_off_is_told_at_once(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
@@ -442,7 +444,7 @@ def test_a_damaged_dense_row_of_a_record_is_told_and_the_file_is_made_anew(
     expected = masks(CompiledLark(grammar, tokenizer, None, False), text)
     with pytest.warns(StoreWarning, match="damaged"):
         assert masks(compiled, text) == expected
-    store.flush()
+        store.flush()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert masks(CompiledLark(grammar, tokenizer, None, sg.MaskStore(path=tmp_path)), text) == expected
