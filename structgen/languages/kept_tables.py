@@ -31,6 +31,7 @@ from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
 from structgen.masks.array_file import ArrayFile, Later, open_arrays, write_arrays
 from structgen.parsing.dead_ends import without_dead_ends
+from structgen.parsing.endless import without_endless
 from structgen.parsing.lark_loader import INDENTER, Import, Importer, Loaded
 from structgen.parsing.lark_rules import PlainRules
 from structgen.parsing.lexer import Lexer
@@ -212,7 +213,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-7"
+    kind = "lark-8"
 
     def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.
@@ -232,7 +233,8 @@ class KeptTables(KeptFile):
         """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s, and of `lark_ahead`."""
         lexer = Lexer(loaded.tables)
         patterns = lexer.patterns()
-        tables = replace(without_dead_ends(loaded.tables, lexer.least()), patterns=patterns)
+        ended = without_endless(loaded.tables)
+        tables = replace(without_dead_ends(ended, lexer.least()), patterns=patterns)
         ahead = work_out(tables) if patterns.is_local and not self._bound else None
         known = None if ahead is None else AheadSource(ahead)
         made = Found(tables, _digest_of(tables), patterns.is_local, known)

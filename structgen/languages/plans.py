@@ -124,11 +124,12 @@ class Ranks:
         return self._leads[state]
 
     def _needed_at(self, states: tuple[int, ...], nonterminal: int) -> _Need:
-        """Return the most that is needed around a nonterminal in any of some states (`_needed`)."""
+        """Return the most that is needed around a nonterminal in any of some states (`_needed`): none where
+        all that led to what comes behind it was an error of the table."""
         key = states, nonterminal
         known = self._at.get(key)
         if known is None:
-            known = self._at[key] = max([self._needed(one, nonterminal) for one in states])
+            known = self._at[key] = max((self._needed(one, nonterminal) for one in states), default=_NOTHING)
         return known
 
     def _all_leads(self) -> list[list[int]]:

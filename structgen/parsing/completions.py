@@ -530,17 +530,12 @@ class Completions:
         if reading in self._searched:
             return self._searched[reading]
         reader, steps = self._reader, 0
-        lexer = reader.lexer
-        bytes_of = [lexer.representative[kind] for kind in range(len(lexer.representative))]
-        for byte in (9, 10, 13, 32):
-            if byte not in bytes_of:
-                bytes_of.append(byte)
         queue: list[tuple[int, int, bytes, Reading]] = [(0, 0, b"", reading)]
         seen, order, proof = {_folded(reader, reading)}, 0, _PROOF
         found: bytes | None = None
         while queue and found is None:
             _estimate, _order, text, here = heapq.heappop(queue)
-            for byte in bytes_of:
+            for byte in reader.trials(here):
                 steps += 1
                 after = reader.step(here, byte)
                 if after is None or (folded := _folded(reader, after)) in seen:
@@ -559,8 +554,7 @@ class Completions:
                 estimate = len(further) + distance + _WAITS * self._waits(after)
                 heapq.heappush(queue, (estimate, order, further, after))
             if steps > proof:
-                if is_surely_dead(reader, reading, bytes_of, proof):
-                    seen.clear()
+                if is_surely_dead(reader, reading, proof):
                     break
                 proof *= 8
         if len(self._searched) > _KEPT:

@@ -78,6 +78,7 @@ class ContextualReader:
         self.parser = Parser(tables, self.lexer.least())
         self._newlines: dict[int, bool] = {}
         self._readings: dict[tuple[object, ...], Reading] = {}
+        self._trials: dict[tuple[tuple[int, Behind], ...], list[int]] = {}
 
     def reading(
         self,
@@ -182,6 +183,35 @@ class ContextualReader:
                 done[one] = self._after(one, byte, move, [done[base] for base in wanted])
             pending.pop()
         return done[reading]
+
+    def trials(self, reading: Reading) -> list[int]:
+        """Return bytes of which one stands for each: what others lead to, one of these does, but for errors
+        of the lexer. Cost: that of a step, once for equal states of the lexer."""
+        states: dict[tuple[int, Behind], None] = {}
+        met = {reading: None}
+        pending = [reading]
+        for one in pending:
+            states[one.lexeme, one.behind] = None
+            for slot in range(len(self.lexer.states[one.lexeme].slots)):
+                base = self.base(one, slot)
+                if base is not None and base not in met:
+                    met[base] = None
+                    pending.append(base)
+        key = tuple(states)
+        known = self._trials.get(key)
+        if known is None:
+            known = self._trials[key] = self._tried(key)
+        return known
+
+    def _tried(self, states: tuple[tuple[int, Behind], ...]) -> list[int]:
+        lexer, found = self.lexer, dict[tuple[object, ...], int]()
+        rows = [lexer.row(lexeme) for lexeme, _behind in states]
+        for kind, byte in enumerate(lexer.representative):
+            if rows[0][kind].after != DEAD:
+                behinds = [lexer.step_behind(behind, byte) for _lexeme, behind in states]
+                found.setdefault((*(row[kind] for row in rows), *behinds), byte)
+        blanks = [] if self.tables.indentation is None else [9, 10, 32]
+        return list(dict.fromkeys([*found.values(), *blanks]))
 
     def _wanted(self, reading: Reading, move: Move) -> list[Reading | None]:
         """Return what must be read on where a move is made: for each slot after it the configuration before

@@ -1,9 +1,6 @@
-"""Actions of the parser behind which no text ends, as errors of the table; the lexer's contexts stay lark's.
-
-A shift to a state in which each rule that is under way needs a terminal that no text matches, or a rule that
-never ends. And an empty rule that is ended again and again before the same terminal (`x: e x "a" | "b"` with
-`e` empty): lark's own parser comes to no end there.
-"""
+"""Shifts of the parser to states behind which no text ends, as errors of the table; the lexer's contexts stay
+lark's. In such a state each rule that is under way needs a terminal that no text matches, or a rule that has
+no text."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from structgen.parsing.parser import Texts
-from structgen.parsing.tables import END, NONE, ParserTables
+from structgen.parsing.tables import NONE, ParserTables
 
 
 def without_dead_ends(tables: ParserTables, least: Sequence[int]) -> ParserTables:
@@ -24,32 +21,6 @@ def without_dead_ends(tables: ParserTables, least: Sequence[int]) -> ParserTable
     if tables.start in dead:  # what derives nothing at all is refused by name
         dead = []
     idle = np.isin(tables.actions, np.array(dead, np.int64) + 1)
-    empty = np.array([not rule.symbols for rule in tables.rules], np.bool_)
-    ends = tables.actions < 0
-    ends[ends] = empty[-1 - tables.actions[ends]]
-    for state, terminal in np.argwhere(ends).tolist():
-        idle[state, terminal] = _is_endless(tables, state, terminal)
     if not idle.any():
         return tables
     return replace(tables, actions=np.where(idle, NONE, tables.actions).astype(tables.actions.dtype))
-
-
-def _is_endless(tables: ParserTables, state: int, terminal: int) -> bool:
-    """Return whether rules are ended above a state for ever before a terminal. All states that are met on the
-    way stay where they are until less is left than there was; one that comes again above itself does what it
-    did."""
-    stack = [state]
-    while True:
-        action = int(tables.actions[stack[-1], terminal])
-        if action >= 0:
-            return False
-        rule = tables.rules[-1 - action]
-        if len(rule.symbols) >= len(stack):
-            return False
-        del stack[len(stack) - len(rule.symbols) :]
-        after = int(tables.gotos[stack[-1], rule.origin])
-        if after < 0 or (terminal == END and after == tables.end):
-            return False
-        if after in stack:
-            return True
-        stack.append(after)

@@ -21,6 +21,8 @@ MADE_ROW: Final = 2
 GUARDS: Final = 4
 """Steps of what an item comes to with all classes of bytes; one more for each part of them that says
 something else, and there for each so many look-aheads that the item waits for."""
+WAITED: Final = 4
+"""Of so many instructions at which an atomic group waits, with a class of bytes, one step more."""
 MADE_STATE: Final = 4
 """Steps of a state of a lexer; one more for each WORDS of its numbers."""
 WORDS: Final = 8

@@ -765,9 +765,11 @@ class LexemeItems:
         return Row(row.parts, [0 if held == _FAILS else self._list(items(guards[held])) for held in row.said])
 
     def _row_of_nest(self, item: Nest, behind: int) -> Row[int]:
-        nodes = {node for at in instructions(item) if (node := self.program.node_of(at)) is not None}
+        waits = instructions(item)
+        nodes = {node for at in waits if (node := self.program.node_of(at)) is not None}
         later = self._behind_row(behind)
         parts = self._parts.alike([later.parts, *(self.ways_of(node).parts for node in nodes)])
+        self.effort.spend(len(parts.firsts) * len(waits) // F.WAITED)
         said = []
         for kind in parts.firsts:
             before = self.behinds[later.said[later.parts.which[kind]]]
@@ -908,8 +910,10 @@ def _more(byte: int) -> int:
 
 
 def instructions(item: Item) -> list[int]:
-    """Return the instructions at which the threads of an item wait, those of its guards among them."""
+    """Return the instructions at which the threads of an item wait, those of its guards among them, of equal
+    guards once."""
     found: list[int] = []
+    met = set[Guard]()
     pending: list[Item] = [item]
     while pending:
         one = pending.pop()
@@ -919,5 +923,7 @@ def instructions(item: Item) -> list[int]:
         elif not isinstance(one, Slot):
             found.append(one[0])
         for guard in one[1] if isinstance(one, tuple) else one.guards:
-            pending += guard.threads
+            if guard not in met:
+                met.add(guard)
+                pending += guard.threads
     return found

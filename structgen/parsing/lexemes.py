@@ -25,7 +25,7 @@ from structgen.frontends.python_regex import parse_python
 from structgen.parsing import lexeme_rows as R
 from structgen.parsing.lexeme_items import Item, LexemeItems, Slot
 from structgen.parsing.ordered import LIKED, NOWHERE, Behind, Program
-from structgen.parsing.tables import Context, ParserTables
+from structgen.parsing.tables import FAR, Context, ParserTables
 
 DEAD: Final = R.DEAD
 DECIDED: Final = R.DECIDED
@@ -452,11 +452,14 @@ class LexemeStates:
         return known
 
     def waits(self, state: int) -> int:
-        """Return how many look-aheads must still come true, at least, so that a lexeme ends at all."""
+        """Return how many look-aheads must still come true, at least, so that a lexeme ends at all; FAR where
+        none does, as where all that may begin looks behind."""
         known = self._waits_of.get(state)
         if known is None:
             held = (one[1] if isinstance(one, tuple) else one.guards for one in self.states[state].items)
-            known = self._waits_of[state] = min(sum(guard.holds for guard in of) for of in held)
+            known = self._waits_of[state] = min(
+                (sum(guard.holds for guard in of) for of in held), default=FAR
+            )
         return known
 
     def end(self, state: int) -> Move:

@@ -95,6 +95,8 @@ class Behind:
 NOWHERE: Final = Behind(False, frozenset(), frozenset())
 """Where nothing is asked of what came before."""
 
+_REMEMBERED: Final = 1 << 15
+"""Guards of which it is remembered what becomes of them."""
 _VISITS: Final = 3
 """How often a search for words comes by one instruction."""
 _VARIETY: Final = 8
@@ -120,6 +122,8 @@ class Program:
         self._bits: list[int] = []
         self._reach: dict[int, tuple[frozenset[int], bool]] = {}
         self._sure: dict[int, bool] = {}
+        self._guards_after: dict[tuple[Guard, int, Behind], Guard | bool] = {}
+        self._guards_at_end: dict[tuple[Guard, Behind], bool] = {}
         self._first_words: dict[tuple[int, int], bytes | None] = {}
         self.inner: list[tuple[int, int]] = []
         """The instructions inside characters, which are made as they are met: of which one, and by which
@@ -507,15 +511,26 @@ class Program:
         """Return the guards after a byte, None where one has failed."""
         held: Guards = ()
         for guard in guards:
-            threads: set[Thread | Nest] = set()
-            for item in guard.threads:
-                threads.update(self._step(item, byte, behind))
-            after = self.guard_of(guard, threads)
+            after = self._guard_after(guard, byte, behind)
             if after is False:
                 return None
             if after is not True:
                 held = with_guard(held, after)
         return held
+
+    def _guard_after(self, guard: Guard, byte: int, behind: Behind) -> Guard | bool:
+        """Return what becomes of a guard with a byte. It is remembered: guards hold others, many the same."""
+        key = guard, byte, behind
+        known = self._guards_after.get(key)
+        if known is None:
+            threads: set[Thread | Nest] = set()
+            for item in guard.threads:
+                threads.update(self._step(item, byte, behind))
+            known = self.guard_of(guard, threads)
+            if len(self._guards_after) > _REMEMBERED:
+                self._guards_after.clear()
+            self._guards_after[key] = known
+        return known
 
     def guard_of(self, guard: Guard, threads: set[Thread | Nest] | frozenset[Thread | Nest]) -> Guard | bool:
         """Return what becomes of a guard whose threads come to others, or what it comes to where that is
@@ -550,13 +565,20 @@ class Program:
 
     def holds_at_end(self, guards: Guards, behind: Behind) -> bool:
         """Return whether guards come true where the text ends."""
-        for guard in guards:
+        return all(self._holds_at_end(guard, behind) for guard in guards)
+
+    def _holds_at_end(self, guard: Guard, behind: Behind) -> bool:
+        key = guard, behind
+        known = self._guards_at_end.get(key)
+        if known is None:
             ended = any(
                 guard.accept == self._end_of(at) for item in guard.threads for at in self._ended(item, behind)
             )
-            if ended != guard.holds:
-                return False
-        return True
+            known = ended == guard.holds
+            if len(self._guards_at_end) > _REMEMBERED:
+                self._guards_at_end.clear()
+            self._guards_at_end[key] = known
+        return known
 
     def _ended(self, item: Thread | Nest, behind: Behind) -> Iterator[int]:
         """Yield the ends that a thread or a group comes to where the text ends, best first."""

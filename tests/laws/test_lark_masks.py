@@ -260,7 +260,7 @@ def test_one_terminal_matches_as_re_does(pattern: str, other: str) -> None:
     assert not found, found[:5]
 
 
-@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings().max_examples // 5, suppress_health_check=list(HealthCheck))
 @given(grammars(), st.booleans())
 def test_masks_of_whatever_lark_builds(grammar: str, ahead: bool) -> None:
     reference = _reference(grammar)
@@ -270,15 +270,32 @@ def test_masks_of_whatever_lark_builds(grammar: str, ahead: bool) -> None:
     ours = sg.lark(grammar)
     if not ahead:  # places are proved one by one
         ours._found = ours._found._replace(ahead=None)
-    compiled = sg.compile(ours, _tokenizer(), store=False)
+    try:
+        found = _wrong_masks(reference, sg.compile(ours, _tokenizer(), store=False), accepted, beginnings)
+    except sg.LimitError:
+        return
+    assert not found, found[:5]
+
+
+def _wrong_masks(
+    reference: lark.Lark, compiled: sg.CompiledGrammar, accepted: set[bytes], beginnings: set[bytes]
+) -> list[tuple[bytes, bytes | None]]:
+    """Return where a mask differs from what lark takes: the text read, and the token, None for the end."""
+    found: list[tuple[bytes, bytes | None]] = []
     for read in sorted(beginnings, key=len)[:12]:
         state = _after(compiled, read)
         allowed = set(compiled.allowed(state))
-        assert (END in allowed) == (read in accepted)
+        if (END in allowed) != (read in accepted):
+            found.append((read, None))
         for token, text in enumerate(TOKENS):
-            if text is not None and read + text in beginnings:
-                assert token in allowed, (read, text)
-            elif text is not None and token in allowed:
+            if text is None:
+                continue
+            is_right = token in allowed
+            if is_right and read + text not in beginnings:
                 after = compiled.step(state, token)
-                assert after is not None
-                assert _takes(reference, read + text + compiled.completion(after)), (read, text)
+                is_right = after is not None and _takes(reference, read + text + compiled.completion(after))
+            elif not is_right:
+                is_right = read + text not in beginnings
+            if not is_right:
+                found.append((read, text))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,22 @@ import structgen as sg
 from structgen.languages.language import Config, Language
 from structgen.limits import Limits
 
+_MOST = 10_000
+"""Rules that lark's parser ends in one text, and a hundredth of them for each character; more is taken for
+rules that it ends for ever."""
+
+
+class _Callbacks(dict[Any, Any]):
+    """lark's callbacks of rules, one asked for whenever a rule ends."""
+
+    left = _MOST
+
+    def __getitem__(self, rule: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise lark.exceptions.ParseError("Rules are ended for ever.")
+        return super().__getitem__(rule)
+
 
 def build(grammar: str, **options: Any) -> lark.Lark:
     """Return lark's parser of a grammar: LALR(1), contextual lexer. Raises what lark raises.
@@ -23,16 +40,31 @@ def build(grammar: str, **options: Any) -> lark.Lark:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lark.lexer, "has_interegular", False)
-        return lark.Lark(grammar, parser="lalr", **options)
+        reference = lark.Lark(grammar, parser="lalr", **options)
+    parser: Any = reference.parser
+    parser.parser.parser.callbacks = _Callbacks(parser.parser.parser.callbacks)
+    return reference
 
 
 def takes(reference: lark.Lark, text: str) -> bool:
-    """Return whether lark takes a text; an indenter of lark's fails with the last two where it refuses."""
+    """Return whether lark takes a text: it does not where it hangs, as it ends rules for ever. An indenter of
+    lark's fails with IndexError or AssertionError where it refuses, and a lexer with re.error, where a
+    terminal of no context is no pattern: it is compiled for the message."""
+    if isinstance(reference, lark.Lark):
+        parser: Any = reference.parser
+        parser.parser.parser.callbacks.left = _MOST + _MOST // 100 * len(text)
     try:
         reference.parse(text)
-    except (lark.exceptions.LarkError, IndexError, AssertionError):
+    except (lark.exceptions.LarkError, IndexError, AssertionError, re.error):
         return False
     return True
+
+
+def hangs(reference: lark.Lark, text: str) -> bool:
+    """Return whether lark ends rules for ever in a text."""
+    takes(reference, text)
+    parser: Any = reference.parser
+    return bool(parser.parser.parser.callbacks.left < 0)
 
 
 def language(grammar: str, **options: Any) -> Language:

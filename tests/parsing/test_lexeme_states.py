@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from lark_reference import build, differences
 
 from structgen.languages.contextual import ContextualLanguage
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import load
-from structgen.parsing.tables import ParserTables
+from structgen.parsing.tables import FAR, ParserTables
 
 WORDS = """
 start: (IF | IN | NAME)+
@@ -50,3 +51,19 @@ def test_a_language_goes_on_from_the_lexemes_of_another() -> None:
     assert second.separator == first.separator == b" "
     assert second.reader.lexer.states == first.reader.lexer.states
     assert all(second.reader.lexer.row(at) == row for at, row in first.reader.lexer.rows.items())
+
+
+BEHIND_ANOTHER = "start: (L|B)* A\nL: /l(?=.*z)|l(?!b)/\nB: /b|x/\nA: /(?<=x)a/\n"
+
+
+def test_a_lexeme_that_nothing_begins_ends_by_no_look_ahead() -> None:
+    lexer = ContextualLanguage(tables_of("start: B A\nB: /b|x/\nA: /(?<=x)a/\n"), Limits()).reader.lexer
+    states = {lexer.start(context, lexer.before()) for context in range(len(lexer.tables.contexts))}
+    empty = [state for state in states if not lexer.states[state].items]
+    assert empty
+    assert [lexer.waits(state) for state in empty] == [FAR] * len(empty)
+
+
+def test_searches_go_on_beside_a_place_where_no_lexeme_begins() -> None:
+    language = ContextualLanguage(tables_of(BEHIND_ANOTHER), Limits())
+    assert differences(build(BEHIND_ANOTHER), language, "lbxa", 4) == []
