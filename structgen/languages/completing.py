@@ -127,10 +127,11 @@ class CompiledRests(CompiledGrammar):
         return ways
 
     def _remember(self, state: int, rest: tuple[int, ...]) -> None:
-        """Note a rest; one that is longer than this would not do."""
+        """Note a rest; one that is longer than this would not do. A rest may come by a text that is complete,
+        which has none."""
         known = self._rests.get(state)
         if known is None or (len(known) > len(rest) and state not in self._costs):
-            self._rests[state] = rest
+            self._rests[state] = () if self.may_end(state) else rest
 
     def _fits(self, index: int, left: int) -> bool:
         return self._ceilings.get(index, left + 1) <= left

@@ -4,7 +4,10 @@ counts, budgets, rollback and forks; and grammars made at random."""
 from __future__ import annotations
 
 import random
+import tempfile
+from collections.abc import Set
 from functools import cache
+from pathlib import Path
 
 import lark
 import pytest
@@ -14,6 +17,7 @@ from lark_pages import hold_pages
 from lark_reference import build, differences, takes, texts
 
 import structgen as sg
+from structgen.languages.compiled_lark import CompiledLark
 from structgen.limits import Limits
 
 MORE = [
@@ -36,6 +40,7 @@ GRAMMARS = {
     "lines": ('start: (A "\\n")+\nA: /^a+/m\n%ignore " "\n', "a \n", 7),
     "letters of two bytes": ('start: ("é" "a" | /é+b/)+\n', "éab", 5),
     "an atomic group": ('start: A "("\nA: /(?>a|ab)+c?/\n', "abc(", 6),
+    "complete on the way": ('start: A? "a"? "b" | A A? |\nA: "cc"\n%ignore /b+/\n', "abc", 5),
     "merged look-ahead": ('start: "(" e X | "a" e Y\ne: "b"\nX: /c/\nY: /c{1,3}/\n', "(abc", 6),
 }
 
@@ -94,7 +99,11 @@ def test_a_token_is_allowed_exactly_where_an_accepted_text_goes_on_so(name: str)
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_some_allowed_token_lowers_the_count(name: str) -> None:
     _reference, compiled, accepted, beginnings = _built(name)
-    for read in sorted(beginnings, key=len)[:60]:
+    _hold_counts(compiled, accepted, sorted(beginnings, key=len)[:60])
+
+
+def _hold_counts(compiled: sg.CompiledGrammar, accepted: Set[bytes], beginnings: list[bytes]) -> None:
+    for read in beginnings:
         state = _after(compiled, read)
         cost = compiled.tokens_to_finish(state)
         assert (cost == 0) == (read in accepted), read
@@ -107,30 +116,35 @@ def test_some_allowed_token_lowers_the_count(name: str) -> None:
 def test_a_budget_allows_what_can_still_be_completed_within_it(name: str) -> None:
     reference, compiled, _accepted, _beginnings = _built(name)
     source = random.Random(name)
-    mask = sg.allocate_mask(1, len(TOKENS))
     for _ in range(12):
-        matcher = sg.Matcher(compiled)
-        left = matcher.tokens_to_finish() + source.randrange(6)
-        text = b""
-        while True:
-            matcher.fill_mask(mask, budget=left)
-            allowed = mask.allowed().tolist()
-            state = matcher.state
-            wanted = []
-            for token in compiled.allowed(state):
-                after = None if token == END else compiled.step(state, token)
-                if token == END or (after is not None and compiled.tokens_to_finish(after) < left):
-                    wanted.append(token)
-            assert allowed == wanted
-            token = source.choice(allowed)
-            if token == END:
-                break
-            matcher.advance(token)
-            text, left = text + (TOKENS[token] or b""), left - 1
-            if left == 0:
-                assert matcher.is_complete
-                break
+        text = _walked_within(compiled, source)
         assert _takes(reference, text), text
+
+
+def _walked_within(compiled: sg.CompiledGrammar, source: random.Random) -> bytes:
+    """Return a text written within a budget, each mask of which was held to the counts of what it allows."""
+    mask = sg.allocate_mask(1, len(TOKENS))
+    matcher = sg.Matcher(compiled)
+    left = matcher.tokens_to_finish() + source.randrange(6)
+    text = b""
+    while True:
+        matcher.fill_mask(mask, budget=left)
+        allowed = mask.allowed().tolist()
+        state = matcher.state
+        wanted = []
+        for token in compiled.allowed(state):
+            after = None if token == END else compiled.step(state, token)
+            if token == END or (after is not None and compiled.tokens_to_finish(after) < left):
+                wanted.append(token)
+        assert allowed == wanted
+        token = source.choice(allowed)
+        if token == END:
+            return text
+        matcher.advance(token)
+        text, left = text + (TOKENS[token] or b""), left - 1
+        if left == 0:
+            assert matcher.is_complete
+            return text
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
@@ -299,3 +313,49 @@ def _wrong_masks(
             if not is_right:
                 found.append((read, text))
     return found
+
+
+@settings(max_examples=settings().max_examples // 5, suppress_health_check=list(HealthCheck))
+@given(grammars(), st.randoms(use_true_random=False))
+def test_counts_and_budgets_of_whatever_lark_builds(grammar: str, source: random.Random) -> None:
+    reference = _reference(grammar)
+    accepted = {text.encode() for text in texts(ALPHABET, 5) if takes(reference, text)}
+    assume(accepted)
+    beginnings = sorted({text[:size] for text in accepted for size in range(len(text) + 1)})
+    try:
+        compiled = sg.compile(sg.lark(grammar), _tokenizer(), store=False)
+        _hold_counts(compiled, accepted, sorted(beginnings, key=len)[:20])
+        written = [_walked_within(compiled, source) for _ in range(2)]
+    except sg.LimitError:
+        return
+    assert all(_takes(reference, text) for text in written), written
+
+
+@settings(max_examples=settings().max_examples // 5, suppress_health_check=list(HealthCheck))
+@given(grammars(), st.randoms(use_true_random=False))
+def test_masks_that_were_kept_and_prepared_of_whatever_lark_builds(
+    grammar: str, source: random.Random
+) -> None:
+    reference = _reference(grammar)
+    accepted = {text.encode() for text in texts(ALPHABET, 4) if takes(reference, text)}
+    assume(accepted)
+    beginnings = sorted({text[:size] for text in accepted for size in range(len(text) + 1)})
+    ours = sg.lark(grammar)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            store = sg.MaskStore(path=Path(folder))
+            first = sg.compile(ours, _tokenizer(), store=store)
+            _masks(first, source.sample(beginnings, min(4, len(beginnings))))
+            if source.random() < 0.5:
+                first.prepare()
+            store.flush()
+            second = CompiledLark(ours, _tokenizer(), None, sg.MaskStore(path=Path(folder)))
+            fresh = sg.compile(ours, _tokenizer(), store=False)
+            asked = source.sample(beginnings, min(10, len(beginnings)))
+            assert _masks(second, asked) == _masks(fresh, asked)
+    except sg.LimitError:
+        return
+
+
+def _masks(compiled: sg.CompiledGrammar, read: list[bytes]) -> list[list[int]]:
+    return [compiled.allowed(_after(compiled, text)) for text in read]
