@@ -236,7 +236,7 @@ class Completions:
         for lead in (word, word + b"\n"):
             after = self._reader.run(reading, lead)
             if after is not None and after.place == reading.place and after.column >= 0:
-                for width in (*reversed(widths), widths[-1] + 1):
+                for width in (*reversed(widths), max(widths[-1] + 1, after.column)):
                     if width >= after.column:
                         yield lead + b" " * (width - after.column), width
 

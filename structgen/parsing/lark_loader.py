@@ -9,7 +9,7 @@ compiling a regular expression for each state of the parser.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -123,7 +123,7 @@ def load(
     if indenter is not None:
         lexer = lexer.lexer
     parser = built.parser.parser
-    tables = _Tables(lexer, parser, start, indenter)
+    tables = _Tables(lexer, parser, start, indenter, _declared(grammar))
     tables.indentation()  # its terminals are there, before it is asked which are made
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
@@ -134,17 +134,22 @@ def load(
 
 def check_bound(grammar: Any, bound: Sequence[str], where: str) -> None:
     """Raise GrammarError where a name that is bound is no declared terminal of a grammar of lark's."""
-    terminals = {str(name): tree for name, (tree, _priority) in grammar.term_defs}
-    declared = sorted(name for name, tree in terminals.items() if tree is None)
+    terminals = {str(name) for name, _held in grammar.term_defs}
+    declared = _declared(grammar)
     for name in bound:
         if name not in declared:
             what = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
-            there = f"; declared are {', '.join(declared)}" if declared else ""
+            there = f"; declared are {', '.join(sorted(declared))}" if declared else ""
             raise GrammarError(
                 f"{what}: what is bound is declared.",
                 where=where,
                 cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
             )
+
+
+def _declared(grammar: Any) -> set[str]:
+    """Return the terminals that a grammar of lark's declares."""
+    return {str(name) for name, (tree, _priority) in grammar.term_defs if tree is None}
 
 
 def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
@@ -277,13 +282,16 @@ def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> Non
 class _Tables:
     """Reads one grammar that lark has built."""
 
-    def __init__(self, lexer: _Recorder, parser: Any, start: str, indenter: Any) -> None:
+    def __init__(self, lexer: _Recorder, parser: Any, start: str, indenter: Any, declared: Set[str]) -> None:
+        """`declared`: terminals without a pattern; those of the indenter may be in no rule."""
         self.lexer, self.start, self.indenter = lexer, start, indenter
         self.table, self.items = parser._parse_table, parser.items
         table = self.table
         self.terminals = {terminal.name: terminal for terminal in lexer.conf.terminals}
         origins = {item.rule.origin.name for items in self.items for item in items}
         names = {name for row in table.states.values() for name in row} - origins
+        if indenter is not None:
+            names |= declared & {indenter.INDENT_type, indenter.DEDENT_type}
         self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
         self.number = {name: number for number, name in enumerate(self.names)}
         # an ignored string that takes the place of a match is not ignored: lark decides that by the match. It
