@@ -21,8 +21,8 @@ ENDLESS = {
     ),
     "states that it depends on what lies below": (
         'start: "1" a | "2" (a | b) | "3" (a | c)\na: "p" z\nb: "p" w\nc: "p" v\n'
-        'w.3: x\nv.3: z\nx.1: z | "k"\nz: x\n',
-        "123pk",
+        'w.3: x\nv.3: z\nx.1: z | "k"\nz: x | "m"\n',
+        "123pkm",
     ),
 }
 
@@ -43,7 +43,7 @@ def _loaded(grammar: str) -> ParserTables:
 def test_texts_are_those_at_which_lark_comes_to_an_end(name: str) -> None:
     grammar, alphabet = ENDLESS[name]
     ours = sg.lark(grammar).language(Limits())
-    assert differences(build(grammar), ours, alphabet, 5) == []
+    assert differences(build(grammar), ours, alphabet, 4) == []
 
 
 @pytest.mark.parametrize("name", ENDLESS)
