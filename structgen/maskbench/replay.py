@@ -32,7 +32,8 @@ WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
 class Probe:
     """What the worker does and has measured, in memory that its parent reads when it hangs or dies.
 
-    Words: phase, its begin (ns), mask and commit times used, unused; then the times themselves.
+    Words: the phase, when it began (ns), how many mask and commit times are used, when the compilation or the
+    instance under way began (ns; 0 between two of them); then the times themselves.
     """
 
     def __init__(self, view: memoryview, flush: Callable[[bytes], None]) -> None:
@@ -41,12 +42,22 @@ class Probe:
         self._room = (len(view) - HEAD) & ~1
 
     def enter(self, phase: Phase) -> None:
+        """Note that a call of the engine begins. The first one begins the compilation or the instance."""
         view = self._view
+        now = perf_counter_ns()
         view[0] = phase
-        view[1] = perf_counter_ns()
+        view[1] = now
+        if not view[3]:
+            view[3] = now
 
     def leave(self) -> None:
+        """Note that no call is under way."""
         self._view[0] = Phase.IDLE
+
+    def finish(self) -> None:
+        """Note that the compilation or the instance has come to its end."""
+        self.leave()
+        self._view[3] = 0
 
     def record(self, ns: int) -> None:
         """Append one time; masks and commits alternate, `NOT_MEASURED` standing for one that is missing."""
@@ -86,25 +97,26 @@ def run(engine: Engine, tokenizer: Tokenizer, case: Case, probe: Probe, send: Se
         first = perf_counter_ns() - begin
         probe.leave()
         by_policy = refusal.by_policy and _compiles_widest(engine, case, probe)
+        probe.finish()
         send(("refused", refusal.reason, str(refusal), first, by_policy))
         return
     except Exception as error:
-        probe.leave()
+        probe.finish()
         send(("crashed", _describe(error)))
         return
-    probe.leave()
+    probe.finish()
     send(("compiled", first))
     fresh: Session | None = session
     if case.bare:
         found = _guarded(lambda: _walk(session, tokenizer, case, probe))
-        probe.leave()
+        probe.finish()
         probe.take()
         send(("instance", 0, *found))
     for index, instance in enumerate(case.instances):
         judged = partial(_judged, engine, tokenizer, case, instance, start, fresh, probe)
         fresh = None
         found = _guarded(judged)
-        probe.leave()
+        probe.finish()
         probe.take()
         send(("instance", index, *found))
 

@@ -25,6 +25,8 @@ from structgen.maskbench.results import NOT_MEASURED, CaseResult, Failure, Phase
 _SAMPLES: Final = 1 << 14
 _START_SECONDS: Final = 600.0
 """An engine may compile its inner loop and read its vocabulary before the first case."""
+_LATE_SECONDS: Final = 60.0
+"""How late a worker on a busy machine may begin a compilation or an instance, beyond the limit."""
 
 
 class EngineError(StructgenError):
@@ -97,7 +99,7 @@ class EngineProcess:
         self._pipe.send(case)
         while True:
             try:
-                message = self._receive(self._timeout)
+                message = self._next()
             except TimeoutError:
                 self._cut_short(case, result, Verdict.TIMED_OUT, f"no answer within {self._timeout:g} s")
                 return result
@@ -143,6 +145,25 @@ class EngineProcess:
         except (EOFError, ConnectionError):
             return None
         return message
+
+    def _next(self) -> tuple[Any, ...] | None:
+        """Return the next message about a case, or None when the worker has died.
+
+        Raises TimeoutError when the compilation or the instance under way has taken longer than the limit.
+        The limit counts from the moment at which the worker began it, which a busy machine may put off.
+        """
+        asked = perf_counter_ns()
+        limit = self._timeout
+        while True:
+            try:
+                return self._receive(limit)
+            except TimeoutError:
+                now, begun = perf_counter_ns(), self._shared[3]
+                ends = begun + self._timeout * 1e9 if begun else asked + (self._timeout + _LATE_SECONDS) * 1e9
+                if now >= ends:
+                    raise
+                # While nothing is begun it is looked at often: what begins now has the whole limit.
+                limit = (ends - now) / 1e9 if begun else min(self._timeout, 0.1)
 
     def _note(self, case: Case, result: CaseResult, message: tuple[Any, ...]) -> None:
         match message:

@@ -129,6 +129,13 @@ class HangsCompiling(Listed):
         time.sleep(1000)
 
 
+class BeginsLate(Listed):
+    """Makes ready for longer than a compilation may take, as on a busy machine."""
+
+    def prepare(self):
+        time.sleep(0.5)
+
+
 class Dies(Listed):
     """Ends its process in the second commit of a document."""
 

@@ -65,20 +65,24 @@ def test_a_file_that_could_not_be_read_is_refused_without_an_engine_seeing_it():
 def test_an_engine_that_hangs_in_a_mask_times_out_and_its_time_is_kept():
     one = only("HangsInMask", timeout=1.0)
     assert (one.outcome, one.verdicts, one.skipped) == (Outcome.TIMED_OUT, [Verdict.TIMED_OUT], 2)
-    assert max(one.masks()) >= 0.9e9
+    assert max(one.masks()) >= 0.5e9
     assert len(list(one.commits())) == 2
 
 
 def test_an_engine_that_hangs_in_a_commit_times_out_and_its_time_is_kept():
     one = only("HangsInCommit", timeout=1.0)
     assert one.outcome is Outcome.TIMED_OUT
-    assert [ns >= 0.9e9 for ns in one.commits()] == [True]
+    assert [ns >= 0.5e9 for ns in one.commits()] == [True]
 
 
 def test_an_engine_that_hangs_while_compiling_times_out_and_its_time_is_kept():
     one = only("HangsCompiling", timeout=1.0)
     assert (one.outcome, one.compiled, one.skipped) == (Outcome.TIMED_OUT, False, 3)
     assert one.first_ns >= 0.9e9
+
+
+def test_the_limit_counts_from_the_moment_at_which_the_worker_begins():
+    assert only("BeginsLate", timeout=0.2).outcome is Outcome.PASSING
 
 
 def test_an_engine_that_dies_is_a_crash_with_its_last_words():
