@@ -87,9 +87,16 @@ class TiktokenEncoder:
                     "encoding with byte-pair ranks needs the tiktoken package.", cure="pip install tiktoken"
                 ) from error
             ranks = {token: i for i, token in reversed(list(enumerate(self._tokens))) if token}
-            made = self._made = Encoding(
-                "structgen", pat_str=self._pattern, mergeable_ranks=ranks, special_tokens=self._special
-            )
+            try:
+                made = self._made = Encoding(
+                    "structgen", pat_str=self._pattern, mergeable_ranks=ranks, special_tokens=self._special
+                )
+            except ValueError as error:
+                raise TokenizerError(
+                    f"tiktoken cannot read the pattern that splits a text ({error}).",
+                    where="pattern",
+                    cure="Give the pattern in the syntax of the Rust crate fancy-regex.",
+                ) from error
         ids: list[int] = []
         start = 0
         for run in _LONG_RUN.finditer(text):
@@ -97,6 +104,58 @@ class TiktokenEncoder:
             start = run.end()
         ids += made.encode_ordinary(text[start:])
         return ids
+
+
+class SentencePieceEncoder:
+    """The encoder of a serialized SentencePiece model.
+
+    It puts no blank before the text and keeps every blank in it, whatever the model's settings say: a text
+    inside a document begins with no blank of its own, and what a mask allows is the document byte by byte.
+    """
+
+    NAME: Final = "sentencepiece"
+
+    # A protobuf message that is written twice is merged, and the last value of a field counts. This is the
+    # field normalizer_spec (3) with add_dummy_prefix (3) and remove_extra_whitespaces (4) both false.
+    _PLAIN_BLANKS: Final = b"\x1a\x04\x18\x00\x20\x00"
+
+    def __init__(self, model: bytes, ids: tuple[int, ...] | None) -> None:
+        """Takes the serialized model, and for each of its pieces the token's id (None: the piece's own)."""
+        self._model, self._ids = model, ids
+        self._made: Any = None
+
+    @property
+    def form(self) -> Form:
+        """("sentencepiece", the serialized model, ids of the pieces or None)."""
+        return (self.NAME, self._model, self._ids)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids as `SentencePieceProcessor.encode` gives them; needs the `sentencepiece` package."""
+        made = self._made
+        if made is None:
+            made = self._made = sentencepiece_processor(self._model + self._PLAIN_BLANKS)
+        pieces: list[int] = made.encode(text)
+        return pieces if self._ids is None else [self._ids[piece] for piece in pieces]
+
+
+def sentencepiece_processor(model: bytes) -> Any:
+    """A SentencePieceProcessor of a serialized model. Raises TokenizerError where the package is missing or
+    the bytes are no such model."""
+    try:
+        from sentencepiece import SentencePieceProcessor
+    except ImportError as error:
+        raise TokenizerError(
+            "reading a SentencePiece model needs the sentencepiece package.", cure="pip install sentencepiece"
+        ) from error
+    made = SentencePieceProcessor()
+    try:
+        made.LoadFromSerializedProto(model)
+    except (RuntimeError, OSError) as error:
+        raise TokenizerError(
+            "it is no SentencePiece model, or only a part of one.",
+            cure="Pass a whole tokenizer.json, tekken.json or SentencePiece model.",
+        ) from error
+    return made
 
 
 def encoder_from_form(form: Form | None, tokens: Sequence[bytes | None]) -> Encoder | None:
@@ -108,6 +167,8 @@ def encoder_from_form(form: Form | None, tokens: Sequence[bytes | None]) -> Enco
             return HuggingFaceEncoder(text)
         case (TiktokenEncoder.NAME, str(pattern), tuple(special)):
             return TiktokenEncoder(pattern, dict(special), tokens)
+        case (SentencePieceEncoder.NAME, bytes(model), ids) if ids is None or isinstance(ids, tuple):
+            return SentencePieceEncoder(model, ids)
     raise TokenizerError(
         f"{str(form)[:80]!r} is not the form of an encoder.",
         cure="Pickle and unpickle with the same version.",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
-import operator
 import os
 import sys
 from array import array
@@ -16,9 +14,19 @@ from typing import Any, NoReturn, final
 
 from structgen.encoders import Encoder, FewestTokens, Form, TiktokenEncoder, encoder_from_form
 from structgen.errors import TokenError, TokenizerError
-
-EndTokens = int | str | Iterable[int | str]
-"""End tokens: an id, or the text of a special token, or several of them."""
+from structgen.sentencepiece_model import read_sentencepiece
+from structgen.tekken import read_tekken
+from structgen.tokenizer_reading import Reading
+from structgen.tokenizer_sources import (
+    EndTokens,
+    decoded,
+    end_ids,
+    json_value,
+    read_bytes,
+    read_model_file,
+    read_object,
+    read_path,
+)
 
 
 @final
@@ -86,41 +94,81 @@ class Tokenizer:
         An end token is special whatever bytes are given for it. `encode` finds the fewest tokens. Raises
         TokenizerError where an item is neither bytes nor None, or an end id is out of range or missing.
         """
-        return cls(tokens, _end_ids(eos_token_id, {}, "eos_token_id"))
+        return cls(tokens, end_ids(eos_token_id, {}, "eos_token_id"))
 
     @classmethod
     def from_huggingface(
         cls, tokenizer: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
     ) -> Tokenizer:
-        """The tokenizer of a `transformers` or `tokenizers` object, a model's folder, or a tokenizer.json.
+        """The tokenizer of an object, a folder or a file that goes with a model of Hugging Face.
+
+        Objects: those of `transformers` (fast ones, and those with a SentencePiece model), also inside a
+        processor; `tokenizers.Tokenizer`; `SentencePieceProcessor`; the tokenizers of `mistral_common`.
+        Files: a tokenizer.json, Mistral's tekken.json, a SentencePiece model (tokenizer.model); a file is
+        known by what it holds. In a folder, the first of these three is read.
 
         Byte-level BPE, and SentencePiece's BPE and Unigram with or without byte fallback; the piece "▁a" is
         the bytes b" a", and `encode` puts no blank before the text. End tokens, unless given by id or text:
         the object's `eos_token_id`; all that the folder's generation_config.json, config.json,
         tokenizer_config.json and special_tokens_map.json name; for a file or a `tokenizers` object alone,
-        special tokens with a text like "</s>" (structgen.tokenizer_json.END_TEXTS). `vocab_size` adds special
-        ids up to a model's padded width. Reading needs none of the libraries, `encode` needs `tokenizers`.
+        special tokens with a text like "</s>" (structgen.tokenizer_reading.END_TEXTS). `vocab_size` adds
+        special ids up to a model's padded width. Reading a tokenizer.json or a tekken.json needs none of the
+        libraries, a SentencePiece model needs `sentencepiece`; `encode` needs the library of the tokenizer.
         Nothing is downloaded. Raises TokenizerError.
         """
-        from structgen.tokenizer_json import read_tokenizer_json
-
-        folder: Path | None = None
-        ends: list[int] = []
         more_special: list[int] = []
         if isinstance(tokenizer, str | os.PathLike):
-            path = Path(tokenizer)
-            folder = path if path.is_dir() else None
-            text = _read_text(path / "tokenizer.json" if folder else path)
+            reading, ends = read_path(Path(tokenizer))
         else:
-            text = _text_of(tokenizer)
-            own = getattr(tokenizer, "eos_token_id", None)
-            ends = _end_ids(own, {}, "tokenizer.eos_token_id") if own is not None else []
-            more_special = list(getattr(tokenizer, "all_special_ids", ()))
-        reading = read_tokenizer_json(text)
-        if eos_token_id is not None:
-            ends = _end_ids(eos_token_id, reading.ids, "eos_token_id")
-        elif folder is not None:
-            ends = _ends_of_folder(folder, reading.ids)
+            reading, ends, more_special = read_object(tokenizer)
+        return cls._from_reading(reading, ends, eos_token_id, vocab_size, more_special)
+
+    @classmethod
+    def from_sentencepiece(
+        cls, model: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
+    ) -> Tokenizer:
+        """The tokenizer of a SentencePiece model: its file, its bytes, or a loaded `SentencePieceProcessor`.
+
+        A token's bytes are what the model's own decoder writes for it inside a text: "▁" is a blank, "<0x0A>"
+        a byte where the model has byte fallback; control, unknown and unused pieces are special. The end
+        token, unless given, is the model's own. `encode` splits as the model does, but puts no blank before
+        the text and keeps every blank; what the model's normalisation would change, it writes with the fewest
+        tokens. Needs the `sentencepiece` package. Raises TokenizerError.
+        """
+        if isinstance(model, bytes | bytearray | memoryview):
+            reading = read_sentencepiece(bytes(model))
+        elif isinstance(model, str | os.PathLike):
+            reading = read_model_file(Path(model))
+        else:
+            reading, _, _ = read_object(model)
+        return cls._from_reading(reading, [], eos_token_id, vocab_size)
+
+    @classmethod
+    def from_tekken(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        eos_token_id: EndTokens | None = None,
+        vocab_size: int | None = None,
+    ) -> Tokenizer:
+        """The tokenizer of Mistral's tekken.json.
+
+        The end token, unless given by id or text, is "</s>". Reading needs no library, `encode` needs
+        `tiktoken`. Raises TokenizerError, with the member of the file that it is about.
+        """
+        reading = read_tekken(json_value(decoded(read_bytes(Path(path)), Path(path)), Path(path)))
+        return cls._from_reading(reading, [], eos_token_id, vocab_size)
+
+    @classmethod
+    def _from_reading(
+        cls,
+        reading: Reading,
+        own_ends: Sequence[int],
+        eos_token_id: EndTokens | None,
+        vocab_size: int | None,
+        more_special: Iterable[int] = (),
+    ) -> Tokenizer:
+        ends = own_ends if eos_token_id is None else end_ids(eos_token_id, reading.ids, "eos_token_id")
         if not (ends := ends or reading.likely_ends):
             raise TokenizerError("it does not say which tokens end a text.", cure="Pass eos_token_id=.")
         tokens = reading.tokens
@@ -134,9 +182,7 @@ class Tokenizer:
         for i in more_special:
             if 0 <= i < len(tokens):
                 tokens[i] = None
-        from structgen.encoders import HuggingFaceEncoder
-
-        return cls(tokens, ends, (HuggingFaceEncoder.NAME, reading.encoder))
+        return cls(tokens, ends, reading.encoder)
 
     @classmethod
     def from_tiktoken(cls, encoding: Any, eos: EndTokens | None = None) -> Tokenizer:
@@ -185,7 +231,7 @@ class Tokenizer:
         the line.
         """
         ranks: dict[bytes, int] = {}
-        for number, line in enumerate(_read_text(Path(path)).splitlines(), 1):
+        for number, line in enumerate(decoded(read_bytes(Path(path)), Path(path)).splitlines(), 1):
             if not line.strip():
                 continue
             try:
@@ -207,7 +253,7 @@ class Tokenizer:
         for token, rank in ranks.items():
             tokens[rank] = token
         form = None if pattern is None else (TiktokenEncoder.NAME, pattern, tuple(sorted(special.items())))
-        return cls(tokens, _end_ids(eos, special, "eos"), form)
+        return cls(tokens, end_ids(eos, special, "eos"), form)
 
     def encode(self, data: bytes) -> list[int]:
         """Token ids whose bytes, one after another, are exactly `data`; none of them special.
@@ -253,7 +299,7 @@ class Tokenizer:
 
     def _writes(self, ids: list[int], data: bytes) -> bool:
         tokens = self.token_bytes
-        found = [tokens[i] if i < len(tokens) else None for i in ids]
+        found = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
         return None not in found and b"".join(token or b"" for token in found) == data
 
     def __eq__(self, other: object) -> bool:
@@ -332,79 +378,3 @@ def _checked_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tupl
             )
         known[i] = None
     return tuple(known)
-
-
-def _end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
-    several: Iterable[object] = [ends] if isinstance(ends, str) or not isinstance(ends, Iterable) else ends
-    out = []
-    for end in several:
-        if isinstance(end, str):
-            if end not in ids:
-                raise TokenizerError(
-                    f"there is no token {end!r}.", where=where, cure="Pass the id of the end token."
-                )
-            out.append(ids[end])
-            continue
-        try:
-            out.append(operator.index(end))  # type: ignore[arg-type]
-        except TypeError as error:
-            raise TokenizerError(
-                f"{end!r} is neither a token id nor a token's text.",
-                where=where,
-                cure="Pass the ids of the end tokens.",
-            ) from error
-    return out
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise TokenizerError(
-            "there is no such file, and nothing is downloaded.",
-            where=str(path),
-            cure="Pass a folder with a tokenizer.json, or AutoTokenizer.from_pretrained(name).",
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TokenizerError(
-            f"it cannot be read ({error}).", where=str(path), cure="Pass a readable file."
-        ) from error
-
-
-def _text_of(tokenizer: Any) -> str:
-    # The tokenizer.json of a tokenizers.Tokenizer, or of the one inside a transformers tokenizer.
-    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if not hasattr(backend, "to_str"):
-        raise TokenizerError(
-            f"{type(tokenizer).__name__} has no backend of the tokenizers library.",
-            where="tokenizer",
-            cure="Pass a path, a tokenizers.Tokenizer, or AutoTokenizer.from_pretrained(..., use_fast=True).",
-        )
-    text: str = backend.to_str()
-    return text
-
-
-def _ends_of_folder(folder: Path, ids: Mapping[str, int]) -> list[int]:
-    # What generation stops at is the union: a chat model's end of turn stands in one file, the end of text in
-    # another.
-    ends: set[int] = set()
-    for name in ("generation_config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"):
-        path = folder / name
-        if not path.is_file():
-            continue
-        try:
-            config = json.loads(_read_text(path))
-        except ValueError as error:
-            raise TokenizerError(
-                f"not JSON ({error}).", where=str(path), cure="Download the file again."
-            ) from error
-        if not isinstance(config, dict):
-            continue
-        if (by_id := config.get("eos_token_id")) is not None:
-            ends.update(_end_ids(by_id, ids, str(path)))
-        by_text = config.get("eos_token")
-        if isinstance(by_text, dict):
-            by_text = by_text.get("content")
-        if by_text is not None:
-            ends.update(_end_ids(by_text, ids, str(path)))
-    return sorted(ends)

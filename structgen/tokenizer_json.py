@@ -12,49 +12,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from structgen.encoders import HuggingFaceEncoder
 from structgen.errors import TokenizerError
-
-END_TEXTS: Final = frozenset(
-    {
-        "</s>",
-        "<eos>",
-        "<end_of_turn>",
-        "<turn|>",
-        "<|end|>",
-        "<|endoftext|>",
-        "<|end_of_text|>",
-        "<|end_of_turn|>",
-        "<|end_of_sentence|>",
-        "<|eom_id|>",
-        "<|eos|>",
-        "<|eot|>",
-        "<|eot_id|>",
-        "<|im_end|>",
-        "<|return|>",
-        "<|END_OF_TURN_TOKEN|>",
-        "<\uff5cend\u2581of\u2581sentence\uff5c>",
-        "[EOS]",
-    }
-)
-"""Texts of special tokens that end a model's answer, for files that do not say which of theirs do."""
+from structgen.tokenizer_reading import END_TEXTS, Reading
 
 _SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
 _Piece = Callable[[str], bytes]
-
-
-class Reading(NamedTuple):
-    """What a tokenizer.json says."""
-
-    tokens: list[bytes | None]
-    """Bytes by id; None for special tokens, the unknown token and ids that no token has."""
-    ids: dict[str, int]
-    """Ids by the token's text in the file."""
-    likely_ends: list[int]
-    """Special tokens whose text is one of END_TEXTS."""
-    encoder: str
-    """A tokenizer.json that encodes text as text: no special tokens, no blank before, no template around."""
 
 
 def read_tokenizer_json(text: str) -> Reading:
@@ -65,6 +30,11 @@ def read_tokenizer_json(text: str) -> Reading:
         raise TokenizerError(
             f"not JSON ({error}).", where="tokenizer.json", cure="Download the file again."
         ) from error
+    return read_tokenizer_object(file)
+
+
+def read_tokenizer_object(file: Any) -> Reading:
+    """What the file says, from its JSON value. Raises TokenizerError, with the member that it is about."""
     model = file.get("model") if isinstance(file, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise TokenizerError(
@@ -91,7 +61,7 @@ def read_tokenizer_json(text: str) -> Reading:
     for i, piece in texts.items():
         if i not in special:
             tokens[i] = to_bytes(piece)
-    return Reading(tokens, ids, likely_ends, _encoder_text(file))
+    return Reading(tokens, ids, likely_ends, (HuggingFaceEncoder.NAME, _encoder_text(file)))
 
 
 def _refuse_models(model: dict[str, Any]) -> None:
