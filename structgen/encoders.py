@@ -109,18 +109,21 @@ class TiktokenEncoder:
 class SentencePieceEncoder:
     """The encoder of a serialized SentencePiece model.
 
-    It puts no blank before the text and keeps every blank in it, whatever the model's settings say: a text
-    inside a document begins with no blank of its own, and what a mask allows is the document byte by byte.
+    It splits as the model does, but reads the text as it stands: it puts no blank before it, keeps every
+    blank, and leaves out the model's normalisation. What a mask allows is a document byte by byte, and a text
+    inside one has no blank of its own before it.
     """
 
     NAME: Final = "sentencepiece"
 
     # A protobuf message that is written twice is merged, and the last value of a field counts. This is the
-    # field normalizer_spec (3) with add_dummy_prefix (3) and remove_extra_whitespaces (4) both false.
-    _PLAIN_BLANKS: Final = b"\x1a\x04\x18\x00\x20\x00"
+    # field normalizer_spec (3) with an empty precompiled_charsmap (2), and with add_dummy_prefix (3) and
+    # remove_extra_whitespaces (4) false.
+    _AS_IT_STANDS: Final = b"\x1a\x06\x12\x00\x18\x00\x20\x00"
 
     def __init__(self, model: bytes, ids: tuple[int, ...] | None) -> None:
-        """Takes the serialized model, and for each of its pieces the token's id (None: the piece's own)."""
+        """Takes the serialized model, and for each of its pieces the token's id, -1 for none (None: ids are
+        the pieces' own numbers)."""
         self._model, self._ids = model, ids
         self._made: Any = None
 
@@ -133,7 +136,7 @@ class SentencePieceEncoder:
         """Token ids as `SentencePieceProcessor.encode` gives them; needs the `sentencepiece` package."""
         made = self._made
         if made is None:
-            made = self._made = sentencepiece_processor(self._model + self._PLAIN_BLANKS)
+            made = self._made = sentencepiece_processor(self._model + self._AS_IT_STANDS)
         pieces: list[int] = made.encode(text)
         return pieces if self._ids is None else [self._ids[piece] for piece in pieces]
 

@@ -131,9 +131,9 @@ class Tokenizer:
 
         A token's bytes are what the model's own decoder writes for it inside a text: "▁" is a blank, "<0x0A>"
         a byte where the model has byte fallback; control, unknown and unused pieces are special. The end
-        token, unless given, is the model's own. `encode` splits as the model does, but puts no blank before
-        the text and keeps every blank; what the model's normalisation would change, it writes with the fewest
-        tokens. Needs the `sentencepiece` package. Raises TokenizerError.
+        token, unless given, is the model's own. `encode` splits as the model does, but reads the text as it
+        stands: with no blank put before it, every blank kept, and without the model's normalisation. Needs
+        the `sentencepiece` package. Raises TokenizerError.
         """
         if isinstance(model, bytes | bytearray | memoryview):
             reading = read_sentencepiece(bytes(model))
