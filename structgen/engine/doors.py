@@ -7,11 +7,12 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
 from structgen.engine.loop import Loop
-from structgen.engine.models import Model, load_model
+from structgen.engine.models import Model, given_model, load_model, tokenizer_of
 from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
@@ -27,15 +28,18 @@ _GRAMMARS = 256
 class Engine:
     """A model, its tokenizer, and the texts that it is writing. Threads may share one.
 
-    `model` is a name or a folder (`load_model`), or anything that is a `Model`; then `tokenizer` is needed.
+    `model` is a name or a folder (`load_model`), or an object: a causal model of transformers (it is switched
+    to evaluation, and stays on its device), or anything that is a `Model`. With an object `tokenizer` is
+    needed: an `sg.Tokenizer`, or whatever `sg.Tokenizer.from_huggingface` takes. Of a model of transformers
+    the end tokens of its generation_config count too. Raises OptionError for what is neither.
     `max_rows` texts are written at a time, the others wait. The compiled forms of the last 256 grammars are
     kept.
     """
 
     def __init__(
         self,
-        model: str | Path | Model,
-        tokenizer: Tokenizer | None = None,
+        model: str | Path | Model | Any,
+        tokenizer: Tokenizer | Any | None = None,
         *,
         max_rows: int = 32,
         device: str | None = None,
@@ -43,13 +47,12 @@ class Engine:
     ) -> None:
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
+        self.model: Model
         if isinstance(model, str | Path):
             self.model, own = load_model(model, device=device, dtype=dtype)
-            tokenizer = tokenizer or own
+            tokenizer = own if tokenizer is None else tokenizer_of(tokenizer)
         else:
-            self.model = model
-        if tokenizer is None:
-            raise OptionError("A model of your own needs its tokenizer.", where="tokenizer")
+            self.model, tokenizer = given_model(model, tokenizer, device=device, dtype=dtype)
         if tokenizer.vocab_size > self.model.vocab_size:
             raise OptionError(
                 f"The tokenizer has {tokenizer.vocab_size:,} tokens, the model {self.model.vocab_size:,}.",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structgen.errors import StructgenError
+from structgen.errors import OptionError, StructgenError
 
 _PASS = 16_384
 """Tokens of prompts that are read in one pass."""
@@ -42,12 +42,19 @@ class HuggingFaceCache:
 
 
 class HuggingFace:
-    """A model of transformers."""
+    """A model of transformers. Raises OptionError for one that does not go on writing a text."""
 
     def __init__(self, model: Any) -> None:
+        head = model.get_output_embeddings()
+        if head is None or getattr(model.config, "is_encoder_decoder", False):
+            raise OptionError(
+                f"{type(model).__name__} is no causal language model.",
+                where="model",
+                cure="Load it with AutoModelForCausalLM.from_pretrained(...).",
+            )
         self._model = model.eval()
         config = model.config.get_text_config()
-        self._vocab_size: int = model.get_output_embeddings().weight.shape[0]
+        self._vocab_size: int = head.weight.shape[0]
         self._context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
         self._rows: list[HuggingFaceCache] = []
         self._batch: Any = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from structgen.errors import StructgenError
+from structgen.errors import OptionError, StructgenError
 from structgen.resources import embedded_model
 from structgen.tokenizer import Tokenizer
 
@@ -98,3 +98,61 @@ def load_model(
     from structgen.engine.huggingface import HuggingFace
 
     return HuggingFace.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
+
+
+def given_model(
+    model: Any, tokenizer: Any, *, device: str | None = None, dtype: str | None = None
+) -> tuple[Model, Tokenizer]:
+    """Return a model that was handed over as an object, behind the engine's protocol, and its tokenizer.
+
+    Raises OptionError where the object is no causal model, where there is no tokenizer, and for a device or a
+    dtype, which are only for a model that is loaded by its name.
+    """
+    for name, value in (("device", device), ("dtype", dtype)):
+        if value is not None:
+            raise OptionError(
+                f"{name}={value!r} is for a model that is loaded by its name.",
+                where=name,
+                cure=f"Leave it out; move the model before it is handed over: model.to({value!r}).",
+            )
+    lacking = [name for name in _MEMBERS if not hasattr(model, name)]
+    of_transformers = bool(lacking) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
+    if lacking and not of_transformers:
+        raise OptionError(
+            f"A {type(model).__name__} is no model: it has no {' and no '.join(lacking)}.",
+            where="model",
+            cure="Pass a name, a folder, a causal model of transformers, or what has all these.",
+        )
+    if tokenizer is None:
+        raise OptionError(
+            "A model of your own needs its tokenizer.",
+            where="tokenizer",
+            cure="Pass AutoTokenizer.from_pretrained(...), or an sg.Tokenizer.",
+        )
+    if not of_transformers:
+        given: Model = model
+        return given, tokenizer_of(tokenizer)
+    from structgen.engine.huggingface import HuggingFace
+
+    return HuggingFace(model), tokenizer_of(tokenizer, model)
+
+
+_MEMBERS = ("vocab_size", "context", "prefill", "decode")
+"""What every `Model` has."""
+
+
+def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
+    """Return our tokenizer of anything that `Tokenizer.from_huggingface` takes; ours itself as it is.
+
+    Special tokens that the generation_config of a model of transformers names are end tokens besides: a chat
+    model's end of turn often stands there alone.
+    """
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer
+    made = Tokenizer.from_huggingface(tokenizer)
+    named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    several = [] if named is None else [named] if isinstance(named, int) else list(named)
+    ends = {end for end in several if 0 <= end < made.vocab_size and made.token_bytes[end] is None}
+    if ends <= set(made.eos_token_ids):
+        return made
+    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | set(made.eos_token_ids)))
