@@ -130,7 +130,7 @@ def main() -> None:
         print(f"{name:40} {value:8.3f} {unit}")
     about = {
         "load": load(),
-        "versions": " ".join(f"{name} {version(name)}" for name in ("structgen", "torch", "pydantic")),
+        "versions": f"structgen {sg.__version__} torch {version('torch')} pydantic {version('pydantic')}",
         "calls": asked.calls,
         "repeats": asked.repeats,
     }

@@ -26,7 +26,8 @@ from typing import Any
 
 import torch
 from engine_runs import FREE, HARD, ORDINARY, Ours, Setting, Theirs, nbytes, near_ties, peers, setting
-from records import add_results, load, revision, write
+from records import add_results, load, write
+from records import version as our_version
 from rich.console import Console
 from rich.table import Table
 
@@ -169,7 +170,7 @@ def main() -> int:
     about = {
         "load": f"{before} -> {load()}",
         "python": platform.python_version(),
-        "versions": f"structgen {version('structgen')} {revision()}, {versions}",
+        "versions": f"structgen {our_version()}, {versions}",
         "device": options.device if on_cpu else f"{options.device}, {torch.cuda.get_device_name()}",
         "model": model,
         "dtype": str(next(where.theirs.parameters()).dtype).removeprefix("torch."),

@@ -193,7 +193,7 @@ def main() -> None:
     judges: dict[str, Callable[[Any], str]] = {}
     for name, made in (("structgen", ours), ("outlines", outlines), ("instructor", instructor)):
         try:
-            judges[f"{name} {version(name)}"] = made(count)
+            judges[f"{name} {sg.__version__ if name == 'structgen' else version(name)}"] = made(count)
         except ImportError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
     rows = []

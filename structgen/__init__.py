@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from structgen.typed.partial import Partial
     from structgen.typed.run import run
 
-    __version__: str
+__version__ = "0.1.0.dev0"
+"""Also the version of the distribution: the build reads it here (pyproject.toml)."""
 
 __all__ = [
     "JSON_DUMPS",
@@ -215,11 +216,7 @@ def _home(name: str) -> str | None:
 def __getattr__(name: str) -> object:
     """Return a public name, importing its module the first time (numpy and numba come in only then)."""
     value: object
-    if name == "__version__":
-        from importlib.metadata import version
-
-        value = version("structgen")
-    elif name == "integrations":
+    if name == "integrations":
         value = import_module("structgen.integrations")
     else:
         home = _home(name)

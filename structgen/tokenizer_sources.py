@@ -64,10 +64,15 @@ def read_file(path: Path) -> Reading:
     return read_model_file(path)
 
 
+def holds_ranks(data: bytes) -> bool:
+    """Whether a file's bytes begin like byte-pair ranks in tiktoken's format."""
+    return _RANKS.match(data) is not None
+
+
 def read_model_file(path: Path) -> Reading:
     """What the file of a SentencePiece model says. Raises TokenizerError."""
     data = read_bytes(path)
-    if _RANKS.match(data):
+    if holds_ranks(data):
         raise TokenizerError(
             "a file of byte-pair ranks names neither its special tokens nor its end tokens.",
             where=str(path),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import structgen
 from structgen import resources
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +27,7 @@ def pins() -> dict[str, str]:
 
 def requirements() -> list[str]:
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-    return sorted({line for group in groups for line in group if not line.startswith("structgen")})
+    return sorted({line for group in groups for line in group if not line.startswith(PROJECT["name"])})
 
 
 @pytest.mark.parametrize("requirement", requirements())
@@ -44,3 +49,89 @@ def test_constraints_are_sorted_and_exact() -> None:
 def test_shipped_data_is_found() -> None:
     assert any(resources.schemas().glob("*.json"))
     assert resources.small_tokenizer().name == "tokenizer.json"
+
+
+# --- the name: structgen on PyPI is another project ---------------------------------------------------------
+
+FOREIGN = re.compile(r"structgen\[|pip3? install [^\n`]*?(?<![-\w./])structgen(?![-\w/])")
+"""The old form, `pip install structgen` or 'structgen[torch]', which installs somebody else's code."""
+PLACES = ["structgen", "kernels", "docs", "models", "examples", "bench", "scripts", "grammars", "schemas"]
+FILES = ["README.md", "Makefile", "pyproject.toml", "constraints.txt", ".ci/run"]
+KINDS = {".py", ".md", ".toml", ".txt", ".sh", ".lark", ".json", ""}
+
+
+def texts() -> list[Path]:
+    found = [ROOT / name for name in FILES]
+    for place in PLACES:
+        found += [path for path in (ROOT / place).rglob("*") if path.is_file() and path.suffix in KINDS]
+    return [path for path in found if "__pycache__" not in path.parts]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_foreign"),
+    [
+        ("pip install structgen", True),
+        ("pip install 'structgen[torch]'.", True),
+        ('pip install -U "structgen"', True),
+        ("pip install torch structgen", True),
+        ("needs structgen[torch]", True),
+        ("pip install structgen-toolkit", False),
+        ('pip install -e ".[torch]"', False),
+        ("pip install ./structgen", False),
+        ("pip install torch", False),
+    ],
+)
+def test_the_old_form_is_known(text: str, is_foreign: bool) -> None:
+    assert bool(FOREIGN.search(text)) is is_foreign
+
+
+def test_nothing_asks_for_the_project_that_has_our_name_on_pypi() -> None:
+    read = texts()
+    assert len(read) > 300
+    found = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in read
+        for match in FOREIGN.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def test_extras_name_extras_of_this_distribution() -> None:
+    assert PROJECT["name"] == "structgen-toolkit"
+    extras = PROJECT["optional-dependencies"]
+    own = [line for group in extras.values() for line in group if line.startswith("structgen")]
+    assert own
+    for line in own:
+        found = re.fullmatch(r"structgen-toolkit\[(\w+)\]", line)
+        assert found is not None and found[1] in extras
+
+
+def test_the_distribution_has_the_version_that_the_package_says() -> None:
+    metadata = pytest.importorskip("hatchling.metadata.core")
+    plugins = pytest.importorskip("hatchling.plugin.manager")
+    project = metadata.ProjectMetadata(str(ROOT), plugins.PluginManager())
+    assert (project.core.name, project.version) == ("structgen-toolkit", structgen.__version__)
+
+
+@pytest.mark.slow
+def test_a_wheel_has_the_free_name_and_the_old_package(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True
+    )
+    (built,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as wheel:
+        about = f"structgen_toolkit-{structgen.__version__}.dist-info"
+        said = message_from_bytes(wheel.read(f"{about}/METADATA"))
+        assert (said["Name"], said["Version"]) == ("structgen-toolkit", structgen.__version__)
+        wanted = said.get_all("Requires-Dist") or []
+        assert not [line for line in wanted if re.match(r"structgen(?!-toolkit)", line)]
+        assert b"structgen = structgen.cli:main" in wheel.read(f"{about}/entry_points.txt")
+        assert {name.split("/")[0] for name in wheel.namelist()} == {"structgen", "structgen_kernels", about}
+        wheel.extractall(tmp_path / "installed")
+    # The wheel alone imports, without any installed distribution's metadata.
+    script = "import structgen; print(structgen.__version__, structgen.__file__)"
+    said_here = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path / "installed", capture_output=True, text=True, check=True
+    )
+    assert said_here.stdout.startswith(f"{structgen.__version__} {tmp_path}")

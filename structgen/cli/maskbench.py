@@ -58,7 +58,8 @@ def maskbench(
     tokenizer: Annotated[
         str,
         typer.Option(
-            help="small, bytes, llama3, qwen (by pip), a tokenizer.json, or a file of byte-pair ranks."
+            help="small, bytes, llama3, qwen (by pip), or a tokenizer.json, a tekken.json, a SentencePiece "
+            "model, a folder with one of them, or a file of byte-pair ranks."
         ),
     ] = "small",
     memory: Annotated[

@@ -25,7 +25,8 @@ def warmup(
     tokenizer: Annotated[
         Path | None,
         typer.Option(
-            help="Also build and keep this tokenizer's tables: a tokenizer.json, or a folder with one."
+            help="Also build and keep this tokenizer's tables: a tokenizer.json, a tekken.json, a "
+            "SentencePiece model, or a folder with one of them."
         ),
     ] = None,
     grammar: Annotated[

@@ -70,7 +70,7 @@ class HuggingFace:
             raise StructgenError(
                 "transformers is not installed.",
                 where=str(folder),
-                cure="pip install 'structgen[transformers]'.",
+                cure="pip install transformers",
             ) from error
         try:
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)

@@ -75,9 +75,7 @@ def load_model(
     try:
         import torch
     except ImportError as error:
-        raise StructgenError(
-            "The engine needs torch.", where=str(name), cure="pip install 'structgen[torch]'."
-        ) from error
+        raise StructgenError("The engine needs torch.", where=str(name), cure="pip install torch") from error
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
     if wanted not in ("float32", "bfloat16"):

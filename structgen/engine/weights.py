@@ -97,8 +97,12 @@ class Weights:
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> Weights:
         """Return the weights of a folder: config.json and model.safetensors. Raises StructgenError."""
-        from safetensors.torch import load_file
-
+        try:
+            from safetensors.torch import load_file
+        except ImportError as error:
+            raise StructgenError(
+                "The weights are read with safetensors.", where=str(folder), cure="pip install safetensors"
+            ) from error
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             read = load_file(folder / "model.safetensors")

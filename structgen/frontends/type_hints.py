@@ -1,6 +1,6 @@
 """A Python type as a language: its JSON Schema, and the way back from a document to an object.
 
-pydantic does both (`pip install 'structgen[typed]'`); it is loaded when the first type is read.
+pydantic does both (`pip install pydantic`); it is loaded when the first type is read.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
         from pydantic_core import SchemaError
     except ImportError as error:
         raise StructgenError(
-            "Types are read with pydantic.", where="type", cure="pip install 'structgen[typed]'."
+            "Types are read with pydantic.", where="type", cure="pip install pydantic"
         ) from error
     from structgen.frontends.pydantic_schema import TypeSchema
 

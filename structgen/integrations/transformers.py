@@ -16,6 +16,7 @@ from structgen.compiler import compile
 from structgen.engine.choice import NEVER, allowed_of
 from structgen.engine.doors import Engine
 from structgen.engine.huggingface import HuggingFace
+from structgen.engine.models import tokenizer_of
 from structgen.engine.requests import FinishReason, Request, Sampling
 from structgen.errors import BudgetError, LimitError, OptionError, TokenError
 from structgen.grammar import Grammar
@@ -280,11 +281,6 @@ def _sampling(config: Any) -> Sampling:
         repetition_penalty=penalty,
         seed=int(torch.randint(1 << 62, ())),
     )
-
-
-def tokenizer_of(tokenizer: Any) -> Tokenizer:
-    """Return our tokenizer of transformers', or ours itself."""
-    return tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer.from_huggingface(tokenizer)
 
 
 def _listed(grammars: Constraint | Sequence[Constraint]) -> list[Constraint]:

@@ -288,7 +288,7 @@ def _table(file: Path) -> Any:
         raise ReaderError(
             "tables of the `datasets` library are read with pyarrow, which is not installed.",
             where=str(file),
-            cure='Install it: pip install "structgen[bench]".',
+            cure="pip install pyarrow",
         ) from error
     try:
         if file.suffix == ".parquet":

@@ -82,9 +82,9 @@ class EngineProcess:
         if message is None or message[0] != "ready":
             reason = message[1] if message else self._last_words()
             self.kill()
-            raise EngineError(
-                reason, where=self._config.name, cure='Install it: pip install "structgen[bench]".'
-            )
+            kind = self._config.name.partition(":")[0]
+            cure = "structgen warmup" if kind == "structgen" else f"pip install {kind}"
+            raise EngineError(reason, where=self._config.name, cure=f"See whether it is there: {cure}")
         self.version = message[1]
 
     def run(self, case: Case) -> CaseResult:

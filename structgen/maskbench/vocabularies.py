@@ -75,11 +75,13 @@ def load(spec: str) -> Tokenizer:
     """Return the tokenizer of a spec.
 
     `bytes` (one token a byte), `llama3` or `qwen` (fetched when first used), or the path of a tokenizer.json,
-    of a model's folder, of Llama 3's tokenizer.model or of qwen.tiktoken.
+    of a tekken.json, of a SentencePiece model, of a folder with one of these, of Llama 3's tokenizer.model or
+    of qwen.tiktoken.
 
     Raises `TokenizerError`.
     """
     from structgen.tokenizer import Tokenizer
+    from structgen.tokenizer_sources import holds_ranks
 
     if spec == "bytes":
         return Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [None], eos_token_id=256)
@@ -93,9 +95,9 @@ def load(spec: str) -> Tokenizer:
         raise TokenizerError(
             "no such tokenizer.",
             where=spec,
-            cure=f"Use {', '.join(NAMES)}, a tokenizer.json, or a file of byte-pair ranks.",
+            cure=f"Use {', '.join(NAMES)}, a tokenizer file or a folder with one.",
         )
-    if path.name == "tokenizer.model":
+    if path.name == "tokenizer.model" and holds_ranks(path.read_bytes()):
         return _read(path, _llama3())
     if path.suffix == ".tiktoken":
         return _read(path, _qwen())

@@ -61,7 +61,7 @@ class TokenMask:
         try:
             import torch
         except ImportError as error:
-            raise MaskError("torch is not installed.", cure="pip install 'structgen[torch]'.") from error
+            raise MaskError("torch is not installed.", cure="pip install torch") from error
         return torch.from_numpy(self.array)
 
     def row(self, row: int) -> int:

@@ -92,7 +92,7 @@ class Local:
                     raise StructgenError(
                         "Chat templates are applied by transformers.",
                         where="chat",
-                        cure="pip install 'structgen[transformers]', or chat=False.",
+                        cure="pip install transformers, or chat=False.",
                     ) from error
                 self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates.apply_chat_template(

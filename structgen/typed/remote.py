@@ -66,7 +66,7 @@ class Remote:
             raise StructgenError(
                 "Servers are asked with the openai package.",
                 where="model",
-                cure="pip install 'structgen[openai]'.",
+                cure="pip install openai",
             ) from error
         self._openai, self.url, self.name = openai, found[1], found[2]
         self._kept: dict[int, tuple[Form, CompiledGrammar, dict[str, Any]]] = {}
