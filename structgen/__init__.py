@@ -151,7 +151,7 @@ def _home(name: str) -> str | None:
         case "Dfa":
             return "structgen.dfa"
         case "Engine":
-            return "structgen.engine.doors"
+            return "structgen.engine"
         case "FinishReason" | "Request" | "Result" | "Sampling":
             return "structgen.engine.requests"
         case "Thinking":

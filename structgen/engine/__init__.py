@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from structgen.errors import StructgenError
+
 if TYPE_CHECKING:
     from structgen.engine.doors import Engine
     from structgen.engine.models import Model, load_model
@@ -22,7 +24,8 @@ __all__ = ["Engine", "FinishReason", "Handle", "Model", "Request", "Result", "Sa
 
 
 def __getattr__(name: str) -> object:
-    """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
+    """Return a public name; what is asked of an engine is told without torch, which the loop loads. Raises
+    StructgenError for `Engine` where torch is not installed."""
     match name:
         case "Engine":
             home = "doors"
@@ -32,5 +35,12 @@ def __getattr__(name: str) -> object:
             home = "requests"
         case _:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(import_module(f"structgen.engine.{home}"), name)
+    try:
+        found: object = getattr(import_module(f"structgen.engine.{home}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise StructgenError(
+            "The engine needs torch, which is not installed.", cure="pip install torch"
+        ) from error
     return found

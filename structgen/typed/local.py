@@ -194,6 +194,6 @@ def local_model(name: str) -> Local:
 
 @lru_cache(maxsize=MOST_ENGINES)
 def _loaded(name: str) -> Local:
-    from structgen.engine.doors import Engine
+    from structgen.engine import Engine
 
     return Local(Engine(name), name)

@@ -69,7 +69,7 @@ def writer_of(model: object, options: Options) -> Callable[[], Writer]:
             return lambda: remote
         check_name(name)
         return lambda: local_model(name)
-    from structgen.engine.doors import Engine
+    from structgen.engine import Engine
 
     if isinstance(model, Engine):
         known = Local(model, model.name)
