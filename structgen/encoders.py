@@ -153,7 +153,7 @@ def sentencepiece_processor(model: bytes) -> Any:
     made = SentencePieceProcessor()
     try:
         made.LoadFromSerializedProto(model)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, ValueError) as error:  # ValueError: a message of its own that is no UTF-8
         raise TokenizerError(
             "it is no SentencePiece model, or only a part of one.",
             cure="Pass a whole tokenizer.json, tekken.json or SentencePiece model.",

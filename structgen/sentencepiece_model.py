@@ -8,7 +8,7 @@ The model itself is read by the sentencepiece package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from structgen.encoders import SentencePieceEncoder, sentencepiece_processor
@@ -72,6 +72,13 @@ def read_with_pieces(tokenizer: Any) -> Reading:
 
 
 def _reading(processor: Any, model: bytes) -> Reading:
+    try:
+        return _pieces(processor, model)
+    except UnicodeDecodeError as error:  # a piece that is no UTF-8
+        raise _damage() from error
+
+
+def _pieces(processor: Any, model: bytes) -> Reading:
     tokens: list[bytes | None] = []
     ids: dict[str, int] = {}
     ends = []
@@ -119,7 +126,7 @@ def _refuse_part(processor: Any, model: bytes) -> None:
 
 
 def _fields(message: bytes) -> Iterator[int]:
-    """Yield the numbers of a protobuf message's fields, in order. The message is known to be well formed."""
+    """Yield the numbers of a protobuf message's fields, in order. Raises TokenizerError for what is none."""
     at = 0
 
     def number() -> int:
@@ -133,8 +140,25 @@ def _fields(message: bytes) -> Iterator[int]:
             if byte < 0x80:
                 return value
 
-    steps: dict[int, Callable[[], int]] = {0: lambda: number() * 0, 1: lambda: 8, 2: number, 5: lambda: 4}
-    while at < len(message):
-        key = number()
-        yield key >> 3
-        at += steps[key & 7]()
+    try:
+        while at < len(message):
+            key = number()
+            yield key >> 3
+            match key & 7:
+                case 0:
+                    number()
+                case 1:
+                    at += 8
+                case 2:
+                    length = number()
+                    at += length
+                case 5:
+                    at += 4
+                case _:
+                    raise _damage()
+    except IndexError as error:
+        raise _damage() from error
+
+
+def _damage() -> TokenizerError:
+    return TokenizerError("the SentencePiece model is damaged.", cure=_AGAIN)

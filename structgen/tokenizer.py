@@ -135,13 +135,15 @@ class Tokenizer:
         stands: with no blank put before it, every blank kept, and without the model's normalisation. Needs
         the `sentencepiece` package. Raises TokenizerError.
         """
+        ends: list[int] = []
+        special: list[int] = []
         if isinstance(model, bytes | bytearray | memoryview):
             reading = read_sentencepiece(bytes(model))
         elif isinstance(model, str | os.PathLike):
             reading = read_model_file(Path(model))
         else:
-            reading, _, _ = read_object(model)
-        return cls._from_reading(reading, [], eos_token_id, vocab_size)
+            reading, ends, special = read_object(model)
+        return cls._from_reading(reading, ends, eos_token_id, vocab_size, special)
 
     @classmethod
     def from_tekken(

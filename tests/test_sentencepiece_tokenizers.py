@@ -403,3 +403,40 @@ except TokenizerError as error:
         [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
     )
     assert said.stdout.endswith("pip install sentencepiece\n")
+
+
+def test_a_damaged_model_is_read_or_refused_and_nothing_else() -> None:
+    chance = random.Random(11)
+    whole = model("bpe, identity")
+    outcomes = set()
+    for _ in range(600):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 2, 8))):
+            at = chance.randrange(len(data))
+            if chance.random() < 0.7:
+                data[at] = chance.randrange(256)
+            else:
+                del data[at : at + chance.randrange(1, 5)]
+        try:
+            made = Tokenizer.from_sentencepiece(bytes(data))
+        except TokenizerError:
+            outcomes.add("refused")
+        else:
+            outcomes.add("read")
+            assert made.vocab_size > 0
+    assert outcomes == {"refused", "read"}
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        pytest.param(lambda data: data.replace(b"<0x41>", b"<0x\xff1>"), id="a byte piece that is no UTF-8"),
+        pytest.param(lambda data: data.replace(b"License", b"Licens\xff"), id="a piece that is no UTF-8"),
+        pytest.param(lambda data: data + b"\x07", id="a field of an unknown kind"),
+    ],
+)
+def test_a_model_with_this_damage_is_refused(spoilt: Callable[[bytes], bytes]) -> None:
+    data = spoilt(model("bpe, identity"))
+    assert data != model("bpe, identity")
+    with pytest.raises(TokenizerError, match=r"damaged|no SentencePiece model|part of"):
+        Tokenizer.from_sentencepiece(data)
