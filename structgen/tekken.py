@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from structgen.encoders import TiktokenEncoder
 from structgen.errors import TokenizerError
-from structgen.tokenizer_reading import END_TEXTS, Reading
+from structgen.tokenizer_reading import END_TEXTS, Reading, is_id
 
 _CURE: Final = "Pass a tekken.json as Mistral publishes it."
 _UNNAMED: Final = ("v3", "v7")
@@ -118,10 +118,10 @@ def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
 
 
 def _count(config: dict[str, Any], name: str) -> int:
-    value = config.get(name)
-    if type(value) is not int or value < 0:
+    value: Any = config.get(name)
+    if not is_id(value):
         raise _refusal(f"{value!r} is no number of tokens.", f"config/{name}")
-    return value
+    return int(value)
 
 
 def _refusal(what: str, where: str) -> TokenizerError:

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from structgen.encoders import HuggingFaceEncoder
 from structgen.errors import TokenizerError
-from structgen.tokenizer_reading import END_TEXTS, Reading
+from structgen.tokenizer_reading import END_TEXTS, Reading, is_id
 
 _SERVES: Final = "Byte-level BPE and SentencePiece vocabularies can serve."
+_AGAIN: Final = "Download the file again."
 _Piece = Callable[[str], bytes]
 
 
@@ -27,9 +28,7 @@ def read_tokenizer_json(text: str) -> Reading:
     try:
         file = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise TokenizerError(
-            f"not JSON ({error}).", where="tokenizer.json", cure="Download the file again."
-        ) from error
+        raise TokenizerError(f"not JSON ({error}).", where="tokenizer.json", cure=_AGAIN) from error
     return read_tokenizer_object(file)
 
 
@@ -48,12 +47,10 @@ def read_tokenizer_object(file: Any) -> Reading:
     special = set(unknown)
     texts = {i: piece for piece, i in ids.items()}
     likely_ends = []
-    added = file.get("added_tokens") or []
-    for token in added:
-        content, i = token["content"], token["id"]
+    for content, i, is_special in _added_tokens(file):
         texts[i] = content
         ids[content] = i
-        if token.get("special"):
+        if is_special:
             special.add(i)
             if content in END_TEXTS:
                 likely_ends.append(i)
@@ -84,20 +81,47 @@ def _refuse_models(model: dict[str, Any]) -> None:
 def _vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
     # (ids by text, ids of the unknown token)
     vocab = model["vocab"]
+    where = "tokenizer.json: /model/vocab"
     if isinstance(vocab, dict):
-        unknown = vocab.get(model.get("unk_token"))
-        return dict(vocab), [] if unknown is None else [unknown]
-    unknown = model.get("unk_id")
-    return {entry[0]: i for i, entry in enumerate(vocab)}, [] if unknown is None else [unknown]
+        wrong = next((piece for piece, i in vocab.items() if not is_id(i)), None)
+        if wrong is not None:
+            raise TokenizerError(f"{vocab[wrong]!r} is no id.", where=f"{where}/{wrong!r}", cure=_AGAIN)
+        text = model.get("unk_token")
+        return dict(vocab), [vocab[text]] if isinstance(text, str) and text in vocab else []
+    for at, entry in enumerate(vocab):
+        if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
+            raise TokenizerError("there is no piece with its score.", where=f"{where}/{at}", cure=_AGAIN)
+    unknown: Any = model.get("unk_id")
+    return {entry[0]: i for i, entry in enumerate(vocab)}, [unknown] if is_id(unknown) else []
+
+
+def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
+    # (text, id, whether it is special) of each added token
+    where = "tokenizer.json: /added_tokens"
+    added = file.get("added_tokens") or []
+    if not isinstance(added, list):
+        raise TokenizerError("it is no array.", where=where, cure=_AGAIN)
+    for at, token in enumerate(added):
+        content = token.get("content") if isinstance(token, dict) else None
+        if not isinstance(content, str) or not is_id(token.get("id")):
+            raise TokenizerError("there is no token with its id.", where=f"{where}/{at}", cure=_AGAIN)
+        yield content, token["id"], bool(token.get("special"))
 
 
 def _parts(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]]:
     # The steps of a decoder, normalizer or pre-tokenizer, sequences opened, in order.
-    stack = [step] if step else []
+    stack: list[Any] = [step] if step else []
     while stack:
         top = stack.pop()
-        if top.get("type") == "Sequence":
-            stack.extend(reversed(top.get(members) or []))
+        inner = (top.get(members) or []) if isinstance(top, dict) else None
+        if not isinstance(inner, list) or not isinstance(top.get("type"), str):
+            raise TokenizerError(
+                f"{str(top)[:80]!r} is no step of a decoder, normalizer or pre-tokenizer.",
+                where="tokenizer.json",
+                cure=_AGAIN,
+            )
+        if top["type"] == "Sequence":
+            stack.extend(reversed(inner))
         else:
             yield top
 
@@ -119,8 +143,8 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
                 byte_level = True
             case {"type": "ByteFallback"}:
                 byte_fallback = True
-            case {"type": "Metaspace"}:
-                replaced.append((step.get("replacement", "▁"), " "))
+            case {"type": "Metaspace"} if isinstance(mark := step.get("replacement", "▁"), str):
+                replaced.append((mark, " "))
             case {"type": "Replace", "pattern": {"String": str(old)}, "content": str(new)}:
                 replaced.append((old, new))
             case {"type": "Fuse"}:

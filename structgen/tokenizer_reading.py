@@ -31,6 +31,15 @@ END_TEXTS: Final = frozenset(
 """Texts of special tokens that end a model's answer, for files that do not say which of theirs do."""
 
 
+MOST_IDS: Final = 1 << 24
+"""More ids than any model has: a file that names a larger one is damaged, and must not take all memory."""
+
+
+def is_id(value: object) -> bool:
+    """Whether a value of a file can be a token's id."""
+    return type(value) is int and 0 <= value < MOST_IDS
+
+
 class Reading(NamedTuple):
     """What the file of a tokenizer says."""
 

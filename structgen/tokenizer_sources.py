@@ -16,7 +16,7 @@ from structgen.errors import TokenizerError
 from structgen.sentencepiece_model import read_processor, read_sentencepiece, read_with_pieces
 from structgen.tekken import is_tekken, read_tekken, read_tekkenizer
 from structgen.tokenizer_json import read_tokenizer_json, read_tokenizer_object
-from structgen.tokenizer_reading import Reading
+from structgen.tokenizer_reading import Reading, is_id
 
 EndTokens = int | str | Iterable[int | str]
 """End tokens: an id, or the text of a special token, or several of them."""
@@ -191,11 +191,12 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _add_tokens(folder: Path, reading: Reading) -> None:
     """Add to the tokens of a SentencePiece model those that the folder's other files add to it."""
-    added = {i: (text, False) for text, i in _config(folder / "added_tokens.json").items() if type(i) is int}
+    added = {i: (text, False) for text, i in _config(folder / "added_tokens.json").items() if is_id(i)}
     decoder = _config(folder / "tokenizer_config.json").get("added_tokens_decoder")
     for key, token in decoder.items() if isinstance(decoder, dict) else ():
-        if key.isdecimal() and isinstance(token, dict) and isinstance(token.get("content"), str):
-            added[int(key)] = (token["content"], bool(token.get("special")))
+        i = int(key) if key.isdecimal() and len(key) < 9 else -1
+        if is_id(i) and isinstance(token, dict) and isinstance(token.get("content"), str):
+            added[i] = (token["content"], bool(token.get("special")))
     for i, (text, special) in added.items():
         reading.tokens.extend([None] * (i + 1 - len(reading.tokens)))
         reading.ids[text] = i

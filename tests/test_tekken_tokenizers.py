@@ -196,6 +196,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("config/default_vocab_size", 200, "there are 176 tokens, and the first 256"),
     ("config/default_num_special_tokens", None, "default_num_special_tokens: None is no number"),
     ("config/default_num_special_tokens", True, "default_num_special_tokens: True is no number"),
+    ("config/default_num_special_tokens", 10**12, "tokens: 1000000000000 is no number"),
     ("config/version", "v13", "special_tokens: a file of version 'v13' names"),
     ("vocab", None, "vocab: there is no vocabulary"),
     ("vocab", {"a": 0}, "vocab: there is no vocabulary"),

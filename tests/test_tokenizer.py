@@ -479,6 +479,33 @@ def test_a_file_that_cannot_serve_is_refused_by_what_it_holds(case: str) -> None
         Tokenizer.from_huggingface(_Backend(json.dumps(sentencepiece(**changes))))
 
 
+DAMAGED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "id of text": ("BPE", {"vocab": {"a": "0"}}, "/model/vocab/'a': '0' is no id"),
+    "negative id": ("BPE", {"vocab": {"a": -1}}, "/model/vocab/'a': -1 is no id"),
+    "endless id": ("BPE", {"vocab": {"a": 10**12}}, "/model/vocab/'a': 1000000000000 is no id"),
+    "list as id": ("BPE", {"vocab": {"a": []}}, r"/model/vocab/'a': \[\] is no id"),
+    "score alone": ("Unigram", {"vocab": [["a", 0.0], 7]}, "/model/vocab/1: there is no piece"),
+    "number as piece": ("Unigram", {"vocab": [[7, 0.0]]}, "/model/vocab/0: there is no piece"),
+    "no content": ("", {"added_tokens": [{"id": 0}]}, "/added_tokens/0: there is no token"),
+    "no id": ("", {"added_tokens": [{"content": "a"}]}, "/added_tokens/0: there is no token"),
+    "token as text": ("", {"added_tokens": ["a"]}, "/added_tokens/0: there is no token"),
+    "added object": ("", {"added_tokens": {"a": 1}}, "/added_tokens: it is no array"),
+    "decoder as text": ("", {"decoder": "ByteLevel"}, "'ByteLevel' is no step"),
+    "steps as number": ("", {"decoder": {"type": "Sequence", "decoders": 7}}, "is no step"),
+    "step without type": ("", {"normalizer": {"typ": "NFC"}}, "is no step"),
+    "mark as number": ("", {"decoder": {"type": "Metaspace", "replacement": 7}}, "step 'Metaspace' does not"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_tokenizer_json_is_refused_by_place(case: str) -> None:
+    kind, changes, message = DAMAGED[case]
+    file = sentencepiece(kind or "BPE")
+    (file["model"] if kind else file).update(changes)
+    with pytest.raises(TokenizerError, match=f"tokenizer.json.*{message}"):
+        Tokenizer.from_huggingface(_Backend(json.dumps(file)))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '"x"', "[" * 100_000])
 def test_what_is_no_tokenizer_json_is_refused(text: str) -> None:
     with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
