@@ -16,7 +16,7 @@ from structgen.encoders import Encoder, FewestTokens, Form, TiktokenEncoder, enc
 from structgen.errors import TokenError, TokenizerError
 from structgen.sentencepiece_model import read_sentencepiece
 from structgen.tekken import read_tekken
-from structgen.tokenizer_reading import Reading
+from structgen.tokenizer_reading import Reading, is_id
 from structgen.tokenizer_sources import (
     EndTokens,
     decoded,
@@ -251,8 +251,19 @@ class Tokenizer:
     def _from_ranks(
         cls, ranks: Mapping[bytes, int], eos: EndTokens, pattern: str | None, special: Mapping[str, int]
     ) -> Tokenizer:
+        wrong = next((i for i in (*ranks.values(), *special.values()) if not is_id(i)), None)
+        if wrong is not None:
+            raise TokenizerError(
+                f"{wrong!r} is no id of a token.", where="ranks", cure="Download them again."
+            )
         tokens: list[bytes | None] = [None] * (1 + max([*ranks.values(), *special.values()], default=-1))
         for token, rank in ranks.items():
+            if (other := tokens[rank]) is not None:
+                raise TokenizerError(
+                    f"{other!r} and {token!r} have the same rank.",
+                    where=f"rank {rank}",
+                    cure="Download the ranks again.",
+                )
             tokens[rank] = token
         form = None if pattern is None else (TiktokenEncoder.NAME, pattern, tuple(sorted(special.items())))
         return cls(tokens, end_ids(eos, special, "eos"), form)

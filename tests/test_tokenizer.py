@@ -590,6 +590,21 @@ def test_a_file_of_ranks_is_read_line_by_line(tmp_path: Path) -> None:
         Tokenizer.from_tiktoken_file(path, 4)
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Yg== 0", "rank 0: b'a' and b'b' have the same rank"),
+        ("Yg== -1", "ranks: -1 is no id"),
+        ("Yg== 99999999999", "ranks: 99999999999 is no id"),
+    ],
+)
+def test_ranks_that_are_no_ids_of_their_own_are_refused(line: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.model"
+    path.write_text(f"YQ== 0\n{line}\n")
+    with pytest.raises(TokenizerError, match=message):
+        Tokenizer.from_tiktoken_file(path, 0)
+
+
 # --- what is not needed -------------------------------------------------------------------------------------
 
 
