@@ -99,6 +99,17 @@ def test_pieces_that_users_defined_are_text_and_control_pieces_are_not() -> None
     assert own.piece_to_id("<pause>") not in made.encode(b"<pause>")
 
 
+def test_unused_pieces_are_special() -> None:
+    # Fields of a protobuf message may be repeated behind its end: a piece "zebra" of the type UNUSED (5).
+    piece = b"\x0a\x05zebra\x15\0\0\0\0\x18\x05"
+    data = model("bpe") + b"\x0a" + bytes([len(piece)]) + piece
+    own = spm.SentencePieceProcessor(model_proto=data)
+    assert own.is_unused(own.piece_to_id("zebra"))
+    made = Tokenizer.from_sentencepiece(data)
+    assert made.token_bytes == (*tokenizer("bpe").token_bytes, None)
+    assert made.decode(made.encode(b"zebra")) == b"zebra"
+
+
 def test_the_end_tokens_are_the_models_own() -> None:
     own = processor("unigram")
     assert tokenizer("bpe").eos_token_ids == (2,)

@@ -141,6 +141,27 @@ def test_a_file_is_the_same_tokenizer_however_it_is_handed_over(path: Path) -> N
         assert other.encode(b'the "ok"\n') == made.encode(b'the "ok"\n')
 
 
+class Backend:
+    """As much as is read of transformers' MistralCommonBackend, which wants a later mistral_common."""
+
+    eos_token_id = 2
+    all_special_ids = (1, 2)
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+
+def test_a_tokenizer_of_transformers_around_mistral_common_is_read(path: Path) -> None:
+    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
+
+    made, own = both(path)
+    whole = MistralTokenizer.from_file(str(path))
+    for handed_over in (whole, Backend(whole)):
+        other = Tokenizer.from_huggingface(handed_over)
+        assert other.fingerprint == made.fingerprint
+        assert own.decode(other.encode("the ok 日".encode()), "ignore") == "the ok 日"
+
+
 def test_documents_under_a_mask_are_valid_as_the_own_decoder_writes_them(path: Path) -> None:
     made, own = both(path)
     schema = {
