@@ -121,3 +121,16 @@ class GenerationError(StructgenError):
 
 class StoreWarning(UserWarning):
     """A mask store file was damaged or unusable and was rebuilt, or left for memory alone."""
+
+
+class SchemaWarning(UserWarning):
+    """A keyword of a schema is not known and looks like one that was meant, or a schema restricts nothing.
+
+    `where` is the JSON pointer of the keyword, `likely` the keyword that was probably meant ("" where there
+    is none). `warnings.simplefilter("error", sg.SchemaWarning)` makes it an error; `strict=True` of
+    `sg.json_schema` refuses such a schema.
+    """
+
+    def __init__(self, what: str, *, where: str = "#", likely: str = "") -> None:
+        self.where, self.likely = where, likely
+        super().__init__(what)

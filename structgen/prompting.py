@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, Union
 
 from structgen.errors import LimitError, OptionError
 from structgen.grammar import Grammar
-from structgen.schema.grammar import JsonSchemaGrammar, json_schema
+from structgen.schema.grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.schema.model import Json, Schema
 from structgen.schema.text import write
 
@@ -50,7 +50,7 @@ def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path) -> str:
     Cost: some microseconds for each subschema. Errors: those of `sg.json_schema`; `OptionError` for a grammar
     that has no schema; `LimitError` beyond MOST_OUTLINE characters.
     """
-    grammar = schema if isinstance(schema, Grammar) else json_schema(schema)
+    grammar = schema if isinstance(schema, Grammar) else unwarned_schema(schema)
     if not isinstance(grammar, JsonSchemaGrammar):
         raise OptionError(
             f"A {type(grammar).__name__} has no schema to outline.",

@@ -22,7 +22,7 @@ from structgen.cli.languages import (
     named,
     text_grammar,
 )
-from structgen.cli.policies import refuse
+from structgen.cli.policies import Strict, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def generate(
         typer.Option(min=0, help="With --json, --trace: the likeliest tokens of each step, so many."),
     ] = 0,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
+    strict: Strict = False,
 ) -> None:
     """Have a model write documents of a schema, or texts of a grammar or a regular expression, from one
     prompt or from a file of them.
@@ -117,13 +118,15 @@ def generate(
                 where="--grammar",
                 cure="Name its file.",
             )
+        if strict and schema is None:
+            raise OptionError("--strict is of a schema.", where="--strict", cure="Name its file.")
         reader = None if type_ is None else _named_type(type_)
         told: Path | TypeReader[Any] | TextGrammar | None = schema if reader is None else reader
         if grammar is not None:
             told = lark_grammar(grammar, start, import_path, postlex, lexer, bind)
         if ebnf is not None or regex is not None:
             told = text_grammar(ebnf, regex, start)
-        request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs)
+        request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs, strict)
         from structgen.engine import Engine
 
         engine = Engine(model, max_rows=max_rows, device=device)
@@ -147,6 +150,7 @@ def _requests(
     temperature: float,
     max_tokens: int,
     logprobs: int,
+    strict: bool,
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
@@ -157,7 +161,8 @@ def _requests(
     grammar: TextGrammar | None = None
     if isinstance(told, Path):
         options: dict[str, Any] = {**sg.JSON_DUMPS, "escapes": "utf8"} if embedded else {}
-        schema = sg.json_schema(told, **options)
+        with warnings_told():
+            schema = sg.json_schema(told, strict=strict, **options)
     elif isinstance(told, TextGrammar):
         grammar = told
     elif told is not None:

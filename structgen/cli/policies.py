@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
 
 import typer
 
-from structgen.errors import OptionError, StructgenError
+from structgen.errors import OptionError, SchemaWarning, StructgenError
 
 if TYPE_CHECKING:
     from structgen.schema.grammar import NetworkGrammar
@@ -41,6 +43,9 @@ MaxString: TypeAlias = Annotated[
 MaxItems: TypeAlias = Annotated[
     int | None, typer.Option(min=0, help="Items of an array that the schema does not bound.")
 ]
+Strict: TypeAlias = Annotated[
+    bool, typer.Option("--strict", help="Refuse unknown keywords that look like one that was meant.")
+]
 AnyValue: TypeAlias = Annotated[
     str, typer.Option(help="A value of which the schema says nothing: any, scalar, or how deep it nests.")
 ]
@@ -63,6 +68,7 @@ class SchemaOptions:
     any_value: AnyValue = "any"
     content: Content = "annotate"
     resource: Resource = None
+    strict: Strict = False
 
     def schema_grammar(self) -> NetworkGrammar:
         """Return the grammar. Raises StructgenError, and OSError where a file cannot be read."""
@@ -70,20 +76,32 @@ class SchemaOptions:
 
         if self.schema is None:
             raise OptionError("A schema is needed.", where="--schema", cure="Name its file.")
-        return structgen.json_schema(
-            self.schema,
-            draft=self.draft,
-            whitespace=number_or_word(self.whitespace),
-            property_order=self.property_order,
-            numbers=self.numbers,
-            escapes=self.escapes,
-            formats=self.formats,
-            max_string=self.max_string,
-            max_items=self.max_items,
-            any_value=number_or_word(self.any_value),
-            content=self.content,
-            resources=resources_of(self.resource),
-        )
+        with warnings_told():
+            return structgen.json_schema(
+                self.schema,
+                draft=self.draft,
+                whitespace=number_or_word(self.whitespace),
+                property_order=self.property_order,
+                numbers=self.numbers,
+                escapes=self.escapes,
+                formats=self.formats,
+                max_string=self.max_string,
+                max_items=self.max_items,
+                any_value=number_or_word(self.any_value),
+                content=self.content,
+                resources=resources_of(self.resource),
+                strict=self.strict,
+            )
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Print the warnings that come up inside to stderr, a line each, as a command's user expects them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SchemaWarning)
+        yield
+    for one in caught:
+        typer.echo(f"{one.category.__name__}: {one.message}", err=True)
 
 
 def takes(kind: type[SchemaOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:

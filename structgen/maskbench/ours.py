@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structgen
 from structgen.maskbench.engines import Engine, EngineConfig, Refusal, Session
+from structgen.schema.grammar import unwarned_schema
 
 if TYPE_CHECKING:
     from structgen.tokenizer import Tokenizer
@@ -77,7 +78,7 @@ class StructgenEngine(Engine):
     def compile(self, schema: str) -> Callable[[], Session]:
         tokenizer = self._tokenizer
         try:
-            grammar = structgen.json_schema(schema, **self._config.policies)
+            grammar = unwarned_schema(schema, **self._config.policies)
             compiled = structgen.compile(grammar, tokenizer, store=self._store)
         except structgen.StructgenError as error:
             raise Refusal(

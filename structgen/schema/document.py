@@ -55,6 +55,7 @@ class Document:
         "schemas",
         "tests",
         "unevaluated",
+        "unknown",
         "value",
     )
 
@@ -104,6 +105,9 @@ class Document:
         """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with its first place."""
+        self.unknown: list[tuple[Place, str]] = []
+        """Every keyword that its draft does not know, with its place; one that `$ref` makes void is not in
+        it."""
         self._by_raw: dict[Any, Place] = {}
         self._targets: dict[tuple[int, str, int], Place] = {}
         self._referring: list[Place] = []
@@ -386,6 +390,8 @@ class Document:
                     reader = keywords.get(keyword)
                     if reader is not None:
                         reader(self, place, raw, value)
+                    elif keyword not in known.annotations:
+                        self.unknown.append((place, keyword))
             if not place.__dict__:
                 place.verdict = True
             if len(schemas) > most:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from structgen.errors import OptionError, SchemaError
+from structgen.errors import OptionError, SchemaError, SchemaWarning
 from structgen.grammar import Grammar
 from structgen.limits import Limits
 from structgen.schema.document import Document
@@ -155,6 +157,29 @@ class JsonSchemaGrammar(NetworkGrammar):
         flagged = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
         return report_of(self._document(self._limits), self._reading_notes(), flagged)
 
+    def warn_of_suspects(self, *, strict: bool = False) -> None:
+        """Warn (`SchemaWarning`) of unknown keywords that look like one that was meant; see `suspects`.
+
+        For a grammar that was just made. With `strict` they are a `SchemaError` that names the first.
+        """
+        document = self._spare[0]
+        if not document.unknown:
+            return
+        from structgen.schema.suspects import told
+
+        said = told(document)
+        if strict and said:
+            others = f" {len(said) - 1} more such places." if len(said) > 1 else ""
+            raise SchemaError(
+                f"{said[0].what}{others}",
+                where=said[0].where,
+                cure=f"{said[0].cure} (strict=True refuses it.)",
+            )
+        level = _outside()
+        for one in said:
+            what = f"{one.where}: {one.what} {one.cure}"
+            warnings.warn(SchemaWarning(what, where=one.where, likely=one.likely), stacklevel=level)
+
     def network(
         self,
         strings: StringOracle,
@@ -214,6 +239,15 @@ class JsonSchemaGrammar(NetworkGrammar):
         return _restored, (write(self._value), *options, resources)
 
 
+def _outside() -> int:
+    """Return the `stacklevel` with which the caller of this function's caller warns the first caller that is
+    not in this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def json_schema(
     schema: dict[str, Any] | bool | str | Path,
     *,
@@ -231,6 +265,7 @@ def json_schema(
     subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
+    strict: bool = False,
 ) -> JsonSchemaGrammar:
     """Return the grammar of a JSON Schema, given as a dict, a boolean, a JSON text, or the path of a file.
 
@@ -271,8 +306,52 @@ def json_schema(
     subschema that the root reaches is read (some 2 us each, and the copy of a dict); nothing is compiled yet.
     Errors: `SchemaError` for what is not JSON (line and column) or not a schema (its place), `OptionError`,
     `LimitError`. Keywords that are not handled are refused by `sg.compile` (`UnsupportedError`), and listed
-    in `grammar.report`.
+    in `grammar.report`. An unknown keyword that looks like one that was meant (`maxLenght`, `nullable`), and
+    a schema none of whose keys is a keyword, bring a `SchemaWarning`, once for each place; with `strict` they
+    are a `SchemaError`.
     """
+    if not isinstance(strict, bool):
+        raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True or False.")
+    found = unwarned_schema(
+        schema,
+        draft=draft,
+        whitespace=whitespace,
+        property_order=property_order,
+        numbers=numbers,
+        escapes=escapes,
+        formats=formats,
+        max_string=max_string,
+        max_items=max_items,
+        any_value=any_value,
+        content=content,
+        custom_formats=custom_formats,
+        subset=subset,
+        resources=resources,
+        limits=limits,
+    )
+    found.warn_of_suspects(strict=strict)
+    return found
+
+
+def unwarned_schema(
+    schema: dict[str, Any] | bool | str | Path,
+    *,
+    draft: str | None = None,
+    whitespace: str | int = "bounded",
+    property_order: str = "declared",
+    numbers: str = "bounded",
+    escapes: str = "canonical",
+    formats: str = "assert",
+    max_string: int | None = None,
+    max_items: int | None = None,
+    any_value: str | int = "any",
+    content: str = "annotate",
+    custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
+    subset: str | None = None,
+    resources: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+) -> JsonSchemaGrammar:
+    """Return what `json_schema` returns, without its warnings: for a schema of which was warned before."""
     policies = Policies.of(
         whitespace,
         property_order,

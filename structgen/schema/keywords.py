@@ -279,8 +279,9 @@ def _depend(
 
 def prefix_of(keyword: str) -> Reader:
     def read(document: Document, place: Place, raw: dict[str, Any], value: Any) -> None:
-        if value.__class__ is not list:
-            raise document.wrong(place, keyword, "takes a list of schemas")
+        # draft 3 alone lets the list be empty
+        if value.__class__ is not list or not (value or place.scope.dialect.draft == "3"):
+            raise document.wrong(place, keyword, "takes a list of at least one schema")
         place.prefix = tuple(
             document.child(place, member, (keyword, index)) for index, member in enumerate(value)
         )

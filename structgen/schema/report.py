@@ -14,6 +14,7 @@ from structgen.schema.keywords import FORMATS
 from structgen.schema.located import Place
 from structgen.schema.policies import Policies
 from structgen.schema.redundant import Redundant
+from structgen.schema.suspects import suspects
 
 
 class Standing(Enum):
@@ -115,12 +116,13 @@ def report_of(document: Document, notes: Iterable[str] = (), may_dead_end: Itera
     refused: dict[tuple[str, str], str] = {
         (refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals
     }
+    meant = {(one.pointer, one.keyword): one.likely for one in suspects(document)}
     findings: dict[Finding, None] = {}
     redundant = Redundant(document)
     for schema in document.schemas:
         if isinstance(schema, Place) and isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, redundant)))
+            findings.update(dict.fromkeys(_findings(document, schema, schema.raw, refused, redundant, meant)))
     return Report(
         draft=document.draft,
         policies=document.policies,
@@ -141,6 +143,7 @@ def _findings(
     raw: dict[str, Any],
     refused: dict[tuple[str, str], str],
     redundant: Redundant,
+    meant: dict[tuple[str, str], str],
 ) -> Iterable[Finding]:
     known = place.scope.dialect
     pointer = place.pointer
@@ -162,6 +165,8 @@ def _findings(
                 why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
         elif keyword not in known.annotations:
             why = f"unknown in draft {known.draft}"
+            if (pointer, keyword) in meant:
+                why += f"; is {meant[pointer, keyword]} meant?"
         yield Finding(pointer, keyword, standing, why)
 
 

@@ -158,4 +158,12 @@ def _form(
 def _resolved(annotation: Any, function: Callable[..., Any], names: Mapping[str, Any]) -> Any:
     holder = types.SimpleNamespace(__annotations__={"return": annotation})
     module = getattr(function, "__globals__", {})
-    return typing.get_type_hints(holder, module, {**names}, include_extras=True)["return"]
+    try:
+        return typing.get_type_hints(holder, module, {**names}, include_extras=True)["return"]
+    except (SyntaxError, IndexError) as error:  # the text is no expression, or empty
+        raise UnsupportedError(
+            f"The annotation {annotation!r} is no expression of Python.",
+            keyword="type",
+            where="return",
+            cure="Annotate a type, such as `-> Person`; sg.run takes schemas and grammars.",
+        ) from error

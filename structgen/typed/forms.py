@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import collections.abc
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from structgen.errors import GenerationError, OptionError, UnsupportedError, ValidatorError
@@ -22,6 +24,8 @@ from structgen.typed.requested import requested
 
 _SYNC = (collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator)
 _ASYNC = (collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator)
+_NO_TARGETS = (str, bytes, int, float, list, tuple, set, PurePath, re.Pattern)
+"""Of what there are values that people pass in place of a type or a grammar."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,13 @@ def form_of_type(hint: Any, policies: Mapping[str, Any] | None = None) -> Form:
     if origin in (*_SYNC, *_ASYNC):
         (item, *_) = typing.get_args(hint)
         hint, items, asynchronous = types.GenericAlias(list, item), True, origin in _ASYNC
+    if isinstance(hint, (*_NO_TARGETS, Mapping)):
+        raise UnsupportedError(
+            f"The {type(hint).__name__} {shortened(repr(hint))} is no type.",
+            keyword="type",
+            where="return",
+            cure="Annotate a type, such as `-> Person`; sg.run takes schemas and grammars.",
+        )
     if hint is None or hint is type(None) or hint in (typing.NoReturn, typing.Never):
         raise UnsupportedError(
             f"{shown(hint)} leaves nothing to write.",
@@ -120,7 +131,19 @@ def form_of(
         return Form(str) if grammar is None else Form(grammar=grammar)
     if target is None:
         return Form(str)
+    if isinstance(target, _NO_TARGETS):
+        raise OptionError(
+            f"The {type(target).__name__} {shortened(repr(target))} says nothing of what is wanted.",
+            where="target",
+            cure="Pass a type, a dict that is a JSON Schema, or a grammar: sg.json_schema(text_or_path), "
+            "sg.regex(pattern), sg.lark(text), sg.choice(texts).",
+        )
     return form_of_type(target, policies)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Return a text for a message: whole, or its beginning."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def failed(what: str, text: str, attempts: int, where: str = "") -> GenerationError:

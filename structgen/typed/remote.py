@@ -19,7 +19,7 @@ from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
 from structgen.engine.requests import FinishReason, Result, Sampling, Usage
 from structgen.errors import OptionError, StructgenError, UnsupportedError
-from structgen.schema.grammar import json_schema
+from structgen.schema.grammar import unwarned_schema
 from structgen.schema.openai import check_subset
 from structgen.schema.policies import WIDEST
 from structgen.tokenizer import Tokenizer
@@ -113,7 +113,7 @@ class Remote:
             schema = self._known(form)[1]
             strict = True
             try:
-                check_subset(json_schema(schema).schema)
+                check_subset(unwarned_schema(schema).schema)
             except StructgenError:
                 strict = False
             body["response_format"] = {
@@ -137,7 +137,7 @@ class Remote:
                 )
             if form.spoken is None:
                 own = dict(form.reader.policies) if form.reader is not None else {}
-                grammar = json_schema(schema, **{**own, **WIDEST})
+                grammar = unwarned_schema(schema, **{**own, **WIDEST})
             bytewise = Tokenizer.from_bytes([bytes([i]) for i in range(256)] + [None], eos_token_id=256)
             found = self._kept[id(form)] = (form, compile(grammar, bytewise), wrapped(schema))
         return found[1], found[2]

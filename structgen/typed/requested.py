@@ -1,16 +1,23 @@
-"""What a dict asks for: OpenAI's `response_format` and its kin, vLLM's `structured_outputs`, a JSON Schema.
+"""What a dict asks for: OpenAI's `response_format` and its kin, vLLM's and SGLang's parameters, a schema.
 
-Taken as they are. Sources: OpenAI's API reference (`response_format` of chat completions, `text.format` of
-responses, `format` of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
+A dict is one of these, or what one of these stands in (`{"response_format": {...}}`, `{"guided_json":
+{...}}`, `{"extra_body": {"structured_outputs": {...}}}`), which is unwrapped. A dict that is no schema on its
+face, since none of its keys is a keyword, is refused: read as a schema it would allow every value.
+
+Sources: OpenAI's API reference (`response_format` of chat completions, `text.format` of responses, `format`
+of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
 (vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
-`structural_tag`. A grammar's text is EBNF where a rule is defined by `::=`, else Lark's, as vLLM tells them
-apart (vllm/v1/structured_output/utils.py).
+`structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
+Outputs": `json_schema`, `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF where a rule is defined
+by `::=`, else Lark's, as vLLM tells them apart (vllm/v1/structured_output/utils.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from structgen.errors import OptionError, UnsupportedError
@@ -21,7 +28,8 @@ from structgen.languages.lark_files import lark
 from structgen.languages.regular import choice, regex
 from structgen.languages.structural_tags import structural_tag
 from structgen.languages.tag_fields import fields, member, some_of, text_of
-from structgen.schema.grammar import JsonSchemaGrammar, json_schema
+from structgen.schema.grammar import JsonSchemaGrammar, unwarned_schema
+from structgen.schema.scan import DRAFTS, dialect
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
@@ -29,6 +37,19 @@ _SERVED: Final = ("json", "regex", "choice", "grammar", "structural_tag", "json_
 """Keys of vLLM's `structured_outputs`, of which there is exactly one."""
 _BACKENDS: Final = ("disable_additional_properties", "whitespace_pattern")
 """Options of single backends of vLLM."""
+_WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
+"""Keys that hold another target and nothing else."""
+_GUIDED: Final = MappingProxyType(
+    {f"guided_{name}": name for name in _SERVED[:4]} | {"guided_json_object": "json_object"}
+)
+"""vLLM's parameters of before, each with its name of today."""
+_SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
+"""SGLang's parameters, of which there is exactly one."""
+_OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
+_TOOL: Final = ("function", "parameters", "input_schema")
+"""Keys of a tool's definition; none of them is a keyword of JSON Schema."""
+_NAMED: Final = frozenset(("name", "description", "schema", "strict"))
+"""Keys of OpenAI's schema with a name."""
 _COMMENT: Final = re.compile(r"(#|//).*$", re.MULTILINE)
 
 
@@ -38,27 +59,125 @@ def requested(
     """Return the grammar that a dict asks for; None: free text.
 
     `policies` are for its JSON Schemas; `usual` where there are none. Errors: `OptionError` for keys that are
-    not known, shapes that are none, and policies where there is no schema; `UnsupportedError` for what is not
-    offered; those of the grammars.
+    not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
+    schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
     """
     said = usual if policies is None else policies
     if isinstance(target, bool):
-        return json_schema(target, **said)
-    target = dict(target)
-    kind = target.get("type")
-    tagged = kind == "structural_tag"
-    if isinstance(kind, str) and kind in _FORMATS:
-        found = _response_format(kind, target, said)
-    else:
-        named = [key for key in _SERVED if target.get(key) is not None]
-        if not named or kind is not None or "$schema" in target:
-            return json_schema(target, **said)
-        found, tagged = _structured_outputs(target, named, said), named == ["structural_tag"]
-    if policies and not (tagged or isinstance(found, JsonSchemaGrammar)):
+        return unwarned_schema(target, **said)
+    found, has_schema = _read(dict(target), said, 0)
+    if policies and not has_schema:
         raise OptionError(
             "There is no schema to be written under them.", where="policies", cure="Leave them out."
         )
     return found
+
+
+def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tuple[Grammar | None, bool]:
+    """Return the grammar, None for free text, and whether policies say something about it; `depth`: what it
+    stands in."""
+    kind = target.get("type")
+    if isinstance(kind, str) and kind in _FORMATS:
+        found = _response_format(kind, target, policies)
+        return found, kind == "structural_tag" or isinstance(found, JsonSchemaGrammar)
+    _refuse_tools(target)
+    wrapper = next((key for key in _WRAPPERS if key in target), None)
+    if wrapper is not None and not _is_schema(target):
+        return _unwrapped(target, wrapper, policies, depth)
+    if any(key in target for key in _GUIDED):
+        target = _renamed(target)
+    if kind is not None or "$schema" in target:
+        return _schema(target, policies), True
+    if any(target.get(key) is not None for key in ("json_schema", "ebnf")):
+        return _sglang(target, policies)
+    if target.keys() == {"structures", "triggers"}:
+        return structural_tag(target, **policies), True
+    named = [key for key in _SERVED if target.get(key) is not None]
+    if named:
+        found = _structured_outputs(target, named, policies)
+        return found, named == ["structural_tag"] or isinstance(found, JsonSchemaGrammar)
+    if "schema" in target and target.keys() <= _NAMED:
+        return _schema(target["schema"], policies), True
+    return _schema(target, policies), True
+
+
+def _is_schema(target: Mapping[str, Any]) -> bool:
+    """Return whether a key restricts values, or all keys are keywords of JSON Schema, in some draft."""
+    return any(any(key in dialect(draft).keywords for draft in DRAFTS) for key in target) or all(
+        any(key in dialect(draft).annotations for draft in DRAFTS) for key in target
+    )
+
+
+def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
+    """Return the grammar of a schema; one that is no schema on its face is refused."""
+    grammar = unwarned_schema(value, **policies)
+    found = grammar.schema
+    if isinstance(found, dict) and not _is_schema(found):
+        keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
+        known = (*_WRAPPERS, *_GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
+        near = [close[0] for key in found if (close := get_close_matches(key, known, 1, 0.75))]
+        raise OptionError(
+            f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
+            where="target",
+            cure=(f"Is {near[0]!r} meant? " if near else "")
+            + "Pass a schema with a type, a type of Python's, or a grammar; True stands for any JSON.",
+        )
+    if isinstance(found, dict) and found.get("format") == "json" and "type" not in found:
+        raise UnsupportedError(
+            "JSON Schema has no format 'json', so that it would allow every value.",
+            keyword="format",
+            where="target",
+            cure='Pass {"type": "object"}, or True for any JSON.',
+        )
+    grammar.warn_of_suspects()
+    return grammar
+
+
+def _unwrapped(
+    target: dict[str, Any], wrapper: str, policies: Mapping[str, Any], depth: int
+) -> tuple[Grammar | None, bool]:
+    """Read what stands in a wrapper, which has no other key."""
+    fields(target, {wrapper}, "target")
+    inner = target[wrapper]
+    if wrapper == "text" and isinstance(inner, Mapping):  # of responses: {"text": {"format": {...}}}
+        inner = fields(dict(inner), {"format", "verbosity"}, wrapper).get("format")
+    if not isinstance(inner, Mapping) or depth > 3:
+        raise OptionError(
+            f"{wrapper} holds {type(inner).__name__}, no dict of its own.",
+            where=wrapper,
+            cure="Pass what stands in it as the target: a type, a schema or a format.",
+        )
+    if wrapper == "structured_outputs":
+        named = [key for key in _SERVED if inner.get(key) is not None]
+        found = _structured_outputs(dict(inner), named, policies)
+        return found, named == ["structural_tag"] or isinstance(found, JsonSchemaGrammar)
+    if wrapper in ("response_format", "text") and inner.get("type") not in _FORMATS:
+        raise OptionError(
+            f"It has no type of {', '.join(_FORMATS[:-1])}.",
+            where=f"{wrapper}/type",
+            cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
+        )
+    return _read(dict(inner), policies, depth + 1)
+
+
+def _refuse_tools(target: Mapping[str, Any]) -> None:
+    """Raise for tools, and for the definition of one: how a call is written is the model's affair, and not
+    said in either."""
+    if _is_schema({key: value for key, value in target.items() if key != "type"} or {"type": ""}):
+        return
+    name = next((key for key in _OF_TOOLS if key in target), None)
+    if name is None:
+        name = next((key for key in _TOOL if key in target), None)
+        others = {key for key in target if key not in ("type", "name", "description", "strict", *_TOOL)}
+        if name is None or others or target.get("type") not in (None, "function", "custom"):
+            return
+    raise UnsupportedError(
+        f"{name} says what may be called, and not in which form a model writes a call.",
+        keyword=name,
+        where="target",
+        cure="Pass the schema of one tool's arguments, or the form of the calls as a structural tag: "
+        '{"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
+    )
 
 
 def grammar_of_text(text: str, where: str) -> Grammar:
@@ -81,7 +200,7 @@ def _response_format(kind: str, target: dict[str, Any], policies: Mapping[str, A
             return None
         case "json_object":
             fields(target, {"type"}, where)
-            return json_schema({"type": "object"}, **policies)
+            return unwarned_schema({"type": "object"}, **policies)
         case "json_schema":
             return _json_schema_format(target, policies)
         case "grammar":
@@ -113,7 +232,7 @@ def _json_schema_format(target: dict[str, Any], policies: Mapping[str, Any]) -> 
                 cure='Write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}.',
             )
         inner = fields(dict(found), {"name", "description", "schema", "strict"}, where)
-    return json_schema(inner["schema"], **policies)
+    return _schema(inner["schema"], policies)
 
 
 def _grammar_format(target: dict[str, Any]) -> Grammar:
@@ -144,7 +263,8 @@ def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapp
     where = "structured_outputs"
     fields(target, {*_SERVED, *_BACKENDS, "disable_any_whitespace"}, where)
     if len(named) != 1:
-        raise OptionError(f"It says {' and '.join(named)}.", where=where, cure="Give exactly one of them.")
+        what = f"It says {' and '.join(named) or 'nothing'}."
+        raise OptionError(what, where=where, cure=f"Give exactly one of {', '.join(_SERVED)}.")
     (kind,) = named
     refused = next((name for name in _BACKENDS if target.get(name)), None)
     if refused is not None:
@@ -174,8 +294,39 @@ def _structured_outputs(target: dict[str, Any], named: list[str], policies: Mapp
         case "json_object":
             if target["json_object"] is not True:
                 raise OptionError("json_object is true, or not there.", where=there, cure="Leave it out.")
-            return json_schema({"type": "object"}, **policies)
-    return json_schema(target["json"], **policies)
+            return unwarned_schema({"type": "object"}, **policies)
+    return _schema(target["json"], policies)
+
+
+def _renamed(target: dict[str, Any]) -> dict[str, Any]:
+    """Return vLLM's parameters of before under their names of today."""
+    for key in target:
+        if key in ("guided_decoding_backend", "guided_whitespace_pattern"):
+            raise UnsupportedError(
+                f"{key!r} is not offered.",
+                keyword=key,
+                where="target",
+                cure="Leave it out; white space is an option: policies={'whitespace': ...}.",
+            )
+    fields(target, set(_GUIDED), "target")
+    return {_GUIDED[key]: value for key, value in target.items()}
+
+
+# --- SGLang -------------------------------------------------------------------------------------------------
+
+
+def _sglang(target: dict[str, Any], policies: Mapping[str, Any]) -> tuple[Grammar, bool]:
+    """Read SGLang's shape: exactly one of its parameters."""
+    fields(target, set(_SGLANG), "target")
+    named = [key for key in _SGLANG if target.get(key) is not None]
+    if len(named) != 1:
+        raise OptionError(f"It says {' and '.join(named)}.", where="target", cure="Give exactly one of them.")
+    if named == ["ebnf"]:
+        return ebnf(text_of(target, "ebnf", "target")), False
+    schema = target["json_schema"]
+    if isinstance(schema, Mapping) and "schema" in schema and schema.keys() <= _NAMED:
+        schema = schema["schema"]  # OpenAI's, without its type
+    return _schema(schema, policies), True
 
 
 def _idle(option: str, kind: str) -> NoReturn:

@@ -1,0 +1,132 @@
+"""Unknown keywords that look like one that was meant: warned of once, with their place; refused if strict."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import structgen as sg
+from structgen.schema.document import Document
+from structgen.schema.suspects import suspects
+
+DRAFT4 = "http://json-schema.org/draft-04/schema#"
+DRAFT7 = "http://json-schema.org/draft-07/schema#"
+
+
+def found(schema: Any) -> list[tuple[str, str]]:
+    return [(one.where, one.likely) for one in suspects(Document(schema))]
+
+
+@pytest.mark.parametrize(
+    ("schema", "likely"),
+    [
+        ({"type": "string", "maxLenght": 3}, "maxLength"),
+        ({"type": "object", "requried": ["a"]}, "required"),
+        ({"type": "object", "proprties": {"a": {}}}, "properties"),
+        ({"type": "object", "additonalProperties": False}, "additionalProperties"),
+        ({"tpye": "string"}, "type"),
+        ({"type:": "string"}, "type"),
+        ({"enmu": [1, 2]}, "enum"),
+        ({"anyof": [{"type": "string"}]}, "anyOf"),
+        ({"min_length": 3}, "minLength"),
+        ({"additional-properties": False}, "additionalProperties"),
+        ({"type": "string", "nullable": True}, "type"),
+        ({"type": "string", "regex": "a"}, "pattern"),
+        ({"type": "integer", "min": 0}, "minimum"),
+        ({"ref": "#/$defs/a"}, "$ref"),
+        ({"oneOf": [{}], "discriminator": {"propertyName": "kind"}}, ""),
+        ({"id": "http://example.com/a.json"}, "$id"),
+        ({"$schema": DRAFT4, "const": 1}, "const"),
+        ({"$schema": DRAFT7, "prefixItems": [{}]}, "prefixItems"),
+        ({"$schema": DRAFT7, "divisibleBy": 2}, "divisibleBy"),
+    ],
+)
+def test_a_keyword_like_a_known_one_is_found_with_its_place(schema: Any, likely: str) -> None:
+    nested = {"properties": {"a/b": schema}} if "$schema" not in schema else schema
+    at = "#/properties/a~1b" if nested is not schema else "#"
+    ((where, meant),) = found(nested)
+    assert where.rpartition("/")[0] == at
+    assert not likely or meant == likely
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"maxLenght": {}, "nullable": {}, "requried": True}},
+        {"patternProperties": {"anyof": {}}, "$defs": {"requried": {}}},
+        {"x-nullable": True, "x-patern": "a", "_format": "date", "@type": "string", "//pattern": "a"},
+        {"axPattern": "flag", "note": "x", "types": "x", "when": {}, "form": True, "title_": 3},
+        {"nullable": False, "maxLenght": "3", "requried": "yes", "regex": 1, "min": "0"},
+        {"example": 1, "xml": {}, "externalDocs": {}, "readonly": True, "descripton": "d", "version": 1},
+        {"id": "name"},
+        {"id": "#/definitions/a"},
+        {"$schema": DRAFT4, "id": "http://example.com/a.json", "examples": [1]},
+        {"$schema": DRAFT7, "$ref": "#/definitions/a", "definitions": {"a": {}}, "maxLenght": 3},
+        {"enum": [{"maxLenght": 1}], "const": {"maxLenght": 1}, "default": {"maxLenght": 1}},
+        {"type": "string", "maxLength": 3, "maxlength": 3},
+    ],
+)
+def test_other_unknown_keywords_are_left_alone(schema: Any) -> None:
+    assert found(schema) == []
+
+
+def test_a_suspect_warns_once_and_not_when_it_is_compiled() -> None:
+    schema = {"properties": {"a": {"type": "string", "maxLenght": 3}}}
+    tokenizer = sg.Tokenizer.from_bytes([bytes((i,)) for i in range(256)] + [None], eos_token_id=256)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        grammar = sg.json_schema(schema)
+        sg.compile(grammar, tokenizer, store=False)
+    (one,) = caught
+    assert isinstance(one.message, sg.SchemaWarning)
+    assert (one.message.where, one.message.likely) == ("#/properties/a/maxLenght", "maxLength")
+    assert one.filename == __file__
+    (said,) = (one for one in grammar.report.annotations if one.keyword == "maxLenght")
+    assert said.why == "unknown in draft 2020-12; is maxLength meant?"
+
+
+def test_the_warning_can_be_made_an_error() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", sg.SchemaWarning)
+        with pytest.raises(sg.SchemaWarning, match="#/maxLenght: maxLenght is unknown"):
+            sg.json_schema({"maxLenght": 3})
+
+
+@pytest.mark.parametrize("schema", [{"maxLenght": 3}, {"type": "integer", "foo": {}, "anyof": [{}]}])
+def test_strict_refuses_what_is_warned_of(schema: Any) -> None:
+    with pytest.raises(sg.SchemaError, match=r"unknown in draft 2020-12 and restricts nothing"):
+        sg.json_schema(schema, strict=True)
+    assert sg.json_schema({"type": "integer", "foo": 1, "example": 3}, strict=True)
+
+
+def test_a_schema_of_no_keyword_warns() -> None:
+    with pytest.warns(sg.SchemaWarning, match="No key of it restricts anything") as caught:
+        sg.json_schema({"response_format": {"type": "json_object"}})
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for schema in ({}, True, {"title": "T"}, {"$defs": {}}, {"type": "object", "foo": 1}):
+            sg.json_schema(schema)
+
+
+def test_the_command_line_says_it_in_a_line_and_refuses_it_if_strict(tmp_path: Any) -> None:
+    from structgen.cli import app
+
+    schema, text = tmp_path / "s.json", tmp_path / "t.json"
+    schema.write_text('{"type": "string", "maxLenght": 1}')
+    text.write_text('"ab"')
+    run = CliRunner().invoke(app(), ["check", "--schema", str(schema), str(text)])
+    assert run.exit_code == 0
+    assert "SchemaWarning: #/maxLenght: maxLenght is unknown" in run.output
+    run = CliRunner().invoke(app(), ["check", "--strict", "--schema", str(schema), str(text)])
+    assert run.exit_code == 2
+    assert "SchemaError: #/maxLenght" in run.output
+    run = CliRunner().invoke(
+        app(),
+        ["generate", "--model", "structgen/extract", "--prompt", "x", "--strict", "--schema", str(schema)],
+    )
+    assert run.exit_code == 2
+    assert "SchemaError: #/maxLenght" in run.output
