@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import NamedTuple, TypeAlias, Union
 
 from structgen.automata.charsets import (
@@ -80,14 +81,30 @@ _MOST = 1 << 30  # counts are int32 in the automaton
 
 
 @functools.lru_cache(maxsize=4096)
-def parse(source: str) -> Node:
+def parse(source: str, strict: bool = False) -> Node:
     """Return the tree of a pattern, read with ECMA-262's `u` flag (no i, m, s); O(n).
 
     Where that grammar has a syntax error and Annex B's has none (an escaped `-`, a literal brace), Annex B's
-    reading holds at that place. Raises `RegexError` with the position of the fault; back-references are
-    refused by name.
+    reading holds at that place; with `strict` it is an error. Raises `RegexError` with the position of the
+    fault; back-references are refused by name.
     """
-    return _Parser(source).parse()
+    return _Parser(source, strict).parse()
+
+
+def only_legacy(source: str) -> str:
+    """Return what makes a pattern that `parse` reads a syntax error under the flag u; "" where nothing does,
+    or where `parse` does not read it either. O(n)."""
+    strict = ""
+    try:
+        parse(source, True)
+    except RegexError as error:
+        strict = error.what
+    if strict:
+        try:
+            parse(source)
+        except RegexError:
+            return ""
+    return strict
 
 
 def nullable(node: Node) -> bool:
@@ -132,15 +149,26 @@ class _Frame:
 
 _CONTROL = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
 _CLASSES = {"d": DIGIT, "D": NOT_DIGIT, "w": WORD, "W": NOT_WORD, "s": SPACE, "S": NOT_SPACE}
+_NAME_ESCAPE = re.compile(r"\\u(?:\{([0-9A-Fa-f]+)\}|([0-9A-Fa-f]{4}))")
 _HEX = frozenset("0123456789abcdefABCDEF")
 _SPECIAL = frozenset("\\^$.|?*+()[{")
 
 
+_SYNTAX = frozenset("^$\\.*+?()[]{}|/")
+"""What a backslash may stand before, for itself, under the flag u."""
+
+
 class _Parser:
-    def __init__(self, source: str) -> None:
-        self.text = source
+    def __init__(self, source: str, strict: bool) -> None:
+        self.text, self.strict = source, strict
         self.at = 0
         self._groups: tuple[int, bool] | None = None
+        self._names: set[str] = set()
+
+    def legacy(self, what: str, at: int) -> None:
+        """Pass over what Annex B's grammar has and that of the flag u has not; raise where that counts."""
+        if self.strict:
+            raise self.fail(f"With the flag u, {what}", at)
 
     def fail(self, what: str, at: int | None = None) -> RegexError:
         where = self.at if at is None else at
@@ -157,6 +185,8 @@ class _Parser:
             char = text[self.at]
             bare = False  # an assertion that Annex B, too, lets no quantifier follow
             if char not in _SPECIAL:
+                if char in "]}":
+                    self.legacy(f"{char} alone is no character", self.at)
                 self.at += 1
                 point = ord(char)
                 node: Node = Chars(((point, point),))
@@ -193,11 +223,13 @@ class _Parser:
                 parts = stack[-1].parts
                 node = frame.node()
                 if frame.kind:
-                    bare = "<" in frame.kind
-                    node = Look(not bare, frame.kind[-1] == "=", node)
+                    behind = "<" in frame.kind
+                    node = Look(not behind, frame.kind[-1] == "=", node)
+                    bare = behind or self.strict
             elif char == "{":
                 if self.counts() is not None:
                     raise self.fail("Nothing to repeat")
+                self.legacy("{ alone is no character", self.at)
                 self.at += 1
                 node = Chars(((0x7B, 0x7B),))
             else:
@@ -273,11 +305,12 @@ class _Parser:
             return opened
         if opened[:1] == "<":
             close = text.find(">", self.at)
-            name = text[self.at + 2 : close] if close > 0 else ""
-            if not name.replace("$", "_").replace("\u200c", "_").replace("\u200d", "_").isidentifier():
+            name = _group_name(text[self.at + 2 : close]) if close > 0 else ""
+            if not name:
                 raise self.fail("Bad group name")
-            if text.count(f"(?<{name}>") > 1:
+            if name in self._names:
                 raise self.fail(f"Two groups named {name}")
+            self._names.add(name)
             self.at = close + 1
             return ""
         raise self.fail(f"Unknown group (?{opened[:1]}")
@@ -319,6 +352,7 @@ class _Parser:
                 end += 1
             if int(text[start + 1 : end]) <= self.groups()[0]:
                 raise self.fail(f"A back-reference ({text[start:end]}) cannot be compiled; it stands")
+            self.legacy(f"{text[start:end]} refers to no group", start)
         return Chars(self.char_escape(in_class=False))
 
     def char_escape(self, *, in_class: bool) -> Ranges:
@@ -336,6 +370,7 @@ class _Parser:
                 self.at = close + 1
                 ranges = unicode_property(text[start + 3 : close])
                 return ranges if char == "p" else complement(ranges)
+            self.legacy(f"\\{char} is no escape without {{...}}", start)
             return _single(char)
         if char in _CONTROL:
             return _single(_CONTROL[char])
@@ -344,8 +379,11 @@ class _Parser:
             if letter.isascii() and (
                 letter.isalpha() or (in_class and letter and (letter.isdigit() or letter == "_"))
             ):
+                if not letter.isalpha():
+                    self.legacy(f"\\c{letter} is no escape", start)
                 self.at += 1
                 return _single(ord(letter) % 32)
+            self.legacy("\\c is no escape without a letter", start)
             self.at -= 1  # Annex B: the backslash itself
             return _single("\\")
         if char == "x":
@@ -353,6 +391,7 @@ class _Parser:
             if len(digits) == 2 and _HEX.issuperset(digits):
                 self.at += 2
                 return _single(int(digits, 16))
+            self.legacy("\\x is no escape without two hexadecimal digits", start)
             return _single("x")
         if char == "u":
             return _single(self.unicode_escape())
@@ -362,7 +401,11 @@ class _Parser:
             while end < len(text) and end - start - 1 < most and text[end] in "01234567":
                 end += 1
             self.at = end
+            if char != "0" or (text[start + 2 : start + 3] or "x") in "0123456789":
+                self.legacy(f"{text[start:end]} is no escape", start)
             return _single(int(text[start + 1 : end], 8))
+        if char not in _SYNTAX and not (in_class and char == "-"):
+            self.legacy(f"\\{char} is no escape", start)
         return _single(char)
 
     def unicode_escape(self) -> int:
@@ -374,9 +417,11 @@ class _Parser:
             if digits and _HEX.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
                 self.at = close + 1
                 return int(digits, 16)
+            self.legacy("\\u{ begins no escape of a code point", start - 2)
             return ord("u")
         digits = text[start : start + 4]
         if len(digits) < 4 or not _HEX.issuperset(digits):
+            self.legacy("\\u is no escape without four hexadecimal digits", start - 2)
             return ord("u")
         self.at += 4
         value = int(digits, 16)
@@ -413,6 +458,7 @@ class _Parser:
                         raise self.fail("Range out of order in a class")
                     found.append((first[0][0], last[0][0]))
                 else:  # Annex B: a class at either end makes the dash a literal
+                    self.legacy("a class is no end of a range", start)
                     found.extend((*first, (0x2D, 0x2D), *last))
             else:
                 found.extend(first)
@@ -428,6 +474,18 @@ class _Parser:
             self.at += 2
             return _single(8)
         return self.char_escape(in_class=True)
+
+
+def _group_name(written: str) -> str:
+    """Return the name of a group, its escapes read; "" where it is none."""
+    try:
+        name = _NAME_ESCAPE.sub(lambda found: chr(int(found[1] or found[2], 16)), written)
+    except (ValueError, OverflowError):
+        return ""
+    plain = name.replace("$", "_")
+    if plain[1:]:
+        plain = plain[0] + plain[1:].replace("\u200c", "_").replace("\u200d", "_")
+    return name if plain.isidentifier() else ""
 
 
 def _count(digits: str) -> int:

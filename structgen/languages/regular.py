@@ -37,8 +37,9 @@ def regex(
     """Return the grammar of the texts that a regular expression matches from their start to their end.
 
     `dialect`: "python", as re.fullmatch reads it, with its `flags` and all of its syntax but back-references
-    and conditions; or "ecma", ECMA-262 with the flag u. Raises `RegexError` with line and column, or
-    `OptionError`. Cost: that of reading it; the automaton is determinised as texts reach it.
+    and conditions; or "ecma", ECMA-262 with the flag u, under which an escape that is none (`\\a`, `\\-`)
+    and a lone `{` are errors. Raises `RegexError` with the place, or `OptionError`. Cost: that of reading it;
+    the automaton is determinised as texts reach it.
     """
     if isinstance(pattern, re.Pattern):
         flags |= pattern.flags
@@ -59,7 +60,7 @@ def regex(
                 cure='Leave them out, or use dialect="python".',
             )
         try:
-            syntax.parse(pattern)
+            syntax.parse(pattern, True)
         except RegexError as error:
             raise RegexError(error.what, where=error.where or "pattern", cure=error.cure) from None
         source = f"^(?:{pattern})$"

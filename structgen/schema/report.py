@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from structgen.automata.formats import CUTS
+from structgen.automata.syntax import only_legacy
 from structgen.schema import content, draft3
 from structgen.schema.document import Document
 from structgen.schema.keywords import FORMATS
@@ -163,11 +164,24 @@ def _findings(
                 standing = Standing.REDUNDANT
             if keyword == "format" and standing is Standing.ENFORCED and isinstance(value, str):
                 why = "" if value in dict(document.policies.custom_formats) else CUTS.get(value, "")
+            elif keyword in ("pattern", "patternProperties") and standing is Standing.ENFORCED:
+                why = _legacy([value] if isinstance(value, str) else value)
         elif keyword not in known.annotations:
             why = f"unknown in draft {known.draft}"
             if (pointer, keyword) in meant:
                 why += f"; is {meant[pointer, keyword]} meant?"
         yield Finding(pointer, keyword, standing, why)
+
+
+def _legacy(sources: Iterable[str]) -> str:
+    """Return which of some patterns are none with the flag u, and are read as without it (ECMA-262, Annex
+    B)."""
+    for source in sources:
+        fault = only_legacy(source)
+        if fault:
+            what = fault.removeprefix("With the flag u, ")
+            return f"no pattern with the flag u: {what} It is read as without that flag."
+    return ""
 
 
 def _idle(document: Document, place: Place, raw: dict[str, Any], keyword: str, value: Any) -> str:
