@@ -6,9 +6,18 @@ import functools
 from types import MappingProxyType
 
 from structgen.automata import alabels, idna, json_texts
-from structgen.automata.program import Program, compile_clock, compile_regex
+from structgen.automata.mailbox import local_part
+from structgen.automata.program import (
+    EOL,
+    MATCH,
+    Emitter,
+    Program,
+    compile_clock,
+    compile_regex,
+)
+from structgen.automata.syntax import Chars, parse
 from structgen.errors import UnsupportedError
-from structgen.ir import TRUE, All, Format, Formula, Length, Pattern
+from structgen.ir import TRUE, All, Format, Formula, Length, Not, Pattern
 
 # RFC 3339 section 5.6, full-date: the days of each month, 29 February in leap years (section 5.7, appendix
 # C).
@@ -51,17 +60,17 @@ _IPV6 = _ipv6(1, _IPV4)
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST_NAME = All((Pattern(rf"^{_LABEL}(?:\.{_LABEL})*$"), Length(1, 253)))
 
-# RFC 5321 section 4.1.2, Mailbox; 4.1.3 for address literals, whose numbers may have leading zeros and whose
-# `::` stands for two groups or more.
+# RFC 5321 section 4.1.2, Mailbox; 4.5.3.1.1 for the octets of a local part; 2.3.5 for domains, which are
+# names of the DNS (RFC 1035, section 2.3.4); 4.1.3 for address literals, whose numbers may have leading zeros
+# and whose `::` stands for two groups or more.
 _ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _SNUM = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _LITERAL_V4 = rf"{_SNUM}(?:\.{_SNUM}){{3}}"
-_DOMAIN_PART = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _ADDRESS = rf"\[(?:{_LITERAL_V4}|[Ii][Pp][Vv]6:{_ipv6(2, _LITERAL_V4)})\]"
-_EMAIL = (
-    rf'(?:{_ATOM}(?:\.{_ATOM})*|"(?:[ !#-\[\]-~]|\\[ -~])*")'
-    rf"@(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|{_ADDRESS})"
-)
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})"
+_LONG_DOMAIN = r"@[A-Za-z0-9.\-]{254}"  # no quotation before the @ of the domain is so long
+_MAILBOX = "email mailbox"
+"""The name of a part of `email`, for `format_meaning`."""
 # RFC 6531 section 3.3: any character beyond ASCII in the local part, U-labels in the domain.
 _BEYOND = r"\u{80}-\u{D7FF}\u{E000}-\u{10FFFF}"
 _IDN_ATOM = _ATOM.replace("~]", f"~{_BEYOND}]")
@@ -121,7 +130,6 @@ _INTEGER = "(?:0|[1-9][0-9]*)"
 _PATTERNS = {
     "date": _DATE,
     "duration": _DURATION,
-    "email": _EMAIL,
     "ipv4": _IPV4,
     "ipv6": _IPV6,
     "iri": _reference(_UCSCHAR, _IPRIVATE, relative=False),
@@ -138,7 +146,7 @@ _CLOCKS = {"date-time": f"^{_DATE}[Tt]", "time": "^"}
 # asserted passes schema.policies.OPENAPI_FORMATS.
 _SILENT = frozenset(("int32", "int64", "float", "double", "byte", "binary", "password"))
 
-_OWN = ("hostname", "regex", "idn-hostname", "idn-email")
+_OWN = ("email", "hostname", "regex", "idn-hostname", "idn-email")
 CUTS = MappingProxyType(
     {
         "hostname": "beside a pattern, or another format, labels that begin with xn-- are left out",
@@ -162,6 +170,10 @@ def format_meaning(name: str) -> Formula | Program:
         return Pattern(f"^{_PATTERNS[name]}$")
     if name in _CLOCKS:
         return compile_clock(_CLOCKS[name])
+    if name == "email":
+        return All((Format(_MAILBOX), Not(Pattern(_LONG_DOMAIN))))
+    if name == _MAILBOX:
+        return _mailbox()
     if name == "hostname":
         return All((Format(alabels.HOST_LABELS), Length(1, 253)))
     if name == alabels.HOST_LABELS:
@@ -172,7 +184,7 @@ def format_meaning(name: str) -> Formula | Program:
         return idna.host_name(long=True)
     if name == "idn-email":
         return All((Pattern(f"^{_idn_email(idna.label())}$"), idna.mail_domain()))
-    if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS):
+    if name in (idna.NAME_LENGTHS, idna.SHORT_LENGTHS, idna.MAIL_LENGTHS, idna.LOCAL_LENGTHS):
         return idna.lengths(name)
     if name in json_texts.JSON_TEXTS:
         return json_texts.json_text(json_texts.JSON_TEXTS[name])
@@ -183,6 +195,17 @@ def format_meaning(name: str) -> Formula | Program:
         keyword="format",
         cure='Leave it out, give its pattern, or compile with formats="annotate".',
     )
+
+
+def _mailbox() -> Program:
+    """Return the program of RFC 5321's mailboxes: a local part of at most 64 octets, and labels of at most
+    63."""
+    emitter = Emitter()
+    domain = emitter.emit(parse(_DOMAIN), emitter.put(EOL, emitter.put(MATCH)))
+    atom, quoted = parse(_ATOM.removesuffix("+")), parse(r"[ !#-\[\]-~]")
+    assert isinstance(atom, Chars) and isinstance(quoted, Chars)
+    start = local_part(emitter, atom.ranges, quoted.ranges, domain)
+    return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
 
 
 def format_beside(name: str) -> Formula | Program:

@@ -10,10 +10,10 @@ A-labels (`xn--`).
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from typing import Literal, TypeAlias, Union
 
 from structgen.automata.charsets import LAST, Ranges, complement, union
+from structgen.automata.mailbox import either, local_part
 from structgen.automata.program import CHAR, EOL, LETTERS, MATCH, SPLIT, Emitter, Program
 from structgen.automata.properties import unicode_property
 from structgen.automata.ranges_table import read_ranges, read_table
@@ -22,6 +22,7 @@ from structgen.ir import All, Any_, Format, Formula, Length, Not, Pattern
 
 NAME_LENGTHS, MAIL_LENGTHS = "idn-hostname lengths", "idn-email lengths"
 SHORT_LENGTHS = "idn-hostname short lengths"
+LOCAL_LENGTHS = "idn-email local lengths"
 """Names of parts of formats, for `format_meaning`."""
 
 Beside: TypeAlias = Union["Ranges", Literal["label"], None]
@@ -255,7 +256,7 @@ def mail_domain_bound() -> Formula:
     rules = _Rules(mail=True)
     rules.labels()
     unknown = Pattern(f"[Xx][Nn]--|{_set(_new_letters())}")
-    return Any_((unknown, All((rules.kept(), rules.direction()))))
+    return All((Any_((unknown, All((rules.kept(), rules.direction())))), Format(LOCAL_LENGTHS)))
 
 
 # Lengths.
@@ -312,26 +313,21 @@ def _put_label(emitter: Emitter, after: int, dots: Ranges) -> int:
             if h:
                 edges.append(after)
             if edges:
-                at[h, b] = _either(emitter, edges)
+                at[h, b] = either(emitter, edges)
         starts.append(at[0, 0])
-    return _either(emitter, starts)
-
-
-def _either(emitter: Emitter, targets: Iterable[int]) -> int:
-    first, *rest = targets
-    for other in rest:
-        first = emitter.put(SPLIT, first, other)
-    return first
+    return either(emitter, starts)
 
 
 def _finished(emitter: Emitter, start: int) -> Program:
     return Program(tuple(emitter.code), tuple(emitter.sets), start, tuple(emitter.outer), True)
 
 
-@functools.lru_cache(maxsize=3)
+@functools.lru_cache(maxsize=4)
 def lengths(name: str) -> Program:
-    """Return the program of NAME_LENGTHS, of SHORT_LENGTHS or of MAIL_LENGTHS."""
+    """Return the program of NAME_LENGTHS, of SHORT_LENGTHS, of MAIL_LENGTHS or of LOCAL_LENGTHS."""
     emitter = Emitter()
+    if name == LOCAL_LENGTHS:
+        return _finished(emitter, _local(emitter, emitter.emit(parse("[^@]*$"), emitter.put(MATCH))))
     end = emitter.put(EOL, emitter.put(MATCH))
     dots = _chars("." if name == MAIL_LENGTHS else _DOTS)
     dot = emitter.set(dots)
@@ -342,10 +338,17 @@ def lengths(name: str) -> Program:
             emitter.put(LETTERS, emitter.set(letters), again, letters[0][0], letters[-1][1])
             for letters in _long_letters()
         )
-        label = _either(emitter, (label, *long))
+        label = either(emitter, [label, *long])
     emitter.code[again] = (SPLIT, end, emitter.put(CHAR, dot, label), 0, 0, 0)
     if name != MAIL_LENGTHS:
         return _finished(emitter, label)
     literal = emitter.emit(parse(r"\[[^@]*\]"), end)
-    at = emitter.put(CHAR, emitter.set(_chars("@")), _either(emitter, (label, literal)))
-    return _finished(emitter, emitter.emit(parse(_LOCAL), at))
+    return _finished(emitter, _local(emitter, either(emitter, [label, literal])))
+
+
+def _local(emitter: Emitter, after: int) -> int:
+    """Emit a local part of at most 64 octets, and its `@`.
+
+    What an atom may hold is said by the pattern of the format.
+    """
+    return local_part(emitter, complement(_chars('"@.')), complement(_chars('"\\')), after)

@@ -88,18 +88,6 @@ def _format_judge(name: str) -> Any:
     return jsonschema_rs.validator_for({"format": name}, validate_formats=True)
 
 
-def _long_mailbox(value: str) -> bool:
-    """Return whether a text with a local part of more than 64 octets, which jsonschema-rs refuses, is a
-    Mailbox (RFC 5321, 4.1.2, which JSON Schema's Validation 7.3.2 names): 4.5.3.1.1 says what must be carried
-    at least, not what a mailbox is. Local parts in quotation marks are left to jsonschema-rs.
-    """
-    local, _, domain = value.rpartition("@")
-    if len(local) <= 64 or local.startswith('"'):
-        return False
-    pieces = [atom[i : i + 64] for atom in local.split(".") for i in range(0, max(len(atom), 1), 64)]
-    return all(_format_judge("email").is_valid(f"{piece}@{domain}") for piece in pieces)
-
-
 class Arbiter:
     """The truth about one schema."""
 
@@ -180,7 +168,7 @@ class Arbiter:
     def _format(self, body: Json, value: Json, members: Json) -> bool:
         if not isinstance(value, str) or not self.formats:
             return True
-        return bool(_format_judge(body).is_valid(value)) or (body == "email" and _long_mailbox(value))
+        return bool(_format_judge(body).is_valid(value))
 
     # Numbers
 

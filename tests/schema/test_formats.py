@@ -116,6 +116,48 @@ def test_a_quoted_local_part_may_hold_blanks() -> None:
     assert not accepts("email", "joe bloggs@example.com")
 
 
+_LABEL = "b" * 63
+_DOMAIN = ".".join([_LABEL] * 3)
+
+
+@pytest.mark.parametrize(
+    ("address", "valid"),
+    [
+        ("a" * 64 + "@b.c", True),
+        ("a" * 65 + "@b.c", False),
+        ("a." * 31 + "bc@b.c", True),
+        ("a." * 32 + "b@b.c", False),
+        ('"' + "a" * 62 + '"@b.c', True),
+        ('"' + "a" * 63 + '"@b.c', False),
+        ('"' + "\\a" * 31 + '"@b.c', True),
+        ('"' + "\\a" * 31 + 'a"@b.c', False),
+        (f"a@{_LABEL}", True),
+        (f"a@{_LABEL}b", False),
+        (f"a@{_LABEL}b.c", False),
+        (f"a@{_DOMAIN}.{'c' * 61}", True),
+        (f"a@{_DOMAIN}.{'c' * 62}", False),
+        (f"{'a' * 64}@{_DOMAIN}.{'c' * 61}", True),
+        ("a" * 65 + "@[127.0.0.1]", False),
+    ],
+)
+def test_a_mailbox_is_as_long_as_rfc_5321_lets_it_be(address: str, valid: bool) -> None:
+    assert accepts("email", address) == valid
+    validator = jsonschema_rs.validator_for({"format": "email"}, validate_formats=True)
+    assert validator.is_valid(address) == valid
+    denied = runs(StringPool(Limits()), Not(Format("email")), address)
+    assert denied != valid
+
+
+@pytest.mark.parametrize("char", ["a", "é", "日", "\U0001d54f"])
+def test_the_local_part_of_an_international_mailbox_has_64_octets(char: str) -> None:
+    most = 64 // len(char.encode())
+    for mark, count in (("", most), ('"', (64 - 2) // len(char.encode()))):
+        for size, valid in ((count, True), (count + 1, False)):
+            address = f"{mark}{char * size}{mark}@example.com"
+            assert accepts("idn-email", address) == valid, address
+            assert runs(StringPool(Limits()), Not(Format("idn-email")), address) != valid, address
+
+
 _SAME = ("date-time", "date", "time", "duration", "ipv4", "ipv6", "uuid", "json-pointer")
 _PIECES = {
     "date-time": [
