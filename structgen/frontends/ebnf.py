@@ -4,15 +4,18 @@
 
 A rule is a name, `::=` and alternatives; an item is a string in quotes, a class in brackets, `.` (any
 character), a name, or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}`
-behind. A rule ends where the next one begins (a name before `::=`). Escapes are \\n \\r \\t \\0 \\xHH
-\\uHHHH \\UHHHHHHHH, and the backslash before a mark. Sources: grammars/README.md of llama.cpp; XGrammar's
-documentation of EBNF.
+behind, with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes
+are \\n \\r \\t \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. What other notations have and
+this one has not is refused by its name. Sources: grammars/README.md and src/llama-grammar.cpp of llama.cpp;
+XGrammar's documentation of EBNF.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, NoReturn
 
 from structgen.automata.charsets import ANY, Ranges, complement, union
@@ -25,6 +28,31 @@ _CONTROL: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _PLAIN: Final = frozenset("\"'\\[]-^/")
 _DIGITS: Final = {"x": 2, "u": 4, "U": 8}
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
+_LARK: Final = "Pass a grammar of Lark's to sg.lark."
+_FOREIGN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "<": (
+            "<...> (tokens of llama.cpp, names of BNF)",
+            "Write a rule's name without brackets; for a special token, join sg.special(...) with +.",
+        ),
+        "!": ("!<...> (all tokens but some)", "Write what may come, or use sg.text(until=...)."),
+        "@": ("@... (attributes)", "Take it out."),
+        "%": ("%... (directives of Lark and llguidance)", _LARK),
+        "/": ("/.../ (regular expressions)", f'Write it with "", [] and (), or use sg.regex. {_LARK}'),
+        "\\": ("\\... outside of quotation marks", "Write a class in [], or a string in quotation marks."),
+        "{": ("{...} (repetitions of ISO's EBNF)", "Write (...)*."),
+        ";": ("; (the end of a rule)", "Take it out: a rule ends where the next one begins."),
+        ",": (", (sequences of ISO's EBNF)", "Take it out: items one after the other are a sequence."),
+        "=": ("= (rules of ISO's EBNF)", "Write a rule as name ::= items."),
+        ":": (": (rules of Lark)", f"Write a rule as name ::= items. {_LARK}"),
+        "~": ("~ (counts of Lark)", "Write {m,n}."),
+        "&": ("& (what must hold as well)", "Join two grammars with &."),
+        "^": ("^ (anchors)", "Take it out: a grammar derives whole texts."),
+        "$": ("$ (anchors, parameters)", "Take it out: a grammar derives whole texts."),
+    }
+)
+"""How what other notations have begins: what it is, and what to write."""
+_HEAD: Final = re.compile(r"(?<![\w-])([A-Za-z0-9_-]+)\s*::=")
 DEPTH: Final = 200
 """Parentheses within parentheses."""
 
@@ -53,6 +81,8 @@ class _Reader:
         self.named: dict[Node, str] = {}
         self.used: dict[str, int] = {}
         self.made = self.copies = 0
+        self.heads: frozenset[str] | None = None
+        """The names that stand before ::= somewhere."""
 
     def fail(self, what: str, cure: str, at: int | None = None) -> NoReturn:
         at = self.at if at is None else at
@@ -60,16 +90,23 @@ class _Reader:
         column = at - (self.text.rfind("\n", 0, at) + 1) + 1
         raise GrammarError(what, where=f"line {line}, column {column}", cure=cure)
 
+    def foreign(self) -> None:
+        """Raise for what another notation has and this one has not."""
+        found = _FOREIGN.get(self.text[self.at : self.at + 1])
+        if found is not None:
+            self.fail(f"not supported: {found[0]}.", found[1])
+
     def read(self) -> Ebnf:
         self.space()
         while self.at < len(self.text):
             at = self.at
             name = self.name()
             if not name:
+                self.foreign()
                 self.fail("Here a rule should begin.", "Write a name and ::=.")
             self.space()
             if not self.text.startswith("::=", self.at):
-                self.fail(f"After the name {name} there should be ::=.", "Write a rule as name ::= items.")
+                self.no_rule(name)
             if name in self.lines:
                 self.fail(
                     f"The rule {name} is defined twice.", "Write its alternatives in one rule, with |.", at
@@ -82,8 +119,35 @@ class _Reader:
             self.fail("There is no rule.", 'Write at least root ::= "...".')
         for name, at in self.used.items():
             if name not in self.lines:
+                if self.text[max(at - 1, 0)] in "\"']":
+                    self.fail(
+                        f"not supported: {name} right behind a string or a class (flags of Lark).",
+                        f"Write [aA] for a letter in either case; if {name} is a rule, define it.",
+                        at,
+                    )
                 self.fail(f"The rule {name} is not defined.", f"Write {name} ::= ...", at)
         return Ebnf(tuple(self.rules), self.terminals, self.lines)
+
+    def no_rule(self, name: str) -> NoReturn:
+        """Raise for what stands behind the first name of a rule and is no `::=`."""
+        if self.text.startswith("(", self.at):
+            self.fail(
+                f"not supported: {name}(...) (rules with parameters).",
+                "Write a rule for each of their values.",
+            )
+        for mark in (":=", "->", "\u2192"):
+            if self.text.startswith(mark, self.at):
+                self.fail(f"not supported: {mark} behind a rule's name.", "Write a rule as name ::= items.")
+        self.foreign()
+        self.fail(f"After the name {name} there should be ::=.", "Write a rule as name ::= items.")
+
+    def is_macro(self, name: str) -> bool:
+        """Return whether a parenthesis stands right behind a name that no rule has."""
+        if not self.text.startswith("(", self.at):
+            return False
+        if self.heads is None:
+            self.heads = frozenset(_HEAD.findall(self.text))
+        return name not in self.heads
 
     def space(self) -> None:
         text = self.text
@@ -171,6 +235,8 @@ class _Reader:
             self.at += 1
             return Chars(ANY)
         if char == "(":
+            if text.startswith("(=", start):
+                self.fail("not supported: (= ...) (look-aheads of XGrammar).", "Take it out.")
             self.depth += 1
             if self.depth > DEPTH:
                 self.fail(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
@@ -185,9 +251,24 @@ class _Reader:
             return name
         name = self.name()
         if not name:
+            if char in "*+?":
+                self.fail(f"There is nothing before {char} to repeat.", "Write an item before it.")
+            self.foreign()
             self.fail(
-                f"{char!r} begins no item.",
+                f"not supported: {char!r}.",
                 'Write a string in "", a class in [], a name, or alternatives in ().',
+            )
+        if self.is_macro(name):
+            self.fail(
+                f"not supported: {name}(...) (macros of XGrammar, rules with parameters).",
+                "Write the alternatives out; free text with tags is sg.structural_tag.",
+                start,
+            )
+        if name.startswith("-"):
+            self.fail(
+                "not supported: - (exceptions of ISO's and W3C's EBNF).",
+                "Write what is left, or take grammars from each other with -.",
+                start,
             )
         self.used.setdefault(name, start)
         return name
@@ -244,6 +325,7 @@ class _Reader:
     def counted(self, item: str | Node) -> str:
         """Return the symbol of an item with the quantifiers that stand behind it."""
         while True:
+            self.space()  # llama.cpp has blanks before a quantifier
             char = self.text[self.at : self.at + 1]
             if char == "*":
                 least, most, self.at = 0, None, self.at + 1
@@ -259,7 +341,6 @@ class _Reader:
                 item = self.repeated(item, least, most)
             else:
                 item = Repeat(item, least, most, True)
-        self.space()
         return item if isinstance(item, str) else self.terminal(item)
 
     def counts(self) -> tuple[int, int | None]:
@@ -268,7 +349,11 @@ class _Reader:
         low, comma, high = self.text[start + 1 : max(end, start + 1)].partition(",")
         low, high = low.strip(), high.strip()
         if end < 0 or not (low or high) or any(part and not part.isdecimal() for part in (low, high)):
-            self.fail("A count is {m}, {m,}, {,n} or {m,n}.", "Write it so.", start)
+            self.fail(
+                "A count is {m}, {m,}, {,n} or {m,n}.",
+                "Write it so; a repetition without one is (...)*.",
+                start,
+            )
         self.at = end + 1
         least = int(low or 0)
         most = least if not comma else int(high) if high else None
