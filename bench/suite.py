@@ -15,6 +15,7 @@ from typing import Any
 import structgen as sg
 from structgen.maskbench.ours import reason_of
 from structgen.maskbench.rawjson import read, write
+from structgen.schema.grammar import unwarned_schema
 
 DRAFTS = ("draft3", "draft4", "draft6", "draft7", "draft2019-09", "draft2020-12", "v1")
 GROUPS = ("required", "format", "ecmascript-regex", "content", "optional", "proposals")
@@ -99,7 +100,7 @@ def judge(
     compiled: sg.CompiledGrammar | None = None
     failure: tuple[str, str] | None = None
     try:
-        grammar = sg.json_schema(write(schema), resources=remotes, **options_of(file, schema))
+        grammar = unwarned_schema(write(schema), resources=remotes, **options_of(file, schema))
         compiled = sg.compile(grammar, tokenizer, store=False)
     except sg.UnsatisfiableSchema:
         pass

@@ -14,12 +14,13 @@ that are one of these:
 
 Not looked at are keywords that begin with `x-`, `_`, `@`, `$$`, `/` or `#`, which are extensions or were
 disabled on purpose; a known keyword behind another word (`axPattern`); and keywords that would say nothing
-about which values are valid if they were spelt right (`descripton`, `example`).
+about which values are valid if they were spelt right (`descripton`, `example`, and OpenAPI's `xml` and
+`discriminator`, which changes no verdict there either).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -45,11 +46,6 @@ _NO_LOSS: Final = frozenset(
 nothing by themselves, restrict nothing by default, or are an old name whose use is an error anyway."""
 _ELSEWHERE: Final = MappingProxyType(
     {
-        "discriminator": (
-            "dict",
-            "oneOf",
-            "It is OpenAPI's: give the property a const in each branch of oneOf.",
-        ),
         "inclusivemaximum": ("number", "maximum", ""),
         "inclusiveminimum": ("number", "minimum", ""),
         "max": ("number", "maximum", "Write maximum, maxLength or maxItems, whichever is meant."),
@@ -153,25 +149,36 @@ def suspects(document: Document) -> tuple[Suspect, ...]:
     return tuple(sorted(found.values(), key=lambda one: one.where))
 
 
+@lru_cache(maxsize=1)
+def _of_all_drafts() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the keywords that restrict values in some draft, and those that are annotations in one."""
+    drafts = [dialect(draft) for draft in DRAFTS]
+    return (
+        frozenset(key for known in drafts for key in known.keywords),
+        frozenset(key for known in drafts for key in known.annotations),
+    )
+
+
+def looks_like_schema(raw: Mapping[str, Any]) -> bool:
+    """Return whether one of the keys restricts values in some draft, or all are keywords; {} does."""
+    restricting, annotations = _of_all_drafts()
+    return any(key in restricting for key in raw) or all(key in annotations for key in raw)
+
+
 def nothing_known(document: Document) -> str:
-    """Return why a schema that is no empty object restricts nothing at all: none of its keywords is one of
-    JSON Schema; "" where that is not so."""
+    """Return why a schema restricts nothing at all on its face: it does not look like one; "" where it
+    does."""
     raw = document.value
-    if not isinstance(raw, dict):
+    if not isinstance(raw, dict) or looks_like_schema(raw):
         return ""
-    known = document.references.root.dialect
-    if any(key in known.keywords for key in raw):
-        return ""
-    unknown = [key for key in raw if key not in known.annotations]
-    if not unknown:
-        return ""
+    unknown = [key for key in raw if key not in _of_all_drafts()[1]]
     listed = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
-    return f"No key of it restricts anything in draft {known.draft}: {listed}."
+    return f"No key of it restricts anything in JSON Schema: {listed}."
 
 
 def _said(likely: str, keyword: str, raw: dict[str, Any]) -> bool:
     """Return whether the likely keyword stands there as well, so that the unknown one is somebody's own."""
-    return likely in raw and likely not in (keyword, "type", "oneOf")
+    return likely in raw and likely not in (keyword, "type")
 
 
 @lru_cache(maxsize=4096)
@@ -181,6 +188,9 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     if keyword.startswith(_OWN_USE) or len(keyword) > 40:
         return None
     known = dialect(draft)
+    if keyword in known.keywords or (draft == "3" and keyword == "required"):
+        # a vocabulary that the meta-schema leaves out; what `properties` of draft 3 reads in its properties
+        return None
     if keyword == "id" and known.id_key != "id":
         why = f"is draft 4's and unknown in draft {draft}, where it is no base for references"
         return "uri", "$id", why, "Write $id, or name draft 4 in $schema."

@@ -29,7 +29,7 @@ from structgen.languages.regular import choice, regex
 from structgen.languages.structural_tags import structural_tag
 from structgen.languages.tag_fields import fields, member, some_of, text_of
 from structgen.schema.grammar import JsonSchemaGrammar, unwarned_schema
-from structgen.schema.scan import DRAFTS, dialect
+from structgen.schema.suspects import looks_like_schema
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
 """Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
@@ -82,7 +82,7 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
         return found, kind == "structural_tag" or isinstance(found, JsonSchemaGrammar)
     _refuse_tools(target)
     wrapper = next((key for key in _WRAPPERS if key in target), None)
-    if wrapper is not None and not _is_schema(target):
+    if wrapper is not None and not looks_like_schema(target):
         return _unwrapped(target, wrapper, policies, depth)
     if any(key in target for key in _GUIDED):
         target = _renamed(target)
@@ -101,18 +101,11 @@ def _read(target: dict[str, Any], policies: Mapping[str, Any], depth: int) -> tu
     return _schema(target, policies), True
 
 
-def _is_schema(target: Mapping[str, Any]) -> bool:
-    """Return whether a key restricts values, or all keys are keywords of JSON Schema, in some draft."""
-    return any(any(key in dialect(draft).keywords for draft in DRAFTS) for key in target) or all(
-        any(key in dialect(draft).annotations for draft in DRAFTS) for key in target
-    )
-
-
 def _schema(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGrammar:
     """Return the grammar of a schema; one that is no schema on its face is refused."""
     grammar = unwarned_schema(value, **policies)
     found = grammar.schema
-    if isinstance(found, dict) and not _is_schema(found):
+    if isinstance(found, dict) and not looks_like_schema(found):
         keys = ", ".join(map(repr, list(found)[:4])) + (", ..." if len(found) > 4 else "")
         known = (*_WRAPPERS, *_GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
         near = [close[0] for key in found if (close := get_close_matches(key, known, 1, 0.75))]
@@ -163,7 +156,7 @@ def _unwrapped(
 def _refuse_tools(target: Mapping[str, Any]) -> None:
     """Raise for tools, and for the definition of one: how a call is written is the model's affair, and not
     said in either."""
-    if _is_schema({key: value for key, value in target.items() if key != "type"} or {"type": ""}):
+    if looks_like_schema({key: value for key, value in target.items() if key != "type"} or {"type": ""}):
         return
     name = next((key for key in _OF_TOOLS if key in target), None)
     if name is None:

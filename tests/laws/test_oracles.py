@@ -166,8 +166,8 @@ def test_canonical_escapes_bind_keys_and_named_strings_alone() -> None:
     assert judge(b'{"f":"\\ud800","\\u0065":"\\u0061"}', schema, WIDEST).answer is Answer.YES
 
 
-def test_the_known_disagreements_are_these_eight() -> None:
-    assert sorted(d.who for d in DISAGREEMENTS) == ["jsonschema"] * 4 + ["jsonschema_rs"] * 4
+def test_the_known_disagreements_are_these_seven() -> None:
+    assert sorted(d.who for d in DISAGREEMENTS) == ["jsonschema"] * 4 + ["jsonschema_rs"] * 3
 
 
 @pytest.mark.parametrize("case", DISAGREEMENTS, ids=lambda case: case.section[:16])
