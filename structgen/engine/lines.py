@@ -24,6 +24,8 @@ class Lines:
     def __init__(self, rows: int, vocab_size: int) -> None:
         self.mask: TokenMask = allocate_mask(rows, vocab_size)
         self._filler: ThreadPoolExecutor | None = None
+        self.has_fault = False
+        """Whether a machine failed in a way that it does not foresee."""
 
     def of(self, rows: Sequence[Text]) -> Words:
         """Return the masks of texts [rows, words]; the same memory where none has gone."""
@@ -66,6 +68,7 @@ class Lines:
         try:
             failed = [_error_of(what) for what in fill_masks(matchers, self.mask, unknown).tolist()]
         except Exception:  # whatever a machine raises
+            self.has_fault = True
             failed = []
             for matcher, row in zip(matchers, unknown, strict=True):
                 try:

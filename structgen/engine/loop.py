@@ -18,11 +18,12 @@ A step begins and ends with all rows `read`. What fails in the work for one text
 mask, a listener, its prompt) is caught there, and that text is done, with the error. What fails in a forward
 pass is the error of all texts in it. Any other exception, KeyboardInterrupt above all, may leave the step at
 any line, and reaches whoever was driving. What is decided (`texts`) is then still whole, and nothing else is
-trusted: the next step, by whichever thread, makes the rest anew from the tokens (`Text.restart`), takes other
-memory for the masks, and reads all rows as if they had waited. Noise is a function of the place in the text
-(`noise`), so a token that has to be chosen again is the same one. Across steps there is one list of texts; a
-text leaves it once it is done, and the rows are its first ones. Cost of all this while nothing goes wrong:
-two assignments a step.
+trusted: the next step, by whichever thread, compiles the grammars of the rows anew, makes matchers and
+characters from the tokens (`Text.restart`), takes other memory for the masks, and reads all rows as if they
+had waited. The same is done where a machine failed in a way that it does not foresee, once the text that it
+was for has its error. Noise is a function of the place in the text (`noise`), so a token that has to be
+chosen again is the same one. Across steps there is one list of texts; a text leaves it once it is done, and
+the rows are its first ones. Cost of all this while nothing goes wrong: a few assignments a step.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ class Loop:
             if self._rows:
                 self._commit(self._chosen())
                 self._run()
-            self._is_cut = False
+            self._is_cut = self._lines.has_fault
+        except _Fault:
+            pass  # the text has its error; the step is cut
         finally:
             self._driver = 0
         return True
@@ -145,10 +148,14 @@ class Loop:
     def _mend(self) -> None:
         """Put back every text that may be a row to what is decided of it, with nothing read: after a step
         that was left in the middle. It may be left in the middle itself, and is then done again."""
+        texts = self._texts[: self._max_rows]
+        compiled = [text.compiled for text in texts]
+        for one in {id(one): one for one in compiled if one is not None}.values():
+            one.generation.replace(one)
         # a thread may still be filling masks of then: it keeps the memory and the matchers that it has
         self._lines.close(wait=False)
         self._lines = Lines(self._max_rows, self._tokenizer.vocab_size)
-        for text in self._texts[: self._max_rows]:
+        for text in texts:
             text.restart()
         self._rows = []
 
@@ -166,6 +173,8 @@ class Loop:
             self._rows += fresh
             self._lines.fill(self._rows)
             self._settle()
+            if self._lines.has_fault:
+                raise _Fault
 
     def _read(self, texts: Sequence[Text]) -> None:
         """Have the model read texts, in one pass if it can; further samples of a request copy what the first
@@ -245,8 +254,11 @@ class Loop:
                 else:
                     self._think(text, text.phase, chosen.tokens[i])
                 text.tell()
-            except Exception as error:  # whatever a machine or a listener raises: the other texts go on
+            except StructgenError as error:
+                text.error = error
+            except Exception as error:  # whatever a machine raises: the other texts go on, without it
                 text.error = fault_of(error, "The text could not take its next token")
+                raise _Fault from error
         self._settle()
 
     def _step(self, text: Text, chosen: Chosen, row: int, words: Words) -> Step:
@@ -363,6 +375,10 @@ class Loop:
         rows[-1].error = _failed(error)
         for text in rows[:-1]:
             self._read([text])
+
+
+class _Fault(Exception):
+    """A machine failed while it worked for one text, which has the error."""
 
 
 def _is_memory(error: Exception) -> bool:

@@ -68,7 +68,10 @@ class PagedCache:
         self._held.append(page)
 
     def __del__(self) -> None:
-        self._pages.gone.append(self._held)
+        # an interrupt may have come while it was made
+        held = getattr(self, "_held", None)
+        if held:
+            self._pages.gone.append(held)
 
 
 class Pages:

@@ -127,7 +127,8 @@ class Text:
         Cost: taking all tokens again, some microseconds each. What fails is the text's error.
         """
         try:
-            self._begin(None if self._compiled is None else Matcher(self._compiled))
+            compiled = self.compiled
+            self._begin(None if compiled is None else Matcher(compiled))
             for token in self.thought:
                 assert self.phase is not None
                 self.phase.forced()
@@ -141,6 +142,11 @@ class Text:
                 self.least = -1 if self.matcher.is_finished else self.matcher.tokens_to_finish()
         except Exception as error:  # whatever a machine raises: the other texts go on
             self.error = self.error or fault_of(error, "The text could not be read again")
+
+    @property
+    def compiled(self) -> CompiledGrammar | None:
+        """The grammar in which the text is begun anew; None: free text."""
+        return None if self._compiled is None else self._compiled.generation.newest(self._compiled)
 
     @property
     def is_begun(self) -> bool:

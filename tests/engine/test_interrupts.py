@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -132,6 +133,7 @@ def _expected() -> list[object]:
 
 def _places(engine: Callable[[], Engine]) -> list[tuple[Place, int]]:
     """Return each line of a whole run, and how often it is reached."""
+    _Run(engine()).finish()  # masks are worked out that later runs find
     run, tracer = _Run(engine()), Tracer()
     with tracing(tracer):
         run.finish()
@@ -178,9 +180,8 @@ def _engine() -> Engine:
 @pytest.mark.usefixtures("short")
 def test_an_exception_at_a_line_of_a_step_leaves_the_other_texts_as_they_are() -> None:
     draw = random.Random(5)
-    for place, times in draw.sample(_places(_engine), 14):
-        for error in _errors():
-            _check(_engine(), place, draw.randrange(times), error, _expected())
+    for number, (place, times) in enumerate(draw.sample(_places(_engine), 12)):
+        _check(_engine(), place, draw.randrange(times), _errors()[number % 2], _expected())
 
 
 @pytest.mark.slow
@@ -194,7 +195,7 @@ def test_an_exception_at_every_line_of_a_step_leaves_the_other_texts_as_they_are
         time = {"first": 0, "last": times - 1, "any": draw.randrange(times)}[which]
         for error in _errors():
             came += _check(_engine(), place, time, error, _expected())
-    assert len(places) > 300 and came > 1.9 * len(places)
+    assert len(places) > 300 and came > 1.8 * len(places)
 
 
 # --- who hears of a failure ---------------------------------------------------------------------------------
@@ -457,6 +458,42 @@ def test_an_interrupt_in_one_of_several_threads_is_that_threads_alone_wherever_i
     places = _places(_engine)
     for seed in range(300):
         _in_threads(places, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short")
+def test_signals_at_any_time_leave_all_texts_as_they_are() -> None:
+    """As Ctrl-C does: between any two instructions, not lines."""
+    draw, came = random.Random(9), 0
+
+    def handler(*_: object) -> None:
+        nonlocal came
+        came += 1
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(250):
+            run = _Run(_engine())
+            for _ in range(400):
+                try:
+                    if draw.random() < 0.4:
+                        signal.setitimer(signal.ITIMER_REAL, 10 ** draw.uniform(-5, -1.5))
+                    more = run.engine.step()
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+                except KeyboardInterrupt:
+                    more = True
+                assert not run.engine._loop._lock.locked()
+                if not more:
+                    break
+            for handle, wanted in zip(run.handles, _expected(), strict=True):
+                result = handle.result
+                assert result is not None
+                assert _of(result) == wanted or "cut short" in str(result.error)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert came > 500
 
 
 async def _gathered(engine: Engine, requests: Sequence[Request]) -> list[str | BaseException]:
