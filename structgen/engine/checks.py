@@ -21,7 +21,7 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
     takes = "a whole number"
     if least is not None:
         takes += f", at least {least:,}" if most is None else f" from {least:,} to {most:,}"
-    if not isinstance(value, Integral) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise _wrong(name, value, takes)
     found = int(value)
     if (least is not None and found < least) or (most is not None and found > most):
@@ -34,7 +34,7 @@ def number(
 ) -> float:
     """Return a number between two bounds, both allowed, or the one that is allowed besides; `takes` says so
     in words."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise _wrong(name, value, takes)
     try:
         found = float(value)

@@ -144,7 +144,11 @@ class Engine:
         """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
         (`contextlib.aclosing`)."""
         loop, woken, at = asyncio.get_running_loop(), asyncio.Event(), 0
-        handle.listen(lambda _: loop.call_soon_threadsafe(woken.set) and None)
+
+        def wake(_: str | None) -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        handle.listen(wake)
         driver = asyncio.ensure_future(asyncio.to_thread(self.drive, [handle]))
         driver.add_done_callback(lambda _: woken.set())
         try:

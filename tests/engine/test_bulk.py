@@ -130,12 +130,13 @@ def _half_done(folder: Path, engine: Engine | None = None) -> tuple[Path, Path]:
     return prompts, out
 
 
+SHORT = sg.Thinking(max_tokens=3)
 OTHERS: dict[str, Callable[[str], Request]] = {
     "another schema or grammar.": lambda text: replace(_request(text), grammar=sg.regex("[a-z]{1,9}")),
     "another sampling or seed.": lambda text: replace(_request(text), sampling=Sampling(seed=8)),
     "another sampling or seed. ": lambda text: replace(_request(text), sampling=Sampling(top_k=9, seed=2)),
     "another max_tokens, or another option.": lambda text: replace(_request(text), max_tokens=59),
-    "another max_tokens, or another option. ": lambda text: replace(_request(text), thinking=sg.Thinking(max_tokens=3)),
+    "another max_tokens, or another option. ": lambda text: replace(_request(text), thinking=SHORT),
     "another way of putting prompts.": lambda text: replace(_request(text), prompt=f"{text} "),
     "another schema or grammar and sampling or seed.": lambda text: Request(text, None, max_tokens=60),
 }  # fmt: skip
