@@ -12,6 +12,7 @@ from typing import Any
 
 from structgen.errors import OptionError
 
+_GREATEST = 1.7e308
 _SHOWN = 60
 """Characters of a wrong value that a message shows."""
 
@@ -45,10 +46,21 @@ def number(
     return found
 
 
+def seconds(name: str, value: Any) -> float | None:
+    """Return seconds, or None where there is no limit."""
+    takes = "seconds, at least 0, or None for no limit"
+    return None if value is None else number(name, value, 0.0, _GREATEST, takes)
+
+
 def text(name: str, value: Any) -> str:
     """Return a text that UTF-8 can write, not an empty one."""
     if not isinstance(value, str) or not value:
         raise _wrong(name, value, "a text that is not empty")
+    return encodable(name, value)
+
+
+def encodable(name: str, value: str) -> str:
+    """Return a text that UTF-8 can write."""
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -34,7 +34,6 @@ _TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 t
 _ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
 _FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
 _PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
-_FINITE = 1.7e308
 _MOST_SAMPLES = 65_536
 """Samples of a request: what they hold before the first token is a few thousand bytes each."""
 
@@ -110,11 +109,9 @@ class Request:
             ("stop", checks.texts("stop", self.stop)),
             ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
             ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
+            ("timeout", checks.seconds("timeout", self.timeout)),
         ):
             object.__setattr__(self, name, value)
-        if self.timeout is not None:
-            takes = "seconds, at least 0, or None for no limit"
-            object.__setattr__(self, "timeout", checks.number("timeout", self.timeout, 0.0, _FINITE, takes))
         if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
             raise OptionError(
                 f"grammar is a {type(self.grammar).__name__}.",
