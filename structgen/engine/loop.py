@@ -151,7 +151,12 @@ class Loop:
         texts = self._texts[: self._max_rows]
         compiled = [text.compiled for text in texts]
         for one in {id(one): one for one in compiled if one is not None}.values():
-            one.generation.replace(one)
+            try:
+                one.generation.replace(one)
+            except Exception as error:  # of this grammar's texts alone
+                for text, own in zip(texts, compiled, strict=True):
+                    if own is one:
+                        text.error = text.error or fault_of(error, "The grammar could not be compiled anew")
         # a thread may still be filling masks of then: it keeps the memory and the matchers that it has
         self._lines.close(wait=False)
         self._lines = Lines(self._max_rows, self._tokenizer.vocab_size)

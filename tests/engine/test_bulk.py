@@ -345,3 +345,21 @@ def test_wrong_usage_is_told_in_a_line(wrong: list[str]) -> None:
     assert result.exit_code == 2
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
+
+
+def test_the_command_ends_free_texts_at_stop_strings() -> None:
+    asked = [
+        "generate",
+        "--device",
+        "cpu",
+        "--prompt",
+        "Ada lives in",
+        "--max-tokens",
+        "24",
+        "--temperature",
+        "1",
+    ]
+    whole = CliRunner().invoke(app(), asked).stdout.rstrip("\n")
+    stop = whole[4:6]
+    found = CliRunner().invoke(app(), [*asked, "--stop", "\0 never", "--stop", stop])
+    assert found.exit_code == 0 and found.stdout == whole[: whole.index(stop)] + "\n"

@@ -381,6 +381,40 @@ def test_a_mask_that_fails_is_an_error_of_its_own_text(monkeypatch: pytest.Monke
     _others([handles[0], handles[2]], [requests[0], requests[2]])
 
 
+@pytest.mark.parametrize("anew", [True, False], ids=["anew", "not_anew"])
+def test_after_a_fault_of_a_machine_its_grammar_is_compiled_anew_for_the_others(
+    anew: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from structgen.compiled_schema import CompiledSchema
+    from structgen.matcher import Matcher
+
+    engine, requests = _engine(), [*_people(2), Request("n", NUMBERS, Sampling(seed=1), max_tokens=9)]
+    before = engine.compiled(PERSON)
+    handles = [engine.submit(request)[0] for request in requests]
+    ask, asked = Matcher.tokens_to_finish, []
+
+    def tokens_to_finish(self: Matcher) -> int:
+        asked.append(self)
+        assert len(asked) != 7, "a fault of the machine"
+        return ask(self)
+
+    def fail(self: CompiledSchema) -> CompiledSchema:
+        raise MemoryError("not now")
+
+    monkeypatch.setattr(Matcher, "tokens_to_finish", tokens_to_finish)
+    if not anew:
+        monkeypatch.setattr(CompiledSchema, "anew", lambda self: fail(self))
+    engine.drive(handles)
+    monkeypatch.undo()
+    failed = [handle for handle in handles if handle.result is None or handle.result.error is not None]
+    assert len(failed) == (1 if anew else 3)
+    assert any("a fault of the machine" in str(handle.result and handle.result.error) for handle in failed)
+    assert (engine.compiled(PERSON) is not before) == anew
+    rest = [i for i, handle in enumerate(handles) if handle not in failed]
+    _others([handles[i] for i in rest], [requests[i] for i in rest])
+    assert engine.generate(requests[0])[0].error is None
+
+
 def test_requests_that_cannot_all_be_begun_leave_none_behind() -> None:
     engine, (fine,) = _engine(), _people(1)
     with pytest.raises(sg.BudgetError):
