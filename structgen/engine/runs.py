@@ -71,7 +71,9 @@ def check_run(
     Cost: making each request, and reading a few megabytes of the model.
     """
     path = run_file(results)
-    cure = f"Name another file for the results, or start over, which deletes those in {results}."
+    cure = (
+        f"Name another file for the results, or start over (--start-over), which deletes those in {results}."
+    )
     if not path.is_file():
         raise OptionError(
             f"There are results, and no {path.name} beside them that says what run they are of.",

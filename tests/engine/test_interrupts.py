@@ -483,7 +483,7 @@ def _in_threads(places: Sequence[tuple[Place, int]], seed: int) -> None:
 
 def test_an_interrupt_in_one_of_several_threads_is_that_threads_alone() -> None:
     places = _places(_engine)
-    for seed in range(6):
+    for seed in range(4):
         _in_threads(places, seed)
 
 
