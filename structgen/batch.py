@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -132,8 +132,11 @@ def _spread(work: Callable[[int], None], items: list[int]) -> None:
         for item in items:
             work(item)
     else:
-        # list() waits for all, and raises what a programming error of ours raised
-        list(_Pool.get().map(work, items))
+        futures = [_Pool.get().submit(work, item) for item in items]
+        # all have ended before one's error is raised: whoever catches it may use the matchers again
+        wait(futures)
+        for future in futures:
+            future.result()
 
 
 def _fill_row(matcher: Matcher, mask: TokenMask, row: int, budget: int | None) -> RowStatus:

@@ -72,6 +72,17 @@ class Generation(Generic[C]):
         newest = self._renew(compiled)
         return newest.generation.begin(newest)
 
+    def newest(self, compiled: C) -> C:
+        """Return the newest grammar after this one, or this one; no document begins."""
+        while (successor := compiled.generation._successor) is not None:
+            compiled = successor
+        return compiled
+
+    def replace(self, compiled: C) -> C:
+        """Return a grammar compiled anew after this one, in which all later documents begin: where work in
+        this one was cut in the middle. Cost: that of compiling."""
+        return self._renew(compiled)
+
     def _renew(self, compiled: C) -> C:
         with compiled.lock:
             if self._successor is None:

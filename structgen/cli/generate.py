@@ -26,7 +26,7 @@ from structgen.cli.policies import Strict, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import Progress
@@ -66,13 +66,25 @@ def generate(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="With --prompts: the file of results; work goes on where it ends.", show_default=False
+            help="With --prompts: the file of results; work goes on where it ends. FILE.run beside it says "
+            "what run they are of, and another run is refused.",
+            show_default=False,
         ),
     ] = None,
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="With --out: delete the results that are there.")
+    ] = False,
     n: Annotated[int, typer.Option(min=1, help="Samples of the prompt.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same texts.")] = 0,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Documents are complete within it.")] = 256,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A string at which a free text ends, which is no part of it; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     max_rows: Annotated[int, typer.Option(min=1, help="Texts written at a time.")] = 32,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it comes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each sample.")] = False,
@@ -95,15 +107,25 @@ def generate(
     """
     try:
         if (prompt is None) == (prompts is None):
-            raise OptionError("One of --prompt and --prompts is needed.", where="--prompt")
+            raise OptionError(
+                "One of --prompt and --prompts is needed.", where="--prompt", cure="Give one of them."
+            )
         if prompts is not None and (out is None or stream or trace is not None or n != 1):
             raise OptionError(
                 "--prompts takes --out FILE, and no --stream, --trace or --n.",
                 where="--prompts",
                 cure="See --help.",
             )
+        if prompts is None and (out is not None or start_over):
+            raise OptionError(
+                "--out and --start-over are of a file of prompts.",
+                where="--out" if out is not None else "--start-over",
+                cure="Name it with --prompts, or redirect what is printed.",
+            )
         if (stream or trace is not None) and n != 1:
-            raise OptionError("--stream and --trace are of one sample.", where="--n")
+            raise OptionError(
+                "--stream and --trace are of one sample.", where="--n", cure="Leave one of them out."
+            )
         if sum(one is not None for one in (schema, type_, grammar, ebnf, regex)) > 1:
             raise OptionError(
                 "--schema, --type, --grammar, --ebnf and --regex exclude each other.",
@@ -126,12 +148,13 @@ def generate(
             told = lark_grammar(grammar, start, import_path, postlex, lexer, bind)
         if ebnf is not None or regex is not None:
             told = text_grammar(ebnf, regex, start)
-        request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs, strict)
+        request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs, strict, stop or ())
+        request_of("x")  # wrong options are told before the model is loaded
         from structgen.engine import Engine
 
         engine = Engine(model, max_rows=max_rows, device=device)
         if prompts is not None and out is not None:
-            _bulk(engine, prompts, out, request_of)
+            _bulk(engine, prompts, out, request_of, start_over)
             return
         assert prompt is not None
         failed = _one(
@@ -151,6 +174,7 @@ def _requests(
     max_tokens: int,
     logprobs: int,
     strict: bool,
+    stop: Sequence[str],
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
@@ -174,7 +198,15 @@ def _requests(
             from structgen.prompting import extraction_prompt
 
             text = extraction_prompt(schema, text)
-        return sg.Request(text, schema or grammar, sampling, max_tokens=max_tokens, n=n, logprobs=logprobs)
+        return sg.Request(
+            text,
+            schema or grammar,
+            sampling,
+            max_tokens=max_tokens,
+            stop=stop,
+            n=n,
+            logprobs=logprobs,
+        )
 
     return made
 
@@ -227,7 +259,9 @@ def _one(
     return failed
 
 
-def _bulk(engine: Engine, prompts: Path, out: Path, request_of: Callable[[str], Request]) -> None:
+def _bulk(
+    engine: Engine, prompts: Path, out: Path, request_of: Callable[[str], Request], start_over: bool
+) -> None:
     """Work through a file of prompts, with progress on a terminal and lines elsewhere."""
     import time
 
@@ -257,8 +291,9 @@ def _bulk(engine: Engine, prompts: Path, out: Path, request_of: Callable[[str], 
                 out,
                 request_of,
                 lambda now: bar.update(task, total=now.total, completed=now.done, rate=rate(now)),
+                start_over=start_over,
             )
     else:
-        last = run_bulk(engine, prompts, out, request_of)
+        last = run_bulk(engine, prompts, out, request_of, start_over=start_over)
     before = f", {last.before:,} of them before" if last.before else ""
     console.print(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", highlight=False)

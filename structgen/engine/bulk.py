@@ -1,19 +1,21 @@
 """Many prompts from a file, results to a file: resumable after a kill, nothing done twice, nothing lost.
 
 A line of the results stands for a line of the prompts, by its number; lines come in the order in which texts
-end. A line that a kill cut off is taken away when the work goes on.
+end. A line that a kill cut off is taken away when the work goes on. What run the results are of stands in a
+file beside them (`runs`); another run is refused.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from structgen.engine.doors import Engine
 from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.runs import Prompt, begin_run, check_run
 from structgen.errors import OptionError, StructgenError
 from structgen.tokenizer import Tokenizer
 
@@ -36,46 +38,60 @@ def run_bulk(
     results: Path,
     request_of: Callable[[str], Request],
     tell: Callable[[Progress], None] = lambda _: None,
+    *,
+    start_over: bool = False,
 ) -> Progress:
     """Write a line of results for each line of prompts that has none yet; returns how far the work is.
 
     A line of prompts is a JSON string, or an object with `prompt` and, if wanted, `id` and `seed`. A line of
     results is an object: `line` (from 0), `id`, and what `shown` has of the result.
     What cannot be begun or fails has a line with its error. Twice as many prompts are under way as the engine
-    has rows.
-    Errors: OptionError where a line of prompts cannot be read, before anything is written.
+    has rows. `start_over` deletes the results that are there.
+    Errors, before anything is written: OptionError where a line of prompts cannot be read, and where there
+    are results that are not of this run, or none of ours; OSError.
     """
     wanted = list(_prompts(prompts))
-    done = _done(results)
+    done, end = _done(results)
+    if end == 0 or start_over:
+        # in this order: a kill in between leaves no results that another run could go on with
+        if results.exists():
+            _truncate(results, 0)
+        done = set()
+        begin_run(results, engine, wanted, request_of)
+    else:
+        check_run(results, engine, wanted, request_of)
+        _truncate(results, end)
     before, tokens = len(done), 0
+    waiting: list[tuple[Prompt, Handle]] = []
     with results.open("a", encoding="utf-8") as out:
-        waiting: list[tuple[int, Any, Handle]] = []
-        todo = (item for item in wanted if item[0] not in done)
+        todo = (prompt for prompt in wanted if prompt.line not in done)
         more = True
-        while more or waiting:
-            while more and len(waiting) < 2 * engine.max_rows:
-                item = next(todo, None)
-                if item is None:
-                    more = False
-                    break
-                line, name, prompt, seed = item
-                try:
-                    request = request_of(prompt)
-                    if seed is not None:
-                        request = replace(request, sampling=replace(request.sampling, seed=seed))
-                    waiting.append((line, name, engine.submit(request)[0]))
-                except StructgenError as error:
-                    _write(out, {"line": line, "id": name, "error": str(error)})
-                    done.add(line)
-            engine.step()
-            for entry in [entry for entry in waiting if entry[2].is_done]:
-                waiting.remove(entry)
-                line, name, handle = entry
-                assert handle.result is not None
-                _write(out, {"line": line, "id": name, **shown(handle.result)})
-                done.add(line)
-                tokens += len(handle.result.tokens)
-            tell(Progress(len(done), before, len(wanted), tokens))
+        try:
+            while more or waiting:
+                while more and len(waiting) < 2 * engine.max_rows:
+                    prompt = next(todo, None)
+                    if prompt is None:
+                        more = False
+                        break
+                    try:
+                        waiting.append((prompt, engine.submit(prompt.request(request_of))[0]))
+                    except StructgenError as error:
+                        _write(out, {"line": prompt.line, "id": prompt.name, "error": str(error)})
+                        done.add(prompt.line)
+                engine.step()
+                for entry in [entry for entry in waiting if entry[1].is_done]:
+                    waiting.remove(entry)
+                    prompt, handle = entry
+                    assert handle.result is not None
+                    _write(out, {"line": prompt.line, "id": prompt.name, **shown(handle.result)})
+                    done.add(prompt.line)
+                    tokens += len(handle.result.tokens)
+                tell(Progress(len(done), before, len(wanted), tokens))
+        except BaseException:
+            # nobody waits for them any more
+            for _, handle in waiting:
+                handle.cancel()
+            raise
     return Progress(len(done), before, len(wanted), tokens)
 
 
@@ -113,46 +129,66 @@ def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
 
 
 def _write(out: Any, line: dict[str, Any]) -> None:
-    out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    text = json.dumps(line, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # an id may hold half of a surrogate pair
+        text = json.dumps(line)
+    out.write(f"{text}\n")
     out.flush()
 
 
-def _prompts(path: Path) -> Iterator[tuple[int, Any, str, int | None]]:
-    with path.open(encoding="utf-8") as lines:
+def _prompts(path: Path) -> Iterator[Prompt]:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines):
             if not line.strip():
                 continue
+            where = f"{path}:{number + 1}"
             try:
-                found = json.loads(line)
-            except ValueError as error:
-                raise OptionError(f"Not JSON: {error}", where=f"{path}:{number + 1}") from error
+                found = json.loads(line.decode("utf-8"))
+            except (ValueError, RecursionError) as error:
+                raise OptionError(
+                    f"Not JSON: {error}.",
+                    where=where,
+                    cure="Write one JSON string or object on each line, in UTF-8.",
+                ) from error
             one = {"prompt": found} if isinstance(found, str) else found
             if not isinstance(one, dict) or not isinstance(one.get("prompt"), str):
                 raise OptionError(
                     "A line is a string, or an object with a string as its `prompt`.",
-                    where=f"{path}:{number + 1}",
+                    where=where,
                     cure='Write {"prompt": "..."} on a line of its own.',
                 )
             unknown = sorted(set(one) - {"id", "prompt", "seed"})
             if unknown:
-                raise OptionError(f"Unknown: {', '.join(unknown)}.", where=f"{path}:{number + 1}")
-            yield number, one.get("id"), one["prompt"], one.get("seed")
+                raise OptionError(
+                    f"Unknown: {', '.join(map(repr, unknown))}.",
+                    where=where,
+                    cure="An object has prompt, id and seed.",
+                )
+            yield Prompt(number, one.get("id"), one["prompt"], one.get("seed"))
 
 
-def _done(path: Path) -> set[int]:
-    """Return the lines that have results; what a kill cut off is taken away."""
-    if not path.exists():
-        return set()
-    whole = path.read_bytes()
+def _done(path: Path) -> tuple[set[int], int]:
+    """Return the lines that have results, and where the last whole one ends. Nothing is changed."""
+    whole = path.read_bytes() if path.exists() else b""
     end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        with path.open("r+b") as file:
-            file.truncate(end)
     try:
-        return {int(json.loads(line)["line"]) for line in whole[:end].splitlines()}
-    except (ValueError, KeyError, TypeError) as error:
+        # what a kill cut off begins as a line of ours does
+        if not whole[end:].startswith(_BEGIN[: len(whole) - end]):
+            raise ValueError("the last line")
+        return {int(json.loads(line)["line"]) for line in whole[:end].splitlines()}, end
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise OptionError(
             "The results hold a line that is none of ours.",
             where=str(path),
             cure="Name another file, or move this one away.",
         ) from error
+
+
+_BEGIN = b'{"line": '
+
+
+def _truncate(path: Path, length: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(length)

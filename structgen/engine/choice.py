@@ -22,6 +22,8 @@ from structgen.engine.requests import Sampling
 NEVER = float("-inf")
 Words: TypeAlias = npt.NDArray[np.int32]
 """Token bits, as a `TokenMask` has them."""
+_EVERY = 1 << 40
+"""More tokens than any vocabulary has: a top_k above it, which keeps all, would fit into no integer."""
 _TOGETHER = 32
 """Rows whose noise is made at once: a few numbers of 8 bytes for each of their tokens."""
 
@@ -52,7 +54,7 @@ class Row:
         self.sampling, self.position, self.prompt, self.text = sampling, position, prompt, text
         how = sampling
         self.stream = sample_key(how.seed, sample)
-        self.options = (how.temperature, how.top_p, how.min_p, float(how.top_k))
+        self.options = (how.temperature, how.top_p, how.min_p, float(min(how.top_k, _EVERY)))
         self.is_filtered = bool(how.top_k or how.top_p < 1 or how.min_p)
         self.is_penalised = bool(
             how.repetition_penalty != 1.0 or how.presence_penalty or how.frequency_penalty

@@ -69,7 +69,7 @@ class CompiledPass:
             ends = [length for _, length in alike]
             for at, end in zip(firsts, ends, strict=True):
                 caches[at].grow(end)
-            self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends))
+            self._run(*_rows_of(prompts, caches, firsts, [0] * len(firsts), ends), caches)
         for group, length in alike:
             for at in group:
                 starts[at] = length
@@ -78,7 +78,7 @@ class CompiledPass:
         every, lengths = range(len(prompts)), [len(prompt) for prompt in prompts]
         for cache in caches:
             cache.grow(cache.length)
-        return self._run(*_rows_of(prompts, caches, every, starts, lengths)), caches
+        return self._run(*_rows_of(prompts, caches, every, starts, lengths), caches), caches
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
@@ -86,15 +86,16 @@ class CompiledPass:
         for cache in caches:
             cache.grow(cache.length + 1)
         rows = [(token, cache.length, cache.address) for token, cache in zip(tokens, caches, strict=True)]
-        logits = self._run(np.array(rows, np.int64), [1] * len(rows))
+        logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
         for cache in caches:
             cache.length += 1
         return logits
 
-    def _run(self, rows: _Rows, counts: list[int]) -> Tensor:
+    def _run(self, rows: _Rows, counts: list[int], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits behind the last row of each text, of which `counts` says how many rows it has.
 
-        Raises what went wrong in any thread, when all have ended.
+        Raises what went wrong in any thread, when all have ended. Each thread holds the caches: where an
+        interrupt cuts the waiting, their pages are no other text's until it has ended.
         """
         logits = np.empty((len(counts), int(self._sizes[5])), np.float32)
         ends = np.cumsum(counts)
@@ -107,11 +108,11 @@ class CompiledPass:
         stops = _dealt(ends, threads)
         futures, start = [], 0
         for stop in stops[:-1]:
-            futures.append(self._others.submit(self._run_texts, rows, ends, start, stop, logits))
+            futures.append(self._others.submit(self._run_texts, rows, ends, start, stop, logits, caches))
             start = stop
         failed: BaseException | None = None
         try:
-            self._run_texts(rows, ends, start, len(counts), logits)
+            self._run_texts(rows, ends, start, len(counts), logits, caches)
         finally:
             for future in futures:
                 failed = future.exception() or failed
@@ -119,8 +120,16 @@ class CompiledPass:
             raise failed
         return torch.from_numpy(logits)
 
-    def _run_texts(self, rows: _Rows, ends: _Rows, start: int, stop: int, logits: _Numbers) -> None:
-        """Run the rows of the texts from `start` to `stop`."""
+    def _run_texts(
+        self,
+        rows: _Rows,
+        ends: _Rows,
+        start: int,
+        stop: int,
+        logits: _Numbers,
+        held: Sequence[PagedCache],
+    ) -> None:
+        """Run the rows of the texts from `start` to `stop`, whose caches are among those that are held."""
         first = int(ends[start - 1]) if start else 0
         self._run_part(rows[first : ends[stop - 1]], ends[start:stop] - first, logits[start:stop])
 

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
+from structgen.engine import checks
 from structgen.engine.loop import Loop
 from structgen.engine.models import Model, given_model, load_model, tokenizer_of
 from structgen.engine.requests import Handle, Request, Result
@@ -45,6 +55,7 @@ class Engine:
         device: str | None = None,
         dtype: str | None = None,
     ) -> None:
+        max_rows = checks.whole("max_rows", max_rows, 1)
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
         self.model: Model
@@ -73,8 +84,16 @@ class Engine:
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
         wanted = [requests] if isinstance(requests, Request) else list(requests)
-        handles = [handle for one in wanted for handle in self.submit(one)]
-        self.drive(handles)
+        handles: list[Handle] = []
+        try:
+            for one in wanted:
+                handles += self.submit(one)
+            self.drive(handles)
+        except BaseException:
+            # nobody waits for them any more
+            for handle in handles:
+                handle.cancel()
+            raise
         return [handle.result for handle in handles if handle.result is not None]
 
     def stream(self, request: Request) -> Iterator[str]:
@@ -86,16 +105,17 @@ class Engine:
     def pieces(self, handle: Handle) -> Generator[str, None, None]:
         """Yield a text that was submitted in pieces, as it comes, until it has a result; leaving the loop
         cancels it."""
-        pieces: list[str | None] = []
-        handle.listen(pieces.append)
+        at = 0
         try:
-            while not handle.is_done or pieces:
-                if pieces:
-                    piece = pieces.pop(0)
-                    if piece is not None:
-                        yield piece
-                elif not handle.is_done:
-                    self.step()
+            while True:
+                is_done, written = handle.is_done, handle.written
+                if len(written) > at:
+                    piece, at = written[at:], len(written)
+                    yield piece
+                elif is_done:
+                    break
+                else:
+                    self._bring_on(handle)
         finally:
             handle.cancel()
             self.drive([handle])
@@ -105,7 +125,7 @@ class Engine:
         handles = self.submit(request)
         try:
             await asyncio.to_thread(self.drive, handles)
-        except asyncio.CancelledError:
+        except BaseException:
             for handle in handles:
                 handle.cancel()
             raise
@@ -122,16 +142,25 @@ class Engine:
     async def apieces(self, handle: Handle) -> AsyncGenerator[str, None]:
         """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
         (`contextlib.aclosing`)."""
-        loop, pieces = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+        loop, woken, at = asyncio.get_running_loop(), asyncio.Event(), 0
 
-        def hand_on(piece: str | None) -> None:
-            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+        def wake(_: str | None) -> None:
+            loop.call_soon_threadsafe(woken.set)
 
-        handle.listen(hand_on)
+        handle.listen(wake)
         driver = asyncio.ensure_future(asyncio.to_thread(self.drive, [handle]))
+        driver.add_done_callback(lambda _: woken.set())
         try:
-            while (piece := await pieces.get()) is not None:
-                yield piece
+            while True:
+                await woken.wait()
+                woken.clear()
+                # read in this order: what comes between the two wakes again
+                is_over, written = driver.done() or handle.result is not None, handle.written
+                if len(written) > at:
+                    piece, at = written[at:], len(written)
+                    yield piece
+                if is_over:
+                    break
         finally:
             handle.cancel()
             await driver
@@ -173,15 +202,14 @@ class Engine:
                 where="max_tokens",
                 cure=f"Give at least {least:,}.",
             )
-        handles = [Handle(request, sample) for sample in range(request.n)]
-        texts = [
-            Text(handle, prompt, matcher if sample == 0 or matcher is None else matcher.fork(), least)
-            for sample, handle in enumerate(handles)
-        ]
+        thoughts: Callable[[Matcher | None], Phase] | None = None
         if request.thinking is not None and closing is not None:
-            for text in texts:
-                text.phase = Phase(request.thinking, closing, self.tokenizer, text.matcher)
-                text.matcher = None
+            thoughts = partial(Phase, request.thinking, closing, self.tokenizer)
+        handles = [Handle(request, sample) for sample in range(request.n)]
+        texts = []
+        for handle in handles:
+            own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
+            texts.append(Text(handle, prompt, self.tokenizer, own, least, thoughts))
         self._loop.add(texts)
         return handles
 
@@ -220,14 +248,20 @@ class Engine:
 
     def drive(self, handles: Sequence[Handle]) -> None:
         """Take steps until these are done. Raises OptionError where they are none of this engine's."""
-        left = list(handles)
-        while left := [handle for handle in left if not handle.is_done]:
-            if not self.step() and not all(handle.is_done for handle in left):
-                raise OptionError(
-                    "A handle of another engine would never be done here.",
-                    where="handles",
-                    cure="Drive the engine that it was submitted to.",
-                )
+        for handle in handles:
+            while not handle.is_done:
+                self._bring_on(handle)
+
+    def _bring_on(self, handle: Handle) -> None:
+        """Take a step for a text that is not done; end it where it was cancelled, without one."""
+        if handle.cancelled and self._loop.drop(handle):
+            return
+        if not self.step() and not handle.is_done:
+            raise OptionError(
+                "A handle of another engine would never be done here.",
+                where="handles",
+                cure="Drive the engine that it was submitted to.",
+            )
 
     def close(self) -> None:
         """Let go of the thread that fills masks; a later request starts another."""
@@ -235,11 +269,14 @@ class Engine:
 
     def _prompt(self, prompt: str | Sequence[int]) -> list[int]:
         ids = self.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
-        if not ids:
-            raise OptionError("The prompt is empty.", where="prompt", cure="Give at least one token.")
-        wrong = next((token for token in ids if not 0 <= token < self.model.vocab_size), None)
+        most = self.model.vocab_size
+        wrong = next((at for at, token in enumerate(ids) if not 0 <= token < most), None)
         if wrong is not None:
-            raise OptionError(f"Token {wrong} of the prompt is none of the model's.", where="prompt")
+            raise OptionError(
+                f"Token {ids[wrong]} is none of the model's.",
+                where=f"prompt[{wrong}]",
+                cure=f"Give ids from 0 to {most - 1:,}, or the text.",
+            )
         return ids
 
 

@@ -152,17 +152,20 @@ class HuggingFace:
         if len(caches) != len(self._rows) or any(a is not b for a, b in zip(caches, self._rows, strict=True)):
             self._gather(list(caches))
         device = self._model.device
-        self._own = torch.cat((self._own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
+        own = torch.cat((self._own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
+        # while the model runs nobody's keys are known; after a pass that failed they are not either
+        self._rows = []
         with torch.inference_mode():
             out = self._model(
                 torch.tensor(tokens, device=device)[:, None],
-                attention_mask=self._own.long(),
+                attention_mask=own.long(),
                 position_ids=torch.tensor([[cache.length] for cache in caches], device=device),
                 past_key_values=self._batch,
                 use_cache=True,
             )
         for cache in caches:
             cache.length += 1
+        self._own, self._rows = own, list(caches)
         return out.logits[:, -1]
 
     def settle(self, cache: HuggingFaceCache) -> None:

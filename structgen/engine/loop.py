@@ -6,6 +6,24 @@
     run        the model reads the tokens; meanwhile a thread fills the next masks
 
 One thread at a time drives a step; whoever waits for a result drives until it is there.
+
+States of a text, and what an exception does to it:
+
+    waiting    it is in the list, behind the first `max_rows`; nothing is read of it
+    read       it is a row: cache, logits and mask stand behind the last token that was decided
+    between    a step is under way: a token may be decided that the model has not read
+    done       its handle has a result; it leaves the list
+
+A step begins and ends with all rows `read`. What fails in the work for one text alone (its matcher, its
+mask, a listener, its prompt) is caught there, and that text is done, with the error. What fails in a forward
+pass is the error of all texts in it. Any other exception, KeyboardInterrupt above all, may leave the step at
+any line, and reaches whoever was driving. What is decided (`texts`) is then still whole, and nothing else is
+trusted: the next step, by whichever thread, compiles the grammars of the rows anew, makes matchers and
+characters from the tokens (`Text.restart`), takes other memory for the masks, and reads all rows as if they
+had waited. The same is done where a machine failed in a way that it does not foresee, once the text that it
+was for has its error. Noise is a function of the place in the text (`noise`), so a token that has to be
+chosen again is the same one. Across steps there is one list of texts; a text leaves it once it is done, and
+the rows are its first ones. Cost of all this while nothing goes wrong: a few assignments a step.
 """
 
 from __future__ import annotations
@@ -22,10 +40,10 @@ from structgen.batch import allow_all
 from structgen.engine.choice import Chosen, Words, candidates, choose
 from structgen.engine.lines import Lines, forbid
 from structgen.engine.models import Model, ReadsMany
-from structgen.engine.requests import FinishReason, Step
+from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Phase
-from structgen.errors import StructgenError
+from structgen.errors import OptionError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
 from structgen.tokenizer import Tokenizer
@@ -45,18 +63,24 @@ class Loop:
         """Whether the model has logits of no token: masks then leave them out of free texts too."""
         self._lines = Lines(max_rows, tokenizer.vocab_size)
         self._narrow: TokenMask = allocate_mask(1, tokenizer.vocab_size)
-        self._waiting: list[Text] = []
+        self._texts: list[Text] = []
+        """All texts that are not done, in the order in which they came. It is changed by single operations of
+        a list, which threads need no lock for."""
         self._rows: list[Text] = []
+        """Those that are being written: the first ones of the list."""
+        self._is_cut = False
+        """Whether a step is under way, or was left in the middle."""
         self._logits = torch.empty(0)
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._ran = 0.0
         """Seconds of the last pass."""
         self._lock = threading.Lock()
+        self._driver = 0
+        """The thread that is in a step."""
 
     def add(self, texts: Sequence[Text]) -> None:
         """Have texts wait for their turn."""
-        with self._lock:
-            self._waiting += texts
+        self._texts.extend(texts)
 
     def close(self) -> None:
         """Let go of the thread that fills masks; a later text starts another."""
@@ -64,48 +88,117 @@ class Loop:
             self._lines.close()
 
     def step(self) -> bool:
-        """Bring every text on by one token. Returns whether there was anything to do."""
+        """Bring every text on by one token. Returns whether there was anything to do.
+
+        Raises OptionError where a listener calls it, which would wait for itself.
+        """
+        self._check_driver()
         with self._lock:
-            if not (self._waiting or self._rows):
-                return False
+            return self._step_alone()
+
+    def drop(self, handle: Handle) -> bool:
+        """End a text that was cancelled, without a step. Returns whether it was here."""
+        self._check_driver()
+        with self._lock:
+            return self._drop_alone(handle)
+
+    def _check_driver(self) -> None:
+        if self._driver == threading.get_ident() and self._lock.locked():
+            raise OptionError(
+                "A listener cannot drive the engine: the step that calls it is not over.",
+                where="listen",
+                cure="Submit there, and drive elsewhere.",
+            )
+
+    def _step_alone(self) -> bool:
+        if not self._texts:
+            return False
+        try:
+            self._driver = threading.get_ident()
+            if self._is_cut:
+                self._mend()
+            self._is_cut = True
             self._admit()
             if self._rows:
                 self._commit(self._chosen())
                 self._run()
-            return True
+            self._is_cut = self._lines.has_fault
+        except _Fault:
+            pass  # the text has its error; the step is cut
+        finally:
+            self._driver = 0
+        return True
+
+    def _drop_alone(self, handle: Handle) -> bool:
+        text = next((text for text in self._texts if text.handle is handle), None)
+        if text is None:
+            return False
+        try:
+            self._driver = threading.get_ident()
+            if self._is_cut:
+                self._mend()
+            self._is_cut = True
+            self._finish(text, text.reason() or FinishReason.CANCELLED)
+            self._rows = [row for row in self._rows if row is not text]
+            self._is_cut = False
+        finally:
+            self._driver = 0
+        return True
+
+    def _mend(self) -> None:
+        """Put back every text that may be a row to what is decided of it, with nothing read: after a step
+        that was left in the middle. It may be left in the middle itself, and is then done again."""
+        texts = self._texts[: self._max_rows]
+        compiled = [text.compiled for text in texts]
+        for one in {id(one): one for one in compiled if one is not None}.values():
+            try:
+                one.generation.replace(one)
+            except Exception as error:  # of this grammar's texts alone
+                for text, own in zip(texts, compiled, strict=True):
+                    if own is one:
+                        text.error = text.error or fault_of(error, "The grammar could not be compiled anew")
+        # a thread may still be filling masks of then: it keeps the memory and the matchers that it has
+        self._lines.close(wait=False)
+        self._lines = Lines(self._max_rows, self._tokenizer.vocab_size)
+        for text in texts:
+            text.restart()
+        self._rows = []
 
     def _admit(self) -> None:
-        """Read the prompts of those that wait, while there is room; the samples of a request share theirs."""
+        """Read the texts that wait, while there is room; the samples of a request share their prompt."""
         fresh: list[Text] = []
-        while self._waiting and len(self._rows) + len(fresh) < self._max_rows:
-            text = self._waiting.pop(0)
-            if text.handle.cancelled:
-                text.finish(FinishReason.CANCELLED)
-                continue
-            fresh.append(text)
+        while (at := len(self._rows) + len(fresh)) < min(self._max_rows, len(self._texts)):
+            text = self._texts[at]
+            if (reason := text.reason()) is None:
+                fresh.append(text)
+            else:
+                self._finish(text, reason)
         if fresh:
             self._read(fresh)
             self._rows += fresh
             self._lines.fill(self._rows)
             self._settle()
+            if self._lines.has_fault:
+                raise _Fault
 
     def _read(self, texts: Sequence[Text]) -> None:
         """Have the model read texts, in one pass if it can; further samples of a request copy what the first
         one read."""
         began = time.perf_counter()
         firsts: dict[int, Text] = {}
-        for text in texts:
-            firsts.setdefault(id(text.handle.request), text)
+        # a text that goes on after a step that was cut has tokens of its own
+        alike = [id(text if text.is_begun else text.handle.request) for text in texts]
+        for key, text in zip(alike, texts, strict=True):
+            firsts.setdefault(key, text)
         found = self._read_together(list(firsts.values()))
-        for text in texts:
-            first = firsts[id(text.handle.request)]
+        for key, text in zip(alike, texts, strict=True):
+            first = firsts[key]
             try:
                 if first is not text and first.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
-                elif found:
-                    text.logits, text.cache = found.pop(0)
                 else:
-                    text.logits, text.cache = self._model.prefill(text.read)
+                    logits, text.cache = found.pop(0) if found else self._model.prefill(text.read)
+                    text.logits = self._checked(logits)
             except Exception as error:  # whatever the model raises: the other texts go on
                 text.error = _failed(error)
         ran = time.perf_counter() - began
@@ -118,10 +211,19 @@ class Loop:
         that failed: then each is read by itself, and what fails fails alone."""
         if len(texts) > 1 and isinstance(self._model, ReadsMany):
             try:
-                return list(self._model.prefill_many([text.read for text in texts]))
+                found = list(self._model.prefill_many([text.read for text in texts]))
             except Exception:  # the same
                 return []
+            return found if len(found) == len(texts) else []
         return []
+
+    def _checked(self, logits: Tensor, *rows: int) -> Tensor:
+        """Return logits of the shape that a model promises: a row, or so many. Raises StructgenError."""
+        wanted = (*rows, self._model.vocab_size)
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise StructgenError(f"It gave {given} where logits of the shape {wanted} were asked for.")
+        return logits
 
     def _chosen(self) -> Chosen:
         rows = self._rows
@@ -156,8 +258,12 @@ class Loop:
                     self._take(text, self._step(text, chosen, i, self._lines.mask.array[text.line]))
                 else:
                     self._think(text, text.phase, chosen.tokens[i])
+                text.tell()
             except StructgenError as error:
                 text.error = error
+            except Exception as error:  # whatever a machine raises: the other texts go on, without it
+                text.error = fault_of(error, "The text could not take its next token")
+                raise _Fault from error
         self._settle()
 
     def _step(self, text: Text, chosen: Chosen, row: int, words: Words) -> Step:
@@ -204,7 +310,7 @@ class Loop:
                 matcher.rollback(1)
                 step = self._steered(text, matcher, room)
                 text.least = self._least_after(matcher, step.token)
-        text.take(step, None if step.token in self._ends else self._tokenizer.token_bytes[step.token] or b"")
+        text.take(step)
 
     def _least_after(self, matcher: Matcher, token: int) -> int:
         """Take a token; returns how many more the shortest end takes, the end token not counted (-1 after
@@ -228,8 +334,17 @@ class Loop:
             if (reason := text.reason()) is None:
                 going.append(text)
             else:
-                text.finish(reason)
+                self._finish(text, reason)
         self._rows = going
+
+    def _finish(self, text: Text, reason: FinishReason) -> None:
+        """Hand out the result of a text, which is then done."""
+        try:
+            text.finish(reason)
+        except Exception as error:  # a cache of the model's that does not know its size
+            text.error, text.cache = text.error or _failed(error), None
+            text.finish(FinishReason.ERROR)
+        self._texts.remove(text)
 
     def _run(self) -> None:
         """Have the model read the tokens that were chosen, and the masks behind them filled meanwhile."""
@@ -241,7 +356,7 @@ class Loop:
         tokens, caches = [text.last for text in rows], [text.cache for text in rows]
         began = time.perf_counter()
         try:
-            self._logits = self._model.decode(tokens, caches)
+            self._logits = self._checked(self._model.decode(tokens, caches), len(rows))
             for place, text in enumerate(rows):
                 text.place = place
         except Exception as error:  # the same
@@ -267,13 +382,19 @@ class Loop:
             self._read([text])
 
 
+class _Fault(Exception):
+    """A machine failed while it worked for one text, which has the error."""
+
+
 def _is_memory(error: Exception) -> bool:
     # a CPU's allocator raises a RuntimeError
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def _failed(error: Exception) -> StructgenError:
-    if _is_memory(error):
+    if isinstance(error, StructgenError):
+        what, cure = "The model failed", "Look at the model."
+    elif _is_memory(error):
         what, cure = "There is no memory for it", "Write fewer texts at a time (max_rows), or shorter ones."
     else:
         what, cure = f"The model failed: {type(error).__name__}", "Look at the model."

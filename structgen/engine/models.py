@@ -76,7 +76,14 @@ def load_model(
         import torch
     except ImportError as error:
         raise StructgenError("The engine needs torch.", where=str(name), cure="pip install torch") from error
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
+        told = str(error).partition("\n")[0]
+        raise StructgenError(
+            f"torch has no device {device!r} here: {told}.", where="device", cure="Use cpu, or leave it out."
+        ) from error
     wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
     if wanted not in ("float32", "bfloat16"):
         raise StructgenError(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")

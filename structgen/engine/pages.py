@@ -68,7 +68,10 @@ class PagedCache:
         self._held.append(page)
 
     def __del__(self) -> None:
-        self._pages.gone.append(self._held)
+        # an interrupt may have come while it was made
+        held = getattr(self, "_held", None)
+        if held:
+            self._pages.gone.append(held)
 
 
 class Pages:
@@ -94,8 +97,9 @@ class Pages:
         arena = next((arena for arena in self._arenas if arena.free), None)
         if arena is None:
             arena = _Arena(max(_FEW, _ARENA // self.page_bytes), self.page_bytes)
-            self._arenas.append(arena)
+            # in this order: every page of an arena that is listed has a home, whatever interrupts this
             self._homes |= dict.fromkeys(arena.free, arena)
+            self._arenas.append(arena)
         page = arena.free.pop()
         self._holders[page] = 1
         return page

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from structgen.compiled import CompiledGrammar
+from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
@@ -27,6 +28,14 @@ class FinishReason(Enum):
     CANCELLED = "cancelled"
     ERROR = "error"
     """`Result.error` says what went wrong; the text so far is there."""
+
+
+_TEMPERATURE = 1e-30, 1e30, "0 for the likeliest token, or a number from 1e-30 to 1e30"
+_ABOVE_ZERO = 5e-324, 1.0, "a number above 0, at most 1"
+_FACTOR = 1e-6, 1e6, "a number from 0.000001 to 1,000,000; 1 changes nothing"
+_PENALTY = -1e6, 1e6, "a number from -1,000,000 to 1,000,000; 0 changes nothing"
+_MOST_SAMPLES = 65_536
+"""Samples of a request: what they hold before the first token is a few thousand bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +59,17 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, good, takes in (
-            ("temperature", self.temperature >= 0, "a number that is not negative"),
-            ("top_p", 0 < self.top_p <= 1, "a number above 0, at most 1"),
-            ("top_k", self.top_k >= 0, "0 (all) or how many"),
-            ("min_p", 0 <= self.min_p <= 1, "a number from 0 to 1"),
-            ("repetition_penalty", self.repetition_penalty > 0, "a number above 0"),
+        for name, value in (
+            ("temperature", checks.number("temperature", self.temperature, *_TEMPERATURE, besides=0.0)),
+            ("top_p", checks.number("top_p", self.top_p, *_ABOVE_ZERO)),
+            ("top_k", checks.whole("top_k", self.top_k, 0)),
+            ("min_p", checks.number("min_p", self.min_p, 0.0, 1.0, "a number from 0 to 1")),
+            ("repetition_penalty", checks.number("repetition_penalty", self.repetition_penalty, *_FACTOR)),
+            ("presence_penalty", checks.number("presence_penalty", self.presence_penalty, *_PENALTY)),
+            ("frequency_penalty", checks.number("frequency_penalty", self.frequency_penalty, *_PENALTY)),
+            ("seed", checks.whole("seed", self.seed)),
         ):
-            if not good:
-                raise OptionError(f"{name}={getattr(self, name)!r}: it takes {takes}.", where=name)
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Request:
     """One text that is wanted, or `n` samples of it."""
 
     prompt: str | Sequence[int]
-    """Text, or token ids."""
+    """Text, or token ids (kept as a tuple)."""
     grammar: Grammar | CompiledGrammar | None = None
     """Compiled by the engine, unless it is already, for the same tokenizer."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -75,8 +86,9 @@ class Request:
     steer_early: int = 0
     """With so many tokens to spare, or fewer, the shortest end is taken: a text is then not crammed into the
     very last tokens."""
-    stop: tuple[str, ...] = ()
-    """Strings at which a text ends; they are not part of it."""
+    stop: str | Sequence[str] = ()
+    """A string at which a free text ends, or several (kept as a tuple); they are not part of it. They are not
+    looked for in thoughts. With a grammar there are none: the grammar says where a text ends."""
     n: int = 1
     timeout: float | None = None
     """Seconds from when it was submitted."""
@@ -86,22 +98,50 @@ class Request:
     """Free text before the document, with a budget of its own."""
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("max_tokens", self.max_tokens, 1),
-            ("n", self.n, 1),
-            ("steer_early", self.steer_early, 0),
-            ("logprobs", self.logprobs, 0),
+        is_text = isinstance(self.prompt, str)
+        for name, value in (
+            (
+                "prompt",
+                checks.text("prompt", self.prompt) if is_text else checks.tokens("prompt", self.prompt),
+            ),
+            ("max_tokens", checks.whole("max_tokens", self.max_tokens, 1)),
+            ("steer_early", checks.whole("steer_early", self.steer_early, 0)),
+            ("stop", checks.texts("stop", self.stop)),
+            ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
+            ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
+            ("timeout", checks.seconds("timeout", self.timeout)),
         ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise OptionError(f"{name}={value!r}: it takes a whole number, at least {least}.", where=name)
+            object.__setattr__(self, name, value)
         if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
             raise OptionError(
                 f"grammar is a {type(self.grammar).__name__}.",
                 where="grammar",
                 cure="Make a grammar of a schema with sg.json_schema(schema).",
             )
-        if any(not stop for stop in self.stop):
-            raise OptionError("An empty string would stop every text at once.", where="stop")
+        if not isinstance(self.sampling, Sampling):
+            raise OptionError(
+                f"sampling is a {type(self.sampling).__name__}.",
+                where="sampling",
+                cure="Pass sg.Sampling(temperature=..., seed=...).",
+            )
+        if not isinstance(self.thinking, Thinking | None):
+            raise OptionError(
+                f"thinking is a {type(self.thinking).__name__}.",
+                where="thinking",
+                cure="Pass sg.Thinking(until=..., max_tokens=...).",
+            )
+        if self.stop and self.grammar is not None:
+            raise OptionError(
+                "A stop string would cut a text of the grammar short: it would be none of its texts.",
+                where="stop",
+                cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
+                "comes before the string.",
+            )
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The strings at which a text ends."""
+        return tuple(self.stop)
 
 
 @dataclass(slots=True)
@@ -182,21 +222,23 @@ class Result:
 class Handle:
     """One sample of a request on its way. Made by `Engine.submit`."""
 
-    __slots__ = ("_done", "_lock", "_wants", "cancelled", "request", "result", "sample")
+    __slots__ = ("_is_done", "_listeners", "_lock", "cancelled", "request", "result", "sample", "written")
 
     def __init__(self, request: Request, sample: int) -> None:
         self.request, self.sample = request, sample
         self.result: Result | None = None
         """There once it is done."""
+        self.written = ""
+        """The text so far, as far as no stop string can take it away any more."""
         self.cancelled = False
-        self._done = threading.Event()
+        self._is_done = False
         self._lock = threading.Lock()
-        self._wants: list[Callable[[str | None], None]] = []
+        self._listeners: list[_Listener] = []
 
     @property
     def is_done(self) -> bool:
-        """Whether the result is there."""
-        return self._done.is_set()
+        """Whether the result is there, and all listeners have been told."""
+        return self._is_done
 
     def cancel(self) -> None:
         """End the text at the next step; what there is of it is in the result."""
@@ -204,21 +246,115 @@ class Handle:
 
     def listen(self, want: Callable[[str | None], None]) -> None:
         """Have a function called with each piece of text, and with None at the end, by whoever drives the
-        engine."""
+        engine; what is written already is in the first piece.
+
+        Where the function raises, the text ends with that error. Where a call of it is cut short by an
+        interrupt (KeyboardInterrupt), nobody knows whether the piece arrived: the text ends with an error,
+        too.
+        """
+        listener = _Listener(want)
         with self._lock:
-            self._wants.append(want)
-        if self.is_done:
-            want(None)
+            self._listeners.append(listener)
+            late = self._is_done
+        if late:
+            listener.end(self.written)
 
     def tell(self, text: str) -> None:
-        """Hand a piece of text on."""
-        if self._wants:
-            for want in list(self._wants):
-                want(text)
+        """Note the text so far, and hand on to each listener what it has not had. Raises StructgenError where
+        one fails; it hears no more pieces."""
+        self.written = text
+        for listener in self._listeners:
+            try:
+                listener.hear(text)
+            except Exception as error:
+                raise _of_listener(error) from error
 
     def finish(self, result: Result) -> None:
-        """Set the result."""
-        self.result = result
-        self._done.set()
-        for want in list(self._wants):
-            want(None)
+        """Set the result, and tell all listeners the end. A second call goes on with a first one that was cut
+        in the middle."""
+        if self.result is None:
+            # in this order: who sees a result sees its whole text
+            self.written = result.text
+            self.result = result
+        while not self._is_done:
+            for listener in list(self._listeners):
+                try:
+                    listener.end(self.written)
+                except Exception as error:
+                    if self.result.error is None:
+                        self.result.error = _of_listener(error)
+                        self.result.finish_reason = FinishReason.ERROR
+            with self._lock:  # another listener may have come
+                self._is_done = all(listener.is_over for listener in self._listeners)
+
+
+class _Listener:
+    """A function that wants to hear a text, and how much of it it has heard."""
+
+    __slots__ = ("_at", "_is_calling", "_is_lost", "_want", "is_over")
+
+    def __init__(self, want: Callable[[str | None], None]) -> None:
+        self._want, self._at = want, 0
+        self._is_calling = False
+        """Whether a call has begun and not returned."""
+        self._is_lost = False
+        """Whether a call has failed: no other piece would fit to what was heard."""
+        self.is_over = False
+
+    def hear(self, text: str) -> None:
+        """Hand on what is new of a text. Raises what the function raises, and StructgenError after a call of
+        it that was cut short."""
+        if self._is_lost or len(text) <= self._at:
+            return
+        if self._is_calling:
+            self._is_lost = True
+            raise StructgenError(
+                "A call was cut short, and whether its piece arrived is not known.",
+                where="listen",
+                cure="Take the whole text from the result.",
+            )
+        self._is_calling = True
+        try:
+            self._want(text[self._at :])
+        except Exception:
+            self._is_lost = True
+            raise
+        self._at = len(text)
+        self._is_calling = False
+
+    def end(self, text: str) -> None:
+        """Hand on what is new of a whole text, and None. Raises what the function raises."""
+        if self.is_over:
+            return
+        failed: Exception | None = None
+        try:
+            self.hear(text)
+        except Exception as error:
+            failed = error
+        try:
+            self._want(None)
+        except Exception as error:
+            failed = failed or error
+        self.is_over = True
+        if failed is not None:
+            raise failed
+
+
+def _of_listener(error: Exception) -> StructgenError:
+    return fault_of(
+        error, "A listener of the text failed", "listen", "Mend the function given to Handle.listen."
+    )
+
+
+def fault_of(
+    error: Exception,
+    what: str,
+    where: str = "",
+    cure: str = "This is a fault of structgen: please report it.",
+) -> StructgenError:
+    """Return the error of a text in which something failed: the error itself where it is one of ours."""
+    if isinstance(error, StructgenError):
+        return error
+    told = StructgenError(f"{what}: {type(error).__name__}: {error}", where=where, cure=cure)
+    told.__cause__ = error
+    return told

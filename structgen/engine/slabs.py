@@ -43,7 +43,10 @@ class SlabCache:
         return self._slabs.copied(self)
 
     def __del__(self) -> None:
-        self._slabs.stale = True
+        # an interrupt may have come while it was made
+        slabs = getattr(self, "_slabs", None)
+        if slabs is not None:
+            slabs.stale = True
 
 
 class Slab:

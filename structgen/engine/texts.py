@@ -1,29 +1,47 @@
-"""One text that is being written: what is kept of it from step to step, and how it ends."""
+"""One text that is being written: what is decided, what follows from it, and how it ends.
+
+Three things of a text are decided and never taken back: the tokens of its thoughts (`thought`), its steps
+(`steps`) and its `error`. A token is decided by one `append`. All the rest follows from them, from the
+request and from the prompt: the matcher, the characters, the logits, the cache. `restart` makes the rest
+anew. So a text that was left in the middle of a change, by whatever exception at whatever line, loses
+nothing.
+"""
 
 from __future__ import annotations
 
 import codecs
 import time
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
 from structgen.compiled import CompiledGrammar
 from structgen.engine.choice import Row
-from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage
+from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.thinking import Phase
 from structgen.errors import StructgenError
 from structgen.matcher import Matcher
 from structgen.schema.grammar import JsonSchemaGrammar
+from structgen.tokenizer import Tokenizer
 
 
 class Text:
-    """One text that is being written. `least` is what the shortest end of it takes."""
+    """One text that is being written. `least` is what the shortest end of it takes.
+
+    It begins with a matcher at the start of the grammar (None: free text) and with thoughts, if `thoughts`
+    returns them for the matcher.
+    """
 
     __slots__ = (
+        "_compiled",
         "_held",
+        "_least",
         "_max_tokens",
+        "_stops",
         "_thoughts",
+        "_thoughts_of",
+        "_tokenizer",
         "began",
         "cache",
         "decoder",
@@ -43,17 +61,42 @@ class Text:
         "steered",
         "steps",
         "stop",
+        "sure",
         "text",
         "thought",
         "tokens",
-        "told",
         "usage",
     )
 
-    def __init__(self, handle: Handle, prompt: list[int], matcher: Matcher | None, least: int) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        prompt: list[int],
+        tokenizer: Tokenizer,
+        matcher: Matcher | None,
+        least: int,
+        thoughts: Callable[[Matcher | None], Phase] | None = None,
+    ) -> None:
         request = handle.request
-        self.handle, self.prompt, self.matcher, self.least = handle, prompt, matcher, least
+        self.handle, self.prompt, self._tokenizer = handle, prompt, tokenizer
+        self._compiled = None if matcher is None else matcher.compiled
+        self._least, self._thoughts_of = least, thoughts
         self.began = time.monotonic()
+        self.thought: list[int] = []
+        """The tokens of the thoughts, so far."""
+        self.steps: list[Step] = []
+        self.error: StructgenError | None = None
+        self.usage = Usage(prompt_tokens=len(prompt))
+        self.ran = self.filled = 0.0
+        self._max_tokens = request.max_tokens
+        self._stops = request.stops
+        self._held = max((len(stop) for stop in self._stops), default=1) - 1
+        """Characters that may still turn out to begin a stop string."""
+        self._begin(matcher)
+
+    def _begin(self, matcher: Matcher | None) -> None:
+        """Set what follows from what is decided, as it is before the first token."""
+        self.least = self._least
         self.cache: Any = None
         self.logits: Tensor | None = None
         """The logits behind the prompt, while `place` is -1."""
@@ -63,25 +106,52 @@ class Text:
         """The row of the engine's masks."""
         self.phase: Phase | None = None
         """The thoughts, which hold the matcher while they last."""
-        self.thought: list[int] = []
-        """The tokens of the thoughts, so far."""
+        self.matcher: Matcher | None = matcher
+        if self._thoughts_of is not None:
+            self.phase, self.matcher = self._thoughts_of(matcher), None
         self.last = 0
         """The token that the model reads next."""
         self.tokens: list[int] = []
-        self.row = Row(request.sampling, handle.sample, 0, prompt, self.tokens)
-        self.steps: list[Step] = []
-        self.usage = Usage(prompt_tokens=len(prompt))
+        self.row = Row(self.handle.request.sampling, self.handle.sample, 0, self.prompt, self.tokens)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.text = ""
-        self.told = 0
-        self.ran = self.filled = 0.0
-        self.error: StructgenError | None = None
+        self.sure = 0
+        """So many characters cannot be part of a stop string any more."""
         self.stop: FinishReason | None = None
         self.steered = False
-        self._max_tokens = request.max_tokens
         self._thoughts = ""
-        self._held = max((len(stop) for stop in request.stop), default=1) - 1
-        """Characters that may still turn out to begin a stop string."""
+
+    def restart(self) -> None:
+        """Make everything anew that follows from what is decided; the model has then read nothing of it.
+
+        Cost: taking all tokens again, some microseconds each. What fails is the text's error.
+        """
+        try:
+            compiled = self.compiled
+            self._begin(None if compiled is None else Matcher(compiled))
+            for token in self.thought:
+                assert self.phase is not None
+                self.phase.forced()
+                self.phase.take(token, self._max_tokens)
+                self._follow_thought(token)
+            for step in self.steps:
+                if self.matcher is not None:
+                    self.matcher.advance(step.token)
+                self._follow(step)
+            if self.matcher is not None and self.steps:
+                self.least = -1 if self.matcher.is_finished else self.matcher.tokens_to_finish()
+        except Exception as error:  # whatever a machine raises: the other texts go on
+            self.error = self.error or fault_of(error, "The text could not be read again")
+
+    @property
+    def compiled(self) -> CompiledGrammar | None:
+        """The grammar in which the text is begun anew; None: free text."""
+        return None if self._compiled is None else self._compiled.generation.newest(self._compiled)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a token is decided."""
+        return bool(self.steps or self.thought)
 
     @property
     def room(self) -> int:
@@ -96,29 +166,36 @@ class Text:
         return [*self.prompt, *self.thought, *self.tokens]
 
     def think(self, token: int) -> None:
-        """Add a token that the thoughts took; where it closed them, the document begins."""
+        """Decide on a token that the thoughts took; where it closed them, the document begins."""
+        self.thought.append(token)
+        self._follow_thought(token)
+
+    def _follow_thought(self, token: int) -> None:
         phase = self.phase
         assert phase is not None
         self.last = token
-        self.thought.append(token)
         self.row.position += 1
         if phase.is_over:
             self.matcher, self.phase, self._thoughts = phase.matcher, None, phase.thoughts
             if self.matcher is not None:
                 self.least = self.matcher.tokens_to_finish()
-            self.text = self.decoder.decode(phase.rest)
+            self._write(phase.rest)
 
-    def take(self, step: Step, written: bytes | None) -> None:
-        """Add a step: the bytes that its token writes, or None where that ends the text."""
+    def take(self, step: Step) -> None:
+        """Decide on a step, whose token the matcher has taken."""
         self.steps.append(step)
+        self._follow(step)
+
+    def _follow(self, step: Step) -> None:
+        """Add what a token writes to the text, and note whether the text ends."""
         self.steered = self.steered or step.steered
-        if written is None:
+        if step.token in self._tokenizer.eos_token_ids:
             self.stop = FinishReason.STOP
         else:
             self.tokens.append(step.token)
             self.last = step.token
             self.row.position += 1
-            self._write(written)
+            self._write(self._tokenizer.token_bytes[step.token] or b"")
         if self.stop is not None:
             if self.matcher is not None and self.steered:
                 self.stop = FinishReason.STEERED
@@ -127,19 +204,20 @@ class Text:
             self.stop = FinishReason.MAX_TOKENS if self.matcher is None else FinishReason.STEERED
 
     def _write(self, written: bytes) -> None:
-        """Add characters to the text, and hand on what cannot be part of a stop string any more."""
+        """Add characters to the text, and find the stop strings among them."""
         before = len(self.text)
         self.text += self.decoder.decode(written)
-        stops = self.handle.request.stop
-        if stops:
+        if self._stops:
             start = max(before - self._held, 0)
-            ends = [at for at in (self.text.find(stop, start) for stop in stops) if at >= 0]
+            ends = [at for at in (self.text.find(stop, start) for stop in self._stops) if at >= 0]
             if ends:
                 self.text, self.stop = self.text[: min(ends)], FinishReason.STOP
-        sure = len(self.text) if self.stop is not None else max(len(self.text) - self._held, self.told)
-        if sure > self.told:
-            self.handle.tell(self.text[self.told : sure])
-            self.told = sure
+        self.sure = len(self.text) if self.stop is not None else max(len(self.text) - self._held, self.sure)
+
+    def tell(self) -> None:
+        """Hand on what is sure of the text. Raises StructgenError where a listener fails."""
+        if self.sure > len(self.handle.written):
+            self.handle.tell(self.text[: self.sure])
 
     def reason(self) -> FinishReason | None:
         """Return why the text ends here; None where it goes on."""
@@ -158,10 +236,8 @@ class Text:
         return None
 
     def finish(self, reason: FinishReason) -> None:
-        """Hand out the result."""
+        """Hand out the result; again where that was cut in the middle."""
         self.text += self.decoder.decode(b"", True) if self.stop is None else ""
-        if len(self.text) > self.told:
-            self.handle.tell(self.text[self.told :])
         self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             self.usage.cache_bytes = int(self.cache.nbytes)

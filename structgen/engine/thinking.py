@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from structgen.engine import checks
 from structgen.errors import OptionError
 from structgen.matcher import Matcher
 from structgen.resources import embedded_model
@@ -23,11 +24,15 @@ class Thinking:
     """Of the thoughts; the tag is then written for the model."""
 
     def __post_init__(self) -> None:
-        if isinstance(self.until, bool) or not isinstance(self.until, str | int) or self.until == "":
-            raise OptionError(f"until={self.until!r}: it takes a text, or a token's id.", where="until")
-        most = self.max_tokens
-        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
-            raise OptionError(f"max_tokens={most!r}: it takes a whole number.", where="max_tokens")
+        until = self.until
+        for name, value in (
+            (
+                "until",
+                checks.text("until", until) if isinstance(until, str) else checks.whole("until", until, 0),
+            ),
+            ("max_tokens", checks.whole("max_tokens", self.max_tokens, 0)),
+        ):
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,11 @@ def closing_of(thinking: Thinking, tokenizer: Tokenizer, folder: str = "") -> Cl
     """
     if isinstance(thinking.until, int):
         if not 0 <= thinking.until < tokenizer.vocab_size:
-            raise OptionError(f"There is no token {thinking.until}.", where="until")
+            raise OptionError(
+                f"There is no token {thinking.until}.",
+                where="until",
+                cure=f"Give the text of the tag, or an id below {tokenizer.vocab_size:,}.",
+            )
         token = thinking.until
     else:
         found = _special(folder, thinking.until) if folder else None

@@ -199,7 +199,7 @@ def custom_generate(grammars: Constraint | Sequence[Constraint], tokenizer: Any)
     ) -> Tensor:
         # among the options, for what is named here transformers hands over twice
         attention_mask: Tensor | None = options.get("attention_mask")
-        _refuse_others(logits_processor, generation_config, streamer)
+        _refuse_others(logits_processor, stopping_criteria, generation_config, streamer)
         rows, length = input_ids.shape
         if rows % len(wanted):
             raise OptionError(f"{rows} rows for {len(wanted)} grammars.", where="grammars")
@@ -252,8 +252,13 @@ _OURS = frozenset(
 """Processors that stand for settings which our loop applies itself."""
 
 
-def _refuse_others(processors: Any, config: Any, streamer: Any) -> None:
+_OUR_ENDS = frozenset(("MaxLengthCriteria", "EosTokenCriteria"))
+"""Criteria that every generation has. Others, as stop strings, would cut a text of the grammar short."""
+
+
+def _refuse_others(processors: Any, criteria: Any, config: Any, streamer: Any) -> None:
     others = [type(one).__name__ for one in processors or () if type(one).__name__ not in _OURS]
+    others += [type(one).__name__ for one in criteria or () if type(one).__name__ not in _OUR_ENDS]
     if (config.num_beams or 1) > 1:
         others.append("num_beams")
     if config.return_dict_in_generate:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from structgen.engine import checks
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
@@ -31,8 +32,14 @@ class Options:
         for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
             if value is None and name == "max_tokens":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise OptionError(f"{name}={value!r}: it takes a whole number, at least 1.", where=name)
+            object.__setattr__(self, name, checks.whole(name, value, 1))
+        object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
+        if not isinstance(self.thinking, Thinking | None):
+            raise OptionError(
+                f"thinking is a {type(self.thinking).__name__}.",
+                where="thinking",
+                cure="Pass sg.Thinking(until=..., max_tokens=...).",
+            )
         if not isinstance(self.sampling, Sampling):
             raise OptionError(
                 f"sampling is a {type(self.sampling).__name__}.",

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, Union
 
+from structgen.engine import checks
 from structgen.errors import OptionError
 
 Message: TypeAlias = Mapping[str, Any]
@@ -17,12 +18,19 @@ Prompt: TypeAlias = Union[str, Sequence[Message]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a prompt is made from."""
+    """What a prompt is made from. Errors: OptionError for half of a surrogate pair, which no model reads."""
 
     prompt: Prompt
     """Text, or chat messages."""
     values: tuple[str, ...]
     """What the arguments say, by themselves: the text from which an extracting model reads."""
+
+    def __post_init__(self) -> None:
+        prompt = self.prompt
+        contents = [prompt] if isinstance(prompt, str) else [one["content"] for one in prompt]
+        for said in (*contents, *self.values):
+            if isinstance(said, str):
+                checks.encodable("prompt", said)
 
 
 class Template:

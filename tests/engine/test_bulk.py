@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,9 +19,10 @@ from typer.testing import CliRunner  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.cli import app  # noqa: E402
-from structgen.engine.bulk import run_bulk  # noqa: E402
+from structgen.engine.bulk import Progress, run_bulk  # noqa: E402
 from structgen.engine.doors import Engine  # noqa: E402
 from structgen.engine.requests import Request, Sampling  # noqa: E402
+from structgen.engine.runs import model_digest, run_file  # noqa: E402
 from structgen.engine.trace import trace_page  # noqa: E402
 
 TOKENIZER = tokenizer()
@@ -44,6 +50,7 @@ def test_work_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     run_bulk(Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=2), prompts, whole, _request)
     data = whole.read_bytes().splitlines(keepends=True)
     out.write_bytes(b"".join(data[:4]) + data[4][:7])
+    run_file(out).write_bytes(run_file(whole).read_bytes())
     model = Function(TOKENIZER.vocab_size)
     progress = run_bulk(Engine(model, TOKENIZER, max_rows=3), prompts, out, _request)
     assert (progress.before, progress.done, progress.total) == (4, 9, 9)
@@ -65,10 +72,14 @@ def test_a_prompt_that_cannot_be_begun_has_a_line_with_its_error(tmp_path: Path)
     assert _lines(out)[2]["error"] is None
 
 
-@pytest.mark.parametrize("line", ["{", '{"text": "a"}', '{"prompt": "a", "grammar": 1}', "7"])
-def test_a_line_that_is_no_prompt_is_named_and_nothing_is_written(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [b"{", b'{"text": "a"}', b'{"prompt": "a", "grammar": 1}', b"7", b'"\xff"', b"[" * 99999],
+    ids=lambda line: repr(line[:20]),
+)
+def test_a_line_that_is_no_prompt_is_named_and_nothing_is_written(tmp_path: Path, line: bytes) -> None:
     prompts, out = tmp_path / "p.jsonl", tmp_path / "r.jsonl"
-    prompts.write_text('"fine"\n' + line + "\n")
+    prompts.write_bytes(b'"fine"\n' + line + b"\n")
     with pytest.raises(sg.OptionError, match=r"p\.jsonl:2"):
         run_bulk(Engine(Function(TOKENIZER.vocab_size), TOKENIZER), prompts, out, _request)
     assert not out.exists()
@@ -76,10 +87,198 @@ def test_a_line_that_is_no_prompt_is_named_and_nothing_is_written(tmp_path: Path
 
 def test_results_of_another_kind_are_left_alone(tmp_path: Path) -> None:
     prompts, out = _prompts(tmp_path / "p.jsonl", 1), tmp_path / "r.jsonl"
-    out.write_text('{"mine": 1}\n')
-    with pytest.raises(sg.OptionError, match="none of ours"):
-        run_bulk(Engine(Function(TOKENIZER.vocab_size), TOKENIZER), prompts, out, _request)
-    assert out.read_text() == '{"mine": 1}\n'
+    for text in (
+        '{"mine": 1}\n',
+        "notes without an end of line",
+        '{"line": 0, "id": null}\n{"mi',
+        "[" * 99999,
+    ):
+        out.write_text(text)
+        for start_over in (False, True):
+            with pytest.raises(sg.OptionError, match="none of ours"):
+                run_bulk(_engine(), prompts, out, _request, start_over=start_over)
+            assert out.read_text() == text and not run_file(out).exists()
+
+
+# --- what run the results are of ----------------------------------------------------------------------------
+
+
+def _engine() -> Engine:
+    return Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
+
+
+class _Killed(BaseException):
+    """Comes in the middle of the work."""
+
+
+def _half_done(folder: Path, engine: Engine | None = None) -> tuple[Path, Path]:
+    """Return prompts and results of a run of `_request` that was cut off."""
+
+    def tell(progress: Progress) -> None:
+        if progress.done >= 3:
+            raise _Killed
+
+    prompts, out = _prompts(folder / "p.jsonl", 6), folder / "r.jsonl"
+    with pytest.raises(_Killed):
+        run_bulk(
+            engine or Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=1),
+            prompts,
+            out,
+            _request,
+            tell,
+        )
+    return prompts, out
+
+
+SHORT = sg.Thinking(max_tokens=3)
+OTHERS: dict[str, Callable[[str], Request]] = {
+    "another schema or grammar.": lambda text: replace(_request(text), grammar=sg.regex("[a-z]{1,9}")),
+    "another sampling or seed.": lambda text: replace(_request(text), sampling=Sampling(seed=8)),
+    "another sampling or seed. ": lambda text: replace(_request(text), sampling=Sampling(top_k=9, seed=2)),
+    "another max_tokens, or another option.": lambda text: replace(_request(text), max_tokens=59),
+    "another max_tokens, or another option. ": lambda text: replace(_request(text), thinking=SHORT),
+    "another way of putting prompts.": lambda text: replace(_request(text), prompt=f"{text} "),
+    "another schema or grammar and sampling or seed.": lambda text: Request(text, None, max_tokens=60),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("told", OTHERS)
+def test_results_of_another_run_are_refused_with_what_differs(tmp_path: Path, told: str) -> None:
+    prompts, out = _half_done(tmp_path)
+    before = out.read_bytes(), run_file(out).read_bytes()
+    with pytest.raises(sg.OptionError) as caught:
+        run_bulk(_engine(), prompts, out, OTHERS[told])
+    assert told.strip() in str(caught.value) and "start over" in caught.value.cure
+    assert (out.read_bytes(), run_file(out).read_bytes()) == before
+    run_bulk(_engine(), prompts, out, OTHERS[told], start_over=True)
+    whole = tmp_path / "whole.jsonl"
+    run_bulk(_engine(), prompts, whole, OTHERS[told])
+    assert _lines(out) == _lines(whole)
+
+
+def test_results_of_another_model_or_tokenizer_are_refused(tmp_path: Path) -> None:
+    first = Engine("structgen/extract", max_rows=1, device="cpu")
+    prompts, out = _half_done(tmp_path, first)
+    with pytest.raises(sg.OptionError, match=r"had another model\."):
+        run_bulk(Engine("structgen/extract-draft", device="cpu"), prompts, out, _request)
+    with pytest.raises(sg.OptionError, match=r"another model and tokenizer\."):
+        run_bulk(_engine(), prompts, out, _request)
+    assert run_bulk(first, prompts, out, _request).before == 3
+
+
+def test_a_model_is_known_by_its_folders_weights_wherever_it_lies(tmp_path: Path) -> None:
+    def digest(folder: Path) -> str:
+        return model_digest(SimpleNamespace(name=str(folder)))  # type: ignore[arg-type]
+
+    folder = write_llama(tmp_path / "model", seed=1)
+    known = digest(folder)
+    assert known == digest(folder.rename(tmp_path / "moved"))
+    assert known != digest(write_llama(tmp_path / "other", seed=2))
+    (tmp_path / "moved" / "README.md").write_text("read me")
+    assert known == digest(tmp_path / "moved")
+    config = tmp_path / "moved" / "config.json"
+    config.write_text(config.read_text().replace("10000.0", "20000.0"))
+    assert known != digest(tmp_path / "moved")
+
+
+def test_prompts_that_were_changed_are_refused_and_those_that_were_added_are_done(tmp_path: Path) -> None:
+    prompts, out = _half_done(tmp_path)
+    text = prompts.read_text().rstrip("\n")
+    for changed in (text.replace('"p4"', '"p9"'), text.replace("id1", "id7"), text.partition("\n")[0]):
+        prompts.write_text(changed)
+        with pytest.raises(sg.OptionError, match=r"another file of prompts\."):
+            run_bulk(_engine(), prompts, out, _request)
+    prompts.write_text(f'{text}\n"p6"\n')
+    assert run_bulk(_engine(), prompts, out, _request).done == 7
+    prompts.write_text(f'{text}\n"p7"\n')
+    with pytest.raises(sg.OptionError, match="another file of prompts"):
+        run_bulk(_engine(), prompts, out, _request)
+
+
+def test_results_of_another_version_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts, out = _half_done(tmp_path)
+    known = sg.__version__
+    monkeypatch.setattr(sg, "__version__", "99.1")
+    with pytest.raises(sg.OptionError, match=rf"another version of structgen \({re.escape(known)}\)"):
+        run_bulk(_engine(), prompts, out, _request)
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"[]", b'{"format": 1}', b"\xff", b"7", b"[" * 99999])
+def test_results_without_a_file_that_says_their_run_are_refused(tmp_path: Path, damage: bytes | None) -> None:
+    prompts, out = _half_done(tmp_path)
+    before = out.read_bytes()
+    run_file(out).unlink()
+    if damage is not None:
+        run_file(out).write_bytes(damage)
+    with pytest.raises(sg.OptionError, match=r"run.*Name another file for the results, or start over"):
+        run_bulk(_engine(), prompts, out, _request)
+    assert out.read_bytes() == before
+    assert run_bulk(_engine(), prompts, out, _request, start_over=True).before == 0
+
+
+def test_what_a_run_is_is_written_before_its_first_result(tmp_path: Path) -> None:
+    prompts, out = _prompts(tmp_path / "p.jsonl", 2), tmp_path / "r.jsonl"
+    seen = []
+
+    def request_of(text: str) -> Request:
+        if run_file(out).exists():
+            seen.append(out.exists() and out.read_bytes())
+        return _request(text)
+
+    run_bulk(_engine(), prompts, out, request_of)
+    assert seen[0] == b"" and sorted(path.name for path in tmp_path.iterdir()) == [
+        "p.jsonl",
+        "r.jsonl",
+        "r.jsonl.run",
+    ]
+
+
+def test_work_that_is_interrupted_leaves_nothing_in_the_engine(tmp_path: Path) -> None:
+    engine = Engine(Function(TOKENIZER.vocab_size), TOKENIZER, max_rows=2)
+    _half_done(tmp_path, engine)
+    prefills = len(engine.model.prefills)  # type: ignore[attr-defined]
+    while engine.step():
+        continue
+    assert len(engine.model.prefills) == prefills  # type: ignore[attr-defined]
+
+
+def test_half_of_a_surrogate_pair_in_a_line_is_that_lines_error(tmp_path: Path) -> None:
+    prompts, out = tmp_path / "p.jsonl", tmp_path / "r.jsonl"
+    prompts.write_text('"\\ud800"\n{"prompt": "fine", "id": "\\udc00"}\n{"prompt": "b", "seed": 1.5}\n')
+    run_bulk(_engine(), prompts, out, _request)
+    found = _lines(out)
+    assert "surrogate" in str(found[0]["error"]) and "seed" in str(found[2]["error"])
+    assert found[1]["error"] is None and found[1]["id"] == "\udc00"
+
+
+def test_the_command_goes_on_with_its_own_run_alone(tmp_path: Path) -> None:
+    first, second = tmp_path / "1.json", tmp_path / "2.json"
+    first.write_text('{"enum": ["a", "b"]}')
+    second.write_text('{"type": "boolean"}')
+    prompts, out = _prompts(tmp_path / "p.jsonl", 2), tmp_path / "r.jsonl"
+
+    def ask(*rest: str) -> Any:
+        common = [
+            "generate",
+            "--device",
+            "cpu",
+            "--prompts",
+            str(prompts),
+            "--out",
+            str(out),
+            "--max-tokens",
+            "9",
+        ]
+        return CliRunner().invoke(app(), [*common, *rest])
+
+    assert ask("--schema", str(first)).exit_code == 0
+    before = out.read_text()
+    assert ask("--schema", str(first)).exit_code == 0 and out.read_text() == before
+    refused = ask("--schema", str(second))
+    assert refused.exit_code == 2 and out.read_text() == before
+    assert "another schema or grammar" in refused.stderr and "Traceback" not in refused.output
+    assert ask("--schema", str(second), "--start-over").exit_code == 0
+    assert all(isinstance(line["value"], bool) for line in _lines(out).values())
 
 
 def test_the_page_shows_every_token_and_escapes_them() -> None:
@@ -127,9 +326,40 @@ def test_the_command_writes_documents_a_page_and_bulk_results(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "wrong",
-    [[], ["--prompt", "a", "--prompts", "b"], ["--prompts", "b"], ["--prompt", "a", "--model", "nowhere"]],
+    [
+        [],
+        ["--prompt", "a", "--prompts", "b"],
+        ["--prompts", "b"],
+        ["--prompt", "a", "--model", "nowhere"],
+        ["--prompt", "a", "--out", "b"],
+        ["--prompt", "a", "--start-over"],
+        ["--prompt", "a", "--regex", "a+", "--stop", "a"],
+        ["--prompt", "a", "--stop", ""],
+        ["--prompt", "a", "--temperature", "nan"],
+        ["--prompt", "a", "--temperature", "1e-320"],
+        ["--prompt", ""],
+    ],
 )
 def test_wrong_usage_is_told_in_a_line(wrong: list[str]) -> None:
     result = CliRunner().invoke(app(), ["generate", *wrong])
     assert result.exit_code == 2
+    assert result.exception is None or isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
+
+
+def test_the_command_ends_free_texts_at_stop_strings() -> None:
+    asked = [
+        "generate",
+        "--device",
+        "cpu",
+        "--prompt",
+        "Ada lives in",
+        "--max-tokens",
+        "24",
+        "--temperature",
+        "1",
+    ]
+    whole = CliRunner().invoke(app(), asked).stdout.rstrip("\n")
+    stop = whole[4:6]
+    found = CliRunner().invoke(app(), [*asked, "--stop", "\0 never", "--stop", stop])
+    assert found.exit_code == 0 and found.stdout == whole[: whole.index(stop)] + "\n"

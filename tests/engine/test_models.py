@@ -49,6 +49,28 @@ def test_logits_are_transformers_while_rows_come_and_go(folder: Path, kind: Any)
         assert torch.allclose(torch.stack(found[i]), expected, atol=2e-4)
 
 
+def test_after_a_pass_that_failed_new_texts_are_transformers(folder: Path) -> None:
+    """What the pass had begun to write is no other text's."""
+    model, reference = HuggingFace.read(folder, CPU, KIND), _reference(folder)
+    old = [model.prefill(text)[1] for text in TEXTS]
+    model.decode([11, 14, 16, 19], old)
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    hook = model._model.register_forward_hook(fail)
+    with pytest.raises(KeyboardInterrupt):
+        model.decode([12, 15, 17, 20], old)
+    hook.remove()
+    caches = [model.prefill(text)[1] for text in TEXTS]
+    logits = model.decode([21, 22, 23, 24], caches)
+    for row, text in enumerate(TEXTS):
+        with torch.inference_mode():
+            expected = reference(torch.tensor([[*text, 21 + row]])).logits[0, -1]
+        assert torch.allclose(logits[row], expected, atol=2e-4)
+    assert [cache.nbytes for cache in old] == [0] * 4
+
+
 @pytest.mark.parametrize("kind", [Llama, HuggingFace])
 def test_a_copied_cache_goes_on_by_itself(folder: Path, kind: Any) -> None:
     model = kind.read(folder, CPU, KIND)
@@ -96,6 +118,12 @@ def test_prompts_that_transformers_reads_together_are_those_it_reads_alone(folde
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(StructgenError, match="config"):
         load_model(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("device", ["banana", "cpu:x", "meta:-3", "xpu:7", 7.5])
+def test_a_device_that_is_not_there_is_refused(device: Any) -> None:
+    with pytest.raises(StructgenError, match=r"^device: torch has no device .*Use cpu"):
+        load_model("structgen/extract", device=device)
 
 
 def test_an_unknown_embedded_model_is_refused() -> None:

@@ -60,7 +60,9 @@ def test_what_prompts_begin_with_is_read_once_and_changes_no_bit(
     model, runs = Llama.read(folder, CPU, KIND), []
     run = CompiledPass._run
     monkeypatch.setattr(
-        CompiledPass, "_run", lambda self, rows, counts: runs.append(counts) or run(self, rows, counts)
+        CompiledPass,
+        "_run",
+        lambda self, rows, counts, *held: runs.append(counts) or run(self, rows, counts, *held),
     )
     one, other = PROMPTS[4], PROMPTS[1]
     prompts = [one[:70], [*other[:40], 7], [*one[:50], 3, 4], [*other[:40], 9, 8, 8], one[:70], other[:15]]

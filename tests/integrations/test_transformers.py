@@ -254,7 +254,22 @@ def test_seeds_decide_the_draws_of_our_loop(model: Any) -> None:
     assert found[0] == found[1] != found[2]
 
 
-@pytest.mark.parametrize("options", [{"num_beams": 2}, {"no_repeat_ngram_size": 2}])
+class _Own(transformers.StoppingCriteria):
+    """A criterion of a user's own."""
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("nobody asks")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_beams": 2},
+        {"no_repeat_ngram_size": 2},
+        {"max_time": 60.0},
+        {"stopping_criteria": transformers.StoppingCriteriaList([_Own()])},
+    ],
+)
 def test_what_our_loop_does_not_do_is_refused(model: Any, options: dict[str, Any]) -> None:
     with pytest.raises(sg.OptionError, match="does not do this"):
         model.generate(
