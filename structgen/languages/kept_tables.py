@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.cache import cache_folder
+from structgen.cache import cache_folder, is_own, remove_own
 from structgen.languages.lark_ahead import Ahead, work_out
 from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
@@ -120,8 +120,7 @@ class AheadSource:
                 pages = Pages(**{name.removeprefix(_AHEAD): array for name, array in whole.items()})
                 self._ahead = Ahead(pages, lexemes, self._start)
             elif self._path is not None:
-                with suppress(OSError):
-                    self._path.unlink()
+                remove_own(self._path)
         return self._ahead
 
 
@@ -399,6 +398,6 @@ def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
     with suppress(OSError):
         for path in folder.iterdir():
             with suppress(OSError):
-                if path.suffix == SUFFIX:
-                    facts = path.stat()
+                facts = path.lstat()
+                if path.suffix == SUFFIX and is_own(facts):
                     yield facts.st_mtime, facts.st_size, path

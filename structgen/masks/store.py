@@ -32,6 +32,7 @@ from structgen.masks.bits import add_tokens
 from structgen.masks.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
 from structgen.masks.records import Content, Crossing, Record
 from structgen.masks.room import room
+from structgen.masks.sound import Bounds
 from structgen.masks.store_files import Folder
 from structgen.masks.trie import TrieArrays
 from structgen.masks.vocabulary import Vocabulary
@@ -391,7 +392,8 @@ class MaskStore:
             return None
         code = _code()
         identity = blake2b(f"{code} {vocabulary.fingerprint}".encode(), digest_size=16).digest()
-        return Folder(self.path / code / vocabulary.fingerprint, identity)
+        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
+        return Folder(self.path / code / vocabulary.fingerprint, identity, bounds)
 
     def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
         """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their
