@@ -4,9 +4,9 @@ Nothing in it is precious: every file can be built again, and every reader check
 cannot be written costs time, never an answer: the caller keeps its result in memory, and a `StoreWarning`
 says so, once for each cause.
 
-What is read decides what compiled code does, so only files are read that nobody else could have written: those
-that belong to this user or to root, and that neither their group nor others may write to. They are read, not
-mapped: a mapped file that another process cuts short kills whoever touches what is gone.
+What is read decides what compiled code does, so only files are read that nobody else could have written:
+those that belong to this user or to root, and that neither their group nor others may write to. They are
+read, not mapped: a mapped file that another process cuts short kills whoever touches what is gone.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class TrustedFile:
         room = np.empty(self.size + 63, np.uint8)
         start = -room.__array_interface__["data"][0] % 64
         held = room[start : start + self.size]
-        return held if self.read(0, memoryview(held)) else held[:0]
+        return held if self.read(0, held.data) else held[:0]
 
 
 def check_owner(facts: os.stat_result) -> None:
@@ -185,7 +185,7 @@ def open_kept(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        tell(path, error, f"cannot read {os.fspath(path)}", lost)
+        tell_unusable(path, error, f"cannot read {os.fspath(path)}", lost)
         return None
 
 
@@ -229,7 +229,7 @@ def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]
                 temporary.unlink()
             raise
     except OSError as error:
-        tell(path, error, f"cannot write {path}", "what it would hold stays in memory alone.")
+        tell_unusable(path, error, f"cannot write {path}", "what it would hold stays in memory alone.")
         return False
     return True
 
@@ -239,7 +239,7 @@ class _Told:
     """What was told: the error's number, and the folder."""
 
 
-def tell(path: str | os.PathLike[str], error: OSError, what: str, lost: str) -> None:
+def tell_unusable(path: str | os.PathLike[str], error: OSError, what: str, lost: str) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
     and cache folder."""
     root, held = os.fspath(cache_folder()), os.fspath(path)

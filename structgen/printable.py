@@ -7,8 +7,9 @@ prints pass through `printable`. What a command returns as its result (a generat
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final
+from typing import Any, Final
 
 _HIDDEN: Final = (
     r"\x00-\x1f\x7f-\x9f"  # control characters
@@ -35,3 +36,9 @@ def printable(text: str, *, lines: bool = True) -> str:
 def _escape(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON on one line: letters of all languages as they are, what `printable` escapes as
+    an escape of JSON."""
+    return _ALL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
 
 import typer
 
+from structgen.cli.output import echo, echo_json
 from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> N
         report = {"kind": type(error).__name__, "message": str(error)}
         if isinstance(error, StructgenError):
             report["where"] = error.where
-        typer.echo(json.dumps({"error": report}))
+        echo_json({"error": report})
     else:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        echo(f"{type(error).__name__}: {error}", err=True)
     raise typer.Exit(status)

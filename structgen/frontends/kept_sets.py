@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Final
 
 from structgen.automata.charsets import Ranges
-from structgen.cache import cache_folder, open_kept, tell, warn, write_atomically
+from structgen.cache import cache_folder, open_kept, tell_unusable, warn, write_atomically
 
 FOLDER: Final = "characters"
 """In the cache folder."""
@@ -34,7 +34,7 @@ def kept(name: str, make: Callable[[], Ranges]) -> Ranges:
             with file:
                 found = _read(file.bytes().tobytes())
         except OSError as error:
-            tell(path, error, f"cannot read {path}", "it is made anew.")
+            tell_unusable(path, error, f"cannot read {path}", "it is made anew.")
         else:
             if found is not None:
                 return found
@@ -46,8 +46,8 @@ def kept(name: str, make: Callable[[], Ranges]) -> Ranges:
 
 
 def _read(content: bytes) -> Ranges | None:
-    """Return the ranges that a file holds; None where they are not ascending ranges of code points, apart from
-    each other."""
+    """Return the ranges that a file holds; None where they are not ascending ranges of code points, apart
+    from each other."""
     digest, _, said = content.partition(b"\n")
     if digest != _digest(said):
         return None

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.cache import open_kept, tell, warn, write_atomically
+from structgen.cache import open_kept, tell_unusable, warn, write_atomically
 from structgen.masks.checksums import checksum
 
 MAGIC = b"SGARRAY2"
@@ -127,8 +127,9 @@ def write_arrays(
 def open_arrays(path: Path, kind: str, key: str) -> ArrayFile | None:
     """The arrays of the file, read into memory; None where there is no such file, or it cannot serve.
 
-    A file that is damaged, that somebody else could have written, or that holds something else than `kind` and
-    `key`, gives None and a StoreWarning: the caller builds anew and writes over it. Cost: 0.1 ms a megabyte.
+    A file that is damaged, that somebody else could have written, or that holds something else than `kind`
+    and `key`, gives None and a StoreWarning: the caller builds anew and writes over it. Cost: 0.1 ms a
+    megabyte.
     """
     file = open_kept(path, "it is built anew.")
     if file is None:
@@ -137,7 +138,7 @@ def open_arrays(path: Path, kind: str, key: str) -> ArrayFile | None:
         try:
             held = file.bytes()
         except OSError as error:
-            tell(path, error, f"cannot read {path}", "it is built anew.")
+            tell_unusable(path, error, f"cannot read {path}", "it is built anew.")
             return None
     found = _read(held, kind, key, path) if sys.byteorder == "little" else None
     if found is None:
@@ -148,7 +149,7 @@ def open_arrays(path: Path, kind: str, key: str) -> ArrayFile | None:
 def _read(held: npt.NDArray[np.uint8], kind: str, key: str, path: Path) -> ArrayFile | None:
     if len(held) < _HEAD.size:
         return None
-    magic, total, length, end = _HEAD.unpack_from(held)
+    magic, total, length, end = _HEAD.unpack_from(held.data)
     if magic != MAGIC or end > len(held) or end % 8 != 0 or _HEAD.size + length > end:
         return None
     if checksum(held[16:end]) != total:

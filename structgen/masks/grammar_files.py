@@ -36,7 +36,7 @@ from weakref import WeakSet, finalize
 import numpy as np
 import numpy.typing as npt
 
-from structgen.cache import ForeignFile, TrustedFile, remove_own, tell, warn, write_atomically
+from structgen.cache import ForeignFile, TrustedFile, remove_own, tell_unusable, warn, write_atomically
 from structgen.errors import StoreWarning
 from structgen.forks import QUEUES, WRITING, new_lock, tell
 from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
@@ -154,7 +154,7 @@ class GrammarFiles:
             return None
         except OSError as error:
             self.writer.folder.gave_up |= not isinstance(error, ForeignFile)
-            tell(path, error, f"cannot read {path}", "what it holds is made anew.")
+            tell_unusable(path, error, f"cannot read {path}", "what it holds is made anew.")
             return None
         try:
             magic, checksum, first, second, owner = _HEADER.unpack_from(data)
@@ -195,13 +195,13 @@ class GrammarFiles:
         path = self.path / (name.hex() + ROW_SUFFIX)
         try:
             with TrustedFile(path) as file:
-                row = np.frombuffer(zlib.decompress(file.bytes()), np.int32)
+                row = np.frombuffer(zlib.decompress(file.bytes().data), np.int32)
             if row_name(row) == name:
                 return row
         except FileNotFoundError:
             return None
         except OSError as error:
-            tell(path, error, f"cannot read {path}", "the masks that need it are made anew.")
+            tell_unusable(path, error, f"cannot read {path}", "the masks that need it are made anew.")
             return None
         except (zlib.error, ValueError):
             pass

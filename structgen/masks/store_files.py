@@ -18,8 +18,8 @@ blobs that begin with their shapes. Blobs of equal content are written once: hun
 trie.
 
 Opening a segment checks its header and index; a blob is read from the file, and checked, when it is asked
-for. So opening costs little, damage is found before it is believed, and a file that another process cuts short
-is a damaged one. Every process writes segments of its own, each put in place
+for. So opening costs little, damage is found before it is believed, and a file that another process cuts
+short is a damaged one. Every process writes segments of its own, each put in place
 whole; when there are many, one process makes one of them, under a lock of the operating system, which no
 crash leaves behind.
 """
@@ -44,7 +44,7 @@ from structgen.cache import (
     TrustedFile,
     is_own,
     remove_own,
-    tell,
+    tell_unusable,
     warn,
     write_atomically,
 )
@@ -148,13 +148,13 @@ class Segment:
         self.size = self._file.size
         if self.size < _HEADER.size:
             raise Damaged
-        head = self._part(0, _HEADER.size)
+        head = self._part(0, _HEADER.size).data
         magic, checksum, count, size, owner = _HEADER.unpack_from(head)
         end = _HEADER.size + 24 * count
         if magic != MAGIC or size != self.size or end > size or owner != identity:
             raise Damaged
         index = self._part(_HEADER.size, end - _HEADER.size)
-        if zlib.crc32(index, zlib.crc32(head[12:])) != checksum:
+        if zlib.crc32(index.data, zlib.crc32(head[12:])) != checksum:
             raise Damaged
         self.count: int = count
         halves = index.view("<u8")
@@ -182,7 +182,7 @@ class Segment:
     def _part(self, start: int, size: int) -> npt.NDArray[np.uint8]:
         """Return some bytes of the file. Raises Damaged where they are not there."""
         held = np.empty(size, np.uint8)
-        if size and not self._file.read(start, memoryview(held)):
+        if size and not self._file.read(start, held.data):
             raise Damaged
         return held
 
@@ -190,11 +190,11 @@ class Segment:
         """Return a blob's bytes."""
         if not _HEADER.size <= place <= self.size - 8:
             raise Damaged
-        checksum, size = struct.unpack("<II", self._part(place, 8))
+        checksum, size = struct.unpack("<II", self._part(place, 8).data)
         if place + 8 + size > self.size:
             raise Damaged
         content = self._part(place + 8, size)
-        if _checksum(content) != checksum:
+        if _checksum(content.data) != checksum:
             raise Damaged
         return content
 
@@ -303,7 +303,7 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return  # whoever writes says so
         except OSError as error:
-            tell(self.path / "segments", error, f"cannot read {self.path}", "masks are made anew.")
+            tell_unusable(self.path / "segments", error, f"cannot read {self.path}", "masks are made anew.")
             return
         found = []
         for name in names:
@@ -325,7 +325,7 @@ class Folder:
 
     @staticmethod
     def _tell(path: Path, error: OSError) -> None:
-        tell(path, error, f"cannot read {path}", "its masks are made anew.")
+        tell_unusable(path, error, f"cannot read {path}", "its masks are made anew.")
 
     @staticmethod
     def _drop(path: Path) -> None:
@@ -411,8 +411,8 @@ else:
 
 
 def trim(root: Path, most: int) -> None:
-    """Delete this user's files under a folder, of whatever vocabulary, that were written (those of grammars: used)
-    the longest ago, until at most `most` bytes are left."""
+    """Delete this user's files under a folder, of whatever vocabulary, that were written (those of grammars:
+    used) the longest ago, until at most `most` bytes are left."""
     segments = []
     now = time.time()
     for folder, _, names in os.walk(root):
