@@ -40,6 +40,7 @@ from structgen.cache import ForeignFile, TrustedFile, remove_own, tell_unusable,
 from structgen.errors import StoreWarning
 from structgen.forks import QUEUES, WRITING, new_lock, tell
 from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
+from structgen.masks.sound import Bounds
 from structgen.masks.store_files import GRAMMAR_SUFFIX, ROW_SUFFIX, trim
 
 _MAGIC: Final = b"SGGRAMM1"
@@ -129,8 +130,10 @@ def row_name(row: npt.NDArray[np.int32]) -> bytes:
 class GrammarFiles:
     """The files of one vocabulary's grammars. Safe for many threads and processes."""
 
-    def __init__(self, path: Path, writer: GrammarWriter) -> None:
+    def __init__(self, path: Path, writer: GrammarWriter, bounds: Bounds | None = None) -> None:
+        """`bounds`: what the numbers of tokens may be."""
         self.path, self.writer = path, writer
+        self.bounds = Bounds() if bounds is None else bounds
         self._folder = f"{path}{os.sep}"
         self._rows: set[bytes] = set()
 

@@ -385,7 +385,9 @@ class MaskStore:
     def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
         if self.path is None or self._grammars is None:
             return None
-        return GrammarFiles(self.path / _code() / vocabulary.fingerprint / "grammars", self._grammars)
+        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
+        path = self.path / _code() / vocabulary.fingerprint / "grammars"
+        return GrammarFiles(path, self._grammars, bounds)
 
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
