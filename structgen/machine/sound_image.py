@@ -36,11 +36,11 @@ def checked(image: Image, tokens: int) -> Image:
     _check(image.strings, STRING_WIDTH, SAFE_COLUMN)
     _check(image.numbers, NUMERAL_WIDTH, -1)
     held = dict(zip(TABLES, image.tables, strict=True))
-    words = np.zeros(sound.WORDS, np.int64)
+    told = np.zeros(sound.WORDS, np.int64)
     for table, array in held.items():
-        words[2 * table : 2 * table + 2] = address_of(array), len(array)
+        told[2 * table : 2 * table + 2] = address_of(array), len(array)
     marks = room(len(held[L.T_LIST]) + 1 + len(held[L.T_FRAME]))
-    words[sound.STATES : sound.WORDS] = (
+    told[sound.STATES : sound.WORDS] = (
         states,
         numerals,
         tokens,
@@ -48,7 +48,7 @@ def checked(image: Image, tokens: int) -> Image:
         image.root,
         address_of(marks),
     )
-    if sound.tables_are_sound(address_of(words)) != 0:
+    if sound.tables_are_sound(address_of(told)) != 0:
         raise Damaged
     distances = held[L.T_DISTANCE]
     if len(distances) and len(distances) < states:
