@@ -1,7 +1,7 @@
 """Files of compiled grammars with other numbers and a right checksum: the process goes on.
 
-Each number that compiled code would follow is checked; what cannot be told from its range may change masks, and
-only whoever may write to this user's files can put it there (tests/test_cache_owner.py).
+Each number that compiled code would follow is checked; what cannot be told from its range may change masks,
+and only whoever may write to this user's files can put it there (tests/test_cache_owner.py).
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ STRING: /"[^"]*"/
 %ignore WS
 '''
 FIRST = {
-    "json": '{"name": "Ada", "size": 31.25, "what": {"kind": "a", "n": 12}, "tags": ["x", "zzz"], "more": {"xy": 1}}',
+    "json": '{"name": "Ada", "size": 31.25, "what": {"kind": "a", "n": 12}, '
+    '"tags": ["x", "zzz"], "more": {"xy": 1}}',
     "lark": '1 + 2 * ( 3.5 + "a b" )',
 }[kind if kind == "json" else "lark"]
 SECOND = {
@@ -96,7 +97,8 @@ def changed(array):
     at, size = draw.randrange(len(flat)), flat.itemsize
     old = int(flat[at])
     value = draw.choice((
-        0, -1, 1, old + 1, old - 1, old + draw.randrange(2, 100), draw.randrange(1 << 12), (1 << (8 * size - 1)) - 1,
+        0, -1, 1, old + 1, old - 1, old + draw.randrange(2, 100), draw.randrange(1 << 12),
+        (1 << (8 * size - 1)) - 1,
         -(1 << (8 * size - 1)), old ^ (1 << draw.randrange(8 * size)), 1 << draw.randrange(8 * size),
     ))
     flat[at : at + 1] = np.array([value & ((1 << 8 * size) - 1)], f"<u{size}").view(flat.dtype)
@@ -110,11 +112,17 @@ def forged():
         found = open_arrays(path, header["kind"], header["key"])
         arrays = {**found.arrays, **{name: one.array for name, one in found.later.items()}}
         arrays = {name: array for name, array in arrays.items()}
-        names = [name for name, array in arrays.items() if array.size and name != "said"]
+        # what the lexer is made of is not checked (docs/cache.md)
+        unchecked = "said", "lexemes", "ahead.lexemes"
+        names = [
+            name for name, array in arrays.items()
+            if array.size and name not in unchecked and not name.startswith("patterns.")
+        ]
         # tables of many numbers, and those of few
         for name in draw.choices(names, k=draw.choice((1, 1, 1, 2))):
             arrays[name] = changed(arrays[name])
-        return lambda: write_arrays(path, header["kind"], header["key"], found.numbers, arrays, list(found.later))
+        said = header["kind"], header["key"], found.numbers
+        return lambda: write_arrays(path, *said, arrays, list(found.later))
     files = GrammarFiles(path.parent, None)
     identity = bytes.fromhex(path.name.split(".")[0])
     class NoFolder:
@@ -172,7 +180,14 @@ def attacked(kind: str, folder: Path, seed: int, turns: int) -> tuple[dict[str, 
     return counts, told
 
 
-@pytest.mark.parametrize("kind", ["json"])
+@pytest.mark.parametrize("kind", ["json", "lark", "tables"])
 def test_a_grammar_with_other_numbers_does_not_crash(tmp_path: Path, kind: str) -> None:
-    counts, _ = attacked(kind, tmp_path, 1, 60)
-    assert counts["rejected"] > 20, counts
+    """json: a compiled schema; lark: a compiled Lark grammar; tables: what lark made of its text."""
+    counts, _ = attacked(kind, tmp_path, 1, 40)
+    assert counts["rejected"] >= 4 and sum(counts.values()) == 40, counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["json", "lark", "tables"])
+def test_grammars_with_many_other_numbers_do_not_crash(tmp_path: Path, kind: str) -> None:
+    attacked(kind, tmp_path, 2, 1000)

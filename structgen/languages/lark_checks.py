@@ -131,8 +131,14 @@ def are_pages(facts: Facts, pages: Pages) -> bool:
     ends, origins = facts.held[4], facts.held[6]
     if not np.array_equal(pages.origins, origins) or not np.array_equal(pages.sizes, np.diff(ends)):
         return False
-    if contexts and not K.PENDING <= int(pages.starts.min()) <= int(pages.starts.max()) < lexemes:
+    if contexts and not K.UNKNOWN <= int(pages.starts.min()) <= int(pages.starts.max()) < lexemes:
         return False
+    if int(pages.clean.max(initial=0)) >= K.CLEAN_PENDING:
+        return False
+    begun = pages.moves[pages.starts[pages.starts >= 0]]
+    kinds = begun & K.KIND_BITS
+    if ((begun >= 0) & ((kinds == K.MV_BEFORE) | (kinds == K.MV_OLD))).any():
+        return False  # a lexeme that ends before its first byte would end for ever
     w = facts.of(lexemes, 0)
     lists = address_of(pages.lists)
     return bool(

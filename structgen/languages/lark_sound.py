@@ -148,7 +148,7 @@ def moves_are_sound(w, moves, count, width):
     for at in range(count * width):
         move = load64(moves, at)
         if move < 0:
-            if move < PENDING:
+            if move < UNKNOWN:  # what is asked and not answered is not kept
                 return 0
             continue
         kind, to, otherwise = move & KIND_BITS, (move >> TO_SHIFT) & TO_BITS, move >> ELSE_SHIFT
@@ -171,7 +171,7 @@ def lists_are_sound(w, endings, plans, lists, size, spare):
     for lexeme in range(load64(w, S_LEXEMES)):
         at = load32(endings, lexeme)
         if at < 0:
-            if at < PENDING:
+            if at < UNKNOWN:
                 return 0
             continue
         if at >= size or not _in(load32(lists, at), 0, size - at):
@@ -204,7 +204,7 @@ def lists_are_sound(w, endings, plans, lists, size, spare):
     for state in range(load64(w, S_STATES)):
         at = load32(plans, state)
         if at < 0:
-            if at < PENDING:
+            if at < UNKNOWN:
                 return 0
             continue
         if at + 3 > size or not _in(load32(lists, at + 2), 0, size - at - 2):
@@ -244,6 +244,8 @@ def states_are_sound(w, nodes, count, pairs, stacked, places, placed, edges, kno
             return 3
         if not _in(load64(places, 4 * i + P_BRACKETS), 0, 1 << 31):
             return 3
+        if load64(flags, i) & OPEN_BITS == OPEN_PENDING:
+            return 3
         plain = (load64(flags, i) >> PLAIN_AT) - 1
         if plain != -1 and not _in(plain, 1, placed):
             return 3
@@ -261,7 +263,7 @@ def states_are_sound(w, nodes, count, pairs, stacked, places, placed, edges, kno
         row = edges + 32 * i
         first, key, value = load64(row, 0), load64(row, 1), load64(row, 3)
         if key == LIVE_KEY:
-            if not _in(first, 0, count) or not _in(value, 0, LIVE_UNKNOWN + 1):
+            if not _in(first, 0, count) or not _in(value, LIVE_NO, LIVE_YES + 1):
                 return 5
         elif (
             not _in(key, 0, load64(w, S_TERMINALS)) or not _in(first, 1, placed) or not _in(value, 1, placed)

@@ -93,7 +93,7 @@ class Written(NamedTuple):
 
 
 class WrittenArrays(NamedTuple):
-    """What is to be written of a grammar as arrays: they are mapped when it is read, not compressed."""
+    """What is to be written of a grammar as arrays: they are read as they lie, not compressed."""
 
     identity: bytes
     kind: str

@@ -417,7 +417,7 @@ class MaskStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory in use, all vocabularies together; what is mapped from files is not counted."""
+        """Bytes of memory in use, all vocabularies together."""
         return sum(part.nbytes for part in list(self._parts.values()))
 
     def __repr__(self) -> str:
