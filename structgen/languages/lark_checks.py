@@ -42,8 +42,8 @@ class RecordBounds(NamedTuple):
     nodes: int
     """Of the vocabulary's trie."""
     lexemes: int = 0
-    lists: int = 0
-    """Numbers in the lists of what lexemes may end as."""
+    lists: Array | None = None
+    """The lists of what lexemes may end as."""
     rows: int = 0
     """Dense rows that lie beside the records."""
 
@@ -71,9 +71,11 @@ def are_records(records: Records, bounds: RecordBounds) -> bool:
     # a word that is added twice to an address is none
     if int((marks == 1).sum()) != len(records.addresses) or int((marks == 2).sum()) != len(records.rows):
         return False
-    w = bounds.facts.of(bounds.lexemes, bounds.tokens)
+    assert bounds.lists is not None
+    w, lists = bounds.facts.of(bounds.lexemes, bounds.tokens), len(bounds.lists)
+    bounds.facts.words[S.S_LISTS] = address_of(bounds.lists)
     arrays = address_of(made), address_of(marks), size, address_of(records.records), known
-    rest = address_of(records.tries), count, bounds.nodes, bounds.rows, bounds.lists, address_of(seen)
+    rest = address_of(records.tries), count, bounds.nodes, bounds.rows, lists, address_of(seen)
     return int(S.records_are_sound(w, *arrays, *rest)) == 0
 
 
@@ -143,9 +145,7 @@ def are_pages(facts: Facts, pages: Pages) -> bool:
     lists = address_of(pages.lists)
     return bool(
         S.moves_are_sound(w, address_of(pages.moves), lexemes, width)
-        and S.lists_are_sound(
-            w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists), 0
-        )
+        and S.lists_are_sound(w, address_of(pages.endings), address_of(pages.plans), lists, len(pages.lists))
     )
 
 

@@ -180,9 +180,7 @@ def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> Kept
     states = {name: arrays[f"states.{name}"] for name in Image._fields[1:-1]}
     image = Image(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
     dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
-    bounds = bounds._replace(
-        lexemes=len(pages.newlines), lists=len(pages.lists), rows=len(arrays["dense.sums"])
-    )
+    bounds = bounds._replace(lexemes=len(pages.newlines), lists=pages.lists, rows=len(arrays["dense.sums"]))
     records = KeptRecords({name: later[name] for name in Records._fields}, dense, bounds)
     groups = Groups(**{name: arrays[f"masks.{name}"] for name in Groups._fields})
     slots = Slots(**{name: arrays[f"slots.{name}"] for name in Slots._fields})

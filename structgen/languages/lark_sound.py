@@ -26,10 +26,11 @@ from structgen.memory import load8, load32, load64, store8, store32
     S_START,
     S_LEXEMES,
     S_TOKENS,
-    S_SPARE,
+    S_LISTS,
 ) = range(16)
 """Words about a grammar: how many of each, and the addresses of the arrays (int32) of its parser. RULE_ENDS:
-where the symbols of each rule end. START: the state in which the parser begins."""
+where the symbols of each rule end. START: the state in which the parser begins. LISTS: the address of the
+lists of what lexemes may end as (int32), where records are looked at."""
 
 
 @jit
@@ -164,42 +165,43 @@ def moves_are_sound(w, moves, count, width):
     return 1
 
 
-@entry("int64(int64, int64, int64, int64, int64, int64)")
-def lists_are_sound(w, endings, plans, lists, size, spare):
-    """Return 1 where the lists of what lexemes may end as, and of the parser's plans, are such, else 0."""
+@jit
+def _endings_are_sound(w, lists, at, size):
+    """Return whether what a lexeme may end as is listed at a place of the lists."""
     terminals, contexts = load64(w, S_TERMINALS), load64(w, S_CONTEXTS)
+    if not _in(at, 0, size) or not _in(load32(lists, at), 0, size - at):
+        return False
+    middle = at + 1 + load32(lists, at)
+    if middle >= size or not _in(load32(lists, middle), 0, size - middle - 1):
+        return False
+    for i in range(at + 1, middle):
+        one = load32(lists, i)
+        if one < TAILED:
+            if one >= terminals or one < OLD_PARTED:
+                return False
+            if one <= SEPARATED and one > IGNORED and SEPARATED - one >= load64(w, S_LEXEMES):
+                return False
+            continue
+        tail = one - TAILED
+        if tail >= size or not _in(load32(lists, tail), 1, size - tail):
+            return False
+        for j in range(load32(lists, tail)):
+            if not _in(load32(lists, tail + 1 + j), 0, contexts if j % 2 else terminals):
+                return False
+    last = middle + 1 + load32(lists, middle)
+    for i in range(middle + 1, last):
+        if not _in(load32(lists, i), 0, terminals):
+            return False
+    return _in(load32(lists, last), ENDS_OLD, terminals)
+
+
+@entry("int64(int64, int64, int64, int64, int64)")
+def lists_are_sound(w, endings, plans, lists, size):
+    """Return 1 where the lists of what lexemes may end as, and of the parser's plans, are such, else 0."""
+    terminals = load64(w, S_TERMINALS)
     for lexeme in range(load64(w, S_LEXEMES)):
         at = load32(endings, lexeme)
-        if at < 0:
-            if at < UNKNOWN:
-                return 0
-            continue
-        if at >= size or not _in(load32(lists, at), 0, size - at):
-            return 0
-        middle = at + 1 + load32(lists, at)
-        if middle >= size or not _in(load32(lists, middle), 0, size - middle - 1):
-            return 0
-        for i in range(at + 1, middle):
-            one = load32(lists, i)
-            if one < TAILED:
-                if one >= terminals or (
-                    one <= SEPARATED and one > IGNORED and SEPARATED - one >= load64(w, S_LEXEMES)
-                ):
-                    return 0
-                if one < OLD_PARTED:
-                    return 0
-                continue
-            tail = one - TAILED
-            if tail >= size or not _in(load32(lists, tail), 1, size - tail):
-                return 0
-            for j in range(load32(lists, tail)):
-                if not _in(load32(lists, tail + 1 + j), 0, contexts if j % 2 else terminals):
-                    return 0
-        last = middle + 1 + load32(lists, middle)
-        for i in range(middle + 1, last):
-            if not _in(load32(lists, i), 0, terminals):
-                return 0
-        if not _in(load32(lists, last), ENDS_OLD, terminals):
+        if at < UNKNOWN or (at >= 0 and not _endings_are_sound(w, lists, at, size)):
             return 0
     for state in range(load64(w, S_STATES)):
         at = load32(plans, state)
@@ -341,7 +343,7 @@ def _groups_are_sound(w, made, marks, size, at, count, rows, lists):
         word = at // 8
         at += 32
         many = load64(made, word + 3)
-        if not _in(load64(made, word), 0, lists):
+        if not _endings_are_sound(w, load64(w, S_LISTS), load64(made, word), lists):
             return False
         if many == AS_ROW:
             if load8(marks, word + 1) != 2 or not _in(load64(made, word + 1), 0, rows):
@@ -373,7 +375,7 @@ def _trie_is_sound(w, made, marks, size, at):
     word = at // 8
     if at < 0 or at % 8 != 0 or word + D_WORDS > size:
         return False
-    if load8(marks, word + D_RECORDS) == 3:
+    if load8(marks, word + D_RECORDS) >= 3:
         return True  # it was looked at before
     count, starts, tokens = (
         load64(made, word + D_COUNT),
@@ -433,6 +435,8 @@ def _record_is_sound(w, made, marks, size, at, nodes, rows, lists):
             trie = _address(made, marks, size, row + 2, 8 * D_WORDS, 8)
             if trie < 0 or not _trie_is_sound(w, made, marks, size, trie):
                 return False
+            if load64(made, trie // 8 + D_COUNT) >= LARGE_TRIE and load8(marks, trie // 8 + D_RECORDS) != 4:
+                return False  # it would have records of its own
             if not _are_tokens(w, made, marks, size, row + 3, load64(made, row + 4)):
                 return False
     if crossings > 0:
@@ -461,6 +465,10 @@ def records_are_sound(w, made, marks, size, records, known, tries, count, nodes,
     for which in range(count):
         if not _trie_is_sound(w, made, marks, size, load64(tries, which)):
             return 1
+        known_at = load64(tries, which) // 8 + D_RECORDS
+        if load8(marks, known_at) == 4:
+            return 1
+        store8(marks, known_at, 4)
     for which in range(1 + count):
         many = nodes if which == 0 else load64(made, load64(tries, which - 1) // 8 + D_COUNT)
         for state in range(known):
