@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from structgen.printable import printable
+
 
 class StructgenError(Exception):
     """The root of every error that structgen raises on purpose.
 
-    `where` is the place in the caller's input (a JSON pointer, a line and column, an option's name) or "".
-    `cure` is the sentence that says how to mend it; it ends the message.
+    `where` is the place in the caller's input (a JSON pointer, a line and column, an option's name) or "",
+    exactly as it is there. `cure` is the sentence that says how to mend it; it ends the message. In `what`,
+    `cure` and the message, characters that a terminal would obey are written as escapes.
     """
 
     def __init__(self, what: str, *, where: str = "", cure: str = "") -> None:
-        self.what, self.where, self.cure = what, where, cure
-        super().__init__(" ".join(part for part in (f"{where}: {what}" if where else what, cure) if part))
+        self.what, self.where, self.cure = printable(what), where, printable(cure)
+        what = f"{printable(where, lines=False)}: {self.what}" if where else self.what
+        super().__init__(" ".join(part for part in (what, self.cure) if part))
 
 
 class OptionError(StructgenError):
@@ -133,4 +137,4 @@ class SchemaWarning(UserWarning):
 
     def __init__(self, what: str, *, where: str = "#", likely: str = "") -> None:
         self.where, self.likely = where, likely
-        super().__init__(what)
+        super().__init__(printable(what))

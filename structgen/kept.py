@@ -24,6 +24,7 @@ from structgen.limits import Limits
 from structgen.machine import image as images
 from structgen.machine import layout as L
 from structgen.machine.recorder import Identity
+from structgen.machine.sound_image import checked
 from structgen.machine.tables import Tables
 from structgen.masks.grammar_files import GrammarFiles, Written
 from structgen.masks.records import Record
@@ -64,7 +65,7 @@ class KeptGrammar:
     def __init__(self, files: GrammarFiles, identity: bytes, first: bytes, second: bytes) -> None:
         """Raises image.Damaged."""
         self._files, self._identity = files, identity
-        self.image = images.decode_image(first)
+        self.image = checked(images.decode_image(first), files.bounds.tokens)
         self._second = second
         self._meaning: images.Meaning | None = None
 
@@ -82,9 +83,13 @@ class KeptGrammar:
 
     @property
     def meaning(self) -> images.Meaning:
-        """What it takes to go on; read when it is asked for."""
+        """What it takes to go on; read when it is asked for. Raises StructgenError where it cannot be read:
+        the file is gone then."""
         if self._meaning is None:
-            self._meaning = images.decode_meaning(zlib.decompress(self._second))
+            try:
+                self._meaning = images.decode_meaning(zlib.decompress(self._second))
+            except (images.Damaged, zlib.error, ValueError, TypeError, LookupError) as error:
+                raise self.disagrees(error) from error
         return self._meaning
 
     def disagrees(self, why: Exception) -> StructgenError:

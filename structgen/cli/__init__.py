@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from structgen.cli.output import Door
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -33,7 +35,7 @@ def app() -> typer.Typer:
     from structgen.cli.warmup import warmup
 
     commands: tuple[Any, ...] = (check, explain, generate, maskbench, warmup)
-    door = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    door = typer.Typer(cls=Door, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     door.callback()(_root)
     for command in commands:
         door.command()(command)

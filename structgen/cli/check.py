@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Generic, Protocol, TypeVa
 import typer
 
 from structgen.cli.languages import TextOptions
+from structgen.cli.output import echo, echo_json
 from structgen.cli.policies import refuse, takes
 from structgen.errors import StructgenError
+from structgen.printable import printable
 
 if TYPE_CHECKING:
     from structgen.cli.position import Position
@@ -124,11 +126,11 @@ def check(
             expected = [] if stop is None else compiled.expected(stop.state)
             if as_json:
                 said = _object(stop, expected)
-                typer.echo(json.dumps({"text": name, **said} if len(texts) > 1 else said))
+                echo_json({"text": name, **said} if len(texts) > 1 else said)
             elif stop is None:
-                typer.echo(f"{name}: valid")
+                echo(f"{printable(name, lines=False)}: valid")
             else:
-                typer.echo(_message(name, stop, expected, options.schema is not None))
+                echo(_message(printable(name, lines=False), stop, expected, options.schema is not None))
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))

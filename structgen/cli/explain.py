@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from structgen.cli.languages import TextOptions
+from structgen.cli.output import console, echo, echo_json
 from structgen.cli.policies import refuse, takes
 from structgen.errors import OptionError, StructgenError, UnsatisfiableSchema, UnsupportedError
+from structgen.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,18 +92,16 @@ def explain(
     except UnsupportedError as error:
         if isinstance(grammar, JsonSchemaGrammar) and not as_json:
             for one in grammar.report.refused:
-                typer.echo(f"refused: {one.pointer}: {one.why or one.keyword}", err=True)
+                echo(f"refused: {one.pointer}: {one.why or one.keyword}", err=True)
         refuse(error, as_json)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     if as_json:
-        typer.echo(json.dumps(explanation.to_json()))
+        echo_json(explanation.to_json())
     elif isinstance(explanation, structgen.GrammarExplanation):
         show_grammar(options.named, explanation)
     else:
-        from rich.console import Console
-
-        _show(Console(highlight=False), str(options.schema), explanation, lines or _LINES)
+        _show(console(highlight=False), str(options.schema), explanation, lines or _LINES)
     raise typer.Exit(int(explanation.has_faults))
 
 
@@ -233,7 +232,7 @@ def _tree(console: Console, lines: Sequence[Line]) -> None:
 def _label(line: Line) -> str:
     """Return what stands before the words about a value; "?" marks a key that may be absent."""
     mark = "?" if line.need == "optional" else ""
-    return (line.label if line.parent >= 0 else "the document") + mark
+    return (printable(line.label, lines=False) if line.parent >= 0 else "the document") + mark
 
 
 def _style(line: Line) -> str:
@@ -256,7 +255,7 @@ def _path(line: Line, lines: Sequence[Line]) -> Iterator[str]:
     while line.parent >= 0 and told < 3:
         if line.label:
             told += 1
-            yield line.label
+            yield printable(line.label, lines=False)
         line = lines[line.parent]
 
 

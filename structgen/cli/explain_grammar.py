@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import typer
+from structgen.cli.output import echo
 
 if TYPE_CHECKING:
     from structgen.grammar_explanation import GrammarExplanation
@@ -18,7 +18,7 @@ _SHORTEST = 2_000
 
 def show_grammar(name: str, explanation: GrammarExplanation) -> None:
     """Print the explanation of a grammar."""
-    typer.echo("\n".join(_lines(name, explanation)))
+    echo("\n".join(_lines(name, explanation)))
 
 
 def _lines(name: str, explanation: GrammarExplanation) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +21,7 @@ from structgen.cli.languages import (
     named,
     text_grammar,
 )
+from structgen.cli.output import console, echo, echo_json_text, payload
 from structgen.cli.policies import Strict, refuse, warnings_told
 from structgen.errors import OptionError, StructgenError, ValidatorError
 
@@ -232,7 +232,7 @@ def _one(
 
     handles = engine.submit(request)
     if stream and not as_json:
-        handles[0].listen(lambda piece: typer.echo(piece or "", nl=piece is None))
+        handles[0].listen(lambda piece: payload(piece or "", newline=piece is None))
     engine.drive(handles)
     failed = False
     for handle in handles:
@@ -242,9 +242,9 @@ def _one(
             found = shown(result)
             if request.logprobs:
                 found["steps"] = shown_steps(result, engine.tokenizer)
-            typer.echo(json.dumps(found, ensure_ascii=False))
+            echo_json_text(found)
         elif not stream:
-            typer.echo(result.text)
+            payload(result.text)
         fault = result.error
         if fault is None and reader is not None:
             try:
@@ -253,7 +253,7 @@ def _one(
                 fault = error
         if fault is not None:
             failed = True
-            typer.echo(f"{type(fault).__name__}: {fault}", err=True)
+            echo(f"{type(fault).__name__}: {fault}", err=True)
         if trace is not None:
             write_trace(trace, result, engine.tokenizer, f"structgen generate: {result.finish_reason.value}")
     return failed
@@ -265,25 +265,24 @@ def _bulk(
     """Work through a file of prompts, with progress on a terminal and lines elsewhere."""
     import time
 
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     from structgen.engine.bulk import run_bulk
 
-    console, begun = Console(stderr=True), time.perf_counter()
+    screen, begun = console(stderr=True), time.perf_counter()
 
     def rate(progress: Progress) -> str:
         return f"{progress.tokens / max(time.perf_counter() - begun, 1e-9):,.0f} tokens/s"
 
-    if console.is_terminal:
+    if screen.is_terminal:
         columns = (
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
         )
-        with Bar(*columns, console=console) as bar:
+        with Bar(*columns, console=screen) as bar:
             task = bar.add_task("texts", total=None, rate="")
             last = run_bulk(
                 engine,
@@ -296,4 +295,4 @@ def _bulk(
     else:
         last = run_bulk(engine, prompts, out, request_of, start_over=start_over)
     before = f", {last.before:,} of them before" if last.before else ""
-    console.print(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", highlight=False)
+    screen.print(f"{last.done:,} of {last.total:,} texts{before}; {rate(last)}", highlight=False)

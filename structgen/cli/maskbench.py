@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from structgen.cli.output import console, echo, payload
 from structgen.errors import StructgenError
+from structgen.printable import printable
 
 if TYPE_CHECKING:
     from structgen.maskbench.readers import Case, Selection
@@ -82,8 +84,6 @@ def maskbench(
     """
     if as_json and as_csv:
         raise typer.BadParameter("print JSON or CSV, not both", param_hint="--json / --csv")
-    from rich.console import Console
-
     from structgen.maskbench.readers import select
     from structgen.maskbench.report import Tally, show, tables, to_csv, to_json
     from structgen.maskbench.runner import Run, engine_config
@@ -111,7 +111,7 @@ def maskbench(
                     tick()
             unavailable, versions = run.unavailable, run.versions
     except StructgenError as error:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(2) from error
     about = {
         "paths": [str(path) for path in paths],
@@ -126,11 +126,11 @@ def maskbench(
         "unavailable": unavailable,
     }
     if as_json:
-        typer.echo(to_json(tally, about))
+        payload(to_json(tally, about))
     elif as_csv:
-        typer.echo(to_csv(tally), nl=False)
+        payload(printable(to_csv(tally)), newline=False)
     else:
-        show(Console(), tables(tally, unavailable))
+        show(console(), tables(tally, unavailable))
     judged = [name for name in names if name.startswith("structgen")] or names
     missing = {name: unavailable[name] for name in judged if name in unavailable}
     if missing:
@@ -140,7 +140,7 @@ def maskbench(
 
 def _none_runs(reasons: Mapping[str, str]) -> NoReturn:
     for name, reason in reasons.items():
-        typer.echo(f"{name} cannot run: {reason}", err=True)
+        echo(f"{name} cannot run: {reason}", err=True)
     raise typer.Exit(2)
 
 
@@ -181,14 +181,13 @@ def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
     """
     total = len(selection) * (1 + fillings)
     if sys.stderr.isatty():
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         with Progress(
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console(stderr=True),
             transient=True,
         ) as bar:
             task = bar.add_task("", total=total)
@@ -200,6 +199,6 @@ def _progress(selection: Selection, fillings: int) -> Iterator[Any]:
         nonlocal done
         done += 1
         if done % step == 0 or done == total:
-            typer.echo(f"maskbench: {done} of {total}", err=True)
+            echo(f"maskbench: {done} of {total}", err=True)
 
     yield tick

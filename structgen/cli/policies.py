@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias, get_type_hints
 
 import typer
 
+from structgen.cli.output import echo, echo_json
 from structgen.errors import OptionError, SchemaWarning, StructgenError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def warnings_told() -> Iterator[None]:
         warnings.simplefilter("always", SchemaWarning)
         yield
     for one in caught:
-        typer.echo(f"{one.category.__name__}: {one.message}", err=True)
+        echo(f"{one.category.__name__}: {one.message}", err=True)
 
 
 def takes(kind: type[SchemaOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -163,7 +163,7 @@ def refuse(error: StructgenError | OSError, as_json: bool, status: int = 2) -> N
         report = {"kind": type(error).__name__, "message": str(error)}
         if isinstance(error, StructgenError):
             report["where"] = error.where
-        typer.echo(json.dumps({"error": report}))
+        echo_json({"error": report})
     else:
-        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        echo(f"{type(error).__name__}: {error}", err=True)
     raise typer.Exit(status)

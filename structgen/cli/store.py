@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from structgen.cli.output import echo, echo_json
+from structgen.printable import printable
 
 
 class Kind(StrEnum):
@@ -130,15 +132,15 @@ def show(
     found = held(list(files_of(folder)))
     if as_json:
         kinds = {one.kind.value: {**asdict(one), "kind": one.kind.value} for one in found}
-        typer.echo(json.dumps({"folder": str(folder), "kinds": kinds}))
+        echo_json({"folder": str(folder), "kinds": kinds})
         return
-    typer.echo(str(folder))
-    typer.echo(f"{'kind':<14}{'files':>7}{'size':>12}  {'last used':<18}what")
+    echo(str(folder))
+    echo(f"{'kind':<14}{'files':>7}{'size':>12}  {'last used':<18}what")
     for one in found:
         used = "-" if one.used is None else one.used[:16].replace("T", " ")
-        typer.echo(f"{one.kind:<14}{one.files:>7,}{_size(one.bytes):>12}  {used:<18}{_meaning(one.kind)}")
+        echo(f"{one.kind:<14}{one.files:>7,}{_size(one.bytes):>12}  {used:<18}{_meaning(one.kind)}")
     total = sum(one.bytes for one in found)
-    typer.echo(f"{'all':<14}{sum(one.files for one in found):>7,}{_size(total):>12}")
+    echo(f"{'all':<14}{sum(one.files for one in found):>7,}{_size(total):>12}")
 
 
 def clear(
@@ -156,20 +158,20 @@ def clear(
     folder = cache_folder()
     files = [file for file in files_of(folder) if not kind or file.kind in kind]
     if not files:
-        typer.echo(f"Nothing to delete in {folder}.")
+        echo(f"Nothing to delete in {folder}.")
         return
     size = _size(sum(file.size for file in files))
     what = ", ".join(one.kind.value for one in held(files) if one.files)
     if not yes:
-        typer.confirm(f"Delete {len(files):,} files ({size}: {what}) in {folder}?", abort=True)
+        typer.confirm(printable(f"Delete {len(files):,} files ({size}: {what}) in {folder}?"), abort=True)
     left = 0
     for file in files:
         try:
             file.path.unlink(missing_ok=True)
         except OSError as error:
             left += 1
-            typer.echo(f"{file.path}: {error.strerror or error}", err=True)
-    typer.echo(f"Deleted {len(files) - left:,} files ({what}).")
+            echo(f"{file.path}: {error.strerror or error}", err=True)
+    echo(f"Deleted {len(files) - left:,} files ({what}).")
     raise typer.Exit(int(left > 0))
 
 

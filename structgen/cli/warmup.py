@@ -13,6 +13,7 @@ import typer
 
 from structgen.cli.inner_loops import compile_all
 from structgen.cli.languages import ImportPath, PostLex, Start, lark_grammar
+from structgen.cli.output import console, echo
 from structgen.cli.policies import refuse
 from structgen.errors import OptionError, StructgenError, TokenError
 
@@ -64,22 +65,22 @@ def warmup(
             False,
         )
     begun = time.perf_counter()
-    typer.echo("Preparing the inner loop (a minute or two after an installation, a moment from then on) ...")
+    echo("Preparing the inner loop (a minute or two after an installation, a moment from then on) ...")
     try:
         compile_all()
         exercise(byte_tokenizer())
         compiled = time.perf_counter()
-        typer.echo(f"The inner loop is ready: {compiled - begun:.1f} s.")
+        echo(f"The inner loop is ready: {compiled - begun:.1f} s.")
         vocabulary = byte_tokenizer()
         if tokenizer is not None:
             vocabulary = structgen.Tokenizer.from_huggingface(tokenizer)
             exercise(vocabulary)
-            typer.echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
+            echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
         if grammar is not None:
             loading = time.perf_counter()
             made = lark_grammar(grammar, start, import_path, postlex)
             masks = first_masks(made, vocabulary, text or ())
-            typer.echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
+            echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
     except (StructgenError, OSError) as error:
         refuse(error, False)
 
@@ -120,15 +121,13 @@ def _counted() -> Iterator[Callable[[int], None]]:
     """Yield what is called with the number of states worked out so far: it shows that on a terminal;
     elsewhere, every thousand is told. Both go to stderr."""
     if sys.stderr.isatty():
-        from rich.console import Console
-
-        with Console(stderr=True).status("States of lexemes ...") as status:
+        with console(stderr=True).status("States of lexemes ...") as status:
             yield lambda done: status.update(f"States of lexemes: {done:,}")
         return
 
     def tell(done: int) -> None:
         if done % 1000 == 0:
-            typer.echo(f"warmup: {done:,} states of lexemes", err=True)
+            echo(f"warmup: {done:,} states of lexemes", err=True)
 
     yield tell
 

@@ -69,7 +69,11 @@ class CompiledLark(FollowedMasks):
         lexemes: npt.NDArray[np.uint8] | None = None
         if before is None:
             self._identity = identity_of(grammar, tokenizer, self.limits)
-            kept = None if files is None else read(files, self._identity, self._masks)
+            kept = (
+                None
+                if files is None
+                else read(files, self._identity, self._masks, grammar.facts, len(self.vocabulary.nodes))
+            )
             if kept is not None:
                 pages, lexemes, image = kept.pages, kept.lexemes, kept.image
             elif ahead := grammar.ahead:
@@ -103,7 +107,7 @@ class CompiledLark(FollowedMasks):
         """Of the mask that is worked out: its dense row, and what is neither in it nor in the buffer."""
         if image is not None:
             self._start = put(image, self._tables, None if kept is None else kept.slots)
-        self._kept: KeptMasks | None = None if kept is None else kept.masks(self._tables)
+        self._kept: KeptMasks | None = None if kept is None else kept.masks(self._tables, self.vocab_size)
         """Masks that lie in a file and were not asked for yet."""
         if image is None:
             self._room()

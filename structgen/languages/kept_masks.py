@@ -16,10 +16,12 @@ import numpy.typing as npt
 from structgen.languages import lark_layout as K
 from structgen.languages.lark_image import Image
 from structgen.languages.lark_masks import put_masks
+from structgen.languages.lark_sound import masks_are_sound
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables, address_of
 from structgen.masks.array_file import Later
 from structgen.masks.checksums import checksum, checksum_at
+from structgen.masks.sound import are_shaped
 from structgen.masks.store import VocabularyStore
 
 _GROUP = 1 << 14
@@ -92,10 +94,50 @@ def padded(rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return np.pad(rows, ((0, 0), (0, rows.shape[1] % 2)))
 
 
+def are_groups(groups: Groups, states: int, rows: int, lists: npt.NDArray[np.int32]) -> bool:
+    """Return whether groups are of that many states and dense rows, and lie in the lists."""
+    many, count = len(groups.states), len(groups.bounds)
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("<i4", (len(groups.group_of),)),
+        ("<i8", (many,)),
+        ("<i8", (many,)),
+        ("<i8", (count, 5)),
+        ("<i8", (count,)),
+    ]
+    if not are_shaped(groups, shapes) or len(groups.group_of) > states or lists.ndim != 1:
+        return False
+    row, first, last, low, high = groups.bounds.T
+    return bool(
+        (groups.group_of >= -1).all()
+        and (groups.group_of < count).all()
+        and (groups.states >= 0).all()
+        and (groups.states < states).all()
+        and (row >= -1).all()
+        and (row < rows).all()
+        and (first >= 0).all()
+        and (first <= last).all()
+        and (last <= many).all()
+        and (low >= 0).all()
+        and (low <= high).all()
+        and (high <= len(lists)).all()
+    )
+
+
 class DenseRows:
     """The dense rows of a file, each checked when it is asked for."""
 
-    __slots__ = ("_address", "_checked", "_crcs", "_masks", "_numbers", "_rows", "_sums", "is_damaged")
+    __slots__ = (
+        "_address",
+        "_checked",
+        "_crcs",
+        "_masks",
+        "_numbers",
+        "_rows",
+        "_sums",
+        "count",
+        "is_damaged",
+        "is_sound",
+    )
 
     def __init__(
         self,
@@ -106,6 +148,16 @@ class DenseRows:
     ) -> None:
         self._rows, self._sums, self._crcs, self._masks = rows, sums, crcs, masks
         self._address = address_of(rows.array)
+        self.count = len(rows.array)
+        self.is_sound = are_shaped(
+            (rows.array, sums, crcs),
+            [
+                ("<i4", (self.count, masks.words + masks.words % 2)),
+                ("<i8", (self.count,)),
+                ("<u4", (self.count,)),
+            ],
+        )
+        """Whether there are sums of all rows, and these are of the store's size."""
         self._checked: dict[int, npt.NDArray[np.int32] | None] = {}
         self._numbers: dict[int, int | None] = {}
         self.is_damaged = False
@@ -138,10 +190,11 @@ class KeptMasks:
     """The masks of the states of one grammar's tables that were not read yet. The grammar's lock is held by
     whoever asks."""
 
-    __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_waiting")
+    __slots__ = ("_addresses", "_dense", "_groups", "_lists", "_tables", "_tokens", "_waiting")
 
-    def __init__(self, groups: Groups, lists: Later, dense: DenseRows, tables: Tables) -> None:
-        """`tables` have the lists as their own."""
+    def __init__(self, groups: Groups, lists: Later, dense: DenseRows, tables: Tables, tokens: int) -> None:
+        """`tables` have the lists as their own; `tokens`: how many there are."""
+        self._tokens = tokens
         self._groups, self._lists, self._dense, self._tables = groups, lists, dense, tables
         self._addresses = address_of(groups.states), address_of(groups.offsets)
         self._waiting: dict[int, list[int]] | None = None
@@ -171,6 +224,10 @@ class KeptMasks:
         """Return whether the masks of a group are known now; those that are not are worked out."""
         lists = int(self._tables.context[6 * L.T_LIST + L.ADDRESS])
         if checksum_at(lists + 4 * low, (high - low) // 2) != total:
+            self._lists.tell()
+            return False
+        offsets = self._addresses[1] + 8 * first
+        if not masks_are_sound(lists, low, high, offsets, last - first, self._tokens):
             self._lists.tell()
             return False
         number = -1 if row < 0 else self._dense.number(row)

@@ -25,8 +25,9 @@ from typing import Any, ClassVar, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.cache import cache_folder
+from structgen.cache import cache_folder, is_own, remove_own, warn
 from structgen.languages.lark_ahead import Ahead, work_out
+from structgen.languages.lark_checks import Facts, are_pages, facts_of
 from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
 from structgen.masks.array_file import ArrayFile, Later, open_arrays, write_arrays
@@ -90,12 +91,14 @@ class Found(NamedTuple):
     """Whether no lexeme asks what was before it."""
     ahead: AheadSource | None
     """What was worked out of it for all vocabularies; None where it was not."""
+    facts: Facts | None = None
+    """What files about the grammar are checked against, where that was worked out."""
 
 
 class AheadSource:
     """What was worked out of a grammar for all vocabularies, or where it lies in a file."""
 
-    __slots__ = ("_ahead", "_later", "_path", "_start")
+    __slots__ = ("_ahead", "_facts", "_later", "_path", "_start")
 
     def __init__(
         self,
@@ -103,10 +106,12 @@ class AheadSource:
         later: dict[str, Later] | None = None,
         start: int = 0,
         path: Path | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """`later`: the arrays, by the names of `_arrays_of`, where `ahead` is not there yet; they lie in
-        `path`."""
+        `path`, and are checked against the `facts`."""
         self._ahead, self._later, self._start, self._path = ahead, later, start, path
+        self._facts = facts
 
     def read(self) -> Ahead | None:
         """Return it; None where it is damaged, which a StoreWarning tells: the next load makes it anew. Cost:
@@ -116,13 +121,22 @@ class AheadSource:
             arrays = {name: one.checked() for name, one in later.items()}
             whole = {name: array for name, array in arrays.items() if array is not None}
             if len(whole) == len(arrays):
-                lexemes = whole.pop(_LEXEMES)
-                pages = Pages(**{name.removeprefix(_AHEAD): array for name, array in whole.items()})
-                self._ahead = Ahead(pages, lexemes, self._start)
-            elif self._path is not None:
-                with suppress(OSError):
-                    self._path.unlink()
+                self._ahead = self._checked(whole)
+            if self._ahead is None and self._path is not None:
+                remove_own(self._path)
         return self._ahead
+
+    def _checked(self, arrays: dict[str, npt.NDArray[Any]]) -> Ahead | None:
+        """Return what some arrays hold; None where their numbers are out of range, which a StoreWarning
+        tells."""
+        lexemes = arrays.pop(_LEXEMES, None)
+        names = {name.removeprefix(_AHEAD): array for name, array in arrays.items()}
+        if lexemes is not None and names.keys() == set(Pages._fields) and self._facts is not None:
+            pages = Pages(**names)
+            if are_pages(self._facts, pages) and len(pages.sure):
+                return Ahead(pages, lexemes, self._start)
+        warn(f"{self._path} holds numbers that are out of range: what it held is made anew.")
+        return None
 
 
 class KeptFile:
@@ -165,10 +179,14 @@ class KeptFile:
         if not self._serves:
             return None
         found = open_arrays(self._path, self.kind, self._key)
-        if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
-            return None
-        said = json.loads(found.arrays["said"].tobytes())
-        if any(_digest(path) != digest for path, digest in said["imports"]):
+        try:
+            if found is None or found.numbers["grammar_rules"] > limits.grammar_rules:
+                return None
+            said = json.loads(found.arrays["said"].tobytes())
+            if any(_digest(path) != digest for path, digest in said["imports"]):
+                return None
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
+            warn(f"{self._path} does not say what it should: what it held is made anew.")
             return None
         with suppress(OSError):
             if time.time() - self._path.stat().st_mtime > _TOUCH:
@@ -225,9 +243,19 @@ class KeptTables(KeptFile):
             return None
         said, file = found
         ahead = None
+        try:
+            tables = _tables(said, file)
+            facts = facts_of(tables)
+            digest, is_local = str(said["digest"]), bool(said["is_local"])
+        except (LookupError, TypeError, ValueError, AttributeError):
+            facts = None
+        if facts is None:
+            remove_own(self._path)
+            warn(f"{self._path} holds numbers that are out of range: what it held is made anew.")
+            return None
         if file.later:
-            ahead = AheadSource(None, file.later, file.numbers["start"], self._path)
-        return Found(_tables(said, file), said["digest"], said["is_local"], ahead)
+            ahead = AheadSource(None, file.later, tables.start, self._path, facts)
+        return Found(tables, digest, is_local, ahead, facts)
 
     def write(self, loaded: Loaded) -> Found:
         """Keep what was loaded, and return it. Cost: that of a lexer, up to 0.1 s, and of `lark_ahead`."""
@@ -399,6 +427,6 @@ def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
     with suppress(OSError):
         for path in folder.iterdir():
             with suppress(OSError):
-                if path.suffix == SUFFIX:
-                    facts = path.stat()
+                facts = path.lstat()
+                if path.suffix == SUFFIX and is_own(facts):
                     yield facts.st_mtime, facts.st_size, path

@@ -18,6 +18,7 @@ from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.kept_tables import Found, KeptRules, KeptTables
 from structgen.languages.language import Language, Target, TextGrammar
 from structgen.languages.lark_ahead import Ahead
+from structgen.languages.lark_checks import Facts, facts_of
 from structgen.limits import Limits
 from structgen.parsing.lark_loader import Importer, check_options, indenter_of, load
 from structgen.parsing.lark_rules import load_rules
@@ -30,11 +31,12 @@ _LEXERS = ("contextual", "characters")
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_arguments", "_canonical", "_found", "_limits", "_tables", "load_ms")
+    __slots__ = ("_arguments", "_canonical", "_facts", "_found", "_limits", "_tables", "load_ms")
 
     def __init__(self, found: Found, arguments: dict[str, Any], limits: Limits, load_ms: float = 0.0) -> None:
         self._found, self._arguments, self._limits = found, arguments, limits
         self._tables = found.tables
+        self._facts: list[Facts | None] = [] if found.facts is None else [found.facts]
         self.load_ms = load_ms
         """What loading it took."""
         self._canonical = ""
@@ -84,6 +86,13 @@ class LarkGrammar(TextGrammar):
     def identity(self) -> str:
         """What tells it from other grammars of this process."""
         return f"lark {self.digest}"
+
+    @property
+    def facts(self) -> Facts | None:
+        """What files about the grammar are checked against; None where its parser is not sound itself."""
+        if not self._facts:
+            self._facts.append(facts_of(self._tables))
+        return self._facts[0]
 
     @property
     def ahead(self) -> Ahead | None:

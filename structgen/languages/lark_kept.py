@@ -3,7 +3,7 @@ the states that were met, and their masks.
 
 What it takes to go on, the grammar's lexer and its states, is made when something is met that was not met
 before. The file is one of masks.grammar_files, named by the grammar's tables, the vocabulary, the limits and
-our own sources; its arrays are mapped.
+our own sources.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.kept_masks import DenseRows, Groups, KeptMasks, grouped, padded
+from structgen.languages.kept_masks import DenseRows, Groups, KeptMasks, are_groups, grouped, padded
 from structgen.languages.lark_book import Book, Records
+from structgen.languages.lark_checks import Facts, RecordBounds, are_pages, are_records, is_image
 from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.lark_image import Image, Slots, slots_of, take
 from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
 from structgen.machine import layout as L
 from structgen.machine.tables import Tables
-from structgen.masks.array_file import Later
+from structgen.masks.array_file import ArrayFile, Later
 from structgen.masks.checksums import checksum
 from structgen.masks.grammar_files import GrammarFiles, WrittenArrays
 from structgen.masks.store import VocabularyStore, crc_of
@@ -98,10 +99,10 @@ class Source:
 class KeptRecords:
     """What tokens do inside lexemes, as it lies in a file."""
 
-    __slots__ = ("_later", "dense")
+    __slots__ = ("_bounds", "_later", "dense")
 
-    def __init__(self, later: dict[str, Later], dense: DenseRows) -> None:
-        self._later = later
+    def __init__(self, later: dict[str, Later], dense: DenseRows, bounds: RecordBounds) -> None:
+        self._later, self._bounds = later, bounds
         self.dense: DenseRows | None = dense
 
     @property
@@ -119,6 +120,9 @@ class KeptRecords:
                 return None
             held[name] = array
         records = Records(**held)
+        if not are_records(records, self._bounds):
+            next(iter(self._later.values())).tell()
+            return None
         records.made[records.rows] = -1 - records.made[records.rows]
         return records
 
@@ -135,23 +139,49 @@ class Kept(NamedTuple):
     lists: Later
     dense: DenseRows
 
-    def masks(self, tables: Tables) -> KeptMasks:
-        """Return the masks of the states, once the image is in some tables."""
-        return KeptMasks(self.groups, self.lists, self.dense, tables)
+    def masks(self, tables: Tables, tokens: int) -> KeptMasks:
+        """Return the masks of the states, once the image is in some tables; `tokens`: how many there are."""
+        return KeptMasks(self.groups, self.lists, self.dense, tables, tokens)
+
+    def is_sound(self, facts: Facts) -> bool:
+        """Return whether all numbers are in range that are not looked at when they are asked for."""
+        if not are_pages(facts, self.pages):
+            return False
+        if not is_image(facts, self.image, self.slots, len(self.pages.newlines)):
+            return False
+        return self.dense.is_sound and are_groups(
+            self.groups, len(self.image.nodes), self.dense.count, self.lists.array
+        )
 
 
-def read(files: GrammarFiles, identity: bytes, masks: VocabularyStore) -> Kept | None:
-    """Return what is kept of a grammar; None where nothing is. Cost: 0.3 ms, and 0.1 ms for each MB of what
-    bytes do to lexemes."""
-    held = files.read_arrays(identity, KIND)
-    if held is None:
+def read(
+    files: GrammarFiles, identity: bytes, masks: VocabularyStore, facts: Facts | None, nodes: int
+) -> Kept | None:
+    """Return what is kept of a grammar; None where nothing is, or its numbers are out of range, which a
+    StoreWarning tells. `facts`: about the grammar; `nodes`: those of the vocabulary's trie. Cost: 0.3 ms, and
+    0.3 ms for each MB of it."""
+    held = None if facts is None else files.read_arrays(identity, KIND)
+    if held is None or facts is None:
         return None
+    try:
+        kept = _kept(held, masks, RecordBounds(facts, files.bounds.tokens, nodes))
+    except (LookupError, TypeError, ValueError):
+        kept = None
+    if kept is not None and kept.is_sound(facts):
+        return kept
+    files.drop(identity, "holds numbers that are out of range")
+    return None
+
+
+def _kept(held: ArrayFile, masks: VocabularyStore, bounds: RecordBounds) -> Kept:
+    """Return what a file holds. Raises LookupError, TypeError, ValueError."""
     arrays, later = held.arrays, held.later
     pages = Pages(**{name: arrays[name] for name in Pages._fields})
     states = {name: arrays[f"states.{name}"] for name in Image._fields[1:-1]}
     image = Image(int(arrays["start"][0]), **states, lists=later["masks.lists"].array)
     dense = DenseRows(later["dense"], arrays["dense.sums"], arrays["dense.crcs"], masks)
-    records = KeptRecords({name: later[name] for name in Records._fields}, dense)
+    bounds = bounds._replace(lexemes=len(pages.newlines), lists=pages.lists, rows=len(arrays["dense.sums"]))
+    records = KeptRecords({name: later[name] for name in Records._fields}, dense, bounds)
     groups = Groups(**{name: arrays[f"masks.{name}"] for name in Groups._fields})
     slots = Slots(**{name: arrays[f"slots.{name}"] for name in Slots._fields})
     return Kept(pages, records, image, slots, arrays["lexemes"], groups, later["masks.lists"], dense)

@@ -598,6 +598,8 @@ class Expander:
         rows = self._tables.rows(L.T_TEXT)
         labels: list[int] = []
         while log != begin:
+            if log == 0:
+                raise Disagrees("what is written of an item does not begin where it should.")
             log, label = rows[log].tolist()
             labels.append(label)
         labels.reverse()

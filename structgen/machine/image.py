@@ -73,6 +73,8 @@ def unpack(data: bytes | bytearray) -> list[Array]:
         at = 8 + 24 * count
         found = []
         for kind, rows, columns in zip(head[::3], head[1::3], head[2::3], strict=True):
+            if kind < 0 or rows < 0:
+                raise Damaged
             array: Array = np.frombuffer(data, _DTYPES[kind], rows * (1 if columns < 0 else columns), at)
             at += (array.nbytes + 7) & ~7
             found.append(array if columns < 0 else array.reshape(rows, columns))
@@ -120,7 +122,7 @@ def encode_image(image: Image) -> bytes:
 def decode_image(data: bytes) -> Image:
     """Return the image of `encode_image`, which can be written to. Raises Damaged."""
     arrays = unpack(bytearray(data))
-    if len(arrays) != len(TABLES) + 8 or len(arrays[0]) != 2:
+    if len(arrays) != len(TABLES) + 8 or arrays[0].shape != (2,):
         raise Damaged
     root, states = arrays[0].tolist()
     at = 1 + len(TABLES)
@@ -159,6 +161,8 @@ def decode_meaning(data: bytes) -> Meaning:
         raise Damaged
     outcomes, groups, questions, calls, names, starts, others, their, terminals, keys = arrays
     text = keys.tobytes()
+    if questions.shape[1:] != (4,) or terminals.shape[1:] != (6,) or len(text) != _KEY * len(terminals):
+        raise Damaged
     return Meaning(
         _from_sets(outcomes),
         _from_sets(groups),

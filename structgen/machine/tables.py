@@ -40,6 +40,8 @@ _ROWS: dict[int, tuple[int, int, int]] = {
     L.T_DISTANCE: (0, 64, 0),
     L.T_SPARE: (1, 4096, 0),
 }
+WORDS_OF: Final = {table: words for table, (words, _, _) in _ROWS.items()}
+"""Words (int64) of a table's rows; 0: it is a list of int32; -1: of bytes."""
 _SHARED = frozenset((L.T_NODE, L.T_LIST, L.T_TERMINAL))
 """Tables that masks are copied from without a lock: a reader may still hold the address of one that was
 outgrown."""

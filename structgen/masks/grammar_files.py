@@ -8,7 +8,7 @@
     bytes 24-39   identity: a digest of the sources, the vocabulary, the grammar and the limits
     then          the first part (what compiled code reads), the second (what it takes to go on), by zlib
 
-What is better mapped than read is a file of `array_file` instead, of the same name.
+What is better read as it is than decompressed is a file of `array_file` instead, of the same name.
 
 Dense rows of masks are shared by many grammars of a vocabulary, and lie beside them in files named by their
 content. The folder is bounded together with the segments of the mask store; what was used least recently goes
@@ -36,10 +36,11 @@ from weakref import WeakSet, finalize
 import numpy as np
 import numpy.typing as npt
 
-from structgen.cache import warn, write_atomically
+from structgen.cache import ForeignFile, TrustedFile, remove_own, tell_unusable, warn, write_atomically
 from structgen.errors import StoreWarning
 from structgen.forks import QUEUES, WRITING, new_lock, tell
 from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
+from structgen.masks.sound import Bounds
 from structgen.masks.store_files import GRAMMAR_SUFFIX, ROW_SUFFIX, trim
 
 _MAGIC: Final = b"SGGRAMM1"
@@ -92,7 +93,7 @@ class Written(NamedTuple):
 
 
 class WrittenArrays(NamedTuple):
-    """What is to be written of a grammar as arrays: they are mapped when it is read, not compressed."""
+    """What is to be written of a grammar as arrays: they are read as they lie, not compressed."""
 
     identity: bytes
     kind: str
@@ -129,8 +130,10 @@ def row_name(row: npt.NDArray[np.int32]) -> bytes:
 class GrammarFiles:
     """The files of one vocabulary's grammars. Safe for many threads and processes."""
 
-    def __init__(self, path: Path, writer: GrammarWriter) -> None:
+    def __init__(self, path: Path, writer: GrammarWriter, bounds: Bounds | None = None) -> None:
+        """`bounds`: what the numbers of tokens may be."""
         self.path, self.writer = path, writer
+        self.bounds = Bounds() if bounds is None else bounds
         self._folder = f"{path}{os.sep}"
         self._rows: set[bytes] = set()
 
@@ -139,21 +142,22 @@ class GrammarFiles:
 
     def read(self, identity: bytes) -> Parts | None:
         """Return a grammar's file, or None where there is none; one that is damaged is deleted, with a
-        StoreWarning. Cost: 50 us, and 1 us for each KB."""
+        StoreWarning, and one that somebody else could have written is left alone. Cost: 50 us, and 1 us for
+        each KB."""
         if self.writer.folder.gave_up:
             return None
         path = f"{self._folder}{identity.hex()}{GRAMMAR_SUFFIX}"
         try:
-            with open(path, "rb") as file:
-                data = file.read()
-                if time.time() - os.fstat(file.fileno()).st_mtime > _TOUCH:
+            with TrustedFile(path) as file:
+                data = file.bytes().data
+                if time.time() - file.facts.st_mtime > _TOUCH:
                     with suppress(OSError):
                         os.utime(path)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return None
         except OSError as error:
-            self.writer.folder.gave_up = True
-            warn(f"cannot read {path} ({error.strerror}): what it holds is made anew.")
+            self.writer.folder.gave_up |= not isinstance(error, ForeignFile)
+            tell_unusable(path, error, f"cannot read {path}", "what it holds is made anew.")
             return None
         try:
             magic, checksum, first, second, owner = _HEADER.unpack_from(data)
@@ -162,9 +166,9 @@ class GrammarFiles:
                 magic == _MAGIC
                 and owner == identity
                 and len(data) == end + second
-                and zlib.crc32(memoryview(data)[12:]) == checksum
+                and zlib.crc32(data[12:]) == checksum
             ):
-                return Parts(zlib.decompress(memoryview(data)[_HEADER.size : end]), data[end:])
+                return Parts(zlib.decompress(data[_HEADER.size : end]), data[end:].tobytes())
         except (struct.error, zlib.error):
             pass
         self.drop(identity, "is damaged or was not made by this version of structgen")
@@ -185,8 +189,7 @@ class GrammarFiles:
     def drop(self, identity: bytes, why: str) -> Path:
         """Delete a grammar's file, with a StoreWarning; returns its path."""
         path = self._file(identity)
-        with suppress(OSError):
-            path.unlink()
+        remove_own(path)
         warn(f"{path} {why}: what it held is made anew.")
         return path
 
@@ -194,15 +197,18 @@ class GrammarFiles:
         """Return a dense row by its digest, None where it is not there, or damaged. Cost: 50 us."""
         path = self.path / (name.hex() + ROW_SUFFIX)
         try:
-            row = np.frombuffer(zlib.decompress(path.read_bytes()), np.int32)
+            with TrustedFile(path) as file:
+                row = np.frombuffer(zlib.decompress(file.bytes().data), np.int32)
             if row_name(row) == name:
                 return row
-        except OSError:
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            tell_unusable(path, error, f"cannot read {path}", "the masks that need it are made anew.")
             return None
         except (zlib.error, ValueError):
             pass
-        with suppress(OSError):
-            path.unlink()
+        remove_own(path)
         warn(f"{path} is damaged: the masks that need it are made anew.")
         return None
 

@@ -32,6 +32,7 @@ from structgen.masks.bits import add_tokens
 from structgen.masks.grammar_files import GrammarFiles, GrammarWriter, SharedFolder, row_name
 from structgen.masks.records import Content, Crossing, Record
 from structgen.masks.room import room
+from structgen.masks.sound import Bounds
 from structgen.masks.store_files import Folder
 from structgen.masks.trie import TrieArrays
 from structgen.masks.vocabulary import Vocabulary
@@ -384,14 +385,17 @@ class MaskStore:
     def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
         if self.path is None or self._grammars is None:
             return None
-        return GrammarFiles(self.path / _code() / vocabulary.fingerprint / "grammars", self._grammars)
+        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
+        path = self.path / _code() / vocabulary.fingerprint / "grammars"
+        return GrammarFiles(path, self._grammars, bounds)
 
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
             return None
         code = _code()
         identity = blake2b(f"{code} {vocabulary.fingerprint}".encode(), digest_size=16).digest()
-        return Folder(self.path / code / vocabulary.fingerprint, identity)
+        bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
+        return Folder(self.path / code / vocabulary.fingerprint, identity, bounds)
 
     def rows(self, tokenizer: Tokenizer | Vocabulary) -> MaskRows:
         """Return the dense rows of a tokenizer's vocabulary, which `Matcher.mask_rows()` names by their
@@ -413,7 +417,7 @@ class MaskStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory in use, all vocabularies together; what is mapped from files is not counted."""
+        """Bytes of memory in use, all vocabularies together."""
         return sum(part.nbytes for part in list(self._parts.values()))
 
     def __repr__(self) -> str:

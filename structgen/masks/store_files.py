@@ -17,15 +17,15 @@ left over, the number of its outcomes, the outcomes. A row is a blob of 32-bit w
 blobs that begin with their shapes. Blobs of equal content are written once: hundreds of records share one
 trie.
 
-Opening a segment checks its header and index; a blob is checked when it is first read. So opening costs
-little, and damage is found before it is believed. Every process writes segments of its own, each put in place
+Opening a segment checks its header and index; a blob is read from the file, and checked, when it is asked
+for. So opening costs little, damage is found before it is believed, and a file that another process cuts
+short is a damaged one. Every process writes segments of its own, each put in place
 whole; when there are many, one process makes one of them, under a lock of the operating system, which no
 crash leaves behind.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import secrets
 import struct
@@ -40,8 +40,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.cache import warn, write_atomically
+from structgen.cache import (
+    TrustedFile,
+    is_own,
+    remove_own,
+    tell_unusable,
+    warn,
+    write_atomically,
+)
 from structgen.masks.records import Content, Crossing
+from structgen.masks.sound import Bounds
 from structgen.masks.trie import TrieArrays
 
 MAGIC: Final = b"SGMASKS1"
@@ -130,30 +138,33 @@ def encode(records: Mapping[bytes, Content], identity: bytes) -> list[bytes]:
 
 
 class Segment:
-    """One file, mapped into memory; what it hands out keeps the mapping alive."""
+    """One file, open for reading. What it hands out is in memory."""
 
-    def __init__(self, path: Path, identity: bytes) -> None:
+    def __init__(self, path: Path, identity: bytes, bounds: Bounds | None = None) -> None:
         """Raises Damaged, OSError. Cost: the index is read, 1 ms for 50,000 records."""
-        with open(path, "rb") as file:
-            self.size = os.fstat(file.fileno()).st_size
-            if self.size < _HEADER.size:
-                raise Damaged
-            self._view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        magic, checksum, count, size, owner = _HEADER.unpack_from(self._view)
+        self.path = path
+        self._bounds = Bounds() if bounds is None else bounds
+        self._file = TrustedFile(path)
+        self.size = self._file.size
+        if self.size < _HEADER.size:
+            raise Damaged
+        head = self._part(0, _HEADER.size).data
+        magic, checksum, count, size, owner = _HEADER.unpack_from(head)
         end = _HEADER.size + 24 * count
         if magic != MAGIC or size != self.size or end > size or owner != identity:
             raise Damaged
-        if zlib.crc32(self._view[12:end]) != checksum:
+        index = self._part(_HEADER.size, end - _HEADER.size)
+        if zlib.crc32(index.data, zlib.crc32(head[12:])) != checksum:
             raise Damaged
-        self.path = path
         self.count: int = count
-        self._first = np.frombuffer(self._view, "<u8", count, _HEADER.size)
-        self._second = np.frombuffer(self._view, "<u8", count, _HEADER.size + 8 * count)
-        self._places = np.frombuffer(self._view, "<i8", count, _HEADER.size + 16 * count)
+        halves = index.view("<u8")
+        self._first, self._second = halves[:count], halves[count : 2 * count]
+        self._places = index.view("<i8")[2 * count :]
         self._read: dict[int, tuple[npt.NDArray[Any], ...]] = {}
+        self._tries: dict[int, TrieArrays] = {}
 
     def find(self, key: bytes) -> Content | None:
-        """Return the record of a key, or None (4 us; a hit costs tens). Raises Damaged."""
+        """Return the record of a key, or None (4 us; a hit costs tens). Raises Damaged, OSError."""
         first, second = np.frombuffer(key, "<u8")
         at = int(self._first.searchsorted(first))
         while at < self.count and self._first[at] == first:
@@ -163,61 +174,101 @@ class Segment:
         return None
 
     def records(self) -> Iterator[tuple[bytes, Content]]:
-        """Yield every key and its record. Raises Damaged."""
+        """Yield every key and its record. Raises Damaged, OSError."""
         for at in range(self.count):
             key = self._first[at].tobytes() + self._second[at].tobytes()
             yield key, self._record(int(self._places[at]))
 
-    def _blob(self, place: int) -> tuple[int, int]:
-        """Return where a blob's bytes begin, and how many they are."""
+    def _part(self, start: int, size: int) -> npt.NDArray[np.uint8]:
+        """Return some bytes of the file. Raises Damaged where they are not there."""
+        held = np.empty(size, np.uint8)
+        if size and not self._file.read(start, held.data):
+            raise Damaged
+        return held
+
+    def _blob(self, place: int) -> npt.NDArray[np.uint8]:
+        """Return a blob's bytes."""
         if not _HEADER.size <= place <= self.size - 8:
             raise Damaged
-        checksum, size = struct.unpack_from("<II", self._view, place)
-        start = place + 8
-        if start + size > self.size or _checksum(self._view[start : start + size]) != checksum:
+        checksum, size = struct.unpack("<II", self._part(place, 8).data)
+        if place + 8 + size > self.size:
             raise Damaged
-        return start, size
+        content = self._part(place + 8, size)
+        if _checksum(content.data) != checksum:
+            raise Damaged
+        return content
+
+    def _words(self, place: int) -> npt.NDArray[np.int64]:
+        """Return a blob of whole numbers."""
+        content = self._blob(place)
+        if len(content) % 8:
+            raise Damaged
+        return content.view("<i8")
 
     def _arrays(self, place: int) -> tuple[npt.NDArray[Any], ...]:
         found = self._read.get(place)
         if found is None:
-            start, _size = self._blob(place)
-            (count,) = struct.unpack_from("<q", self._view, start)
-            head = struct.unpack_from(f"<{3 * count}q", self._view, start + 8)
-            at = start + 8 + 24 * count
-            arrays: list[npt.NDArray[Any]] = []
-            for kind, rows, columns in zip(head[::3], head[1::3], head[2::3], strict=True):
-                array = np.frombuffer(self._view, _DTYPES[kind], rows * (columns or 1), at)
-                at += (array.nbytes + 7) & ~7
-                arrays.append(array.reshape(rows, columns) if columns else array)
+            content = self._blob(place)
+            try:
+                count = int(content[:8].view("<i8")[0])
+                head = content[8 : 8 + 24 * count].view("<i8").reshape(count, 3).tolist()
+                at = 8 + 24 * count
+                arrays: list[npt.NDArray[Any]] = []
+                for kind, rows, columns in head:
+                    if kind < 0 or rows < 0 or columns < 0:
+                        raise Damaged
+                    array = np.frombuffer(content, _DTYPES[kind], rows * (columns or 1), at)
+                    at += (array.nbytes + 7) & ~7
+                    arrays.append(array.reshape(rows, columns) if columns else array)
+            except (ValueError, LookupError, OverflowError) as error:
+                raise Damaged from error
             found = self._read[place] = tuple(arrays)
         return found
 
+    def _tokens(self, place: int) -> npt.NDArray[np.int32]:
+        """Return a list of tokens."""
+        arrays = self._arrays(place)
+        if len(arrays) != 1 or not self._bounds.are_tokens(arrays[0]):
+            raise Damaged
+        return arrays[0]
+
+    def _trie(self, place: int) -> TrieArrays:
+        found = self._tries.get(place)
+        if found is None:
+            arrays = self._arrays(place)
+            if len(arrays) != len(TrieArrays._fields) or not self._bounds.is_trie(TrieArrays(*arrays)):
+                raise Damaged
+            found = self._tries[place] = TrieArrays(*arrays)
+        return found
+
     def _record(self, place: int) -> Content:
-        start, size = self._blob(place)
-        words = struct.unpack_from(f"<{size // 8}q", self._view, start)
-        row = None
-        if words[0]:
-            begin, length = self._blob(words[0])
-            row = np.frombuffer(self._view, "<i4", length // 4, begin)
-        crossings = []
-        at = 3
-        for _ in range(words[2]):
-            trie, exact, whole, count = words[at : at + 4]
-            outcome = frozenset(words[at + 4 : at + 4 + count])
-            crossings.append(
-                Crossing(outcome, TrieArrays(*self._arrays(trie)), self._arrays(exact)[0], bool(whole))
-            )
-            at += 4 + count
-        return Content(row, self._arrays(words[1])[0], tuple(crossings))
+        words = self._words(place).tolist()
+        try:
+            row = None
+            if words[0]:
+                row = self._blob(words[0]).view("<i4")
+                if not self._bounds.is_row(row):
+                    raise Damaged
+            crossings = []
+            at = 3
+            for _ in range(words[2]):
+                trie, exact, whole, count = words[at : at + 4]
+                outcome = frozenset(words[at + 4 : at + 4 + count])
+                if len(outcome) != count:
+                    raise Damaged
+                crossings.append(Crossing(outcome, self._trie(trie), self._tokens(exact), bool(whole)))
+                at += 4 + count
+            return Content(row, self._tokens(words[1]), tuple(crossings))
+        except (ValueError, LookupError) as error:
+            raise Damaged from error
 
 
 class Folder:
     """The segments of one vocabulary. One thread at a time may call `find`, one at a time the others."""
 
-    def __init__(self, path: Path, identity: bytes) -> None:
+    def __init__(self, path: Path, identity: bytes, bounds: Bounds | None = None) -> None:
         self.path = path
-        self._identity = identity
+        self._identity, self._bounds = identity, bounds
         self._segments: tuple[Segment, ...] | None = None
         self._seen: frozenset[str] = frozenset()
 
@@ -232,8 +283,11 @@ class Folder:
         for segment in self._segments:
             try:
                 found = segment.find(key)
-            except Damaged:
-                self._drop(segment.path)
+            except (Damaged, OSError) as error:
+                if isinstance(error, Damaged):
+                    self._drop(segment.path)
+                else:
+                    self._tell(segment.path, error)
                 self._segments = tuple(other for other in self._segments if other is not segment)
                 continue
             if found is not None:
@@ -246,31 +300,37 @@ class Folder:
             return
         try:
             names = sorted((name for name in os.listdir(self.path) if name.endswith(SUFFIX)), reverse=True)
-        except FileNotFoundError:
-            return
+        except (FileNotFoundError, NotADirectoryError):
+            return  # whoever writes says so
         except OSError as error:
-            warn(f"cannot read {self.path} ({error.strerror}): masks are made anew.")
+            tell_unusable(self.path / "segments", error, f"cannot read {self.path}", "masks are made anew.")
             return
         found = []
         for name in names:
             if name not in self._seen:
                 try:
-                    found.append(Segment(self.path / name, self._identity))
+                    found.append(self._open(name))
                 except FileNotFoundError:
                     # made one with others in this moment
                     continue
                 except Damaged:
                     self._drop(self.path / name)
-                except (OSError, ValueError) as error:
-                    warn(f"cannot read {self.path / name} ({error}): its masks are made anew.")
+                except OSError as error:
+                    self._tell(self.path / name, error)
         self._seen |= frozenset(names)
         self._segments = (*found, *(self._segments or ()))
 
+    def _open(self, name: str) -> Segment:
+        return Segment(self.path / name, self._identity, self._bounds)
+
+    @staticmethod
+    def _tell(path: Path, error: OSError) -> None:
+        tell_unusable(path, error, f"cannot read {path}", "its masks are made anew.")
+
     @staticmethod
     def _drop(path: Path) -> None:
+        remove_own(path)
         warn(f"{path} is damaged or was not made by this version of structgen: its masks are made anew.")
-        with suppress(OSError):
-            path.unlink()
 
     def write(self, records: Mapping[bytes, Content]) -> bool:
         """Return whether the records are in a segment of their own now; False, with a StoreWarning, if
@@ -291,25 +351,28 @@ class Folder:
             if not mine or len(names) <= MANY:
                 return
             records: dict[bytes, Content] = {}
+            taken = []
             for name in names:
                 try:
-                    records |= Segment(self.path / name, self._identity).records()
-                except (Damaged, ValueError):
+                    records |= self._open(name).records()
+                    taken.append(name)
+                except Damaged:
                     self._drop(self.path / name)
                 except OSError:
                     continue
             if records and self.write(records):
-                for name in names:
-                    with suppress(OSError):
-                        (self.path / name).unlink()
+                for name in taken:
+                    remove_own(self.path / name)
 
     def _small(self) -> list[str]:
         found = []
         with suppress(OSError), os.scandir(self.path) as entries:
             for entry in entries:
                 with suppress(OSError):
-                    if entry.name.endswith(SUFFIX) and entry.stat().st_size < _LARGE:
-                        found.append(entry.name)
+                    if entry.name.endswith(SUFFIX):
+                        facts = entry.stat(follow_symlinks=False)
+                        if is_own(facts) and facts.st_size < _LARGE:
+                            found.append(entry.name)
         return sorted(found)
 
 
@@ -318,7 +381,8 @@ def exclusive(path: Path) -> Iterator[bool]:
     """Whether this process alone holds the file's lock; it never waits. The system frees it when the process
     ends."""
     try:
-        file = open(path, "ab")  # noqa: SIM115
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        file = open(os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600), "rb")  # noqa: SIM115
     except OSError:
         yield False
         return
@@ -347,8 +411,8 @@ else:
 
 
 def trim(root: Path, most: int) -> None:
-    """Delete the files under a folder, of whatever vocabulary, that were written (those of grammars: used)
-    the longest ago, until at most `most` bytes are left."""
+    """Delete this user's files under a folder, of whatever vocabulary, that were written (those of grammars:
+    used) the longest ago, until at most `most` bytes are left."""
     segments = []
     now = time.time()
     for folder, _, names in os.walk(root):
@@ -358,7 +422,9 @@ def trim(root: Path, most: int) -> None:
                 continue
             path = Path(folder, name)
             with suppress(OSError):
-                facts = path.stat()
+                facts = path.lstat()
+                if not is_own(facts):
+                    continue
                 if suffix != ".tmp":
                     segments.append((facts.st_mtime_ns, facts.st_size, path))
                 elif now - facts.st_mtime > _ABANDONED:

@@ -140,3 +140,9 @@ def test_the_command_line_says_it_in_a_line_and_refuses_it_if_strict(tmp_path: A
     )
     assert run.exit_code == 2
     assert "SchemaError: #/maxLenght" in run.output
+
+
+def test_a_warning_prints_no_character_that_a_terminal_would_obey():
+    with pytest.warns(sg.SchemaWarning) as caught:
+        sg.json_schema({"properties": {"a\x1b[2J": {"maxLenght": 3}}, "type": "object"})
+    assert str(caught[0].message).isprintable()

@@ -1,0 +1,44 @@
+"""Text from outside, as it may be shown on a terminal.
+
+A key of a schema, a grammar, or a file's name may hold any character: an escape sequence that repaints the
+screen, or a mark that turns the order of what follows around. Errors, warnings, and what the command line
+prints pass through `printable`. What a command returns as its result (a generated document) does not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+_HIDDEN: Final = (
+    r"\x00-\x1f\x7f-\x9f"  # control characters
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks that change the direction of writing
+    r"\u2028\u2029"  # separators of lines and paragraphs
+    r"\ud800-\udfff"  # halves of characters: no encoding has them
+)
+_ALL: Final = re.compile(f"[{_HIDDEN}]")
+_BUT_LINES: Final = re.compile(rf"(?![\n\t])[{_HIDDEN}]")
+
+
+def printable(text: str, *, lines: bool = True) -> str:
+    """Return a text in which each character that a terminal would obey is written as an escape.
+
+    Control characters are written as `\\x1b`, marks of direction, separators, and lone surrogates as
+    `\\u202e`. Line feeds and tabs stay as they are, unless `lines` is False. A text that went through once is
+    left as it is. Cost: some 100 ns for a text without such characters.
+    """
+    if text.isprintable():
+        return text
+    return (_BUT_LINES if lines else _ALL).sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON on one line: letters of all languages as they are, what `printable` escapes as
+    an escape of JSON."""
+    return _ALL.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
