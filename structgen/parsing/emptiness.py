@@ -68,10 +68,10 @@ class _ShallowParser(Parser):
         key = stack, (state, place)
         known = self._placed.get(key)
         if known is None:
-            known = self._placed[key] = len(self.top)
-            self.top.append(state)
-            self.below.append(stack)
+            known = len(self._places)
+            self.top[known:], self.below[known:] = (state,), (stack,)
             self._places.append(place)
+            self._placed[key] = known
         return known
 
     def kept(self, cells: list[Cell]) -> int:
