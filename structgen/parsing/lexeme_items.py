@@ -380,6 +380,7 @@ class LexemeItems:
         """Return the number of some guards."""
         known = self._guard_numbers.get(guards)
         if known is None:
+            self.effort.looks_ahead = self.effort.looks_ahead or bool(guards)
             known = len(self._guards)
             begin = int(self._arrays["guard_begins"][known])
             self._reserve(known + 2, "guard_begins")
@@ -595,6 +596,7 @@ class LexemeItems:
         pool = [self._singles[one] for one in kept.guard_pool.tolist()]
         self._guards = [tuple(pool[low:high]) for low, high in pairwise(kept.guard_begins.tolist())]
         self._guard_numbers = {one: number for number, one in enumerate(self._guards)}
+        self.effort.looks_ahead = len(self._guards) > 1
         self._reserve(len(kept.guard_begins), "guard_begins")
         self._reserve(len(self._guards), "slots")
         self._reserve(len(pool), "guard_pool")
