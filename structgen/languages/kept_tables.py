@@ -213,7 +213,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-8"
+    kind = "lark-9"
 
     def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.
@@ -262,7 +262,7 @@ class KeptTables(KeptFile):
 class KeptRules(KeptFile):
     """The file of a grammar's rules, without a lexer."""
 
-    kind = "lark-rules-2"
+    kind = "lark-rules-3"
 
     def read(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None where there are none, see `KeptFile`. Cost: 0.1 ms, and imports."""
@@ -274,7 +274,12 @@ class KeptRules(KeptFile):
             rules=tuple((left, tuple(right)) for left, right in said["rules"]),
             patterns=said["patterns"],
             ignored=tuple(said["ignored"]),
-            remarks=Remarks((), tuple(said["unused_rules"]), tuple(said["unused_terminals"])),
+            remarks=Remarks(
+                (),
+                tuple(said["unused_rules"]),
+                tuple(said["unused_terminals"]),
+                tuple(said["never_made"]),
+            ),
             imports=(),
         )
 
@@ -286,6 +291,7 @@ class KeptRules(KeptFile):
             "ignored": plain.ignored,
             "unused_rules": plain.remarks.unused_rules,
             "unused_terminals": plain.remarks.unused_terminals,
+            "never_made": plain.remarks.never_made,
         }
         self._keep(plain.imports, said, {"grammar_rules": len(plain.rules)}, {})
 
@@ -344,6 +350,7 @@ def _said(tables: ParserTables) -> dict[str, Any]:
         "conflicts": [(one.terminal, one.kept, one.dropped) for one in remarks.conflicts],
         "unused_rules": remarks.unused_rules,
         "unused_terminals": remarks.unused_terminals,
+        "never_made": remarks.never_made,
     }
 
 
@@ -377,6 +384,7 @@ def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
             tuple(Conflict(one, tuple(kept), tuple(dropped)) for one, kept, dropped in said["conflicts"]),
             tuple(said["unused_rules"]),
             tuple(said["unused_terminals"]),
+            tuple(said["never_made"]),
         ),
         patterns=Patterns(
             **{name: arrays[f"patterns.{name}"] for name in _PATTERNS}, is_local=said["is_local"]

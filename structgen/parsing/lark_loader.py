@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -18,8 +19,9 @@ import numpy as np
 from structgen.errors import GrammarError, LimitError, OptionError
 from structgen.frontends.python_regex import parse_python
 from structgen.limits import Limits
+from structgen.parsing.deriving import productive
 from structgen.parsing.remarks import remarks_of
-from structgen.parsing.tables import Context, Indentation, ParserTables, Remarks, Rule, Terminal
+from structgen.parsing.tables import NONE, Context, Indentation, ParserTables, Remarks, Rule, Terminal
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader as lark takes them."""
@@ -127,8 +129,8 @@ def load(
     tables.indentation()  # its terminals are there, before it is asked which are made
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
-    check_made(built.rules, built.ignore_tokens, have, source or "grammar")
-    remarks = remarks_of(grammar, built, parser.analysis, start)
+    never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
+    remarks = replace(remarks_of(grammar, built, parser.analysis, start), never_made=never)
     return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
 
 
@@ -167,17 +169,27 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
     ]
 
 
-def check_made(rules: Sequence[Any], ignored: Sequence[str], have: Collection[str], where: str) -> None:
-    """Raise GrammarError, by name, for a terminal of some of lark's rules, or an ignored one, that is none of
-    `have`: it is declared, and nothing makes it."""
-    used = {one.name for rule in rules for one in rule.expansion if one.is_term}
-    for name in sorted(map(str, used.union(ignored).difference(have))):
+def never_made(
+    rules: Sequence[Any], start: str, ignored: Sequence[str], have: Collection[str], where: str
+) -> tuple[str, ...]:
+    """Return the terminals of some of lark's rules that are none of `have`: they are declared, and nothing
+    makes them, so that they never come. Raises GrammarError, by name, where such a terminal is ignored, or
+    where every text of the start rule needs one."""
+    used = {str(one.name) for rule in rules for one in rule.expansion if one.is_term}
+    never = tuple(sorted(used.difference(have)))
+    needed = sorted(map(str, set(ignored).difference(have)))
+    if never and not needed:
+        plain = [(str(one.origin.name), tuple(str(of.name) for of in one.expansion)) for one in rules]
+        if start in productive(plain, used) and start not in productive(plain, used.difference(never)):
+            needed = [*never]
+    if needed:
         raise GrammarError(
-            f"The terminal {name} is declared, and nothing makes it.",
+            f"The terminal {needed[0]} is declared, and nothing makes it.",
             where=where,
-            cure=f'Bind it to a grammar (bind={{"{name}": ...}}), pass the indenter that makes it'
+            cure=f'Bind it to a grammar (bind={{"{needed[0]}": ...}}), pass the indenter that makes it'
             " (postlex=...), or define it.",
         )
+    return never
 
 
 def check_options(start: str, import_paths: Sequence[Importer]) -> None:
@@ -357,6 +369,8 @@ class _Tables:
                 cells += [(state, number, does) for number in numbers[name]]
         at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
         actions[at_states, at_terminals] = done
+        # what never comes is an error wherever it stands; the states are lark's all the same
+        actions[:, [self.number[name] for name in remarks.never_made]] = NONE
         origins: dict[str, int] = {}
         self._close(rules, origins)
         gotos = np.full((count, len(origins)), -1, np.int32)

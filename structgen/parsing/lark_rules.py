@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from structgen.errors import GrammarError, LimitError
 from structgen.frontends.python_regex import Node, parse_python
 from structgen.limits import Limits
-from structgen.parsing.lark_loader import Import, Importer, Imports, check_bound, check_made, refusal
+from structgen.parsing.deriving import productive
+from structgen.parsing.lark_loader import Import, Importer, Imports, check_bound, never_made, refusal
 from structgen.parsing.remarks import unused
 from structgen.parsing.tables import Remarks
 
@@ -87,8 +88,12 @@ def load_rules(
     plain = tuple(
         (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
     )
-    check_made(rules, ignored, (*patterns, *bound), where)
-    remarks = Remarks((), *unused(grammar, rules, set(ignored), start))
+    never = never_made(rules, start, ignored, (*patterns, *bound), where)
+    if never:
+        # a rule that needs what never comes derives nothing
+        derive = productive(plain, (*patterns, *bound))
+        plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
+    remarks = Remarks((), *unused(grammar, rules, set(ignored), start), never)
     return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks, tuple(asked.met))
 
 

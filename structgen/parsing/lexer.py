@@ -21,7 +21,7 @@ from structgen.parsing.instructions import patterns_of
 from structgen.parsing.lexeme_items import Item, Slot
 from structgen.parsing.lexemes import DEAD, DECIDED, LexemeStates
 from structgen.parsing.ordered import Nest
-from structgen.parsing.tables import ParserTables, Patterns
+from structgen.parsing.tables import FAR, ParserTables, Patterns
 
 _SEVERAL: Final = 4
 """Texts of a terminal whose end a look-ahead may undo that are offered."""
@@ -117,11 +117,12 @@ class Lexer(LexemeStates):
 
     def least(self) -> list[int]:
         """Return the bytes of each terminal's shortest lexeme, as if every look-around held: FAR where none
-        matches; 0 for those that have no pattern."""
+        matches, or nothing makes it; 0 for those that the indenter makes."""
         if self.tables.patterns is not None:
             kept: list[int] = self.tables.patterns.least.tolist()
             return kept
-        found = [0] * len(self.tables.terminals)
+        never = self.tables.remarks.never_made
+        found = [FAR if one.name in never else 0 for one in self.tables.terminals]
         for terminal, first in self._first.items():
             found[terminal] = self.program.least(first, terminal)
         for string, (first, number) in self._exact.items():
