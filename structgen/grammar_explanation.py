@@ -15,8 +15,8 @@ from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.language import TOKEN, Language, TextGrammar
 from structgen.languages.lark_files import LarkGrammar
-from structgen.parsing.deriving import productive
 from structgen.languages.sentences import random_word
+from structgen.parsing.deriving import productive
 from structgen.parsing.lexemes import DECIDED
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.ordered import Behind

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.cache import cache_folder
+from structgen.frontends.regex_module import regex_module
 from structgen.languages.lark_ahead import Ahead, work_out
 from structgen.languages.lark_pages import Pages
 from structgen.limits import Limits
@@ -139,8 +140,10 @@ class KeptFile:
         import_paths: Sequence[Importer],
         indenter: Any,
         bound: Sequence[str] = (),
+        regex: bool = False,
     ) -> None:
-        """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `regex`: patterns are those of
+        the `regex` module."""
         self._text, self._source, self._bound = text, source, bound
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
@@ -153,6 +156,7 @@ class KeptFile:
             # what is imported depends on where the file lies
             [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
+            [regex_module().__version__] if regex else [],
             *bound,
         ]
         written = json.dumps(said).encode()

@@ -197,10 +197,8 @@ class PageTables:
         newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
         moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
         self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
-        places, addresses = (
-            [K.K_MOVES, K.K_NEWLINES, K.K_ENDINGS],
-            list(map(address_of, (moves, newlines, endings))),
-        )
+        places = [K.K_MOVES, K.K_NEWLINES, K.K_ENDINGS]
+        addresses = [address_of(moves), address_of(newlines), address_of(endings)]
         # in one statement: Python and compiled code must never read different arrays
         self._moves, self._newlines, self._endings, self._words[places] = moves, newlines, endings, addresses
 
