@@ -70,18 +70,18 @@ def _hold(grammar: str, longest: int) -> None:
         assert len(costs) == len(after)
         assert left == 0 or min(costs) < left
         for token, one in after.items():
-            if one is not None and one not in met and len(met) < 60:
+            if one is not None and one not in met and len(met) < 30:
                 met.add(one)
                 pending.append((one, text + _TOKENS[token]))
 
 
 @pytest.mark.parametrize("grammar", GIVEN)
 def test_a_rest_behind_a_look_behind_is_one_that_lark_takes(grammar: str) -> None:
-    _hold(grammar, 5)
+    _hold(grammar, 4)
 
 
 def test_random_grammars_with_look_behinds_are_larks() -> None:
-    for seed in range(15):
+    for seed in range(8):
         _hold(_drawn(seed), 4)
 
 
