@@ -438,8 +438,8 @@ class Expander:
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
             else:
-                self.journal.questions.append((kind, first, second, third))
                 try:
+                    self.journal.questions.append((kind, first, second, third))
                     self.say(kind, first, second, third)
                 except BaseException:
                     self.journal.spoiled = True  # half an answer is none that could be repeated
