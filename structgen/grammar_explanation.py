@@ -15,8 +15,8 @@ from structgen.languages.contextual import ContextualLanguage
 from structgen.languages.ebnf import RulesGrammar
 from structgen.languages.language import TOKEN, Language, TextGrammar
 from structgen.languages.lark_files import LarkGrammar
-from structgen.languages.rules import productive
 from structgen.languages.sentences import random_word
+from structgen.parsing.deriving import productive
 from structgen.parsing.lexemes import DECIDED
 from structgen.parsing.lexer import Lexer
 from structgen.parsing.ordered import Behind
@@ -67,6 +67,8 @@ class GrammarExplanation:
     unproductive: tuple[str, ...]
     """Rules that derive no text."""
     unused_terminals: tuple[str, ...]
+    never_made: tuple[str, ...]
+    """Terminals that are declared, and nothing makes: they never come."""
     beaten: tuple[Beaten, ...]
     shortest: str | None
     """A short text that is accepted; None where none is."""
@@ -77,7 +79,7 @@ class GrammarExplanation:
     @property
     def has_faults(self) -> bool:
         """Whether a part is of no use, or no text is accepted. Conflicts are none."""
-        parts = (self.unused_rules, self.unproductive, self.unused_terminals, self.beaten)
+        parts = (self.unused_rules, self.unproductive, self.unused_terminals, self.never_made, self.beaten)
         return self.shortest is None or any(parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -122,6 +124,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
             unused_rules=tables.remarks.unused_rules,
             unproductive=_unproductive(tables),
             unused_terminals=tables.remarks.unused_terminals,
+            never_made=tables.remarks.never_made,
             beaten=_beaten(tables, lexer, grammar.limits.oracle_steps),
             shortest=shortest,
             sentences=words,
@@ -135,6 +138,7 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
         unused_rules=remarks.unused_rules,
         unproductive=() if rules is None else _barren(rules),
         unused_terminals=remarks.unused_terminals,
+        never_made=remarks.never_made,
         beaten=(),
         shortest=shortest,
         sentences=words,

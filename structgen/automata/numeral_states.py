@@ -538,8 +538,9 @@ class _Names:
         """Return the number of an outcome."""
         known = self._known.get(outcome)
         if known is None:
-            known = self._known[outcome] = len(self.sets)
+            known = len(self.sets)
             self.sets.append(sorted(self._demands[outcome]))
+            self._known[outcome] = known
         return known
 
 

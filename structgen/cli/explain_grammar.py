@@ -42,6 +42,9 @@ def _lines(name: str, explanation: GrammarExplanation) -> Iterator[str]:
     yield from _section("Rules that the start rule does not lead to", explanation.unused_rules)
     yield from _section("Rules that derive no text", explanation.unproductive)
     yield from _section("Terminals of no use to a rule", explanation.unused_terminals)
+    yield from _section(
+        "Terminals that never come: they are declared, and nothing makes them", explanation.never_made
+    )
     beaten = [
         f"{one.terminal}: its texts become {', '.join(one.winners) or 'nothing'}"
         for one in explanation.beaten

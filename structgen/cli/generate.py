@@ -15,6 +15,7 @@ from structgen.cli.languages import (
     ImportPath,
     LexerMode,
     PostLex,
+    RegexModule,
     RegexPattern,
     Start,
     lark_grammar,
@@ -54,6 +55,7 @@ def generate(
     postlex: PostLex = None,
     bind: Bind = None,
     lexer: LexerMode = None,
+    regex_module: RegexModule = False,
     ebnf: EbnfFile = None,
     regex: RegexPattern = None,
     prompt: Annotated[
@@ -132,11 +134,10 @@ def generate(
                 where="--schema",
                 cure="Give one.",
             )
-        if (grammar is None and (import_path or bind or postlex is not None or lexer is not None)) or (
-            grammar is None and ebnf is None and start is not None
-        ):
+        of_grammar = import_path or bind or postlex is not None or lexer is not None or regex_module
+        if grammar is None and (of_grammar or (ebnf is None and start is not None)):
             raise OptionError(
-                "--start, --import-path, --postlex, --bind and --lexer are of a grammar.",
+                "--start, --import-path, --postlex, --bind, --lexer and --regex-module are of a grammar.",
                 where="--grammar",
                 cure="Name its file.",
             )
@@ -145,7 +146,7 @@ def generate(
         reader = None if type_ is None else _named_type(type_)
         told: Path | TypeReader[Any] | TextGrammar | None = schema if reader is None else reader
         if grammar is not None:
-            told = lark_grammar(grammar, start, import_path, postlex, lexer, bind)
+            told = lark_grammar(grammar, start, import_path, postlex, lexer, bind, regex_module)
         if ebnf is not None or regex is not None:
             told = text_grammar(ebnf, regex, start)
         request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs, strict, stop or ())

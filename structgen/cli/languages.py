@@ -62,6 +62,14 @@ LexerMode: TypeAlias = Annotated[
     str | None, typer.Option("--lexer", help="Of the grammar: contextual, characters.  [default: contextual]")
 ]
 
+RegexModule: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--regex-module",
+        help=r"The grammar's patterns are those of the regex module (\p{...}), as with lark's regex=True.",
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageOptions(SchemaOptions):
@@ -73,6 +81,7 @@ class LanguageOptions(SchemaOptions):
     postlex: PostLex = None
     bind: Bind = None
     lexer: LexerMode = None
+    regex_module: RegexModule = False
 
     @property
     def file(self) -> Path:
@@ -88,7 +97,7 @@ class LanguageOptions(SchemaOptions):
         where an option is given that says nothing about it."""
         file = self.file
         others = {field.name for field in fields(LanguageOptions)} - {"schema", "grammar"}
-        own = {"start", "import_path", "postlex", "bind", "lexer"}
+        own = {"start", "import_path", "postlex", "bind", "lexer", "regex_module"}
         for name in sorted(others - own if self.grammar is not None else own):
             default = next(field.default for field in fields(LanguageOptions) if field.name == name)
             if getattr(self, name) not in (default, []):
@@ -97,7 +106,9 @@ class LanguageOptions(SchemaOptions):
                 raise OptionError(f"It says nothing about {kind}.", where=option, cure="Leave it out.")
         if self.grammar is None:
             return self.schema_grammar()
-        return lark_grammar(file, self.start, self.import_path, self.postlex, self.lexer, self.bind)
+        return lark_grammar(
+            file, self.start, self.import_path, self.postlex, self.lexer, self.bind, self.regex_module
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,11 +161,13 @@ def lark_grammar(
     postlex: str | None,
     lexer: str | None = None,
     bind: list[str] | None = None,
+    regex_module: bool = False,
 ) -> TextGrammar:
     """Return the grammar that options name."""
     import structgen
 
     options: dict[str, Any] = {} if lexer is None else {"lexer": lexer}
+    options["regex"] = regex_module
     if bind:
         options["bind"] = dict(map(_bound, bind))
     found: TextGrammar = structgen.lark(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from structgen.cli.inner_loops import compile_all
-from structgen.cli.languages import ImportPath, PostLex, Start, lark_grammar
+from structgen.cli.languages import ImportPath, PostLex, RegexModule, Start, lark_grammar
 from structgen.cli.output import console, echo
 from structgen.cli.policies import refuse
 from structgen.errors import OptionError, StructgenError, TokenError
@@ -47,6 +47,7 @@ def warmup(
     start: Start = None,
     import_path: ImportPath = None,
     postlex: PostLex = None,
+    regex_module: RegexModule = False,
 ) -> None:
     """Compile the inner loop and keep it with the installed code; a second call only checks that it is there.
 
@@ -57,10 +58,11 @@ def warmup(
     import structgen
     from structgen.cli.tokens import byte_tokenizer
 
-    if grammar is None and (start is not None or import_path or postlex is not None or text):
+    if grammar is None and (start is not None or import_path or postlex is not None or regex_module or text):
         refuse(
             OptionError(
-                "They say nothing without --grammar.", where="--start, --import-path, --postlex, --text"
+                "They say nothing without --grammar.",
+                where="--start, --import-path, --postlex, --regex-module, --text",
             ),
             False,
         )
@@ -78,7 +80,7 @@ def warmup(
             echo(f"The tables of {tokenizer} are ready: {time.perf_counter() - compiled:.1f} s.")
         if grammar is not None:
             loading = time.perf_counter()
-            made = lark_grammar(grammar, start, import_path, postlex)
+            made = lark_grammar(grammar, start, import_path, postlex, regex_module=regex_module)
             masks = first_masks(made, vocabulary, text or ())
             echo(f"{grammar} is ready, with {masks:,} masks: {time.perf_counter() - loading:.1f} s.")
     except (StructgenError, OSError) as error:

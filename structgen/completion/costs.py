@@ -252,7 +252,7 @@ class Completer:
             key = text[head:end], number
             known = chains.get(key)
             if known is None:
-                first = len(self._costs)
+                first = self._next()
                 count = end - head
                 # the byte before the end has the lowest number
                 self._begin.extend(range(len(self._labels), len(self._labels) + count))
@@ -285,18 +285,27 @@ class Completer:
     def _add(self, found: dict[int, int], beyond: dict[int, int], steps: list[list[tuple[int, int]]]) -> None:
         """Enter new states, each with the bytes and the steps that it has left; those beyond the block have
         numbers."""
-        first = len(self._costs)
-        numbers = self._numbers
-        numbers.update(zip(found, range(first, first + len(found)), strict=True))
+        first, known = self._next(), self._numbers
+        numbers = dict(zip(found, range(first, first + len(found)), strict=True))
+        targets = {**numbers, **beyond}
         for following in steps:
             self._begin.append(len(self._labels))
             for byte, after in following:
                 self._labels.append(byte)
-                number = beyond.get(after)
-                self._targets.append(numbers[after] if number is None else number)
+                number = targets.get(after)
+                self._targets.append(known[after] if number is None else number)
             self._end.append(len(self._labels))
         self._costs.extend([IMPOSSIBLE] * len(found))
         self._settle(array("i", (numbers[state] for state in sorted(found, key=found.__getitem__))))
+        known.update(numbers)
+
+    def _next(self) -> int:
+        """Return the number of the next state; what a call that was cut off has left behind it goes."""
+        first = len(self._costs)
+        del self._begin[first:], self._end[first:]
+        last = self._end[-1] if first else 0
+        del self._labels[last:], self._targets[last:]
+        return first
 
     def _settle(self, order: array[int]) -> None:
         vocabulary = self._vocabulary

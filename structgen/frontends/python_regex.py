@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, TypeAlias, Union
+from typing import Any, Final, Protocol, TypeAlias, Union
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from structgen.frontends.kept_sets import kept
 _parser: Any = import_module("re._parser")
 _compiler: Any = import_module("re._compiler")
 
+REGEX_MODULE: Final = 1 << 24
+"""A flag beside re's: the pattern is read as the `regex` module reads it (`regex_module`)."""
 DEPTH: Final = 100
 """Groups within groups; the passes over a tree recurse, and 100 is far beyond any pattern met in practice."""
 
@@ -103,9 +105,31 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
     """Return the tree of a pattern as re.compile(pattern, flags) reads it.
 
     Raises `RegexError` for what re refuses (with its words, line and column), for back-references and
-    conditions, and for groups nested deeper than `DEPTH`. Cost: re's own reading and as much again, and the
-    first time that letters without regard to case are met, some 15 ms.
+    conditions, and for groups nested deeper than `DEPTH`. Under the flag REGEX_MODULE it is the tree that the
+    `regex` module reads. Cost: re's own reading and as much again, and the first time that letters without
+    regard to case are met, some 15 ms.
     """
+    if flags & REGEX_MODULE:
+        from structgen.frontends.regex_module import read
+
+        return read(pattern, flags & ~REGEX_MODULE, where)
+    return tree_of(pattern, flags, where, "Write it as Python's re reads it.", _PythonSets())
+
+
+class Sets(Protocol):
+    """What the sets of characters in patterns match."""
+
+    def category(self, letter: str, ascii_only: bool) -> Ranges: ...
+
+    def members(self, op: str, value: Any, flags: int) -> Ranges: ...
+
+    @property
+    def inside_nothing(self) -> bool: ...
+
+
+def tree_of(pattern: str, flags: int, where: str, cure: str, sets: Sets) -> Node:
+    """Return the tree of a pattern as re's parser reads it, with the sets of characters that `sets` says;
+    `cure` is the advice where it refuses. Errors: see `parse_python`."""
     try:
         tree = _parser.parse(pattern, flags)
         if "(?<" in pattern:
@@ -113,17 +137,17 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
     except re.error as error:
         place = f"{where}, line {error.lineno}, column {error.colno}" if error.pos is not None else where
         raise RegexError(
-            f"{error.msg} in the pattern {_shown(pattern)}.",
+            f"{error.msg} in the pattern {shown(pattern)}.",
             where=place,
-            cure="Write it as Python's re reads it.",
+            cure=cure,
         ) from None
     except (OverflowError, ValueError, RecursionError) as error:
         raise RegexError(
-            f"Python's re refuses the pattern {_shown(pattern)}: {error}.",
+            f"Python's re refuses the pattern {shown(pattern)}: {error}.",
             where=where,
-            cure="Write it as Python's re reads it.",
+            cure=cure,
         ) from None
-    return _Reader(pattern, where).items(tree, tree.state.flags, 0)
+    return _Reader(pattern, where, sets).items(tree, tree.state.flags, 0)
 
 
 def nullable(node: Node) -> bool:
@@ -143,18 +167,19 @@ def nullable(node: Node) -> bool:
             return True
 
 
-def _shown(pattern: str) -> str:
+def shown(pattern: str) -> str:
+    """Return a pattern as errors show it."""
     return repr(pattern if len(pattern) <= 80 else pattern[:77] + "...")
 
 
 class _Reader:
     """Turns what re's parser returns into nodes."""
 
-    def __init__(self, pattern: str, where: str) -> None:
-        self.pattern, self.where = pattern, where
+    def __init__(self, pattern: str, where: str, sets: Sets) -> None:
+        self.pattern, self.where, self.sets = pattern, where, sets
 
     def refusal(self, what: str, cure: str) -> RegexError:
-        return RegexError(f"{what} in the pattern {_shown(self.pattern)}.", where=self.where, cure=cure)
+        return RegexError(f"{what} in the pattern {shown(self.pattern)}.", where=self.where, cure=cure)
 
     def items(self, items: Iterable[tuple[Any, Any]], flags: int, depth: int) -> Node:
         """Return the concatenation of what was parsed."""
@@ -169,9 +194,9 @@ class _Reader:
     def item(self, op: str, value: Any, flags: int, depth: int) -> Node:
         match op:
             case "LITERAL":
-                return _literal(value, flags)
+                return Chars(self.sets.members(op, value, flags))
             case "NOT_LITERAL" | "IN":
-                return Chars(_members(op, _frozen(value), flags))
+                return Chars(self.sets.members(op, _frozen(value), flags))
             case "ANY":
                 return Chars(ANY if flags & re.DOTALL else _NOT_NEWLINE)
             case "BRANCH":
@@ -196,7 +221,7 @@ class _Reader:
             case "FAILURE":
                 return NOTHING
             case "AT":
-                return _assertion(str(value), flags)
+                return _assertion(str(value), flags, self.sets)
             case "GROUPREF" | "GROUPREF_EXISTS":
                 what = "A back-reference" if op == "GROUPREF" else "A condition on a group"
                 raise self.refusal(
@@ -208,7 +233,7 @@ class _Reader:
         )
 
 
-def _assertion(kind: str, flags: int) -> Node:
+def _assertion(kind: str, flags: int, sets: Sets) -> Node:
     """Return what `^`, `$`, `\\A`, `\\Z`, `\\b` or `\\B` stands for."""
     match kind:
         case "AT_BEGINNING":
@@ -220,13 +245,13 @@ def _assertion(kind: str, flags: int) -> Node:
             return Alt((End(), Look(True, True, more)))
         case "AT_END_STRING":
             return End()
-    word = Chars(_category("w", bool(flags & re.ASCII)))
+    word = Chars(sets.category("w", bool(flags & re.ASCII)))
     before, after = (Look(False, True, word), Look(True, True, word))
     not_before, not_after = (Look(False, False, word), Look(True, False, word))
     if kind == "AT_BOUNDARY":
         return Alt((Seq((before, not_after)), Seq((not_before, after))))
     inside: Node = Alt((Seq((before, after)), Seq((not_before, not_after))))
-    if re.fullmatch(r"\B", "") is None:  # before 3.14 it does not match in the empty text
+    if not sets.inside_nothing:  # re's does not match in the empty text before 3.14
         anything = Chars(ANY)
         return Seq((Alt((Look(False, True, anything), Look(True, True, anything))), inside))
     return inside
@@ -242,10 +267,18 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-@functools.lru_cache(maxsize=4096)
-def _literal(value: int, flags: int) -> Chars:
-    """Return what one letter matches under flags."""
-    return Chars(_members("LITERAL", value, flags))
+class _PythonSets:
+    """The sets of characters as re has them."""
+
+    def category(self, letter: str, ascii_only: bool) -> Ranges:
+        return _category(letter, ascii_only)
+
+    def members(self, op: str, value: Any, flags: int) -> Ranges:
+        return _members(op, value, flags)
+
+    @property
+    def inside_nothing(self) -> bool:
+        return re.fullmatch(r"\B", "") is not None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -294,7 +327,7 @@ def _without(ranges: Ranges, others: Ranges) -> Ranges:
     return complement(union((*complement(ranges), *others)))
 
 
-def _points(start: int, end: int) -> str:
+def code_points(start: int, end: int) -> str:
     """Return the text of all code points in a range."""
     return np.arange(start, end, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
@@ -306,7 +339,7 @@ def _category(letter: str, ascii_only: bool) -> Ranges:
     flags, size = (re.ASCII, 0x80) if ascii_only else (re.UNICODE, LAST + 1)
 
     def asked() -> Ranges:
-        found = re.compile(f"\\{letter}+", flags).finditer(_points(0, size))
+        found = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
         return tuple((one.start(), one.end() - 1) for one in found)
 
     return asked() if ascii_only else kept(letter, asked)
@@ -322,10 +355,10 @@ def _cased() -> tuple[Ranges, str]:
     def asked() -> Ranges:
         points: list[str] = []
         for block in range(0, LAST + 1, 4096):
-            text = _points(block, block + 4096)
+            text = code_points(block, block + 4096)
             if text.lower() != text or text.upper() != text:
                 points += [char for char in text if char.lower() != char or char.upper() != char]
         return union((ord(char), ord(char)) for char in points)
 
     ranges = kept("cased", asked)
-    return ranges, "".join(_points(low, high + 1) for low, high in ranges)
+    return ranges, "".join(code_points(low, high + 1) for low, high in ranges)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from structgen.compiled import State
 from structgen.dfa import Dfa, explicit
-from structgen.errors import LimitError, OptionError
+from structgen.errors import OptionError, StructgenError
 from structgen.expected import Expected
 from structgen.languages import stepping
 from structgen.languages.alike import Alike
@@ -84,17 +84,23 @@ class CompiledText(CompiledRests):
         if number is None:
             accepting, (insides, others) = self._language.accepts(config), self._language.inside(config)
             is_inside = others is None and len(insides) == 1
-            number = self._new_node(L.M_DOC)
-            self._numbers[config] = number
-            self._configs.append(config)
+            number = self._tables.count(L.T_NODE)
             if is_inside:
                 self._inside[number] = insides[0]
-            self._steps.add(accepting, is_inside, not insides)
+            else:
+                self._inside.pop(number, None)
+            self._steps.put(number, accepting, is_inside, not insides)
+            self._add_node(L.M_DOC, config)
+            self._numbers[config] = number
         return number
 
-    def _new_node(self, mode: int) -> int:
-        self._row[L.MODE], self._row[L.RES] = mode, len(self._configs)
-        return self._tables.append(L.T_NODE, self._row)
+    def _add_node(self, mode: int, config: Config) -> None:
+        """Enter a state whose steps were entered. Whatever a call that was cut off has left in its place is
+        written over: a state is there once its row is."""
+        number = self._tables.count(L.T_NODE)
+        self._row[L.MODE], self._row[L.RES] = mode, number
+        self._configs[number:] = (config,)
+        self._tables.append(L.T_NODE, self._row)
 
     def _retry(self, call: Any, *arguments: int) -> int:
         with self.lock:
@@ -112,7 +118,7 @@ class CompiledText(CompiledRests):
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer some questions: configurations, and classes of bytes or BOUNDARY."""
-        failed: LimitError | None = None
+        failed: StructgenError | None = None
         for number, kind in questions:
             if self._steps.is_known(number, kind):
                 continue  # as another byte that is like this one
@@ -123,7 +129,7 @@ class CompiledText(CompiledRests):
                 else:
                     after = self._language.step(config, self._steps.representative[kind])
                 answer = L.REFUSED if after is None else self._number(after)
-            except LimitError as error:
+            except StructgenError as error:
                 answer, failed = stepping.UNKNOWN, error
             self._steps.answer(number, kind, answer)
         if failed is not None:
@@ -174,10 +180,12 @@ class CompiledText(CompiledRests):
             return -1
         with self.lock:
             if self._finished < 0:
-                self._finished = self._new_node(L.M_FINISHED)
-                self._configs.append(None)
-                self._steps.add(False, False, True)
-                self._steps.refuse(self._finished)
+                number = self._tables.count(L.T_NODE)
+                self._inside.pop(number, None)
+                self._steps.put(number, False, False, True)
+                self._steps.refuse(number)
+                self._add_node(L.M_FINISHED, None)
+                self._finished = number
             return self._finished
 
     def bytes_index(self, index: int, data: bytes) -> int:

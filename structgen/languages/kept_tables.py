@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.cache import cache_folder, is_own, remove_own, warn
+from structgen.frontends.regex_module import regex_module
 from structgen.languages.lark_ahead import Ahead, work_out
 from structgen.languages.lark_checks import Facts, are_pages, facts_of
 from structgen.languages.lark_pages import Pages
@@ -153,8 +154,10 @@ class KeptFile:
         import_paths: Sequence[Importer],
         indenter: Any,
         bound: Sequence[str] = (),
+        regex: bool = False,
     ) -> None:
-        """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
+        """`indenter`: an instance, or None; `bound`: terminals with stand-ins; `regex`: patterns are those of
+        the `regex` module."""
         self._text, self._source, self._bound = text, source, bound
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
@@ -167,6 +170,7 @@ class KeptFile:
             # what is imported depends on where the file lies
             [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
+            [regex_module().__version__] if regex else [],
             *bound,
         ]
         written = json.dumps(said).encode()
@@ -231,7 +235,7 @@ class KeptFile:
 class KeptTables(KeptFile):
     """The file of a grammar's tables."""
 
-    kind = "lark-8"
+    kind = "lark-9"
 
     def read(self, limits: Limits) -> Found | None:
         """Return the tables; None where there are none, see `KeptFile`.
@@ -290,7 +294,7 @@ class KeptTables(KeptFile):
 class KeptRules(KeptFile):
     """The file of a grammar's rules, without a lexer."""
 
-    kind = "lark-rules-2"
+    kind = "lark-rules-3"
 
     def read(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None where there are none, see `KeptFile`. Cost: 0.1 ms, and imports."""
@@ -302,7 +306,12 @@ class KeptRules(KeptFile):
             rules=tuple((left, tuple(right)) for left, right in said["rules"]),
             patterns=said["patterns"],
             ignored=tuple(said["ignored"]),
-            remarks=Remarks((), tuple(said["unused_rules"]), tuple(said["unused_terminals"])),
+            remarks=Remarks(
+                (),
+                tuple(said["unused_rules"]),
+                tuple(said["unused_terminals"]),
+                tuple(said["never_made"]),
+            ),
             imports=(),
         )
 
@@ -314,6 +323,7 @@ class KeptRules(KeptFile):
             "ignored": plain.ignored,
             "unused_rules": plain.remarks.unused_rules,
             "unused_terminals": plain.remarks.unused_terminals,
+            "never_made": plain.remarks.never_made,
         }
         self._keep(plain.imports, said, {"grammar_rules": len(plain.rules)}, {})
 
@@ -372,6 +382,7 @@ def _said(tables: ParserTables) -> dict[str, Any]:
         "conflicts": [(one.terminal, one.kept, one.dropped) for one in remarks.conflicts],
         "unused_rules": remarks.unused_rules,
         "unused_terminals": remarks.unused_terminals,
+        "never_made": remarks.never_made,
     }
 
 
@@ -405,6 +416,7 @@ def _tables(said: dict[str, Any], file: ArrayFile) -> ParserTables:
             tuple(Conflict(one, tuple(kept), tuple(dropped)) for one, kept, dropped in said["conflicts"]),
             tuple(said["unused_rules"]),
             tuple(said["unused_terminals"]),
+            tuple(said["never_made"]),
         ),
         patterns=Patterns(
             **{name: arrays[f"patterns.{name}"] for name in _PATTERNS}, is_local=said["is_local"]

@@ -100,7 +100,7 @@ class Book(PageTables):
         self._tries: dict[int, npt.NDArray[np.int64]] = {}
         self._held: dict[int, npt.NDArray[np.int64]] = {}
         """The words of tries that have records, and these, by the addresses of the words."""
-        self._shape = Shape(vocabulary, masks, int(words[K.K_NEWLINE]))
+        self._shape = Shape(vocabulary, masks, int(words[K.K_NEWLINE]), self._made)
         self._masks = masks
         self.pairs = Pairs(vocabulary, masks, self._shape.first_bytes)
         words[K.K_PAIRS] = address_of(self.pairs.table)
@@ -269,12 +269,11 @@ class Book(PageTables):
     def put_record(self, lexeme: int, words: int) -> None:
         """Enter what the tokens of a trie do in a lexeme state, as it was noted just now."""
         rows = len(self._newlines)
-        record, tries, kept = self._shape.record(words)
+        record, tries = self._shape.record(words)
         for trie in tries:
             if address_of(trie) not in self._tries:
-                self._tries[address_of(trie)] = trie
                 self._hang(trie, rows)
-        self._made += kept
+                self._tries[address_of(trie)] = trie
         held = self._records if words == 0 else self._held[words]
         held[lexeme] = address_of(record)
 
@@ -304,8 +303,7 @@ class Book(PageTables):
         if old is not None:
             records[: len(old)] = old
             self._kept.append(old)
-        self._held[at] = records
-        trie[K.D_RECORDS] = address_of(records)
+        self._held[at], trie[K.D_RECORDS] = records, address_of(records)
 
     def reopen(self, kind: int, first: int, second: int) -> None:
         """Have a question about the lexer or the parser's plans asked again."""

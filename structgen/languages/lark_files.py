@@ -170,6 +170,7 @@ def lark(
     import_paths: Sequence[Importer] = ...,
     postlex: Any = ...,
     bind: None = ...,
+    regex: bool = ...,
     limits: Limits | None = ...,
 ) -> LarkGrammar: ...
 
@@ -183,6 +184,7 @@ def lark(
     import_paths: Sequence[Importer] = ...,
     postlex: Any = ...,
     bind: Mapping[str, Operand],
+    regex: bool = ...,
     limits: Limits | None = ...,
 ) -> BoundLark: ...
 
@@ -195,6 +197,7 @@ def lark(
     lexer: Literal["characters"],
     import_paths: Sequence[Importer] = ...,
     bind: Mapping[str, Operand] | None = ...,
+    regex: bool = ...,
     limits: Limits | None = ...,
 ) -> RulesGrammar: ...
 
@@ -207,6 +210,7 @@ def lark(
     import_paths: Sequence[Importer] = (),
     postlex: Any = None,
     bind: Mapping[str, Operand] | None = None,
+    regex: bool = False,
     limits: Limits | None = None,
 ) -> LarkGrammar | BoundLark | RulesGrammar:
     """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
@@ -220,6 +224,8 @@ def lark(
     `bind` names grammars (or texts, for themselves) that read terminals which the grammar `%declare`s. Such a
     text may stand wherever the parser takes its terminal, and end wherever it is one; lark's lexer never
     looks for it, and reads all else.
+    `regex` has patterns read as the `regex` module reads them, as lark's option does: properties of Unicode
+    (`\\p{XID_Start}`), and that module's version of Unicode. What else that module alone has is refused.
 
     Cost: lark's own loading (5 ms for JSON, 50 ms and more for Python) the first time, then 1 to 3 ms: what
     it comes to is kept in the cache folder, by its text, its imports and lark's version. Raises
@@ -230,6 +236,8 @@ def lark(
         raise OptionError(
             f"lexer={lexer!r} is not offered.", where="lexer", cure=f"Choose one of {', '.join(_LEXERS)}."
         )
+    if not isinstance(regex, bool):
+        raise OptionError(f"regex={regex!r} is neither True nor False.", where="regex", cure="Pass one.")
     check_options(start, import_paths)
     bounds = limits if limits is not None else Limits()
     bound = _bound(bind)
@@ -240,19 +248,25 @@ def lark(
             raise OptionError(
                 "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
             )
-        kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound))
+        kept_rules = KeptRules(text, start, source, import_paths, None, tuple(bound), regex)
         plain = kept_rules.read(bounds)
         if plain is None:
             plain = load_rules(
-                text, start=start, source=source, import_paths=import_paths, limits=bounds, bound=tuple(bound)
+                text,
+                start=start,
+                source=source,
+                import_paths=import_paths,
+                limits=bounds,
+                bound=tuple(bound),
+                regex=regex,
             )
             kept_rules.write(plain)
-        terminals = plain.terminals()
+        terminals = plain.terminals(regex)
         rules = RulesGrammar(plain.rules, terminals, start, plain.ignored, limits, bound, plain.remarks)
         rules.load_ms = 1000 * (perf_counter() - before)
         return rules
     indenter = None if postlex is None else indenter_of(postlex)
-    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound))
+    kept = KeptTables(text, start, source, import_paths, indenter, tuple(bound), regex)
     found = kept.read(bounds)
     if found is None:
         loaded = load(
@@ -263,6 +277,7 @@ def lark(
             postlex=postlex,
             limits=bounds,
             bound=tuple(bound),
+            regex=regex,
         )
         found = kept.write(loaded)
     arguments = {
@@ -272,6 +287,7 @@ def lark(
         "import_paths": tuple(import_paths),
         "postlex": postlex,
         "bind": bound or None,
+        "regex": regex,
         "limits": limits,
     }
     made = LarkGrammar(found, arguments, bounds, 1000 * (perf_counter() - before))

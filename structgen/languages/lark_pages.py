@@ -197,8 +197,10 @@ class PageTables:
         newlines, endings = np.zeros(rows, np.uint8), np.full(rows, K.UNKNOWN, np.int32)
         moves[:old], newlines[:old], endings[:old] = self._moves, self._newlines, self._endings
         self._kept += [self._moves, self._newlines, self._endings]  # a reader may still hold their addresses
-        self._moves, self._newlines, self._endings = moves, newlines, endings
-        self._point()
+        places = [K.K_MOVES, K.K_NEWLINES, K.K_ENDINGS]
+        addresses = [address_of(moves), address_of(newlines), address_of(endings)]
+        # in one statement: Python and compiled code must never read different arrays
+        self._moves, self._newlines, self._endings, self._words[places] = moves, newlines, endings, addresses
 
     def reach(self, lexeme: int) -> None:
         """Have rows for all lexeme states, this one among them."""
@@ -307,11 +309,9 @@ class PageTables:
                 lists = np.empty(2 * (at + size), np.int32)
                 lists[:at] = self._lists[:at]
                 self._kept.append(self._lists)
-                self._lists = lists
-                self._words[K.K_ENDS] = self._words[K.K_STEPS] = address_of(lists)
+                self._lists, self._words[[K.K_ENDS, K.K_STEPS]] = lists, address_of(lists)
             self._lists[at : at + size] = key
-            self._listed = at + size
-            self._known_lists[key] = at
+            self._listed, self._known_lists[key] = at + size, at
         return at
 
     def put_moves(self, lexemes: Sequence[int], kinds: Sequence[int] = ()) -> None:

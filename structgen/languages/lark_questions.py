@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from structgen.errors import LimitError
+from structgen.errors import LimitError, StructgenError
 from structgen.grammar import Grammar
 from structgen.languages import lark_layout as K
 from structgen.languages import lark_masks, lark_pairs
@@ -101,17 +101,17 @@ class LarkQuestions(CompiledRests):
     def _answer(self) -> None:
         """Answer the questions that were noted; one whose answer meets a bound is open again, its error is
         raised once the others are answered."""
-        failed: LimitError | None = None
+        failed: StructgenError | None = None
         questions = self._questions()
         if not questions:
-            self._book.ask_again()
+            self._ask_again()
         with suppress(LimitError):  # one by one it shows whose it is
             questions = self._answer_together(questions)
         # records last: what they ask may stand among the other questions
         for question in sorted(questions, key=lambda one: one[0] in (K.Q_RECORD, K.Q_PAIR)):
             try:
                 self._answer_one(*question)
-            except LimitError as error:
+            except StructgenError as error:
                 self._reopen(*question)
                 failed = error
         if self._tables.count(L.T_SET) > self._crowded:
@@ -122,6 +122,15 @@ class LarkQuestions(CompiledRests):
         self._room()
         if failed is not None:
             raise failed
+
+    def _ask_again(self) -> None:
+        """Have all asked again that was asked and not answered: compiled code waits for an answer and has
+        nothing new to ask. Whoever shares the book has noted it, or a call that was cut off had taken it."""
+        self._book.ask_again()
+        flags = self._tables.rows(L.T_OFFSET)[: self._tables.count(L.T_SET)]
+        flags[(flags & K.OPEN_BITS) == K.OPEN_PENDING] &= ~K.OPEN_BITS
+        edges = self._tables.rows(L.T_EDGE)[: self._tables.count(L.T_EDGE)]
+        edges[(edges[:, 1] < 0) & (edges[:, 3] == K.LIVE_PENDING), 3] = K.LIVE_UNKNOWN
 
     def _answer_together(self, questions: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
         """Answer those of some questions that are answered in less time together, or what they need; return

@@ -70,9 +70,12 @@ class _LaidOut(NamedTuple):
 class Shape:
     """Makes records over one vocabulary; groups of many tokens are dense rows of its store."""
 
-    def __init__(self, vocabulary: Vocabulary, masks: VocabularyStore, newline: int) -> None:
-        """`newline`: the indenter's, -1: there is none."""
-        self.vocabulary, self._masks = vocabulary, masks
+    def __init__(
+        self, vocabulary: Vocabulary, masks: VocabularyStore, newline: int, made: list[Made]
+    ) -> None:
+        """`newline`: the indenter's, -1: there is none. `made` receives all arrays whose addresses are told
+        to compiled code, before they are told."""
+        self.vocabulary, self._masks, self._made = vocabulary, masks, made
         self._beginnings: dict[tuple[int, ...], npt.NDArray[np.int32]] = {}
         self.first_bytes = vocabulary.first_bytes()
         self._firsts: dict[int, tuple[int, ...]] = {}
@@ -131,15 +134,15 @@ class Shape:
         """Bytes of pieces."""
         return self._pieces.nbytes + self._table.nbytes
 
-    def record(self, words: int) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]], list[Made]]:
-        """Return a record of what was noted just now of a trie, the words of those of its tries that may have
-        records of their own, and all the arrays that were made. Cost: some 50 us, 1 ns for each token that
-        stays inside, and what is left over that was not before."""
+    def record(self, words: int) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
+        """Return a record of what was noted just now of a trie, and the words of those of its tries that may
+        have records of their own. Cost: some 50 us, 1 ns for each token that stays inside, and what is left
+        over that was not before."""
         trie, held = self._trie(words), self._words
         part = held[K.H_PART] = int(held[K.H_NOTED]) // 2 + 1
         if _PARTS * part > len(self._scratch):
-            self._scratch = np.empty(2 * _PARTS * part, np.int64)
-            held[K.H_SCRATCH] = address_of(self._scratch)
+            scratch = np.empty(2 * _PARTS * part, np.int64)
+            self._scratch, held[K.H_SCRATCH] = scratch, address_of(scratch)
         held[K.H_MANY] = self._many
         record, lists, bits, marks, count = self._laid_out()
         interned = [self._masks.intern_row(row) for row in bits[:, K.FIRST_WORDS :]]
@@ -153,12 +156,13 @@ class Shape:
         record[rows] = numbers
         firsts = np.ascontiguousarray(bits[:, : K.FIRST_WORDS]).view(np.int64).tolist()
         self._firsts.update(zip(numbers, map(tuple, firsts), strict=True))
-        left, kept = self._left_over(trie, part)
+        left = self._left_over(trie, part)
         record[len(record) - K.TRIE_ROW * len(left) :] = [
             word for terminal, moved, one in left for word in (terminal, moved, *one.row)
         ]
         tries = [one.words for _terminal, _moved, one in left if one.words[K.D_COUNT] >= K.LARGE_TRIE]
-        return record, tries, [*kept, Made(lists), Made(record, marks[:count], rows)]
+        self._made += (Made(lists), Made(record, marks[:count], rows))
+        return record, tries
 
     def _laid_out(self) -> _LaidOut:
         """Lay out a record, but for its tries and the numbers of its rows."""
@@ -185,17 +189,20 @@ class Shape:
 
     def _give_room(self, room: int) -> None:
         """Have room for that many words of pieces, those that are there among them."""
-        pieces, used = np.empty(room, np.int64), int(self._words[K.H_USED])
-        pieces[:used] = self._pieces[:used]
-        self._pieces, self._table = pieces, np.zeros(room, np.int32)
         held = self._words
-        held[K.H_PIECES], held[K.H_TABLE] = address_of(self._pieces), address_of(self._table)
-        held[K.H_ROOM], held[K.H_MASK], held[K.H_MORE] = room, room - 1, room < _MOST_PIECES
-        lark_harvest.index(self._address)
+        pieces, table, used = np.empty(room, np.int64), np.zeros(room, np.int32), int(held[K.H_USED])
+        pieces[:used] = self._pieces[:used]
+        words = [K.H_PIECES, K.H_TABLE, K.H_ROOM, K.H_MASK, K.H_MORE]
+        values = [address_of(pieces), address_of(table), room, room - 1, int(room < _MOST_PIECES)]
+        ahead = held.copy()
+        ahead[words] = values
+        lark_harvest.index(address_of(ahead))
+        # in one statement: an exception must find compiled code at arrays that are held
+        self._pieces, self._table, held[words] = pieces, table, values
 
-    def _left_over(self, trie: Trie, part: int) -> tuple[list[tuple[int, int, _Left]], list[Made]]:
+    def _left_over(self, trie: Trie, part: int) -> list[tuple[int, int, _Left]]:
         """Return what is left over behind the nodes that were measured (parts of the scratch have `part`
-        words), each with the terminal and what bytes do to its column; and the arrays that were made."""
+        words), each with the terminal and what bytes do to its column."""
         count = int(self._words[K.H_LEFT])
         keys, ends, nodes = (self._scratch[at * part :] for at in (2, 3, 4))
         names, begin = [], 0
@@ -203,20 +210,19 @@ class Shape:
             names.append((trie.number, nodes[begin:end].tobytes(), key & 1))
             begin = end
         new = list(dict.fromkeys(name for name in names if name not in self._merged))
-        kept: list[Made] = []
         if new:
             wanted = [(np.frombuffer(roots, np.int64), below) for _number, roots, below in new]
             made = merged((trie.nodes, trie.starts, trie.ids), wanted)
             at = address_of(made.words) + 8 * K.D_WORDS * np.arange(len(new))
+            marks = K.D_WORDS * np.arange(len(new))[:, None] + (K.D_NODES, K.D_STARTS, K.D_IDS)
+            self._made += (Made(made.nodes), Made(made.numbers), Made(made.words, marks.reshape(-1)))
             for name, words, *row in zip(new, made.words, at.tolist(), *made.ended.T.tolist(), strict=True):
                 self._merged[name] = _Left(words, tuple(row))
-            marks = K.D_WORDS * np.arange(len(new))[:, None] + (K.D_NODES, K.D_STARTS, K.D_IDS)
-            kept = [Made(made.nodes), Made(made.numbers), Made(made.words, marks.reshape(-1))]
         found = []
         for key, name in zip(keys[:count].tolist(), names, strict=True):
             terminal = (key + (1 << K.KEY_AT - 1)) >> K.KEY_AT
             found.append((terminal, (key - (terminal << K.KEY_AT)) >> 1, self._merged[name]))
-        return found, kept
+        return found
 
 
 def array_at(address: int, count: int, dtype: Any) -> npt.NDArray[Any]:

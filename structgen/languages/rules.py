@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 from structgen.errors import GrammarError
+from structgen.parsing.deriving import productive
 
 S = TypeVar("S", bound=Hashable)
 
@@ -65,31 +66,6 @@ def reached(rules: Iterable[tuple[S, tuple[S, ...]]], start: S) -> set[S]:
                 if symbol not in found:
                     found.add(symbol)
                     todo.append(symbol)
-    return found
-
-
-def productive(rules: Iterable[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
-    """Return the symbols that derive a word, where those that are `made` have one. Cost: linear."""
-    waiting: dict[S, list[int]] = {}
-    missing: list[int] = []
-    lefts: list[S] = []
-    found = set(made)
-    todo = list(found)
-    for index, (left, right) in enumerate(rules):
-        missing.append(len(right))
-        lefts.append(left)
-        for symbol in right:
-            waiting.setdefault(symbol, []).append(index)
-        if not right and left not in found:
-            found.add(left)
-            todo.append(left)
-    while todo:
-        for index in waiting.get(todo.pop(), ()):
-            missing[index] -= 1
-            left = lefts[index]
-            if missing[index] == 0 and left not in found:
-                found.add(left)
-                todo.append(left)
     return found
 
 

@@ -34,8 +34,9 @@ class Scanner:
         found = frozenset(readings)
         number = self._numbers.get(found)
         if number is None:
-            number = self._numbers[found] = len(self.bundles)
-            self.bundles.append(found)
+            number = len(self._numbers)
+            self.bundles[number:] = (found,)
+            self._numbers[found] = number
         return number
 
     def fresh(self, terminals: tuple[int, ...]) -> int:

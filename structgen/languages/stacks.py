@@ -37,16 +37,17 @@ class Items:
     def state(self, kernel: tuple[Item, ...]) -> int:
         number = self._numbers.get(kernel)
         if number is None:
-            number = self._numbers[kernel] = len(self.kernels)
-            self.kernels.append(kernel)
-            self._moves.append(None)
-            ended = []
+            # the dictionary is written last: what a call that is cut off leaves behind is written over
+            number, ended = 1 + len(self._numbers), []
             for rule, dot in kernel:
                 if rule >= 0:
                     left, right = self.rules.rules[rule]
                     if dot == len(right):
                         ended.append((left, dot))
-            self.reductions.append(tuple(ended))
+            self.kernels[number:] = (kernel,)
+            self._moves[number:] = (None,)
+            self.reductions[number:] = (tuple(ended),)
+            self._numbers[kernel] = number
         return number
 
     def moves(self, state: int) -> dict[int, tuple[Item, ...]]:
@@ -117,9 +118,9 @@ class Stacks:
                 raise LimitError(
                     f"The parser has more than {self._most} stacks.", limit="parser_states", where="grammar"
                 )
-            number = self._numbers[key] = len(self.states)
-            self.states.append(state)
-            self.below.append(below)
+            number = len(self._numbers)
+            self.states[number:], self.below[number:] = (state,), (below,)
+            self._numbers[key] = number
         return number
 
     def push(self, node: int, symbol: int) -> int:

@@ -74,35 +74,56 @@ class Steps:
             self._inside[:used],
         )
         kept += [self._table, self._final, self._inside]  # a reader may still hold their addresses
-        self._table, self._final, self._inside = table, final, inside
-        context[stepping.C_TABLE], context[stepping.C_FINAL] = address_of(table), address_of(final)
-        context[stepping.C_INSIDE] = address_of(inside)
+        words = [stepping.C_TABLE, stepping.C_FINAL, stepping.C_INSIDE]
+        addresses = [address_of(table), address_of(final), address_of(inside)]
+        ticks = None
         if self._ticks is not None:
             ticks = np.full(rows, stepping.UNKNOWN, np.int32)
             ticks[:used] = self._ticks[:used]
             kept.append(self._ticks)
-            self._ticks = ticks
-            context[stepping.C_TICKS] = address_of(ticks)
+            words.append(stepping.C_TICKS)
+            addresses.append(address_of(ticks))
+        # in one statement: Python and compiled code must never read different arrays
+        self._table, self._final, self._inside, self._ticks, context[words] = (
+            table,
+            final,
+            inside,
+            ticks,
+            addresses,
+        )
 
-    def add(self, accepting: bool, is_inside: bool, is_outer: bool) -> None:
-        """Add a row for the next configuration; `is_inside`: whether it stands inside a part, and nowhere
-        else; `is_outer`: whether it stands inside none."""
-        self._outer.append(is_outer)
-        if self._used == len(self._final):
-            self._grow(2 * self._used)
-        self._final[self._used], self._inside[self._used] = accepting, is_inside
-        self._used += 1
+    def put(self, number: int, accepting: bool, is_inside: bool, is_outer: bool) -> None:
+        """Enter the row of a configuration, the next one or one that a call that was cut off has entered;
+        `is_inside`: whether it stands inside a part, and nowhere else; `is_outer`: whether it stands inside
+        none."""
+        if number >= len(self._final):
+            self._grow(2 * number)
+        self._outer[number:] = (is_outer,)
+        self._table[number] = stepping.UNKNOWN
+        if self._ticks is not None:
+            self._ticks[number] = stepping.UNKNOWN
+        self._final[number], self._inside[number] = accepting, is_inside
+        self._used = number + 1
 
     def refuse(self, number: int) -> None:
         """Have nothing follow."""
         self._table[number] = L.REFUSED
 
     def questions(self) -> list[tuple[int, int]]:
-        """Return the questions that were noted, and forget them."""
+        """Return the questions that were noted, and forget them. Where there are none, a call that was cut
+        off had them: they are noted again."""
         count = int(self._needs[0])
         noted = self._needs[1 : 1 + 2 * count].reshape(-1, 2).tolist()
         self._needs[0] = 0
+        if not noted:
+            self._ask_again()
         return [(number, kind) for number, kind in noted]
+
+    def _ask_again(self) -> None:
+        """Have all asked again that was asked and not answered."""
+        for cells in (self._table, self._ticks):
+            if cells is not None:
+                cells[cells == stepping.QUESTIONED] = stepping.UNKNOWN
 
     def answer(self, number: int, kind: int, after: int) -> None:
         """Enter what follows a class of bytes, and those that are like it there."""

@@ -173,9 +173,11 @@ class Expander:
         """Return the engine's row of a place; its contents come when they are asked."""
         row = self._places.get(number)
         if row is None:
-            row = self._tables.append(L.T_PLACE, 0)
+            row = self._tables.count(L.T_PLACE)
+            # a call that is cut off may leave more of them than rows
+            self.place_of[row:] = (number,)
+            self._tables.append(L.T_PLACE, 0)
             self._places[number] = row
-            self.place_of.append(number)
         return row
 
     def residue(self, number: int, array: bool) -> int:
@@ -294,8 +296,9 @@ class Expander:
         return self._string_row(spec, values)
 
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
-        row = self._tables.append(L.T_STRING, values)
-        self.string_specs.append(spec)
+        row = self._tables.count(L.T_STRING)
+        self.string_specs[row:] = (spec,)
+        self._tables.append(L.T_STRING, values)
         self._rows[spec] = row
         return row
 
@@ -397,6 +400,9 @@ class Expander:
                 row += 1
         except StructgenError:
             self.journal.spoiled = True
+        except BaseException:
+            self.journal.spoiled = True  # half an answer is none that could be repeated
+            raise
         self.refresh()
 
     # --- answers --------------------------------------------------------------------------------------------
@@ -432,8 +438,8 @@ class Expander:
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
             else:
-                self.journal.questions.append((kind, first, second, third))
                 try:
+                    self.journal.questions.append((kind, first, second, third))
                     self.say(kind, first, second, third)
                 except BaseException:
                     self.journal.spoiled = True  # half an answer is none that could be repeated

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
+from structgen.errors import StructgenError
 from structgen.ir import ArrayMenu, Demands, Entry, Key, Network, ObjectMenu
 
 Call: TypeAlias = tuple[object, ...]
@@ -45,9 +46,10 @@ class Journal:
         if len(self.calls) >= MOST_CALLS:
             self.spoiled = True
             return
-        self._met.add(call)
-        self.questions.append((CALL, len(self.calls), 0, 0))
+        at = len(self.calls)
         self.calls.append(call)
+        self.questions.append((CALL, at, 0, 0))
+        self._met.add(call)
 
 
 class Taken(Collection[str]):
@@ -138,16 +140,28 @@ class Recorded:
 
     def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
         keys = Taken(taken)
-        found = self.network.finish(residue, keys)
-        self._journal.call("finish", residue, keys.seen)
+        try:
+            found = self.network.finish(residue, keys)
+            self._journal.call("finish", residue, keys.seen)
+        except StructgenError:
+            raise
+        except BaseException:
+            self._journal.spoiled = True  # it may have made numbers that are not noted
+            raise
         return found
 
     def finish_with(
         self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
     ) -> Demands:
         keys = Taken(taken)
-        found = self.network.finish_with(residue, key, value, keys, written)
-        self._journal.call("finish_with", residue, key, tuple(value.items()), keys.seen, written)
+        try:
+            found = self.network.finish_with(residue, key, value, keys, written)
+            self._journal.call("finish_with", residue, key, tuple(value.items()), keys.seen, written)
+        except StructgenError:
+            raise
+        except BaseException:
+            self._journal.spoiled = True
+            raise
         return found
 
     def owed(self, residue: int) -> tuple[Sequence[str], int]:

@@ -211,21 +211,21 @@ class Tables:
         rows[:count] = old[:count]
         if table in _SHARED:
             self._kept.append(old)
-        self._views[table] = rows
-        if slots:
-            size = 1
-            while size < 4 * capacity:
-                size *= 2
-            hashes = np.full(size, -1, np.int32)
-            self._hashes[table] = hashes
-            self.context[base + L.ADDRESS] = address_of(raw)
-            self.context[base + L.CAPACITY] = capacity
-            self.context[base + L.HASH] = address_of(hashes)
-            self.context[base + L.MASK] = size - 1
-            rehash(self.address, table, L.KEY_WORDS[table])
-        else:
-            self.context[base + L.ADDRESS] = address_of(raw)
-            self.context[base + L.CAPACITY] = capacity
+        places, values = [base + L.ADDRESS, base + L.CAPACITY], [address_of(raw), capacity]
+        if not slots:
+            # one statement here and below: an exception must find Python and compiled code at the same rows
+            self._views[table], self.context[places] = rows, values
+            return
+        size = 1
+        while size < 4 * capacity:
+            size *= 2
+        hashes = np.full(size, -1, np.int32)
+        places += [base + L.HASH, base + L.MASK]
+        values += [address_of(hashes), size - 1]
+        ahead = self.context.copy()
+        ahead[places] = values
+        rehash(address_of(ahead), table, L.KEY_WORDS[table])
+        self._views[table], self._hashes[table], self.context[places] = rows, hashes, values
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""

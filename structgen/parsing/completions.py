@@ -7,20 +7,22 @@ because a terminal takes the beginning of another or the table has lost an actio
 searched, the nearest to an end first; a search that comes to its end proves that there is none.
 
 What is proved of a place between two lexemes is remembered with the first byte of the text that proves it:
-whatever configuration that byte leads to the same place may go on with the same text. So a plan is written
-only as far as the next place known, nearly always a lexeme or two.
+whatever configuration that byte leads to the same place may go on with the same text, if what look-behinds
+may ask of the text before is the same, too. So a plan is written only as far as the next place known, nearly
+always a lexeme or two.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from structgen.parsing.contextual import ContextualReader, Reading
 from structgen.parsing.effort import TRIED
 from structgen.parsing.emptiness import is_surely_dead
 from structgen.parsing.lexemes import DECIDED
+from structgen.parsing.ordered import Behind
 from structgen.parsing.parser import REFUSED, Place
 from structgen.parsing.tables import FAR
 
@@ -44,11 +46,15 @@ _PROOF = 2_000
 """Bytes that a search tries before a proof that it is in vain is sought; then after eight times as many."""
 
 
+_Spot: TypeAlias = "tuple[Place, Behind]"
+"""A place between two lexemes, and what look-behinds may ask of the text before it."""
+
+
 class _Link(NamedTuple):
     """A lexeme (with what is ignored before it), and what proves the place behind it."""
 
     text: bytes
-    after: Place
+    after: _Spot
     first: int
     """The first byte from there, _END."""
 
@@ -78,7 +84,7 @@ class Completions:
         lexeme that is ignored."""
         self._reader = reader
         self._live: dict[Reading, bool] = {}
-        self._links: dict[Place, dict[int, _Link | None]] = {}
+        self._links: dict[_Spot, dict[int, _Link | None]] = {}
         """For each place, by first byte: how a text goes on; None where it ends."""
         self._searched: dict[Reading, bytes | None] = {}
         self._stuck: dict[Place, bool] = {}
@@ -126,7 +132,7 @@ class Completions:
                 ways.append(self._written(text + more, place, first))
         return ways
 
-    def _written(self, text: bytes, place: Place, first: int) -> bytes:
+    def _written(self, text: bytes, place: _Spot, first: int) -> bytes:
         """Return a text with what proves the place behind it."""
         parts = [text]
         while first != _END:
@@ -148,12 +154,12 @@ class Completions:
 
     # --- proofs ---------------------------------------------------------------------------------------------
 
-    def _find(self, reading: Reading) -> tuple[bytes, Place, int] | None:
+    def _find(self, reading: Reading) -> tuple[bytes, _Spot, int] | None:
         """Return a text up to the end of a lexeme, the present one or one more, the place behind it, and the
         first byte from there."""
         reader = self._reader
         if reader.accepts(reading):
-            return b"", reading.place, _END
+            return b"", _spot(reading), _END
         if self._distance(reading) >= FAR or (reading.begun and self._is_refused(reading)):
             return None
         endings = self._endings(reading)
@@ -173,9 +179,9 @@ class Completions:
             for text in [] if base is None else self._ways(base):
                 after = reader.run(reading, text)
                 if after is not None and reader.accepts(after):
-                    return text, reading.place, _END
+                    return text, _spot(reading), _END
         searched = self._search(reading)
-        return None if searched is None else (searched, reading.place, _END)
+        return None if searched is None else (searched, _spot(reading), _END)
 
     def _endings(self, reading: Reading) -> list[tuple[int, int, bytes]]:
         """Return how the lexeme may end so that the parser takes it: about how many bytes a text then needs,
@@ -242,7 +248,7 @@ class Completions:
 
     def _behind(
         self, before: Reading, after: Reading, terminal: int, known: bool
-    ) -> tuple[bytes, Place, int] | None:
+    ) -> tuple[bytes, _Spot, int] | None:
         """Return what is written behind a lexeme that has just ended (nothing where its next byte makes sure
         of it), the place behind that, and a first byte from there that is proved; `known`: without a plan."""
         place = self._ended(before, after, terminal)
@@ -257,7 +263,7 @@ class Completions:
             if first is None:
                 # what ends the lexeme is sure some lexemes later: the plan was read from here all the same
                 return planned
-        return None if first is None else (b"", place, first)
+        return None if first is None else (b"", (place, after.behind), first)
 
     def _ended(self, before: Reading, after: Reading, terminal: int) -> Place | None:
         """Return the place behind a lexeme of a terminal that ends a configuration, or what a slot of it has
@@ -275,7 +281,7 @@ class Completions:
     def _continues(self, reading: Reading, place: Place) -> int | None:
         """Return a first byte that leads from a configuration into the texts known from a place, _END where
         the text may end, None where none does."""
-        links = self._links.get(place)
+        links = self._links.get((place, reading.behind))
         if links is None:
             return None
         for first, link in links.items():
@@ -304,7 +310,7 @@ class Completions:
 
     def _plan(
         self, reading: Reading, place: Place, detours: int = _DETOURS
-    ) -> tuple[bytes, Place, int] | None:
+    ) -> tuple[bytes, _Spot, int] | None:
         """Write the cheapest end by the grammar from a place on, where `reading` has just come to its
         lexeme's end; note its links, and return what was written, the place behind it, and a first byte from
         there that is proved. None where it could not be read."""
@@ -318,7 +324,7 @@ class Completions:
             if wanted is None:
                 if not self._reader.accepts(reading):
                     return None
-                self._links.setdefault(place, {})[_END] = None
+                self._links.setdefault((place, reading.behind), {})[_END] = None
                 break
             went = self._write(reading, place, *wanted)
             if went is None:
@@ -332,16 +338,19 @@ class Completions:
         if first is None:
             return None
         self._link(written, reading, place, first)
-        return b"".join(text for _before, _start, text in written), place, first
+        return b"".join(text for _before, _start, text in written), (place, reading.behind), first
 
     def _link(
         self, written: Sequence[tuple[Place, Reading, bytes]], reading: Reading, place: Place, first: int
     ) -> None:
         """Note what was written, lexeme by lexeme: the place before each, the configuration there, and its
         text; they have led to a place and a first byte that is proved."""
+        reader = self._reader
         for before, start, text in reversed(written):
-            self._links.setdefault(before, {}).setdefault(text[0], _Link(text, place, first))
-            self._separate(before, text, reading, place, first)
+            link = _Link(text, (place, reading.behind), first)
+            links = self._links.setdefault((before, start.behind), {})
+            links.setdefault(text[0], link)
+            self._separate(links, reader.fresh(before, start.behind), link, reading)
             reading, place, first = start, before, text[0]
 
     def _terminals(self, stack: int) -> list[int]:
@@ -384,7 +393,8 @@ class Completions:
                 continue
             first = self._continues(after, behind)
             if first is not None:
-                self._links.setdefault(place, {}).setdefault(text[0], _Link(text, behind, first))
+                links = self._links.setdefault((place, reading.behind), {})
+                links.setdefault(text[0], _Link(text, (behind, after.behind), first))
                 return True
         return False
 
@@ -476,16 +486,15 @@ class Completions:
                 return text, after, behind
         return None
 
-    def _separate(self, place: Place, text: bytes, reading: Reading, after: Place, first: int) -> None:
-        """Note that what is ignored may stand before a lexeme, where that is so: it keeps apart what would
-        run together."""
-        reader = self._reader
-        links = self._links[place]
+    def _separate(
+        self, links: dict[int, _Link | None], before: Reading, link: _Link, reading: Reading
+    ) -> None:
+        """Note that what is ignored may stand before a link's lexeme, where that is so: it keeps apart what
+        would run together. `before` is the configuration before the lexeme, `reading` the one behind it."""
         for separator in self.separators[1:]:
-            if separator[0] not in links:
-                begun = reader.fresh(place, reading.behind)
-                if reader.run(begun, separator + text) == reading:
-                    links[separator[0]] = _Link(separator + text, after, first)
+            text = separator + link.text
+            if separator[0] not in links and self._reader.run(before, text) == reading:
+                links[separator[0]] = link._replace(text=text)
 
     def _is_refused(self, reading: Reading) -> bool:
         """Return whether the parser takes nothing that the present lexeme may become, and no slot of it leads
@@ -581,6 +590,10 @@ class Completions:
             after = self._reader.step(after, byte)
             if at < len(found) and after is not None:
                 self._searched.setdefault(after, found[at:])
+
+
+def _spot(reading: Reading) -> _Spot:
+    return reading.place, reading.behind
 
 
 def _folded(reader: ContextualReader, reading: Reading) -> Reading:

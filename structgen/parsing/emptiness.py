@@ -21,8 +21,11 @@ from structgen.parsing.lexer import Lexer
 from structgen.parsing.parser import REFUSED, Parser, Place
 from structgen.parsing.tables import END, ParserTables
 
-_HEIGHTS: Final = (4, 12)
+_HEIGHTS: Final = (1, 4, 12)
 """States that a stack keeps, the fewest first."""
+_SHALLOW: Final = 8
+"""So many times as many bytes are tried where stacks keep one state: then there are few configurations, and
+mostly all are gone through."""
 _FORGOTTEN: Final = -2
 """On top of what was forgotten of a stack."""
 _PUSHED: Final = -1
@@ -68,10 +71,10 @@ class _ShallowParser(Parser):
         key = stack, (state, place)
         known = self._placed.get(key)
         if known is None:
-            known = self._placed[key] = len(self.top)
-            self.top.append(state)
-            self.below.append(stack)
+            known = len(self._places)
+            self.top[known:], self.below[known:] = (state,), (stack,)
             self._places.append(place)
+            self._placed[key] = known
         return known
 
     def kept(self, cells: list[Cell]) -> int:
@@ -176,9 +179,10 @@ def is_surely_dead(reader: ContextualReader, reading: Reading, steps: int) -> bo
     """Return whether it is proved that no text completes a configuration. `steps`: bytes that are tried at
     most, for each height of stacks."""
     for most in _HEIGHTS:
+        times = _SHALLOW if most == 1 else 1
         parser = _ShallowParser(reader.tables, reader.lexer, most)
         shallow = reader.with_parser(parser)
-        if _is_closed(shallow, parser, _moved(shallow, reading, reader.parser, parser), steps):
+        if _is_closed(shallow, parser, _moved(shallow, reading, reader.parser, parser), times * steps):
             return True
     return False
 

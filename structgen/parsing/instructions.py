@@ -101,8 +101,9 @@ class _Nodes:
         known = self._numbers.get(node)
         if known is None:
             runs = [(low, high, self.number(after)) for low, high, after in runs_of(node)]
-            known = self._numbers[node] = len(self.runs)
+            known = len(self.runs)
             self.runs.append(runs)
+            self._numbers[node] = known
         return known
 
 

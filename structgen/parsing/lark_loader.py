@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.errors import GrammarError, LimitError, OptionError
-from structgen.frontends.python_regex import parse_python
+from structgen.errors import GrammarError, LimitError, OptionError, RegexError
+from structgen.frontends.python_regex import REGEX_MODULE, Node, parse_python
+from structgen.frontends.regex_module import regex_module
 from structgen.limits import Limits
+from structgen.parsing.deriving import productive
 from structgen.parsing.remarks import remarks_of
-from structgen.parsing.tables import Context, Indentation, ParserTables, Remarks, Rule, Terminal
+from structgen.parsing.tables import NONE, Context, Indentation, ParserTables, Remarks, Rule, Terminal
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader as lark takes them."""
@@ -89,13 +92,15 @@ def load(
     postlex: Any,
     limits: Limits,
     bound: Sequence[str] = (),
+    regex: bool = False,
 ) -> Loaded:
     """Return the tables of a grammar, and what it imports. Cost: lark's own loading, 5 ms for JSON, 50 to
     100 ms for Python, and a few milliseconds.
 
     `bound`: declared terminals that something else reads; each has a stand-in for a pattern, by its number.
-    Raises GrammarError with lark's message below ours, RegexError by terminal for what no automaton follows,
-    LimitError for a grammar of more rules than `limits.grammar_rules`, OptionError.
+    `regex`: patterns are those of the `regex` module. Raises GrammarError with lark's message below ours,
+    RegexError by terminal for what no automaton follows, LimitError for a grammar of more rules than
+    `limits.grammar_rules`, OptionError.
     """
     import lark
     from lark.load_grammar import GrammarBuilder
@@ -115,6 +120,7 @@ def load(
             start=start,
             source_path=source,
             postlex=indenter,
+            regex=regex,
             _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
@@ -123,12 +129,12 @@ def load(
     if indenter is not None:
         lexer = lexer.lexer
     parser = built.parser.parser
-    tables = _Tables(lexer, parser, start, indenter, _declared(grammar))
+    tables = _Tables(lexer, parser, start, indenter, _declared(grammar), regex)
     tables.indentation()  # its terminals are there, before it is asked which are made
     made = () if indenter is None else (indenter.INDENT_type, indenter.DEDENT_type)
     have = {*(one.name for one in built.terminals), *made}
-    check_made(built.rules, built.ignore_tokens, have, source or "grammar")
-    remarks = remarks_of(grammar, built, parser.analysis, start)
+    never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
+    remarks = replace(remarks_of(grammar, built, parser.analysis, start), never_made=never)
     return Loaded(tables.read(remarks), tuple(imports.met), len(built.rules))
 
 
@@ -167,17 +173,43 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str], where: str) -> None:
     ]
 
 
-def check_made(rules: Sequence[Any], ignored: Sequence[str], have: Collection[str], where: str) -> None:
-    """Raise GrammarError, by name, for a terminal of some of lark's rules, or an ignored one, that is none of
-    `have`: it is declared, and nothing makes it."""
-    used = {one.name for rule in rules for one in rule.expansion if one.is_term}
-    for name in sorted(map(str, used.union(ignored).difference(have))):
+def never_made(
+    rules: Sequence[Any], start: str, ignored: Sequence[str], have: Collection[str], where: str
+) -> tuple[str, ...]:
+    """Return the terminals of some of lark's rules that are none of `have`: they are declared, and nothing
+    makes them, so that they never come. Raises GrammarError, by name, where such a terminal is ignored, or
+    where every text of the start rule needs one."""
+    used = {str(one.name) for rule in rules for one in rule.expansion if one.is_term}
+    never = tuple(sorted(used.difference(have)))
+    needed = sorted(map(str, set(ignored).difference(have)))
+    if never and not needed:
+        plain = [(str(one.origin.name), tuple(str(of.name) for of in one.expansion)) for one in rules]
+        if start in productive(plain, used) and start not in productive(plain, used.difference(never)):
+            needed = [*never]
+    if needed:
         raise GrammarError(
-            f"The terminal {name} is declared, and nothing makes it.",
+            f"The terminal {needed[0]} is declared, and nothing makes it.",
             where=where,
-            cure=f'Bind it to a grammar (bind={{"{name}": ...}}), pass the indenter that makes it'
+            cure=f'Bind it to a grammar (bind={{"{needed[0]}": ...}}), pass the indenter that makes it'
             " (postlex=...), or define it.",
         )
+    return never
+
+
+def parse_pattern(pattern: str, flags: int, *, where: str) -> Node:
+    r"""Return the tree of a terminal's pattern. Raises RegexError; where `\p{...}` is at fault, it says how
+    to have the `regex` module's syntax."""
+    try:
+        return parse_python(pattern, flags, where=where)
+    except RegexError as error:
+        if flags & REGEX_MODULE or not re.search(r"\\[pP]|\[:\w+:\]", pattern):
+            raise
+        raise RegexError(
+            error.what,
+            where=error.where,
+            cure="Pass regex=True (--regex-module on the command line) to have patterns read as the regex "
+            "module reads them, as in lark; or write it as Python's re reads it.",
+        ) from None
 
 
 def check_options(start: str, import_paths: Sequence[Importer]) -> None:
@@ -282,8 +314,19 @@ def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> Non
 class _Tables:
     """Reads one grammar that lark has built."""
 
-    def __init__(self, lexer: _Recorder, parser: Any, start: str, indenter: Any, declared: Set[str]) -> None:
-        """`declared`: terminals without a pattern; those of the indenter may be in no rule."""
+    def __init__(
+        self,
+        lexer: _Recorder,
+        parser: Any,
+        start: str,
+        indenter: Any,
+        declared: Set[str],
+        regex: bool,
+    ) -> None:
+        """`declared`: terminals without a pattern; those of the indenter may be in no rule. `regex`: patterns
+        are those of the `regex` module."""
+        self._module = regex_module() if regex else re
+        self._flags = int(lexer.conf.g_regex_flags) | (REGEX_MODULE if regex else 0)
         self.lexer, self.start, self.indenter = lexer, start, indenter
         self.table, self.items = parser._parse_table, parser.items
         table = self.table
@@ -357,6 +400,8 @@ class _Tables:
                 cells += [(state, number, does) for number in numbers[name]]
         at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
         actions[at_states, at_terminals] = done
+        # what never comes is an error wherever it stands; the states are lark's all the same
+        actions[:, [self.number[name] for name in remarks.never_made]] = NONE
         origins: dict[str, int] = {}
         self._close(rules, origins)
         gotos = np.full((count, len(origins)), -1, np.int32)
@@ -375,7 +420,7 @@ class _Tables:
             start=table.start_states[self.start],
             end=table.end_states[self.start],
             indentation=self.indentation(),
-            flags=int(self.lexer.conf.g_regex_flags),
+            flags=self._flags,
             kernels=tuple(kernels),
             remarks=remarks,
         )
@@ -445,7 +490,7 @@ class _Tables:
         grammar."""
         pattern, where = terminal.pattern, f"terminal {terminal.name}"
         expression = pattern.to_regexp()
-        parse_python(expression, self.lexer.conf.g_regex_flags, where=where)
+        parse_pattern(expression, self._flags, where=where)
         if pattern.min_width == 0:
             raise GrammarError(
                 f"It may match the empty text, and the lexer would not move on: {expression}",
@@ -459,7 +504,7 @@ class _Tables:
         known = self._embedded.get(key)
         if known is None:
             flags = self.lexer.conf.g_regex_flags
-            match = re.match(one.pattern.to_regexp(), string.pattern.value, flags)
+            match = self._module.match(one.pattern.to_regexp(), string.pattern.value, flags)
             known = match is not None and match.group(0) == string.pattern.value
             self._embedded[key] = known
         return known

@@ -10,9 +10,19 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from structgen.errors import GrammarError, LimitError
-from structgen.frontends.python_regex import Node, parse_python
+from structgen.frontends.python_regex import REGEX_MODULE, Node
+from structgen.frontends.regex_module import regex_module
 from structgen.limits import Limits
-from structgen.parsing.lark_loader import Import, Importer, Imports, check_bound, check_made, refusal
+from structgen.parsing.deriving import productive
+from structgen.parsing.lark_loader import (
+    Import,
+    Importer,
+    Imports,
+    check_bound,
+    never_made,
+    parse_pattern,
+    refusal,
+)
 from structgen.parsing.remarks import unused
 from structgen.parsing.tables import Remarks
 
@@ -28,9 +38,9 @@ class PlainRules(NamedTuple):
     remarks: Remarks
     imports: tuple[Import, ...]
 
-    def terminals(self) -> dict[str, Node]:
-        """Return the terminals as trees."""
-        return {name: _tree(name, pattern) for name, pattern in self.patterns.items()}
+    def terminals(self, regex: bool = False) -> dict[str, Node]:
+        """Return the terminals as trees; `regex`: as they were loaded."""
+        return {name: _tree(name, pattern, regex) for name, pattern in self.patterns.items()}
 
 
 def load_rules(
@@ -41,10 +51,12 @@ def load_rules(
     import_paths: Sequence[Importer],
     limits: Limits,
     bound: Sequence[str] = (),
+    regex: bool = False,
 ) -> PlainRules:
     """Return the rules that a grammar comes to. Cost: lark's own loading, without its table.
 
-    `bound`: declared terminals that something else reads; they have no pattern here.
+    `bound`: declared terminals that something else reads; they have no pattern here. `regex`: patterns are
+    those of the `regex` module.
 
     Raises GrammarError, with lark's message below ours, for what lark refuses, a start that is not there, a
     terminal without a pattern or that matches the empty text; RegexError by terminal; LimitError for more
@@ -54,6 +66,8 @@ def load_rules(
     from lark.load_grammar import GrammarBuilder
 
     where = source or "grammar"
+    if regex:
+        regex_module()
     try:
         asked = Imports()
         places: list[Any] = [asked, *import_paths]
@@ -83,14 +97,18 @@ def load_rules(
                 cure="Have it match a character at least, and make it optional in the rules.",
             )
         patterns[name] = terminal.pattern.to_regexp()
-        _tree(name, patterns[name])
+        _tree(name, patterns[name], regex)
     plain = tuple(
         (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
     )
-    check_made(rules, ignored, (*patterns, *bound), where)
-    remarks = Remarks((), *unused(grammar, rules, set(ignored), start))
+    never = never_made(rules, start, ignored, (*patterns, *bound), where)
+    if never:
+        # a rule that needs what never comes derives nothing
+        derive = productive(plain, (*patterns, *bound))
+        plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
+    remarks = Remarks((), *unused(grammar, rules, set(ignored), start), never)
     return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks, tuple(asked.met))
 
 
-def _tree(name: str, pattern: str) -> Node:
-    return parse_python(pattern, where=f"terminal {name}")
+def _tree(name: str, pattern: str, regex: bool) -> Node:
+    return parse_pattern(pattern, REGEX_MODULE if regex else 0, where=f"terminal {name}")

@@ -189,7 +189,7 @@ class LexemeItems:
         """Of a list, by its place: what is in it, as numbers and as items."""
         self._fresh_lists: list[int] = []
         """What the array of lists does not have yet."""
-        self._listed = self._written = self._asking = 0
+        self._listed = self._written = self._asking = self._entered = 0
         self._parts = ClassRows(width)
         self._rows: list[Row[int] | None] = []
         """Those of items: of each class the place of a list; None: it was kept, and nobody has asked for
@@ -227,10 +227,12 @@ class LexemeItems:
         return self._arrays[name]
 
     def _put(self, name: str, array: npt.NDArray[Any]) -> None:
-        self._arrays[name] = array
-        self.words[_PLACES[name]] = address_of(array)
+        words, values = [_PLACES[name]], [address_of(array)]
         if name in _ROOMS:
-            self.words[_ROOMS[name]] = len(array)
+            words.append(_ROOMS[name])
+            values.append(len(array))
+        # in one statement: Python and compiled code must never read different arrays
+        self._arrays[name], self.words[words] = array, values
 
     def _reserve(self, count: int, *names: str) -> None:
         """Have room for rows in some arrays."""
@@ -266,9 +268,12 @@ class LexemeItems:
     def _index(self, name: str) -> None:
         """Make an index for as many lists of a kind as there is room for."""
         size = 1 << (2 * len(self._arrays[f"{name}_begins"])).bit_length()
-        self._put(f"{name}_index", np.full(size, _EMPTY, np.int32))
-        self.words[_LISTS[name] + R.L_MASK] = size - 1
-        R.index_anew(self._address + 8 * _LISTS[name])
+        index, at = np.full(size, _EMPTY, np.int32), _LISTS[name]
+        words, values = [_PLACES[f"{name}_index"], at + R.L_MASK], [address_of(index), size - 1]
+        ahead = self.words.copy()
+        ahead[words] = values
+        R.index_anew(address_of(ahead) + 8 * at)
+        self._arrays[f"{name}_index"], self.words[words] = index, values
 
     def _reserve_states(self, count: int) -> None:
         self._reserve(count, "after", "sources", "first", "may_be", "marks")
@@ -297,13 +302,16 @@ class LexemeItems:
         """Return the number of an item."""
         known = self._numbers.get(item)
         if known is None:
-            known = self._numbers[item] = len(self.objects)
-            self.objects.append(item)
-            self._set_down(known, item)
+            known = self._set_down(item)
+            self._numbers[item] = known
         return known
 
-    def _set_down(self, number: int, item: Item) -> None:
-        """Note what the arrays shall say of an item."""
+    def _set_down(self, item: Item) -> int:
+        """Note what the arrays shall say of an item that has no number; return the number.
+
+        An exception may come between any two lines: what was noted of an item counts once all is, and till
+        then what comes next is noted in its place.
+        """
         program = self.program
         guards = item[1] if isinstance(item, tuple) else item.guards
         held = self.guards(guards) if guards else 0
@@ -322,41 +330,43 @@ class LexemeItems:
                 reached |= program.reach(at)
         else:
             kind, match = R.SLOT, item.terminal
-        self._may_end.append(may_end)
-        self._row_of.append(R.NONE)
+        # the items that it refers to come before it
+        bare = self.number((item[0], ())) if isinstance(item, tuple) and guards else -1
+        if kind == R.MATCH and match < self._terminals:
+            for terminal in (match, *self._named.get(match, ())):
+                if self._arrays["slots"][held, terminal] < 0:
+                    self._arrays["slots"][held, terminal] = self.number(Slot(terminal, guards))
         asks = -1
         if reached & 1:
             asks = self._asking
             self._asking += 1
             self._reserve(self._asking, "variants")
-        self._asks.append(asks)
-        words = [kind, held, match, int(sure), asks, number, R.NONE, int(may_end)]
-        self._fresh.append((words, reached >> 1))
-        if isinstance(item, tuple) and guards:
-            words[R.I_BARE] = self.number((item[0], ()))
-        if kind == R.MATCH and match < self._terminals:
-            for terminal in (match, *self._named.get(match, ())):
-                if self._arrays["slots"][held, terminal] < 0:
-                    self._arrays["slots"][held, terminal] = self.number(Slot(terminal, guards))
+        number = len(self.objects)
+        words = [kind, held, match, int(sure), asks, number if bare < 0 else bare, R.NONE, int(may_end)]
+        self._may_end[number:], self._row_of[number:] = (may_end,), (R.NONE,)
+        self._asks[number:] = (asks,)
+        self._fresh[number - self._entered :] = ((words, reached >> 1),)
+        self.objects.append(item)
+        return number
 
     def ready(self) -> int:
         """Return the address that compiled code is handed, once the arrays say all that they shall."""
-        if self._fresh_lists:
-            begin, self._written = self._written, self._listed
-            self._reserve(self._listed, "lists")
-            self._arrays["lists"][begin : self._listed] = self._fresh_lists
-            self._fresh_lists.clear()
-        if self._fresh:
-            count = len(self.objects)
-            begin = count - len(self._fresh)
+        if self._written < self._listed:
+            begin, end = self._written, self._listed
+            self._reserve(end, "lists")
+            self._arrays["lists"][begin:end] = self._fresh_lists[: end - begin]
+            self._written, self._fresh_lists = end, []
+        begin, count = self._entered, len(self.objects)
+        if begin < count:
             self._reserve(count, "items", "names", "reach", "stamps")
-            self._arrays["items"][begin:count] = [words for words, _found in self._fresh]
-            both = [self._bits_of(found) for _words, found in self._fresh]
+            fresh = self._fresh[: count - begin]
+            self._arrays["items"][begin:count] = [words for words, _found in fresh]
+            both = [self._bits_of(found) for _words, found in fresh]
             for name, place in (("reach", 0), ("names", 1)):
                 array = self._arrays[name]
                 octets = np.frombuffer(b"".join([one[place] for one in both]), array.dtype)
                 array[begin:count] = octets.reshape(-1, array.shape[1])
-            self._fresh.clear()
+            self._entered, self._fresh = count, []
         return self._address
 
     def _bits_of(self, found: int) -> tuple[bytes, bytes]:
@@ -370,8 +380,8 @@ class LexemeItems:
         """Return the number of some guards."""
         known = self._guard_numbers.get(guards)
         if known is None:
-            known = self._guard_numbers[guards] = len(self._guards)
-            self._guards.append(guards)
+            self.effort.looks_ahead = self.effort.looks_ahead or bool(guards)
+            known = len(self._guards)
             begin = int(self._arrays["guard_begins"][known])
             self._reserve(known + 2, "guard_begins")
             self._reserve(known + 1, "slots")
@@ -379,6 +389,8 @@ class LexemeItems:
             for place, guard in enumerate(guards, begin):
                 self._arrays["guard_pool"][place] = self._single(guard)
             self._arrays["guard_begins"][known + 1] = begin + len(guards)
+            self._guards.append(guards)
+            self._guard_numbers[guards] = known
         return known
 
     def _reach_of(self, guards: int) -> int:
@@ -394,17 +406,19 @@ class LexemeItems:
     def _single(self, guard: Guard) -> int:
         known = self._single_numbers.get(guard)
         if known is None:
-            known = self._single_numbers[guard] = len(self._singles)
+            known = len(self._singles)
             self._singles.append(guard)
+            self._single_numbers[guard] = known
         return known
 
     def behind(self, behind: Behind) -> int:
         """Return the number of what is known of what is before."""
         known = self._behind_numbers.get(behind)
         if known is None:
-            known = self._behind_numbers[behind] = len(self.behinds)
-            self.behinds.append(behind)
+            known = len(self.behinds)
             self._reserve_behinds(known + 1)
+            self.behinds.append(behind)
+            self._behind_numbers[behind] = known
         return known
 
     def _reserve_behinds(self, count: int) -> None:
@@ -413,8 +427,8 @@ class LexemeItems:
         if count > variants.shape[1]:
             grown = np.full((len(variants), 2 * count), _EMPTY, np.int32)
             grown[:, : variants.shape[1]] = variants
-            self._put("variants", grown)
-            self.words[R.R_BEHINDS] = grown.shape[1]
+            words, values = [_PLACES["variants"], R.R_BEHINDS], [address_of(grown), grown.shape[1]]
+            self._arrays["variants"], self.words[words] = grown, values
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -470,8 +484,8 @@ class LexemeItems:
         self._marks += 2
         most = max(most, len(states))
         if most > len(self._queue):
-            self._queue = np.zeros(2 * most, np.int32)
-            self._queue_at = address_of(self._queue)
+            longer = np.zeros(2 * most, np.int32)
+            self._queue, self._queue_at = longer, address_of(longer)
         queue, ends = self._queue, self._ends
         queue[: len(states)] = states
         ends[:] = len(states), most, self._marks
@@ -582,6 +596,7 @@ class LexemeItems:
         pool = [self._singles[one] for one in kept.guard_pool.tolist()]
         self._guards = [tuple(pool[low:high]) for low, high in pairwise(kept.guard_begins.tolist())]
         self._guard_numbers = {one: number for number, one in enumerate(self._guards)}
+        self.effort.looks_ahead = len(self._guards) > 1
         self._reserve(len(kept.guard_begins), "guard_begins")
         self._reserve(len(self._guards), "slots")
         self._reserve(len(pool), "guard_pool")
@@ -633,6 +648,7 @@ class LexemeItems:
             self._asks.append(asks)
             self._row_of.append(row)
             self._may_end.append(bool(ends))
+        self._entered = len(self.objects)
 
     def _take_lists(self, lists: npt.NDArray[np.int32]) -> None:
         """Have the lists of items that were kept."""
@@ -643,7 +659,7 @@ class LexemeItems:
             self._numbers_at[at] = numbers
             at += 1 + len(numbers)
         self._listed = self._written = at
-        self._fresh_lists.clear()
+        self._fresh_lists = []
 
     # --- what items come to ---------------------------------------------------------------------------------
 
@@ -652,10 +668,10 @@ class LexemeItems:
         numbers = tuple(map(self.number, items))
         known = self._lists.get(numbers)
         if known is None:
-            known = self._lists[numbers] = self._listed
-            self._listed += 1 + len(numbers)
-            self._fresh_lists += (len(numbers), *numbers)
+            known = self._listed
+            self._fresh_lists[known - self._written :] = (len(numbers), *numbers)
             self._numbers_at[known] = numbers
+            self._listed, self._lists[numbers] = known + 1 + len(numbers), known
         return known
 
     def _members_of(self, place: int) -> frozenset[Any]:
@@ -678,12 +694,11 @@ class LexemeItems:
                 self._reserve(at + 1, "cells")
             self._arrays["cells"][at] = np.array(row.said, np.int32)[row.parts.which]
             if asks < 0:
-                self._row_of[number] = at
-                begun = len(self.objects) - len(self._fresh)
-                if number < begun:
+                if number < self._entered:
                     self._arrays["items"][number, R.I_ROW] = at
                 else:
-                    self._fresh[number - begun][0][R.I_ROW] = at
+                    self._fresh[number - self._entered][0][R.I_ROW] = at
+                self._row_of[number] = at
             else:
                 self._arrays["variants"][asks, behind] = at
         return self._row_at(at)
@@ -852,8 +867,9 @@ class LexemeItems:
     def _set(self, threads: frozenset[Any]) -> int:
         known = self._set_numbers.get(threads)
         if known is None:
-            known = self._set_numbers[threads] = len(self._sets)
+            known = len(self._sets)
             self._sets.append(threads)
+            self._set_numbers[threads] = known
         return known
 
     def _become(self, guard: Guard, threads: frozenset[Any]) -> int:

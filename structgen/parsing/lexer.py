@@ -21,7 +21,7 @@ from structgen.parsing.instructions import patterns_of
 from structgen.parsing.lexeme_items import Item, Slot
 from structgen.parsing.lexemes import DEAD, DECIDED, LexemeStates
 from structgen.parsing.ordered import Nest
-from structgen.parsing.tables import ParserTables, Patterns
+from structgen.parsing.tables import FAR, ParserTables, Patterns
 
 _SEVERAL: Final = 4
 """Texts of a terminal whose end a look-ahead may undo that are offered."""
@@ -41,36 +41,43 @@ class _Texts:
     """Texts of a terminal from some instructions on, as compiled code reads them; made as they are asked
     for."""
 
-    __slots__ = ("_arrays", "_asked", "_begins", "_first", "_found", "_more")
+    __slots__ = ("_arrays", "_asked", "_found", "_more", "_texts")
 
-    def __init__(self, texts: Iterator[bytes]) -> None:
-        self._more = texts
-        self._found = list(islice(texts, 1))
-        self._asked = 1
-        self._put()
+    def __init__(self, texts: Callable[[], Iterator[bytes]]) -> None:
+        """`texts` returns all texts, from the first one on, each time that it is called."""
+        self._texts = texts
+        self._more: Iterator[bytes] | None = None
+        self._found: list[bytes] = []
+        self._asked = 0
+        self.first(1)
 
-    def _put(self) -> None:
-        first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
-        begins = np.array([0, *accumulate(map(len, self._found))], np.int32)
-        self._arrays = first, begins
-        self._first, self._begins = address_of(first), address_of(begins)
+    def _next(self, count: int) -> list[bytes]:
+        """Return the next texts, so many at most. A generator in which an exception was raised has ended: it
+        is made anew, and goes over what was found."""
+        more, self._more = self._more, None
+        if more is None:
+            more = islice(self._texts(), len(self._found), None)
+        found = list(islice(more, max(0, count)))
+        self._found, self._more = self._found + found, more
+        return found
 
     def first(self, count: int) -> tuple[int, int, int]:
         """Return the first texts, so many at most, for `find_text`."""
         if count > self._asked:
-            self._asked = count
-            self._found += islice(self._more, max(0, count - len(self._found)))
-            self._put()
-        return self._first, self._begins, min(count, len(self._found))
+            self._next(count - len(self._found))
+            first = np.frombuffer(b"".join(self._found) + b"\0", np.uint8)
+            begins = np.array([0, *accumulate(map(len, self._found))], np.int32)
+            self._arrays, self._asked = (first, begins, address_of(first), address_of(begins)), count
+        return self._arrays[2], self._arrays[3], min(count, len(self._found))
 
     def __getitem__(self, number: int) -> bytes:
         return self._found[number]
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._found
-        for text in self._more:
-            self._found.append(text)
-            yield text
+        at = 0
+        while at < len(self._found) or self._next(1):
+            yield self._found[at]
+            at += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +117,12 @@ class Lexer(LexemeStates):
 
     def least(self) -> list[int]:
         """Return the bytes of each terminal's shortest lexeme, as if every look-around held: FAR where none
-        matches; 0 for those that have no pattern."""
+        matches, or nothing makes it; 0 for those that the indenter makes."""
         if self.tables.patterns is not None:
             kept: list[int] = self.tables.patterns.least.tolist()
             return kept
-        found = [0] * len(self.tables.terminals)
+        never = self.tables.remarks.never_made
+        found = [FAR if one.name in never else 0 for one in self.tables.terminals]
         for terminal, first in self._first.items():
             found[terminal] = self.program.least(first, terminal)
         for string, (first, number) in self._exact.items():
@@ -310,7 +318,7 @@ class Lexer(LexemeStates):
         starts = tuple([at for at, reach in waiting if reach & bit])
         known = self._texts.get((starts, number))
         if known is None:
-            known = self._texts[starts, number] = _Texts(self.program.words(starts, number))
+            known = self._texts[starts, number] = _Texts(lambda: self.program.words(starts, number))
         return known
 
     def _strings(self, state: int) -> list[tuple[int, int]]:

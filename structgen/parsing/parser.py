@@ -203,9 +203,9 @@ class Parser:
         key = stack, state
         known = self._pushed.get(key)
         if known is None:
-            known = self._pushed[key] = len(self.top)
-            self.top.append(state)
-            self.below.append(stack)
+            known = len(self.below)
+            self.top[known:], self.below[known:] = (state,), (stack,)
+            self._pushed[key] = known
         return known
 
     def pop(self, stack: int, count: int) -> int:

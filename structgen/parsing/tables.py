@@ -103,6 +103,8 @@ class Remarks:
     """Rules that the start rule does not lead to."""
     unused_terminals: tuple[str, ...] = ()
     """Terminals of no rule that it leads to, nor of another such terminal."""
+    never_made: tuple[str, ...] = ()
+    """Terminals of rules that are declared, and nothing makes: they never come."""
 
 
 class Patterns(NamedTuple):

@@ -144,8 +144,9 @@ class SchemaNetwork:
         """Return the outcome's number for a non-empty set of demand indices ({0} is 0)."""
         found = self._outcome_ids.get(demands)
         if found is None:
-            found = self._outcome_ids[demands] = len(self._outcomes)
+            found = len(self._outcomes)
             self._outcomes.append(demands)
+            self._outcome_ids[demands] = found
         return found
 
     def demands(self, outcome: int) -> frozenset[int]:

@@ -407,8 +407,9 @@ class Tables:
         key = tuple(kept)
         demand = self._demand_ids.get(key)
         if demand is None:
-            demand = self._demand_ids[key] = len(self.demands)
+            demand = len(self.demands)
             self.demands.append(key)
+            self._demand_ids[key] = demand
         return demand
 
     def both(self, demand: int, literals: Iterable[int]) -> int:
@@ -419,8 +420,9 @@ class Tables:
         """Return the place of an ordered tuple of distinct demands."""
         place = self._place_ids.get(demands)
         if place is None:
-            place = self._place_ids[demands] = len(self.places)
+            place = len(self.places)
             self.places.append(demands)
+            self._place_ids[demands] = place
         return place
 
     def sources(self, demands: Iterable[int]) -> tuple[str, ...]:

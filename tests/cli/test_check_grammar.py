@@ -129,3 +129,11 @@ def test_bad_input_has_status_2_and_says_why(arguments: list[str], said: str) ->
     assert said in result.stderr
     as_json = check("1", *arguments, "--json")
     assert said in json.loads(as_json.stdout)["error"]["message"]
+
+
+def test_patterns_may_be_those_of_the_regex_module(tmp_path: Path) -> None:
+    path = tmp_path / "names.lark"
+    path.write_text("start: NAME\nNAME: /\\p{Lu}\\p{L}*/\n", encoding="utf-8")
+    assert check("Éa", "--grammar", str(path), "--regex-module").exit_code == 0
+    assert check("éa", "--grammar", str(path), "--regex-module").exit_code == 1
+    assert "--regex-module" in check("Éa", "--grammar", str(path)).stderr

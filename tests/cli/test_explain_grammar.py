@@ -139,3 +139,10 @@ def test_a_regular_expression(rules: Path) -> None:
     result = CliRunner().invoke(app(), ["explain", "--regex", r"\d{4}-\d{2}", "--sentences", "1"])
     assert result.exit_code == 0
     assert result.stdout.startswith("\\d{4}-\\d{2}: a regular expression\n\nA shortest text (7 bytes)\n")
+
+
+def test_a_terminal_that_nothing_makes_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "never.lark"
+    path.write_text('start: A | J\nA: "a"\n%declare J\n')
+    result = CliRunner().invoke(app(), ["explain", "--grammar", str(path)])
+    assert "Terminals that never come: they are declared, and nothing makes them\n  J\n" in result.stdout

@@ -294,3 +294,64 @@ def test_the_first_load_of_a_pattern_is_bounded(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     assert sg.lark(MANY_GROUPS).ahead is not None
     assert Limits().oracle_steps < spent < 3 * Limits().oracle_steps
+
+
+# lark resolves conflicts by shifting: behind "[] is" every "." belongs to the last expression, so that the
+# first one never becomes a method, and no text ends
+SHIFTED = r"""
+start: call+
+call: (NAME | access | method) "(" [expr ("," expr)*] ")"
+method: expr "." NAME
+?expr: expr "is" expr | expr "==" expr | atom | access
+?atom: "[" [expr ("," expr)*] "]" | call | "(" expr ")"
+access: NAME "." NAME
+%import common.CNAME -> NAME
+"""
+
+
+def _crowded(letters: str, longest: int) -> sg.Tokenizer:
+    """Return a tokenizer of all bytes, and all texts over some letters."""
+    tokens: list[bytes | None] = [bytes((byte,)) for byte in range(256)]
+    tokens += [text.encode() for text in texts(letters, longest) if len(text) > 1]
+    return sg.Tokenizer([*tokens, None], eos_token_ids=[len(tokens)])
+
+
+def test_a_place_that_conflicts_have_closed_is_proved_dead_in_few_steps() -> None:
+    compiled = sg.compile(
+        sg.lark(SHIFTED), _crowded("a[].=i", 3), store=False, limits=Limits(oracle_steps=20_000)
+    )
+    allowed = set(compiled.allowed(compiled.start))
+    texts_of = compiled.tokenizer.token_bytes
+    assert {texts_of[token] for token in allowed} >= {b"[]", b"[].", b"a.a", b"[a"}
+    assert not {texts_of[token] for token in allowed} & {b"[]i", b"[]=", b"a[]", b"]"}
+
+
+def test_verdicts_where_lark_has_resolved_conflicts_are_larks() -> None:
+    language = sg.lark(SHIFTED).language(Limits())
+    assert differences(build(SHIFTED), language, "a[].i(s)", 4) == []
+
+
+def test_a_limit_without_look_aheads_names_conflicts_as_the_cause() -> None:
+    compiled = sg.compile(sg.lark(SHIFTED), _crowded("[]i", 3), store=False, limits=Limits(oracle_steps=500))
+    with pytest.raises(sg.LimitError) as caught:
+        compiled.allowed(compiled.start)
+    said = str(caught.value)
+    assert "look ahead" not in said
+    assert "structgen explain --grammar" in said
+    assert said.endswith("or raise it with limits=sg.Limits(oracle_steps=...).")
+
+
+def test_a_call_counts_its_own_steps_whatever_ended_the_one_before() -> None:
+    effort = Effort(Limits(oracle_steps=10))
+
+    def cut_off_as_it_is_left() -> None:
+        effort.__enter__()
+        effort.spend(8)
+
+    cut_off_as_it_is_left()
+    with effort:
+        with effort:
+            effort.spend(8)
+        assert effort.spent == 8
+        with pytest.raises(sg.LimitError):
+            effort.spend(3)
