@@ -158,8 +158,7 @@ class Tables:
         """The slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
         """The tables as arrays, made when they are asked for."""
-        # row 0 of these stands for "nothing"
-        for table in (L.T_TEXT, L.T_SET):
+        for table in L.NOTHING_FIRST:
             self.rows(table)[0] = 0
             self.context[6 * table + L.COUNT] = 1
 
@@ -220,7 +219,7 @@ class Tables:
             self.context[base + L.CAPACITY] = capacity
             self.context[base + L.HASH] = address_of(hashes)
             self.context[base + L.MASK] = size - 1
-            rehash(self.address, table, L.KEY_WORDS[table])
+            rehash(self.address, table, L.KEY_WORDS[table], int(table in L.NOTHING_FIRST))
         else:
             self.context[base + L.ADDRESS] = address_of(raw)
             self.context[base + L.CAPACITY] = capacity
@@ -269,7 +268,7 @@ class Tables:
         else:
             hashes = self.slots(table)
         hashes.fill(-1)
-        rehash(self.address, table, L.KEY_WORDS[table])
+        rehash(self.address, table, L.KEY_WORDS[table], int(table in L.NOTHING_FIRST))
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
