@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -30,23 +29,19 @@ from structgen.masks.records import Record
 from structgen.masks.store import VocabularyStore
 from structgen.meaning import Meaning
 from structgen.schema.grammar import NetworkGrammar
-from structgen.sources import digest_of
+from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
 _PATIENCE = 5.0
 """Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST = 1 << 26
 """Bytes of the tables of a grammar above which it is not kept."""
-_ROOMS = ("automata", "machine", "masks", "schema")
 
 
 @cache
 def _code() -> str:
-    """Return a digest of all that decides what a grammar's tables hold; 5 ms, once in a process."""
-    package = Path(__file__).parent
-    rooms = [package, *(package / room for room in _ROOMS)]
-    sources = [path for room in rooms for pattern in ("*.py", "*.txt") for path in room.glob(pattern)]
-    return f"{digest_of(sources)} {sys.version_info[:3]} {unicodedata.unidata_version}"
+    """Return what stands for all that decides what a grammar's tables hold."""
+    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
 
 
 def identity_of(grammar: NetworkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:

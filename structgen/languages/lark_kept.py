@@ -32,7 +32,7 @@ from structgen.masks.checksums import checksum
 from structgen.masks.grammar_files import GrammarFiles, WrittenArrays
 from structgen.masks.store import VocabularyStore, crc_of
 from structgen.parsing.effort import Effort
-from structgen.sources import digest_of, sources
+from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
 KIND: Final = "lark-grammar-5"
@@ -42,13 +42,12 @@ _MOST: Final = 1 << 26
 """Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
 _STACK: Final = 1000
 """Bytes that the reader takes for a stack of the parser."""
-_ROOMS: Final = ("automata", "frontends", "languages", "machine", "masks", "parsing")
 
 
 @cache
 def _code() -> str:
-    """Return a digest of all that decides what a file holds."""
-    return f"{digest_of(sources(*_ROOMS))} {sys.version_info[:3]} {unicodedata.unidata_version}"
+    """Return what stands for all that decides what a file holds."""
+    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
 
 
 _code()  # some milliseconds, which no grammar should wait for

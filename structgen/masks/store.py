@@ -16,7 +16,6 @@ import atexit
 import os
 import threading
 import zlib
-from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -35,7 +34,7 @@ from structgen.masks.room import room
 from structgen.masks.store_files import Folder
 from structgen.masks.trie import TrieArrays
 from structgen.masks.vocabulary import Vocabulary
-from structgen.sources import digest_of, sources
+from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
 _DELAY = 1.0
@@ -45,13 +44,7 @@ _SOON = 1 << 23
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
-@cache
-def _code() -> str:
-    """Return a digest of the sources that decide what a record holds."""
-    return digest_of([Path(__file__).parent.parent / "ir.py", *sources("automata", "machine", "masks")])
-
-
-_code()  # some milliseconds, which no grammar should wait for
+package_digest()  # some milliseconds, which no grammar should wait for
 
 
 class MaskRows(NamedTuple):
@@ -384,12 +377,14 @@ class MaskStore:
     def _grammar_files(self, vocabulary: Vocabulary) -> GrammarFiles | None:
         if self.path is None or self._grammars is None:
             return None
-        return GrammarFiles(self.path / _code() / vocabulary.fingerprint / "grammars", self._grammars)
+        return GrammarFiles(
+            self.path / package_digest() / vocabulary.fingerprint / "grammars", self._grammars
+        )
 
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
             return None
-        code = _code()
+        code = package_digest()
         identity = blake2b(f"{code} {vocabulary.fingerprint}".encode(), digest_size=16).digest()
         return Folder(self.path / code / vocabulary.fingerprint, identity)
 
