@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
@@ -32,8 +33,6 @@ from structgen.schema.grammar import NetworkGrammar
 from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
-_PATIENCE = 5.0
-"""Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST = 1 << 26
 """Bytes of the tables of a grammar above which it is not kept."""
 
@@ -189,10 +188,10 @@ class Keeping:
         states = 0 if self._meaning is None else self._meaning.strings.count
         return images.size(self._tables) + 2 * WIDTH * states
 
-    def encode(self) -> Written | None:
-        """Return what is to be written, None where nothing was met since the last time, or it cannot be
-        kept."""
-        if not self._lock.acquire(timeout=_PATIENCE):
+    def encode(self, patience: float) -> Written | None:
+        """Return what is to be written, None where nothing was met since the last time, it cannot be kept, or
+        somebody holds the grammar's lock for longer than `patience`, in seconds."""
+        if not self._lock.acquire(timeout=patience):
             return None
         try:
             return self._encode()
@@ -207,6 +206,7 @@ class Keeping:
         said = meaning.meaning() if images.size(self._tables) <= _MOST else None
         if said is None:
             return None
+        time.sleep(0)  # here and below: other threads wait for one step at most
         image, numbers, terminals = images.take(
             self._tables,
             meaning.strings,
@@ -218,7 +218,10 @@ class Keeping:
         )
         starts = {name: numbers.get(state, -1) for name, state in said.number_starts.items()}
         said = said._replace(number_starts=starts, terminals=terminals)
-        first, second = images.encode_image(image), images.encode_meaning(said)
+        time.sleep(0)
+        first = images.encode_image(image)
+        time.sleep(0)
+        second = images.encode_meaning(said)
         return Written(self._identity, first, second, image.rows, partial(_row, self._masks, self.files))
 
     def _known_terminals(self) -> dict[Identity, bytes]:

@@ -36,8 +36,6 @@ from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
 KIND: Final = "lark-grammar-5"
-_PATIENCE: Final = 5.0
-"""Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST: Final = 1 << 26
 """Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
 _STACK: Final = 1000
@@ -204,9 +202,10 @@ class Keeping:
         """Bytes that it takes to keep it, about."""
         return 4 * self._tables.count(L.T_LIST) + 200 * self._tables.count(L.T_NODE) + self._book.nbytes
 
-    def encode(self) -> WrittenArrays | None:
-        """Return what is to be written, None where nothing was met since the last time, or it is too much."""
-        if not self.is_new or not self._lock.acquire(timeout=_PATIENCE):
+    def encode(self, patience: float) -> WrittenArrays | None:
+        """Return what is to be written, None where nothing was met since the last time, it is too much, or
+        somebody holds the grammar's lock for longer than `patience`, in seconds."""
+        if not self.is_new or not self._lock.acquire(timeout=patience):
             return None
         try:
             self._before = self._extent()
