@@ -280,6 +280,12 @@ class Tables:
             found = self._block[start : start + 4 * (int(self.context[base + L.MASK]) + 1)].view(np.int32)
         return found
 
+    @property
+    def used(self) -> int:
+        """Bytes of all rows in use, about: those of int32 count twice. Cost: 3 us."""
+        columns = self.context[: 6 * L.TABLES].reshape(L.TABLES, 6)
+        return 8 * int(columns[:, L.COUNT] @ columns[:, L.STRIDE])
+
     def nbytes(self) -> int:
         """Return the bytes of all tables, outgrown ones included."""
         low = address_of(self._block)
