@@ -17,19 +17,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from structgen.maskbench.engines import EngineConfig, Refusal, create
+from structgen.maskbench.engines import EngineConfig, Refusal, Session, create
 from structgen.maskbench.readers import Case
 from structgen.maskbench.runner import engine_config
 from structgen.maskbench.vocabularies import load
 
-SPEED = ("structgen:cold", "structgen:warm", "llguidance")
-"""The engines that are measured so."""
+ENGINES = ("structgen:cold", "structgen:warm", "llguidance")
+"""The engines that are measured so, where a run names them."""
+_ROUNDS = 3
 
 
 class BackToBack(NamedTuple):
@@ -42,24 +43,47 @@ class BackToBack(NamedTuple):
     the process spends before the first schema."""
 
 
-def written(cases: Iterable[Case], tokenizer: str, path: Path) -> int:
-    """Write cases as the processes read them; returns how many."""
+class Figures(NamedTuple):
+    """What an engine spent on schemas that all engines compile."""
+
+    nanoseconds: list[int]
+    """Of each schema in each round."""
+    processor: list[int]
+    """Nanoseconds of the processor a schema, in each round."""
+
+
+def figures(
+    cases: Iterable[Case], configs: Sequence[EngineConfig], tokenizer: str, rounds: int = _ROUNDS
+) -> dict[str, Figures]:
+    """Return what each engine spends on those of the cases that all of them compile. The engines take turns,
+    so that what else the machine does falls on all of them."""
     encode = load(tokenizer).encode
-    found = [
+    texts = [
         (case.schema, [list(encode(one.text)) for one in case.instances if one.valid])
         for case in cases
         if not case.problem
     ]
-    path.write_text(json.dumps(found), encoding="utf-8")
-    return len(found)
+    with TemporaryDirectory(prefix="structgen-back-to-back-") as folder:
+        path = Path(folder) / "cases.json"
+        path.write_text(json.dumps(texts), encoding="utf-8")
+        for config in configs:
+            taken = measured(config, path).nanoseconds
+            texts = [one for one, spent in zip(texts, taken, strict=True) if spent is not None]
+            path.write_text(json.dumps(texts), encoding="utf-8")
+        found = {config.name: Figures([], []) for config in configs}
+        for _ in range(rounds):
+            for config in configs:
+                spent = measured(config, path)
+                found[config.name].nanoseconds.extend(one for one in spent.nanoseconds if one is not None)
+                found[config.name].processor.append(round(1e9 * spent.processor / max(len(texts), 1)))
+    return found
 
 
 def measured(config: EngineConfig, path: Path) -> BackToBack:
     """Return what a new process spends on the cases of a file. A `warm` config's cache folder is filled by a
-    process before; a `cold` one's is empty."""
+    process before; a `cold` one's is empty but for the vocabulary."""
     with TemporaryDirectory(prefix="structgen-back-to-back-") as folder:
-        if config.name.startswith("structgen"):
-            _process(config, path, folder, start=True)  # the vocabulary is kept, as one of a server is
+        _process(config, path, folder, start=True)  # the vocabulary is kept, as one of a server is
         without = _process(config, path, folder, start=True)[1]
         if config.variant == "warm":
             _process(config, path, folder)
@@ -87,10 +111,11 @@ def run(config: EngineConfig, cases: Sequence[tuple[str, list[list[int]]]]) -> l
     """Return the nanoseconds of each schema, in this process."""
     engine, _ = create(config)
     found: list[int | None] = []
-    begin_session = session = None
+    begin_session: Callable[[], Session] | None = None
+    session: Session | None = None
     for schema, instances in cases:
         begin = perf_counter_ns()
-        begin_session = session = None
+        begin_session = session = None  # the clock runs while the grammar before is let go of
         try:
             begin_session = engine.compile(schema)
             session = begin_session()
@@ -101,8 +126,8 @@ def run(config: EngineConfig, cases: Sequence[tuple[str, list[list[int]]]]) -> l
         found.append(perf_counter_ns() - begin)
         for number, tokens in enumerate(instances):
             session = session if number == 0 else begin_session()
-            for token in tokens:
-                if number or token != tokens[0]:
+            for position, token in enumerate(tokens):
+                if number or position:  # the first mask is there
                     session.fill()
                 if not session.allows(token) or session.commit(token) is False:
                     break
