@@ -8,6 +8,7 @@ takes to encode a grammar.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -16,8 +17,10 @@ import numpy.typing as npt
 from structgen.jit import entry, jit
 from structgen.machine.layout import *
 from structgen.machine.rows import row_of
-from structgen.machine.tables import Tables, address_of
-from structgen.memory import load32, load64, store32, store64
+from structgen.memory import address_of, load32, load64, store32, store64
+
+if TYPE_CHECKING:
+    from structgen.machine.tables import Tables
 
 _FEW = 24
 """Tokens up to which a list is sorted by insertion; more are marked in a bitmap and read off it."""
