@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, partial
 from hashlib import blake2b
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +120,7 @@ class Keeping:
     )
 
     files: GrammarFiles
+    is_large: ClassVar[bool] = False
 
     def __init__(
         self,

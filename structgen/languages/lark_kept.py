@@ -13,7 +13,7 @@ import threading
 import unicodedata
 from functools import cache, lru_cache
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -172,6 +172,8 @@ class Keeping:
         "_tables",
         "files",
     )
+
+    is_large: ClassVar[bool] = True
 
     def __init__(
         self,

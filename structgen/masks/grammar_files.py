@@ -55,7 +55,7 @@ _SMALL: Final = 1 << 20
 _HELD: Final = 32
 """Small grammars that were dropped and wait to be written, each with its tables; of more the oldest are
 forgotten."""
-_LARGE: Final = 4
+_LARGE: Final = 8
 """The same, of the others."""
 _STORES: Final = 4
 """Stores that those waiting are of: each holds room for its rows, which a fork counts."""
@@ -111,6 +111,8 @@ class Keeper(Protocol):
     """What knows how a grammar is kept, after the grammar itself is gone too."""
 
     files: GrammarFiles
+    is_large: ClassVar[bool]
+    """Whether grammars of this kind are large as a rule, so that `size` need not be asked."""
 
     @property
     def is_new(self) -> bool:
@@ -376,13 +378,15 @@ class _Queue:
         if writer.folder.gave_up or not keeper.is_new:
             return
         small = self._small
-        queue = small if keeper.size <= _SMALL else self._large
+        queue, many = small, _MANY
+        if keeper.is_large or keeper.size > _SMALL:
+            queue, many = self._large, _LARGE // 2
         is_strange = bool(small) and small[-1].files.writer is not writer
         queue.append(keeper)
         if is_strange:
             while len({id(one.files.writer) for one in list(small)}) > _STORES:
                 _taken(small)
-        if not self._called or len(queue) == _MANY or queue is not small:
+        if not self._called or len(queue) == many:
             self._called = True
             self._calls.put(None)
 
