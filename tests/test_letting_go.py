@@ -114,6 +114,30 @@ def test_many_that_are_let_go_of_are_written_though_others_are_compiled(
     assert until(lambda: len(files(tmp_path)) >= grammar_files._MANY)
 
 
+def test_none_is_begun_beside_a_compilation_unless_some_would_be_forgotten(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_files, "_IDLE", 0.0)
+    monkeypatch.setattr(grammar_files, "_ASIDE", 1e6)  # there is always one beside it
+    queue = grammar_files._Queue()
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    store, slept = sg.MaskStore(tmp_path), threading.Event()
+    sleep = time.sleep
+
+    def noted(seconds: float) -> None:
+        if seconds > 1:
+            slept.set()
+        sleep(min(seconds, 0.001))
+
+    monkeypatch.setattr(grammar_files.time, "sleep", noted)
+    for number in range(3):
+        used(tokenizer, store, f"{number}")
+    assert slept.wait(30) and not files(tmp_path)
+    for number in range(3, grammar_files._HELD):
+        used(tokenizer, store, f"{number}")
+    assert until(lambda: bool(files(tmp_path)))
+
+
 def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
     tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,9 @@ _MANY: Final = 12
 _IDLE: Final = 0.1
 """Seconds without a compilation after which they are written: whoever compiles shares the interpreter with
 the thread that writes."""
+_ASIDE: Final = 0.003
+"""Seconds after a grammar was dropped or compiled in which none is begun to be written: about then another is
+compiled, and its first mask is filled, and somebody waits for both."""
 EXIT_SECONDS: Final = 1.0
 """Seconds that writing may take when the process ends: what is not begun by then is not kept. What was begun
 may take a few tenths of a second more, as long as the largest grammar of EXIT_BYTES takes."""
@@ -336,6 +339,8 @@ class _Queue:
         self._large: deque[Keeper] = deque(maxlen=_LARGE)
         self._compiled = 0.0
         """When a grammar was compiled last."""
+        self._touched = 0.0
+        """When one was compiled or dropped last."""
         self._live: WeakSet[Any] = WeakSet()
         self._thread: threading.Thread | None = None
         self._calls: SimpleQueue[None] = SimpleQueue()
@@ -361,7 +366,7 @@ class _Queue:
                 self._registered = os.getpid()
                 atexit.register(self._at_exit)
             finalize(grammar, self._drop, keeper).atexit = False
-            self._compiled = time.monotonic()
+            self._compiled = self._touched = time.monotonic()
             if self._thread is None and (self._small or self._large):
                 thread = threading.Thread(
                     target=self._run, args=(self._calls,), name="structgen-grammars", daemon=True
@@ -377,6 +382,7 @@ class _Queue:
         writer = keeper.files.writer
         if writer.folder.gave_up or not keeper.is_new:
             return
+        self._touched = time.monotonic()
         small = self._small
         queue, many = small, _MANY
         if keeper.is_large or keeper.size > _SMALL:
@@ -393,6 +399,10 @@ class _Queue:
     def _are_many(self) -> bool:
         return len(self._small) >= _MANY or 2 * len(self._large) >= _LARGE
 
+    def _is_pressed(self) -> bool:
+        """Whether so many wait that some would be forgotten soon."""
+        return 4 * len(self._small) >= 3 * _HELD or 4 * len(self._large) >= 3 * _LARGE
+
     def _run(self, calls: SimpleQueue[None]) -> None:
         """Write what is dropped; `calls`: of this process, a fork has others."""
         while True:
@@ -407,7 +417,12 @@ class _Queue:
                 with suppress(Empty):
                     calls.get(timeout=_IDLE - quiet)
                 continue
-            while self._write_one():
+            while True:
+                left = self._touched + _ASIDE - time.monotonic()
+                if left > 0 and not self._is_pressed():
+                    time.sleep(left)
+                elif not self._write_one():
+                    break
                 time.sleep(0)  # nobody who fills masks waits for all of it
 
     def _write_one(self) -> bool:
