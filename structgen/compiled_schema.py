@@ -77,7 +77,7 @@ class CompiledSchema(CompiledGrammar):
         self._recorder = Recorder(self._tables, self._meaning, self._masks, retry, self._keeping.terminal)
         self._keeping.records = self._recorder.records
         self._machine = Inspection(self._meaning, self._tables, self._space, retry)
-        self._completer = Completer(self._machine, self.vocabulary, ascii=policies.escapes == "ascii")
+        self._completions: Completer | None = None
         self._start = retry(walk.start_node)
         self.is_young = kept is None
         if files is not None:
@@ -193,6 +193,16 @@ class CompiledSchema(CompiledGrammar):
 
     # --- completion -----------------------------------------------------------------------------------------
 
+    @property
+    def _completer(self) -> Completer:
+        """What finds completions; made when it is asked for: of most grammars it never is. The grammar's lock
+        is held by the caller."""
+        found = self._completions
+        if found is None:
+            ascii = self.grammar.policies.escapes == "ascii"
+            found = self._completions = Completer(self._machine, self.vocabulary, ascii=ascii)
+        return found
+
     def _completion(self, index: int) -> bytes:
         return self._completer.text(index)
 
@@ -200,7 +210,7 @@ class CompiledSchema(CompiledGrammar):
         return self._completer.tokens(index)
 
     def _known_cost(self, index: int) -> int | None:
-        return self._completer.known(index)
+        return None if self._completions is None else self._completions.known(index)
 
     def _fits(self, index: int, left: int) -> bool:
         return self._completer.fits(index, left)

@@ -33,7 +33,13 @@ from structgen.sources import digest_of, imported
 
 @cache
 def stamp(file: str) -> str:
-    """Return the digest of a module's source file and of all of this package that it imports."""
+    """Return the digest of a module's source file and of all of this package that it imports.
+
+    Imports inside functions are left out, and may be: what a compiled function calls, and the constants in
+    it, are globals of its module or cells of its closure. The globals come from imports at the left margin,
+    and numba's own key of the function covers the cells. (Kept tables have no such bound, and are named by
+    the digest of the whole package; under that digest each edit would compile everything anew.)
+    """
     return digest_of(imported(Path(file)))
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from hashlib import blake2b
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,29 +32,28 @@ from structgen.masks.records import Record
 from structgen.masks.store import VocabularyStore
 from structgen.meaning import Meaning
 from structgen.schema.grammar import NetworkGrammar
-from structgen.sources import digest_of
+from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
-_PATIENCE = 5.0
-"""Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST = 1 << 26
 """Bytes of the tables of a grammar above which it is not kept."""
-_ROOMS = ("automata", "machine", "masks", "schema")
 
 
 @cache
 def _code() -> str:
-    """Return a digest of all that decides what a grammar's tables hold; 5 ms, once in a process."""
-    package = Path(__file__).parent
-    rooms = [package, *(package / room for room in _ROOMS)]
-    sources = [path for room in rooms for pattern in ("*.py", "*.txt") for path in room.glob(pattern)]
-    return f"{digest_of(sources)} {sys.version_info[:3]} {unicodedata.unidata_version}"
+    """Return what stands for all that decides what a grammar's tables hold."""
+    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
+
+
+@lru_cache(16)
+def _written(limits: Limits) -> str:
+    return repr(limits)  # 20 us
 
 
 def identity_of(grammar: NetworkGrammar, tokenizer: Tokenizer, limits: Limits) -> bytes:
     """Return the name of a compiled grammar's file: 16 bytes. Cost: some 10 us, 1 us for each KB of
     schema."""
-    text = "\0".join((_code(), tokenizer.fingerprint, repr(limits), grammar.spelling))
+    text = "\0".join((_code(), tokenizer.fingerprint, _written(limits), grammar.spelling))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -125,6 +125,7 @@ class Keeping:
     )
 
     files: GrammarFiles
+    is_large: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -195,14 +196,14 @@ class Keeping:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes to keep it, about. Cost: 10 us."""
+        """Bytes that it takes to keep it, about. Cost: 4 us."""
         states = 0 if self._meaning is None else self._meaning.strings.count
-        return images.size(self._tables) + 2 * WIDTH * states
+        return self._tables.used + 2 * WIDTH * states
 
-    def encode(self) -> Written | None:
-        """Return what is to be written, None where nothing was met since the last time, or it cannot be
-        kept."""
-        if not self._lock.acquire(timeout=_PATIENCE):
+    def encode(self, patience: float) -> Written | None:
+        """Return what is to be written, None where nothing was met since the last time, it cannot be kept, or
+        somebody holds the grammar's lock for longer than `patience`, in seconds."""
+        if not self._lock.acquire(timeout=patience):
             return None
         try:
             return self._encode()
@@ -217,6 +218,7 @@ class Keeping:
         said = meaning.meaning() if images.size(self._tables) <= _MOST else None
         if said is None:
             return None
+        time.sleep(0)  # here and below: other threads wait for one step at most
         image, numbers, terminals = images.take(
             self._tables,
             meaning.strings,
@@ -228,7 +230,10 @@ class Keeping:
         )
         starts = {name: numbers.get(state, -1) for name, state in said.number_starts.items()}
         said = said._replace(number_starts=starts, terminals=terminals)
-        first, second = images.encode_image(image), images.encode_meaning(said)
+        time.sleep(0)
+        first = images.encode_image(image)
+        time.sleep(0)
+        second = images.encode_meaning(said)
         return Written(self._identity, first, second, image.rows, partial(_row, self._masks, self.files))
 
     def _known_terminals(self) -> dict[Identity, bytes]:

@@ -26,6 +26,7 @@ from structgen.masks.grammar_files import GRAMMAR_SUFFIX, ROW_SUFFIX
 from structgen.resources import small_tokenizer
 from structgen.schema.grammar import JsonSchemaGrammar
 from structgen.schema.network import SchemaNetwork
+from structgen.sources import package_digest
 
 SCHEMA = {
     "type": "object",
@@ -250,6 +251,57 @@ def test_a_grammar_is_gone_when_it_is_dropped(tokenizer: sg.Tokenizer, tmp_path:
         assert gone() is None  # garbage is not waited for
     finally:
         gc.enable()
+
+
+# Keys whose text is that of a row of zeros
+
+_NUL, _EMPTY, _LONG = '"\\u0000"', '""', '"' + "x" * 600 + '"'
+_OBJECTS = {
+    f"{{{_NUL}:1,{_NUL}:2}}": False,
+    f"{{{_NUL}:1,{_EMPTY}:2}}": True,
+    f"{{{_EMPTY}:1,{_NUL}:2}}": True,
+    f"{{{_EMPTY}:1,{_EMPTY}:2}}": False,
+}
+"""Documents, and whether their keys differ."""
+
+
+def taken(compiled: sg.CompiledGrammar) -> dict[str, bool]:
+    """Return of each of these documents whether the grammar takes it, token for token and by its masks."""
+    return {text: accepts(compiled, text) for text in _OBJECTS}
+
+
+def accepts(compiled: sg.CompiledGrammar, text: str) -> bool:
+    matcher = sg.Matcher(compiled)
+    mask = sg.allocate_mask(1, compiled.vocab_size)
+    for token in compiled.tokenizer.encode(text.encode()):
+        matcher.fill_mask(mask)
+        if not mask.array[0, token // 32] >> (token % 32) & 1:
+            return False
+        matcher.advance(token)
+    return matcher.is_complete
+
+
+def test_the_key_of_one_nul_byte_is_not_the_empty_key_after_the_tables_grew(tokenizer: sg.Tokenizer) -> None:
+    compiled = compiled_of(tokenizer, False, {"type": "object"})
+    assert taken(compiled) == _OBJECTS
+    assert accepts(compiled, f"{{{_LONG}:1}}")
+    assert taken(compiled) == _OBJECTS
+
+
+def test_the_key_of_one_nul_byte_is_not_the_empty_key_in_a_kept_grammar(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    store = sg.MaskStore(tmp_path)
+    masks_of(compiled_of(tokenizer, store, {"type": "object"}), '{"a": 1}')
+    store.flush()
+    again = compiled_of(tokenizer, sg.MaskStore(tmp_path), {"type": "object"})
+    assert is_kept(again)
+    assert taken(again) == _OBJECTS
+
+
+def test_the_files_of_another_version_of_the_sources_are_in_another_folder(left: Path) -> None:
+    (path,) = files(left)
+    assert path.relative_to(left).parts[0] == package_digest()
 
 
 # Files that are not what they were

@@ -40,7 +40,20 @@ from structgen.automata.texts import Texts, length_of_texts
 from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
 from structgen.automata.utf8 import PLACES
 from structgen.errors import LimitError, UnsupportedError
-from structgen.ir import DEAD, UNKNOWN, All, Any_, Demands, Formula, Judge, Not, Spec, Words
+from structgen.ir import (
+    DEAD,
+    UNKNOWN,
+    All,
+    Any_,
+    Demands,
+    Formula,
+    Judge,
+    Not,
+    NumberAtom,
+    Spec,
+    StringAtom,
+    Words,
+)
 from structgen.limits import Limits
 
 WIDTH = ar.WIDTH
@@ -1015,7 +1028,7 @@ def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
     while stack:
         formula, ready = stack.pop()
         if not isinstance(formula, (Not, All, Any_)):
-            done.append(repr(_canonical(formula)).encode())
+            done.append(_atom(formula))
             continue
         parts = (formula.of,) if isinstance(formula, Not) else formula.of
         if not ready:
@@ -1027,6 +1040,14 @@ def _digest(formulas: tuple[Formula, ...], formats: Mapping[str, str]) -> bytes:
         del done[start:]
         done.append(below if len(below) < 200 else blake2b(below, digest_size=16).digest())
     return blake2b(b"\n".join(done) + repr(sorted(formats.items())).encode(), digest_size=16).digest()
+
+
+def _atom(atom: StringAtom | NumberAtom) -> bytes:
+    """Return what an atom says: its kind and its fields, which are strings, numbers, None and Booleans."""
+    if isinstance(atom, Words):
+        return repr(("Words", *sorted(atom.of))).encode()
+    fields = [getattr(atom, name) for name in type(atom).__slots__]
+    return f"{type(atom).__name__} {fields!r}".encode()
 
 
 def _canonical(value: Any) -> Any:

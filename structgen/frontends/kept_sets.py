@@ -1,4 +1,4 @@
-"""Sets of code points that take long to ask of Python, kept in the cache folder by its version.
+"""Sets of code points that take long to ask of Python, kept in the cache folder by its version and ours.
 
 line 1     a digest of the rest, 32 hexadecimal digits
 the rest   first and last code points of the ranges, in JSON
@@ -16,6 +16,7 @@ from typing import Final
 
 from structgen.automata.charsets import Ranges
 from structgen.cache import cache_folder, open_kept, tell_unusable, warn, write_atomically
+from structgen.sources import package_digest
 
 FOLDER: Final = "characters"
 """In the cache folder."""
@@ -27,7 +28,7 @@ def kept(name: str, make: Callable[[], Ranges]) -> Ranges:
     """Return a set by its name: what is kept of it, else what `make` returns, which is kept then. A damaged
     file is told by a StoreWarning. Cost: some 0.3 ms where it is kept."""
     version = f"{unicodedata.unidata_version}-{'.'.join(map(str, sys.version_info[:3]))}"
-    path = cache_folder() / FOLDER / f"{name}-{_FORMAT}-{version}{SUFFIX}"
+    path = cache_folder() / FOLDER / f"{name}-{_FORMAT}-{version}-{package_digest()}{SUFFIX}"
     file = open_kept(path, "it is made anew.")
     if file is not None:
         try:

@@ -47,7 +47,7 @@ from structgen.parsing.tables import (
     Rule,
     Terminal,
 )
-from structgen.sources import digest_of, imported, sources
+from structgen.sources import package_digest
 
 FOLDER: Final = "grammars"
 """In the cache folder."""
@@ -67,11 +67,9 @@ _LIBRARY: Final = "lark:"
 @cache
 def _code() -> str:
     """Return what stands for the versions of lark, Python and our own sources."""
-    package = Path(__file__).parent.parent
-    own = {*imported(package / "languages" / "lark_ahead.py"), *sources("parsing")}
     version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
     assert version is not None, "lark without a version"
-    return f"{digest_of([Path(__file__), *own])} {version[1]} {sys.version_info[:3]}"
+    return f"{package_digest()} {version[1]} {sys.version_info[:3]}"
 
 
 @cache

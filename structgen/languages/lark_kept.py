@@ -13,7 +13,7 @@ import threading
 import unicodedata
 from functools import cache, lru_cache
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,23 +33,20 @@ from structgen.masks.checksums import checksum
 from structgen.masks.grammar_files import GrammarFiles, WrittenArrays
 from structgen.masks.store import VocabularyStore, crc_of
 from structgen.parsing.effort import Effort
-from structgen.sources import digest_of, sources
+from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
 KIND: Final = "lark-grammar-5"
-_PATIENCE: Final = 5.0
-"""Seconds to wait for whoever fills masks, before a grammar is left as it was kept."""
 _MOST: Final = 1 << 26
 """Bytes of states and their masks above which they are not kept, and of the rest above which nothing is."""
 _STACK: Final = 1000
 """Bytes that the reader takes for a stack of the parser."""
-_ROOMS: Final = ("automata", "frontends", "languages", "machine", "masks", "parsing")
 
 
 @cache
 def _code() -> str:
-    """Return a digest of all that decides what a file holds."""
-    return f"{digest_of(sources(*_ROOMS))} {sys.version_info[:3]} {unicodedata.unidata_version}"
+    """Return what stands for all that decides what a file holds."""
+    return f"{package_digest()} {sys.version_info[:3]} {unicodedata.unidata_version}"
 
 
 _code()  # some milliseconds, which no grammar should wait for
@@ -206,6 +203,8 @@ class Keeping:
         "files",
     )
 
+    is_large: ClassVar[bool] = True
+
     def __init__(
         self,
         files: GrammarFiles,
@@ -235,9 +234,10 @@ class Keeping:
         """Bytes that it takes to keep it, about."""
         return 4 * self._tables.count(L.T_LIST) + 200 * self._tables.count(L.T_NODE) + self._book.nbytes
 
-    def encode(self) -> WrittenArrays | None:
-        """Return what is to be written, None where nothing was met since the last time, or it is too much."""
-        if not self.is_new or not self._lock.acquire(timeout=_PATIENCE):
+    def encode(self, patience: float) -> WrittenArrays | None:
+        """Return what is to be written, None where nothing was met since the last time, it is too much, or
+        somebody holds the grammar's lock for longer than `patience`, in seconds."""
+        if not self.is_new or not self._lock.acquire(timeout=patience):
             return None
         try:
             self._before = self._extent()

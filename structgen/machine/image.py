@@ -21,8 +21,8 @@ import numpy.typing as npt
 from structgen.automata.renumbered import Kept, Numbers, Strings, kept_of, known_rows
 from structgen.machine import layout as L
 from structgen.machine.journal import Call, from_plain, plain
+from structgen.machine.merging import merged
 from structgen.machine.tables import Tables
-from structgen.machine.terminals import listed
 
 Array = npt.NDArray[Any]
 
@@ -202,25 +202,6 @@ def _from_names(names: Array, starts: Array) -> dict[bytes, int]:
     return {text[size * i : size * i + size]: start for i, start in enumerate(starts.tolist())}
 
 
-def node_lists(tables: Tables, offsets: Iterable[int]) -> tuple[Array, dict[int, int]]:
-    """Return the lists of tokens at some offsets of T_LIST, each content once, as a table of its own,
-    and where each of the offsets went."""
-    places: dict[bytes, int] = {}
-    where: dict[int, int] = {}
-    parts: list[bytes] = []
-    used = 0
-    for at in offsets:
-        tokens = np.unique(listed(tables, at))
-        content = tokens.tobytes()
-        place = places.get(content)
-        if place is None:
-            place = places[content] = used
-            parts += (struct.pack("<ii", len(tokens), 0), content)
-            used += 2 + len(tokens)
-        where[at] = place
-    return np.frombuffer(b"".join(parts), np.int32), where
-
-
 def size(tables: Tables) -> int:
     """Return the bytes of what would be kept of tables, before lists that are equal are made one."""
     return sum(tables.count(table) * tables.rows(table)[:1].nbytes for table in TABLES)
@@ -262,7 +243,7 @@ def take(
         for number in np.unique(nodes[known, L.N_ROW]).tolist()
     }
     offsets = dict.fromkeys([*nodes[known, L.N_LIST].tolist(), *(at for _, at in pending.values())])
-    lists, where = node_lists(tables, offsets)
+    lists, where = merged(tables, offsets)
     nodes[known, L.N_ROW] = [dense[number] for number in nodes[known, L.N_ROW].tolist()]
     nodes[known, L.N_LIST] = [where[at] for at in nodes[known, L.N_LIST].tolist()]
     nodes[~known, L.N_ROW] = -1

@@ -91,6 +91,10 @@ ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
 TABLES = 20
 KEY_WORDS = {T_NODE: 8, T_FRAME: 5, T_EDGE: 3, T_TEXT: 2, T_SET: 4, T_TERMINAL: 6}
 """The tables that intern: how many leading words of a row are its identity."""
+NOTHING_FIRST = (T_TEXT, T_SET)
+"""Interning tables whose row 0 stands for "nothing" (the text before its first byte, the set without
+members). That row is zeros, which may be the key of a row as well: the text of one NUL byte is (0, 0). So no
+hash slot ever leads to row 0 of these tables."""
 
 # --- the rest of the context --------------------------------------------------------------------------------
 C_STRINGS = 6 * TABLES  # trans, outcome

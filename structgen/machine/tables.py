@@ -160,8 +160,7 @@ class Tables:
         """The slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
         """The tables as arrays, made when they are asked for."""
-        # row 0 of these stands for "nothing"
-        for table in (L.T_TEXT, L.T_SET):
+        for table in L.NOTHING_FIRST:
             self.rows(table)[0] = 0
             self.context[6 * table + L.COUNT] = 1
 
@@ -224,7 +223,7 @@ class Tables:
         values += [address_of(hashes), size - 1]
         ahead = self.context.copy()
         ahead[places] = values
-        rehash(address_of(ahead), table, L.KEY_WORDS[table])
+        rehash(address_of(ahead), table, L.KEY_WORDS[table], int(table in L.NOTHING_FIRST))
         self._views[table], self._hashes[table], self.context[places] = rows, hashes, values
 
     def append(self, table: int, row: Any) -> int:
@@ -271,7 +270,7 @@ class Tables:
         else:
             hashes = self.slots(table)
         hashes.fill(-1)
-        rehash(self.address, table, L.KEY_WORDS[table])
+        rehash(self.address, table, L.KEY_WORDS[table], int(table in L.NOTHING_FIRST))
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
@@ -282,6 +281,12 @@ class Tables:
             start = int(self.context[base + L.HASH]) - address_of(self._block)
             found = self._block[start : start + 4 * (int(self.context[base + L.MASK]) + 1)].view(np.int32)
         return found
+
+    @property
+    def used(self) -> int:
+        """Bytes of all rows in use, about: those of int32 count twice. Cost: 3 us."""
+        columns = self.context[: 6 * L.TABLES].reshape(L.TABLES, 6)
+        return 8 * int(columns[:, L.COUNT] @ columns[:, L.STRIDE])
 
     def nbytes(self) -> int:
         """Return the bytes of all tables, outgrown ones included."""

@@ -139,13 +139,13 @@ def next_bytes(c, index, target):
     return ASKED if asked else 0
 
 
-@entry("int64(int64, int64, int64)")
-def rehash(c, table, words):
-    """Put all rows of an interning table into its (emptied) hash slots."""
+@entry("int64(int64, int64, int64, int64)")
+def rehash(c, table, words, first):
+    """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""
     base = 6 * table
     address, stride = load64(c, base + ADDRESS), load64(c, base + STRIDE)
     slots, mask = load64(c, base + HASH), load64(c, base + MASK)
-    for i in range(load64(c, base + COUNT)):
+    for i in range(first, load64(c, base + COUNT)):
         at = hash_words(address + 8 * stride * i, words) & mask
         while load32(slots, at) >= 0:
             at = (at + 1) & mask

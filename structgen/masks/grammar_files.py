@@ -30,6 +30,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, finalize
 
@@ -50,22 +51,30 @@ _TOUCH: Final = 3600.0
 """Seconds after which a file that is read is marked as used again."""
 _TRIM: Final = 64
 """The folder is measured after each such part of its bound that this process has written."""
-_SMALL: Final = 1 << 18
-"""Bytes of a grammar up to which it is encoded as it is dropped (some 0.2 ms), so that its tables, which are
-larger, serve the next. What is larger is encoded by whoever writes it."""
-_WAITING: Final = 256
-"""Dropped grammars that wait to be written; of more the oldest are forgotten."""
+_SMALL: Final = 1 << 20
+"""Bytes of a grammar up to which it is small."""
+_HELD: Final = 32
+"""Small grammars that were dropped and wait to be written, each with its tables; of more the oldest are
+forgotten."""
 _LARGE: Final = 8
-"""The same, of large ones, which hold their tables."""
+"""The same, of the others."""
 _STORES: Final = 4
-"""Stores that they are of: each holds room for its rows, which a fork counts."""
-_MANY: Final = 128
+"""Stores that those waiting are of: each holds room for its rows, which a fork counts."""
+_MANY: Final = 12
 """Grammars that are written though others are compiled; fewer wait until none is."""
-_IDLE: Final = 0.5
+_IDLE: Final = 0.1
 """Seconds without a compilation after which they are written: whoever compiles shares the interpreter with
-the thread that writes, and would wait for it."""
-_AT_EXIT: Final = 3.0
-"""Seconds that writing may take when the process ends."""
+the thread that writes."""
+_ASIDE: Final = 0.003
+"""Seconds after a grammar was dropped or compiled in which none is begun to be written: about then another is
+compiled, and its first mask is filled, and somebody waits for both."""
+EXIT_SECONDS: Final = 1.0
+"""Seconds that writing may take when the process ends: what is not begun by then is not kept. What was begun
+may take a few tenths of a second more, as long as the largest grammar of EXIT_BYTES takes."""
+EXIT_BYTES: Final = 1 << 25
+"""Bytes of grammars, about, that are written when the process ends."""
+_PATIENCE: Final = 5.0
+"""Seconds to wait for whoever fills masks, or writes, before a grammar is left as it was kept."""
 _FEW: Final = 16
 """One process in so many measures the folder when it has written little."""
 
@@ -106,6 +115,8 @@ class Keeper(Protocol):
     """What knows how a grammar is kept, after the grammar itself is gone too."""
 
     files: GrammarFiles
+    is_large: ClassVar[bool]
+    """Whether grammars of this kind are large as a rule, so that `size` need not be asked."""
 
     @property
     def is_new(self) -> bool:
@@ -117,8 +128,10 @@ class Keeper(Protocol):
         """Bytes that it takes to keep it, about; told without a lock, in some microseconds."""
         ...
 
-    def encode(self) -> Written | WrittenArrays | None:
-        """Return what is new since the last time, None where nothing is. Takes the grammar's lock."""
+    def encode(self, patience: float) -> Written | WrittenArrays | None:
+        """Return what is new since the last time, None where nothing is. Takes the grammar's lock, and waits
+        for it as many seconds as `patience` says. Lets other threads have the interpreter between its steps.
+        """
         ...
 
 
@@ -284,54 +297,38 @@ class GrammarWriter:
         """Write all that is new in this process, now."""
         _Queue.get().flush()
 
-    def write(self, keeper: Keeper) -> None:
-        """Write what is new of a grammar. A folder that does not take it is given up, with one
-        StoreWarning."""
-        if not self.folder.gave_up:
-            written = keeper.encode()
-            if written is not None:
-                self.put(keeper.files, written)
-
-    def put(self, files: GrammarFiles, written: Written | WrittenArrays) -> None:
-        """Write a grammar that was encoded."""
+    def write(self, keeper: Keeper, patience: float = _PATIENCE) -> None:
+        """Write what is new of a grammar. A folder that does not take it is given up, with one StoreWarning.
+        Waits for each of two locks `patience` seconds, and leaves the grammar out then."""
         if self.folder.gave_up:
             return
-        with self._writing:
-            try:
-                size = files.write(written)
-            except (OSError, StoreWarning):
-                # said already, or where warnings are errors
-                self.folder.gave_up = True
-                return
-            self.folder.wrote(size)
+        written = keeper.encode(patience)
+        if written is None or not self._writing.acquire(timeout=patience):
+            return
+        try:
+            size = keeper.files.write(written)
+        except (OSError, StoreWarning):
+            # said already, or where warnings are errors
+            self.folder.gave_up = True
+            return
+        finally:
+            self._writing.release()
+        self.folder.wrote(size)
 
-
-class _Encoded(NamedTuple):
-    """A grammar that was dropped, as it will be written."""
-
-    files: GrammarFiles
-    written: Written | WrittenArrays
-
-    def write(self) -> None:
-        self.files.writer.put(self.files, self.written)
-
-
-class _Large(NamedTuple):
-    """A large grammar that was dropped."""
-
-    files: GrammarFiles
-    keeper: Keeper
-
-    def write(self) -> None:
-        self.files.writer.write(self.keeper)
+    def cannot(self, error: Exception) -> None:
+        """Give the folder up for an error that nobody expects; a StoreWarning says so."""
+        self.folder.gave_up = True
+        with suppress(StoreWarning):  # where warnings are errors
+            warn(f"cannot keep a grammar ({type(error).__name__}: {error}).")
 
 
 class _Queue:
     """The grammars of this process that are not written yet.
 
-    One that is dropped is encoded there and then: that may happen anywhere, while any lock is held, so that
-    nothing is written, and no thread is begun. A thread writes it once another grammar is compiled, and is
-    gone when nothing is left.
+    One that is dropped is put in a queue, with its tables, and nothing else is done there: that may happen
+    anywhere, while any lock is held, in the midst of a request. A thread encodes and writes it once no
+    grammar has been compiled for a moment, or many wait. The thread is begun by the first compilation after a
+    grammar was dropped, and waits for more from then on.
     """
 
     queues: ClassVar[dict[None, _Queue]] = {}
@@ -344,13 +341,21 @@ class _Queue:
         return found if found is not None else cls.queues.setdefault(None, cls())
 
     def __init__(self) -> None:
-        self._waiting: deque[_Encoded] = deque(maxlen=_WAITING)
-        self._large: deque[_Large] = deque(maxlen=_LARGE)
+        self._small: deque[Keeper] = deque(maxlen=_HELD)
+        self._large: deque[Keeper] = deque(maxlen=_LARGE)
         self._compiled = 0.0
         """When a grammar was compiled last."""
+        self._touched = 0.0
+        """When one was compiled or dropped last."""
         self._live: WeakSet[Any] = WeakSet()
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        """By which the thread is woken. A finalizer runs in the midst of anything, and `SimpleQueue.put` is
+        the one call of this kind that may interrupt itself."""
+        self._called = False
+        """Whether the thread was woken, and has not found the queues empty since."""
+        self._ended = False
+        """Whether the process ends, so that the thread takes nothing more."""
         self._registered = 0
         self._lock = new_lock(QUEUES)
         self._busy = threading.Lock()
@@ -358,88 +363,121 @@ class _Queue:
         tell(self)
 
     def watch(self, grammar: object, keeper: Keeper) -> None:
-        """Have a grammar written when it is dropped, or when the process ends; write those dropped before."""
+        """Have a grammar written after it was dropped, or when the process ends; see to it that those dropped
+        before are."""
         with self._lock:
             self._live.add(keeper)
             if self._registered != os.getpid():
                 # in each process: a child that a fork made may end without its parent's exit functions
                 self._registered = os.getpid()
-                atexit.register(self.flush, _AT_EXIT)
+                atexit.register(self._at_exit)
             finalize(grammar, self._drop, keeper).atexit = False
-            self._compiled = time.monotonic()
-            if (self._waiting or self._large) and self._thread is None:
-                thread = threading.Thread(target=self._run, name="structgen-grammars", daemon=True)
+            self._compiled = self._touched = time.monotonic()
+            if self._thread is None and (self._small or self._large):
+                thread = threading.Thread(
+                    target=self._run, args=(self._calls,), name="structgen-grammars", daemon=True
+                )
                 try:
                     thread.start()
                 except RuntimeError:
                     return  # the interpreter ends: what is left is written then
                 self._thread = thread
-            if self._are_many():
-                self._wake.set()
 
     def _drop(self, keeper: Keeper) -> None:
-        """Take a grammar that nobody has any more."""
-        files = keeper.files
-        if files.writer.folder.gave_up or not keeper.is_new:
+        """Take a grammar that nobody has any more. Cost: some 20 us."""
+        writer = keeper.files.writer
+        if writer.folder.gave_up or not keeper.is_new:
             return
-        if keeper.size > _SMALL:
-            self._large.append(_Large(files, keeper))
-            return
-        written = keeper.encode()
-        if written is None:
-            return
-        waiting = self._waiting
-        strange = bool(waiting) and waiting[-1].files.writer is not files.writer
-        waiting.append(_Encoded(files, written))
-        if strange:
-            while len({id(one.files.writer) for one in list(waiting)}) > _STORES:
-                _taken(waiting)
+        self._touched = time.monotonic()
+        small = self._small
+        queue, many = small, _MANY
+        if keeper.is_large or keeper.size > _SMALL:
+            queue, many = self._large, _LARGE // 2
+        is_strange = bool(small) and small[-1].files.writer is not writer
+        queue.append(keeper)
+        if is_strange:
+            while len({id(one.files.writer) for one in list(small)}) > _STORES:
+                _taken(small)
+        if not self._called or len(queue) == many:
+            self._called = True
+            self._calls.put(None)
 
     def _are_many(self) -> bool:
-        return len(self._waiting) >= _MANY or len(self._large) == _LARGE
+        return len(self._small) >= _MANY or 2 * len(self._large) >= _LARGE
 
-    def _run(self) -> None:
+    def _is_pressed(self) -> bool:
+        """Whether so many wait that some would be forgotten soon."""
+        return 4 * len(self._small) >= 3 * _HELD or 4 * len(self._large) >= 3 * _LARGE
+
+    def _run(self, calls: SimpleQueue[None]) -> None:
+        """Write what is dropped; `calls`: of this process, a fork has others."""
         while True:
+            if self._ended or not (self._small or self._large):
+                self._called = False
+                # what was put there before the line above may not have called
+                if self._ended or not (self._small or self._large):
+                    calls.get()
+                continue
             quiet = time.monotonic() - self._compiled
             if quiet < _IDLE and not self._are_many():
-                self._wake.wait(_IDLE - quiet)
-                self._wake.clear()
+                with suppress(Empty):
+                    calls.get(timeout=_IDLE - quiet)
                 continue
-            for _ in range(_MANY):
-                with self._busy:
-                    dropped = _taken(self._large) or _taken(self._waiting)
-                    if dropped is None:
-                        break
-                    dropped.write()
+            while True:
+                left = self._touched + _ASIDE - time.monotonic()
+                if left > 0 and not self._is_pressed():
+                    time.sleep(left)
+                elif not self._write_one():
+                    break
                 time.sleep(0)  # nobody who fills masks waits for all of it
-            with self._lock:
-                if not self._waiting and not self._large:
-                    self._thread = None
-                    return
 
-    def flush(self, seconds: float = math.inf) -> None:
-        """Write all that is new, now; what is not begun after some seconds is left out. Returns once what the
-        thread has begun is written too."""
+    def _write_one(self) -> bool:
+        """Write one of those that were dropped. Returns whether there was one."""
+        with self._busy:
+            keeper = None if self._ended else _taken(self._large) or _taken(self._small)
+            if keeper is None:
+                return False
+            writer = keeper.files.writer
+            try:
+                writer.write(keeper)
+            except Exception as error:  # of whatever kind: who dropped the grammar waits for nothing
+                writer.cannot(error)
+            return True
+
+    def _at_exit(self) -> None:
+        """Write what is new, as far as the bounds of the exit allow."""
+        self._ended = True
+        self.flush(EXIT_SECONDS, EXIT_BYTES)
+
+    def flush(self, seconds: float = math.inf, most: float = math.inf) -> None:
+        """Write all that is new, now; what is not begun after some seconds, or is past `most` bytes together,
+        is left out. Returns once what the thread has begun is written too."""
         until = time.monotonic() + seconds
+
+        def write(keeper: Keeper) -> None:
+            nonlocal most
+            left = until - time.monotonic()
+            if left > 0 and keeper.is_new and (size := keeper.size) <= most:
+                most -= size
+                keeper.files.writer.write(keeper, min(_PATIENCE, left))
+
         with self._lock:
             live = list(self._live)
-        while (
-            time.monotonic() < until and (dropped := _taken(self._waiting) or _taken(self._large)) is not None
-        ):
-            dropped.write()
+        while (dropped := _taken(self._small) or _taken(self._large)) is not None:
+            write(dropped)
         if self._busy.acquire(timeout=min(max(0.0, until - time.monotonic()), threading.TIMEOUT_MAX)):
             self._busy.release()
         for keeper in live:
-            if time.monotonic() < until:
-                keeper.files.writer.write(keeper)
+            write(keeper)
 
     def after_fork(self) -> None:
         """The parent writes what it dropped; this process has no writing thread yet."""
-        self._waiting.clear()
+        self._small.clear()
         self._large.clear()
         self._thread = None
         self._busy = threading.Lock()
-        self._wake = threading.Event()
+        self._calls = SimpleQueue()
+        self._called = self._ended = False
 
 
 def _taken(dropped: deque[_T]) -> _T | None:

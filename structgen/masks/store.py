@@ -16,7 +16,6 @@ import atexit
 import os
 import threading
 import zlib
-from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -36,7 +35,7 @@ from structgen.masks.sound import Bounds
 from structgen.masks.store_files import Folder
 from structgen.masks.trie import TrieArrays
 from structgen.masks.vocabulary import Vocabulary
-from structgen.sources import digest_of, sources
+from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
 _DELAY = 1.0
@@ -46,13 +45,7 @@ _SOON = 1 << 23
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
-@cache
-def _code() -> str:
-    """Return a digest of the sources that decide what a record holds."""
-    return digest_of([Path(__file__).parent.parent / "ir.py", *sources("automata", "machine", "masks")])
-
-
-_code()  # some milliseconds, which no grammar should wait for
+package_digest()  # some milliseconds, which no grammar should wait for
 
 
 class MaskRows(NamedTuple):
@@ -386,13 +379,13 @@ class MaskStore:
         if self.path is None or self._grammars is None:
             return None
         bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
-        path = self.path / _code() / vocabulary.fingerprint / "grammars"
+        path = self.path / package_digest() / vocabulary.fingerprint / "grammars"
         return GrammarFiles(path, self._grammars, bounds)
 
     def _folder(self, vocabulary: Vocabulary) -> Folder | None:
         if self.path is None:
             return None
-        code = _code()
+        code = package_digest()
         identity = blake2b(f"{code} {vocabulary.fingerprint}".encode(), digest_size=16).digest()
         bounds = Bounds(vocabulary.vocab_size, vocabulary.words)
         return Folder(self.path / code / vocabulary.fingerprint, identity, bounds)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -13,9 +15,10 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from structgen.cache import cache_folder, warn
+from structgen.cache import cache_folder, remove_own, warn
 from structgen.masks.array_file import ArrayFile, open_arrays, write_arrays
 from structgen.masks.sound import Bounds, are_shaped, has_tokens
+from structgen.sources import package_digest
 from structgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 KIND: Final = "vocabulary-7"
 """The layout of the file and of the arrays; a change of either takes the next number."""
+_OLD: Final = 30 * 86400.0
+"""Seconds after which a file that other sources wrote is deleted, when one is written."""
 _KEPT: Final = 4
 """Vocabularies kept though nobody holds them, with the masks that stores keep for them: a server whose last
 grammar ends before the next begins would otherwise read them again (13 MB, 8 ms)."""
@@ -187,6 +192,7 @@ class Vocabulary:
         built = cls._build(tokenizer)
         numbers = {name: getattr(built, name) for name in _NUMBERS}
         write_arrays(path, KIND, built.fingerprint, numbers, built._arrays())
+        _remove_old(path, built.fingerprint)
         return built
 
     @classmethod
@@ -278,5 +284,17 @@ _ARRAYS: Final = (
 
 
 def vocabulary_path(tokenizer: Tokenizer) -> Path:
-    """The file in the cache folder that holds the tokenizer's vocabulary; small vocabularies have none."""
-    return cache_folder() / "vocabularies" / f"{tokenizer.fingerprint}-{KIND}.arrays"
+    """The file in the cache folder that holds the tokenizer's vocabulary; small vocabularies have none.
+
+    Other sources of the package have another file: see `package_digest`.
+    """
+    name = f"{tokenizer.fingerprint}-{KIND}-{package_digest()}.arrays"
+    return cache_folder() / "vocabularies" / name
+
+
+def _remove_old(path: Path, fingerprint: str) -> None:
+    """Delete the files of a vocabulary that other sources of the package wrote, a month ago or more."""
+    for other in path.parent.glob(f"{fingerprint}-*.arrays"):
+        with suppress(OSError):
+            if other != path and time.time() - other.stat().st_mtime > _OLD:
+                remove_own(other)

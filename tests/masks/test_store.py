@@ -375,7 +375,7 @@ def test_records_of_other_sources_are_not_used(
     old = sg.MaskStore(tmp_path, grammars=False)
     masks_of(compiled_of(tokenizer, old))
     old.flush()
-    monkeypatch.setattr(store_module, "_code", lambda: "other")
+    monkeypatch.setattr(store_module, "package_digest", lambda: "other")
     new = sg.MaskStore(tmp_path, grammars=False)
     masks_of(compiled_of(tokenizer, new))
     assert (part_of(new, tokenizer).read, part_of(new, tokenizer).made) == (0, part_of(old, tokenizer).made)

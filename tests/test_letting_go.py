@@ -1,0 +1,355 @@
+"""Letting go of a compiled grammar whose file is not written: no work in the thread that lets go, a file all
+the same, bounds when the process ends, nothing half written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import structgen as sg
+from structgen import kept
+from structgen.errors import StoreWarning
+from structgen.machine import image, merging
+from structgen.masks import grammar_files
+from structgen.masks.grammar_files import GRAMMAR_SUFFIX
+from structgen.resources import small_tokenizer
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"a": {"type": "string", "maxLength": 5}, "b": {"type": "number", "minimum": 3}},
+}
+TEXT = '{"a": "xyz", "b": 31.5}'
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> sg.Tokenizer:
+    return sg.Tokenizer.from_huggingface(small_tokenizer())
+
+
+def used(tokenizer: sg.Tokenizer, store: Any, title: str = "") -> sg.CompiledGrammar:
+    """Return a grammar by which a document was written."""
+    compiled = sg.compile(sg.json_schema({**SCHEMA, "title": title}), tokenizer, store=store)
+    matcher, mask = sg.Matcher(compiled), sg.allocate_mask(1, compiled.vocab_size)
+    for token in tokenizer.encode(TEXT.encode()):
+        matcher.fill_mask(mask)
+        matcher.advance(token)
+    return compiled
+
+
+def files(path: Path) -> list[Path]:
+    return sorted(path.rglob(f"*{GRAMMAR_SUFFIX}"))
+
+
+def until(met: Callable[[], bool], seconds: float = 30) -> bool:
+    """Return whether something came true; waits for it."""
+    end = time.monotonic() + seconds
+    while not met() and time.monotonic() < end:
+        time.sleep(0.01)
+    return met()
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, set[str]]]:
+    """The names of the threads in which each heavy step of keeping a grammar ran."""
+    found: dict[str, set[str]] = {}
+    heavy = [
+        (kept.Keeping, "encode"),
+        (image, "take"),
+        (image, "encode_image"),
+        (image, "encode_meaning"),
+        (image, "merged"),
+        (grammar_files.GrammarFiles, "write"),
+    ]
+    for owner, name in heavy:
+        plain = getattr(owner, name)
+
+        def noted(*arguments: Any, _plain: Any = plain, _name: str = name, **named: Any) -> Any:
+            found.setdefault(_name, set()).add(threading.current_thread().name)
+            return _plain(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, noted)
+    assert image.merged is not merging.merged
+    yield found
+
+
+def test_the_thread_that_lets_go_encodes_and_writes_nothing(
+    tokenizer: sg.Tokenizer, tmp_path: Path, threads: dict[str, set[str]]
+) -> None:
+    store = sg.MaskStore(tmp_path)
+    for number in range(4):
+        used(tokenizer, store, f"{number}")
+    assert until(lambda: len(files(tmp_path)) >= 3), "what is let go of is written some time later"
+    assert set(threads) == {"encode", "take", "encode_image", "encode_meaning", "merged", "write"}
+    assert set().union(*threads.values()) == {"structgen-grammars"}
+
+
+def test_what_is_let_go_of_last_is_written_without_another_compilation(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    store = sg.MaskStore(tmp_path)
+    used(tokenizer, store, "one")
+    last = used(tokenizer, store, "two")  # begins the thread
+    assert until(lambda: len(files(tmp_path)) == 1)
+    del last
+    assert until(lambda: len(files(tmp_path)) == 2)
+
+
+def test_many_that_are_let_go_of_are_written_though_others_are_compiled(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_files, "_IDLE", 1e6)  # it is never quiet
+    store = sg.MaskStore(tmp_path)
+    for number in range(grammar_files._MANY + 2):
+        used(tokenizer, store, f"{number}")
+    assert until(lambda: len(files(tmp_path)) >= grammar_files._MANY)
+
+
+def test_none_is_begun_beside_a_compilation_unless_some_would_be_forgotten(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_files, "_IDLE", 0.0)
+    monkeypatch.setattr(grammar_files, "_ASIDE", 1e6)  # there is always one beside it
+    queue = grammar_files._Queue()
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    store, slept = sg.MaskStore(tmp_path), threading.Event()
+    sleep = time.sleep
+
+    def noted(seconds: float) -> None:
+        if seconds > 1:
+            slept.set()
+        sleep(min(seconds, 0.001))
+
+    monkeypatch.setattr(grammar_files.time, "sleep", noted)
+    for number in range(3):
+        used(tokenizer, store, f"{number}")
+    assert slept.wait(30) and not files(tmp_path)
+    for number in range(3, grammar_files._HELD):
+        used(tokenizer, store, f"{number}")
+    assert until(lambda: bool(files(tmp_path)))
+
+
+def test_no_more_than_a_number_of_grammars_wait_and_the_oldest_are_forgotten(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = grammar_files._Queue()  # of its own, and without a thread
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+    store = sg.MaskStore(tmp_path)
+    for number in range(grammar_files._HELD + 3):
+        used(tokenizer, store, f"{number}")
+    assert len(queue._small) == grammar_files._HELD
+    queue.flush()
+    assert len(files(tmp_path)) == grammar_files._HELD and not queue._small
+
+
+def test_the_exit_leaves_out_what_is_past_its_bounds(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = grammar_files._Queue()
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+    store = sg.MaskStore(tmp_path)
+    for number in range(3):
+        used(tokenizer, store, f"{number}")
+    monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 0.0)
+    queue._at_exit()
+    assert not files(tmp_path) and not queue._small
+    for number in range(3):
+        used(tokenizer, store, f"{number}")
+    size = queue._small[0].size
+    monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 60.0)
+    monkeypatch.setattr(grammar_files, "EXIT_BYTES", 2 * size + size // 2)
+    queue._at_exit()
+    assert len(files(tmp_path)) == 2
+
+
+def test_the_exit_does_not_wait_for_a_grammar_that_somebody_holds(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = grammar_files._Queue()
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    store = sg.MaskStore(tmp_path)
+    compiled = used(tokenizer, store)
+    waited: list[float] = []
+    encode = kept.Keeping.encode
+
+    def noted(self: kept.Keeping, patience: float) -> Any:
+        waited.append(patience)
+        return encode(self, patience)
+
+    monkeypatch.setattr(kept.Keeping, "encode", noted)
+    monkeypatch.setattr(grammar_files, "EXIT_SECONDS", 0.05)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with compiled.lock:
+            held.set()
+            done.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert held.wait(30)
+        queue._at_exit()
+        assert len(waited) == 1 and waited[0] <= 0.05 and not files(tmp_path)
+    finally:
+        done.set()
+        holder.join()
+
+
+def test_an_error_that_nobody_expects_is_told_once_and_ends_the_keeping_not_the_thread(
+    tokenizer: sg.Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("a mistake of ours")
+
+    queue = grammar_files._Queue()
+    monkeypatch.setattr(grammar_files._Queue, "queues", {None: queue})
+    monkeypatch.setattr(threading.Thread, "start", lambda self: None)
+    store = sg.MaskStore(tmp_path)
+    used(tokenizer, store, "one")
+    used(tokenizer, store, "two")
+    with monkeypatch.context() as patch, pytest.warns(StoreWarning, match="a mistake of ours") as caught:
+        patch.setattr(image, "take", broken)
+        assert queue._write_one() and queue._write_one() and not queue._write_one()
+    assert len(caught) == 1 and not files(tmp_path)
+    used(tokenizer, sg.MaskStore(tmp_path), "three")
+    queue.flush()
+    assert len(files(tmp_path)) == 1
+
+
+# Processes
+
+_CHILD = """
+import os, sys, json, threading
+import structgen as sg
+from structgen.resources import small_tokenizer
+
+{before}
+tokenizer = sg.Tokenizer.from_huggingface(small_tokenizer())
+mask = sg.allocate_mask(1, tokenizer.vocab_size)
+schema, text, store = json.loads(sys.argv[2]), sys.argv[3], sg.MaskStore(sys.argv[1])
+
+def used(title):
+    compiled = sg.compile(sg.json_schema({{**schema, "title": title}}), tokenizer, store=store)
+    matcher = sg.Matcher(compiled)
+    for token in tokenizer.encode(text.encode()):
+        matcher.fill_mask(mask)
+        matcher.advance(token)
+    return compiled
+
+{work}
+"""
+
+
+def child(path: Path, work: str, before: str = "") -> subprocess.Popen[str]:
+    code = _CHILD.format(before=before, work=work)
+    command = [sys.executable, "-W", "error::structgen.StoreWarning", "-c", code, str(path)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*command, json.dumps(SCHEMA), TEXT], text=True, stdin=pipe, stdout=pipe)
+
+
+def is_kept(tokenizer: sg.Tokenizer, path: Path, title: str) -> bool:
+    """Return whether this process finds a grammar ready: it writes the document without its network."""
+    compiled: Any = used(tokenizer, sg.MaskStore(path), title)
+    return not compiled._meaning.awake
+
+
+def test_a_process_that_lets_go_and_ends_leaves_files_for_another(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    work = "used('a'); used('b'); live = used('c')"
+    with child(tmp_path, work) as process:
+        assert process.wait(60) == 0
+    assert [is_kept(tokenizer, tmp_path, title) for title in "abc"] == [True] * 3
+
+
+_SLOW = """
+import structgen.cache
+replace = os.replace
+def held(*paths):
+    if str(paths[1]).endswith(".grammar"):
+        print("writing", flush=True)
+        sys.stdin.readline()
+    replace(*paths)
+structgen.cache.os.replace = held
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_kill_in_the_midst_of_writing_leaves_no_half_file(tokenizer: sg.Tokenizer, tmp_path: Path) -> None:
+    work = "used('a'); live = used('b'); threading.Event().wait(60)"
+    with child(tmp_path, work, _SLOW) as process:
+        assert process.stdout is not None and process.stdout.readline() == "writing\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait(60)
+    assert not files(tmp_path)
+    assert not is_kept(tokenizer, tmp_path, "a")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_in_the_midst_of_writing_goes_on_and_both_keep_what_is_theirs(
+    tokenizer: sg.Tokenizer, tmp_path: Path
+) -> None:
+    work = """
+used('a')
+live = used('b')
+writing.wait(60)
+threading.Timer(0.3, goon.set).start()  # a fork waits until what is begun is written
+forked = os.fork()
+if forked == 0:
+    used('c')
+    store.flush()
+    os._exit(0)
+_, status = os.waitpid(forked, 0)
+print(status, flush=True)
+"""
+    before = """
+import structgen.cache
+writing, goon, replace = threading.Event(), threading.Event(), os.replace
+def held(*paths):
+    if str(paths[1]).endswith(".grammar") and not writing.is_set():
+        writing.set()
+        goon.wait(60)
+    replace(*paths)
+structgen.cache.os.replace = held
+"""
+    with child(tmp_path, work, before) as process:
+        assert process.stdout is not None and process.stdout.readline() == "0\n"
+        assert process.wait(60) == 0
+    assert [is_kept(tokenizer, tmp_path, title) for title in "abc"] == [True] * 3
+
+
+def test_a_process_ends_though_its_writer_hangs(tmp_path: Path) -> None:
+    """The thread never comes back from the folder; the exit waits its second, and goes."""
+    before = """
+import structgen.cache
+replace = os.replace
+def held(*paths):
+    if threading.current_thread().name == "structgen-grammars":
+        print("writing", flush=True)
+        threading.Event().wait()
+    replace(*paths)
+structgen.cache.os.replace = held
+"""
+    work = "used('a'); live = used('b'); sys.stdin.readline()"
+    with child(tmp_path, work, before) as process:
+        assert process.stdout is not None and process.stdin is not None
+        assert process.stdout.readline() == "writing\n"
+        process.stdin.write("end\n")
+        process.stdin.flush()
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    assert not files(tmp_path)
