@@ -36,12 +36,14 @@ from structgen.automata.arena import (
     K_MIDDLE,
     K_NODE,
     K_OUTCOME,
+    K_PART,
     K_SPLIT,
     KIND,
     MIDDLE_STATE,
     MOST_NODES,
     MOST_STEPS,
     MOST_TO_END,
+    MOST_WORK,
     N_HEAP,
     N_NODE,
     N_RANK,
@@ -53,17 +55,25 @@ from structgen.automata.arena import (
     ONE,
     OVER_NODES,
     OVER_STEPS,
+    OVER_WORK,
     P_ASCII,
     P_ATOM,
     P_BREAKS,
     P_CAP,
     P_CLASSES,
     P_COST,
+    P_FIRST_ATOM,
+    P_GROWS,
     P_HIGH,
     P_JUDGED,
     P_KINDS,
+    P_LEAST,
     P_LOW,
+    P_MEMBERS,
+    P_MOST,
     P_NBREAKS,
+    P_NPARTS,
+    P_PARTS,
     P_RANGES,
     P_STARTS,
     P_TEXTS,
@@ -79,6 +89,7 @@ from structgen.automata.arena import (
     Q_STATE,
     S_LEN,
     S_OFF,
+    S_ROW,
     SAFE_COLUMN,
     SEARCH_STEPS,
     SEEN,
@@ -93,6 +104,7 @@ from structgen.automata.arena import (
     UNSET,
     VALUE,
     WIDTH,
+    WORK,
     ZERO,
     heap_of,
     intern,
@@ -142,6 +154,21 @@ from structgen.ir import DEAD, UNKNOWN
 from structgen.jit import entry, jit
 
 _NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searches in earnest
+
+
+# Work is counted in units of some 5 us: a row of a set takes NEW of them, and one more for so many threads
+# times classes; a row of a node takes one; a step that finds its row made a part of one.
+_NEW = np.int64(4)
+_ROW_WORK = np.int64(250)
+_STEPS = np.int64(3)
+
+
+@jit
+def _spend(A, units):  # type: ignore[no-untyped-def]
+    """Count work of the public call that is under way; stop where it is too much."""
+    A[WORK] += units
+    if A[WORK] > A[MOST_WORK]:
+        stop(A, OVER_WORK, ZERO)
 
 
 @jit
@@ -255,8 +282,11 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     set_ = nodes[q, Q_SET]
     # The empty set is every spec's: it leads to itself, and keeps no row, whose width would be one spec's.
     empty = sets_of(A)[set_, S_LEN] == 0
-    from_ = ZERO if empty else set_row(A, s, set_)
     classes = spec_of(A)[s, P_CLASSES]
+    _spend(A, ONE)
+    if sets_of(A)[set_, S_ROW] < 0:
+        _spend(A, _NEW + sets_of(A)[set_, S_LEN] * classes // _ROW_WORK)
+    from_ = ZERO if empty else set_row(A, s, set_)
     length = nodes[q, Q_LENGTH]
     if length < spec_of(A)[s, P_CAP]:
         length += 1
@@ -323,6 +353,8 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
             reg[HEAD] = head + 1
             continue
         reg[SEARCH_STEPS] += 1
+        if reg[SEARCH_STEPS] & _STEPS == 0:
+            _spend(A, ONE)
         if reg[SEARCH_STEPS] > most:
             if most == reg[MOST_STEPS]:
                 stop(A, OVER_STEPS, ZERO)
@@ -388,6 +420,8 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
                 entry = queue[entry, 2]
             return True
         taken += 1
+        if taken & _STEPS == 0:
+            _spend(A, ONE)
         if taken > most:
             return False
         if in_text:
@@ -406,7 +440,62 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _part(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return the set of those threads of a set that a part of a disjunction asks about; worked out once."""
+    key = intern(A, K_PART, s, set_, ZERO)
+    if keys_of(A)[key, VALUE] == UNSET:
+        work, members = work_of(A), spec_of(A)[s, P_MEMBERS] - spec_of(A)[s, P_FIRST_ATOM]
+        off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+        if size >= work.shape[0]:
+            stop(A, FULL_WORK, ZERO)
+        length = np.int64(0)
+        for i in range(off, off + size):
+            t = heap_of(A)[i]
+            if heap_of(A)[members + prog_of(A)[keys_of(A)[t, 0], 5]]:
+                work[length] = t
+                length += 1
+        keys_of(A)[key, VALUE] = intern_set(A, length)
+    return keys_of(A)[key, VALUE]
+
+
+@jit
+def _part_node(A, q, part):  # type: ignore[no-untyped-def]
+    """Return the node of a part of a disjunction, where the disjunction is at a node."""
+    s = spec_of(A)[nodes_of(A)[q, Q_SPEC], P_PARTS] + part
+    return _node(A, s, _part(A, s, nodes_of(A)[q, Q_SET]), nodes_of(A)[q, Q_LENGTH])
+
+
+@jit
 def _decide(A, q):  # type: ignore[no-untyped-def]
+    """Mark a node live or dead.
+
+    A disjunction lives where one of its parts does. Many nodes of it are one node for a part, which is looked
+    at once.
+    """
+    s = nodes_of(A)[q, Q_SPEC]
+    if spec_of(A)[s, P_GROWS]:
+        # every text of its own may be made longer: the shortest end tells
+        set_ = nodes_of(A)[q, Q_SET]
+        lives = sets_of(A)[set_, S_LEN] > 0
+        if lives and spec_of(A)[s, P_MOST] >= 0:
+            lives = nodes_of(A)[q, Q_LENGTH] + _distance(A, s, set_) <= spec_of(A)[s, P_MOST]
+        nodes_of(A)[q, Q_LIVE] = 1 if lives else -1
+        return
+    if spec_of(A)[s, P_NPARTS] == 0:
+        _decide_alone(A, q)
+        return
+    for part in range(spec_of(A)[s, P_NPARTS]):
+        at = _part_node(A, q, part)
+        if nodes_of(A)[at, Q_LIVE] == 0:
+            _decide_alone(A, at)
+        if nodes_of(A)[at, Q_LIVE] > 0:
+            nodes_of(A)[q, Q_LIVE] = 1
+            return
+    nodes_of(A)[q, Q_LIVE] = -1
+
+
+@jit
+def _decide_alone(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live or dead: a short look around, a walk ahead, and then the whole search.
 
     A node in a stepper's text lives if the text's shortest end leads to an outcome, or else dies: no search
@@ -944,6 +1033,10 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
     s = nodes_of(A)[q, Q_SPEC]
     classes, widths = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST]
     left = _distance(A, s, nodes_of(A)[q, Q_SET])
+    spare = ZERO
+    if spec_of(A)[s, P_GROWS]:
+        spare = max(spec_of(A)[s, P_LEAST] - nodes_of(A)[q, Q_LENGTH] - left, ZERO)
+        left += spare
     length = np.int64(0)
     while left > 0:
         row = _node_row(A, q)
@@ -953,12 +1046,14 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
             width = heap_of(A)[widths + c]
             if t < 0 or width == 0 or width > left:
                 continue
-            if _distance(A, s, nodes_of(A)[t, Q_SET]) == left - width:
+            needed = _distance(A, s, nodes_of(A)[t, Q_SET])
+            if needed == left - width if spare == 0 else width == 1 and needed < left:
                 if length >= queue_of(A).shape[0]:
                     stop(A, FULL_QUEUE, ZERO)
                 queue_of(A)[length, 3] = c
                 length += 1
                 left -= width
+                spare = left - needed
                 q = t
                 found = True
                 break
@@ -970,7 +1065,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
     9
 )
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS = range(9, 13)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_PART = range(9, 14)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -985,8 +1080,10 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character `b`.
     ASK_STEPPED: the thread of state `b` (what is safe in the upper half) of the stepper whose thread is `a`.
     ASK_STEPS: is node `a` in a
-    stepper's text?
+    stepper's text? ASK_PART: the node of part `b` of the disjunction that is at node `a`.
     """
+    if what == ASK_PART:
+        return _part_node(A, a, b)
     if what == ASK_COLUMN:
         _fill_column(A, a, b)
         return np.int64(0)
