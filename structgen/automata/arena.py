@@ -34,6 +34,10 @@ N_RANK = 16
 TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
 # The work of the public call that is under way, and how much it may be; a unit is about 5 us.
 WORK, MOST_WORK = 21, 22
+# Of a search: how many bytes the texts have that it is at, where in the queue these end, and past how many
+# bytes it gives up.
+LEVEL, LEVEL_END, MOST_LEVEL = 23, 24, 25
+NO_LEVEL = 1 << 40
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)

@@ -39,7 +39,10 @@ from structgen.automata.arena import (
     K_PART,
     K_SPLIT,
     KIND,
+    LEVEL,
+    LEVEL_END,
     MIDDLE_STATE,
+    MOST_LEVEL,
     MOST_NODES,
     MOST_STEPS,
     MOST_TO_END,
@@ -328,7 +331,8 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
     Breadth first by bytes of the shortest spelling of each class, in byte order, so that the first entry to
     reach a node carries its shortest, then smallest text. `resume` goes on after the last find. On a find the
     path's nodes are marked live; after an exhausted search (that never found anything) all visited are dead.
-    After `most` steps: -2, or an Interrupt where that is the limit.
+    After `most` steps: -2, or an Interrupt where that is the limit. -3: what there is takes more bytes than
+    MOST_LEVEL.
     """
     nodes, reg, queue = nodes_of(A), A, queue_of(A)
     undecided = np.int64(-1)  # in a stepper's text, which is looked at when nothing else is left
@@ -340,8 +344,15 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
         reg[N_RANK] = next_stamp(A)
         _push(A, q, ZERO, NONE, ZERO)
         nodes[q, Q_STAMP] = reg[N_RANK]
+        reg[LEVEL] = 0
+        reg[LEVEL_END] = 1
     while reg[HEAD] < reg[TAIL]:
         head = reg[HEAD]
+        if head == reg[LEVEL_END]:
+            reg[LEVEL] += 1
+            reg[LEVEL_END] = reg[TAIL]
+        if reg[LEVEL] > reg[MOST_LEVEL]:
+            return np.int64(-3)
         q = queue[head, 0]
         left = queue[head, 1]
         # A multi-byte spelling travels one level a byte; costs are at most 4.

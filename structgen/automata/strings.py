@@ -61,6 +61,10 @@ _FLOATING = 8
 """Patterns of one conjunction from which on it is of use to know that they stand in nobody's way."""
 _MANY_PARTS = 11
 """Past so many patterns of a conjunction the shortest rest is a search among all sets of them."""
+_FEW_STEPS = (500, 5_000, 50_000)
+"""Steps that each part of a disjunction is searched for, before any is searched for more."""
+_LONGER = -3
+"""What a search says that found nothing short enough."""
 _BRANCHES = 16
 """Parts of a disjunction that are searched one by one, at most."""
 _CROWD, _HASTE = 16, 200
@@ -149,7 +153,7 @@ class StringPool:
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
         self._call = 0  # the public call whose work is counted
-        self._part_ends: dict[int, bytes | None] = {}
+        self._part_ends: dict[int, tuple[int, bytes] | None] = {}
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
@@ -160,6 +164,7 @@ class StringPool:
         reg = self._reg
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
+        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
         reg[ar.MOST_WORK] = _WORK * limits.oracle_steps
         reg[ar.TODO_STAMP] = 1  # no state was seen yet
         self._bind("trans", "outcome")
@@ -832,12 +837,8 @@ class StringPool:
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
         if spec.branches:
-            best: dict[int, bytes] = {}
-            for part in range(spec.branches):
-                text = self._part_end(self._ask(k.ASK_PART, node, part))
-                if text is not None:
-                    self._improve(best, b"", {0: text})
-            return best
+            text = self._best_of_parts(spec, node)
+            return {} if text is None else {0: text}
         wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
         if wanted and spec.floats and len(spec.numbers) > _MANY_PARTS:
             text = self._by_parts(spec, node)
@@ -861,23 +862,56 @@ class StringPool:
             new = spec.demands[int(nodes[queue[entry, 0], ar.Q_OUTCOME])] & wanted
             if not new:
                 continue
-            path: list[int] = []
-            at = entry
-            while int(queue[at, 2]) >= 0:
-                path.append(int(queue[at, 3]))
-                at = int(queue[at, 2])
-            text = _spell(spec, path[::-1])
+            text = _spell(spec, self._path(entry))
             for demand in new:
                 met[demand] = text
             wanted -= new
         return dict(sorted(met.items()))
 
-    def _part_end(self, node: int) -> bytes | None:
-        """Return the shortest rest from a node of a part of a disjunction, or None."""
-        if node not in self._part_ends:
-            number = int(self._arrays["nodes"][node, ar.Q_SPEC])
-            self._part_ends[node] = self._completions(self._specs[number], node).get(0)
-        return self._part_ends[node]
+    def _best_of_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
+        """Return the shortest rest from a node of a disjunction, the least of the parts' shortest.
+
+        The parts are searched a little at first, and then more: once one has an end, no other is searched for
+        a longer one.
+        """
+        reg, ends = self._reg, self._part_ends
+        found: dict[int, bytes] = {}
+        most = ar.NO_LEVEL
+        parts = [self._ask(k.ASK_PART, node, part) for part in range(spec.branches)]
+        pending = [part for part in parts if self._arrays["nodes"][part, ar.Q_LIVE] >= 0]
+        whole = int(reg[ar.MOST_STEPS])
+        for steps in (*(few for few in _FEW_STEPS if few < whole), whole):
+            later: list[int] = []
+            for part in pending:
+                if part not in ends:
+                    reg[ar.MOST_LEVEL] = most
+                    try:
+                        with self._at_most(steps):
+                            entry = self._search(part, 0)
+                    except LimitError:
+                        if steps == whole or reg[ar.CAUSE] != ar.OVER_STEPS:
+                            raise
+                        later.append(part)
+                        continue
+                    finally:
+                        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
+                    if entry == _LONGER:
+                        continue
+                    ends[part] = None if entry < 0 else (int(reg[ar.LEVEL]), _spell(spec, self._path(entry)))
+                end = ends[part]
+                if end is not None:
+                    most = min(most, end[0])
+                    self._improve(found, b"", {0: end[1]})
+            pending = later
+        return found.get(0)
+
+    def _path(self, entry: int) -> list[int]:
+        """Return the classes of characters on the way to an entry of the queue."""
+        queue, path = self._arrays["queue"], []
+        while int(queue[entry, 2]) >= 0:
+            path.append(int(queue[entry, 3]))
+            entry = int(queue[entry, 2])
+        return path[::-1]
 
     def _by_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
         """Return a rest that meets one part after another, None where one of them is far."""

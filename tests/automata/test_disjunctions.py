@@ -105,6 +105,14 @@ def test_alternatives_of_many_patterns_are_searched_one_by_one(pattern: str) -> 
     assert re.search(pattern, text) and len(text) == 40
 
 
+def test_an_easy_alternative_ends_the_search_of_a_hard_one() -> None:
+    # the first part is a product of a million states, and its shortest text longer than that of the second
+    hard = All(tuple(Pattern(one) for one in (*CROWDED[1], "[A-Z].*[0-9]", "[a-f]{4}-[0-9]{2}", "q.*q.*q")))
+    reader = StringReader(Any_((hard, All((Pattern("^b{2,3}$"), Not(Pattern("a")))))))
+    assert reader.pool.finish(reader.start) == {0: b"bb"}
+    assert reader.pool.work < 2_000
+
+
 @pytest.mark.parametrize("bounds", [(0, None), (3, None), (6, None), (0, 5), (2, 6), (4, 4)])
 def test_regular_expressions_of_a_length_go_on_as_the_search_says(bounds: tuple[int, int | None]) -> None:
     quick = StringReader(All((Format("regex"), Length(*bounds))))
