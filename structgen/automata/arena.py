@@ -51,12 +51,13 @@ ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 VALUE, OFF, LEN = 4, 5, 6
 # First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
 K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np.int64, range(-1, -9, -1))
-K_PART = np.int64(-9)
+K_PART, K_NEED = np.int64(-9), np.int64(-10)
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
 S_STEPS = 5  # has it threads of a STEPPER (1), of LETTERS (2)
 # Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
+Q_COST = 8  # of what `Q_STAMP` names: the bytes to here
 # Columns of states.
 KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4  # DONE: 1, or BY_COLUMN
 BY_COLUMN = 2  # the columns of a STEPPER's alphabet are filled one by one
@@ -74,7 +75,8 @@ P_TEXTS = 16  # the most characters of a string in which what a stepper calls sa
 P_PARTS, P_NPARTS, P_MEMBERS, P_FIRST_ATOM = 17, 18, 19, 20
 # One trimmed atom whose texts may be made longer by any number of characters, beside lengths: the bounds.
 P_GROWS, P_LEAST, P_MOST = 21, 22, 23
-SPEC_COLUMNS = 24
+P_NEEDED = 24  # of a conjunction: where in the heap stands which of its atoms tell how far a match is
+SPEC_COLUMNS = 25
 
 
 class Interrupt(Exception):
@@ -102,9 +104,9 @@ NAMES = (
 COLUMNS = {
     "keys": 7,
     "sets": 6,
-    "nodes": 8,
+    "nodes": 9,
     "states": 7,
-    "queue": 4,
+    "queue": 5,
     "prog": 9,
     "spec": SPEC_COLUMNS,
     "trans": WIDTH,
@@ -143,7 +145,7 @@ def sets_of(A):  # type: ignore[no-untyped-def]
 
 @jit
 def nodes_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 2]), (A[ROOM + 2], 8))
+    return nb.carray(_longs(A[ADDRESS + 2]), (A[ROOM + 2], 9))
 
 
 @jit
@@ -163,7 +165,7 @@ def work_of(A):  # type: ignore[no-untyped-def]
 
 @jit
 def queue_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 4))
+    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 5))
 
 
 @jit

@@ -21,12 +21,16 @@ from structgen.automata.lookaround import LookaroundAutomaton, State
 from structgen.automata.partition import Partition, class_of, partition_for
 from structgen.automata.parts import rest_by_parts
 from structgen.automata.program import (
+    BOL,
     CALL,
     CALLED,
     CHAR,
     CLOCK,
+    COUNT,
+    EOL,
     LETTERS,
     MATCH,
+    PUSH,
     REGEX,
     REPEAT,
     SPLIT,
@@ -63,6 +67,10 @@ _MANY_PARTS = 11
 """Past so many patterns of a conjunction the shortest rest is a search among all sets of them."""
 _FEW_STEPS = (500, 5_000, 50_000)
 """Steps that each part of a disjunction is searched for, before any is searched for more."""
+_SOUGHT = 20_000
+"""Steps of a search along distances."""
+_PLAIN = frozenset((CHAR, SPLIT, MATCH, REPEAT, PUSH, COUNT, BOL, EOL))
+"""Operations of programs whose instructions tell what they cost to complete."""
 _LONGER = -3
 """What a search says that found nothing short enough."""
 _BRANCHES = 16
@@ -555,25 +563,41 @@ class StringPool:
             self._bind("spec")
         arrays["spec"][number] = row
         self._specs.append(loaded)
+        arrays["spec"][number, ar.P_FIRST_ATOM] = loaded.numbers[0] if atoms else 0
         if bounds is not None:
             self._load_costs(loaded)
-        elif (
-            len(nodes) == 1
-            and judge is None
-            and not any(
-                isinstance(atom, Program) and (atom.steppers or atom.looks or LETTERS in _operations(atom))
-                for atom in atoms
-            )
-        ):
-            self._load_branches(loaded, number, row)
+        elif _is_product(nodes, atoms) and judge is None:
+            self._load_costs(loaded)
+            if not (loaded.crowded or loaded.floats):
+                self._load_needs(number, atoms)
+            self._load_branches(loaded, number, atoms)
         return number
 
-    def _load_branches(self, whole: _LoadedSpec, number: int, row: list[int]) -> None:
+    def _load_needs(self, number: int, atoms: list[Atom]) -> None:
+        """Tell the kernel which atoms of a conjunction must match, and tell how far that is."""
+        tree = self._specs[number].nodes[0]
+        if tree[0] != "all":
+            return
+        needed = [0] * len(atoms)
+        least = 0
+        for part in tree[1:]:
+            if part[0] == "atom":
+                atom = atoms[part[1]]
+                needed[part[1]] = int(
+                    isinstance(atom, Program) and atom.trimmed and _operations(atom) <= _PLAIN
+                )
+            elif part[0] == "length":
+                least = max(least, part[1])
+        if any(needed):
+            at = self._append(needed)
+            self._arrays["spec"][number, [ar.P_NEEDED, ar.P_LEAST]] = at, least
+
+    def _load_branches(self, whole: _LoadedSpec, number: int, atoms: list[Atom]) -> None:
         """Put the parts of a disjunction into the arena, as specs that share its atoms: each is searched by
         itself, in the product of its own atoms."""
         found = branches(whole.nodes[0], _BRANCHES)
         asked = [atoms_of(tree) for tree in found]
-        if len(found) < 2 or not all(len(atoms) < len(whole.numbers) for atoms in asked):
+        if len(found) < 2 or not all(len(one) < len(atoms) for one in asked):
             return
         whole.branches = len(found)
         arrays = self._arrays
@@ -581,12 +605,13 @@ class StringPool:
             arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
         self._bind("spec")
         spec = arrays["spec"]
-        for tree, atoms in zip(found, asked, strict=True):
+        for tree, own in zip(found, asked, strict=True):
             part = len(self._specs)
-            members = self._append([int(index in atoms) for index in range(len(whole.numbers))])
-            spec[part] = row
-            spec[part, [ar.P_TRIMMED, ar.P_MEMBERS, ar.P_FIRST_ATOM]] = 0, members, whole.numbers[0]
+            members = self._append([int(index in own) for index in range(len(atoms))])
+            spec[part] = spec[number]
+            spec[part, [ar.P_TRIMMED, ar.P_MEMBERS, ar.P_NEEDED, ar.P_LEAST]] = 0, members, 0, 0
             self._specs.append(replace(whole, nodes=(tree,), demands={}, parts={}, branches=0, programs=[]))
+            self._load_needs(part, atoms)
         spec[number, [ar.P_PARTS, ar.P_NPARTS]] = number + 1, len(found)
 
     def _load_atom(
@@ -848,7 +873,7 @@ class StringPool:
         resume = 0
         while wanted:
             try:
-                entry = self._search(node, resume)
+                entry = self._search(node, resume, not resume)
             except LimitError:
                 text = self._by_parts(spec, node) if spec.crowded else None
                 if text is None:
@@ -887,7 +912,7 @@ class StringPool:
                     reg[ar.MOST_LEVEL] = most
                     try:
                         with self._at_most(steps):
-                            entry = self._search(part, 0)
+                            entry = self._search(part, 0, steps > _FEW_STEPS[0])
                     except LimitError:
                         if steps == whole or reg[ar.CAUSE] != ar.OVER_STEPS:
                             raise
@@ -949,12 +974,25 @@ class StringPool:
             known[ordinal] = matched or known[ordinal] or None
         return [known[ordinal] for ordinal in spec.numbers], length
 
-    def _search(self, node: int, resume: int) -> int:
+    def _search(self, node: int, resume: int, seeks: bool = False) -> int:
         """Return the next entry of the queue that ends a search from a node, or -1.
 
-        Where the kernel stops, it goes on with the entry that it was at.
+        Where the kernel stops, it goes on with the entry that it was at. `seeks`: a conjunction of patterns
+        is searched along their distances (`_seek`), before it is searched as a whole.
         """
         reg = self._reg
+        if seeks and self._arrays["spec"][self._arrays["nodes"][node, ar.Q_SPEC], ar.P_NEEDED]:
+            whole = int(reg[ar.MOST_STEPS])
+            if whole > _FEW_STEPS[1]:
+                try:
+                    with self._at_most(_FEW_STEPS[1]):
+                        return self._search(node, 0)
+                except LimitError:
+                    if reg[ar.CAUSE] != ar.OVER_STEPS:
+                        raise
+                entry = self._ask(k.ASK_SEEK, node, _SOUGHT)
+                if entry != -1:
+                    return entry
         while True:
             try:
                 return int(k.ask(reg, k.ASK_SEARCH, node, resume))
@@ -1102,6 +1140,13 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     chars = ((op == CHAR) | (op == LETTERS)).astype(np.int64)
     own, second = _OWN >> op & 1, _SECOND >> op & 1
     return code, chars, 1 - own, second, own
+
+
+def _is_product(nodes: tuple[TruthTree, ...], atoms: list[Atom]) -> bool:
+    """Return whether one demand asks for several patterns, of which each text is one place of each."""
+    programs = [atom for atom in atoms if isinstance(atom, Program)]
+    whole = len(nodes) == 1 and len(programs) > 1
+    return whole and not any(one.steppers or one.looks or LETTERS in _operations(one) for one in programs)
 
 
 def _operations(program: Program) -> set[int]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from string_reader import StringReader
 
 import structgen as sg
+from structgen.automata import strings
 from structgen.automata.calls import THIS_CALL
 from structgen.errors import LimitError
 from structgen.ir import DEAD, All, Any_, Format, Formula, Length, Not, Pattern
@@ -103,6 +104,39 @@ def test_alternatives_of_many_patterns_are_searched_one_by_one(pattern: str) -> 
     text = json.loads(compiled.completion(compiled.start))
     assert any(all(re.search(one, text) for one in conditions) for conditions in CROWDED)
     assert re.search(pattern, text) and len(text) == 40
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    patterns=st.lists(st.sampled_from(PATTERNS), min_size=2, max_size=4, unique=True), least=st.integers(0, 3)
+)
+def test_a_search_along_distances_finds_a_shortest_text(patterns: list[str], least: int) -> None:
+    formula = All((*map(Pattern, patterns), Pattern("^[ab1]*$"), Length(least, None)))
+    words = [text for text in TEXTS if holds(formula, text)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strings, "_FEW_STEPS", (1, 1, 1))
+        reader = StringReader(formula)
+        found = {
+            text: reader.pool.finish(reader.state(text))[0]
+            for text in ("", "a", "1b")
+            if reader.state(text) > 0
+        }
+    for text, rest in found.items():
+        assert holds(formula, text + rest.decode())
+        lengths = [len(word) - len(text) for word in words if word.startswith(text)]
+        assert not lengths or len(rest) == min(lengths)
+
+
+def test_many_patterns_of_one_length_are_met_without_a_search_of_all_texts() -> None:
+    patterns = ["^.{60}$", "[A-Z].*[0-9]", "\\d{3}", "x.*y.*z", "^(?:\\S+\\s+){0,9}\\S+$", "(foo|bar).*baz"]
+    patterns += ["^\\w+( \\w+)*$", "^[A-Za-z0-9 ]+([-.][A-Za-z0-9 ]+)*$"]
+    schema = {"type": "string", "allOf": [denied((one,)) for one in patterns], "minLength": 5}
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], 256)
+    compiled = sg.compile(
+        sg.json_schema(schema, limits=sg.Limits(oracle_steps=30_000)), tokenizer, store=False
+    )
+    text = json.loads(compiled.completion(compiled.start))
+    assert len(text) == 60 and all(re.search(one, text) for one in patterns)
 
 
 def test_an_easy_alternative_ends_the_search_of_a_hard_one() -> None:
