@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from structgen.automata.calls import THIS_CALL
 from structgen.errors import BudgetError, FinishedError, MaskError, OptionError, TokenError
 from structgen.expected import Expected
 from structgen.forks import GRAMMARS, new_lock
@@ -256,7 +257,7 @@ class CompiledGrammar(ABC):
 
         Returns True once it is memoised; False where it is large, and the store has no room for another row.
         """
-        with self.lock:
+        with self.lock, THIS_CALL:
             self._attached()
             code = self._compute(index, target)
             if code == 0:
@@ -388,7 +389,7 @@ class CompiledGrammar(ABC):
         What is owed comes first, then the other keys and values (20, and an item that counts those left out),
         then punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
         """
-        with self.lock:
+        with self.lock, THIS_CALL:
             return self._expected(state.index)
 
     def tokens_to_finish(self, state: State) -> int:
@@ -402,7 +403,7 @@ class CompiledGrammar(ABC):
 
     def completion(self, state: State) -> bytes:
         """Return the shortest text that completes the document."""
-        with self.lock:
+        with self.lock, THIS_CALL:
             self._open(state.index)
             return self._completion(state.index)
 
@@ -412,7 +413,8 @@ class CompiledGrammar(ABC):
             known = self._known_cost(index)
             if known is None:
                 self._open(index)
-                known = self._cost(index)
+                with THIS_CALL:
+                    known = self._cost(index)
             return known
 
     def _open(self, index: int) -> None:
@@ -435,7 +437,7 @@ class CompiledGrammar(ABC):
                 cure=f"Give it at least {least} (the end token is not counted).",
             )
         self.fill_index(index, mask, row)
-        with self.lock:
+        with self.lock, THIS_CALL:
             left = budget - 1
             if self._fits(index, left):
                 return

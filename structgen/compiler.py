@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal, overload
 
+from structgen.automata.calls import THIS_CALL
 from structgen.compiled import CompiledGrammar
 from structgen.compiled_schema import CompiledSchema
 from structgen.errors import OptionError, TokenizerError
@@ -72,6 +73,15 @@ def compile(
             cure="Use a tokenizer with byte fallback, or add a token for each of them.",
         )
     shared = store_of(store)
+    if isinstance(grammar, NetworkGrammar) and (limits or grammar.limits).liveness == "flag":
+        return CompiledSchema(grammar, tokenizer, limits, shared)  # what is not told is noted, place by place
+    with THIS_CALL:
+        return _compiled(grammar, tokenizer, limits, shared)
+
+
+def _compiled(
+    grammar: Grammar, tokenizer: Tokenizer, limits: Limits | None, shared: MaskStore | Literal[False] | None
+) -> CompiledGrammar:
     if isinstance(grammar, NetworkGrammar):
         return CompiledSchema(grammar, tokenizer, limits, shared)
     if isinstance(grammar, LarkGrammar) and grammar.is_local:

@@ -16,6 +16,7 @@ import numpy as np
 
 from structgen.automata import numerals
 from structgen.automata import strings as string_automata
+from structgen.automata.calls import THIS_CALL
 from structgen.automata.numeral_product import AnyPool, number_pool
 from structgen.automata.renumbered import FREE_STATES, Disagrees, KeptNumbers, KeptStrings, Numbers, Strings
 from structgen.automata.strings import StringPool, digest_of_spec
@@ -56,11 +57,14 @@ class Asking:
     def __call__(self, call: Any, *arguments: int) -> int:
         """Return what a compiled call says once all its questions have been answered. The lock is taken."""
         with self._lock:
-            while True:
-                code: int = call(self._tables.address, *arguments)
-                if code != L.ASKED:
-                    return code
-                self._meaning.answer(no_terminal)
+            code: int = call(self._tables.address, *arguments)
+            if code != L.ASKED:
+                return code
+            with THIS_CALL:
+                while code == L.ASKED:
+                    self._meaning.answer(no_terminal)
+                    code = call(self._tables.address, *arguments)
+            return code
 
 
 class _Outcomes:

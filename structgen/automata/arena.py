@@ -32,22 +32,32 @@ HEAD, TAIL, FOUND = 13, 14, 15
 N_RANK = 16
 # Of `expand`: its number, the ends of its list of states, and how many rows it has filled.
 TODO_STAMP, TODO_HEAD, TODO_TAIL, TODO_DONE = 17, 18, 19, 20
+# The work of the public call that is under way, and how much it may be; a unit is about 5 us.
+WORK, MOST_WORK = 21, 22
+# Of a search: how many bytes the texts have that it is at, where in the queue these end, and past how many
+# bytes it gives up.
+LEVEL, LEVEL_END, MOST_LEVEL = 23, 24, 25
+NO_LEVEL = 1 << 40
 
 # Causes: the arrays by their place in Arena, and what Python must answer.
 # (What is passed to a compiled function is an np.int64: numba compiles one copy of it for each literal int.)
 FULL_KEYS, FULL_SETS, FULL_NODES, FULL_STATES, FULL_HEAP, FULL_WORK, FULL_QUEUE = map(np.int64, range(7))
-NEED_ANSWERS, NEED_TABLE, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END = map(np.int64, range(16, 22))
+NEED_ANSWERS, NEED_TABLE, OVER_STEPS, OVER_NODES, NEED_STEP, NEED_END, OVER_WORK = map(
+    np.int64, range(16, 23)
+)
 ZERO, ONE, TWO, THREE, NONE = map(np.int64, (0, 1, 2, 3, -1))
 
 # Columns of keys: four key words, a value, and an offset and length in the heap.
 VALUE, OFF, LEN = 4, 5, 6
 # First key words below 0 say what a key is; otherwise it is a thread (instruction, context, a, b).
 K_CONTEXT, K_OUTCOME, K_NODE, K_SPLIT, K_MIDDLE, K_FREE, K_HOPE, K_STEP = map(np.int64, range(-1, -9, -1))
+K_PART, K_NEED = np.int64(-9), np.int64(-10)
 # Columns of sets.
 S_OFF, S_LEN, S_ROW, S_ACCEPT, S_OPEN = 0, 1, 2, 3, 4
 S_STEPS = 5  # has it threads of a STEPPER (1), of LETTERS (2)
 # Columns of nodes. Q_LIVE: -1 dead, 0 not known, 1 live, 2 live with all that follow.
 Q_SPEC, Q_SET, Q_LENGTH, Q_ROW, Q_OUTCOME, Q_LIVE, Q_STATE, Q_STAMP = 0, 1, 2, 3, 4, 5, 6, 7
+Q_COST = 8  # of what `Q_STAMP` names: the bytes to here
 # Columns of states.
 KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4  # DONE: 1, or BY_COLUMN
 BY_COLUMN = 2  # the columns of a STEPPER's alphabet are filled one by one
@@ -60,7 +70,13 @@ P_CLASSES, P_STARTS, P_KINDS, P_RANGES, P_ASCII, P_HIGH, P_LOW, P_CAP, P_BREAKS,
 P_TRIMMED, P_COST, P_ATOM, P_FIRST = 10, 11, 12, 14  # P_ATOM: two columns
 P_JUDGED = 15
 P_TEXTS = 16  # the most characters of a string in which what a stepper calls safe is safe; 0: nothing is
-SPEC_COLUMNS = 17
+# The parts of a disjunction, specs themselves: the number of the first, how many; of a part, where in the
+# heap stands which atoms it asks about, and the number of the first atom there.
+P_PARTS, P_NPARTS, P_MEMBERS, P_FIRST_ATOM = 17, 18, 19, 20
+# One trimmed atom whose texts may be made longer by any number of characters, beside lengths: the bounds.
+P_GROWS, P_LEAST, P_MOST = 21, 22, 23
+P_NEEDED = 24  # of a conjunction: where in the heap stands which of its atoms tell how far a match is
+SPEC_COLUMNS = 25
 
 
 class Interrupt(Exception):
@@ -88,9 +104,9 @@ NAMES = (
 COLUMNS = {
     "keys": 7,
     "sets": 6,
-    "nodes": 8,
+    "nodes": 9,
     "states": 7,
-    "queue": 4,
+    "queue": 5,
     "prog": 9,
     "spec": SPEC_COLUMNS,
     "trans": WIDTH,
@@ -129,7 +145,7 @@ def sets_of(A):  # type: ignore[no-untyped-def]
 
 @jit
 def nodes_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 2]), (A[ROOM + 2], 8))
+    return nb.carray(_longs(A[ADDRESS + 2]), (A[ROOM + 2], 9))
 
 
 @jit
@@ -149,7 +165,7 @@ def work_of(A):  # type: ignore[no-untyped-def]
 
 @jit
 def queue_of(A):  # type: ignore[no-untyped-def]
-    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 4))
+    return nb.carray(_longs(A[ADDRESS + 6]), (A[ROOM + 6], 5))
 
 
 @jit

@@ -34,14 +34,20 @@ from structgen.automata.arena import (
     K_FREE,
     K_HOPE,
     K_MIDDLE,
+    K_NEED,
     K_NODE,
     K_OUTCOME,
+    K_PART,
     K_SPLIT,
     KIND,
+    LEVEL,
+    LEVEL_END,
     MIDDLE_STATE,
+    MOST_LEVEL,
     MOST_NODES,
     MOST_STEPS,
     MOST_TO_END,
+    MOST_WORK,
     N_HEAP,
     N_NODE,
     N_RANK,
@@ -50,25 +56,36 @@ from structgen.automata.arena import (
     NEED_END,
     NODE_STATE,
     NONE,
+    OFF,
     ONE,
     OVER_NODES,
     OVER_STEPS,
+    OVER_WORK,
     P_ASCII,
     P_ATOM,
     P_BREAKS,
     P_CAP,
     P_CLASSES,
     P_COST,
+    P_FIRST_ATOM,
+    P_GROWS,
     P_HIGH,
     P_JUDGED,
     P_KINDS,
+    P_LEAST,
     P_LOW,
+    P_MEMBERS,
+    P_MOST,
     P_NBREAKS,
+    P_NEEDED,
+    P_NPARTS,
+    P_PARTS,
     P_RANGES,
     P_STARTS,
     P_TEXTS,
     P_TRIMMED,
     PARENT,
+    Q_COST,
     Q_LENGTH,
     Q_LIVE,
     Q_OUTCOME,
@@ -79,6 +96,7 @@ from structgen.automata.arena import (
     Q_STATE,
     S_LEN,
     S_OFF,
+    S_ROW,
     SAFE_COLUMN,
     SEARCH_STEPS,
     SEEN,
@@ -93,6 +111,7 @@ from structgen.automata.arena import (
     UNSET,
     VALUE,
     WIDTH,
+    WORK,
     ZERO,
     heap_of,
     intern,
@@ -141,7 +160,23 @@ from structgen.automata.threads import (
 from structgen.ir import DEAD, UNKNOWN
 from structgen.jit import entry, jit
 
+_FAR_AWAY = np.int64(1) << 30  # bytes that nothing needs
 _NEAR, _FAR = np.int64(64), np.int64(2048)  # steps of _decide before it searches in earnest
+
+
+# Work is counted in units of some 5 us: a row of a set takes NEW of them, and one more for so many threads
+# times classes; a row of a node takes one; a step that finds its row made a part of one.
+_NEW = np.int64(4)
+_ROW_WORK = np.int64(250)
+_STEPS = np.int64(3)
+
+
+@jit
+def _spend(A, units):  # type: ignore[no-untyped-def]
+    """Count work of the public call that is under way; stop where it is too much."""
+    A[WORK] += units
+    if A[WORK] > A[MOST_WORK]:
+        stop(A, OVER_WORK, ZERO)
 
 
 @jit
@@ -255,8 +290,11 @@ def _node_row(A, q):  # type: ignore[no-untyped-def]
     set_ = nodes[q, Q_SET]
     # The empty set is every spec's: it leads to itself, and keeps no row, whose width would be one spec's.
     empty = sets_of(A)[set_, S_LEN] == 0
-    from_ = ZERO if empty else set_row(A, s, set_)
     classes = spec_of(A)[s, P_CLASSES]
+    _spend(A, ONE)
+    if sets_of(A)[set_, S_ROW] < 0:
+        _spend(A, _NEW + sets_of(A)[set_, S_LEN] * classes // _ROW_WORK)
+    from_ = ZERO if empty else set_row(A, s, set_)
     length = nodes[q, Q_LENGTH]
     if length < spec_of(A)[s, P_CAP]:
         length += 1
@@ -298,7 +336,8 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
     Breadth first by bytes of the shortest spelling of each class, in byte order, so that the first entry to
     reach a node carries its shortest, then smallest text. `resume` goes on after the last find. On a find the
     path's nodes are marked live; after an exhausted search (that never found anything) all visited are dead.
-    After `most` steps: -2, or an Interrupt where that is the limit.
+    After `most` steps: -2, or an Interrupt where that is the limit. -3: what there is takes more bytes than
+    MOST_LEVEL.
     """
     nodes, reg, queue = nodes_of(A), A, queue_of(A)
     undecided = np.int64(-1)  # in a stepper's text, which is looked at when nothing else is left
@@ -310,8 +349,15 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
         reg[N_RANK] = next_stamp(A)
         _push(A, q, ZERO, NONE, ZERO)
         nodes[q, Q_STAMP] = reg[N_RANK]
+        reg[LEVEL] = 0
+        reg[LEVEL_END] = 1
     while reg[HEAD] < reg[TAIL]:
         head = reg[HEAD]
+        if head == reg[LEVEL_END]:
+            reg[LEVEL] += 1
+            reg[LEVEL_END] = reg[TAIL]
+        if reg[LEVEL] > reg[MOST_LEVEL]:
+            return np.int64(-3)
         q = queue[head, 0]
         left = queue[head, 1]
         # A multi-byte spelling travels one level a byte; costs are at most 4.
@@ -323,6 +369,8 @@ def _search(A, q, resume, any_live, most):  # type: ignore[no-untyped-def]
             reg[HEAD] = head + 1
             continue
         reg[SEARCH_STEPS] += 1
+        if reg[SEARCH_STEPS] & _STEPS == 0:
+            _spend(A, ONE)
         if reg[SEARCH_STEPS] > most:
             if most == reg[MOST_STEPS]:
                 stop(A, OVER_STEPS, ZERO)
@@ -388,6 +436,8 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
                 entry = queue[entry, 2]
             return True
         taken += 1
+        if taken & _STEPS == 0:
+            _spend(A, ONE)
         if taken > most:
             return False
         if in_text:
@@ -406,7 +456,165 @@ def _probe(A, q, most):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _part(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return the set of those threads of a set that a part of a disjunction asks about; worked out once."""
+    key = intern(A, K_PART, s, set_, ZERO)
+    if keys_of(A)[key, VALUE] == UNSET:
+        work, members = work_of(A), spec_of(A)[s, P_MEMBERS] - spec_of(A)[s, P_FIRST_ATOM]
+        off, size = sets_of(A)[set_, S_OFF], sets_of(A)[set_, S_LEN]
+        if size >= work.shape[0]:
+            stop(A, FULL_WORK, ZERO)
+        length = np.int64(0)
+        for i in range(off, off + size):
+            t = heap_of(A)[i]
+            if heap_of(A)[members + prog_of(A)[keys_of(A)[t, 0], 5]]:
+                work[length] = t
+                length += 1
+        keys_of(A)[key, VALUE] = intern_set(A, length)
+    return keys_of(A)[key, VALUE]
+
+
+@jit
+def _part_node(A, q, part):  # type: ignore[no-untyped-def]
+    """Return the node of a part of a disjunction, where the disjunction is at a node."""
+    s = spec_of(A)[nodes_of(A)[q, Q_SPEC], P_PARTS] + part
+    return _node(A, s, _part(A, s, nodes_of(A)[q, Q_SET]), nodes_of(A)[q, Q_LENGTH])
+
+
+@jit
+def _needs(A, s, set_):  # type: ignore[no-untyped-def]
+    """Return a key that holds how many bytes a conjunction needs at least from a set to a match: what the
+    farthest of its atoms needs (VALUE), and what all of them need one after another (OFF). Worked out once.
+    """
+    key = intern(A, K_NEED, s, set_, ZERO)
+    keys, work = keys_of(A), work_of(A)
+    if keys[key, VALUE] == UNSET:
+        first, count, needed = spec_of(A)[s, P_FIRST_ATOM], spec_of(A)[s, P_ATOM + 1], spec_of(A)[s, P_NEEDED]
+        if count >= work.shape[0]:
+            stop(A, FULL_WORK, ZERO)
+        for i in range(count):
+            work[i] = _FAR_AWAY if heap_of(A)[needed + i] else 0
+        off = sets_of(A)[set_, S_OFF]
+        for i in range(off, off + sets_of(A)[set_, S_LEN]):
+            t = heap_of(A)[i]
+            atom = prog_of(A)[keys[t, 0], 5] - first
+            if work[atom] > 0:
+                work[atom] = min(work[atom], _thread_cost(A, s, t))
+        most, total = ZERO, ZERO
+        for i in range(count):
+            most = max(most, work[i])
+            total = min(total + work[i], _FAR_AWAY)
+        keys[key, OFF] = total
+        keys[key, VALUE] = most
+    return key
+
+
+@jit
+def _seek(A, q, most):  # type: ignore[no-untyped-def]
+    """Return the queue entry of a completion from node `q` of a conjunction, one of the shortest, or -1 where
+    none is found within `most` steps; -3 as in `_search`.
+
+    Depth first, what needs least first, among texts of no more bytes than the start needs at least; then of
+    some bytes more (iterative deepening). No text is left out that the bound does not rule out, so that what
+    is found is shortest, though not the smallest of these.
+    """
+    s = nodes_of(A)[q, Q_SPEC]
+    classes, widths, least = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST], spec_of(A)[s, P_LEAST]
+    bound = keys_of(A)[_needs(A, s, nodes_of(A)[q, Q_SET]), VALUE]
+    bound = max(bound, least - nodes_of(A)[q, Q_LENGTH])
+    start, taken = q, np.int64(0)
+    while bound < _FAR_AWAY:
+        if bound > A[MOST_LEVEL]:
+            return np.int64(-3)
+        further = _FAR_AWAY
+        gen = next_stamp(A)
+        A[TAIL] = 0
+        _push(A, start, NONE, NONE, ZERO)
+        queue_of(A)[0, 4] = 0
+        top = np.int64(0)
+        while top >= 0:
+            entry = top
+            top = queue_of(A)[entry, 1]
+            q, cost = queue_of(A)[entry, 0], queue_of(A)[entry, 4]
+            nodes = nodes_of(A)
+            if nodes[q, Q_STAMP] == gen and nodes[q, Q_COST] <= cost:
+                continue
+            nodes[q, Q_STAMP], nodes[q, Q_COST] = gen, cost
+            if nodes[q, Q_OUTCOME] >= 0:
+                A[LEVEL] = cost
+                at = entry
+                while at >= 0:
+                    nodes[queue_of(A)[at, 0], Q_LIVE] = max(nodes[queue_of(A)[at, 0], Q_LIVE], 1)
+                    at = queue_of(A)[at, 2]
+                return entry
+            taken += 1
+            if taken > most:
+                return NONE
+            if taken & _STEPS == 0:
+                _spend(A, ONE)
+            row = _node_row(A, q)
+            begun, last = A[TAIL], np.int64(-1)
+            for c in range(classes):
+                t, width = heap_of(A)[row + c], heap_of(A)[widths + c]
+                if t < 0 or width == 0 or t == last or nodes_of(A)[t, Q_LIVE] < 0:
+                    continue
+                last = t
+                key = _needs(A, s, nodes_of(A)[t, Q_SET])
+                whole = max(keys_of(A)[key, VALUE], least - nodes_of(A)[t, Q_LENGTH]) + cost + width
+                if whole > bound:
+                    further = min(further, whole)
+                    continue
+                _push(A, t, keys_of(A)[key, OFF] + width, entry, c)
+                queue_of(A)[A[TAIL] - 1, 4] = cost + width
+            # link them: what needs most at the bottom
+            queue = queue_of(A)
+            while True:
+                worst = np.int64(-1)
+                for child in range(A[TAIL] - 1, begun - 1, -1):
+                    if queue[child, 4] > 0 and (worst < 0 or queue[child, 1] > queue[worst, 1]):
+                        worst = np.int64(child)
+                if worst < 0:
+                    break
+                queue[worst, 4] = -queue[worst, 4]  # linked
+                queue[worst, 1] = top
+                top = worst
+            for child in range(begun, A[TAIL]):
+                queue[child, 4] = abs(queue[child, 4])
+        bound = further
+    return NONE
+
+
+@jit
 def _decide(A, q):  # type: ignore[no-untyped-def]
+    """Mark a node live or dead.
+
+    A disjunction lives where one of its parts does. Many nodes of it are one node for a part, which is looked
+    at once.
+    """
+    s = nodes_of(A)[q, Q_SPEC]
+    if spec_of(A)[s, P_GROWS]:
+        # every text of its own may be made longer: the shortest end tells
+        set_ = nodes_of(A)[q, Q_SET]
+        lives = sets_of(A)[set_, S_LEN] > 0
+        if lives and spec_of(A)[s, P_MOST] >= 0:
+            lives = nodes_of(A)[q, Q_LENGTH] + _distance(A, s, set_) <= spec_of(A)[s, P_MOST]
+        nodes_of(A)[q, Q_LIVE] = 1 if lives else -1
+        return
+    if spec_of(A)[s, P_NPARTS] == 0:
+        _decide_alone(A, q)
+        return
+    for part in range(spec_of(A)[s, P_NPARTS]):
+        at = _part_node(A, q, part)
+        if nodes_of(A)[at, Q_LIVE] == 0:
+            _decide_alone(A, at)
+        if nodes_of(A)[at, Q_LIVE] > 0:
+            nodes_of(A)[q, Q_LIVE] = 1
+            return
+    nodes_of(A)[q, Q_LIVE] = -1
+
+
+@jit
+def _decide_alone(A, q):  # type: ignore[no-untyped-def]
     """Mark a node live or dead: a short look around, a walk ahead, and then the whole search.
 
     A node in a stepper's text lives if the text's shortest end leads to an outcome, or else dies: no search
@@ -416,8 +624,11 @@ def _decide(A, q):  # type: ignore[no-untyped-def]
         if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_TEXTS] - nodes_of(A)[q, Q_LENGTH] < MOST_TO_END:
             stop(A, NEED_END, q)
         nodes_of(A)[q, Q_LIVE] = 1  # there is room for an end
-    elif _search(A, q, ZERO, ONE, min(_NEAR, A[MOST_STEPS])) == -2 and not _probe(A, q, _FAR):
-        _search(A, q, ZERO, ONE, A[MOST_STEPS])
+    elif _search(A, q, ZERO, ONE, min(_NEAR, A[MOST_STEPS])) == -2:
+        if spec_of(A)[nodes_of(A)[q, Q_SPEC], P_NEEDED] > 0 and _seek(A, q, _FAR) >= 0:
+            return
+        if not _probe(A, q, _FAR):
+            _search(A, q, ZERO, ONE, A[MOST_STEPS])
     if nodes_of(A)[q, Q_LIVE] < 0 and lettered(A, nodes_of(A)[q, Q_SET]):
         _try_letters(A, q)
 
@@ -887,51 +1098,56 @@ def _digits(kind, place, left):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _thread_cost(A, s, t):  # type: ignore[no-untyped-def]
+    """Return the least bytes from a thread to a match of its atom; 0 where that is not known."""
+    heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
+    pc = keys[t, 0]
+    op = prog[pc, 0]
+    cost = np.int64(0)
+    if op == CHAR:
+        cost = prog[pc, I_COST]
+        context = keys[t, 1]
+        repeat = prog[pc, I_OUTER]
+        if repeat == CALLED:
+            cost += _calls_cost(A, context)
+            if prog[pc, 3]:
+                cost = _digits(prog[pc, 3], prog[pc, 4], cost)
+        while repeat >= 0:
+            left = prog[repeat, 3] - keys[context, 2] - 1
+            if left > 0:
+                cost += left * prog[repeat, I_BODY]
+            cost += prog[repeat, I_COST]
+            context = keys[context, 1]
+            repeat = prog[repeat, I_OUTER]
+    elif op == STEPPER:
+        cost = prog[pc, I_COST]  # of the start; then what its state says
+        if keys[t, 3] > 0:
+            cost += keys[t, VALUE] - prog[pc, 3]
+    elif op == CLOCK:
+        cost = clock_cost(keys[t, 3], keys[t, 2])
+    elif op == REGEX:
+        cost = regex_cost(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3])
+    elif op == WORDS:
+        if keys[t, VALUE] == UNSET:
+            base, depth, widths = prog[pc, 1], keys[t, 3], spec_of(A)[s, P_COST]
+            least = np.int64(1) << 60
+            for word in range(keys[t, 1], keys[t, 2]):
+                total = np.int64(0)
+                for at in range(heap[base + word] + depth, heap[base + word + 1]):
+                    total += heap[widths + heap[base + at]]
+                least = min(least, total)
+            keys[t, VALUE] = least
+        cost = keys[t, VALUE]
+    return cost
+
+
+@jit
 def _distance(A, s, set_):  # type: ignore[no-untyped-def]
     """Return the least bytes from a set of a trimmed spec to a match."""
-    heap, keys, prog = heap_of(A), keys_of(A), prog_of(A)
     off = sets_of(A)[set_, S_OFF]
     best = np.int64(1) << 60
     for i in range(off, off + sets_of(A)[set_, S_LEN]):
-        t = heap[i]
-        pc = keys[t, 0]
-        op = prog[pc, 0]
-        cost = np.int64(0)
-        if op == CHAR:
-            cost = prog[pc, I_COST]
-            context = keys[t, 1]
-            repeat = prog[pc, I_OUTER]
-            if repeat == CALLED:
-                cost += _calls_cost(A, context)
-                if prog[pc, 3]:
-                    cost = _digits(prog[pc, 3], prog[pc, 4], cost)
-            while repeat >= 0:
-                left = prog[repeat, 3] - keys[context, 2] - 1
-                if left > 0:
-                    cost += left * prog[repeat, I_BODY]
-                cost += prog[repeat, I_COST]
-                context = keys[context, 1]
-                repeat = prog[repeat, I_OUTER]
-        elif op == STEPPER:
-            cost = prog[pc, I_COST]  # of the start; then what its state says
-            if keys[t, 3] > 0:
-                cost += keys[t, VALUE] - prog[pc, 3]
-        elif op == CLOCK:
-            cost = clock_cost(keys[t, 3], keys[t, 2])
-        elif op == REGEX:
-            cost = regex_cost(A, prog[pc, 1], keys[t, 1], keys[t, 2], keys[t, 3])
-        elif op == WORDS:
-            if keys[t, VALUE] == UNSET:
-                base, depth, widths = prog[pc, 1], keys[t, 3], spec_of(A)[s, P_COST]
-                least = np.int64(1) << 60
-                for word in range(keys[t, 1], keys[t, 2]):
-                    total = np.int64(0)
-                    for at in range(heap[base + word] + depth, heap[base + word + 1]):
-                        total += heap[widths + heap[base + at]]
-                    least = min(least, total)
-                keys[t, VALUE] = least
-            cost = keys[t, VALUE]
-        best = min(best, cost)
+        best = min(best, _thread_cost(A, s, heap_of(A)[i]))
     return best
 
 
@@ -944,6 +1160,10 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
     s = nodes_of(A)[q, Q_SPEC]
     classes, widths = spec_of(A)[s, P_CLASSES], spec_of(A)[s, P_COST]
     left = _distance(A, s, nodes_of(A)[q, Q_SET])
+    spare = ZERO
+    if spec_of(A)[s, P_GROWS]:
+        spare = max(spec_of(A)[s, P_LEAST] - nodes_of(A)[q, Q_LENGTH] - left, ZERO)
+        left += spare
     length = np.int64(0)
     while left > 0:
         row = _node_row(A, q)
@@ -953,12 +1173,14 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
             width = heap_of(A)[widths + c]
             if t < 0 or width == 0 or width > left:
                 continue
-            if _distance(A, s, nodes_of(A)[t, Q_SET]) == left - width:
+            needed = _distance(A, s, nodes_of(A)[t, Q_SET])
+            if needed == left - width if spare == 0 else width == 1 and needed < left:
                 if length >= queue_of(A).shape[0]:
                     stop(A, FULL_QUEUE, ZERO)
                 queue_of(A)[length, 3] = c
                 length += 1
                 left -= width
+                spare = left - needed
                 q = t
                 found = True
                 break
@@ -970,7 +1192,7 @@ def _descend(A, q):  # type: ignore[no-untyped-def]
 ASK_START, ASK_SEARCH, ASK_ROW, ASK_THREAD, ASK_NODE, ASK_EXPAND, ASK_REHASH, ASK_DESCEND, ASK_BEGIN = range(
     9
 )
-ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS = range(9, 13)
+ASK_COLUMN, ASK_AFTER, ASK_STEPPED, ASK_STEPS, ASK_PART, ASK_SEEK = range(9, 15)
 
 
 @entry("int64(int64[::1], int64, int64, int64)")
@@ -984,9 +1206,13 @@ def ask(A, what, a, b):  # type: ignore[no-untyped-def]
     ASK_REHASH: fill an emptied hash table, that of the array `a`. ASK_DESCEND: `_descend` from node `a`.
     ASK_COLUMN: fill column `b` of state `a`'s row. ASK_AFTER: the node after `a` and the character `b`.
     ASK_STEPPED: the thread of state `b` (what is safe in the upper half) of the stepper whose thread is `a`.
-    ASK_STEPS: is node `a` in a
-    stepper's text?
+    ASK_STEPS: is node `a` in a stepper's text? ASK_PART: the node of part `b` of the disjunction that is at
+    node `a`. ASK_SEEK: `_seek` from node `a` in so many steps (`b`).
     """
+    if what == ASK_SEEK:
+        return _seek(A, a, b)
+    if what == ASK_PART:
+        return _part_node(A, a, b)
     if what == ASK_COLUMN:
         _fill_column(A, a, b)
         return np.int64(0)

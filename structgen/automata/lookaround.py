@@ -7,7 +7,7 @@ from the start of the string, and say at each position whether they hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, Union
 
 from structgen.automata.program import (
@@ -33,15 +33,28 @@ State: TypeAlias = tuple[Threads, tuple[Threads, ...], bool]
 
 _NONE: frozenset[Obligation] = frozenset()
 _MUST_END: Obligation = ("end", True)
+_OFTEN = 256
+"""After so many threads it is told how many were looked at."""
+_DUTIES = 8
+"""So many duties of a thread take as long as a thread."""
 
 
 class LookaroundAutomaton:
     """The deterministic automaton of one program over the classes of one partition, made by `step`.
 
     `members[set]` is the bit mask of the classes in a set of the program, `word` that of the word characters.
+    `spend` is told how many threads were looked at, some 2 us each, and may raise: one step may have to look
+    at very many.
     """
 
-    def __init__(self, program: Program, members: list[int], word: int) -> None:
+    def __init__(
+        self,
+        program: Program,
+        members: list[int],
+        word: int,
+        spend: Callable[[int], None] = lambda threads: None,
+    ) -> None:
+        self._spend = spend
         self._code, self._looks = program.code, program.looks
         self._program, self._members, self._word = program, members, word
         self._behind = [index for index, look in enumerate(program.looks) if not look.ahead]
@@ -227,12 +240,17 @@ class LookaroundAutomaton:
         found: set[Thread] = set()
         seen: set[Thread] = set()
         stack = list(raw)
+        looked = 1
         while stack:
             thread = stack.pop()
             if thread in seen:
                 continue
             seen.add(thread)
             pc, context, duties = thread
+            looked += 1 + len(duties) // _DUTIES
+            if looked > _OFTEN:
+                self._spend(looked)
+                looked = 0
             op, a, b, least, most, empty = self._code[pc]
             if op == CHAR:
                 if _MUST_END not in duties:
@@ -266,6 +284,7 @@ class LookaroundAutomaton:
                     duties & {(what, not value) for what, value in more if what == "word"}
                 ):
                     stack.append((b, context, duties | more))
+        self._spend(looked)
         sure = frozenset(t for t in found if self._code[t[0]][0] == MATCH and not t[2])
         return sure if sure and not behind else frozenset(found)
 

@@ -244,6 +244,11 @@ class Renumbered:
 class KeptStrings(Renumbered):
     """String automata that were kept (`StringPool`)."""
 
+    @property
+    def work(self) -> int:
+        """As `StringPool.work`; 0 while nothing but what was kept was asked for."""
+        return self._pool.work if isinstance(self._pool, StringPool) else 0
+
     def roaming(self, first: int) -> npt.NDArray[np.int64]:
         """Return what the pool's `roaming` returns. Nothing that a judge is asked for was kept."""
         wanted = set(self._pool.roaming(0).tolist()) if isinstance(self._pool, StringPool) else set()

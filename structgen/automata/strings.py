@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
@@ -15,17 +15,22 @@ import numpy as np
 
 from structgen.automata import arena as ar
 from structgen.automata import kernel as k
+from structgen.automata.calls import THIS_CALL
 from structgen.automata.charsets import LAST, WORD, Ranges
 from structgen.automata.lookaround import LookaroundAutomaton, State
 from structgen.automata.partition import Partition, class_of, partition_for
 from structgen.automata.parts import rest_by_parts
 from structgen.automata.program import (
+    BOL,
     CALL,
     CALLED,
     CHAR,
     CLOCK,
+    COUNT,
+    EOL,
     LETTERS,
     MATCH,
+    PUSH,
     REGEX,
     REPEAT,
     SPLIT,
@@ -33,11 +38,12 @@ from structgen.automata.program import (
     TABLE,
     WORDS,
     Program,
+    compile_regex,
     completion_costs,
     floats,
 )
 from structgen.automata.texts import Texts, length_of_texts
-from structgen.automata.truth import Atom, TreeBuilder, TruthTree, evaluate, foresee
+from structgen.automata.truth import Atom, TreeBuilder, TruthTree, atoms_of, branches, evaluate, foresee
 from structgen.automata.utf8 import PLACES
 from structgen.errors import LimitError, UnsupportedError
 from structgen.ir import (
@@ -72,9 +78,22 @@ _FLOATING = 8
 """Patterns of one conjunction from which on it is of use to know that they stand in nobody's way."""
 _MANY_PARTS = 11
 """Past so many patterns of a conjunction the shortest rest is a search among all sets of them."""
+_FEW_STEPS = (500, 5_000, 50_000)
+"""Steps that each part of a disjunction is searched for, before any is searched for more."""
+_SOUGHT = 20_000
+"""Steps of a search along distances."""
+_PLAIN = frozenset((CHAR, SPLIT, MATCH, REPEAT, PUSH, COUNT, BOL, EOL))
+"""Operations of programs whose instructions tell what they cost to complete."""
+_LONGER = -3
+"""What a search says that found nothing short enough."""
+_BRANCHES = 16
+"""Parts of a disjunction that are searched one by one, at most."""
 _CROWD, _HASTE = 16, 200
 """Where a conjunction has more patterns than this, a search may take a part of `limits.oracle_steps` alone:
 what is not found by then is as a rule one of a million sets of them."""
+
+_WORK = 6
+"""Units of a call's work, some 4 us each, that are one of `Limits.oracle_steps`."""
 
 _REST = (
     b"",
@@ -118,6 +137,8 @@ class _LoadedSpec:
     """Where each formula is an atom, and the last TRUE: the formulas by their atom's number."""
     calling: set[int] = field(default_factory=set)
     """The numbers of the atoms whose contexts are calls."""
+    branches: int = 0
+    """How many parts a disjunction has: the specs that come next."""
     parts: dict[int, bytes] = field(default_factory=dict)
     """Thread -> what it is, for `StringPool.key`."""
 
@@ -152,6 +173,8 @@ class StringPool:
         self._table_states: list[tuple[int, State, int]] = []  # table, its state, the spec
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
+        self._call = 0  # the public call whose work is counted
+        self._part_ends: dict[int, tuple[int, bytes] | None] = {}
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
@@ -162,6 +185,8 @@ class StringPool:
         reg = self._reg
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
+        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
+        reg[ar.MOST_WORK] = _WORK * limits.oracle_steps
         reg[ar.TODO_STAMP] = 1  # no state was seen yet
         self._bind("trans", "outcome")
         free = _free_rows()
@@ -197,6 +222,7 @@ class StringPool:
         key = (spec, outcome)
         found = self._starts.get(key)
         if found is None:
+            self._count()
             number = self._load(spec, outcome)
             node = self._ask(k.ASK_START, number)
             with self._at_most(self._steps(number)):
@@ -225,6 +251,7 @@ class StringPool:
             if states[state, ar.DONE] == ar.BY_COLUMN:
                 self.texts.expand(state, column)
             return
+        self._count()
         few, many = (_FEW, _MANY) if self._widest <= _WIDE else (0, _FEW)
         if self._judge(state) is not None or self._floats(state):
             few, many = 0, 0  # what lies beside it is mostly passed over (`roaming`)
@@ -248,11 +275,14 @@ class StringPool:
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7). Where the pool is plain,
         it is the shortest in UTF-8.
+        Of several patterns at once it is one of the shortest, not always the smallest: where thousands of
+        steps did not find it, a search along distances does.
 
         Cost: one search over the product, memoised along the path found. Raises `LimitError`.
         """
         found = self._finish.get(state)
         if found is None:
+            self._count()
             found = self._finish[state] = self._find_finish(state)
         return found
 
@@ -303,6 +333,25 @@ class StringPool:
         nodes = np.where(states[:, 0] == ar.NODE_STATE, states[:, ar.ARG_A], 0)
         lives = self._arrays["nodes"][nodes, ar.Q_LIVE]
         return first + np.flatnonzero((states[:, 0] == ar.NODE_STATE) & (lives == 2))
+
+    @property
+    def work(self) -> int:
+        """How much the call that is under way has cost so far, in steps of some 20 us; `Limits.oracle_steps`
+        of them are the most."""
+        return int(self._reg[ar.WORK]) // _WORK
+
+    def _spend(self, units: int) -> None:
+        """Count work that Python does."""
+        self._reg[ar.WORK] += units
+        if self._reg[ar.WORK] > self._reg[ar.MOST_WORK]:
+            raise self._too_much()
+
+    def _count(self) -> None:
+        """Count from 0 on, if another call has begun."""
+        number = THIS_CALL.number()
+        if number != self._call:
+            self._call = number
+            self._reg[ar.WORK] = 0
 
     def _spec_of(self, state: int) -> int:
         """Return the number of a state's spec, -1 of a free one and in the middle of a character."""
@@ -383,6 +432,8 @@ class StringPool:
                 f"{int(reg[ar.MOST_STEPS])} steps.",
                 limit="oracle_steps",
             )
+        elif cause == ar.OVER_WORK:
+            raise self._too_much()
         elif cause == ar.OVER_NODES:
             raise LimitError(
                 f"The string automata have more than {self._limits.automaton_states} states.",
@@ -390,6 +441,13 @@ class StringPool:
             )
         else:
             self._grow(cause, what)
+
+    def _too_much(self) -> LimitError:
+        return LimitError(
+            "What strings may go on with was not found out within the work of one call, "
+            f"{self._limits.oracle_steps:,} steps: conditions on one string multiply.",
+            limit="oracle_steps",
+        )
 
     def _grow(self, cause: int, least: int) -> None:
         arrays = self._arrays
@@ -507,6 +565,10 @@ class StringPool:
         )
         self._roams = self._roams or judge is not None or loaded.floats
         loaded.descends = bool(row[ar.P_TRIMMED]) and len(nodes) == 1
+        bounds = _grown(nodes, atoms) if judge is None else None
+        if bounds is not None:
+            row[ar.P_GROWS], row[ar.P_LEAST], row[ar.P_MOST] = 1, *bounds
+            loaded.descends = True
         if any(isinstance(atom, Program) and atom.steppers for atom in atoms):
             self.texts.specs[number] = loaded.descends
             row[ar.P_TEXTS] = length_of_texts(nodes, atoms, bool(row[ar.P_TRIMMED]))
@@ -516,7 +578,56 @@ class StringPool:
             self._bind("spec")
         arrays["spec"][number] = row
         self._specs.append(loaded)
+        arrays["spec"][number, ar.P_FIRST_ATOM] = loaded.numbers[0] if atoms else 0
+        if bounds is not None:
+            self._load_costs(loaded)
+        elif _is_product(nodes, atoms) and judge is None:
+            self._load_costs(loaded)
+            if not (loaded.crowded or loaded.floats):
+                self._load_needs(number, atoms)
+            self._load_branches(loaded, number, atoms)
         return number
+
+    def _load_needs(self, number: int, atoms: list[Atom]) -> None:
+        """Tell the kernel which atoms of a conjunction must match, and tell how far that is."""
+        tree = self._specs[number].nodes[0]
+        if tree[0] != "all":
+            return
+        needed = [0] * len(atoms)
+        least = 0
+        for part in tree[1:]:
+            if part[0] == "atom":
+                atom = atoms[part[1]]
+                needed[part[1]] = int(
+                    isinstance(atom, Program) and atom.trimmed and _operations(atom) <= _PLAIN
+                )
+            elif part[0] == "length":
+                least = max(least, part[1])
+        if any(needed):
+            at = self._append(needed)
+            self._arrays["spec"][number, [ar.P_NEEDED, ar.P_LEAST]] = at, least
+
+    def _load_branches(self, whole: _LoadedSpec, number: int, atoms: list[Atom]) -> None:
+        """Put the parts of a disjunction into the arena, as specs that share its atoms: each is searched by
+        itself, in the product of its own atoms."""
+        found = branches(whole.nodes[0], _BRANCHES)
+        asked = [atoms_of(tree) for tree in found]
+        if len(found) < 2 or not all(len(one) < len(atoms) for one in asked):
+            return
+        whole.branches = len(found)
+        arrays = self._arrays
+        while number + len(found) >= len(arrays["spec"]):
+            arrays["spec"] = np.concatenate([arrays["spec"], np.zeros_like(arrays["spec"])])
+        self._bind("spec")
+        spec = arrays["spec"]
+        for tree, own in zip(found, asked, strict=True):
+            part = len(self._specs)
+            members = self._append([int(index in own) for index in range(len(atoms))])
+            spec[part] = spec[number]
+            spec[part, [ar.P_TRIMMED, ar.P_MEMBERS, ar.P_NEEDED, ar.P_LEAST]] = 0, members, 0, 0
+            self._specs.append(replace(whole, nodes=(tree,), demands={}, parts={}, branches=0, programs=[]))
+            self._load_needs(part, atoms)
+        spec[number, [ar.P_PARTS, ar.P_NPARTS]] = number + 1, len(found)
 
     def _load_atom(
         self, atom: Atom, number: int, spec: _LoadedSpec, sets: dict[Ranges, int], classes: int
@@ -534,7 +645,9 @@ class StringPool:
         if atom.looks:
             self._put_code([[TABLE, 0, 0, 0, 0, ordinal], [MATCH, 0, 0, 0, 0, ordinal]])
             members = [partition.members[sets[ranges]] for ranges in atom.sets]
-            self._tables.append(LookaroundAutomaton(atom, members, partition.members[sets[WORD]]))
+            self._tables.append(
+                LookaroundAutomaton(atom, members, partition.members[sets[WORD]], self._spend)
+            )
             table = len(self._tables) - 1
             return base, self._table_thread(table, self._tables[table].start(), base, number)
         spec.programs.append((base, atom))
@@ -763,6 +876,9 @@ class StringPool:
             length = self._ask(k.ASK_DESCEND, node)
             assert length >= 0
             return {0: _spell(spec, self._arrays["queue"][:length, 3].tolist())}
+        if spec.branches:
+            text = self._best_of_parts(spec, node)
+            return {} if text is None else {0: text}
         wanted = self._hopeful(spec, node) if spec.judge is None else {len(spec.nodes) - 1}
         if wanted and spec.floats and len(spec.numbers) > _MANY_PARTS:
             text = self._by_parts(spec, node)
@@ -772,7 +888,7 @@ class StringPool:
         resume = 0
         while wanted:
             try:
-                entry = self._search(node, resume)
+                entry = self._search(node, resume, not resume)
             except LimitError:
                 text = self._by_parts(spec, node) if spec.crowded else None
                 if text is None:
@@ -786,16 +902,56 @@ class StringPool:
             new = spec.demands[int(nodes[queue[entry, 0], ar.Q_OUTCOME])] & wanted
             if not new:
                 continue
-            path: list[int] = []
-            at = entry
-            while int(queue[at, 2]) >= 0:
-                path.append(int(queue[at, 3]))
-                at = int(queue[at, 2])
-            text = _spell(spec, path[::-1])
+            text = _spell(spec, self._path(entry))
             for demand in new:
                 met[demand] = text
             wanted -= new
         return dict(sorted(met.items()))
+
+    def _best_of_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
+        """Return the shortest rest from a node of a disjunction, the least of the parts' shortest.
+
+        The parts are searched a little at first, and then more: once one has an end, no other is searched for
+        a longer one.
+        """
+        reg, ends = self._reg, self._part_ends
+        found: dict[int, bytes] = {}
+        most = ar.NO_LEVEL
+        parts = [self._ask(k.ASK_PART, node, part) for part in range(spec.branches)]
+        pending = [part for part in parts if self._arrays["nodes"][part, ar.Q_LIVE] >= 0]
+        whole = int(reg[ar.MOST_STEPS])
+        for steps in (*(few for few in _FEW_STEPS if few < whole), whole):
+            later: list[int] = []
+            for part in pending:
+                if part not in ends:
+                    reg[ar.MOST_LEVEL] = most
+                    try:
+                        with self._at_most(steps):
+                            entry = self._search(part, 0, steps > _FEW_STEPS[0])
+                    except LimitError:
+                        if steps == whole or reg[ar.CAUSE] != ar.OVER_STEPS:
+                            raise
+                        later.append(part)
+                        continue
+                    finally:
+                        reg[ar.MOST_LEVEL] = ar.NO_LEVEL
+                    if entry == _LONGER:
+                        continue
+                    ends[part] = None if entry < 0 else (int(reg[ar.LEVEL]), _spell(spec, self._path(entry)))
+                end = ends[part]
+                if end is not None:
+                    most = min(most, end[0])
+                    self._improve(found, b"", {0: end[1]})
+            pending = later
+        return found.get(0)
+
+    def _path(self, entry: int) -> list[int]:
+        """Return the classes of characters on the way to an entry of the queue."""
+        queue, path = self._arrays["queue"], []
+        while int(queue[entry, 2]) >= 0:
+            path.append(int(queue[entry, 3]))
+            entry = int(queue[entry, 2])
+        return path[::-1]
 
     def _by_parts(self, spec: _LoadedSpec, node: int) -> bytes | None:
         """Return a rest that meets one part after another, None where one of them is far."""
@@ -833,12 +989,25 @@ class StringPool:
             known[ordinal] = matched or known[ordinal] or None
         return [known[ordinal] for ordinal in spec.numbers], length
 
-    def _search(self, node: int, resume: int) -> int:
+    def _search(self, node: int, resume: int, seeks: bool = False) -> int:
         """Return the next entry of the queue that ends a search from a node, or -1.
 
-        Where the kernel stops, it goes on with the entry that it was at.
+        Where the kernel stops, it goes on with the entry that it was at. `seeks`: a conjunction of patterns
+        is searched along their distances (`_seek`), before it is searched as a whole.
         """
         reg = self._reg
+        if seeks and self._arrays["spec"][self._arrays["nodes"][node, ar.Q_SPEC], ar.P_NEEDED]:
+            whole = int(reg[ar.MOST_STEPS])
+            if whole > _FEW_STEPS[1]:
+                try:
+                    with self._at_most(_FEW_STEPS[1]):
+                        return self._search(node, 0)
+                except LimitError:
+                    if reg[ar.CAUSE] != ar.OVER_STEPS:
+                        raise
+                entry = self._ask(k.ASK_SEEK, node, _SOUGHT)
+                if entry != -1:
+                    return entry
         while True:
             try:
                 return int(k.ask(reg, k.ASK_SEARCH, node, resume))
@@ -986,6 +1155,34 @@ def _relocation(program: Program) -> tuple[Any, Any, Any, Any, Any]:
     chars = ((op == CHAR) | (op == LETTERS)).astype(np.int64)
     own, second = _OWN >> op & 1, _SECOND >> op & 1
     return code, chars, 1 - own, second, own
+
+
+def _is_product(nodes: tuple[TruthTree, ...], atoms: list[Atom]) -> bool:
+    """Return whether one demand asks for several patterns, of which each text is one place of each."""
+    programs = [atom for atom in atoms if isinstance(atom, Program)]
+    whole = len(nodes) == 1 and len(programs) > 1
+    return whole and not any(one.steppers or one.looks or LETTERS in _operations(one) for one in programs)
+
+
+def _operations(program: Program) -> set[int]:
+    """Return the operations of a program's instructions."""
+    return {instruction[0] for instruction in program.code}
+
+
+def _grown(nodes: tuple[TruthTree, ...], atoms: list[Atom]) -> tuple[int, int] | None:
+    """Return the least and the most characters (-1: no bound) where a spec asks for a pattern that is itself
+    a regular expression, beside a length, and for nothing else: to each such text a letter may be added."""
+    if len(nodes) != 1 or len(atoms) != 1 or atoms[0] is not compile_regex() or nodes[0][0] != "all":
+        return None
+    least, most = 0, -1
+    for part in nodes[0][1:]:
+        if part[0] == "length":
+            least = max(least, part[1])
+            if part[2] is not None:
+                most = part[2] if most < 0 else min(most, part[2])
+        elif part != ("atom", 0):
+            return None
+    return (least, most) if most < 0 or least <= most else None
 
 
 def _spell(spec: _LoadedSpec, kinds: list[int]) -> bytes:

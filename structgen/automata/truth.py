@@ -149,6 +149,31 @@ def _measures_json(formula: All) -> bool:
     )
 
 
+def atoms_of(node: TruthTree) -> frozenset[int]:
+    """Return the numbers of the atoms of a tree."""
+    found: set[int] = set()
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        if node[0] == "atom":
+            found.add(node[1])
+        elif node[0] != "length":
+            stack += node[1:]
+    return frozenset(found)
+
+
+def branches(node: TruthTree, most: int) -> list[TruthTree]:
+    """Return trees one of which holds where a tree holds: the parts of a disjunction, what stands beside it
+    in a conjunction with each of them. At most so many; the tree alone where it is no disjunction."""
+    found: list[tuple[TruthTree, ...]] = [()]
+    for part in node[1:] if node[0] == "all" else (node,):
+        ways = part[1:] if part[0] == "any" else (part,)
+        if len(ways) * len(found) > most:
+            ways = (part,)
+        found = [(*one, way) for one in found for way in ways]
+    return [one[0] if len(one) == 1 else ("all", *one) for one in found]
+
+
 def evaluate(node: TruthTree, flags: list[bool], length: int) -> bool:
     """Return what a tree is where these atoms accept and so many characters are read."""
 

@@ -108,12 +108,7 @@ class ContextFree(Language):
         key = (node, terminal)
         known = self._tops.get(key)
         if known is None:
-            stacks, items = self.stacks, self.items
-            known = self._tops[key] = tuple(
-                top
-                for top in stacks.reduced(stacks.push(node, terminal))
-                if items.accepts(stacks.states[top]) or items.terminals(stacks.states[top])
-            )
+            known = self._tops[key] = self.stacks.reduced(self.stacks.push(node, terminal))
         return known
 
     def gathered(self, reading: Mapping[int, int], shifted: Iterable[int]) -> Tops:

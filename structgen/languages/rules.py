@@ -1,12 +1,14 @@
 """Context-free rules made fit for a parser without look-ahead: no empty rules, no cycles, nothing useless.
 
 The words are the same but for the empty one, which is noted apart. Every symbol that is left has a word, and
-comes in some word; whatever a parser has shifted can therefore be completed.
+comes in some word; whatever a parser has shifted can therefore be completed. Rules that call themselves in
+their last place are turned around: a parser that shifts before it reduces keeps one frame for each such call,
+and none where the recursion is in the first place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
@@ -37,6 +39,10 @@ class Rules:
 
 _WIDE: Final = 2
 """A right side with more symbols that may be empty is cut into pairs."""
+_TURNED: Final = 8
+"""A group of rules with recursion in the last place is turned around where it has at most this many times as
+many rules afterwards (`_FEW_TURNED` are always allowed); it grows with the square of the group at worst."""
+_FEW_TURNED: Final = 64
 
 
 def prepare(
@@ -162,6 +168,8 @@ class _Preparation:
         if self.start < self.count and self.start not in self.dead:
             used.add(self.start)
         self.without_cycles()
+        self.without_two_ends()
+        self.without_tails()
         order = [n for n in range(self.count) if n in used]
         terminals = len(order)
         left_sides = dict.fromkeys(left for left, _ in self.rules)
@@ -238,6 +246,123 @@ class _Preparation:
                 rules[rule] = None
         self.rules = list(rules)
         self.start = stands.get(self.start, self.start)
+
+    def by_left(self) -> dict[int, list[tuple[int, ...]]]:
+        """Return the right sides of each symbol that has rules."""
+        found: dict[int, list[tuple[int, ...]]] = {}
+        for left, right in self.rules:
+            found.setdefault(left, []).append(right)
+        return found
+
+    def without_two_ends(self) -> None:
+        """Keep recursion in the first place alone where a symbol has it in the first and in the last place.
+
+        Let `e` have the rules `e -> e d` and others, `e -> c`. Its words are those of one `c` and any number
+        of `d`. So an `e` at the end of a `c` or a `d` may be taken to have no `d` of its own: whoever is
+        around it can take the `d` instead. `b` is such an `e`.
+        """
+        rules: list[tuple[int, tuple[int, ...]]] = []
+        for left, rights in self.by_left().items():
+            first = any(right[0] == left for right in rights)
+            if not (first and any(right[-1] == left for right in rights)):
+                rules += [(left, right) for right in rights]
+                continue
+            once = self.new()
+            rules.append((left, (once,)))
+            for right in rights:
+                ended = (*right[:-1], once) if right[-1] == left else right
+                rules.append((left if right[0] == left else once, ended))
+        self.rules = list(dict.fromkeys(rules))
+
+    def without_tails(self) -> None:
+        """Turn recursion in the last place into recursion in the first.
+
+        Symbols that lead to one another by their last symbols form a group. The words of a symbol `s` of the
+        group are paths: `s -> a p`, `p -> b q`, ..., and a rule `z -> c` that leaves the group; the word is
+        `a b ... c`. For each `s` that is used from outside, and each `q` that a path from `s` reaches, a new
+        symbol has the beginnings `a b ...` of such paths, by rules with recursion in the first place:
+        `[s, q] -> a | [s, p] b`, and `s -> c | [s, z] c`. A group that would grow too large stays as it is.
+        """
+        rules = self.by_left()
+        lasts = {
+            left: [right[-1] for right in rights if right[-1] in rules] for left, rights in rules.items()
+        }
+        groups = _components(lasts)
+        group_of = {symbol: number for number, group in enumerate(groups) for symbol in group}
+        called = {self.start}
+        for left, right in self.rules:
+            called.update(right[:-1])
+            if group_of.get(right[-1]) != group_of[left]:
+                called.add(right[-1])
+        for names in groups:
+            group = set(names)
+            if not any(last in group for left in names for last in lasts[left]):
+                continue
+            most = max(_FEW_TURNED, _TURNED * sum(len(rules[left]) for left in names))
+            turned = self.turned(group, sorted(called & group), rules, most)
+            if turned is not None:
+                for left in names:
+                    del rules[left]
+                rules.update(turned)
+        self.rules = [(left, right) for left, rights in rules.items() for right in dict.fromkeys(rights)]
+
+    def turned(
+        self,
+        group: set[int],
+        called: Sequence[int],
+        rules: Mapping[int, Sequence[tuple[int, ...]]],
+        most: int,
+    ) -> dict[int, list[tuple[int, ...]]] | None:
+        """Return rules with the same words for the symbols of a group that are called from outside of it, or
+        not in the last place (`without_tails`); None where they are more than `most`."""
+        goes: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+        leaves: dict[int, list[tuple[int, ...]]] = {}
+        count = 0
+        for left in group:
+            goes[left], leaves[left] = [], []
+            for one in self.alone(left, group, rules):
+                count += len(rules[one])
+                if count > most:
+                    return None
+                for right in rules[one]:
+                    if right[-1] not in group:
+                        leaves[left].append(right)
+                    elif len(right) > 1:
+                        goes[left].append((right[:-1], right[-1]))
+        made: dict[int, list[tuple[int, ...]]] = {}
+        count = 0
+        for start in called:
+            ends = made.setdefault(start, [])
+            paths: dict[int, int] = {}
+            pending: list[tuple[tuple[int, ...], int]] = [((), start)]
+            while pending:
+                before, at = pending.pop()
+                count += len(leaves[at]) + len(goes[at])
+                if count > most:
+                    return None
+                ends += [(*before, *right) for right in leaves[at]]
+                for part, after in goes[at]:
+                    path = paths.get(after)
+                    if path is None:
+                        path = paths[after] = self.new()
+                        made[path] = []
+                        pending.append(((path,), after))
+                    made[path].append((*before, *part))
+        return made
+
+    def alone(
+        self, symbol: int, group: set[int], rules: Mapping[int, Sequence[tuple[int, ...]]]
+    ) -> Iterator[int]:
+        """Yield a symbol, and those of a group that it may be made of alone."""
+        found = {symbol}
+        pending = [symbol]
+        while pending:
+            one = pending.pop()
+            yield one
+            for right in rules[one]:
+                if len(right) == 1 and right[0] in group and right[0] not in found:
+                    found.add(right[0])
+                    pending.append(right[0])
 
 
 def _components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:

@@ -173,18 +173,34 @@ class Stacks:
         return level
 
     def reduced(self, node: int) -> tuple[int, ...]:
-        """Return all stacks that a stack may become before the next terminal, itself first."""
-        known = self._reduced.get(node)
-        if known is None:
-            seen = {node: None}
-            pending = [node]
-            while pending:
-                top = pending.pop()
-                for left, length in self.items.reductions[self.states[top]]:
-                    for under in self.under(top, length):
-                        after = self.push(under, left)
-                        if after not in seen:
-                            seen[after] = None
-                            pending.append(after)
-            known = self._reduced[node] = tuple(seen)
-        return known
+        """Return all stacks that a stack may become before the next terminal, itself among them, of which a
+        text goes on or ends: those with the same state on top as one node, ordered by that state.
+
+        The answer is put together from those of the stacks after each reduction, which are remembered: where
+        a stack differs from one that was asked about by what was shifted since, it costs no more than that.
+        """
+        known, items = self._reduced, self.items
+        pending = [node]
+        while pending:
+            top = pending[-1]
+            if top in known:
+                pending.pop()
+                continue
+            after = {
+                self.push(under, left): None
+                for left, length in items.reductions[self.states[top]]
+                for under in self.under(top, length)
+            }
+            missing = [one for one in after if one not in known]
+            if missing:
+                pending += missing
+                continue
+            state = self.states[top]
+            found = {top: None} if items.accepts(state) or items.terminals(state) else {}
+            for one in after:
+                found.update(dict.fromkeys(known[one]))
+            if len(found) > 1:
+                found = dict.fromkeys(node for _, node in sorted(self.union(found).items()))
+            known[top] = tuple(found)
+            pending.pop()
+        return known[node]

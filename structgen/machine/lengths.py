@@ -20,6 +20,8 @@ from structgen.machine.reach import nearest, spread
 
 MOST_STATES = 6_000
 """Automata with more states keep the length inside."""
+_MOST_WORK = 25_000
+"""So do those whose states take more of a call's work (`StringPool.work`) than this, half a second."""
 
 
 def split(spec: Spec) -> tuple[Spec, int, int] | None:
@@ -37,8 +39,8 @@ def split(spec: Spec) -> tuple[Spec, int, int] | None:
                 most = part.most if most is None else min(most, part.most)
         else:
             rest.append(part)
-    if most is None or not rest:
-        return None
+    if most is None or not rest or rest == [Format("regex")]:
+        return None  # a pattern that is a regular expression says itself how it may be made longer
     return Spec((rest[0] if len(rest) == 1 else All(tuple(rest)),)), least, most
 
 
@@ -91,12 +93,15 @@ def reachable(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64] | None, 
     states: npt.NDArray[np.int64] = np.empty(MOST_STATES, np.int64)
     states[0], index[start] = start, 0
     count, frontier = 1, states[:1].copy()
+    before = pool.work
     while len(frontier):
         count, frontier = spread(pool.trans, index, states, count, frontier)
         if count < 0:
             return None, index
         for state in frontier.tolist():
             pool.expand(state, 0)
+            if pool.work > before + _MOST_WORK:
+                return None, index
         more = len(pool.trans) - len(index)
         if more:
             index = np.concatenate((index, np.full(more, -1, np.int32)))

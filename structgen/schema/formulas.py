@@ -36,6 +36,11 @@ def negation(formula: Formula) -> Formula:
         return FALSE
     if formula == FALSE:
         return TRUE
+    # a complement of complements says what must hold: lengths are met then, and contradictions seen
+    if isinstance(formula, Any_) and any(isinstance(part, Not) for part in formula.of):
+        return conjunction([negation(part) for part in formula.of])
+    if isinstance(formula, All) and any(isinstance(part, Not) for part in formula.of):
+        return disjunction([negation(part) for part in formula.of])
     return Not(formula)
 
 

@@ -103,6 +103,31 @@ CASES: list[tuple[str, Rules, Mapping[str, str]]] = [
     ("only the empty word", [("s", ("x", "x")), ("x", ())], {}),
     ("looks", [("s", ("t", "s")), ("s", ("u",))], {"t": "a(?!b)[ab]?", "u": r"\bb"}),
     ("a terminal alone", [], {"s": "(?:ab)*"}),
+    (
+        "recursion at both ends",
+        [("s", ("a", "s")), ("s", ("s", "b")), ("s", ("s", "a", "s")), ("s", ("b",))],
+        AB,
+    ),
+    (
+        "tails of one another",
+        [("s", ("a", "x")), ("x", ("b", "s")), ("x", ("s",)), ("x", ("b",)), ("s", ("x", "a"))],
+        AB,
+    ),
+    (
+        "tails through empty symbols",
+        [("s", ("a", "s", "x")), ("s", ()), ("x", ()), ("x", ("b", "x"))],
+        AB,
+    ),
+    (
+        "a tail inside its own rule",
+        [("s", ("x", "a", "s")), ("s", ("x",)), ("x", ("b", "s")), ("x", ("b",))],
+        AB,
+    ),
+    (
+        "tails and units",
+        [("s", ("x",)), ("x", ("y",)), ("x", ("y", "a", "x")), ("y", ("b",)), ("y", ("b", "s"))],
+        AB,
+    ),
 ]  # fmt: skip
 
 
@@ -152,6 +177,28 @@ def test_random_rules_have_their_words(rules: Rules, terminals: Mapping[str, str
     _agrees(rules, terminals)
 
 
+TAILS = st.lists(
+    st.tuples(
+        st.sampled_from(NAMES),
+        st.lists(st.sampled_from([*NAMES, "t", "u"]), max_size=2).map(tuple),
+        st.sampled_from(NAMES),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(tails=TAILS, ends=st.lists(st.sampled_from(["t", "u", "v", ""]), min_size=3, max_size=3))
+def test_random_rules_that_call_in_their_last_place(
+    tails: list[tuple[str, tuple[str, ...], str]], ends: list[str]
+) -> None:
+    rules = [(left, (*before, last)) for left, before, last in tails]
+    rules += [(name, (end,) if end else ()) for name, end in zip(NAMES, ends, strict=True)]
+    terminals = {"t": "a", "u": "b", "v": "ab|b"}
+    assert read(made(rules, terminals), "ab", 5) == brute(rules, terminals, "s", "ab", 5)
+
+
 @settings(max_examples=100, deadline=None)
 @given(rules=RULES, terminals=TERMINALS, ignored=st.lists(st.sampled_from("uv"), max_size=2, unique=True))
 def test_random_rules_with_ignored_terminals(
@@ -191,6 +238,53 @@ def test_a_deep_text_is_read_without_recursion() -> None:
     assert len(language.shortest(config)) == 20_000
     config = language.step(config, 98)
     assert config is not None and language.step(config, 97) is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "loop"),
+    [
+        ([("s", ("a", "s")), ("s", ("b",))], "a"),
+        ([("s", ("a", "s")), ("s", ("b", "s")), ("s", ())], "ab"),
+        ([("s", ("a", "x")), ("x", ("b", "s")), ("x", ("b",))], "ab"),
+        ([("s", ("a", "s")), ("s", ("s", "b")), ("s", ("b",))], "a"),
+        ([("s", ("s", "a", "s")), ("s", ("b",))], "ba"),
+        ([("s", ("x", "a", "s")), ("s", ("x",)), ("x", ("b",)), ("x", ("a", "s", "b"))], "ba"),
+        ([("s", ("x",)), ("x", ("y", "a", "x")), ("x", ("y",)), ("y", ("b",)), ("y", ("a", "y"))], "ba"),
+    ],
+    ids=["right", "two rules", "mutual", "both ends", "operators", "list", "ladder"],
+)
+def test_recursion_in_the_last_place_keeps_no_stack(rules: Rules, loop: str) -> None:
+    language = made(rules, AB)
+    config: Config | None = language.start()
+    met = set()
+    for _ in range(2_000 // len(loop)):
+        for letter in loop:
+            assert config is not None
+            config = language.step(config, ord(letter))
+        met.add(config)
+    assert len(met) <= 3
+    assert language.sizes["stacks"] < 50
+
+
+def test_stacks_that_are_counted_grow_by_what_was_read() -> None:
+    # as many b as a at most: each a is remembered, and what may be reduced is not worked out anew for all
+    language = made([("s", ("a", "s", "x")), ("s", ()), ("x", ()), ("x", ("b",))], AB)
+    config: Config | None = language.start()
+    sizes = []
+    for _ in range(300):
+        assert config is not None
+        config = language.step(config, ord("a"))
+        sizes.append(language.sizes["stacks"])
+    assert sizes[299] - sizes[199] == sizes[199] - sizes[99] < 2_000
+
+
+def test_a_long_ring_of_rules_is_not_turned_around() -> None:
+    # each rule of the ring is called from outside: turned around they would be 2,000 times as many
+    count = 2_000
+    rules = [(f"n{i}", ("a", f"n{(i + 1) % count}")) for i in range(count)]
+    rules += [("s", (f"n{i}", "b")) for i in range(count)]
+    language = made([*rules, ("n7", ("b",))], AB)
+    assert len(language.rules.rules) == len(rules) + 1
 
 
 def test_many_rules_take_time_in_proportion() -> None:
