@@ -43,7 +43,8 @@ MADE: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "json-string": (lambda: sg.in_json_string(sg.regex('a"[bé]+\n')), ('"a\\"b\\u00e9\\n"', '"a"')),
     "json-string-schema": (lambda: sg.in_json_string(_schema()), ('"{\\"n\\":1}"', '"{"')),
     "json-string-lark": (lambda: sg.in_json_string(sg.lark(SUM)), ('"1+(2)"', '"1\\u002b2"', '"1+"')),
-    "json-string-ascii": (lambda: sg.in_json_string(sg.regex("[é/]{2}"), escapes="ascii"), ('"\\u00e9/"', '"é/"')),
+    "json-string-canonical": (lambda: sg.in_json_string(sg.regex(r"[\x1e-\x20é/]{2}"), escapes="canonical"),
+                              ('"\\u001fé"', '"\\u00e9/"', '"\\u0020/"')),
     "special-around": (lambda: sg.special(0) + "hi" + sg.special(0), ("hi",)),
 }  # fmt: skip
 

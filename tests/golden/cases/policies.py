@@ -28,6 +28,8 @@ TEXTS = (
     '{\n  "name": "x",\n  "kind": "b\\n",\n  "list": []\n}',
     '{"name":"\\ud83d","kind":"c\\u0022","size":-0}',
     '{"n\\u0061me":"\\/\\u00E9","kind":"c\\"","size":100000000000000000000000.0}',
+    '{"name":         "x","kind":"é"}',
+    '{"name":        "x","kind":          "é"}',
     '{  \t\r\n"name":"",\n\n\n          "kind":"é"}',
 )
 WAYS: dict[str, dict[str, Any]] = {
