@@ -19,9 +19,13 @@ DEVICE ?= cpu
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
 TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
+# Golden cases by name (ONLY='schema/array/*'), and whether their digests are written anew (BLESS=1).
+ONLY ?=
+BLESS ?=
+MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo quick golden golden-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -63,6 +67,24 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
+
+GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
+
+golden: $(VENV)/.installed-dev ## compare what is answered with committed digests (ONLY='schema/array/*', BLESS=1 writes them)
+	$(COMPILE)
+	$(GOLDEN) $(if $(BLESS),--bless) $(ONLY)
+
+golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; an hour (MUTANTS='max*')
+	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(MUTANTS)
+
+# Folders whose tests are fast and meet most of the package.
+QUICK = tests/test_golden.py tests/test_compile.py tests/test_expected.py tests/test_kept.py tests/schema/test_network.py tests/parsing/test_lexer_traps.py
+
+quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(PYTEST) $(QUICK)
+	$(GOLDEN) --sample 8
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .

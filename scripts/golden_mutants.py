@@ -2,14 +2,15 @@
 
     PYTHONPATH=tests python scripts/golden_mutants.py [name ...]
 
-A mutant that stays green is a case that is missing in tests/golden. Those of compiled code have the inner loops
-compiled anew, some minutes each.
+A mutant that stays green is a case that is missing in tests/golden. Those of compiled code have the inner
+loops compiled anew, some minutes each.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -36,61 +37,176 @@ class Mutant(NamedTuple):
 
 
 MUTANTS = (
-    Mutant("maxProperties lets one more come", "schema/objects.py",
-           "            if shape.hi is not None and state.count >= shape.hi:", "            if shape.hi is not None and state.count > shape.hi:",
-           ("schema/object/m*",)),
-    Mutant("maxItems lets one more come", "schema/arrays.py",
-           "shape.hi is not None and index >= shape.hi)", "shape.hi is not None and index > shape.hi)", ("schema/array/[me]*",)),
-    Mutant("minItems is one less", "schema/arrays.py",
-           "if count < shape.lo or (", "if count + 1 < shape.lo or (", ("schema/array/[me]*",)),
-    Mutant("maxContains is one more", "schema/arrays.py",
-           "if count < counter.most else", "if count <= counter.most else", ("schema/array/*contains*",)),
-    Mutant("exclusiveMinimum takes its bound", "schema/scalars.py",
-           "Interval(schema.exclusive_minimum, None, open_low=True)", "Interval(schema.exclusive_minimum, None, open_low=False)",
-           ("schema/number/*", "schema/integer/*")),
-    Mutant("minLength refuses a constant of its length", "schema/scalars.py",
-           "return least <= len(text) and", "return least < len(text) and", ("schema/enum/*",)),
-    Mutant("equal lengths are no length", "machine/expander.py",
-           "if most >= 0 and least > most:", "if most >= 0 and least >= most:", ("schema/string/*",)),
-    Mutant("a required key of a plain object is forgotten", "machine/expander.py",
-           "needed[at] = at if plain.required[at] else needed[at + 1]", "needed[at] = needed[at + 1]", ("schema/object/re*", "sample/*")),
-    Mutant("a budget allows one token less", "completion/costs.py",
-           "return tokens[costs[which] > left]", "return tokens[costs[which] >= left]", ("schema/object/*", "policy/*")),
-    Mutant("an address of IPv6 has one group less", "automata/formats.py",
-           "for before in range(9 - least_hidden):", "for before in range(8 - least_hidden):", ("schema/format/ip*",)),
-    Mutant("the bits between two digits of base64 are lost", "automata/encoded.py",
-           "mask = (1 << rest) - 1", "mask = (1 << rest) - 2", ("schema/content/*base*",)),
+    Mutant(
+        "maxProperties is one less",
+        "schema/objects.py",
+        "max(shape.lo, count + missing) > shape.hi:",
+        "max(shape.lo, count + missing) >= shape.hi:",
+        ("schema/object/m*",),
+    ),
+    Mutant(
+        "maxItems lets one more come",
+        "schema/arrays.py",
+        "index >= shape.hi):\n            return []",
+        "index > shape.hi):\n            return []",
+        ("schema/array/[me]*",),
+    ),
+    Mutant(
+        "minItems is one less",
+        "schema/arrays.py",
+        "if count < shape.lo or (",
+        "if count + 1 < shape.lo or (",
+        ("schema/array/[me]*",),
+    ),
+    Mutant(
+        "maxContains is one more",
+        "schema/arrays.py",
+        "if count < counter.most else",
+        "if count <= counter.most else",
+        ("schema/array/*contains*",),
+    ),
+    Mutant(
+        "exclusiveMinimum takes its bound",
+        "schema/scalars.py",
+        "Interval(schema.exclusive_minimum, None, open_low=True)",
+        "Interval(schema.exclusive_minimum, None, open_low=False)",
+        ("schema/number/*", "schema/integer/*"),
+    ),
+    Mutant(
+        "minLength refuses a constant of its length",
+        "schema/scalars.py",
+        "return least <= len(text) and",
+        "return least < len(text) and",
+        ("schema/enum/*",),
+    ),
+    Mutant(
+        "equal lengths are no length",
+        "machine/expander.py",
+        "if most >= 0 and least > most:",
+        "if most >= 0 and least >= most:",
+        ("schema/string/*",),
+    ),
+    Mutant(
+        "a required key of a plain object is forgotten",
+        "machine/expander.py",
+        "needed[at] = at if plain.required[at] else needed[at + 1]",
+        "needed[at] = needed[at + 1]",
+        ("schema/object/re*", "sample/*"),
+    ),
+    Mutant(
+        "a budget allows one token less",
+        "completion/costs.py",
+        "return tokens[costs[which] > left]",
+        "return tokens[costs[which] >= left]",
+        ("schema/object/*", "policy/*"),
+    ),
+    Mutant(
+        "an address of IPv6 has one group less",
+        "automata/formats.py",
+        "for before in range(9 - least_hidden):",
+        "for before in range(8 - least_hidden):",
+        ("schema/format/ip*",),
+    ),
+    Mutant(
+        "the bits between two digits of base64 are lost",
+        "automata/encoded.py",
+        "mask = (1 << rest) - 1",
+        "mask = (1 << rest) - 2",
+        ("schema/content/*base*",),
+    ),
     Mutant("twenty keys are nineteen", "expected.py", "MOST = 20\n", "MOST = 19\n", ("schema/object/many*",)),
-    Mutant("the longest rest counts as the shortest", "languages/rests.py",
-           "if best is None or (length, after, rest) < best:", "if best is None or (length, after, rest) > best:", ("ebnf/*",)),
-    Mutant("a span may not be one character", "languages/spans.py",
-           "return state > 0 and not read", "return state > 1 and not read", ("text/span*",)),
-    Mutant("a control character has no escape", "languages/json_escapes.py",
-           "return point < 0x20 and point not in _LETTER", "return point < 0x1F and point not in _LETTER", ("composed/json-string*",)),
-    Mutant("one or more is none or more", "frontends/ebnf.py",
-           "least, most, self.at = 1, None, self.at + 1", "least, most, self.at = 0, None, self.at + 1", ("ebnf/*",)),
-    Mutant("repeats count from one more", "languages/composition.py",
-           "known, target), grammar.least, grammar.most)", "known, target), grammar.least + 1, grammar.most)", ("composed/*repeat*",)),
-    Mutant("any_text may be one longer", "languages/structural_tags.py",
-           r"[\s\S]{{0,{chars}}}$", r"[\s\S]{{0,{chars + 1}}}$", ("tag/*",)),
-    Mutant("low priorities of terminals go first", "parsing/lark_loader.py",
-           "return -terminal.priority, -pattern.max_width", "return terminal.priority, -pattern.max_width", ("lark/priority*", "lark/keyword")),
-    Mutant("no file of a grammar is read", "kept.py",
-           "        if parts is None:\n            return None\n        try:", "        if parts is not None:\n            return None\n        try:",
-           ("schema/type/*",)),
-    Mutant("masks of a file take a neighbour's row", "kept.py",
-           "node[L.N_ROW] = number\n", "node[L.N_ROW] = number ^ 1\n", ("schema/object/*", "schema/string/*")),
-    Mutant("a mask whose row is missing has no tokens", "machine/image.py",
-           "nodes[missing, L.N_LIST] = -1", "nodes[missing, L.N_LIST] = 0", ("schema/object/*", "schema/string/*")),
-    Mutant("maxLength is one less (compiled)", "machine/text.py",
-           "load32(load64(c, 6 * T_DISTANCE + ADDRESS), state) <= most", "load32(load64(c, 6 * T_DISTANCE + ADDRESS), state) < most",
-           ("schema/string/*", "schema/pattern/length")),
-    Mutant("white space is one longer (compiled)", "machine/space.py",
-           "        if count > 8:\n            return -1", "        if count > 9:\n            return -1", ("policy/*",)),
-    Mutant("the last byte of a token is not read (compiled)", "languages/stepping.py",
-           "    for at in range(load64(offsets, token), load64(offsets, token + 1)):\n        index =",
-           "    for at in range(load64(offsets, token), load64(offsets, token + 1) - 1):\n        index =", ("text/*", "regex/*")),
-)  # fmt: skip
+    Mutant(
+        "the longest rest counts as the shortest",
+        "languages/rests.py",
+        "if best is None or (length, after, rest) < best:",
+        "if best is None or (length, after, rest) > best:",
+        ("ebnf/*",),
+    ),
+    Mutant(
+        "a span may not be one character",
+        "languages/spans.py",
+        "return state > 0 and not read",
+        "return state > 1 and not read",
+        ("text/span*",),
+    ),
+    Mutant(
+        "a control character has no escape",
+        "languages/json_escapes.py",
+        "return point < 0x20 and point not in _LETTER",
+        "return point < 0x1F and point not in _LETTER",
+        ("composed/json-string*",),
+    ),
+    Mutant(
+        "one or more is none or more",
+        "frontends/ebnf.py",
+        "least, most, self.at = 1, None, self.at + 1",
+        "least, most, self.at = 0, None, self.at + 1",
+        ("ebnf/*",),
+    ),
+    Mutant(
+        "repeats count from one more",
+        "languages/composition.py",
+        "known, target), grammar.least, grammar.most)",
+        "known, target), grammar.least + 1, grammar.most)",
+        ("composed/*repeat*",),
+    ),
+    Mutant(
+        "any_text may be one longer",
+        "languages/structural_tags.py",
+        r"[\s\S]{{0,{chars}}}$",
+        r"[\s\S]{{0,{chars + 1}}}$",
+        ("tag/*",),
+    ),
+    Mutant(
+        "low priorities of terminals go first",
+        "parsing/lark_loader.py",
+        "return -terminal.priority, -pattern.max_width",
+        "return terminal.priority, -pattern.max_width",
+        ("lark/priority*", "lark/keyword"),
+    ),
+    Mutant(
+        "no file of a grammar is read",
+        "kept.py",
+        "        if parts is None:\n            return None\n        try:",
+        "        if parts is not None:\n            return None\n        try:",
+        ("schema/type/*",),
+    ),
+    Mutant(
+        "masks of a file take a neighbour's row",
+        "kept.py",
+        "node[L.N_ROW] = number\n",
+        "node[L.N_ROW] = number ^ 1\n",
+        ("schema/object/*", "schema/string/*"),
+    ),
+    Mutant(
+        "a mask whose row is missing has no tokens",
+        "machine/image.py",
+        "nodes[missing, L.N_LIST] = -1",
+        "nodes[missing, L.N_LIST] = 0",
+        ("schema/object/*", "schema/string/*"),
+    ),
+    Mutant(
+        "maxLength is one less (compiled)",
+        "machine/text.py",
+        "load32(load64(c, 6 * T_DISTANCE + ADDRESS), state) <= most",
+        "load32(load64(c, 6 * T_DISTANCE + ADDRESS), state) < most",
+        ("schema/string/*", "schema/pattern/length"),
+    ),
+    Mutant(
+        "white space is one longer (compiled)",
+        "machine/space.py",
+        "        if count > 8:\n            return -1",
+        "        if count > 9:\n            return -1",
+        ("policy/*",),
+    ),
+    Mutant(
+        "the last byte of a token is not read (compiled)",
+        "languages/stepping.py",
+        "    for at in range(load64(offsets, token), load64(offsets, token + 1)):\n        index =",
+        "    for at in range(load64(offsets, token), load64(offsets, token + 1) - 1):\n        index =",
+        ("text/*", "regex/*"),
+    ),
+)
 
 
 def main() -> int:
@@ -99,13 +215,19 @@ def main() -> int:
     parser.add_argument("only", nargs="*", help="names of mutants, with * and ?; all without one")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     options = parser.parse_args()
-    chosen = [one for one in MUTANTS if not options.only or any(fnmatchcase(one.name, of) for of in options.only)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
+    chosen = [
+        one for one in MUTANTS if not options.only or any(fnmatchcase(one.name, of) for of in options.only)
+    ]
     status = 0
     for mutant in chosen:
         began = time.monotonic()
         verdict, why = judge(mutant, options.jobs)
         status = max(status, {"red": 0, "GREEN": 1, "STALE": 2}[verdict])
-        print(f"{verdict:<6} {mutant.name:<52} {mutant.file:<28} {why}  ({time.monotonic() - began:.0f} s)", flush=True)
+        print(
+            f"{verdict:<6} {mutant.name:<52} {mutant.file:<28} {why}  ({time.monotonic() - began:.0f} s)",
+            flush=True,
+        )
     return status
 
 

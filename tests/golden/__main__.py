@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import structgen as sg
+
 from .book import DIGESTS, Difference, differences, read, write
 from .case import Case, drawn
 from .cases import CASES
@@ -25,6 +27,7 @@ def main() -> int:
     """Return the exit status: 0 where all is as it was, or was blessed; 1 where something differs."""
     options = _options()
     if options.part:
+        assert Path(sg.__file__).is_relative_to(options.package), f"{sg.__file__} answers"
         named = sys.stdin.read().split("\n")
         work(options.part, [CASES[name] for name in named], Path(options.folder))
         return 0
@@ -72,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--times", action="store_true", help="print the slowest cases")
     parser.add_argument("--part", choices=["cold", "kept"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
+    parser.add_argument("--package", default="/", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -89,7 +93,11 @@ def table(found: Sequence[Difference], ran: Ran) -> str:
     for one in found[:_MOST]:
         place = "" if one.step is None else f"answer {one.step}"
         before = ran.before.get(one.name, [])
-        if one.kind in ("masks", "completions", "expected") and one.step is not None and one.step < len(before):
+        if (
+            one.kind in ("masks", "completions", "expected")
+            and one.step is not None
+            and one.step < len(before)
+        ):
             place = f"step {one.step}, after '{before[one.step][-40:]}'"
         elif one.step is None:
             place = f"{one.before[:60]} -> {one.now[:60]}"

@@ -160,8 +160,8 @@ class Walker:
 
 
 def cold(case: Case, name: str, store: Any, memory: Any) -> Answers:
-    """Return what is answered by a grammar that was never compiled before, in `store`; the second walk is that
-    of another one, in `memory`."""
+    """Return what is answered by a grammar that was never compiled before, in `store`; the second walk is
+    that of another one, in `memory`."""
     answers = Answers()
     try:
         grammar, tokenizer = case.build(), vocabulary(name)

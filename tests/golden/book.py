@@ -47,13 +47,17 @@ def read(text: str) -> dict[str, Line]:
     return found
 
 
-def differences(before: Mapping[str, Line], now: Mapping[str, Line], names: Iterable[str]) -> list[Difference]:
+def differences(
+    before: Mapping[str, Line], now: Mapping[str, Line], names: Iterable[str]
+) -> list[Difference]:
     """Return what differs in the named lines, each line's first differing kinds first."""
     found: list[Difference] = []
     for name in sorted(names):
         old, new = before.get(name), now.get(name)
         if old is None or new is None:
-            found.append(Difference(name, "line", None, "-" if old is None else "was", "-" if new is None else "is"))
+            found.append(
+                Difference(name, "line", None, "-" if old is None else "was", "-" if new is None else "is")
+            )
             continue
         kinds = dict.fromkeys([*old, *new])
         found += [

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,18 @@ class Ran:
     """Names and kinds where the second process answered otherwise than the first."""
     cpu: dict[str, float] = field(default_factory=dict)
     """Seconds of both processes."""
+
+    def add(self, cold: Mapping[str, Said], kept: Mapping[str, Said]) -> None:
+        """Take what two processes said of the same cases."""
+        for name, first in cold.items():
+            second = kept[name]
+            line = first.line | {"kept": second.line["kept"]}
+            torn = [kind for kind, said in first.line.items() if second.line.get(kind, "-") != said]
+            if torn:
+                self.torn += [(name, kind) for kind in torn]
+                line["kept"] = f"differs:{','.join(torn)}"
+            self.lines[name], self.before[name] = line, first.before
+            self.cpu[name] = first.cpu + second.cpu
 
 
 class ShareFailed(Exception):
@@ -59,7 +71,7 @@ def run(cases: Sequence[Case], jobs: int, package: Path | None = None) -> Ran:
             raise ShareFailed("\n".join(running.failures))
         ran = Ran()
         for folder in folders:
-            _gather(ran, load(folder / "cold.jsonl"), load(folder / "kept.jsonl"))
+            ran.add(load(folder / "cold.jsonl"), load(folder / "kept.jsonl"))
     return ran
 
 
@@ -71,6 +83,7 @@ class _Running:
         self._processes: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
+        self._package = package
         self._path = [str(_TESTS), *([str(package)] if package else []), *filter(None, sys.path)]
 
     def share(self, cases: Sequence[Case], folder: Path) -> None:
@@ -81,17 +94,18 @@ class _Running:
             # another seed for each: what an answer owes to the order of a set differs
             environment = os.environ | {
                 "PYTHONPATH": os.pathsep.join(self._path),
-                "PYTHONHASHSEED": str(len(part)) if part == "cold" else "77",
+                "PYTHONHASHSEED": "1" if part == "cold" else "2",
                 "STRUCTGEN_CACHE": str(folder / "cache"),
             }
             command = [sys.executable, "-m", "golden", "--part", part, "--folder", str(folder)]
+            command += ["--package", str(self._package)] if self._package else []
             with self._lock:
                 if self._stopped:
                     return
                 process = subprocess.Popen(
                     command,
                     env=environment,
-                    cwd=_TESTS.parent,
+                    cwd=_TESTS,  # not the folder that holds structgen: it would go before the path
                     text=True,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -113,15 +127,3 @@ class _Running:
             process.kill()
         for process in processes:
             process.wait()
-
-
-def _gather(ran: Ran, cold: dict[str, Said], kept: dict[str, Said]) -> None:
-    for name, first in cold.items():
-        second = kept[name]
-        line = first.line | {"kept": second.line["kept"]}
-        torn = [kind for kind, said in first.line.items() if second.line[kind] != said]
-        if torn:
-            ran.torn += [(name, kind) for kind in torn]
-            line["kept"] = f"differs:{','.join(torn)}"
-        ran.lines[name], ran.before[name] = line, first.before
-        ran.cpu[name] = first.cpu + second.cpu

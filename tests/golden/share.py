@@ -80,9 +80,7 @@ def work(part: str, cases: Sequence[Case], folder: Path) -> None:
     """Do one part ("cold" or "kept") of a share, and write what is said to `folder`."""
     warnings.simplefilter("error", sg.StoreWarning)
     said = (
-        said_cold(cases, folder)
-        if part == "cold"
-        else said_again(cases, folder, load(folder / "cold.jsonl"))
+        said_cold(cases, folder) if part == "cold" else said_again(cases, folder, load(folder / "cold.jsonl"))
     )
     with open(folder / f"{part}.jsonl", "w", encoding="utf-8") as file:
         for one in said:

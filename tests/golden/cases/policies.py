@@ -67,16 +67,39 @@ CAPPED: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
     "any-nested": ({}, {"any_value": 1}, ("[1]", "[[1]]")),
     "ascii-pattern": ({"type": "string", "pattern": "^[é€😀]+$"}, {"escapes": "ascii"}, ('"\\u00e9"', '"é"')),
     "utf8-enum": ({"enum": ["é\u2028", "\x7f/"]}, {"escapes": "utf8"}, ('"é\u2028"', '"\\u00e9\\u2028"')),
-    "python-floats": ({"type": "number", "minimum": 0.1}, {"numbers": "python"}, ("0.1", "1e16", "1e+16", "10.0")),
+    "python-floats": (
+        {"type": "number", "minimum": 0.1},
+        {"numbers": "python"},
+        ("0.1", "1e16", "1e+16", "10.0"),
+    ),
     "python-integers": ({"type": "integer", "multipleOf": 5}, {"numbers": "python"}, ("10", "10.0", "7")),
     "plain-integers": ({"type": "integer", "minimum": -3}, {"numbers": "plain"}, ("-3", "-0", "3.0")),
-    "any-integers": ({"type": "integer", "maximum": 300}, {"numbers": "any"}, ("3e2", "300.0", "3000e-1", "301")),
-    "indent-empty": ({"type": "array", "items": {"type": "object"}}, {"whitespace": 1}, ("[\n {}\n]", "[\n{}]")),
-    "indent-deep": ({"items": {"items": {"type": "null"}, "type": "array"}, "type": "array"}, {"whitespace": 2},
-                    ("[\n  [\n    null,\n    null\n  ],\n  []\n]",)),
-    "openai": ({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"anyOf": [{"type": "null"}, {"enum": ["x"]}]}},
-                "required": ["a", "b"], "additionalProperties": False}, dict(sg.OPENAI_STRICT), ('{"a":1,"b":"x"}',)),
-}  # fmt: skip
+    "any-integers": (
+        {"type": "integer", "maximum": 300},
+        {"numbers": "any"},
+        ("3e2", "300.0", "3000e-1", "301"),
+    ),
+    "indent-empty": (
+        {"type": "array", "items": {"type": "object"}},
+        {"whitespace": 1},
+        ("[\n {}\n]", "[\n{}]"),
+    ),
+    "indent-deep": (
+        {"items": {"items": {"type": "null"}, "type": "array"}, "type": "array"},
+        {"whitespace": 2},
+        ("[\n  [\n    null,\n    null\n  ],\n  []\n]",),
+    ),
+    "openai": (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"anyOf": [{"type": "null"}, {"enum": ["x"]}]}},
+            "required": ["a", "b"],
+            "additionalProperties": False,
+        },
+        dict(sg.OPENAI_STRICT),
+        ('{"a":1,"b":"x"}',),
+    ),
+}
 
 
 def cases() -> Iterator[Case]:

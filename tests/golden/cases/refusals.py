@@ -65,16 +65,31 @@ OPTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "places": ({"properties": {"a": {}, "b": {}, "c": {}}}, {"limits": sg.Limits(schema_places=2)}),
     "openai-root": ({"type": "string"}, dict(sg.OPENAI_STRICT)),
     "openai-open": ({"type": "object", "properties": {}}, dict(sg.OPENAI_STRICT)),
-    "openai-keyword": ({"type": "object", "properties": {"a": {"allOf": [{}]}}, "required": ["a"],
-                        "additionalProperties": False}, dict(sg.OPENAI_STRICT)),
-    "content-schema": ({"type": "string", "contentMediaType": "application/json", "contentSchema": {"type": "object"}},
-                       {"content": "assert"}),
-    "content-length": ({"type": "string", "contentMediaType": "application/json", "maxLength": 5}, {"content": "assert"}),
-    "unique-cap": ({"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 2}, {"max_string": 0}),
+    "openai-keyword": (
+        {
+            "type": "object",
+            "properties": {"a": {"allOf": [{}]}},
+            "required": ["a"],
+            "additionalProperties": False,
+        },
+        dict(sg.OPENAI_STRICT),
+    ),
+    "content-schema": (
+        {"type": "string", "contentMediaType": "application/json", "contentSchema": {"type": "object"}},
+        {"content": "assert"},
+    ),
+    "content-length": (
+        {"type": "string", "contentMediaType": "application/json", "maxLength": 5},
+        {"content": "assert"},
+    ),
+    "unique-cap": (
+        {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 2},
+        {"max_string": 0},
+    ),
     "lone-surrogate": ({"const": "\ud800"}, {}),
     "old-keyword": ({"dependencies": {"a": 5}}, {"draft": "3"}),
     "properties-draft-4": ({"properties": {"a": True}}, {"draft": "4"}),
-}  # fmt: skip
+}
 LARK: dict[str, tuple[str, dict[str, Any]]] = {
     "syntax": ('start: "a', {}),
     "undefined": ("start: x\n", {}),
@@ -146,11 +161,26 @@ def cases() -> Iterator[Case]:
         yield Case(f"refused/text/{name}", make, vocabularies=ONE)
     for name, tag in TAGS.items():
         yield Case(f"refused/tag/{name}", partial(sg.structural_tag, tag), vocabularies=ONE)
-    yield Case("refused/limit/alternatives", partial(sg.json_schema, _wide()), limits=sg.Limits(alternatives=3), vocabularies=ONE)
-    yield Case("refused/limit/states", partial(sg.json_schema, {"type": "string", "pattern": "^(a|b)*a(a|b){9}$"}),
-               ('"abab"',), limits=sg.Limits(automaton_states=100), vocabularies=ONE)  # fmt: skip
+    yield Case(
+        "refused/limit/alternatives",
+        partial(sg.json_schema, _wide()),
+        limits=sg.Limits(alternatives=3),
+        vocabularies=ONE,
+    )
+    yield Case(
+        "refused/limit/states",
+        partial(sg.json_schema, {"type": "string", "pattern": "^(a|b)*a(a|b){9}$"}),
+        ('"abab"',),
+        limits=sg.Limits(automaton_states=100),
+        vocabularies=ONE,
+    )
     unique = {"type": "array", "items": {"enum": list(range(9))}, "uniqueItems": True, "minItems": 9}
-    yield Case("refused/limit/steps", partial(sg.json_schema, unique), limits=sg.Limits(oracle_steps=1), vocabularies=ONE)
+    yield Case(
+        "refused/limit/steps",
+        partial(sg.json_schema, unique),
+        limits=sg.Limits(oracle_steps=1),
+        vocabularies=ONE,
+    )
 
 
 def _wide() -> Any:

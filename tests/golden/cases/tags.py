@@ -38,25 +38,51 @@ FORMATS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "triggered": (triggered(["ab", "bb"], AB, BB), ("xxabxb", "abbb", "bbxax")),
     "triggered-once": (triggered(["ab", "bb"], AB, BB, stop_after_first=True), ("xabxb", "xabxbx")),
     "triggered-at-once": (triggered(["a", "bb"], AB, BB, at_least_one=True), ("abxbx", "xabxb")),
-    "triggered-exactly": (triggered(["ab", "bb"], AB, BB, at_least_one=True, stop_after_first=True), ("bbxa", "bbxax")),
+    "triggered-exactly": (
+        triggered(["ab", "bb"], AB, BB, at_least_one=True, stop_after_first=True),
+        ("bbxa", "bbxax"),
+    ),
     "triggered-but": (triggered(["ab"], AB, excludes=["xa"]), ("abxb", "xab")),
     "triggered-self": (triggered(["aa"], tag("aab", X, "")), ("aaabx", "aax")),
     "calls": (triggered(["<call"], CALL), ('Let me see. <call>{"n":1}</call> Or', "<call me", "1 < 2")),
     "calls-first": (triggered(["<call"], CALL, at_least_one=True), ('<call>{"n":1}</call>', "text")),
-    "separated": ({"type": "tags_with_separator", "tags": [AB, BB], "separator": "x"}, ("abxbxbbxa", "abxbbbxa")),
-    "separated-one": ({"type": "tags_with_separator", "tags": [AB], "separator": "", "at_least_one": True}, ("abxbabxb", "")),
-    "separated-first": ({"type": "tags_with_separator", "tags": [AB], "separator": ",", "stop_after_first": True}, ("abxb", "abxb,")),
+    "separated": (
+        {"type": "tags_with_separator", "tags": [AB, BB], "separator": "x"},
+        ("abxbxbbxa", "abxbbbxa"),
+    ),
+    "separated-one": (
+        {"type": "tags_with_separator", "tags": [AB], "separator": "", "at_least_one": True},
+        ("abxbabxb", ""),
+    ),
+    "separated-first": (
+        {"type": "tags_with_separator", "tags": [AB], "separator": ",", "stop_after_first": True},
+        ("abxb", "abxb,"),
+    ),
     "dispatch": ({"type": "dispatch", "rules": [["a", X], ["bb", AB]]}, ("axbbabxb", "ab")),
-    "dispatch-once": ({"type": "dispatch", "rules": [["a", X]], "loop": False, "excludes": ["bx"]}, ("cax", "caxa", "bx")),
+    "dispatch-once": (
+        {"type": "dispatch", "rules": [["a", X]], "loop": False, "excludes": ["bx"]},
+        ("cax", "caxa", "bx"),
+    ),
     "sequence": ({"type": "sequence", "elements": [ANY, X]}, ("abx", "ab")),
-    "or": (tag("a", {"type": "or", "elements": [{"type": "const_string", "value": "bb"}, ANY]}, "b"), ("abbb", "ab")),
+    "or": (
+        tag("a", {"type": "or", "elements": [{"type": "const_string", "value": "bb"}, ANY]}, "b"),
+        ("abbb", "ab"),
+    ),
     "optional": (tag("a", {"type": "optional", "content": X}, "b"), ("ab", "axb", "axxb")),
     "plus": ({"type": "plus", "content": {"type": "const_string", "value": "ab"}}, ("abab", "")),
     "star": ({"type": "star", "content": {"type": "regex", "pattern": "ab?"}}, ("aab", "b")),
-    "repeat": ({"type": "repeat", "min": 1, "max": 2, "content": {"type": "grammar", "grammar": 'root ::= "a" | "b" root'}}, ("aba", "aaa")),
+    "repeat": (
+        {
+            "type": "repeat",
+            "min": 1,
+            "max": 2,
+            "content": {"type": "grammar", "grammar": 'root ::= "a" | "b" root'},
+        },
+        ("aba", "aaa"),
+    ),
     "repeat-open": ({"type": "repeat", "min": 2, "max": -1, "content": X}, ("xxx", "x")),
     "schema": ({"type": "json_schema", "json_schema": NUMBER}, ('{"n":1}', "{}")),
-}  # fmt: skip
+}
 
 
 def cases() -> Iterator[Case]:
@@ -67,4 +93,8 @@ def cases() -> Iterator[Case]:
     older = {"structures": [{"begin": "<f>", "schema": NUMBER, "end": "</f>"}], "triggers": ["<f"]}
     yield Case("tag/older", partial(sg.structural_tag, older), ('Look: <f>{"n": 1}</f>.', "<f", "1 < 2"))
     compact = {"format": CALL}
-    yield Case("tag/compact", partial(sg.structural_tag, compact, whitespace="compact"), ('<call>{"n":1}</call>', '<call>{"n": 1}'))
+    yield Case(
+        "tag/compact",
+        partial(sg.structural_tag, compact, whitespace="compact"),
+        ('<call>{"n":1}</call>', '<call>{"n": 1}'),
+    )
