@@ -59,10 +59,10 @@ MUTANTS = (
         ("schema/array/[me]*",),
     ),
     Mutant(
-        "maxContains is one more",
+        "minContains is one less",
         "schema/arrays.py",
-        "if count < counter.most else",
-        "if count <= counter.most else",
+        "if any(n < counter.least for",
+        "if any(n + 1 < counter.least for",
         ("schema/array/*contains*",),
     ),
     Mutant(
@@ -167,8 +167,8 @@ MUTANTS = (
     Mutant(
         "no file of a grammar is read",
         "kept.py",
-        "        if parts is None:\n            return None\n        try:",
-        "        if parts is not None:\n            return None\n        try:",
+        "parts = files.read(identity)",
+        "parts = None",
         ("schema/type/*",),
     ),
     Mutant(
@@ -179,10 +179,10 @@ MUTANTS = (
         ("schema/object/*", "schema/string/*"),
     ),
     Mutant(
-        "a mask whose row is missing has no tokens",
+        "two masks of a file share a row",
         "machine/image.py",
-        "nodes[missing, L.N_LIST] = -1",
-        "nodes[missing, L.N_LIST] = 0",
+        "rows_known.setdefault(digest(number), len(rows_known))",
+        "rows_known.setdefault(digest(number), max(len(rows_known) - 1, 0))",
         ("schema/object/*", "schema/string/*"),
     ),
     Mutant(

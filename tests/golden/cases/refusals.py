@@ -111,7 +111,7 @@ TEXTS: dict[str, Callable[[], Any]] = {
     "regex": partial(sg.regex, "a("),
     "regex-back": partial(sg.regex, r"(a)\1"),
     "regex-condition": partial(sg.regex, r"(a)?(?(1)b|c)"),
-    "regex-dialect": partial(sg.regex, "a", dialect="perl"),
+    "regex-dialect": partial(sg.regex, "a", dialect="perl"),  # type: ignore[arg-type]
     "regex-flags": partial(sg.regex, "a", dialect="ecma", flags=2),
     "regex-empty": partial(sg.regex, "(?!)"),
     "regex-ecma-bell": partial(sg.regex, r"\a", dialect="ecma"),

@@ -12,7 +12,7 @@ import structgen as sg
 from ..case import Case
 from ..vocabularies import ROOT
 
-ANY: dict[str, str] = {"property_order": "any"}
+ANY: dict[str, Any] = {"property_order": "any"}
 NEW, OLD = "https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2019-09/schema"
 TREE = {
     "$id": "https://example.com/tree",
