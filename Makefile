@@ -72,18 +72,21 @@ GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
 
 golden: $(VENV)/.installed-dev ## compare what is answered with committed digests (ONLY='schema/array/*', BLESS=1 writes them)
 	$(COMPILE)
-	$(GOLDEN) $(if $(BLESS),--bless) $(ONLY)
+	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
 
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; an hour (MUTANTS='max*')
-	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(MUTANTS)
+	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
-# Folders whose tests are fast and meet most of the package.
-QUICK = tests/test_golden.py tests/test_compile.py tests/test_expected.py tests/test_kept.py tests/schema/test_network.py tests/parsing/test_lexer_traps.py
+# Files whose tests are fast and together meet most of the package.
+QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py test_kept.py \
+  schema/test_grammar.py schema/test_references.py parsing/test_lexer_traps.py languages/test_composition.py \
+  languages/test_structural_tags.py languages/test_regular.py engine/test_choice.py engine/test_loop.py \
+  typed/test_run.py cli/test_check.py)
 
 quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(PYTEST) $(QUICK)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(QUICK)
 	$(GOLDEN) --sample 8
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers

@@ -333,9 +333,9 @@ class _Tables:
         return text, item.index
 
     def _state_order(self) -> list[int]:
-        """Return lark's states in an order that the grammar alone decides: as they are reached from the start,
-        by the names of symbols. Lark numbers them in the order of sets, which differs between processes, and
-        completions of equal length are told apart by numbers."""
+        """Return lark's states in an order that the grammar alone decides: as they are reached from the
+        start, by the names of symbols. Lark numbers them in the order of sets, which differs between
+        processes, and completions of equal length are told apart by numbers."""
         from lark.parsers.lalr_analysis import Shift
 
         found = dict.fromkeys([self.table.start_states[self.start]])
