@@ -47,14 +47,15 @@ class ShareFailed(Exception):
     """A process ended with an error; its output is the message."""
 
 
-def run(cases: Sequence[Case], jobs: int, package: Path | None = None) -> Ran:
+def run(cases: Sequence[Case], jobs: int, package: Path | None = None, patience: float | None = None) -> Ran:
     """Return what cases answer in `jobs` pairs of processes. `package`: the folder that holds the structgen
-    which answers; None: the one that is imported here. Raises ShareFailed."""
+    which answers; None: the one that is imported here. Raises ShareFailed, also where a process takes more
+    than `patience` seconds."""
     shares = [cases[at::jobs] for at in range(jobs)]
     shares = [share for share in shares if share]
     with tempfile.TemporaryDirectory(prefix="golden-") as temporary:
         folders = [Path(temporary) / str(number) for number in range(len(shares))]
-        running = _Running(package)
+        running = _Running(package, patience)
         threads = [
             threading.Thread(target=running.share, args=(share, folder), daemon=True)
             for share, folder in zip(shares, folders, strict=True)
@@ -78,12 +79,12 @@ def run(cases: Sequence[Case], jobs: int, package: Path | None = None) -> Ran:
 class _Running:
     """The processes that are at work."""
 
-    def __init__(self, package: Path | None) -> None:
+    def __init__(self, package: Path | None, patience: float | None) -> None:
         self.failures: list[str] = []
         self._processes: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
-        self._package = package
+        self._package, self._patience = package, patience
         self._path = [str(_TESTS), *([str(package)] if package else []), *filter(None, sys.path)]
 
     def share(self, cases: Sequence[Case], folder: Path) -> None:
@@ -112,7 +113,11 @@ class _Running:
                     stderr=subprocess.STDOUT,
                 )
                 self._processes.add(process)
-            output, _ = process.communicate(names)
+            try:
+                output, _ = process.communicate(names, self._patience)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                output = f"{process.communicate()[0]}\nIt took more than {self._patience:.0f} s."
             self._processes.discard(process)
             if process.returncode:
                 self.failures.append(f"A process ({part}) ended with {process.returncode}:\n{output}")
