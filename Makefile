@@ -74,7 +74,7 @@ golden: $(VENV)/.installed-dev ## compare what is answered with committed digest
 	$(COMPILE)
 	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
 
-golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; an hour (MUTANTS='max*')
+golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
 	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
 # Files whose tests are fast and together meet most of the package.
