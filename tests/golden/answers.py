@@ -188,8 +188,9 @@ def cold(case: Case, name: str, store: Any, memory: Any) -> Answers:
             )
             first.append(token)
             walker.take(token)
-        walker.read(case.texts)
         other = Walker(sg.compile(case.build(), tokenizer, limits=case.limits, store=memory), key)
+        other.read(case.texts)  # before anything else is met: the other process reads them after the walk
+        walker.tracks["texts"] = other.tracks["texts"]
         other.begin("second")
         for step in range(SECOND):
             allowed = other.masks("second")
