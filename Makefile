@@ -19,9 +19,13 @@ DEVICE ?= cpu
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
 TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
+# Golden cases by name (ONLY='schema/array/*'), and whether their digests are written anew (BLESS=1).
+ONLY ?=
+BLESS ?=
+MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo quick golden golden-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -63,6 +67,27 @@ test: $(VENV)/.installed-dev ## install what the tests need, and run them (TESTS
 test-all: $(VENV)/.installed-dev ## the slow tests too, and those that need real vocabularies
 	$(COMPILE)
 	$(PYTEST) -m "" --hypothesis-profile=deep $(TESTS)
+
+GOLDEN = PYTHONPATH=tests $(BIN)/python -m golden
+
+golden: $(VENV)/.installed-dev ## compare what is answered with committed digests (ONLY='schema/array/*', BLESS=1 writes them)
+	$(COMPILE)
+	$(GOLDEN) $(if $(BLESS),--bless) $(foreach one,$(ONLY),'$(one)')
+
+golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
+	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+
+# Files whose tests are fast and together meet most of the package.
+QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py test_kept.py \
+  schema/test_grammar.py schema/test_references.py parsing/test_lexer_traps.py languages/test_composition.py \
+  languages/test_structural_tags.py languages/test_regular.py engine/test_choice.py engine/test_loop.py \
+  typed/test_run.py cli/test_check.py)
+
+quick: $(VENV)/.installed-dev ## after each edit, under a minute: format, lint, some tests, one golden case in eight
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q -n auto --dist worksteal $(QUICK)
+	$(GOLDEN) --sample 8
 
 lint: $(VENV)/.installed-dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .

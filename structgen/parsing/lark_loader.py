@@ -375,28 +375,45 @@ class _Tables:
             text = self._rule_texts[id(item.rule)] = str(item.rule)
         return text, item.index
 
+    def _state_order(self) -> list[int]:
+        """Return lark's states in an order that the grammar alone decides: as they are reached from the
+        start, by the names of symbols. Lark numbers them in the order of sets, which differs between
+        processes, and completions of equal length are told apart by numbers."""
+        from lark.parsers.lalr_analysis import Shift
+
+        found = dict.fromkeys([self.table.start_states[self.start]])
+        waiting = list(found)
+        for state in waiting:  # grows on the way
+            row = self.table.states[state]
+            after = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
+            waiting += (new := [one for one in dict.fromkeys(after) if one not in found])
+            found |= dict.fromkeys(new)
+        return [*found, *(state for state in self.table.states if state not in found)]
+
     def read(self, remarks: Remarks) -> ParserTables:
         from lark.parsers.lalr_analysis import Shift
 
         table, states = self.table, self.table.states
+        order = self._state_order()
+        new = {state: number for number, state in enumerate(order)}
         terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
-        count = max(states) + 1
+        count = len(order)
         rules = self._rules
         kernels: list[tuple[tuple[int, int], ...]] = [()] * count
-        for state, items in enumerate(self.items):
-            begun = [one for one in items if one.index or one.rule.origin.name.startswith("$root_")]
+        for state, old in enumerate(order):
+            begun = [one for one in self.items[old] if one.index or one.rule.origin.name.startswith("$root_")]
             begun.sort(key=self._item_order)
             kernels[state] = tuple((self._rule_number(one.rule), one.index) for one in begun)
         actions = np.zeros((count, len(self.names) + len(self.seen)), np.int32)
         cells: list[tuple[int, int, int]] = []
         shifts: list[tuple[int, str, int]] = []
         numbers = {name: self._numbers(name) for name in self.names}
-        for state, row in states.items():
-            for name, (action, argument) in row.items():
+        for state, old in enumerate(order):
+            for name, (action, argument) in sorted(states[old].items()):
                 if name not in numbers:
-                    shifts.append((state, name, argument))
+                    shifts.append((state, name, new[argument]))
                     continue
-                does = argument + 1 if action is Shift else -1 - self._rule_number(argument)
+                does = new[argument] + 1 if action is Shift else -1 - self._rule_number(argument)
                 cells += [(state, number, does) for number in numbers[name]]
         at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
         actions[at_states, at_terminals] = done
@@ -407,7 +424,7 @@ class _Tables:
         gotos = np.full((count, len(origins)), -1, np.int32)
         for state, name, after in shifts:
             gotos[state, origins[name]] = after
-        contexts, context_of = self._contexts(count)
+        contexts, context_of = self._contexts(order)
         return ParserTables(
             terminals=terminals,
             nonterminals=tuple(map(str, origins)),
@@ -417,8 +434,8 @@ class _Tables:
             contexts=contexts,
             context_of=context_of,
             ignored=frozenset(self.number[name] for name in self.lexer.conf.ignore),
-            start=table.start_states[self.start],
-            end=table.end_states[self.start],
+            start=new[table.start_states[self.start]],
+            end=new[table.end_states[self.start]],
             indentation=self.indentation(),
             flags=self._flags,
             kernels=tuple(kernels),
@@ -449,13 +466,13 @@ class _Tables:
         shown = found.pattern.raw or pattern
         return Terminal(str(name), pattern, isinstance(found.pattern, PatternStr), shown)
 
-    def _contexts(self, count: int) -> tuple[tuple[Context, ...], Any]:
+    def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
         numbers: dict[frozenset[str], int] = {}
         found: list[Context] = []
-        context_of = np.zeros(count, np.int32)
+        context_of = np.zeros(len(order), np.int32)
         always = frozenset(self.lexer.conf.ignore) | self.lexer.always
-        for state, accepts in self.lexer.states.items():
-            names = frozenset(name for name in always.union(accepts) if name in self.terminals)
+        for state, old in enumerate(order):
+            names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
             number = numbers.get(names)
             if number is None:
                 number = numbers[names] = len(found)

@@ -1,0 +1,253 @@
+"""Small faults, seeded one at a time into a copy of structgen: each must turn the golden cases red.
+
+    PYTHONPATH=tests python scripts/golden_mutants.py [name ...]
+
+A mutant that stays green is a case that is missing in tests/golden. Those of compiled code have the inner
+loops compiled anew, some minutes each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from golden.book import DIGESTS, differences, read
+from golden.cases import CASES
+from golden.run import ShareFailed, run
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_PATIENCE = 1800.0
+"""Seconds after which a process that answers no more is red, too."""
+_MEMORY = 16 << 30
+"""Bytes of address space of a process: some faults have a search go on for ever."""
+
+
+class Mutant(NamedTuple):
+    """A fault: in a file of structgen, a text that stands there once, and what is put in its place."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    cases: tuple[str, ...]
+    """Names of the cases that are run, with * and ?."""
+
+
+MUTANTS = (
+    Mutant(
+        "maxProperties is one less",
+        "schema/objects.py",
+        "max(shape.lo, count + missing) > shape.hi:",
+        "max(shape.lo, count + missing) >= shape.hi:",
+        ("schema/object/m*",),
+    ),
+    Mutant(
+        "maxItems lets one more come",
+        "schema/arrays.py",
+        "index >= shape.hi):\n            return []",
+        "index > shape.hi):\n            return []",
+        ("schema/array/[me]*",),
+    ),
+    Mutant(
+        "minItems is one less",
+        "schema/arrays.py",
+        "if count < shape.lo or (",
+        "if count + 1 < shape.lo or (",
+        ("schema/array/[me]*",),
+    ),
+    Mutant(
+        "minContains is one less",
+        "schema/arrays.py",
+        "if any(n < counter.least for",
+        "if any(n + 1 < counter.least for",
+        ("schema/array/*contains*",),
+    ),
+    Mutant(
+        "exclusiveMinimum takes its bound",
+        "schema/scalars.py",
+        "Interval(schema.exclusive_minimum, None, open_low=True)",
+        "Interval(schema.exclusive_minimum, None, open_low=False)",
+        ("schema/number/*", "schema/integer/*"),
+    ),
+    Mutant(
+        "minLength refuses a constant of its length",
+        "schema/scalars.py",
+        "return least <= len(text) and",
+        "return least < len(text) and",
+        ("schema/enum/*",),
+    ),
+    Mutant(
+        "equal lengths are no length",
+        "machine/expander.py",
+        "if most >= 0 and least > most:",
+        "if most >= 0 and least >= most:",
+        ("schema/string/*",),
+    ),
+    Mutant(
+        "a required key of a plain object is forgotten",
+        "machine/expander.py",
+        "needed[at] = at if plain.required[at] else needed[at + 1]",
+        "needed[at] = needed[at + 1]",
+        ("schema/object/re*", "sample/*"),
+    ),
+    Mutant(
+        "a budget allows one token less",
+        "completion/costs.py",
+        "return tokens[costs[which] > left]",
+        "return tokens[costs[which] >= left]",
+        ("schema/object/*", "policy/*"),
+    ),
+    Mutant(
+        "an address of IPv6 has one group less",
+        "automata/formats.py",
+        "for before in range(9 - least_hidden):",
+        "for before in range(8 - least_hidden):",
+        ("schema/format/ip*",),
+    ),
+    Mutant(
+        "the bits between two digits of base64 are lost",
+        "automata/encoded.py",
+        "mask = (1 << rest) - 1",
+        "mask = (1 << rest) - 2",
+        ("schema/content/*base*",),
+    ),
+    Mutant("twenty keys are nineteen", "expected.py", "MOST = 20\n", "MOST = 19\n", ("schema/object/many*",)),
+    Mutant(
+        "the longest rest counts as the shortest",
+        "languages/rests.py",
+        "if best is None or (length, after, rest) < best:",
+        "if best is None or (length, after, rest) > best:",
+        ("ebnf/*",),
+    ),
+    Mutant(
+        "a span may not be one character",
+        "languages/spans.py",
+        "return state > 0 and not read",
+        "return state > 1 and not read",
+        ("text/span*",),
+    ),
+    Mutant(
+        "a control character has no escape",
+        "languages/json_escapes.py",
+        "return point < 0x20 and point not in _LETTER",
+        "return point < 0x1F and point not in _LETTER",
+        ("composed/json-string*",),
+    ),
+    Mutant(
+        "one or more is none or more",
+        "frontends/ebnf.py",
+        "least, most, self.at = 1, None, self.at + 1",
+        "least, most, self.at = 0, None, self.at + 1",
+        ("ebnf/*",),
+    ),
+    Mutant(
+        "repeats count from one more",
+        "languages/composition.py",
+        "known, target), grammar.least, grammar.most)",
+        "known, target), grammar.least + 1, grammar.most)",
+        ("composed/*repeat*",),
+    ),
+    Mutant(
+        "any_text may be one longer",
+        "languages/structural_tags.py",
+        r"[\s\S]{{0,{chars}}}$",
+        r"[\s\S]{{0,{chars + 1}}}$",
+        ("tag/*",),
+    ),
+    Mutant(
+        "low priorities of terminals go first",
+        "parsing/lark_loader.py",
+        "return -terminal.priority, -pattern.max_width",
+        "return terminal.priority, -pattern.max_width",
+        ("lark/priority*", "lark/keyword"),
+    ),
+    Mutant(
+        "no file of a grammar is read",
+        "kept.py",
+        "parts = files.read(identity)",
+        "parts = None",
+        ("schema/type/*",),
+    ),
+    Mutant(
+        "masks of a file take a neighbour's row",
+        "kept.py",
+        "node[L.N_ROW] = number\n",
+        "node[L.N_ROW] = number ^ 1\n",
+        ("schema/object/*", "schema/string/*"),
+    ),
+    Mutant(
+        "the last byte of a token of JSON is not read (compiled)",
+        "machine/walk.py",
+        "start, end = load64(offsets, token), load64(offsets, token + 1)",
+        "start, end = load64(offsets, token), load64(offsets, token + 1) - 1",
+        ("schema/type/*",),
+    ),
+    Mutant(
+        "the last byte of a token is not read (compiled)",
+        "languages/stepping.py",
+        "    for at in range(load64(offsets, token), load64(offsets, token + 1)):\n        index =",
+        "    for at in range(load64(offsets, token), load64(offsets, token + 1) - 1):\n        index =",
+        ("text/*", "regex/*"),
+    ),
+)
+
+
+def main() -> int:
+    """Return 0 where every mutant is red, 1 where one is green, 2 where one no longer fits its source."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", help="names of mutants, with * and ?; all without one")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
+    chosen = [
+        one for one in MUTANTS if not options.only or any(fnmatchcase(one.name, of) for of in options.only)
+    ]
+    status = 0
+    for mutant in chosen:
+        began = time.monotonic()
+        verdict, why = judge(mutant, options.jobs)
+        status = max(status, {"red": 0, "GREEN": 1, "STALE": 2}[verdict])
+        print(
+            f"{verdict:<6} {mutant.name:<52} {mutant.file:<28} {why}  ({time.monotonic() - began:.0f} s)",
+            flush=True,
+        )
+    return status
+
+
+def judge(mutant: Mutant, jobs: int) -> tuple[str, str]:
+    """Return "red", "GREEN", or "STALE" where the text is not in the source once, and what turned red."""
+    with tempfile.TemporaryDirectory(prefix="golden-mutant-") as temporary:
+        package = Path(temporary)
+        for name in ("structgen", "kernels/structgen_kernels"):
+            shutil.copytree(ROOT / name, package / Path(name).name, symlinks=True)
+        (package / "models").symlink_to(ROOT / "models")
+        file = package / "structgen" / mutant.file
+        source = file.read_text(encoding="utf-8")
+        if source.count(mutant.old) != 1:
+            return "STALE", f"the text stands there {source.count(mutant.old)} times"
+        file.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
+        names = [name for name in CASES if any(fnmatchcase(name, one) for one in mutant.cases)]
+        try:
+            ran = run([CASES[name] for name in names], jobs, package, _PATIENCE)
+        except ShareFailed as failure:
+            return "red", f"a process failed: {str(failure).strip().splitlines()[-1][:60]}"
+    found = differences(read(DIGESTS.read_text(encoding="utf-8")), ran.lines, ran.lines)
+    if not found:
+        return "GREEN", f"{len(ran.lines)} lines are as they were"
+    kinds = sorted({one.kind for one in found})
+    count = len({one.name for one in found})
+    return "red", f"{count} of {len(ran.lines)} lines ({', '.join(kinds)}), first {found[0].name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
