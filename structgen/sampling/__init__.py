@@ -1,13 +1,13 @@
-"""Samplers that keep the model's own distribution. Empty so far: this page says what the package will hold.
+"""Samplers that keep the model's own distribution, given that the text is valid. Read it as a chapter:
 
-A mask changes what a model says: it renormalises every step over the allowed tokens, and so samples from
-another distribution than the model's own, conditioned on a valid text. The samplers here draw from that
-conditional distribution, or return weighted draws that estimate it.
+1. `target`: the law, the normalising constant Z, the function h; and `rows`, which gives the model's logits.
+2. `tree`: the prefix tree, with proven bounds on h that never rise.
+3. `walk`: one walk from the empty prefix to the end of a text. What it does with the ratio of two bounds (ignore it,
+   flip a coin, multiply it in) makes six methods of one procedure.
+4. `methods/`: a file each, with the paper it is from. `smc` alone is no walk: its particles are resampled.
+5. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
+6. `door`: `sample`, which puts them together.
 
-What comes in: an engine or a function `next_logprobs(ids)`, a prompt, a grammar, a number of draws. What
-goes out: texts, log weights, an estimate of the normalising constant. One file holds one method (masked,
-rejection, ASAp, CARS, importance, SMC, AWRS); all share one prefix tree.
-
-The package stands above `structgen.engine`, beside `structgen.infilling`, and imports neither
-`structgen.integrations` nor `structgen.typed`.
+What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands above
+`structgen.engine`, beside `structgen.infilling`.
 """

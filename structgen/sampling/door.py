@@ -1,0 +1,176 @@
+"""`sample`: a model, a prompt and a grammar become draws from the model's own distribution of valid texts."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.compiled import CompiledGrammar
+from structgen.compiler import compile
+from structgen.errors import OptionError, StructgenError
+from structgen.grammar import Grammar
+from structgen.sampling.checkers import Checker
+from structgen.sampling.rows import FunctionRows, ModelRows, Rows
+from structgen.sampling.run import Drawn, Progress, Run
+from structgen.sampling.samples import Samples, Statistics, interval_of
+from structgen.sampling.target import Target
+from structgen.sampling.tree import Tree
+from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.engine.doors import Engine
+
+METHODS: Final = ("auto", "cars", "importance", "smc", "asap", "rejection", "masked")
+_OTHER_LAWS: Final = frozenset(
+    ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+)
+
+
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: str | Sequence[int],
+    grammar: Grammar | CompiledGrammar,
+    n: int,
+    *,
+    method: str = "auto",
+    budget: int | None = None,
+    seconds: float | None = None,
+    standard_error: float | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    max_tokens: int = 256,
+    checkers: Sequence[Checker] = (),
+    tokenizer: Tokenizer | None = None,
+    name: str = "",
+    progress: Callable[[Progress], None] | None = None,
+    **others: Any,
+) -> Samples[Any]:
+    """Return draws from the model's distribution of texts, given that the text is valid.
+
+    Valid is a text of the grammar, of at most `max_tokens` tokens (the end token not counted), that every checker
+    passes. The law is over token sequences: two tokenisations of a text are two outcomes.
+
+    model
+        an `sg.Engine`, whatever `sg.Engine` takes, or a function `next_logprobs(ids) -> float array [V]`; for a
+        function, `tokenizer` and `name` (which tells it from other functions) are needed.
+    method
+        "cars" and "rejection" give exact independent draws; "auto", "importance" and "smc" weighted ones whose
+        weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With "auto" each valid
+        text is there once, and `n` is how many are to be found.
+    budget, seconds, standard_error
+        the run ends at so many model rows, after so long, or once log Z is known so well; the draws made until
+        then are returned, and `statistics.stopped` says why. So does Ctrl-C.
+    seed
+        the same seed gives the same draws.
+
+    Raises OptionError for an option that has no meaning here (top_p and the like change the law), StructgenError
+    where Z is proved to be 0 or the model gives no numbers.
+    """
+    _check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
+    began = time.monotonic()
+    rows, compiled, width = _rows(model, prompt, grammar, tokenizer, name)
+    target = Target(rows, compiled, temperature=temperature, max_tokens=max_tokens, checkers=checkers)
+    run = Run(target, Tree(), n, seed, width, budget, seconds, standard_error, progress, began=began)
+    found: Drawn = _method(method).draw(run)
+    if run.tree.bracket[1] == 0.0:
+        raise StructgenError(
+            f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
+            f"{run.model_rows:,} model rows.",
+            where="grammar",
+            cure=f"Raise max_tokens={max_tokens}, or look at the checkers.",
+        )
+    return _samples(method, run, found)
+
+
+def _samples(method: str, run: Run, found: Drawn) -> Samples[Any]:
+    texts = [run.target.text(tokens).decode("utf-8", "replace") for tokens in found.tokens]
+    is_json = run.target.compiled.has_events
+    log_z, interval = interval_of(found.estimates, found.shares, run.tree.bracket)
+    return Samples(
+        method,
+        texts,
+        [json.loads(text) for text in texts] if is_json else list(texts),
+        found.tokens,
+        found.logprobs,
+        found.log_weights,
+        found.is_exact,
+        found.is_biased,
+        log_z,
+        interval,
+        run.tree.bracket,
+        Statistics(
+            found.attempts, len(found.tokens), run.model_rows, time.monotonic() - run.began, run.stopped or "n"
+        ),
+        found.contributions,
+    )
+
+
+def _method(name: str) -> ModuleType:
+    """Return the module of a method: a file each, loaded when it is asked for."""
+    return import_module(f"structgen.sampling.methods.{name}")
+
+
+def _rows(
+    model: Any, prompt: str | Sequence[int], grammar: Any, tokenizer: Tokenizer | None, name: str
+) -> tuple[Rows, CompiledGrammar, int]:
+    """Return what gives the model's rows, the compiled grammar, and how many rows go through one pass."""
+    if callable(model) and not hasattr(model, "prefill"):
+        if tokenizer is None or not name:
+            raise OptionError(
+                "A function needs the tokenizer of its ids, and a name that tells it from others.",
+                where="model",
+                cure="Give tokenizer= and name=.",
+            )
+        compiled = grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer)
+        ids = tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
+        return FunctionRows(model, ids, compiled.vocab_size, name), compiled, 1 << 10
+    from structgen.engine.doors import Engine
+
+    engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
+    compiled = engine.compiled(grammar)
+    ids = engine.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
+    if not ids:
+        raise OptionError("The prompt is empty.", where="prompt", cure="Give at least one token.")
+    return ModelRows(engine.model, ids, engine.name or name), compiled, engine.max_rows
+
+
+def _check(
+    n: int,
+    method: str,
+    budget: int | None,
+    seconds: float | None,
+    standard_error: float | None,
+    seed: int,
+    temperature: float,
+    max_tokens: int,
+    others: dict[str, Any],
+) -> None:
+    """Raise OptionError for an option that has no meaning here."""
+    if changed := sorted(_OTHER_LAWS & others.keys()):
+        raise OptionError(
+            f"{changed[0]} changes the law that is sampled from.",
+            where=changed[0],
+            cure="Leave it out; sg.Engine takes it for texts that are not meant as draws.",
+        )
+    if others:
+        raise TypeError(f"sample() got an unexpected keyword argument {next(iter(others))!r}")
+    if method not in METHODS:
+        raise OptionError(f"{method!r} is no method.", where="method", cure=f"Choose from {', '.join(METHODS)}.")
+    for option, value, least in (("n", n, 1), ("budget", budget, 1), ("max_tokens", max_tokens, 1), ("seed", seed, 0)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise OptionError(f"{option}={value!r}: it takes a whole number, at least {least}.", where=option)
+    if temperature == 0:
+        raise OptionError(
+            "At temperature 0 the model has one text, and no distribution.",
+            where="temperature",
+            cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
+        )
+    for option, number in (("temperature", temperature), ("seconds", seconds), ("standard_error", standard_error)):
+        if number is not None and not (isinstance(number, int | float) and 0 < number < math.inf):
+            raise OptionError(f"{option}={number!r}: it takes a number above 0.", where=option)

@@ -1,0 +1,19 @@
+"""CARS: constrained adaptive rejection sampling (Parys et al. 2025).
+
+A walk through the prefix tree, as in ASAp, followed by coin flips: at each prefix it goes on with the probability
+that the bound found there bears to the bound that was believed. Accepted texts are independent draws from the target;
+what is known to be forbidden is never proposed again, so the share that is accepted, Z / upper(root), only rises.
+"""
+
+from __future__ import annotations
+
+from structgen.sampling.run import Drawn, Run, attempts_of, drawn
+from structgen.sampling.walk import Finish, Walker
+
+
+def draw(run: Run) -> Drawn:
+    """Return exact draws."""
+    walker = Walker(run.target, Finish.COIN, run.tree, seed=run.seed)
+    found = drawn(attempts_of(run, walker), weighted=False, estimated=True)
+    found.is_exact = True
+    return found

@@ -1,0 +1,149 @@
+"""Sequential Monte Carlo: particles that are weighted at each token and resampled when their weights drift apart.
+
+A particle is a prefix. It draws its next token under the mask and multiplies its weight by the allowed mass z; once the
+effective number of particles falls under half of them, all are drawn anew by weight (systematic or multinomial
+resampling), so that effort goes to prefixes that the model thinks likely. The mean weight, multiplied up over the
+resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for language models Lew et al. 2023 and
+Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from structgen.sampling.run import Drawn, Run
+from structgen.sampling.samples import normalised
+from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
+
+PARTICLES: Final = 16
+
+
+def draw(run: Run, resampling: str = "systematic") -> Drawn:
+    """Return at least `n` weighted draws, of at least two independent runs of particles, all in one batch."""
+    runs = max(2, round(run.n / PARTICLES))
+    clouds = [
+        Cloud(run.target, -(-run.n // runs), np.random.Generator(np.random.Philox(key=[run.seed, i])), resampling)
+        for i in range(runs)
+    ]
+    done: list[Cloud] = []
+    try:
+        # As many clouds at a time as fit a pass; a cloud is never wider than one needs.
+        together = max(1, run.width // clouds[0].count)
+        for begin in range(0, runs, together):
+            batch = clouds[begin : begin + together]
+            if not _run_together(run, batch):
+                break
+            done += batch
+            run.tell(len(done) * clouds[0].count)
+    except KeyboardInterrupt:
+        run.stopped = "interrupted"
+    return _drawn(done)
+
+
+def _drawn(clouds: list[Cloud]) -> Drawn:
+    """Return the particles of clouds that have come to their ends, those of weight 0 left out."""
+    tokens: list[tuple[int, ...]] = []
+    logprobs: list[float] = []
+    log_weights: list[float] = []
+    groups: list[int] = []
+    for group, cloud in enumerate(clouds):
+        for i in np.flatnonzero(cloud.log_weights > -math.inf):
+            tokens.append(cloud.prefixes[i].tokens)
+            logprobs.append(float(cloud.logprobs[i]))
+            log_weights.append(
+                cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * len(clouds))
+            )
+            groups.append(group)
+    weights = normalised(np.array(log_weights))
+    return Drawn(
+        tokens,
+        np.array(logprobs),
+        np.array(log_weights),
+        sum(cloud.count for cloud in clouds),
+        np.array([cloud.estimate for cloud in clouds]),
+        np.full(len(clouds), 1 / max(len(clouds), 1)),
+        # Particles of one cloud share ancestors: clouds alone are independent.
+        lambda found: np.bincount(np.array(groups, np.int64), weights * found, len(clouds)),
+    )
+
+
+def _run_together(run: Run, clouds: list[Cloud]) -> bool:
+    """Bring clouds to their ends, a token for all particles in each pass; False where the run is over before."""
+    while any(cloud.active for cloud in clouds):
+        wanted = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
+        if not run.afford(len(wanted)):
+            return False
+        steps = dict(zip(wanted, run.target.steps(list(wanted)), strict=True))
+        for cloud in clouds:
+            cloud.step(steps)
+    return True
+
+
+class Cloud:
+    """Some particles of one run: prefixes with weights; those that have come to their end wait for the others."""
+
+    def __init__(self, target: Target, count: int, draws: np.random.Generator, resampling: str) -> None:
+        self._target, self.count, self._draws, self._resampling = target, count, draws, resampling
+        self.prefixes: list[Prefix] = [target.start()] * count
+        self.log_weights: Floats = np.zeros(count)
+        self.logprobs: Floats = np.zeros(count)
+        self.is_done = np.zeros(count, np.bool_)
+        self.log_z = 0.0
+        """The log of the product of the mean weights at resamplings."""
+
+    @property
+    def active(self) -> list[int]:
+        """The particles that need another token."""
+        return [int(i) for i in np.flatnonzero(~self.is_done & (self.log_weights > -math.inf))]
+
+    @property
+    def estimate(self) -> float:
+        """The unbiased estimate of Z."""
+        return math.exp(self.log_z) * float(np.exp(self.log_weights).mean())
+
+    def step(self, steps: dict[Prefix, Step]) -> None:
+        """Take a token for each active particle, and resample where that is due."""
+        for i in self.active:
+            self._extend(i, steps[self.prefixes[i]])
+        weights = np.exp(self.log_weights)
+        total = float(weights.sum())
+        if total > 0 and self.active and total * total < 0.5 * self.count * float(weights @ weights):
+            self._resample(weights / total, total / self.count)
+
+    def _extend(self, i: int, step: Step) -> None:
+        mass = step.mass
+        if not mass > 0:
+            self.log_weights[i] = -math.inf
+            return
+        sums = np.cumsum(np.append(step.probabilities, step.end))
+        edge = int(np.searchsorted(sums, self._draws.random() * sums[-1], side="right"))
+        edge = min(edge, len(sums) - 1)
+        self.log_weights[i] += math.log(mass)
+        if edge == len(step.tokens):
+            self.is_done[i] = True
+            self.logprobs[i] += math.log(step.end)
+            if not self._target.passes(self.prefixes[i]):
+                self.log_weights[i] = -math.inf
+            return
+        self.logprobs[i] += math.log(step.probabilities[edge])
+        after = self._target.extend(self.prefixes[i], int(step.tokens[edge]))
+        if after is None:
+            self.log_weights[i] = -math.inf
+        else:
+            self.prefixes[i] = after
+
+    def _resample(self, shares: Floats, mean: float) -> None:
+        """Draw all particles anew by weight, those at their end too."""
+        chosen: Ids
+        if self._resampling == "systematic":
+            points = (self._draws.random() + np.arange(self.count)) / self.count
+            chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
+        else:
+            chosen = self._draws.choice(self.count, self.count, p=shares)
+        self.prefixes = [self.prefixes[i] for i in chosen]
+        self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
+        self.log_weights = np.zeros(self.count)
+        self.log_z += math.log(mean)

@@ -1,0 +1,162 @@
+"""What bounds a run (draws, model rows, seconds, an error), and the loop of all methods that walk."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from structgen.sampling.samples import normalised
+from structgen.sampling.target import Floats, Target
+from structgen.sampling.tree import Tree
+from structgen.sampling.walk import Attempt, Walker
+
+_EVERY: Final = 0.2
+"""Seconds between two calls of the caller's `progress`."""
+_FEW: Final = 8
+"""Attempts before which their variance says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come, for the caller's `progress`."""
+
+    accepted: int
+    wanted: int
+    model_rows: int
+    seconds: float
+    bracket: tuple[float, float]
+
+
+@dataclass(slots=True)
+class Run:
+    """One call of `sample`: the target, the tree, and the bounds on what it may cost."""
+
+    target: Target
+    tree: Tree
+    n: int
+    seed: int
+    width: int
+    """Walks or particles that go through one forward pass together, at most."""
+    budget: int | None = None
+    seconds: float | None = None
+    standard_error: float | None = None
+    """The run may end once the standard error of log Z is at most this."""
+    progress: Callable[[Progress], None] | None = None
+    stopped: str = ""
+    began: float = field(default_factory=time.monotonic)
+    _told: float = 0.0
+    _rows: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._rows = self.target.rows.count
+
+    @property
+    def model_rows(self) -> int:
+        """Rows that this run has asked the model for."""
+        return self.target.rows.count - self._rows
+
+    def afford(self, rows: int) -> bool:
+        """Return whether so many more rows may be read; notes the reason where not."""
+        if self.budget is not None and self.model_rows + rows > self.budget:
+            self.stopped = "budget"
+        elif self.seconds is not None and time.monotonic() - self.began >= self.seconds:
+            self.stopped = "seconds"
+        return not self.stopped
+
+    def tell(self, accepted: int) -> None:
+        """Tell the caller how far the run has come, now and then."""
+        now = time.monotonic()
+        if self.progress is not None and now - self._told >= _EVERY:
+            self._told = now
+            self.progress(
+                Progress(accepted, self.n, self.model_rows, now - self.began, self.tree.bracket)
+            )
+
+    def is_close(self, attempts: Sequence[Attempt]) -> bool:
+        """Return whether the standard error of log Z is as small as was asked for."""
+        if self.standard_error is None or len(attempts) < _FEW:
+            return False
+        found = np.array([attempt.weight + attempt.known for attempt in attempts])
+        mean = float(found.mean())
+        if not mean > 0:
+            return False
+        return float(found.std(ddof=1)) / math.sqrt(len(found)) / mean <= self.standard_error
+
+
+@dataclass(slots=True)
+class Drawn:
+    """What a method has drawn: texts as token ids, their log-probabilities and log weights."""
+
+    tokens: list[tuple[int, ...]]
+    logprobs: Floats
+    log_weights: Floats
+    attempts: int
+    estimates: Floats
+    """Unbiased estimates of Z, uncorrelated; empty for a method that gives none."""
+    shares: Floats
+    """float64, for each estimate: its share in the mean."""
+    contributions: Callable[[Floats], Floats]
+    """See `Samples.contributions`."""
+    is_exact: bool = False
+    is_biased: bool = False
+
+    @property
+    def weights(self) -> Floats:
+        """The normalised weights."""
+        return normalised(self.log_weights)
+
+
+def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
+    """Return attempts until `n` of them gave a text, or the run is over. Surplus ones behind the n-th are dropped:
+    attempts count in the order in which they began, whichever ends first.
+
+    The run ends, too, where the tree proves that there is nothing to draw.
+    """
+    found: list[Attempt] = []
+    accepted = 0
+    try:
+        while accepted < run.n and not run.stopped:
+            if walker.is_spent:
+                run.stopped = "exhausted"
+                break
+            fresh = walker.attempts(min(run.width, run.n - accepted), run.afford)
+            found += fresh
+            accepted += sum(attempt.weight > 0 for attempt in fresh)
+            run.tell(accepted)
+            if run.is_close(found):
+                run.stopped = "standard_error"
+    except KeyboardInterrupt:
+        run.stopped = "interrupted"
+    kept, left = 0, run.n
+    while kept < len(found) and left:
+        left -= found[kept].weight > 0
+        kept += 1
+    return found[:kept]
+
+
+def drawn(attempts: Sequence[Attempt], *, weighted: bool, estimated: bool) -> Drawn:
+    """Return the accepted texts of attempts. `weighted`: by their weights, else all alike; `estimated`: whether the
+    weights estimate Z."""
+    valid = [attempt for attempt in attempts if attempt.weight > 0]
+    estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])
+    count = max(len(attempts), 1)
+    if weighted:
+        log_weights = np.log([attempt.weight / count for attempt in valid])
+    else:
+        each = float(estimates.mean()) / len(valid) if estimated and valid else 1.0
+        log_weights = np.full(len(valid), math.log(each))
+    weights = normalised(log_weights)
+    return Drawn(
+        [attempt.tokens for attempt in valid],
+        np.log([attempt.probability for attempt in valid]),
+        log_weights,
+        len(attempts),
+        estimates,
+        np.full(len(estimates), 1 / count),
+        lambda found: weights * found,
+    )

@@ -1,0 +1,197 @@
+"""The prefix tree: the model's probabilities as first seen, and bounds on h that never rise.
+
+A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities, the mass
+of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua). Its own bounds
+follow by the sum over what may come next:
+
+    upper(u) = P(end | u) end_upper + sum over kept a of P(a | u) upper(ua) + rest
+    lower(u) = P(end | u) end_lower + sum over kept a of P(a | u) lower(ua)
+
+A prefix that was not read has upper bound 1 and lower bound 0; a text that is known to be valid has 1 for both, one
+that a checker refused 0 for both. So lower(root) <= Z <= upper(root) is a certificate, not an estimate, and once the
+two are equal the language is exhausted.
+
+Sources: the upper bound is the expected future grammaticality of ASAp (Park et al., Grammar-Aligned Decoding, 2024);
+the coin flips that make its draws exact are those of adaptive rejection sampling (see `cars`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from structgen.sampling.target import END, Floats, Ids, Step
+
+KEPT: Final = 64
+"""Tokens that a node keeps when it is made: nearly all of a model's mass, and no O(V) a node."""
+REST: Final = -2
+"""The edge to a token that the node does not keep: which one, only the model's row can say."""
+
+
+Path: TypeAlias = "list[tuple[Node, int]]"
+"""A way down the tree: nodes, and the edge taken at each."""
+
+
+class Node:
+    """A prefix that was read; see the module. `children` has the nodes behind kept tokens, by slot."""
+
+    __slots__ = (
+        "children",
+        "end",
+        "end_lower",
+        "end_upper",
+        "lower",
+        "lowers",
+        "probabilities",
+        "rest",
+        "rest_count",
+        "tokens",
+        "upper",
+        "uppers",
+    )
+
+    def __init__(self, step: Step, kept: int = KEPT) -> None:
+        """Keep the `kept` likeliest tokens of a step."""
+        order: Ids = np.argsort(-step.probabilities, kind="stable")
+        likeliest, others = order[:kept], order[kept:]
+        self.tokens: Ids = step.tokens[likeliest]
+        self.probabilities: Floats = step.probabilities[likeliest]
+        self.rest = float(step.probabilities[others].sum())
+        self.rest_count = len(others)
+        self.uppers: Floats = np.ones(len(likeliest))
+        self.lowers: Floats = np.zeros(len(likeliest))
+        self.children: dict[int, Node] = {}
+        self.end = step.end
+        self.end_upper, self.end_lower = float(step.end > 0), 0.0
+        self.upper, self.lower = 1.0, 0.0
+        self.settle()
+
+    def settle(self) -> None:
+        """Work the bounds out again, after a child's have changed."""
+        upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
+        lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
+        # Rounding must not raise what is a proven bound.
+        self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
+
+    def choose(self, uniform: float, fresh: bool) -> int:
+        """Return an edge drawn by P(a | u) bound(ua): a slot, END or REST. `uniform` is from [0, 1).
+
+        The bound is `upper`; with `fresh` it is upper - lower, so that texts known to be valid are not drawn again.
+        """
+        bounds, end = (
+            (self.uppers - self.lowers, self.end_upper - self.end_lower)
+            if fresh
+            else (self.uppers, self.end_upper)
+        )
+        masses = np.concatenate((self.probabilities * bounds, [self.end * end, self.rest]))
+        sums = np.cumsum(masses)
+        edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
+        # Where the draw falls on the last sum by rounding, the last edge that has mass is meant.
+        edge = edge if edge < len(masses) else int(np.flatnonzero(masses)[-1])
+        return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
+
+    def probability(self, edge: int) -> float:
+        """Return P(edge | u) for a slot or END."""
+        return self.end if edge == END else float(self.probabilities[edge])
+
+    def bound(self, edge: int, fresh: bool) -> float:
+        """Return the bound on h behind a slot or END by which `choose` draws."""
+        if edge == END:
+            return self.end_upper - (self.end_lower if fresh else 0.0)
+        return float(self.uppers[edge]) - (float(self.lowers[edge]) if fresh else 0.0)
+
+    def open(self, fresh: bool) -> float:
+        """Return the node's own bound: `upper`, or upper - lower with `fresh`."""
+        return self.upper - (self.lower if fresh else 0.0)
+
+    def unfold(self, step: Step, uniform: float) -> int:
+        """Return the slot of a token drawn from the rest; `step` is the model's row, read once more.
+
+        The token's probability is its share of the `rest` that was seen first: a model whose rows differ by
+        rounding cannot change what is already in the tree.
+        """
+        known = np.isin(step.tokens, self.tokens)
+        tokens, shares = step.tokens[~known], step.probabilities[~known]
+        if not shares.sum() > 0:
+            shares = np.ones(len(tokens))
+        sums = np.cumsum(shares)
+        at = min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(tokens) - 1)
+        share = float(shares[at] / sums[-1]) if self.rest_count > 1 else 1.0
+        probability = self.rest * share
+        self.tokens = np.append(self.tokens, tokens[at])
+        self.probabilities = np.append(self.probabilities, probability)
+        self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)
+        self.rest_count -= 1
+        self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0
+        return len(self.tokens) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, about: what Python's objects take, and the arrays."""
+        return 700 + 32 * len(self.tokens) + 100 * len(self.children)
+
+
+class Tree:
+    """The prefix tree of one target. Holds at most `most` bytes; what it has no room for is not remembered."""
+
+    def __init__(self, most: int = 1 << 28) -> None:
+        self.root: Node | None = None
+        self.nbytes, self._most = 0, most
+
+    @property
+    def bracket(self) -> tuple[float, float]:
+        """The certified bounds (lower, upper) on Z."""
+        return (0.0, 1.0) if self.root is None else (self.root.lower, self.root.upper)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every valid text is known: there is nothing left to draw that would be new."""
+        lower, upper = self.bracket
+        return lower == upper
+
+    def known(self) -> Iterator[tuple[tuple[int, ...], float]]:
+        """Yield the texts that are known to be valid, as tokens, each with P(tokens, end)."""
+        waiting: list[tuple[Node, tuple[int, ...], float]] = []
+        if self.root is not None:
+            waiting.append((self.root, (), 1.0))
+        while waiting:
+            node, tokens, probability = waiting.pop()
+            if node.end_lower:
+                yield tokens, probability * node.end
+            for slot, child in node.children.items():
+                if child.lower > 0:
+                    waiting.append(
+                        (child, (*tokens, int(node.tokens[slot])), probability * float(node.probabilities[slot]))
+                    )
+
+    def attach(self, path: Path, node: Node) -> None:
+        """Have a node at the end of a path, if there is room, and the bounds above it true."""
+        if not path:
+            self.root, self.nbytes = node, node.nbytes
+            return
+        if self.nbytes + node.nbytes > self._most:
+            return
+        parent, slot = path[-1]
+        parent.children[slot] = node
+        self.nbytes += node.nbytes
+        self.learn(path, node.upper, node.lower)
+
+    def learn(self, path: Path, upper: float, lower: float) -> None:
+        """Note bounds on h behind a path, and what follows for all that is above.
+
+        A node that was not attached is no part of the tree: what was learnt there ends with it, as the next walk
+        finds it new and must find the bound 1 that it is promised.
+        """
+        for depth in range(len(path) - 1, -1, -1):
+            node, edge = path[depth]
+            if edge == END:
+                node.end_upper, node.end_lower = min(node.end_upper, upper), max(node.end_lower, lower)
+            else:
+                node.uppers[edge] = min(node.uppers[edge], upper)
+                node.lowers[edge] = max(node.lowers[edge], lower)
+            node.settle()
+            upper, lower = node.upper, node.lower
+            if depth and path[depth - 1][0].children.get(path[depth - 1][1]) is not node:
+                return

@@ -1,0 +1,210 @@
+"""One attempt to write a text, from the empty prefix to its end; six methods are this walk with other settings.
+
+At a prefix u the walk draws an edge by P(a | u) upper(ua), where `upper` is the tree's bound on h, or 1 without a
+tree. It was drawn in the belief that upper(ua) is h(ua). Behind the edge stands a node whose own bound may be smaller,
+because the mask of ua forbids some of its mass or because other walks have learnt of dead ends. Let r be the bound
+found over the bound believed. What is done with r is the whole difference:
+
+    use of r        without a tree    with a tree
+    ignored         masked            asap          biased: no weights, no rejections
+    a coin flip     rejection         cars          exact: the walk goes on with probability r
+    multiplied in   importance        importance    unbiased: the weight is upper(root) times all r
+
+The factors telescope. A walk that is accepted at x was proposed and survived with probability P(x) / upper(root), the
+same for all valid x up to the factor P(x), whatever the tree has learnt meanwhile; so several walks may share a tree
+and go through one forward pass together, and each accepted text is an independent draw from the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from structgen.sampling.target import END, Prefix, Step, Target
+from structgen.sampling.tree import REST, Node, Path, Tree
+
+
+class Finish(Enum):
+    """What a walk does with the ratio of bounds."""
+
+    IGNORE = "ignore"
+    COIN = "coin"
+    WEIGHT = "weight"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one walk ended. A walk that was rejected, or met no way on, has `weight` 0."""
+
+    tokens: tuple[int, ...]
+    weight: float
+    """An unbiased estimate of the mass of what may still be drawn: E[weight f(x)] = sum of P(x) f(x)."""
+    probability: float
+    """P(tokens, end), the model's own; 0 where the walk did not come to an end."""
+    known: float
+    """The mass in the exactly known stratum when the walk began."""
+    round: int
+    """The call of `attempts` that the walk was of: all walks of a round know the same stratum."""
+
+
+class _Walk:
+    """A walk under way."""
+
+    __slots__ = ("believed", "draws", "known", "node", "path", "prefix", "probability", "round", "start", "weight")
+
+    def __init__(
+        self, target: Target, draws: np.random.Generator, start: float, known: float, number: int
+    ) -> None:
+        self.prefix: Prefix = target.start()
+        self.node: Node | None = None
+        """Where the walk stands; None before its row was read."""
+        self.path: Path = []
+        self.believed = self.start = start
+        self.known, self.draws, self.round = known, draws, number
+        self.weight = self.probability = 1.0
+
+    def ended(self, weight: float) -> Attempt:
+        return Attempt(self.prefix.tokens, weight, self.probability if weight else 0.0, self.known, self.round)
+
+
+class Walker:
+    """Writes texts by walks; see the module."""
+
+    def __init__(
+        self, target: Target, finish: Finish, tree: Tree | None, *, seed: int, fresh: bool = False
+    ) -> None:
+        """`fresh`: a text that was written once moves to the exactly known stratum, and is not drawn again."""
+        self._target, self._finish, self._tree, self._fresh = target, finish, tree, fresh
+        self._seed, self._number, self._round = seed & ((1 << 64) - 1), 0, 0
+
+    def attempts(self, width: int, afford: Callable[[int], bool] = lambda rows: True) -> list[Attempt]:
+        """Return `width` attempts, in order; those that wait for rows go through one forward pass together.
+
+        `afford` is asked before each pass of so many rows; when it says no, walks under way are dropped, all of
+        them of this call (a walk that is cut short by its length would bias the others).
+        """
+        upper, known = self._bounds()
+        self._round += 1
+        walks = [_Walk(self._target, self._draws(), upper, known, self._round) for _ in range(width)]
+        done: dict[int, Attempt] = {}
+        active = list(range(width))
+        while active:
+            reading = [i for i in active if walks[i].node is None]
+            if reading:
+                if not afford(len({walks[i].prefix for i in reading})):
+                    return []
+                for i, step in zip(reading, self._steps([walks[i].prefix for i in reading]), strict=True):
+                    self._arrive(walks[i], step)
+            waiting: list[int] = []
+            for i in active:
+                found = self._go_on(walks[i])
+                if isinstance(found, Attempt):
+                    done[i] = found
+                elif found == REST:
+                    waiting.append(i)
+            if waiting:
+                if not afford(len({walks[i].prefix for i in waiting})):
+                    return []
+                steps = self._steps([walks[i].prefix for i in waiting])
+                for i, step in zip(waiting, steps, strict=True):
+                    ended = self._unfold(walks[i], step)
+                    if ended is not None:
+                        done[i] = ended
+            active = [i for i in active if i not in done]
+        # Not before all walks have ended: what one of them moved to the known stratum under way would be missing
+        # from what the others may draw, and from what was known when they began.
+        if self._tree is not None:
+            for i in range(width):
+                if done[i].weight:
+                    self._tree.learn(walks[i].path, 1.0, 1.0)
+        return [done[i] for i in range(width)]
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the tree proves that there is nothing to draw."""
+        return self._bounds()[0] <= 0.0
+
+    def _bounds(self) -> tuple[float, float]:
+        """Return the bound on what may be drawn, and the mass of the known stratum."""
+        if self._tree is None or self._tree.root is None:
+            return 1.0, 0.0
+        return self._tree.root.open(self._fresh), (self._tree.root.lower if self._fresh else 0.0)
+
+    def _draws(self) -> np.random.Generator:
+        """Return the random numbers of the next walk: a function of the seed and its number alone."""
+        self._number += 1
+        return np.random.Generator(np.random.Philox(key=[self._seed, self._number]))
+
+    def _steps(self, prefixes: Sequence[Prefix]) -> list[Step]:
+        distinct = list(dict.fromkeys(prefixes))
+        found = dict(zip(distinct, self._target.steps(distinct), strict=True))
+        return [found[prefix] for prefix in prefixes]
+
+    def _arrive(self, walk: _Walk, step: Step) -> None:
+        """Have a walk stand at the node of a prefix that was read just now."""
+        if self._tree is None:
+            walk.node = Node(step, len(step.tokens))
+            return
+        # Another walk of the same pass may have made the node before.
+        known = self._tree.root if not walk.path else walk.path[-1][0].children.get(walk.path[-1][1])
+        walk.node = known or Node(step)
+        if known is None:
+            self._tree.attach(walk.path, walk.node)
+
+    def _go_on(self, walk: _Walk) -> Attempt | int | None:
+        """Take edges until the walk ends, or waits for a row: REST for that of the node at which it stands,
+        None for that of a new prefix."""
+        while walk.node is not None:
+            node = walk.node
+            if not self._believes(walk, node.open(self._fresh)):
+                return walk.ended(0.0)
+            edge = node.choose(walk.draws.random(), self._fresh)
+            if edge == REST:
+                return REST
+            ended = self._take(walk, node, edge)
+            if ended is not None:
+                return ended
+        return None
+
+    def _unfold(self, walk: _Walk, step: Step) -> Attempt | None:
+        """Take an edge to a token that the node did not keep."""
+        assert walk.node is not None
+        return self._take(walk, walk.node, walk.node.unfold(step, walk.draws.random()))
+
+    def _believes(self, walk: _Walk, found: float) -> bool:
+        """Account for the ratio of the bound found to the bound believed; return whether the walk goes on."""
+        ratio = min(found / walk.believed, 1.0)
+        if ratio <= 0.0:
+            return False
+        if self._finish is Finish.COIN:
+            return walk.draws.random() < ratio
+        walk.weight *= ratio
+        return True
+
+    def _take(self, walk: _Walk, node: Node, edge: int) -> Attempt | None:
+        """Follow an edge; return how the walk ended, if it did."""
+        walk.believed = node.bound(edge, self._fresh)
+        walk.probability *= node.probability(edge)
+        walk.path.append((node, edge))
+        if edge == END:
+            return self._end(walk)
+        child = node.children.get(edge)
+        after = self._target.extend(walk.prefix, int(node.tokens[edge]))
+        if after is None:
+            self._learn_invalid(walk)
+            return walk.ended(0.0)
+        walk.prefix, walk.node = after, child
+        return None
+
+    def _end(self, walk: _Walk) -> Attempt:
+        if not self._target.passes(walk.prefix):
+            self._learn_invalid(walk)
+            return walk.ended(0.0)
+        return walk.ended(walk.start * walk.weight)
+
+    def _learn_invalid(self, walk: _Walk) -> None:
+        if self._tree is not None:
+            self._tree.learn(walk.path, 0.0, 0.0)

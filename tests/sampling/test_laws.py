@@ -1,0 +1,177 @@
+"""Every method against the exact law of small tasks: n-gram models times finite languages, by enumeration."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from exact import Bigram, law, tokenizer
+
+import structgen as sg
+from structgen.sampling.door import sample
+from structgen.sampling.rows import FunctionRows
+from structgen.sampling.target import Target
+from structgen.sampling.tree import Tree
+from structgen.sampling.walk import Finish, Walker
+
+ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
+PATTERN = "[abc]{0,3}a?(b|c)?"
+TEXTS = {
+    text
+    for length in range(6)
+    for text in map("".join, itertools.product("abc", repeat=length))
+    if re.fullmatch(PATTERN, text)
+}
+BEGINNINGS = {text[:end] for text in TEXTS for end in range(len(text) + 1)}
+TOKENIZER = tokenizer()
+COMPILED = sg.compile(sg.regex(PATTERN), TOKENIZER)
+
+
+def exact(model, max_tokens, temperature=1.0, texts=TEXTS):
+    return law(
+        model,
+        [97],
+        lambda text: text.decode("latin-1") in texts,
+        lambda text: text.decode("latin-1") in BEGINNINGS,
+        max_tokens,
+        temperature,
+    )
+
+
+def drawn(model, n, method, **options):
+    options = {"max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"} | options
+    return sample(model, [97], COMPILED, n, method=method, **options)
+
+
+def chi_square(tokens, expected):
+    """Return how many standard deviations Pearson's statistic is above its mean; rare outcomes count together."""
+    counts, n, total = Counter(tokens), len(tokens), sum(expected.values())
+    assert set(counts) <= set(expected)
+    cells, rare_seen, rare = [], 0, 0.0
+    for outcome, mass in expected.items():
+        wanted = n * mass / total
+        if wanted >= 5:
+            cells.append((counts[outcome], wanted))
+        else:
+            rare_seen, rare = rare_seen + counts[outcome], rare + wanted
+    cells += [(rare_seen, rare)] if rare >= 5 else []
+    freedom = len(cells) - 1
+    statistic = sum((seen - wanted) ** 2 / wanted for seen, wanted in cells)
+    return (statistic - freedom) / math.sqrt(2 * freedom)
+
+
+@pytest.mark.parametrize("method", ["rejection", "cars"])
+@pytest.mark.parametrize(("max_tokens", "temperature"), [(4, 1.0), (3, 1.0), (4, 0.5)])
+def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
+    model = Bigram(3, ALIVE)
+    found = drawn(model, 2000, method, max_tokens=max_tokens, temperature=temperature)
+    assert found.is_exact
+    assert chi_square(found.token_ids, exact(model, max_tokens, temperature)) < 5
+
+
+def test_the_first_draws_of_cars_are_exact_too():
+    model = Bigram(3, ALIVE)
+    first = [drawn(model, 1, "cars", seed=seed).token_ids[0] for seed in range(800)]
+    assert chi_square(first, exact(model, 4)) < 5
+
+
+def test_the_last_of_a_run_of_cars_is_exact_too():
+    model = Bigram(3, ALIVE)
+    last = [drawn(model, 6, "cars", seed=seed).token_ids[-1] for seed in range(400)]
+    assert chi_square(last, exact(model, 4)) < 5
+
+
+def test_masked_draws_are_from_another_law():
+    model = Bigram(3, ALIVE, sharp=2.0)
+    found = drawn(model, 3000, "masked")
+    assert found.is_biased
+    assert chi_square(found.token_ids, exact(model, 4)) > 20
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+def test_z_is_estimated_without_bias(method):
+    """Of runs with a number of attempts that does not depend on how they end."""
+    model = Bigram(5, ALIVE)
+    z = sum(exact(model, 4).values())
+    found = np.array([math.exp(drawn(model, 8, method, seed=seed).log_z) for seed in range(300)])
+    assert abs(found.mean() - z) < 4 * found.std(ddof=1) / math.sqrt(len(found))
+
+
+def test_the_estimates_of_single_walks_are_unbiased_whatever_the_tree_has_learnt():
+    model = Bigram(5, ALIVE)
+    z = sum(exact(model, 4).values())
+    target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
+    for finish, fresh in ((Finish.COIN, False), (Finish.WEIGHT, False), (Finish.WEIGHT, True)):
+        ends = []
+        for seed in range(300):
+            walker = Walker(target, finish, Tree(), seed=seed, fresh=fresh)
+            walker.attempts(7)
+            ends += [one.weight + one.known for one in walker.attempts(3)]
+        parts = np.array(ends).reshape(300, 3).mean(1)
+        assert abs(parts.mean() - z) < 4 * parts.std(ddof=1) / math.sqrt(len(parts))
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+def test_weighted_means_tend_to_those_of_the_target(method):
+    model = Bigram(5, ALIVE)
+    expected = exact(model, 4)
+    z = sum(expected.values())
+    found = drawn(model, 300, method)
+    mean, error = found.expectation(len)
+    wanted = sum(mass * len(target_text(tokens)) for tokens, mass in expected.items()) / z
+    assert abs(mean - wanted) < 4 * error
+    low, high = found.log_z_interval
+    assert abs(found.log_z - math.log(z)) < high - low
+
+
+def target_text(tokens):
+    return b"".join(TOKENIZER.token_bytes[token] for token in tokens)
+
+
+def test_a_finite_language_run_to_exhaustion_is_given_exactly():
+    model = Bigram(11, ALIVE)
+    expected = exact(model, 4)
+    found = drawn(model, 10_000, "auto")
+    assert found.statistics.stopped == "exhausted"
+    assert set(found.token_ids) == set(expected)
+    z = sum(expected.values())
+    for tokens, weight in zip(found.token_ids, found.weights, strict=True):
+        assert weight == pytest.approx(expected[tokens] / z, rel=1e-9)
+    assert found.log_z == pytest.approx(math.log(z), rel=1e-12)
+    low, high = found.bracket
+    assert low == high
+
+
+class Ends:
+    """Texts of an even number of bytes; prefixes tell nothing."""
+
+    def viable(self, prefix):
+        return True
+
+    def final(self, text):
+        return len(text) % 2 == 0
+
+
+@pytest.mark.parametrize("method", ["cars", "auto", "smc", "importance", "rejection", "asap"])
+def test_a_checker_is_part_of_the_law(method):
+    model = Bigram(13, ALIVE)
+    texts = {text for text in TEXTS if len(text) % 2 == 0}
+    if method in ("rejection", "cars"):
+        found = drawn(model, 1500, method, checkers=[Ends()])
+        assert chi_square(found.token_ids, exact(model, 4, texts=texts)) < 5
+    else:
+        found = drawn(model, 50, method, checkers=[Ends()], budget=3000)
+        assert {len(text) % 2 for text in found.texts} == {0}
+
+
+def test_no_valid_text_is_an_error_with_the_certificate():
+    class Never(Ends):
+        def final(self, text):
+            return False
+
+    with pytest.raises(sg.StructgenError, match=r"Z = 0"):
+        drawn(Bigram(1, ALIVE), 5, "cars", checkers=[Never()])
