@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
     from structgen.matcher import Matcher
+    from structgen.sampling.checkers import Checker
+    from structgen.sampling.door import sample
+    from structgen.sampling.samples import Samples
     from structgen.schema.grammar import json_schema
     from structgen.schema.openai import OPENAI_STRICT
     from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
@@ -72,6 +75,7 @@ __all__ = [
     "OPENAPI_FORMATS",
     "WIDEST",
     "BudgetError",
+    "Checker",
     "CompiledGrammar",
     "Dfa",
     "Engine",
@@ -99,6 +103,7 @@ __all__ = [
     "Request",
     "Result",
     "RowStatus",
+    "Samples",
     "Sampling",
     "SchemaError",
     "SchemaWarning",
@@ -133,6 +138,7 @@ __all__ = [
     "literal",
     "regex",
     "run",
+    "sample",
     "sequence",
     "special",
     "structural_tag",
@@ -196,6 +202,12 @@ def _home(name: str) -> str | None:
             return "structgen.languages.regular"
         case "Grammar":
             return "structgen.grammar"
+        case "Checker":
+            return "structgen.sampling.checkers"
+        case "sample":
+            return "structgen.sampling.door"
+        case "Samples":
+            return "structgen.sampling.samples"
         case "json_schema":
             return "structgen.schema.grammar"
         case "OPENAI_STRICT":

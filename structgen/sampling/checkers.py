@@ -1,4 +1,4 @@
-"""Constraints that no grammar expresses: a checker says of prefixes and of texts whether they may be valid."""
+"""Constraints that no grammar expresses: a checker says whether a prefix or a text may be valid."""
 
 from __future__ import annotations
 

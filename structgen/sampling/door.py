@@ -53,28 +53,28 @@ def sample(
 ) -> Samples[Any]:
     """Return draws from the model's distribution of texts, given that the text is valid.
 
-    Valid is a text of the grammar, of at most `max_tokens` tokens (the end token not counted), that every checker
-    passes. The law is over token sequences: two tokenisations of a text are two outcomes.
+    Valid is a text of the grammar, of at most `max_tokens` tokens (the end token not counted), that every
+    checker passes. The law is over token sequences: two tokenisations of a text are two outcomes.
 
     model
-        an `sg.Engine`, whatever `sg.Engine` takes, or a function `next_logprobs(ids) -> float array [V]`; for a
-        function, `tokenizer` and `name` (which tells it from other functions) are needed.
+        an `sg.Engine`, whatever `sg.Engine` takes, or a function `next_logprobs(ids) -> float array [V]`; for
+        a function, `tokenizer` and `name` (which tells it from other functions) are needed.
     method
-        "cars" and "rejection" give exact independent draws; "auto", "importance" and "smc" weighted ones whose
-        weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With "auto" each valid
-        text is there once, and `n` is how many are to be found.
+        "cars" and "rejection" give exact independent draws; "auto", "importance" and "smc" weighted ones
+        whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With "auto"
+        each valid text is there once, and `n` is how many are to be found.
     budget, seconds, standard_error
-        the run ends at so many model rows, after so long, or once log Z is known so well; the draws made until
-        then are returned, and `statistics.stopped` says why. So does Ctrl-C.
+        the run ends at so many model rows, after so long, or once log Z is known so well; the draws made
+        until then are returned, and `statistics.stopped` says why. So does Ctrl-C.
     seed
         the same seed gives the same draws.
 
-    Raises OptionError for an option that has no meaning here (top_p and the like change the law), StructgenError
-    where Z is proved to be 0 or the model gives no numbers.
+    Raises OptionError for an option that has no meaning here (top_p and the like change the law),
+    StructgenError where Z is proved to be 0 or the model gives no numbers.
     """
     _check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
     began = time.monotonic()
-    rows, compiled, width = _rows(model, prompt, grammar, tokenizer, name)
+    rows, compiled, width = _rows(model, prompt, grammar, tokenizer, name, max_tokens)
     target = Target(rows, compiled, temperature=temperature, max_tokens=max_tokens, checkers=checkers)
     run = Run(target, Tree(), n, seed, width, budget, seconds, standard_error, progress, began=began)
     found: Drawn = _method(method).draw(run)
@@ -105,7 +105,11 @@ def _samples(method: str, run: Run, found: Drawn) -> Samples[Any]:
         interval,
         run.tree.bracket,
         Statistics(
-            found.attempts, len(found.tokens), run.model_rows, time.monotonic() - run.began, run.stopped or "n"
+            found.attempts,
+            len(found.tokens),
+            run.model_rows,
+            time.monotonic() - run.began,
+            run.stopped or "n",
         ),
         found.contributions,
     )
@@ -117,7 +121,12 @@ def _method(name: str) -> ModuleType:
 
 
 def _rows(
-    model: Any, prompt: str | Sequence[int], grammar: Any, tokenizer: Tokenizer | None, name: str
+    model: Any,
+    prompt: str | Sequence[int],
+    grammar: Any,
+    tokenizer: Tokenizer | None,
+    name: str,
+    max_tokens: int,
 ) -> tuple[Rows, CompiledGrammar, int]:
     """Return what gives the model's rows, the compiled grammar, and how many rows go through one pass."""
     if callable(model) and not hasattr(model, "prefill"):
@@ -137,7 +146,15 @@ def _rows(
     ids = engine.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
     if not ids:
         raise OptionError("The prompt is empty.", where="prompt", cure="Give at least one token.")
-    return ModelRows(engine.model, ids, engine.name or name), compiled, engine.max_rows
+    if len(ids) + max_tokens > engine.model.context:
+        raise OptionError(
+            f"{len(ids):,} tokens of prompt and max_tokens={max_tokens:,} are more than the model's context, "
+            f"{engine.model.context:,}.",
+            where="max_tokens",
+            cure="Shorten the prompt, or ask for fewer tokens.",
+        )
+    rows = ModelRows(engine.model, ids, engine.name or name, max(256, 4 * engine.max_rows))
+    return rows, compiled, engine.max_rows
 
 
 def _check(
@@ -161,8 +178,15 @@ def _check(
     if others:
         raise TypeError(f"sample() got an unexpected keyword argument {next(iter(others))!r}")
     if method not in METHODS:
-        raise OptionError(f"{method!r} is no method.", where="method", cure=f"Choose from {', '.join(METHODS)}.")
-    for option, value, least in (("n", n, 1), ("budget", budget, 1), ("max_tokens", max_tokens, 1), ("seed", seed, 0)):
+        raise OptionError(
+            f"{method!r} is no method.", where="method", cure=f"Choose from {', '.join(METHODS)}."
+        )
+    for option, value, least in (
+        ("n", n, 1),
+        ("budget", budget, 1),
+        ("max_tokens", max_tokens, 1),
+        ("seed", seed, 0),
+    ):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise OptionError(f"{option}={value!r}: it takes a whole number, at least {least}.", where=option)
     if temperature == 0:
@@ -171,6 +195,10 @@ def _check(
             where="temperature",
             cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
         )
-    for option, number in (("temperature", temperature), ("seconds", seconds), ("standard_error", standard_error)):
+    for option, number in (
+        ("temperature", temperature),
+        ("seconds", seconds),
+        ("standard_error", standard_error),
+    ):
         if number is not None and not (isinstance(number, int | float) and 0 < number < math.inf):
             raise OptionError(f"{option}={number!r}: it takes a number above 0.", where=option)

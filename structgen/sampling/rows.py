@@ -1,8 +1,8 @@
 """Model rows: the next-token logits behind a prompt and each of some prefixes.
 
-A model row is the unit in which samplers count their cost: one position of one text, read by the model. `Rows` is
-the protocol; `FunctionRows` asks a function of the caller's, `ModelRows` a model of the engine, whose caches of keys
-and values it keeps for the prefixes that were read last.
+A model row is the unit in which samplers count their cost: one position of one text, read by the model.
+`Rows` is the protocol; `FunctionRows` asks a function of the caller's, `ModelRows` a model of the engine,
+whose caches of keys and values it keeps for the prefixes that were read last.
 """
 
 from __future__ import annotations
@@ -66,8 +66,9 @@ class FunctionRows:
 class ModelRows:
     """Rows of a model of the engine. The prompt is read once; its cache is shared by all prefixes.
 
-    Caches are kept for the `room` prefixes that were read last, so that a prefix with one more token takes one
-    decoding step. Where the cache of a prefix's parent is gone, the prompt's is copied and the whole prefix read.
+    Caches are kept for the `room` prefixes that were read last, so that a prefix with one more token takes
+    one decoding step. Where the cache of a prefix's parent is gone, the prompt's is copied and the whole
+    prefix read.
     """
 
     def __init__(self, model: Model, prompt: Sequence[int], name: str, room: int = 256) -> None:

@@ -73,9 +73,7 @@ class Run:
         now = time.monotonic()
         if self.progress is not None and now - self._told >= _EVERY:
             self._told = now
-            self.progress(
-                Progress(accepted, self.n, self.model_rows, now - self.began, self.tree.bracket)
-            )
+            self.progress(Progress(accepted, self.n, self.model_rows, now - self.began, self.tree.bracket))
 
     def is_close(self, attempts: Sequence[Attempt]) -> bool:
         """Return whether the standard error of log Z is as small as was asked for."""
@@ -112,8 +110,8 @@ class Drawn:
 
 
 def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
-    """Return attempts until `n` of them gave a text, or the run is over. Surplus ones behind the n-th are dropped:
-    attempts count in the order in which they began, whichever ends first.
+    """Return attempts until `n` of them gave a text, or the run is over. Surplus ones behind the n-th are
+    dropped: attempts count in the order in which they began, whichever ends first.
 
     The run ends, too, where the tree proves that there is nothing to draw.
     """
@@ -140,8 +138,8 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
 
 
 def drawn(attempts: Sequence[Attempt], *, weighted: bool, estimated: bool) -> Drawn:
-    """Return the accepted texts of attempts. `weighted`: by their weights, else all alike; `estimated`: whether the
-    weights estimate Z."""
+    """Return the accepted texts of attempts. `weighted`: by their weights, else all alike; `estimated`:
+    whether the weights estimate Z."""
     valid = [attempt for attempt in attempts if attempt.weight > 0]
     estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])
     count = max(len(attempts), 1)

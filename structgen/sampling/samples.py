@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -31,8 +31,8 @@ class Statistics:
     """Rows that the model was asked for."""
     seconds: float
     stopped: str
-    """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known) or
-    "interrupted"."""
+    """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known)
+    or "interrupted"."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Samples(Generic[T]):
     logprobs: Floats
     """float64 [n]: log P(tokens, end) under the model at the run's temperature."""
     log_weights: Floats
-    """float64 [n]: all equal for exact draws. exp(log_weights).sum() estimates Z, where `log_z` is a number."""
+    """float64 [n]: all equal for exact draws. Where `log_z` is a number, the sum of their exp estimates Z."""
     is_exact: bool
     """Whether the draws are independent draws from the target itself."""
     is_biased: bool
@@ -60,8 +60,8 @@ class Samples(Generic[T]):
     """Proven bounds on Z: the mass of the valid texts that were met, and what was not proved invalid."""
     statistics: Statistics
     contributions: Callable[[Floats], Floats] = field(repr=False)
-    """From a function's value at each draw to uncorrelated parts of its weighted mean, for the standard error: one
-    for each independent draw, run of particles, or attempt."""
+    """From a function's value at each draw to uncorrelated parts of its weighted mean, for the standard
+    error: one for each independent draw, run of particles, or attempt."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -86,8 +86,8 @@ class Samples(Generic[T]):
     def expectation(self, function: Callable[[T], float]) -> tuple[float, float]:
         """Return the estimate of a function's mean under the target, and its standard error.
 
-        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), NaN where there
-        is one independent draw alone. Raises StructgenError where there is no draw.
+        The estimate is the weighted mean; the error is that of a ratio of means (the delta method), NaN where
+        there is one independent draw alone. Raises StructgenError where there is no draw.
         """
         if not self.values:
             raise StructgenError(
@@ -116,9 +116,7 @@ class Samples(Generic[T]):
 
     def to_jsonl(self, path: str | Path) -> None:
         """Write an object a line: text, token ids, log-probability, log weight, normalised weight."""
-        rows = zip(
-            self.texts, self.token_ids, self.logprobs, self.log_weights, self.weights, strict=True
-        )
+        rows = zip(self.texts, self.token_ids, self.logprobs, self.log_weights, self.weights, strict=True)
         lines = [
             json.dumps(
                 {
@@ -138,8 +136,8 @@ class Samples(Generic[T]):
 def interval_of(
     estimates: Floats, shares: Floats, bracket: tuple[float, float]
 ) -> tuple[float, tuple[float, float]]:
-    """Return log Z and an interval of 95 % from unbiased estimates of Z and their shares in the mean (which sum to
-    1), cut to proven bounds. Without an estimate: NaN and the bounds."""
+    """Return log Z and an interval of 95 % from unbiased estimates of Z and their shares in the mean (which
+    sum to 1), cut to proven bounds. Without an estimate: NaN and the bounds."""
     low, high = bracket
     if not len(estimates):
         return math.nan, (log(low), log(high))
@@ -163,4 +161,5 @@ def normalised(log_weights: Floats) -> Floats:
     if not len(log_weights):
         return np.empty(0)
     shifted: Floats = np.exp(log_weights - log_weights.max())
-    return shifted / shifted.sum()
+    shifted /= shifted.sum()
+    return shifted

@@ -1,14 +1,16 @@
 """The target law, and the one question that every method asks of it: what may come next, and how likely?
 
-Write P(x) for the probability that the model, at the given temperature, writes the tokens x and then an end token.
-The *target* is P conditioned on the event that x is valid: a text of the grammar, of at most `max_tokens` tokens,
-that every checker passes. Different tokenisations of one text are different sequences x, as they are for the model.
+Write P(x) for the probability that the model, at the given temperature, writes the tokens x and then an end
+token. The *target* is P conditioned on the event that x is valid: a text of the grammar, of at most
+`max_tokens` tokens, that every checker passes. Different tokenisations of one text are different sequences x,
+as they are for the model.
 
     Z = P(valid)                 the normalising constant, what `Samples.log_z` estimates
     h(u) = P(valid | prefix u)   the probability that a prefix ends up valid, so Z = h(empty prefix)
 
-If h were known, the target could be drawn token by token: P(a | u, valid) = P(a | u) h(ua) / h(u). Masking puts
-1 for h wherever the grammar leaves a way to go on. All methods of this package differ in how they correct that.
+If h were known, the target could be drawn token by token: P(a | u, valid) = P(a | u) h(ua) / h(u). Masking
+puts 1 for h wherever the grammar leaves a way to go on. All methods of this package differ in how they
+correct that.
 """
 
 from __future__ import annotations
@@ -45,9 +47,9 @@ class Prefix:
 class Step:
     """What may follow a prefix, with probabilities under the whole of the model's distribution.
 
-    `tokens` int64 [k] are the allowed text tokens, ascending; `probabilities` float64 [k] are theirs; `end` is the
-    probability of all end tokens together, 0 where the text may not end here. Their sum is at most 1: the rest is
-    the mass that the grammar forbids.
+    `tokens` int64 [k] are the allowed text tokens, ascending; `probabilities` float64 [k] are theirs; `end`
+    is the probability of all end tokens together, 0 where the text may not end here. Their sum is at most 1:
+    the rest is the mass that the grammar forbids.
     """
 
     tokens: Ids
@@ -99,7 +101,7 @@ class Target:
         return Step(allowed, probabilities[allowed], ends)
 
     def _probabilities(self, prefix: Prefix, logits: Floats) -> Floats:
-        """Return the softmax of logits over the temperature. Raises StructgenError where they are no numbers."""
+        """Return the softmax of logits over the temperature. Raises StructgenError for NaN."""
         scaled = logits / self.temperature
         most = scaled.max()
         if not np.isfinite(most) or np.isnan(scaled).any():
@@ -109,13 +111,15 @@ class Target:
                 cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
             )
         weights: Floats = np.exp(scaled - most)
-        return weights / weights.sum()
+        weights /= weights.sum()
+        return weights
 
     def _allowed(self, prefix: Prefix) -> Ids:
         """Return the text tokens that may follow.
 
-        A proven lower bound on the tokens still needed prunes: none at `max_tokens`, and one token before it only
-        those behind which the text is complete. `tokens_to_finish` is an upper bound and would hide texts that fit.
+        A proven lower bound on the tokens still needed prunes: none at `max_tokens`, and one token before it
+        only those behind which the text is complete. `tokens_to_finish` is an upper bound and would hide
+        texts that fit.
         """
         left = self.max_tokens - len(prefix.tokens)
         if left <= 0:
@@ -129,7 +133,7 @@ class Target:
         return tokens
 
     def extend(self, prefix: Prefix, token: int) -> Prefix | None:
-        """Return the prefix behind one more token, or None where a checker says that no valid text begins so."""
+        """Return the prefix behind one more token, or None where a checker rules it out."""
         after = Prefix((*prefix.tokens, token), self.compiled.next_index(prefix.state, token))
         if self.checkers:
             text = self.text(after.tokens)

@@ -1,18 +1,19 @@
 """The prefix tree: the model's probabilities as first seen, and bounds on h that never rise.
 
-A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities, the mass
-of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua). Its own bounds
-follow by the sum over what may come next:
+A node stands for a prefix u that was read. It keeps the likeliest allowed tokens with their probabilities,
+the mass of the others as one number (`rest`), and for each kept token a an upper and a lower bound on h(ua).
+Its own bounds follow by the sum over what may come next:
 
     upper(u) = P(end | u) end_upper + sum over kept a of P(a | u) upper(ua) + rest
     lower(u) = P(end | u) end_lower + sum over kept a of P(a | u) lower(ua)
 
-A prefix that was not read has upper bound 1 and lower bound 0; a text that is known to be valid has 1 for both, one
-that a checker refused 0 for both. So lower(root) <= Z <= upper(root) is a certificate, not an estimate, and once the
-two are equal the language is exhausted.
+A prefix that was not read has upper bound 1 and lower bound 0; a text that is known to be valid has 1 for
+both, one that a checker refused 0 for both. So lower(root) <= Z <= upper(root) is a certificate, not an
+estimate, and once the two are equal the language is exhausted.
 
-Sources: the upper bound is the expected future grammaticality of ASAp (Park et al., Grammar-Aligned Decoding, 2024);
-the coin flips that make its draws exact are those of adaptive rejection sampling (see `cars`).
+Sources: the upper bound is the expected future grammaticality of ASAp (Park et al., Grammar-Aligned
+Decoding, 2024); the coin flips that make its draws exact are those of adaptive rejection sampling (see
+`cars`).
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class Node:
     def choose(self, uniform: float, fresh: bool) -> int:
         """Return an edge drawn by P(a | u) bound(ua): a slot, END or REST. `uniform` is from [0, 1).
 
-        The bound is `upper`; with `fresh` it is upper - lower, so that texts known to be valid are not drawn again.
+        The bound is `upper`; with `fresh` it is upper - lower, so that texts known to be valid are not drawn
+        again.
         """
         bounds, end = (
             (self.uppers - self.lowers, self.end_upper - self.end_lower)
@@ -134,7 +136,7 @@ class Node:
 
 
 class Tree:
-    """The prefix tree of one target. Holds at most `most` bytes; what it has no room for is not remembered."""
+    """The prefix tree of one target. It holds at most `most` bytes; nodes beyond them are not remembered."""
 
     def __init__(self, most: int = 1 << 28) -> None:
         self.root: Node | None = None
@@ -163,7 +165,11 @@ class Tree:
             for slot, child in node.children.items():
                 if child.lower > 0:
                     waiting.append(
-                        (child, (*tokens, int(node.tokens[slot])), probability * float(node.probabilities[slot]))
+                        (
+                            child,
+                            (*tokens, int(node.tokens[slot])),
+                            probability * float(node.probabilities[slot]),
+                        )
                     )
 
     def attach(self, path: Path, node: Node) -> None:
@@ -181,8 +187,8 @@ class Tree:
     def learn(self, path: Path, upper: float, lower: float) -> None:
         """Note bounds on h behind a path, and what follows for all that is above.
 
-        A node that was not attached is no part of the tree: what was learnt there ends with it, as the next walk
-        finds it new and must find the bound 1 that it is promised.
+        A node that was not attached is no part of the tree: what was learnt there ends with it, as the next
+        walk finds it new and must find the bound 1 that it is promised.
         """
         for depth in range(len(path) - 1, -1, -1):
             node, edge = path[depth]

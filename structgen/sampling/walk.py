@@ -1,18 +1,20 @@
-"""One attempt to write a text, from the empty prefix to its end; six methods are this walk with other settings.
+"""One attempt to write a text, from the empty prefix to its end; six methods are this walk with other
+settings.
 
-At a prefix u the walk draws an edge by P(a | u) upper(ua), where `upper` is the tree's bound on h, or 1 without a
-tree. It was drawn in the belief that upper(ua) is h(ua). Behind the edge stands a node whose own bound may be smaller,
-because the mask of ua forbids some of its mass or because other walks have learnt of dead ends. Let r be the bound
-found over the bound believed. What is done with r is the whole difference:
+At a prefix u the walk draws an edge by P(a | u) upper(ua), where `upper` is the tree's bound on h, or 1
+without a tree. It was drawn in the belief that upper(ua) is h(ua). Behind the edge stands a node whose own
+bound may be smaller, because the mask of ua forbids some of its mass or because other walks have learnt of
+dead ends. Let r be the bound found over the bound believed. What is done with r is the whole difference:
 
     use of r        without a tree    with a tree
     ignored         masked            asap          biased: no weights, no rejections
     a coin flip     rejection         cars          exact: the walk goes on with probability r
     multiplied in   importance        importance    unbiased: the weight is upper(root) times all r
 
-The factors telescope. A walk that is accepted at x was proposed and survived with probability P(x) / upper(root), the
-same for all valid x up to the factor P(x), whatever the tree has learnt meanwhile; so several walks may share a tree
-and go through one forward pass together, and each accepted text is an independent draw from the target.
+The factors telescope. A walk that is accepted at x was proposed and survived with probability P(x) /
+upper(root), the same for all valid x up to the factor P(x), whatever the tree has learnt meanwhile; so
+several walks may share a tree and go through one forward pass together, and each accepted text is an
+independent draw from the target.
 """
 
 from __future__ import annotations
@@ -53,7 +55,18 @@ class Attempt:
 class _Walk:
     """A walk under way."""
 
-    __slots__ = ("believed", "draws", "known", "node", "path", "prefix", "probability", "round", "start", "weight")
+    __slots__ = (
+        "believed",
+        "draws",
+        "known",
+        "node",
+        "path",
+        "prefix",
+        "probability",
+        "round",
+        "start",
+        "weight",
+    )
 
     def __init__(
         self, target: Target, draws: np.random.Generator, start: float, known: float, number: int
@@ -67,7 +80,9 @@ class _Walk:
         self.weight = self.probability = 1.0
 
     def ended(self, weight: float) -> Attempt:
-        return Attempt(self.prefix.tokens, weight, self.probability if weight else 0.0, self.known, self.round)
+        return Attempt(
+            self.prefix.tokens, weight, self.probability if weight else 0.0, self.known, self.round
+        )
 
 
 class Walker:
@@ -76,15 +91,15 @@ class Walker:
     def __init__(
         self, target: Target, finish: Finish, tree: Tree | None, *, seed: int, fresh: bool = False
     ) -> None:
-        """`fresh`: a text that was written once moves to the exactly known stratum, and is not drawn again."""
+        """`fresh`: a text that was written moves to the exactly known stratum, and is not drawn again."""
         self._target, self._finish, self._tree, self._fresh = target, finish, tree, fresh
         self._seed, self._number, self._round = seed & ((1 << 64) - 1), 0, 0
 
     def attempts(self, width: int, afford: Callable[[int], bool] = lambda rows: True) -> list[Attempt]:
         """Return `width` attempts, in order; those that wait for rows go through one forward pass together.
 
-        `afford` is asked before each pass of so many rows; when it says no, walks under way are dropped, all of
-        them of this call (a walk that is cut short by its length would bias the others).
+        `afford` is asked before each pass of so many rows; when it says no, walks under way are dropped, all
+        of them of this call (a walk that is cut short by its length would bias the others).
         """
         upper, known = self._bounds()
         self._round += 1
@@ -114,8 +129,8 @@ class Walker:
                     if ended is not None:
                         done[i] = ended
             active = [i for i in active if i not in done]
-        # Not before all walks have ended: what one of them moved to the known stratum under way would be missing
-        # from what the others may draw, and from what was known when they began.
+        # Only when all walks have ended: a text that one of them moved to the known stratum before would be
+        # missing from the texts that the others may draw, and from those that were known when they began.
         if self._tree is not None:
             for i in range(width):
                 if done[i].weight:

@@ -1,4 +1,5 @@
-"""Exact laws of small tasks, by enumeration: the oracle of the samplers. Nothing of structgen.sampling is used."""
+"""Exact laws of small tasks, by enumeration: the oracle of the samplers. Nothing of structgen.sampling is
+used."""
 
 from __future__ import annotations
 
@@ -8,7 +9,16 @@ import numpy as np
 
 import structgen as sg
 
-TOKENS: list[bytes | None] = [*(bytes((byte,)) for byte in range(256)), b"ab", b"ba", b"aa", b"abc", b"cc", None, None]
+TOKENS: list[bytes | None] = [
+    *(bytes((byte,)) for byte in range(256)),
+    b"ab",
+    b"ba",
+    b"aa",
+    b"abc",
+    b"cc",
+    None,
+    None,
+]
 END, OTHER_END = len(TOKENS) - 2, len(TOKENS) - 1
 
 

@@ -48,7 +48,8 @@ def drawn(model, n, method, **options):
 
 
 def chi_square(tokens, expected):
-    """Return how many standard deviations Pearson's statistic is above its mean; rare outcomes count together."""
+    """Return how many standard deviations Pearson's statistic is above its mean; rare outcomes count
+    together."""
     counts, n, total = Counter(tokens), len(tokens), sum(expected.values())
     assert set(counts) <= set(expected)
     cells, rare_seen, rare = [], 0, 0.0

@@ -1,9 +1,9 @@
-"""ASAp: adaptive sampling with approximate expected futures (Park, Wang, Berg-Kirkpatrick, Polikarpova, D'Antoni:
-Grammar-Aligned Decoding, NeurIPS 2024).
+"""ASAp: adaptive sampling with approximate expected futures (Park, Wang, Berg-Kirkpatrick, Polikarpova,
+D'Antoni: Grammar-Aligned Decoding, NeurIPS 2024).
 
-Tokens are drawn by P(a | u) upper(ua), with the bound of the prefix tree in place of h; each text improves the tree.
-The law tends to the target as the tree grows, not steadily: its divergence may rise before it falls. At every finite
-step the draws are biased.
+Tokens are drawn by P(a | u) upper(ua), with the bound of the prefix tree in place of h; each text improves
+the tree. The law tends to the target as the tree grows, not steadily: its divergence may rise before it
+falls. At every finite step the draws are biased.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from structgen.sampling.walk import Finish, Walker
 
 
 def draw(run: Run) -> Drawn:
-    """Return draws of ASAp's law, all of the same weight. One walk at a time: each learns from those before it."""
+    """Return draws of ASAp's law, all of the same weight. One walk at a time: each learns from those before
+    it."""
     run.width = 1
     walker = Walker(run.target, Finish.IGNORE, run.tree, seed=run.seed)
     found = drawn(attempts_of(run, walker), weighted=False, estimated=False)

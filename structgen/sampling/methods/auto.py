@@ -1,17 +1,19 @@
-"""What to take when nothing is known of the task: weighted walks over the tree, beside an exactly known stratum.
+"""What to take when nothing is known of the task: weighted walks over the tree, beside an exactly known
+stratum.
 
-It joins two ideas. A walk is that of `importance`: the tree's bound proposes, the weight corrects. A text that was
-written once is moved to a *stratum* whose mass is known exactly (the tree has its probability), and is not drawn again:
-the next walks explore what is left. Attempt t gives, for any function f, the unbiased estimate
+It joins two ideas. A walk is that of `importance`: the tree's bound proposes, the weight corrects. A text
+that was written once is moved to a *stratum* whose mass is known exactly (the tree has its probability), and
+is not drawn again: the next walks explore what is left. Attempt t gives, for any function f, the unbiased
+estimate
 
     sum over texts x known before t of P(x) f(x)  +  weight_t f(x_t)
 
-of the sum of P(x) f(x) over all valid x. Later attempts know more and guess less, so attempt t has a share in
-proportion to t. A language that is exhausted is given by its probabilities, with no error; before that the bracket
-[lower, upper] of the tree is a certificate for Z.
+of the sum of P(x) f(x) over all valid x. Later attempts know more and guess less, so attempt t has a share
+in proportion to t. A language that is exhausted is given by its probabilities, with no error; before that the
+bracket [lower, upper] of the tree is a certificate for Z.
 
-Sources: the tree and its bound as in ASAp and CARS; the running sum over what is known is the estimator of sampling
-without replacement by Kool, van Hoof, Welling (2020) and, for adaptive proposals, of Raj (1956).
+Sources: the tree and its bound as in ASAp and CARS; the running sum over what is known is the estimator of
+sampling without replacement by Kool, van Hoof, Welling (2020) and, for adaptive proposals, of Raj (1956).
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from structgen.sampling.walk import Finish, Walker
 
 
 def draw(run: Run) -> Drawn:
-    """Return the distinct valid texts that were met, with weights; texts that the tree knew before are among them."""
+    """Return the distinct valid texts that were met, with weights; texts that the tree knew before are among
+    them."""
     before = dict(run.tree.known())
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed, fresh=True)
     attempts = attempts_of(run, walker)
@@ -37,7 +40,7 @@ def draw(run: Run) -> Drawn:
 
     count = len(attempts)
     shares: Floats = np.arange(1, count + 1) / (count * (count + 1) / 2)
-    # A text is known to all attempts of the rounds behind the one in which it was drawn, if the tree had room for it.
+    # A text is known to all attempts of later rounds than the one that drew it, if the tree had room for it.
     since = np.array([0 if tokens in before else count for tokens in masses])
     rounds = np.array([one.round for one in attempts])
     for one in attempts:

@@ -1,8 +1,10 @@
-"""Rejection sampling: texts are drawn from the model alone, and given up at the first token that is not allowed.
+"""Rejection sampling: texts are drawn from the model alone, and given up at the first token that is not
+allowed.
 
-Accepted texts are independent draws from the target. A text costs 1 / Z attempts on average; most of them are short,
-as a forbidden token ends them. The attempt is drawn backwards: instead of a token that may be forbidden, a coin with
-the allowed mass z says whether it would have been, and an allowed token is drawn after it. The law is the same.
+Accepted texts are independent draws from the target. A text costs 1 / Z attempts on average; most of them
+are short, as a forbidden token ends them. The attempt is drawn backwards: instead of a token that may be
+forbidden, a coin with the allowed mass z says whether it would have been, and an allowed token is drawn after
+it. The law is the same.
 """
 
 from __future__ import annotations

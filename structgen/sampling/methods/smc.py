@@ -1,10 +1,11 @@
-"""Sequential Monte Carlo: particles that are weighted at each token and resampled when their weights drift apart.
+"""Sequential Monte Carlo: particles that are weighted at each token and resampled when their weights drift
+apart.
 
-A particle is a prefix. It draws its next token under the mask and multiplies its weight by the allowed mass z; once the
-effective number of particles falls under half of them, all are drawn anew by weight (systematic or multinomial
-resampling), so that effort goes to prefixes that the model thinks likely. The mean weight, multiplied up over the
-resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for language models Lew et al. 2023 and
-Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.)
+A particle is a prefix. It draws its next token under the mask and multiplies its weight by the allowed mass
+z; once the effective number of particles falls under half of them, all are drawn anew by weight (systematic
+or multinomial resampling), so that effort goes to prefixes that the model thinks likely. The mean weight,
+multiplied up over the resamplings, is an unbiased estimate of Z. (Doucet, de Freitas, Gordon 2001; for
+language models Lew et al. 2023 and Loula et al. 2025. Effective sample size: Kong, Liu, Wong 1994.)
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ def draw(run: Run, resampling: str = "systematic") -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles, all in one batch."""
     runs = max(2, round(run.n / PARTICLES))
     clouds = [
-        Cloud(run.target, -(-run.n // runs), np.random.Generator(np.random.Philox(key=[run.seed, i])), resampling)
+        Cloud(
+            run.target,
+            -(-run.n // runs),
+            np.random.Generator(np.random.Philox(key=[run.seed, i])),
+            resampling,
+        )
         for i in range(runs)
     ]
     done: list[Cloud] = []
@@ -66,12 +72,18 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         np.array([cloud.estimate for cloud in clouds]),
         np.full(len(clouds), 1 / max(len(clouds), 1)),
         # Particles of one cloud share ancestors: clouds alone are independent.
-        lambda found: np.bincount(np.array(groups, np.int64), weights * found, len(clouds)),
+        lambda found: _summed(weights * found, groups, len(clouds)),
     )
 
 
+def _summed(parts: Floats, groups: list[int], count: int) -> Floats:
+    """Return the sum of the parts of each of `count` groups."""
+    found: Floats = np.bincount(np.array(groups, np.int64), parts, count).astype(np.float64)
+    return found
+
+
 def _run_together(run: Run, clouds: list[Cloud]) -> bool:
-    """Bring clouds to their ends, a token for all particles in each pass; False where the run is over before."""
+    """Bring clouds to their ends, a token for all particles in each pass; False where the run is over."""
     while any(cloud.active for cloud in clouds):
         wanted = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
         if not run.afford(len(wanted)):
@@ -83,7 +95,8 @@ def _run_together(run: Run, clouds: list[Cloud]) -> bool:
 
 
 class Cloud:
-    """Some particles of one run: prefixes with weights; those that have come to their end wait for the others."""
+    """Some particles of one run: prefixes with weights; those that have come to their end wait for the
+    others."""
 
     def __init__(self, target: Target, count: int, draws: np.random.Generator, resampling: str) -> None:
         self._target, self.count, self._draws, self._resampling = target, count, draws, resampling
