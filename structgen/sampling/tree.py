@@ -53,7 +53,7 @@ class Node:
         "uppers",
     )
 
-    def __init__(self, step: Step, kept: int = KEPT) -> None:
+    def __init__(self, step: Step, kept: int) -> None:
         """Keep the `kept` likeliest tokens of a step."""
         order: Ids = np.argsort(-step.probabilities, kind="stable")
         likeliest, others = order[:kept], order[kept:]
@@ -108,20 +108,22 @@ class Node:
         """Return the node's own bound: `upper`, or upper - lower with `fresh`."""
         return self.upper - (self.lower if fresh else 0.0)
 
-    def unfold(self, step: Step, uniform: float) -> int:
-        """Return the slot of a token drawn from the rest; `step` is the model's row, read once more.
+    def unfold(self, step: Step, uniform: float, kept: int) -> int:
+        """Return the slot of a token drawn from the rest as it was when `kept` tokens were kept.
 
-        The token's probability is its share of the `rest` that was seen first: a model whose rows differ by
-        rounding cannot change what is already in the tree.
+        `step` is the model's row, read once more. A token that is not kept yet takes its share of the `rest`
+        that was seen first: a model whose rows differ by rounding cannot change what is in the tree.
         """
-        known = np.isin(step.tokens, self.tokens)
-        tokens, shares = step.tokens[~known], step.probabilities[~known]
-        if not shares.sum() > 0:
-            shares = np.ones(len(tokens))
-        sums = np.cumsum(shares)
+        outside = ~np.isin(step.tokens, self.tokens[:kept])
+        tokens, shares = step.tokens[outside], step.probabilities[outside]
+        sums = np.cumsum(shares if shares.sum() > 0 else np.ones(len(tokens)))
         at = min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(tokens) - 1)
-        share = float(shares[at] / sums[-1]) if self.rest_count > 1 else 1.0
-        probability = self.rest * share
+        (known,) = np.nonzero(self.tokens == tokens[at])
+        if len(known):
+            return int(known[0])  # another walk has unfolded it meanwhile
+        left = ~np.isin(tokens, self.tokens)
+        whole = float(shares[left].sum())
+        probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
         self.tokens = np.append(self.tokens, tokens[at])
         self.probabilities = np.append(self.probabilities, probability)
         self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)
@@ -138,9 +140,10 @@ class Node:
 class Tree:
     """The prefix tree of one target. It holds at most `most` bytes; nodes beyond them are not remembered."""
 
-    def __init__(self, most: int = 1 << 28) -> None:
+    def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
+        """`kept`: tokens that a node keeps when it is made."""
         self.root: Node | None = None
-        self.nbytes, self._most = 0, most
+        self.kept, self.nbytes, self._most = kept, 0, most
 
     @property
     def bracket(self) -> tuple[float, float]:

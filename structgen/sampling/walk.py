@@ -58,6 +58,7 @@ class _Walk:
     __slots__ = (
         "believed",
         "draws",
+        "kept",
         "known",
         "node",
         "path",
@@ -78,6 +79,8 @@ class _Walk:
         self.believed = self.start = start
         self.known, self.draws, self.round = known, draws, number
         self.weight = self.probability = 1.0
+        self.kept = 0
+        """The tokens that the node kept when the edge to its rest was drawn."""
 
     def ended(self, weight: float) -> Attempt:
         return Attempt(
@@ -165,7 +168,7 @@ class Walker:
             return
         # Another walk of the same pass may have made the node before.
         known = self._tree.root if not walk.path else walk.path[-1][0].children.get(walk.path[-1][1])
-        walk.node = known or Node(step)
+        walk.node = known or Node(step, self._tree.kept)
         if known is None:
             self._tree.attach(walk.path, walk.node)
 
@@ -178,16 +181,18 @@ class Walker:
                 return walk.ended(0.0)
             edge = node.choose(walk.draws.random(), self._fresh)
             if edge == REST:
+                walk.kept = len(node.tokens)
                 return REST
-            ended = self._take(walk, node, edge)
+            ended = self._take(walk, node, edge, node.bound(edge, self._fresh))
             if ended is not None:
                 return ended
         return None
 
     def _unfold(self, walk: _Walk, step: Step) -> Attempt | None:
-        """Take an edge to a token that the node did not keep."""
+        """Take an edge to a token that the node did not keep when the edge was drawn."""
         assert walk.node is not None
-        return self._take(walk, walk.node, walk.node.unfold(step, walk.draws.random()))
+        slot = walk.node.unfold(step, walk.draws.random(), walk.kept)
+        return self._take(walk, walk.node, slot, believed=1.0)
 
     def _believes(self, walk: _Walk, found: float) -> bool:
         """Account for the ratio of the bound found to the bound believed; return whether the walk goes on."""
@@ -199,9 +204,9 @@ class Walker:
         walk.weight *= ratio
         return True
 
-    def _take(self, walk: _Walk, node: Node, edge: int) -> Attempt | None:
-        """Follow an edge; return how the walk ended, if it did."""
-        walk.believed = node.bound(edge, self._fresh)
+    def _take(self, walk: _Walk, node: Node, edge: int, believed: float) -> Attempt | None:
+        """Follow an edge that was drawn in the belief of a bound; return how the walk ended, if it did."""
+        walk.believed = believed
         walk.probability *= node.probability(edge)
         walk.path.append((node, edge))
         if edge == END:

@@ -133,6 +133,38 @@ def target_text(tokens):
     return b"".join(TOKENIZER.token_bytes[token] for token in tokens)
 
 
+@pytest.mark.parametrize("tree", [{"kept": 1}, {"kept": 0}, {"most": 3000}, {"most": 6000, "kept": 1}])
+@pytest.mark.parametrize("width", [1, 6])
+def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width):
+    model = Bigram(3, ALIVE)
+    expected = exact(model, 4)
+    target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
+    tokens, estimates = [], []
+    for seed in range(60):
+        walker = Walker(target, Finish.COIN, Tree(**tree), seed=seed)
+        for _ in range(60 // width):
+            ended = walker.attempts(width)
+            tokens += [one.tokens for one in ended if one.weight]
+            estimates += [one.weight for one in ended]
+    assert chi_square(tokens, expected) < 5
+    error = np.std(estimates) / math.sqrt(len(estimates))
+    assert abs(np.mean(estimates) - sum(expected.values())) < 5 * error
+
+
+def test_the_bounds_of_a_tree_hold_and_never_widen():
+    model = Bigram(3, ALIVE)
+    z = sum(exact(model, 4).values())
+    target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
+    tree = Tree(kept=2)
+    walker = Walker(target, Finish.WEIGHT, tree, seed=1, fresh=True)
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        walker.attempts(3)
+        assert low <= tree.bracket[0] <= z * (1 + 1e-12)
+        assert high >= tree.bracket[1] >= z * (1 - 1e-12)
+        low, high = tree.bracket
+
+
 def test_a_finite_language_run_to_exhaustion_is_given_exactly():
     model = Bigram(11, ALIVE)
     expected = exact(model, 4)
