@@ -138,7 +138,8 @@ def _rows(
             )
         compiled = grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer)
         ids = tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
-        return FunctionRows(model, ids, compiled.vocab_size, name), compiled, 1 << 10
+        # A function is asked for one row at a time, so that each walk may as well learn from the one before it.
+        return FunctionRows(model, ids, compiled.vocab_size, name), compiled, 1
     from structgen.engine.doors import Engine
 
     engine = model if isinstance(model, Engine) else Engine(model, tokenizer)

@@ -180,7 +180,7 @@ class Tree:
         if not path:
             self.root, self.nbytes = node, node.nbytes
             return
-        if self.nbytes + node.nbytes > self._most:
+        if self.nbytes + node.nbytes > self._most or not _is_attached(path, len(path) - 1):
             return
         parent, slot = path[-1]
         parent.children[slot] = node
@@ -202,5 +202,10 @@ class Tree:
                 node.lowers[edge] = max(node.lowers[edge], lower)
             node.settle()
             upper, lower = node.upper, node.lower
-            if depth and path[depth - 1][0].children.get(path[depth - 1][1]) is not node:
+            if not _is_attached(path, depth):
                 return
+
+
+def _is_attached(path: Path, depth: int) -> bool:
+    """Return whether the node at a depth of a path hangs on the node above it; the root needs none."""
+    return depth == 0 or path[depth - 1][0].children.get(path[depth - 1][1]) is path[depth][0]
