@@ -52,7 +52,14 @@ def test_corners(schema: str, documents: str, said: str) -> None:
         assert jsonschema_rs.validator_for(value).is_valid(json.loads(text)) is accepted, text
 
 
-PAGES = {"json-schema": SCHEMAS, "limits": LIMITS, "grammars": GRAMMARS, "composition": COMPOSITION}
+SAMPLERS = (ROOT / "docs/samplers.md").read_text(encoding="utf-8")
+PAGES = {
+    "json-schema": SCHEMAS,
+    "limits": LIMITS,
+    "grammars": GRAMMARS,
+    "composition": COMPOSITION,
+    "samplers": SAMPLERS,
+}
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
