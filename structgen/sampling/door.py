@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
+from structgen.engine import checks
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
 from structgen.sampling.checkers import Checker
@@ -137,14 +137,14 @@ def _rows(
                 cure="Give tokenizer= and name=.",
             )
         compiled = grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer)
-        ids = tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
-        # A function is asked for one row at a time, so that each walk may as well learn from the one before it.
+        ids = _ids(prompt, tokenizer, compiled.vocab_size)
+        # A function is asked for one row at a time: each walk may as well learn from the one before it.
         return FunctionRows(model, ids, compiled.vocab_size, name), compiled, 1
     from structgen.engine.doors import Engine
 
     engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
     compiled = engine.compiled(grammar)
-    ids = engine.tokenizer.encode(prompt.encode()) if isinstance(prompt, str) else list(prompt)
+    ids = _ids(prompt, engine.tokenizer, engine.model.vocab_size)
     if not ids:
         raise OptionError("The prompt is empty.", where="prompt", cure="Give at least one token.")
     if len(ids) + max_tokens > engine.model.context:
@@ -182,24 +182,28 @@ def _check(
         raise OptionError(
             f"{method!r} is no method.", where="method", cure=f"Choose from {', '.join(METHODS)}."
         )
-    for option, value, least in (
-        ("n", n, 1),
-        ("budget", budget, 1),
-        ("max_tokens", max_tokens, 1),
-        ("seed", seed, 0),
-    ):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise OptionError(f"{option}={value!r}: it takes a whole number, at least {least}.", where=option)
+    checks.whole("n", n, 1)
+    checks.whole("max_tokens", max_tokens, 1)
+    checks.whole("seed", seed, 0)
+    if budget is not None:
+        checks.whole("budget", budget, 1)
     if temperature == 0:
         raise OptionError(
             "At temperature 0 the model has one text, and no distribution.",
             where="temperature",
             cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
         )
-    for option, number in (
+    for option, value in (
         ("temperature", temperature),
         ("seconds", seconds),
         ("standard_error", standard_error),
     ):
-        if number is not None and not (isinstance(number, int | float) and 0 < number < math.inf):
-            raise OptionError(f"{option}={number!r}: it takes a number above 0.", where=option)
+        if value is not None:
+            checks.number(option, value, 1e-30, 1e30, "a number above 0")
+
+
+def _ids(prompt: str | Sequence[int], tokenizer: Tokenizer, most: int) -> list[int]:
+    """Return the token ids of a prompt. Raises OptionError for a text that UTF-8 cannot write, and wrong ids."""
+    if isinstance(prompt, str):
+        return tokenizer.encode(checks.encodable("prompt", prompt).encode())
+    return [checks.whole(f"prompt[{at}]", token, 0, most - 1) for at, token in enumerate(prompt)]

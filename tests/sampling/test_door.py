@@ -51,6 +51,12 @@ def test_an_option_without_a_meaning_is_refused_by_name(options, where):
     assert caught.value.where == where
 
 
+@pytest.mark.parametrize("prompt", [[1.5], ["a"], "\ud800", [10**9], [-1], [True]])
+def test_a_prompt_that_is_none_is_refused(prompt):
+    with pytest.raises(sg.OptionError, match="prompt"):
+        sg.sample(Bigram(1, ALIVE), prompt, WORDS, 1, tokenizer=TOKENIZER, name="bigram")
+
+
 def test_a_keyword_that_does_not_exist_is_a_type_error():
     with pytest.raises(TypeError, match="metod"):
         draw(metod="cars")
