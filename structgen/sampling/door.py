@@ -203,7 +203,7 @@ def _check(
 
 
 def _ids(prompt: str | Sequence[int], tokenizer: Tokenizer, most: int) -> list[int]:
-    """Return the token ids of a prompt. Raises OptionError for a text that UTF-8 cannot write, and wrong ids."""
+    """Return the token ids of a prompt. Raises OptionError for wrong ids and texts without UTF-8."""
     if isinstance(prompt, str):
         return tokenizer.encode(checks.encodable("prompt", prompt).encode())
     return [checks.whole(f"prompt[{at}]", token, 0, most - 1) for at, token in enumerate(prompt)]
