@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from structgen.sampling.checkers import Checker
     from structgen.sampling.door import sample
     from structgen.sampling.samples import Samples
+    from structgen.sampling.tree import PrefixTree
     from structgen.schema.grammar import json_schema
     from structgen.schema.openai import OPENAI_STRICT
     from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
@@ -98,6 +99,7 @@ __all__ = [
     "OptionError",
     "Outcome",
     "Partial",
+    "PrefixTree",
     "Regex",
     "RegexError",
     "Request",
@@ -206,6 +208,8 @@ def _home(name: str) -> str | None:
             return "structgen.sampling.checkers"
         case "sample":
             return "structgen.sampling.door"
+        case "PrefixTree":
+            return "structgen.sampling.tree"
         case "Samples":
             return "structgen.sampling.samples"
         case "json_schema":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,7 @@ from structgen.sampling.rows import FunctionRows, ModelRows, Rows
 from structgen.sampling.run import Drawn, Progress, Run
 from structgen.sampling.samples import Samples, Statistics, interval_of
 from structgen.sampling.target import Target
-from structgen.sampling.tree import Tree
+from structgen.sampling.tree import PrefixTree
 from structgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def sample(
     temperature: float = 1.0,
     max_tokens: int = 256,
     checkers: Sequence[Checker] = (),
+    tree: PrefixTree | None = None,
     tokenizer: Tokenizer | None = None,
     name: str = "",
     progress: Callable[[Progress], None] | None = None,
@@ -68,16 +70,21 @@ def sample(
         until then are returned, and `statistics.stopped` says why. So does Ctrl-C.
     seed
         the same seed gives the same draws.
+    tree
+        what earlier runs of the same target have learnt (`sg.PrefixTree`), for "auto", "cars", "importance"
+        and "asap". With checkers it takes a `fingerprint` attribute of each, which tells it from others.
 
     Raises OptionError for an option that has no meaning here (top_p and the like change the law),
     StructgenError where Z is proved to be 0 or the model gives no numbers.
     """
     _check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
     began = time.monotonic()
-    rows, compiled, width = _rows(model, prompt, grammar, tokenizer, name, max_tokens)
+    rows, compiled, width, ids = _rows(model, prompt, grammar, tokenizer, name, max_tokens)
     target = Target(rows, compiled, temperature=temperature, max_tokens=max_tokens, checkers=checkers)
-    run = Run(target, Tree(), n, seed, width, budget, seconds, standard_error, progress, began=began)
-    found: Drawn = _method(method).draw(run)
+    shared = PrefixTree() if tree is None else tree
+    run = Run(target, shared, n, seed, width, budget, seconds, standard_error, progress, began=began)
+    with shared.used("" if tree is None else _fingerprint(rows, ids, target)):
+        found: Drawn = _method(method).draw(run)
     if run.tree.bracket[1] == 0.0:
         raise StructgenError(
             f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
@@ -86,6 +93,32 @@ def sample(
             cure=f"Raise max_tokens={max_tokens}, or look at the checkers.",
         )
     return _samples(method, run, found)
+
+
+def _fingerprint(rows: Rows, ids: list[int], target: Target) -> str:
+    """Return what tells a target from others. Raises OptionError where a part of it has no name."""
+    if not rows.name:
+        raise OptionError(
+            "A tree is bound to its model by name, and this one has none.", where="tree", cure="Give name=."
+        )
+    marks = [getattr(checker, "fingerprint", None) for checker in target.checkers]
+    if None in marks:
+        raise OptionError(
+            "A tree holds what the checkers have refused, and one of them has no `fingerprint`.",
+            where="checkers",
+            cure="Give it an attribute `fingerprint`: a text that changes whenever its answers may.",
+        )
+    compiled = target.compiled
+    said = {
+        "model": rows.name,
+        "prompt": ids,
+        "grammar": compiled.grammar.fingerprint,
+        "tokenizer": compiled.tokenizer.fingerprint,
+        "temperature": target.temperature,
+        "max_tokens": target.max_tokens,
+        "checkers": list(map(str, marks)),
+    }
+    return blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
 
 
 def _samples(method: str, run: Run, found: Drawn) -> Samples[Any]:
@@ -127,8 +160,9 @@ def _rows(
     tokenizer: Tokenizer | None,
     name: str,
     max_tokens: int,
-) -> tuple[Rows, CompiledGrammar, int]:
-    """Return what gives the model's rows, the compiled grammar, and how many rows go through one pass."""
+) -> tuple[Rows, CompiledGrammar, int, list[int]]:
+    """Return what gives the model's rows, the compiled grammar, how many rows go through one pass, and the
+    prompt's tokens."""
     if callable(model) and not hasattr(model, "prefill"):
         if tokenizer is None or not name:
             raise OptionError(
@@ -139,7 +173,7 @@ def _rows(
         compiled = grammar if isinstance(grammar, CompiledGrammar) else compile(grammar, tokenizer)
         ids = _ids(prompt, tokenizer, compiled.vocab_size)
         # A function is asked for one row at a time: each walk may as well learn from the one before it.
-        return FunctionRows(model, ids, compiled.vocab_size, name), compiled, 1
+        return FunctionRows(model, ids, compiled.vocab_size, name), compiled, 1, ids
     from structgen.engine.doors import Engine
 
     engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
@@ -155,7 +189,7 @@ def _rows(
             cure="Shorten the prompt, or ask for fewer tokens.",
         )
     rows = ModelRows(engine.model, ids, engine.name or name, max(256, 4 * engine.max_rows))
-    return rows, compiled, engine.max_rows
+    return rows, compiled, engine.max_rows, ids
 
 
 def _check(

@@ -12,7 +12,7 @@ import numpy as np
 
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Target
-from structgen.sampling.tree import Tree
+from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Attempt, Walker
 
 _EVERY: Final = 0.2
@@ -37,7 +37,7 @@ class Run:
     """One call of `sample`: the target, the tree, and the bounds on what it may cost."""
 
     target: Target
-    tree: Tree
+    tree: PrefixTree
     n: int
     seed: int
     width: int

@@ -18,11 +18,16 @@ Decoding, 2024); the coin flips that make its draws exact are those of adaptive 
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path as FilePath
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from structgen.errors import OptionError
 from structgen.sampling.target import END, Floats, Ids, Step
 
 KEPT: Final = 64
@@ -53,16 +58,21 @@ class Node:
         "uppers",
     )
 
+    tokens: Ids
+    probabilities: Floats
+    uppers: Floats
+    lowers: Floats
+
     def __init__(self, step: Step, kept: int) -> None:
         """Keep the `kept` likeliest tokens of a step."""
         order: Ids = np.argsort(-step.probabilities, kind="stable")
         likeliest, others = order[:kept], order[kept:]
-        self.tokens: Ids = step.tokens[likeliest]
-        self.probabilities: Floats = step.probabilities[likeliest]
+        self.tokens = step.tokens[likeliest]
+        self.probabilities = step.probabilities[likeliest]
         self.rest = float(step.probabilities[others].sum())
         self.rest_count = len(others)
-        self.uppers: Floats = np.ones(len(likeliest))
-        self.lowers: Floats = np.zeros(len(likeliest))
+        self.uppers = np.ones(len(likeliest))
+        self.lowers = np.zeros(len(likeliest))
         self.children: dict[int, Node] = {}
         self.end = step.end
         self.end_upper, self.end_lower = float(step.end > 0), 0.0
@@ -137,13 +147,54 @@ class Node:
         return 700 + 32 * len(self.tokens) + 100 * len(self.children)
 
 
-class Tree:
-    """The prefix tree of one target. It holds at most `most` bytes; nodes beyond them are not remembered."""
+class PrefixTree:
+    """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
+
+    It holds at most `most` bytes; nodes beyond them are not remembered. The first run binds it to its model,
+    prompt, grammar, temperature, length and checkers; a run of another target is refused. One run at a time
+    may use it. `save` and `load` (structgen.sampling.tree_file) keep it in a file.
+    """
 
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
         """`kept`: tokens that a node keeps when it is made."""
         self.root: Node | None = None
-        self.kept, self.nbytes, self._most = kept, 0, most
+        self.kept, self.nbytes, self.most = kept, 0, most
+        self.fingerprint = ""
+        """What the tree is bound to; "" before its first run."""
+        self._in_use = threading.Lock()
+
+    @contextmanager
+    def used(self, fingerprint: str) -> Iterator[None]:
+        """Lend the tree to one run of a target. Raises OptionError for another target, and beside another
+        run."""
+        if not self._in_use.acquire(blocking=False):
+            raise OptionError(
+                "Another run is using this tree.", where="tree", cure="Wait for it, or give each run its own."
+            )
+        try:
+            if self.fingerprint not in ("", fingerprint):
+                raise OptionError(
+                    "The tree is of another model, prompt, grammar, temperature, max_tokens or checkers.",
+                    where="tree",
+                    cure="Give each of them a tree of its own: sg.PrefixTree().",
+                )
+            self.fingerprint = fingerprint
+            yield
+        finally:
+            self._in_use.release()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the tree to a file, whole or not at all. Raises OSError."""
+        from structgen.sampling.tree_file import write_tree
+
+        write_tree(self, FilePath(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PrefixTree:
+        """Return the tree of a file. Raises StructgenError for a file that is damaged or no tree, OSError."""
+        from structgen.sampling.tree_file import read_tree
+
+        return read_tree(FilePath(path))
 
     @property
     def bracket(self) -> tuple[float, float]:
@@ -180,12 +231,17 @@ class Tree:
         if not path:
             self.root, self.nbytes = node, node.nbytes
             return
-        if self.nbytes + node.nbytes > self._most or not _is_attached(path, len(path) - 1):
+        if self.nbytes + node.nbytes > self.most or not _is_attached(path, len(path) - 1):
             return
         parent, slot = path[-1]
+        before = parent.nbytes
         parent.children[slot] = node
-        self.nbytes += node.nbytes
+        self.nbytes += node.nbytes + parent.nbytes - before
         self.learn(path, node.upper, node.lower)
+
+    def holds(self, path: Path, node: Node) -> bool:
+        """Return whether the node at the end of a path is part of the tree."""
+        return node is self.root if not path else path[-1][0].children.get(path[-1][1]) is node
 
     def learn(self, path: Path, upper: float, lower: float) -> None:
         """Note bounds on h behind a path, and what follows for all that is above.

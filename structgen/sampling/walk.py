@@ -26,7 +26,7 @@ from enum import Enum
 import numpy as np
 
 from structgen.sampling.target import END, Prefix, Step, Target
-from structgen.sampling.tree import REST, Node, Path, Tree
+from structgen.sampling.tree import REST, Node, Path, PrefixTree
 
 
 class Finish(Enum):
@@ -92,7 +92,7 @@ class Walker:
     """Writes texts by walks; see the module."""
 
     def __init__(
-        self, target: Target, finish: Finish, tree: Tree | None, *, seed: int, fresh: bool = False
+        self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int, fresh: bool = False
     ) -> None:
         """`fresh`: a text that was written moves to the exactly known stratum, and is not drawn again."""
         self._target, self._finish, self._tree, self._fresh = target, finish, tree, fresh
@@ -191,7 +191,10 @@ class Walker:
     def _unfold(self, walk: _Walk, step: Step) -> Attempt | None:
         """Take an edge to a token that the node did not keep when the edge was drawn."""
         assert walk.node is not None
+        before = walk.node.nbytes
         slot = walk.node.unfold(step, walk.draws.random(), walk.kept)
+        if self._tree is not None and self._tree.holds(walk.path, walk.node):
+            self._tree.nbytes += walk.node.nbytes - before
         return self._take(walk, walk.node, slot, believed=1.0)
 
     def _believes(self, walk: _Walk, found: float) -> bool:

@@ -15,7 +15,7 @@ import structgen as sg
 from structgen.sampling.door import sample
 from structgen.sampling.rows import FunctionRows
 from structgen.sampling.target import END, Step, Target
-from structgen.sampling.tree import Node, Tree
+from structgen.sampling.tree import Node, PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
@@ -153,7 +153,7 @@ def test_the_estimates_of_single_walks_are_unbiased_whatever_the_tree_has_learnt
     for finish, fresh in ((Finish.COIN, False), (Finish.WEIGHT, False), (Finish.WEIGHT, True)):
         ends = []
         for seed in range(300):
-            walker = Walker(target, finish, Tree(), seed=seed, fresh=fresh)
+            walker = Walker(target, finish, PrefixTree(), seed=seed, fresh=fresh)
             walker.attempts(7)
             ends += [one.weight + one.known for one in walker.attempts(3)]
         parts = np.array(ends).reshape(300, 3).mean(1)
@@ -187,7 +187,7 @@ def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width, max_to
     target = Target(rows, COMPILED, max_tokens=max_tokens, checkers=[Ends()])
     tokens, estimates = [], []
     for seed in range(50):
-        walker = Walker(target, Finish.COIN, Tree(**tree), seed=seed)
+        walker = Walker(target, Finish.COIN, PrefixTree(**tree), seed=seed)
         for _ in range(36 // width):
             ended = walker.attempts(width)
             tokens += [one.tokens for one in ended if one.weight]
@@ -200,7 +200,7 @@ def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width, max_to
 def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
     step = Step(np.array([1, 2]), np.array([0.5, 0.3]), 0.2)
     root, other = Node(step, 2), Node(step, 2)
-    tree = Tree(most=root.nbytes + 1)
+    tree = PrefixTree(most=root.nbytes + 1)
     tree.attach([], root)
     tree.attach([(root, 0)], other)
     tree.learn([(root, 0), (other, END)], 0.0, 0.0)
@@ -211,7 +211,7 @@ def test_the_bounds_of_a_tree_hold_and_never_widen():
     model = Bigram(3, ALIVE)
     z = sum(exact(model, 4).values())
     target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
-    tree = Tree(kept=2)
+    tree = PrefixTree(kept=2)
     walker = Walker(target, Finish.WEIGHT, tree, seed=1, fresh=True)
     low, high = 0.0, 1.0
     for _ in range(60):

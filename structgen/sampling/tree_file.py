@@ -1,0 +1,163 @@
+"""A prefix tree in a file: a numpy archive (.npz, without pickle) of a header and flat arrays.
+ Nodes are numbered in preorder, the root first. `counts` says how many tokens each node keeps; `tokens`,
+`probabilities`, `uppers` and `lowers` hold those of all nodes, one after another; `nodes` has the numbers of
+each node; `children` has a row (parent, slot, child) for each edge. The archive has a checksum for each
+member; besides, every number is held to its range, and the bounds of each node are worked out anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import numpy as np
+
+from structgen.errors import StructgenError
+from structgen.sampling.target import Step
+from structgen.sampling.tree import Node, PrefixTree
+
+_FORMAT: Final = "structgen prefix tree 1"
+_EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower")
+"""The numbers of a node, in the columns of `nodes`."""
+_FLAT: Final = ("tokens", "probabilities", "uppers", "lowers")
+_SLACK: Final = 1e-9
+"""By how much the probabilities of a node may pass 1, for rounding."""
+
+
+def write_tree(tree: PrefixTree, path: Path) -> None:
+    """Write a tree to a file, which then takes the place of what was there. Raises OSError."""
+    nodes, children = _listed(tree)
+    header = json.dumps(
+        {"format": _FORMAT, "fingerprint": tree.fingerprint, "kept": tree.kept, "most": tree.most}
+    )
+    arrays: dict[str, Any] = {name: _joined([getattr(node, name) for node in nodes]) for name in _FLAT}
+    arrays["tokens"] = arrays["tokens"].astype(np.int64)
+    arrays["counts"] = np.array([len(node.tokens) for node in nodes], np.int64)
+    arrays["nodes"] = np.array([[getattr(node, name) for name in _EACH] for node in nodes]).reshape(
+        -1, len(_EACH)
+    )
+    arrays["children"] = np.array(children, np.int64).reshape(-1, 3)
+    arrays["header"] = np.frombuffer(header.encode(), np.uint8)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            np.savez(file, **arrays)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _joined(parts: list[Any]) -> Any:
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
+    """Return the nodes of a tree in preorder, and the edges between them by their numbers."""
+    nodes: list[Node] = []
+    children: list[tuple[int, int, int]] = []
+    waiting = [(tree.root, -1, -1)] if tree.root is not None else []
+    while waiting:
+        node, parent, slot = waiting.pop()
+        if parent >= 0:
+            children.append((parent, slot, len(nodes)))
+        nodes.append(node)
+        waiting += [
+            (child, len(nodes) - 1, slot) for slot, child in sorted(node.children.items(), reverse=True)
+        ]
+    return nodes, children
+
+
+def read_tree(path: Path) -> PrefixTree:
+    """Return the tree of a file. Raises StructgenError where it is damaged or no tree, OSError."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays["header"].tobytes())
+        if header["format"] != _FORMAT:
+            _refuse(path, f"it is {header['format']!r}, and this version reads {_FORMAT!r}")
+        tree = PrefixTree(int(header["most"]), int(header["kept"]))
+        tree.fingerprint = str(header["fingerprint"])
+        _fill(tree, arrays)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        IndexError,
+        NotImplementedError,
+        OverflowError,
+    ) as error:
+        _refuse(path, f"{type(error).__name__}: {error}", error)
+    return tree
+
+
+def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
+    raise StructgenError(
+        f"No prefix tree can be read from it ({why}).",
+        where=str(path),
+        cure="Begin a new one with sg.PrefixTree(), and save it there.",
+    ) from error
+
+
+def _fill(tree: PrefixTree, arrays: dict[str, Any]) -> None:
+    """Give a tree the nodes of some arrays. Raises ValueError for numbers out of range."""
+    counts, each, children = arrays["counts"], arrays["nodes"], arrays["children"]
+    _hold(
+        counts.ndim == 1 and each.shape == (len(counts), len(_EACH)) and children.shape[1:] == (3,), "shapes"
+    )
+    _hold(bool((counts >= 0).all()), "counts")
+    ends = np.cumsum(counts)
+    for name in _FLAT:
+        _hold(arrays[name].shape == (int(ends[-1]) if len(ends) else 0,), name)
+    _hold(bool((arrays["tokens"] >= 0).all()), "tokens")
+    for name in _FLAT[1:]:
+        _hold(bool(((arrays[name] >= 0) & (arrays[name] <= 1)).all()), name)
+    _hold(bool((arrays["lowers"] <= arrays["uppers"]).all()), "bounds")
+    nodes = list(_nodes(arrays, ends))
+    # Each node but the root hangs on one that comes before it, so there is no circle.
+    _hold(len(children) == max(len(nodes) - 1, 0), "edges")
+    _hold(sorted(children[:, 2].tolist()) == list(range(1, len(nodes))), "edges")
+    for parent, slot, child in children.tolist():
+        _hold(0 <= parent < child and 0 <= slot < len(nodes[parent].tokens), "edges")
+        _hold(slot not in nodes[parent].children, "edges")
+        nodes[parent].children[slot] = nodes[child]
+    if nodes:
+        tree.root = nodes[0]
+        tree.nbytes = sum(node.nbytes for node in nodes)
+
+
+def _nodes(arrays: dict[str, Any], ends: Any) -> Iterator[Node]:
+    for numbers, end, count in zip(
+        arrays["nodes"].tolist(), ends.tolist(), arrays["counts"].tolist(), strict=True
+    ):
+        said = dict(zip(_EACH, numbers, strict=True))
+        _hold(all(0 <= said[name] <= 1 for name in _EACH if name != "rest_count"), "numbers of a node")
+        _hold(said["rest_count"] >= 0 and said["end_lower"] <= said["end_upper"], "numbers of a node")
+        node = Node(Step(np.empty(0, np.int64), np.empty(0), said["end"]), 0)
+        for name in _FLAT:
+            setattr(node, name, np.array(arrays[name][end - count : end]))
+        node.end_upper, node.end_lower = said["end_upper"], said["end_lower"]
+        node.rest, node.rest_count = said["rest"], int(said["rest_count"])
+        total = float(node.probabilities.sum()) + node.end + node.rest
+        _hold(
+            total <= 1 + _SLACK and len(np.unique(node.tokens)) == len(node.tokens), "probabilities of a node"
+        )
+        node.upper, node.lower = 1.0, 0.0
+        node.settle()
+        yield node
+
+
+def _hold(sound: bool, what: str) -> None:
+    if not sound:
+        raise ValueError(f"{what} out of range")

@@ -1,0 +1,138 @@
+"""Prefix trees that are shared by runs and kept in files."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from exact import Bigram, tokenizer
+
+import structgen as sg
+from structgen.sampling.tree_file import _listed
+
+ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
+TOKENIZER = tokenizer()
+WORDS = sg.compile(sg.regex("[abc]{1,3}"), TOKENIZER)
+
+
+def draw(n, tree, model=None, prompt=(97,), **options):
+    options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
+    return sg.sample(model or Bigram(1, ALIVE), list(prompt), WORDS, n, tree=tree, **options)
+
+
+def spread(tree):
+    nodes, children = _listed(tree)
+    fields = ("tokens", "probabilities", "uppers", "lowers", "end", "end_upper", "rest", "upper", "lower")
+    return [[np.asarray(getattr(node, name)).tolist() for name in fields] for node in nodes], children
+
+
+def test_a_tree_that_was_saved_is_read_as_it_was(tmp_path):
+    tree = sg.PrefixTree(kept=3)
+    draw(40, tree)
+    tree.save(tmp_path / "tree.npz")
+    again = sg.PrefixTree.load(tmp_path / "tree.npz")
+    assert spread(again) == spread(tree)
+    assert (again.fingerprint, again.kept, again.nbytes) == (tree.fingerprint, tree.kept, tree.nbytes)
+
+
+def test_a_tree_that_knows_everything_asks_the_model_nothing_more(tmp_path):
+    tree = sg.PrefixTree()
+    first = draw(10_000, tree)
+    assert first.statistics.stopped == "exhausted"
+    tree.save(tmp_path / "tree.npz")
+    model = Bigram(1, ALIVE)
+    again = draw(10_000, sg.PrefixTree.load(tmp_path / "tree.npz"), model)
+    assert model.asked == 0
+    assert dict(zip(again.token_ids, again.weights, strict=True)) == pytest.approx(
+        dict(zip(first.token_ids, first.weights, strict=True))
+    )
+
+
+def test_an_empty_tree_is_kept_too(tmp_path):
+    sg.PrefixTree().save(tmp_path / "tree.npz")
+    assert sg.PrefixTree.load(tmp_path / "tree.npz").bracket == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"prompt": (98,)}, {"temperature": 0.5}, {"max_tokens": 3}, {"name": "another"}],
+    ids=lambda one: next(iter(one)),
+)
+def test_a_tree_of_another_target_is_refused(other):
+    tree = sg.PrefixTree()
+    draw(5, tree)
+    with pytest.raises(sg.OptionError, match="another model, prompt"):
+        draw(5, tree, **other)
+
+
+def test_a_tree_is_used_by_one_run_at_a_time():
+    tree = sg.PrefixTree()
+
+    def model(ids):
+        with pytest.raises(sg.OptionError, match="Another run"):
+            draw(1, tree)
+        return Bigram(1, ALIVE)(ids)
+
+    draw(3, tree, model)
+    draw(3, tree)
+
+
+def test_checkers_without_a_fingerprint_share_no_tree():
+    class Short:
+        def viable(self, prefix):
+            return len(prefix) < 3
+
+        def final(self, text):
+            return True
+
+    with pytest.raises(sg.OptionError, match="fingerprint"):
+        draw(3, sg.PrefixTree(), checkers=[Short()])
+    Short.fingerprint = "shorter than 3"
+    assert max(map(len, draw(9, sg.PrefixTree(), checkers=[Short()]).texts)) < 3
+
+
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path):
+    tree = sg.PrefixTree()
+    draw(30, tree)
+    path = tmp_path / "tree.npz"
+    tree.save(path)
+    whole = path.read_bytes()
+    chance = random.Random(1)
+    for _ in range(150):
+        damaged = bytearray(whole)
+        if chance.random() < 0.3:
+            del damaged[chance.randrange(len(whole)) :]
+        else:
+            damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            again = sg.PrefixTree.load(path)
+        except sg.StructgenError as error:
+            assert error.where == str(path)
+        else:  # a bit that says nothing, such as a date in the archive
+            assert spread(again) == spread(tree)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("uppers", 1.5), ("probabilities", -0.1), ("children", 9), ("counts", 7), ("tokens", -4)],
+)
+def test_numbers_out_of_range_are_refused(tmp_path, name, value):
+    tree = sg.PrefixTree()
+    draw(30, tree)
+    path = tmp_path / "tree.npz"
+    tree.save(path)
+    with np.load(path) as archive:
+        arrays = {one: archive[one] for one in archive.files}
+    arrays[name].flat[-1] = value
+    np.savez(path, **arrays)
+    with pytest.raises(sg.StructgenError, match="out of range"):
+        sg.PrefixTree.load(path)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    (tmp_path / "tree.npz").mkdir()
+    with pytest.raises(OSError):
+        sg.PrefixTree().save(tmp_path / "tree.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["tree.npz"]
