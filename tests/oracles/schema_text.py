@@ -129,7 +129,10 @@ def _applied(source: Source, part: Part, keyword: str, body: Json, kind: str | N
         fitting = [s for s in body if kind is None or _may_be(source, s, kind)]
         return [Part(s, part.certain and fitting == [s], part.negated) for s in body]
     if keyword in ("if", "then", "else"):
-        return [Part(body, False, part.negated)]
+        others = ("then", "else") if keyword == "if" else ("if",)
+        # Without its counterpart it asserts nothing.
+        has_effect = any(other in source.members(part.schema) for other in others)
+        return [Part(body, False, part.negated)] if has_effect else []
     if keyword == "dependentSchemas" or (keyword == "dependencies" and source.draft in OLD_DRAFTS):
         return [Part(s, False, part.negated) for s in body.values() if not isinstance(s, list)]
     if keyword == "not":
