@@ -417,7 +417,7 @@ class CompiledGrammar(ABC):
 
     def tokens_to_finish(self, state: State) -> int:
         """Return how many tokens complete the document: 0 where it is complete.
-        A function of the state alone.
+        A function of the state alone; docs/composition.md ("What is exact") names the few exceptions.
 
         Some allowed token leads to a state whose value is smaller by at least one; the value is the
         fewest tokens over texts as long as the completion. End tokens are not counted.

@@ -1,8 +1,8 @@
 """Shortest rests of context-free configurations: exact, by Dijkstra's and Knuth's algorithms.
 
-Of rests that are equally short, the one whose symbols come first in lexicographic order is taken. So a rest is
-a function of the configuration alone: the numbers of stacks, which say in what order they were met, have no
-part in it.
+Of rests that are equally short, the one whose symbols come first in lexicographic order is taken. So a rest
+is a function of the configuration alone: the numbers of stacks, which say in what order they were met, have
+no part in it.
 """
 
 from __future__ import annotations

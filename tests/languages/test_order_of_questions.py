@@ -16,23 +16,24 @@ ARITHMETIC = (
     'term ::= ident | num | "(" ws expr ")" ws\nident ::= [a-z] [a-z0-9_]* ws\n'
     "num ::= [0-9]+ ws\nws ::= [ \\t\\n]*\n"
 )
-STATEMENTS = """
+STATEMENTS = r"""
 start: statement+
-statement: "if" "(" sum ")" (statement | block) | NAME "=" sum ";" | block
+statement: "if" "(" sum ")" statement | NAME "=" sum ";" | block
 block: "{" statement* "}"
 sum: product | sum "+" product
 product: atom | product "*" atom
 atom: NAME | NUMBER | "(" sum ")" | "[" [sum ("," sum)*] "]"
 NAME: /[a-z]+/
 NUMBER: /[0-9]+/
-%ignore " "
+COMMENT: /#[^\n]*/
+%ignore COMMENT
+%ignore /[ \n]+/
 """
+STATEMENT = "if (a * (b + [1, 2])) { x = 1; { y = (2);#c\n } }"
 GRAMMARS: dict[str, tuple[Callable[[], sg.Grammar], str]] = {
     "arithmetic": (lambda: sg.ebnf(ARITHMETIC), "((ab +1)*2 -x) =(y)\n"),
-    "statements": (
-        lambda: sg.lark(STATEMENTS, lexer="characters"),
-        "if (a * (b + [1, 2])) { x = 1; { y = (2); } }",
-    ),
+    "contextual": (lambda: sg.lark(STATEMENTS), STATEMENT),
+    "characters": (lambda: sg.lark(STATEMENTS, lexer="characters"), STATEMENT),
 }
 
 
