@@ -15,7 +15,7 @@ def compiled() -> sg.CompiledGrammar:
     return sg.compile(sg.json_schema({"type": "string", "format": "idn-hostname"}), tokenizer, store=False)
 
 
-@pytest.mark.parametrize("prefix", [b'"\xc3', b'"\xc3\xa4', b'"\xe6', b'"\xe6\x97', b'"a', b'"xn--'])
+@pytest.mark.parametrize("prefix", [b'"\xc3', b'"\xc3\xa4', b'"\xe6', b'"\xe6\x97', b'"a'])
 def test_the_byte_255_is_refused_inside_an_international_host_name(
     prefix: bytes, compiled: sg.CompiledGrammar
 ) -> None:
