@@ -40,7 +40,8 @@ class Matcher:
     )
 
     def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
-        """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`."""
+        """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`. Raises
+        OptionError where it is a state of another compiled grammar."""
         if state is None:
             compiled = compiled.fresh()
         self.compiled = compiled
@@ -49,7 +50,7 @@ class Matcher:
         self._address, self._take = compiled.address, compiled.take
         self._words = compiled.row_words()
         self._ends = compiled.end_tokens
-        self._index = compiled.start.index if state is None else state.index
+        self._index = compiled.start.index if state is None else compiled.index_of(state)
         self._states = array("i", (self._index,))
         self._tokens = array("i")
         self._events: EventLog | None = None

@@ -62,6 +62,7 @@ class Asking:
                 return code
             with THIS_CALL:
                 while code == L.ASKED:
+                    assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
                     self._meaning.answer(no_terminal)
                     code = call(self._tables.address, *arguments)
             return code

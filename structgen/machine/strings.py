@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numba
+
 from structgen.jit import jit
 from structgen.machine.layout import *
 from structgen.machine.rows import need
@@ -29,4 +31,5 @@ def string_step(c, state, column):
     target = load32(load64(c, C_STRINGS), state * WIDTH + column)
     if target == -2:
         need_row(c, state, column)
-    return target
+    # below -2: a note in SAFE_COLUMN, in the place of the byte 255, which no UTF-8 has
+    return target if target >= -2 else numba.int64(-1)
