@@ -181,8 +181,8 @@ class StringPool:
         self._widest = 0  # classes of the widest partition
         self._judged = self._roams = self._crowded = False
         self._rooms = {**ROOMS, **rooms}
-        # Many grammars never ask for a state but the free ones, which are the same in all pools: arrays of its
-        # own are made for a pool when its first spec comes.
+        # Many grammars never ask for a state but the free ones, which are the same in all pools: a pool is
+        # given arrays of its own when its first spec comes.
         self._arrays: dict[str, Any] = dict(_free_states())
         self._is_bare = True
         self.trans, self.outcome = self._arrays["trans"], self._arrays["outcome"]
@@ -197,8 +197,8 @@ class StringPool:
         reg[ar.N_STATE] = 8
 
     def _make_arrays(self) -> None:
-        """Give the pool arrays of its own. They take the place of the shared ones once they are whole, so that
-        an exception in between leaves a pool that begins again."""
+        """Give the pool arrays of its own. They take the place of the shared ones once they are whole, so
+        that an exception in between leaves a pool that begins again."""
         arrays, reg = _new_arrays(self._rooms)
         reg[_KEPT_REGISTERS] = self._reg[_KEPT_REGISTERS]
         for name, rows in _free_states().items():
@@ -1147,8 +1147,8 @@ def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
 
 @functools.lru_cache(maxsize=1)
 def _free_states() -> Mapping[str, Any]:
-    """Return the rows of the free states, by the names of their arrays. Nobody may write to them, though numpy
-    would let them: compiled code takes no read-only arrays."""
+    """Return the rows of the free states, by the names of their arrays. Nobody may write to them, though
+    numpy would let them: compiled code takes no read-only arrays."""
     trans = np.full((8, WIDTH), DEAD, np.int32)
     for state, edges in enumerate(PLACES):
         for low, high, after in edges:
