@@ -61,6 +61,7 @@ from structgen.ir import (
     Words,
 )
 from structgen.limits import Limits
+from structgen.memory import address_of
 
 WIDTH = ar.WIDTH
 """Columns of a row: a byte of the decoded string's UTF-8, then a lone high and a lone low surrogate."""
@@ -179,30 +180,36 @@ class StringPool:
         self._answered = 0  # keys that ask nothing any more
         self._widest = 0  # classes of the widest partition
         self._judged = self._roams = self._crowded = False
-        self._arrays, self._reg = _new_arrays({**ROOMS, **rooms})
+        self._rooms = {**ROOMS, **rooms}
+        # Many grammars never ask for a state but the free ones, which are the same in all pools: a pool is
+        # given arrays of its own when its first spec comes.
+        self._arrays: dict[str, Any] = dict(_free_states())
+        self._is_bare = True
+        self.trans, self.outcome = self._arrays["trans"], self._arrays["outcome"]
         self.texts = Texts(self._arrays, self._ask, limits)
         """The states in texts of steppers."""
-        reg = self._reg
+        self._reg = reg = np.zeros(ar.REGISTERS, np.int64)
         reg[ar.MOST_STEPS] = limits.oracle_steps
         reg[ar.MOST_NODES] = limits.automaton_states
         reg[ar.MOST_LEVEL] = ar.NO_LEVEL
         reg[ar.MOST_WORK] = _WORK * limits.oracle_steps
         reg[ar.TODO_STAMP] = 1  # no state was seen yet
-        self._bind("trans", "outcome")
-        free = _free_rows()
-        self.trans[:8] = free
-        self.outcome[:8] = -1
-        self.outcome[0] = 0
-        states = self._arrays["states"]
-        states[:8] = 0
-        states[:8, ar.ARG_C] = range(8)
-        states[:8, ar.DONE] = 1
-        states[:8, ar.PARENT] = -1
         reg[ar.N_STATE] = 8
-        keys = self._arrays["keys"]
+
+    def _make_arrays(self) -> None:
+        """Give the pool arrays of its own. They take the place of the shared ones once they are whole, so
+        that an exception in between leaves a pool that begins again."""
+        arrays, reg = _new_arrays(self._rooms)
+        reg[_KEPT_REGISTERS] = self._reg[_KEPT_REGISTERS]
+        for name, rows in _free_states().items():
+            arrays[name][:8] = rows
         # Context 0, outside every counted repeat, and the free states of outcome 0.
-        k.ask(self._reg, k.ASK_THREAD, ar.K_CONTEXT, -1)
-        keys[k.ask(self._reg, k.ASK_THREAD, ar.K_FREE, 0), ar.VALUE] = 0
+        k.ask(reg, k.ASK_THREAD, ar.K_CONTEXT, -1)
+        arrays["keys"][k.ask(reg, k.ASK_THREAD, ar.K_FREE, 0), ar.VALUE] = 0
+        self._arrays.update(arrays)
+        self._reg[:] = reg
+        self.trans, self.outcome = arrays["trans"], arrays["outcome"]
+        self._is_bare = False
 
     @property
     def count(self) -> int:
@@ -408,6 +415,8 @@ class StringPool:
         self.outcome = arrays["outcome"]
 
     def _ask(self, what: int, a: int, b: int = 0) -> int:
+        if self._is_bare:
+            self._make_arrays()
         while True:
             try:
                 return int(k.ask(self._reg, what, a, b))
@@ -488,6 +497,8 @@ class StringPool:
 
     def _load(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int:
         """Put a spec's atoms into the arena; return the spec's number."""
+        if self._is_bare:
+            self._make_arrays()
         builder = TreeBuilder(self._formats)
         nodes = tuple(builder.node(formula, whole=spec.judge is None) for formula in spec.formulas)
         atoms = list(builder.atoms)
@@ -1112,7 +1123,7 @@ def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
     reg = np.zeros(ar.REGISTERS, np.int64)
     wide = ("trans", "outcome")  # int32, and therefore not in the block
     block = np.empty(sum(sizes[n] * ar.COLUMNS.get(n, 1) for n in ar.NAMES if n not in wide), np.int64)
-    base, at = block.ctypes.data, 0
+    base, at = address_of(block), 0
     for index, name in enumerate(ar.NAMES):
         if name in wide:
             continue
@@ -1128,18 +1139,33 @@ def _new_arrays(rooms: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
     arrays["spec"].fill(0)
     arrays["trans"] = np.empty((rooms["states"], WIDTH), np.int32)
     arrays["outcome"] = np.empty(rooms["states"], np.int32)
+    for name in wide:
+        reg[ar.ADDRESS + ar.NAMES.index(name)] = address_of(arrays[name])
+        reg[ar.ROOM + ar.NAMES.index(name)] = rooms["states"]
     return arrays, reg
 
 
 @functools.lru_cache(maxsize=1)
-def _free_rows() -> Any:
-    rows = np.full((8, WIDTH), DEAD, np.int32)
+def _free_states() -> Mapping[str, Any]:
+    """Return the rows of the free states, by the names of their arrays. Nobody may write to them, though
+    numpy would let them: compiled code takes no read-only arrays."""
+    trans = np.full((8, WIDTH), DEAD, np.int32)
     for state, edges in enumerate(PLACES):
         for low, high, after in edges:
-            rows[state, low : high + 1] = after
-    rows[0, 256:258] = 0  # lone surrogates
-    rows.setflags(write=False)
-    return rows
+            trans[state, low : high + 1] = after
+    trans[0, 256:258] = 0  # lone surrogates
+    outcome = np.full(8, -1, np.int32)
+    outcome[0] = 0
+    states = np.zeros((8, ar.COLUMNS["states"]), np.int64)
+    states[:, ar.ARG_C] = range(8)
+    states[:, ar.DONE] = 1
+    states[:, ar.PARENT] = -1
+    return MappingProxyType({"trans": trans, "outcome": outcome, "states": states})
+
+
+_BOUNDS = (ar.MOST_STEPS, ar.MOST_NODES, ar.MOST_LEVEL, ar.MOST_WORK)
+_KEPT_REGISTERS = [*_BOUNDS, ar.TODO_STAMP, ar.N_STATE, ar.WORK]
+"""Registers that a pool has set before its arrays are made."""
 
 
 # Instructions, as bits: those that name their atom; those with a target in `b`.

@@ -78,7 +78,26 @@ _PLACES = {row[0]: (row[1], row[2], row[4]) for row in _PLAN}
 _TEMPLATE = np.zeros(L.C_WORDS, np.int64)
 for _table, _words, _count, _slots, _start, _hash in _PLAN:
     _TEMPLATE[6 * _table : 6 * _table + 6] = (_start, 0, _count, max(_words, 1), _hash, _slots - 1)
-_ADDRESSES = np.array([6 * row[0] for row in _PLAN] + [6 * row[0] + L.HASH for row in _PLAN if row[3]])
+_NEEDS = slice(_TOTAL, _TOTAL + 8 * (1 + 4 * L.MOST_QUESTIONS))
+"""Where the questions lie in the block; the registers and the rows being interned follow."""
+_SCRATCH = 8 * (8 * (DEEPEST + 2) + 128)
+_SIZE = _NEEDS.stop + _SCRATCH
+_TEMPLATE[L.C_NEEDS], _TEMPLATE[L.C_TEMPORARY] = _NEEDS.start, _NEEDS.stop
+_TEMPLATE[L.C_SCRATCH] = _NEEDS.stop + 8 * 128
+_TEMPLATE[L.C_PRECISE] = 1
+for _table in L.NOTHING_FIRST:
+    _TEMPLATE[6 * _table + L.COUNT] = 1
+_ADDRESSES = np.array(
+    [6 * row[0] for row in _PLAN]
+    + [6 * row[0] + L.HASH for row in _PLAN if row[3]]
+    + [L.C_NEEDS, L.C_TEMPORARY, L.C_SCRATCH]
+)
+"""Places of the context that hold addresses in the block: in the template, offsets in it."""
+_CLEARED = (
+    _NEEDS,
+    *(slice(_PLACES[one][2], _PLACES[one][2] + 8 * _PLACES[one][0]) for one in L.NOTHING_FIRST),
+)
+"""Parts of the block that are zeros at first: the questions, and the first row of some tables."""
 
 
 def _possible() -> npt.NDArray[np.uint8]:
@@ -130,39 +149,30 @@ BYTE_AT: Final = tuple(address_of(_BYTES) + byte for byte in range(256))
 """Where each byte lies by itself, for calls that read texts."""
 _MAY_ADDRESS = address_of(_MAY)
 _NEXT_ADDRESS = address_of(_NEXT)
+_TEMPLATE[L.C_MAY], _TEMPLATE[L.C_NEXT] = _MAY_ADDRESS, _NEXT_ADDRESS
 
 
 class Tables:
     """The context block and its tables. Not thread-safe: whoever appends holds the grammar's lock."""
 
-    __slots__ = ("_block", "_hashes", "_kept", "_limits", "_views", "address", "context", "needs", "scratch")
+    __slots__ = ("_block", "_hashes", "_kept", "_limits", "_views", "address", "context", "needs")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._block = np.empty(_TOTAL, np.uint8)
-        self._block[:_HASHES] = 255
+        # one block for the tables, the questions, and the registers of a walk and rows being interned
+        self._block = block = np.empty(_SIZE, np.uint8)
+        block[:_HASHES] = 255
+        for part in _CLEARED:
+            block[part] = 0
         self.context: npt.NDArray[np.int64] = _TEMPLATE.copy()
-        base = address_of(self._block)
-        self.context[_ADDRESSES] += base
+        self.context[_ADDRESSES] += address_of(block)
         self.address = address_of(self.context)
-        self.needs: npt.NDArray[np.int64] = np.zeros(1 + 4 * L.MOST_QUESTIONS, np.int64)
-        # one block for the registers of a walk and rows being interned
-        self.scratch: npt.NDArray[np.int64] = np.empty(8 * (DEEPEST + 2) + 128, np.int64)
-        here = address_of(self.scratch)
-        self.context[L.C_NEEDS] = address_of(self.needs)
-        self.context[L.C_TEMPORARY] = here
-        self.context[L.C_SCRATCH] = here + 8 * 128
-        self.context[L.C_PRECISE] = 1
-        self.context[L.C_MAY] = _MAY_ADDRESS
-        self.context[L.C_NEXT] = _NEXT_ADDRESS
+        self.needs: npt.NDArray[np.int64] = block[_NEEDS].view(np.int64)
         self._kept: list[npt.NDArray[Any]] = []
         self._hashes: dict[int, npt.NDArray[np.int32]] = {}
         """The slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
         """The tables as arrays, made when they are asked for."""
-        for table in L.NOTHING_FIRST:
-            self.rows(table)[0] = 0
-            self.context[6 * table + L.COUNT] = 1
 
     @staticmethod
     def _view(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
@@ -297,4 +307,4 @@ class Tables:
         arrays = [*self._kept, *views.values(), *self._hashes.values()]
         own = {address_of(array): int(array.nbytes) for array in arrays}
         others = [size for at, size in own.items() if not low <= at < low + _TOTAL]
-        return int(self._block.nbytes + self.scratch.nbytes) + sum(others)
+        return _TOTAL + _SCRATCH + sum(others)

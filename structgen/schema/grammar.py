@@ -6,9 +6,11 @@ import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from structgen.errors import OptionError, SchemaError, SchemaWarning
@@ -133,7 +135,7 @@ class JsonSchemaGrammar(NetworkGrammar):
             resources = repr(sorted(self._resources.items())) if self._resources else ""
         except RecursionError:
             return self.canonical
-        return "\0".join((schema, self._read_as, repr(self._policies), repr(self._limits), resources))
+        return "\0".join((schema, self._read_as, _written(self._policies), _written(self._limits), resources))
 
     @property
     def policies(self) -> Policies:
@@ -333,6 +335,26 @@ def json_schema(
     return found
 
 
+_LIMITS: Final = Limits()
+
+
+@lru_cache(64)
+def _written(options: Policies | Limits) -> str:
+    return repr(options)  # 20 us
+
+
+_checked = lru_cache(64, typed=True)(Policies.of)
+
+
+def _policies(*options: Any) -> Policies:
+    """Return `Policies.of` of the same arguments: where the last, the caller's own formats, is None, the same
+    object for arguments that were seen before."""
+    with suppress(TypeError):  # one of them has no hash
+        if options[-1] is None:
+            return _checked(*options)
+    return Policies.of(*options)
+
+
 def unwarned_schema(
     schema: dict[str, Any] | bool | str | Path,
     *,
@@ -352,7 +374,7 @@ def unwarned_schema(
     limits: Limits | None = None,
 ) -> JsonSchemaGrammar:
     """Return what `json_schema` returns, without its warnings: for a schema of which was warned before."""
-    policies = Policies.of(
+    policies = _policies(
         whitespace,
         property_order,
         numbers,
@@ -372,7 +394,7 @@ def unwarned_schema(
         raise OptionError(f"subset={subset!r} is not known.", where="subset", cure='Use None or "openai".')
     check_resources(resources)
     if limits is None:
-        limits = Limits()
+        limits = _LIMITS
     elif not isinstance(limits, Limits):
         raise OptionError(
             f"limits is a {type(limits).__name__}.",

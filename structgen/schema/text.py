@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from structgen.errors import LimitError, SchemaError
@@ -30,6 +31,11 @@ _INT_DIGITS = 4_000
 _INT_BITS = 13_000
 
 
+@cache
+def _reader() -> json.JSONDecoder:
+    return json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+
+
 def read(text: str) -> Json:
     """Return the value of a JSON text (RFC 8259), numbers exact: int, or Decimal with a fraction or exponent.
 
@@ -38,7 +44,7 @@ def read(text: str) -> Json:
     texts that it cannot take (very deep ones) are read by the loop below, some 30 times slower.
     """
     try:
-        value: Json = json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+        value: Json = _reader().decode(text)
         return value
     except (ValueError, RecursionError, InvalidOperation):
         # Either not JSON, and then the slow reader says where, or beyond what the C reader can hold.

@@ -295,6 +295,20 @@ def test_the_free_states_hold_any_text() -> None:
                 assert (state == DEAD) == (error.reason != "unexpected end of data")
 
 
+def test_a_pool_makes_arrays_for_its_first_spec_and_leaves_the_free_states_of_others_alone() -> None:
+    """Pools without a spec read the same arrays of free states; none may write to them."""
+    used, bare = StringPool(Limits()), StringPool(Limits())
+    assert used.trans is bare.trans
+    before = bare.trans.copy(), bare.outcome.copy()
+    start = used.start(Spec((Pattern("^a+b$"),)), len)
+    used.expand(start)
+    assert used.trans is not bare.trans
+    assert (bare.trans == before[0]).all()
+    assert (bare.outcome == before[1]).all()
+    assert (bare.count, len(bare.trans)) == (8, 8)
+    assert (used.trans[:8] == before[0]).all()
+
+
 def test_a_formula_that_is_always_true_is_the_free_string() -> None:
     assert Walker(TRUE).start == StringPool.FREE
     assert Walker(Pattern("")).start == StringPool.FREE
