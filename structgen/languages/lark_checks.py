@@ -99,10 +99,37 @@ def facts_of(tables: ParserTables) -> Facts | None:
     kernels = np.array([0, *accumulate(map(len, tables.kernels))], np.int32)
     pairs = chain.from_iterable(chain.from_iterable(tables.kernels))
     items = np.fromiter(pairs, np.int32, 2 * int(kernels[-1])).reshape(-1, 2)
-    held = actions, gotos, kernels, items, ends, symbols, origins
+    if not -nonterminals <= int(symbols.min(initial=0)) <= int(symbols.max(initial=0)) < terminals:
+        return None
     counts = states, terminals, nonterminals, len(rules), contexts
-    words = np.array([*counts, *map(address_of, held), tables.start, 0, 0, 0], np.int64)
-    return Facts(words, held) if S.parser_is_sound(address_of(words)) == 0 else None
+
+    def facts(actions: npt.NDArray[np.int32], symbols: npt.NDArray[np.int32]) -> Facts:
+        held = actions, gotos, kernels, items, ends, symbols, origins
+        words = np.array([*counts, *map(address_of, held), tables.start, 0, 0, 0], np.int64)
+        return Facts(words, held)
+
+    checked = facts(*_named_once(tables, actions, symbols))
+    return facts(actions, symbols) if S.parser_is_sound(address_of(checked.words)) == 0 else None
+
+
+def _named_once(
+    tables: ParserTables, actions: npt.NDArray[np.int32], symbols: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Return actions and the symbols of rules with each terminal under the first of its numbers.
+
+    Lark lists a terminal twice that is ignored and stands in a rule: both numbers have the same actions, and
+    rules name one of them. Columns that are not the same stay as they are, and are found unsound.
+    """
+    first: dict[str, int] = {}
+    number = np.array([first.setdefault(one.name, at) for at, one in enumerate(tables.terminals)], np.int32)
+    again = np.flatnonzero(number != np.arange(len(number)))
+    if not len(again):
+        return actions, symbols
+    merged = actions.copy()
+    for at in again.tolist():
+        if np.array_equal(actions[:, at], actions[:, number[at]]):
+            merged[:, at] = 0
+    return merged, np.where(symbols >= 0, number[symbols], symbols).astype(np.int32)
 
 
 def are_pages(facts: Facts, pages: Pages) -> bool:

@@ -10,6 +10,8 @@ from structgen.parsing.kept_lexemes import plain, restore
 from structgen.parsing.lexemes import DEAD
 from structgen.parsing.lexer import Lexer
 
+pytestmark = pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
+"""A kept file that is whole is never told to be damaged."""
 _MOST = 300
 
 
