@@ -38,8 +38,6 @@ _DETOURS = 1
 """Places behind the first at which a plan may go on otherwise than by the cheapest end."""
 _WANDERED = 64
 """Lexemes that are written where no plan can be read, before texts are tried byte by byte."""
-_LEXEMES = 1 << 16
-"""Lexemes of a text that is written by plans alone."""
 _WAITS = 4
 """Bytes that a search takes a look-ahead to need that must come true."""
 _NOTED = 1 << 14
@@ -88,9 +86,6 @@ class Completions:
         self._live: dict[Reading, bool] = {}
         self._links: dict[_Spot, dict[int, _Link | None]] = {}
         """For each place, by first byte: how a text goes on; None where it ends."""
-        self._next_of: dict[tuple[Reading, Place], tuple[bytes, Reading, Place] | None] = {}
-        """Behind a lexeme, how the cheapest end by the grammar goes on: the next lexeme, and what it leads
-        to."""
         self._searched: dict[Reading, bytes | None] = {}
         self._stuck: dict[Place, bool] = {}
         self._refused: dict[tuple[int, int], bool] = {}
@@ -119,52 +114,12 @@ class Completions:
         """Return a short text that completes a live configuration, empty where it is complete."""
         if self._reader.accepts(reading):
             return b""
-        if len(self._next_of) > _KEPT:
-            self._next_of.clear()
-        ways = self._planned(reading) or self._ways(reading)
+        ways = self._ways(reading)
         if ways:
             return min(ways, key=len)
         found = self._find(reading)
         assert found is not None, "a configuration that is not live"
         return self._written(*found)
-
-    def _planned(self, reading: Reading) -> list[bytes]:
-        """Return texts that complete a configuration by the plans alone, one for each of the cheapest ends of
-        its lexeme that have one; between two lexemes first what is planned there. They do not depend on what
-        was proved before."""
-        whole = None if reading.begun else self._by_plan(reading, reading.place)
-        ways = [whole] if whole else []
-        for _cost, terminal, text in self._endings(reading)[:_ENDINGS]:
-            after = self._reader.run(reading, text)
-            place = None if after is None else self._ended(reading, after, terminal)
-            more = None if after is None or place is None else self._by_plan(after, place)
-            if more is not None:
-                ways.append(text + more)
-        return ways
-
-    def _by_plan(self, reading: Reading, place: Place) -> bytes | None:
-        """Return the text of the cheapest end by the grammar from a place, where `reading` has just come to
-        its lexeme's end; None where it cannot be read as it is planned. After each lexeme it is planned anew,
-        which is remembered: texts that come to the same place share what follows."""
-        parts: list[bytes] = []
-        met: set[tuple[Reading, Place]] = set()
-        while True:
-            here = reading, place
-            if here in met or len(met) > _LEXEMES:
-                return None  # a line that is put in before a block's end leads back to its beginning
-            met.add(here)
-            if here not in self._next_of:
-                self._next_of[here] = self._next_planned(*here)
-            step = self._next_of[here]
-            if step is None:
-                return b"".join(parts) if self._reader.accepts(reading) else None
-            text, reading, place = step
-            parts.append(text)
-
-    def _next_planned(self, reading: Reading, place: Place) -> tuple[bytes, Reading, Place] | None:
-        """Return the next lexeme of a plan, written, and what it leads to; None where there is none."""
-        _number, wanted = self._next(self._terminals(place.stack), 0, place)
-        return None if wanted is None else self._write(reading, place, *wanted)
 
     def _ways(self, reading: Reading) -> list[bytes]:
         """Return texts that complete a configuration, one for each of the cheapest ends of its lexeme."""

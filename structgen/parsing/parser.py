@@ -306,37 +306,20 @@ class Parser:
 
     def plan(self, stack: int) -> list[int]:
         """Return the terminals of a way to the end that needs so many bytes; empty where there is none. Ways
-        in which an indentation ends on a line that has begun are left aside where there are others.
-
-        Of ways that need as many bytes, the one is taken whose rules come first in the parser's tables, so
-        that the plan is a function of the stack alone.
-        """
+        in which an indentation ends on a line that has begun are left aside where there are others."""
         found: list[int] = []
         strict = self._plan(stack, True)[0] < FAR
         while True:
             cost, way = self._plan(stack, strict)
             if way is None or cost >= FAR:
                 return found
-            rule, dot = self._first_way(stack, strict, cost)
+            rule, dot = way
             symbols = self.tables.rules[rule].symbols
             found += [one for one in self.texts.spelled(symbols[dot:]) if one != END]
             if self.is_root(rule):
                 return found
             below = self.pop(stack, dot)
             stack = self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
-
-    def _first_way(self, stack: int, strict: bool, cost: int) -> tuple[int, int]:
-        """Return the first of the rules under way (with its symbols read) that a cheapest end begins with."""
-        for needed, rule, dot in self.texts.exits_of(self.top[stack], strict):
-            if needed > cost:
-                continue
-            if not self.is_root(rule):
-                below = self.pop(stack, dot)
-                after = self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
-                needed += self._plan(after, strict)[0]
-            if needed == cost:
-                return rule, dot
-        raise AssertionError("a way to the end that no rule begins")
 
     def is_root(self, rule: int) -> bool:
         return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")
