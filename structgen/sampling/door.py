@@ -28,7 +28,7 @@ from structgen.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from structgen.engine.doors import Engine
 
-METHODS: Final = ("auto", "cars", "importance", "smc", "asap", "rejection", "masked")
+METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
 _OTHER_LAWS: Final = frozenset(
     ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 )
@@ -66,9 +66,9 @@ def sample(
         a grammar, compiled or not, or a Python type: then the values are objects of the type, and a text that
         its validators refuse is not valid.
     method
-        "cars" and "rejection" give exact independent draws; "auto", "importance" and "smc" weighted ones
-        whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With "auto"
-        each valid text is there once, and `n` is how many are to be found.
+        "cars" and "rejection" give exact independent draws; "auto", "importance", "smc" and "awrs" weighted
+        ones whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With
+        "auto" each valid text is there once, and `n` is how many are to be found.
     budget, seconds, standard_error
         the run ends at so many model rows, after so long, or once log Z is known so well; the draws made
         until then are returned, and `statistics.stopped` says why. So does Ctrl-C.
