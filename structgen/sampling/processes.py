@@ -262,8 +262,17 @@ def _restored(checker: Any, state: bytes | None) -> Any:
 
 
 def _state_of(checker: Any) -> bytes:
-    # The attributes alone, where it has some: classes that are defined inside functions cannot be pickled.
-    return pickle.dumps(vars(checker) if hasattr(checker, "__dict__") else checker)
+    try:
+        # The attributes alone, where it has some: classes that are defined inside functions cannot be
+        # pickled.
+        return pickle.dumps(vars(checker) if hasattr(checker, "__dict__") else checker)
+    except Exception as error:
+        raise StructgenError(
+            f"The state of the checker {type(checker).__name__} cannot be sent to another process: {error}.",
+            where="checkers",
+            cure="Keep plain values in its attributes. Where it has no state, let it have a method copy that "
+            "returns self.",
+        ) from error
 
 
 def _told(error: Exception) -> bytes:

@@ -1,0 +1,374 @@
+"""Types as grammars of `sg.sample`: their validators are part of the law, and prune where a value closes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import random
+from enum import Enum
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import pytest
+
+pydantic = pytest.importorskip("pydantic")
+
+from pydantic import (  # noqa: E402
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+import structgen as sg  # noqa: E402
+from structgen.frontends.type_hints import read_type  # noqa: E402
+from structgen.frontends.type_places import PlaceValidators, refuses  # noqa: E402
+from structgen.sampling.rows import FunctionRows  # noqa: E402
+from structgen.sampling.target import Target  # noqa: E402
+from structgen.sampling.types import TypedGrammar, understood  # noqa: E402
+
+END = 256
+TOKENIZER = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=END)
+
+
+def even(value: int) -> int:
+    if value % 2:
+        raise ValueError("odd")
+    return value
+
+
+def ascending(value: list[int]) -> list[int]:
+    assert value == sorted(value), "not ascending"
+    return value
+
+
+class Shade(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Pair(BaseModel):
+    """Every kind of validator: of an annotation, of a field, of a field that is told of others, of the
+    whole."""
+
+    a: Annotated[Literal[0, 1, 2, 3], AfterValidator(even)]
+    b: Literal[0, 1, 2, 3]
+    c: Literal[0, 1, 2, 3]
+
+    @field_validator("b")
+    @classmethod
+    def not_two(cls, value: int) -> int:
+        if value == 2:
+            raise ValueError("two")
+        return value
+
+    @field_validator("c")
+    @classmethod
+    def above_a(cls, value: int, info: ValidationInfo) -> int:
+        if "a" in info.data and value <= info.data["a"]:
+            raise ValueError("not above a")
+        return value
+
+    @model_validator(mode="after")
+    def not_alike(self) -> Pair:
+        if self.b == self.c:
+            raise ValueError("b and c are alike")
+        return self
+
+
+def flat(ids: list[int]) -> np.ndarray:
+    """A model that draws each token with a probability that depends on the last one."""
+    row = np.random.default_rng(ids[-1] if ids else 0).normal(size=257)
+    return row - np.logaddexp.reduce(row)
+
+
+def target_of(wanted: Any) -> Target:
+    grammar, read, checkers = understood(wanted)
+    compiled = sg.compile(grammar, TOKENIZER)
+    rows = FunctionRows(flat, [], compiled.vocab_size, "flat")
+    return Target(rows, compiled, max_tokens=400, checkers=checkers, read=read)
+
+
+def refused_at(wanted: Any, document: bytes) -> bytes | None:
+    """Return the text with which a document is ruled out; None where it is valid."""
+    target = target_of(wanted)
+    prefix = target.start()
+    for byte in document:
+        after = target.extend(prefix, byte)
+        if after is None:
+            return prefix.text + bytes((byte,))
+        prefix = after
+    return None if target.passes(prefix) else prefix.text
+
+
+def log_probability(document: bytes) -> float:
+    ids = [*document, END]
+    return sum(flat(ids[:at])[token] for at, token in enumerate(ids))
+
+
+def test_the_law_of_a_type_is_that_of_what_pydantic_accepts():
+    documents = {}
+    for a, b, c in itertools.product(range(4), repeat=3):
+        document = json.dumps({"a": a, "b": b, "c": c}).encode()
+        try:
+            documents[document] = Pair.model_validate_json(document)
+        except pydantic.ValidationError:
+            continue
+    found = sg.sample(flat, [], Pair, 1000, tokenizer=TOKENIZER, name="flat", max_tokens=40)
+    assert found.statistics.stopped == "exhausted"
+    assert {text.encode(): value for text, value in zip(found.texts, found.values, strict=True)} == documents
+    for text, logprob in zip(found.texts, found.logprobs, strict=True):
+        assert logprob == pytest.approx(log_probability(text.encode()), rel=1e-9)
+    z = math.fsum(math.exp(log_probability(document)) for document in documents)
+    assert found.log_z == pytest.approx(math.log(z), rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["cars", "smc", "awrs", "masked", "importance"])
+def test_every_method_draws_objects_that_the_type_accepts(method):
+    options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40, "budget": 3000}
+    found = sg.sample(flat, [], Pair, 64 if method in ("smc", "awrs") else 4, method=method, **options)
+    assert found.values
+    assert all(isinstance(value, Pair) for value in found.values)
+
+
+@pytest.mark.parametrize(
+    ("document", "ruled_out"),
+    [
+        ('{"a": 1, "b": 0, "c": 3}', '{"a": 1,'),
+        ('{"a": 2, "b": 2, "c": 3}', '{"a": 2, "b": 2,'),
+        # told of `a`, so it waits until the object closes; the brace is forced once the digit is there
+        ('{"a": 2, "b": 0, "c": 2}', '{"a": 2, "b": 0, "c": 2'),
+        ('{"a": 2, "b": 3, "c": 3}', '{"a": 2, "b": 3, "c": 3'),
+        ('{"a": 2, "b": 1, "c": 3}', None),
+    ],
+)
+def test_a_validator_prunes_where_its_value_closes(document, ruled_out):
+    found = refused_at(Pair, document.encode())
+    assert found == (None if ruled_out is None else ruled_out.encode())
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(str_to_upper=True)
+    n: Annotated[int, Field(ge=0, le=20), AfterValidator(even)]
+    tags: Annotated[list[str], AfterValidator(lambda tags: tags)] = []
+
+    @field_validator("tags")
+    @classmethod
+    def upper(cls, tags: list[str]) -> list[str]:
+        if any(tag != tag.upper() for tag in tags):
+            raise ValueError("the config of the model was lost")
+        return tags
+
+
+class Before(BaseModel):
+    n: Annotated[int, AfterValidator(even)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def doubled(cls, value: Any) -> Any:
+        return {**value, "n": 2 * value["n"]}
+
+
+class Custom(BaseModel):
+    n: Annotated[int, AfterValidator(even)]
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(n=values["n"] + 1)
+
+
+@dataclasses.dataclass
+class Data:
+    x: Annotated[int, AfterValidator(even)]
+    inner: list[Inner]
+
+
+class Named(NamedTuple):
+    x: Annotated[int, AfterValidator(even)]
+
+
+class Tree(BaseModel):
+    value: Annotated[int, AfterValidator(even)]
+    children: list[Tree] = []
+
+
+class Aliased(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    n: Annotated[int, AfterValidator(even)] = Field(alias="number")
+    rest: dict[str, Annotated[int, AfterValidator(even)]]
+    one: tuple[Annotated[int, AfterValidator(even)], str]
+    many: tuple[Annotated[int, AfterValidator(even)], ...]
+    both: Inner | Annotated[int, AfterValidator(even)]
+    maybe: Annotated[int, AfterValidator(even)] | None = None
+    lax: Annotated[int, BeforeValidator(lambda value: 2 * value), AfterValidator(even)]
+
+
+class Numbers(RootModel[list[Annotated[int, AfterValidator(even)]]]):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("hint", "path", "refused", "taken"),
+    [
+        (Pair, ("a",), "1", "2"),
+        (Pair, ("b",), "2", "1"),
+        (Data, ("x",), "1", "2"),
+        (Data, ("inner", 3), '{"n": 1}', '{"n": 2, "tags": ["x"]}'),
+        (Data, ("inner", 3, "n"), "1", "2"),
+        (list[Inner], (0, "n"), "1", "2"),
+        (list[Inner], (0,), '{"n": 1}', '{"n": 2}'),
+        (Tree, ("children", 0, "children", 4, "value"), "1", "2"),
+        (Tree, ("children", 0), '{"value": 2, "children": [{"value": 1}]}', '{"value": 2}'),
+        (Aliased, ("number",), "1", "2"),
+        (Aliased, ("rest", "anything"), "1", "2"),
+        (Aliased, ("one", 0), "1", "2"),
+        (Aliased, ("many", 7), "1", "2"),
+        (Aliased, ("maybe",), "1", "null"),
+        (Numbers, (2,), "1", "2"),
+        (Numbers, (), "[2, 1]", "[2]"),
+        (dict[str, Annotated[list[int], AfterValidator(ascending)]], ("k",), "[2, 1]", "[1, 2]"),
+        (Annotated[list[int], AfterValidator(ascending)], (), "[2, 1]", "[1, 2]"),
+    ],
+)
+def test_a_value_is_judged_by_its_own_validators(hint, path, refused, taken):
+    validators = PlaceValidators(read_type(hint).core_schema)
+    judge = validators.at(path)
+    assert judge is not None
+    assert refuses(judge, refused.encode())
+    assert not refuses(judge, taken.encode())
+    assert validators.at(path) is judge
+
+
+@pytest.mark.parametrize(
+    ("hint", "path"),
+    [
+        (Pair, ("c",)),  # told of other members
+        (Before, ("n",)),  # another validator may change the document first
+        (Custom, ("n",)),  # a constructor of its own may do so
+        (Aliased, ("both", "n")),  # inside a union
+        (Data, ("inner", 0, "tags", 0)),  # nothing of the type's own is asked
+        (Named, ("x",)),
+        (Pair, ("unknown",)),
+        (Numbers, ("key",)),
+        (Annotated[list[Annotated[int, AfterValidator(even)]], BeforeValidator(sorted)], (0,)),
+    ],
+)
+def test_a_value_waits_where_its_document_alone_does_not_tell(hint, path):
+    assert PlaceValidators(read_type(hint).core_schema).at(path) is None
+
+
+def random_value(chance: random.Random, schema: Any, defs: Any) -> Any:
+    """Return a value of a JSON Schema, of the few keywords that the types here need."""
+    if "$ref" in schema:
+        return random_value(chance, defs[schema["$ref"].rpartition("/")[2]], defs)
+    if "anyOf" in schema:
+        return random_value(chance, chance.choice(schema["anyOf"]), defs)
+    if "enum" in schema:
+        return chance.choice(schema["enum"])
+    match schema.get("type"):
+        case "object" if "properties" in schema:
+            return {
+                key: random_value(chance, inner, defs)
+                for key, inner in schema["properties"].items()
+                if key in schema.get("required", ()) or chance.random() < 0.5
+            }
+        case "object":
+            return {key: random_value(chance, schema["additionalProperties"], defs) for key in "xy"}
+        case "array" if "prefixItems" in schema:
+            return [random_value(chance, inner, defs) for inner in schema["prefixItems"]]
+        case "array":
+            items = range(chance.choice((0, 0, 1, 2)))
+            return [random_value(chance, schema["items"], defs) for _ in items]
+        case "integer":
+            return chance.randrange(0, 6)
+        case "null":
+            return None
+    return chance.choice(("x", "Y"))
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Any:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*path, key))
+    yield path, value
+
+
+@pytest.mark.parametrize(
+    "hint", [Pair, Data, Before, Custom, Tree, Aliased, Numbers, Named, list[Inner], Inner | Pair]
+)
+def test_what_refuses_a_part_refuses_the_whole(hint):
+    """And the whole is refused by what stands at the root, exactly where pydantic refuses it."""
+    reader = read_type(hint)
+    validators, adapter, chance = PlaceValidators(reader.core_schema), TypeAdapter(hint), random.Random(5)
+    seen = set()
+    for _ in range(300):
+        value = random_value(chance, reader.schema, reader.schema.get("$defs", {}))
+        try:
+            adapter.validate_json(json.dumps(value))
+            whole = False
+        except pydantic.ValidationError:
+            whole = True
+        seen.add(whole)
+        parts = [
+            (path, refuses(judge, json.dumps(part).encode()))
+            for path, part in places(value)
+            if (judge := validators.at(path)) is not None
+        ]
+        assert parts[-1] == ((), whole)
+        assert whole or not any(refused for _, refused in parts)
+    assert seen == {True, False} or hint in (Before, Custom)
+
+
+def test_a_validator_that_raises_another_error_is_named():
+    class Broken(BaseModel):
+        n: Annotated[int, AfterValidator(lambda value: {}[value])]
+
+    with pytest.raises(sg.StructgenError, match=r"TypeChecker raised KeyError.*at '/n'"):
+        refused_at(Broken, b'{"n": 1}')
+
+
+def test_a_type_has_a_grammar_of_its_own_too():
+    reader = read_type(Pair)
+    grammar = sg.json_schema(reader.schema, whitespace="compact")
+    options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40}
+    found = sg.sample(flat, [], TypedGrammar(reader, grammar), 3, **options)
+    assert all(" " not in text for text in found.texts)
+    assert all(isinstance(value, Pair) for value in found.values)
+
+
+@pytest.mark.parametrize("given", [Pair, TypeAdapter(Pair), read_type(Pair)])
+def test_a_checker_of_a_type_serves_a_schema(given):
+    reader = read_type(Pair)
+    grammar = sg.json_schema(reader.schema, **reader.policies)
+    options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40}
+    found = sg.sample(flat, [], grammar, 1000, checkers=[sg.TypeChecker(given)], **options)
+    typed = sg.sample(flat, [], Pair, 1000, **options)
+    assert sorted(found.texts) == sorted(typed.texts)
+    assert all(isinstance(value, dict) for value in found.values)
+
+
+def test_a_tree_serves_runs_of_one_type_alone():
+    class Other(BaseModel):
+        a: Annotated[Literal[0, 1, 2, 3], AfterValidator(even)]
+        b: Literal[0, 1, 2, 3]
+        c: Literal[0, 1, 2, 3]
+
+    Other.__name__ = Other.__qualname__ = "Pair"
+    options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 40}
+    tree = sg.PrefixTree()
+    sg.sample(flat, [], Pair, 3, tree=tree, **options)
+    sg.sample(flat, [], Pair, 3, tree=tree, **options)
+    with pytest.raises(sg.OptionError, match="another model, prompt"):
+        sg.sample(flat, [], Other, 3, tree=tree, **options)
+
+
+def test_a_type_without_a_schema_is_refused():
+    with pytest.raises(sg.UnsupportedError, match="has no JSON Schema"):
+        sg.sample(flat, [], object(), 3, tokenizer=TOKENIZER, name="flat")
