@@ -98,9 +98,15 @@ class Constraints:
 
     def _probe(self, text: bytes) -> None:
         """Ask about one of the shorter prefixes of a valid text, which all have to be viable."""
-        if len(text) < 2 or not any(one.viable and one.is_repeatable for one in self._asked):
+        if (
+            len(text) < 2
+            or text[0] & 0xC0 == 0x80
+            or not any(one.viable and one.is_repeatable for one in self._asked)
+        ):
             return
         cut = 1 + zlib.crc32(text) % (len(text) - 1)
+        while text[cut] & 0xC0 == 0x80:  # not inside a character, as not every tokenizer cuts there
+            cut -= 1
         start = self.start()
         closed = [] if start.log is None else _closed(start.log, text[:cut])
         for asked, state in zip(self._asked, start.states, strict=True):
