@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from pathlib import PurePath
+from types import FunctionType
+from typing import Any, Final
 
 from structgen.compiled import CompiledGrammar
+from structgen.errors import OptionError
 from structgen.frontends.type_hints import TypeReader, read_type
 from structgen.grammar import Grammar
 from structgen.sampling.checkers import Checker, Closed
 from structgen.schema.grammar import json_schema
+
+_NO_TYPES: Final = (str, bytes, int, float, Mapping, list, tuple, set, PurePath, re.Pattern, FunctionType)
+"""Of what there are values that somebody may give in place of a type or a grammar."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,18 @@ def understood(
 ) -> tuple[Grammar | CompiledGrammar, Callable[[bytes], Any] | None, tuple[Checker, ...]]:
     """Return a grammar, what reads its texts as objects (None without a type), and the type's checkers.
 
-    `grammar` is a grammar, compiled or not; a `TypedGrammar`; or else a Python type. Raises UnsupportedError
-    for a type that has no JSON Schema here.
+    `grammar` is a grammar, compiled or not; a `TypedGrammar`; or else a Python type. Raises OptionError for
+    a value that is no type, UnsupportedError for a type that has no JSON Schema here.
     """
     if isinstance(grammar, Grammar | CompiledGrammar):
         return grammar, None, ()
+    if grammar is None or isinstance(grammar, _NO_TYPES):
+        raise OptionError(
+            f"A {type(grammar).__name__} is neither a grammar nor a type.",
+            where="grammar",
+            cure="Give a type, or a grammar: sg.json_schema(schema), sg.regex(pattern), sg.lark(text), "
+            "sg.choice(texts).",
+        )
     if not isinstance(grammar, TypedGrammar):
         reader: TypeReader[Any] = read_type(grammar)
         grammar = TypedGrammar(reader, json_schema(reader.schema, **reader.policies))

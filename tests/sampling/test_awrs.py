@@ -128,7 +128,7 @@ def test_weighted_sums_are_unbiased(n, sharp):
     model = Bigram(5, ALIVE, sharp=sharp)
     expected = exact(model, lambda text: text.endswith(b"c"))
     ones, lengths = [], []
-    for seed in range(200):
+    for seed in range(100):
         found = drawn(n, model, [NoTwins(), ends_in_c], seed=seed)
         weights = np.exp(found.log_weights)
         ones.append(weights.sum())

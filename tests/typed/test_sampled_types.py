@@ -369,6 +369,12 @@ def test_a_tree_serves_runs_of_one_type_alone():
         sg.sample(flat, [], list[Annotated[digit, AfterValidator(odd)]], 3, tree=tree, **options)
 
 
+@pytest.mark.parametrize("given", [{"type": "integer"}, "[0-9]+", None, True, [int], lambda: 1])
+def test_a_value_that_is_neither_a_grammar_nor_a_type_is_refused(given):
+    with pytest.raises(sg.OptionError, match=r"grammar: A \w+ is neither.*sg\.json_schema"):
+        sg.sample(flat, [], given, 3, tokenizer=TOKENIZER, name="flat")
+
+
 def test_a_type_without_a_schema_is_refused():
     with pytest.raises(sg.UnsupportedError, match="has no JSON Schema"):
         sg.sample(flat, [], object(), 3, tokenizer=TOKENIZER, name="flat")
