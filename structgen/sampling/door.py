@@ -22,12 +22,13 @@ from structgen.sampling.run import Drawn, Progress, Run
 from structgen.sampling.samples import Samples, Statistics, interval_of
 from structgen.sampling.target import Target
 from structgen.sampling.tree import PrefixTree
+from structgen.sampling.types import TypedGrammar, understood
 from structgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from structgen.engine.doors import Engine
 
-METHODS: Final = ("auto", "cars", "importance", "smc", "asap", "rejection", "masked")
+METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
 _OTHER_LAWS: Final = frozenset(
     ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 )
@@ -36,7 +37,7 @@ _OTHER_LAWS: Final = frozenset(
 def sample(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int],
-    grammar: Grammar | CompiledGrammar,
+    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
     n: int,
     *,
     method: str = "auto",
@@ -61,10 +62,13 @@ def sample(
     model
         an `sg.Engine`, whatever `sg.Engine` takes, or a function `next_logprobs(ids) -> float array [V]`; for
         a function, `tokenizer` and `name` (which tells it from other functions) are needed.
+    grammar
+        a grammar, compiled or not, or a Python type: then the values are objects of the type, and a text that
+        its validators refuse is not valid.
     method
-        "cars" and "rejection" give exact independent draws; "auto", "importance" and "smc" weighted ones
-        whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With "auto"
-        each valid text is there once, and `n` is how many are to be found.
+        "cars" and "rejection" give exact independent draws; "auto", "importance", "smc" and "awrs" weighted
+        ones whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With
+        "auto" each valid text is there once, and `n` is how many are to be found.
     budget, seconds, standard_error
         the run ends at so many model rows, after so long, or once log Z is known so well; the draws made
         until then are returned, and `statistics.stopped` says why. So does Ctrl-C.
@@ -79,12 +83,23 @@ def sample(
     """
     _check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
     began = time.monotonic()
-    rows, compiled, width, ids = _rows(model, prompt, grammar, tokenizer, name, max_tokens)
-    target = Target(rows, compiled, temperature=temperature, max_tokens=max_tokens, checkers=checkers)
+    wanted, read, own = understood(grammar)
+    rows, compiled, width, ids = _rows(model, prompt, wanted, tokenizer, name, max_tokens)
+    target = Target(
+        rows,
+        compiled,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        checkers=(*own, *checkers),
+        read=read,
+    )
     shared = PrefixTree() if tree is None else tree
     run = Run(target, shared, n, seed, width, budget, seconds, standard_error, progress, began=began)
-    with shared.used("" if tree is None else _fingerprint(rows, ids, target)):
-        found: Drawn = _method(method).draw(run)
+    try:
+        with shared.used("" if tree is None else _fingerprint(rows, ids, target)):
+            found: Drawn = _method(method).draw(run)
+    finally:
+        target.close()
     if run.tree.bracket[1] == 0.0:
         raise StructgenError(
             f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
@@ -122,13 +137,12 @@ def _fingerprint(rows: Rows, ids: list[int], target: Target) -> str:
 
 
 def _samples(method: str, run: Run, found: Drawn) -> Samples[Any]:
-    texts = [run.target.text(tokens).decode("utf-8", "replace") for tokens in found.tokens]
-    is_json = run.target.compiled.has_events
+    texts = [run.target.text(tokens) for tokens in found.tokens]
     log_z, interval = interval_of(found.log_z, found.relative_error, run.tree.bracket)
     return Samples(
         method,
-        texts,
-        [json.loads(text) for text in texts] if is_json else list(texts),
+        [text.decode("utf-8", "replace") for text in texts],
+        [run.target.value(text) for text in texts],
         found.tokens,
         found.logprobs,
         found.log_weights,
@@ -143,6 +157,7 @@ def _samples(method: str, run: Run, found: Drawn) -> Samples[Any]:
             run.model_rows,
             time.monotonic() - run.began,
             run.stopped or "n",
+            run.target.checks,
         ),
         found.contributions,
     )

@@ -33,6 +33,8 @@ class Statistics:
     stopped: str
     """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known)
     or "interrupted"."""
+    checks: int = 0
+    """How often a method of a checker was called."""
 
 
 @dataclass(frozen=True)
