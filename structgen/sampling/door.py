@@ -138,7 +138,7 @@ def _fingerprint(rows: Rows, ids: list[int], target: Target) -> str:
 
 def _samples(method: str, run: Run, found: Drawn) -> Samples[Any]:
     texts = [run.target.text(tokens) for tokens in found.tokens]
-    log_z, interval = interval_of(found.estimates, found.shares, run.tree.bracket)
+    log_z, interval = interval_of(found.log_z, found.relative_error, run.tree.bracket)
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],

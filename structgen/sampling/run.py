@@ -75,15 +75,11 @@ class Run:
             self._told = now
             self.progress(Progress(accepted, self.n, self.model_rows, now - self.began, self.tree.bracket))
 
-    def is_close(self, attempts: Sequence[Attempt]) -> bool:
+    def is_close(self, estimates: Sequence[float]) -> bool:
         """Return whether the standard error of log Z is as small as was asked for."""
-        if self.standard_error is None or len(attempts) < _FEW:
+        if self.standard_error is None or len(estimates) < _FEW:
             return False
-        found = np.array([attempt.weight + attempt.known for attempt in attempts])
-        mean = float(found.mean())
-        if not mean > 0:
-            return False
-        return float(found.std(ddof=1)) / math.sqrt(len(found)) / mean <= self.standard_error
+        return mean_of(np.array(estimates))[1] <= self.standard_error
 
 
 @dataclass(slots=True)
@@ -94,10 +90,10 @@ class Drawn:
     logprobs: Floats
     log_weights: Floats
     attempts: int
-    estimates: Floats
-    """Unbiased estimates of Z, uncorrelated; empty for a method that gives none."""
-    shares: Floats
-    """float64, for each estimate: its share in the mean."""
+    log_z: float
+    """The log of an unbiased estimate of Z; NaN for a method that gives none."""
+    relative_error: float
+    """Its standard error, over Z."""
     contributions: Callable[[Floats], Floats]
     """See `Samples.contributions`."""
     is_exact: bool = False
@@ -126,7 +122,7 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
             found += fresh
             accepted += sum(attempt.weight > 0 for attempt in fresh)
             run.tell(accepted)
-            if run.is_close(found):
+            if run.is_close([attempt.weight for attempt in found]):
                 run.stopped = "standard_error"
     except KeyboardInterrupt:
         run.stopped = "interrupted"
@@ -141,20 +137,30 @@ def drawn(attempts: Sequence[Attempt], *, weighted: bool, estimated: bool) -> Dr
     """Return the accepted texts of attempts. `weighted`: by their weights, else all alike; `estimated`:
     whether the weights estimate Z."""
     valid = [attempt for attempt in attempts if attempt.weight > 0]
-    estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])
-    count = max(len(attempts), 1)
+    log_z, error = mean_of(np.array([attempt.weight for attempt in attempts] if estimated else []))
     if weighted:
-        log_weights = np.log([attempt.weight / count for attempt in valid])
+        log_weights = np.log([attempt.weight for attempt in valid]) - math.log(max(len(attempts), 1))
     else:
-        each = float(estimates.mean()) / len(valid) if estimated and valid else 1.0
-        log_weights = np.full(len(valid), math.log(each))
+        log_weights = np.full(len(valid), (log_z if estimated else 0.0) - math.log(max(len(valid), 1)))
     weights = normalised(log_weights)
     return Drawn(
         [attempt.tokens for attempt in valid],
-        np.log([attempt.probability for attempt in valid]),
+        np.array([attempt.logprob for attempt in valid]),
         log_weights,
         len(attempts),
-        estimates,
-        np.full(len(estimates), 1 / count),
+        log_z,
+        error,
         lambda found: weights * found,
     )
+
+
+def mean_of(estimates: Floats) -> tuple[float, float]:
+    """Return the log of the mean of independent estimates of Z, and the standard error of that mean over it.
+    NaN without an estimate; minus infinity where all are 0."""
+    if not len(estimates):
+        return math.nan, math.inf
+    mean = float(estimates.mean())
+    if not mean > 0:
+        return -math.inf, math.inf
+    error = float(estimates.std(ddof=1)) / math.sqrt(len(estimates)) if len(estimates) > 1 else math.inf
+    return math.log(mean), error / mean

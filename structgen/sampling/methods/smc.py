@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.sampling.run import Drawn, Run
+from structgen.sampling.run import Drawn, Run, mean_of
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 
@@ -100,13 +100,14 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
             )
             groups.append(group)
     weights = normalised(np.array(log_weights))
+    log_z, error = mean_of(np.array([cloud.estimate for cloud in clouds]))
     return Drawn(
         tokens,
         np.array(logprobs),
         np.array(log_weights),
         sum(cloud.count for cloud in clouds),
-        np.array([cloud.estimate for cloud in clouds]),
-        np.full(len(clouds), 1 / max(len(clouds), 1)),
+        log_z,
+        error,
         # Particles of one cloud share ancestors: clouds alone are independent.
         lambda found: _summed(weights * found, groups, len(clouds)),
     )
