@@ -25,17 +25,11 @@ mass this is the estimate 1 / (draws - 1) of inverse binomial sampling.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 import numpy as np
 
 from structgen.sampling.methods import smc
 from structgen.sampling.run import Drawn, Run
 from structgen.sampling.target import Floats, Prefix, Step, Target
-
-_FIRST = 32
-"""Edges that are put into order at first."""
 
 
 def draw(run: Run) -> Drawn:
@@ -44,54 +38,49 @@ def draw(run: Run) -> Drawn:
 
 
 def propose(target: Target, prefix: Prefix, step: Step, draws: np.random.Generator) -> smc.Taken | None:
-    """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do.
-
-    Drawing without replacement is a race: each edge arrives after an exponentially distributed time, at a
-    rate that is its probability; the edge that passed first sets out once more.
-    """
-    masses = np.append(step.probabilities, step.end)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        arrivals: Floats = np.where(masses > 0, draws.exponential(size=len(masses)) / masses, math.inf)
-    left = _Left(masses)
+    """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do. None where
+    every edge was refused. Cost: O(V) each time that half of the mass has been refused, and the checks."""
+    left = _Left(np.append(step.probabilities, step.end))
     first: tuple[int, Prefix] | None = None
-    again = math.inf
-    inverses = 1 / left.mass if left.mass > 0 else math.inf
-    for edge in _ascending(arrivals):
-        if arrivals[edge] >= again or arrivals[edge] == math.inf:
+    inverses = 1 / left.mass if left.mass > 0 else 0.0
+    while left.mass > 0:
+        edge = left.draw(draws)
+        if first is not None and edge == first[0]:
             break
         after = smc.checked(target, prefix, step, edge)
         if after is None:
-            left.without(edge)
+            left.refuse(edge)
             if left.mass > 0:
                 inverses += 1 / left.mass
         elif first is None:
             first = edge, after
-            again = float(arrivals[edge] + draws.exponential() / masses[edge])
         else:
             break
     return None if first is None else smc.Taken(*first, 1 / inverses)
 
 
 class _Left:
-    """The mass of edges of which some are taken away, without the loss of digits that subtraction brings."""
+    """The edges that are not known to be invalid."""
 
     def __init__(self, masses: Floats) -> None:
-        self._masses = masses.copy()
-        self.mass = self._summed = float(masses.sum())
+        self._masses = masses
+        self._sum()
 
-    def without(self, edge: int) -> None:
-        """Take an edge away."""
+    def _sum(self) -> None:
+        self._sums = np.cumsum(self._masses)
+        self.mass = self._summed = float(self._sums[-1])
+
+    def draw(self, draws: np.random.Generator) -> int:
+        """Return an edge, drawn by its mass; those drawn before are among them, unless they were refused."""
+        while True:
+            edge = int(np.searchsorted(self._sums, draws.random() * self._sums[-1], side="right"))
+            # The sums may be older than the last refusals.
+            if edge < len(self._masses) and self._masses[edge] > 0:
+                return edge
+
+    def refuse(self, edge: int) -> None:
+        """Take an edge away. Where much was taken away the rest is summed anew: subtraction loses digits."""
         self.mass -= float(self._masses[edge])
         self._masses[edge] = 0.0
         if self.mass < 0.5 * self._summed:
-            self.mass = self._summed = float(self._masses.sum())
-
-
-def _ascending(arrivals: Floats) -> Iterator[int]:
-    """Yield the places of the numbers in ascending order. The first few cost O(V), all of them O(V log V)."""
-    done, wanted = 0, _FIRST
-    while done < len(arrivals):
-        wanted = min(8 * wanted, len(arrivals))
-        places = np.argpartition(arrivals, wanted - 1)[:wanted]
-        yield from places[np.argsort(arrivals[places], kind="stable")][done:].tolist()
-        done = wanted
+            self._sum()
