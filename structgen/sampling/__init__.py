@@ -1,12 +1,15 @@
 """Samplers that keep the model's own distribution, given that the text is valid. Read it as a chapter:
 
 1. `target`: the law, the normalising constant Z, the function h; and `rows`, which gives the model's logits.
-2. `tree`: the prefix tree, with proven bounds on h that never rise.
-3. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, flip a
+2. `checkers`: constraints that no grammar expresses; `constraints` asks them, `processes` does so in another
+   process, and `types` makes one of a Python type.
+3. `tree`: the prefix tree, with proven bounds on h that never rise.
+4. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, flip a
    coin with it, or multiply it in: six methods of one procedure.
-4. `methods/`: a file each, with the paper it is from. `smc` alone is no walk: its particles are resampled.
-5. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
-6. `door`: `sample`, which puts them together.
+5. `methods/`: a file each, with the paper it is from. `smc` and `awrs` are no walks: their particles are
+   resampled.
+6. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
+7. `door`: `sample`, which puts them together.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.engine`, beside `structgen.infilling`.

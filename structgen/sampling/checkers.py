@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from structgen.events import Place
@@ -24,7 +23,7 @@ METHODS = ("viable", "closed", "final", "mask")
 """The methods that a checker may have."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A JSON value that has just closed: the document itself, a member of an object, or an item of an array.
 
@@ -47,9 +46,10 @@ class Closed:
         """The JSON pointer (RFC 6901) of the value; "" is the whole document."""
         return self.place.pointer
 
-    @cached_property
+    @property
     def value(self) -> Any:
-        """The value, as `json.loads` returns it."""
+        """The value, as `json.loads` returns it: read anew each time, so that whoever changes it misleads
+        nobody else."""
         return json.loads(self.document)
 
 

@@ -17,6 +17,7 @@ from structgen.engine import checks
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
 from structgen.sampling.checkers import Checker
+from structgen.sampling.constraints import listed
 from structgen.sampling.rows import FunctionRows, ModelRows, Rows
 from structgen.sampling.run import Drawn, Progress, Run
 from structgen.sampling.samples import Samples, Statistics, interval_of
@@ -90,7 +91,7 @@ def sample(
         compiled,
         temperature=temperature,
         max_tokens=max_tokens,
-        checkers=(*own, *checkers),
+        checkers=(*own, *listed(checkers)),
         read=read,
     )
     shared = PrefixTree() if tree is None else tree

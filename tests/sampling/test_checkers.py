@@ -231,6 +231,28 @@ def test_the_events_are_the_values_that_close_in_the_order_of_the_text():
     ]
 
 
+def test_a_checker_that_changes_what_it_is_given_misleads_no_other():
+    class Sorts:
+        def closed(self, event):
+            event.value.clear() if event.path == () else None
+            return True
+
+        def final(self, value):
+            value.clear()
+            return True
+
+    class Longer:
+        def closed(self, event):
+            return event.path != () or len(event.value) == 2
+
+        def final(self, value):
+            return len(value) == 2
+
+    target = target_of(LISTS, Sorts(), Longer())
+    prefix = after(target, b"[", b"1", b",", b"2", b"]")
+    assert target.passes(prefix)
+
+
 def test_a_number_that_is_the_document_closes_at_its_end():
     seen = []
 
@@ -372,6 +394,12 @@ def test_a_predicate_that_raises_is_an_error_with_its_cause():
 def test_what_is_no_checker_is_refused(checker, what):
     with pytest.raises(sg.OptionError, match=what):
         sg.sample(Bigram(1, ALIVE), [97], WORDS, 1, tokenizer=TOKENIZER, name="m", checkers=[checker])
+
+
+@pytest.mark.parametrize("given", [NoTwins(), len, None, "abc"])
+def test_checkers_that_are_no_list_are_refused(given):
+    with pytest.raises(sg.OptionError, match="is no list of checkers"):
+        sg.sample(Bigram(1, ALIVE), [97], WORDS, 1, tokenizer=TOKENIZER, name="m", checkers=given)
 
 
 def test_an_answer_that_is_no_bool_is_an_error():

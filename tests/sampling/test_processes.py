@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from exact import Bigram, tokenizer
@@ -24,6 +25,7 @@ from test_checkers import (
 )
 
 import structgen as sg
+from structgen.events import Place
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 
@@ -61,6 +63,23 @@ def draw(checker, n=5, **options):
 def test_the_law_is_that_of_the_checker_itself(checker, compiled, model):
     there = exhausted(compiled, model, sg.InProcess(checker), max_tokens=5)
     assert there == exhausted(compiled, model, checker, max_tokens=5)
+
+
+@pytest.mark.slow
+def test_a_fresh_python_serves_where_there_is_no_fork(monkeypatch):
+    monkeypatch.setattr("structgen.sampling.processes.sys", SimpleNamespace(platform="darwin"))
+    with sg.InProcess(NotTwice()) as checker:
+        first, second = checker.copy(), checker.copy()
+        one = sg.Closed(Place(Place(None, ""), 0), b"1")
+        assert first.closed(one)
+        assert not first.closed(one)
+        assert second.closed(one)
+
+    class Local(NoTwins):
+        pass
+
+    with pytest.raises(sg.StructgenError, match=r"Local cannot be sent.*Define it at the top"):
+        sg.InProcess(Local()).viable(b"a")
 
 
 def test_a_late_answer_is_an_error_that_names_the_limit():

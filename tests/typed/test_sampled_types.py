@@ -27,6 +27,7 @@ from pydantic import (  # noqa: E402
     field_validator,
     model_validator,
 )
+from typing_extensions import TypedDict  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.frontends.type_hints import read_type  # noqa: E402
@@ -210,6 +211,10 @@ class Aliased(BaseModel):
     lax: Annotated[int, BeforeValidator(lambda value: 2 * value), AfterValidator(even)]
 
 
+class Dict(TypedDict):
+    x: Annotated[int, AfterValidator(even)]
+
+
 class Numbers(RootModel[list[Annotated[int, AfterValidator(even)]]]):
     pass
 
@@ -231,6 +236,8 @@ class Numbers(RootModel[list[Annotated[int, AfterValidator(even)]]]):
         (Aliased, ("one", 0), "1", "2"),
         (Aliased, ("many", 7), "1", "2"),
         (Aliased, ("maybe",), "1", "null"),
+        (Dict, ("x",), "1", "2"),
+        (list[Dict], (4, "x"), "1", "2"),
         (Numbers, (2,), "1", "2"),
         (Numbers, (), "[2, 1]", "[2]"),
         (dict[str, Annotated[list[int], AfterValidator(ascending)]], ("k",), "[2, 1]", "[1, 2]"),
