@@ -180,10 +180,10 @@ class _Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, self._checker, self.has_state), daemon=True
         )
+        self._end = weakref.finalize(self, _ended, self._process, self._connection, os.getpid())
         try:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            self._process = None
             raise StructgenError(
                 f"The checker {self._name} cannot be sent to another process: {error}.",
                 where="checkers",
@@ -191,7 +191,6 @@ class _Worker:
             ) from error
         finally:
             theirs.close()
-        self._end = weakref.finalize(self, _ended, self._process, self._connection)
         if not self._connection.poll(_START):
             raise _LateError(f"The process of the checker {self._name} did not start.", where="checkers")
         self._connection.recv()
@@ -211,10 +210,13 @@ class _AnswerError(Exception):
         super().__init__()
 
 
-def _ended(process: Any, connection: Any) -> None:
-    process.kill()
-    process.join()
-    process.close()
+def _ended(process: Any, connection: Any, owner: int) -> None:
+    # A fork of the process that started it has this object too, and may let go of it.
+    if os.getpid() == owner:
+        if process.pid is not None:
+            process.kill()
+            process.join()
+        process.close()
     connection.close()
 
 

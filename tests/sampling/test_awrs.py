@@ -109,6 +109,12 @@ def test_the_mass_that_is_left_keeps_its_digits():
     assert any(taken.mass == pytest.approx(mean, rel=1e-14, abs=0) for mean in second)
 
 
+def test_a_mass_too_small_for_its_inverse_is_a_dead_end():
+    step = Step(np.arange(1), np.array([1e-310]), 0.0)
+    target = SimpleNamespace(extend=lambda prefix, token: prefix)
+    assert awrs.propose(target, "prefix", step, np.random.default_rng(1)) is None
+
+
 class NoTwins:
     """No letter stands beside itself."""
 

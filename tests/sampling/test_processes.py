@@ -159,6 +159,22 @@ def test_the_process_ends_when_this_one_is_killed():
     pytest.fail("the process of the checker is still there")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_that_lets_go_of_a_checker_leaves_its_process_alone():
+    with sg.InProcess(NoTwins()) as checker:
+        assert checker.viable(b"a")
+        (process,) = multiprocessing.active_children()
+        child = os.fork()
+        if child == 0:
+            try:
+                checker.close()
+            finally:
+                os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert checker.viable(b"a")
+        assert multiprocessing.active_children() == [process]
+
+
 def test_what_the_checker_raises_is_an_error_that_names_it():
     class Broken:
         def viable(self, prefix):

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import random
+import time
 from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -339,6 +340,24 @@ def test_a_validator_that_raises_another_error_is_named():
 
     with pytest.raises(sg.StructgenError, match=r"TypeChecker raised KeyError.*at '/n'"):
         refused_at(Broken, b'{"n": 1}')
+
+
+def test_a_validator_of_a_number_that_is_the_document_is_asked_at_its_end():
+    options = {"tokenizer": TOKENIZER, "name": "flat", "max_tokens": 2}
+    digit = Annotated[Literal[0, 1, 2, 13], AfterValidator(even)]
+    assert sorted(sg.sample(flat, [], digit, 9, **options).values) == [0, 2]
+
+
+def test_a_validator_that_hangs_is_ended():
+    def hangs(value: int) -> int:
+        while value == 3:
+            time.sleep(0.01)
+        return value
+
+    grammar = understood(list[Literal[2, 3]])[0]
+    checker = sg.InProcess(sg.TypeChecker(list[Annotated[int, AfterValidator(hangs)]]), 0.2)
+    with pytest.raises(sg.StructgenError, match=r"TypeChecker did not answer closed within 0\.2 seconds"):
+        sg.sample(flat, [], grammar, 50, tokenizer=TOKENIZER, name="flat", checkers=[checker], max_tokens=5)
 
 
 def test_a_type_has_a_grammar_of_its_own_too():

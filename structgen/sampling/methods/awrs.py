@@ -56,7 +56,9 @@ def propose(target: Target, prefix: Prefix, step: Step, draws: np.random.Generat
             first = edge, after
         else:
             break
-    return None if first is None else smc.Taken(*first, 1 / inverses)
+    mass = 1 / inverses if inverses > 0 else 0.0
+    # A mass that is too small for a number is none.
+    return None if first is None or mass == 0.0 else smc.Taken(*first, mass)
 
 
 class _Left:
