@@ -138,12 +138,12 @@ def ends_in_c(text):
     return text.endswith("c")
 
 
-@pytest.mark.parametrize(("n", "sharp"), [(2, 1.0), (24, 2.0)])
+@pytest.mark.parametrize(("n", "sharp"), [(2, 1.0), (16, 2.0)])
 def test_weighted_sums_are_unbiased(n, sharp):
     model = Bigram(5, ALIVE, sharp=sharp)
     expected = exact(model, lambda text: text.endswith(b"c"))
     ones, lengths = [], []
-    for seed in range(100):
+    for seed in range(80):
         found = drawn(n, model, [NoTwins(), ends_in_c], seed=seed)
         weights = np.exp(found.log_weights)
         ones.append(weights.sum())

@@ -180,7 +180,7 @@ def test_state_belongs_to_a_prefix_in_every_method(method):
                     model, [97], LISTS, 20, method=method, checkers=[checker], seed=seed, **options
                 ).log_z
             )
-            for seed in range(40)
+            for seed in range(24)
         ]
         assert abs(np.mean(estimates) - z) < 4 * np.std(estimates, ddof=1) / math.sqrt(len(estimates))
 
