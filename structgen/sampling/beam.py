@@ -33,7 +33,9 @@ import numpy as np
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 from structgen.sampling.tree import REST, Node, PrefixTree
 
-ALPHA = 0.75
+_FLOOR: Final = 0.03
+"""The least g of a candidate, as a part of what the proven bounds leave open: a guess that is far too low must
+not leave a particle with a huge weight."""
 _CHECKED: Final = 0.1
 """Candidates that are kept with at least this probability are shown to the checkers before the draw."""
 
@@ -215,8 +217,7 @@ class Beam:
         rest = self._ahead.rest(one.prefix.state, otherwise)
         one.guesses = np.append(guesses, rest)
         room = node.uppers - node.lowers
-        fresh = np.append(np.clip(guesses - node.lowers, 1e-3 * room, room), rest)
-        return fresh**ALPHA * np.append(room, 1.0) ** (1 - ALPHA)
+        return np.append(np.clip(guesses - node.lowers, _FLOOR * room, room), max(rest, _FLOOR))
 
     def _refused(
         self,
