@@ -188,7 +188,7 @@ def _rows(
             where="max_tokens",
             cure="Shorten the prompt, or ask for fewer tokens.",
         )
-    rows = ModelRows(engine.model, ids, engine.name or name, max(256, 4 * engine.max_rows))
+    rows = ModelRows(engine.model, ids, name or engine.name, least=2 * engine.max_rows)
     return rows, compiled, engine.max_rows, ids
 
 
