@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from structgen.sampling.checkers import Checker
     from structgen.sampling.door import sample
     from structgen.sampling.samples import Samples
+    from structgen.sampling.score import Score, score
     from structgen.sampling.tree import PrefixTree
     from structgen.schema.grammar import json_schema
     from structgen.schema.openai import OPENAI_STRICT
@@ -109,6 +110,7 @@ __all__ = [
     "Sampling",
     "SchemaError",
     "SchemaWarning",
+    "Score",
     "State",
     "StoreWarning",
     "StructgenError",
@@ -141,6 +143,7 @@ __all__ = [
     "regex",
     "run",
     "sample",
+    "score",
     "sequence",
     "special",
     "structural_tag",
@@ -208,6 +211,8 @@ def _home(name: str) -> str | None:
             return "structgen.sampling.checkers"
         case "sample":
             return "structgen.sampling.door"
+        case "Score" | "score":
+            return "structgen.sampling.score"
         case "PrefixTree":
             return "structgen.sampling.tree"
         case "Samples":

@@ -19,6 +19,8 @@ _EVERY: Final = 0.2
 """Seconds between two calls of the caller's `progress`."""
 _FEW: Final = 8
 """Attempts before which their variance says nothing."""
+FRUITLESS: Final = 10_000
+"""Attempts in a row without a text at which a run that has neither a budget nor a time ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class Progress:
     model_rows: int
     seconds: float
     bracket: tuple[float, float]
+    prompt: int = 0
+    """The number of the prompt, from 0, where several came in one call."""
+    prompts: int = 1
 
 
 @dataclass(slots=True)
@@ -49,6 +54,10 @@ class Run:
     progress: Callable[[Progress], None] | None = None
     stopped: str = ""
     began: float = field(default_factory=time.monotonic)
+    tree_rows: int = 0
+    """Rows that the tree answered in the model's place."""
+    accepted: int = 0
+    """Valid texts so far, as last told."""
     _told: float = 0.0
     _rows: int = field(init=False, default=0)
 
@@ -66,14 +75,21 @@ class Run:
             self.stopped = "budget"
         elif self.seconds is not None and time.monotonic() - self.began >= self.seconds:
             self.stopped = "seconds"
+        self.tell(self.accepted)
         return not self.stopped
 
     def tell(self, accepted: int) -> None:
         """Tell the caller how far the run has come, now and then."""
+        self.accepted = accepted
         now = time.monotonic()
         if self.progress is not None and now - self._told >= _EVERY:
             self._told = now
-            self.progress(Progress(accepted, self.n, self.model_rows, now - self.began, self.tree.bracket))
+            self.progress(self.state(accepted))
+
+    def state(self, accepted: int) -> Progress:
+        """Return how far the run has come."""
+        seconds = time.monotonic() - self.began
+        return Progress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
     def is_close(self, attempts: Sequence[Attempt]) -> bool:
         """Return whether the standard error of log Z is as small as was asked for."""
@@ -113,23 +129,31 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
     """Return attempts until `n` of them gave a text, or the run is over. Surplus ones behind the n-th are
     dropped: attempts count in the order in which they began, whichever ends first.
 
-    The run ends, too, where the tree proves that there is nothing to draw.
+    The run ends, too, where the tree proves that there is nothing to draw; and, if nothing bounds its cost,
+    after `FRUITLESS` attempts in a row that gave no text.
     """
     found: list[Attempt] = []
-    accepted = 0
+    accepted = fruitless = 0
+    is_bounded = run.budget is not None or run.seconds is not None
     try:
-        while accepted < run.n and not run.stopped:
+        # What the tree answers passes no other place where the time is looked at.
+        while accepted < run.n and run.afford(0):
             if walker.is_spent:
                 run.stopped = "exhausted"
                 break
             fresh = walker.attempts(min(run.width, run.n - accepted), run.afford)
             found += fresh
-            accepted += sum(attempt.weight > 0 for attempt in fresh)
+            valid = sum(attempt.weight > 0 for attempt in fresh)
+            accepted += valid
+            fruitless = 0 if valid else fruitless + len(fresh)
+            if fruitless >= FRUITLESS and not is_bounded:
+                run.stopped = "fruitless"
             run.tell(accepted)
             if run.is_close(found):
                 run.stopped = "standard_error"
     except KeyboardInterrupt:
         run.stopped = "interrupted"
+    run.tree_rows += walker.tree_rows
     kept, left = 0, run.n
     while kept < len(found) and left:
         left -= found[kept].weight > 0

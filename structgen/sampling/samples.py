@@ -28,11 +28,22 @@ class Statistics:
     accepted: int
     """Those of them that gave a valid text."""
     model_rows: int
-    """Rows that the model was asked for."""
+    """Rows that the model was asked for; the prompt's read is one."""
     seconds: float
     stopped: str
-    """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known)
-    or "interrupted"."""
+    """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known),
+    "interrupted", or "fruitless" (10,000 attempts in a row gave no text, and no budget was given)."""
+    tree_rows: int = 0
+    """Rows that the prefix tree answered in the model's place."""
+    reread_positions: int = 0
+    """Positions that the model read once more because their keys and values were no longer kept."""
+    checks: int = 0
+    """Prefixes and texts about which the checkers were asked."""
+
+    @property
+    def accept_rate(self) -> float:
+        """The share of attempts that gave a valid text; NaN without an attempt."""
+        return self.accepted / self.attempts if self.attempts else math.nan
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Samples(Generic[T]):
     contributions: Callable[[Floats], Floats] = field(repr=False)
     """From a function's value at each draw to uncorrelated parts of its weighted mean, for the standard
     error: one for each independent draw, run of particles, or attempt."""
+    target: str = ""
+    """What tells the target from others; "" where a part of it has no name."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -147,6 +160,8 @@ def interval_of(
     error = math.sqrt(count / (count - 1) * float(off @ off)) if count > 1 else math.inf
     if low == high:
         mean, error = low, 0.0
+    elif not mean > 0:
+        error = math.inf  # that all estimates are 0 says nothing of their error
     mean = min(max(mean, low), high)
     return log(mean), (log(max(mean - _NORMAL * error, low)), log(min(mean + _NORMAL * error, high)))
 

@@ -77,6 +77,8 @@ class Target:
         """`rows` answers for the model behind its prompt; `compiled` is of the model's tokenizer."""
         self.rows, self.compiled = rows, compiled
         self.temperature, self.max_tokens, self.checkers = temperature, max_tokens, tuple(checkers)
+        self.checks = 0
+        """Prefixes and texts about which the checkers were asked."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
         self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -102,15 +104,7 @@ class Target:
 
     def _probabilities(self, prefix: Prefix, logits: Floats) -> Floats:
         """Return the softmax of logits over the temperature. Raises StructgenError for NaN."""
-        scaled = logits / self.temperature
-        most = scaled.max()
-        if not np.isfinite(most) or np.isnan(scaled).any():
-            raise StructgenError(
-                "The model's logits are NaN, infinite, or all of them minus infinity.",
-                where=f"token {len(prefix.tokens)}",
-                cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
-            )
-        weights: Floats = np.exp(scaled - most)
+        weights: Floats = np.exp(scaled(logits, self.temperature, len(prefix.tokens)))
         weights /= weights.sum()
         return weights
 
@@ -136,6 +130,7 @@ class Target:
         """Return the prefix behind one more token, or None where a checker rules it out."""
         after = Prefix((*prefix.tokens, token), self.compiled.next_index(prefix.state, token))
         if self.checkers:
+            self.checks += 1
             text = self.text(after.tokens)
             if not all(checker.viable(text) for checker in self.checkers):
                 return None
@@ -145,5 +140,21 @@ class Target:
         """Return whether every checker passes a text that ends here."""
         if not self.checkers:
             return True
+        self.checks += 1
         text = self.text(prefix.tokens)
         return all(checker.viable(text) and checker.final(text) for checker in self.checkers)
+
+
+def scaled(logits: Floats, temperature: float, at: int) -> Floats:
+    """Return logits over the temperature, less their greatest: their exp is at most 1. Raises StructgenError
+    where they are behind token `at` no numbers that a softmax could be taken of."""
+    found: Floats = logits / temperature
+    most = found.max()
+    if not np.isfinite(most) or np.isnan(found).any():
+        raise StructgenError(
+            "The model's logits are NaN, infinite, or all of them minus infinity.",
+            where=f"token {at}",
+            cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
+        )
+    found -= most
+    return found

@@ -35,14 +35,18 @@ def draw(run: Run) -> Drawn:
     masses = {**known, **{one.tokens: one.probability for one in attempts if one.weight > 0}}
     place = {tokens: i for i, tokens in enumerate(masses)}
     probabilities = np.array([*masses.values()])
-    if not attempts or run.tree.is_exhausted:
+    if run.tree.is_exhausted:
         return _exact(list(masses), probabilities, len(attempts))
+    if not attempts:
+        none = np.empty(0)
+        logs = np.log(probabilities)
+        return Drawn(list(masses), logs, logs, 0, none, none, lambda found: none)
 
     count = len(attempts)
     shares: Floats = np.arange(1, count + 1) / (count * (count + 1) / 2)
     # A text is known to all attempts of later rounds than the one that drew it, if the tree had room for it.
-    since = np.array([0 if tokens in before else count for tokens in masses])
-    rounds = np.array([one.round for one in attempts])
+    since = np.array([0 if tokens in before else count for tokens in masses], np.int64)
+    rounds = np.array([one.round for one in attempts], np.int64)
     for one in attempts:
         if one.weight > 0 and one.tokens in known:
             at = place[one.tokens]
