@@ -174,6 +174,8 @@ class PrefixTree:
         self.kept, self.nbytes, self.most = kept, 0, most
         self.fingerprint = ""
         """What the tree is bound to; "" before its first run."""
+        self.saved = ""
+        """What tells the file that the tree was loaded from or saved to last; "" before."""
         self._in_use = threading.Lock()
 
     @contextmanager
@@ -196,11 +198,16 @@ class PrefixTree:
         finally:
             self._in_use.release()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tree to a file, whole or not at all. Raises OSError."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the tree to a file, whole or not at all.
+
+        A file that is there is replaced if this tree was loaded from it as it is, or saved to it last, and
+        otherwise only with `overwrite`: it may hold what another process has learnt. Raises OptionError where
+        that is not so, and OSError.
+        """
         from structgen.sampling.tree_file import write_tree
 
-        write_tree(self, FilePath(path))
+        write_tree(self, FilePath(path), overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PrefixTree:
