@@ -167,15 +167,14 @@ def sample(
     ]
     wanted = Wanted(problem, n, method, budget, standard_error, temperature, max_tokens, tuple(checkers))
     trees = _trees(tree, None if several is None else len(prompts))
-    with listener(progress) as told:
-        if several is None:
-            (rows,) = problem.rows(prompts)
-            found = drawn_for(wanted, rows, prompts[0], trees[0], seed, began, seconds, told, Stop())
-            _refuse_impossible(found, max_tokens)
-            return found
-        stop = Stop()
-        with stop.listening():
+    stop = Stop()
+    with stop.listening(), listener(progress) as told:
+        if several is not None:
             return _drawn_for_each(wanted, prompts, trees, seed, began, seconds, told, stop)
+        (rows,) = problem.rows(prompts)
+        found = drawn_for(wanted, rows, prompts[0], trees[0], seed, began, seconds, told, stop)
+        _refuse_impossible(found, max_tokens)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +308,7 @@ def drawn_for(
     stop.run = run
     if stop.is_over:
         run.stopped = "interrupted"
-    with shared.used("" if tree is None else fingerprint(ids, target)), stop.listening():
+    with shared.used("" if tree is None else fingerprint(ids, target)):
         found: Drawn = _method(wanted.method).draw(run)
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:

@@ -84,7 +84,8 @@ def score(
         draws of `sample` for the same target, whose `log_z` and interval give log P given valid. A target
         that is known to be another is refused; where a part of it has no name that cannot be seen.
     budget
-        model rows to estimate log Z with, by method "auto" with `seed`, besides those of the texts.
+        model rows to estimate log Z with, by method "auto" with `seed`, besides those of the texts. Ctrl-C
+        ends that part early.
 
     Without both, `logprob_given_valid` is NaN, and its interval is what the scored texts prove: Z is at
     least the sum of their probabilities, and at most 1.
@@ -123,7 +124,9 @@ def score(
     judged = {text: _judged(target, text) for text in dict.fromkeys(wanted)}
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
     if budget is not None:
-        samples = drawn_for(settings, rows, ids, None, seed, time.monotonic(), None, None, Stop())
+        stop = Stop()
+        with stop.listening():
+            samples = drawn_for(settings, rows, ids, None, seed, time.monotonic(), None, None, stop)
     log_z, (low, high) = (math.nan, _UNKNOWN) if samples is None else (samples.log_z, samples.log_z_interval)
     # The scored texts are valid, so Z is at least the sum of their probabilities.
     low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import signal
-import time
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,18 @@ WORDS = sg.regex("[abc]{1,6}")
 def draw(n=10, model=None, **options):
     options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 8} | options
     return sg.sample(model or Bigram(1, ALIVE), "a", WORDS, n, **options)
+
+
+class Never:
+    """No text is valid, and no prefix tells."""
+
+    fingerprint = "never"
+
+    def viable(self, prefix):
+        return True
+
+    def final(self, text):
+        return False
 
 
 @pytest.mark.parametrize(
@@ -209,18 +222,6 @@ def test_a_number_of_draws_beyond_the_budget_costs_nothing(method):
     assert draw(10**15, method=method, budget=60).statistics.model_rows <= 60
 
 
-class Never:
-    """No text is valid, and no prefix tells."""
-
-    fingerprint = "never"
-
-    def viable(self, prefix):
-        return True
-
-    def final(self, text):
-        return False
-
-
 @pytest.mark.parametrize("method", ["auto", "cars", "importance", "asap"])
 def test_with_a_tree_an_empty_language_is_proved(method):
     with pytest.raises(sg.StructgenError, match=r"Z = 0"):
@@ -264,13 +265,14 @@ def test_a_budget_ends_a_run_with_what_is_known(method):
     assert 0 <= low <= high <= 1
 
 
-def test_seconds_end_a_run():
-    def slow(ids):
-        time.sleep(0.01)
-        return Bigram(1, ALIVE)(ids)
-
-    found = draw(100_000, slow, method="rejection", seconds=0.2)
+@pytest.mark.parametrize("method", METHODS)
+def test_seconds_end_a_run_after_one_more_pass(method, monkeypatch):
+    """The clock goes on with the model alone: a second a row. A pass of `smc` has 16 rows of a function."""
+    own = Bigram(1, ALIVE)
+    monkeypatch.setattr("structgen.sampling.run.time.monotonic", lambda: float(own.asked))
+    found = draw(10**9, own, method=method, max_tokens=40, checkers=[Never()], seconds=100)
     assert found.statistics.stopped == "seconds"
+    assert 100 <= own.asked < 100 + (16 if method == "smc" else 1)
 
 
 @pytest.mark.parametrize("method", ["cars", "importance", "asap"])
@@ -320,6 +322,66 @@ def test_an_interrupt_at_any_call_returns_what_is_known(method, interrupt):
         again = draw(3, method=method, max_tokens=3, tree=tree)
         assert again.bracket[0] <= z * (1 + 1e-12) and z <= again.bracket[1] * (1 + 1e-12)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def places_of(run):
+    """Return the lines of the samplers that a run reaches once it has begun."""
+    folder = Path(sg.__file__).parent / "sampling"
+    reached = {}
+
+    def line(frame, event, arg):
+        if event == "line":
+            reached.setdefault((frame.f_code.co_filename, frame.f_lineno))
+        return line
+
+    def call(frame, event, arg):
+        if reached or frame.f_code.co_name == "drawn_for":
+            return line if Path(frame.f_code.co_filename).is_relative_to(folder) else None
+        return None
+
+    traced(call, run)
+    return list(reached)
+
+
+def traced(tracer, run):
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        return run()
+    finally:
+        sys.settrace(before)
+
+
+def pressing_at(place):
+    """Return a tracer that presses Ctrl-C when a line is reached for the first time."""
+    left = [place]
+
+    def line(frame, event, arg):
+        if event == "line" and left and (frame.f_code.co_filename, frame.f_lineno) == place:
+            left.clear()
+            pressed()
+        return line
+
+    return lambda frame, event, arg: line if left and frame.f_code.co_filename == place[0] else None
+
+
+@pytest.mark.parametrize(
+    ("method", "stride"),
+    [("auto", 7), ("smc", 7), *(pytest.param(method, 1, marks=pytest.mark.slow) for method in METHODS)],
+)
+def test_an_interrupt_at_any_line_of_the_samplers_returns_what_is_known(method, stride):
+    def run():
+        return draw(3, method=method, max_tokens=2)
+
+    places = places_of(run)
+    assert len(places) > 100
+    for place in places[::stride]:
+        try:
+            found = traced(pressing_at(place), run)
+        except KeyboardInterrupt:
+            pytest.fail(f"the interrupt at {place} was not held")
+        assert len(found.texts) == len(found.weights) == found.statistics.accepted, place
+        assert 0 <= found.bracket[0] <= found.bracket[1] <= 1, place
 
 
 def test_a_second_interrupt_does_not_wait_for_the_model():

@@ -16,7 +16,7 @@ import structgen as sg
 
 torch = pytest.importorskip("torch")
 sys.path.append(str(Path(__file__).parents[1] / "engine"))
-from small_models import write_llama  # noqa: E402
+from small_models import Function, tokenizer, write_llama  # noqa: E402
 
 from structgen.engine.llama import Llama  # noqa: E402
 from structgen.sampling import rows as rows_module  # noqa: E402
@@ -92,6 +92,7 @@ def test_rows_by_caches_are_those_of_whole_prefixes(engine):
             prefixes.append((*prefix, chance.randrange(1, 500)))
 
 
+@pytest.mark.slow  # transformers takes seconds to import
 def test_rows_of_a_model_of_transformers_are_those_of_whole_prefixes(folder):
     pytest.importorskip("transformers")
     from transformers import AutoModelForCausalLM
@@ -185,6 +186,45 @@ def test_rows_are_counted_once_a_call():
     first, again, prompt = rows.read([(1,), (1,), ()])
     assert first is again
     assert (rows.count, prompt[0]) == (2, 1)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("depth", [0, 1])
+def test_logits_of_a_model_that_are_no_numbers_are_an_error(bad, depth):
+    model = Function(tokenizer().vocab_size)
+    logits = model.logits
+    model.logits = lambda tokens: (
+        logits(tokens) if len(tokens) < 2 + depth else torch.full_like(logits(tokens), bad)
+    )
+    with pytest.raises(sg.StructgenError, match="logits are NaN, infinite") as caught:
+        sg.sample(sg.Engine(model, tokenizer()), [5, 6], sg.regex("[a-z]{3,9}"), 5, method="smc")
+    assert caught.value.where == f"token {depth}"
+
+
+def test_a_vocabulary_of_a_model_may_be_wider_than_its_tokenizers():
+    """What no token has is mass that is not valid: the same as for a function that returns such rows."""
+    tokens, model = tokenizer(), Function(tokenizer().vocab_size + 64)
+    word = sg.choice(["yes", "no"])
+    asked = {"method": "auto", "max_tokens": 4, "name": "wide"}
+    found = sg.sample(sg.Engine(model, tokens), [5, 6], word, 1000, **asked)
+    expected = sg.sample(lambda ids: model.logits(ids), [5, 6], word, 1000, tokenizer=tokens, **asked)
+    assert found.statistics.stopped == expected.statistics.stopped == "exhausted"
+    assert found.log_z == pytest.approx(expected.log_z)
+    assert len(found) == len(expected) > 2
+
+
+@pytest.mark.parametrize("prompt", [[-1], [10**6], []])
+def test_a_prompt_that_an_engine_cannot_read_is_refused(prompt):
+    with pytest.raises(sg.OptionError) as caught:
+        sg.sample(sg.Engine(Function(tokenizer().vocab_size), tokenizer()), prompt, sg.literal("a"), 1)
+    assert caught.value.where.startswith("prompt")
+
+
+def test_a_prompt_without_room_for_the_text_is_refused():
+    engine = sg.Engine(Function(tokenizer().vocab_size, context=10), tokenizer())
+    with pytest.raises(sg.OptionError, match="context, 10") as caught:
+        sg.sample(engine, [5] * 8, sg.literal("a"), 1, max_tokens=3)
+    assert caught.value.where == "max_tokens"
 
 
 @pytest.mark.parametrize("method", ["smc", "importance", "auto"])
