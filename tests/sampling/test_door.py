@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import signal
@@ -13,6 +14,7 @@ import pytest
 from exact import Bigram, tokenizer
 
 import structgen as sg
+from structgen.sampling.door import Options, sample
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -74,6 +76,12 @@ def test_an_option_without_a_meaning_is_refused_by_name(options, where):
 def test_a_prompt_that_is_none_is_refused(prompt):
     with pytest.raises(sg.OptionError, match="prompt"):
         sg.sample(Bigram(1, ALIVE), prompt, WORDS, 1, tokenizer=TOKENIZER, name="bigram")
+
+
+def test_the_typed_options_are_the_keywords():
+    """The overloads name the keywords in a TypedDict, the function itself names them one by one."""
+    keywords = inspect.signature(sample).parameters.values()
+    assert [one.name for one in keywords if one.kind is one.KEYWORD_ONLY] == list(Options.__annotations__)
 
 
 def test_a_keyword_that_does_not_exist_is_a_type_error():

@@ -72,3 +72,13 @@ async def asked() -> None:
     person("Ada", month=2)  # error: [call-arg]
     Reader().length()  # error: [call-arg]
     print(person("Ada").nmae)  # error: [attr-defined]
+
+
+def drawn(engine: sg.Engine) -> None:
+    """What samplers return."""
+    word, schema = sg.regex("[a-z]+"), sg.json_schema({"type": "object"})
+    reveal_type(sg.sample(engine, "Ada", word, 3))  # Samples[str]
+    reveal_type(sg.sample(engine, [1, 2], schema, 3, method="cars"))  # Samples[Any]
+    reveal_type(sg.sample(engine, ["Ada", "Bo"], word, 3))  # list[Samples[str]]
+    reveal_type(sg.sample(engine, [[1], [2]], schema, 3))  # list[Samples[Any]]
+    reveal_type(sg.score(engine, "Ada", word, ["one"]))  # list[Score]
