@@ -54,11 +54,13 @@ if TYPE_CHECKING:
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
     from structgen.matcher import Matcher
-    from structgen.sampling.checkers import Checker
+    from structgen.sampling.checkers import Checker, Closed, Written
     from structgen.sampling.door import sample
+    from structgen.sampling.processes import InProcess
     from structgen.sampling.samples import Samples
     from structgen.sampling.score import Score, score
     from structgen.sampling.tree import PrefixTree
+    from structgen.sampling.types import TypeChecker
     from structgen.schema.grammar import json_schema
     from structgen.schema.openai import OPENAI_STRICT
     from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
@@ -78,6 +80,7 @@ __all__ = [
     "WIDEST",
     "BudgetError",
     "Checker",
+    "Closed",
     "CompiledGrammar",
     "Dfa",
     "Engine",
@@ -91,6 +94,7 @@ __all__ = [
     "Grammar",
     "GrammarError",
     "GrammarExplanation",
+    "InProcess",
     "LarkGrammar",
     "LimitError",
     "Limits",
@@ -119,10 +123,12 @@ __all__ = [
     "TokenMask",
     "Tokenizer",
     "TokenizerError",
+    "TypeChecker",
     "UnsatisfiableSchema",
     "UnsatisfiableUnderPolicy",
     "UnsupportedError",
     "ValidatorError",
+    "Written",
     "__version__",
     "advance_all",
     "allocate_mask",
@@ -207,8 +213,12 @@ def _home(name: str) -> str | None:
             return "structgen.languages.regular"
         case "Grammar":
             return "structgen.grammar"
-        case "Checker":
+        case "Checker" | "Closed" | "Written":
             return "structgen.sampling.checkers"
+        case "InProcess":
+            return "structgen.sampling.processes"
+        case "TypeChecker":
+            return "structgen.sampling.types"
         case "sample":
             return "structgen.sampling.door"
         case "Score" | "score":

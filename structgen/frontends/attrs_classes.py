@@ -155,12 +155,12 @@ class Filled:
     """An adapter of pydantic's for a schema that was filled in."""
 
     def __init__(self, core: Any) -> None:
-        self.core = core
+        self.core_schema = core
         self.validator = SchemaValidator(core, _use_prebuilt=False)
 
     def json_schema(self, *, schema_generator: Any) -> Any:
         """Return the JSON Schema."""
-        return schema_generator().generate(self.core, mode="validation")
+        return schema_generator().generate(self.core_schema, mode="validation")
 
 
 def attrs_inside(hint: Any) -> list[type]:

@@ -27,11 +27,11 @@ _POLICIES: Mapping[str, Any] = MappingProxyType(
 class TypeReader(Generic[T]):
     """A type as a language. Made by `read_type`."""
 
-    __slots__ = ("_validated", "hint", "schema")
+    __slots__ = ("_validated", "core_schema", "hint", "schema")
 
-    def __init__(self, hint: Any, validator: Any, schema: dict[str, Any]) -> None:
-        """`validator` is pydantic-core's."""
-        self.hint, self._validated = hint, validator.validate_json
+    def __init__(self, hint: Any, validator: Any, schema: dict[str, Any], core_schema: Any) -> None:
+        """`validator` is pydantic-core's, made of `core_schema`."""
+        self.hint, self._validated, self.core_schema = hint, validator.validate_json, core_schema
         self.schema = schema
         """The JSON Schema (2020-12) of the documents, a dict that must not be changed."""
 
@@ -95,7 +95,7 @@ def read_type(hint: type[T] | Any, *, config: Mapping[str, Any] | None = None) -
         schema = adapter.json_schema(schema_generator=TypeSchema)
     except (PydanticUserError, SchemaError, ImportError, TypeError, NameError, AttributeError) as error:
         raise _no_schema(hint, str(error).strip().splitlines()[0]) from error
-    return TypeReader(hint, adapter.validator, schema)
+    return TypeReader(hint, adapter.validator, schema, adapter.core_schema)
 
 
 def _adapter(made: Any, refused: Any, hint: Any, config: Mapping[str, Any] | None) -> Any:

@@ -1,22 +1,125 @@
-"""Constraints that no grammar expresses: a checker says whether a prefix or a text may be valid."""
+"""Constraints that no grammar expresses: what a checker may be asked, and what it is asked with.
+
+A checker is an object with at least one of four methods. A method that is not there answers True.
+
+    viable(prefix: bytes) -> bool      may a valid text begin with these bytes?
+    closed(event: Closed) -> bool      a JSON value has just closed: may the document still be valid?
+    final(value) -> bool               is this text of the grammar valid?
+    mask(state: Written) -> array      which tokens may come next?
+
+A plain function counts as a checker that has `final` alone. `structgen.sampling.constraints` asks them.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+from structgen.events import Place
+
+METHODS = ("viable", "closed", "final", "mask")
+"""The methods that a checker may have."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A JSON value that has just closed: the document itself, a member of an object, or an item of an array.
+
+    Keys do not count as values. The values inside a container close before the container does; the document
+    closes last. A number that is the whole document closes where the text ends.
+    """
+
+    place: Place
+    """Where in the document the value is."""
+    document: bytes
+    """The JSON text of the value."""
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """The keys and indices that lead to the value; () is the whole document."""
+        return self.place.parts
+
+    @property
+    def pointer(self) -> str:
+        """The JSON pointer (RFC 6901) of the value; "" is the whole document."""
+        return self.place.pointer
+
+    @cached_property
+    def value(self) -> Any:
+        """The value, as `json.loads` returns it."""
+        return json.loads(self.document)
+
+
+class Written(NamedTuple):
+    """What has been written: the state that `mask` is asked with."""
+
+    tokens: tuple[int, ...]
+    """The token ids of the text, the prompt's not among them."""
+    text: bytes
+    """Their bytes."""
 
 
 @runtime_checkable
-class Checker(Protocol):
-    """What a constraint beside the grammar has to answer. Both methods are functions of their argument alone.
-
-    `viable` is monotone: once it is False for a prefix, it is False for all that begins with that prefix, and
-    `final` is False for them too. A method may ask both as often as it likes.
-    """
+class Viable(Protocol):
+    """A checker of prefixes."""
 
     def viable(self, prefix: bytes) -> bool:
-        """Return False where no valid text begins with this prefix; True says nothing."""
+        """Return False where no valid text begins with this prefix; True promises nothing.
+
+        It is monotone: where it is False for a prefix, it is False for every longer one, and no text that
+        begins with it is valid. It is asked once behind each token, so a prefix may end inside a character.
+        """
         ...
 
-    def final(self, text: bytes) -> bool:
-        """Return whether a text of the grammar is valid."""
+
+@runtime_checkable
+class Closing(Protocol):
+    """A checker of JSON values as they close; only for grammars of JSON documents."""
+
+    def closed(self, event: Closed) -> bool:
+        """Return False where the document cannot be valid any more, now that this value has closed."""
         ...
+
+
+@runtime_checkable
+class Final(Protocol):
+    """A checker of whole texts."""
+
+    def final(self, value: Any) -> bool:
+        """Return whether a text of the grammar is valid.
+
+        `value` is what `Samples.values` would hold: the object where the grammar was given as a Python type,
+        the parsed JSON value where the grammar is a JSON Schema, else the text as a str.
+        """
+        ...
+
+
+@runtime_checkable
+class Masking(Protocol):
+    """A checker that says which tokens may come next."""
+
+    def mask(self, state: Written) -> Any:
+        """Return a bool array [V], True for each token that may come next, or None where all may.
+
+        A text through a token that is forbidden here is not valid, whatever the other methods would say of
+        it. A mask need not forbid all that leads nowhere: tokens that it lets through are still asked for
+        with the other methods. An end token that is forbidden means that the text may not end here.
+        """
+        ...
+
+
+Checker: TypeAlias = Viable | Closing | Final | Masking | Callable[[Any], bool]
+"""What `sg.sample(checkers=[...])` takes.
+
+**State.** `viable` and `closed` may keep what they have seen in the checker's attributes. That state belongs
+to a prefix: each prefix has a copy of the checker, made from the copy of the prefix that is one token
+shorter, and no two prefixes share one. The copy is what `checker.copy()` returns, or `copy.deepcopy(checker)`
+where there is no such method. A checker without state may define `copy` to return `self`, which saves the
+copying. What `mask` and `final` change is forgotten.
+
+**Trees.** A prefix tree that several runs share needs an attribute `fingerprint` of each checker: a text that
+changes whenever its answers may.
+"""

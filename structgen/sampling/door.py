@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import signal
 import threading
 import time
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack, overload
 
 import numpy as np
 
@@ -26,15 +26,16 @@ from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import Rows
 from structgen.sampling.run import Drawn, Progress, Run
 from structgen.sampling.samples import Samples, Statistics, interval_of
-from structgen.sampling.target import Target
 from structgen.sampling.tree import PrefixTree
+from structgen.sampling.types import TypedGrammar
 from structgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from structgen.engine.doors import Engine
     from structgen.languages.regular import RegularGrammar
 
-METHODS: Final = ("auto", "cars", "importance", "smc", "asap", "rejection", "masked")
+T = TypeVar("T")
+METHODS: Final = ("auto", "cars", "importance", "smc", "awrs", "asap", "rejection", "masked")
 _OTHER_LAWS: Final = frozenset(
     ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
 )
@@ -72,7 +73,17 @@ def sample(
 def sample(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int],
-    grammar: Grammar | CompiledGrammar,
+    grammar: type[T],
+    n: int,
+    **options: Unpack[Options],
+) -> Samples[T]: ...
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: str | Sequence[int],
+    grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
     n: int,
     **options: Unpack[Options],
 ) -> Samples[Any]: ...
@@ -92,7 +103,17 @@ def sample(
 def sample(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: list[str] | Sequence[Sequence[int]],
-    grammar: Grammar | CompiledGrammar,
+    grammar: type[T],
+    n: int,
+    **options: Unpack[Options],
+) -> list[Samples[T]]: ...
+
+
+@overload
+def sample(
+    model: Engine | str | Path | Callable[[list[int]], Any] | Any,
+    prompt: list[str] | Sequence[Sequence[int]],
+    grammar: Grammar | CompiledGrammar | TypedGrammar | Any,
     n: int,
     **options: Unpack[Options],
 ) -> list[Samples[Any]]: ...
@@ -101,7 +122,7 @@ def sample(
 def sample(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int] | list[str] | Sequence[Sequence[int]],
-    grammar: Grammar | CompiledGrammar,
+    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
     n: int,
     *,
     method: str = "auto",
@@ -131,10 +152,13 @@ def sample(
     prompt
         a text or a sequence of token ids; or several of them in a list, for which a list of Samples comes
         back. A list of numbers is one prompt. For several, see below.
+    grammar
+        a grammar, compiled or not, or a Python type: then the values are objects of the type, and a text that
+        its validators refuse is not valid.
     method
-        "cars" and "rejection" give exact independent draws; "auto", "importance" and "smc" weighted ones
-        whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With "auto"
-        each valid text is there once, and `n` is how many are to be found.
+        "cars" and "rejection" give exact independent draws; "auto", "importance", "smc" and "awrs" weighted
+        ones whose weights also estimate Z; "masked" and "asap" draws of another law, for comparison. With
+        "auto" each valid text is there once, and `n` is how many are to be found.
     budget, seconds, standard_error
         the run ends at so many model rows, after so long (and one forward pass), or once log Z is known so
         well; the draws made until then are returned, and `statistics.stopped` says why. So does Ctrl-C: the
@@ -284,14 +308,7 @@ def drawn_for(
     stop: Stop,
 ) -> Samples[Any]:
     """Return the draws of one run."""
-    compiled = wanted.problem.compiled
-    target = Target(
-        rows,
-        compiled,
-        temperature=wanted.temperature,
-        max_tokens=wanted.max_tokens,
-        checkers=wanted.checkers,
-    )
+    target = wanted.problem.target(rows, wanted.temperature, wanted.max_tokens, wanted.checkers)
     shared = PrefixTree() if tree is None else tree
     run = Run(
         target,
@@ -308,8 +325,11 @@ def drawn_for(
     stop.run = run
     if stop.is_over:
         run.stopped = "interrupted"
-    with shared.used("" if tree is None else fingerprint(ids, target)):
-        found: Drawn = _method(wanted.method).draw(run)
+    try:
+        with shared.used("" if tree is None else fingerprint(ids, target)):
+            found: Drawn = _method(wanted.method).draw(run)
+    finally:
+        target.close()
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
@@ -328,13 +348,12 @@ def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:
 
 
 def _samples(method: str, run: Run, found: Drawn, mark: str) -> Samples[Any]:
-    texts = [run.target.text(tokens).decode("utf-8", "replace") for tokens in found.tokens]
-    is_json = run.target.compiled.has_events
-    log_z, interval = interval_of(found.estimates, found.shares, run.tree.bracket)
+    texts = [run.target.text(tokens) for tokens in found.tokens]
+    log_z, interval = interval_of(found.log_z, found.relative_error, run.tree.bracket)
     return Samples(
         method,
-        texts,
-        [json.loads(text) for text in texts] if is_json else list(texts),
+        [text.decode("utf-8", "replace") for text in texts],
+        [run.target.value(text) for text in texts],
         found.tokens,
         found.logprobs,
         found.log_weights,
@@ -349,19 +368,19 @@ def _samples(method: str, run: Run, found: Drawn, mark: str) -> Samples[Any]:
             run.model_rows,
             time.monotonic() - run.began,
             run.stopped or "n",
-            run.tree_rows,
-            run.target.rows.reread,
-            run.target.checks,
+            checks=run.target.checks,
+            tree_rows=run.tree_rows,
+            reread_positions=run.target.rows.reread,
         ),
         found.contributions,
-        mark,
+        target=mark,
     )
 
 
 def _nothing(method: str) -> Samples[Any]:
     """Return the result for a prompt whose turn did not come."""
     none = np.empty(0)
-    log_z, interval = interval_of(none, none, (0.0, 1.0))
+    log_z, interval = interval_of(math.nan, math.inf, (0.0, 1.0))
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
     return Samples(
         method, [], [], [], none, none, False, False, log_z, interval, (0.0, 1.0), statistics, lambda one: one

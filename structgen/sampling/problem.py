@@ -12,8 +12,10 @@ from structgen.compiler import compile
 from structgen.engine import checks
 from structgen.engine.models import ReadsMany, tokenizer_of
 from structgen.errors import OptionError
+from structgen.sampling.checkers import Checker
 from structgen.sampling.rows import FunctionRows, ModelRows, Rows
 from structgen.sampling.target import Target
+from structgen.sampling.types import understood
 from structgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -24,13 +26,15 @@ class Problem:
     """A model and a grammar that was compiled for its tokenizer. Prompts come one after another."""
 
     def __init__(self, model: Any, grammar: Any, tokenizer: Any, name: str) -> None:
-        """`model` is an engine, what an engine takes, or a function `next_logprobs(ids)`.
+        """`model` is an engine, what an engine takes, or a function `next_logprobs(ids)`; `grammar` is a
+        grammar, compiled or not, or a Python type.
 
         Raises OptionError where a function has no tokenizer or no name, where the engine has another
         tokenizer than was given, or the grammar was compiled for another.
         """
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
+        wanted, self._read, self._own = understood(grammar)
         if _is_function(model):
             if tokenizer is None or not name:
                 raise OptionError(
@@ -40,7 +44,7 @@ class Problem:
                 )
             self._function, self.name, self.width = model, name, 1
             self.tokenizer = tokenizer_of(tokenizer)
-            self.compiled = _compiled(grammar, self.tokenizer)
+            self.compiled = _compiled(wanted, self.tokenizer)
             self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
             return
         from structgen.engine.doors import Engine
@@ -54,7 +58,7 @@ class Problem:
             )
         self._engine = engine
         self.name, self.width, self.tokenizer = name or engine.name, engine.max_rows, engine.tokenizer
-        self.compiled = engine.compiled(grammar)
+        self.compiled = engine.compiled(wanted)
         self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
 
     width: int
@@ -88,6 +92,17 @@ class Problem:
                 cure="Shorten the prompt, or ask for fewer tokens.",
             )
         return ids
+
+    def target(self, rows: Rows, temperature: float, max_tokens: int, checkers: Sequence[Checker]) -> Target:
+        """Return the law behind a prompt, whose rows are given; the validators of a type are checkers too."""
+        return Target(
+            rows,
+            self.compiled,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            checkers=(*self._own, *checkers),
+            read=self._read,
+        )
 
     def rows(self, prompts: Sequence[list[int]]) -> list[Rows]:
         """Return what gives the model's rows behind each prompt. Some prompts that come together are read in

@@ -59,6 +59,7 @@ class Run:
     accepted: int = 0
     """Valid texts so far, as last told."""
     _told: float = 0.0
+    _fruitless: int = 0
     _rows: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -78,6 +79,13 @@ class Run:
         self.tell(self.accepted)
         return not self.stopped
 
+    def tried(self, attempts: int, texts: int) -> None:
+        """Note how many of some attempts gave a text; end a run that nothing bounds after `FRUITLESS`
+        attempts in a row without one."""
+        self._fruitless = 0 if texts else self._fruitless + attempts
+        if self._fruitless >= FRUITLESS and self.budget is None and self.seconds is None:
+            self.stopped = "fruitless"
+
     def tell(self, accepted: int) -> None:
         """Tell the caller how far the run has come, now and then."""
         self.accepted = accepted
@@ -91,15 +99,11 @@ class Run:
         seconds = time.monotonic() - self.began
         return Progress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
-    def is_close(self, attempts: Sequence[Attempt]) -> bool:
+    def is_close(self, estimates: Sequence[float]) -> bool:
         """Return whether the standard error of log Z is as small as was asked for."""
-        if self.standard_error is None or len(attempts) < _FEW:
+        if self.standard_error is None or len(estimates) < _FEW:
             return False
-        found = np.array([attempt.weight + attempt.known for attempt in attempts])
-        mean = float(found.mean())
-        if not mean > 0:
-            return False
-        return float(found.std(ddof=1)) / math.sqrt(len(found)) / mean <= self.standard_error
+        return mean_of(np.array(estimates))[1] <= self.standard_error
 
 
 @dataclass(slots=True)
@@ -110,10 +114,10 @@ class Drawn:
     logprobs: Floats
     log_weights: Floats
     attempts: int
-    estimates: Floats
-    """Unbiased estimates of Z, uncorrelated; empty for a method that gives none."""
-    shares: Floats
-    """float64, for each estimate: its share in the mean."""
+    log_z: float
+    """The log of an unbiased estimate of Z; NaN for a method that gives none."""
+    relative_error: float
+    """Its standard error, over Z."""
     contributions: Callable[[Floats], Floats]
     """See `Samples.contributions`."""
     is_exact: bool = False
@@ -133,8 +137,7 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
     after `FRUITLESS` attempts in a row that gave no text.
     """
     found: list[Attempt] = []
-    accepted = fruitless = 0
-    is_bounded = run.budget is not None or run.seconds is not None
+    accepted = 0
     try:
         # What the tree answers passes no other place where the time is looked at.
         while accepted < run.n and run.afford(0):
@@ -145,11 +148,9 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
             found += fresh
             valid = sum(attempt.weight > 0 for attempt in fresh)
             accepted += valid
-            fruitless = 0 if valid else fruitless + len(fresh)
-            if fruitless >= FRUITLESS and not is_bounded:
-                run.stopped = "fruitless"
+            run.tried(len(fresh), valid)
             run.tell(accepted)
-            if run.is_close(found):
+            if run.is_close([attempt.weight for attempt in found]):
                 run.stopped = "standard_error"
     except KeyboardInterrupt:
         run.stopped = "interrupted"
@@ -165,20 +166,30 @@ def drawn(attempts: Sequence[Attempt], *, weighted: bool, estimated: bool) -> Dr
     """Return the accepted texts of attempts. `weighted`: by their weights, else all alike; `estimated`:
     whether the weights estimate Z."""
     valid = [attempt for attempt in attempts if attempt.weight > 0]
-    estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])
-    count = max(len(attempts), 1)
+    log_z, error = mean_of(np.array([attempt.weight for attempt in attempts] if estimated else []))
     if weighted:
-        log_weights = np.log([attempt.weight / count for attempt in valid])
+        log_weights = np.log([attempt.weight for attempt in valid]) - math.log(max(len(attempts), 1))
     else:
-        each = float(estimates.mean()) / len(valid) if estimated and valid else 1.0
-        log_weights = np.full(len(valid), math.log(each))
+        log_weights = np.full(len(valid), (log_z if estimated else 0.0) - math.log(max(len(valid), 1)))
     weights = normalised(log_weights)
     return Drawn(
         [attempt.tokens for attempt in valid],
-        np.log([attempt.probability for attempt in valid]),
+        np.array([attempt.logprob for attempt in valid]),
         log_weights,
         len(attempts),
-        estimates,
-        np.full(len(estimates), 1 / count),
+        log_z,
+        error,
         lambda found: weights * found,
     )
+
+
+def mean_of(estimates: Floats) -> tuple[float, float]:
+    """Return the log of the mean of independent estimates of Z, and the standard error of that mean over it.
+    NaN without an estimate; minus infinity where all are 0."""
+    if not len(estimates):
+        return math.nan, math.inf
+    mean = float(estimates.mean())
+    if not mean > 0:
+        return -math.inf, math.inf
+    error = float(estimates.std(ddof=1)) / math.sqrt(len(estimates)) if len(estimates) > 1 else math.inf
+    return math.log(mean), error / mean

@@ -33,17 +33,12 @@ class Statistics:
     stopped: str
     """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known),
     "interrupted", or "fruitless" (10,000 attempts in a row gave no text, and no budget was given)."""
+    checks: int = 0
+    """How often a method of a checker was called."""
     tree_rows: int = 0
     """Rows that the prefix tree answered in the model's place."""
     reread_positions: int = 0
     """Positions that the model read once more because their keys and values were no longer kept."""
-    checks: int = 0
-    """Prefixes and texts about which the checkers were asked."""
-
-    @property
-    def accept_rate(self) -> float:
-        """The share of attempts that gave a valid text; NaN without an attempt."""
-        return self.accepted / self.attempts if self.attempts else math.nan
 
 
 @dataclass(frozen=True)
@@ -147,28 +142,30 @@ class Samples(Generic[T]):
 
 
 def interval_of(
-    estimates: Floats, shares: Floats, bracket: tuple[float, float]
+    log_z: float, relative_error: float, bracket: tuple[float, float]
 ) -> tuple[float, tuple[float, float]]:
-    """Return log Z and an interval of 95 % from unbiased estimates of Z and their shares in the mean (which
-    sum to 1), cut to proven bounds. Without an estimate: NaN and the bounds."""
-    low, high = bracket
-    if not len(estimates):
-        return math.nan, (log(low), log(high))
-    mean = float(shares @ estimates)
-    off = shares * (estimates - mean)
-    count = len(estimates)
-    error = math.sqrt(count / (count - 1) * float(off @ off)) if count > 1 else math.inf
+    """Return log Z and an interval of 95 %, cut to proven bounds on Z, from an estimate of log Z and the
+    standard error of Z over Z. Without an estimate (NaN): NaN and the bounds."""
+    low, high = log(bracket[0]), log(bracket[1])
+    if math.isnan(log_z):
+        return math.nan, (low, high)
     if low == high:
-        mean, error = low, 0.0
-    elif not mean > 0:
-        error = math.inf  # that all estimates are 0 says nothing of their error
-    mean = min(max(mean, low), high)
-    return log(mean), (log(max(mean - _NORMAL * error, low)), log(min(mean + _NORMAL * error, high)))
+        return low, (low, low)
+    if log_z == -math.inf:
+        return log_z, (low, high)  # that all estimates are 0 says nothing of their error
+    off = _NORMAL * relative_error
+    begin = max(log_z + log(1 - off), low) if off < 1 else low
+    return min(max(log_z, low), high), (begin, min(log_z + log(1 + off), high))
 
 
 def log(value: float) -> float:
     """Return the logarithm of a number that may be 0."""
     return math.log(value) if value > 0 else -math.inf
+
+
+def log_sum(logs: Floats) -> float:
+    """Return the logarithm of the sum of numbers whose logarithms are given."""
+    return float(np.logaddexp.reduce(logs)) if len(logs) else -math.inf
 
 
 def normalised(log_weights: Floats) -> Floats:

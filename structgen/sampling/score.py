@@ -21,6 +21,7 @@ from structgen.sampling.problem import Problem, known_fingerprint
 from structgen.sampling.rows import PASS, Tokens
 from structgen.sampling.samples import Samples, log
 from structgen.sampling.target import Floats, Target, scaled
+from structgen.sampling.types import TypedGrammar
 from structgen.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Score:
 def score(
     model: Engine | str | Path | Callable[[list[int]], Any] | Any,
     prompt: str | Sequence[int],
-    grammar: Grammar | CompiledGrammar,
+    grammar: Grammar | CompiledGrammar | TypedGrammar | type[Any] | Any,
     texts: Sequence[str],
     *,
     samples: Samples[Any] | None = None,
@@ -114,14 +115,17 @@ def score(
     ids = problem.ids(prompt, "prompt", max_tokens)
     (rows,) = problem.rows([ids])
     settings = Wanted(problem, budget or 1, "auto", budget, None, temperature, max_tokens, tuple(checkers))
-    target = Target(rows, problem.compiled, temperature=temperature, max_tokens=max_tokens, checkers=checkers)
+    target = problem.target(rows, temperature, max_tokens, checkers)
     if samples is not None and samples.target and samples.target != (known_fingerprint(ids, target) or None):
         raise OptionError(
             "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",
             where="samples",
             cure="Draw them for the same target, with the same name=.",
         )
-    judged = {text: _judged(target, text) for text in dict.fromkeys(wanted)}
+    try:
+        judged = {text: _judged(target, text) for text in dict.fromkeys(wanted)}
+    finally:
+        target.close()
     logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
     if budget is not None:
         stop = Stop()

@@ -15,21 +15,28 @@ correct that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from structgen.compiled import CompiledGrammar
+from structgen.compiled import CompiledGrammar, State
 from structgen.errors import StructgenError
 from structgen.masks.mask import TokenMask
-from structgen.sampling.checkers import Checker
+from structgen.sampling.checkers import Checker, Written
+from structgen.sampling.constraints import Constraints, Standing
+from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import Rows
 
 END: Final = -1
 """The edge that ends a text: all end tokens of the tokenizer together."""
+
+_REMEMBERED: Final = 1 << 14
+"""Prefixes whose answers are remembered, so that the checkers are not asked about them once more."""
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -37,10 +44,15 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """A viable prefix: its tokens, and the state of the grammar behind them."""
+    """A viable prefix: its tokens, and how things stand behind them. Equal where the tokens are."""
 
     tokens: tuple[int, ...]
     state: int
+    """The state of the grammar."""
+    text: bytes = field(default=b"", compare=False, repr=False)
+    """The bytes of the tokens."""
+    standing: Standing | None = field(default=None, compare=False, repr=False)
+    """The states of the checkers; None without checkers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +85,42 @@ class Target:
         temperature: float = 1.0,
         max_tokens: int,
         checkers: Sequence[Checker] = (),
+        read: Callable[[bytes], Any] | None = None,
     ) -> None:
-        """`rows` answers for the model behind its prompt; `compiled` is of the model's tokenizer."""
+        """`rows` answers for the model behind its prompt; `compiled` is of the model's tokenizer; `read`
+        returns the object of a text where the grammar was given as a type. Raises OptionError for what is
+        no checker."""
         self.rows, self.compiled = rows, compiled
         self.temperature, self.max_tokens, self.checkers = temperature, max_tokens, tuple(checkers)
-        self.checks = 0
-        """Prefixes and texts about which the checkers were asked."""
+        self._read = read
+        self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
+        self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
+        self._passed: OrderedDict[tuple[int, ...], bool] = OrderedDict()
+        self._rests: dict[int, bytes | None] = {}
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
         self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
 
+    @property
+    def checks(self) -> int:
+        """How often a method of a checker was called."""
+        return self._constraints.checks
+
     def start(self) -> Prefix:
         """Return the empty prefix."""
-        return Prefix((), self.compiled.start.index)
+        standing = self._constraints.start() if self._constraints else None
+        return Prefix((), self.compiled.start.index, b"", standing)
 
     def text(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes of text tokens."""
         return b"".join(self._texts[token] or b"" for token in tokens)
+
+    def value(self, text: bytes) -> Any:
+        """Return the value of a text of the grammar: an object of the type where there is one, the parsed
+        JSON value where the texts are JSON documents, else the text as a str."""
+        if self._read is not None:
+            return self._read(text)
+        return json.loads(text) if self.compiled.has_events else text.decode("utf-8", "replace")
 
     def steps(self, prefixes: Sequence[Prefix]) -> list[Step]:
         """Return what may follow each prefix. Cost: one model row each, all in one forward pass, and O(V)."""
@@ -98,9 +129,14 @@ class Target:
 
     def _step(self, prefix: Prefix, logits: Floats) -> Step:
         probabilities = self._probabilities(prefix, logits)
-        allowed = self._allowed(prefix)
-        ends = float(probabilities[self._ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
-        return Step(allowed, probabilities[allowed], ends)
+        allowed, ends = self._allowed(prefix), self._ends
+        if self._constraints.has_masks and prefix.standing is not None:
+            written = Written(prefix.tokens, prefix.text)
+            mask = self._constraints.allowed(prefix.standing, written, self.compiled.vocab_size)
+            if mask is not None:
+                allowed, ends = allowed[mask[allowed]], ends[mask[ends]]
+        end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
+        return Step(allowed, probabilities[allowed], end)
 
     def _probabilities(self, prefix: Prefix, logits: Floats) -> Floats:
         """Return the softmax of logits over the temperature. Raises StructgenError for NaN."""
@@ -127,22 +163,78 @@ class Target:
         return tokens
 
     def extend(self, prefix: Prefix, token: int) -> Prefix | None:
-        """Return the prefix behind one more token, or None where a checker rules it out."""
-        after = Prefix((*prefix.tokens, token), self.compiled.next_index(prefix.state, token))
-        if self.checkers:
-            self.checks += 1
-            text = self.text(after.tokens)
-            if not all(checker.viable(text) for checker in self.checkers):
+        """Return the prefix behind one more token, or None where a checker rules it out.
+
+        Cost: the checkers are asked once for each prefix that is remembered. Where the grammar allows one
+        text only from here on, they are asked about that text at once: if they refuse it, no row is read for
+        what leads to it.
+        """
+        tokens = (*prefix.tokens, token)
+        if prefix.standing is None:
+            return Prefix(tokens, self._after(prefix, token), prefix.text + (self._texts[token] or b""))
+        try:
+            self._extended.move_to_end(tokens)
+            return self._extended[tokens]
+        except KeyError:
+            return _remember(self._extended, tokens, self._checked(prefix, tokens, prefix.standing))
+
+    def _after(self, prefix: Prefix, token: int) -> int:
+        return self.compiled.next_index(prefix.state, token)
+
+    def _checked(self, prefix: Prefix, tokens: tuple[int, ...], standing: Standing) -> Prefix | None:
+        text = prefix.text + (self._texts[tokens[-1]] or b"")
+        after = self._constraints.extend(standing, len(prefix.text), text)
+        if after is None:
+            return None
+        state = self._after(prefix, tokens[-1])
+        rest = None if after.is_decided else self._rest(state)
+        if rest is not None:
+            end = self._constraints.extend(after, len(text), text + rest) if rest else after
+            if end is None or not self._constraints.passes(end, text + rest):
                 return None
-        return after
+            after = replace(after, is_decided=not self._constraints.has_masks)
+        return Prefix(tokens, state, text, after)
+
+    def _rest(self, state: int) -> bytes | None:
+        """Return the bytes up to the end of the text where the grammar leaves no choice of them, else
+        None."""
+        if state not in self._rests:
+            self._rests[state] = self._forced_rest(state)
+        return self._rests[state]
+
+    def _forced_rest(self, state: int) -> bytes | None:
+        rest = self.compiled.forced(state)
+        end = self.compiled.bytes_index(state, rest) if rest else state
+        if end < 0 or not self.compiled.may_end(end) or self.compiled.next_bytes(State(self.compiled, end)):
+            return None
+        if self.compiled.has_events:
+            return rest
+        # `forced` knows bytes alone: a token without text may be another way on, from any place.
+        at = state
+        for byte in (*rest, None):
+            self.compiled.fill_index(at, self._mask, 0)
+            tokens = self._mask.allowed(0)
+            if any(self._texts[token] is None for token in tokens[~np.isin(tokens, self._ends)].tolist()):
+                return None
+            at = at if byte is None else self.compiled.bytes_index(at, bytes((byte,)))
+        return rest
 
     def passes(self, prefix: Prefix) -> bool:
         """Return whether every checker passes a text that ends here."""
-        if not self.checkers:
+        if prefix.standing is None:
             return True
-        self.checks += 1
-        text = self.text(prefix.tokens)
-        return all(checker.viable(text) and checker.final(text) for checker in self.checkers)
+        try:
+            self._passed.move_to_end(prefix.tokens)
+            return self._passed[prefix.tokens]
+        except KeyError:
+            passed = self._constraints.passes(prefix.standing, prefix.text)
+            return _remember(self._passed, prefix.tokens, passed)
+
+    def close(self) -> None:
+        """End the processes in which checkers run; the target may still be used."""
+        for checker in self.checkers:
+            if isinstance(checker, InProcess):
+                checker.close()
 
 
 def scaled(logits: Floats, temperature: float, at: int) -> Floats:
@@ -158,3 +250,14 @@ def scaled(logits: Floats, temperature: float, at: int) -> Floats:
         )
     found -= most
     return found
+
+
+T = TypeVar("T")
+
+
+def _remember(answers: OrderedDict[tuple[int, ...], T], tokens: tuple[int, ...], answer: T) -> T:
+    """Note an answer, and forget the one that was asked longest ago."""
+    answers[tokens] = answer
+    if len(answers) > _REMEMBERED:
+        answers.popitem(last=False)
+    return answer

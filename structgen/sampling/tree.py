@@ -18,6 +18,7 @@ Decoding, 2024); the coin flips that make its draws exact are those of adaptive 
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -32,10 +33,12 @@ from structgen.sampling.target import END, Floats, Ids, Step
 
 KEPT: Final = 64
 """Tokens that a node keeps when it is made: nearly all of a model's mass, and no O(V) a node."""
+_CHILD: Final = 100
+"""Bytes that an entry of `children` takes, about."""
+_LEAST: Final = 5e-324
+"""The least positive number."""
 REST: Final = -2
 """The edge to a token that the node does not keep: which one, only the model's row can say."""
-_OF_CHILD: Final = 100
-"""Bytes of the edge to a node."""
 
 
 Path: TypeAlias = "list[tuple[Node, int]]"
@@ -50,6 +53,7 @@ class Node:
         "end",
         "end_lower",
         "end_upper",
+        "estimate",
         "lower",
         "lowers",
         "probabilities",
@@ -83,13 +87,22 @@ class Node:
         self.end_upper, self.end_lower = float(step.end > 0), 0.0
         self.upper, self.lower = 1.0, 0.0
         self.settle()
+        self.estimate = self.upper
+        """A guess of h, between the bounds (see `lookahead`)."""
 
     def settle(self) -> None:
         """Work the bounds out again, after a child's have changed."""
         upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
         lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
+        if upper == 0.0 and self._is_alive():
+            upper = _LEAST  # the product of small numbers is 0 by rounding alone
         # Rounding must not raise what is a proven bound.
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
+
+    def _is_alive(self) -> bool:
+        """Return whether an edge has mass, and is not proved to lead to no valid text."""
+        ends = self.end > 0 and self.end_upper > 0
+        return ends or self.rest > 0 or bool(((self.probabilities > 0) & (self.uppers > 0)).any())
 
     def choose(self, uniform: float, fresh: bool) -> int:
         """Return an edge drawn by P(a | u) bound(ua): a slot, END or REST. `uniform` is from [0, 1).
@@ -139,7 +152,11 @@ class Node:
         left = ~np.isin(tokens, self.tokens)
         whole = float(shares[left].sum())
         probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
-        self.tokens = np.append(self.tokens, tokens[at])
+        return self.keep(int(tokens[at]), probability)
+
+    def keep(self, token: int, probability: float) -> int:
+        """Return the slot of a token of the rest, which is kept from now on with its part of the rest."""
+        self.tokens = np.append(self.tokens, token)
         self.probabilities = np.append(self.probabilities, probability)
         self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)
         self.rest_count -= 1
@@ -149,7 +166,7 @@ class Node:
     @property
     def nbytes(self) -> int:
         """Bytes of memory, about: what Python's objects take, and the arrays."""
-        return 700 + self.UNFOLDED * len(self.tokens) + _OF_CHILD * len(self.children)
+        return 700 + self.UNFOLDED * len(self.tokens) + _CHILD * len(self.children)
 
     def copy(self) -> Node:
         """Return another node that knows the same, with the same children."""
@@ -228,23 +245,18 @@ class PrefixTree:
         return lower == upper
 
     def known(self) -> Iterator[tuple[tuple[int, ...], float]]:
-        """Yield the texts that are known to be valid, as tokens, each with P(tokens, end)."""
+        """Yield the texts that are known to be valid, as tokens, each with log P(tokens, end)."""
         waiting: list[tuple[Node, tuple[int, ...], float]] = []
         if self.root is not None:
-            waiting.append((self.root, (), 1.0))
+            waiting.append((self.root, (), 0.0))
         while waiting:
-            node, tokens, probability = waiting.pop()
+            node, tokens, logprob = waiting.pop()
             if node.end_lower:
-                yield tokens, probability * node.end
+                yield tokens, logprob + math.log(node.end)
             for slot, child in node.children.items():
-                if child.lower > 0:
-                    waiting.append(
-                        (
-                            child,
-                            (*tokens, int(node.tokens[slot])),
-                            probability * float(node.probabilities[slot]),
-                        )
-                    )
+                if node.probabilities[slot] > 0:
+                    after = logprob + math.log(node.probabilities[slot])
+                    waiting.append((child, (*tokens, int(node.tokens[slot])), after))
 
     def has_room(self, more: int) -> bool:
         """Return whether the tree may grow by so many bytes."""
@@ -256,12 +268,24 @@ class PrefixTree:
             self.root, self.nbytes = node, node.nbytes
             return
         parent, slot = path[-1]
-        if not self.has_room(node.nbytes + _OF_CHILD) or not self._is_attached(path, len(path) - 1):
+        if not self.has_room(node.nbytes + _CHILD) or not self._is_attached(path, len(path) - 1):
             return
         before = parent.nbytes
         parent.children[slot] = node
         self.nbytes += node.nbytes + parent.nbytes - before
         self.learn(path, node.upper, node.lower)
+
+    def attach_under(self, parent: Node | None, slot: int, node: Node) -> bool:
+        """Have a node behind a slot of one that is part of the tree, or as its root; return whether there was
+        room. The bounds above it are left as they are."""
+        if parent is None:
+            self.root, self.nbytes = node, node.nbytes
+            return True
+        if not self.has_room(node.nbytes + _CHILD):
+            return False
+        parent.children[slot] = node
+        self.nbytes += node.nbytes + _CHILD
+        return True
 
     def holds(self, path: Path, node: Node) -> bool:
         """Return whether the node at the end of a path is part of the tree."""

@@ -19,6 +19,7 @@ independent draw from the target.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -44,8 +45,8 @@ class Attempt:
     tokens: tuple[int, ...]
     weight: float
     """An unbiased estimate of the mass of what may still be drawn: E[weight f(x)] = sum of P(x) f(x)."""
-    probability: float
-    """P(tokens, end), the model's own; 0 where the walk did not come to an end."""
+    logprob: float
+    """log P(tokens, end), the model's own; minus infinity where the walk did not come to an end."""
     known: float
     """The mass in the exactly known stratum when the walk began."""
     round: int
@@ -60,10 +61,10 @@ class _Walk:
         "draws",
         "kept",
         "known",
+        "logprob",
         "node",
         "path",
         "prefix",
-        "probability",
         "round",
         "start",
         "weight",
@@ -78,13 +79,13 @@ class _Walk:
         self.path: Path = []
         self.believed = self.start = start
         self.known, self.draws, self.round = known, draws, number
-        self.weight = self.probability = 1.0
+        self.weight, self.logprob = 1.0, 0.0
         self.kept = 0
         """The tokens that the node kept when the edge to its rest was drawn."""
 
     def ended(self, weight: float) -> Attempt:
         return Attempt(
-            self.prefix.tokens, weight, self.probability if weight else 0.0, self.known, self.round
+            self.prefix.tokens, weight, self.logprob if weight else -math.inf, self.known, self.round
         )
 
 
@@ -224,7 +225,7 @@ class Walker:
     def _take(self, walk: _Walk, node: Node, edge: int, believed: float) -> Attempt | None:
         """Follow an edge that was drawn in the belief of a bound; return how the walk ended, if it did."""
         walk.believed = believed
-        walk.probability *= node.probability(edge)
+        walk.logprob += math.log(node.probability(edge))
         walk.path.append((node, edge))
         if edge == END:
             return self._end(walk)

@@ -1,93 +1,160 @@
-"""What to take when nothing is known of the task: weighted walks over the tree, beside an exactly known
-stratum.
+"""What to take when nothing is known of the task: beams over a shared tree, each twice as wide as the last,
+beside an exactly known stratum.
 
-It joins two ideas. A walk is that of `importance`: the tree's bound proposes, the weight corrects. A text
-that was written once is moved to a *stratum* whose mass is known exactly (the tree has its probability), and
-is not drawn again: the next walks explore what is left. Attempt t gives, for any function f, the unbiased
-estimate
+A beam (see `structgen.sampling.beam`) ends in some valid texts and gives an unbiased estimate of what is valid
+beside those known before. All that it read stays in the tree: the next beam follows the likely prefixes without
+reading them again, and the texts that were found move to the *known stratum*, whose mass is exact. Beam t gives
+for any function f the unbiased estimate
 
-    sum over texts x known before t of P(x) f(x)  +  weight_t f(x_t)
+    sum over texts x known before t of P(x) f(x)  +  sum over texts x found by t of m_t(x) P(x) f(x)
 
-of the sum of P(x) f(x) over all valid x. Later attempts know more and guess less, so attempt t has a share
-in proportion to t. A language that is exhausted is given by its probabilities, with no error; before that the
-bracket [lower, upper] of the tree is a certificate for Z.
+and has a share in the mean in proportion to its width. A language that is exhausted is given by its
+probabilities, with no error; before that the bracket [lower, upper] of the tree is a certificate for Z.
 
-Sources: the tree and its bound as in ASAp and CARS; the running sum over what is known is the estimator of
-sampling without replacement by Kool, van Hoof, Welling (2020) and, for adaptive proposals, of Raj (1956).
+Sources: the tree and its bound as in ASAp and CARS; a running sum over what is known is the estimator of Raj
+(1956) for draws without replacement, and of Kool, van Hoof, Welling (2020) for language models.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import Final
+
 import numpy as np
 
-from structgen.sampling.run import Drawn, Run, attempts_of
-from structgen.sampling.target import Floats
-from structgen.sampling.walk import Finish, Walker
+from structgen.sampling.beam import Beam, Found, Particle
+from structgen.sampling.lookahead import LookAhead
+from structgen.sampling.run import Drawn, Run
+from structgen.sampling.samples import log_sum
+from structgen.sampling.target import Floats, Ids
+
+FIRST: Final = 8
+"""The width of the first beam."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """A beam that came to its end."""
+
+    width: int
+    known: int
+    """Texts that were known before it: the first so many of the list of all texts."""
+    found: list[Found]
+    clusters: list[int]
 
 
 def draw(run: Run) -> Drawn:
     """Return the distinct valid texts that were met, with weights; texts that the tree knew before are among
     them."""
-    before = dict(run.tree.known())
-    walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed, fresh=True)
-    attempts = attempts_of(run, walker)
     known = dict(run.tree.known())
-    masses = {**known, **{one.tokens: one.probability for one in attempts if one.weight > 0}}
-    place = {tokens: i for i, tokens in enumerate(masses)}
-    probabilities = np.array([*masses.values()])
-    if run.tree.is_exhausted:
-        return _exact(list(masses), probabilities, len(attempts))
-    if not attempts:
-        none = np.empty(0)
-        logs = np.log(probabilities)
-        return Drawn(list(masses), logs, logs, 0, none, none, lambda found: none)
+    rounds: list[_Round] = []
+    plan, ahead = _Plan(run), LookAhead()
+    try:
+        while len(known) < run.n and run.afford(0):
+            if run.tree.is_exhausted:
+                run.stopped = "exhausted"
+                break
+            width = plan.width()
+            if width < 1:
+                run.stopped = "budget"
+                break
+            random = np.random.Generator(np.random.Philox(key=[run.seed & ((1 << 64) - 1), len(rounds)]))
+            beam = Beam(run.target, run.tree, width, random, ahead)
+            is_whole = beam.run(run.afford, plan.allowance)
+            run.tree_rows += beam.tree_rows
+            if not is_whole:
+                break
+            plan.learn(beam)
+            run.tried(width, len(beam.found))
+            rounds.append(_Round(width, len(known), beam.found, beam.clusters))
+            known |= {one.tokens: one.log_probability for one in beam.found if one.is_kept}
+            run.tell(len(known))
+    except KeyboardInterrupt:
+        run.stopped = "interrupted"
+    return _combined(run, known, rounds)
 
-    count = len(attempts)
-    shares: Floats = np.arange(1, count + 1) / (count * (count + 1) / 2)
-    # A text is known to all attempts of later rounds than the one that drew it, if the tree had room for it.
-    since = np.array([0 if tokens in before else count for tokens in masses], np.int64)
-    rounds = np.array([one.round for one in attempts], np.int64)
-    for one in attempts:
-        if one.weight > 0 and one.tokens in known:
-            at = place[one.tokens]
-            since[at] = min(since[at], int(np.searchsorted(rounds, one.round, side="right")))
 
-    drawn = [(i, place[one.tokens], one.weight) for i, one in enumerate(attempts) if one.weight > 0]
-    later = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
-    weights = probabilities * later[since]
-    for i, at, weight in drawn:
-        weights[at] += shares[i] * weight
-    total = float(weights.sum())
+class _Plan:
+    """How wide the next beam is: twice the last; and how wide its steps may be, so that the rows last."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._width = run, FIRST // 2
+        self._rows: list[int] = []
+        """New rows of the last beam, at each step."""
+
+    def width(self) -> int:
+        """Return the width of the next beam; 0 where the budget is too small for one worth having."""
+        fits = self._fits(0)
+        return 0 if self._rows and fits < self._width / 4 else min(2 * self._width, fits)
+
+    def learn(self, beam: Beam) -> None:
+        """Note what a beam has read."""
+        self._width, self._rows = beam.width, beam.rows
+
+    def _fits(self, step: int) -> int:
+        """Return the width that the rows left allow from a step on, if it reads as the last beam did."""
+        if self._run.budget is None:
+            return 1 << 62
+        left = self._run.budget - self._run.model_rows
+        expected = sum(self._rows[step:])
+        return int(left / expected * self._width) if expected else left
+
+    def allowance(self, step: int) -> int:
+        """Return how many particles may go into the step behind so many."""
+        return max(self._fits(step), 1)
+
+
+def _combined(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> Drawn:
+    """Return the mean of the rounds' estimates, each with a share in proportion to its width."""
+    all_known = run.tree.is_exhausted or not rounds
+    logprobs = dict(known)
+    if not all_known:
+        for one in rounds:
+            logprobs |= {found.tokens: found.log_probability for found in one.found}
+    tokens, log_probabilities = [*logprobs], np.array([*logprobs.values()])
+    if all_known:
+        log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
+        return Drawn(
+            tokens, log_probabilities, log_probabilities, len(rounds), log_z, 0.0, lambda found: np.zeros(2)
+        )
+    place = {text: i for i, text in enumerate(tokens)}
+    log_shares = np.log([one.width for one in rounds]) - math.log(sum(one.width for one in rounds))
+    log_weights = np.full(len(tokens), -np.inf)
+    for log_share, one in zip(log_shares, rounds, strict=True):
+        part = log_weights[: one.known]
+        np.logaddexp(part, log_share + log_probabilities[: one.known], out=part)
+        for text in one.found:
+            at = place[text.tokens]
+            log_weights[at] = np.logaddexp(log_weights[at], log_share + text.log_weight)
+    log_z = log_sum(log_weights)
 
     def contributions(found: Floats) -> Floats:
-        """Return, for each attempt, its share times its estimate of the weighted sum."""
-        order = np.argsort(since, kind="stable")
-        sums = np.append(0.0, np.cumsum((probabilities * found)[order]))
-        parts: Floats = sums[np.searchsorted(since[order], np.arange(count), side="right")]
-        for i, at, weight in drawn:
-            parts[i] += weight * found[at]
-        return shares * parts / total
+        """Return parts for each draw of a beam (see `_parts`), of the weighted mean."""
+        parts = [np.zeros(2)]
+        for log_share, one in zip(log_shares, rounds, strict=True):
+            sums = np.zeros(len(one.clusters))
+            for text in one.found:
+                if text.cluster >= 0:
+                    part = math.exp(log_share + text.log_weight - log_z)
+                    sums[text.cluster] += part * found[place[text.tokens]]
+            parts += _parts(sums, np.array(one.clusters))
+        return np.concatenate(parts)
 
-    return Drawn(
-        list(masses),
-        np.log(probabilities),
-        np.log(weights),
-        count,
-        np.array([one.known + one.weight for one in attempts]),
-        shares,
-        contributions,
-    )
+    ones = contributions(np.ones(len(tokens)))
+    error = math.sqrt(float(ones @ ones))
+    return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z, error, contributions)
 
 
-def _exact(tokens: list[tuple[int, ...]], probabilities: Floats, attempts: int) -> Drawn:
-    """Return a language whose every valid text is known: its probabilities, without an error."""
-    total = float(probabilities.sum())
-    return Drawn(
-        tokens,
-        np.log(probabilities),
-        np.log(probabilities),
-        attempts,
-        np.full(2, total),
-        np.full(2, 0.5),
-        lambda found: np.zeros(2),
-    )
+def _parts(sums: Floats, steps: Ids) -> list[Floats]:
+    """Return numbers whose squares sum to an estimate of the variance of a beam's sum.
+
+    `sums` are those of the clusters, in the order of their draws, `steps` the steps of these draws. What
+    descends from one draw varies as a whole (an ultimate cluster); the draws of one step are systematic, so
+    that neighbours are compared (Wolter 2007, Introduction to variance estimation, 8.2).
+    """
+    parts = []
+    for step in np.unique(steps):
+        mine = sums[steps == step]
+        parts.append((np.roll(mine, 1) - mine) / math.sqrt(2) if len(mine) > 1 else mine)
+    return parts

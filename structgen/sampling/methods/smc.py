@@ -11,18 +11,53 @@ language models Lew et al. 2023 and Loula et al. 2025. Effective sample size: Ko
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.sampling.run import Drawn, Run
+from structgen.sampling.run import Drawn, Run, mean_of
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 
 PARTICLES: Final = 16
 
 
-def draw(run: Run, resampling: str = "systematic") -> Drawn:
+class Taken(NamedTuple):
+    """The edge that a particle takes from a prefix, and what its weight is multiplied by."""
+
+    edge: int
+    """The place of the token in `Step.tokens`; behind the last one, the end of the text."""
+    after: Prefix
+    """The prefix behind the token; the same prefix at the end of the text."""
+    mass: float
+    """An unbiased estimate of the probability of all valid edges, however the edge was drawn among them."""
+
+
+Propose: TypeAlias = Callable[[Target, Prefix, Step, np.random.Generator], "Taken | None"]
+"""Draws an edge from a prefix for one particle; None where the particle has come to a dead end."""
+
+
+def masked(target: Target, prefix: Prefix, step: Step, draws: np.random.Generator) -> Taken | None:
+    """Draw an edge under the mask, and ask the checkers about it afterwards."""
+    mass = step.mass
+    if not mass > 0:
+        return None
+    sums = np.cumsum(np.append(step.probabilities, step.end))
+    edge = int(np.searchsorted(sums, draws.random() * sums[-1], side="right"))
+    edge = min(edge, len(sums) - 1)
+    after = checked(target, prefix, step, edge)
+    return None if after is None else Taken(edge, after, mass)
+
+
+def checked(target: Target, prefix: Prefix, step: Step, edge: int) -> Prefix | None:
+    """Return the prefix behind an edge, or None where a checker rules it out."""
+    if edge == len(step.tokens):
+        return prefix if target.passes(prefix) else None
+    return target.extend(prefix, int(step.tokens[edge]))
+
+
+def draw(run: Run, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles, all in one batch."""
     runs = max(2, round(run.n / PARTICLES))
     count = -(-run.n // runs)
@@ -33,7 +68,13 @@ def draw(run: Run, resampling: str = "systematic") -> Drawn:
         together = max(1, run.width // count)
         for begin in range(0, runs, together):
             batch = [
-                Cloud(run.target, count, np.random.Generator(np.random.Philox(key=[run.seed, i])), resampling)
+                Cloud(
+                    run.target,
+                    count,
+                    np.random.Generator(np.random.Philox(key=[run.seed, i])),
+                    resampling,
+                    propose,
+                )
                 for i in range(begin, min(begin + together, runs))
             ]
             if not _run_together(run, batch):
@@ -60,13 +101,14 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
             )
             groups.append(group)
     weights = normalised(np.array(log_weights))
+    log_z, error = mean_of(np.array([cloud.estimate for cloud in clouds]))
     return Drawn(
         tokens,
         np.array(logprobs),
         np.array(log_weights),
         sum(cloud.count for cloud in clouds),
-        np.array([cloud.estimate for cloud in clouds]),
-        np.full(len(clouds), 1 / max(len(clouds), 1)),
+        log_z,
+        error,
         # Particles of one cloud share ancestors: clouds alone are independent.
         lambda found: _summed(weights * found, groups, len(clouds)),
     )
@@ -94,8 +136,16 @@ class Cloud:
     """Some particles of one run: prefixes with weights; those that have come to their end wait for the
     others."""
 
-    def __init__(self, target: Target, count: int, draws: np.random.Generator, resampling: str) -> None:
+    def __init__(
+        self,
+        target: Target,
+        count: int,
+        draws: np.random.Generator,
+        resampling: str,
+        propose: Propose = masked,
+    ) -> None:
         self._target, self.count, self._draws, self._resampling = target, count, draws, resampling
+        self._propose = propose
         self.prefixes: list[Prefix] = [target.start()] * count
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
@@ -123,26 +173,14 @@ class Cloud:
             self._resample(weights / total, total / self.count)
 
     def _extend(self, i: int, step: Step) -> None:
-        mass = step.mass
-        if not mass > 0:
+        taken = self._propose(self._target, self.prefixes[i], step, self._draws)
+        if taken is None:
             self.log_weights[i] = -math.inf
             return
-        sums = np.cumsum(np.append(step.probabilities, step.end))
-        edge = int(np.searchsorted(sums, self._draws.random() * sums[-1], side="right"))
-        edge = min(edge, len(sums) - 1)
-        self.log_weights[i] += math.log(mass)
-        if edge == len(step.tokens):
-            self.is_done[i] = True
-            self.logprobs[i] += math.log(step.end)
-            if not self._target.passes(self.prefixes[i]):
-                self.log_weights[i] = -math.inf
-            return
-        self.logprobs[i] += math.log(step.probabilities[edge])
-        after = self._target.extend(self.prefixes[i], int(step.tokens[edge]))
-        if after is None:
-            self.log_weights[i] = -math.inf
-        else:
-            self.prefixes[i] = after
+        self.prefixes[i] = taken.after
+        self.is_done[i] = taken.edge == len(step.tokens)
+        self.log_weights[i] += math.log(taken.mass)
+        self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken.edge])
 
     def _resample(self, shares: Floats, mean: float) -> None:
         """Draw all particles anew by weight, those at their end too."""

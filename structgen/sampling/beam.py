@@ -1,0 +1,338 @@
+"""A beam with unbiased weights: all prefixes of one length side by side, each read once, the unlikely ones
+thinned out at random.
+
+A particle is a prefix u with a multiplier m, the inverse of the probability with which it was kept so far. At
+each step every particle u offers its candidates: the prefixes ua with the score
+
+    s(ua) = m P(ua) g(ua)
+
+where g(ua) > 0 guesses how much of what lies behind ua is valid and new. The total score, divided by the width,
+is a threshold c. A candidate with s >= c goes on as it is. Any other goes on with probability s / c, and its
+multiplier grows by c / s, so that m P(ua) stays right on average: whatever g is, the sum of m P(x) f(x) over
+the texts x that the beam ends in is an unbiased estimate of the sum of P(x) f(x) over all valid texts. The
+draws are systematic and go through the candidates in the order of the tree, so that prefixes that look alike
+are thinned out evenly.
+
+Likely prefixes are thus followed without any chance, and no row is read twice. Texts that were known to be
+valid before the beam began are left out of its sum, as their mass is known exactly.
+
+Sources: resampling with a threshold is that of Fearnhead and Clifford (2003, On-line inference for hidden
+Markov models via particle filters), which loses the least variance of all unbiased ways to keep so many of a
+discrete set; systematic draws are Madow's (1949).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
+from structgen.sampling.tree import REST, Node, PrefixTree
+
+ALPHA = 0.75
+_CHECKED: Final = 0.1
+"""Candidates that are kept with at least this probability are shown to the checkers before the draw."""
+
+
+@dataclass(slots=True)
+class Particle:
+    """A prefix that the beam follows."""
+
+    prefix: Prefix
+    node: Node | None
+    """The node behind the prefix; None before its row was read."""
+    log_probability: float
+    """log P(prefix)."""
+    log_multiplier: float = 0.0
+    cluster: int = -1
+    """Which draw it descends from: the number of the first draw among its ancestors; -1 for none."""
+    parent: Particle | None = None
+    slot: int = 0
+    """The slot of the parent's node that leads to it."""
+    is_kept: bool = True
+    """Whether its node is part of the tree, which may have no room for more."""
+    value: float = 1.0
+    """A guess of h behind the prefix, made before its row was read."""
+    guesses: Floats = field(default_factory=lambda: np.empty(0))
+    """Of h behind each slot and behind the rest."""
+    spare: tuple[int, float] | None = None
+    """A token drawn from the node's rest, with the probability of that draw; None where no row is at hand."""
+
+    @property
+    def log_weight(self) -> float:
+        """The log of multiplier times P(prefix)."""
+        return self.log_multiplier + self.log_probability
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A new valid text that a beam ended in."""
+
+    tokens: tuple[int, ...]
+    log_probability: float
+    """log P(tokens, end)."""
+    log_weight: float
+    """The log of multiplier times P(tokens, end)."""
+    cluster: int
+    is_kept: bool
+    """Whether the tree knows it from now on."""
+
+
+Guess = Callable[[Particle], Floats]
+"""From a particle whose node is known to g of its tokens, float64 [slots], and of its rest, one more number."""
+
+
+class Beam:
+    """One pass over the tree; see the module."""
+
+    def __init__(
+        self,
+        target: Target,
+        tree: PrefixTree,
+        width: int,
+        draws: np.random.Generator,
+        ahead: LookAhead,
+    ) -> None:
+        self._target, self._tree, self._draws, self._ahead = target, tree, draws, ahead
+        self.width = width
+        self.found: list[Found] = []
+        self.clusters: list[int] = []
+        """For each cluster: the step at which it was drawn."""
+        self.rows: list[int] = []
+        """Model rows read at each step."""
+        self.tree_rows = 0
+        """Rows that the tree answered in the model's place."""
+
+    def run(self, afford: Callable[[int], bool], allowance: Callable[[int], int]) -> bool:
+        """Follow all particles to their ends.
+
+        `afford` is asked before each pass of so many rows; `allowance` how many particles may go into a step,
+        which is at least 1 as long as the beam is to go on. Returns False where it was cut short: its sum is
+        then no estimate.
+        """
+        particles = [Particle(self._target.start(), self._tree.root, 0.0)]
+        levels: list[list[Particle]] = []
+        try:
+            while particles:
+                if not self._read(particles, afford):
+                    return False
+                levels.append(particles)
+                self._end(particles)
+                width = min(allowance(len(levels)), self.width)
+                particles = self._next(particles, len(levels), max(width, 1))
+        finally:
+            self._settle(levels)
+        return True
+
+    def _read(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
+        """Read the rows of particles whose nodes are not known yet."""
+        unread = [one for one in particles if one.node is None]
+        self.rows.append(len(unread))
+        self.tree_rows += len(particles) - len(unread)
+        if not unread:
+            return True
+        if not afford(len(unread)):
+            return False
+        steps = self._target.steps([one.prefix for one in unread])
+        weights = np.array([one.log_weight for one in particles])
+        scale = self.width / float(np.exp(weights - weights.max()).sum())
+        for one, step in zip(unread, steps, strict=True):
+            # As many tokens as may become particles are kept, so that hardly one is drawn from the rest.
+            share = scale * math.exp(one.log_weight - float(weights.max()))
+            self._arrive(one, step, max(self._tree.kept, 4 * int(share)))
+        return True
+
+    def _arrive(self, one: Particle, step: Step, kept: int) -> None:
+        node = one.node = Node(step, kept)
+        above = one.parent.node if one.parent is not None else None
+        one.is_kept = one.is_kept and self._tree.attach_under(above, one.slot, node)
+        if node.rest > 0:
+            outside = ~np.isin(step.tokens, node.tokens)
+            tokens, shares = step.tokens[outside], step.probabilities[outside]
+            sums = np.cumsum(shares)
+            at = min(int(np.searchsorted(sums, self._draws.random() * sums[-1], "right")), len(tokens) - 1)
+            one.spare = int(tokens[at]), float(shares[at] / sums[-1])
+
+    def _end(self, particles: list[Particle]) -> None:
+        """Note the texts that end where a particle stands, unless they were known before."""
+        for one in particles:
+            node = one.node
+            assert node is not None
+            if node.end_upper - node.end_lower <= 0.0 or node.end <= 0.0:
+                continue
+            if self._target.passes(one.prefix):
+                log_end = math.log(node.end)
+                self.found.append(
+                    Found(
+                        one.prefix.tokens,
+                        one.log_probability + log_end,
+                        one.log_weight + log_end,
+                        one.cluster,
+                        one.is_kept,
+                    )
+                )
+                node.end_lower = node.end_upper
+            else:
+                node.end_upper = 0.0
+
+    def _next(self, particles: list[Particle], step: int, width: int) -> list[Particle]:
+        """Return the particles of the next step."""
+        top = max(one.log_weight for one in particles)
+        owners, slots, scores = [], [], []
+        for at, one in enumerate(particles):
+            node = one.node
+            assert node is not None
+            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
+            found = math.exp(one.log_weight - top) * masses * self._scores(one)
+            (alive,) = np.nonzero(found > 0)
+            owners.append(np.full(len(alive), at))
+            slots.append(np.where(alive == len(node.tokens), REST, alive))
+            scores.append(found[alive])
+        owner, slot = np.concatenate(owners), np.concatenate(slots)
+        score = np.concatenate(scores)
+        after: dict[int, Prefix] = {}
+        while True:
+            total = float(score.sum())
+            if not total > 0:
+                return []
+            chances = np.minimum(score * (width / total), 1.0)
+            refused = self._refused(particles, owner, slot, chances, after)
+            if not len(refused):
+                break
+            score[refused] = 0.0
+        return self._drawn(particles, owner, slot, chances, after, step)
+
+    def _scores(self, one: Particle) -> Floats:
+        """Return g of each slot and of the rest, and note the guesses of h."""
+        node = one.node
+        assert node is not None
+        mass = float(node.probabilities.sum()) + node.end + node.rest
+        otherwise = min(one.value / mass, 1.0) if mass > 0 else 1.0
+        guesses = self._ahead.guess(one.prefix.state, node.tokens, otherwise)
+        for slot, child in node.children.items():
+            guesses[slot] = child.estimate
+        rest = self._ahead.rest(one.prefix.state, otherwise)
+        one.guesses = np.append(guesses, rest)
+        room = node.uppers - node.lowers
+        fresh = np.append(np.clip(guesses - node.lowers, 1e-3 * room, room), rest)
+        return fresh**ALPHA * np.append(room, 1.0) ** (1 - ALPHA)
+
+    def _refused(
+        self,
+        particles: Sequence[Particle],
+        owner: Ids,
+        slot: Ids,
+        chances: Floats,
+        after: dict[int, Prefix],
+    ) -> Ids:
+        """Return the candidates, of those likely to go on, that a checker refuses; note the others' prefixes."""
+        if not self._target.checkers:
+            return np.empty(0, np.int64)
+        refused = []
+        for at in np.flatnonzero((chances >= _CHECKED) & (slot != REST)).tolist():
+            if at not in after:
+                prefix = self._extended(particles[owner[at]], int(slot[at]))
+                if prefix is None:
+                    refused.append(at)
+                else:
+                    after[at] = prefix
+        return np.array(refused, np.int64)
+
+    def _extended(self, one: Particle, slot: int) -> Prefix | None:
+        """Return the prefix behind a slot, or None where a checker refuses it, which the node then knows."""
+        assert one.node is not None
+        after = self._target.extend(one.prefix, int(one.node.tokens[slot]))
+        if after is None:
+            one.node.uppers[slot] = one.node.lowers[slot] = 0.0
+        return after
+
+    def _drawn(
+        self,
+        particles: Sequence[Particle],
+        owner: Ids,
+        slot: Ids,
+        chances: Floats,
+        after: dict[int, Prefix],
+        step: int,
+    ) -> list[Particle]:
+        """Return the particles of the candidates that go on: the sure ones, and a systematic draw of others."""
+        sure = chances >= 1.0
+        sums = np.cumsum(np.where(sure, 0.0, chances))
+        start = self._draws.random()
+        # Candidate i is drawn where a point start + k lies in its part of the sums.
+        ticks = np.ceil(np.append(0.0, sums) - start)
+        goes_on = sure | (np.diff(ticks) > 0)
+        drawn: list[Particle] = []
+        for at in np.flatnonzero(goes_on).tolist():
+            one, chance = particles[owner[at]], float(chances[at])
+            more = 0.0
+            place = int(slot[at])
+            if place == REST:
+                place, more = self._from_rest(one)
+            node = one.node
+            assert node is not None
+            prefix = after.get(at) or self._extended(one, place)
+            if prefix is None:
+                continue
+            cluster = one.cluster
+            if cluster < 0 and (chance < 1.0 or slot[at] == REST):
+                cluster = len(self.clusters)
+                self.clusters.append(step)
+            drawn.append(
+                Particle(
+                    prefix,
+                    node.children.get(place),
+                    one.log_probability + math.log(node.probabilities[place]),
+                    one.log_multiplier - math.log(chance) - more,
+                    cluster,
+                    one,
+                    place,
+                    one.is_kept,
+                    float(one.guesses[int(slot[at])]) if slot[at] != REST else float(one.guesses[-1]),
+                )
+            )
+        return drawn
+
+    def _from_rest(self, one: Particle) -> tuple[int, float]:
+        """Return a slot for a token drawn from the rest, and the log of the probability of the draw."""
+        node = one.node
+        assert node is not None
+        before, rest = node.nbytes, node.rest
+        if one.spare is None:
+            step = self._target.steps([one.prefix])[0]
+            slot = node.unfold(step, self._draws.random(), len(node.tokens))
+        else:
+            token, share = one.spare
+            slot = node.keep(token, rest * share)
+        if one.is_kept:
+            self._tree.nbytes += node.nbytes - before
+        return slot, math.log(node.probabilities[slot] / rest)
+
+    def _settle(self, levels: list[list[Particle]]) -> None:
+        """Work out the bounds of all nodes that the beam met, from the deepest up."""
+        for level in reversed(levels):
+            for one in level:
+                if one.node is None:
+                    continue
+                node = one.node
+                node.settle()
+                if len(one.guesses):
+                    for slot, child in node.children.items():
+                        one.guesses[slot] = child.estimate
+                    k = len(one.guesses) - 1
+                    alive = np.minimum(one.guesses[:k], node.uppers[:k])
+                    found = float(node.probabilities[:k] @ alive) + node.end * node.end_upper
+                    found += float(node.probabilities[k:].sum() + node.rest) * float(one.guesses[k])
+                else:
+                    found = node.end * node.end_upper
+                node.estimate = min(max(found, node.lower), node.upper)
+                if one.parent is not None:
+                    self._ahead.learn(one.parent.prefix.state, one.prefix.tokens[-1], node.estimate)
+                above = one.parent.node if one.parent is not None else None
+                if one.is_kept and above is not None:
+                    above.uppers[one.slot] = min(above.uppers[one.slot], one.node.upper)
+                    above.lowers[one.slot] = max(above.lowers[one.slot], one.node.lower)

@@ -1,0 +1,276 @@
+"""A checker in a process of its own, with a time limit: for predicates that may hang or crash."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import signal
+import sys
+import threading
+import weakref
+from typing import Any, Final, Literal, Self
+
+from structgen.engine import checks
+from structgen.errors import OptionError, StructgenError
+from structgen.sampling.checkers import Checker, Closed, Written
+from structgen.sampling.constraints import methods_of
+
+_START: Final = 60.0
+"""Seconds in which the process has to be there; the limit of the checker does not count its start."""
+_REASONS: Final = ("raise", "refuse")
+
+
+class InProcess:
+    """A checker that is asked in a process of its own; it may be used wherever the checker may.
+
+    The process starts with the first question, and ends with the run of `sg.sample`, with `close()`, with the
+    object, or with this Python process, whichever comes first; a checker that is late or is interrupted by
+    Ctrl-C is ended at once, and the next question starts another process. On Linux the process is a fork of
+    this one; elsewhere a fresh Python, for which the checker must be picklable.
+
+    State, if the checker keeps any, goes there and back with each question: the values in its attributes must
+    be picklable. A checker whose `copy` returns itself has none, and is asked faster. Cost: about 0.1 ms a
+    question.
+    """
+
+    def __init__(
+        self, checker: Checker, seconds: float = 1.0, *, on_timeout: Literal["raise", "refuse"] = "raise"
+    ) -> None:
+        """`seconds` is the limit of one question. A late answer is an error with `on_timeout="raise"`; with
+        "refuse" it counts as False, and which texts are valid depends on the speed of the machine.
+
+        Raises OptionError for what is no checker, and for a limit that is none.
+        """
+        if on_timeout not in _REASONS:
+            raise OptionError(
+                f"on_timeout={on_timeout!r} is not known.",
+                where="on_timeout",
+                cure=f"Choose from {', '.join(_REASONS)}.",
+            )
+        checks.number("seconds", seconds, 1e-6, 1e9, "a number of seconds above 0")
+        wrapped, self.asks = methods_of(checker, "checker")
+        self._seconds, self._on_timeout = seconds, on_timeout
+        self.is_repeatable = on_timeout == "raise"
+        """Whether the same question has the same answer."""
+        self._checker, self._worker = wrapped, _Worker(wrapped)
+        self._state: bytes | None = None
+        """The checker's state behind the prefix; None is that in which it was given."""
+
+    @property
+    def __name__(self) -> str:
+        """The name of the checker in messages."""
+        return getattr(self._checker, "__name__", None) or type(self._checker).__name__
+
+    @property
+    def fingerprint(self) -> Any:
+        """The checker's own. Raises AttributeError where it has none."""
+        return self._checker.fingerprint
+
+    def viable(self, prefix: bytes) -> bool:
+        """Ask the checker."""
+        return self._answer("viable", prefix)
+
+    def closed(self, event: Closed) -> bool:
+        """Ask the checker."""
+        return self._answer("closed", event)
+
+    def final(self, value: Any) -> bool:
+        """Ask the checker."""
+        return self._answer("final", value)
+
+    def mask(self, state: Written) -> Any:
+        """Ask the checker; a late answer is always an error."""
+        return self._asked("mask", state)
+
+    def copy(self) -> Self:
+        """Return a checker that goes on from the same state, in the same process."""
+        if not self._worker.has_state:
+            return self
+        return copy.copy(self)
+
+    def close(self) -> None:
+        """End the process; the next question starts another."""
+        self._worker.end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _answer(self, method: str, argument: Any) -> bool:
+        try:
+            answer: bool = self._asked(method, argument)
+            return answer
+        except _LateError:
+            if self._on_timeout == "refuse":
+                return False
+            raise
+
+    def _asked(self, method: str, argument: Any) -> Any:
+        answer, self._state = self._worker.ask(method, argument, self._state, self._seconds)
+        return answer
+
+
+class _LateError(StructgenError):
+    """A checker did not answer in time."""
+
+
+class _Worker:
+    """The process of one checker, shared by the copies of its `InProcess`."""
+
+    def __init__(self, checker: Any) -> None:
+        self._checker = checker
+        copied = getattr(checker, "copy", None)
+        self.has_state = copied is None or copied() is not checker
+        self._lock = threading.Lock()
+        self._process: Any = None
+        self._connection: Any = None
+        self._end: weakref.finalize[..., Any] | None = None
+
+    @property
+    def _name(self) -> str:
+        return getattr(self._checker, "__name__", None) or type(self._checker).__name__
+
+    def ask(self, method: str, argument: Any, state: bytes | None, seconds: float) -> tuple[Any, Any]:
+        """Return the answer of a method, and the state after it. What the checker raises is raised here.
+
+        Raises _LateError after so many seconds, StructgenError where the process has ended by itself.
+        """
+        with self._lock:
+            try:
+                return self._ask(method, argument, state, seconds)
+            except _AnswerError as raised:
+                raise raised.error from None
+            except BaseException:
+                # Whatever cut the exchange short, the process is in the midst of it.
+                self.end()
+                raise
+
+    def _ask(self, method: str, argument: Any, state: bytes | None, seconds: float) -> tuple[Any, Any]:
+        if self._process is None:
+            self._start()
+        try:
+            self._connection.send((method, argument, state))
+            if not self._connection.poll(seconds):
+                raise _LateError(
+                    f"The checker {self._name} did not answer {method} within {seconds:g} seconds.",
+                    where="checkers",
+                    cure='Give InProcess a larger limit, or on_timeout="refuse" to count it as False.',
+                )
+            error, answer, after = self._connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
+            self._process.join(1.0)
+            raise StructgenError(
+                f"The process of the checker {self._name} ended, with exit code {self._process.exitcode}, "
+                f"when it was asked {method}.",
+                where="checkers",
+                cure="Look for what ends it: a crash in compiled code, os._exit, or too little memory.",
+            ) from gone
+        if error is not None:
+            raise _AnswerError(error)
+        return answer, after
+
+    def _start(self) -> None:
+        import multiprocessing
+
+        context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, self._checker, self.has_state), daemon=True
+        )
+        try:
+            self._process.start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            self._process = None
+            raise StructgenError(
+                f"The checker {self._name} cannot be sent to another process: {error}.",
+                where="checkers",
+                cure="Define it at the top of a module.",
+            ) from error
+        finally:
+            theirs.close()
+        self._end = weakref.finalize(self, _ended, self._process, self._connection)
+        if not self._connection.poll(_START):
+            raise _LateError(f"The process of the checker {self._name} did not start.", where="checkers")
+        self._connection.recv()
+
+    def end(self) -> None:
+        """End the process, if there is one, and wait until it is gone."""
+        if self._end is not None:
+            self._end()
+        self._process = self._connection = self._end = None
+
+
+class _AnswerError(Exception):
+    """Brings an error of the checker through: the process goes on."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__()
+
+
+def _ended(process: Any, connection: Any) -> None:
+    process.kill()
+    process.join()
+    process.close()
+    connection.close()
+
+
+def _serve(connection: Any, checker: Any, has_state: bool) -> None:
+    """Answer questions until nobody can ask any more. Runs in the process of the checker."""
+    import multiprocessing
+
+    # Ctrl-C reaches both processes, and the other one decides; whoever ends this one means it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(multiprocessing.parent_process(),), daemon=True).start()
+    connection.send("ready")
+    while True:
+        try:
+            method, argument, state = connection.recv()
+        except EOFError:
+            return
+        try:
+            asked = _restored(checker, state) if has_state else checker
+            answer = getattr(asked, method)(argument)
+            reply = pickle.dumps((None, answer, _state_of(asked) if has_state else None))
+        except Exception as error:
+            reply = _told(error)
+        connection.send_bytes(reply)
+
+
+def _end_with(parent: Any) -> None:
+    """End this process once its parent has ended, even if a checker hangs."""
+    parent.join()
+    os._exit(1)
+
+
+def _restored(checker: Any, state: bytes | None) -> Any:
+    """Return the checker in a state, as a copy."""
+    if state is None:
+        copied = getattr(checker, "copy", None)
+        return copy.deepcopy(checker) if copied is None else copied()
+    found = pickle.loads(state)
+    if not hasattr(checker, "__dict__"):
+        return found
+    own = copy.copy(checker)
+    vars(own).clear()
+    vars(own).update(found)
+    return own
+
+
+def _state_of(checker: Any) -> bytes:
+    # The attributes alone, where it has some: classes that are defined inside functions cannot be pickled.
+    return pickle.dumps(vars(checker) if hasattr(checker, "__dict__") else checker)
+
+
+def _told(error: Exception) -> bytes:
+    """Return a reply that says what the checker raised; in words where it cannot be pickled."""
+    try:
+        reply = pickle.dumps((error, None, None))
+        pickle.loads(reply)
+    except Exception:
+        reply = pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), None, None))
+    return reply

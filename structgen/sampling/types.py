@@ -1,0 +1,91 @@
+"""A Python type as a grammar for `sample`, and its validators as a checker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from structgen.compiled import CompiledGrammar
+from structgen.frontends.type_hints import TypeReader, read_type
+from structgen.grammar import Grammar
+from structgen.sampling.checkers import Checker, Closed
+from structgen.schema.grammar import json_schema
+
+
+@dataclass(frozen=True)
+class TypedGrammar:
+    """A grammar of the documents of a type, and the way back from a document to an object."""
+
+    reader: TypeReader[Any]
+    grammar: Grammar | CompiledGrammar
+
+
+class TypeChecker:
+    """The validators of a type as a checker of JSON values as they close.
+
+    A document that the type refuses is not valid. A validator of a member or an item refuses as soon as that
+    value has closed, and no text goes on from there. It waits until what holds the value has closed where
+    the answer may depend on more than the value: where the validator is told of other members
+    (`ValidationInfo`), inside a union, behind a validator that may change the document first (mode "before",
+    "wrap" or "plain").
+    """
+
+    def __init__(self, type_: Any) -> None:
+        """`type_` is whatever `sg.sample` takes as a type, a `pydantic.TypeAdapter`, or a TypeReader.
+
+        Raises UnsupportedError for a type that has no JSON Schema here.
+        """
+        from structgen.frontends.type_places import PlaceValidators
+
+        if hasattr(type_, "core_schema") and hasattr(type_, "validator"):  # a TypeAdapter
+            hint, core = type_, type_.core_schema
+            schema = type_.json_schema()
+        else:
+            reader = type_ if isinstance(type_, TypeReader) else read_type(type_)
+            hint, core, schema = reader.hint, reader.core_schema, reader.schema
+        self.hint = hint
+        self._validators = PlaceValidators(core)
+        marks = [repr(schema), *map(_mark, self._validators.functions)]
+        self.fingerprint = blake2b("\n".join(marks).encode("utf-8", "replace"), digest_size=16).hexdigest()
+        """For prefix trees. A type that has functions of its own has another one in each process, as nothing
+        tells whether a function still does the same."""
+
+    def closed(self, event: Closed) -> bool:
+        """Return whether the type does not refuse a value that has closed."""
+        from structgen.frontends.type_places import refuses
+
+        validator = self._validators.at(event.path)
+        return validator is None or not refuses(validator, event.document)
+
+    def copy(self) -> TypeChecker:
+        """Return the checker itself: it keeps no state of a prefix."""
+        return self
+
+
+def checkers_of(reader: TypeReader[Any]) -> tuple[Checker, ...]:
+    """Return the checkers with which a text is valid only where the type accepts it."""
+    return (TypeChecker(reader),)
+
+
+def understood(
+    grammar: Any,
+) -> tuple[Grammar | CompiledGrammar, Callable[[bytes], Any] | None, tuple[Checker, ...]]:
+    """Return a grammar, what reads its texts as objects (None without a type), and the type's checkers.
+
+    `grammar` is a grammar, compiled or not; a `TypedGrammar`; or else a Python type. Raises UnsupportedError
+    for a type that has no JSON Schema here.
+    """
+    if isinstance(grammar, Grammar | CompiledGrammar):
+        return grammar, None, ()
+    if not isinstance(grammar, TypedGrammar):
+        reader: TypeReader[Any] = read_type(grammar)
+        grammar = TypedGrammar(reader, json_schema(reader.schema, **reader.policies))
+    return grammar.grammar, grammar.reader.read, checkers_of(grammar.reader)
+
+
+def _mark(function: Callable[..., Any]) -> str:
+    """Return what tells a function from others in this process."""
+    name = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
+    return name if name.startswith(("pydantic.", "pydantic_core.")) else f"{name} {id(function)}"

@@ -1,0 +1,177 @@
+"""Adaptive weighted rejection sampling: its estimate of the valid mass, exactly and by simulation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from exact import Bigram, law, tokenizer
+
+import structgen as sg
+from structgen.sampling.methods import awrs
+from structgen.sampling.target import Step
+
+ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
+TOKENIZER = tokenizer()
+PATTERN = sg.compile(sg.regex("[abc]{1,5}"), TOKENIZER)
+
+
+class Ordered:
+    """Random numbers of a given race: the edges arrive in an order, the first to pass comes again at a
+    place."""
+
+    def __init__(self, masses, order, again):
+        self.masses, self.times = masses, np.empty(len(masses))
+        self.times[list(order)] = np.arange(1.0, len(masses) + 1)
+        self.again = again
+        self.first = None
+
+    def exponential(self, size=None):
+        if size is not None:
+            return self.times * self.masses
+        return (self.again - self.times[self.first]) * self.masses[self.first]
+
+
+def races(masses, valid):
+    """Yield every order of arrivals with its probability: the place of the edge that comes again is between
+    two others."""
+    total = sum(masses)
+    for order in itertools.permutations(range(len(masses))):
+        probability, left = 1.0, total
+        at = next((i for i, edge in enumerate(order) if edge in valid), None)
+        for edge in order[: len(order) if at is None else at + 1]:
+            probability *= masses[edge] / left
+            left -= masses[edge]
+        if at is None:
+            yield order, None, math.inf, probability
+            continue
+        first, rest = order[at], order[at + 1 :]
+        for slot in range(len(rest) + 1):
+            chance, left = probability, sum(masses[edge] for edge in rest) + masses[first]
+            for place, edge in enumerate(rest):
+                if place == slot:
+                    chance *= masses[first] / left
+                    left -= masses[first]
+                chance *= masses[edge] / left
+                left -= masses[edge]
+            yield order, first, at + 1 + slot + 0.5, chance
+
+
+@pytest.mark.parametrize("valid", [{0}, {2}, {0, 3}, {1, 2, 4}, {0, 1, 2, 3, 4}, {4}, set()])
+def test_the_mean_over_all_races_is_the_mass_of_each_valid_edge(valid):
+    masses = np.array([0.3, 0.05, 0.2, 0.1, 0.15])  # the last one is the end
+    step = Step(np.arange(4), masses[:4], float(masses[4]))
+    draws: Ordered
+
+    def answer(edge, after):
+        if edge not in valid:
+            return None
+        draws.first = edge if draws.first is None else draws.first
+        return after
+
+    target = SimpleNamespace(
+        extend=lambda prefix, token: answer(token, (prefix, token)),
+        passes=lambda prefix: answer(4, prefix) is not None,
+    )
+    found, whole = np.zeros(5), 0.0
+    for order, _, again, probability in races(masses.tolist(), valid):
+        draws = Ordered(masses, order, again)
+        taken = awrs.propose(target, "prefix", step, draws)
+        whole += probability
+        if taken is not None:
+            assert taken.after == ("prefix" if taken.edge == 4 else ("prefix", taken.edge))
+            found[taken.edge] += probability * taken.mass
+    assert whole == pytest.approx(1, abs=1e-12)
+    wanted = [mass if edge in valid else 0.0 for edge, mass in enumerate(masses)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-15)
+
+
+def test_the_mass_that_is_left_keeps_its_digits():
+    """Where the likely edges are refused, what is left is the mass of the unlikely one, to all its digits."""
+    likely, rare = (0.7, 0.3 - 1e-9), 1e-9
+    step = Step(np.arange(2), np.array(likely), rare)
+    target = SimpleNamespace(extend=lambda prefix, token: None, passes=lambda prefix: True)
+    taken = awrs.propose(target, "prefix", step, np.random.default_rng(3))
+    assert taken.edge == 2
+    second = (1 / (1 / 1.0 + 1 / (mass + rare) + 1 / rare) for mass in likely)
+    assert any(taken.mass == pytest.approx(mean, rel=1e-14) for mean in second)
+
+
+class NoTwins:
+    """No letter stands beside itself."""
+
+    def viable(self, prefix):
+        return all(one != other for one, other in itertools.pairwise(prefix))
+
+
+def exact(model, accepts=lambda text: True, max_tokens=5):
+    def good(text):
+        return set(text) <= set(b"abc") and len(text) <= 5 and NoTwins().viable(text)
+
+    return law(model, [97], lambda text: bool(text) and good(text) and accepts(text), good, max_tokens)
+
+
+def drawn(n, model, checkers, **options):
+    options = {"method": "awrs", "tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 5} | options
+    return sg.sample(model, [97], PATTERN, n, checkers=checkers, **options)
+
+
+def ends_in_c(text):
+    return text.endswith("c")
+
+
+@pytest.mark.parametrize(("n", "sharp"), [(2, 1.0), (24, 2.0)])
+def test_weighted_sums_are_unbiased(n, sharp):
+    model = Bigram(5, ALIVE, sharp=sharp)
+    expected = exact(model, lambda text: text.endswith(b"c"))
+    ones, lengths = [], []
+    for seed in range(200):
+        found = drawn(n, model, [NoTwins(), ends_in_c], seed=seed)
+        weights = np.exp(found.log_weights)
+        ones.append(weights.sum())
+        lengths.append(sum(weight * len(ids) for weight, ids in zip(weights, found.token_ids, strict=True)))
+    for sums, wanted in (
+        (ones, sum(expected.values())),
+        (lengths, sum(mass * len(tokens) for tokens, mass in expected.items())),
+    ):
+        assert abs(np.mean(sums) - wanted) < 4 * np.std(sums, ddof=1) / math.sqrt(len(sums))
+
+
+def test_the_log_probabilities_are_the_models_own():
+    model = Bigram(5, ALIVE)
+    expected = exact(model)
+    found = drawn(40, model, [NoTwins()])
+    for tokens, logprob in zip(found.token_ids, found.logprobs, strict=True):
+        assert math.exp(logprob) == pytest.approx(expected[tokens], rel=1e-12)
+
+
+def test_particles_do_not_die_where_a_valid_token_is_left():
+    model = Bigram(5, ALIVE, sharp=2.0)
+    assert drawn(64, model, [NoTwins()]).statistics.accepted == 64
+    assert drawn(64, model, [NoTwins()], method="smc").statistics.accepted < 64
+
+
+def test_only_tokens_that_were_drawn_are_checked():
+    asked = []
+
+    class Noted(NoTwins):
+        def viable(self, prefix):
+            asked.append(prefix)
+            return super().viable(prefix)
+
+    found = drawn(2, Bigram(5, ALIVE), [Noted()])
+    assert found.statistics.checks == len(asked)
+    # Each of the 2 * 5 steps has 6 edges, and could have taken 60 questions.
+    assert len(asked) < 30
+
+
+def test_a_prefix_behind_which_nothing_passes_has_no_weight():
+    def never(text):
+        return False
+
+    found = drawn(8, Bigram(5, ALIVE), [never])
+    assert len(found) == 0
+    assert found.log_z == -math.inf
