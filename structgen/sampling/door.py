@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -23,7 +24,7 @@ from structgen.grammar import Grammar
 from structgen.sampling.checkers import Checker
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
-from structgen.sampling.rows import Rows
+from structgen.sampling.rows import FunctionRows, Rows
 from structgen.sampling.run import Drawn, Progress, Run
 from structgen.sampling.samples import Samples, Statistics, interval_of
 from structgen.sampling.tree import PrefixTree
@@ -325,15 +326,28 @@ def drawn_for(
     stop.run = run
     if stop.is_over:
         run.stopped = "interrupted"
+    reasons: list[str] = []
+    if isinstance(rows, FunctionRows):
+        rows.is_over = partial(_is_over, run, reasons)
     try:
         with shared.used("" if tree is None else fingerprint(ids, target)):
             found: Drawn = _method(wanted.method).draw(run)
     finally:
         target.close()
+    if reasons:
+        run.stopped = reasons[0]
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))
     return _samples(wanted.method, run, found, known_fingerprint(ids, target))
+
+
+def _is_over(run: Run, reasons: list[str]) -> bool:
+    """Return whether a run is over, and note why: a method knows only that it was interrupted."""
+    if run.afford(0):
+        return False
+    reasons.append(run.stopped)
+    return True
 
 
 def _refuse_impossible(found: Samples[Any], max_tokens: int) -> None:

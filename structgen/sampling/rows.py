@@ -44,6 +44,11 @@ class Rows(Protocol):
         ...
 
 
+class RunOver(KeyboardInterrupt):
+    """Raised between two calls of a function once its run is over. A method treats it as it treats Ctrl-C: it
+    returns what is known."""
+
+
 class FunctionRows:
     """Rows of a function `next_logprobs(ids)`, asked once for each prefix.
 
@@ -57,11 +62,16 @@ class FunctionRows:
     ) -> None:
         self.name, self.count, self.reread = name, 0, 0
         self._function, self._prompt, self._vocab_size = function, list(prompt), vocab_size
+        self.is_over: Callable[[], bool] = lambda: False
+        """Asked before each call of the function, which may be slow: a read may have thousands of calls."""
 
     def read(self, prefixes: Sequence[Tokens]) -> list[Floats]:
-        """Return what the function says. Raises OptionError where it is no row of the vocabulary."""
+        """Return what the function says. Raises OptionError where it is no row of the vocabulary, and RunOver
+        where `is_over` says so."""
         found = {}
         for prefix in dict.fromkeys(prefixes):
+            if self.is_over():
+                raise RunOver
             self.count += 1
             found[prefix] = self._row(self._function([*self._prompt, *prefix]))
         return [found[prefix] for prefix in prefixes]

@@ -81,4 +81,6 @@ def drawn(engine: sg.Engine) -> None:
     reveal_type(sg.sample(engine, [1, 2], schema, 3, method="cars"))  # Samples[Any]
     reveal_type(sg.sample(engine, ["Ada", "Bo"], word, 3))  # list[Samples[str]]
     reveal_type(sg.sample(engine, [[1], [2]], schema, 3))  # list[Samples[Any]]
+    reveal_type(sg.sample(engine, "Ada", Person, 3))  # Samples[Person]
+    reveal_type(sg.sample(engine, ["Ada"], Person, 3))  # list[Samples[Person]]
     reveal_type(sg.score(engine, "Ada", word, ["one"]))  # list[Score]
