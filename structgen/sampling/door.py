@@ -183,6 +183,10 @@ def sample(
     StructgenError where Z is proved to be 0 or the model gives no numbers.
     """
     check(n, method, budget, seconds, standard_error, seed, temperature, max_tokens, others)
+    # Numbers of numpy become Python's, which a fingerprint and a seed need.
+    n, seed, max_tokens, temperature = int(n), int(seed), int(max_tokens), float(temperature)
+    budget = None if budget is None else int(budget)
+    seconds = None if seconds is None else float(seconds)
     began = time.monotonic()
     problem = Problem(model, grammar, tokenizer, name)
     several = prompts_of(prompt)

@@ -98,6 +98,8 @@ def score(
     OptionError for an option that has no meaning here, StructgenError where the model gives no numbers.
     """
     check(1, "auto", budget, None, None, seed, temperature, max_tokens, {})
+    seed, max_tokens, temperature = int(seed), int(max_tokens), float(temperature)
+    budget = None if budget is None else int(budget)
     wanted = _texts(texts)
     if samples is not None and budget is not None:
         raise OptionError(

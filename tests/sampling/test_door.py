@@ -425,6 +425,20 @@ def test_equal_seeds_give_equal_draws_and_others_do_not():
     assert first == second != third
 
 
+def test_options_may_be_numbers_of_numpy():
+    plain = {"max_tokens": 4, "seed": 7, "budget": 500, "temperature": 0.5, "seconds": 100.0}
+    numpy = {
+        "max_tokens": np.int64(4),
+        "seed": np.uint64(7),
+        "budget": np.int32(500),
+        "temperature": np.float32(0.5),
+        "seconds": np.float32(100.0),
+    }
+    for method in METHODS:
+        found = draw(np.int64(9), method=method, tree=sg.PrefixTree(), **numpy)
+        assert found.token_ids == draw(9, method=method, tree=sg.PrefixTree(), **plain).token_ids
+
+
 def test_progress_is_told():
     seen = []
     draw(50, method="cars", progress=seen.append)

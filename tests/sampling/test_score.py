@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 import pytest
@@ -184,6 +185,20 @@ def test_samples_that_say_nothing_of_z_are_refused():
         score(samples=draw(5, method="masked"))
     with pytest.raises(sg.OptionError, match="not both"):
         score(samples=draw(5), budget=5)
+
+
+def test_texts_of_a_type_are_scored_and_its_validators_are_asked():
+    pydantic = pytest.importorskip("pydantic")
+    size = Annotated[int, pydantic.Field(ge=1, le=99), pydantic.AfterValidator(odd)]
+    found = score(["7", "8", "x"], lambda ids: np.zeros(TOKENIZER.vocab_size), size)
+    assert [one.is_valid for one in found] == [True, False, False]
+    assert found[1].reason.startswith("a checker")
+    assert found[0].logprob == pytest.approx(-2 * math.log(TOKENIZER.vocab_size) + math.log(2))
+
+
+def odd(number):
+    assert number % 2 == 1
+    return number
 
 
 def test_logits_that_are_no_numbers_are_an_error():
