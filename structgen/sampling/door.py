@@ -340,6 +340,8 @@ def drawn_for(
         target.close()
     if reasons:
         run.stopped = reasons[0]
+    if run.limit is not None and not found.tokens:
+        raise run.limit
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if told is not None:
         told(run.state(len(found.tokens)))

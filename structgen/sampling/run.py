@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from structgen.errors import LimitError
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Target
 from structgen.sampling.tree import PrefixTree
@@ -19,6 +20,8 @@ _EVERY: Final = 0.2
 """Seconds between two calls of the caller's `progress`."""
 _FEW: Final = 8
 """Attempts before which their variance says nothing."""
+CUTS: Final = (KeyboardInterrupt, LimitError)
+"""What may cut a method short, which then returns what is known: Ctrl-C, and a bound of the grammar."""
 FRUITLESS: Final = 10_000
 """Attempts in a row without a text at which a run that has neither a budget nor a time ends."""
 
@@ -58,6 +61,8 @@ class Run:
     """Rows that the tree answered in the model's place."""
     accepted: int = 0
     """Valid texts so far, as last told."""
+    limit: LimitError | None = None
+    """The bound of the grammar that the run has met."""
     _told: float = 0.0
     _fruitless: int = 0
     _rows: int = field(init=False, default=0)
@@ -78,6 +83,13 @@ class Run:
             self.stopped = "seconds"
         self.tell(self.accepted)
         return not self.stopped
+
+    def cut(self, error: BaseException) -> None:
+        """Note what has cut the run short (see `CUTS`)."""
+        if isinstance(error, LimitError):
+            self.stopped, self.limit = "limit", error
+        else:
+            self.stopped = "interrupted"
 
     def tried(self, attempts: int, texts: int) -> None:
         """Note how many of some attempts gave a text; end a run that nothing bounds after `FRUITLESS`
@@ -152,8 +164,8 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
             run.tell(accepted)
             if run.is_close([attempt.weight for attempt in found]):
                 run.stopped = "standard_error"
-    except KeyboardInterrupt:
-        run.stopped = "interrupted"
+    except CUTS as error:
+        run.cut(error)
     run.tree_rows += walker.tree_rows
     kept, left = 0, run.n
     while kept < len(found) and left:

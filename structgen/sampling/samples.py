@@ -32,7 +32,8 @@ class Statistics:
     seconds: float
     stopped: str
     """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known),
-    "interrupted", or "fruitless" (10,000 attempts in a row gave no text, and no budget was given)."""
+    "interrupted", "limit" (a bound of the grammar's `sg.Limits` was met), or "fruitless" (10,000 attempts in
+    a row gave no text, and neither a budget nor a time was given)."""
     checks: int = 0
     """How often a method of a checker was called."""
     tree_rows: int = 0

@@ -425,6 +425,28 @@ def test_equal_seeds_give_equal_draws_and_others_do_not():
     assert first == second != third
 
 
+def draw_objects(method, **options):
+    """Each text of free keys takes states of the grammar that stay: a run of days meets any bound."""
+    alive = (b"{", b"}", b'"', b":", b"1", b"a", b"b", b",")
+    free = sg.json_schema({"type": "object"}, limits=sg.Limits(parser_states=3000))
+    options = {"tokenizer": TOKENIZER, "name": "b", "max_tokens": 30} | options
+    return sg.sample(Bigram(2, alive), [97], free, 10**6, method=method, **options)
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+def test_a_bound_of_the_grammar_ends_a_run_with_what_is_known(method):
+    found = draw_objects(method)
+    assert found.statistics.stopped == "limit"
+    assert found.values
+
+
+@pytest.mark.parametrize("method", ["auto", "importance", "smc"])
+def test_a_bound_of_the_grammar_before_the_first_text_is_an_error_that_names_it(method):
+    with pytest.raises(sg.LimitError, match="parser states") as caught:
+        draw_objects(method, checkers=[Never()])
+    assert caught.value.limit == "parser_states"
+
+
 def test_options_may_be_numbers_of_numpy():
     plain = {"max_tokens": 4, "seed": 7, "budget": 500, "temperature": 0.5, "seconds": 100.0}
     numpy = {

@@ -25,7 +25,7 @@ import numpy as np
 
 from structgen.sampling.beam import Beam, Found, Particle
 from structgen.sampling.lookahead import LookAhead
-from structgen.sampling.run import Drawn, Run
+from structgen.sampling.run import CUTS, Drawn, Run
 from structgen.sampling.samples import log_sum
 from structgen.sampling.target import Floats, Ids
 
@@ -70,8 +70,8 @@ def draw(run: Run) -> Drawn:
             rounds.append(_Round(width, len(known), beam.found, beam.clusters))
             known |= {one.tokens: one.log_probability for one in beam.found if one.is_kept}
             run.tell(len(known))
-    except KeyboardInterrupt:
-        run.stopped = "interrupted"
+    except CUTS as error:
+        run.cut(error)
     return _combined(run, known, rounds)
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.sampling.run import Drawn, Run, mean_of
+from structgen.sampling.run import CUTS, Drawn, Run, mean_of
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 
@@ -81,8 +81,8 @@ def draw(run: Run, resampling: str = "systematic", propose: Propose = masked) ->
                 break
             done += batch
             run.tell(len(done) * count)
-    except KeyboardInterrupt:
-        run.stopped = "interrupted"
+    except CUTS as error:
+        run.cut(error)
     return _drawn(done)
 
 
