@@ -38,8 +38,15 @@ def _line() -> Iterator[Listener]:
     from rich.text import Text
 
     # Refreshed by hand, so that no thread is started; a run tells a few times a second.
-    with Live(Text(""), console=Console(stderr=True), auto_refresh=False) as live:
-        yield lambda progress: live.update(Text(described(progress)), refresh=True)
+    console = Console(stderr=True)
+
+    def line(said: str) -> Text:
+        return Text(said, no_wrap=True, overflow="ellipsis")
+
+    with Live(line(""), console=console, auto_refresh=False) as live:
+        yield lambda progress: live.update(line(described(progress)), refresh=True)
+    if not console.is_terminal:
+        console.line()  # a file has the last state alone, and rich ends no line there
 
 
 def described(progress: Progress) -> str:
@@ -47,6 +54,6 @@ def described(progress: Progress) -> str:
     low, high = progress.bracket
     begin = f"prompt {progress.prompt + 1} of {progress.prompts}: " if progress.prompts > 1 else ""
     return (
-        f"{begin}{progress.accepted:,} of {progress.wanted:,} texts, {progress.model_rows:,} model rows, "
+        f"{begin}{progress.accepted:,} of {progress.wanted:,} texts, {progress.model_rows:,} rows, "
         f"{low:.3g} <= Z <= {high:.3g}, {progress.seconds:.1f} s"
     )

@@ -472,7 +472,9 @@ def test_progress_is_a_line_on_the_standard_error_output(capsys):
     draw(50, method="cars", progress=True)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "50 of 50 texts" in err and "<= Z <=" in err
+    (line,) = err.strip("\n").split("\n")
+    assert line.startswith("50 of 50 texts, ") and " rows, " in line and "<= Z <=" in line
+    assert err.endswith("\n")
 
 
 @pytest.mark.parametrize("progress", [None, False])
