@@ -17,6 +17,7 @@ from structgen.engine import checks
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
 from structgen.sampling.checkers import Checker
+from structgen.sampling.described import described
 from structgen.sampling.rows import FunctionRows, ModelRows, Rows
 from structgen.sampling.run import Drawn, Progress, Run
 from structgen.sampling.samples import Samples, Statistics, interval_of
@@ -160,6 +161,7 @@ def _samples(method: str, run: Run, found: Drawn) -> Samples[Any]:
             run.target.checks,
         ),
         found.contributions,
+        **described(run, found.tokens),
     )
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import html
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.target import Floats
 
+if TYPE_CHECKING:
+    from structgen.sampling.marginals import Marginal
+
 T = TypeVar("T")
+S = TypeVar("S")
 _NORMAL = 1.96
 """Standard errors on either side of an interval of 95 %."""
 
@@ -37,7 +41,7 @@ class Statistics:
     """How often a method of a checker was called."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Samples(Generic[T]):
     """Draws of one run. Length, iteration and indices are those of `values`."""
 
@@ -63,7 +67,14 @@ class Samples(Generic[T]):
     statistics: Statistics
     contributions: Callable[[Floats], Floats] = field(repr=False)
     """From a function's value at each draw to uncorrelated parts of its weighted mean, for the standard
-    error: one for each independent draw, run of particles, or attempt."""
+    error: one for each independent draw, run of particles, or attempt. It is linear."""
+    masses: list[tuple[float, ...] | None] = field(default_factory=list)
+    """For each draw, the share z of the model's mass that the grammar allowed behind each of its prefixes,
+    the empty one first; None where it is not known. Empty: it is known of no draw."""
+    is_json: bool = False
+    """Whether the texts are JSON."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What was sampled: model, temperature, max_tokens, seed and the like."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -116,23 +127,110 @@ class Samples(Generic[T]):
         draws = np.random.default_rng(seed)
         return [self.values[at] for at in draws.choice(len(self.values), count, p=self.weights)]
 
+    def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
+        """Return the likeliest values of a field under the target, each with its share of the mass and an
+        interval of 95 %.
+
+        `field` is a path such as "city", "address.city", "tags[]" (any item of a list), or a function of a
+        value. Raises StructgenError where there is no draw.
+        """
+        from structgen.sampling.marginals import marginals
+
+        return marginals(self, field, most)
+
+    def with_values(self, read: Callable[[str], S]) -> Samples[S]:
+        """Return the same draws with other values: those that a function makes of the texts."""
+        return replace(self, values=list(map(read, self.texts)))  # type: ignore[arg-type,return-value]
+
     def to_jsonl(self, path: str | Path) -> None:
-        """Write an object a line: text, token ids, log-probability, log weight, normalised weight."""
-        rows = zip(self.texts, self.token_ids, self.logprobs, self.log_weights, self.weights, strict=True)
-        lines = [
-            json.dumps(
-                {
-                    "text": text,
-                    "token_ids": list(tokens),
-                    "logprob": float(logprob),
-                    "log_weight": float(log_weight),
-                    "weight": float(weight),
-                },
-                ensure_ascii=False,
-            )
-            for text, tokens, logprob, log_weight, weight in rows
+        """Write the draws to a file of JSON lines, whole or not at all.
+
+        The first line says what run they are of; each other line is a draw (`structgen.sampling.samples_file`
+        has the format). Raises OSError.
+        """
+        from structgen.sampling.samples_file import write_samples
+
+        write_samples(self, Path(path))
+
+    @staticmethod
+    def from_jsonl(path: str | Path) -> Samples[Any]:
+        """Return the draws of a file that `to_jsonl` wrote. Values are those of the JSON texts, or the texts:
+        `with_values` makes objects of them.
+
+        Standard errors are those of batch means of at most 50 parts. Raises StructgenError, which names the
+        line, where the file is damaged; OSError.
+        """
+        from structgen.sampling.samples_file import read_samples
+
+        return read_samples(Path(path))
+
+    @property
+    def kind(self) -> str:
+        """ "exact", "weighted", or "biased" (draws of another law)."""
+        return "biased" if self.is_biased else "exact" if self.is_exact else "weighted"
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what a person wants to know first, as names and texts."""
+        done, size = self.statistics, len(self.texts)
+        kinds = {
+            "exact": "independent draws from the model's distribution of valid texts",
+            "weighted": "their weights make them draws from the model's distribution of valid texts",
+            "biased": "of another law than the model's; their weights do not mend that",
+        }
+        low, high = self.log_z_interval
+        lower, upper = self.bracket
+        rows = f"{done.model_rows:,}"
+        if answered := getattr(done, "tree_rows", 0):
+            rows += f", and {answered:,} answered from the tree"
+        return [
+            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} of them different"),
+            (self.kind, kinds[self.kind]),
+            ("effective sample size", f"{self.effective_size:,.1f}"),
+            (
+                "log Z",
+                "not estimated by this method"
+                if math.isnan(self.log_z)
+                else f"{self.log_z:.4f} (95 %: {low:.4f} to {high:.4f})",
+            ),
+            ("Z, proven", f"from {lower:.4g} to {upper:.4g}"),
+            ("accepted", f"{done.accepted:,} of {done.attempts:,} attempts{_percent(self.accept_rate)}"),
+            ("model rows", rows),
+            ("ended by", f"{done.stopped}, after {done.seconds:.1f} s"),
         ]
-        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    @property
+    def accept_rate(self) -> float:
+        """The share of attempts that gave a valid text; NaN where there was none."""
+        done = self.statistics
+        return done.accepted / done.attempts if done.attempts else math.nan
+
+    def __repr__(self) -> str:
+        z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
+        return (
+            f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, worth "
+            f"{self.effective_size:,.1f} independent ones{z}, {self.statistics.model_rows:,} model rows>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a short summary for a notebook, with the draws of most weight."""
+        facts = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>"
+            for name, said in self.facts()
+        )
+        weights = self.weights
+        first = "".join(
+            f"<tr><td>{weights[at]:.4f}</td><td><code>{html.escape(_short(self.texts[at]))}</code></td></tr>"
+            for at in np.argsort(-weights, kind="stable")[:5]
+        )
+        return f"<table>{facts}</table><table><tr><th>weight</th><th>text</th></tr>{first}</table>"
+
+
+def _percent(share: float) -> str:
+    return "" if math.isnan(share) else f" ({share:.1%})"
+
+
+def _short(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def interval_of(
