@@ -13,6 +13,7 @@ from structgen.typed.options import Options
 from structgen.typed.prompts import Source
 
 if TYPE_CHECKING:
+    from structgen.frontends.type_hints import TypeReader
     from structgen.sampling.checkers import Checker
     from structgen.sampling.run import Progress
     from structgen.sampling.samples import Samples
@@ -73,9 +74,9 @@ class Accepted:
         return True
 
 
-def checkers_of_type(form: Form) -> tuple[Checker, ...]:
+def checkers_of_type(reader: TypeReader[Any] | None) -> tuple[Checker, ...]:
     """Return the checkers that a type brings along: its validators."""
-    return () if form.reader is None else (Accepted(form.reader.read),)
+    return () if reader is None else (Accepted(reader.read),)
 
 
 def _checked(writer: object, form: Form, options: Options) -> Local:
@@ -135,7 +136,7 @@ def drawn(writer: object, form: Form, source: Source, options: Options, how: Dra
         seed=how.seed,
         temperature=how.temperature,
         max_tokens=request.max_tokens if how.max_tokens is None else how.max_tokens,
-        checkers=(*checkers_of_type(form), *how.checkers),
+        checkers=(*checkers_of_type(form.reader), *how.checkers),
         tree=how.tree,
         name=local.name,
         progress=how.progress,
