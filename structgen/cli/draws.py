@@ -30,6 +30,7 @@ class Drawing:
     """What the command line says of draws."""
 
     method: str
+    n: int
     weights: bool
     budget: int | None
     seconds: float | None
@@ -102,7 +103,7 @@ def draw(
                 engine,
                 request.prompt,
                 request.grammar,
-                request.n,
+                how.n,
                 method=how.method,
                 budget=how.budget,
                 seconds=how.seconds,

@@ -158,7 +158,7 @@ def generate(
     drawing: Drawing | None = None
     try:
         if method is not None:
-            drawing = Drawing(method, weights, budget, seconds, standard_error, tree, out)
+            drawing = Drawing(method, n, weights, budget, seconds, standard_error, tree, out)
         else:
             check_none(
                 {
@@ -225,7 +225,11 @@ def generate(
             told = lark_grammar(grammar, start, import_path, postlex, lexer, bind, regex_module)
         if ebnf is not None or regex is not None:
             told = text_grammar(ebnf, regex, start)
-        request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs, strict, stop or ())
+        # how many draws are made is no matter of one request
+        samples = n if drawing is None else 1
+        request_of = _requests(
+            model, told, samples, seed, temperature, max_tokens, logprobs, strict, stop or ()
+        )
         request_of("x")  # wrong options are told before the model is loaded
         from structgen.engine import Engine
 

@@ -29,7 +29,7 @@ class Marginal:
     share: float
     """The estimated probability that a valid text has it there."""
     low: float
-    """Of the interval of 95 %, by Wilson's formula with the effective number of draws."""
+    """Of the interval of 95 %; equal to `share` where every valid text is known."""
     high: float
     draws: int
     """The draws that have it."""
@@ -53,56 +53,56 @@ def marginals(samples: Samples[Any], field: str | Callable[[Any], Any], most: in
         found = [values_at(value, path) for value in samples.values]
     else:
         found = [_names(field(value)) for value in samples.values]
-    return shares(samples, found)[:most]
+    return shares(samples, found, most)
 
 
-def shares(samples: Samples[Any], found: list[dict[Any, Any]]) -> list[Marginal]:
-    """Return how likely each value is, the likeliest first. `found`: for each draw its values, by what tells
-    them from others."""
+def shares(samples: Samples[Any], found: list[dict[Any, Any]], most: int) -> list[Marginal]:
+    """Return how likely each value is, at most so many, the likeliest first. `found`: for each draw its
+    values, by what tells them from others. Cost: a standard error for each value that is returned."""
     places: dict[Any, list[int]] = {}
     values: dict[Any, Any] = {}
     for at, names in enumerate(found):
         for name, value in names.items():
             places.setdefault(name, []).append(at)
             values.setdefault(name, value)
-    weights = samples.weights
-    listed: list[tuple[float, int, Any, Floats]] = []
-    for name, draws in places.items():
+    weights, masses = samples.weights, _new_masses(samples)
+    mass = {name: min(float(weights[draws].sum()), 1.0) for name, draws in places.items()}
+    listed = []
+    for name in sorted(mass, key=lambda name: -mass[name])[:most]:
         has = np.zeros(len(found))
-        has[draws] = 1.0
-        listed.append((float(weights @ has), len(listed), name, has))
-    return [
-        _marginal(samples, values[name], has, share) for share, _, name, has in sorted(listed, key=_order)
-    ]
+        has[places[name]] = 1.0
+        low, high = _interval(samples, masses, has, mass[name])
+        listed.append(Marginal(values[name], mass[name], low, high, len(places[name])))
+    return listed
 
 
-def _order(one: tuple[float, int, Any, Floats]) -> tuple[float, int]:
-    return -one[0], one[1]
-
-
-def _marginal(samples: Samples[Any], value: Any, has: Floats, share: float) -> Marginal:
-    low, high = interval(samples, has, share)
-    return Marginal(value, share, low, high, int(has.sum()))
-
-
-def interval(samples: Samples[Any], has: Floats, share: float) -> tuple[float, float]:
+def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
     """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
-    independent draws that would have the same standard error."""
-    if samples.bracket[0] == samples.bracket[1]:
-        return share, share  # every valid text is known
+    independent draws that would have the same standard error; cut to what is proven.
+
+    `masses` has the probability of each draw under the model, 0 for those that were there before. Valid texts
+    have the mass `bracket[1]` at most, so what was met with the value is proven to have its share of it.
+    """
     parts = samples.contributions(has - share)
     count = len(parts)
     variance = count / (count - 1) * float(parts @ parts) if count > 1 else math.inf
     inside = share * (1 - share)
-    if inside > 1e-12 and math.isfinite(variance) and variance > 0:
-        size = inside / variance
-    else:
-        # All draws agree: their variance says nothing, their number does.
-        size = samples.effective_size
-    square = _NORMAL * _NORMAL / size
+    # Where all draws agree, their variance says nothing, and their number does.
+    agree = inside < 1e-12 or not 0 < variance < math.inf
+    square = _NORMAL * _NORMAL / (samples.worth if agree else inside / variance)
     middle = (share + square / 2) / (1 + square)
-    half = math.sqrt(share * (1 - share) * square + square * square / 4) / (1 + square)
-    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
+    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
+    least = float(masses @ has) / samples.bracket[1]
+    most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
+    return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
+
+
+def _new_masses(samples: Samples[Any]) -> Floats:
+    """Return the probability of each draw under the model; 0 where a draw before it has the same tokens."""
+    masses: Floats = np.exp(samples.logprobs)
+    first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
+    masses[[first[tokens] != at for at, tokens in enumerate(samples.token_ids)]] = 0.0
+    return masses
 
 
 class Step(Enum):

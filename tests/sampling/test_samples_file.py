@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -201,6 +202,18 @@ def test_marginals_of_equal_draws_have_an_interval():
     assert (only.share, only.low) == pytest.approx((1.0, 10 / (10 + 1.96**2)))
 
 
+def test_what_was_met_is_a_proven_part_of_the_interval():
+    """The rarest length has a share of at least its known mass over the upper bound on Z."""
+    found = draw(25, "auto")
+    lower, upper = found.bracket
+    assert lower < upper
+    for one in found.marginals(len):
+        met = sum(
+            math.exp(p) for p, text in zip(found.logprobs, found.texts, strict=True) if len(text) == one.value
+        )
+        assert met / upper - 1e-12 <= one.low <= one.share <= one.high <= 1 - (lower - met) / upper + 1e-12
+
+
 def test_paths_lead_into_values():
     found = draw(3).with_values(lambda text: {"a": {"b": [len(text), {"c": text[:1]}]}, "x.y": None})
     assert found.marginals("a.b.length")[0].value == 2
@@ -208,8 +221,34 @@ def test_paths_lead_into_values():
     assert found.marginals("nothing")[0].value == "(absent)"
 
 
+@pytest.mark.parametrize("method", ["rejection", "cars"])
+def test_exact_draws_are_worth_their_number(method):
+    assert draw(80, method).worth == pytest.approx(80)
+
+
+def test_particles_of_one_run_are_worth_less_than_their_weights_say():
+    """Sixteen copies of each of eight clouds' draws: 128 draws, of which 8 are independent."""
+    found = draw(128, "rejection")
+    groups = np.arange(128) // 16
+    copies = [found.texts[at - at % 16] for at in range(128)]
+    clouds = dataclasses.replace(
+        found,
+        texts=copies,
+        values=copies,
+        contributions=lambda values: np.bincount(groups, values / 128, 8),
+    )
+    assert clouds.effective_size == pytest.approx(128)
+    assert clouds.worth == pytest.approx(8)
+
+
+def test_a_language_that_is_exhausted_is_worth_any_number_of_draws():
+    found = draw(10_000, "auto")
+    assert found.worth == math.inf
+    assert "every valid text is known" in repr(found)
+
+
 def test_the_representation_is_short():
     found = draw(200)
     assert len(repr(found)) < 200
-    assert "200 draws by importance, weighted" in repr(found)
+    assert "200 draws by importance, weighted, effective sample size" in repr(found)
     assert "<script" not in found.with_values(str)._repr_html_()
