@@ -22,4 +22,7 @@ def described(run: Run, drawn: Sequence[tuple[int, ...]]) -> dict[str, Any]:
             "n": run.n,
             "seed": run.seed,
         },
+        "pieces": {
+            token: target.text((token,)).decode("utf-8", "replace") for token in set[int]().union(*drawn)
+        },
     }

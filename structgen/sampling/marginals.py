@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.samples import Samples
@@ -53,27 +54,39 @@ def marginals(samples: Samples[Any], field: str | Callable[[Any], Any], most: in
         found = [values_at(value, path) for value in samples.values]
     else:
         found = [_names(field(value)) for value in samples.values]
-    return shares(samples, found, most)
+    return shares(samples, likeliest(samples, listed(found), most))
 
 
-def shares(samples: Samples[Any], found: list[dict[Any, Any]], most: int) -> list[Marginal]:
-    """Return how likely each value is, at most so many, the likeliest first. `found`: for each draw its
-    values, by what tells them from others. Cost: a standard error for each value that is returned."""
-    places: dict[Any, list[int]] = {}
-    values: dict[Any, Any] = {}
+def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
+    """Return the values of all draws, each with the draws that have it. `found`: for each draw its values, by
+    what tells them from others."""
+    places: dict[Any, tuple[Any, list[int]]] = {}
     for at, names in enumerate(found):
         for name, value in names.items():
-            places.setdefault(name, []).append(at)
-            values.setdefault(name, value)
-    weights, masses = samples.weights, _new_masses(samples)
-    mass = {name: min(float(weights[draws].sum()), 1.0) for name, draws in places.items()}
-    listed = []
-    for name in sorted(mass, key=lambda name: -mass[name])[:most]:
-        has = np.zeros(len(found))
-        has[places[name]] = 1.0
-        low, high = _interval(samples, masses, has, mass[name])
-        listed.append(Marginal(values[name], mass[name], low, high, len(places[name])))
-    return listed
+            places.setdefault(name, (value, []))[1].append(at)
+    return places
+
+
+def shares(samples: Samples[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
+    """Return how likely each value is, of which the draws are given that have it. Cost: a standard error for
+    each."""
+    weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
+    marginals = []
+    for value, draws in places:
+        has = np.zeros(len(samples.texts))
+        has[draws] = 1.0
+        share = min(float(weights @ has), 1.0)
+        low, high = _interval(samples, masses, has, share)
+        marginals.append(Marginal(value, share, low, high, len(draws)))
+    return marginals
+
+
+def likeliest(
+    samples: Samples[Any], places: dict[Any, tuple[Any, list[int]]], most: int
+) -> list[tuple[Any, list[int]]]:
+    """Return the values of most weight, at most so many."""
+    weights = samples.weights
+    return sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
 
 
 def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
@@ -97,12 +110,10 @@ def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) 
     return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
 
 
-def _new_masses(samples: Samples[Any]) -> Floats:
-    """Return the probability of each draw under the model; 0 where a draw before it has the same tokens."""
-    masses: Floats = np.exp(samples.logprobs)
+def is_first(samples: Samples[Any]) -> npt.NDArray[np.bool_]:
+    """Return bool [n]: whether no draw before has the same tokens."""
     first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
-    masses[[first[tokens] != at for at, tokens in enumerate(samples.token_ids)]] = 0.0
-    return masses
+    return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
 
 
 class Step(Enum):

@@ -23,6 +23,15 @@ S = TypeVar("S")
 _NORMAL = 1.96
 """Standard errors on either side of an interval of 95 %."""
 _QUESTIONS = 64
+_ENDS = {
+    "n": "with as many draws as were asked for",
+    "budget": "by the budget of model rows",
+    "seconds": "by the time limit",
+    "standard_error": "as log Z was known well enough",
+    "exhausted": "as every valid text is known",
+    "interrupted": "by an interrupt",
+}
+"""What a person is told of `Statistics.stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,8 @@ class Samples(Generic[T]):
     """Whether the texts are JSON."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """What was sampled: model, temperature, max_tokens, seed and the like."""
+    pieces: Mapping[int, str] = field(default_factory=dict)
+    """The text of each token that the draws hold, as far as it is UTF-8 by itself: for people."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -209,7 +220,7 @@ class Samples(Generic[T]):
         if answered := getattr(done, "tree_rows", 0):
             rows += f", and {answered:,} answered from the tree"
         return [
-            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} of them different"),
+            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts"),
             ("kind", f"{self.kind}: {kinds[self.kind]}"),
             ("effective sample size", self._worth),
             (
@@ -221,7 +232,7 @@ class Samples(Generic[T]):
             ("Z, proven", f"from {lower:.4g} to {upper:.4g}"),
             ("accepted", f"{done.accepted:,} of {done.attempts:,} attempts{_percent(self.accept_rate)}"),
             ("model rows", rows),
-            ("ended by", f"{done.stopped}, after {done.seconds:.1f} s"),
+            ("ended", f"{_ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
         ]
 
     @property

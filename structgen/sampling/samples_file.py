@@ -86,8 +86,10 @@ def write_samples(samples: Samples[Any], path: Path) -> None:
         "log_z_interval": [_written(low), _written(high)],
         "bracket": list(samples.bracket),
         "statistics": asdict(samples.statistics),
+        "worth": _written(samples.worth),
         "error_parts": len(parts),
         "about": dict(samples.about),
+        "pieces": {str(token): piece for token, piece in sorted(samples.pieces.items())},
     }
     with written_whole(path) as file:
         file.write(_line(header))
@@ -145,7 +147,7 @@ def read_samples(path: Path) -> Samples[Any]:
         masses.append(draw.masses())
     lower, upper = header.numbers("bracket", 2)
     texts = [draw.text("text") for draw in draws]
-    return Samples(
+    found = Samples(
         method=header.text("method"),
         texts=texts,
         values=[draw.value(text) if is_json else text for draw, text in zip(draws, texts, strict=True)],
@@ -162,7 +164,11 @@ def read_samples(path: Path) -> Samples[Any]:
         masses=masses,
         is_json=is_json,
         about=header.table("about"),
+        pieces=header.pieces(),
     )
+    # As the run knew it: batches would give another estimate of the same number.
+    found.__dict__["worth"] = header.any_number("worth")
+    return found
 
 
 def _written(value: float) -> float | str:
@@ -259,6 +265,14 @@ class _Line:
             if not (key.isdecimal() and int(key) < batches):
                 self.refuse(f"'error_parts' has the key {key!r}, and there are {batches} parts")
             found[int(key)] = self._finite("error_parts", value)
+        return found
+
+    def pieces(self) -> dict[int, str]:
+        found = {}
+        for token, piece in self.table("pieces").items():
+            if not (token.isdecimal() and isinstance(piece, str)):
+                self.refuse("'pieces' holds something else than texts of tokens")
+            found[int(token)] = piece
         return found
 
     def value(self, text: str) -> Any:

@@ -41,6 +41,8 @@ def test_draws_are_read_back(method, tmp_path):
     np.testing.assert_array_equal(again.log_weights, found.log_weights)
     np.testing.assert_array_equal([again.log_z, *again.log_z_interval], [found.log_z, *found.log_z_interval])
     assert again.about["max_tokens"] == 5
+    assert again.worth == found.worth
+    assert "".join(again.pieces[token] for token in again.token_ids[0]) == again.texts[0]
 
 
 @pytest.mark.parametrize("method", ["auto", "cars", "importance", "smc"])
