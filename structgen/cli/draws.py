@@ -17,7 +17,7 @@ from structgen.errors import OptionError, StructgenError
 
 if TYPE_CHECKING:
     from structgen.engine import Engine, Request
-    from structgen.sampling.checkers import Checker
+    from structgen.frontends.type_hints import TypeReader
     from structgen.sampling.run import Progress
     from structgen.sampling.samples import Samples
 
@@ -83,26 +83,30 @@ def check_none(given: dict[str, bool]) -> None:
 def draw(
     engine: Engine,
     request: Request,
+    reader: TypeReader[Any] | None,
     seed: int,
     temperature: float,
-    checkers: tuple[Checker, ...],
     how: Drawing,
     as_json: bool,
 ) -> NoReturn:
-    """Draw, print the texts (or write them to a file), print a summary to stderr, and exit."""
+    """Draw, print the texts (or write them to a file), print a summary to stderr, and exit. `reader` is of
+    the type that is wanted, if it is one."""
     from structgen.sampling.door import sample
     from structgen.sampling.tree import PrefixTree
+    from structgen.sampling.types import TypedGrammar
 
     tree = None
     if how.tree is not None:
         tree = PrefixTree.load(how.tree) if how.tree.exists() else PrefixTree()
     assert request.grammar is not None
+    # The validators of a type are part of the law.
+    grammar = request.grammar if reader is None else TypedGrammar(reader, request.grammar)
     try:
         with _progress() as tell:
             found = sample(
                 engine,
                 request.prompt,
-                request.grammar,
+                grammar,
                 how.n,
                 method=how.method,
                 budget=how.budget,
@@ -111,7 +115,6 @@ def draw(
                 seed=seed,
                 temperature=temperature,
                 max_tokens=request.max_tokens,
-                checkers=checkers,
                 tree=tree,
                 progress=tell,
             )

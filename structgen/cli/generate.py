@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from structgen.engine.bulk import Progress
     from structgen.frontends.type_hints import TypeReader
     from structgen.languages.language import TextGrammar
-    from structgen.sampling.checkers import Checker
     from structgen.schema.grammar import NetworkGrammar
 
 
@@ -240,20 +239,11 @@ def generate(
         assert prompt is not None
         request = request_of(sys.stdin.read() if prompt == "-" else prompt)
         if drawing is not None:
-            draw(engine, request, seed, temperature, _checkers(reader), drawing, as_json)
+            draw(engine, request, reader, seed, temperature, drawing, as_json)
         failed = _one(engine, request, stream, as_json, trace, reader)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))
-
-
-def _checkers(reader: TypeReader[Any] | None) -> tuple[Checker, ...]:
-    """Return the checkers that a type brings along."""
-    if reader is None:
-        return ()
-    from structgen.typed.drawing import checkers_of_type
-
-    return checkers_of_type(reader)
 
 
 def _requests(

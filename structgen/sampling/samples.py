@@ -283,6 +283,8 @@ def interval_of(
     low, high = log(bracket[0]), log(bracket[1])
     if math.isnan(log_z):
         return math.nan, (low, high)
+    if log_z == -math.inf:
+        return low, (low, high)  # no attempt gave a text: that says nothing of the error
     if low == high:
         return low, (low, low)
     off = _NORMAL * relative_error

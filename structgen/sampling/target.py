@@ -29,8 +29,8 @@ from structgen.errors import StructgenError
 from structgen.masks.mask import TokenMask
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import Constraints, Standing
-from structgen.sampling.processes import InProcess
 from structgen.sampling.masses import Masses
+from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import Rows
 
 END: Final = -1

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
-from structgen.errors import OptionError, UnsupportedError, ValidatorError
+from structgen.errors import OptionError, UnsupportedError
 from structgen.typed.forms import Form
 from structgen.typed.local import Local
 from structgen.typed.options import Options
 from structgen.typed.prompts import Source
 
 if TYPE_CHECKING:
-    from structgen.frontends.type_hints import TypeReader
     from structgen.sampling.checkers import Checker
     from structgen.sampling.run import Progress
     from structgen.sampling.samples import Samples
@@ -53,30 +52,6 @@ class Sampler(Generic[P, D]):
 
     def __repr__(self) -> str:
         return f"<Sampler of {self._said}: call it with these arguments>"
-
-
-class Accepted:
-    """A checker: the type reads the document, its own validators included."""
-
-    def __init__(self, read: Callable[[str], Any]) -> None:
-        self._read = read
-
-    def viable(self, prefix: bytes) -> bool:
-        """Return True: validators see whole documents."""
-        return True
-
-    def final(self, text: bytes) -> bool:
-        """Return whether the type accepts a document."""
-        try:
-            self._read(text.decode())
-        except ValidatorError:
-            return False
-        return True
-
-
-def checkers_of_type(reader: TypeReader[Any] | None) -> tuple[Checker, ...]:
-    """Return the checkers that a type brings along: its validators."""
-    return () if reader is None else (Accepted(reader.read),)
 
 
 def _checked(writer: object, form: Form, options: Options) -> Local:
@@ -120,14 +95,16 @@ def drawn(writer: object, form: Form, source: Source, options: Options, how: Dra
     Raises UnsupportedError for what has no such distribution, and what `sg.sample` raises.
     """
     from structgen.sampling.door import sample
+    from structgen.sampling.types import TypedGrammar
 
     local = _checked(writer, form, options)
     request = local.request(form, source, options)
-    assert form.grammar is not None
+    assert form.grammar is not None and form.reader is not None
+    # The documents of the function's policies, read and checked as the type has it.
     found: Samples[Any] = sample(
         local.engine,
         request.prompt,
-        form.grammar,
+        TypedGrammar(form.reader, form.grammar),
         how.n,
         method=how.method,
         budget=how.budget,
@@ -136,9 +113,9 @@ def drawn(writer: object, form: Form, source: Source, options: Options, how: Dra
         seed=how.seed,
         temperature=how.temperature,
         max_tokens=request.max_tokens if how.max_tokens is None else how.max_tokens,
-        checkers=(*checkers_of_type(form.reader), *how.checkers),
+        checkers=how.checkers,
         tree=how.tree,
         name=local.name,
         progress=how.progress,
     )
-    return found.with_values(form.read)
+    return found
