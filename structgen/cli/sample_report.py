@@ -31,6 +31,13 @@ def sample_report(
             show_default=False,
         ),
     ] = None,
+    masked: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draws from the same target by --method masked: shows what masking would say.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as a JSON object.")] = False,
 ) -> None:
     """Show what draws say of a run: accept rate, effective sample size, the mass that the grammar removes at
@@ -43,7 +50,8 @@ def sample_report(
         from structgen.sampling.report_page import write_page
         from structgen.sampling.samples_file import read_samples
 
-        found = report(read_samples(file), false_accepts)
+        others = None if masked is None else read_samples(masked)
+        found = report(read_samples(file), false_accepts, others)
         if html is not None:
             write_page(found, html)
     except (StructgenError, OSError) as error:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
-from structgen.sampling.samples import Samples
+from structgen.sampling.samples import Samples, quantile
 from structgen.sampling.target import Floats
 
 _NORMAL: Final = 1.96
@@ -54,7 +54,9 @@ def marginals(samples: Samples[Any], field: str | Callable[[Any], Any], most: in
         found = [values_at(value, path) for value in samples.values]
     else:
         found = [_names(field(value)) for value in samples.values]
-    return shares(samples, likeliest(samples, listed(found), most))
+    places, weights = listed(found), samples.weights
+    top = sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
+    return shares(samples, top)
 
 
 def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
@@ -81,14 +83,6 @@ def shares(samples: Samples[Any], places: list[tuple[Any, list[int]]]) -> list[M
     return marginals
 
 
-def likeliest(
-    samples: Samples[Any], places: dict[Any, tuple[Any, list[int]]], most: int
-) -> list[tuple[Any, list[int]]]:
-    """Return the values of most weight, at most so many."""
-    weights = samples.weights
-    return sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
-
-
 def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
     """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
     independent draws that would have the same standard error; cut to what is proven.
@@ -102,7 +96,9 @@ def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) 
     inside = share * (1 - share)
     # Where all draws agree, their variance says nothing, and their number does.
     agree = inside < 1e-12 or not 0 < variance < math.inf
-    square = _NORMAL * _NORMAL / (samples.worth if agree else inside / variance)
+    # For draws that agree: how few parts there are is told by what they are worth.
+    off = _NORMAL if agree else quantile(count)
+    square = off * off / (samples.worth if agree else inside / variance)
     middle = (share + square / 2) / (1 + square)
     half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
     least = float(masses @ has) / samples.bracket[1]

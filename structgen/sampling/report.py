@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,17 +18,15 @@ from structgen.errors import OptionError
 from structgen.sampling.marginals import (
     Marginal,
     is_first,
-    likeliest,
     listed,
     paths_of,
     shares,
     shown,
     values_at,
 )
-from structgen.sampling.samples import Samples
+from structgen.sampling.samples import Samples, quantile
 from structgen.sampling.target import Floats
 
-_NORMAL: Final = 1.96
 _MOST_VALUES: Final = 8
 _MOST_FIELDS: Final = 40
 _LENGTH: Final = "length of the text"
@@ -63,7 +62,8 @@ class Field:
     top: list[Marginal]
     """The likeliest values."""
     masked: list[Estimate | None]
-    """The shares of the same values under masking with proven bounds, where enough of its law is known."""
+    """The shares of the same values under masking: of draws by it, with intervals of 95 %; or with proven
+    bounds, where these draws cover enough of its law."""
     distinct: int
     """The number of different values among the draws."""
     mean: Estimate | None
@@ -95,6 +95,8 @@ class Report:
     fields_left_out: int
     masked_covered: float
     """The share of masking's own law that these draws cover: what it would say is known so far."""
+    masked_draws: int
+    """The draws by masking that were given for comparison."""
     divergence: Estimate | None
     """KL(target || masked) in nats: masking as an outcome of its own where it comes to a dead end."""
     ceiling: Ceiling | None
@@ -145,10 +147,15 @@ class Report:
         return found
 
 
-def report(samples: Samples[Any], false_accepts: float | None = None) -> Report:
-    """Return the report of some draws. Raises OptionError for a share that is none.
+def report(
+    samples: Samples[Any], false_accepts: float | None = None, masked: Samples[Any] | None = None
+) -> Report:
+    """Return the report of some draws.
 
-    Cost: a standard error for each token position and each value that is shown.
+    `masked` are draws of the method "masked" from the same target, for comparison; without them masking's
+    shares are worked out from the draws themselves, where these cover most of its law.
+    Raises OptionError for a share that is none, and for draws for comparison that are of another target or
+    method. Cost: a standard error for each token position and each value that is shown.
     """
     if false_accepts is not None and not 0 <= false_accepts < 1:
         raise OptionError(
@@ -156,19 +163,39 @@ def report(samples: Samples[Any], false_accepts: float | None = None) -> Report:
             where="false_accepts",
             cure="Give a number from 0, below 1.",
         )
+    if masked is not None:
+        _check_comparable(samples, masked)
     masks = _masks(samples)
-    values = [json.loads(text) for text in samples.texts] if samples.is_json else list(samples.texts)
-    masked = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
-    fields, left_out = _fields(samples, masked, values)
+    probabilities = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
+    comparison = _Comparison(masked, probabilities)
+    fields, left_out = _fields(samples, comparison)
     return Report(
         samples,
         [] if masks is None else _positions(samples, masks),
         fields,
         left_out,
-        float(masked.sum()),
+        comparison.covered,
+        0 if masked is None else len(masked.texts),
         None if masks is None else _divergence(samples, masks),
         None if false_accepts is None else _ceiling(samples, false_accepts),
     )
+
+
+def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
+    if masked.method != "masked" or not masked.texts:
+        raise OptionError(
+            f"It has {len(masked.texts):,} draws by {masked.method}.",
+            where="masked",
+            cure='Give draws that were made with method="masked".',
+        )
+    for name in ("model", "temperature", "max_tokens"):
+        if samples.about.get(name) != masked.about.get(name):
+            raise OptionError(
+                f"Its {name} is {masked.about.get(name)!r}, and that of the draws is "
+                f"{samples.about.get(name)!r}.",
+                where="masked",
+                cure="Give draws from the same target.",
+            )
 
 
 def _masks(samples: Samples[Any]) -> list[Floats] | None:
@@ -197,8 +224,8 @@ def _positions(samples: Samples[Any], masks: list[Floats]) -> list[Position]:
         if not reached > 0:
             continue
         mean = float(weights @ removed) / reached
-        error = _error(samples, (removed - mean * reach) / reached)
-        found.append(Position(index, _estimate(mean, error, 0.0, 1.0), reached))
+        half = _half(samples, (removed - mean * reach) / reached)
+        found.append(Position(index, _estimate(mean, half, 0.0, 1.0), reached))
     return found
 
 
@@ -210,42 +237,81 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     mean = float(samples.weights @ logs)
     low, high = samples.log_z_interval
     # The two errors are correlated in a way that is not known: they are added up.
-    error = _error(samples, logs - mean)
+    half = _half(samples, logs - mean)
     value = mean - samples.log_z
     return Estimate(
         max(value, 0.0),
-        max(value - _NORMAL * error - (high - samples.log_z), 0.0),
-        max(value + _NORMAL * error + (samples.log_z - low), 0.0),
+        max(value - half - (high - samples.log_z), 0.0),
+        max(value + half + (samples.log_z - low), 0.0),
     )
 
 
-def _fields(samples: Samples[Any], masked: Floats, values: list[Any]) -> tuple[list[Field], int]:
+def _fields(samples: Samples[Any], comparison: _Comparison) -> tuple[list[Field], int]:
     """Return the fields of the draws, and the number of those that were left out."""
-    if not values:
+    if not samples.texts:
         return [], 0
-    found = []
+    others = comparison.draws
+    values, other_values = _values(samples), _values(others) if others is not None else []
+    found: list[Field] = []
+
+    def add(name: str, read: Callable[[Any], dict[Any, Any]]) -> None:
+        masked = [read(value) for value in other_values]
+        found.append(_field(name, samples, comparison, [read(value) for value in values], masked))
+
     if not samples.is_json:
-        found.append(_field("text", samples, masked, [{text: text} for text in samples.texts]))
-    paths = paths_of(values) if samples.is_json else []
+        add("text", lambda value: {value[0]: value[0]})
+    paths = paths_of([document for _, document in values]) if samples.is_json else []
     for path in paths[:_MOST_FIELDS]:
-        found.append(
-            _field(shown(path) or "value", samples, masked, [values_at(one, path) for one in values])
-        )
-    lengths = [{len(text): len(text)} for text in samples.texts]
-    found.append(_field(_LENGTH, samples, masked, lengths))
+        add(shown(path) or "value", lambda value, path=path: values_at(value[1], path))  # type: ignore[misc]
+    add(_LENGTH, lambda value: {len(value[0]): len(value[0])})
     return found, len(paths[_MOST_FIELDS:])
 
 
-def _field(name: str, samples: Samples[Any], masked: Floats, found: list[dict[Any, Any]]) -> Field:
-    places = listed(found)
-    top = likeliest(samples, places, _MOST_VALUES)
-    covered = float(masked.sum())
-    others: list[Estimate | None] = [None] * len(top)
-    if covered >= _COVERED:
-        for at, (_, draws) in enumerate(top):
-            share = float(masked[draws].sum())
-            others[at] = Estimate(share / covered, share, min(share + 1 - covered, 1.0))
-    return Field(name, shares(samples, top), others, len(places), _mean(samples, found))
+def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
+    """Return the texts, each with its JSON value where it is JSON."""
+    return [(text, json.loads(text) if samples.is_json else None) for text in samples.texts]
+
+
+def _field(
+    name: str,
+    samples: Samples[Any],
+    comparison: _Comparison,
+    found: list[dict[Any, Any]],
+    masked: list[dict[Any, Any]],
+) -> Field:
+    """Return a field. `found` and `masked`: for each draw, and each draw by masking, its values."""
+    places, others = listed(found), listed(masked)
+    weights = samples.weights
+    mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
+    for key, (_, draws) in others.items():
+        mass[key] = max(mass.get(key, 0.0), len(draws) / len(masked))
+    top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
+    pairs = [places.get(key) or (others[key][0], []) for key in top]
+    compared: list[Estimate | None] = [None] * len(top)
+    if comparison.draws is not None:
+        ready = shares(comparison.draws, [(None, others[key][1] if key in others else []) for key in top])
+        compared = [Estimate(one.share, one.low, one.high) for one in ready]
+    elif comparison.covered >= _COVERED:
+        compared = [comparison.share(draws) for _, draws in pairs]
+    return Field(name, shares(samples, pairs), compared, len(mass), _mean(samples, found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What masking would say: of draws by it, or by the probability that it gives to these draws."""
+
+    draws: Samples[Any] | None
+    probabilities: Floats
+    """float64 [n], of each draw under masking; 0 where a draw before it has the same tokens."""
+
+    @property
+    def covered(self) -> float:
+        return float(self.probabilities.sum())
+
+    def share(self, draws: list[int]) -> Estimate:
+        """Return the share of some draws, of what is known of masking's law, with its proven bounds."""
+        share, covered = float(self.probabilities[draws].sum()), self.covered
+        return Estimate(share / covered, share, min(share + 1 - covered, 1.0))
 
 
 def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None:
@@ -257,7 +323,7 @@ def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None
         return None
     column = np.array(numbers, np.float64)
     mean = float(samples.weights @ column)
-    return _estimate(mean, _error(samples, column - mean), -math.inf, math.inf)
+    return _estimate(mean, _half(samples, column - mean), -math.inf, math.inf)
 
 
 def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
@@ -278,15 +344,17 @@ def ceiling_of(right: float, false_accepts: float) -> float:
     return right / (right + wrong) if wrong > 0 else 1.0
 
 
-def _error(samples: Samples[Any], found: Floats) -> float:
-    """Return the standard error of a weighted mean whose deviations are given; NaN for one part alone."""
+def _half(samples: Samples[Any], found: Floats) -> float:
+    """Return half of the interval of 95 % of a weighted mean whose deviations are given; infinite where one
+    part alone says nothing of it."""
     parts = samples.contributions(found)
     count = len(parts)
-    return math.sqrt(count / (count - 1) * float(parts @ parts)) if count > 1 else math.nan
+    if count < 2:
+        return math.inf
+    return quantile(count) * math.sqrt(count / (count - 1) * float(parts @ parts))
 
 
-def _estimate(value: float, error: float, least: float, most: float) -> Estimate:
-    half = 0.0 if math.isnan(error) else _NORMAL * error
+def _estimate(value: float, half: float, least: float, most: float) -> Estimate:
     return Estimate(value, max(value - half, least), min(value + half, most))
 
 

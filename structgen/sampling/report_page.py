@@ -108,9 +108,11 @@ def _cards(found: Report) -> str:
             else "every valid text is known: no sampling error",
         ),
         (
-            "none" if math.isnan(samples.accept_rate) else _percent(samples.accept_rate),
-            "accept rate",
-            f"{done.accepted:,} valid texts in {done.attempts:,} attempts",
+            f"{done.accepted:,}" if math.isnan(samples.accept_rate) else _percent(samples.accept_rate),
+            "valid texts found" if math.isnan(samples.accept_rate) else "accept rate",
+            f"in {_count(done.attempts, 'attempt')}, each of several texts"
+            if math.isnan(samples.accept_rate)
+            else f"{done.accepted:,} valid texts in {_count(done.attempts, 'attempt')}",
         ),
     ]
     if not math.isnan(samples.log_z):
@@ -349,16 +351,20 @@ def _fields(found: Report) -> str:
     if not found.fields:
         return ""
     has_masked = any(other is not None for field in found.fields for other in field.masked)
-    covered = found.masked_covered
     law = "these draws' law" if found.samples.is_biased else "the model's own distribution of valid texts"
     said = f"The share of each value under {law}, with intervals of 95 %."
     key = "<p class='key faint'><i style='background:var(--blue)'></i>share, with its interval"
     if has_masked:
-        said += (
-            " The diamond is what masking would say, by the probability that it gives to the same texts (they cover "
-            f"{_percent(covered)} of its law): where it stands outside of the interval, masking changes the answer."
+        source = (
+            f"from {_count(found.masked_draws, 'draw')} by it, with intervals of 95 %"
+            if found.masked_draws
+            else "by the probability that it gives to the same texts, which are "
+            f"{_percent(found.masked_covered)} of its law"
         )
+        said += f" The diamond is what masking would say, {source}. Where the two differ, masking changes the answer."
         key += "<i style='background:var(--amber);transform:rotate(45deg) scale(.8)'></i>under masking"
+    elif not found.samples.is_biased:
+        said += " To see what masking would say, draw the same with --method masked, and give that file with --masked."
     more = (
         f"<p class=faint>{found.fields_left_out:,} more fields are not shown.</p>"
         if found.fields_left_out
@@ -394,8 +400,11 @@ def _value(one: Marginal, masked: Estimate | None) -> str:
     ]
     if masked is not None:
         at = 200 * masked.value
-        hint += f"; under masking {_percent(masked.value)} (proven: {_percent(masked.low)} to {_percent(masked.high)})"
+        hint += (
+            f"; under masking {_percent(masked.value)} ({_percent(masked.low)} to {_percent(masked.high)})"
+        )
         marks.append(
+            f"<path d='M{200 * masked.low:.1f} 10H{200 * masked.high:.1f}' stroke='var(--amber)' stroke-width=1.6 fill=none />"
             f"<path d='M{at:.1f} 3.5l6 6.5l-6 6.5l-6-6.5z' fill='var(--amber)' stroke='var(--paper)' stroke-width=1.2 />"
         )
     number = f"{_percent(one.share)}"

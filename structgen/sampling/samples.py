@@ -230,16 +230,17 @@ class Samples(Generic[T]):
                 else f"{self.log_z:.4f} (95 %: {low:.4f} to {high:.4f})",
             ),
             ("Z, proven", f"from {lower:.4g} to {upper:.4g}"),
-            ("accepted", f"{done.accepted:,} of {done.attempts:,} attempts{_percent(self.accept_rate)}"),
+            ("accepted", self._accepted),
             ("model rows", rows),
             ("ended", f"{_ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
         ]
 
     @property
     def accept_rate(self) -> float:
-        """The share of attempts that gave a valid text; NaN where there was none."""
+        """The share of attempts that gave a valid text; NaN where there was none, or an attempt may give
+        several."""
         done = self.statistics
-        return done.accepted / done.attempts if done.attempts else math.nan
+        return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
 
     def __repr__(self) -> str:
         z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
@@ -247,6 +248,13 @@ class Samples(Generic[T]):
             f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, effective sample size "
             f"{self._worth}{z}, {self.statistics.model_rows:,} model rows>"
         )
+
+    @property
+    def _accepted(self) -> str:
+        done, rate = self.statistics, self.accept_rate
+        if math.isnan(rate) and done.accepted:
+            return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
+        return f"{done.accepted:,} of {done.attempts:,} attempts{_percent(rate)}"
 
     @property
     def _worth(self) -> str:
@@ -265,6 +273,20 @@ class Samples(Generic[T]):
             for at in np.argsort(-weights, kind="stable")[:5]
         )
         return f"<table>{facts}</table><table><tr><th>weight</th><th>text</th></tr>{first}</table>"
+
+
+def quantile(parts: int) -> float:
+    """Return how many standard errors there are on either side of an interval of 95 %, where the error is
+    estimated from so many uncorrelated parts: Student's quantile of one fewer degrees of freedom, from two
+    degrees on by the expansion of Cornish and Fisher (to 1 %). Infinite for one part."""
+    freedom = parts - 1
+    if freedom < 3:
+        return (math.inf, 12.706, 4.303)[max(freedom, 0)]
+    z = 1.959964
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def _percent(share: float) -> str:

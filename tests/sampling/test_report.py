@@ -13,6 +13,7 @@ from exact import Bigram, law, tokenizer
 import structgen as sg
 from structgen.sampling.report import ceiling_of, report
 from structgen.sampling.report_page import page_of, write_page
+from structgen.sampling.samples import quantile
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
@@ -109,6 +110,15 @@ def test_the_mean_of_a_field_of_numbers():
     assert length.mean.value == pytest.approx(exact)
 
 
+@pytest.mark.parametrize(
+    ("parts", "exact"),
+    [(2, 12.706), (3, 4.303), (4, 3.182), (6, 2.571), (11, 2.228), (31, 2.042), (10**6, 1.960)],
+)
+def test_few_parts_make_wide_intervals(parts, exact):
+    """Student's quantiles, from the tables."""
+    assert quantile(parts) == pytest.approx(exact, rel=0.01)
+
+
 def test_the_ceiling_is_that_of_bayes():
     """Of 1,000 texts 300 are right and accepted, of the 700 others 70 are accepted."""
     assert ceiling_of(0.3, 0.1) == pytest.approx(300 / 370)
@@ -154,3 +164,27 @@ def test_texts_are_escaped_in_the_page():
     assert "<script" not in page
     assert "<b>&" not in page
     assert "\x1b" not in page
+
+
+def test_draws_by_masking_stand_beside():
+    """Their shares are those of masking's law; a value that only they have is shown too."""
+    found = report(draw(2, "rejection"), masked=draw(600, "masked"))
+    (texts,) = [field for field in found.fields if field.name == "text"]
+    assert found.masked_draws == 600
+    assert any(one.draws == 0 and one.share == 0.0 for one in texts.top)
+    for one, masked in zip(texts.top, texts.masked, strict=True):
+        exact = sum(p for tokens, p in MASKED.items() if text_of(tokens).decode() == one.value)
+        assert abs(masked.value - exact) < 4 * math.sqrt(exact / 600)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"method": "cars"}, "masked: It has 3 draws by cars"),
+        ({"method": "masked", "temperature": 0.5}, "masked: Its temperature is 0.5"),
+        ({"method": "masked", "max_tokens": 3}, "masked: Its max_tokens is 3"),
+    ],
+)
+def test_draws_of_another_target_are_no_comparison(options, said):
+    with pytest.raises(sg.OptionError, match=said):
+        report(draw(3), masked=draw(3, **options))
