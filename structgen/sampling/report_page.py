@@ -42,7 +42,7 @@ svg .axis { stroke: var(--line); } svg .strong { fill: var(--ink); }
 .fields { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }
 .field { border: 1px solid var(--line); border-radius: 10px; padding: .7rem .9rem; min-width: 0; }
 .field h3 { font: 600 .95rem ui-monospace, monospace; margin: 0 0 .3rem; overflow-wrap: anywhere; }
-.field table { width: 100%; table-layout: fixed; } .field td { border: 0; padding: .05rem .3rem; }
+.field table { width: 100%; table-layout: fixed; } .field td { border: 0; padding: .05rem .3rem; vertical-align: middle; }
 .field td:first-child { width: 30%; } .field td.number { width: 8.4rem; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-numeric: tabular-nums; }
 td, th { text-align: left; padding: .2rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -544,7 +544,7 @@ def _range(one: Estimate) -> str:
 
 def _percent(share: float) -> str:
     """Return a share as a person reads it."""
-    if share <= 0 or share >= 1:
+    if share <= 0 or share > 1 - 1e-12:
         return f"{share:.0%}"
     if share < 0.0005:
         return "< 0.1%"
