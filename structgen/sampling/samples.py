@@ -30,6 +30,7 @@ _ENDS = {
     "standard_error": "as log Z was known well enough",
     "exhausted": "as every valid text is known",
     "interrupted": "by an interrupt",
+    "fruitless": "as 10,000 attempts in a row gave no text",
 }
 """What a person is told of `Statistics.stopped`."""
 

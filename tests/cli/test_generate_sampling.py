@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,12 @@ def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytes
 
     def interrupted(self: ModelRows, prefixes: Any) -> Any:
         told.append(prefixes)
-        if len(told) == 40:
-            raise KeyboardInterrupt
+        if len(told) == 100:
+            signal.raise_signal(signal.SIGINT)
         return read(self, prefixes)
 
     monkeypatch.setattr(ModelRows, "read", interrupted)
-    options = ("--method", "importance", "--n", "500", "--max-rows", "1", "--max-tokens", "30")
+    options = ("--method", "rejection", "--n", "500", "--max-rows", "1", "--max-tokens", "30")
     done = run("--schema", "paid.json", *options)
     assert done.exit_code == 130
     assert 0 < len(done.stdout.splitlines()) < 500
