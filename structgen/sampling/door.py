@@ -22,6 +22,7 @@ from structgen.engine import checks
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
 from structgen.sampling.checkers import Checker
+from structgen.sampling.described import described
 from structgen.sampling.problem import Problem, fingerprint, known_fingerprint
 from structgen.sampling.progress import Listener, listener
 from structgen.sampling.rows import FunctionRows, Rows
@@ -394,6 +395,7 @@ def _samples(method: str, run: Run, found: Drawn, mark: str) -> Samples[Any]:
         ),
         found.contributions,
         target=mark,
+        **described(run, found.tokens),
     )
 
 

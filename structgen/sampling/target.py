@@ -29,6 +29,7 @@ from structgen.errors import StructgenError
 from structgen.masks.mask import TokenMask
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import Constraints, Standing
+from structgen.sampling.masses import Masses
 from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import Rows
 
@@ -97,6 +98,7 @@ class Target:
         self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
         self._passed: OrderedDict[tuple[int, ...], bool] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
+        self.masses = Masses()
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
         self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -125,7 +127,10 @@ class Target:
     def steps(self, prefixes: Sequence[Prefix]) -> list[Step]:
         """Return what may follow each prefix. Cost: one model row each, all in one forward pass, and O(V)."""
         found = self.rows.read([prefix.tokens for prefix in prefixes])
-        return [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
+        steps = [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
+        for prefix, step in zip(prefixes, steps, strict=True):
+            self.masses.note(prefix.tokens, step.mass)
+        return steps
 
     def _step(self, prefix: Prefix, logits: Floats) -> Step:
         probabilities = self._probabilities(prefix, logits)

@@ -511,7 +511,7 @@ def test_statistics_count_what_the_tree_answered_and_what_checkers_were_asked():
 def test_draws_are_written_as_lines_of_json(tmp_path):
     found = draw(20, method="importance")
     found.to_jsonl(tmp_path / "draws.jsonl")
-    lines = [json.loads(line) for line in (tmp_path / "draws.jsonl").read_text().splitlines()]
+    _, *lines = [json.loads(line) for line in (tmp_path / "draws.jsonl").read_text().splitlines()]
     assert [line["text"] for line in lines] == found.texts
     assert sum(line["weight"] for line in lines) == pytest.approx(1)
 
