@@ -125,7 +125,10 @@ def draw(
     finally:
         # What was paid for is kept, whatever became of the run.
         if tree is not None and tree.root is not None and how.tree is not None:
-            tree.save(how.tree)
+            try:
+                tree.save(how.tree)
+            except OptionError as error:  # another process has saved one: the draws are printed all the same
+                echo(f"The tree was not saved. {error}", err=True)
     if how.out is not None:
         found.to_jsonl(how.out)
     else:

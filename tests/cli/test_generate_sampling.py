@@ -110,6 +110,27 @@ def test_a_tree_is_written_and_read_again(run: Callable[..., Any], tmp_path: Pat
     assert (other.exit_code, "another" in other.stderr) == (2, True)
 
 
+def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from structgen.sampling.rows import ModelRows
+
+    read, path = ModelRows.read, tmp_path / "tree.npz"
+
+    def beside(self: ModelRows, prefixes: Any) -> Any:
+        if not path.exists():
+            sg.PrefixTree().save(path)
+        return read(self, prefixes)
+
+    monkeypatch.setattr(ModelRows, "read", beside)
+    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "--tree", "tree.npz")
+    done = run(*options, "--max-tokens", "30")
+    assert done.exit_code == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert "The tree was not saved" in done.stderr and "another process" in done.stderr
+    assert sg.PrefixTree.load(path).root is None
+
+
 def test_a_damaged_tree_has_exit_status_2(run: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "tree.npz").write_bytes(b"PK")
     done = run("--schema", "paid.json", "--method", "auto", "--tree", "tree.npz")
