@@ -6,7 +6,8 @@
    coin with it, or multiply it in: six methods of one procedure.
 4. `methods/`: a file each, with the paper it is from. `smc` alone is no walk: its particles are resampled.
 5. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
-6. `door`: `sample`, which puts them together.
+6. `problem`: what is asked about, a model, its tokenizer and a grammar; `door`: `sample`, which puts all of
+   it together; `score`: how likely given texts are; `progress`: a line on the screen.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.engine`, beside `structgen.infilling`.

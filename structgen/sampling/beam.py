@@ -106,6 +106,8 @@ class Beam:
         """For each cluster: the step at which it was drawn."""
         self.rows: list[int] = []
         """Model rows read at each step."""
+        self.tree_rows = 0
+        """Rows that the tree answered in the model's place."""
 
     def run(self, afford: Callable[[int], bool], allowance: Callable[[int], int]) -> bool:
         """Follow all particles to their ends.
@@ -132,6 +134,7 @@ class Beam:
         """Read the rows of particles whose nodes are not known yet."""
         unread = [one for one in particles if one.node is None]
         self.rows.append(len(unread))
+        self.tree_rows += len(particles) - len(unread)
         if not unread:
             return True
         if not afford(len(unread)):
