@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from structgen.sampling.door import sample
     from structgen.sampling.processes import InProcess
     from structgen.sampling.samples import Samples
+    from structgen.sampling.score import Score, score
     from structgen.sampling.tree import PrefixTree
     from structgen.sampling.types import TypeChecker
     from structgen.schema.grammar import json_schema
@@ -113,6 +114,7 @@ __all__ = [
     "Sampling",
     "SchemaError",
     "SchemaWarning",
+    "Score",
     "State",
     "StoreWarning",
     "StructgenError",
@@ -147,6 +149,7 @@ __all__ = [
     "regex",
     "run",
     "sample",
+    "score",
     "sequence",
     "special",
     "structural_tag",
@@ -218,6 +221,8 @@ def _home(name: str) -> str | None:
             return "structgen.sampling.types"
         case "sample":
             return "structgen.sampling.door"
+        case "Score" | "score":
+            return "structgen.sampling.score"
         case "PrefixTree":
             return "structgen.sampling.tree"
         case "Samples":

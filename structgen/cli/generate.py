@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from structgen.cli.draws import Drawing, check_none, draw
 from structgen.cli.languages import (
     Bind,
     EbnfFile,
@@ -69,16 +70,59 @@ def generate(
         Path | None,
         typer.Option(
             help="With --prompts: the file of results; work goes on where it ends. FILE.run beside it says "
-            "what run they are of, and another run is refused.",
+            "what run they are of, and another run is refused. With --method: the file of the draws, in "
+            "place of printing them (structgen sample-report reads it).",
             show_default=False,
         ),
     ] = None,
     start_over: Annotated[
         bool, typer.Option("--start-over", help="With --out: delete the results that are there.")
     ] = False,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Draw from the model's own distribution, given that the text is valid: auto, cars, "
+            "importance, smc, rejection, asap, masked (docs/samplers.md).",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        bool,
+        typer.Option(
+            "--weights",
+            help="With --method: before each text its normalised weight, its log weight and its "
+            "log-probability, with tabs between them.",
+        ),
+    ] = False,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --method: the model rows that may be read.", show_default=False),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="With --method: end after so long.", show_default=False)
+    ] = None,
+    standard_error: Annotated[
+        float | None,
+        typer.Option(help="With --method: end once log Z is known so well.", show_default=False),
+    ] = None,
+    tree: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --method: a file that keeps what was learnt for the next run. Read where it is "
+            "there, written at the end.",
+            show_default=False,
+        ),
+    ] = None,
     n: Annotated[int, typer.Option(min=1, help="Samples of the prompt.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same texts.")] = 0,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the likeliest token.")] = 0.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="0 takes the likeliest token.  [default: 0; with --method 1]",
+            show_default=False,
+        ),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Documents are complete within it.")] = 256,
     stop: Annotated[
         list[str] | None,
@@ -104,10 +148,41 @@ def generate(
     prompt or from a file of them.
 
     For the embedded models the schema is put into the prompt, and documents are written as json.dumps does.
+    With --method the texts are draws from the model's own distribution, and a summary goes to stderr; Ctrl-C
+    ends the run with what is known.
 
-    Exit status: 0 done, 1 a text ended in an error, 2 wrong usage, or nothing could be begun.
+    Exit status: 0 done, 1 a text ended in an error or there is no draw, 2 wrong usage, or nothing could be
+    begun; 130 Ctrl-C with --method.
     """
+    drawing: Drawing | None = None
     try:
+        if method is not None:
+            drawing = Drawing(method, n, weights, budget, seconds, standard_error, tree, out)
+        else:
+            check_none(
+                {
+                    "--weights": weights,
+                    "--budget": budget is not None,
+                    "--seconds": seconds is not None,
+                    "--standard-error": standard_error is not None,
+                    "--tree": tree is not None,
+                }
+            )
+        if temperature is None:
+            temperature = 0.0 if drawing is None else 1.0
+        if drawing is not None:
+            drawing.check(
+                temperature,
+                {
+                    "--prompts": prompts is not None,
+                    "--start-over": start_over,
+                    "--stream": stream,
+                    "--trace": trace is not None,
+                    "--stop": bool(stop),
+                    "--logprobs": bool(logprobs),
+                },
+                any(one is not None for one in (schema, type_, grammar, ebnf, regex)),
+            )
         if (prompt is None) == (prompts is None):
             raise OptionError(
                 "One of --prompt and --prompts is needed.", where="--prompt", cure="Give one of them."
@@ -118,11 +193,11 @@ def generate(
                 where="--prompts",
                 cure="See --help.",
             )
-        if prompts is None and (out is not None or start_over):
+        if prompts is None and drawing is None and (out is not None or start_over):
             raise OptionError(
-                "--out and --start-over are of a file of prompts.",
+                "--out and --start-over are of a file of prompts, --out of draws too.",
                 where="--out" if out is not None else "--start-over",
-                cure="Name it with --prompts, or redirect what is printed.",
+                cure="Name it with --prompts, add --method, or redirect what is printed.",
             )
         if (stream or trace is not None) and n != 1:
             raise OptionError(
@@ -149,7 +224,11 @@ def generate(
             told = lark_grammar(grammar, start, import_path, postlex, lexer, bind, regex_module)
         if ebnf is not None or regex is not None:
             told = text_grammar(ebnf, regex, start)
-        request_of = _requests(model, told, n, seed, temperature, max_tokens, logprobs, strict, stop or ())
+        # how many draws are made is no matter of one request
+        samples = n if drawing is None else 1
+        request_of = _requests(
+            model, told, samples, seed, temperature, max_tokens, logprobs, strict, stop or ()
+        )
         request_of("x")  # wrong options are told before the model is loaded
         from structgen.engine import Engine
 
@@ -158,9 +237,10 @@ def generate(
             _bulk(engine, prompts, out, request_of, start_over)
             return
         assert prompt is not None
-        failed = _one(
-            engine, request_of(sys.stdin.read() if prompt == "-" else prompt), stream, as_json, trace, reader
-        )
+        request = request_of(sys.stdin.read() if prompt == "-" else prompt)
+        if drawing is not None:
+            draw(engine, request, reader, seed, temperature, drawing, as_json)
+        failed = _one(engine, request, stream, as_json, trace, reader)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))

@@ -32,8 +32,7 @@ class HuggingFaceCache:
     @property
     def nbytes(self) -> int:
         """Bytes of memory, as if it stood alone."""
-        self._owner.settle(self)
-        return sum(k.nbytes + v.nbytes for k, v in self.layers)
+        return self._owner.nbytes_of(self)
 
     def copy(self) -> HuggingFaceCache:
         """Return another that goes on from here by itself."""
@@ -167,6 +166,12 @@ class HuggingFace:
             cache.length += 1
         self._own, self._rows = own, list(caches)
         return out.logits[:, -1]
+
+    def nbytes_of(self, cache: HuggingFaceCache) -> int:
+        """Return the bytes of a text's keys and values, which stay in the batch that holds them."""
+        layers = cache.layers or _layers(self._batch)
+        of_column: int = sum(side[0, :, 0].nbytes for layer in layers for side in layer)
+        return cache.length * of_column
 
     def settle(self, cache: HuggingFaceCache) -> None:
         """Have a text's keys and values by themselves, out of the batch that holds them."""

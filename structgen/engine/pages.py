@@ -9,6 +9,7 @@ the processor for all of them. A page has for each layer the keys of all groups,
 from __future__ import annotations
 
 import ctypes
+import operator
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,11 @@ class PagedCache:
     def nbytes(self) -> int:
         """Bytes of memory, as if it stood alone."""
         return len(self._held) * self._pages.page_bytes
+
+    def nbytes_beside(self, other: PagedCache) -> int:
+        """Return the bytes of memory of the pages that another cache of the same model does not share."""
+        shared: int = sum(map(operator.eq, self._held, other._held))
+        return (len(self._held) - shared) * self._pages.page_bytes
 
     def grow(self, length: int) -> None:
         """Take pages for so many columns in all."""

@@ -9,7 +9,8 @@
 5. `methods/`: a file each, with the paper it is from. `smc` and `awrs` are no walks: their particles are
    resampled.
 6. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
-7. `door`: `sample`, which puts them together.
+7. `problem`: what is asked about, a model, its tokenizer and a grammar; `door`: `sample`, which puts all of
+   it together; `score`: how likely given texts are; `progress`: a line on the screen.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.engine`, beside `structgen.infilling`.

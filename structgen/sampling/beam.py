@@ -33,7 +33,9 @@ import numpy as np
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 from structgen.sampling.tree import REST, Node, PrefixTree
 
-ALPHA = 0.75
+_FLOOR: Final = 0.03
+"""The least g of a candidate, as a part of what the proven bounds leave open: a guess that is far too low must
+not leave a particle with a huge weight."""
 _CHECKED: Final = 0.1
 """Candidates that are kept with at least this probability are shown to the checkers before the draw."""
 
@@ -104,6 +106,8 @@ class Beam:
         """For each cluster: the step at which it was drawn."""
         self.rows: list[int] = []
         """Model rows read at each step."""
+        self.tree_rows = 0
+        """Rows that the tree answered in the model's place."""
 
     def run(self, afford: Callable[[int], bool], allowance: Callable[[int], int]) -> bool:
         """Follow all particles to their ends.
@@ -130,6 +134,7 @@ class Beam:
         """Read the rows of particles whose nodes are not known yet."""
         unread = [one for one in particles if one.node is None]
         self.rows.append(len(unread))
+        self.tree_rows += len(particles) - len(unread)
         if not unread:
             return True
         if not afford(len(unread)):
@@ -215,8 +220,7 @@ class Beam:
         rest = self._ahead.rest(one.prefix.state, otherwise)
         one.guesses = np.append(guesses, rest)
         room = node.uppers - node.lowers
-        fresh = np.append(np.clip(guesses - node.lowers, 1e-3 * room, room), rest)
-        return fresh**ALPHA * np.append(room, 1.0) ** (1 - ALPHA)
+        return np.append(np.clip(guesses - node.lowers, _FLOOR * room, room), max(rest, _FLOOR))
 
     def _refused(
         self,

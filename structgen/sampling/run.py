@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from structgen.errors import LimitError
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Target
 from structgen.sampling.tree import PrefixTree
@@ -19,6 +20,10 @@ _EVERY: Final = 0.2
 """Seconds between two calls of the caller's `progress`."""
 _FEW: Final = 8
 """Attempts before which their variance says nothing."""
+CUTS: Final = (KeyboardInterrupt, LimitError)
+"""What may cut a method short, which then returns what is known: Ctrl-C, and a bound of the grammar."""
+FRUITLESS: Final = 10_000
+"""Attempts in a row without a text at which a run that has neither a budget nor a time ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,9 @@ class Progress:
     model_rows: int
     seconds: float
     bracket: tuple[float, float]
+    prompt: int = 0
+    """The number of the prompt, from 0, where several came in one call."""
+    prompts: int = 1
 
 
 @dataclass(slots=True)
@@ -49,7 +57,14 @@ class Run:
     progress: Callable[[Progress], None] | None = None
     stopped: str = ""
     began: float = field(default_factory=time.monotonic)
+    tree_rows: int = 0
+    """Rows that the tree answered in the model's place."""
+    accepted: int = 0
+    """Valid texts so far, as last told."""
+    limit: LimitError | None = None
+    """The bound of the grammar that the run has met."""
     _told: float = 0.0
+    _fruitless: int = 0
     _rows: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -66,14 +81,35 @@ class Run:
             self.stopped = "budget"
         elif self.seconds is not None and time.monotonic() - self.began >= self.seconds:
             self.stopped = "seconds"
+        self.tell(self.accepted)
         return not self.stopped
+
+    def cut(self, error: BaseException) -> None:
+        """Note what has cut the run short (see `CUTS`)."""
+        if isinstance(error, LimitError):
+            self.stopped, self.limit = "limit", error
+        else:
+            self.stopped = "interrupted"
+
+    def tried(self, attempts: int, texts: int) -> None:
+        """Note how many of some attempts gave a text; end a run that nothing bounds after `FRUITLESS`
+        attempts in a row without one."""
+        self._fruitless = 0 if texts else self._fruitless + attempts
+        if self._fruitless >= FRUITLESS and self.budget is None and self.seconds is None:
+            self.stopped = "fruitless"
 
     def tell(self, accepted: int) -> None:
         """Tell the caller how far the run has come, now and then."""
+        self.accepted = accepted
         now = time.monotonic()
         if self.progress is not None and now - self._told >= _EVERY:
             self._told = now
-            self.progress(Progress(accepted, self.n, self.model_rows, now - self.began, self.tree.bracket))
+            self.progress(self.state(accepted))
+
+    def state(self, accepted: int) -> Progress:
+        """Return how far the run has come."""
+        seconds = time.monotonic() - self.began
+        return Progress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
 
     def is_close(self, estimates: Sequence[float]) -> bool:
         """Return whether the standard error of log Z is as small as was asked for."""
@@ -109,23 +145,28 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
     """Return attempts until `n` of them gave a text, or the run is over. Surplus ones behind the n-th are
     dropped: attempts count in the order in which they began, whichever ends first.
 
-    The run ends, too, where the tree proves that there is nothing to draw.
+    The run ends, too, where the tree proves that there is nothing to draw; and, if nothing bounds its cost,
+    after `FRUITLESS` attempts in a row that gave no text.
     """
     found: list[Attempt] = []
     accepted = 0
     try:
-        while accepted < run.n and not run.stopped:
+        # What the tree answers passes no other place where the time is looked at.
+        while accepted < run.n and run.afford(0):
             if walker.is_spent:
                 run.stopped = "exhausted"
                 break
             fresh = walker.attempts(min(run.width, run.n - accepted), run.afford)
             found += fresh
-            accepted += sum(attempt.weight > 0 for attempt in fresh)
+            valid = sum(attempt.weight > 0 for attempt in fresh)
+            accepted += valid
+            run.tried(len(fresh), valid)
             run.tell(accepted)
             if run.is_close([attempt.weight for attempt in found]):
                 run.stopped = "standard_error"
-    except KeyboardInterrupt:
-        run.stopped = "interrupted"
+    except CUTS as error:
+        run.cut(error)
+    run.tree_rows += walker.tree_rows
     kept, left = 0, run.n
     while kept < len(found) and left:
         left -= found[kept].weight > 0

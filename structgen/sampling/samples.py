@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import html
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from structgen.errors import OptionError, StructgenError
 from structgen.sampling.target import Floats
 
+if TYPE_CHECKING:
+    from structgen.sampling.marginals import Marginal
+
 T = TypeVar("T")
+S = TypeVar("S")
 _NORMAL = 1.96
 """Standard errors on either side of an interval of 95 %."""
+_QUESTIONS = 64
+_ENDS = {
+    "n": "with as many draws as were asked for",
+    "budget": "by the budget of model rows",
+    "seconds": "by the time limit",
+    "standard_error": "as log Z was known well enough",
+    "exhausted": "as every valid text is known",
+    "interrupted": "by an interrupt",
+    "fruitless": "as 10,000 attempts in a row gave no text",
+}
+"""What a person is told of `Statistics.stopped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +44,21 @@ class Statistics:
     accepted: int
     """Those of them that gave a valid text."""
     model_rows: int
-    """Rows that the model was asked for."""
+    """Rows that the model was asked for; the prompt's read is one."""
     seconds: float
     stopped: str
-    """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known)
-    or "interrupted"."""
+    """Why the run ended: "n", "budget", "seconds", "standard_error", "exhausted" (every valid text is known),
+    "interrupted", "limit" (a bound of the grammar's `sg.Limits` was met), or "fruitless" (10,000 attempts in
+    a row gave no text, and neither a budget nor a time was given)."""
     checks: int = 0
     """How often a method of a checker was called."""
+    tree_rows: int = 0
+    """Rows that the prefix tree answered in the model's place."""
+    reread_positions: int = 0
+    """Positions that the model read once more because their keys and values were no longer kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Samples(Generic[T]):
     """Draws of one run. Length, iteration and indices are those of `values`."""
 
@@ -63,7 +84,18 @@ class Samples(Generic[T]):
     statistics: Statistics
     contributions: Callable[[Floats], Floats] = field(repr=False)
     """From a function's value at each draw to uncorrelated parts of its weighted mean, for the standard
-    error: one for each independent draw, run of particles, or attempt."""
+    error: one for each independent draw, run of particles, or attempt. It is linear."""
+    masses: list[tuple[float, ...] | None] = field(default_factory=list)
+    """For each draw, the share z of the model's mass that the grammar allowed behind each of its prefixes,
+    the empty one first; None where it is not known. Empty: it is known of no draw."""
+    is_json: bool = False
+    """Whether the texts are JSON."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What was sampled: model, temperature, max_tokens, seed and the like."""
+    pieces: Mapping[int, str] = field(default_factory=dict)
+    """The text of each token that the draws hold, as far as it is UTF-8 by itself: for people."""
+    target: str = ""
+    """What tells the target from others; "" where a part of it has no name."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -84,6 +116,30 @@ class Samples(Generic[T]):
         """The number of independent draws that are worth as much: (sum w)^2 / sum w^2 (Kish 1965)."""
         weights = self.weights
         return float(1.0 / (weights @ weights)) if len(weights) else 0.0
+
+    @cached_property
+    def worth(self) -> float:
+        """The number of independent draws from the target that would give standard errors as small, on
+        average over 64 random yes/no questions about the text; infinite where every valid text is known.
+
+        Other than Kish's number it knows that particles of one run have ancestors in common, and that the
+        share of a text whose probability is known has no error. Cost: 64 standard errors.
+        """
+        lower, upper = self.bracket
+        if lower == upper and self.texts:
+            return math.inf
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(self.texts))}
+        places = np.array([numbers[text] for text in self.texts], np.int64)
+        draws, weights = np.random.default_rng(0), self.weights
+        spread = error = 0.0
+        for _ in range(_QUESTIONS if len(numbers) > 1 else 0):
+            found = draws.integers(0, 2, len(numbers)).astype(np.float64)[places]
+            found -= weights @ found
+            parts = self.contributions(found)
+            spread += float(weights @ (found * found))
+            error += float(parts @ parts)
+        # Where all draws are the same, their spread says nothing.
+        return spread / error if error > 0 else self.effective_size
 
     def expectation(self, function: Callable[[T], float]) -> tuple[float, float]:
         """Return the estimate of a function's mean under the target, and its standard error.
@@ -116,23 +172,137 @@ class Samples(Generic[T]):
         draws = np.random.default_rng(seed)
         return [self.values[at] for at in draws.choice(len(self.values), count, p=self.weights)]
 
+    def marginals(self, field: str | Callable[[T], Any], most: int = 10) -> list[Marginal]:
+        """Return the likeliest values of a field under the target, each with its share of the mass and an
+        interval of 95 %.
+
+        `field` is a path such as "city", "address.city", "tags[]" (any item of a list), or a function of a
+        value. Raises StructgenError where there is no draw.
+        """
+        from structgen.sampling.marginals import marginals
+
+        return marginals(self, field, most)
+
+    def with_values(self, read: Callable[[str], S]) -> Samples[S]:
+        """Return the same draws with other values: those that a function makes of the texts."""
+        return replace(self, values=list(map(read, self.texts)))  # type: ignore[arg-type,return-value]
+
     def to_jsonl(self, path: str | Path) -> None:
-        """Write an object a line: text, token ids, log-probability, log weight, normalised weight."""
-        rows = zip(self.texts, self.token_ids, self.logprobs, self.log_weights, self.weights, strict=True)
-        lines = [
-            json.dumps(
-                {
-                    "text": text,
-                    "token_ids": list(tokens),
-                    "logprob": float(logprob),
-                    "log_weight": float(log_weight),
-                    "weight": float(weight),
-                },
-                ensure_ascii=False,
-            )
-            for text, tokens, logprob, log_weight, weight in rows
+        """Write the draws to a file of JSON lines, whole or not at all.
+
+        The first line says what run they are of; each other line is a draw (`structgen.sampling.samples_file`
+        has the format). Raises OSError.
+        """
+        from structgen.sampling.samples_file import write_samples
+
+        write_samples(self, Path(path))
+
+    @staticmethod
+    def from_jsonl(path: str | Path) -> Samples[Any]:
+        """Return the draws of a file that `to_jsonl` wrote. Values are those of the JSON texts, or the texts:
+        `with_values` makes objects of them.
+
+        Standard errors are those of batch means of at most 50 parts. Raises StructgenError, which names the
+        line, where the file is damaged; OSError.
+        """
+        from structgen.sampling.samples_file import read_samples
+
+        return read_samples(Path(path))
+
+    @property
+    def kind(self) -> str:
+        """ "exact", "weighted", or "biased" (draws of another law)."""
+        return "biased" if self.is_biased else "exact" if self.is_exact else "weighted"
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what a person wants to know first, as names and texts."""
+        done, size = self.statistics, len(self.texts)
+        kinds = {
+            "exact": "independent draws from the model's distribution of valid texts",
+            "weighted": "with their weights they stand for the model's distribution of valid texts",
+            "biased": "draws from another law than the model's, which no weights mend",
+        }
+        low, high = self.log_z_interval
+        lower, upper = self.bracket
+        rows = f"{done.model_rows:,}"
+        if answered := getattr(done, "tree_rows", 0):
+            rows += f", and {answered:,} answered from the tree"
+        return [
+            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts"),
+            ("kind", f"{self.kind}: {kinds[self.kind]}"),
+            ("effective sample size", self._worth),
+            (
+                "log Z",
+                "not estimated by this method"
+                if math.isnan(self.log_z)
+                else f"{self.log_z:.4f} (95 %: {low:.4f} to {high:.4f})",
+            ),
+            ("Z, proven", f"from {lower:.4g} to {upper:.4g}"),
+            ("accepted", self._accepted),
+            ("model rows", rows),
+            ("ended", f"{_ENDS.get(done.stopped, done.stopped)}, after {done.seconds:.1f} s"),
         ]
-        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    @property
+    def accept_rate(self) -> float:
+        """The share of attempts that gave a valid text; NaN where there was none, or an attempt may give
+        several."""
+        done = self.statistics
+        return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
+
+    def __repr__(self) -> str:
+        z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
+        return (
+            f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, effective sample size "
+            f"{self._worth}{z}, {self.statistics.model_rows:,} model rows>"
+        )
+
+    @property
+    def _accepted(self) -> str:
+        done, rate = self.statistics, self.accept_rate
+        if math.isnan(rate) and done.accepted:
+            return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
+        return f"{done.accepted:,} of {done.attempts:,} attempts{_percent(rate)}"
+
+    @property
+    def _worth(self) -> str:
+        worth = self.worth
+        return f"{worth:,.1f}" if math.isfinite(worth) else "without end (every valid text is known)"
+
+    def _repr_html_(self) -> str:
+        """Return a short summary for a notebook, with the draws of most weight."""
+        facts = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>"
+            for name, said in self.facts()
+        )
+        weights = self.weights
+        first = "".join(
+            f"<tr><td>{weights[at]:.4f}</td><td><code>{html.escape(_short(self.texts[at]))}</code></td></tr>"
+            for at in np.argsort(-weights, kind="stable")[:5]
+        )
+        return f"<table>{facts}</table><table><tr><th>weight</th><th>text</th></tr>{first}</table>"
+
+
+def quantile(parts: int) -> float:
+    """Return how many standard errors there are on either side of an interval of 95 %, where the error is
+    estimated from so many uncorrelated parts: Student's quantile of one fewer degrees of freedom, from two
+    degrees on by the expansion of Cornish and Fisher (to 1 %). Infinite for one part."""
+    freedom = parts - 1
+    if freedom < 3:
+        return (math.inf, 12.706, 4.303)[max(freedom, 0)]
+    z = 1.959964
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
+
+
+def _percent(share: float) -> str:
+    return "" if math.isnan(share) else f" ({share:.1%})"
+
+
+def _short(text: str, most: int = 120) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def interval_of(
@@ -143,6 +313,8 @@ def interval_of(
     low, high = log(bracket[0]), log(bracket[1])
     if math.isnan(log_z):
         return math.nan, (low, high)
+    if log_z == -math.inf:
+        return low, (low, high)  # no attempt gave a text: that says nothing of the error
     if low == high:
         return low, (low, low)
     off = _NORMAL * relative_error

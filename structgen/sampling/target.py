@@ -29,6 +29,7 @@ from structgen.errors import StructgenError
 from structgen.masks.mask import TokenMask
 from structgen.sampling.checkers import Checker, Written
 from structgen.sampling.constraints import Constraints, Standing
+from structgen.sampling.masses import Masses
 from structgen.sampling.processes import InProcess
 from structgen.sampling.rows import Rows
 
@@ -97,6 +98,7 @@ class Target:
         self._extended: OrderedDict[tuple[int, ...], Prefix | None] = OrderedDict()
         self._passed: OrderedDict[tuple[int, ...], bool] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
+        self.masses = Masses()
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
         self._mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
@@ -125,7 +127,10 @@ class Target:
     def steps(self, prefixes: Sequence[Prefix]) -> list[Step]:
         """Return what may follow each prefix. Cost: one model row each, all in one forward pass, and O(V)."""
         found = self.rows.read([prefix.tokens for prefix in prefixes])
-        return [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
+        steps = [self._step(prefix, logits) for prefix, logits in zip(prefixes, found, strict=True)]
+        for prefix, step in zip(prefixes, steps, strict=True):
+            self.masses.note(prefix.tokens, step.mass)
+        return steps
 
     def _step(self, prefix: Prefix, logits: Floats) -> Step:
         probabilities = self._probabilities(prefix, logits)
@@ -140,15 +145,7 @@ class Target:
 
     def _probabilities(self, prefix: Prefix, logits: Floats) -> Floats:
         """Return the softmax of logits over the temperature. Raises StructgenError for NaN."""
-        scaled = logits / self.temperature
-        most = scaled.max()
-        if not np.isfinite(most) or np.isnan(scaled).any():
-            raise StructgenError(
-                "The model's logits are NaN, infinite, or all of them minus infinity.",
-                where=f"token {len(prefix.tokens)}",
-                cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
-            )
-        weights: Floats = np.exp(scaled - most)
+        weights: Floats = np.exp(scaled(logits, self.temperature, len(prefix.tokens)))
         weights /= weights.sum()
         return weights
 
@@ -243,6 +240,21 @@ class Target:
         for checker in self.checkers:
             if isinstance(checker, InProcess):
                 checker.close()
+
+
+def scaled(logits: Floats, temperature: float, at: int) -> Floats:
+    """Return logits over the temperature, less their greatest: their exp is at most 1. Raises StructgenError
+    where they are behind token `at` no numbers that a softmax could be taken of."""
+    found: Floats = logits / temperature
+    most = found.max()
+    if not np.isfinite(most) or np.isnan(found).any():
+        raise StructgenError(
+            "The model's logits are NaN, infinite, or all of them minus infinity.",
+            where=f"token {at}",
+            cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
+        )
+    found -= most
+    return found
 
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path as FilePath
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
 
@@ -63,6 +63,9 @@ class Node:
         "upper",
         "uppers",
     )
+
+    UNFOLDED: ClassVar[int] = 32
+    """Bytes by which a node grows with a token that it did not keep before."""
 
     tokens: Ids
     probabilities: Floats
@@ -163,15 +166,23 @@ class Node:
     @property
     def nbytes(self) -> int:
         """Bytes of memory, about: what Python's objects take, and the arrays."""
-        return 700 + 32 * len(self.tokens) + _CHILD * len(self.children)
+        return 700 + self.UNFOLDED * len(self.tokens) + _CHILD * len(self.children)
+
+    def copy(self) -> Node:
+        """Return another node that knows the same, with the same children."""
+        twin = Node.__new__(Node)
+        for name in Node.__slots__:
+            setattr(twin, name, getattr(self, name))
+        twin.uppers, twin.lowers, twin.children = self.uppers.copy(), self.lowers.copy(), dict(self.children)
+        return twin
 
 
 class PrefixTree:
     """The prefix tree of one target: what runs of `sg.sample` have learnt, for later runs.
 
-    It holds at most `most` bytes; nodes beyond them are not remembered. The first run binds it to its model,
-    prompt, grammar, temperature, length and checkers; a run of another target is refused. One run at a time
-    may use it. `save` and `load` (structgen.sampling.tree_file) keep it in a file.
+    It holds at most `most` bytes, or the root alone; what is beyond them is not remembered. The first run
+    binds it to its model, prompt, grammar, temperature, length and checkers; a run of another target is
+    refused. One run at a time may use it. `save` and `load` (structgen.sampling.tree_file) keep it in a file.
     """
 
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
@@ -180,6 +191,8 @@ class PrefixTree:
         self.kept, self.nbytes, self.most = kept, 0, most
         self.fingerprint = ""
         """What the tree is bound to; "" before its first run."""
+        self.saved = ""
+        """What tells the file that the tree was loaded from or saved to last; "" before."""
         self._in_use = threading.Lock()
 
     @contextmanager
@@ -202,11 +215,16 @@ class PrefixTree:
         finally:
             self._in_use.release()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the tree to a file, whole or not at all. Raises OSError."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the tree to a file, whole or not at all.
+
+        A file that is there is replaced if this tree was loaded from it as it is, or saved to it last, and
+        otherwise only with `overwrite`: it may hold what another process has learnt. Raises OptionError where
+        that is not so, and OSError.
+        """
         from structgen.sampling.tree_file import write_tree
 
-        write_tree(self, FilePath(path))
+        write_tree(self, FilePath(path), overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PrefixTree:
@@ -240,14 +258,18 @@ class PrefixTree:
                     after = logprob + math.log(node.probabilities[slot])
                     waiting.append((child, (*tokens, int(node.tokens[slot])), after))
 
+    def has_room(self, more: int) -> bool:
+        """Return whether the tree may grow by so many bytes."""
+        return self.nbytes + more <= self.most
+
     def attach(self, path: Path, node: Node) -> None:
         """Have a node at the end of a path, if there is room, and the bounds above it true."""
         if not path:
             self.root, self.nbytes = node, node.nbytes
             return
-        if self.nbytes + node.nbytes > self.most or not _is_attached(path, len(path) - 1):
-            return
         parent, slot = path[-1]
+        if not self.has_room(node.nbytes + _CHILD) or not self._is_attached(path, len(path) - 1):
+            return
         before = parent.nbytes
         parent.children[slot] = node
         self.nbytes += node.nbytes + parent.nbytes - before
@@ -259,7 +281,7 @@ class PrefixTree:
         if parent is None:
             self.root, self.nbytes = node, node.nbytes
             return True
-        if self.nbytes + node.nbytes + _CHILD > self.most:
+        if not self.has_room(node.nbytes + _CHILD):
             return False
         parent.children[slot] = node
         self.nbytes += node.nbytes + _CHILD
@@ -284,10 +306,9 @@ class PrefixTree:
                 node.lowers[edge] = max(node.lowers[edge], lower)
             node.settle()
             upper, lower = node.upper, node.lower
-            if not _is_attached(path, depth):
+            if not self._is_attached(path, depth):
                 return
 
-
-def _is_attached(path: Path, depth: int) -> bool:
-    """Return whether the node at a depth of a path hangs on the node above it; the root needs none."""
-    return depth == 0 or path[depth - 1][0].children.get(path[depth - 1][1]) is path[depth][0]
+    def _is_attached(self, path: Path, depth: int) -> bool:
+        """Return whether the node at a depth of a path is the root, or hangs on the node above it."""
+        return self.holds(path[:depth], path[depth][0])

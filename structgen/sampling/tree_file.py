@@ -3,10 +3,17 @@
 `probabilities`, `uppers` and `lowers` hold those of all nodes, one after another; `nodes` has the numbers of
 each node; `children` has a row (parent, slot, child) for each edge. The archive has a checksum for each
 member; besides, every number is held to its range, and the bounds of each node are worked out anew.
+
+Several processes may read one file, and each then has a tree of its own. A file is replaced whole, and only
+by a tree that knows what the file holds: one that was loaded from it as it is, or saved to it last. Otherwise
+what another process has saved meanwhile would be lost. The file `.NAME.lock` beside it lets one process at a
+time look and replace; the system frees the lock when that process ends.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import secrets
@@ -14,12 +21,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from structgen.errors import StructgenError
+from structgen.errors import OptionError, StructgenError
+from structgen.masks.store_files import exclusive
 from structgen.sampling.target import Step
 from structgen.sampling.tree import Node, PrefixTree
 
@@ -31,8 +40,14 @@ _SLACK: Final = 1e-9
 """By how much the probabilities of a node may pass 1, for rounding."""
 
 
-def write_tree(tree: PrefixTree, path: Path) -> None:
-    """Write a tree to a file, which then takes the place of what was there. Raises OSError."""
+def write_tree(tree: PrefixTree, path: Path, overwrite: bool = False) -> None:
+    """Write a tree to a file, which then takes the place of what was there.
+
+    Raises OSError; and OptionError where the file holds what this tree has not seen and `overwrite` is False,
+    or while another process is saving to it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     nodes, children = _listed(tree)
     header = json.dumps(
         {"format": _FORMAT, "fingerprint": tree.fingerprint, "kept": tree.kept, "most": tree.most}
@@ -49,11 +64,32 @@ def write_tree(tree: PrefixTree, path: Path) -> None:
     try:
         with open(temporary, "xb") as file:
             np.savez(file, **arrays)
-        os.replace(temporary, path)
+            file.flush()
+            os.fsync(file.fileno())
+        with exclusive(path.with_name(f".{path.name}.lock")) as is_alone:
+            if not is_alone:
+                raise OptionError(
+                    "Another process is saving a tree there.", where=str(path), cure="Save once more."
+                )
+            if not overwrite and path.exists() and _digest(path.read_bytes()) != tree.saved:
+                raise OptionError(
+                    "The file is not the one that this tree was loaded from or saved to: another process may "
+                    "have saved what it has learnt.",
+                    where=str(path),
+                    cure="Load it and repeat the run with it, save under another name, or pass "
+                    "overwrite=True.",
+                )
+            written = _digest(temporary.read_bytes())
+            os.replace(temporary, path)
+        tree.saved = written
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -78,8 +114,9 @@ def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
 
 def read_tree(path: Path) -> PrefixTree:
     """Return the tree of a file. Raises StructgenError where it is damaged or no tree, OSError."""
+    content = path.read_bytes()
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != _FORMAT:
@@ -87,7 +124,11 @@ def read_tree(path: Path) -> PrefixTree:
         tree = PrefixTree(int(header["most"]), int(header["kept"]))
         tree.fingerprint = str(header["fingerprint"])
         _fill(tree, arrays)
+        tree.saved = _digest(content)
     except (
+        OSError,
+        RuntimeError,  # a flag that says that a member is encrypted
+        MemoryError,
         zipfile.BadZipFile,
         zlib.error,
         ValueError,
@@ -95,7 +136,6 @@ def read_tree(path: Path) -> PrefixTree:
         TypeError,
         EOFError,
         IndexError,
-        NotImplementedError,
         OverflowError,
     ) as error:
         _refuse(path, f"{type(error).__name__}: {error}", error)
@@ -106,7 +146,7 @@ def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
     raise StructgenError(
         f"No prefix tree can be read from it ({why}).",
         where=str(path),
-        cure="Begin a new one with sg.PrefixTree(), and save it there.",
+        cure="Begin a new one with sg.PrefixTree(), and save it there with overwrite=True.",
     ) from error
 
 

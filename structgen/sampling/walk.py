@@ -98,6 +98,8 @@ class Walker:
         """`fresh`: a text that was written moves to the exactly known stratum, and is not drawn again."""
         self._target, self._finish, self._tree, self._fresh = target, finish, tree, fresh
         self._seed, self._number, self._round = seed & ((1 << 64) - 1), 0, 0
+        self.tree_rows = 0
+        """Nodes of the tree that walks came to: each is a model row that was not needed."""
 
     def attempts(self, width: int, afford: Callable[[int], bool] = lambda rows: True) -> list[Attempt]:
         """Return `width` attempts, in order; those that wait for rows go through one forward pass together.
@@ -108,6 +110,10 @@ class Walker:
         upper, known = self._bounds()
         self._round += 1
         walks = [_Walk(self._target, self._draws(), upper, known, self._round) for _ in range(width)]
+        if self._tree is not None and self._tree.root is not None:
+            self.tree_rows += width
+            for walk in walks:
+                walk.node = self._tree.root
         done: dict[int, Attempt] = {}
         active = list(range(width))
         while active:
@@ -191,12 +197,20 @@ class Walker:
 
     def _unfold(self, walk: _Walk, step: Step) -> Attempt | None:
         """Take an edge to a token that the node did not keep when the edge was drawn."""
-        assert walk.node is not None
-        before = walk.node.nbytes
-        slot = walk.node.unfold(step, walk.draws.random(), walk.kept)
-        if self._tree is not None and self._tree.holds(walk.path, walk.node):
-            self._tree.nbytes += walk.node.nbytes - before
-        return self._take(walk, walk.node, slot, believed=1.0)
+        node, tree = walk.node, self._tree
+        assert node is not None
+        is_held = tree is not None and tree.holds(walk.path, node)
+        if tree is not None and is_held and not tree.has_room(Node.UNFOLDED):
+            # The tree learns nothing behind a copy, as behind a node that it had no room for.
+            node = node.copy()
+        before = node.nbytes
+        slot = node.unfold(step, walk.draws.random(), walk.kept)
+        if node.nbytes == before and walk.node is not None:
+            node = walk.node
+        elif tree is not None and is_held and node is walk.node:
+            tree.nbytes += node.nbytes - before
+        walk.node = node
+        return self._take(walk, node, slot, believed=1.0)
 
     def _believes(self, walk: _Walk, found: float) -> bool:
         """Account for the ratio of the bound found to the bound believed; return whether the walk goes on."""
@@ -221,6 +235,7 @@ class Walker:
             self._learn_invalid(walk)
             return walk.ended(0.0)
         walk.prefix, walk.node = after, child
+        self.tree_rows += child is not None
         return None
 
     def _end(self, walk: _Walk) -> Attempt:

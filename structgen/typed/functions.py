@@ -5,18 +5,25 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from structgen.engine.requests import FinishReason, Result, Usage
 from structgen.errors import GenerationError, ValidatorError
 from structgen.frontends.type_parts import Part
+from structgen.typed.drawing import Drawing, Sampler, drawn
 from structgen.typed.forms import Form, failed
 from structgen.typed.options import Options
 from structgen.typed.partial import Partial, Progress
 from structgen.typed.prompts import Source, Template, source_of
 from structgen.typed.writers import Writer
+
+if TYPE_CHECKING:
+    from structgen.sampling.checkers import Checker
+    from structgen.sampling.run import Progress as RunProgress
+    from structgen.sampling.samples import Samples
+    from structgen.sampling.tree import PrefixTree
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -156,9 +163,11 @@ class _Common(Generic[P, R]):
         parameters = list(signature.parameters.values())[len(bound) :]
         self.__signature__ = signature.replace(parameters=parameters)
         self._whole = signature
+        self._parameters = parameters
+        self._said = f"{asked.function.__qualname__}{self.__signature__}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._asked.function.__qualname__}{self.__signature__}>"
+        return f"<{type(self).__name__} {self._said}>"
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -291,6 +300,85 @@ class TypedFunction(_Common[P, R]):
         source = self._source(self._returned(args, kwargs), args, kwargs)
         return asked.model().prompt(asked.form, source, asked.options)
 
+    # of the two overloads, which meet in functions without parameters, the first is meant
+    @overload
+    def sample(  # type: ignore[overload-overlap]
+        self: TypedFunction[[], R],
+        n: int,
+        *,
+        method: str = "auto",
+        budget: int | None = None,
+        seconds: float | None = None,
+        standard_error: float | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_tokens: int | None = None,
+        checkers: Sequence[Checker] = (),
+        tree: PrefixTree | None = None,
+        progress: Callable[[RunProgress], None] | None = None,
+    ) -> Samples[R]: ...
+    @overload
+    def sample(
+        self,
+        n: int,
+        *,
+        method: str = "auto",
+        budget: int | None = None,
+        seconds: float | None = None,
+        standard_error: float | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_tokens: int | None = None,
+        checkers: Sequence[Checker] = (),
+        tree: PrefixTree | None = None,
+        progress: Callable[[RunProgress], None] | None = None,
+    ) -> Sampler[P, Samples[R]]: ...
+    def sample(
+        self,
+        n: int,
+        *,
+        method: str = "auto",
+        budget: int | None = None,
+        seconds: float | None = None,
+        standard_error: float | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_tokens: int | None = None,
+        checkers: Sequence[Checker] = (),
+        tree: PrefixTree | None = None,
+        progress: Callable[[RunProgress], None] | None = None,
+    ) -> Any:
+        """Return draws from the model's own distribution, given that the type accepts the document.
+
+        Of a function without parameters these are the draws: `verdict.sample(100)`. Of any other it is what
+        takes the arguments: `person.sample(100, method="cars")("Ada Lovelace, 36")`; so no option of the
+        sampler can be taken for a parameter of the function. The options are those of `sg.sample`; the
+        decorator's `sampling` is of calls, and not used here.
+
+        Errors: those of `sg.sample`; UnsupportedError for a model on a server, whose distribution cannot be
+        asked for, for `Iterator[T]`, and for free text.
+        """
+        how = Drawing(
+            n,
+            method,
+            budget,
+            seconds,
+            standard_error,
+            seed,
+            temperature,
+            max_tokens,
+            tuple(checkers),
+            tree,
+            progress,
+        )
+        sampler = Sampler(lambda *args, **kwargs: self._drawn(how, args, kwargs), self._said)
+        return sampler if self._parameters else sampler()
+
+    def _drawn(self, how: Drawing, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[Any]:
+        asked = self._asked
+        source = self._source(self._returned(args, kwargs), args, kwargs)
+        return drawn(asked.model(), asked.form, source, asked.options, how)
+
     @overload
     def __get__(self, instance: None, owner: type) -> TypedFunction[P, R]: ...
     @overload
@@ -347,6 +435,78 @@ class AsyncTypedFunction(_Common[P, R]):
         except Filled as filled:
             returned = filled.prompt
         return self._source(returned, arguments, named)
+
+    @overload
+    def sample(  # type: ignore[overload-overlap]
+        self: AsyncTypedFunction[[], R],
+        n: int,
+        *,
+        method: str = "auto",
+        budget: int | None = None,
+        seconds: float | None = None,
+        standard_error: float | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_tokens: int | None = None,
+        checkers: Sequence[Checker] = (),
+        tree: PrefixTree | None = None,
+        progress: Callable[[RunProgress], None] | None = None,
+    ) -> Coroutine[Any, Any, Samples[R]]: ...
+    @overload
+    def sample(
+        self,
+        n: int,
+        *,
+        method: str = "auto",
+        budget: int | None = None,
+        seconds: float | None = None,
+        standard_error: float | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_tokens: int | None = None,
+        checkers: Sequence[Checker] = (),
+        tree: PrefixTree | None = None,
+        progress: Callable[[RunProgress], None] | None = None,
+    ) -> Sampler[P, Coroutine[Any, Any, Samples[R]]]: ...
+    def sample(
+        self,
+        n: int,
+        *,
+        method: str = "auto",
+        budget: int | None = None,
+        seconds: float | None = None,
+        standard_error: float | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        max_tokens: int | None = None,
+        checkers: Sequence[Checker] = (),
+        tree: PrefixTree | None = None,
+        progress: Callable[[RunProgress], None] | None = None,
+    ) -> Any:
+        """Return what gives draws once it is awaited, as `TypedFunction.sample` does: `await size.sample(9)`,
+        or `await size.sample(9)("Ada")`. The draws are made in a thread."""
+        how = Drawing(
+            n,
+            method,
+            budget,
+            seconds,
+            standard_error,
+            seed,
+            temperature,
+            max_tokens,
+            tuple(checkers),
+            tree,
+            progress,
+        )
+        sampler = Sampler(lambda *args, **kwargs: self._drawn(how, args, kwargs), self._said)
+        return sampler if self._parameters else sampler()
+
+    async def _drawn(self, how: Drawing, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Samples[Any]:
+        import asyncio
+
+        asked = self._asked
+        source = await self._asource(args, kwargs)
+        return await asyncio.to_thread(drawn, asked.model(), asked.form, source, asked.options, how)
 
     @overload
     def __get__(self, instance: None, owner: type) -> AsyncTypedFunction[P, R]: ...

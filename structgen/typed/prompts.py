@@ -81,7 +81,9 @@ class Template:
                 ) from error
             text.append(shown)
             values.append(shown)
-        return Source("".join(text), tuple(values) or _all_of(arguments))
+        whole = "".join(text)
+        # where no argument says anything, the docstring is all that there is
+        return Source(whole, tuple(values) or _all_of(arguments) or (whole,))
 
 
 def source_of(prompt: object, template: Template | None, arguments: Mapping[str, Any]) -> Source:

@@ -6,19 +6,30 @@ import random
 
 import numpy as np
 import pytest
-from exact import Bigram, tokenizer
+from exact import END, Bigram, tokenizer
 
 import structgen as sg
+from structgen.masks.store_files import exclusive
 from structgen.sampling.tree_file import _listed
 
 ALIVE = (b"a", b"b", b"c", b"ab", b"ba")
 TOKENIZER = tokenizer()
-WORDS = sg.compile(sg.regex("[abc]{1,3}"), TOKENIZER)
+REGEX = sg.regex("[abc]{1,3}")
 
 
-def draw(n, tree, model=None, prompt=(97,), **options):
+class Short:
+    fingerprint = "shorter than 3"
+
+    def viable(self, prefix):
+        return len(prefix) < 3
+
+    def final(self, text):
+        return True
+
+
+def draw(n, tree, model=None, prompt=(97,), grammar=REGEX, **options):
     options = {"tokenizer": TOKENIZER, "name": "bigram", "max_tokens": 4} | options
-    return sg.sample(model or Bigram(1, ALIVE), list(prompt), WORDS, n, tree=tree, **options)
+    return sg.sample(model or Bigram(1, ALIVE), list(prompt), grammar, n, tree=tree, **options)
 
 
 def spread(tree):
@@ -56,7 +67,15 @@ def test_an_empty_tree_is_kept_too(tmp_path):
 
 @pytest.mark.parametrize(
     "other",
-    [{"prompt": (98,)}, {"temperature": 0.5}, {"max_tokens": 3}, {"name": "another"}],
+    [
+        {"prompt": (98,)},
+        {"temperature": 0.5},
+        {"max_tokens": 3},
+        {"name": "another"},
+        {"grammar": sg.regex("[abc]{1,4}")},
+        {"tokenizer": sg.Tokenizer.from_bytes([*TOKENIZER.token_bytes, b"ca"], eos_token_id=END)},
+        {"checkers": [Short()]},
+    ],
     ids=lambda one: next(iter(one)),
 )
 def test_a_tree_of_another_target_is_refused(other):
@@ -79,16 +98,11 @@ def test_a_tree_is_used_by_one_run_at_a_time():
 
 
 def test_checkers_without_a_fingerprint_share_no_tree():
-    class Short:
-        def viable(self, prefix):
-            return len(prefix) < 3
-
-        def final(self, text):
-            return True
+    class Unnamed:
+        viable, final = Short.viable, Short.final
 
     with pytest.raises(sg.OptionError, match="fingerprint"):
-        draw(3, sg.PrefixTree(), checkers=[Short()])
-    Short.fingerprint = "shorter than 3"
+        draw(3, sg.PrefixTree(), checkers=[Unnamed()])
     assert max(map(len, draw(9, sg.PrefixTree(), checkers=[Short()]).texts)) < 3
 
 
@@ -114,6 +128,22 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path):
             assert spread(again) == spread(tree)
 
 
+@pytest.mark.parametrize("place", ["flag of encryption", "offset"])
+def test_a_directory_of_the_archive_that_is_damaged_is_an_error(tmp_path, place):
+    tree = sg.PrefixTree()
+    draw(30, tree)
+    path = tmp_path / "tree.npz"
+    tree.save(path)
+    damaged = bytearray(path.read_bytes())
+    if place == "offset":
+        damaged[-6 + 3] ^= 0x80  # where the directory begins, in the last record of the archive
+    else:
+        damaged[damaged.index(b"PK\1\2") + 8] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(sg.StructgenError, match="No prefix tree"):
+        sg.PrefixTree.load(path)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("uppers", 1.5), ("probabilities", -0.1), ("children", 9), ("counts", 7), ("tokens", -4)],
@@ -136,3 +166,55 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     with pytest.raises(OSError):
         sg.PrefixTree().save(tmp_path / "tree.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["tree.npz"]
+
+
+def test_what_another_process_has_saved_is_not_overwritten(tmp_path):
+    path = tmp_path / "tree.npz"
+    tree = sg.PrefixTree()
+    draw(5, tree)
+    tree.save(path)
+    mine, theirs = sg.PrefixTree.load(path), sg.PrefixTree.load(path)
+    draw(20, theirs)
+    theirs.save(path)
+    saved = path.read_bytes()
+    with pytest.raises(sg.OptionError, match="another process") as caught:
+        mine.save(path)
+    assert caught.value.where == str(path)
+    assert path.read_bytes() == saved
+    theirs.save(path)
+    mine.save(path, overwrite=True)
+    assert spread(sg.PrefixTree.load(path)) == spread(mine)
+
+
+def test_a_new_tree_does_not_replace_a_file_by_accident(tmp_path):
+    path = tmp_path / "tree.npz"
+    path.write_bytes(b"what somebody else has written")
+    with pytest.raises(sg.OptionError, match="overwrite=True"):
+        sg.PrefixTree().save(path)
+    assert path.read_bytes() == b"what somebody else has written"
+    assert [one.name for one in tmp_path.iterdir() if "lock" not in one.name] == ["tree.npz"]
+
+
+def test_two_processes_do_not_save_at_once(tmp_path):
+    path = tmp_path / "tree.npz"
+    with exclusive(tmp_path / ".tree.npz.lock") as is_alone:
+        assert is_alone
+        with pytest.raises(sg.OptionError, match="Another process is saving"):
+            sg.PrefixTree().save(path)
+    assert not path.exists()
+    sg.PrefixTree().save(path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 64])
+def test_a_tree_takes_no_more_than_it_may(kept):
+    tree = sg.PrefixTree(most=9000, kept=kept)
+    for seed in range(8):
+        draw(10, tree, method="importance", seed=seed)
+        assert sum(node.nbytes for node in _listed(tree)[0]) == tree.nbytes <= 9000
+
+
+def test_a_tree_that_has_room_for_its_root_alone_keeps_no_more():
+    tree = sg.PrefixTree(most=1, kept=0)
+    draw(30, tree, method="importance")
+    (root,) = _listed(tree)[0]
+    assert tree.nbytes == root.nbytes == 700

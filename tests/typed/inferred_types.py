@@ -39,6 +39,18 @@ def crowd(text: str) -> AsyncIterator[Person]:
     return sg.filled()
 
 
+@sg.generate(model="structgen/extract")
+def anybody() -> Person:
+    """Extract the person from: Ada, 36"""
+    return sg.filled()
+
+
+@sg.generate(model="structgen/extract")
+async def later() -> Person:
+    """Extract the person from: Ada, 36"""
+    return sg.filled()
+
+
 class Reader:
     unit = "m"
 
@@ -68,7 +80,28 @@ async def asked() -> None:
     reveal_type(sg.run("structgen/extract", "Ada", Person))  # Person
     reveal_type(sg.run("structgen/extract", "Ada", list[int]))  # list[int]
     reveal_type(sg.run("structgen/extract", "Ada", Person, detailed=True))  # Outcome[Person]
+    reveal_type(anybody.sample(100, method="cars"))  # Samples[Person]
+    reveal_type(anybody.sample(100).values)  # list[Person]
+    reveal_type(person.sample(100, budget=10)("Ada", year=1))  # Samples[Person]
+    reveal_type(person.sample(100)("Ada").expectation(lambda one: one.age))  # tuple[float, float]
+    reveal_type(Reader().length.sample(100)("Ada"))  # Samples[float]
+    reveal_type(await later.sample(100))  # Samples[Person]
+    reveal_type(await size.sample(100)("Ada"))  # Samples[Literal['S', 'L'] | None]
+    person.sample(100)(3)  # error: [arg-type]
+    print(person.sample(100).values)  # error: [attr-defined]
     person(3)  # error: [arg-type]
     person("Ada", month=2)  # error: [call-arg]
     Reader().length()  # error: [call-arg]
     print(person("Ada").nmae)  # error: [attr-defined]
+
+
+def drawn(engine: sg.Engine) -> None:
+    """What samplers return."""
+    word, schema = sg.regex("[a-z]+"), sg.json_schema({"type": "object"})
+    reveal_type(sg.sample(engine, "Ada", word, 3))  # Samples[str]
+    reveal_type(sg.sample(engine, [1, 2], schema, 3, method="cars"))  # Samples[Any]
+    reveal_type(sg.sample(engine, ["Ada", "Bo"], word, 3))  # list[Samples[str]]
+    reveal_type(sg.sample(engine, [[1], [2]], schema, 3))  # list[Samples[Any]]
+    reveal_type(sg.sample(engine, "Ada", Person, 3))  # Samples[Person]
+    reveal_type(sg.sample(engine, ["Ada"], Person, 3))  # list[Samples[Person]]
+    reveal_type(sg.score(engine, "Ada", word, ["one"]))  # list[Score]

@@ -25,7 +25,7 @@ import numpy as np
 
 from structgen.sampling.beam import Beam, Found, Particle
 from structgen.sampling.lookahead import LookAhead
-from structgen.sampling.run import Drawn, Run
+from structgen.sampling.run import CUTS, Drawn, Run
 from structgen.sampling.samples import log_sum
 from structgen.sampling.target import Floats, Ids
 
@@ -51,7 +51,7 @@ def draw(run: Run) -> Drawn:
     rounds: list[_Round] = []
     plan, ahead = _Plan(run), LookAhead()
     try:
-        while len(known) < run.n and not run.stopped:
+        while len(known) < run.n and run.afford(0):
             if run.tree.is_exhausted:
                 run.stopped = "exhausted"
                 break
@@ -61,14 +61,17 @@ def draw(run: Run) -> Drawn:
                 break
             random = np.random.Generator(np.random.Philox(key=[run.seed & ((1 << 64) - 1), len(rounds)]))
             beam = Beam(run.target, run.tree, width, random, ahead)
-            if not beam.run(run.afford, plan.allowance):
+            is_whole = beam.run(run.afford, plan.allowance)
+            run.tree_rows += beam.tree_rows
+            if not is_whole:
                 break
             plan.learn(beam)
+            run.tried(width, len(beam.found))
             rounds.append(_Round(width, len(known), beam.found, beam.clusters))
             known |= {one.tokens: one.log_probability for one in beam.found if one.is_kept}
             run.tell(len(known))
-    except KeyboardInterrupt:
-        run.stopped = "interrupted"
+    except CUTS as error:
+        run.cut(error)
     return _combined(run, known, rounds)
 
 

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from structgen.sampling.run import Drawn, Run, mean_of
+from structgen.sampling.run import CUTS, Drawn, Run, mean_of
 from structgen.sampling.samples import normalised
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 
@@ -60,28 +60,29 @@ def checked(target: Target, prefix: Prefix, step: Step, edge: int) -> Prefix | N
 def draw(run: Run, resampling: str = "systematic", propose: Propose = masked) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles, all in one batch."""
     runs = max(2, round(run.n / PARTICLES))
-    clouds = [
-        Cloud(
-            run.target,
-            -(-run.n // runs),
-            np.random.Generator(np.random.Philox(key=[run.seed, i])),
-            resampling,
-            propose,
-        )
-        for i in range(runs)
-    ]
+    count = -(-run.n // runs)
     done: list[Cloud] = []
     try:
-        # As many clouds at a time as fit a pass; a cloud is never wider than one needs.
-        together = max(1, run.width // clouds[0].count)
+        # As many clouds at a time as fit a pass; a cloud is never wider than one needs. They are made when
+        # their turn comes: `n` may be far more than what the budget gives.
+        together = max(1, run.width // count)
         for begin in range(0, runs, together):
-            batch = clouds[begin : begin + together]
+            batch = [
+                Cloud(
+                    run.target,
+                    count,
+                    np.random.Generator(np.random.Philox(key=[run.seed, i])),
+                    resampling,
+                    propose,
+                )
+                for i in range(begin, min(begin + together, runs))
+            ]
             if not _run_together(run, batch):
                 break
             done += batch
-            run.tell(len(done) * clouds[0].count)
-    except KeyboardInterrupt:
-        run.stopped = "interrupted"
+            run.tell(len(done) * count)
+    except CUTS as error:
+        run.cut(error)
     return _drawn(done)
 
 

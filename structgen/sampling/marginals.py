@@ -1,0 +1,217 @@
+"""Shares of the values of a field under the target, with intervals."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import OptionError, StructgenError
+from structgen.sampling.samples import Samples, quantile
+from structgen.sampling.target import Floats
+
+_NORMAL: Final = 1.96
+ABSENT: Final = "(absent)"
+"""Stands for the value of a field that a draw does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marginal:
+    """One value of a field."""
+
+    value: Any
+    """The value; of objects and lists, their JSON; "(absent)" where the field is not there."""
+    share: float
+    """The estimated probability that a valid text has it there."""
+    low: float
+    """Of the interval of 95 %; equal to `share` where every valid text is known."""
+    high: float
+    draws: int
+    """The draws that have it."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The interval of 95 %."""
+        return self.low, self.high
+
+
+def marginals(samples: Samples[Any], field: str | Callable[[Any], Any], most: int = 10) -> list[Marginal]:
+    """Return the likeliest values of a field; see `Samples.marginals`."""
+    if most < 1:
+        raise OptionError(f"most={most!r} lists nothing.", where="most", cure="Give at least 1.")
+    if not samples.values:
+        raise StructgenError(
+            "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
+        )
+    if isinstance(field, str):
+        path = _parsed(field)
+        found = [values_at(value, path) for value in samples.values]
+    else:
+        found = [_names(field(value)) for value in samples.values]
+    places, weights = listed(found), samples.weights
+    top = sorted(places.values(), key=lambda one: -float(weights[one[1]].sum()))[:most]
+    return shares(samples, top)
+
+
+def listed(found: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
+    """Return the values of all draws, each with the draws that have it. `found`: for each draw its values, by
+    what tells them from others."""
+    places: dict[Any, tuple[Any, list[int]]] = {}
+    for at, names in enumerate(found):
+        for name, value in names.items():
+            places.setdefault(name, (value, []))[1].append(at)
+    return places
+
+
+def shares(samples: Samples[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
+    """Return how likely each value is, of which the draws are given that have it. Cost: a standard error for
+    each."""
+    weights, masses = samples.weights, np.where(is_first(samples), np.exp(samples.logprobs), 0.0)
+    marginals = []
+    for value, draws in places:
+        has = np.zeros(len(samples.texts))
+        has[draws] = 1.0
+        share = min(float(weights @ has), 1.0)
+        low, high = _interval(samples, masses, has, share)
+        marginals.append(Marginal(value, share, low, high, len(draws)))
+    return marginals
+
+
+def _interval(samples: Samples[Any], masses: Floats, has: Floats, share: float) -> tuple[float, float]:
+    """Return the interval of 95 % of a share: Wilson's (1927), which stays within 0 and 1, with the number of
+    independent draws that would have the same standard error; cut to what is proven.
+
+    `masses` has the probability of each draw under the model, 0 for those that were there before. Valid texts
+    have the mass `bracket[1]` at most, so what was met with the value is proven to have its share of it.
+    """
+    parts = samples.contributions(has - share)
+    count = len(parts)
+    variance = count / (count - 1) * float(parts @ parts) if count > 1 else math.inf
+    inside = share * (1 - share)
+    # Where all draws agree, their variance says nothing, and their number does.
+    agree = inside < 1e-12 or not 0 < variance < math.inf
+    # For draws that agree: how few parts there are is told by what they are worth.
+    off = _NORMAL if agree else quantile(count)
+    square = off * off / (samples.worth if agree else inside / variance)
+    middle = (share + square / 2) / (1 + square)
+    half = math.sqrt(max(inside, 0.0) * square + square * square / 4) / (1 + square)
+    least = float(masses @ has) / samples.bracket[1]
+    most = 1 - float(masses @ (1 - has)) / samples.bracket[1]
+    return min(max(middle - half, least, 0.0), share), max(min(middle + half, most, 1.0), share)
+
+
+def is_first(samples: Samples[Any]) -> npt.NDArray[np.bool_]:
+    """Return bool [n]: whether no draw before has the same tokens."""
+    first = {tokens: at for at, tokens in reversed(list(enumerate(samples.token_ids)))}
+    return np.array([first[tokens] == at for at, tokens in enumerate(samples.token_ids)], np.bool_)
+
+
+class Step(Enum):
+    """A step of a path that is no key."""
+
+    ITEM = "[]"
+    """Any item of a list."""
+    LENGTH = "length"
+    """The number of items of a list."""
+
+
+Path: TypeAlias = "tuple[str | Step, ...]"
+"""A way into a JSON value: keys, and steps into lists; () is the whole value."""
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person reads it, and as `Samples.marginals` takes it."""
+    text = ""
+    for step in path:
+        name = step.value if isinstance(step, Step) else step
+        text += name if step is Step.ITEM or not text else f".{name}"
+    return text
+
+
+def paths_of(values: list[Any]) -> list[Path]:
+    """Return the paths of all fields that hold a value, in the order in which they come up."""
+    found: dict[Path, None] = {}
+    for value in values:
+        for path in _paths(value, ()):
+            found.setdefault(path)
+    return list(found)
+
+
+def _paths(value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _paths(inner, (*path, key))
+    elif isinstance(value, list):
+        yield (*path, Step.LENGTH)
+        for inner in value:
+            yield from _paths(inner, (*path, Step.ITEM))
+    else:
+        yield path
+
+
+def values_at(value: Any, path: Path) -> dict[Any, Any]:
+    """Return the values that a draw has at a path, by what tells them from others."""
+    return _names(_found(value, path))
+
+
+def _parsed(text: str) -> Path:
+    """Return the path that a text means."""
+    path: list[str | Step] = []
+    for name in text.split(".") if text else []:
+        bare = name
+        while bare.endswith("[]"):
+            bare = bare[:-2]
+        path += [bare] if bare else []
+        path += [Step.ITEM] * ((len(name) - len(bare)) // 2)
+    return tuple(path)
+
+
+def _found(value: Any, path: Path) -> Any:
+    """Return what a value has at a path: ABSENT where it has nothing there."""
+    found = [value]
+    for step in path:
+        found = [inner for one in found for inner in _inner(one, step)]
+    return _Several(found) if Step.ITEM in path else (found[0] if found else ABSENT)
+
+
+class _Several(list[Any]):
+    """The values that a draw has at a path through lists."""
+
+
+def _inner(value: Any, step: str | Step) -> list[Any]:
+    is_list = isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields")
+    if step is Step.ITEM:
+        return list(value) if is_list else []
+    if is_list and step in (Step.LENGTH, "length"):
+        return [len(value)]
+    if isinstance(step, Step):
+        return []
+    if isinstance(value, Mapping):
+        return [value[step]] if step in value else []
+    return [getattr(value, step)] if hasattr(value, step) else []
+
+
+def _names(found: Any) -> dict[Any, Any]:
+    if isinstance(found, _Several):
+        return {_name(one): _plain(one) for one in found}
+    return {_name(found): _plain(found)}
+
+
+def _plain(value: Any) -> Any:
+    return value if not isinstance(value, list | dict) else json.dumps(value, ensure_ascii=False)
+
+
+def _name(value: Any) -> Any:
+    """Return what tells a value from others: 1, 1.0 and True are three."""
+    plain = _plain(value)
+    try:
+        hash(plain)
+    except TypeError:
+        plain = repr(plain)
+    return type(plain), plain

@@ -1,0 +1,173 @@
+"""What `sample` and `score` are asked about: a model, its tokenizer, a compiled grammar, and prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from structgen.compiled import CompiledGrammar
+from structgen.compiler import compile
+from structgen.engine import checks
+from structgen.engine.models import ReadsMany, tokenizer_of
+from structgen.errors import OptionError
+from structgen.sampling.checkers import Checker
+from structgen.sampling.rows import FunctionRows, ModelRows, Rows
+from structgen.sampling.target import Target
+from structgen.sampling.types import understood
+from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from structgen.engine.doors import Engine
+
+
+class Problem:
+    """A model and a grammar that was compiled for its tokenizer. Prompts come one after another."""
+
+    def __init__(self, model: Any, grammar: Any, tokenizer: Any, name: str) -> None:
+        """`model` is an engine, what an engine takes, or a function `next_logprobs(ids)`; `grammar` is a
+        grammar, compiled or not, or a Python type.
+
+        Raises OptionError where a function has no tokenizer or no name, where the engine has another
+        tokenizer than was given, or the grammar was compiled for another.
+        """
+        self._function: Callable[[list[int]], Any] | None = None
+        self._engine: Engine | None = None
+        wanted, self._read, self._own = understood(grammar)
+        if _is_function(model):
+            if tokenizer is None or not name:
+                raise OptionError(
+                    "A function needs the tokenizer of its ids, and a name that tells it from others.",
+                    where="model",
+                    cure="Give tokenizer= and name=.",
+                )
+            self._function, self.name, self.width = model, name, 1
+            self.tokenizer = tokenizer_of(tokenizer)
+            self.compiled = _compiled(wanted, self.tokenizer)
+            self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
+            return
+        from structgen.engine.doors import Engine
+
+        engine = model if isinstance(model, Engine) else Engine(model, tokenizer)
+        if tokenizer is not None and tokenizer_of(tokenizer) != engine.tokenizer:
+            raise OptionError(
+                f"The engine has {engine.tokenizer!r}, and {tokenizer_of(tokenizer)!r} was given.",
+                where="tokenizer",
+                cure="Leave it out, or make the engine with it.",
+            )
+        self._engine = engine
+        self.name, self.width, self.tokenizer = name or engine.name, engine.max_rows, engine.tokenizer
+        self.compiled = engine.compiled(wanted)
+        self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
+
+    width: int
+    """Prefixes that go through one forward pass together, at most. A function is asked for one at a time, so
+    each walk may as well learn from the one before it."""
+
+    def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
+        """Return the tokens of a prompt. Raises OptionError for wrong ids, for a text that UTF-8 cannot
+        write, and where the model's context has no room for it and `max_tokens` more."""
+        if isinstance(prompt, str):
+            ids = self.tokenizer.encode(checks.encodable(where, prompt).encode())
+        else:
+            listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+            if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview):
+                raise OptionError(
+                    f"A prompt is not a {type(prompt).__name__}.",
+                    where=where,
+                    cure="Give a text, a sequence of token ids, or a list of several prompts.",
+                )
+            ids = [
+                checks.whole(f"{where}[{at}]", token, 0, self._vocab_size - 1)
+                for at, token in enumerate(listed)
+            ]
+        if self._engine is not None and not ids:
+            raise OptionError("The prompt is empty.", where=where, cure="Give at least one token.")
+        if len(ids) + max_tokens > self._context:
+            raise OptionError(
+                f"{len(ids):,} tokens of prompt and max_tokens={max_tokens:,} are more than the model's "
+                f"context, {self._context:,}.",
+                where="max_tokens",
+                cure="Shorten the prompt, or ask for fewer tokens.",
+            )
+        return ids
+
+    def target(self, rows: Rows, temperature: float, max_tokens: int, checkers: Sequence[Checker]) -> Target:
+        """Return the law behind a prompt, whose rows are given; the validators of a type are checkers too."""
+        return Target(
+            rows,
+            self.compiled,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            checkers=(*self._own, *checkers),
+            read=self._read,
+        )
+
+    def rows(self, prompts: Sequence[list[int]]) -> list[Rows]:
+        """Return what gives the model's rows behind each prompt. Some prompts that come together are read in
+        one pass, if the model can do that (`ReadsMany`): what they begin with alike is read once."""
+        if self._engine is None:
+            function = self._function
+            assert function is not None
+            return [FunctionRows(function, ids, self._vocab_size, self.name) for ids in prompts]
+        model, least = self._engine.model, 2 * self.width
+        begun: Sequence[Any] = [None] * len(prompts)
+        if len(prompts) > 1 and isinstance(model, ReadsMany):
+            begun = model.prefill_many(prompts)
+        return [
+            ModelRows(model, ids, self.name, least=least, begun=first)
+            for ids, first in zip(prompts, begun, strict=True)
+        ]
+
+
+def _is_function(model: Any) -> bool:
+    """Return whether a model is a function of the caller's. A model of transformers can be called too."""
+    return callable(model) and not hasattr(model, "prefill") and not hasattr(model, "get_output_embeddings")
+
+
+def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
+    if not isinstance(grammar, CompiledGrammar):
+        compiled: CompiledGrammar = compile(grammar, tokenizer)
+        return compiled
+    if grammar.tokenizer != tokenizer:
+        raise OptionError(
+            f"It was compiled for {grammar.tokenizer!r}, and tokenizer= is {tokenizer!r}.",
+            where="grammar",
+            cure="Give the grammar itself, or compile it for that tokenizer.",
+        )
+    return grammar
+
+
+def fingerprint(ids: Sequence[int], target: Target) -> str:
+    """Return what tells a target from others. Raises OptionError where a part of it has no name."""
+    if not target.rows.name:
+        raise OptionError(
+            "A tree is bound to its model by name, and this one has none.", where="tree", cure="Give name=."
+        )
+    marks = [getattr(checker, "fingerprint", None) for checker in target.checkers]
+    if None in marks:
+        raise OptionError(
+            "A tree holds what the checkers have refused, and one of them has no `fingerprint`.",
+            where="checkers",
+            cure="Give it an attribute `fingerprint`: a text that changes whenever its answers may.",
+        )
+    compiled = target.compiled
+    said = {
+        "model": target.rows.name,
+        "prompt": list(ids),
+        "grammar": compiled.grammar.fingerprint,
+        "tokenizer": compiled.tokenizer.fingerprint,
+        "temperature": target.temperature,
+        "max_tokens": target.max_tokens,
+        "checkers": list(map(str, marks)),
+    }
+    return blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+
+
+def known_fingerprint(ids: Sequence[int], target: Target) -> str:
+    """Return the fingerprint of a target, or "" where a part of it has no name."""
+    try:
+        return fingerprint(ids, target)
+    except OptionError:
+        return ""

@@ -1,0 +1,59 @@
+"""Progress of a run as a line on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from structgen.errors import OptionError
+from structgen.sampling.run import Progress
+
+Listener = Callable[[Progress], None]
+
+
+@contextmanager
+def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
+    """Return whom a run tells how far it has come: the caller's function, for True a line on the standard
+    error output, for None or False nobody. Raises OptionError for anything else."""
+    if progress is None or progress is False:
+        yield None
+    elif progress is True:
+        with _line() as tell:
+            yield tell
+    elif callable(progress):
+        yield progress
+    else:
+        raise OptionError(
+            f"progress={progress!r} is no function.",
+            where="progress",
+            cure="Give True for a line on the screen, or a function that takes a Progress.",
+        )
+
+
+@contextmanager
+def _line() -> Iterator[Listener]:
+    """Show a line while a run goes on; its last state stays."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    # Refreshed by hand, so that no thread is started; a run tells a few times a second.
+    console = Console(stderr=True)
+
+    def line(said: str) -> Text:
+        return Text(said, no_wrap=True, overflow="ellipsis")
+
+    with Live(line(""), console=console, auto_refresh=False) as live:
+        yield lambda progress: live.update(line(described(progress)), refresh=True)
+    if not console.is_terminal:
+        console.line()  # a file has the last state alone, and rich ends no line there
+
+
+def described(progress: Progress) -> str:
+    """Return the line for a state."""
+    low, high = progress.bracket
+    begin = f"prompt {progress.prompt + 1} of {progress.prompts}: " if progress.prompts > 1 else ""
+    return (
+        f"{begin}{progress.accepted:,} of {progress.wanted:,} texts, {progress.model_rows:,} rows, "
+        f"{low:.3g} <= Z <= {high:.3g}, {progress.seconds:.1f} s"
+    )

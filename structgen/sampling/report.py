@@ -1,0 +1,370 @@
+"""What draws say of a run: where the grammar removed mass, how fields are distributed, what masking would
+have changed, and what a checker that errs can reach.
+
+The numbers are here; `report_page` makes a page of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from structgen.errors import OptionError
+from structgen.sampling.marginals import (
+    Marginal,
+    is_first,
+    listed,
+    paths_of,
+    shares,
+    shown,
+    values_at,
+)
+from structgen.sampling.samples import Samples, quantile
+from structgen.sampling.target import Floats
+
+_MOST_VALUES: Final = 8
+_MOST_FIELDS: Final = 40
+_LENGTH: Final = "length of the text"
+_COVERED: Final = 0.8
+"""The share of masking's law that has to be known for a comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A token position: what the grammar forbids there, on average under the target."""
+
+    index: int
+    removed: Estimate
+    """The share of the model's mass that may not follow, among texts that come so far."""
+    reached: float
+    """The share of texts that come so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How a field is distributed under the target."""
+
+    name: str
+    top: list[Marginal]
+    """The likeliest values."""
+    masked: list[Estimate | None]
+    """The shares of the same values under masking: of draws by it, with intervals of 95 %; or with proven
+    bounds, where these draws cover enough of its law."""
+    distinct: int
+    """The number of different values among the draws."""
+    mean: Estimate | None
+    """Of a field of numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """What a checker that errs can reach, however many draws are made (*Inference Scaling fLaws*, Stroebl,
+    Kapoor, Narayanan 2024): P(right | accepted) = a / (a + (1 - a) f)."""
+
+    false_accepts: float
+    """f: the share of wrong texts that the checker passes."""
+    right: Estimate | None
+    """a: the share of right texts among the model's own. From the accepted share Z = a + (1 - a) f, which
+    supposes that all right texts are accepted; None where f is more than Z, which cannot be."""
+    reached: Estimate | None
+    """P(right | accepted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All numbers of a report."""
+
+    samples: Samples[Any]
+    positions: list[Position]
+    """Empty where the masses are not known of all draws."""
+    fields: list[Field]
+    fields_left_out: int
+    masked_covered: float
+    """The share of masking's own law that these draws cover: what it would say is known so far."""
+    masked_draws: int
+    """The draws by masking that were given for comparison."""
+    divergence: Estimate | None
+    """KL(target || masked) in nats: masking as an outcome of its own where it comes to a dead end."""
+    ceiling: Ceiling | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as JSON has them; NaN and infinity as None."""
+        samples = self.samples
+        said = {
+            "method": samples.method,
+            "kind": samples.kind,
+            "draws": len(samples.texts),
+            "effective_sample_size": samples.worth,
+            "kish_sample_size": samples.effective_size,
+            "accept_rate": samples.accept_rate,
+            "log_z": [samples.log_z, *samples.log_z_interval],
+            "bracket": list(samples.bracket),
+            "model_rows": samples.statistics.model_rows,
+            "divergence_of_masking": _listed(self.divergence),
+            "masked_covered": self.masked_covered,
+            "removed_by_position": [
+                {"position": one.index, "removed": _listed(one.removed), "reached": one.reached}
+                for one in self.positions
+            ],
+            "fields": [
+                {
+                    "field": field.name,
+                    "distinct": field.distinct,
+                    "mean": _listed(field.mean),
+                    "values": [
+                        {
+                            "value": one.value,
+                            "share": [one.share, one.low, one.high],
+                            "masked": _listed(other),
+                        }
+                        for one, other in zip(field.top, field.masked, strict=True)
+                    ],
+                }
+                for field in self.fields
+            ],
+        }
+        if self.ceiling is not None:
+            said["ceiling"] = {
+                "false_accepts": self.ceiling.false_accepts,
+                "right": _listed(self.ceiling.right),
+                "right_given_accepted": _listed(self.ceiling.reached),
+            }
+        found: dict[str, Any] = _finite(said)
+        return found
+
+
+def report(
+    samples: Samples[Any], false_accepts: float | None = None, masked: Samples[Any] | None = None
+) -> Report:
+    """Return the report of some draws.
+
+    `masked` are draws of the method "masked" from the same target, for comparison; without them masking's
+    shares are worked out from the draws themselves, where these cover most of its law.
+    Raises OptionError for a share that is none, and for draws for comparison that are of another target or
+    method. Cost: a standard error for each token position and each value that is shown.
+    """
+    if false_accepts is not None and not 0 <= false_accepts < 1:
+        raise OptionError(
+            f"{false_accepts!r} is no share of false accepts.",
+            where="false_accepts",
+            cure="Give a number from 0, below 1.",
+        )
+    if masked is not None:
+        _check_comparable(samples, masked)
+    masks = _masks(samples)
+    probabilities = np.zeros(len(samples.texts)) if masks is None else _masked(samples, masks)
+    comparison = _Comparison(masked, probabilities)
+    fields, left_out = _fields(samples, comparison)
+    return Report(
+        samples,
+        [] if masks is None else _positions(samples, masks),
+        fields,
+        left_out,
+        comparison.covered,
+        0 if masked is None else len(masked.texts),
+        None if masks is None else _divergence(samples, masks),
+        None if false_accepts is None else _ceiling(samples, false_accepts),
+    )
+
+
+def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
+    if masked.method != "masked" or not masked.texts:
+        raise OptionError(
+            f"It has {len(masked.texts):,} draws by {masked.method}.",
+            where="masked",
+            cure='Give draws that were made with method="masked".',
+        )
+    for name in ("model", "temperature", "max_tokens"):
+        if samples.about.get(name) != masked.about.get(name):
+            raise OptionError(
+                f"Its {name} is {masked.about.get(name)!r}, and that of the draws is "
+                f"{samples.about.get(name)!r}.",
+                where="masked",
+                cure="Give draws from the same target.",
+            )
+
+
+def _masks(samples: Samples[Any]) -> list[Floats] | None:
+    """Return the masses of all draws; None where one of them has none, or the draws are of another law."""
+    if samples.is_biased or not samples.texts or not samples.masses:
+        return None
+    found = [np.array(masses) for masses in samples.masses if masses is not None]
+    return found if len(found) == len(samples.texts) else None
+
+
+def _masked(samples: Samples[Any], masks: list[Floats]) -> Floats:
+    """Return the probability of each draw under masking, P(x) / product of z; 0 where a draw before it has
+    the same tokens. Their sum is at most 1: it is the part of masking's law that is known, without an
+    error."""
+    logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    found: Floats = np.where(is_first(samples), np.exp(np.minimum(samples.logprobs - logs, 0.0)), 0.0)
+    return found / max(float(found.sum()), 1.0)
+
+
+def _positions(samples: Samples[Any], masks: list[Floats]) -> list[Position]:
+    weights, found = samples.weights, []
+    for index in range(max(map(len, masks))):
+        reach = np.array([float(len(masses) > index) for masses in masks])
+        removed = np.array([1 - masses[index] if len(masses) > index else 0.0 for masses in masks])
+        reached = float(weights @ reach)
+        if not reached > 0:
+            continue
+        mean = float(weights @ removed) / reached
+        half = _half(samples, (removed - mean * reach) / reached)
+        found.append(Position(index, _estimate(mean, half, 0.0, 1.0), reached))
+    return found
+
+
+def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
+    """Return E[sum of log z] - log Z under the target."""
+    if math.isnan(samples.log_z):
+        return None
+    logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    mean = float(samples.weights @ logs)
+    low, high = samples.log_z_interval
+    # The two errors are correlated in a way that is not known: they are added up.
+    half = _half(samples, logs - mean)
+    value = mean - samples.log_z
+    return Estimate(
+        max(value, 0.0),
+        max(value - half - (high - samples.log_z), 0.0),
+        max(value + half + (samples.log_z - low), 0.0),
+    )
+
+
+def _fields(samples: Samples[Any], comparison: _Comparison) -> tuple[list[Field], int]:
+    """Return the fields of the draws, and the number of those that were left out."""
+    if not samples.texts:
+        return [], 0
+    others = comparison.draws
+    values, other_values = _values(samples), _values(others) if others is not None else []
+    found: list[Field] = []
+
+    def add(name: str, read: Callable[[Any], dict[Any, Any]]) -> None:
+        masked = [read(value) for value in other_values]
+        found.append(_field(name, samples, comparison, [read(value) for value in values], masked))
+
+    if not samples.is_json:
+        add("text", lambda value: {value[0]: value[0]})
+    paths = paths_of([document for _, document in values]) if samples.is_json else []
+    for path in paths[:_MOST_FIELDS]:
+        add(shown(path) or "value", lambda value, path=path: values_at(value[1], path))  # type: ignore[misc]
+    add(_LENGTH, lambda value: {len(value[0]): len(value[0])})
+    return found, len(paths[_MOST_FIELDS:])
+
+
+def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
+    """Return the texts, each with its JSON value where it is JSON."""
+    return [(text, json.loads(text) if samples.is_json else None) for text in samples.texts]
+
+
+def _field(
+    name: str,
+    samples: Samples[Any],
+    comparison: _Comparison,
+    found: list[dict[Any, Any]],
+    masked: list[dict[Any, Any]],
+) -> Field:
+    """Return a field. `found` and `masked`: for each draw, and each draw by masking, its values."""
+    places, others = listed(found), listed(masked)
+    weights = samples.weights
+    mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
+    for key, (_, draws) in others.items():
+        mass[key] = max(mass.get(key, 0.0), len(draws) / len(masked))
+    top = sorted(mass, key=lambda key: -mass[key])[:_MOST_VALUES]
+    pairs = [places.get(key) or (others[key][0], []) for key in top]
+    compared: list[Estimate | None] = [None] * len(top)
+    if comparison.draws is not None:
+        ready = shares(comparison.draws, [(None, others[key][1] if key in others else []) for key in top])
+        compared = [Estimate(one.share, one.low, one.high) for one in ready]
+    elif comparison.covered >= _COVERED:
+        compared = [comparison.share(draws) for _, draws in pairs]
+    return Field(name, shares(samples, pairs), compared, len(mass), _mean(samples, found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What masking would say: of draws by it, or by the probability that it gives to these draws."""
+
+    draws: Samples[Any] | None
+    probabilities: Floats
+    """float64 [n], of each draw under masking; 0 where a draw before it has the same tokens."""
+
+    @property
+    def covered(self) -> float:
+        return float(self.probabilities.sum())
+
+    def share(self, draws: list[int]) -> Estimate:
+        """Return the share of some draws, of what is known of masking's law, with its proven bounds."""
+        share, covered = float(self.probabilities[draws].sum()), self.covered
+        return Estimate(share / covered, share, min(share + 1 - covered, 1.0))
+
+
+def _mean(samples: Samples[Any], found: list[dict[Any, Any]]) -> Estimate | None:
+    """Return the mean of a field that has one number in every draw."""
+    numbers = [next(iter(names.values())) for names in found if len(names) == 1]
+    if len(numbers) != len(found) or not all(
+        isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e15 for one in numbers
+    ):
+        return None
+    column = np.array(numbers, np.float64)
+    mean = float(samples.weights @ column)
+    return _estimate(mean, _half(samples, column - mean), -math.inf, math.inf)
+
+
+def _ceiling(samples: Samples[Any], false_accepts: float) -> Ceiling:
+    low, high = (math.exp(one) for one in samples.log_z_interval)
+    # Without an estimate, the middle of what is proven.
+    accepted = (low + high) / 2 if math.isnan(samples.log_z) else math.exp(samples.log_z)
+    if accepted <= false_accepts:
+        return Ceiling(false_accepts, None, None)
+    ends = [max((share - false_accepts) / (1 - false_accepts), 0.0) for share in (accepted, low, high)]
+    right = Estimate(ends[0], ends[1], ends[2])
+    reached = [ceiling_of(one, false_accepts) for one in ends]
+    return Ceiling(false_accepts, right, Estimate(reached[0], reached[1], reached[2]))
+
+
+def ceiling_of(right: float, false_accepts: float) -> float:
+    """Return P(right | accepted) = a / (a + (1 - a) f); 1 where nothing wrong is accepted."""
+    wrong = (1 - right) * false_accepts
+    return right / (right + wrong) if wrong > 0 else 1.0
+
+
+def _half(samples: Samples[Any], found: Floats) -> float:
+    """Return half of the interval of 95 % of a weighted mean whose deviations are given; infinite where one
+    part alone says nothing of it."""
+    parts = samples.contributions(found)
+    count = len(parts)
+    if count < 2:
+        return math.inf
+    return quantile(count) * math.sqrt(count / (count - 1) * float(parts @ parts))
+
+
+def _estimate(value: float, half: float, least: float, most: float) -> Estimate:
+    return Estimate(value, max(value - half, least), min(value + half, most))
+
+
+def _listed(one: Estimate | None) -> list[float] | None:
+    return None if one is None else [one.value, one.low, one.high]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

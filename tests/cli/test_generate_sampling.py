@@ -1,0 +1,219 @@
+"""`structgen generate --method`: draws from the model's own distribution, on the command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import structgen as sg
+
+torch = pytest.importorskip("torch")
+
+PROMPT = "Zorvik has paid."
+SCHEMA = {
+    "type": "object",
+    "properties": {"paid": {"type": "boolean"}},
+    "required": ["paid"],
+    "additionalProperties": False,
+}
+BOTH = {'{"paid": true}', '{"paid": false}'}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return what runs the command in a folder with a schema."""
+    from structgen.cli import app
+
+    (tmp_path / "paid.json").write_text(json.dumps(SCHEMA))
+    monkeypatch.chdir(tmp_path)
+    base = ["generate", "--model", "structgen/extract-draft", "--prompt", PROMPT]
+    return lambda *arguments: CliRunner().invoke(app(), [*base, *arguments])
+
+
+def test_texts_are_printed_one_a_line_and_a_summary_beside(run: Callable[..., Any]) -> None:
+    done = run("--schema", "paid.json", "--method", "importance", "--n", "5", "--max-tokens", "30")
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5
+    assert set(lines) <= BOTH
+    for said in ("weighted", "log Z", "Z, proven", "accepted", "model rows", "effective sample size"):
+        assert said in done.stderr
+
+
+def test_weights_stand_before_the_texts(run: Callable[..., Any]) -> None:
+    done = run("--schema", "paid.json", "--method", "auto", "--n", "9", "--weights", "--max-tokens", "30")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert sum(float(weight) for weight, *_ in rows) == pytest.approx(1, abs=1e-4)
+    assert all(float(logprob) < 0 and text in BOTH for _, _, logprob, text in rows)
+
+
+def test_the_draws_are_those_of_the_library(run: Callable[..., Any]) -> None:
+    """The same prompt as `generate` sends, the same options."""
+    from structgen.prompting import extraction_prompt
+
+    options = ["--method", "cars", "--n", "3", "--seed", "7", "--temperature", "0.5", "--max-tokens", "30"]
+    done = run("--schema", "paid.json", *options, "--json")
+    grammar = sg.json_schema(SCHEMA, **(sg.JSON_DUMPS | {"escapes": "utf8"}))
+    found = sg.sample(
+        "structgen/extract-draft",
+        extraction_prompt(grammar, PROMPT),
+        grammar,
+        3,
+        method="cars",
+        seed=7,
+        temperature=0.5,
+        max_tokens=30,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["token_ids"] for line in lines] == [list(tokens) for tokens in found.token_ids]
+    assert [line["weight"] for line in lines] == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize("option", ["--regex", "--ebnf", "--grammar"])
+def test_other_grammars_are_drawn_from(run: Callable[..., Any], tmp_path: Path, option: str) -> None:
+    (tmp_path / "g.gbnf").write_text('root ::= "yes" | "no"')
+    (tmp_path / "g.lark").write_text('start: "yes" | "no"')
+    value = {"--regex": "yes|no", "--ebnf": "g.gbnf", "--grammar": "g.lark"}[option]
+    done = run(option, value, "--method", "auto", "--n", "2", "--budget", "60")
+    assert done.exit_code == 0, done.stderr
+    assert set(done.stdout.split()) <= {"yes", "no"}
+
+
+def test_draws_are_written_to_a_file_in_place_of_printing(run: Callable[..., Any], tmp_path: Path) -> None:
+    done = run("--schema", "paid.json", "--method", "auto", "--n", "4", "--out", "draws.jsonl")
+    assert (done.exit_code, done.stdout) == (0, "")
+    found = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
+    assert set(found.texts) <= BOTH
+    assert found.about["model"] == "structgen/extract-draft"
+
+
+def test_a_tree_is_written_and_read_again(run: Callable[..., Any], tmp_path: Path) -> None:
+    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "--tree", "tree.npz")
+    assert run(*options, "--max-tokens", "30").exit_code == 0
+    before = sg.PrefixTree.load(tmp_path / "tree.npz")
+    assert run(*options, "--max-tokens", "30", "--seed", "1").exit_code == 0
+    after = sg.PrefixTree.load(tmp_path / "tree.npz")
+    assert after.nbytes >= before.nbytes
+    assert after.bracket[1] <= before.bracket[1]
+    other = run(*options, "--max-tokens", "31")
+    assert (other.exit_code, "another" in other.stderr) == (2, True)
+
+
+def test_draws_are_printed_where_another_process_has_saved_the_tree_meanwhile(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from structgen.sampling.rows import ModelRows
+
+    read, path = ModelRows.read, tmp_path / "tree.npz"
+
+    def beside(self: ModelRows, prefixes: Any) -> Any:
+        if not path.exists():
+            sg.PrefixTree().save(path)
+        return read(self, prefixes)
+
+    monkeypatch.setattr(ModelRows, "read", beside)
+    options = ("--schema", "paid.json", "--method", "cars", "--n", "3", "--tree", "tree.npz")
+    done = run(*options, "--max-tokens", "30")
+    assert done.exit_code == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert "The tree was not saved" in done.stderr and "another process" in done.stderr
+    assert sg.PrefixTree.load(path).root is None
+
+
+def test_a_damaged_tree_has_exit_status_2(run: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "tree.npz").write_bytes(b"PK")
+    done = run("--schema", "paid.json", "--method", "auto", "--tree", "tree.npz")
+    assert done.exit_code == 2
+    assert "tree.npz" in done.stderr
+    assert (tmp_path / "tree.npz").read_bytes() == b"PK"
+
+
+def test_validators_of_a_type_are_part_of_the_law(run: Callable[..., Any], tmp_path: Path) -> None:
+    pytest.importorskip("pydantic")
+    (tmp_path / "drawn_types.py").write_text(
+        "from pydantic import BaseModel, field_validator\n"
+        "class Paid(BaseModel):\n"
+        "    paid: bool\n"
+        "    @field_validator('paid')\n"
+        "    @classmethod\n"
+        "    def _not(cls, value):\n"
+        "        if value:\n"
+        "            raise ValueError('has not')\n"
+        "        return value\n"
+    )
+    done = run("--type", "drawn_types:Paid", "--method", "importance", "--n", "4", "--budget", "400")
+    assert set(done.stdout.splitlines()) == {'{"paid": false}'}
+
+
+def test_a_budget_too_small_for_one_draw_has_exit_status_1_and_a_bracket(run: Callable[..., Any]) -> None:
+    done = run("--schema", "paid.json", "--method", "rejection", "--budget", "1")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Z, proven" in done.stderr
+    assert "budget" in done.stderr
+
+
+def test_a_language_without_a_text_in_reach_has_exit_status_1(run: Callable[..., Any]) -> None:
+    done = run("--regex", "(yes){200}", "--method", "auto", "--max-tokens", "2", "--budget", "5000")
+    assert done.exit_code == 1
+    assert "Z = 0" in done.stderr
+
+
+def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from structgen.sampling.rows import ModelRows
+
+    read, told = ModelRows.read, []
+
+    def interrupted(self: ModelRows, prefixes: Any) -> Any:
+        told.append(prefixes)
+        if len(told) == 100:
+            signal.raise_signal(signal.SIGINT)
+        return read(self, prefixes)
+
+    monkeypatch.setattr(ModelRows, "read", interrupted)
+    options = ("--method", "rejection", "--n", "500", "--max-rows", "1", "--max-tokens", "30")
+    done = run("--schema", "paid.json", *options)
+    assert done.exit_code == 130
+    assert 0 < len(done.stdout.splitlines()) < 500
+    assert "by an interrupt" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        (["--method", "cras", "--regex", "a"], "--method"),
+        (["--method", "auto"], "--method"),
+        (["--method", "auto", "--regex", "a", "--temperature", "0"], "--temperature"),
+        (["--method", "auto", "--regex", "a", "--stream"], "--stream"),
+        (["--method", "auto", "--regex", "a", "--trace", "page.html"], "--trace"),
+        (["--method", "auto", "--regex", "a", "--stop", "x"], "--stop"),
+        (["--method", "auto", "--regex", "a", "--logprobs", "2"], "--logprobs"),
+        (["--method", "auto", "--regex", "a", "--start-over"], "--start-over"),
+        (["--method", "auto", "--regex", "a", "--prompts", "p"], "--prompt"),
+        (["--method", "auto", "--regex", "a", "--seconds", "0"], "--seconds"),
+        (["--method", "auto", "--regex", "a", "--standard-error", "nan"], "--standard-error"),
+        (["--regex", "a", "--weights"], "--weights"),
+        (["--regex", "a", "--budget", "9"], "--budget"),
+        (["--regex", "a", "--tree", "t"], "--tree"),
+        (["--regex", "a", "--out", "t"], "--out"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_by_name(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, options: list[str], where: str
+) -> None:
+    def loaded(*arguments: Any, **named: Any) -> Any:
+        pytest.fail("The model is not needed to tell.")
+
+    monkeypatch.setattr("structgen.engine.Engine", loaded)
+    done = run(*options)
+    assert (done.exit_code, where in done.stderr) == (2, True), done.stderr

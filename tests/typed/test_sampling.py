@@ -1,0 +1,155 @@
+"""Draws from typed functions: objects, of the law that `sg.sample` has for the same prompt and grammar."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pydantic")
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel, field_validator
+
+import structgen as sg
+from structgen.frontends.type_hints import read_type
+
+MODEL = "structgen/extract-draft"
+
+
+class Paid(BaseModel):
+    paid: bool
+
+
+class Odd(BaseModel):
+    lamps: Annotated[int, Ge(0), Le(9)]
+
+    @field_validator("lamps")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("is even")
+        return value
+
+
+@sg.generate(model=MODEL)
+def verdict() -> Paid:
+    """Zorvik has paid."""
+
+
+@sg.generate(model=MODEL)
+def paid(text: str, *, n: int = 3) -> Paid:
+    """{text}"""
+
+
+@sg.generate(model=MODEL)
+def lamps(text: str) -> Odd:
+    """{text}"""
+
+
+@sg.generate(model=MODEL)
+async def later(text: str) -> Literal["yes", "no"]:
+    """{text}"""
+
+
+@sg.generate(model=MODEL)
+async def at_once() -> Literal["yes", "no"]:
+    """Did Zorvik pay?"""
+
+
+class Reader:
+    text = "Zorvik has paid."
+
+    @sg.generate(model=MODEL)
+    def paid(self) -> Paid:
+        """{self.text}"""
+
+
+def test_a_function_without_parameters_gives_its_draws_at_once() -> None:
+    found = verdict.sample(4, method="importance", seed=3)
+    assert isinstance(found, sg.Samples)
+    assert len(found) == 4
+    assert all(isinstance(one, Paid) for one in found)
+    assert 0 <= found.expectation(lambda one: one.paid)[0] <= 1
+
+
+def test_a_function_with_parameters_takes_them_in_a_second_call() -> None:
+    """Even one whose parameter has the name of an option of the sampler."""
+    sampler = paid.sample(4, method="importance", seed=3)
+    assert "call it with these arguments" in repr(sampler)
+    found = sampler("Zorvik has paid.", n=7)
+    assert found.texts == verdict.sample(4, method="importance", seed=3).texts
+
+
+def test_the_draws_are_those_of_the_prompt_and_the_grammar() -> None:
+    found = verdict.sample(4, method="cars", seed=5)
+    grammar = sg.json_schema(verdict.schema, **read_type(Paid).policies)
+    direct = sg.sample(MODEL, verdict.prompt(), grammar, 4, method="cars", seed=5, max_tokens=512)
+    assert set(found.texts) <= {'{"paid": true}', '{"paid": false}'}
+    assert found.texts == direct.texts
+
+
+def test_a_method_is_bound_to_its_instance() -> None:
+    assert Reader().paid.sample(3, seed=1).texts == verdict.sample(3, seed=1).texts
+
+
+def test_validators_are_part_of_the_law() -> None:
+    found = lamps.sample(3, method="rejection", budget=4000)("Zorvik took four lamps.")
+    assert found.values
+    assert all(one.lamps % 2 for one in found)
+
+
+def test_a_coroutine_function_gives_draws_once_awaited() -> None:
+    async def both() -> tuple[Any, Any]:
+        return await later.sample(3, method="importance")("Did Zorvik pay?"), await at_once.sample(2)
+
+    found, others = asyncio.run(both())
+    assert set(found.values) | set(others.values) <= {"yes", "no"}
+    assert len(found) == 3
+
+
+def test_the_docstring_is_the_text_where_there_is_nothing_else() -> None:
+    assert "Zorvik has paid." in verdict.prompt()
+
+
+def test_the_call_itself_is_as_before() -> None:
+    assert isinstance(verdict(), Paid)
+
+
+def _items(text: str) -> Iterator[int]:
+    """{text}"""
+
+
+def _text(text: str) -> str:
+    """{text}"""
+
+
+def _fine(text: str) -> Paid:
+    """{text}"""
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "said"),
+    [
+        (_items, {"model": MODEL}, r"Iterator .*Annotate list\[T\]"),
+        (_text, {"model": MODEL}, "Free text"),
+        (_fine, {"model": "openai:http://localhost:9#gpt"}, "model: A server gives texts"),
+        (_fine, {"model": MODEL, "thinking": sg.Thinking(until="</think>", max_tokens=5)}, "thinking"),
+    ],
+)
+def test_what_has_no_such_law_is_refused(function: Any, options: Any, said: str) -> None:
+    if options["model"].startswith("openai"):
+        pytest.importorskip("openai")
+    decorated = sg.generate(**options)(function)
+    with pytest.raises(sg.StructgenError, match=said):
+        decorated.sample(3)("Zorvik")
+
+
+def test_options_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(sg.OptionError, match="temperature"):
+        verdict.sample(3, temperature=0)
+    with pytest.raises(TypeError, match="top_p"):
+        verdict.sample(3, top_p=0.9)  # type: ignore[call-overload]
