@@ -10,8 +10,6 @@
    it together; `score`: how likely given texts are; `progress`: a line on the screen.
 7. `marginals`, `report` and `report_page`: what draws say of a run, with the allowed mass at each token,
    which `masses` has noted; `samples_file`: draws in a file.
-7. `marginals`, `report` and `report_page`: what draws say of a run, with the allowed mass at each token,
-   which `masses` has noted; `samples_file`: draws in a file.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.engine`, beside `structgen.infilling`.
