@@ -118,7 +118,13 @@ def _combined(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round
     if all_known:
         log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
         return Drawn(
-            tokens, log_probabilities, log_probabilities, len(rounds), log_z, 0.0, lambda found: np.zeros(2)
+            tokens,
+            log_probabilities,
+            log_probabilities,
+            len(rounds),
+            log_z,
+            0.0,
+            lambda found: np.zeros((2, *found.shape[1:])),
         )
     place = {text: i for i, text in enumerate(tokens)}
     log_shares = np.log([one.width for one in rounds]) - math.log(sum(one.width for one in rounds))
@@ -133,9 +139,9 @@ def _combined(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round
 
     def contributions(found: Floats) -> Floats:
         """Return parts for each draw of a beam (see `_parts`), of the weighted mean."""
-        parts = [np.zeros(2)]
+        parts: list[Floats] = [np.zeros((2, *found.shape[1:]))]
         for log_share, one in zip(log_shares, rounds, strict=True):
-            sums = np.zeros(len(one.clusters))
+            sums = np.zeros((len(one.clusters), *found.shape[1:]))
             for text in one.found:
                 if text.cluster >= 0:
                     part = math.exp(log_share + text.log_weight - log_z)
@@ -158,5 +164,5 @@ def _parts(sums: Floats, steps: Ids) -> list[Floats]:
     parts = []
     for step in np.unique(steps):
         mine = sums[steps == step]
-        parts.append((np.roll(mine, 1) - mine) / math.sqrt(2) if len(mine) > 1 else mine)
+        parts.append((np.roll(mine, 1, axis=0) - mine) / math.sqrt(2) if len(mine) > 1 else mine)
     return parts
