@@ -68,6 +68,11 @@ class Drawing:
                 cure="Give --schema, --type, --grammar, --ebnf or --regex; or --temperature 1 without "
                 "--method.",
             )
+        for option, path in (("--out", self.out), ("--tree", self.tree)):
+            if path is not None and not path.parent.is_dir():
+                raise OptionError(
+                    f"There is no folder {path.parent}.", where=option, cure="Make it, or name another file."
+                )
         for option, value in (("--seconds", self.seconds), ("--standard-error", self.standard_error)):
             if value is not None and not 0 < value < 1e30:
                 raise OptionError(f"{value!r} is not allowed.", where=option, cure="Give a number above 0.")

@@ -11,6 +11,8 @@
 6. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
 7. `problem`: what is asked about, a model, its tokenizer and a grammar; `door`: `sample`, which puts all of
    it together; `score`: how likely given texts are; `progress`: a line on the screen.
+7. `marginals`, `report` and `report_page`: what draws say of a run, with the allowed mass at each token,
+   which `masses` has noted; `samples_file`: draws in a file.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands
 above `structgen.engine`, beside `structgen.infilling`.

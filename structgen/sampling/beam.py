@@ -6,12 +6,12 @@ each step every particle u offers its candidates: the prefixes ua with the score
 
     s(ua) = m P(ua) g(ua)
 
-where g(ua) > 0 guesses how much of what lies behind ua is valid and new. The total score, divided by the width,
-is a threshold c. A candidate with s >= c goes on as it is. Any other goes on with probability s / c, and its
-multiplier grows by c / s, so that m P(ua) stays right on average: whatever g is, the sum of m P(x) f(x) over
-the texts x that the beam ends in is an unbiased estimate of the sum of P(x) f(x) over all valid texts. The
-draws are systematic and go through the candidates in the order of the tree, so that prefixes that look alike
-are thinned out evenly.
+where g(ua) > 0, the *twist*, guesses how much of what lies behind ua is valid and new (see `lookahead`). The
+total score, divided by the width, is a threshold c. A candidate with s >= c goes on as it is. Any other goes
+on with probability s / c, and its multiplier grows by c / s, so that m P(ua) stays right on average: whatever
+g is, the sum of m P(x) f(x) over the texts x that the beam ends in is an unbiased estimate of the sum of P(x)
+f(x) over all valid texts. The draws are systematic and go through the candidates in the order of the tree, so
+that prefixes that look alike are thinned out evenly.
 
 Likely prefixes are thus followed without any chance, and no row is read twice. Texts that were known to be
 valid before the beam began are left out of its sum, as their mass is known exactly.
@@ -30,12 +30,13 @@ from typing import Final
 
 import numpy as np
 
+from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.target import Floats, Ids, Prefix, Step, Target
 from structgen.sampling.tree import REST, Node, PrefixTree
 
 _FLOOR: Final = 0.03
-"""The least g of a candidate, as a part of what the proven bounds leave open: a guess that is far too low must
-not leave a particle with a huge weight."""
+"""The least g of a candidate, as a part of what the proven bounds leave open: a guess that is far too low
+must not leave a particle with a huge weight."""
 _CHECKED: Final = 0.1
 """Candidates that are kept with at least this probability are shown to the checkers before the draw."""
 
@@ -84,10 +85,6 @@ class Found:
     """Whether the tree knows it from now on."""
 
 
-Guess = Callable[[Particle], Floats]
-"""From a particle whose node is known to g of its tokens, float64 [slots], and of its rest, one more number."""
-
-
 class Beam:
     """One pass over the tree; see the module."""
 
@@ -116,7 +113,7 @@ class Beam:
         which is at least 1 as long as the beam is to go on. Returns False where it was cut short: its sum is
         then no estimate.
         """
-        particles = [Particle(self._target.start(), self._tree.root, 0.0)]
+        particles: list[Particle] | None = [Particle(self._target.start(), self._tree.root, 0.0)]
         levels: list[list[Particle]] = []
         try:
             while particles:
@@ -125,10 +122,12 @@ class Beam:
                 levels.append(particles)
                 self._end(particles)
                 width = min(allowance(len(levels)), self.width)
-                particles = self._next(particles, len(levels), max(width, 1))
+                particles = self._next(particles, len(levels), max(width, 1), afford)
         finally:
-            self._settle(levels)
-        return True
+            for level in reversed(levels):
+                for one in level:
+                    self._settle(one)
+        return particles is not None
 
     def _read(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
         """Read the rows of particles whose nodes are not known yet."""
@@ -153,17 +152,12 @@ class Beam:
         above = one.parent.node if one.parent is not None else None
         one.is_kept = one.is_kept and self._tree.attach_under(above, one.slot, node)
         if node.rest > 0:
-            outside = ~np.isin(step.tokens, node.tokens)
-            tokens, shares = step.tokens[outside], step.probabilities[outside]
-            sums = np.cumsum(shares)
-            at = min(int(np.searchsorted(sums, self._draws.random() * sums[-1], "right")), len(tokens) - 1)
-            one.spare = int(tokens[at]), float(shares[at] / sums[-1])
+            self._draw_spare(one, step)
 
     def _end(self, particles: list[Particle]) -> None:
         """Note the texts that end where a particle stands, unless they were known before."""
         for one in particles:
-            node = one.node
-            assert node is not None
+            node = _node(one)
             if node.end_upper - node.end_lower <= 0.0 or node.end <= 0.0:
                 continue
             if self._target.passes(one.prefix):
@@ -181,13 +175,14 @@ class Beam:
             else:
                 node.end_upper = 0.0
 
-    def _next(self, particles: list[Particle], step: int, width: int) -> list[Particle]:
-        """Return the particles of the next step."""
+    def _next(
+        self, particles: list[Particle], step: int, width: int, afford: Callable[[int], bool]
+    ) -> list[Particle] | None:
+        """Return the particles of the next step; None where a row that it takes may not be read."""
         top = max(one.log_weight for one in particles)
         owners, slots, scores = [], [], []
         for at, one in enumerate(particles):
-            node = one.node
-            assert node is not None
+            node = _node(one)
             masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
             found = math.exp(one.log_weight - top) * masses * self._scores(one)
             (alive,) = np.nonzero(found > 0)
@@ -206,12 +201,19 @@ class Beam:
             if not len(refused):
                 break
             score[refused] = 0.0
-        return self._drawn(particles, owner, slot, chances, after, step)
+        drawn = self._drawn(chances)
+        rests = [particles[i] for i in owner[drawn[slot[drawn] == REST]].tolist()]
+        if not self._read_again([one for one in rests if one.spare is None], afford):
+            return None
+        following = (
+            self._following(particles[owner[at]], int(slot[at]), float(chances[at]), after.get(at), step)
+            for at in drawn.tolist()
+        )
+        return [one for one in following if one is not None]
 
     def _scores(self, one: Particle) -> Floats:
         """Return g of each slot and of the rest, and note the guesses of h."""
-        node = one.node
-        assert node is not None
+        node = _node(one)
         mass = float(node.probabilities.sum()) + node.end + node.rest
         otherwise = min(one.value / mass, 1.0) if mass > 0 else 1.0
         guesses = self._ahead.guess(one.prefix.state, node.tokens, otherwise)
@@ -230,7 +232,7 @@ class Beam:
         chances: Floats,
         after: dict[int, Prefix],
     ) -> Ids:
-        """Return the candidates, of those likely to go on, that a checker refuses; note the others' prefixes."""
+        """Return the likely candidates that a checker refuses; note the prefixes of the other likely ones."""
         if not self._target.checkers:
             return np.empty(0, np.int64)
         refused = []
@@ -245,95 +247,103 @@ class Beam:
 
     def _extended(self, one: Particle, slot: int) -> Prefix | None:
         """Return the prefix behind a slot, or None where a checker refuses it, which the node then knows."""
-        assert one.node is not None
-        after = self._target.extend(one.prefix, int(one.node.tokens[slot]))
+        node = _node(one)
+        after = self._target.extend(one.prefix, int(node.tokens[slot]))
         if after is None:
-            one.node.uppers[slot] = one.node.lowers[slot] = 0.0
+            node.uppers[slot] = node.lowers[slot] = 0.0
         return after
 
-    def _drawn(
-        self,
-        particles: Sequence[Particle],
-        owner: Ids,
-        slot: Ids,
-        chances: Floats,
-        after: dict[int, Prefix],
-        step: int,
-    ) -> list[Particle]:
-        """Return the particles of the candidates that go on: the sure ones, and a systematic draw of others."""
+    def _drawn(self, chances: Floats) -> Ids:
+        """Return the candidates that go on: the sure ones, and a systematic draw of the others."""
         sure = chances >= 1.0
         sums = np.cumsum(np.where(sure, 0.0, chances))
-        start = self._draws.random()
         # Candidate i is drawn where a point start + k lies in its part of the sums.
-        ticks = np.ceil(np.append(0.0, sums) - start)
-        goes_on = sure | (np.diff(ticks) > 0)
-        drawn: list[Particle] = []
-        for at in np.flatnonzero(goes_on).tolist():
-            one, chance = particles[owner[at]], float(chances[at])
-            more = 0.0
-            place = int(slot[at])
-            if place == REST:
-                place, more = self._from_rest(one)
-            node = one.node
-            assert node is not None
-            prefix = after.get(at) or self._extended(one, place)
-            if prefix is None:
-                continue
-            cluster = one.cluster
-            if cluster < 0 and (chance < 1.0 or slot[at] == REST):
-                cluster = len(self.clusters)
-                self.clusters.append(step)
-            drawn.append(
-                Particle(
-                    prefix,
-                    node.children.get(place),
-                    one.log_probability + math.log(node.probabilities[place]),
-                    one.log_multiplier - math.log(chance) - more,
-                    cluster,
-                    one,
-                    place,
-                    one.is_kept,
-                    float(one.guesses[int(slot[at])]) if slot[at] != REST else float(one.guesses[-1]),
-                )
-            )
-        return drawn
+        ticks = np.ceil(np.append(0.0, sums) - self._draws.random())
+        return np.flatnonzero(sure | (np.diff(ticks) > 0))
 
-    def _from_rest(self, one: Particle) -> tuple[int, float]:
-        """Return a slot for a token drawn from the rest, and the log of the probability of the draw."""
-        node = one.node
-        assert node is not None
-        before, rest = node.nbytes, node.rest
-        if one.spare is None:
-            step = self._target.steps([one.prefix])[0]
-            slot = node.unfold(step, self._draws.random(), len(node.tokens))
-        else:
-            token, share = one.spare
-            slot = node.keep(token, rest * share)
+    def _read_again(self, particles: list[Particle], afford: Callable[[int], bool]) -> bool:
+        """Read rows once more that the tree has kept in part, to draw tokens from their rests."""
+        if not particles:
+            return True
+        if not afford(len(particles)):
+            return False
+        self.rows[-1] += len(particles)
+        for one, step in zip(particles, self._target.steps([one.prefix for one in particles]), strict=True):
+            self._draw_spare(one, step)
+        return True
+
+    def _draw_spare(self, one: Particle, step: Step) -> None:
+        """Draw a token from the rest of a particle's node."""
+        outside = ~np.isin(step.tokens, _node(one).tokens)
+        tokens, shares = step.tokens[outside], step.probabilities[outside]
+        sums = np.cumsum(shares if shares.sum() > 0 else np.ones(len(tokens)))
+        at = min(int(np.searchsorted(sums, self._draws.random() * sums[-1], "right")), len(tokens) - 1)
+        one.spare = int(tokens[at]), float((sums[at] - (sums[at - 1] if at else 0.0)) / sums[-1])
+
+    def _following(
+        self, one: Particle, slot: int, chance: float, prefix: Prefix | None, step: int
+    ) -> Particle | None:
+        """Return the particle of a candidate that was drawn, or None where a checker refuses it."""
+        node, more = _node(one), 0.0
+        value = float(one.guesses[-1 if slot == REST else slot])
+        is_sure = chance >= 1.0 and slot != REST
+        if slot == REST:
+            slot, more = self._unfold(one)
+        prefix = prefix or self._extended(one, slot)
+        if prefix is None:
+            return None
+        cluster = one.cluster
+        if cluster < 0 and not is_sure:
+            cluster = len(self.clusters)
+            self.clusters.append(step)
+        return Particle(
+            prefix,
+            node.children.get(slot),
+            one.log_probability + math.log(node.probabilities[slot]),
+            one.log_multiplier - math.log(chance) - more,
+            cluster,
+            one,
+            slot,
+            one.is_kept,
+            value,
+        )
+
+    def _unfold(self, one: Particle) -> tuple[int, float]:
+        """Return a slot for the token that was drawn from the rest, and the log of the probability of its
+        draw."""
+        node = _node(one)
+        assert one.spare is not None
+        token, share = one.spare
+        before = node.nbytes
+        slot = node.keep(token, node.rest * share)
         if one.is_kept:
             self._tree.nbytes += node.nbytes - before
-        return slot, math.log(node.probabilities[slot] / rest)
+        return slot, math.log(share)
 
-    def _settle(self, levels: list[list[Particle]]) -> None:
-        """Work out the bounds of all nodes that the beam met, from the deepest up."""
-        for level in reversed(levels):
-            for one in level:
-                if one.node is None:
-                    continue
-                node = one.node
-                node.settle()
-                if len(one.guesses):
-                    for slot, child in node.children.items():
-                        one.guesses[slot] = child.estimate
-                    k = len(one.guesses) - 1
-                    alive = np.minimum(one.guesses[:k], node.uppers[:k])
-                    found = float(node.probabilities[:k] @ alive) + node.end * node.end_upper
-                    found += float(node.probabilities[k:].sum() + node.rest) * float(one.guesses[k])
-                else:
-                    found = node.end * node.end_upper
-                node.estimate = min(max(found, node.lower), node.upper)
-                if one.parent is not None:
-                    self._ahead.learn(one.parent.prefix.state, one.prefix.tokens[-1], node.estimate)
-                above = one.parent.node if one.parent is not None else None
-                if one.is_kept and above is not None:
-                    above.uppers[one.slot] = min(above.uppers[one.slot], one.node.upper)
-                    above.lowers[one.slot] = max(above.lowers[one.slot], one.node.lower)
+    def _settle(self, one: Particle) -> None:
+        """Work out the bounds and the estimate of a particle's node; those below it come before it."""
+        node = _node(one)
+        node.settle()
+        estimate = node.end * node.end_upper
+        if len(one.guesses):
+            guesses = np.full(len(node.tokens), one.guesses[-1])
+            guesses[: len(one.guesses) - 1] = one.guesses[:-1]
+            for slot, child in node.children.items():
+                guesses[slot] = child.estimate
+            estimate += float(node.probabilities @ np.minimum(guesses, node.uppers))
+            estimate += node.rest * float(one.guesses[-1])
+        node.estimate = min(max(estimate, node.lower), node.upper)
+        above = one.parent
+        if above is None:
+            return
+        self._ahead.learn(above.prefix.state, one.prefix.tokens[-1], node.estimate)
+        if one.is_kept:
+            parent = _node(above)
+            parent.uppers[one.slot] = min(parent.uppers[one.slot], node.upper)
+            parent.lowers[one.slot] = max(parent.lowers[one.slot], node.lower)
+
+
+def _node(one: Particle) -> Node:
+    """Return the node of a particle that was read."""
+    assert one.node is not None
+    return one.node

@@ -1,13 +1,15 @@
 """A guess of h behind prefixes that were never read: a look-ahead.
 
-The probability that a prefix ends up valid depends most of all on where it stands in the grammar and on its last
-token. So for each state s of the grammar and token a we keep the mean of the estimates of h at the prefixes that
-were read behind (s, a), whatever stood before. Those estimates come from the tree, from the deepest prefix up:
+The probability that a prefix ends up valid depends most of all on where it stands in the grammar and on its
+last token. So for each state s of the grammar and token a we keep the mean of the estimates of h at the
+prefixes that were read behind (s, a), whatever stood before. The estimates come from the tree, from the
+deepest prefix up:
 
     estimate(u) = P(end | u) + sum over tokens a of P(a | u) (estimate(ua) where ua was read, else the guess)
 
 This is the value function of a low-order surrogate of the model, run through the automaton of the grammar by
-dynamic programming, with only those of its states that a run has met. It needs no row that was not paid for.
+dynamic programming, with only those of its states that a run has met. It needs no row beyond those that were
+paid for. Means over (s, a) and the token before brought nothing on five tasks of n-gram models.
 """
 
 from __future__ import annotations

@@ -196,6 +196,12 @@ def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
                 where="masked",
                 cure="Give draws from the same target.",
             )
+    if samples.target != masked.target and samples.target and masked.target:
+        raise OptionError(
+            "Its prompt, grammar or checkers are others than those of the draws.",
+            where="masked",
+            cure="Give draws from the same target.",
+        )
 
 
 def _masks(samples: Samples[Any]) -> list[Floats] | None:

@@ -191,7 +191,7 @@ def drawn(attempts: Sequence[Attempt], *, weighted: bool, estimated: bool) -> Dr
         len(attempts),
         log_z,
         error,
-        lambda found: weights * found,
+        lambda found: (weights * found.T).T,
     )
 
 

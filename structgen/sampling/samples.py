@@ -31,6 +31,7 @@ _ENDS = {
     "exhausted": "as every valid text is known",
     "interrupted": "by an interrupt",
     "fruitless": "as 10,000 attempts in a row gave no text",
+    "limit": "by a limit of the grammar",
 }
 """What a person is told of `Statistics.stopped`."""
 
@@ -84,7 +85,8 @@ class Samples(Generic[T]):
     statistics: Statistics
     contributions: Callable[[Floats], Floats] = field(repr=False)
     """From a function's value at each draw to uncorrelated parts of its weighted mean, for the standard
-    error: one for each independent draw, run of particles, or attempt. It is linear."""
+    error: one for each independent draw, run of particles, or attempt. It is linear, and takes several
+    functions at once: from float64 [n] or [n, m] to [k] or [k, m]."""
     masses: list[tuple[float, ...] | None] = field(default_factory=list)
     """For each draw, the share z of the model's mass that the grammar allowed behind each of its prefixes,
     the empty one first; None where it is not known. Empty: it is known of no draw."""
@@ -225,7 +227,7 @@ class Samples(Generic[T]):
         low, high = self.log_z_interval
         lower, upper = self.bracket
         rows = f"{done.model_rows:,}"
-        if answered := getattr(done, "tree_rows", 0):
+        if answered := done.tree_rows:
             rows += f", and {answered:,} answered from the tree"
         return [
             ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts"),

@@ -33,6 +33,7 @@ _FORMAT: Final = "structgen samples 1"
 _BATCHES: Final = 50
 """Uncorrelated parts of a mean in a file: their number decides how well the variance is known, here to a
 fifth."""
+_BLOCK: Final = 256
 
 
 @contextmanager
@@ -87,6 +88,7 @@ def write_samples(samples: Samples[Any], path: Path) -> None:
         "bracket": list(samples.bracket),
         "statistics": asdict(samples.statistics),
         "worth": _written(samples.worth),
+        "target": samples.target,
         "error_parts": len(parts),
         "about": dict(samples.about),
         "pieces": {str(token): piece for token, piece in sorted(samples.pieces.items())},
@@ -101,18 +103,19 @@ def write_samples(samples: Samples[Any], path: Path) -> None:
 def error_parts(samples: Samples[Any]) -> Floats:
     """Return float64 [k, n], k at most 50: the batches of the linear map `samples.contributions`.
 
-    Cost: one call of it for each draw.
+    Cost: a call of it for each 256 draws, on a matrix.
     """
     count = len(samples.texts)
     parts = len(samples.contributions(np.zeros(count)))
     batches = min(parts, _BATCHES)
     found = np.zeros((batches, count))
-    places = np.arange(parts) % max(batches, 1)
-    unit = np.zeros(count)
-    for at in range(count):
-        unit[at] = 1.0
-        found[:, at] = np.bincount(places, samples.contributions(unit), batches)
-        unit[at] = 0.0
+    for begin in range(0, count, _BLOCK):
+        width = min(_BLOCK, count - begin)
+        units = np.zeros((count, width))
+        units[begin + np.arange(width), np.arange(width)] = 1.0
+        shares = samples.contributions(units)
+        for batch in range(batches):
+            found[batch, begin : begin + width] = shares[batch::batches].sum(axis=0)
     return found
 
 
@@ -165,6 +168,7 @@ def read_samples(path: Path) -> Samples[Any]:
         is_json=is_json,
         about=header.table("about"),
         pieces=header.pieces(),
+        target=header.text("target"),
     )
     # As the run knew it: batches would give another estimate of the same number.
     found.__dict__["worth"] = header.any_number("worth")

@@ -78,6 +78,26 @@ def test_the_draws_are_those_of_the_library(run: Callable[..., Any]) -> None:
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["token_ids"] for line in lines] == [list(tokens) for tokens in found.token_ids]
     assert [line["weight"] for line in lines] == pytest.approx([1 / 3] * 3)
+    assert [line["logprob"] for line in lines] == pytest.approx(list(found.logprobs))
+
+
+def test_every_option_arrives(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def sample(model: Any, prompt: Any, grammar: Any, n: int, **options: Any) -> Any:
+        seen.update(options, n=n)
+        raise sg.StructgenError("Seen.")
+
+    monkeypatch.setattr("structgen.sampling.door.sample", sample)
+    numbers = {"n": 7, "budget": 11, "seconds": 2.5, "standard_error": 0.1, "seed": 3, "max_tokens": 9}
+    options = [
+        text for name, value in numbers.items() for text in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    assert run("--regex", "a", "--method", "smc", "--temperature", "0.7", *options).exit_code == 1
+    assert {name: seen[name] for name in numbers} == numbers
+    assert (seen["temperature"], seen["method"]) == (0.7, "smc")
+    run("--regex", "a", "--method", "smc")
+    assert seen["temperature"] == 1.0
 
 
 @pytest.mark.parametrize("option", ["--regex", "--ebnf", "--grammar"])
@@ -202,6 +222,8 @@ def test_ctrl_c_prints_what_is_known(run: Callable[..., Any], monkeypatch: pytes
         (["--method", "auto", "--regex", "a", "--prompts", "p"], "--prompt"),
         (["--method", "auto", "--regex", "a", "--seconds", "0"], "--seconds"),
         (["--method", "auto", "--regex", "a", "--standard-error", "nan"], "--standard-error"),
+        (["--method", "auto", "--regex", "a", "--out", "nowhere/draws.jsonl"], "--out"),
+        (["--method", "auto", "--regex", "a", "--tree", "nowhere/tree.npz"], "--tree"),
         (["--regex", "a", "--weights"], "--weights"),
         (["--regex", "a", "--budget", "9"], "--budget"),
         (["--regex", "a", "--tree", "t"], "--tree"),

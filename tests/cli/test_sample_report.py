@@ -105,6 +105,11 @@ def test_a_damaged_file_has_exit_status_2_and_its_line(
     assert "draws.jsonl, line" in done.output
 
 
+def test_a_comparison_takes_draws_by_masking(run: Callable[..., Any], draws: Path) -> None:
+    done = run(draws, "--masked", draws)
+    assert (done.exit_code, "draws by auto" in done.stderr) == (2, True)
+
+
 def test_a_file_that_is_not_there_and_a_share_that_is_none(run: Callable[..., Any], draws: Path) -> None:
     assert run("nothing.jsonl").exit_code == 2
     done = run(draws, "--false-accepts", "1.5")

@@ -177,6 +177,21 @@ def test_draws_by_masking_stand_beside():
         assert abs(masked.value - exact) < 4 * math.sqrt(exact / 600)
 
 
+def test_draws_behind_another_prompt_are_no_comparison():
+    other = sg.sample(
+        MODEL,
+        "b",
+        sg.regex("[ab]{1,3}"),
+        3,
+        method="masked",
+        tokenizer=TOKENIZER,
+        name="bigram",
+        max_tokens=4,
+    )
+    with pytest.raises(sg.OptionError, match="prompt"):
+        report(draw(3), masked=other)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

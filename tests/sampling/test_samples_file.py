@@ -42,6 +42,7 @@ def test_draws_are_read_back(method, tmp_path):
     np.testing.assert_array_equal([again.log_z, *again.log_z_interval], [found.log_z, *found.log_z_interval])
     assert again.about["max_tokens"] == 5
     assert again.worth == found.worth
+    assert again.target == found.target != ""
     assert "".join(again.pieces[token] for token in again.token_ids[0]) == again.texts[0]
 
 
@@ -52,6 +53,15 @@ def test_standard_errors_are_read_back(method, tmp_path):
     again = sg.Samples.from_jsonl(tmp_path / "draws.jsonl")
     same = found.statistics.attempts <= 50
     assert again.expectation(len) == pytest.approx(found.expectation(len), rel=1e-6 if same else 0.6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_contributions_of_several_functions_are_those_of_each(method):
+    found = draw(40, method, pattern="[abc]{1,6}", max_tokens=8)
+    functions = np.random.default_rng(0).normal(size=(len(found), 3))
+    together = found.contributions(functions)
+    for at in range(3):
+        np.testing.assert_allclose(together[:, at], found.contributions(functions[:, at]))
 
 
 def test_batch_means_estimate_the_same_variance(tmp_path):

@@ -111,6 +111,35 @@ def test_a_coroutine_function_gives_draws_once_awaited() -> None:
     assert len(found) == 3
 
 
+def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def sample(model: Any, prompt: Any, grammar: Any, n: int, **options: Any) -> Any:
+        seen.update(options, n=n)
+
+    monkeypatch.setattr("structgen.sampling.door.sample", sample)
+    checker, tree = object(), sg.PrefixTree()
+    options = {
+        "method": "smc",
+        "budget": 5,
+        "seconds": 2.5,
+        "standard_error": 0.1,
+        "seed": 3,
+        "temperature": 0.7,
+        "max_tokens": 9,
+        "tree": tree,
+        "progress": print,
+    }
+    verdict.sample(7, checkers=[checker], **options)  # type: ignore[call-overload]
+    assert seen == {**options, "n": 7, "checkers": (checker,), "name": MODEL}
+
+
+def test_a_tree_keeps_what_was_learnt() -> None:
+    tree = sg.PrefixTree()
+    first = verdict.sample(4, method="cars", tree=tree).statistics.model_rows
+    assert verdict.sample(4, method="cars", tree=tree).statistics.model_rows < first
+
+
 def test_the_docstring_is_the_text_where_there_is_nothing_else() -> None:
     assert "Zorvik has paid." in verdict.prompt()
 

@@ -1,10 +1,10 @@
 """What to take when nothing is known of the task: beams over a shared tree, each twice as wide as the last,
 beside an exactly known stratum.
 
-A beam (see `structgen.sampling.beam`) ends in some valid texts and gives an unbiased estimate of what is valid
-beside those known before. All that it read stays in the tree: the next beam follows the likely prefixes without
-reading them again, and the texts that were found move to the *known stratum*, whose mass is exact. Beam t gives
-for any function f the unbiased estimate
+A beam (see `structgen.sampling.beam`) ends in some valid texts and gives an unbiased estimate of what is
+valid beside those known before. All that it read stays in the tree: the next beam follows the likely prefixes
+without reading them again, and the texts that were found move to the *known stratum*, whose mass is exact.
+Beam t gives for any function f the unbiased estimate
 
     sum over texts x known before t of P(x) f(x)  +  sum over texts x found by t of m_t(x) P(x) f(x)
 
@@ -23,7 +23,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.sampling.beam import Beam, Found, Particle
+from structgen.sampling.beam import Beam, Found
 from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.run import CUTS, Drawn, Run
 from structgen.sampling.samples import log_sum
@@ -31,6 +31,8 @@ from structgen.sampling.target import Floats, Ids
 
 FIRST: Final = 8
 """The width of the first beam."""
+WIDEST: Final = 1 << 15
+"""The width of the widest: a step of it takes some 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class _Plan:
     def width(self) -> int:
         """Return the width of the next beam; 0 where the budget is too small for one worth having."""
         fits = self._fits(0)
-        return 0 if self._rows and fits < self._width / 4 else min(2 * self._width, fits)
+        return 0 if self._rows and fits < self._width / 4 else min(2 * self._width, fits, WIDEST)
 
     def learn(self, beam: Beam) -> None:
         """Note what a beam has read."""
@@ -116,7 +118,13 @@ def _combined(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round
     if all_known:
         log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
         return Drawn(
-            tokens, log_probabilities, log_probabilities, len(rounds), log_z, 0.0, lambda found: np.zeros(2)
+            tokens,
+            log_probabilities,
+            log_probabilities,
+            len(rounds),
+            log_z,
+            0.0,
+            lambda found: np.zeros((2, *found.shape[1:])),
         )
     place = {text: i for i, text in enumerate(tokens)}
     log_shares = np.log([one.width for one in rounds]) - math.log(sum(one.width for one in rounds))
@@ -131,9 +139,9 @@ def _combined(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round
 
     def contributions(found: Floats) -> Floats:
         """Return parts for each draw of a beam (see `_parts`), of the weighted mean."""
-        parts = [np.zeros(2)]
+        parts: list[Floats] = [np.zeros((2, *found.shape[1:]))]
         for log_share, one in zip(log_shares, rounds, strict=True):
-            sums = np.zeros(len(one.clusters))
+            sums = np.zeros((len(one.clusters), *found.shape[1:]))
             for text in one.found:
                 if text.cluster >= 0:
                     part = math.exp(log_share + text.log_weight - log_z)
@@ -156,5 +164,5 @@ def _parts(sums: Floats, steps: Ids) -> list[Floats]:
     parts = []
     for step in np.unique(steps):
         mine = sums[steps == step]
-        parts.append((np.roll(mine, 1) - mine) / math.sqrt(2) if len(mine) > 1 else mine)
+        parts.append((np.roll(mine, 1, axis=0) - mine) / math.sqrt(2) if len(mine) > 1 else mine)
     return parts

@@ -110,13 +110,14 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         log_z,
         error,
         # Particles of one cloud share ancestors: clouds alone are independent.
-        lambda found: _summed(weights * found, groups, len(clouds)),
+        lambda found: _summed((weights * found.T).T, groups, len(clouds)),
     )
 
 
 def _summed(parts: Floats, groups: list[int], count: int) -> Floats:
-    """Return the sum of the parts of each of `count` groups."""
-    found: Floats = np.bincount(np.array(groups, np.int64), parts, count).astype(np.float64)
+    """Return the sum of the parts of each of `count` groups, along the first axis."""
+    found: Floats = np.zeros((count, *parts.shape[1:]))
+    np.add.at(found, np.array(groups, np.int64), parts)
     return found
 
 
