@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from structgen.automata import arena as ar
+from structgen.automata import banned
 from structgen.automata import kernel as k
 from structgen.automata.calls import THIS_CALL
 from structgen.automata.charsets import LAST, WORD, Ranges
@@ -175,6 +176,7 @@ class StringPool:
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
         self._call = 0  # the public call whose work is counted
+        self._banned: list[tuple[banned.Banned, frozenset[int]]] = []
         self._part_ends: dict[int, tuple[int, bytes] | None] = {}
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
@@ -230,11 +232,45 @@ class StringPool:
         found = self._starts.get(key)
         if found is None:
             self._count()
+            whole = None if self._plain else self._whole(spec, outcome)
+            if whole is not None:
+                self._starts[key] = whole
+                return whole
             number = self._load(spec, outcome)
             node = self._ask(k.ASK_START, number)
             with self._at_most(self._steps(number)):
                 found = self._starts[key] = self._ask(k.ASK_NODE, node)
         return found
+
+    def _whole(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int | None:
+        """Return the start of a spec that does no more than ban texts, all of whose states are made at once;
+        None for another one."""
+        said = banned.read(spec)
+        made = None if said is None else banned.automaton(*said)
+        if made is None:
+            return None
+        if self._is_bare:
+            self._make_arrays()
+        met = frozenset((0,))
+        end, count, first = outcome(met), len(made.rows), self.count
+        if first + count > len(self._arrays["states"]):
+            self._grow(int(ar.FULL_STATES), count)
+        arrays = self._arrays
+        here = slice(first, first + count)
+        arrays["trans"][here] = np.where(made.rows >= 0, made.rows + first, DEAD)
+        arrays["outcome"][here] = np.where(made.ends, end, -1)
+        states = arrays["states"][here]
+        states[:] = 0
+        states[:, ar.KIND], states[:, ar.ARG_A] = ar.BANNED_STATE, len(self._banned)
+        states[:, ar.ARG_B], states[:, ar.DONE], states[:, ar.PARENT] = np.arange(count), 1, -1
+        self._banned.append((made, met))
+        self._reg[ar.N_STATE] = first + count
+        return first
+
+    def bans(self, state: int) -> bool:
+        """Return whether a state is one of an automaton that does no more than ban texts: whether the text so
+        far may be the end depends on its length alone, and it may go on for ever."""
+        return bool(self._arrays["states"][state, ar.KIND] == ar.BANNED_STATE)
 
     def starts(self, outcome: Callable[[frozenset[int]], int]) -> list[tuple[Spec, int]]:
         """Return the specs without a judge that were started with a function, and what `start` returned."""
@@ -313,6 +349,8 @@ class StringPool:
             digest.update(b"middle %d " % a + below)
         elif kind == ar.SPLIT_STATE:
             digest.update(b"split %d %d " % (b, c) + self._node_key(a))
+        elif kind == ar.BANNED_STATE:
+            digest.update(b"banned %d " % b + self._banned[a][0].name)
         else:
             digest.update(self._node_key(a))
         return digest.digest()
@@ -829,6 +867,9 @@ class StringPool:
             return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
         if kind == ar.NODE_STATE:
             return self._node_finish(a)
+        if kind == ar.BANNED_STATE:
+            made, met = self._banned[a]
+            return dict.fromkeys(sorted(met), banned.shortest(made, b))
         best: dict[int, bytes] = {}
         partition = self._specs[int(self._arrays["nodes"][a, ar.Q_SPEC])].partition
         row = self._ask(k.ASK_ROW, a)
