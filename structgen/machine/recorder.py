@@ -193,8 +193,8 @@ class Recorder:
         state = lex & L.STATE_BITS
         if mode != L.M_STRING or not self._meaning.strings.bans(state):
             return None
-        if self._tables.rows(L.T_DISTANCE)[state]:
-            return None  # it must be longer yet
+        if lex != state or self._meaning.strings.outcome[state] < 0:
+            return None  # inside a character or an escape, or it must be longer yet
         if self._tables.context[L.C_ESCAPES] != L.ESCAPES_PAIRED:
             return None
         whole = self._record_of(mode, residue, lex, space)

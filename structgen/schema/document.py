@@ -97,7 +97,8 @@ class Document:
         self.written = self.root
         if banned:
             self.root = self._without(self.root, banned)
-            self.notes.append(f"{len(banned):,} texts are banned from strings and keys.")
+            count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
+            self.notes.append(f"{count} banned from strings and keys.")
 
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
