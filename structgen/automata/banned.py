@@ -57,12 +57,12 @@ def read(spec: Spec) -> tuple[tuple[str, ...], int] | None:
             source = part.of.source
         else:
             return None
-    texts = None if source is None else _texts(source)
+    texts = None if source is None else texts_of(source)
     return None if texts is None else (texts, least)
 
 
 @functools.lru_cache(maxsize=64)
-def _texts(source: str) -> tuple[str, ...] | None:
+def texts_of(source: str) -> tuple[str, ...] | None:
     """Return the texts that a pattern finds, sorted, where it is nothing but texts and alternatives of them
     and none holds another; else None."""
     try:

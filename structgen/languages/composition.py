@@ -133,7 +133,7 @@ def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGramm
 
 
 def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
-    """Return the grammar of the texts of a grammar in which none of `texts` stands (minimal ones: `minimal`)."""
+    """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
     grammar = as_text(of)
     formula = Not(Pattern(pattern_of(texts)))
     if isinstance(grammar, RegularGrammar):
@@ -227,8 +227,8 @@ def build(
     if grammar.operation in (Operation.MEET, Operation.BAN):
         assert grammar.formula is not None
         # what is met with is read step by step
-        part = build(grammar.parts[0], limits, {}, None)
-        return Meet(part, grammar.formula, limits, restarts=grammar.operation is Operation.BAN)
+        read = build(grammar.parts[0], limits, {}, None)
+        return Meet(read, grammar.formula, limits, restarts=grammar.operation is Operation.BAN)
     return Chain([build(part, limits, known, target) for part in grammar.parts])
 
 

@@ -62,7 +62,9 @@ def _checked(texts: Iterable[str]) -> set[str]:
             )
         if not text:
             raise OptionError(
-                "The empty text stands in every text.", where="texts", cure="Ban texts of one character or more."
+                "The empty text stands in every text.",
+                where="texts",
+                cure="Ban texts of one character or more.",
             )
         if any("\ud800" <= char < "\ue000" for char in text):
             raise OptionError(

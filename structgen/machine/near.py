@@ -24,7 +24,7 @@ _MOST = 4096
 
 @jit
 def string_after(c, lex, byte):
-    """Return LEX after a byte inside the string or key whose registers lie in scratch block 0, LEX apart; -1
+    """Return LEX after a byte inside the string or key whose other registers lie in scratch block 0; -1
     where it may not come, -2 when asked, and -3 less the outcome where the byte closes the string."""
     scratch = load64(c, C_SCRATCH)
     if lex >> ESCAPE_SHIFT == 0:

@@ -90,11 +90,12 @@ class Document:
         self.draft = self.references.root.dialect.draft
         if draft is None:
             self._note_unknown_draft()
+        self.root: Schema
         names: frozenset[str] = frozenset()
         while not self._read_all(names):
             # Dynamic references: their names take part in what a place is. Few schemas have one.
             names |= self._asked
-        self.written = self.root
+        self.written: Schema = self.root
         if banned:
             self.root = self._without(self.root, banned)
             count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
@@ -126,7 +127,7 @@ class Document:
         self._asked: set[str] = set()
         self._bindings = Bindings(self.references, names) if names else None
         self._bound: dict[int, int] = {}
-        self.root: Schema = self._reached(Found(self.value, "#", self.references.root), NOTHING)
+        self.root = self._reached(Found(self.value, "#", self.references.root), NOTHING)
         self._read()
         while self.unevaluated and self.tests:
             place, test = self.tests.pop()

@@ -26,12 +26,50 @@ from structgen.schema.banned import minimal, pattern_of
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 PIECES = [
-    b'"a', b'a"', b'b"}', b"ab", b"ba", b"aba", b"bab", b"\xc3\xa9", b"\xa9a", b"a\xc3", b"\\u", b"\\u00", b"\\u006", b"\\u0061",
-    b"\\u0061b", b"a\\u0062", b"\\ud83d", b"\\ude00", b"\\ud83d\\ude00", b"\xf0\x9f", b"\x98\x80", b"\\\"", b"\\\"a", b'{"', b'":', b'":"', b'","',
-    b'"]', b"[\"a", b"true", b"11", b"1,", b"\\/", b"\\/a", b"\\n", b"n", b"\\",
-]  # fmt: skip
-TOKENIZER = sg.Tokenizer.from_bytes([*BYTES, *PIECES[:-2], None], eos_token_id=256 + len(PIECES) - 2)
-TOKENS = [*BYTES, *PIECES[:-2]]
+    *(
+        b'"a',
+        b'a"',
+        b'b"}',
+        b"ab",
+        b"ba",
+        b"aba",
+        b"bab",
+        b"\xc3\xa9",
+        b"\xa9a",
+        b"a\xc3",
+        b"\xf0\x9f",
+        b"\x98\x80",
+    ),
+    *(
+        rb"\u",
+        rb"\u00",
+        rb"\u006",
+        rb"\u0061",
+        rb"\u0061b",
+        rb"a\u0062",
+        rb"\ud83d",
+        rb"\ude00",
+        rb"\ud83d\ude00",
+    ),
+    *(
+        rb"\"",
+        rb"\"a",
+        rb"\/",
+        rb"\/a",
+        rb"\n",
+        b'{"',
+        b'":',
+        b'":"',
+        b'","',
+        b'"]',
+        b'["a',
+        b"true",
+        b"11",
+        b"1,",
+    ),
+]
+TOKENIZER = sg.Tokenizer.from_bytes([*BYTES, *PIECES, None], eos_token_id=256 + len(PIECES))
+TOKENS = [*BYTES, *PIECES]
 END = len(TOKENS)
 
 
@@ -63,7 +101,7 @@ def is_free(value: Any, texts: list[str]) -> bool:
     return not any(text in string for string in strings_of(value) for text in texts)
 
 
-# --- what is left of JSON texts ------------------------------------------------------------------------------
+# --- what is left of JSON texts ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -101,7 +139,13 @@ def test_strings_and_keys_are_read_as_json_reads_them(text: str, taken: bool) ->
 
 @pytest.mark.parametrize(
     ("text", "taken"),
-    [('{"a":"fo"}', True), ('{"a":"foo"}', False), (r'{"a":"\u0066oo"}', True), ('{"a":1}', False), ('{"a": 1}', True)],
+    [
+        ('{"a":"fo"}', True),
+        ('{"a":"foo"}', False),
+        (r'{"a":"\u0066oo"}', True),
+        ('{"a":1}', False),
+        ('{"a": 1}', True),
+    ],
 )
 def test_bytes_are_banned_as_they_are_spelled_where_nothing_is_decoded(text: str, taken: bool) -> None:
     grammar = sg.without(sg.json_schema({"type": "object"}), ["foo", '":1'], decoded=False)
@@ -110,7 +154,7 @@ def test_bytes_are_banned_as_they_are_spelled_where_nothing_is_decoded(text: str
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "enum": {"enum": ["ab", "ba", "b", "", 1, True, ["a", "ab"], {"ab": 1}, {"b": "a"}]},
-    "string": {"type": "string", "pattern": '^[ab"]{0,3}$'},
+    "string": {"type": "string", "pattern": '^[ab"]{0,2}$'},
     "letters": {"type": "string", "pattern": "^[é😀b]{0,2}$"},
     "array": {"type": "array", "items": {"enum": ["a", "b", "ab"]}, "minItems": 1, "maxItems": 2},
     "object": {
@@ -131,7 +175,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 BANS = [["ab"], ["a"], ["b", "aa"], ["ba", "ab"], ['"'], ["é"], ["😀", "bb"], ["a", "b"], ["ab", "abab"]]
 VALUES: list[Any] = [
-    *("".join(word) for size in range(4) for word in itertools.product('ab"', repeat=size)),
+    *("".join(word) for size in range(3) for word in itertools.product('ab"', repeat=size)),
     *("".join(word) for size in range(3) for word in itertools.product("é😀b", repeat=size)),
     *SCHEMAS["enum"]["enum"],
     *(list(word) for size in (1, 2) for word in itertools.product(["a", "b", "ab"], repeat=size)),
@@ -153,13 +197,14 @@ def spelled_char(char: str, every: bool) -> list[str]:
     units = char.encode("utf-16-be").hex()
     halves = [units[at : at + 4] for at in range(0, len(units), 4)]
     cased = [
-        ["".join(one) for one in itertools.product(*({digit, digit.upper()} for digit in half))] for half in halves
+        ["".join(one) for one in itertools.product(*({digit, digit.upper()} for digit in half))]
+        for half in halves
     ]
     return [plain, *("".join("\\u" + half for half in one) for one in itertools.product(*cased))]
 
 
 def spelled(value: Any, every: bool) -> Iterator[str]:
-    """Yield the compact JSON texts of a value; strings with `every` escape, keys and members of it as well."""
+    """Yield the compact JSON texts of a value; strings and keys with `every` escape."""
     if isinstance(value, str):
         for chars in itertools.product(*(spelled_char(char, every) for char in value)):
             yield f'"{"".join(chars)}"'
@@ -182,7 +227,9 @@ def is_valid(value: Any, schema: dict[str, Any]) -> bool:
     return valid
 
 
-def masks_are_exact(grammar: sg.Grammar, documents: set[bytes], chance: random.Random, most: int = 60) -> None:
+def masks_are_exact(
+    grammar: sg.Grammar, documents: set[bytes], chance: random.Random, most: int = 60
+) -> None:
     """Assert that before each beginning of the documents, or some, those tokens are allowed that a document
     goes on with, and no others; and that what is completed is one of them."""
     beginnings = {document[:at] for document in documents for at in range(len(document) + 1)}
@@ -268,7 +315,7 @@ def decoded_prefix(text: bytes) -> tuple[str, list[list[int]]] | None:
         if 0xD800 <= unit < 0xDC00:
             base = 0x10000 + (unit - 0xD800 << 10)
             rest = text[at : at + 6].decode("latin-1")
-            if not "\\u"[: len(rest)] == rest[:2]:
+            if "\\u"[: len(rest)] != rest[:2]:
                 return None
             digits = rest[2:]
             if any(digit not in "0123456789abcdefABCDEF" for digit in digits):
@@ -342,9 +389,9 @@ def test_masks_inside_free_strings_are_exact(texts: list[str], least: int, most:
     if most is not None:
         schema["maxLength"] = most
     of = compiled(sg.without(sg.json_schema(schema, whitespace="compact"), texts))
-    for _ in range(4):
+    for _ in range(3):
         state, text = of.step_bytes(of.start, b'"'), b""
-        for _ in range(7):
+        for _ in range(6):
             assert state is not None
             expected = {
                 number
@@ -375,11 +422,11 @@ def test_a_key_is_banned_at_every_byte() -> None:
     state = of.step_bytes(of.start, b'{"ab')
     assert state is not None
     allowed = {TOKENS[token] for token in of.allowed(state) if token != END}
-    assert not {b"a", b"ab", b"aba", b"\\u0061", b"a\"", b"\xc3\xa9"} & allowed
+    assert not {b"a", b"ab", b"aba", b"\\u0061", b'a"', b"\xc3\xa9"} & allowed
     assert {b"b", b"ba", b"\\u", b"\\u006", b'":', b"\xc3"} <= allowed
 
 
-# --- dead ends and what is left over -------------------------------------------------------------------------
+# --- dead ends and what is left over ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -415,13 +462,24 @@ def test_what_leads_to_a_banned_text_alone_is_not_offered() -> None:
 
 def test_references_patterns_and_nested_schemas_are_all_under_the_ban() -> None:
     schema = {
-        "$defs": {"node": {"type": "object", "properties": {"n": {"type": "string"}, "next": {"$ref": "#/$defs/node"}}}},
+        "$defs": {
+            "node": {
+                "type": "object",
+                "properties": {"n": {"type": "string"}, "next": {"$ref": "#/$defs/node"}},
+            }
+        },
         "$ref": "#/$defs/node",
         "unevaluatedProperties": {"type": "array", "prefixItems": [{"type": "string"}]},
     }
     grammar = sg.without(sg.json_schema(schema), ["ab"])
     assert takes(grammar, '{"n":"a","next":{"next":{"n":"b"}},"x":["a","b"]}')
-    for text in ('{"n":"ab"}', '{"next":{"next":{"n":"aab"}}}', '{"x":["ab"]}', '{"x":["a",{"ab":1}]}', '{"next":{"ab":1}}'):
+    for text in (
+        '{"n":"ab"}',
+        '{"next":{"next":{"n":"aab"}}}',
+        '{"x":["ab"]}',
+        '{"x":["a",{"ab":1}]}',
+        '{"next":{"ab":1}}',
+    ):
         assert not takes(grammar, text)
 
 
@@ -432,14 +490,18 @@ def test_policies_hold_beside_a_ban() -> None:
     assert takes(short, '"aaa"') and not takes(short, '"aaaa"') and not takes(short, '"aab"')
 
 
-# --- two ways to the same masks ------------------------------------------------------------------------------
+# --- two ways to the same masks ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_the_automaton_made_whole_is_the_one_found_state_by_state(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_automaton_made_whole_is_the_one_found_state_by_state(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(seed)
     for _ in range(4):
-        drawn = ("".join(chance.choices('ab"é€😀', k=chance.randint(1, 4))) for _ in range(chance.randint(1, 6)))
+        drawn = (
+            "".join(chance.choices('ab"é€😀', k=chance.randint(1, 4))) for _ in range(chance.randint(1, 6))
+        )
         texts = minimal(drawn)
         least = chance.choice([0, 0, 1, 3])
         ban: Formula = Not(Pattern(pattern_of(texts)))
@@ -475,7 +537,7 @@ def test_the_automaton_made_whole_is_the_one_found_state_by_state(seed: int, mon
 def test_masks_told_by_what_they_take_less_are_those_of_whole_walks(
     schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grammar = sg.without(sg.json_schema(schema), ["aba", "bb", "a\"", "é"])
+    grammar = sg.without(sg.json_schema(schema), ["aba", "bb", 'a"', "é"])
     quick = compiled(grammar)
     slow = compiled(grammar)
     chance = random.Random(4)
@@ -504,7 +566,7 @@ def test_a_state_in_a_text_costs_no_walk_of_the_vocabulary(monkeypatch: pytest.M
         return walk(self, terminal, *rest)
 
     monkeypatch.setattr(Recorder, "_walk", counted)
-    of = compiled(sg.without(sg.json_schema({"type": "string"}), ["abcdefgh", "bcx", "h\"i"]))
+    of = compiled(sg.without(sg.json_schema({"type": "string"}), ["abcdefgh", "bcx", 'h"i']))
     state = of.step_bytes(of.start, b'"')
     assert state is not None
     of.allowed(state)
@@ -516,8 +578,9 @@ def test_a_state_in_a_text_costs_no_walk_of_the_vocabulary(monkeypatch: pytest.M
     assert len(walked) == before
 
 
-# --- grammars of other texts ---------------------------------------------------------------------------------
+# --- grammars of other texts ------------------------------------------------------------------------------
 
+TAG = {"type": "tag", "begin": "a", "content": {"type": "regex", "pattern": "[ab]*"}, "end": "c"}
 OTHERS: dict[str, Callable[[], TextGrammar]] = {
     "regex": lambda: sg.regex("[ab]*c?"),
     "choice": lambda: sg.choice(["ab", "aab", "b", "ba"]),
@@ -527,10 +590,8 @@ OTHERS: dict[str, Callable[[], TextGrammar]] = {
     "span": lambda: sg.substring_of("abcabba"),
     "text": lambda: sg.text(until="c"),
     "sum": lambda: sg.choice(["a", "ab"]) + sg.substring_of("bca"),
-    "tag": lambda: sg.structural_tag(
-        {"format": {"type": "tag", "begin": "a", "content": {"type": "regex", "pattern": "[ab]*"}, "end": "c"}}
-    ),
-}  # fmt: skip
+    "tag": lambda: sg.structural_tag({"format": TAG}),
+}
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -550,7 +611,9 @@ def test_other_grammars_lose_the_texts_that_hold_a_banned_one(name: str) -> None
 def test_masks_of_other_grammars_have_no_dead_ends() -> None:
     chance = random.Random(1)
     for texts in (["ab"], ["b"], ["aab", "ba"], ["a"]):
-        words = {word for word in ("ab", "aab", "b", "ba", "abba", "aba") if not any(t in word for t in texts)}
+        words = {
+            word for word in ("ab", "aab", "b", "ba", "abba", "aba") if not any(t in word for t in texts)
+        }
         grammar = sg.without(sg.choice(["ab", "aab", "b", "ba", "abba", "aba"]), texts)
         masks_are_exact(grammar, {word.encode() for word in words}, chance)
 
@@ -565,7 +628,7 @@ def test_a_special_token_has_no_text_and_may_come() -> None:
     assert state is not None and list(of.allowed(state)) == [98]
 
 
-# --- the rest of the package -----------------------------------------------------------------------------------
+# --- the rest of the package ------------------------------------------------------------------------------
 
 
 def test_budgets_and_counts_hold_under_a_ban() -> None:
@@ -600,10 +663,11 @@ def test_events_and_explanations_are_there() -> None:
     for byte in b'{"a":"b"}':
         matcher.advance(byte)
     assert matcher.is_complete
-    explained = sg.explain(grammar)
-    assert isinstance(explained, sg.Explanation)
-    assert "1 text is banned from strings and keys." in str(explained.report)
-    assert "(?:" not in str(explained)
+    assert "1 text is banned from strings and keys." in str(grammar.report)
+    many = sg.explain(sg.without(grammar, [f"{number:03}-{number}" for number in range(99)]))
+    assert isinstance(many, sg.Explanation)
+    assert 'a string without "000-0", "001-1", ' in str(many)
+    assert "(and 92 more)" in str(many)
 
 
 def test_a_ban_is_a_value() -> None:
@@ -620,7 +684,13 @@ def test_a_ban_is_a_value() -> None:
 
 @pytest.mark.parametrize(
     ("texts", "said"),
-    [([""], "empty text"), ("foo", "in a list"), ([1], "not a int"), (["\ud800"], "lone surrogate"), (3, "are a int")],
+    [
+        ([""], "empty text"),
+        ("foo", "in a list"),
+        ([1], "not a int"),
+        (["\ud800"], "lone surrogate"),
+        (3, "are a int"),
+    ],
 )
 def test_what_cannot_be_banned_is_refused(texts: Any, said: str) -> None:
     with pytest.raises(sg.OptionError, match=said):
