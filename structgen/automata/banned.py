@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.automata import syntax
+from structgen.automata.banned_patterns import pattern_of
 from structgen.automata.utf8 import PLACES
 from structgen.errors import RegexError
-from structgen.ir import DEAD, All, Formula, Length, Not, Pattern, Spec
+from structgen.ir import DEAD, All, Format, Formula, Length, Not, Pattern, Spec
 
 WIDTH: Final = 258
 MOST_STATES: Final = 1 << 15
@@ -59,6 +60,31 @@ def read(spec: Spec) -> tuple[tuple[str, ...], int] | None:
             return None
     texts = None if source is None else texts_of(source)
     return None if texts is None else (texts, least)
+
+
+def beside(spec: Spec) -> tuple[Spec, tuple[str, ...]] | None:
+    """Return what a spec of one demand asks for beside a ban on texts, and these texts, where that is a
+    pattern or a format; None for any other spec."""
+    if len(spec.formulas) != 1 or spec.judge is not None:
+        return None
+    formula = spec.formulas[0]
+    if not isinstance(formula, All) or not any(isinstance(part, (Pattern, Format)) for part in formula.of):
+        return None
+    for at, part in enumerate(formula.of):
+        texts = texts_of(part.of.source) if isinstance(part, Not) and isinstance(part.of, Pattern) else None
+        if texts:
+            rest = formula.of[:at] + formula.of[at + 1 :]
+            return Spec((rest[0] if len(rest) == 1 else All(rest),)), texts
+    return None
+
+
+def together(rest: Spec, texts: tuple[str, ...]) -> Spec:
+    """Return a spec of one demand with a ban on texts, of which there may be none."""
+    if not texts:
+        return rest
+    (formula,) = rest.formulas
+    parts = formula.of if isinstance(formula, All) else (formula,)
+    return Spec((All((*parts, Not(Pattern(pattern_of(texts))))),))
 
 
 @functools.lru_cache(maxsize=64)

@@ -74,6 +74,8 @@ _MOST_BYTES = 1 << 31
 # Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
 _FEW, _MANY = 16, 64
 _WIDE = 64
+_GLANCED = 600
+"""States of an automaton that are looked at to tell which banned texts it could hold."""
 _GLANCE = 65  # steps of a search on behalf of rows that were not asked for
 """With a partition of more classes a row leads to many states inside characters: fewer are filled."""
 _FLOATING = 8
@@ -236,6 +238,10 @@ class StringPool:
             if whole is not None:
                 self._starts[key] = whole
                 return whole
+            less = None if self._plain else self._relieved(spec, outcome)
+            if less is not None:
+                self._starts[key] = found = self.start(less, outcome)
+                return found
             number = self._load(spec, outcome)
             node = self._ask(k.ASK_START, number)
             with self._at_most(self._steps(number)):
@@ -266,6 +272,36 @@ class StringPool:
         self._banned.append((made, met))
         self._reg[ar.N_STATE] = first + count
         return first
+
+    def _relieved(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> Spec | None:
+        """Return a spec of the same strings that bans fewer texts, where the rest of it leaves out characters
+        that they need: no date holds a letter but T and Z. None where no ban is told to be idle.
+
+        Cost: that of up to _GLANCED rows of the automaton of the rest, which is of use by itself.
+        """
+        apart = banned.beside(spec)
+        if apart is None:
+            return None
+        rest, texts = apart
+        start = self.start(rest, outcome)
+        wanted = np.frombuffer("".join(texts).encode(), np.uint8)
+        met, listed, seen = np.zeros(256, np.bool_), [start], {start}
+        for state in listed if start >= 0 else ():
+            if len(seen) > _GLANCED or met[wanted].all():
+                return None
+            try:
+                self.expand(state)
+            except LimitError:
+                return None
+            if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
+                return None
+            row = self.trans[state, :256]
+            met |= row >= 0
+            new = set(row[row >= 0].tolist()) - seen
+            seen |= new
+            listed += new
+        left = tuple(text for text in texts if met[np.frombuffer(text.encode(), np.uint8)].all())
+        return None if len(left) == len(texts) else banned.together(rest, left)
 
     def bans(self, state: int) -> bool:
         """Return whether a state is one of an automaton that does no more than ban texts: whether the text so

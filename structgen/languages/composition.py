@@ -20,7 +20,7 @@ from structgen.languages.language import Language, Target, TextGrammar
 from structgen.languages.meets import Meet
 from structgen.languages.regular import RegularGrammar, literal
 from structgen.limits import Limits
-from structgen.schema.banned import pattern_of
+from structgen.automata.banned_patterns import pattern_of
 from structgen.schema.grammar import NetworkGrammar
 
 Operand: TypeAlias = Union[Grammar, str]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from structgen.errors import LimitError, OptionError
 from structgen.grammar import Grammar
 from structgen.languages.composition import Operand, as_text, banned
-from structgen.schema.banned import minimal
+from structgen.automata.banned_patterns import minimal
 from structgen.schema.grammar import JsonSchemaGrammar
 
 _SHOWN = 60

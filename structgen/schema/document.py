@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
-from structgen.schema.banned import pattern_of
+from structgen.automata.banned_patterns import pattern_of
 from structgen.schema.dynamic import NOTHING, Bindings
 from structgen.schema.located import Place, Refusal
 from structgen.schema.loops import settle

@@ -22,7 +22,7 @@ from structgen.ir import All, Formula, Length, Not, Pattern, Spec
 from structgen.languages.language import TextGrammar
 from structgen.limits import Limits
 from structgen.machine.recorder import Recorder
-from structgen.schema.banned import minimal, pattern_of
+from structgen.automata.banned_patterns import minimal, pattern_of
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 PIECES = [
@@ -441,7 +441,7 @@ def test_a_key_is_banned_at_every_byte() -> None:
     ],
 )
 def test_a_schema_that_needs_a_banned_text_is_refused(schema: dict[str, Any]) -> None:
-    with pytest.raises(sg.UnsatisfiableSchema):
+    with pytest.raises(sg.UnsatisfiableSchema, match="or ban fewer texts"):
         compiled(sg.without(sg.json_schema(schema), ["foo"]))
 
 
@@ -708,3 +708,17 @@ def test_how_many_texts_are_banned_is_bounded() -> None:
     with pytest.raises(sg.LimitError) as caught:
         sg.without(grammar, ["a", "b", "c"])
     assert caught.value.limit == "banned_texts"
+
+
+def test_a_ban_that_a_pattern_rules_out_costs_nothing() -> None:
+    date, hexes = Pattern("^[0-9]{4}-[0-9]{2}$"), Pattern("^[0-9a-f]{6}$")
+    texts = ("2-0x", "dead", "xyz")
+    pool = StringPool(Limits())
+    ban = Not(Pattern(pattern_of(texts)))
+
+    assert whole_automata.beside(Spec((All((date, ban)),))) == (Spec((date,)), texts)
+    relieved = pool._relieved(Spec((All((date, ban)),)), lambda met: 0)
+    assert relieved == Spec((date,))
+    relieved = pool._relieved(Spec((All((hexes, ban)),)), lambda met: 0)
+    assert relieved == Spec((All((hexes, Not(Pattern("dead")))),))
+    assert pool._relieved(Spec((All((Pattern("a"), ban)),)), lambda met: 0) is None
