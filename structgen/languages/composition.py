@@ -11,6 +11,7 @@ from enum import Enum
 from functools import reduce
 from typing import Any, TypeAlias, Union, cast
 
+from structgen.automata.banned_patterns import pattern_of
 from structgen.errors import GrammarError, OptionError
 from structgen.grammar import Grammar
 from structgen.ir import All, Any_, Formula, Not, Pattern
@@ -20,7 +21,6 @@ from structgen.languages.language import Language, Target, TextGrammar
 from structgen.languages.meets import Meet
 from structgen.languages.regular import RegularGrammar, literal
 from structgen.limits import Limits
-from structgen.automata.banned_patterns import pattern_of
 from structgen.schema.grammar import NetworkGrammar
 
 Operand: TypeAlias = Union[Grammar, str]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from structgen.automata.banned_patterns import minimal
 from structgen.errors import LimitError, OptionError
 from structgen.grammar import Grammar
 from structgen.languages.composition import Operand, as_text, banned
-from structgen.automata.banned_patterns import minimal
 from structgen.schema.grammar import JsonSchemaGrammar
 
 _SHOWN = 60

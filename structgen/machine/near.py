@@ -49,9 +49,11 @@ def string_after(c, lex, byte):
 
 @entry("int64(int64, int64, int64)")
 def near_tokens(c, terminal_node, reference):
-    """Collect the tokens that a string or key takes from the LEX `reference` on, and not from a state's own,
-    be it that they stay inside or close it; other tokens may be among them that neither takes. Returns 0; -3
-    with questions noted; or -4 where the two are far apart, or the state takes what the reference does not."""
+    """Collect the tokens that a string or key takes from the LEX `reference` on and not from a state's own.
+
+    They stay inside or close it; tokens may be among them that neither takes. Returns 0; -3 with questions
+    noted; or -4 where the two are far apart, or the state takes what the reference does not.
+    """
     scratch, trie, last = load64(c, C_SCRATCH), load64(c, C_TRIE), load64(c, C_TRIE_COUNT)
     slots_before, starts, ids = load64(c, C_SLOTS_BEFORE), load64(c, C_SLOT_START), load64(c, C_SLOT_IDS)
     lists = load64(c, C_CROSSED) + 8 * 3 * last

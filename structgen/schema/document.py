@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
+from structgen.automata.banned_patterns import pattern_of
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
-from structgen.automata.banned_patterns import pattern_of
 from structgen.schema.dynamic import NOTHING, Bindings
 from structgen.schema.located import Place, Refusal
 from structgen.schema.loops import settle

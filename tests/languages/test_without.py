@@ -17,12 +17,12 @@ from language_words import words_of
 
 import structgen as sg
 from structgen.automata import banned as whole_automata
+from structgen.automata.banned_patterns import minimal, pattern_of
 from structgen.automata.strings import StringPool
 from structgen.ir import All, Formula, Length, Not, Pattern, Spec
 from structgen.languages.language import TextGrammar
 from structgen.limits import Limits
 from structgen.machine.recorder import Recorder
-from structgen.automata.banned_patterns import minimal, pattern_of
 
 BYTES = [bytes((byte,)) for byte in range(256)]
 PIECES = [
