@@ -142,6 +142,8 @@ class Recorder:
         start = self._begins(mode, residue)
         if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
             return None
+        if not self._meaning.strings.bans(start):
+            return None  # others are seldom near: a walk that finds that out is lost
         if (least, most) != (0, -1):
             return self._near_bounded(key, identity, residue, space)
         reference = lex & ~L.STATE_BITS | start
@@ -191,7 +193,7 @@ class Recorder:
         the length and what the automaton takes are then told apart. Else None."""
         mode, lex = identity[L.X_MODE], identity[L.X_LEX]
         state = lex & L.STATE_BITS
-        if mode != L.M_STRING or not self._meaning.strings.bans(state):
+        if mode != L.M_STRING:
             return None
         if lex != state or self._meaning.strings.outcome[state] < 0:
             return None  # inside a character or an escape, or it must be longer yet
