@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from structgen.languages.special import special
     from structgen.languages.structural_tags import structural_tag
     from structgen.languages.until import text
+    from structgen.languages.without import without
     from structgen.limits import Limits
     from structgen.masks.mask import TokenMask, allocate_mask
     from structgen.masks.store import MaskStore
@@ -155,6 +156,7 @@ __all__ = [
     "structural_tag",
     "substring_of",
     "text",
+    "without",
 ]
 
 
@@ -209,6 +211,8 @@ def _home(name: str) -> str | None:
             return "structgen.languages.structural_tags"
         case "text":
             return "structgen.languages.until"
+        case "without":
+            return "structgen.languages.without"
         case "choice" | "literal" | "regex":
             return "structgen.languages.regular"
         case "Grammar":

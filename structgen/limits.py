@@ -29,6 +29,8 @@ class Limits:
     """Open brackets in one document."""
     grammar_rules: int = 20_000
     """Rules that a Lark grammar comes to, once its templates and repetitions are written out."""
+    banned_texts: int = 100_000
+    """Texts that `sg.without` bans from one grammar."""
     number_chars: int = 4_096
     """Characters of one numeral under numbers="any"."""
     liveness: Literal["refuse", "flag"] = "refuse"

@@ -57,7 +57,7 @@ def schema_outline(schema: Grammar | dict[str, Any] | bool | str | Path) -> str:
             where="schema",
             cure="Describe the format in the prompt yourself.",
         )
-    return _Writer().written((grammar.document().root,))
+    return _Writer().written((grammar.document().written,))
 
 
 def extraction_prompt(schema: Grammar | dict[str, Any] | bool | str | Path, text: str) -> str:

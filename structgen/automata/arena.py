@@ -63,6 +63,7 @@ KIND, ARG_A, ARG_B, ARG_C, DONE = 0, 1, 2, 3, 4  # DONE: 1, or BY_COLUMN
 BY_COLUMN = 2  # the columns of a STEPPER's alphabet are filled one by one
 SEEN, PARENT = 5, 6  # the last `expand` that came by; the state that led here first, or -1
 FREE_STATE, NODE_STATE, SPLIT_STATE, MIDDLE_STATE = map(np.int64, range(4))
+BANNED_STATE = 4  # a state of an automaton that was made whole (`banned`): its number, the state there
 # Columns of instructions after their own: see program.completion_costs.
 I_COST, I_OUTER, I_BODY = 6, 7, 8
 # Columns of specs.

@@ -256,6 +256,10 @@ class KeptStrings(Renumbered):
             return np.empty(0, np.int64)
         return np.array([s for s in range(first, self.count) if self._theirs.get(s) in wanted], np.int64)
 
+    def bans(self, state: int) -> bool:
+        """Return what the pool's `bans` returns."""
+        return self._strings().bans(self.theirs(state))
+
     @property
     def texts(self) -> KeptTexts:
         """What is in texts of steppers, under our numbers."""

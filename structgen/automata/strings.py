@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from structgen.automata import arena as ar
+from structgen.automata import banned
 from structgen.automata import kernel as k
 from structgen.automata.calls import THIS_CALL
 from structgen.automata.charsets import LAST, WORD, Ranges
@@ -73,6 +74,8 @@ _MOST_BYTES = 1 << 31
 # Rows filled by a call of `expand`: at first, and at most, after calls that each asked for what the last saw.
 _FEW, _MANY = 16, 64
 _WIDE = 64
+_GLANCED = 600
+"""States of an automaton that are looked at to tell which banned texts it could hold."""
 _GLANCE = 65  # steps of a search on behalf of rows that were not asked for
 """With a partition of more classes a row leads to many states inside characters: fewer are filled."""
 _FLOATING = 8
@@ -175,6 +178,7 @@ class StringPool:
         self._table_numbers: dict[tuple[int, State], int] = {}
         self._atoms = 0
         self._call = 0  # the public call whose work is counted
+        self._banned: list[tuple[banned.Banned, frozenset[int]]] = []
         self._part_ends: dict[int, tuple[int, bytes] | None] = {}
         self._rows = _FEW  # of the last call of `expand`
         self._answered = 0  # keys that ask nothing any more
@@ -230,11 +234,79 @@ class StringPool:
         found = self._starts.get(key)
         if found is None:
             self._count()
+            whole = None if self._plain else self._whole(spec, outcome)
+            if whole is not None:
+                self._starts[key] = whole
+                return whole
+            less = None if self._plain else self._relieved(spec, outcome)
+            if less is not None:
+                self._starts[key] = found = self.start(less, outcome)
+                return found
             number = self._load(spec, outcome)
             node = self._ask(k.ASK_START, number)
             with self._at_most(self._steps(number)):
                 found = self._starts[key] = self._ask(k.ASK_NODE, node)
         return found
+
+    def _whole(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> int | None:
+        """Return the start of a spec that does no more than ban texts, all of whose states are made at once;
+        None for another one."""
+        said = banned.read(spec)
+        made = None if said is None else banned.automaton(*said)
+        if made is None:
+            return None
+        if self._is_bare:
+            self._make_arrays()
+        met = frozenset((0,))
+        end, count, first = outcome(met), len(made.rows), self.count
+        if first + count > len(self._arrays["states"]):
+            self._grow(int(ar.FULL_STATES), count)
+        arrays = self._arrays
+        here = slice(first, first + count)
+        arrays["trans"][here] = np.where(made.rows >= 0, made.rows + first, DEAD)
+        arrays["outcome"][here] = np.where(made.ends, end, -1)
+        states = arrays["states"][here]
+        states[:] = 0
+        states[:, ar.KIND], states[:, ar.ARG_A] = ar.BANNED_STATE, len(self._banned)
+        states[:, ar.ARG_B], states[:, ar.DONE], states[:, ar.PARENT] = np.arange(count), 1, -1
+        self._banned.append((made, met))
+        self._reg[ar.N_STATE] = first + count
+        return first
+
+    def _relieved(self, spec: Spec, outcome: Callable[[frozenset[int]], int]) -> Spec | None:
+        """Return a spec of the same strings that bans fewer texts, where the rest of it leaves out characters
+        that they need: no date holds a letter but T and Z. None where no ban is told to be idle.
+
+        Cost: that of up to _GLANCED rows of the automaton of the rest, which is of use by itself.
+        """
+        apart = banned.beside(spec)
+        if apart is None:
+            return None
+        rest, texts = apart
+        start = self.start(rest, outcome)
+        wanted = np.frombuffer("".join(texts).encode(), np.uint8)
+        met, listed, seen = np.zeros(256, np.bool_), [start], {start}
+        for state in listed if start >= 0 else ():
+            if len(seen) > _GLANCED or met[wanted].all():
+                return None
+            try:
+                self.expand(state)
+            except LimitError:
+                return None
+            if self._arrays["states"][state, ar.DONE] == ar.BY_COLUMN:
+                return None
+            row = self.trans[state, :256]
+            met |= row >= 0
+            new = set(row[row >= 0].tolist()) - seen
+            seen |= new
+            listed += new
+        left = tuple(text for text in texts if met[np.frombuffer(text.encode(), np.uint8)].all())
+        return None if len(left) == len(texts) else banned.together(rest, left)
+
+    def bans(self, state: int) -> bool:
+        """Return whether a state is one of an automaton that does no more than ban texts: whether the text so
+        far may be the end depends on its length alone, and it may go on for ever."""
+        return bool(self._arrays["states"][state, ar.KIND] == ar.BANNED_STATE)
 
     def starts(self, outcome: Callable[[frozenset[int]], int]) -> list[tuple[Spec, int]]:
         """Return the specs without a judge that were started with a function, and what `start` returned."""
@@ -313,6 +385,8 @@ class StringPool:
             digest.update(b"middle %d " % a + below)
         elif kind == ar.SPLIT_STATE:
             digest.update(b"split %d %d " % (b, c) + self._node_key(a))
+        elif kind == ar.BANNED_STATE:
+            digest.update(b"banned %d " % b + self._banned[a][0].name)
         else:
             digest.update(self._node_key(a))
         return digest.digest()
@@ -829,6 +903,9 @@ class StringPool:
             return {demand: _REST[a] + rest for demand, rest in self.finish(b).items()}
         if kind == ar.NODE_STATE:
             return self._node_finish(a)
+        if kind == ar.BANNED_STATE:
+            made, met = self._banned[a]
+            return dict.fromkeys(sorted(met), banned.shortest(made, b))
         best: dict[int, bytes] = {}
         partition = self._specs[int(self._arrays["nodes"][a, ar.Q_SPEC])].partition
         row = self._ask(k.ASK_ROW, a)

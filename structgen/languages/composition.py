@@ -11,9 +11,10 @@ from enum import Enum
 from functools import reduce
 from typing import Any, TypeAlias, Union, cast
 
+from structgen.automata.banned_patterns import pattern_of
 from structgen.errors import GrammarError, OptionError
 from structgen.grammar import Grammar
-from structgen.ir import All, Any_, Formula, Not
+from structgen.ir import All, Any_, Formula, Not, Pattern
 from structgen.languages.algebra import Chain, Loop
 from structgen.languages.algebra import Union as EitherLanguage
 from structgen.languages.language import Language, Target, TextGrammar
@@ -33,6 +34,8 @@ class Operation(Enum):
     EITHER = "either"
     REPEAT = "repeat"
     MEET = "meet"
+    BAN = "ban"
+    """As `MEET`, but special tokens may come, and what is forbidden begins anew behind them."""
 
 
 def as_text(operand: Operand) -> TextGrammar:
@@ -129,6 +132,16 @@ def meet(one: Operand, other: Operand, *, complement: bool = False) -> TextGramm
     return Composed(Operation.MEET, (a,), formula=formula)
 
 
+def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
+    """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
+    grammar = as_text(of)
+    formula = Not(Pattern(pattern_of(texts)))
+    if isinstance(grammar, RegularGrammar):
+        what = f"{grammar.what} without banned texts"
+        return RegularGrammar(All((grammar.formula, formula)), what, limits=grammar.limits)
+    return Composed(Operation.BAN, (grammar,), formula=formula)
+
+
 def opposite(of: TextGrammar) -> TextGrammar:
     """Return the grammar of the texts that are none of a regular grammar's. Raises `OptionError`."""
     if not isinstance(of, RegularGrammar):
@@ -211,10 +224,11 @@ def build(
         return EitherLanguage(alternatives)
     if grammar.operation is Operation.REPEAT:
         return Loop(build(grammar.parts[0], limits, known, target), grammar.least, grammar.most)
-    if grammar.operation is Operation.MEET:
+    if grammar.operation in (Operation.MEET, Operation.BAN):
         assert grammar.formula is not None
         # what is met with is read step by step
-        return Meet(build(grammar.parts[0], limits, {}, None), grammar.formula, limits)
+        read = build(grammar.parts[0], limits, {}, None)
+        return Meet(read, grammar.formula, limits, restarts=grammar.operation is Operation.BAN)
     return Chain([build(part, limits, known, target) for part in grammar.parts])
 
 

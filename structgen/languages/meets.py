@@ -28,21 +28,28 @@ _PATIENCE = 2
 
 class Meet(Language):
     """The words of `of` that a formula over patterns and words takes; special tokens are no text, and none
-    is in a word that it takes.
+    is in a word that it takes. With `restarts` the formula takes each run of bytes between special tokens
+    instead: the beginning of every run must be what some text that it takes begins with, and the last run a
+    text that it takes.
 
     Raises `GrammarError` where there is none, `LimitError` (oracle_steps) where it cannot be told whether a
     text goes on within so many steps.
     """
 
-    def __init__(self, of: Language, formula: Formula, limits: Limits) -> None:
+    def __init__(self, of: Language, formula: Formula, limits: Limits, *, restarts: bool = False) -> None:
         self.of = of
+        self._restarts = restarts
+        if restarts:
+            self.specials = of.specials
         self.filter = RegularLanguage(formula, "a text that the regular expression takes", limits)
         self.classes = common_classes((of.classes, self.filter.classes))
         self.counts = of.counts
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
+        self._some += [TOKEN + token for token in sorted(self.specials)]
         self._most = limits.oracle_steps
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
-        self._products = Products(of, self.filter, limits) if isinstance(of, ContextFree) else None
+        by_rules = isinstance(of, ContextFree) and not self.specials
+        self._products = Products(cast(ContextFree, of), self.filter, limits) if by_rules else None
         if self._rest((of.start(), self.filter.start())) is None:
             raise GrammarError(
                 "No text of the grammar is one that the regular expression takes.",
@@ -58,7 +65,10 @@ class Meet(Language):
         return after if after is not None and self._rest(after) is not None else None
 
     def _after(self, pair: Pair, symbol: int) -> Pair | None:
-        right = self.filter.step(pair[1], symbol)
+        if symbol >= TOKEN and self._restarts:
+            right: Config | None = self.filter.start()
+        else:
+            right = self.filter.step(pair[1], symbol)
         if right is None:
             return None
         left = self.of.step(pair[0], symbol)

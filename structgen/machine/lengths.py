@@ -90,7 +90,8 @@ def reachable(pool: Strings, start: int) -> tuple[npt.NDArray[np.int64] | None, 
     """Return the states reachable from `start` (None past MOST_STATES), all expanded, and where each state of
     the pool stands among them."""
     index: npt.NDArray[np.int32] = np.full(len(pool.trans), -1, np.int32)
-    states: npt.NDArray[np.int64] = np.empty(MOST_STATES, np.int64)
+    room = len(pool.trans) if pool.bans(start) else MOST_STATES
+    states: npt.NDArray[np.int64] = np.empty(room, np.int64)
     states[0], index[start] = start, 0
     count, frontier = 1, states[:1].copy()
     before = pool.work

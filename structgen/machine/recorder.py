@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+import numpy as np
+
 from structgen.automata.renumbered import Numbers, Strings
 from structgen.automata.strings import StringPool
 from structgen.machine import layout as L
-from structgen.machine import leftovers, terminals, walk
+from structgen.machine import leftovers, near, terminals, walk
 from structgen.machine.expander import Expander
 from structgen.machine.tables import Tables
 from structgen.masks.records import Record
@@ -18,6 +20,7 @@ _FREE_STRING = b"the free string"
 _PATIENT_ROUNDS = 32
 """Of questions in the walk of one terminal; then it is walked byte by byte where little is known."""
 _KEYS = frozenset((L.M_KEY, L.M_QUOTED_KEY))
+_WRITTEN = frozenset((L.M_STRING, L.M_KEY))
 _QUOTED = frozenset((L.M_QUOTED_STRING, L.M_QUOTED_KEY))
 
 
@@ -44,7 +47,7 @@ class Meaning(Protocol):
 class Recorder:
     """The records of one grammar's terminals. The grammar's lock is held by the caller."""
 
-    __slots__ = ("_known_key", "_large", "_masks", "_meaning", "_retry", "_tables", "records")
+    __slots__ = ("_known_key", "_large", "_masks", "_meaning", "_own", "_retry", "_tables", "records")
 
     def __init__(
         self,
@@ -60,6 +63,8 @@ class Recorder:
         self.records: dict[int, Record] = {}
         """The tables hold addresses of their arrays."""
         self._large: list[int] = []
+        self._own: dict[Identity, Record] = {}
+        """Records that others are made of, where the store takes none."""
 
     def make(self, terminal: int, index: int, space: terminals.Workspace) -> None:
         """Install what a terminal is; `index` is the state in which it was met."""
@@ -71,6 +76,8 @@ class Recorder:
         else:
             key = self._known_key(tuple(identity), lambda: self._key(mode, lex, identity))
         record = None if key is None else self._masks.get(key)
+        if record is None and mode in _WRITTEN:
+            record = self._near(key, identity, index, space)
         if record is None:
             found = self._walk(terminal, identity, index, space)
             expander = self._meaning.expander
@@ -121,6 +128,82 @@ class Recorder:
                 index = self._retry(walk.put_node, mode, 0, lex)
             self._repeat(leftovers.terminal_tokens, index, space)
         return terminals.harvest(self._tables, space, mode, self._masks)
+
+    # --- states that are told by another one's record -------------------------------------------------------
+
+    def _near(
+        self, key: bytes | None, identity: list[int], index: int, space: terminals.Workspace
+    ) -> Record | None:
+        """Return the record of a string or key, made of that of the state in which its automaton begins;
+        None where that is not near (`near`), and a walk is due."""
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        least, most = identity[L.X_LEAST], identity[L.X_MOST]
+        residue = int(self._tables.rows(L.T_NODE)[index, L.RES])
+        start = self._begins(mode, residue)
+        if start <= StringPool.FREE or lex & L.STATE_BITS in (StringPool.FREE, L.NO_STATE):
+            return None
+        if not self._meaning.strings.bans(start):
+            return None  # others are seldom near: a walk that finds that out is lost
+        if (least, most) != (0, -1):
+            return self._near_bounded(key, identity, residue, space)
+        reference = lex & ~L.STATE_BITS | start
+        if reference == lex:
+            return None
+        while (code := near.near_tokens(self._tables.address, index, reference)) == L.ASKED:
+            self._meaning.answer(no_terminal)
+        if code != 0:
+            return None
+        removed = np.unique(space.buffer[: int(self._tables.context[L.C_BUFFER_COUNT])])
+        whole = self._record_of(mode, residue, reference, space)
+        return terminals.less(whole, removed, key, self._masks)
+
+    def _begins(self, mode: int, residue: int) -> int:
+        """Return the state in which the automaton of a string or of an object's extra keys begins, or -1."""
+        if mode == L.M_KEY:
+            row = self._tables.rows(L.T_RES)[residue]
+            return int(row[L.R_EXTRA]) if row[L.R_STATUS] else -1
+        row = self._tables.rows(L.T_STRING)[residue]
+        return int(row[L.S_START]) if row[L.S_KIND] == 0 else -1
+
+    def _record_of(self, mode: int, residue: int, lex: int, space: terminals.Workspace) -> Record:
+        """Return the record of a string or key of any length, which may be another one than the state's that
+        is asked about."""
+        identity = (mode, lex, 0, -1, 0, 0)
+        key = self._known_key(identity, lambda: self._key(mode, lex, list(identity)))
+        record = self._own.get(identity) if key is None else self._masks.get(key)
+        if record is not None:
+            return record
+        node = self._retry(walk.put_node, mode, residue, lex)
+        record = self._near(key, list(identity), node, space)
+        if record is None:
+            self._repeat(leftovers.terminal_tokens, node, space)
+            found = terminals.harvest(self._tables, space, mode, self._masks)
+            expander = self._meaning.expander
+            named = expander.group_sets.__getitem__ if mode in _KEYS else expander.demands
+            crossings = terminals.make_crossings(found.crossings, {o: named(o) for o in found.crossings})
+            record = self._masks.put(key, found.inside, crossings, found.row, found.number)
+        if key is None:
+            self._own[identity] = record
+        return record
+
+    def _near_bounded(
+        self, key: bytes | None, identity: list[int], residue: int, space: terminals.Workspace
+    ) -> Record | None:
+        """Return the record of a string of bounded length whose automaton does no more than ban texts: what
+        the length and what the automaton takes are then told apart. Else None."""
+        mode, lex = identity[L.X_MODE], identity[L.X_LEX]
+        state = lex & L.STATE_BITS
+        if mode != L.M_STRING:
+            return None
+        if lex != state or self._meaning.strings.outcome[state] < 0:
+            return None  # inside a character or an escape, or it must be longer yet
+        if self._tables.context[L.C_ESCAPES] != L.ESCAPES_PAIRED:
+            return None
+        whole = self._record_of(mode, residue, lex, space)
+        if len(whole.crossings) > 1:
+            return None
+        found = self._lengths(space).record(identity[L.X_LEAST], identity[L.X_MOST], self._masks.dense)
+        return terminals.both(found, whole, key, self._masks)
 
     def _repeat(self, ask: Callable[[int, int], int], argument: int, space: terminals.Workspace) -> None:
         """Walk a terminal until nothing is left to ask."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
+from structgen.automata.banned_patterns import pattern_of
 from structgen.errors import LimitError, RegexError, SchemaError, UnsupportedError
 from structgen.limits import Limits
 from structgen.schema.dynamic import NOTHING, Bindings
@@ -43,6 +44,7 @@ class Document:
         "_referring",
         "_targets",
         "_todo",
+        "banned",
         "draft",
         "formats",
         "limits",
@@ -57,6 +59,7 @@ class Document:
         "unevaluated",
         "unknown",
         "value",
+        "written",
     )
 
     def __init__(
@@ -67,13 +70,16 @@ class Document:
         policies: Policies | None = None,
         limits: Limits | None = None,
         remotes: Remotes | None = None,
+        banned: tuple[str, ...] = (),
     ) -> None:
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
         `draft` is one of scan.DRAFTS, or None: `$schema` decides, else 2020-12. `remotes` holds the documents
-        that references may lead to.
+        that references may lead to. No string and no key of a value may hold one of the texts in `banned`:
+        `root` then asks for that beside the schema, which is `written`.
         """
         self.value = value
+        self.banned = banned
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes: list[str] = []
@@ -84,10 +90,16 @@ class Document:
         self.draft = self.references.root.dialect.draft
         if draft is None:
             self._note_unknown_draft()
+        self.root: Schema
         names: frozenset[str] = frozenset()
         while not self._read_all(names):
             # Dynamic references: their names take part in what a place is. Few schemas have one.
             names |= self._asked
+        self.written: Schema = self.root
+        if banned:
+            self.root = self._without(self.root, banned)
+            count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
+            self.notes.append(f"{count} banned from strings and keys.")
 
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
@@ -115,7 +127,7 @@ class Document:
         self._asked: set[str] = set()
         self._bindings = Bindings(self.references, names) if names else None
         self._bound: dict[int, int] = {}
-        self.root: Schema = self._reached(Found(self.value, "#", self.references.root), NOTHING)
+        self.root = self._reached(Found(self.value, "#", self.references.root), NOTHING)
         self._read()
         while self.unevaluated and self.tests:
             place, test = self.tests.pop()
@@ -267,6 +279,15 @@ class Document:
         """Return the error for something inside a keyword of `place`."""
         where = "".join("/" + escape(segment) for segment in at)
         return self._not_a_schema(place, f"{place.pointer}{where}", what, str(at[-1]), cure)
+
+    def _without(self, root: Schema, banned: tuple[str, ...]) -> Schema:
+        """Return a schema that asks for another one, and that no string and no key in the whole value holds
+        a banned text. It asks the same of every value inside, so that it is the whole ban."""
+        found = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
+        ban = self.derived("", not_=found, bans=True)
+        ban.property_names = self.derived("", not_=found, bans=True)
+        ban.additional = ban.items = ban
+        return self.derived(root.pointer, all_of=(root, ban))
 
     # --- Inside ---------------------------------------------------------------------------------------------
 

@@ -62,6 +62,7 @@ class JsonSchemaGrammar(NetworkGrammar):
     """The JSON texts of the values that a schema accepts, within the policies. Made by `json_schema`."""
 
     __slots__ = (
+        "_banned",
         "_canonical",
         "_draft",
         "_limits",
@@ -85,18 +86,23 @@ class JsonSchemaGrammar(NetworkGrammar):
         text: str | None = None,
         notes: tuple[str, ...] = (),
         remotes: Remotes | None = None,
+        banned: tuple[str, ...] = (),
     ) -> None:
         """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
 
-        Of the `remotes`, those that references lead to become part of the grammar.
+        Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
+        hold one of the texts in `banned`.
         """
         self._value, self._text, self._notes = value, text, notes
         self._draft, self._policies, self._limits = draft, policies, limits
+        self._banned = banned
         self._canonical = ""
         self._networks: list[ref[SchemaNetwork]] = []
         # Reading the document is the check of the schema; the first network takes the document over.
         remotes = remotes if remotes is not None else Remotes()
-        document = Document(value, draft=draft, policies=policies, limits=limits, remotes=remotes)
+        document = Document(
+            value, draft=draft, policies=policies, limits=limits, remotes=remotes, banned=banned
+        )
         self._spare = [document]
         self._resources = remotes.used
         self._read_as = document.draft
@@ -124,6 +130,8 @@ class JsonSchemaGrammar(NetworkGrammar):
             }
             if self._resources:
                 options["resources"] = dict(sorted(self._resources.items()))
+            if self._banned:
+                options["banned"] = list(self._banned)
             self._canonical = write([options, self._value])
         return self._canonical
 
@@ -135,7 +143,26 @@ class JsonSchemaGrammar(NetworkGrammar):
             resources = repr(sorted(self._resources.items())) if self._resources else ""
         except RecursionError:
             return self.canonical
-        return "\0".join((schema, self._read_as, _written(self._policies), _written(self._limits), resources))
+        options = schema, self._read_as, _written(self._policies), _written(self._limits), resources
+        return "\0".join((*options, repr(self._banned)) if self._banned else options)
+
+    @property
+    def banned(self) -> tuple[str, ...]:
+        """The texts that no string and no key of a value may hold (`sg.without`), in order."""
+        return self._banned
+
+    def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
+        """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
+        return JsonSchemaGrammar(
+            self._value,
+            draft=self._draft,
+            policies=self._policies,
+            limits=self._limits,
+            text=self._text,
+            notes=self._notes,
+            remotes=Remotes.holding(self._resources),
+            banned=tuple(sorted({*self._banned, *banned})),
+        )
 
     @property
     def policies(self) -> Policies:
@@ -223,6 +250,7 @@ class JsonSchemaGrammar(NetworkGrammar):
             policies=policies or self._policies,
             limits=limits or self._limits,
             remotes=Remotes.holding(self._resources),
+            banned=self._banned,
         )
 
     def _document(self, limits: Limits) -> Document:
@@ -238,7 +266,7 @@ class JsonSchemaGrammar(NetworkGrammar):
     def __reduce__(self) -> tuple[Any, ...]:
         options = (asdict(self._policies), asdict(self._limits), self._draft, self._reading_notes())
         resources = {uri: write(value) for uri, value in self._resources.items()}
-        return _restored, (write(self._value), *options, resources)
+        return _restored, (write(self._value), *options, resources, self._banned)
 
 
 def _outside() -> int:
@@ -433,6 +461,7 @@ def _restored(
     draft: str | None,
     notes: tuple[str, ...],
     resources: dict[str, str],
+    banned: tuple[str, ...] = (),
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
     known = {field.name for field in fields(Limits)}
@@ -443,4 +472,5 @@ def _restored(
         limits=Limits(**{name: value for name, value in limits.items() if name in known}),
         notes=notes,
         remotes=Remotes.holding({uri: read(text) for uri, text in resources.items()}),
+        banned=banned,
     )

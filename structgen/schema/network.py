@@ -56,6 +56,9 @@ class SchemaDocument(Protocol):
     @property
     def policies(self) -> Policies: ...
 
+    @property
+    def banned(self) -> tuple[str, ...]: ...
+
 
 class SchemaNetwork:
     """The language of the documents that a JSON Schema accepts, within the policies (`ir.Network`)."""
@@ -512,7 +515,7 @@ class SchemaNetwork:
             f"no document satisfies the schema{but}: {self._reason(demand, places)}.",
             places=places,
             where=places[0],
-            cure="Relax one of them.",
+            cure="Relax one of them, or ban fewer texts." if document.banned else "Relax one of them.",
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
@@ -569,6 +572,7 @@ class _Under:
         self.root = root
         self.limits = limits
         self.policies = policies
+        self.banned: tuple[str, ...] = ()
 
 
 def _better(best: dict[int, Text], head: bytes, rests: Mapping[int, Text]) -> None:

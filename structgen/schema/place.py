@@ -243,8 +243,11 @@ class Tables:
         return self.demand((*self.demands[demand], self.free))
 
     def _excludes(self, literal: int) -> bool:
-        """Return whether a literal only excludes finitely many values."""
-        return bool(literal & 1) and literal > 0 and self.infos[literal >> 1].only_values
+        """Return whether a literal only excludes finitely many values, or strings with banned texts."""
+        if literal <= 0:
+            return False
+        info = self.infos[literal >> 1]
+        return info.only_values if literal & 1 else info.schema.bans
 
     # Schemas made here
 
@@ -431,6 +434,8 @@ class Tables:
         for demand in demands:
             for literal in self.demands[demand]:
                 schema = self.infos[literal >> 1].schema
+                if schema.bans:
+                    continue
                 if schema.pointer or schema.id < _SYNTHETIC:  # else a value of the document, of no schema's
                     found[schema.pointer] = None
         if self.free is not None:

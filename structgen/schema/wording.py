@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 
+from structgen.automata.banned import texts_of
 from structgen.automata.json_texts import JSON_TEXTS
 from structgen.ir import (
     FALSE,
@@ -61,6 +62,8 @@ def string(formula: Formula, some: str = "a string") -> str:
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):
                 clauses.append(f"other than {listing(map(quoted, sorted(words)), ' and ')}")
+            case Not(Pattern(source)) if len(source) > _MOST_CHARACTERS and texts_of(source):
+                clauses.append(f"without {listing(map(quoted, texts_of(source) or ()), ' and ')}")
             case Not(Pattern(source)):
                 clauses.append(f"that does not match {quoted(source)}")
             case _:
