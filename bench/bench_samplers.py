@@ -254,9 +254,15 @@ def measured(options: argparse.Namespace) -> list[Outcome]:
     rows = {*(rows for rows in ALONG if rows < options.rows), options.rows}
     return [
         outcome
-        for (task, method, seed, at), outcome in sorted(kept.items())
+        for (task, method, seed, at), outcome in sorted(kept.items(), key=_order)
         if task in options.tasks and method in wanted and seed < options.seeds and at in rows
     ]
+
+
+def _order(item: tuple[tuple[str, str, int, int], Outcome]) -> tuple[int, int, int, int]:
+    """Return a place that puts outcomes in the order of the tables."""
+    task, method, seed, rows = item[0]
+    return list(GOALS).index(task), ["ideal", *TITLES].index(method), rows, seed
 
 
 def _kept(path: Path, version: str) -> dict[tuple[str, str, int, int], Outcome]:
@@ -421,16 +427,24 @@ def swept(rows: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
 # --- pictures -----------------------------------------------------------------------------------------------
 
 
-def pictures(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> list[Path]:
-    """Draw the error against rows and against processor time, a panel a task; return the files."""
+def _pyplot() -> Any:
+    """Return matplotlib.pyplot, drawing to files; None, with a word on stderr, where it is not installed."""
     try:
         import matplotlib
     except ImportError:
         print("No pictures: matplotlib is not installed (it is in the extra `bench`).", file=sys.stderr)
-        return []
+        return None
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    return pyplot
+
+
+def pictures(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> list[Path]:
+    """Draw the error against rows and against processor time, a panel a task; return the files."""
+    pyplot = _pyplot()
+    if pyplot is None:
+        return []
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     made = []
     for key, label, file in (
@@ -492,6 +506,64 @@ def report(options: argparse.Namespace, outcomes: Iterable[Outcome]) -> None:
     print("\n" + "\n".join(str(path) for path in (target, costs, *made)))
 
 
+def report_others(options: argparse.Namespace) -> None:
+    """Measure on the embedded model, or on the grammars of SyGuS; write the file and its picture."""
+    if options.embedded:
+        import sampler_embedded
+
+        left_out = ("mcmc", "rejection")
+        rows = sampler_embedded.run(options, [name for name in options.methods if name not in left_out])
+        question, columns = "samplers-embedded", sampler_embedded.COLUMNS
+        shape = ("task", "seconds", "error", "error_se", "wall seconds", "mean total variation")
+    else:
+        import sampler_sygus
+
+        rows = sampler_sygus.run(options)
+        question, columns = "samplers-sygus", sampler_sygus.COLUMNS
+        shape = ("task", "model_rows", "kl", "kl_se", "model rows", "KL of the draws from the target")
+    lines = [[written(row[column]) for column in columns] for row in rows]
+    target = records.write(options.results, question, about(), columns, lines)
+    made = panels(rows, options.results / f"{target.stem}.png", *shape)
+    for line in lines:
+        print(*line, sep="  ")
+    print("\n".join(str(path) for path in (target, *made)))
+
+
+def panels(
+    rows: Sequence[dict[str, Any]], file: Path, by: str, x: str, y: str, error: str, label: str, scale: str
+) -> list[Path]:
+    """Draw a curve a method, a panel for each value of `by`; return the file, nothing without matplotlib."""
+    pyplot = _pyplot()
+    if pyplot is None:
+        return []
+    names = list(dict.fromkeys(row.get(by, "") for row in rows))
+    figure, axes = pyplot.subplots(1, len(names), figsize=(max(3.4 * len(names), 5), 3.6), squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        for method in TITLES:
+            curve = [row for row in rows if (row.get(by, ""), row["method"]) == (name, method)]
+            if curve:
+                axis.errorbar(
+                    [row[x] for row in curve],
+                    [max(row[y], 1e-6) for row in curve],
+                    yerr=[row[error] if row["seeds"] > 1 else 0.0 for row in curve],
+                    fmt="k-o" if method == "auto" else "-o",
+                    markersize=3,
+                    linewidth=1.8 if method == "auto" else 1.0,
+                    label=TITLES[method],
+                )
+        floor = [(row[x], row["floor_kl"]) for row in rows if "floor_kl" in row and row.get(by) == name]
+        if floor:
+            axis.plot(*zip(*sorted(set(floor)), strict=True), "k:", label="floor of ASAp's number of draws")
+        axis.set(xscale="log", yscale="log", title=name, xlabel=label)
+    axes[0][0].set_ylabel(scale)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=7)
+    figure.tight_layout(rect=(0, 0.12, 1, 1))
+    figure.savefig(file, dpi=90)
+    pyplot.close(figure)
+    return [file]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -508,8 +580,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=Path(tempfile.gettempdir()) / "structgen-samplers.jsonl",
         help="where runs are kept",
     )
+    parser.add_argument("--embedded", action="store_true", help="the model of the package, by wall time")
+    parser.add_argument("--sygus", action="store_true", help="grammars like ASAp's own")
+    parser.add_argument("--draws", type=int, default=1_000, help="ASAp's draws, at most (--sygus)")
     options = parser.parse_args(argv)
-    report(options, measured(options))
+    if options.embedded or options.sygus:
+        report_others(options)
+    else:
+        report(options, measured(options))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import venv
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,25 +49,29 @@ def prepared(folder: Path) -> tuple[Path, str]:
         venv.EnvBuilder(with_pip=True).create(folder)
     if said := _version(python):
         return python, f"genlm-control {said}"
+    # What structgen itself needs, as its grammars answer there.
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     common = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
-    first = subprocess.run([*common, "genlm-control"], capture_output=True, text=True, check=False)
+    wanted = [*common, *ours, "genlm-control"]
+    first = subprocess.run(wanted, capture_output=True, text=True, check=False)
     if first.returncode == 0 and (said := _version(python)):
         return python, f"genlm-control {said}"
-    stood_in = [name for name in BY_NAME if _stands_in(python, common, name)]
-    second = subprocess.run([*common, "genlm-control"], capture_output=True, text=True, check=False)
+    stood_in = [name for name in BY_NAME if _stands_in(common, name)]
+    second = subprocess.run(wanted, capture_output=True, text=True, check=False)
     if second.returncode == 0 and (said := _version(python)):
-        return python, f"genlm-control {said}, {' and '.join(stood_in)} by name only"
+        return python, f"genlm-control {said}, {' and '.join(stood_in) or 'nothing'} by name only"
     last = [line for line in second.stderr.splitlines() if not line.startswith("WARNING")][-4:]
     raise RuntimeError(f"pip install genlm-control failed: {' '.join(last)[:600] or 'it cannot be imported'}")
 
 
 def _version(python: Path) -> str:
-    code = "import genlm.control, importlib.metadata as m; print(m.version('genlm-control'))"
+    code = "import genlm.control, platformdirs, typer, importlib.metadata as m; "
+    code += "print(m.version('genlm-control'))"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
     return done.stdout.strip().splitlines()[-1] if done.returncode == 0 else ""
 
 
-def _stands_in(python: Path, common: Sequence[str], name: str) -> bool:
+def _stands_in(common: Sequence[str], name: str) -> bool:
     """Install a package; where it does not install, an empty one of its name. Return whether it was that."""
     if subprocess.run([*common, name], capture_output=True, check=False).returncode == 0:
         return False
