@@ -83,13 +83,18 @@ def methods() -> list[str]:
 
 
 class Counting:
-    """A checker that counts how often it is asked."""
+    """A checker that counts how often it is asked. It keeps nothing of a prefix, and needs no copies."""
 
     def __init__(self, checker: Any) -> None:
         self._checker, self.calls = checker, 0
         self.fingerprint = checker.fingerprint
+        if getattr(checker, "early", False):
+            self.viable = self._viable
 
-    def viable(self, prefix: bytes) -> bool:
+    def copy(self) -> Counting:
+        return self
+
+    def _viable(self, prefix: bytes) -> bool:
         self.calls += 1
         return bool(self._checker.viable(prefix))
 
