@@ -476,6 +476,7 @@ def pictures(rows: Sequence[dict[str, Any]], folder: Path, name: str) -> list[Pa
                     label=TITLES.get(method, "floor"),
                 )
             axis.set(xscale="log", yscale="log", title=task, xlabel=label)
+            axis.xaxis.set_minor_formatter("")
         axes[0][0].set_ylabel("mean total variation of field marginals")
         handles, labels = axes[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=7)
@@ -560,6 +561,7 @@ def panels(
         if floor:
             axis.plot(*zip(*sorted(set(floor)), strict=True), "k:", label="floor of ASAp's number of draws")
         axis.set(xscale="log", yscale="log", title=name, xlabel=label)
+        axis.xaxis.set_minor_formatter("")
     axes[0][0].set_ylabel(scale)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=7)
