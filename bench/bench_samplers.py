@@ -405,27 +405,31 @@ def swept(rows: Sequence[dict[str, Any]]) -> list[tuple[object, ...]]:
     """Return the error of each method at a fixed virtual time, for costs of a row and of a check.
 
     The virtual time of a run is (its model rows) x (a row's cost) + (the masks that it filled + the questions
-    that it put to the checker) x (a check's cost). The time given is that of the largest number of rows at a
-    check of no cost; the error at that time is interpolated between the numbers of rows that were measured,
-    on logarithmic scales, and outside of them is the nearest one's.
+    that it put to the checker) x (a check's cost). The time at which methods are compared is that of the
+    method that was done first with its largest number of rows; the errors of the others are interpolated
+    between the numbers of rows that were measured, on logarithmic scales.
     """
     found: list[tuple[object, ...]] = []
-    curves: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
+    curves: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for row in sorted(rows, key=lambda row: int(row["rows"])):
         if row["method"] != "ideal":
-            curves[row["task"], row["method"]].append(row)
+            curves[row["task"]][row["method"]].append(row)
     for row_ms in ROWS_MS:
         for check_us in CHECKS_US:
-            for (task, method), curve in curves.items():
-                curve.sort(key=lambda row: row["rows"])
-                given = 1e-3 * row_ms * max(row["rows"] for row in curve)
-                times = [
-                    1e-3 * row_ms * row["model_rows"] + 1e-6 * check_us * (row["masks"] + row["checks"])
-                    for row in curve
-                ]
-                errors = [max(row["error"], 1e-9) for row in curve]
-                error = float(np.exp(np.interp(math.log(given), np.log(times), np.log(errors))))
-                found.append((row_ms, check_us, given, task, method, f"{error:.5f}", f"{times[-1]:.4g}"))
+            for task, by_method in curves.items():
+                times = {
+                    method: [
+                        1e-3 * row_ms * row["model_rows"] + 1e-6 * check_us * (row["masks"] + row["checks"])
+                        for row in curve
+                    ]
+                    for method, curve in by_method.items()
+                }
+                given = min(spent[-1] for spent in times.values())
+                for method, curve in by_method.items():
+                    errors = np.log([max(row["error"], 1e-9) for row in curve])
+                    error = float(np.exp(np.interp(math.log(given), np.log(times[method]), errors)))
+                    spent = f"{times[method][-1]:.4g}"
+                    found.append((row_ms, check_us, f"{given:.4g}", task, method, f"{error:.5f}", spent))
     return found
 
 
