@@ -12,7 +12,8 @@ boolean `Potential` whose `prefix` and `complete` are the grammar and the checke
 structgen's compiled grammar, so that it is cheap), `AWRS(model, condition)`, and `.smc(16 particles,
 resampling under half of them)`, again and again until the rows are spent. A model row is one prefix in one
 batch: prefixes that are equal in a batch count once, as they do for structgen. Clouds of particles are put
-together by their weights; one that would need more rows than are left is not counted."""
+together by their weights; one that would need more rows than are left is not counted. `z_ratio` is the mean
+estimate of Z over the exact Z: near 1 where model and condition are those of the task."""
 
 from __future__ import annotations
 
@@ -211,6 +212,7 @@ COLUMNS: Final = (
     "cpu_s",
     "wall_s",
     "error_times_root_seconds",
+    "z_ratio",
     "note",
 )
 
@@ -234,13 +236,15 @@ def outside(options: argparse.Namespace) -> None:
                     for one in bench_samplers.work(name, method, seed, [options.rows])
                     if one["method"] == method
                 )
+                z = bench_samplers._frozen()[name]["z"]
+                outcome["z_ratio"] = math.exp(outcome["log_z"]) / z if outcome["log_z"] else math.nan
                 found.setdefault((name, f"structgen {method}"), []).append(outcome)
             print(f"{name} {method}", file=sys.stderr)
     rows: list[tuple[object, ...]] = []
     for (task, system), runs in sorted(found.items()):
         mean = {
             key: math.fsum(run[key] for run in runs) / len(runs)
-            for key in ("error", "model_rows", "draws", "cpu_s", "wall_s")
+            for key in ("error", "model_rows", "draws", "cpu_s", "wall_s", "z_ratio")
         }
         spread = math.sqrt(
             math.fsum((run["error"] - mean["error"]) ** 2 for run in runs) / max(len(runs) - 1, 1)
@@ -257,11 +261,12 @@ def outside(options: argparse.Namespace) -> None:
             mean["cpu_s"],
             mean["wall_s"],
             mean["error"] * math.sqrt(mean["cpu_s"]),
+            mean["z_ratio"],
             note if system.startswith("genlm") else "",
         )
         rows.append(tuple(f"{one:.5g}" if isinstance(one, float) else one for one in row))
     if not theirs:
-        rows.append(("all", "genlm-control SMC-16 + AWRS", options.rows, 0, *[""] * 7, note))
+        rows.append(("all", "genlm-control SMC-16 + AWRS", options.rows, 0, *[""] * 8, note))
     target = records.write(options.results, "samplers-genlm", bench_samplers.about(), COLUMNS, rows)
     for row in rows:
         print(*row, sep="  ")
