@@ -11,6 +11,7 @@ WORKERS ?= $(if $(TESTS),0,auto)
 SUITE ?=
 WALK ?=
 GRAMMARS ?=
+SAMPLERS ?=
 MASKBENCH ?=
 GLOB ?=
 COUNT ?=
@@ -25,7 +26,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick golden golden-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo quick golden golden-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -122,6 +123,9 @@ bench-composed: $(VENV)/.installed-bench ## masks of tool calls and fenced code 
 
 bench-syncode: $(VENV)/.installed-engine $(VENV)/.installed-dev ## syntax errors of an n-gram model and the embedded one, with masks and without (GRAMMARS="--only python")
 	$(BIN)/python bench/bench_syncode.py $(GRAMMARS)
+
+bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000", --embedded, --sygus)
+	$(BIN)/python bench/bench_samplers.py $(SAMPLERS)
 
 library: $(VENV)/.installed-dev ## 500 files of the standard library under two grammars of Python, against lark
 	$(BIN)/python bench/bench_library.py

@@ -300,6 +300,9 @@ class Unique:
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", f"unique:{self.early}")
 
+    def copy(self) -> Unique:
+        return self
+
     def viable(self, prefix: bytes) -> bool:
         """Return False where two items that have closed are equal."""
         if not self.early:
@@ -334,6 +337,9 @@ class Checksum:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fingerprint", f"checksum:{self.modulus}")
+
+    def copy(self) -> Checksum:
+        return self
 
     def viable(self, prefix: bytes) -> bool:
         return True

@@ -7,6 +7,7 @@ import math
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,8 @@ from structgen.masks.mask import TokenMask, allocate_mask
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 
+import bench_samplers
+import sampler_sygus
 import sampler_tasks
 
 NAMES = list(sampler_tasks.tasks())
@@ -97,3 +100,69 @@ def test_the_dynamic_programme_is_what_enumeration_finds(name: str) -> None:
         if not masked:
             assert set(exact.draw(50, 1)) <= law.keys()
             assert sampler_tasks.field_error(marginals, true_marginals) < 1e-9
+
+
+# --- the bench itself ---------------------------------------------------------------------------------------
+
+
+def _outcome(task: str, method: str, seed: int, error: float, rows: int = 100) -> dict[str, Any]:
+    return {
+        "task": task,
+        "method": method,
+        "seed": seed,
+        "rows": rows,
+        "error": error,
+        "model_rows": rows,
+        "draws": 10,
+        "attempts": 12,
+        "log_z": None,
+        "cpu_s": 1.0,
+        "wall_s": 2.0,
+        "masks": rows,
+        "checks": 50,
+    }
+
+
+def test_ratios_are_of_the_best_published_method_seed_by_seed() -> None:
+    """A constant ratio over the seeds has no standard error, whatever the errors' own spread is."""
+    errors = {"masked": (0.4, 0.8), "smc": (0.2, 0.4), "auto": (0.1, 0.2), "ideal": (0.05, 0.05)}
+    outcomes = [
+        _outcome("enum", method, seed, error)
+        for method, values in errors.items()
+        for seed, error in enumerate(values)
+    ]
+    rows = {row["method"]: row for row in bench_samplers.table(outcomes)}
+    assert rows["auto"]["best_published"] == "smc"
+    assert rows["auto"]["ratio_to_best_published"] == pytest.approx(0.5)
+    assert rows["auto"]["ratio_se"] == pytest.approx(0.0, abs=1e-12)
+    assert rows["auto"]["above_best"] == pytest.approx(0.0)
+    assert rows["masked"]["floor"] == pytest.approx(0.05)
+
+
+def test_the_virtual_clock_charges_rows_and_checks() -> None:
+    """100 rows of 10 ms, and 150 masks and checks of 10 ms."""
+    rows = bench_samplers.table([_outcome("enum", "auto", 0, 0.3)])
+    charged = {(row[0], row[1]): row for row in bench_samplers.swept(rows)}
+    assert float(str(charged[10, 10_000][-1])) == pytest.approx(100 * 0.01 + 150 * 0.01, rel=1e-3)
+    assert float(str(charged[1, 1][-1])) == pytest.approx(100 * 0.001 + 150 * 1e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", bench_samplers.methods())
+def test_every_method_runs_on_a_task_with_a_checker(method: str) -> None:
+    """Its draws have the fields of the task, and it reads no more rows than it may."""
+    task = sampler_tasks.shrunken()["unique-at-end"]
+    exact = {"marginals": task.law.marginals, "z": task.law.z}
+    outcome = bench_samplers.attempt(task, exact, method, 1, 400)
+    assert outcome["draws"] > 0 and outcome["model_rows"] <= 400
+    assert 0 <= outcome["error"] < 0.6
+    assert outcome["masks"] > 0 and outcome["checks"] > 0
+
+
+def test_the_tasks_of_sygus_are_enumerated_whole() -> None:
+    """Z of a short language is what an unbiased sampler finds once it is exhausted."""
+    task = sampler_sygus.Sygus("inv-phases", 4, 7)
+    found = sampler_sygus._drawn(task, "auto", 10**6, 0, None)
+    assert found.statistics.stopped == "exhausted"
+    assert math.exp(found.log_z) == pytest.approx(task.z, rel=1e-9)
+    assert set(found.token_ids) == set(task.law)
+    assert task.divergence(found.token_ids, found.weights) == pytest.approx(0.0, abs=1e-9)
