@@ -26,7 +26,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick golden golden-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo quick golden golden-mutants sampling-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -78,6 +78,9 @@ golden: $(VENV)/.installed-dev ## compare what is answered with committed digest
 golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must turn golden red; ten minutes (MUTANTS='max*')
 	PYTHONPATH=tests $(BIN)/python scripts/golden_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
+sampling-mutants: $(VENV)/.installed-dev ## seed faults into a copy of the samplers: each must turn a test red; five minutes (MUTANTS='*tree*')
+	$(BIN)/python scripts/sampling_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py test_kept.py \
   schema/test_grammar.py schema/test_references.py parsing/test_lexer_traps.py languages/test_composition.py \
@@ -126,6 +129,9 @@ bench-syncode: $(VENV)/.installed-engine $(VENV)/.installed-dev ## syntax errors
 
 bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error against model rows and time (SAMPLERS="--seeds 3 --rows 3000", --embedded, --sygus)
 	$(BIN)/python bench/bench_samplers.py $(SAMPLERS)
+
+bench-without: $(VENV)/.installed-dev ## masks under banned texts (MASKBENCH=folder)
+	$(BIN)/python bench/bench_without.py --maskbench $(MASKBENCH)
 
 library: $(VENV)/.installed-dev ## 500 files of the standard library under two grammars of Python, against lark
 	$(BIN)/python bench/bench_library.py

@@ -32,8 +32,8 @@ from structgen.masks.store_files import exclusive
 from structgen.sampling.target import Step
 from structgen.sampling.tree import Node, PrefixTree
 
-_FORMAT: Final = "structgen prefix tree 1"
-_EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower")
+_FORMAT: Final = "structgen prefix tree 2"
+_EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower", "estimate")
 """The numbers of a node, in the columns of `nodes`."""
 _FLAT: Final = ("tokens", "probabilities", "uppers", "lowers")
 _SLACK: Final = 1e-9
@@ -106,9 +106,9 @@ def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
         if parent >= 0:
             children.append((parent, slot, len(nodes)))
         nodes.append(node)
-        waiting += [
-            (child, len(nodes) - 1, slot) for slot, child in sorted(node.children.items(), reverse=True)
-        ]
+        # Siblings in the order in which they were met, so that a tree that is read lists its texts in the
+        # same order as the one that was written.
+        waiting += [(child, len(nodes) - 1, slot) for slot, child in reversed(node.children.items())]
     return nodes, children
 
 
@@ -194,6 +194,7 @@ def _nodes(arrays: dict[str, Any], ends: Any) -> Iterator[Node]:
             total <= 1 + _SLACK and len(np.unique(node.tokens)) == len(node.tokens), "probabilities of a node"
         )
         node.upper, node.lower = 1.0, 0.0
+        node.estimate = said["estimate"]
         node.settle()
         yield node
 

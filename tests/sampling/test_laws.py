@@ -32,6 +32,7 @@ def texts_of(pattern):
 TEXTS = texts_of(PATTERN)
 TOKENIZER = tokenizer()
 COMPILED = sg.compile(sg.regex(PATTERN), TOKENIZER)
+UNENDED_COMPILED = sg.compile(sg.regex(UNENDED), TOKENIZER)
 
 
 class Ends:
@@ -83,9 +84,11 @@ def chi_square(tokens, expected):
 @pytest.mark.parametrize(("max_tokens", "temperature"), [(4, 1.0), (3, 1.0), (4, 0.5)])
 def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
     model = Bigram(3, ALIVE)
-    found = drawn(model, 2000, method, max_tokens=max_tokens, temperature=temperature)
+    found = drawn(model, 800, method, max_tokens=max_tokens, temperature=temperature)
+    expected = exact(model, max_tokens, temperature)
     assert found.is_exact
-    assert chi_square(found.token_ids, exact(model, max_tokens, temperature)) < 5
+    assert chi_square(found.token_ids, expected) < 5
+    assert math.exp(found.log_z) == pytest.approx(sum(expected.values()), rel=0.1)
 
 
 @pytest.mark.parametrize("method", ["rejection", "cars"])
@@ -93,25 +96,14 @@ def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
 def test_a_text_ends_only_where_the_grammar_lets_it(method, max_tokens):
     model = Bigram(4, ALIVE)
     options = {"method": method, "max_tokens": max_tokens, "tokenizer": TOKENIZER, "name": "bigram"}
-    found = sample(model, [97], sg.regex(UNENDED), 600, **options)
+    # All draws of rejection are listed elsewhere; here it pays for each of them with many rows.
+    found = sample(model, [97], UNENDED_COMPILED, 60 if method == "rejection" else 300, **options)
     assert chi_square(found.token_ids, exact(model, max_tokens, texts=texts_of(UNENDED))) < 5
-
-
-def test_the_first_draws_of_cars_are_exact_too():
-    model = Bigram(3, ALIVE)
-    first = [drawn(model, 1, "cars", seed=seed).token_ids[0] for seed in range(800)]
-    assert chi_square(first, exact(model, 4)) < 5
-
-
-def test_the_last_of_a_run_of_cars_is_exact_too():
-    model = Bigram(3, ALIVE)
-    last = [drawn(model, 6, "cars", seed=seed).token_ids[-1] for seed in range(400)]
-    assert chi_square(last, exact(model, 4)) < 5
 
 
 def test_masked_draws_are_from_another_law():
     model = Bigram(3, ALIVE, sharp=2.0)
-    found = drawn(model, 3000, "masked")
+    found = drawn(model, 1000, "masked")
     assert found.is_biased
     assert chi_square(found.token_ids, exact(model, 4)) > 20
 
@@ -123,7 +115,7 @@ def test_weighted_sums_are_unbiased(method, n, sharp):
     model = Bigram(5, ALIVE, sharp=sharp)
     expected = exact(model, 4)
     ones, lengths = [], []
-    for seed in range(300):
+    for seed in range(100):
         found = drawn(model, n, method, seed=seed)
         weights = np.exp(found.log_weights)
         ones.append(weights.sum())
@@ -138,26 +130,12 @@ def test_weighted_sums_are_unbiased(method, n, sharp):
 def test_particles_are_resampled_and_z_stays_unbiased():
     model = Bigram(4, ALIVE, sharp=2.0)
     z = sum(exact(model, 5, texts=texts_of(UNENDED)).values())
-    compiled = sg.compile(sg.regex(UNENDED), TOKENIZER)
+    compiled = UNENDED_COMPILED
     estimates = []
-    for seed in range(150):
+    for seed in range(60):
         options = {"method": "smc", "max_tokens": 5, "tokenizer": TOKENIZER, "name": "bigram", "seed": seed}
         estimates.append(math.exp(sample(model, [97], compiled, 32, **options).log_z))
     assert abs(np.mean(estimates) - z) < 4 * np.std(estimates, ddof=1) / math.sqrt(len(estimates))
-
-
-def test_the_estimates_of_single_walks_are_unbiased_whatever_the_tree_has_learnt():
-    model = Bigram(5, ALIVE)
-    z = sum(exact(model, 4).values())
-    target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
-    for finish, fresh in ((Finish.COIN, False), (Finish.WEIGHT, False), (Finish.WEIGHT, True)):
-        ends = []
-        for seed in range(300):
-            walker = Walker(target, finish, PrefixTree(), seed=seed, fresh=fresh)
-            walker.attempts(7)
-            ends += [one.weight + one.known for one in walker.attempts(3)]
-        parts = np.array(ends).reshape(300, 3).mean(1)
-        assert abs(parts.mean() - z) < 4 * parts.std(ddof=1) / math.sqrt(len(parts))
 
 
 @pytest.mark.parametrize("method", ["auto", "importance", "smc"])
@@ -177,8 +155,16 @@ def target_text(tokens):
     return b"".join(TOKENIZER.token_bytes[token] for token in tokens)
 
 
-@pytest.mark.parametrize("tree", [{"kept": 1}, {"kept": 0}, {"most": 3000}, {"most": 5000, "kept": 1}])
-@pytest.mark.parametrize(("width", "max_tokens"), [(1, 4), (12, 4), (1, 3)])
+@pytest.mark.parametrize(
+    ("tree", "width", "max_tokens"),
+    [
+        ({"kept": 1}, 12, 4),
+        ({"kept": 0}, 12, 4),
+        ({"most": 3000}, 12, 4),
+        ({"most": 5000, "kept": 1}, 12, 4),
+        ({"most": 5000, "kept": 1}, 1, 3),
+    ],
+)
 def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width, max_tokens):
     model = Bigram(3, ALIVE)
     texts = {text for text in TEXTS if len(text) % 2 == 0}
@@ -186,7 +172,7 @@ def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width, max_to
     rows = FunctionRows(model, [97], COMPILED.vocab_size, "bigram")
     target = Target(rows, COMPILED, max_tokens=max_tokens, checkers=[Ends()])
     tokens, estimates = [], []
-    for seed in range(50):
+    for seed in range(30):
         walker = Walker(target, Finish.COIN, PrefixTree(**tree), seed=seed)
         for _ in range(36 // width):
             ended = walker.attempts(width)
@@ -207,40 +193,12 @@ def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
     assert tree.bracket == (0.0, 1.0)
 
 
-def test_the_bounds_of_a_tree_hold_and_never_widen():
-    model = Bigram(3, ALIVE)
-    z = sum(exact(model, 4).values())
-    target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
-    tree = PrefixTree(kept=2)
-    walker = Walker(target, Finish.WEIGHT, tree, seed=1, fresh=True)
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        walker.attempts(3)
-        assert low <= tree.bracket[0] <= z * (1 + 1e-12)
-        assert high >= tree.bracket[1] >= z * (1 - 1e-12)
-        low, high = tree.bracket
-
-
-def test_a_finite_language_run_to_exhaustion_is_given_exactly():
-    model = Bigram(11, ALIVE)
-    expected = exact(model, 4)
-    found = drawn(model, 10_000, "auto")
-    assert found.statistics.stopped == "exhausted"
-    assert set(found.token_ids) == set(expected)
-    z = sum(expected.values())
-    for tokens, weight in zip(found.token_ids, found.weights, strict=True):
-        assert weight == pytest.approx(expected[tokens] / z, rel=1e-9)
-    assert found.log_z == pytest.approx(math.log(z), rel=1e-12)
-    low, high = found.bracket
-    assert low == high
-
-
 @pytest.mark.parametrize("method", ["cars", "auto", "smc", "importance", "rejection", "asap"])
 def test_a_checker_is_part_of_the_law(method):
     model = Bigram(13, ALIVE)
     texts = {text for text in TEXTS if len(text) % 2 == 0}
     if method in ("rejection", "cars"):
-        found = drawn(model, 1500, method, checkers=[Ends()])
+        found = drawn(model, 150 if method == "rejection" else 500, method, checkers=[Ends()])
         assert chi_square(found.token_ids, exact(model, 4, texts=texts)) < 5
     else:
         found = drawn(model, 50, method, checkers=[Ends()], budget=3000)
