@@ -108,7 +108,8 @@ class TrustedFile:
             os.close(handle)
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_handle"):  # an exception may have cut the constructor short
+            self.close()
 
     def __enter__(self) -> TrustedFile:
         return self

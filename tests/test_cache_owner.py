@@ -179,3 +179,7 @@ def test_a_full_disk_and_a_folder_that_cannot_be_made_cost_one_warning_and_no_an
         assert found == masks
         (said,) = told
         assert said.startswith("StoreWarning: cannot write") and os.strerror(why) in said
+
+
+def test_a_file_whose_opening_was_cut_short_is_let_go_of_in_silence() -> None:
+    TrustedFile.__new__(TrustedFile).__del__()

@@ -24,7 +24,7 @@ from structgen.parsing.emptiness import is_surely_dead
 from structgen.parsing.lexemes import DECIDED
 from structgen.parsing.ordered import Behind
 from structgen.parsing.parser import REFUSED, Place
-from structgen.parsing.tables import FAR
+from structgen.parsing.tables import FAR, Indentation
 
 _KEPT = 1 << 18
 """Answers that are remembered; past it all are worked out anew."""
@@ -38,6 +38,9 @@ _DETOURS = 1
 """Places behind the first at which a plan may go on otherwise than by the cheapest end."""
 _WANDERED = 64
 """Lexemes that are written where no plan can be read, before texts are tried byte by byte."""
+_STRAYED = 16
+"""Lexemes of a text written by plans alone that bring the end no nearer: those of a line that is put in, and
+those that the parser's table, which a conflict took an action from, reads otherwise than planned."""
 _WAITS = 4
 """Bytes that a search takes a look-ahead to need that must come true."""
 _NOTED = 1 << 14
@@ -86,6 +89,9 @@ class Completions:
         self._live: dict[Reading, bool] = {}
         self._links: dict[_Spot, dict[int, _Link | None]] = {}
         """For each place, by first byte: how a text goes on; None where it ends."""
+        self._next_of: dict[tuple[Reading, Place], tuple[bytes, Reading, Place] | None] = {}
+        """Behind a lexeme, how the cheapest end by the grammar goes on: the next lexeme, and what it leads
+        to."""
         self._searched: dict[Reading, bytes | None] = {}
         self._stuck: dict[Place, bool] = {}
         self._refused: dict[tuple[int, int], bool] = {}
@@ -114,12 +120,53 @@ class Completions:
         """Return a short text that completes a live configuration, empty where it is complete."""
         if self._reader.accepts(reading):
             return b""
-        ways = self._ways(reading)
+        if len(self._next_of) > _KEPT:
+            self._next_of.clear()
+        ways = self._planned(reading) or self._ways(reading)
         if ways:
             return min(ways, key=len)
         found = self._find(reading)
         assert found is not None, "a configuration that is not live"
         return self._written(*found)
+
+    def _planned(self, reading: Reading) -> list[bytes]:
+        """Return texts that complete a configuration by the plans alone, one for each of the cheapest ends of
+        its lexeme that have one; between two lexemes first what is planned there. They do not depend on what
+        was proved before."""
+        whole = None if reading.begun else self._by_plan(reading, reading.place)
+        ways = [whole] if whole else []
+        for _cost, terminal, text in self._endings(reading)[:_ENDINGS]:
+            after = self._reader.run(reading, text)
+            place = None if after is None else self._ended(reading, after, terminal)
+            more = None if after is None or place is None else self._by_plan(after, place)
+            if more is not None:
+                ways.append(text + more)
+        return ways
+
+    def _by_plan(self, reading: Reading, place: Place) -> bytes | None:
+        """Return the text of the cheapest end by the grammar from a place, where `reading` has just come to
+        its lexeme's end; None where it cannot be read as it is planned. After each lexeme it is planned anew,
+        which is remembered: texts that come to the same place share what follows."""
+        parts: list[bytes] = []
+        parser = self._reader.parser
+        left, strayed = parser.plan_cost(place.stack), 0
+        while strayed <= _STRAYED:
+            here = reading, place
+            if here not in self._next_of:
+                self._next_of[here] = self._next_planned(*here)
+            step = self._next_of[here]
+            if step is None:
+                return b"".join(parts) if self._reader.accepts(reading) else None
+            text, reading, place = step
+            parts.append(text)
+            before, left = left, parser.plan_cost(place.stack)
+            strayed += left >= before
+        return None
+
+    def _next_planned(self, reading: Reading, place: Place) -> tuple[bytes, Reading, Place] | None:
+        """Return the next lexeme of a plan, written, and what it leads to; None where there is none."""
+        _number, wanted = self._next(self._beginning(place.stack), 0, place)
+        return None if wanted is None else self._write(reading, place, *wanted)
 
     def _ways(self, reading: Reading) -> list[bytes]:
         """Return texts that complete a configuration, one for each of the cheapest ends of its lexeme."""
@@ -353,33 +400,52 @@ class Completions:
             self._separate(links, reader.fresh(before, start.behind), link, reading)
             reading, place, first = start, before, text[0]
 
+    def _beginning(self, stack: int) -> list[int]:
+        """Return the terminals with which `_terminals` begins: the first, and what follows up to one that
+        is no indentation's beginning or end."""
+        indentation = self._reader.tables.indentation
+        found: list[int] = []
+        for terminal in self._reader.parser.plan(stack):
+            found.append(terminal)
+            if indentation is None:
+                return found
+            if len(found) > 1 and terminal not in (indentation.indent, indentation.dedent):
+                break
+        return self._with_line(stack, found)
+
     def _terminals(self, stack: int) -> list[int]:
         """Return the terminals of the cheapest end by the grammar from a stack. Where it begins by ending a
         block, which only a line's end does, and more must follow, one more line comes before."""
-        tables, parser = self._reader.tables, self._reader.parser
-        terminals = parser.plan(stack)
-        indentation = tables.indentation
+        return self._with_line(stack, list(self._reader.parser.plan(stack)))
+
+    def _with_line(self, stack: int, terminals: list[int]) -> list[int]:
+        """Return the terminals of a plan, or its beginning, with the line that must come before them."""
+        indentation = self._reader.tables.indentation
         if indentation is None or not terminals or terminals[0] != indentation.dedent:
             return terminals
         if all(one == indentation.dedent for one in terminals):
             return terminals
-        known = self._lines.get(stack)
-        if known is None:
-            known = self._lines[stack] = terminals
-            pending: list[tuple[int, tuple[int, ...]]] = [(stack, ())]
-            for here, line in pending:
-                if len(line) >= _LINE or len(pending) > _LINES:
-                    break
-                ended = parser.feed(here, indentation.newline) if line else REFUSED
-                if ended != REFUSED and parser.feed(ended, indentation.dedent) != REFUSED:
-                    known = self._lines[stack] = [*line, indentation.newline, *parser.plan(ended)]
-                    break
-                context = tables.contexts[int(tables.context_of[parser.top[here]])]
-                for terminal in context.terminals:
-                    after = parser.feed(here, terminal)
-                    if terminal not in tables.ignored and after != REFUSED:
-                        pending.append((after, (*line, terminal)))
-        return known
+        if stack not in self._lines:
+            self._lines[stack] = self._line_before(stack, indentation)
+        return self._lines[stack] or terminals
+
+    def _line_before(self, stack: int, indentation: Indentation) -> list[int]:
+        """Return the terminals of a line after which a block ends, and of the plan from there; none where no
+        line of _LINE terminals does."""
+        tables, parser = self._reader.tables, self._reader.parser
+        pending: list[tuple[int, tuple[int, ...]]] = [(stack, ())]
+        for here, line in pending:
+            if len(line) >= _LINE or len(pending) > _LINES:
+                break
+            ended = parser.feed(here, indentation.newline) if line else REFUSED
+            if ended != REFUSED and parser.feed(ended, indentation.dedent) != REFUSED:
+                return [*line, indentation.newline, *parser.plan(ended)]
+            context = tables.contexts[int(tables.context_of[parser.top[here]])]
+            for terminal in context.terminals:
+                after = parser.feed(here, terminal)
+                if terminal not in tables.ignored and after != REFUSED:
+                    pending.append((after, (*line, terminal)))
+        return []
 
     def _detour(self, reading: Reading, place: Place, detours: int = 0) -> bool:
         """Write a lexeme that the cheapest end from a place does not have, and a plan behind it: what stands

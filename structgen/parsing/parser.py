@@ -7,7 +7,7 @@ how many brackets are open. Places are values; a stack is a number, equal stacks
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +19,10 @@ import numpy.typing as npt
 from structgen.parsing.tables import END, FAR, ParserTables
 
 REFUSED: Final = -1
+_BYTE: Final = 1 << 32
+"""What a byte costs in a way to the end, where a rule that ends costs 1."""
+_NEVER: Final = FAR * _BYTE
+"""The least cost of a way to the end where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,30 +306,58 @@ class Parser:
     def distance(self, stack: int) -> int:
         """Return a lower bound of the bytes that complete a text, by the grammar alone; about 2**40 where
         nothing does."""
-        return self._plan(stack, False)[0]
+        return self._plan(stack, False)[0] // _BYTE
 
-    def plan(self, stack: int) -> list[int]:
-        """Return the terminals of a way to the end that needs so many bytes; empty where there is none. Ways
-        in which an indentation ends on a line that has begun are left aside where there are others."""
-        found: list[int] = []
-        strict = self._plan(stack, True)[0] < FAR
+    def plan(self, stack: int) -> Iterator[int]:
+        """Yield the terminals of a way to the end that needs so many bytes; none where there is none. Ways
+        in which an indentation ends on a line that has begun are left aside where there are others.
+
+        Of ways that need as many bytes one is taken that ends the fewest rules, and of those the one whose
+        rules come first in the parser's tables. So the plan is a function of the stack alone, and it comes
+        to an end: with each rule that ends, the cost of what is left grows less, even where a rule is
+        ended without a byte.
+        """
+        strict = self._plan(stack, True)[0] < _NEVER
         while True:
             cost, way = self._plan(stack, strict)
-            if way is None or cost >= FAR:
-                return found
-            rule, dot = way
+            if way is None or cost >= _NEVER:
+                return
+            rule, dot = self._first_way(stack, strict, cost)
             symbols = self.tables.rules[rule].symbols
-            found += [one for one in self.texts.spelled(symbols[dot:]) if one != END]
+            for one in self.texts.spelled(symbols[dot:]):
+                if one != END:
+                    yield one
             if self.is_root(rule):
-                return found
-            below = self.pop(stack, dot)
-            stack = self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
+                return
+            stack = self._ended(stack, rule, dot)
+
+    def plan_cost(self, stack: int) -> int:
+        """Return what `plan` costs. What is left of a plan costs less than the whole."""
+        cost = self._plan(stack, True)[0]
+        return cost if cost < _NEVER else self._plan(stack, False)[0]
+
+    def _first_way(self, stack: int, strict: bool, cost: int) -> tuple[int, int]:
+        """Return the first of the rules under way (with its symbols read) that a cheapest way, of this cost,
+        ends."""
+        for least, rule, dot in self.texts.exits_of(self.top[stack], strict):
+            needed = least * _BYTE + 1
+            if needed < cost and not self.is_root(rule):
+                needed += self._plan(self._ended(stack, rule, dot), strict)[0]
+            if needed == cost:
+                return rule, dot
+        raise AssertionError("a way to the end that no rule begins")
+
+    def _ended(self, stack: int, rule: int, dot: int) -> int:
+        """Return a stack after a rule that is under way there, with so many symbols read."""
+        below = self.pop(stack, dot)
+        return self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
 
     def is_root(self, rule: int) -> bool:
         return self.tables.nonterminals[self.tables.rules[rule].origin].startswith("$root_")
 
     def _plan(self, stack: int, strict: bool) -> tuple[int, tuple[int, int] | None]:
-        """Return the distance of a stack, and the rule under way (with its symbols read) that ends first."""
+        """Return what the cheapest way from a stack to the end costs (_BYTE for each byte, and 1 for each
+        rule that ends), and a rule under way (with its symbols read) that such a way ends first."""
         known = self._plans.get((stack, strict))
         if known is not None:
             return known
@@ -347,22 +379,22 @@ class Parser:
                 if goal is None or cost + further[0] < goal[0]:
                     goal = cost + further[0], here, further[1]
                 continue
-            for needed, rule, dot in self.texts.exits_of(self.top[here], strict):
-                if needed >= FAR:
+            for least, rule, dot in self.texts.exits_of(self.top[here], strict):
+                if least >= FAR:
                     continue
+                total = cost + least * _BYTE + 1
                 if self.is_root(rule):
-                    if goal is None or cost + needed < goal[0]:
-                        goal = cost + needed, here, (rule, dot)
+                    if goal is None or total < goal[0]:
+                        goal = total, here, (rule, dot)
                     continue
-                below = self.pop(here, dot)
-                after = self.push(below, self.gotos[self.top[below]][self.tables.rules[rule].origin])
-                if cost + needed < best.get(after, FAR):
-                    best[after] = cost + needed
+                after = self._ended(here, rule, dot)
+                if total < best.get(after, _NEVER):
+                    best[after] = total
                     came[after] = here, (rule, dot)
-                    heapq.heappush(queue, (cost + needed, after))
+                    heapq.heappush(queue, (total, after))
         if goal is None:
-            self._plans[stack, strict] = FAR, None
-            return FAR, None
+            self._plans[stack, strict] = _NEVER, None
+            return _NEVER, None
         total, here, way = goal
         self._plans[here, strict] = total - best[here], way
         while here != stack:

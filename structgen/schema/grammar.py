@@ -295,7 +295,7 @@ def json_schema(
     subset: str | None = None,
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
-    strict: bool = False,
+    strict: bool | None = False,
 ) -> JsonSchemaGrammar:
     """Return the grammar of a JSON Schema, given as a dict, a boolean, a JSON text, or the path of a file.
 
@@ -337,71 +337,11 @@ def json_schema(
     Errors: `SchemaError` for what is not JSON (line and column) or not a schema (its place), `OptionError`,
     `LimitError`. Keywords that are not handled are refused by `sg.compile` (`UnsupportedError`), and listed
     in `grammar.report`. An unknown keyword that looks like one that was meant (`maxLenght`, `nullable`), and
-    a schema none of whose keys is a keyword, bring a `SchemaWarning`, once for each place; with `strict` they
-    are a `SchemaError`.
+    a schema none of whose keys is a keyword, bring a `SchemaWarning`, once for each place; with
+    `strict=True` they are a `SchemaError`, and with `strict=None` nothing is said of them.
     """
-    if not isinstance(strict, bool):
-        raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True or False.")
-    found = unwarned_schema(
-        schema,
-        draft=draft,
-        whitespace=whitespace,
-        property_order=property_order,
-        numbers=numbers,
-        escapes=escapes,
-        formats=formats,
-        max_string=max_string,
-        max_items=max_items,
-        any_value=any_value,
-        content=content,
-        custom_formats=custom_formats,
-        subset=subset,
-        resources=resources,
-        limits=limits,
-    )
-    found.warn_of_suspects(strict=strict)
-    return found
-
-
-_LIMITS: Final = Limits()
-
-
-@lru_cache(64)
-def _written(options: Policies | Limits) -> str:
-    return repr(options)  # 20 us
-
-
-_checked = lru_cache(64, typed=True)(Policies.of)
-
-
-def _policies(*options: Any) -> Policies:
-    """Return `Policies.of` of the same arguments: where the last, the caller's own formats, is None, the same
-    object for arguments that were seen before."""
-    with suppress(TypeError):  # one of them has no hash
-        if options[-1] is None:
-            return _checked(*options)
-    return Policies.of(*options)
-
-
-def unwarned_schema(
-    schema: dict[str, Any] | bool | str | Path,
-    *,
-    draft: str | None = None,
-    whitespace: str | int = "bounded",
-    property_order: str = "declared",
-    numbers: str = "bounded",
-    escapes: str = "canonical",
-    formats: str = "assert",
-    max_string: int | None = None,
-    max_items: int | None = None,
-    any_value: str | int = "any",
-    content: str = "annotate",
-    custom_formats: Mapping[str, str | Mapping[str, int]] | None = None,
-    subset: str | None = None,
-    resources: Mapping[str, Any] | None = None,
-    limits: Limits | None = None,
-) -> JsonSchemaGrammar:
-    """Return what `json_schema` returns, without its warnings: for a schema of which was warned before."""
+    if strict is not None and not isinstance(strict, bool):
+        raise OptionError(f"strict={strict!r} is no flag.", where="strict", cure="Give True, False or None.")
     policies = _policies(
         whitespace,
         property_order,
@@ -449,9 +389,38 @@ def unwarned_schema(
         from structgen.schema.openai import check_subset
 
         check_subset(value)
-    return JsonSchemaGrammar(
+    grammar = JsonSchemaGrammar(
         value, draft=draft, policies=policies, limits=limits, text=text, remotes=Remotes(resources)
     )
+    if strict is not None:
+        grammar.warn_of_suspects(strict=strict)
+    return grammar
+
+
+_LIMITS: Final = Limits()
+
+
+@lru_cache(64)
+def _written(options: Policies | Limits) -> str:
+    return repr(options)  # 20 us
+
+
+_checked = lru_cache(64, typed=True)(Policies.of)
+
+
+def _policies(*options: Any) -> Policies:
+    """Return `Policies.of` of the same arguments: where the last, the caller's own formats, is None, the same
+    object for arguments that were seen before."""
+    with suppress(TypeError):  # one of them has no hash
+        if options[-1] is None:
+            return _checked(*options)
+    return Policies.of(*options)
+
+
+def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) -> JsonSchemaGrammar:
+    """Return what `json_schema` returns for the same options, without its warnings: for a schema of which
+    was warned before."""
+    return json_schema(schema, strict=None, **options)
 
 
 def _restored(

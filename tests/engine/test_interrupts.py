@@ -22,6 +22,7 @@ from small_models import Function, Read, tokenizer  # noqa: E402
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
 from structgen.engine.models import Model  # noqa: E402
+from structgen.masks.store import default_store  # noqa: E402
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
@@ -133,7 +134,8 @@ def _expected() -> list[object]:
 
 def _places(engine: Callable[[], Engine]) -> list[tuple[Place, int]]:
     """Return each line of a whole run, and how often it is reached."""
-    _Run(engine()).finish()  # masks are worked out that later runs find
+    _Run(engine()).finish()
+    default_store().flush()  # the masks that were worked out are there in all later runs
     run, tracer = _Run(engine()), Tracer()
     with tracing(tracer):
         run.finish()

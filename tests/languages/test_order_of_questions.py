@@ -32,6 +32,7 @@ COMMENT: /#[^\n]*/
 STATEMENT = "if (a * (b + [1, 2])) { x = 1; { y = (2);#c\n } }"
 GRAMMARS: dict[str, tuple[Callable[[], sg.Grammar], str]] = {
     "arithmetic": (lambda: sg.ebnf(ARITHMETIC), "((ab +1)*2 -x) =(y)\n"),
+    "contextual": (lambda: sg.lark(STATEMENTS), STATEMENT),
     "characters": (lambda: sg.lark(STATEMENTS, lexer="characters"), STATEMENT),
 }
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
 
 import numpy as np
 
+from structgen.errors import LimitError
+from structgen.languages import lark_ahead
 from structgen.languages import lark_layout as K
 from structgen.languages.contextual import ContextualLanguage
-from structgen.languages.lark_pages import Pages
+from structgen.languages.lark_pages import Pages, PageTables
 from structgen.limits import Limits
 from structgen.parsing.lexemes import DEAD, DECIDED
 from structgen.parsing.lexer import Lexer
@@ -56,6 +62,51 @@ def hold_pages(tables: ParserTables, pages: Pages, *, partly: bool = False) -> i
             assert pages.newlines[state] == lexer.may_be_or_is(other, newline)
     assert len(set(theirs.values())) == len(theirs)
     return known
+
+
+def bounds_met(tables: ParserTables) -> list[str]:
+    """Return which bounds `lark_ahead.work_out` meets; without any it knows all states (decision 024)."""
+    with _watched() as met:
+        lark_ahead.work_out(tables)
+    return met
+
+
+@contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Note which bounds of its work `lark_ahead.work_out` meets."""
+    met: list[str] = []
+
+    def enter_moves(book: PageTables, language: ContextualLanguage) -> list[int]:
+        states: list[int] = noted(moves, book, language)
+        lexer = language.reader.lexer
+        if len(states) >= lark_ahead.MOST_LEXEMES:
+            met.append("MOST_LEXEMES")
+        if len(states) * len(lexer.representative) > lark_ahead.MOST_CELLS - len(lexer.representative):
+            met.append("MOST_CELLS")
+        if lexer.items.rows >= lark_ahead.MOST_ROWS:
+            met.append("MOST_ROWS")
+        return states
+
+    def enter_endings(book: PageTables, language: ContextualLanguage, states: list[int]) -> None:
+        noted(endings, book, language, states)
+        if book.listed >= lark_ahead.MOST_LISTED:
+            met.append("MOST_LISTED")
+
+    def enter_plans(book: PageTables, language: ContextualLanguage) -> None:
+        noted(plans, book, language)
+
+    def noted(enter: Any, *arguments: object) -> Any:
+        try:
+            return enter(*arguments)
+        except LimitError as error:
+            met.append(error.limit)
+            raise
+
+    moves, endings, plans = lark_ahead._enter_moves, lark_ahead._enter_endings, lark_ahead._enter_plans
+    with mock.patch.multiple(
+        lark_ahead, _enter_moves=enter_moves, _enter_endings=enter_endings, _enter_plans=enter_plans
+    ):
+        yield met
 
 
 def _move(word: int) -> tuple[int, ...]:

@@ -90,11 +90,18 @@ def _subvalues(value: Json) -> Iterator[Json]:
 @dataclass(frozen=True)
 class Part:
     """A subschema that speaks of a location. `certain`: it holds for every value there; `negated`: it stands
-    below a `not` (or as `if`), where its keys are not mentions for the declared order."""
+    below a `not`. `sign`: 1 where it may have to hold and never has to fail, -1 where it is the other way
+    round, 0 where both may be."""
 
     schema: Json
     certain: bool
     negated: bool
+    sign: int = 1
+
+    @property
+    def mentions(self) -> bool:
+        """Whether its keys may be mentions for the declared order: what only has to fail mentions none."""
+        return not self.negated or self.sign >= 0
 
 
 def in_place(source: Source, roots: Iterable[Part], kind: str | None = None) -> list[Part]:
@@ -104,14 +111,15 @@ def in_place(source: Source, roots: Iterable[Part], kind: str | None = None) -> 
     branch of an anyOf or oneOf, that branch is certain.
     """
     found: list[Part] = []
-    seen: set[tuple[int, bool]] = set()
+    seen: set[tuple[int, bool, int]] = set()
     for root in roots:
         stack = [root]
         while stack:
             part = stack.pop()
-            if (id(part.schema), part.negated) in seen:
+            key = id(part.schema), part.negated, part.sign
+            if key in seen:
                 continue
-            seen.add((id(part.schema), part.negated))
+            seen.add(key)
             found.append(part)
             below: list[Part] = []
             for keyword, body in source.members(part.schema).items():
@@ -121,22 +129,24 @@ def in_place(source: Source, roots: Iterable[Part], kind: str | None = None) -> 
 
 
 def _applied(source: Source, part: Part, keyword: str, body: Json, kind: str | None = None) -> list[Part]:
+    sign = part.sign
     if keyword == "allOf":
-        return [Part(s, part.certain, part.negated) for s in body]
+        return [Part(s, part.certain, part.negated, sign) for s in body]
     if keyword == "$ref":
-        return [Part(source.resolve(body), part.certain, part.negated)]
+        return [Part(source.resolve(body), part.certain, part.negated, sign)]
     if keyword in ("anyOf", "oneOf"):
         fitting = [s for s in body if kind is None or _may_be(source, s, kind)]
-        return [Part(s, part.certain and fitting == [s], part.negated) for s in body]
+        below = sign if keyword == "anyOf" else 0
+        return [Part(s, part.certain and fitting == [s], part.negated, below) for s in body]
     if keyword in ("if", "then", "else"):
         others = ("then", "else") if keyword == "if" else ("if",)
         # Without its counterpart it asserts nothing.
         has_effect = any(other in source.members(part.schema) for other in others)
-        return [Part(body, False, part.negated)] if has_effect else []
+        return [Part(body, False, part.negated, 0 if keyword == "if" else sign)] if has_effect else []
     if keyword == "dependentSchemas" or (keyword == "dependencies" and source.draft in OLD_DRAFTS):
-        return [Part(s, False, part.negated) for s in body.values() if not isinstance(s, list)]
+        return [Part(s, False, part.negated, sign) for s in body.values() if not isinstance(s, list)]
     if keyword == "not":
-        return [Part(body, False, True)]
+        return [Part(body, False, True, -sign)]
     return []
 
 
@@ -174,10 +184,12 @@ def child(source: Source, parts: list[Part], step: str | int) -> list[Part]:
     for part in parts:
         members = source.members(part.schema)
         for body in _children(source, members, step):
-            found.append(Part(body, part.certain, part.negated))
+            found.append(Part(body, part.certain, part.negated, part.sign))
         for keyword in ("contains", "unevaluatedItems", "unevaluatedProperties"):
             if keyword in members and isinstance(step, str) == (keyword == "unevaluatedProperties"):
-                found.append(Part(members[keyword], False, part.negated))
+                # At most so many items may match: the others must fail.
+                sign = 0 if keyword == "contains" and "maxContains" in members else part.sign
+                found.append(Part(members[keyword], False, part.negated, sign))
     return found
 
 
@@ -208,13 +220,13 @@ def key_order(source: Source, roots: list[Part]) -> tuple[list[str], list[str]]:
     """Return the keys in declared order: those in `properties` by first mention, then those only in
     `required`.
 
-    The closure is taken of the schemas given, in the order given; nothing below `not` mentions a key.
+    The closure is taken of the schemas given, in the order given; `not` is not read.
     """
     mentioned: dict[str, None] = {}
     required: dict[str, None] = {}
     seen: set[int] = set()
     # A depth-first reading in which `properties` takes its turn among the applicators, in the text's order.
-    work: list[tuple[str, Json]] = [("schema", root.schema) for root in reversed(roots) if not root.negated]
+    work: list[tuple[str, Json]] = [("schema", root.schema) for root in reversed(roots) if root.mentions]
     while work:
         kind, item = work.pop()
         if kind == "keys":
@@ -246,7 +258,10 @@ def possible_roots(source: Source, roots: list[Part]) -> list[list[Part]]:
     Parts that mention no key make no difference to an order and stay in. One selection where nothing is
     uncertain; an empty list where there are too many to try.
     """
-    unsure = [p for p in roots if not p.certain and not p.negated and key_order(source, [p]) != ([], [])]
+    # What a `not` keeps from mentioning keys may have to hold after all, below another `not`.
+    below = in_place(source, [root for root in roots if not root.certain])
+    roots = [*roots, *(part for part in below if part.negated and part.mentions and part not in roots)]
+    unsure = [p for p in roots if not p.certain and p.mentions and key_order(source, [p]) != ([], [])]
     if len(unsure) > 5:
         return []
     return [

@@ -112,6 +112,14 @@ def test_strict_refuses_what_is_warned_of(schema: Any) -> None:
     assert sg.json_schema({"type": "integer", "foo": 1, "example": 3}, strict=True)
 
 
+def test_nothing_is_said_where_strict_is_none() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sg.json_schema({"type": "string", "maxLenght": 3}, strict=None)
+    with pytest.raises(sg.OptionError, match="Give True, False or None"):
+        sg.json_schema({}, strict=1)  # type: ignore[arg-type]
+
+
 def test_a_schema_of_no_keyword_warns() -> None:
     with pytest.warns(sg.SchemaWarning, match="No key of it restricts anything") as caught:
         sg.json_schema({"response_format": {"type": "json_object"}})
