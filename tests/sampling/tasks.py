@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from exact import Automaton, Exact, Ngram, tokenizer
 
+import numpy as np
+
 import structgen as sg
+from structgen.sampling.methods.smc import Cloud
 from structgen.sampling.rows import FunctionRows
 from structgen.sampling.target import Target
 
@@ -69,8 +72,6 @@ class Task:
     temperature: float = 1.0
     checker: Even | Without | None = None
     favour: tuple[tuple[bytes, float], ...] = ()
-    automaton: Callable[[], Automaton] | None = None
-    """For a language that has too many texts to list."""
 
     def model(self) -> Ngram:
         return Ngram(self.seed, self.alive, order=self.order, sharp=self.sharp, favour=dict(self.favour))
@@ -81,14 +82,17 @@ class Task:
 
     @cached_property
     def exact(self) -> Exact:
-        if self.automaton is not None:
-            automaton = self.automaton()
-        else:
-            checks = self.checker.final if self.checker else lambda text: True
-            texts = [text for text in texts_of(self.pattern) if checks(text.encode())]
-            automaton = Automaton.of_texts(texts)
+        texts = [
+            text
+            for text in texts_of(self.pattern)
+            if self.checker is None or self.checker.final(text.encode())
+        ]
         return Exact(
-            self.model(), automaton, self.max_tokens, prompt=PROMPT, temperature=self.temperature
+            self.model(),
+            Automaton.of_texts(texts),
+            self.max_tokens,
+            prompt=PROMPT,
+            temperature=self.temperature,
         )
 
     @cached_property
@@ -137,3 +141,20 @@ SMALL = (
     Task("checker of prefixes", "a?b?a|b", 3, (b"a", b"b", b"ba"), seed=5, checker=Without(b"ba")),
     Task("second order", "(ab|b)a?", 3, (b"a", b"b", b"ab"), seed=6, order=2),
 )
+
+
+def cloud_of(
+    target: Target, count: int, source: Any, resampling: str = "systematic", forced: int = 0
+) -> Cloud:
+    """Return a cloud that has come to its end; it is resampled after each of the first `forced` tokens, and
+    else where it wants to be."""
+    cloud = Cloud(target, count, source, resampling)
+    for step in itertools.count():
+        if not cloud.active:
+            return cloud
+        prefixes = list(dict.fromkeys(cloud.prefixes[i] for i in cloud.active))
+        cloud.step(dict(zip(prefixes, target.steps(prefixes), strict=True)))
+        weights = np.exp(cloud.log_weights)
+        if step < forced and weights.sum() > 0:
+            cloud._resample(weights / weights.sum(), float(weights.mean()))
+    raise AssertionError

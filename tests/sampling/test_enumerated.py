@@ -7,16 +7,14 @@ Z is Z, and that of any sum of P(x) f(x) is right, too.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import defaultdict
 
 import numpy as np
 import pytest
 from enumeration import outcomes
-from tasks import SMALL, Task
+from tasks import SMALL, cloud_of
 
-from structgen.sampling.methods.smc import Cloud
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
@@ -118,21 +116,6 @@ def test_all_draws_of_two_walks_have_the_masses_of_the_target(task, way, togethe
         whole = math.fsum(seconds.values())
         shares = {tokens: mass / whole for tokens, mass in seconds.items()}
         assert shares == pytest.approx({tokens: mass / z for tokens, mass in task.law.items()}, rel=1e-11)
-
-
-def cloud_of(target, count, source, resampling, forced):
-    """Return a cloud that has come to its end; it is resampled after each of the first `forced` tokens, and
-    else where it wants to be."""
-    cloud = Cloud(target, count, source, resampling)
-    for step in itertools.count():
-        if not cloud.active:
-            return cloud
-        prefixes = list(dict.fromkeys(cloud.prefixes[i] for i in cloud.active))
-        cloud.step(dict(zip(prefixes, target.steps(prefixes), strict=True)))
-        weights = np.exp(cloud.log_weights)
-        if step < forced and weights.sum() > 0:
-            cloud._resample(weights / weights.sum(), float(weights.mean()))
-    raise AssertionError
 
 
 @pytest.mark.parametrize("resampling", ["systematic", "multinomial"])
