@@ -420,8 +420,9 @@ def test_a_run_ends_once_log_z_is_known_well_enough():
     assert found.statistics.stopped == "standard_error"
 
 
-def test_equal_seeds_give_equal_draws_and_others_do_not():
-    first, second, third = (draw(30, method="cars", seed=seed).token_ids for seed in (4, 4, 5))
+@pytest.mark.parametrize("method", sorted({*METHODS} - {"auto"}))
+def test_equal_seeds_give_equal_draws_and_others_do_not(method):
+    first, second, third = (draw(30, method=method, seed=seed).token_ids for seed in (4, 4, 5))
     assert first == second != third
 
 
@@ -459,6 +460,12 @@ def test_options_may_be_numbers_of_numpy():
     for method in METHODS:
         found = draw(np.int64(9), method=method, tree=sg.PrefixTree(), **numpy)
         assert found.token_ids == draw(9, method=method, tree=sg.PrefixTree(), **plain).token_ids
+
+
+def test_runs_of_particles_are_independent():
+    found = draw(64, method="smc")
+    quarters = [tuple(found.token_ids[at : at + 16]) for at in range(0, 64, 16)]
+    assert len(set(quarters)) == 4
 
 
 def test_progress_is_told():

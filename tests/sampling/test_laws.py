@@ -84,8 +84,10 @@ def chi_square(tokens, expected):
 def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
     model = Bigram(3, ALIVE)
     found = drawn(model, 2000, method, max_tokens=max_tokens, temperature=temperature)
+    expected = exact(model, max_tokens, temperature)
     assert found.is_exact
-    assert chi_square(found.token_ids, exact(model, max_tokens, temperature)) < 5
+    assert chi_square(found.token_ids, expected) < 5
+    assert math.exp(found.log_z) == pytest.approx(sum(expected.values()), rel=0.1)
 
 
 @pytest.mark.parametrize("method", ["rejection", "cars"])

@@ -1,0 +1,382 @@
+"""Faults of samplers, seeded one at a time into a copy of structgen/sampling: each must turn a test red.
+
+    python scripts/sampling_mutants.py [name ...]
+
+A mutant that stays green is a test that is missing in tests/sampling. Most are faults of released code, or of
+the kind that leaves every text valid and shifts only how often it comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_MAIN = """
+import sys
+from pathlib import Path
+import pytest
+import structgen.sampling
+package = sys.argv.pop(1)
+assert Path(structgen.sampling.__file__).is_relative_to(package), "not the copy"
+sys.exit(pytest.main())
+"""
+_PATIENCE = 300.0
+"""Seconds after which a run of tests that has not ended is red, too."""
+
+
+class Mutant(NamedTuple):
+    """A fault: in a file of structgen/sampling, a text that stands there once, and what is put in its
+    place."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    """Tests of tests/sampling that are run, as pytest names them."""
+
+
+LISTED = "test_enumerated.py::test_all_draws_of_two_walks_have_the_masses_of_the_target"
+PARTICLES = "test_enumerated.py::test_all_draws_of_particles_have_the_masses_of_the_target"
+DOOR = "test_enumerated.py::test_a_draw_through_the_door_has_the_masses_of_the_target"
+BOUNDS = "test_bounds.py::test_every_bound_holds_and_only_ever_tightens"
+PLACES = "test_bounds.py::test_the_first_and_each_later_text_of_cars_are_draws_from_the_target"
+EXHAUSTED = "test_bounds.py::test_an_exhausted_language_is_given_exactly_and_costs_no_row_more"
+FILE = "test_bounds.py::test_a_tree_from_a_file_gives_the_draws_that_the_tree_itself_gives"
+
+MUTANTS = (
+    Mutant(
+        "one tree for all runs, as by a default argument",
+        "door.py",
+        "shared = PrefixTree() if tree is None else tree",
+        'shared = sample.__dict__.setdefault("tree", PrefixTree()) if tree is None else tree',
+        ("test_bounds.py::test_runs_that_are_given_no_tree_share_none",),
+    ),
+    Mutant(
+        "a tree from a file is empty",
+        "tree_file.py",
+        "        tree.root = nodes[0]\n",
+        "        tree.root = None\n",
+        (FILE,),
+    ),
+    Mutant(
+        "the walk of a batch that ends first counts first",
+        "walk.py",
+        "return [done[i] for i in range(width)]",
+        "return list(done.values())",
+        (PLACES,),
+    ),
+    Mutant(
+        "rows behind the first are read in half precision",
+        "rows.py",
+        "row = np.asarray(self._function([*self._prompt, *prefix]), np.float64)",
+        "row = np.asarray(self._function([*self._prompt, *prefix]), np.float16 if prefix else np.float64)",
+        (LISTED,),
+    ),
+    Mutant(
+        "a row that is read once more, in half precision, redefines P",
+        "walk.py",
+        "        slot = walk.node.unfold(",
+        "        at = np.searchsorted(step.tokens, walk.node.tokens)\n"
+        "        walk.node.probabilities = step.probabilities[at].astype(np.float16).astype(np.float64)\n"
+        "        slot = walk.node.unfold(",
+        (LISTED,),
+    ),
+    Mutant(
+        "a token that was not kept has the probability of now",
+        "tree.py",
+        "probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))",
+        "probability = float(np.float16(shares[at]))",
+        (LISTED,),
+    ),
+    Mutant(
+        "the weight of the proposal is forgotten by walks",
+        "walk.py",
+        "        walk.weight *= ratio\n",
+        "",
+        (LISTED,),
+    ),
+    Mutant(
+        "the weight of the proposal is forgotten by particles",
+        "methods/smc.py",
+        "        self.log_weights[i] += math.log(mass)\n",
+        "",
+        (PARTICLES,),
+    ),
+    Mutant(
+        "what a checker has read is shared by particles",
+        "target.py",
+        "            text = self.text(after.tokens)\n",
+        '            text = self._read = getattr(self, "_read", b"") + self.text([token])\n',
+        (PARTICLES,),
+    ),
+    Mutant(
+        "resampling drops particles that have ended",
+        "methods/smc.py",
+        "        chosen: Ids\n",
+        "        shares = np.where(self.is_done, 0.0, shares)\n        shares = shares / shares.sum()\n",
+        (PARTICLES,),
+    ),
+    Mutant(
+        "resampling forgets the mean weight",
+        "methods/smc.py",
+        "        self.log_z += math.log(mean)\n",
+        "",
+        (PARTICLES,),
+    ),
+    Mutant(
+        "weights are kept through resampling",
+        "methods/smc.py",
+        "        self.log_weights = np.zeros(self.count)\n        self.log_z",
+        "        self.log_weights = self.log_weights[chosen]\n        self.log_z",
+        (PARTICLES,),
+    ),
+    Mutant(
+        "texts may have one token more",
+        "target.py",
+        "left = self.max_tokens - len(prefix.tokens)",
+        "left = self.max_tokens - len(prefix.tokens) + 1",
+        (LISTED,),
+    ),
+    Mutant(
+        "texts may have one token less",
+        "target.py",
+        "left = self.max_tokens - len(prefix.tokens)",
+        "left = self.max_tokens - len(prefix.tokens) - 1",
+        (LISTED,),
+    ),
+    Mutant(
+        "two tokens before the last, only what completes the text is allowed",
+        "target.py",
+        "if left == 1:",
+        "if left <= 2:",
+        (LISTED,),
+    ),
+    Mutant(
+        "one of two end tokens has all the mass of the end",
+        "target.py",
+        "float(probabilities[self._ends].sum()) if",
+        "float(probabilities[self._ends][0]) if",
+        (LISTED,),
+    ),
+    Mutant(
+        "probabilities are normalised by the allowed mass",
+        "target.py",
+        "return Step(allowed, probabilities[allowed], ends)",
+        "whole = float(probabilities[allowed].sum()) + ends or 1.0\n"
+        "        return Step(allowed, probabilities[allowed] / whole, ends / whole)",
+        (LISTED,),
+    ),
+    Mutant(
+        "the temperature is ignored",
+        "target.py",
+        "scaled = logits / self.temperature",
+        "scaled = logits",
+        (LISTED,),
+    ),
+    Mutant(
+        "a checker's last word is not asked for",
+        "target.py",
+        "checker.viable(text) and checker.final(text)",
+        "checker.viable(text)",
+        (LISTED,),
+    ),
+    Mutant(
+        "the mass of tokens that are not kept is forgotten",
+        "tree.py",
+        "self.rest = float(step.probabilities[others].sum())",
+        "self.rest = 0.0",
+        (LISTED,),
+    ),
+    Mutant(
+        "the upper bound leaves out the rest",
+        "tree.py",
+        "upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest",
+        "upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper",
+        (BOUNDS,),
+    ),
+    Mutant(
+        "the rest does not shrink when a token leaves it",
+        "tree.py",
+        "self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0",
+        "self.rest = self.rest",
+        (LISTED,),
+    ),
+    Mutant(
+        "a prefix that the tree had no room for lowers the bounds above it",
+        "tree.py",
+        "            if not _is_attached(path, depth):\n                return\n",
+        "",
+        (LISTED,),
+    ),
+    Mutant(
+        "a text that a checker refuses is learnt as one more that is valid",
+        "walk.py",
+        "self._tree.learn(walk.path, 0.0, 0.0)",
+        "self._tree.learn(walk.path, 1.0, 1.0)",
+        (BOUNDS,),
+    ),
+    Mutant(
+        "a walk moves its text to the known ones while others are under way",
+        "walk.py",
+        "        return walk.ended(walk.start * walk.weight)",
+        "        if self._tree is not None:\n"
+        "            self._tree.learn(walk.path, 1.0, 1.0)\n"
+        "        return walk.ended(walk.start * walk.weight)",
+        (LISTED,),
+    ),
+    Mutant(
+        "the bound at the root is left out of the weight",
+        "walk.py",
+        "return walk.ended(walk.start * walk.weight)",
+        "return walk.ended(walk.weight)",
+        (LISTED,),
+    ),
+    Mutant(
+        "the seed is ignored by walks",
+        "walk.py",
+        "= seed & ((1 << 64) - 1), 0, 0",
+        "= 0, 0, 0",
+        ("test_door.py::test_equal_seeds_give_equal_draws_and_others_do_not",),
+    ),
+    Mutant(
+        "the seed is ignored by particles",
+        "methods/smc.py",
+        "key=[run.seed, i]",
+        "key=[0, i]",
+        ("test_door.py::test_equal_seeds_give_equal_draws_and_others_do_not",),
+    ),
+    Mutant(
+        "all runs of particles draw the same",
+        "methods/smc.py",
+        "key=[run.seed, i]",
+        "key=[run.seed, 0]",
+        ("test_door.py::test_runs_of_particles_are_independent",),
+    ),
+    Mutant(
+        "rejected walks are left out of the estimate of Z",
+        "run.py",
+        "estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])",
+        "estimates = np.array([attempt.weight for attempt in valid] if estimated else [])",
+        ("test_laws.py::test_exact_methods_draw_from_the_target",),
+    ),
+    Mutant(
+        "a rejected walk counts as a draw",
+        "run.py",
+        "left -= found[kept].weight > 0",
+        "left -= 1",
+        (PLACES,),
+    ),
+    Mutant(
+        "the fingerprint of a tree leaves out the temperature",
+        "door.py",
+        '        "temperature": target.temperature,\n',
+        "",
+        ("test_tree_file.py::test_a_tree_of_another_target_is_refused",),
+    ),
+    Mutant(
+        "a model's cache is not copied for a second continuation",
+        "rows.py",
+        "return None if cache is None else cache.copy()",
+        "return cache",
+        ("test_engine_rows.py::test_rows_by_caches_are_those_of_whole_prefixes",),
+    ),
+    Mutant(
+        "values are drawn anew without their weights",
+        "samples.py",
+        "draws.choice(len(self.values), count, p=self.weights)",
+        "draws.choice(len(self.values), count)",
+        ("test_door.py::test_resampling_follows_the_weights",),
+    ),
+)
+
+
+def main() -> int:
+    """Return 0 where every mutant is red, 1 where one is green, 2 where one no longer fits its source or the
+    tests are red without a mutant."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", help="names of mutants, with * and ?; all without one")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    options = parser.parse_args()
+    chosen = [
+        one for one in MUTANTS if not options.only or any(fnmatchcase(one.name, of) for of in options.only)
+    ]
+    failed, _ = tested(None, tuple(dict.fromkeys(test for one in chosen for test in one.tests)))
+    if failed:
+        print(f"The tests are red without a mutant: {failed}")
+        return 2
+    status = 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for mutant, (verdict, why, seconds) in zip(chosen, pool.map(judge, chosen), strict=True):
+            status = max(status, {"red": 0, "GREEN": 1, "STALE": 2}[verdict])
+            print(f"{verdict:<6} {mutant.name:<68} {mutant.file:<14} {why}  ({seconds:.0f} s)", flush=True)
+    return status
+
+
+def judge(mutant: Mutant) -> tuple[str, str, float]:
+    """Return "red", "GREEN", or "STALE" where the text is not in the source once; the test that turned red;
+    and the seconds it took."""
+    began = time.monotonic()
+    times = (ROOT / "structgen/sampling" / mutant.file).read_text(encoding="utf-8").count(mutant.old)
+    if times != 1:
+        return "STALE", f"the text stands there {times} times", 0.0
+    failed, said = tested(mutant, mutant.tests)
+    if failed:
+        return "red", failed, time.monotonic() - began
+    return "GREEN", said, time.monotonic() - began
+
+
+def tested(mutant: Mutant | None, tests: tuple[str, ...]) -> tuple[str, str]:
+    """Run tests over a copy that may have a mutant in it. Return the test that failed first, "" for none, and
+    the last line that pytest says."""
+    with tempfile.TemporaryDirectory(prefix="sampling-mutant-") as temporary:
+        package = Path(temporary) / "structgen"
+        package.mkdir()
+        # All but the samplers stay where they are, so that compiled code is not compiled anew.
+        for path in (ROOT / "structgen").iterdir():
+            if path.name != "sampling":
+                (package / path.name).symlink_to(path)
+        shutil.copytree(
+            ROOT / "structgen/sampling", package / "sampling", ignore=shutil.ignore_patterns("__pycache__")
+        )
+        (package.parent / "models").symlink_to(ROOT / "models")
+        if mutant is not None:
+            file = package / "sampling" / mutant.file
+            file.write_text(
+                file.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8"
+            )
+        # -P: or the folder that it runs in would come first on the path, and with it the sound package.
+        command = [sys.executable, "-P", "-c", _MAIN, str(package), "-q", "-x", "-n", "0", "--tb=no", "-rfE"]
+        command += ["-p", "no:cacheprovider", *(f"tests/sampling/{test}" for test in tests)]
+        paths = os.pathsep.join((str(package.parent), str(ROOT / "kernels")))
+        try:
+            ran = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
+                capture_output=True,
+                text=True,
+                timeout=_PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{tests[0]}: not ended after {_PATIENCE:.0f} s", ""
+    found = re.search(r"^(?:FAILED|ERROR) tests/sampling/(\S.*?)(?: - .*)?$", ran.stdout, re.M)
+    said = (ran.stdout.strip().splitlines() or ran.stderr.strip().splitlines() or [""])[-1]
+    # Of pytest's other exit codes, 5 says that no test has such a name.
+    return (found[1] if found else "" if ran.returncode == 0 else f"pytest: {said}"), said
+
+
+if __name__ == "__main__":
+    sys.exit(main())
