@@ -67,9 +67,6 @@ class _Interval:
 class Uniform:
     """scale * U + offset for a uniform U that is not decided yet; `offset` may be an array."""
 
-    __array_ufunc__ = None
-    """Numbers of numpy leave their arithmetic with it to it."""
-
     def __init__(self, interval: _Interval, scale: float = 1.0, offset: Any = 0.0) -> None:
         self._interval, self._scale, self._offset = interval, scale, offset
 
@@ -94,6 +91,8 @@ class Uniform:
         """Return this number decided as far as comparisons with some values go."""
         offsets = np.atleast_1d(np.asarray(self._offset, np.float64))
         values = np.atleast_1d(np.asarray(values, np.float64))
+        if self._scale == 0:
+            return self._offset + 0.0
         thresholds = ((values[:, None] - offsets[None, :]) / self._scale).ravel()
         point = self._interval.split([one for one in thresholds.tolist() if math.isfinite(one)])
         return self._scale * point + self._offset
@@ -110,6 +109,22 @@ class Uniform:
     def __ge__(self, value: float) -> Any:
         return self._decided(value) >= value
 
+    def __array_ufunc__(self, function: Any, method: str, *args: Any, **options: Any) -> Any:
+        """Arithmetic with numbers and arrays of numpy, and rounding up."""
+        if method == "__call__" and not options:
+            if function in _ARITHMETIC:
+                return _ARITHMETIC[function](*args)
+            if function is np.ceil:
+                return np.ceil(self._decided_to_integers())
+        raise NotImplementedError(f"{function.__name__} of a number that is not decided")
+
+    def _decided_to_integers(self) -> Any:
+        """Return this number decided as far as the integers between which it lies."""
+        offsets = np.atleast_1d(np.asarray(self._offset, np.float64))
+        ends = np.array([self._scale * end + offsets for end in (self._interval.low, self._interval.high)])
+        integers = range(math.floor(ends.min()), math.ceil(ends.max()) + 1)
+        return self._decided(np.array(integers))
+
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function is not np.searchsorted:
             raise NotImplementedError(f"{function.__name__} of a number that is not decided")
@@ -119,6 +134,19 @@ class Uniform:
 
     def __float__(self) -> float:
         raise NotImplementedError("a uniform number was used otherwise than for a choice")
+
+
+# Of an operation whose left side is a number of numpy, the reflected method is meant.
+_ARITHMETIC: dict[Any, Callable[[Any, Any], Any]] = {
+    np.multiply: lambda a, b: a * b if isinstance(a, Uniform) else b * a,
+    np.add: lambda a, b: a + b if isinstance(a, Uniform) else b + a,
+    np.subtract: lambda a, b: a - b if isinstance(a, Uniform) else b.__rsub__(a),
+    np.true_divide: lambda a, b: a / b,
+    np.less: lambda a, b: a < b if isinstance(a, Uniform) else b > a,
+    np.less_equal: lambda a, b: a <= b if isinstance(a, Uniform) else b >= a,
+    np.greater: lambda a, b: a > b if isinstance(a, Uniform) else b < a,
+    np.greater_equal: lambda a, b: a >= b if isinstance(a, Uniform) else b <= a,
+}
 
 
 class Source:

@@ -29,7 +29,7 @@ class Even:
     def viable(self, prefix: bytes) -> bool:
         return True
 
-    def final(self, text: bytes) -> bool:
+    def final(self, text: str) -> bool:
         return len(text) % 2 == 0
 
 
@@ -42,8 +42,8 @@ class Without:
     def viable(self, prefix: bytes) -> bool:
         return self.banned not in prefix
 
-    def final(self, text: bytes) -> bool:
-        return self.banned not in text
+    def final(self, text: str) -> bool:
+        return self.banned not in text.encode()
 
 
 @lru_cache(maxsize=None)
@@ -85,7 +85,7 @@ class Task:
         texts = [
             text
             for text in texts_of(self.pattern)
-            if self.checker is None or self.checker.final(text.encode())
+            if self.checker is None or self.checker.final(text)
         ]
         return Exact(
             self.model(),

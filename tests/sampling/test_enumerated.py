@@ -15,6 +15,8 @@ import pytest
 from enumeration import outcomes
 from tasks import SMALL, cloud_of
 
+from structgen.sampling.beam import Beam
+from structgen.sampling.lookahead import LookAhead
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
@@ -96,7 +98,7 @@ def test_all_draws_of_two_walks_have_the_masses_of_the_target(task, way, togethe
         walker = walker_of(target, finish, tree, source, fresh)
         masses, ended = [], []
         for width in [2] if together else [1, 1]:
-            known = dict(tree.known()) if fresh else {}
+            known = {tokens: math.exp(logprob) for tokens, logprob in tree.known()} if fresh else {}
             ended += walker.attempts(width)
             masses += [masses_of(attempt, known) for attempt in ended[-width:]]
         return masses, ended
@@ -145,6 +147,40 @@ def test_all_draws_of_particles_have_the_masses_of_the_target(task, count, force
     agree(mean_masses(outcomes(body)), task.law)
     if forced:
         assert resampled
+
+
+class Ahead(LookAhead):
+    """A look-ahead that says anything, as long as it is above 0: what it says may cost variance only."""
+
+    def guess(self, state, tokens, otherwise):
+        return 0.05 + 0.95 * np.random.default_rng([state, len(tokens)]).random(len(tokens))
+
+    def rest(self, state, otherwise):
+        return 0.3
+
+
+@pytest.mark.parametrize("task", SMALL, ids=str)
+@pytest.mark.parametrize("widths", [(1, 1), (1, 2), (2, 1), (3, 2)], ids=str)
+@pytest.mark.parametrize("tree_of", [whole_tree, small_tree, full_tree], ids=lambda of: of.__name__)
+@pytest.mark.parametrize("look", [LookAhead, Ahead])
+def test_all_draws_of_beams_have_the_masses_of_the_target(task, widths, tree_of, look):
+    """Of a first beam, and of a second one beside the texts that the first has found."""
+    target = task.target()
+
+    def body(source):
+        tree, ahead, found = tree_of(), look(), []
+        for width in widths:
+            masses = {tokens: math.exp(logprob) for tokens, logprob in tree.known()}
+            beam = Beam(target, tree, width, source, ahead)
+            assert beam.run(lambda rows: True, lambda step, width=width: width)
+            for one in beam.found:
+                masses[one.tokens] = masses.get(one.tokens, 0.0) + math.exp(one.log_weight)
+            found.append(masses)
+        return found
+
+    runs = list(outcomes(body))
+    for which in range(len(widths)):
+        agree(mean_masses((probability, found[which]) for probability, found in runs), task.law)
 
 
 def futures(task, read):
