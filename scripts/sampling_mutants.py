@@ -76,7 +76,7 @@ MUTANTS = (
         "walk.py",
         "return [done[i] for i in range(width)]",
         "return list(done.values())",
-        (PLACES,),
+        (LISTED,),
     ),
     Mutant(
         "rows behind the first are read in half precision",

@@ -86,9 +86,9 @@ class Node:
         self.end = step.end
         self.end_upper, self.end_lower = float(step.end > 0), 0.0
         self.upper, self.lower = 1.0, 0.0
-        self.settle()
-        self.estimate = self.upper
+        self.estimate = 1.0
         """A guess of h, between the bounds (see `lookahead`)."""
+        self.settle()
 
     def settle(self) -> None:
         """Work the bounds out again, after a child's have changed."""
@@ -98,6 +98,7 @@ class Node:
             upper = _LEAST  # the product of small numbers is 0 by rounding alone
         # Rounding must not raise what is a proven bound.
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
+        self.estimate = min(max(self.estimate, self.lower), self.upper)
 
     def _is_alive(self) -> bool:
         """Return whether an edge has mass, and is not proved to lead to no valid text."""

@@ -32,8 +32,8 @@ from structgen.masks.store_files import exclusive
 from structgen.sampling.target import Step
 from structgen.sampling.tree import Node, PrefixTree
 
-_FORMAT: Final = "structgen prefix tree 1"
-_EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower")
+_FORMAT: Final = "structgen prefix tree 2"
+_EACH: Final = ("end", "end_upper", "end_lower", "rest", "rest_count", "upper", "lower", "estimate")
 """The numbers of a node, in the columns of `nodes`."""
 _FLAT: Final = ("tokens", "probabilities", "uppers", "lowers")
 _SLACK: Final = 1e-9
@@ -194,6 +194,7 @@ def _nodes(arrays: dict[str, Any], ends: Any) -> Iterator[Node]:
             total <= 1 + _SLACK and len(np.unique(node.tokens)) == len(node.tokens), "probabilities of a node"
         )
         node.upper, node.lower = 1.0, 0.0
+        node.estimate = said["estimate"]
         node.settle()
         yield node
 

@@ -32,6 +32,7 @@ def texts_of(pattern):
 TEXTS = texts_of(PATTERN)
 TOKENIZER = tokenizer()
 COMPILED = sg.compile(sg.regex(PATTERN), TOKENIZER)
+UNENDED_COMPILED = sg.compile(sg.regex(UNENDED), TOKENIZER)
 
 
 class Ends:
@@ -83,7 +84,7 @@ def chi_square(tokens, expected):
 @pytest.mark.parametrize(("max_tokens", "temperature"), [(4, 1.0), (3, 1.0), (4, 0.5)])
 def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
     model = Bigram(3, ALIVE)
-    found = drawn(model, 2000, method, max_tokens=max_tokens, temperature=temperature)
+    found = drawn(model, 800, method, max_tokens=max_tokens, temperature=temperature)
     expected = exact(model, max_tokens, temperature)
     assert found.is_exact
     assert chi_square(found.token_ids, expected) < 5
@@ -95,25 +96,13 @@ def test_exact_methods_draw_from_the_target(method, max_tokens, temperature):
 def test_a_text_ends_only_where_the_grammar_lets_it(method, max_tokens):
     model = Bigram(4, ALIVE)
     options = {"method": method, "max_tokens": max_tokens, "tokenizer": TOKENIZER, "name": "bigram"}
-    found = sample(model, [97], sg.regex(UNENDED), 600, **options)
+    found = sample(model, [97], UNENDED_COMPILED, 200, **options)
     assert chi_square(found.token_ids, exact(model, max_tokens, texts=texts_of(UNENDED))) < 5
-
-
-def test_the_first_draws_of_cars_are_exact_too():
-    model = Bigram(3, ALIVE)
-    first = [drawn(model, 1, "cars", seed=seed).token_ids[0] for seed in range(800)]
-    assert chi_square(first, exact(model, 4)) < 5
-
-
-def test_the_last_of_a_run_of_cars_is_exact_too():
-    model = Bigram(3, ALIVE)
-    last = [drawn(model, 6, "cars", seed=seed).token_ids[-1] for seed in range(400)]
-    assert chi_square(last, exact(model, 4)) < 5
 
 
 def test_masked_draws_are_from_another_law():
     model = Bigram(3, ALIVE, sharp=2.0)
-    found = drawn(model, 3000, "masked")
+    found = drawn(model, 1000, "masked")
     assert found.is_biased
     assert chi_square(found.token_ids, exact(model, 4)) > 20
 
@@ -125,7 +114,7 @@ def test_weighted_sums_are_unbiased(method, n, sharp):
     model = Bigram(5, ALIVE, sharp=sharp)
     expected = exact(model, 4)
     ones, lengths = [], []
-    for seed in range(300):
+    for seed in range(150):
         found = drawn(model, n, method, seed=seed)
         weights = np.exp(found.log_weights)
         ones.append(weights.sum())
@@ -140,9 +129,9 @@ def test_weighted_sums_are_unbiased(method, n, sharp):
 def test_particles_are_resampled_and_z_stays_unbiased():
     model = Bigram(4, ALIVE, sharp=2.0)
     z = sum(exact(model, 5, texts=texts_of(UNENDED)).values())
-    compiled = sg.compile(sg.regex(UNENDED), TOKENIZER)
+    compiled = UNENDED_COMPILED
     estimates = []
-    for seed in range(150):
+    for seed in range(100):
         options = {"method": "smc", "max_tokens": 5, "tokenizer": TOKENIZER, "name": "bigram", "seed": seed}
         estimates.append(math.exp(sample(model, [97], compiled, 32, **options).log_z))
     assert abs(np.mean(estimates) - z) < 4 * np.std(estimates, ddof=1) / math.sqrt(len(estimates))
@@ -242,7 +231,7 @@ def test_a_checker_is_part_of_the_law(method):
     model = Bigram(13, ALIVE)
     texts = {text for text in TEXTS if len(text) % 2 == 0}
     if method in ("rejection", "cars"):
-        found = drawn(model, 1500, method, checkers=[Ends()])
+        found = drawn(model, 500, method, checkers=[Ends()])
         assert chi_square(found.token_ids, exact(model, 4, texts=texts)) < 5
     else:
         found = drawn(model, 50, method, checkers=[Ends()], budget=3000)
