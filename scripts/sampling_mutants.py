@@ -50,6 +50,7 @@ class Mutant(NamedTuple):
 
 LISTED = "test_enumerated.py::test_all_draws_of_two_walks_have_the_masses_of_the_target"
 PARTICLES = "test_enumerated.py::test_all_draws_of_particles_have_the_masses_of_the_target"
+BEAMS = "test_enumerated.py::test_all_draws_of_beams_have_the_masses_of_the_target"
 DOOR = "test_enumerated.py::test_a_draw_through_the_door_has_the_masses_of_the_target"
 BOUNDS = "test_bounds.py::test_every_bound_holds_and_only_ever_tightens"
 PLACES = "test_bounds.py::test_the_first_and_each_later_text_of_cars_are_draws_from_the_target"
@@ -69,6 +70,13 @@ MUTANTS = (
         "tree_file.py",
         "        tree.root = nodes[0]\n",
         "        tree.root = None\n",
+        (FILE,),
+    ),
+    Mutant(
+        "the guesses of h are lost in a tree's file",
+        "tree_file.py",
+        'node.estimate = said["estimate"]',
+        "node.estimate = 1.0",
         (FILE,),
     ),
     Mutant(
@@ -111,15 +119,15 @@ MUTANTS = (
     Mutant(
         "the weight of the proposal is forgotten by particles",
         "methods/smc.py",
-        "        self.log_weights[i] += math.log(mass)\n",
+        "        self.log_weights[i] += math.log(taken.mass)\n",
         "",
         (PARTICLES,),
     ),
     Mutant(
         "what a checker has read is shared by particles",
-        "target.py",
-        "            text = self.text(after.tokens)\n",
-        '            text = self._read = getattr(self, "_read", b"") + self.text([token])\n',
+        "constraints.py",
+        "return own() if own is not None else copy.deepcopy(state)",
+        "return state",
         (PARTICLES,),
     ),
     Mutant(
@@ -167,16 +175,16 @@ MUTANTS = (
     Mutant(
         "one of two end tokens has all the mass of the end",
         "target.py",
-        "float(probabilities[self._ends].sum()) if",
-        "float(probabilities[self._ends][0]) if",
+        "end = float(probabilities[ends].sum()) if",
+        "end = float(probabilities[ends][0]) if",
         (LISTED,),
     ),
     Mutant(
         "probabilities are normalised by the allowed mass",
         "target.py",
-        "return Step(allowed, probabilities[allowed], ends)",
-        "whole = float(probabilities[allowed].sum()) + ends or 1.0\n"
-        "        return Step(allowed, probabilities[allowed] / whole, ends / whole)",
+        "return Step(allowed, probabilities[allowed], end)",
+        "whole = float(probabilities[allowed].sum()) + end or 1.0\n"
+        "        return Step(allowed, probabilities[allowed] / whole, end / whole)",
         (LISTED,),
     ),
     Mutant(
@@ -188,9 +196,9 @@ MUTANTS = (
     ),
     Mutant(
         "a checker's last word is not asked for",
-        "target.py",
-        "checker.viable(text) and checker.final(text)",
-        "checker.viable(text)",
+        "constraints.py",
+        'return not self.final or self._call(state, "final", value.get(), _shown(value.text))',
+        "return True",
         (LISTED,),
     ),
     Mutant(
@@ -245,6 +253,41 @@ MUTANTS = (
         (LISTED,),
     ),
     Mutant(
+        "the multiplier of a beam's draw is forgotten",
+        "beam.py",
+        "one.log_multiplier - math.log(chance) - more,",
+        "one.log_multiplier - more,",
+        (BEAMS,),
+    ),
+    Mutant(
+        "the multiplier of a draw from the rest is forgotten",
+        "beam.py",
+        "one.log_multiplier - math.log(chance) - more,",
+        "one.log_multiplier - math.log(chance),",
+        (BEAMS,),
+    ),
+    Mutant(
+        "a beam finds known texts again",
+        "beam.py",
+        "if node.end_upper - node.end_lower <= 0.0 or node.end <= 0.0:",
+        "if node.end <= 0.0:",
+        (BEAMS,),
+    ),
+    Mutant(
+        "a beam's systematic draws begin at the middle",
+        "beam.py",
+        "start = self._draws.random()",
+        "start = 0.5",
+        (BEAMS,),
+    ),
+    Mutant(
+        "adaptive rejection takes the mass that is left for the valid mass",
+        "methods/awrs.py",
+        "smc.Taken(*first, 1 / inverses)",
+        "smc.Taken(*first, left.mass)",
+        ("test_awrs.py::test_the_mean_over_all_races_is_the_mass_of_each_valid_edge",),
+    ),
+    Mutant(
         "the seed is ignored by walks",
         "walk.py",
         "= seed & ((1 << 64) - 1), 0, 0",
@@ -268,8 +311,8 @@ MUTANTS = (
     Mutant(
         "rejected walks are left out of the estimate of Z",
         "run.py",
-        "estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])",
-        "estimates = np.array([attempt.weight for attempt in valid] if estimated else [])",
+        "np.array([attempt.weight for attempt in attempts] if estimated else [])",
+        "np.array([attempt.weight for attempt in valid] if estimated else [])",
         ("test_laws.py::test_exact_methods_draw_from_the_target",),
     ),
     Mutant(

@@ -46,6 +46,22 @@ class Without:
         return self.banned not in text.encode()
 
 
+class WithoutState:
+    """As `Without` of two bytes, by what it remembers: the last byte, and how many it has read."""
+
+    def __init__(self, banned: bytes) -> None:
+        self.banned, self.fingerprint = banned, f"state {banned.decode()}"
+        self.last, self.read = b"", 0
+
+    def viable(self, prefix: bytes) -> bool:
+        more = self.last + prefix[self.read :]
+        self.last, self.read = more[-1:], len(prefix)
+        return self.banned not in more
+
+    def allows(self, text: str) -> bool:
+        return self.banned not in text.encode()
+
+
 @lru_cache(maxsize=None)
 def texts_of(pattern: str, longest: int = 7) -> tuple[str, ...]:
     """Return the texts over a, b, c that match a pattern, by trying all."""
@@ -70,7 +86,7 @@ class Task:
     order: int = 1
     sharp: float = 1.0
     temperature: float = 1.0
-    checker: Even | Without | None = None
+    checker: Even | Without | WithoutState | None = None
     favour: tuple[tuple[bytes, float], ...] = ()
 
     def model(self) -> Ngram:
@@ -80,16 +96,20 @@ class Task:
     def compiled(self) -> sg.CompiledGrammar:
         return _compiled(self.pattern)
 
+    @property
+    def texts(self) -> list[str]:
+        """The valid texts."""
+        checker, texts = self.checker, texts_of(self.pattern)
+        if checker is None:
+            return [*texts]
+        passes = checker.allows if isinstance(checker, WithoutState) else checker.final
+        return [text for text in texts if passes(text)]
+
     @cached_property
     def exact(self) -> Exact:
-        texts = [
-            text
-            for text in texts_of(self.pattern)
-            if self.checker is None or self.checker.final(text)
-        ]
         return Exact(
             self.model(),
-            Automaton.of_texts(texts),
+            Automaton.of_texts(self.texts),
             self.max_tokens,
             prompt=PROMPT,
             temperature=self.temperature,
@@ -100,7 +120,7 @@ class Task:
         return self.exact.law()
 
     @property
-    def checkers(self) -> list[Even | Without]:
+    def checkers(self) -> list[Even | Without | WithoutState]:
         return [self.checker] if self.checker else []
 
     def target(self) -> Target:
@@ -139,6 +159,7 @@ SMALL = (
     Task("cold", "ab?|b", 2, seed=3, temperature=0.5),
     Task("checker at the end", "ab?b?", 3, seed=4, checker=Even()),
     Task("checker of prefixes", "a?b?a|b", 3, (b"a", b"b", b"ba"), seed=5, checker=Without(b"ba")),
+    Task("checker with state", "a?b?a|b", 3, (b"a", b"b"), seed=8, checker=WithoutState(b"ba")),
     Task("second order", "(ab|b)a?", 3, (b"a", b"b", b"ab"), seed=6, order=2),
 )
 
