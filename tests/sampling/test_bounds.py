@@ -100,14 +100,15 @@ def test_an_exhausted_language_is_given_exactly_and_costs_no_row_more(task):
 def test_a_tree_from_a_file_gives_the_draws_that_the_tree_itself_gives(method, kept, tmp_path):
     task = LARGER[1]
     tree = PrefixTree(kept=kept)
-    task.sample(6, "cars", tree=tree)
+    task.sample(25 if method == "auto" else 6, method, tree=tree)
     tree.save(tmp_path / "tree.npz")
     read = sg.PrefixTree.load(tmp_path / "tree.npz")
-    first, second = (task.sample(12, method, tree=one, seed=5) for one in (tree, read))
-    fresh = task.sample(12, method, seed=5)
+    first, second = (task.sample(60, method, tree=one, seed=5) for one in (tree, read))
+    fresh = task.sample(60, method, seed=5)
     assert first.token_ids == second.token_ids
     assert first.log_weights.tolist() == second.log_weights.tolist()
-    assert first.statistics.model_rows == second.statistics.model_rows < fresh.statistics.model_rows
+    assert first.statistics.model_rows == second.statistics.model_rows
+    assert kept == 2 or first.statistics.model_rows < fresh.statistics.model_rows
     assert first.bracket == second.bracket
 
 
