@@ -106,8 +106,8 @@ def _listed(tree: PrefixTree) -> tuple[list[Node], list[tuple[int, int, int]]]:
         if parent >= 0:
             children.append((parent, slot, len(nodes)))
         nodes.append(node)
-        # Siblings in the order in which they were met, so that a tree that is read lists its texts in the same
-        # order as the one that was written.
+        # Siblings in the order in which they were met, so that a tree that is read lists its texts in the
+        # same order as the one that was written.
         waiting += [(child, len(nodes) - 1, slot) for slot, child in reversed(node.children.items())]
     return nodes, children
 

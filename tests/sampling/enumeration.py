@@ -11,6 +11,7 @@ So `outcomes(body)` yields (probability, body(source)) for all runs; the probabi
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -59,7 +60,7 @@ class _Interval:
                 edges.append(float(one))
         edges.append(self.high)
         whole = self.high - self.low
-        at = self._branches.take([(b - a) / whole for a, b in zip(edges, edges[1:], strict=False)])
+        at = self._branches.take([(b - a) / whole for a, b in itertools.pairwise(edges)])
         self.low, self.high = edges[at], edges[at + 1]
         return (self.low + self.high) / 2
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
-from exact import Automaton, Exact, Ngram, tokenizer
-
 import numpy as np
+from exact import Automaton, Exact, Ngram, tokenizer
 
 import structgen as sg
 from structgen.sampling.methods.smc import Cloud
@@ -62,14 +61,14 @@ class WithoutState:
         return self.banned not in text.encode()
 
 
-@lru_cache(maxsize=None)
+@cache
 def texts_of(pattern: str, longest: int = 7) -> tuple[str, ...]:
     """Return the texts over a, b, c that match a pattern, by trying all."""
     words = (map("".join, itertools.product("abc", repeat=length)) for length in range(longest + 1))
     return tuple(text for text in itertools.chain(*words) if re.fullmatch(pattern, text))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(pattern: str) -> sg.CompiledGrammar:
     return sg.compile(sg.regex(pattern), TOKENIZER)
 
@@ -151,7 +150,8 @@ class Task:
 
 
 # Each is small enough for all draws of two walks to be listed. "aa" + "b" and "a" + "ab" are two outcomes of
-# one text. In the third, "a" + "a" has no end within three tokens: the bytes leave a way on, the tokens do not.
+# one text. In the third, "a" + "a" has no end within three tokens: the bytes leave a way on, the tokens do
+# not.
 SMALL = (
     Task("tight", "aab|b", 2, (b"a", b"b", b"ab", b"aa"), seed=1),
     Task("tight at three", "aab|b", 3, (b"a", b"b", b"ab"), seed=2),

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tasks import PROMPT, SMALL, Even, Task, Without
+from tasks import PROMPT, Even, Task, Without
 from test_laws import chi_square
 
 import structgen as sg
@@ -21,9 +21,7 @@ LARGER = (
     Task("tight", "[ab]{0,3}c?(ab|c)", 3, (b"a", b"b", b"c", b"ab", b"aa"), seed=11),
     Task("warm", "(a|bb|ab){1,3}c", 5, (b"a", b"b", b"c", b"ab", b"ba"), seed=12, temperature=1.7),
     Task("checker at the end", "[abc]{0,4}", 4, (b"a", b"b", b"c", b"abc"), seed=13, checker=Even()),
-    Task(
-        "checker of prefixes", "[abc]{1,4}", 3, (b"a", b"b", b"c", b"cc"), seed=14, checker=Without(b"bc")
-    ),
+    Task("checker of prefixes", "[abc]{1,4}", 3, (b"a", b"b", b"c", b"cc"), seed=14, checker=Without(b"bc")),
 )
 
 
@@ -33,9 +31,7 @@ def nodes_of(tree):
     while waiting:
         tokens, node = waiting.pop()
         yield tokens, node
-        waiting += [
-            ((*tokens, int(node.tokens[slot])), child) for slot, child in node.children.items()
-        ]
+        waiting += [((*tokens, int(node.tokens[slot])), child) for slot, child in node.children.items()]
 
 
 def hold_to_h(task, tree, before):
@@ -149,7 +145,7 @@ def test_the_first_and_each_later_text_of_cars_are_draws_from_the_target(width):
     the order in which they began is held to by listing all their draws.)"""
     task = LARGER[2]
     target, by_place = task.target(), [[] for _ in range(4)]
-    for seed in range(300):
+    for seed in range(200):
         found = cars.draw(Run(target, PrefixTree(), 4, seed, width))
         for place, tokens in zip(by_place, found.tokens, strict=True):
             place.append(tokens)
@@ -163,3 +159,14 @@ def test_runs_that_are_given_no_tree_share_none():
     rows = [LARGER[1].sample(20, "cars").statistics.model_rows for _ in range(2)]
     assert rows[0] == rows[1] > 0
     assert set(LARGER[3].sample(20, "cars").token_ids) <= set(LARGER[3].law)
+
+
+@pytest.mark.parametrize(("method", "n"), [("cars", 16), ("importance", 16), ("smc", 96), ("auto", 12)])
+def test_the_standard_error_that_is_stated_is_the_one_that_is_seen(method, n):
+    """Over many runs: the mean of its square is the variance of the estimates, but for chance. For `auto`,
+    which states the error of runs that know little, it may be larger."""
+    runs = [LARGER[2].sample(n, method, seed=seed).expectation(len) for seed in range(40)]
+    seen = float(np.var([mean for mean, _ in runs], ddof=1))
+    stated = float(np.mean([error**2 for _, error in runs]))
+    assert stated > 0.5 * seen
+    assert method == "auto" or stated < 2 * seen

@@ -96,7 +96,7 @@ def test_points_of_one_uniform_number_fall_together():
         points = (source.random() + np.arange(2)) / 2
         return tuple(np.searchsorted(shares, points, side="right").tolist())
 
-    assert dict((outcome, probability) for probability, outcome in outcomes(body)) == pytest.approx(
+    assert {outcome: probability for probability, outcome in outcomes(body)} == pytest.approx(
         {(0, 1): 0.6, (1, 1): 0.2, (1, 2): 0.2}, rel=1e-12
     )
 

@@ -114,7 +114,7 @@ def test_weighted_sums_are_unbiased(method, n, sharp):
     model = Bigram(5, ALIVE, sharp=sharp)
     expected = exact(model, 4)
     ones, lengths = [], []
-    for seed in range(150):
+    for seed in range(100):
         found = drawn(model, n, method, seed=seed)
         weights = np.exp(found.log_weights)
         ones.append(weights.sum())
@@ -131,24 +131,10 @@ def test_particles_are_resampled_and_z_stays_unbiased():
     z = sum(exact(model, 5, texts=texts_of(UNENDED)).values())
     compiled = UNENDED_COMPILED
     estimates = []
-    for seed in range(100):
+    for seed in range(60):
         options = {"method": "smc", "max_tokens": 5, "tokenizer": TOKENIZER, "name": "bigram", "seed": seed}
         estimates.append(math.exp(sample(model, [97], compiled, 32, **options).log_z))
     assert abs(np.mean(estimates) - z) < 4 * np.std(estimates, ddof=1) / math.sqrt(len(estimates))
-
-
-def test_the_estimates_of_single_walks_are_unbiased_whatever_the_tree_has_learnt():
-    model = Bigram(5, ALIVE)
-    z = sum(exact(model, 4).values())
-    target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
-    for finish, fresh in ((Finish.COIN, False), (Finish.WEIGHT, False), (Finish.WEIGHT, True)):
-        ends = []
-        for seed in range(300):
-            walker = Walker(target, finish, PrefixTree(), seed=seed, fresh=fresh)
-            walker.attempts(7)
-            ends += [one.weight + one.known for one in walker.attempts(3)]
-        parts = np.array(ends).reshape(300, 3).mean(1)
-        assert abs(parts.mean() - z) < 4 * parts.std(ddof=1) / math.sqrt(len(parts))
 
 
 @pytest.mark.parametrize("method", ["auto", "importance", "smc"])
@@ -169,7 +155,7 @@ def target_text(tokens):
 
 
 @pytest.mark.parametrize("tree", [{"kept": 1}, {"kept": 0}, {"most": 3000}, {"most": 5000, "kept": 1}])
-@pytest.mark.parametrize(("width", "max_tokens"), [(1, 4), (12, 4), (1, 3)])
+@pytest.mark.parametrize(("width", "max_tokens"), [(12, 4), (1, 3)])
 def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width, max_tokens):
     model = Bigram(3, ALIVE)
     texts = {text for text in TEXTS if len(text) % 2 == 0}
@@ -177,7 +163,7 @@ def test_a_tree_that_keeps_little_changes_nothing_in_the_law(tree, width, max_to
     rows = FunctionRows(model, [97], COMPILED.vocab_size, "bigram")
     target = Target(rows, COMPILED, max_tokens=max_tokens, checkers=[Ends()])
     tokens, estimates = [], []
-    for seed in range(50):
+    for seed in range(30):
         walker = Walker(target, Finish.COIN, PrefixTree(**tree), seed=seed)
         for _ in range(36 // width):
             ended = walker.attempts(width)
@@ -196,34 +182,6 @@ def test_a_node_that_the_tree_has_no_room_for_teaches_it_nothing():
     tree.attach([(root, 0)], other)
     tree.learn([(root, 0), (other, END)], 0.0, 0.0)
     assert tree.bracket == (0.0, 1.0)
-
-
-def test_the_bounds_of_a_tree_hold_and_never_widen():
-    model = Bigram(3, ALIVE)
-    z = sum(exact(model, 4).values())
-    target = Target(FunctionRows(model, [97], COMPILED.vocab_size, "bigram"), COMPILED, max_tokens=4)
-    tree = PrefixTree(kept=2)
-    walker = Walker(target, Finish.WEIGHT, tree, seed=1, fresh=True)
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        walker.attempts(3)
-        assert low <= tree.bracket[0] <= z * (1 + 1e-12)
-        assert high >= tree.bracket[1] >= z * (1 - 1e-12)
-        low, high = tree.bracket
-
-
-def test_a_finite_language_run_to_exhaustion_is_given_exactly():
-    model = Bigram(11, ALIVE)
-    expected = exact(model, 4)
-    found = drawn(model, 10_000, "auto")
-    assert found.statistics.stopped == "exhausted"
-    assert set(found.token_ids) == set(expected)
-    z = sum(expected.values())
-    for tokens, weight in zip(found.token_ids, found.weights, strict=True):
-        assert weight == pytest.approx(expected[tokens] / z, rel=1e-9)
-    assert found.log_z == pytest.approx(math.log(z), rel=1e-12)
-    low, high = found.bracket
-    assert low == high
 
 
 @pytest.mark.parametrize("method", ["cars", "auto", "smc", "importance", "rejection", "asap"])
