@@ -12,7 +12,7 @@ import numpy as np
 from exact import Automaton, Exact, Ngram, tokenizer
 
 import structgen as sg
-from structgen.sampling.methods.smc import Cloud
+from structgen.sampling.methods.smc import Cloud, Propose, masked
 from structgen.sampling.rows import FunctionRows
 from structgen.sampling.target import Target
 
@@ -165,11 +165,16 @@ SMALL = (
 
 
 def cloud_of(
-    target: Target, count: int, source: Any, resampling: str = "systematic", forced: int = 0
+    target: Target,
+    count: int,
+    source: Any,
+    resampling: str = "systematic",
+    forced: int = 0,
+    propose: Propose = masked,
 ) -> Cloud:
     """Return a cloud that has come to its end; it is resampled after each of the first `forced` tokens, and
     else where it wants to be."""
-    cloud = Cloud(target, count, source, resampling)
+    cloud = Cloud(target, count, source, resampling, propose)
     for step in itertools.count():
         if not cloud.active:
             return cloud

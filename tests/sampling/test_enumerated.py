@@ -17,6 +17,7 @@ from tasks import SMALL, cloud_of
 
 from structgen.sampling.beam import Beam
 from structgen.sampling.lookahead import LookAhead
+from structgen.sampling.methods import smc
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
@@ -152,6 +153,34 @@ def test_all_draws_of_particles_have_the_masses_of_the_target(task, count, force
     agree(mean_masses(outcomes(body)), task.law)
     if forced:
         assert resampled
+
+
+def twisted(target, prefix, step, draws):
+    """Draw an edge by P(a | u) times any positive number, and weigh it by what that changes."""
+    masses = np.append(step.probabilities, step.end)
+    twist = 0.05 + np.random.default_rng([len(prefix.tokens), prefix.state]).random(len(masses))
+    shares = masses * twist
+    if not shares.sum() > 0:
+        return None
+    shares /= shares.sum()
+    edge = int(draws.choice(len(shares), p=shares))
+    after = smc.checked(target, prefix, step, edge)
+    return None if after is None else smc.Taken(edge, after, float(masses[edge] / shares[edge]))
+
+
+@pytest.mark.parametrize("task", SMALL, ids=str)
+@pytest.mark.parametrize(("count", "forced"), [(1, 0), (2, 1)])
+def test_particles_with_any_positive_twist_have_the_masses_of_the_target(task, count, forced):
+    target = task.target()
+
+    def body(source):
+        cloud = cloud_of(target, count, source, forced=forced, propose=twisted)
+        masses = defaultdict(float)
+        for prefix, log_weight in zip(cloud.prefixes, cloud.log_weights, strict=True):
+            masses[prefix.tokens] += math.exp(cloud.log_z + log_weight) / count
+        return masses
+
+    agree(mean_masses(outcomes(body)), task.law)
 
 
 class Ahead(LookAhead):
