@@ -88,18 +88,19 @@ MUTANTS = (
     ),
     Mutant(
         "rows behind the first are read in half precision",
-        "rows.py",
-        "row = np.asarray(self._function([*self._prompt, *prefix]), np.float64)",
-        "row = np.asarray(self._function([*self._prompt, *prefix]), np.float16 if prefix else np.float64)",
+        "target.py",
+        "        weights: Floats = np.exp(scaled(logits,",
+        "        logits = logits.astype(np.float16 if prefix.tokens else np.float64).astype(np.float64)\n"
+        "        weights: Floats = np.exp(scaled(logits,",
         (LISTED,),
     ),
     Mutant(
         "a row that is read once more, in half precision, redefines P",
         "walk.py",
-        "        slot = walk.node.unfold(",
-        "        at = np.searchsorted(step.tokens, walk.node.tokens)\n"
-        "        walk.node.probabilities = step.probabilities[at].astype(np.float16).astype(np.float64)\n"
-        "        slot = walk.node.unfold(",
+        "        slot = node.unfold(",
+        "        at = np.searchsorted(step.tokens, node.tokens)\n"
+        "        node.probabilities = step.probabilities[at].astype(np.float16).astype(np.float64)\n"
+        "        slot = node.unfold(",
         (LISTED,),
     ),
     Mutant(
@@ -190,8 +191,8 @@ MUTANTS = (
     Mutant(
         "the temperature is ignored",
         "target.py",
-        "scaled = logits / self.temperature",
-        "scaled = logits",
+        "np.exp(scaled(logits, self.temperature,",
+        "np.exp(scaled(logits, 1.0,",
         (LISTED,),
     ),
     Mutant(
@@ -225,7 +226,7 @@ MUTANTS = (
     Mutant(
         "a prefix that the tree had no room for lowers the bounds above it",
         "tree.py",
-        "            if not _is_attached(path, depth):\n                return\n",
+        "            if not self._is_attached(path, depth):\n                return\n",
         "",
         (LISTED,),
     ),
@@ -324,7 +325,7 @@ MUTANTS = (
     ),
     Mutant(
         "the fingerprint of a tree leaves out the temperature",
-        "door.py",
+        "problem.py",
         '        "temperature": target.temperature,\n',
         "",
         ("test_tree_file.py::test_a_tree_of_another_target_is_refused",),
@@ -332,8 +333,8 @@ MUTANTS = (
     Mutant(
         "a model's cache is not copied for a second continuation",
         "rows.py",
-        "return None if cache is None else cache.copy()",
-        "return cache",
+        "fresh = [caches[prefix[:-1]].copy() for prefix in part]",
+        "fresh = [caches[prefix[:-1]] for prefix in part]",
         ("test_engine_rows.py::test_rows_by_caches_are_those_of_whole_prefixes",),
     ),
     Mutant(
