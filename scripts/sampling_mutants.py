@@ -277,16 +277,16 @@ MUTANTS = (
     Mutant(
         "a beam's systematic draws begin at the middle",
         "beam.py",
-        "start = self._draws.random()",
-        "start = 0.5",
+        "ticks = np.ceil(np.append(0.0, sums) - self._draws.random())",
+        "ticks = np.ceil(np.append(0.0, sums) - 0.5)",
         (BEAMS,),
     ),
     Mutant(
         "adaptive rejection takes the mass that is left for the valid mass",
         "methods/awrs.py",
-        "smc.Taken(*first, 1 / inverses)",
-        "smc.Taken(*first, left.mass)",
-        ("test_awrs.py::test_the_mean_over_all_races_is_the_mass_of_each_valid_edge",),
+        "mass = 1 / inverses if inverses > 0 else 0.0",
+        "mass = left.mass",
+        ("test_enumerated.py::test_all_draws_of_adaptive_rejection_have_the_masses_of_the_target",),
     ),
     Mutant(
         "the seed is ignored by walks",

@@ -17,7 +17,7 @@ from tasks import SMALL, cloud_of
 
 from structgen.sampling.beam import Beam
 from structgen.sampling.lookahead import LookAhead
-from structgen.sampling.methods import smc
+from structgen.sampling.methods import awrs, smc
 from structgen.sampling.tree import PrefixTree
 from structgen.sampling.walk import Finish, Walker
 
@@ -175,6 +175,31 @@ def test_particles_with_any_positive_twist_have_the_masses_of_the_target(task, c
 
     def body(source):
         cloud = cloud_of(target, count, source, forced=forced, propose=twisted)
+        masses = defaultdict(float)
+        for prefix, log_weight in zip(cloud.prefixes, cloud.log_weights, strict=True):
+            masses[prefix.tokens] += math.exp(cloud.log_z + log_weight) / count
+        return masses
+
+    agree(mean_masses(outcomes(body)), task.law)
+
+
+CHECKED = [task for task in SMALL if task.checker is not None]
+
+
+@pytest.mark.parametrize("task", CHECKED, ids=str)
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_all_draws_of_adaptive_rejection_have_the_masses_of_the_target(task, count, monkeypatch):
+    target, refuse = task.target(), awrs._Left.refuse
+
+    def refuse_and_sum(left, edge):
+        # Else a refused edge may be drawn again and again, and there is no end of outcomes.
+        refuse(left, edge)
+        left._sum()
+
+    monkeypatch.setattr(awrs._Left, "refuse", refuse_and_sum)
+
+    def body(source):
+        cloud = cloud_of(target, count, source, forced=count - 1, propose=awrs.propose)
         masses = defaultdict(float)
         for prefix, log_weight in zip(cloud.prefixes, cloud.log_weights, strict=True):
             masses[prefix.tokens] += math.exp(cloud.log_z + log_weight) / count

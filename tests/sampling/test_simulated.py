@@ -81,7 +81,7 @@ def test_weighted_walks_estimate_z(name, runs, before, count, options):
     [
         ("2e-2", 20, 100, 60, {}),
         ("1e-8", 20, 110, 40, {}),
-        pytest.param("1e-5", 400, 50, 40, {"kept": 1}, marks=slow),
+        pytest.param("1e-5", 60, 100, 60, {"kept": 1}, marks=slow),
         pytest.param("3e-1", 200, 0, 100, {"known": False}, marks=slow),
     ],
 )
