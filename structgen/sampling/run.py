@@ -127,7 +127,7 @@ class Drawn:
     log_weights: Floats
     attempts: int
     log_z: float
-    """The log of an unbiased estimate of Z; NaN for a method that gives none."""
+    """The log of the estimate of Z; NaN for a method that gives none."""
     relative_error: float
     """Its standard error, over Z."""
     contributions: Callable[[Floats], Floats]
@@ -174,11 +174,19 @@ def attempts_of(run: Run, walker: Walker) -> list[Attempt]:
     return found[:kept]
 
 
-def drawn(attempts: Sequence[Attempt], *, weighted: bool, estimated: bool) -> Drawn:
-    """Return the accepted texts of attempts. `weighted`: by their weights, else all alike; `estimated`:
-    whether the weights estimate Z."""
+def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated: bool) -> Drawn:
+    """Return the accepted texts of attempts, of which `wanted` were to be accepted. `weighted`: by their
+    weights, else all alike; `estimated`: whether the weights estimate Z.
+
+    Attempts that end with the n-th accepted one hold too many of these. Of draws that count alike, the
+    estimate of Z leaves the last one out, which mends it (Haldane 1945, On a method of estimating
+    frequencies); weighted means keep it, and are biased by one part in n.
+    """
     valid = [attempt for attempt in attempts if attempt.weight > 0]
-    log_z, error = mean_of(np.array([attempt.weight for attempt in attempts] if estimated else []))
+    estimates = np.array([attempt.weight for attempt in attempts] if estimated else [])
+    if not weighted and len(valid) == wanted > 1:
+        estimates = estimates[:-1]
+    log_z, error = mean_of(estimates)
     if weighted:
         log_weights = np.log([attempt.weight for attempt in valid]) - math.log(max(len(attempts), 1))
     else:

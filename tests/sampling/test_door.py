@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import math
 import signal
@@ -426,10 +427,14 @@ def test_equal_seeds_give_equal_draws_and_others_do_not(method):
     assert first == second != third
 
 
+BOUNDS = itertools.count(3000)
+
+
 def draw_objects(method, **options):
-    """Each text of free keys takes states of the grammar that stay: a run of days meets any bound."""
+    """Each text of free keys takes states of the grammar that stay: a run of days meets any bound. Each call
+    has another bound, so that none finds the states of the one before."""
     alive = (b"{", b"}", b'"', b":", b"1", b"a", b"b", b",")
-    free = sg.json_schema({"type": "object"}, limits=sg.Limits(parser_states=3000))
+    free = sg.json_schema({"type": "object"}, limits=sg.Limits(parser_states=next(BOUNDS)))
     options = {"tokenizer": TOKENIZER, "name": "b", "max_tokens": 30} | options
     return sg.sample(Bigram(2, alive), [97], free, 10**6, method=method, **options)
 

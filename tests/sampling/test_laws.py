@@ -212,3 +212,17 @@ def test_no_valid_text_is_an_error_with_the_certificate():
 
     with pytest.raises(sg.StructgenError, match=r"Z = 0"):
         drawn(Bigram(1, ALIVE), 5, "cars", checkers=[Never()])
+
+
+@pytest.mark.parametrize("method", ["rejection", "cars"])
+def test_z_is_not_overestimated_by_stopping_at_the_last_wanted_text(method):
+    """The mean over all attempts would be too large by half the distance from Z to 1, at two draws."""
+    model = Bigram(4, ALIVE)
+    z = sum(exact(model, 4, texts=texts_of(UNENDED)).values())
+    compiled = sg.compile(sg.regex(UNENDED), TOKENIZER)
+    options = {"method": method, "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
+    found = []
+    for seed in range(250):
+        tree = PrefixTree(most=0) if method == "cars" else None  # a tree that learns nothing: attempts alike
+        found.append(math.exp(sample(model, [97], compiled, 2, seed=seed, tree=tree, **options).log_z))
+    assert abs(np.mean(found) - z) < 4 * np.std(found, ddof=1) / math.sqrt(len(found))

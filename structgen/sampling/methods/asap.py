@@ -17,6 +17,6 @@ def draw(run: Run) -> Drawn:
     it."""
     run.width = 1
     walker = Walker(run.target, Finish.IGNORE, run.tree, seed=run.seed)
-    found = drawn(attempts_of(run, walker), weighted=False, estimated=False)
+    found = drawn(attempts_of(run, walker), run.n, weighted=False, estimated=False)
     found.is_biased = True
     return found

@@ -14,4 +14,4 @@ from structgen.sampling.walk import Finish, Walker
 def draw(run: Run) -> Drawn:
     """Return weighted draws."""
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed)
-    return drawn(attempts_of(run, walker), weighted=True, estimated=True)
+    return drawn(attempts_of(run, walker), run.n, weighted=True, estimated=True)

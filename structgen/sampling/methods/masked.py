@@ -15,6 +15,6 @@ from structgen.sampling.walk import Finish, Walker
 def draw(run: Run) -> Drawn:
     """Return draws of the masked law, all of the same weight."""
     walker = Walker(run.target, Finish.IGNORE, None, seed=run.seed)
-    found = drawn(attempts_of(run, walker), weighted=False, estimated=False)
+    found = drawn(attempts_of(run, walker), run.n, weighted=False, estimated=False)
     found.is_biased = True
     return found

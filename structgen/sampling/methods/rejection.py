@@ -16,6 +16,6 @@ from structgen.sampling.walk import Finish, Walker
 def draw(run: Run) -> Drawn:
     """Return exact draws."""
     walker = Walker(run.target, Finish.COIN, None, seed=run.seed)
-    found = drawn(attempts_of(run, walker), weighted=False, estimated=True)
+    found = drawn(attempts_of(run, walker), run.n, weighted=False, estimated=True)
     found.is_exact = True
     return found
