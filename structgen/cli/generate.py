@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from structgen.engine import Engine, Request
     from structgen.engine.bulk import Progress
     from structgen.frontends.type_hints import TypeReader
+    from structgen.grammar import Grammar
     from structgen.languages.language import TextGrammar
     from structgen.schema.grammar import NetworkGrammar
 
@@ -131,6 +132,14 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A text that may stand nowhere in what is written, in a document in no string and no key, "
+            "however it is escaped; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     max_rows: Annotated[int, typer.Option(min=1, help="Texts written at a time.")] = 32,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it comes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for each sample.")] = False,
@@ -216,6 +225,10 @@ def generate(
                 where="--grammar",
                 cure="Name its file.",
             )
+        if without and all(one is None for one in (schema, type_, grammar, ebnf, regex)):
+            raise OptionError(
+                "--without is of a schema or a grammar.", where="--without", cure="Give one beside it."
+            )
         if strict and schema is None:
             raise OptionError("--strict is of a schema.", where="--strict", cure="Name its file.")
         reader = None if type_ is None else _named_type(type_)
@@ -227,7 +240,7 @@ def generate(
         # how many draws are made is no matter of one request
         samples = n if drawing is None else 1
         request_of = _requests(
-            model, told, samples, seed, temperature, max_tokens, logprobs, strict, stop or ()
+            model, told, samples, seed, temperature, max_tokens, logprobs, strict, stop or (), without or ()
         )
         request_of("x")  # wrong options are told before the model is loaded
         from structgen.engine import Engine
@@ -256,6 +269,7 @@ def _requests(
     logprobs: int,
     strict: bool,
     stop: Sequence[str],
+    without: Sequence[str],
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
@@ -272,6 +286,9 @@ def _requests(
         grammar = told
     elif told is not None:
         schema = sg.json_schema(told.schema, **told.policies)
+    constraint: Grammar | None = schema or grammar
+    if constraint is not None:
+        constraint = sg.without(constraint, without)
     sampling = sg.Sampling(temperature=temperature, seed=seed)
 
     def made(text: str) -> Request:
@@ -281,7 +298,7 @@ def _requests(
             text = extraction_prompt(schema, text)
         return sg.Request(
             text,
-            schema or grammar,
+            constraint,
             sampling,
             max_tokens=max_tokens,
             stop=stop,

@@ -74,3 +74,22 @@ def test_what_is_of_a_grammar_is_refused_without_one() -> None:
         "--start, --import-path, --postlex, --bind, --lexer and --regex-module are of a grammar."
         in done.stderr
     )
+
+
+def test_banned_texts_stand_nowhere_in_the_document() -> None:
+    schema = Path(__file__).parents[2] / "examples" / "lamp.schema.json"
+    lamp = ["--schema", str(schema), "--device", "cpu", "--prompt", "Zorvik took a big lamp."]
+    plain, banned = (
+        CliRunner().invoke(app(), ["generate", *lamp, *more])
+        for more in ([], ["--without", "Zorv", "--without", "size"])
+    )
+    assert "Zorv" in json.loads(plain.stdout)["customer"]
+    assert banned.exit_code == 2  # the key "size" is required
+    banned = CliRunner().invoke(app(), ["generate", *lamp, "--without", "Zorv"])
+    assert "Zorv" not in json.loads(banned.stdout)["customer"]
+
+
+def test_a_ban_takes_a_grammar() -> None:
+    done = CliRunner().invoke(app(), ["generate", *PROMPT, "--without", "a"])
+    assert done.exit_code == 2
+    assert "--without is of a schema or a grammar" in done.stderr
