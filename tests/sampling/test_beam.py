@@ -151,3 +151,11 @@ def test_texts_too_unlikely_for_a_float_are_still_drawn():
     found = sample(model, [], grammar, 1, method="auto", **options)
     assert found.log_z < -750
     assert found.bracket[1] > 0
+
+
+def test_auto_ends_once_log_z_is_known_as_well_as_was_asked():
+    options = {"method": "auto", "max_tokens": 4, "tokenizer": TOKENIZER, "name": "bigram"}
+    found = sample(Bigram(5, ALIVE), [97], COMPILED, 10**6, standard_error=0.2, **options)
+    assert found.statistics.stopped == "standard_error"
+    z = sum(exact(Bigram(5, ALIVE), 4).values())
+    assert abs(found.log_z - math.log(z)) < 0.6

@@ -31,6 +31,8 @@ from structgen.sampling.target import Floats, Ids
 
 FIRST: Final = 8
 """The width of the first beam."""
+_FEW: Final = 3
+"""Beams before which their standard error says little."""
 WIDEST: Final = 1 << 15
 """The width of the widest: a step of it takes some 100 MB."""
 
@@ -72,9 +74,19 @@ def draw(run: Run) -> Drawn:
             rounds.append(_Round(width, len(known), beam.found, beam.clusters))
             known |= {one.tokens: one.log_probability for one in beam.found if one.is_kept}
             run.tell(len(known))
+            if _is_close(run, known, rounds):
+                run.stopped = "standard_error"
     except CUTS as error:
         run.cut(error)
     return _combined(run, known, rounds)
+
+
+def _is_close(run: Run, known: dict[tuple[int, ...], float], rounds: list[_Round]) -> bool:
+    """Return whether log Z is known as well as was asked for."""
+    if run.standard_error is None or len(rounds) < _FEW:
+        return False
+    found = _combined(run, known, rounds)
+    return found.log_z > -math.inf and found.relative_error <= run.standard_error
 
 
 class _Plan:
