@@ -129,7 +129,10 @@ def _named_once(
     for at in again.tolist():
         if np.array_equal(actions[:, at], actions[:, number[at]]):
             merged[:, at] = 0
-    return merged, np.where(symbols >= 0, number[symbols], symbols).astype(np.int32)
+    named = symbols.copy()
+    is_terminal = symbols >= 0  # the others are nonterminals, of which there may be more than terminals
+    named[is_terminal] = number[symbols[is_terminal]]
+    return merged, named
 
 
 def are_pages(facts: Facts, pages: Pages) -> bool:
