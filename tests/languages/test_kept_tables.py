@@ -90,6 +90,22 @@ def test_a_grammar_of_more_rules_than_terminals_compiles_with_a_store(tmp_path: 
     assert compiled.allowed(compiled.start) == [ord(" "), ord("x")]
 
 
+@pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
+def test_a_grammar_of_more_terminals_than_moves_have_room_for_has_right_masks() -> None:
+    declared = [f"A{number:04}" for number in range(4100)]
+    alternatives, names = " | ".join(declared), " ".join(declared)
+    text = f'start: (Y Z)+ | {alternatives}\nY: "y"\nZ: "z"\n%declare {names}\n'
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    for _ in range(2):  # as lark has loaded it, and as it was kept
+        compiled = sg.compile(sg.lark(text), tokenizer, store=False)
+        begun = compiled.step(compiled.start, ord("y"))
+        assert begun is not None
+        whole = compiled.step(begun, ord("z"))
+        assert whole is not None
+        masks = [compiled.allowed(state) for state in (compiled.start, begun, whole)]
+        assert masks == [[ord("y")], [ord("z")], [ord("y"), 256]]
+
+
 def test_another_process_reads_it_without_lark() -> None:
     code = (
         "import sys, structgen as sg; sg.lark('start: \"a\"+ INT\\n%import common.INT\\n'); "
