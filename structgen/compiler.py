@@ -84,7 +84,7 @@ def _compiled(
 ) -> CompiledGrammar:
     if isinstance(grammar, NetworkGrammar):
         return CompiledSchema(grammar, tokenizer, limits, shared)
-    if isinstance(grammar, LarkGrammar) and grammar.is_local:
+    if isinstance(grammar, LarkGrammar) and grammar.has_masks:
         return CompiledLark(grammar, tokenizer, limits, shared)
     assert isinstance(grammar, TextGrammar)
     return CompiledText(grammar, tokenizer, limits, shared)

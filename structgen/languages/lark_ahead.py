@@ -51,10 +51,11 @@ class Ahead(NamedTuple):
 
 
 def work_out(tables: ParserTables) -> Ahead | None:
-    """Return the answers of a grammar; None where it is too large, or its rules derive no text. Cost: 10 ms
+    """Return the answers of a grammar; None where it is too large (compiled code has room for K.TAILED
+    terminals), or its rules derive no text. Cost: 10 ms
     for JSON, 0.1 to 0.3 s for a thousand states of the parser, and 0.1 s for a thousand of the lexer, 0.5
     where patterns look ahead."""
-    if len(tables.kernels) > MOST_STATES:
+    if len(tables.kernels) > MOST_STATES or len(tables.terminals) > K.TAILED:
         return None
     try:
         language = ContextualLanguage(tables, Limits())

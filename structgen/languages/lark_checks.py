@@ -87,7 +87,7 @@ def facts_of(tables: ParserTables) -> Facts | None:
     nonterminals = len(tables.nonterminals)
     if actions.shape != (states, terminals) or gotos.shape != (states, nonterminals):
         return None
-    if tables.context_of.shape != (states,) or not 0 <= tables.start < states or not terminals <= K.TAILED:
+    if tables.context_of.shape != (states,) or not 0 <= tables.start < states:
         return None
     contexts = len(tables.contexts)
     if states and not 0 <= int(tables.context_of.min()) <= int(tables.context_of.max()) < contexts:
@@ -129,13 +129,18 @@ def _named_once(
     for at in again.tolist():
         if np.array_equal(actions[:, at], actions[:, number[at]]):
             merged[:, at] = 0
-    return merged, np.where(symbols >= 0, number[symbols], symbols).astype(np.int32)
+    named = symbols.copy()
+    is_terminal = symbols >= 0  # the others are nonterminals, of which there may be more than terminals
+    named[is_terminal] = number[symbols[is_terminal]]
+    return merged, named
 
 
 def are_pages(facts: Facts, pages: Pages) -> bool:
     """Return whether pages are such as compiled code can follow. Cost: 2 ns a number."""
     states, terminals, _, rules, contexts = facts.words[:5].tolist()
     lexemes = len(pages.newlines)
+    if terminals > K.TAILED:
+        return False  # such a grammar has none
     if pages.moves.ndim != 2 or pages.fixed.shape not in ((256,), (257,)):
         return False
     width = pages.moves.shape[1]

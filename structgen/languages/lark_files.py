@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any, Literal, overload
 
 from structgen.errors import OptionError
+from structgen.languages import lark_layout as K
 from structgen.languages.bound_lark import BoundLark
 from structgen.languages.composition import Operand, as_text
 from structgen.languages.contextual import ContextualLanguage
@@ -111,12 +112,12 @@ class LarkGrammar(TextGrammar):
 
     @property
     def has_masks(self) -> bool:
-        """Whether no lexeme asks what was before it."""
-        return self.is_local
+        """Whether no lexeme asks what was before it, and compiled code has room for the terminals."""
+        return self.is_local and len(self._tables.terminals) <= K.TAILED
 
     def language(self, limits: Limits, target: Target | None = None) -> Language:
         """Return what lark accepts, unread."""
-        if target is None or not self.is_local:
+        if target is None or not self.has_masks:
             return ContextualLanguage(self._tables, limits)
         from structgen.languages.compiled_lark import CompiledLark
         from structgen.languages.masked import Masked

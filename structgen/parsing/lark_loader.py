@@ -418,7 +418,8 @@ class _Tables:
         at_states, at_terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
         actions[at_states, at_terminals] = done
         # what never comes is an error wherever it stands; the states are lark's all the same
-        actions[:, [self.number[name] for name in remarks.never_made]] = NONE
+        # (a terminal of rules that the start does not lead to has no number)
+        actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
         origins: dict[str, int] = {}
         self._close(rules, origins)
         gotos = np.full((count, len(origins)), -1, np.int32)

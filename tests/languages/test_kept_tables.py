@@ -28,6 +28,7 @@ _NEWLINE: /(\\n[ \\t]*)+/
 %declare _INDENT _DEDENT
 """
 DANGLING = 'start: s+\ns: "if" s ["else" s] | "x"\n'
+MORE_RULES_THAN_TERMINALS = 'start: a\na: b\nb: c\nc: "x"\n%ignore " "\n'
 
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -60,10 +61,16 @@ def assert_equal(one: ParserTables, other: ParserTables) -> None:
             hash(first)
 
 
+@pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
 @pytest.mark.parametrize(
     ("text", "postlex"),
-    [(BLOCKS, PythonIndenter), (DANGLING, None), (grammar("markers").read_text(encoding="utf-8"), None)],
-    ids=["blocks", "dangling", "markers"],
+    [
+        (BLOCKS, PythonIndenter),
+        (DANGLING, None),
+        (grammar("markers").read_text(encoding="utf-8"), None),
+        (MORE_RULES_THAN_TERMINALS, None),
+    ],
+    ids=["blocks", "dangling", "markers", "more rules than terminals"],
 )
 def test_what_is_read_is_what_was_made(text: str, postlex: Any, loads: list[str]) -> None:
     made = sg.lark(text, postlex=postlex)
@@ -75,6 +82,28 @@ def test_what_is_read_is_what_was_made(text: str, postlex: Any, loads: list[str]
     assert np.array_equal(made.ahead.lexemes, read.ahead.lexemes)
     assert made.ahead.start == read.ahead.start
     assert made == read
+
+
+def test_a_grammar_of_more_rules_than_terminals_compiles_with_a_store(tmp_path: Path) -> None:
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    compiled = sg.compile(sg.lark(MORE_RULES_THAN_TERMINALS), tokenizer, store=tmp_path / "store")
+    assert compiled.allowed(compiled.start) == [ord(" "), ord("x")]
+
+
+@pytest.mark.filterwarnings("error::structgen.errors.StoreWarning")
+def test_a_grammar_of_more_terminals_than_moves_have_room_for_has_right_masks() -> None:
+    declared = [f"A{number:04}" for number in range(4100)]
+    alternatives, names = " | ".join(declared), " ".join(declared)
+    text = f'start: (Y Z)+ | {alternatives}\nY: "y"\nZ: "z"\n%declare {names}\n'
+    tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)
+    for _ in range(2):  # as lark has loaded it, and as it was kept
+        compiled = sg.compile(sg.lark(text), tokenizer, store=False)
+        begun = compiled.step(compiled.start, ord("y"))
+        assert begun is not None
+        whole = compiled.step(begun, ord("z"))
+        assert whole is not None
+        masks = [compiled.allowed(state) for state in (compiled.start, begun, whole)]
+        assert masks == [[ord("y")], [ord("z")], [ord("y"), 256]]
 
 
 def test_another_process_reads_it_without_lark() -> None:

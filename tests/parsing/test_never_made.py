@@ -16,6 +16,7 @@ CASES = {
     "a whole rule": 'start: x | y "b"\nx: J "a" | J J\ny: "a" | J\n',
     "where lark shifts it rather than end a rule": 'start: x J? "c" | x "a"\nx: "b" | "b" J\n',
     "the cheapest end": 'start: "a" (J | "b" "c" "a")\n',
+    "rules that the start does not lead to": 'start: "a"\nx: J y\ny: x\n',
     "the end of a list": 'start: ("a" "b")+ | ("a" "b")+ J\n%ignore " "\n',
 }
 
