@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from draft_cases import COSTS, PERSON, answer, compiled, facts, paths, tokenizer, view
 
 import structgen as sg
+from structgen.speculation import forced_bytes, grammar_tree
 from structgen.speculation.answer_history import AnswerHistory
 from structgen.speculation.caller_text import CallerText
 from structgen.speculation.draft import Draft
@@ -146,6 +148,40 @@ def test_the_callers_text_is_taken_up_behind_an_edit() -> None:
     assert drafter.place == len(old)  # both stand at their end
     edited = tokenizer().encode(b"Zoe Q. Smithson")
     assert 0 < len(lost) <= len(edited) + 2
+
+
+def test_the_text_is_taken_up_at_the_nearest_place() -> None:
+    """The bytes behind the edit stand at four places; the one behind the edited line is taken."""
+    bytewise = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
+    drafter = CallerText(agreeing=2)
+    drafter.begin(Facts((), bytewise, text=b"one a; two a; six a; ten a; "))
+    drafter.observe(list(b"one a; two b"), 0)
+    assert drafter.place == -1
+    drafter.observe(list(b"; "), 0)
+    found = drafter.propose(View((), None, 100, frozenset([256])), 6)
+    assert bytes(found.tokens.tolist()) == b"six a;"
+    # what was moved to the end is found before it
+    drafter.observe(list(b"six a; ten a; "), 0)
+    drafter.observe(list(b"two a"), 0)
+    assert drafter.place == len(b"one a; two a")
+
+
+@pytest.mark.parametrize("module", [forced_bytes, grammar_tree])
+def test_what_is_remembered_of_states_is_bounded(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 3)
+    drafter = ForcedBytes() if module is forced_bytes else GrammarTree()
+    drafter.begin(facts())
+    matcher = sg.Matcher(compiled(PERSON))
+    for token in answer(PEOPLE[0]):
+        drafter.propose(view(matcher), 8)
+        assert 1 <= len(drafter._known) <= 3
+        matcher.advance(token)
+
+
+def test_a_draft_larger_than_asked_is_cut() -> None:
+    drafting = Drafting([Faulty("nowhere")], facts())
+    assert len(drafting.candidates(view(None), 8)) == 8
+    assert len(drafting.candidates(view(None), 0)) == len(drafting.candidates(view(None, room=0), 8)) == 0
 
 
 def test_earlier_answers_are_followed_from_the_first_token_on() -> None:
