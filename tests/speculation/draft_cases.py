@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,19 @@ PERSON: dict[str, Any] = {
 @cache
 def tokenizer() -> sg.Tokenizer:
     return sg.Tokenizer.from_huggingface(ROOT / "models/tokenizer")
+
+
+GRAMMARS: dict[str, Callable[[], sg.Grammar]] = {
+    "JSON": lambda: sg.json_schema(PERSON, **sg.JSON_DUMPS),
+    "text": lambda: sg.regex(r"(red|green|blue) [0-9]{1,3}(, (red|green|blue) [0-9]{1,3})*"),
+    "Lark": lambda: sg.lark('start: (NAME "=" NUMBER ";")+\nNAME: /[a-z]+/\nNUMBER: /[0-9]+/\n%ignore " "\n'),
+}
+"""One of each machine."""
+
+
+@cache
+def of_machine(name: str) -> sg.CompiledGrammar:
+    return sg.compile(GRAMMARS[name](), tokenizer())
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draft_cases import COSTS, PERSON, compiled, paths, tokenizer, view
+from draft_cases import COSTS, GRAMMARS, PERSON, compiled, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
@@ -64,15 +64,17 @@ def test_accepted_is_the_longest_path_that_was_taken() -> None:
     assert NO_DRAFT.accepted([1]) == 0
 
 
-def test_what_is_kept_is_what_the_matcher_takes() -> None:
+@pytest.mark.parametrize("machine", GRAMMARS)
+def test_what_is_kept_is_what_the_matcher_takes(machine: str) -> None:
     """The oracle is Matcher.accepts, asked of every path of random trees at random places."""
     chooser = random.Random(1)
-    grammar = compiled(PERSON)
+    grammar = of_machine(machine)
     kept = refused = 0
-    for _ in range(60):
+    for _ in range(30):
         matcher = sg.Matcher(grammar)
         for _ in range(chooser.randrange(12)):
-            matcher.advance(chooser.choice(grammar.allowed(matcher.state)))
+            open_ = [token for token in grammar.allowed(matcher.state) if token not in grammar.end_tokens]
+            matcher.advance(chooser.choice(open_))
         likely = grammar.allowed(matcher.state)
         tree = DraftTree()
         for _ in range(25):
@@ -91,7 +93,7 @@ def test_what_is_kept_is_what_the_matcher_takes() -> None:
                 expected.add(path)
         assert paths(found) == expected
         kept, refused = kept + len(expected), refused + len(draft) - len(expected)
-    assert kept > 100 and refused > 100
+    assert kept > 50 and refused > 50
 
 
 def test_a_share_of_refused_siblings_goes_to_the_others() -> None:

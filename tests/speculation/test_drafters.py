@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from draft_cases import COSTS, PERSON, answer, compiled, facts, paths, tokenizer, view
+from draft_cases import COSTS, PERSON, answer, compiled, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
 from structgen.speculation import forced_bytes, grammar_tree
@@ -292,6 +292,18 @@ def test_a_replay_takes_fewer_calls_the_more_is_known() -> None:
     history.add("", "records", tokens)
     again = calls([ForcedBytes(), EarlierAnswers(history)], facts(schema="records"), tokens, 32)
     assert again < 0.05
+
+
+@pytest.mark.parametrize(
+    ("machine", "written"),
+    [("text", b"green 10, green 120, green 10, blue 7, green 10"), ("Lark", b"a=1;bb=22;a=1;bb=22;a=1;")],
+)
+def test_texts_that_are_no_json_are_drafted_too(machine: str, written: bytes) -> None:
+    tokens = [*tokenizer().encode(written), tokenizer().eos_token_ids[0]]
+    drafters = [ForcedBytes(), SuffixIndex(), GrammarTree()]
+    found = replay(tokens, drafters, facts(), sg.Matcher(of_machine(machine)), COSTS, 16)
+    assert not found.dropped
+    assert found.calls < 0.7 * len(tokens)
 
 
 def test_a_replay_whose_rows_are_dear_is_plain_decoding() -> None:
