@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, runtime_checkable
 
 from structgen.errors import StructgenError
@@ -41,6 +41,8 @@ class View:
     """How many more tokens the text may take: what is left of the budget and of the model's context."""
     ends: frozenset[int]
     """The tokens that end a text."""
+    _known: dict[tuple[int, int], int] = field(default_factory=dict, repr=False, compare=False)
+    """The states that were asked for: drafters often ask for the same ones."""
 
     @property
     def start(self) -> int:
@@ -48,8 +50,8 @@ class View:
         return _FREE if self.matcher is None else self.matcher.state_index
 
     def after(self, state: int, token: int) -> int:
-        """Return the number of the state after a token, or REFUSED. The matcher does not move. Cost: 1 us
-        where the token was met before.
+        """Return the number of the state after a token, or REFUSED. The matcher does not move. Cost: some
+        10 us the first time, then 0.2 us.
 
         States that are met here count against the limits of the grammar, as those of a document do. Where a
         limit is reached the token is refused: a draft is no reason to compile the grammar anew.
@@ -58,10 +60,14 @@ class View:
             if state != _FREE or token < 0:
                 return REFUSED
             return _ENDED if token in self.ends else _FREE
-        try:
-            return self.matcher.compiled.next_index(state, token)
-        except StructgenError:
-            return REFUSED
+        after = self._known.get((state, token))
+        if after is None:
+            try:
+                after = self.matcher.compiled.next_index(state, token)
+            except StructgenError:
+                after = REFUSED
+            self._known[state, token] = after
+        return after
 
 
 @runtime_checkable

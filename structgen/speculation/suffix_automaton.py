@@ -113,21 +113,30 @@ class SuffixAutomaton:
 
     def draft(self, state: int, view: View, most: int, branches: int) -> Draft:
         """Return the likeliest `most` continuations of a state's pieces that the grammar takes, at most
-        `branches` behind each node. A share is how often the text went on so. Cost: some 3 us a node."""
+        `branches` behind each node. A share is how often the text went on so. Cost: a few steps of the
+        grammar a node."""
         tree = DraftTree()
         waiting: list[tuple[float, int, int, int, float, int, int]] = []
         serial = 0
 
         def open_(node: int, state: int, grammar: int, chance: float) -> None:
             nonlocal serial
-            found = []
-            for token, after in self.moves[state].items():
+            moves, counts = self.moves[state], self.counts
+            likeliest = sorted(
+                moves.items(), key=lambda move: (counts[move[1]], self.latest[move[1]]), reverse=True
+            )
+            total = sum(max(counts[after], 1) for after in moves.values())
+            found: list[tuple[int, int, int]] = []
+            for token, after in likeliest:
                 reached = view.after(grammar, token) if token >= 0 else REFUSED
-                if reached != REFUSED:
-                    found.append((max(self.counts[after], 1), self.latest[after], token, after, reached))
-            total = sum(one[0] for one in found)
-            for count, _, token, after, reached in heapq.nlargest(branches, found):
-                share = count / total
+                if reached == REFUSED:
+                    total -= max(counts[after], 1)
+                    continue
+                found.append((token, after, reached))
+                if len(found) == branches:  # what is not looked at is taken as allowed
+                    break
+            for token, after, reached in found:
+                share = max(counts[after], 1) / total
                 heapq.heappush(waiting, (-chance * share, serial, node, token, share, after, reached))
                 serial += 1
 
