@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from structgen.errors import LimitError
 from structgen.speculation.draft import NO_DRAFT, Draft
 from structgen.speculation.drafter import Drafter, Facts, View, allowed_part
 from structgen.speculation.planner import fuse
@@ -48,6 +49,8 @@ class Drafting:
                     draft = drafter.propose(view, most)
                     if not isinstance(draft, Draft):
                         raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
+                except LimitError:  # the grammar is full; it may be compiled anew later
+                    continue
                 except Exception as error:  # the same
                     self._drop(drafter, error)
                     continue

@@ -178,6 +178,16 @@ def test_what_is_remembered_of_states_is_bounded(module: Any, monkeypatch: pytes
         matcher.advance(token)
 
 
+@pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
+def test_nothing_is_remembered_of_another_compiled_grammar(drafter: Drafter) -> None:
+    """A state's number says nothing in a grammar that was compiled anew."""
+    drafter.begin(facts())
+    first, second = sg.Matcher(compiled(PERSON)), sg.Matcher(compiled({"const": "a"}))
+    assert first.state_index == second.state_index
+    drafter.propose(view(first), 64)
+    assert drafter.propose(view(second), 64).tokens.tolist() == answer("a")
+
+
 def test_a_draft_larger_than_asked_is_cut() -> None:
     drafting = Drafting([Faulty("nowhere")], facts())
     assert len(drafting.candidates(view(None), 8)) == 8
@@ -243,6 +253,27 @@ def test_a_drafter_that_raises_is_dropped_and_the_others_go_on(where: str) -> No
     else:
         assert list(drafting.dropped) == ["faulty"]
         assert ("broken" in drafting.dropped["faulty"]) is (where != "tree")
+
+
+@pytest.mark.parametrize("where", ["next_index", "forced", "next_bytes"])
+def test_a_limit_that_is_met_ends_the_draft_and_drops_nobody(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The grammar meets a limit at whatever a drafter asks; compiled anew, it is drafted from as before."""
+    drafting = Drafting([ForcedBytes(), SuffixIndex(), GrammarTree()], facts(b'{"name": "Jo"} {'))
+    matcher = sg.Matcher(compiled(PERSON))
+    before = matcher.tokens, matcher.state
+
+    def full(*_: object) -> None:
+        raise sg.LimitError("More states are needed.", limit="parser_states")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(matcher.compiled), where, full)
+        some = drafting.candidates(view(matcher), 8)
+        assert len(some) == 0 or where != "next_index"
+    assert drafting.dropped == {} and (matcher.tokens, matcher.state) == before
+    anew = sg.Matcher(matcher.compiled.anew())
+    assert text(drafting.candidates(view(anew), 8).tokens.tolist()).startswith(b'{"name": "')
 
 
 def test_trust_is_learnt_for_each_drafter() -> None:
