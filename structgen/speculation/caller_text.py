@@ -74,7 +74,7 @@ class CallerText:
         return Draft.chain(found)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Follow the answer in the text. Cost: a search of the text for each token behind an edit."""
+        """Follow the answer in the text. Cost: some searches of the text for each token behind an edit."""
         if self._tokenizer is None or not self._text:
             return
         for token in taken:
@@ -89,17 +89,19 @@ class CallerText:
 
     def _found(self) -> int:
         """Return the place behind the last bytes of the answer, as many as the text holds; -1: nowhere."""
-        count = len(self._tail)
-        while count >= self._agreeing:
-            wanted = self._tail[-count:]
-            behind = self._text.find(wanted, max(self._left - count + 1, 0))
-            if behind >= 0:
-                return behind + count
-            before = self._text.rfind(wanted, 0, self._left)
-            if before >= 0:
-                return before + count
-            count -= 1
-        return -1
+        # what holds many bytes holds the last few of them too, so the most can be found by halving
+        known, unknown = self._agreeing - 1, len(self._tail) + 1
+        while unknown - known > 1:
+            count = (known + unknown) // 2
+            if self._tail[-count:] in self._text:
+                known = count
+            else:
+                unknown = count
+        if known < self._agreeing:
+            return -1
+        wanted = self._tail[-known:]
+        behind = self._text.find(wanted, max(self._left - known + 1, 0))
+        return known + (behind if behind >= 0 else self._text.rfind(wanted))
 
     def end(self) -> None:
         """Let go of the text."""
