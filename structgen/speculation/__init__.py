@@ -1,13 +1,12 @@
-"""Speculative drafting under a grammar. Empty so far: this page says what the package will hold.
+"""Speculative drafting under a grammar: guesses at the next tokens, for the model to check many in one pass.
 
-Structured output is predictable: keys, punctuation, repeated records, text copied from the prompt. A
-drafter guesses the next tokens, the target model checks many guesses in one pass, and the accepted tokens
-are exactly those of plain decoding.
+A `Drafter` (one file, one class) guesses: `ForcedBytes` what the grammar leaves no choice about,
+`GrammarTree` what it leaves a small choice about, `SuffixIndex` what prompt and answer hold already,
+`EarlierAnswers` what a tenant's answers to the same schema said, `CallerText` the text that is being edited.
+`Drafting` joins the drafters of one request: it cuts each `Draft` to what the `Matcher` takes, fuses them by
+prefix, and learns how often each is right. `plan` chooses, over the trees of all requests, the nodes that are
+worth their rows. `replay` counts the passes of the model that a recorded text would have taken.
 
-What comes in: the tokens so far and a `Matcher`. What goes out: a draft tree, tokens with parents, for the
-engine to verify. One file holds one drafter; the planner joins their trees and stops where the expected
-gain falls under the measured cost.
-
-The package stands below `structgen.engine`, whose loop verifies drafts, and above `structgen.batch`. It
-needs numpy and matchers alone, no torch.
+The engine does not use the package yet: it decodes one token a pass. The part that verifies drafts belongs to
+its loop, above this package, which needs numpy and matchers alone, no torch (docs/speculation.md).
 """

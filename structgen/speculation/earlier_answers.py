@@ -1,0 +1,59 @@
+"""Earlier answers to the same schema: what one answer says, and how, the next one often says too.
+
+Opt-in: whoever wants it makes an `AnswerHistory`, and adds answers to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from structgen.errors import OptionError
+from structgen.speculation.answer_history import START, AnswerHistory
+from structgen.speculation.draft import NO_DRAFT, Draft
+from structgen.speculation.drafter import Facts, View
+from structgen.speculation.suffix_automaton import SuffixAutomaton
+
+
+class EarlierAnswers:
+    """Drafts what the tenant's earlier answers to the schema say behind the longest suffix of this one.
+
+    The suffix has at least `shortest` tokens, or it is the whole answer so far.
+    """
+
+    name = "earlier"
+
+    def __init__(self, history: AnswerHistory, shortest: int = 2, branches: int = 4) -> None:
+        if shortest < 1 or branches < 1:
+            raise OptionError(
+                f"shortest={shortest}, branches={branches}.",
+                where="EarlierAnswers",
+                cure="Give numbers from 1 on.",
+            )
+        self._history, self._shortest, self._branches = history, shortest, branches
+        self._index: SuffixAutomaton | None = None
+        self._state = self._length = self._taken = 0
+
+    def begin(self, facts: Facts) -> None:
+        """Look up the answers to the request's schema; a free text has none. Raises StructgenError where
+        their file is refused."""
+        self._index = self._history.index(facts.tenant, facts.schema) if facts.schema else None
+        self._taken = 0
+        if self._index is not None:
+            self._state, self._length = self._index.follow(0, 0, START)
+
+    def propose(self, view: View, most: int) -> Draft:
+        """Return a tree of what came behind the suffix, by how often."""
+        if self._index is None or self._length < min(self._shortest, self._taken + 1):
+            return NO_DRAFT
+        return self._index.draft(self._state, view, most, self._branches)
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Follow the answer in the index. Cost: 1 us a token."""
+        self._taken += len(taken)
+        if self._index is not None:
+            for token in taken:
+                self._state, self._length = self._index.follow(self._state, self._length, token)
+
+    def end(self) -> None:
+        """Let go of the index."""
+        self._index = None

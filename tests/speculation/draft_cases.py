@@ -1,0 +1,72 @@
+"""What the tests of drafters share: a tokenizer, grammars, and what is known of a request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import structgen as sg
+from structgen.speculation.draft import Draft
+from structgen.speculation.drafter import Facts, View
+
+ROOT = Path(__file__).parent.parent.parent
+COSTS = [1.0 + 0.01 * rows for rows in range(64)]
+"""A pass whose rows cost next to nothing: every guess is worth one."""
+PERSON: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "kind": {"enum": ["customer", "supplier"]},
+        "active": {"type": "boolean"},
+    },
+    "required": ["name", "kind", "active"],
+    "additionalProperties": False,
+}
+
+
+@cache
+def tokenizer() -> sg.Tokenizer:
+    return sg.Tokenizer.from_huggingface(ROOT / "models/tokenizer")
+
+
+GRAMMARS: dict[str, Callable[[], sg.Grammar]] = {
+    "JSON": lambda: sg.json_schema(PERSON, **sg.JSON_DUMPS),
+    "text": lambda: sg.regex(r"(red|green|blue) [0-9]{1,3}(, (red|green|blue) [0-9]{1,3})*"),
+    "Lark": lambda: sg.lark('start: (NAME "=" NUMBER ";")+\nNAME: /[a-z]+/\nNUMBER: /[0-9]+/\n%ignore " "\n'),
+}
+"""One of each machine."""
+
+
+@cache
+def of_machine(name: str) -> sg.CompiledGrammar:
+    return sg.compile(GRAMMARS[name](), tokenizer())
+
+
+@cache
+def _compiled(schema: str) -> sg.CompiledGrammar:
+    return sg.compile(sg.json_schema(json.loads(schema), **sg.JSON_DUMPS), tokenizer())
+
+
+def compiled(schema: Any) -> sg.CompiledGrammar:
+    return _compiled(json.dumps(schema))
+
+
+def facts(prompt: bytes = b"", **more: Any) -> Facts:
+    return Facts(tokenizer().encode(prompt), tokenizer(), **more)
+
+
+def view(matcher: sg.Matcher | None, tokens: Sequence[int] = (), room: int = 1000) -> View:
+    return View(tokens, matcher, room, frozenset(tokenizer().eos_token_ids))
+
+
+def answer(value: Any) -> list[int]:
+    """Return a document as json.dumps writes it, as tokens, with the end token."""
+    return [*tokenizer().encode(json.dumps(value).encode()), tokenizer().eos_token_ids[0]]
+
+
+def paths(draft: Draft) -> set[tuple[int, ...]]:
+    """Return the paths to all nodes."""
+    return {tuple(draft.path(node)) for node in range(len(draft))}

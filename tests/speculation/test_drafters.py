@@ -1,0 +1,345 @@
+"""What each drafter proposes, and that it is never more than the grammar allows."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from draft_cases import COSTS, PERSON, answer, compiled, facts, of_machine, paths, tokenizer, view
+
+import structgen as sg
+from structgen.speculation import forced_bytes, grammar_tree
+from structgen.speculation.answer_history import AnswerHistory
+from structgen.speculation.caller_text import CallerText
+from structgen.speculation.draft import Draft
+from structgen.speculation.drafter import Drafter, Facts, View
+from structgen.speculation.drafting import Drafting
+from structgen.speculation.earlier_answers import EarlierAnswers
+from structgen.speculation.forced_bytes import ForcedBytes
+from structgen.speculation.grammar_tree import GrammarTree
+from structgen.speculation.replay import replay
+from structgen.speculation.suffix_index import SuffixIndex
+
+RECORDS = {"type": "array", "items": PERSON, "minItems": 1}
+PEOPLE = [
+    {"name": name, "kind": kind, "active": active}
+    for name, kind, active in [
+        ("Marta Ortiz", "customer", True),
+        ("Jo Lindqvist", "supplier", False),
+        ("Ada Byron", "customer", True),
+    ]
+]
+
+
+def earlier() -> EarlierAnswers:
+    history = AnswerHistory(tokenizer())
+    for person in PEOPLE:
+        history.add("", "records", answer([person, person]))
+    return EarlierAnswers(history)
+
+
+DRAFTERS: list[Callable[[], Drafter]] = [
+    ForcedBytes,
+    GrammarTree,
+    SuffixIndex,
+    SuffixIndex.prompt_lookup,
+    SuffixIndex.copy_spec,
+    CallerText,
+    earlier,
+]
+
+
+def text(tokens: Sequence[int]) -> bytes:
+    return tokenizer().decode(tokens)
+
+
+@pytest.mark.parametrize("drafter", DRAFTERS)
+def test_a_draft_is_what_the_grammar_allows_and_no_longer_than_asked(drafter: Callable[[], Drafter]) -> None:
+    """The oracle is Matcher.accepts, at every place of a document; the matcher and its forks stay."""
+    chooser = random.Random(7)
+    wanted = answer(PEOPLE)
+    one = drafter()
+    # the prompt and the text are of another format, so that much of what is copied is refused
+    other = json.dumps([*PEOPLE, {"name": 1}], indent=1).encode()
+    one.begin(facts(b"People: " + other, text=json.dumps(PEOPLE).encode() + other, schema="records"))
+    matcher = sg.Matcher(compiled(RECORDS))
+    proposed = 0
+    for at, token in enumerate(wanted):
+        most, room = chooser.randrange(10), chooser.choice([0, 1, 3, 1000])
+        before = matcher.tokens, matcher.state, matcher.fork().tokens
+        draft = one.propose(view(matcher, wanted[:at], room), most)
+        assert (matcher.tokens, matcher.state, matcher.fork().tokens) == before
+        assert len(draft) <= most
+        for path in paths(draft):
+            assert matcher.accepts(path) == len(path) <= room
+        proposed += len(draft)
+        matcher.advance(token)
+        one.observe([token], 0)
+    assert matcher.is_finished and len(one.propose(view(matcher, wanted), 8)) == 0
+    one.end()
+    assert proposed > 20
+
+
+def test_forced_bytes_are_split_as_the_tokenizer_splits_them() -> None:
+    matcher, drafter = sg.Matcher(compiled(PERSON)), ForcedBytes()
+    drafter.begin(facts())
+    wanted = answer(PEOPLE[0])
+    found = drafter.propose(view(matcher), 99).tokens.tolist()
+    assert text(found) == matcher.forced() == b'{"name": "'
+    assert found == wanted[: len(found)]
+    # at the very end only the end token can come
+    for token in wanted[:-1]:
+        matcher.advance(token)
+    assert drafter.propose(view(matcher), 99).tokens.tolist() == wanted[-1:]
+
+
+@pytest.mark.parametrize(
+    ("more", "drafted"), [([], b'{"x": "'), ([b' "M'], b'{"x":'), ([b' "\x00'], b'{"x": "')]
+)
+def test_a_last_token_that_may_be_longer_is_left_out(more: list[bytes], drafted: bytes) -> None:
+    """A vocabulary has the token ' "'; and one that begins so and may come, or may not (a control byte)."""
+    texts = [bytes((byte,)) for byte in range(256)] + [b'{"x":', b' "', *more, None]
+    own = sg.Tokenizer.from_bytes(texts, len(texts) - 1)
+    schema = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
+    matcher = sg.Matcher(sg.compile(sg.json_schema(schema, **sg.JSON_DUMPS), own))
+    drafter = ForcedBytes()
+    drafter.begin(Facts((), own))
+    found = drafter.propose(View((), matcher, 100, frozenset(own.eos_token_ids)), 99)
+    assert matcher.forced() == b'{"x": "'
+    assert own.decode(found.tokens.tolist()) == drafted
+
+
+def test_where_all_is_forced_the_end_is_drafted_too() -> None:
+    matcher, drafter = sg.Matcher(compiled({"const": "a"})), ForcedBytes()
+    drafter.begin(facts())
+    assert drafter.propose(view(matcher), 99).tokens.tolist() == answer("a")
+
+
+def test_the_grammar_tree_holds_all_values_of_an_enum() -> None:
+    matcher, drafter = sg.Matcher(compiled(PERSON)), GrammarTree()
+    drafter.begin(facts())
+    wanted = answer(PEOPLE[0])
+    while not text(matcher.tokens).endswith(b'"kind":'):
+        matcher.advance(wanted[len(matcher.tokens)])
+    draft = drafter.propose(view(matcher), 64)
+    texts = {text(path) for path in paths(draft)}
+    assert any(one.startswith(b' "customer') for one in texts)
+    assert any(one.startswith(b' "supplier') for one in texts)
+    assert len(drafter.propose(view(matcher), 3)) == 3
+
+
+def test_the_callers_text_is_taken_up_behind_an_edit() -> None:
+    old = json.dumps(PEOPLE).encode()
+    new = json.dumps([{**PEOPLE[0], "name": "Zoe Q. Smithson"}, *PEOPLE[1:]]).encode()
+    drafter = CallerText()
+    drafter.begin(facts(text=old))
+    lost = []
+    for at, token in enumerate(tokenizer().encode(new)):
+        if drafter.place < 0:
+            lost.append(at)
+        else:
+            rest = old[drafter.place :]
+            draft = drafter.propose(view(None), 6).tokens.tolist()
+            assert rest.startswith(text(draft)) and (draft or not rest)
+        drafter.observe([token], 0)
+    assert drafter.place == len(old)  # both stand at their end
+    edited = tokenizer().encode(b"Zoe Q. Smithson")
+    assert 0 < len(lost) <= len(edited) + 2
+
+
+def test_the_text_is_taken_up_at_the_nearest_place() -> None:
+    """The bytes behind the edit stand at four places; the one behind the edited line is taken."""
+    bytewise = sg.Tokenizer.from_bytes([bytes((byte,)) for byte in range(256)] + [None], 256)
+    drafter = CallerText(agreeing=2)
+    drafter.begin(Facts((), bytewise, text=b"one a; two a; six a; ten a; "))
+    drafter.observe(list(b"one a; two b"), 0)
+    assert drafter.place == -1
+    drafter.observe(list(b"; "), 0)
+    found = drafter.propose(View((), None, 100, frozenset([256])), 6)
+    assert bytes(found.tokens.tolist()) == b"six a;"
+    # what was moved to the end is found before it
+    drafter.observe(list(b"six a; ten a; "), 0)
+    drafter.observe(list(b"two a"), 0)
+    assert drafter.place == len(b"one a; two a")
+
+
+@pytest.mark.parametrize("module", [forced_bytes, grammar_tree])
+def test_what_is_remembered_of_states_is_bounded(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 3)
+    drafter = ForcedBytes() if module is forced_bytes else GrammarTree()
+    drafter.begin(facts())
+    matcher = sg.Matcher(compiled(PERSON))
+    for token in answer(PEOPLE[0]):
+        drafter.propose(view(matcher), 8)
+        assert 1 <= len(drafter._known) <= 3
+        matcher.advance(token)
+
+
+@pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
+def test_nothing_is_remembered_of_another_compiled_grammar(drafter: Drafter) -> None:
+    """A state's number says nothing in a grammar that was compiled anew."""
+    drafter.begin(facts())
+    first, second = sg.Matcher(compiled(PERSON)), sg.Matcher(compiled({"const": "a"}))
+    assert first.state_index == second.state_index
+    drafter.propose(view(first), 64)
+    assert drafter.propose(view(second), 64).tokens.tolist() == answer("a")
+
+
+def test_a_draft_larger_than_asked_is_cut() -> None:
+    drafting = Drafting([Faulty("nowhere")], facts())
+    assert len(drafting.candidates(view(None), 8)) == 8
+    assert len(drafting.candidates(view(None), 0)) == len(drafting.candidates(view(None, room=0), 8)) == 0
+
+
+def test_earlier_answers_are_followed_from_the_first_token_on() -> None:
+    drafter = earlier()
+    drafter.begin(facts(schema="records"))
+    wanted = answer([PEOPLE[1], PEOPLE[1]])
+    first = drafter.propose(view(None), 8)
+    assert wanted[0] in first.tokens.tolist()
+    drafter.observe(wanted[:12], 0)
+    assert drafter.propose(view(None), 8).accepted(wanted[12:]) == 8
+    other = earlier()
+    other.begin(facts(schema="another schema"))
+    assert len(other.propose(view(None), 8)) == 0
+
+
+class Faulty:
+    """A drafter that fails in one of its calls."""
+
+    name = "faulty"
+
+    def __init__(self, where: str) -> None:
+        self.where, self.calls = where, 0
+
+    def _fail(self, where: str) -> None:
+        if where == self.where:
+            self.calls += 1
+            raise RuntimeError("broken")
+
+    def begin(self, facts: Facts) -> None:
+        self._fail("begin")
+
+    def propose(self, view: View, most: int) -> Draft:
+        self._fail("propose")
+        if self.where == "tree":
+            return [1, 2]  # type: ignore[return-value]
+        # tokens that the grammar refuses, and more of them than were asked for
+        return Draft.chain([2047] * 40)
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        self._fail("observe")
+
+    def end(self) -> None:
+        self._fail("end")
+
+
+@pytest.mark.parametrize("where", ["begin", "propose", "observe", "end", "tree", "nowhere"])
+def test_a_drafter_that_raises_is_dropped_and_the_others_go_on(where: str) -> None:
+    faulty = Faulty(where)
+    drafting = Drafting([faulty, ForcedBytes()], facts())
+    matcher = sg.Matcher(compiled(PERSON))
+    for _ in range(3):
+        draft = drafting.candidates(view(matcher), 8)
+        assert text(draft.tokens.tolist()) == b'{"name": "'
+        drafting.observe(draft.tokens[:1].tolist(), 1)
+    drafting.end()
+    assert faulty.calls <= 1
+    if where == "nowhere":
+        assert drafting.dropped == {}
+    else:
+        assert list(drafting.dropped) == ["faulty"]
+        assert ("broken" in drafting.dropped["faulty"]) is (where != "tree")
+
+
+@pytest.mark.parametrize("where", ["next_index", "forced", "next_bytes"])
+def test_a_limit_that_is_met_ends_the_draft_and_drops_nobody(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The grammar meets a limit at whatever a drafter asks; compiled anew, it is drafted from as before."""
+    drafting = Drafting([ForcedBytes(), SuffixIndex(), GrammarTree()], facts(b'{"name": "Jo"} {'))
+    matcher = sg.Matcher(compiled(PERSON))
+    before = matcher.tokens, matcher.state
+
+    def full(*_: object) -> None:
+        raise sg.LimitError("More states are needed.", limit="parser_states")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(matcher.compiled), where, full)
+        some = drafting.candidates(view(matcher), 8)
+        assert len(some) == 0 or where != "next_index"
+    assert drafting.dropped == {} and (matcher.tokens, matcher.state) == before
+    anew = sg.Matcher(matcher.compiled.anew())
+    assert text(drafting.candidates(view(anew), 8).tokens.tolist()).startswith(b'{"name": "')
+
+
+def test_trust_is_learnt_for_each_drafter() -> None:
+    drafting = Drafting([ForcedBytes(), Faulty("nowhere")], facts())
+    matcher = sg.Matcher(compiled(PERSON))
+    wanted = answer(PEOPLE[0])
+    drafting.candidates(view(matcher), 8)
+    drafting.observe(wanted[:3], 2)
+    assert drafting.trusts["forced"] > 0.75
+    assert drafting.trusts["faulty"] == 0.75  # nothing of it was left to be wrong
+    assert drafting.accepted == {"forced": 2, "faulty": 0}
+
+
+def calls(drafters: Sequence[Drafter], known: Facts, tokens: Sequence[int], most: int = 16) -> float:
+    found = replay(tokens, drafters, known, sg.Matcher(compiled(RECORDS)), COSTS, most)
+    assert found.tokens == len(tokens) and not found.dropped
+    assert found.calls <= len(tokens)
+    return found.calls_per_token
+
+
+def test_a_replay_takes_fewer_calls_the_more_is_known() -> None:
+    """Twenty records; then the same document with two fields changed, whose old form the caller gave."""
+    chooser = random.Random(8)
+    names = ["Marta", "Jo", "Ada", "Ines", "Olu", "Kim", "Ravi", "Lena"]
+    people = [
+        {
+            "name": f"{chooser.choice(names)} {chooser.choice(names)}son",
+            "kind": chooser.choice(["customer", "supplier"]),
+            "active": chooser.random() < 0.5,
+        }
+        for _ in range(20)
+    ]
+    tokens = answer(people)
+    plain = calls([], facts(), tokens)
+    lookup = calls([SuffixIndex.prompt_lookup()], facts(), tokens)
+    forced = calls([ForcedBytes()], facts(), tokens)
+    joined = calls([ForcedBytes(), SuffixIndex(), GrammarTree()], facts(), tokens)
+    assert plain == 1.0
+    assert joined < min(lookup, forced) < 1.0
+    assert joined < 0.4
+    changed = [dict(one) for one in people]
+    changed[3]["name"], changed[15]["kind"] = "Quentin Zabriskie", "supplier"
+    changed[15]["active"] = not changed[15]["active"]
+    edit = facts(text=json.dumps(people).encode())
+    assert calls([ForcedBytes(), CallerText()], edit, answer(changed), 32) < 0.1
+    history = AnswerHistory(tokenizer())
+    history.add("", "records", tokens)
+    again = calls([ForcedBytes(), EarlierAnswers(history)], facts(schema="records"), tokens, 32)
+    assert again < 0.05
+
+
+@pytest.mark.parametrize(
+    ("machine", "written"),
+    [("text", b"green 10, green 120, green 10, blue 7, green 10"), ("Lark", b"a=1;bb=22;a=1;bb=22;a=1;")],
+)
+def test_texts_that_are_no_json_are_drafted_too(machine: str, written: bytes) -> None:
+    tokens = [*tokenizer().encode(written), tokenizer().eos_token_ids[0]]
+    drafters = [ForcedBytes(), SuffixIndex(), GrammarTree()]
+    found = replay(tokens, drafters, facts(), sg.Matcher(of_machine(machine)), COSTS, 16)
+    assert not found.dropped
+    assert found.calls < 0.7 * len(tokens)
+
+
+def test_a_replay_whose_rows_are_dear_is_plain_decoding() -> None:
+    tokens = answer(PEOPLE)
+    costs = [float(rows) for rows in range(1, 40)]
+    known = facts(json.dumps(PEOPLE).encode())
+    found = replay(tokens, [ForcedBytes(), SuffixIndex()], known, sg.Matcher(compiled(RECORDS)), costs, 16)
+    assert found.drafted == 0 and found.calls == len(tokens)
