@@ -168,8 +168,9 @@ class HuggingFace:
         return out.logits[:, -1]
 
     def nbytes_of(self, cache: HuggingFaceCache) -> int:
-        """Return the bytes of a text's keys and values, which stay in the batch that holds them."""
-        layers = cache.layers or _layers(self._batch)
+        """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
+        whose pass failed, as it holds none any more."""
+        layers = _layers(self._batch) if any(other is cache for other in self._rows) else cache.layers
         of_column: int = sum(side[0, :, 0].nbytes for layer in layers for side in layer)
         return cache.length * of_column
 
