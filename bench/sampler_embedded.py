@@ -67,7 +67,7 @@ class Question:
         """Return the marginals, the mass of valid texts found, and the mass of prefixes not followed."""
         compiled = self.engine.compiled(self.grammar)
         ids = self.engine.tokenizer.encode(self.prompt.encode())
-        rows = ModelRows(self.engine.model, ids, "reference", 2 * ROWS)
+        rows = ModelRows(self.engine.model, ids, "reference")
         mask = TokenMask(np.zeros((1, compiled.row_words()), np.int32), compiled.vocab_size)
         ends = sorted(compiled.end_tokens)
         marginals: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
