@@ -5,13 +5,14 @@
    process, and `types` makes one of a Python type.
 3. `tree`: the prefix tree, with proven bounds on h that never rise.
 4. `walk`: one walk from the empty prefix to the end of a text. It may ignore the ratio of two bounds, flip a
-   coin with it, or multiply it in: six methods of one procedure.
-5. `methods/`: a file each, with the paper it is from. `smc` and `awrs` are no walks: their particles are
-   resampled.
-6. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
-7. `problem`: what is asked about, a model, its tokenizer and a grammar; `door`: `sample`, which puts all of
+   coin with it, or multiply it in: five methods of one procedure.
+5. `beam`: many prefixes of one length side by side, and `lookahead`, which guesses where valid texts lie.
+6. `methods/`: a file each, with the paper it is from. `smc` and `awrs` are no walks: their particles are
+   resampled. `auto` is made of beams.
+7. `samples`: texts with weights, estimates of log Z and of expectations; `run`: what bounds a run.
+8. `problem`: what is asked about, a model, its tokenizer and a grammar; `door`: `sample`, which puts all of
    it together; `score`: how likely given texts are; `progress`: a line on the screen.
-7. `marginals`, `report` and `report_page`: what draws say of a run, with the allowed mass at each token,
+9. `marginals`, `report` and `report_page`: what draws say of a run, with the allowed mass at each token,
    which `masses` has noted; `samples_file`: draws in a file.
 
 What comes in: a model, a prompt, a grammar, a number of draws. What goes out: `Samples`. The package stands

@@ -266,15 +266,9 @@ class PrefixTree:
     def attach(self, path: Path, node: Node) -> None:
         """Have a node at the end of a path, if there is room, and the bounds above it true."""
         if not path:
-            self.root, self.nbytes = node, node.nbytes
-            return
-        parent, slot = path[-1]
-        if not self.has_room(node.nbytes + _CHILD) or not self._is_attached(path, len(path) - 1):
-            return
-        before = parent.nbytes
-        parent.children[slot] = node
-        self.nbytes += node.nbytes + parent.nbytes - before
-        self.learn(path, node.upper, node.lower)
+            self.attach_under(None, 0, node)
+        elif self._is_attached(path, len(path) - 1) and self.attach_under(*path[-1], node):
+            self.learn(path, node.upper, node.lower)
 
     def attach_under(self, parent: Node | None, slot: int, node: Node) -> bool:
         """Have a node behind a slot of one that is part of the tree, or as its root; return whether there was

@@ -1,4 +1,4 @@
-"""One attempt to write a text, from the empty prefix to its end; six methods are this walk with other
+"""One attempt to write a text, from the empty prefix to its end; five methods are this walk with other
 settings.
 
 At a prefix u the walk draws an edge by P(a | u) upper(ua), where `upper` is the tree's bound on h, or 1
