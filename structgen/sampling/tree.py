@@ -105,18 +105,9 @@ class Node:
         ends = self.end > 0 and self.end_upper > 0
         return ends or self.rest > 0 or bool(((self.probabilities > 0) & (self.uppers > 0)).any())
 
-    def choose(self, uniform: float, fresh: bool) -> int:
-        """Return an edge drawn by P(a | u) bound(ua): a slot, END or REST. `uniform` is from [0, 1).
-
-        The bound is `upper`; with `fresh` it is upper - lower, so that texts known to be valid are not drawn
-        again.
-        """
-        bounds, end = (
-            (self.uppers - self.lowers, self.end_upper - self.end_lower)
-            if fresh
-            else (self.uppers, self.end_upper)
-        )
-        masses = np.concatenate((self.probabilities * bounds, [self.end * end, self.rest]))
+    def choose(self, uniform: float) -> int:
+        """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1)."""
+        masses = np.concatenate((self.probabilities * self.uppers, [self.end * self.end_upper, self.rest]))
         sums = np.cumsum(masses)
         edge = int(np.searchsorted(sums, uniform * sums[-1], side="right"))
         # Where the draw falls on the last sum by rounding, the last edge that has mass is meant.
@@ -127,15 +118,9 @@ class Node:
         """Return P(edge | u) for a slot or END."""
         return self.end if edge == END else float(self.probabilities[edge])
 
-    def bound(self, edge: int, fresh: bool) -> float:
+    def bound(self, edge: int) -> float:
         """Return the bound on h behind a slot or END by which `choose` draws."""
-        if edge == END:
-            return self.end_upper - (self.end_lower if fresh else 0.0)
-        return float(self.uppers[edge]) - (float(self.lowers[edge]) if fresh else 0.0)
-
-    def open(self, fresh: bool) -> float:
-        """Return the node's own bound: `upper`, or upper - lower with `fresh`."""
-        return self.upper - (self.lower if fresh else 0.0)
+        return self.end_upper if edge == END else float(self.uppers[edge])
 
     def unfold(self, step: Step, uniform: float, kept: int) -> int:
         """Return the slot of a token drawn from the rest as it was when `kept` tokens were kept.

@@ -44,13 +44,9 @@ class Attempt:
 
     tokens: tuple[int, ...]
     weight: float
-    """An unbiased estimate of the mass of what may still be drawn: E[weight f(x)] = sum of P(x) f(x)."""
+    """An unbiased estimate of Z: E[weight f(x)] = sum of P(x) f(x) over the valid texts x."""
     logprob: float
     """log P(tokens, end), the model's own; minus infinity where the walk did not come to an end."""
-    known: float
-    """The mass in the exactly known stratum when the walk began."""
-    round: int
-    """The call of `attempts` that the walk was of: all walks of a round know the same stratum."""
 
 
 class _Walk:
@@ -60,44 +56,35 @@ class _Walk:
         "believed",
         "draws",
         "kept",
-        "known",
         "logprob",
         "node",
         "path",
         "prefix",
-        "round",
         "start",
         "weight",
     )
 
-    def __init__(
-        self, target: Target, draws: np.random.Generator, start: float, known: float, number: int
-    ) -> None:
+    def __init__(self, target: Target, draws: np.random.Generator, start: float) -> None:
         self.prefix: Prefix = target.start()
         self.node: Node | None = None
         """Where the walk stands; None before its row was read."""
         self.path: Path = []
         self.believed = self.start = start
-        self.known, self.draws, self.round = known, draws, number
+        self.draws = draws
         self.weight, self.logprob = 1.0, 0.0
         self.kept = 0
         """The tokens that the node kept when the edge to its rest was drawn."""
 
     def ended(self, weight: float) -> Attempt:
-        return Attempt(
-            self.prefix.tokens, weight, self.logprob if weight else -math.inf, self.known, self.round
-        )
+        return Attempt(self.prefix.tokens, weight, self.logprob if weight else -math.inf)
 
 
 class Walker:
     """Writes texts by walks; see the module."""
 
-    def __init__(
-        self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int, fresh: bool = False
-    ) -> None:
-        """`fresh`: a text that was written moves to the exactly known stratum, and is not drawn again."""
-        self._target, self._finish, self._tree, self._fresh = target, finish, tree, fresh
-        self._seed, self._number, self._round = seed & ((1 << 64) - 1), 0, 0
+    def __init__(self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int) -> None:
+        self._target, self._finish, self._tree = target, finish, tree
+        self._seed, self._number = seed & ((1 << 64) - 1), 0
         self.tree_rows = 0
         """Nodes of the tree that walks came to: each is a model row that was not needed."""
 
@@ -107,9 +94,8 @@ class Walker:
         `afford` is asked before each pass of so many rows; when it says no, walks under way are dropped, all
         of them of this call (a walk that is cut short by its length would bias the others).
         """
-        upper, known = self._bounds()
-        self._round += 1
-        walks = [_Walk(self._target, self._draws(), upper, known, self._round) for _ in range(width)]
+        upper = self._upper()
+        walks = [_Walk(self._target, self._draws(), upper) for _ in range(width)]
         if self._tree is not None and self._tree.root is not None:
             self.tree_rows += width
             for walk in walks:
@@ -139,8 +125,6 @@ class Walker:
                     if ended is not None:
                         done[i] = ended
             active = [i for i in active if i not in done]
-        # Only when all walks have ended: a text that one of them moved to the known stratum before would be
-        # missing from the texts that the others may draw, and from those that were known when they began.
         if self._tree is not None:
             for i in range(width):
                 if done[i].weight:
@@ -150,13 +134,11 @@ class Walker:
     @property
     def is_spent(self) -> bool:
         """Whether the tree proves that there is nothing to draw."""
-        return self._bounds()[0] <= 0.0
+        return self._upper() <= 0.0
 
-    def _bounds(self) -> tuple[float, float]:
-        """Return the bound on what may be drawn, and the mass of the known stratum."""
-        if self._tree is None or self._tree.root is None:
-            return 1.0, 0.0
-        return self._tree.root.open(self._fresh), (self._tree.root.lower if self._fresh else 0.0)
+    def _upper(self) -> float:
+        """Return the bound on Z that walks begin with."""
+        return 1.0 if self._tree is None or self._tree.root is None else self._tree.root.upper
 
     def _draws(self) -> np.random.Generator:
         """Return the random numbers of the next walk: a function of the seed and its number alone."""
@@ -184,13 +166,13 @@ class Walker:
         None for that of a new prefix."""
         while walk.node is not None:
             node = walk.node
-            if not self._believes(walk, node.open(self._fresh)):
+            if not self._believes(walk, node.upper):
                 return walk.ended(0.0)
-            edge = node.choose(walk.draws.random(), self._fresh)
+            edge = node.choose(walk.draws.random())
             if edge == REST:
                 walk.kept = len(node.tokens)
                 return REST
-            ended = self._take(walk, node, edge, node.bound(edge, self._fresh))
+            ended = self._take(walk, node, edge, node.bound(edge))
             if ended is not None:
                 return ended
         return None

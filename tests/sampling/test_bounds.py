@@ -52,19 +52,19 @@ def hold_to_h(task, tree, before):
 
 @pytest.mark.parametrize("task", LARGER, ids=str)
 @pytest.mark.parametrize(
-    ("finish", "fresh", "kept"),
+    ("finish", "kept"),
     [
-        (Finish.IGNORE, False, 64),
-        (Finish.COIN, False, 64),
-        (Finish.COIN, False, 2),
-        (Finish.WEIGHT, False, 1),
-        (Finish.WEIGHT, True, 64),
-        (Finish.WEIGHT, True, 2),
+        (Finish.IGNORE, 64),
+        (Finish.COIN, 64),
+        (Finish.COIN, 2),
+        (Finish.WEIGHT, 1),
+        (Finish.WEIGHT, 64),
+        (Finish.WEIGHT, 2),
     ],
 )
-def test_every_bound_holds_and_only_ever_tightens(task, finish, fresh, kept):
+def test_every_bound_holds_and_only_ever_tightens(task, finish, kept):
     tree = PrefixTree(kept=kept)
-    walker = Walker(task.target(), finish, tree, seed=3, fresh=fresh)
+    walker = Walker(task.target(), finish, tree, seed=3)
     bounds = {}
     for width in [1] * 8 + [2] * 4 + [7] * 3:
         if walker.is_spent:
