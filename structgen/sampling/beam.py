@@ -274,11 +274,9 @@ class Beam:
 
     def _draw_spare(self, one: Particle, step: Step) -> None:
         """Draw a token from the rest of a particle's node."""
-        outside = ~np.isin(step.tokens, _node(one).tokens)
-        tokens, shares = step.tokens[outside], step.probabilities[outside]
-        sums = np.cumsum(shares if shares.sum() > 0 else np.ones(len(tokens)))
-        at = min(int(np.searchsorted(sums, self._draws.random() * sums[-1], "right")), len(tokens) - 1)
-        one.spare = int(tokens[at]), float((sums[at] - (sums[at - 1] if at else 0.0)) / sums[-1])
+        node = _node(one)
+        tokens, shares, at = node.beyond(step, self._draws.random(), len(node.tokens))
+        one.spare = int(tokens[at]), float(shares[at] / shares.sum())
 
     def _following(
         self, one: Particle, slot: int, chance: float, prefix: Prefix | None, step: int

@@ -128,10 +128,7 @@ class Node:
         `step` is the model's row, read once more. A token that is not kept yet takes its share of the `rest`
         that was seen first: a model whose rows differ by rounding cannot change what is in the tree.
         """
-        outside = ~np.isin(step.tokens, self.tokens[:kept])
-        tokens, shares = step.tokens[outside], step.probabilities[outside]
-        sums = np.cumsum(shares if shares.sum() > 0 else np.ones(len(tokens)))
-        at = min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(tokens) - 1)
+        tokens, shares, at = self.beyond(step, uniform, kept)
         (known,) = np.nonzero(self.tokens == tokens[at])
         if len(known):
             return int(known[0])  # another walk has unfolded it meanwhile
@@ -139,6 +136,17 @@ class Node:
         whole = float(shares[left].sum())
         probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
         return self.keep(int(tokens[at]), probability)
+
+    def beyond(self, step: Step, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
+        """Return the tokens of a row that are not among the first `kept` of this node, their shares of the
+        rest (all alike where the row gives them no mass), and the place of one drawn by these shares."""
+        outside = ~np.isin(step.tokens, self.tokens[:kept])
+        tokens, shares = step.tokens[outside], step.probabilities[outside]
+        if not shares.sum() > 0:
+            shares = np.ones(len(tokens))
+        sums = np.cumsum(shares)
+        at = min(int(np.searchsorted(sums, uniform * sums[-1], side="right")), len(tokens) - 1)
+        return tokens, shares, at
 
     def keep(self, token: int, probability: float) -> int:
         """Return the slot of a token of the rest, which is kept from now on with its part of the rest."""
