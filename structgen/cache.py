@@ -17,10 +17,10 @@ import secrets
 import stat
 import threading
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import IO, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -208,6 +208,25 @@ def make_folders(path: Path) -> None:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
+@contextmanager
+def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Lend a file that takes the place of `path` once the block has ended without an error; `path` holds what
+    it held before until then, and for good after an error. `sync` forces the data to the disk first. Raises
+    OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(os.open(temporary, _WRITE, mode), "wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
 def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]) -> bool:
     """True once `path` holds exactly the concatenated parts; False, with a StoreWarning, if it cannot.
 
@@ -217,18 +236,11 @@ def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]
     and its reader finds that out by its checksum. The file, and the folders that are made for it, are closed
     to other users.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(6)}.tmp")
     try:
         make_folders(path.parent)
-        try:
-            with open(os.open(temporary, _WRITE, 0o600), "wb") as file:
-                for part in parts:
-                    file.write(part)
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        with replacing(path) as file:
+            for part in parts:
+                file.write(part)
     except OSError as error:
         tell_unusable(path, error, f"cannot write {path}", "what it would hold stays in memory alone.")
         return False

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from structgen.cache import replacing
 from structgen.printable import printable
 from structgen.sampling.marginals import Marginal
 from structgen.sampling.report import Ceiling, Estimate, Field, Position, Report, ceiling_of
-from structgen.sampling.samples_file import written_whole
 
 # ruff: noqa: E501 (markup)
 
@@ -58,7 +58,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2rem; f
 
 def write_page(found: Report, path: Path) -> None:
     """Write the page of a report, whole or not at all. Raises OSError."""
-    with written_whole(path) as file:
+    with replacing(path, 0o666) as file:
         file.write(page_of(found).encode())
 
 

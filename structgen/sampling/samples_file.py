@@ -15,16 +15,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import IO, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
+from structgen.cache import replacing
 from structgen.errors import StructgenError
 from structgen.sampling.samples import Samples, Statistics
 from structgen.sampling.target import Floats
@@ -34,21 +32,6 @@ _BATCHES: Final = 50
 """Uncorrelated parts of a mean in a file: their number decides how well the variance is known, here to a
 fifth."""
 _BLOCK: Final = 256
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Lend a file that takes the place of `path` once the block has ended without an error; `path` holds what
-    it held before until then. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def lines_of(samples: Samples[Any]) -> Iterator[dict[str, Any]]:
@@ -93,7 +76,7 @@ def write_samples(samples: Samples[Any], path: Path) -> None:
         "about": dict(samples.about),
         "pieces": {str(token): piece for token, piece in sorted(samples.pieces.items())},
     }
-    with written_whole(path) as file:
+    with replacing(path, 0o666) as file:
         file.write(_line(header))
         for at, said in enumerate(lines_of(samples)):
             shares = {str(i): float(parts[i, at]) for i in np.flatnonzero(parts[:, at])}

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 from array import array
 from collections import OrderedDict
@@ -25,7 +24,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from structgen.cache import ForeignFile, TrustedFile, make_folders
+from structgen.cache import ForeignFile, TrustedFile, make_folders, replacing
 from structgen.errors import OptionError, StructgenError
 from structgen.forks import QUEUES, new_lock
 from structgen.masks.store_files import exclusive
@@ -240,18 +239,8 @@ class AnswerHistory:
             "lengths": [len(answer) // 4 for answer in answers],
         }
         content = _MAGIC + json.dumps(header).encode() + b"\n" + b"".join(map(_swapped, answers))
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-            with open(os.open(temporary, flags | getattr(os, "O_BINARY", 0), 0o600), "wb") as file:
-                file.write(content + _sum(content))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        with replacing(path, sync=True) as file:
+            file.write(content + _sum(content))
 
     def _look(self, tenant: str, schema: str) -> None:
         """Read the file of a tenant and schema, the first time."""
