@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from structgen.errors import OptionError, StructgenError
 from structgen.resources import embedded_model
@@ -59,6 +60,50 @@ class ReadsMany(Protocol):
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
         """Return for each prompt what `prefill` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSupport:
+    """Which drafts a model verifies in one pass, and why not more."""
+
+    shape: Literal["tree", "chain", "none"]
+    """`chain`: drafts in which each node has one child."""
+    reason: str = ""
+    """Why it is no tree; empty for `tree`."""
+
+
+@runtime_checkable
+class VerifiesDrafts(Protocol):
+    """What a model may have besides, so that drafts are verified: many tokens of each text in one pass."""
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Which drafts it verifies."""
+        ...
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[Any],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind each node of a tree of tokens for each text.
+
+        Text i has the next `counts[i]` (at least 1) of `tokens` and `parents`. Its first token is decided, and
+        its parent is -1. Each other token is a guess behind the node `parents[j]`: numbers count within the
+        text's own nodes from 0, and a parent's is smaller. Siblings are different tokens. A node's logits are
+        those that `decode` gives when it reads the tokens from the first one to the node, one by one.
+
+        The caches hold none of the nodes until `keep` says which are read. A cache for which `keep` is not
+        called is as it was; `decode`, `decode_tree` and `copy` may be called for it.
+        """
+        ...
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
+        """Have each cache hold the nodes of a path of its last tree: the first node, a child of it, a child of
+        that one, and so on. Called at most once after each `decode_tree`, with some or all of its caches."""
         ...
 
 
