@@ -91,10 +91,11 @@ class VerifiesDrafts(Protocol):
     ) -> Tensor:
         """Return the logits [sum(counts), V] behind each node of a tree of tokens for each text.
 
-        Text i has the next `counts[i]` (at least 1) of `tokens` and `parents`. Its first token is decided, and
-        its parent is -1. Each other token is a guess behind the node `parents[j]`: numbers count within the
-        text's own nodes from 0, and a parent's is smaller. Siblings are different tokens. A node's logits are
-        those that `decode` gives when it reads the tokens from the first one to the node, one by one.
+        Text i has the next `counts[i]` (at least 1) of `tokens` and `parents`. Its first token is decided,
+        and its parent is -1. Each other token is a guess behind the node `parents[j]`: numbers count within
+        the text's own nodes from 0, and a parent's is smaller. Siblings are different tokens. The logits of
+        a node are those that `decode` gives when it reads the tokens from the first one to the node, one by
+        one.
 
         The caches hold none of the nodes until `keep` says which are read. A cache for which `keep` is not
         called is as it was; `decode`, `decode_tree` and `copy` may be called for it.
@@ -102,8 +103,9 @@ class VerifiesDrafts(Protocol):
         ...
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
-        """Have each cache hold the nodes of a path of its last tree: the first node, a child of it, a child of
-        that one, and so on. Called at most once after each `decode_tree`, with some or all of its caches."""
+        """Have each cache hold the nodes of a path of its last tree: the first node, a child of it, a child
+        of that one, and so on. Called at most once after each `decode_tree`, with some or all of its
+        caches."""
         ...
 
 
