@@ -208,11 +208,10 @@ class Text:
             except Exception as error:  # the answer is whole; it is not remembered
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
-    def view(self, context: int, ends: frozenset[int]) -> View:
-        """Return what drafters see of the text; `context` is the model's."""
-        room = context - len(self.prompt) - len(self.thought) - len(self.tokens)
-        if self.phase is None:
-            room = min(room, self._max_tokens - len(self.tokens))
+    def view(self, ends: frozenset[int]) -> View:
+        """Return what drafters see of the text; `ends` are the tokens that end one."""
+        # the engine has made sure that prompt, thoughts and max_tokens fit the context together
+        room = self._max_tokens - len(self.tokens)
         tokens = [*self.thought, *self.tokens] if self.thought else self.tokens
         return View(tokens, self.matcher, room, ends)
 
