@@ -1,8 +1,8 @@
 """Attention of some tokens of a text, compiled, for keys and values in pages (`pages`).
 
-The text's own columns are read, once for up to eight rows, and nothing of another's. In a page keys lie as a panel of the weights
-of a product does (`tiles`), so that the scores of its 32 columns are made side by side; values lie one column
-after the other.
+The text's own columns are read, once for up to eight rows, and nothing of another's. In a page keys lie as a
+panel of the weights of a product does (`tiles`), so that the scores of its 32 columns are made side by side;
+values lie one column after the other.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def attend(rows, wide, heads, groups, head, layer, cos, sin, queries, scores, pa
     their order, and then over those of its path in theirs: the order in which they stand in the text that the
     path makes. So they are the same to the bit whatever rows are beside it.
 
-    `rows` has the columns above; `wide` [rows, heads + 2 groups, head] has queries, keys and values, not turned
-    yet; `layer` is the address of the layer in a page. Room to work in: `queries` [rows * heads in a
+    `rows` has the columns above; `wide` [rows, heads + 2 groups, head] has queries, keys and values, not
+    turned yet; `layer` is the address of the layer in a page. Room to work in: `queries` [rows * heads in a
     group, head], `scores` [2, MOST_ROWS or all queries, columns], `paths` [rows, columns]. `out` is
     [rows, heads * head]. Cost: reading the columns once for MOST_ROWS queries of a group.
     """

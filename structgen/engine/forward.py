@@ -95,9 +95,10 @@ def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores
 def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
     """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
 
-    `rows` has the columns that `attending` says; `sizes` and `offsets` have the columns above, `weights` all norms and packed matrices, as `compiled_pass`
-    lays them out, `cos` and `sin` (signed) are tables of all places. Rows of one text come in their order,
-    those of a tree after their parents: a row attends to columns that earlier rows, or calls, have written.
+    `rows` has the columns that `attending` says, `sizes` and `offsets` those above; `weights` has all norms
+    and packed matrices, as `compiled_pass` lays them out; `cos` and `sin` (signed) are tables of all places.
+    Rows of one text come in their order, those of a tree after their parents: a row attends to columns that
+    earlier rows, or calls, have written.
     Cost: each row some 2 flop a weight, at most of the speed of one core, and reading the columns of its
     text.
     """

@@ -7,7 +7,7 @@ stay in registers, which takes vectors that numba's own loops do not keep there;
 
 One row waits for the matrix to come from memory; eight rows keep the processor busy with it. Between the two
 the time hardly grows, if the matrix comes without stops: each tile asks for what it will read some 64 depths
-later (`_AHEAD`), across the borders of pages, which the processor's own prefetching does not do.
+or more later (`_AHEAD`), across the borders of pages, which the processor's own prefetching does not do.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _BITS, _VECTOR = llvm.VectorType(_INT, _LANES), llvm.VectorType(_FLOAT, _LANES)
 _HIGH = 0xFFFF0000
 _LINE = 64
 """Bytes of a line of the caches."""
-_AHEAD = 4096
-"""How many bytes before it is read a matrix is asked for. Measured with 512 to 4096 on matrices in the third
-cache and in memory: eight rows gain up to a half and twofold, one row nothing."""
+_AHEAD = 8192
+"""How many bytes before it is read a matrix is asked for, shared by the panels of a tile. Measured with 512
+to 8192 on matrices in memory: eight rows gain twofold, one row a tenth."""
 
 _FEATURES = binding.get_host_cpu_features()
 IS_FUSED = bool(_FEATURES.get("fma")) or "x86" not in binding.get_default_triple()
@@ -45,6 +45,9 @@ IS_FUSED = bool(_FEATURES.get("fma")) or "x86" not in binding.get_default_triple
 _WIDE = bool(_FEATURES.get("avx512f"))
 MOST_ROWS = 8 if _WIDE else 2
 """Rows of a tile: with fewer vector registers than those of AVX-512, fewer sums stay in them."""
+_TWO, _TWO_SUMMED = (3, 4) if _WIDE else (1, 1)
+"""Up to how many rows tiles are two panels wide: as wide as keeps the sums in registers, but no wider than
+keeps the processor busy. A sum waits for the one before it, so that takes eight of them."""
 
 
 def _constant(bits: int) -> Any:
@@ -108,7 +111,7 @@ def _write_tile(
     for place in places:
         here = builder.add(place, at)
         for line in range(0, ahead and (_LINE if half else 2 * _LINE), _LINE):
-            later = builder.inttoptr(builder.add(here, word(ahead + line)), _BYTES)
+            later = builder.inttoptr(builder.add(here, word(ahead // panels + line)), _BYTES)
             # for reading, into all caches, of data
             builder.call(prefetch, [later, _INT(0), _INT(3), _INT(1)])
         columns += _columns(builder, here, half)
@@ -186,24 +189,11 @@ def _tiles(
     return tile
 
 
-def _side_by_side(rows: int) -> int:
-    """Return of how many panels a tile of some rows is: as many as keep the sums in registers, and no more
-    than keep the processor busy. A sum waits for the one before it, so it takes eight of them and more."""
-    if rows == 1:
-        return 4
-    return 2 if rows <= 3 and _WIDE else 1
-
-
 _EVERY = range(1, MOST_ROWS + 1)
 _ALONE = [(rows, 1) for rows in _EVERY]
-_SHAPES = sorted({*_ALONE, *((rows, _side_by_side(rows)) for rows in _EVERY)})
-_SUMMED = sorted({*_ALONE, *((rows, 2) for rows in _EVERY if rows <= (4 if _WIDE else 1))})
-_matrix_tile = _tiles(_SHAPES, (False, True), ahead=_AHEAD)
-_listed_tile = _tiles(_SHAPES, listed=True)
-_added_tile = _tiles(_SUMMED, more=True)
-_FOUR, _TWO = 1, 3 if _WIDE else 1
-"""Up to how many rows tiles are four and two panels wide."""
-_TWO_SUMMED = 4 if _WIDE else 1
+_matrix_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= _TWO], (False, True), ahead=_AHEAD)
+_listed_tile = _tiles([(1, 4), *_ALONE, *((rows, 2) for rows in _EVERY if rows <= _TWO)], listed=True)
+_added_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= _TWO_SUMMED], more=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -229,7 +219,7 @@ def product(x, step, rows, depth, weights, columns, half, out):
     panels = columns // PANEL
     # tiles of nearly the same number of rows: one of a few would take as long as one of four
     tiles = (rows + MOST_ROWS - 1) // MOST_ROWS
-    together = 4 if rows <= _FOUR else 2 if rows <= _TWO else 1
+    together = 2 if rows <= _TWO else 1
     panel = 0
     while panel < panels:
         if panel + together > panels:
@@ -249,7 +239,7 @@ def product(x, step, rows, depth, weights, columns, half, out):
 def listed_product(x, rows, depth, pages, panels, apart, out, wide):
     """Write the products of up to MOST_ROWS rows, which follow each other, with panels whose addresses, less
     `apart`, lie at `pages`; `wide` bytes from the products of a row to those of the next."""
-    together = 4 if rows <= _FOUR else 2 if rows <= _TWO else 1
+    together = 4 if rows == 1 else 2 if rows <= _TWO else 1
     panel = 0
     while panel < panels:
         if panel + together > panels:
