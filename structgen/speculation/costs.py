@@ -144,7 +144,7 @@ class PassCosts:
                 ratios.append(median_low(size.seconds))
                 weights.append(len(size.seconds))
         if not sizes:
-            return self._guess + self.overhead
+            return np.asarray(self._guess + self.overhead, np.float64)
         measured = np.array(rising(ratios, weights)) / np.interp(sizes, self._rows, self._guess)
         found = self._guess * np.interp(self._rows, sizes, measured)
         curve: npt.NDArray[np.float64] = np.maximum.accumulate(found) + self.overhead

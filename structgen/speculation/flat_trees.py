@@ -127,13 +127,14 @@ def heap_of(worth: Any) -> Any:
 
 @jit
 def paths(parents: Any, chances: Any, starts: Any) -> Any:
-    """Return for each node how likely it is that the model comes there. It is no likelier than its parent."""
+    """Return for each node how likely it is that the model comes there. It is no likelier than its parent,
+    not even by a rounding error, so that who takes the likeliest first takes parents before children."""
     found = np.empty(len(parents), np.float64)
     for tree in range(len(starts) - 1):
         start = starts[tree]
         for i in range(start, starts[tree + 1]):
             above = 1.0 if parents[i] < 0 else found[start + parents[i]]
-            found[i] = above * chances[i]
+            found[i] = above * min(np.float64(chances[i]), 1.0)
     return found
 
 
@@ -238,7 +239,8 @@ def allowed_nodes(
     for i in range(total):
         given[i] = 0.0
         if states[i] >= 0:
-            given[i] = max(chances[i] * before[parents[i] + 1] / left[parents[i] + 1], LEAST_CHANCE)
+            share = np.float64(chances[i]) * before[parents[i] + 1] / left[parents[i] + 1]
+            given[i] = max(share, LEAST_CHANCE)
             kept += 1
     chosen = np.zeros(total, np.uint8)
     if kept <= most:
