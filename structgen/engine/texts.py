@@ -194,6 +194,7 @@ class Text:
     def _end_drafting(self, reason: FinishReason) -> None:
         """End the drafters, and have a complete answer remembered where that was asked for."""
         if self.drafting is not None:
+            self.observe()
             self.drafting.end()
             dropped = [f"{name} was dropped: {why}" for name, why in self.drafting.dropped.items()]
             self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
@@ -334,8 +335,8 @@ class Text:
         self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             self.usage.cache_bytes = int(self.cache.nbytes)
-        self.cache = self.logits = self.guesses = None
         self._end_drafting(reason)
+        self.cache = self.logits = self.guesses = None
         grammar = self.handle.request.grammar
         if isinstance(grammar, CompiledGrammar):
             grammar = grammar.grammar
