@@ -34,7 +34,7 @@ class DraftMasks:
     other. An engine makes this before the model runs, and calls `fill_left` meanwhile.
     """
 
-    __slots__ = ("_batch", "_given", "_mask", "_matchers", "_rows", "faults")
+    __slots__ = ("_batch", "_mask", "_matchers", "_rows", "faults")
 
     def __init__(
         self,
@@ -53,20 +53,15 @@ class DraftMasks:
                 where="counts",
                 cure="Give the number of nodes of each matcher's draft, which may be 0.",
             )
-        self._batch = batch = DraftBatch(tokens, parents, counts)
         self._matchers, self._mask = matchers, mask
-        self._rows = _rows_of(mask, len(batch.states), rows)
         self.faults: dict[int, Exception] = {}
         """What machines have raised that has no status, by draft. Its rows that were left are all 0 then."""
         for matcher in matchers:
             if matcher is not None:
                 matcher.compiled.check_mask(mask)
-        self._given = (
-            0 if self._rows is None else address_of(self._rows),
-            mask.address,
-            mask.words,
-            mask.vocab_size,
-        )
+        self._rows = rows_at = _rows_of(mask, len(tokens) + len(counts), rows)
+        where = 0 if rows_at is None else address_of(rows_at)
+        self._batch = DraftBatch(tokens, parents, counts, (where, mask.address, mask.words, mask.vocab_size))
         self._fill_known()
 
     @property
@@ -113,8 +108,10 @@ class DraftMasks:
                         held.callback(lock.release)
                 if locks[id(lock)]:
                     jobs.setdefault(matcher.compiled.walk_drafts, []).append(self._job(i, matcher))
+            slot = 0
             for walk, its in jobs.items():
-                batch.run(walk, its, self._given)
+                batch.run(walk, its, slot)
+                slot += len(its)
 
     def _job(self, draft: int, matcher: Matcher) -> Job:
         batch = self._batch
@@ -143,7 +140,7 @@ class DraftMasks:
         if batch.states[first] == D.NOT_YET:
             # another thread was in the grammar, or it was compiled anew
             with compiled.lock:
-                batch.run(compiled.walk_drafts, [self._job(draft, matcher)], self._given)
+                batch.run(compiled.walk_drafts, (self._job(draft, matcher),), draft)
         compiled.read_left(batch, draft)
         for place in range(first, last):
             if batch.statuses[place] != D.ROW_LEFT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -28,31 +28,59 @@ class DraftBatch:
     among the places.
     """
 
-    __slots__ = ("_block", "_words", "counts", "nodes", "parents", "places", "states", "statuses", "tokens")
+    __slots__ = (
+        "_address",
+        "_held",
+        "counts",
+        "nodes",
+        "parents",
+        "places",
+        "states",
+        "statuses",
+        "tokens",
+    )
 
-    def __init__(self, tokens: Ints, parents: Ints, counts: Sequence[int]) -> None:
-        """`counts`: the nodes of each draft. Raises OptionError where these are no trees. Cost: some 6 us."""
-        total = sum(counts)
+    def __init__(
+        self,
+        tokens: Ints,
+        parents: Ints,
+        counts: Sequence[int],
+        mask: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ) -> None:
+        """`counts`: the nodes of each draft. `mask`: the addresses of the mask rows of all places (0: they
+        are 0, 1, ...) and of the mask (0: none is written), the words of a row, and the tokens that the mask
+        is for.
+
+        Raises OptionError where these are no trees. Cost: some 5 us.
+        """
+        self.counts = counts
+        self.nodes = [0, *accumulate(counts)]
+        self.places = [node + i for i, node in enumerate(self.nodes)]
+        drafts, total, size = len(counts), self.nodes[-1], self.places[-1]
         if len(tokens) != total or len(parents) != total:
             raise OptionError(
                 f"{len(tokens)} tokens and {len(parents)} parents for {total} nodes.",
                 where="parents",
                 cure="Give one token and one parent for each node.",
             )
-        drafts, size = len(counts), total + len(counts)
-        self.counts: Sequence[int] = counts
-        self.nodes = [0, *accumulate(counts)]
-        self.places = [node + i for i, node in enumerate(self.nodes)]
-        at = [0, drafts, drafts + total, drafts + 2 * total, drafts + 2 * total + size]
-        block = self._block = np.empty(at[4], np.int32)
-        block[: at[1]] = counts
-        self.tokens, self.parents, self.states = (block[at[i] : at[i + 1]] for i in (1, 2, 3))
-        self.tokens[:] = _narrow(tokens)
-        self.parents[:] = _narrow(parents)
+        # one block, since asking numpy for an address costs as much as two nodes: the words of the batch and
+        # of the jobs; then, of four bytes each, counts, tokens, parents and states; then statuses
+        first = 2 * (D.BATCH_WORDS + D.JOB_WORDS * drafts)
+        at = [first, first + drafts, first + drafts + total, first + drafts + 2 * total]
+        end = at[3] + size
+        held = self._held = np.empty((end + 1) // 2 + (size + 7) // 8, np.int64)
+        block = held.view(np.int32)
+        block[at[0] : at[1]] = counts
+        self.tokens: npt.NDArray[np.int32] = block[at[1] : at[2]]
+        self.parents: npt.NDArray[np.int32] = block[at[2] : at[3]]
+        self.states: npt.NDArray[np.int32] = block[at[3] : end]
+        _put(self.tokens, tokens)
+        _put(self.parents, parents)
         self.states.fill(D.NOT_YET)
-        self.statuses: npt.NDArray[np.int8] = np.full(size, D.ROW_LEFT, np.int8)
-        first = address_of(block)
-        wrong = D.misplaced(first + 4 * at[2], first, drafts)
+        self.statuses: npt.NDArray[np.int8] = held.view(np.int8)[4 * end : 4 * end + size]
+        self.statuses.fill(D.ROW_LEFT)
+        self._address = address = address_of(held)
+        wrong = D.misplaced(address + 4 * at[2], address + 4 * at[0], drafts)
         if wrong >= 0:
             draft = next(i for i in range(drafts) if wrong < self.nodes[i + 1])
             raise OptionError(
@@ -60,36 +88,38 @@ class DraftBatch:
                 where="parents" if drafts == 1 else f"parents of draft {draft}",
                 cure="Parents come before their children; -1 is the root.",
             )
-        self._words = [first + 4 * at[1], first + 4 * at[2], first + 4 * at[3], address_of(self.statuses)]
+        held[: D.BATCH_WORDS] = (
+            address + 4 * at[1],
+            address + 4 * at[2],
+            address + 4 * at[3],
+            address + 4 * end,
+            *mask,
+        )
 
-    def run(
-        self,
-        walk: Callable[[int, int, int], int],
-        jobs: Sequence[Job],
-        mask: tuple[int, int, int, int] = (0, 0, 0, 0),
-    ) -> int:
+    def run(self, walk: Callable[[int, int, int], int], jobs: Sequence[Job], slot: int = 0) -> int:
         """Have a machine do what it knows of some drafts; return how many of their places are left. Under the
         locks of their grammars.
 
-        `mask`: the addresses of the mask rows (0: they are 0, 1, ...) and of the mask (0: there is none), the
-        words of a row, and the tokens that it is for.
+        `slot`: the first of the slots, of which there are as many as drafts, that the jobs are put in.
+        Threads may do this at once with different slots.
         """
-        held = np.array([*self._words, *mask, *chain.from_iterable(jobs)], np.int64)
-        at = address_of(held)
-        return walk(at, at + 8 * D.BATCH_WORDS, len(jobs))
+        first = D.BATCH_WORDS + D.JOB_WORDS * slot
+        words = [word for job in jobs for word in job]
+        self._held[first : first + len(words)] = words
+        return walk(self._address, self._address + 8 * first, len(jobs))
 
     def is_left(self, draft: int) -> bool:
         """Return whether the mask of a place of a draft is still to be written."""
         return bool((self.statuses[self.places[draft] : self.places[draft + 1]] == D.ROW_LEFT).any())
 
 
-def _narrow(values: Ints) -> npt.NDArray[np.int32]:
-    """Return integers as int32; those that are too large, or far below 0, are replaced by others that are no
-    token and no parent either."""
-    if isinstance(values, np.ndarray) and values.dtype == np.int32:
-        return values.astype(np.int32, copy=False)
+def _put(into: npt.NDArray[np.int32], values: Ints) -> None:
+    """Write integers to an array; those that are too large, or far below 0, are replaced by others that are
+    no token and no parent either."""
+    if isinstance(values, np.ndarray) and values.dtype != np.int32:
+        into[:] = np.clip(values, -2, _MOST)
+        return
     try:
-        wide = np.asarray(values, np.int64)
+        into[:] = values
     except OverflowError:
-        wide = np.array([min(max(int(value), -2), _MOST) for value in values], np.int64)
-    return np.clip(wide, -2, _MOST).astype(np.int32)
+        into[:] = [min(max(int(value), -2), _MOST) for value in values]
