@@ -1,9 +1,13 @@
-"""`DraftBatch`: draft trees laid out for compiled code (`machine.drafts`), and what it has found of them."""
+"""`DraftBatch`: draft trees laid out for compiled code (`machine.drafts`), and what it has found of them.
+
+The arrays are Python's own: a batch is made between two passes of a model, when nothing of it is in the
+processor's caches, and numpy's many ways to do one thing then cost ten times as much as what they do.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -11,9 +15,9 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError
 from structgen.machine import drafts as D
-from structgen.memory import address_of
 
 _MOST: Final = (1 << 31) - 1
+_UNREAD, _UNWRITTEN = array("i", (D.NOT_YET,)), array("b", (D.ROW_LEFT,))
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
 Job = tuple[int, int, int, int, int, int, int, int]
@@ -28,17 +32,7 @@ class DraftBatch:
     among the places.
     """
 
-    __slots__ = (
-        "_address",
-        "_held",
-        "counts",
-        "nodes",
-        "parents",
-        "places",
-        "states",
-        "statuses",
-        "tokens",
-    )
+    __slots__ = ("_words", "counts", "nodes", "parents", "places", "states", "statuses", "tokens")
 
     def __init__(
         self,
@@ -51,75 +45,54 @@ class DraftBatch:
         are 0, 1, ...) and of the mask (0: none is written), the words of a row, and the tokens that the mask
         is for.
 
-        Raises OptionError where these are no trees. Cost: some 5 us.
+        Raises OptionError where these are no trees. Cost: some 3 us.
         """
         self.counts = counts
-        self.nodes = [0, *accumulate(counts)]
-        self.places = [node + i for i, node in enumerate(self.nodes)]
-        drafts, total, size = len(counts), self.nodes[-1], self.places[-1]
+        self.nodes, self.places = nodes, places = [0], [0]
+        total = size = 0
+        for count in counts:
+            total, size = total + count, size + count + 1
+            nodes.append(total)
+            places.append(size)
         if len(tokens) != total or len(parents) != total:
             raise OptionError(
                 f"{len(tokens)} tokens and {len(parents)} parents for {total} nodes.",
                 where="parents",
                 cure="Give one token and one parent for each node.",
             )
-        # one block, since asking numpy for an address costs as much as two nodes: the words of the batch and
-        # of the jobs; then, of four bytes each, counts, tokens, parents and states; then statuses
-        first = 2 * (D.BATCH_WORDS + D.JOB_WORDS * drafts)
-        at = [first, first + drafts, first + drafts + total, first + drafts + 2 * total]
-        end = at[3] + size
-        held = self._held = np.empty((end + 1) // 2 + (size + 7) // 8, np.int64)
-        block = held.view(np.int32)
-        block[at[0] : at[1]] = counts
-        self.tokens: npt.NDArray[np.int32] = block[at[1] : at[2]]
-        self.parents: npt.NDArray[np.int32] = block[at[2] : at[3]]
-        self.states: npt.NDArray[np.int32] = block[at[3] : end]
-        _put(self.tokens, tokens)
-        _put(self.parents, parents)
-        self.states.fill(D.NOT_YET)
-        self.statuses: npt.NDArray[np.int8] = held.view(np.int8)[4 * end : 4 * end + size]
-        self.statuses.fill(D.ROW_LEFT)
-        self._address = address = address_of(held)
-        wrong = D.misplaced(address + 4 * at[2], address + 4 * at[0], drafts)
+        self.tokens, self.parents = narrow(tokens), narrow(parents)
+        self.states, self.statuses = _UNREAD * size, _UNWRITTEN * size
+        above, sizes = self.parents.buffer_info()[0], array("i", counts)
+        wrong = D.misplaced(above, sizes.buffer_info()[0], len(counts))
         if wrong >= 0:
-            draft = next(i for i in range(drafts) if wrong < self.nodes[i + 1])
+            draft = next(i for i in range(len(counts)) if wrong < nodes[i + 1])
             raise OptionError(
-                f"The parent of node {wrong - self.nodes[draft]} is {int(self.parents[wrong])}.",
-                where="parents" if drafts == 1 else f"parents of draft {draft}",
+                f"The parent of node {wrong - nodes[draft]} is {self.parents[wrong]}.",
+                where="parents" if len(counts) == 1 else f"parents of draft {draft}",
                 cure="Parents come before their children; -1 is the root.",
             )
-        held[: D.BATCH_WORDS] = (
-            address + 4 * at[1],
-            address + 4 * at[2],
-            address + 4 * at[3],
-            address + 4 * end,
-            *mask,
-        )
+        states, statuses = self.states.buffer_info()[0], self.statuses.buffer_info()[0]
+        self._words = (self.tokens.buffer_info()[0], above, states, statuses, *mask)
 
-    def run(self, walk: Callable[[int, int, int], int], jobs: Sequence[Job], slot: int = 0) -> int:
+    def run(self, walk: Callable[[int, int, int], int], jobs: Sequence[Job]) -> int:
         """Have a machine do what it knows of some drafts; return how many of their places are left. Under the
-        locks of their grammars.
-
-        `slot`: the first of the slots, of which there are as many as drafts, that the jobs are put in.
-        Threads may do this at once with different slots.
-        """
-        first = D.BATCH_WORDS + D.JOB_WORDS * slot
-        words = [word for job in jobs for word in job]
-        self._held[first : first + len(words)] = words
-        return walk(self._address, self._address + 8 * first, len(jobs))
+        locks of their grammars. Threads may do this at once for different drafts."""
+        held = array("q", self._words)
+        for job in jobs:
+            held.extend(job)
+        at = held.buffer_info()[0]
+        return walk(at, at + 8 * D.BATCH_WORDS, len(jobs))
 
     def is_left(self, draft: int) -> bool:
         """Return whether the mask of a place of a draft is still to be written."""
-        return bool((self.statuses[self.places[draft] : self.places[draft + 1]] == D.ROW_LEFT).any())
+        return D.ROW_LEFT in self.statuses[self.places[draft] : self.places[draft + 1]]
 
 
-def _put(into: npt.NDArray[np.int32], values: Ints) -> None:
-    """Write integers to an array; those that are too large, or far below 0, are replaced by others that are
-    no token and no parent either."""
-    if isinstance(values, np.ndarray) and values.dtype != np.int32:
-        into[:] = np.clip(values, -2, _MOST)
-        return
+def narrow(values: Ints) -> array[int]:
+    """Return integers as an array of int32; those that are too large, or far below 0, are replaced by others
+    that are no token and no parent either."""
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
     try:
-        into[:] = values
+        return array("i", listed)
     except OverflowError:
-        into[:] = [min(max(int(value), -2), _MOST) for value in values]
+        return array("i", [min(max(value, -2), _MOST) for value in listed])
