@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from structgen.errors import StructgenError
-
 COLUMNS = 64
 """Columns by which a text's room grows."""
 _FEW = 4
@@ -33,14 +31,20 @@ class SlabCache:
 
     def __init__(self, slabs: Slabs, columns: int, length: int) -> None:
         self._slabs, self.columns, self.length = slabs, columns, length
-        self.tree: tuple[Tree, int] | None = None
-        """The trees of the last `decode_tree`, and the number of this text's first node among theirs."""
+        self.tree: tuple[Tree, int, int] | None = None
+        """The trees of the last `decode_tree`, and where this text's nodes begin and end among theirs."""
         self.row = slabs.enter(self, columns)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
         return self._slabs.nbytes_of(self.columns)
+
+    @property
+    def parents(self) -> list[int]:
+        """The parents of the nodes of the text's tree, where it can still be kept."""
+        tree, first, end = self.tree or (None, 0, 0)
+        return tree.parents[first:end] if tree is not None and tree.held is not None else []
 
     def copy(self) -> SlabCache:
         """Return another that goes on from here by itself."""
@@ -59,11 +63,12 @@ class Tree:
     The caches own it: it goes with the last of them. `held` is None once the nodes can no longer be kept.
     """
 
-    __slots__ = ("__weakref__", "held")
+    __slots__ = ("__weakref__", "held", "parents")
 
-    def __init__(self, held: Tensor) -> None:
-        """`held` is [layers, 2, nodes, groups, head]."""
+    def __init__(self, held: Tensor, parents: list[int]) -> None:
+        """`held` is [layers, 2, nodes, groups, head]; `parents` count within each text's nodes."""
         self.held: Tensor | None = held
+        self.parents = parents
 
 
 class Slab:
@@ -132,21 +137,13 @@ class Slabs:
         cache.columns = columns
 
     def keep(self, cache: SlabCache, path: Sequence[int]) -> None:
-        """Append the nodes of a path of a cache's tree: their keys and values become its next columns.
-
-        Raises StructgenError where the cache has no tree, or the pass has been called since.
-        """
-        tree, first = cache.tree or (None, 0)
-        if tree is None or tree.held is None:
-            raise StructgenError(
-                "There is no draft tree of this text to keep.",
-                where="keep",
-                cure="Call decode_tree, and keep before the next call of the model.",
-            )
+        """Append the nodes of a path of a cache's tree: their keys and values become its next columns."""
+        assert cache.tree is not None and cache.tree[0].held is not None, "the path was not checked"
+        held, first = cache.tree[0].held, cache.tree[1]
         self.make_room(cache, len(path))
         nodes = torch.tensor([first + node for node in path], device=self._like.device)
         place = self.by_columns[cache.columns].held[:, :, cache.row]
-        place[:, :, :, cache.length : cache.length + len(path)] = tree.held[:, :, nodes].transpose(2, 3)
+        place[:, :, :, cache.length : cache.length + len(path)] = held[:, :, nodes].transpose(2, 3)
         cache.length += len(path)
         cache.tree = None
 

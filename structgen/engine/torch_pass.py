@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from structgen.engine.attention import Attention, TreeAttention, fused_keeps_apart, turned
+from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.models import DraftSupport
 from structgen.engine.slabs import SlabCache, Slabs, Tree, room_for
 from structgen.engine.weights import Weights
@@ -124,8 +125,10 @@ class TorchPass:
 
         Each node is a row of the batch, which gets to the bit what `decode` would give it. Keys and values
         of the nodes stay aside until `keep`, or until the next call. Cost: that of a step of so many texts,
-        and a copy of each text's columns for each of its nodes; `TreeAttention` says the memory.
+        and a copy of each text's columns for each of its nodes; `TreeAttention` says the memory. Raises
+        OptionError for what is no such tree, and changes no cache then.
         """
+        depths_of(tokens, parents, counts, caches, self._weights.sizes.context)
         self._forget_tree()
         self.slabs.sweep()
         for cache in caches:
@@ -143,16 +146,17 @@ class TorchPass:
             self._kept_apart().fused,
         )
         logits = self._run(list(tokens), attention)
-        tree, first = Tree(attention.held), 0
+        tree, first = Tree(attention.held, list(parents)), 0
         for cache, count in zip(caches, counts, strict=True):
-            cache.tree = tree, first
+            cache.tree = tree, first, first + count
             first += count
         self._tree = weakref.ref(tree)
         return logits
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`); the other nodes go.
-        Raises StructgenError where the last call was not that of the cache's tree."""
+        Raises OptionError for what is no path of the tree of the last call, and changes no cache then."""
+        check_paths(paths, caches)
         for path, cache in zip(paths, caches, strict=True):
             self.slabs.keep(cache, path)
         self._forget_tree()
