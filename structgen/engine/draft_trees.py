@@ -21,7 +21,7 @@ class Grown(Protocol):
 
     @property
     def parents(self) -> list[int]:
-        """The parents of the nodes of the tree that was read last; none where it can no longer be kept."""
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
         ...
 
 

@@ -40,7 +40,7 @@ class HuggingFaceCache:
     def __init__(self, layers: list[tuple[Tensor, Tensor]], length: int, owner: HuggingFace) -> None:
         self.layers, self.length, self._owner = layers, length, owner
         self.parents: list[int] = []
-        """The parents of the nodes of the tree that the last call read; none after another call."""
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
 
     @property
     def nbytes(self) -> int:
@@ -278,7 +278,8 @@ class HuggingFace:
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
 
-        Raises OptionError for what is no path of the tree of the last call, and changes no cache then.
+        Raises OptionError for what is no path of it, or where `decode` or `decode_tree` was called since;
+        no cache is changed then.
         """
         check_paths(paths, caches)
         if self._tree_at is None:

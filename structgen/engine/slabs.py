@@ -27,12 +27,14 @@ def room_for(length: int) -> int:
 class SlabCache:
     """What a model has read of one text: a row of a slab, the first `length` columns in use."""
 
-    __slots__ = ("__weakref__", "_slabs", "columns", "length", "row", "tree")
+    __slots__ = ("__weakref__", "_slabs", "columns", "length", "nodes", "parents", "row")
 
     def __init__(self, slabs: Slabs, columns: int, length: int) -> None:
         self._slabs, self.columns, self.length = slabs, columns, length
-        self.tree: tuple[Tree, int, int] | None = None
-        """The trees of the last `decode_tree`, and where this text's nodes begin and end among theirs."""
+        self.parents: list[int] = []
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        self.nodes: Tensor | None = None
+        """Keys and values of those nodes, [layers, 2, nodes, groups, head]: a view of the whole batch's."""
         self.row = slabs.enter(self, columns)
 
     @property
@@ -40,11 +42,9 @@ class SlabCache:
         """Bytes of memory."""
         return self._slabs.nbytes_of(self.columns)
 
-    @property
-    def parents(self) -> list[int]:
-        """The parents of the nodes of the text's tree, where it can still be kept."""
-        tree, first, end = self.tree or (None, 0, 0)
-        return tree.parents[first:end] if tree is not None and tree.held is not None else []
+    def forget_tree(self) -> None:
+        """Let the nodes of the last tree go."""
+        self.nodes, self.parents = None, []
 
     def copy(self) -> SlabCache:
         """Return another that goes on from here by itself."""
@@ -55,20 +55,6 @@ class SlabCache:
         slabs = getattr(self, "_slabs", None)
         if slabs is not None:
             slabs.stale = True
-
-
-class Tree:
-    """Keys and values of the nodes of a batch of draft trees, until it is known which of them are kept.
-
-    The caches own it: it goes with the last of them. `held` is None once the nodes can no longer be kept.
-    """
-
-    __slots__ = ("__weakref__", "held", "parents")
-
-    def __init__(self, held: Tensor, parents: list[int]) -> None:
-        """`held` is [layers, 2, nodes, groups, head]; `parents` count within each text's nodes."""
-        self.held: Tensor | None = held
-        self.parents = parents
 
 
 class Slab:
@@ -138,14 +124,13 @@ class Slabs:
 
     def keep(self, cache: SlabCache, path: Sequence[int]) -> None:
         """Append the nodes of a path of a cache's tree: their keys and values become its next columns."""
-        assert cache.tree is not None and cache.tree[0].held is not None, "the path was not checked"
-        held, first = cache.tree[0].held, cache.tree[1]
+        assert cache.nodes is not None, "the path was not checked"
         self.make_room(cache, len(path))
-        nodes = torch.tensor([first + node for node in path], device=self._like.device)
+        taken = cache.nodes[:, :, torch.tensor(path, device=cache.nodes.device)]
         place = self.by_columns[cache.columns].held[:, :, cache.row]
-        place[:, :, :, cache.length : cache.length + len(path)] = held[:, :, nodes].transpose(2, 3)
+        place[:, :, :, cache.length : cache.length + len(path)] = taken.transpose(2, 3)
         cache.length += len(path)
-        cache.tree = None
+        cache.forget_tree()
 
     def copied(self, cache: SlabCache) -> SlabCache:
         """Return a copy of a cache."""

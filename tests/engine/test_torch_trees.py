@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import random
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -162,16 +160,20 @@ def test_a_tree_that_is_not_kept_leaves_its_text_as_it_was(weights: Weights) -> 
         assert torch.equal(model.decode([9], [cache])[0], plain.logits(text.prompt, [9]))
 
 
-def test_a_tree_is_kept_once_and_before_the_next_call(weights: Weights) -> None:
-    model = TorchPass(weights)
+def test_a_tree_is_kept_once_and_before_the_next_call_for_its_text(weights: Weights) -> None:
+    model, plain = TorchPass(weights), Plain(weights)
     one, other = Text(model, [1]).cache, Text(model, [2]).cache
     model.decode_tree([5, 6], [-1, -1], [1, 1], [one, other])
     model.keep([[0]], [one])
-    for cache in (one, other):
-        with pytest.raises(OptionError, match="are no path of a tree"):
-            model.keep([[0]], [cache])
+    with pytest.raises(OptionError, match="are no path of a tree"):
+        model.keep([[0]], [one])
+    # prompts that are read between, and steps of other texts, change nothing
+    model.prefill([[1] * size for size in (3, 4, COLUMNS, 5, 6)])
+    model.decode([1], [one])
+    model.keep([[0]], [other])
+    assert torch.equal(model.decode([7], [other])[0], plain.logits([2], [6, 7]))
     model.decode_tree([5], [-1], [1], [one])
-    model.decode([1], [other])
+    model.decode([1], [one])
     with pytest.raises(OptionError, match="are no path of a tree"):
         model.keep([[0]], [one])
 
@@ -193,19 +195,19 @@ def test_what_is_no_tree_or_no_path_changes_no_text(weights: Weights) -> None:
     assert torch.equal(model.decode([9], [text.cache])[0], plain.logits([5, 6, 7], [1, 3, 9]))
 
 
-def test_nodes_do_not_outlive_the_next_call_or_their_texts(weights: Weights) -> None:
+@pytest.mark.parametrize("how", ["keep", "decode", "decode_tree"])
+def test_nodes_do_not_outlive_the_next_call_for_their_text(weights: Weights, how: str) -> None:
     model = TorchPass(weights)
-    one, other = Text(model, [1]).cache, Text(model, [2]).cache
-    model.decode_tree([5], [-1], [1], [one])
-    assert one.tree is not None
-    held = weakref.ref(one.tree[0].held)
-    model.decode([1], [other])
-    assert held() is None
-    model.decode_tree([5], [-1], [1], [one])
-    held = weakref.ref(one.tree[0].held)
-    del one
-    gc.collect()
-    assert held() is None
+    cache = Text(model, [1]).cache
+    model.decode_tree([5, 6, 7], [-1, 0, 1], [3], [cache])
+    assert cache.nodes.shape[2] == len(cache.parents) == 3
+    if how == "keep":
+        model.keep([[0]], [cache])
+    elif how == "decode":
+        model.decode([1], [cache])
+    else:
+        model.decode_tree([1], [-1], [1], [cache])
+    assert len(cache.parents) == (0 if cache.nodes is None else cache.nodes.shape[2]) <= 1
 
 
 def test_thousands_of_rollbacks_take_no_memory(weights: Weights) -> None:
