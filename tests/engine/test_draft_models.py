@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("torch")
@@ -12,6 +14,8 @@ import structgen as sg
 from structgen.engine import draft_models
 from structgen.engine.draft_models import draft_model_of, drafters_of
 from structgen.resources import embedded_model
+from structgen.speculation.draft import NO_DRAFT
+from structgen.speculation.speculator import Speculator
 
 
 def embedded_tokenizer() -> sg.Tokenizer:
@@ -85,7 +89,15 @@ def test_a_request_with_a_history_or_a_draft_model_of_another_tokenizer_is_refus
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_draft_model_changes_the_calls_and_no_token(temperature: float) -> None:
+def test_a_draft_model_changes_the_calls_and_no_token(
+    temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_of_them(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[sg.Draft]:
+        rows = zip(draftings, views, mosts, strict=True)
+        return [NO_DRAFT if one is None else one.candidates(view, most) for one, view, most in rows]
+
+    # whatever a guess costs: how long passes take on this machine is not the test's affair
+    monkeypatch.setattr(Speculator, "propose", all_of_them)
     engine = sg.Engine("structgen/extract")
     schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
     grammar = sg.json_schema(schema, **sg.JSON_DUMPS)
