@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from structgen import integrations as integrations
-    from structgen.batch import RowStatus, advance_all, fill_draft, fill_masks
+    from structgen.batch import RowStatus, advance_all, fill_masks
     from structgen.compiled import CompiledGrammar, State
     from structgen.compiler import compile
     from structgen.dfa import Dfa
+    from structgen.draft_masks import fill_draft, fill_drafts
     from structgen.engine.doors import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.thinking import Thinking
@@ -149,6 +150,7 @@ __all__ = [
     "either",
     "explain",
     "fill_draft",
+    "fill_drafts",
     "fill_masks",
     "filled",
     "generate",
@@ -173,8 +175,10 @@ __all__ = [
 def _home(name: str) -> str | None:
     """Return the module that defines a public name; a function, so that importing builds no table."""
     match name:
-        case "RowStatus" | "advance_all" | "fill_draft" | "fill_masks":
+        case "RowStatus" | "advance_all" | "fill_masks":
             return "structgen.batch"
+        case "fill_draft" | "fill_drafts":
+            return "structgen.draft_masks"
         case "CompiledGrammar" | "State":
             return "structgen.compiled"
         case "compile":
