@@ -22,17 +22,27 @@ _ARENA: Final = 1 << 24
 _FEW: Final = 4
 _LINE: Final = 64
 """Bytes by which pages begin: whole lines of a cache."""
+MOST_NODES: Final = 1024
+"""The most nodes of a tree that is read behind a text. Their columns may lie beyond the model's context,
+though none of their places does: the list of a text's pages has room for so many more."""
 
 
 class PagedCache:
-    """What a model has read of one text: the first `length` columns of its pages."""
+    """What a model has read of one text: the first `length` columns of its pages.
 
-    __slots__ = ("_held", "_list", "_pages", "address", "length")
+    The columns behind those may hold a tree of guesses, which `parents` describes: node j has column
+    `length + j`. They are no part of the text, and the next token or tree overwrites them. Their pages stay
+    with the cache, at most one for every 32 nodes of its largest tree and one more.
+    """
+
+    __slots__ = ("_held", "_list", "_pages", "address", "length", "parents")
 
     def __init__(self, pages: Pages, length: int = 0) -> None:
         self._pages, self.length = pages, length
         self._held: list[int] = []
-        self._list = np.zeros(pages.most, np.int64)
+        self.parents: list[int] = []
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        self._list = np.zeros(pages.most + MOST_NODES // PANEL, np.int64)
         self.address: int = self._list.ctypes.data
         """Where the list of its pages lies."""
 
@@ -84,6 +94,7 @@ class Pages:
     """The pages of a model, known by their addresses. One thread at a time works with them."""
 
     def __init__(self, layers: int, groups: int, head: int, context: int) -> None:
+        self.layers = layers
         self.page_bytes = 4 * layers * 2 * groups * PANEL * head
         self.most = -(-context // PANEL)
         """The pages of the longest text."""

@@ -14,6 +14,7 @@ from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
+from structgen.speculation.options import AUTO, Speculation
 
 
 class FinishReason(Enum):
@@ -96,6 +97,9 @@ class Request:
     """So many of the likeliest tokens of each step are kept (`Step.likeliest`, `Step.likeliest_allowed`)."""
     thinking: Thinking | None = None
     """Free text before the document, with a budget of its own."""
+    speculation: str | Speculation = "auto"
+    """How tokens are drafted, so that several are verified in one pass of the model: "auto", "off" (one token
+    a pass), or an `sg.Speculation`. The tokens are the same."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)
@@ -130,6 +134,12 @@ class Request:
                 where="thinking",
                 cure="Pass sg.Thinking(until=..., max_tokens=...).",
             )
+        if not isinstance(self.speculation, Speculation) and self.speculation not in ("auto", "off"):
+            raise OptionError(
+                f"speculation is {self.speculation!r}.",
+                where="speculation",
+                cure='Pass "auto", "off" or sg.Speculation(...).',
+            )
         if self.stop and self.grammar is not None:
             raise OptionError(
                 "A stop string would cut a text of the grammar short: it would be none of its texts.",
@@ -137,6 +147,13 @@ class Request:
                 cure="Leave stop out: the text ends where the grammar ends it; or say in the grammar what "
                 "comes before the string.",
             )
+
+    @property
+    def drafts(self) -> Speculation | None:
+        """How tokens are drafted; None: not at all."""
+        if isinstance(self.speculation, Speculation):
+            return self.speculation
+        return AUTO if self.speculation == "auto" else None
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -162,9 +179,11 @@ class Step:
     steered: bool = False
     """Whether another token was chosen, which would not have fitted."""
     model_seconds: float = 0.0
-    """Of the forward pass before it, for the whole batch."""
+    """Of the forward pass before it, for the whole batch; 0 for a token that was drafted, and needed none."""
     mask_seconds: float = 0.0
-    """Of filling the masks of that batch, meanwhile."""
+    """Of filling the masks of that batch, meanwhile; 0 for a token that was drafted."""
+    drafter: str = ""
+    """The drafters that had guessed the token, joined by commas; empty where it was not drafted."""
     likeliest: tuple[tuple[int, float], ...] = ()
     """The likeliest tokens (`Request.logprobs` of them) and their log-probabilities, allowed or not."""
     likeliest_allowed: tuple[tuple[int, float], ...] = ()
@@ -185,6 +204,14 @@ class Usage:
     waited_seconds: float = 0.0
     """What the batch waited for masks, those it worked out by itself and handing others over included."""
     cache_bytes: int = 0
+    calls: int = 0
+    """Passes of the model behind the prompt."""
+    drafted: int = 0
+    """Guessed tokens that these passes verified."""
+    accepted: dict[str, int] = field(default_factory=dict)
+    """Tokens that came out as guessed, by drafter; a token that several had guessed counts for each."""
+    speculation: str = ""
+    """Why there was less speculation than was asked for; empty where there was not."""
 
 
 @dataclass(slots=True)

@@ -80,6 +80,23 @@ class Draft:
             found[parent + 1][token] = i
         return found
 
+    def child(self, node: int, token: int) -> int | None:
+        """Return the child of a node (-1: the root) that is a token; None where there is none."""
+        found = np.flatnonzero((self.parents == node) & (self.tokens == token))
+        return int(found[0]) if len(found) else None
+
+    def likeliest_chain(self) -> Draft:
+        """Return the path that goes to the likeliest child of each node, as a chain."""
+        best: dict[int, int] = {}
+        for node, parent in enumerate(self.parents.tolist()):
+            if parent not in best or self.chances[node] > self.chances[best[parent]]:
+                best[parent] = node
+        path, node = list[int](), -1
+        while node in best:
+            node = best[node]
+            path.append(node)
+        return self.part(path)
+
     def path(self, node: int) -> list[int]:
         """Return the tokens from the root to a node."""
         found = []

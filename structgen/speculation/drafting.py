@@ -18,8 +18,12 @@ class Drafting:
     has chosen, `observe`.
     """
 
-    def __init__(self, drafters: Sequence[Drafter], facts: Facts) -> None:
-        """Begin all drafters. One that raises is dropped, here and later; `dropped` says why."""
+    def __init__(self, drafters: Sequence[Drafter], facts: Facts, *, chain: bool = False) -> None:
+        """Begin all drafters. One that raises is dropped, here and later; `dropped` says why. `chain`: only
+        drafts in which each node has one child are wanted."""
+        self._chain = chain
+        self._at: list[int | None] = []
+        """For each proposed draft the node that the text stands at; None: it went elsewhere."""
         self.dropped: dict[str, str] = {}
         self.accepted: dict[str, int] = {}
         """Drafted tokens that the text has taken, by the drafters that had proposed them; a token that
@@ -42,7 +46,7 @@ class Drafting:
     def candidates(self, view: View, most: int) -> Draft:
         """Return what all drafters propose that the grammar takes, fused. Each proposes at most `most`
         nodes."""
-        self._proposed = []
+        self._proposed, self._at = [], []
         if most > 0 and view.room > 0:
             for drafter, trust in list(self._drafters):
                 try:
@@ -60,7 +64,21 @@ class Drafting:
         if not self._proposed:
             return NO_DRAFT
         drafts = [draft for _, _, draft in self._proposed]
-        return fuse(drafts, [trust.mean for _, trust, _ in self._proposed])
+        self._at = [-1] * len(drafts)
+        fused = fuse(drafts, [trust.mean for _, trust, _ in self._proposed])
+        return fused.likeliest_chain() if self._chain else fused
+
+    def sources(self, token: int) -> list[str]:
+        """Return the drafters that had proposed a token behind those that this was asked about since
+        `candidates`."""
+        names = []
+        for place, (drafter, _, draft) in enumerate(self._proposed):
+            at = self._at[place]
+            node = None if at is None else draft.child(at, token)
+            self._at[place] = node
+            if node is not None:
+                names.append(drafter.name)
+        return names
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Take note of the tokens that the text has taken since `candidates`, of which the first `accepted`
