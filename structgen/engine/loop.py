@@ -442,15 +442,19 @@ class Loop:
 
     def _recover(self, rows: list[Text], error: Exception) -> None:
         """Go on after a forward pass that failed. What the caches hold is not known any more: where memory
-        ran out, the text that came last gives its own up, and the others are read anew."""
+        ran out, the texts are read anew and have no drafts from then on; where they had none, the text that
+        came last gives its memory up."""
         if not _is_memory(error):
             for text in rows:
                 text.error = _failed(error)
             return
+        had_drafts = any(text.guesses is not None for text in rows)
         for text in rows:
-            text.cache = None
-        rows[-1].error = _failed(error)
-        for text in rows[:-1]:
+            text.cache = text.guesses = None
+            text.forgo_drafts("there was no memory for them")
+        if not had_drafts:
+            rows[-1].error = _failed(error)
+        for text in rows if had_drafts else rows[:-1]:
             self._read([text])
 
 

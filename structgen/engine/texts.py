@@ -168,12 +168,18 @@ class Text:
                 drafting = self._drafting_of()
             except Exception as error:  # whatever a drafter raises: the text is written without them
                 self._drafting_of = None
-                self.usage.speculation = f"no drafter could be made: {type(error).__name__}: {error}"
+                self.forgo_drafts(f"no drafter could be made: {type(error).__name__}: {error}")
                 return None
             self.observed = 0
             self.drafting = drafting
             self.observe()
         return self.drafting
+
+    def forgo_drafts(self, why: str) -> None:
+        """Have no more drafts."""
+        if self.most_guesses:
+            self.most_guesses = 0
+            self.usage.speculation = f"no more drafts: {why}"
 
     def observe(self) -> None:
         """Tell the drafters of the tokens that they have not heard of."""
