@@ -58,37 +58,31 @@ class Drafters:
 
 
 class Chain:
-    """The likeliest chain of what some drafters propose together."""
+    """The likeliest chain of what some drafters propose together, as a drafter."""
 
     name = "chain"
 
     def __init__(self, drafters: Sequence[Drafter]) -> None:
-        self._drafters, self._drafting = drafters, Drafting([], Facts((), _NOBODY))
+        self._drafters = drafters
+        self._drafting: Drafting | None = None
 
     def begin(self, facts: Facts) -> None:
         """Begin the drafters."""
-        self._drafting = Drafting(self._drafters, facts)
+        self._drafting = Drafting(self._drafters, facts, chain=True)
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return the chain that follows the likeliest child of each node."""
-        tree = self._drafting.candidates(view, 4 * most)
-        children, chances, tokens = tree.children(), tree.chances, []
-        node = -1
-        while len(tokens) < most and (below := children[node + 1]):
-            node = max(below.values(), key=lambda one: float(chances[one]))
-            tokens.append(int(tree.tokens[node]))
-        return Draft.chain(tokens) if tokens else NO_DRAFT
+        """Return the chain."""
+        return NO_DRAFT if self._drafting is None else self._drafting.candidates(view, most)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Tell the drafters."""
-        self._drafting.observe(taken, accepted)
+        if self._drafting is not None:
+            self._drafting.observe(taken, accepted)
 
     def end(self) -> None:
         """End the drafters."""
-        self._drafting.end()
-
-
-_NOBODY: Any = None
+        if self._drafting is not None:
+            self._drafting.end()
 
 
 def _usual() -> list[Drafter]:
@@ -157,10 +151,15 @@ def facts_of(
     return facts, [*tokenizer.encode(written), end], [*tokenizer.encode(earlier), end]
 
 
-def counted(answer: Answer, place: int, sets: Iterable[Drafters] = SETS) -> Iterator[Count]:
+def counted(
+    answer: Answer,
+    place: int,
+    sets: Sequence[Drafters] = SETS,
+    spellings: Iterable[str] = tuple(answers.SPELLINGS),
+) -> Iterator[Count]:
     """Yield the counts of an answer, in all spellings, workloads and sets."""
     tokenizer = _tokenizer()
-    for spelling in answers.SPELLINGS:
+    for spelling in spellings:
         compiled = sg.compile(answers.grammar_of(answer.schema, spelling), tokenizer)
         for workload in (SAME, CHANGED):
             if workload == CHANGED and answer.changed is None:
