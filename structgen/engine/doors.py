@@ -21,6 +21,7 @@ from typing import Any
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
 from structgen.engine import checks
+from structgen.engine.draft_models import draft_model_of, drafters_of
 from structgen.engine.loop import Loop
 from structgen.engine.models import (
     DraftSupport,
@@ -233,12 +234,13 @@ class Engine:
     def _drafting(
         self, how: Speculation, prompt: list[int], matcher: Matcher | None, support: DraftSupport
     ) -> Callable[[], Drafting]:
-        """Return what begins the drafters of a text."""
+        """Return what begins the drafters of a text. Raises what `draft_model_of` does."""
+        draft_model_of(how, self.tokenizer)
         # the fingerprint of a large schema takes time, and only a history asks for it
         schema = "" if how.history is None or matcher is None else matcher.compiled.grammar.fingerprint
         facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
-        return lambda: Drafting(how.make(), facts, chain=chain)
+        return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain)
 
     def compiled(self, grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
         """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.

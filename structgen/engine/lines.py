@@ -5,31 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
-from structgen.batch import RowStatus, allow_all, fill_draft, fill_masks
+import numpy as np
+import numpy.typing as npt
+
+from structgen.batch import RowStatus
+from structgen.draft_masks import DraftMasks
 from structgen.engine.choice import Words
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import fault_of
 from structgen.engine.texts import Text
 from structgen.errors import LimitError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
-from structgen.matcher import Matcher
 from structgen.speculation.draft import NO_DRAFT, Draft
 
-_WorkedOut = tuple[list[Sequence[int] | StructgenError], float]
-"""For each job what became of its masks (a `RowStatus` each), or its error; and seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """Masks of one text that are not there yet: behind its last token, and behind each guess."""
-
-    text: Text
-    matcher: Matcher | None
-    """That of when the job was made: a text that is restarted meanwhile has another."""
-    draft: Draft
-    line: int
+_Done = tuple[npt.NDArray[np.int8], float]
+"""What became of each mask (a `RowStatus`), and seconds."""
 
 
 class Lines:
@@ -56,8 +47,9 @@ class Lines:
         self._filling(rows, [NO_DRAFT] * len(rows), apart=False).wait()
 
     def begin(self, rows: Sequence[Text], drafts: Sequence[Draft], *, apart: bool) -> Filling:
-        """Write the masks that are known, and have the others worked out `apart`, meanwhile by a thread, or
-        now. A text stands at the root of its draft then; where no text has one, there are no `Guesses`."""
+        """Write the masks that are known, behind the last token of each text and behind each guess, and have
+        the others worked out `apart`, meanwhile by a thread, or now. A text stands at the root of its draft
+        then; where no text has one, there are no `Guesses`."""
         self._used = 0
         return self._filling(rows, drafts, apart=apart)
 
@@ -68,13 +60,13 @@ class Lines:
             wider.array[:first] = self.mask.array[:first]
             self.mask = wider
         filling = Filling(self, rows, drafts, first)
-        if filling.jobs:
+        if not filling.is_done:
             if not apart:
-                filling.end(*self._work_out(filling.jobs))
+                filling.end(*filling.work_out())
             else:
                 if self._filler is None:
                     self._filler = ThreadPoolExecutor(1, "structgen-engine-masks")
-                filling.future = self._filler.submit(self._work_out, filling.jobs)
+                filling.future = self._filler.submit(filling.work_out)
         return filling
 
     def close(self, *, wait: bool = True) -> None:
@@ -84,30 +76,6 @@ class Lines:
             self._filler.shutdown(wait=wait)
             self._filler = None
 
-    def _work_out(self, jobs: Sequence[_Job]) -> _WorkedOut:
-        """Write masks. Where one fails in a way that has no status, the failure is of its own text."""
-        began = time.perf_counter()
-        found: list[Sequence[int] | StructgenError] = []
-        for job in jobs:
-            try:
-                found.append(self._worked_out(job))
-            except Exception as error:  # whatever a machine raises
-                self.has_fault = True
-                found.append(fault_of(error, "The mask could not be filled"))
-        return found, time.perf_counter() - began
-
-    def _worked_out(self, job: _Job) -> Sequence[int]:
-        lines = range(job.line, job.line + 1 + len(job.draft))
-        if job.matcher is None:
-            for line in lines:
-                allow_all(self.mask, line)
-            return [RowStatus.FREE] * len(lines)
-        if not len(job.draft):
-            return [int(fill_masks([job.matcher], self.mask, [job.line])[0])]
-        tokens, parents = job.draft.tokens.tolist(), job.draft.parents.tolist()
-        found: list[int] = fill_draft(job.matcher, tokens, parents, self.mask, lines).tolist()
-        return found
-
 
 class Filling:
     """Masks that are being written; those that are known are there."""
@@ -115,34 +83,47 @@ class Filling:
     def __init__(self, lines: Lines, rows: Sequence[Text], drafts: Sequence[Draft], first: int) -> None:
         began = time.perf_counter()
         self._rows, self._lines = rows, lines
-        self.future: Future[_WorkedOut] | None = None
-        self.jobs: list[_Job] = []
-        """What is not there yet."""
+        self.future: Future[_Done] | None = None
         self._seconds = self._waited = 0.0
         has_guesses, line = any(map(len, drafts)), first
         for text, draft in zip(rows, drafts, strict=True):
             text.line = line
             text.guesses = Guesses(draft, line, text.matcher, text.phase) if has_guesses else None
-            if len(draft):
-                self.jobs.append(_Job(text, text.matcher, draft, line))
-            elif text.matcher is None:
-                allow_all(lines.mask, line)
-            elif not text.matcher.fill_known(lines.mask, line):
-                self.jobs.append(_Job(text, text.matcher, draft, line))
             line += 1 + len(draft)
+        # the matchers of now: a text that is restarted while a thread works has another
+        self._masks = DraftMasks(
+            [text.matcher for text in rows],
+            np.concatenate([draft.tokens for draft in drafts]),
+            np.concatenate([draft.parents for draft in drafts]),
+            [len(draft) for draft in drafts],
+            lines.mask,
+            None if first == 0 else np.arange(first, line),
+        )
+        self.is_done = not self._masks.left
+        """Whether all masks are there."""
+        if self.is_done:
+            self._note(self._masks.statuses)
         self._known = time.perf_counter() - began
 
-    def end(self, found: Sequence[Sequence[int] | StructgenError], seconds: float) -> None:
+    def work_out(self) -> _Done:
+        """Write the masks that are left."""
+        began = time.perf_counter()
+        statuses = self._masks.fill_left()
+        if self._masks.faults:
+            self._lines.has_fault = True
+        return statuses, time.perf_counter() - began
+
+    def end(self, statuses: npt.NDArray[np.int8], seconds: float) -> None:
         """Note what was worked out while everything waited."""
-        self._note(found)
+        self._note(statuses)
         self._seconds = self._waited = seconds
 
     def wait(self) -> None:
         """Wait until all are there."""
         if self.future is not None:
             began = time.perf_counter()
-            found, self._seconds = self.future.result()
-            self._note(found)
+            statuses, self._seconds = self.future.result()
+            self._note(statuses)
             self._waited = time.perf_counter() - began
         for text in self._rows:
             if text.phase is not None:
@@ -153,14 +134,18 @@ class Filling:
             text.usage.mask_seconds += self._known + self._seconds
             text.usage.waited_seconds += self._known + self._waited
 
-    def _note(self, found: Sequence[Sequence[int] | StructgenError]) -> None:
+    def _note(self, statuses: npt.NDArray[np.int8]) -> None:
         """Say which guesses have masks; have the texts fail whose own mask could not be worked out."""
-        for job, status in zip(self.jobs, found, strict=True):
-            error = status if isinstance(status, StructgenError) else _error_of(status[0])
+        found, at = statuses.tolist(), 0
+        for number, text in enumerate(self._rows):
+            last = at + (0 if text.guesses is None else len(text.guesses.draft))
+            fault = self._masks.faults.get(number)
+            error = _error_of(found[at]) if fault is None else fault_of(fault, "The mask could not be filled")
             if error is not None:
-                job.text.error = job.text.error or error
-            elif job.text.guesses is not None and not isinstance(status, StructgenError):
-                job.text.guesses.set_ready([one <= RowStatus.FREE for one in status[1:]])
+                text.error = text.error or error
+            elif text.guesses is not None:
+                text.guesses.set_ready([status <= RowStatus.FREE for status in found[at + 1 : last + 1]])
+            at = last + 1
 
 
 def _error_of(status: int) -> StructgenError | None:

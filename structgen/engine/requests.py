@@ -14,7 +14,7 @@ from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
-from structgen.speculation.options import AUTO, Speculation
+from structgen.speculation.options import AUTO, Speculation, checked_speculation
 
 
 class FinishReason(Enum):
@@ -98,8 +98,8 @@ class Request:
     thinking: Thinking | None = None
     """Free text before the document, with a budget of its own."""
     speculation: str | Speculation = "auto"
-    """How tokens are drafted, so that several are verified in one pass of the model: "auto", "off" (one token
-    a pass), or an `sg.Speculation`. The tokens are the same."""
+    """How the next tokens are guessed, so that one pass of the model checks many: "auto", "off" (one token a
+    pass), or an `sg.Speculation`. It changes how long the text takes, and none of its tokens."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)
@@ -114,6 +114,7 @@ class Request:
             ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
             ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
             ("timeout", checks.seconds("timeout", self.timeout)),
+            ("speculation", checked_speculation(self.speculation)),
         ):
             object.__setattr__(self, name, value)
         if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
@@ -133,12 +134,6 @@ class Request:
                 f"thinking is a {type(self.thinking).__name__}.",
                 where="thinking",
                 cure="Pass sg.Thinking(until=..., max_tokens=...).",
-            )
-        if not isinstance(self.speculation, Speculation) and self.speculation not in ("auto", "off"):
-            raise OptionError(
-                f"speculation is {self.speculation!r}.",
-                where="speculation",
-                cure='Pass "auto", "off" or sg.Speculation(...).',
             )
         if self.stop and self.grammar is not None:
             raise OptionError(
@@ -182,12 +177,12 @@ class Step:
     """Of the forward pass before it, for the whole batch; 0 for a token that was drafted, and needed none."""
     mask_seconds: float = 0.0
     """Of filling the masks of that batch, meanwhile; 0 for a token that was drafted."""
-    drafter: str = ""
-    """The drafters that had guessed the token, joined by commas; empty where it was not drafted."""
     likeliest: tuple[tuple[int, float], ...] = ()
     """The likeliest tokens (`Request.logprobs` of them) and their log-probabilities, allowed or not."""
     likeliest_allowed: tuple[tuple[int, float], ...] = ()
     """The same among the tokens allowed, given the mask."""
+    drafter: str = ""
+    """The names of the drafters that had guessed the token, with commas between them; "": none had."""
 
 
 @dataclass(slots=True)
@@ -205,13 +200,14 @@ class Usage:
     """What the batch waited for masks, those it worked out by itself and handing others over included."""
     cache_bytes: int = 0
     calls: int = 0
-    """Passes of the model behind the prompt."""
+    """Passes of the model behind the prompt; without speculation one for each token."""
     drafted: int = 0
-    """Guessed tokens that these passes verified."""
+    """Guessed tokens that the model has checked."""
     accepted: dict[str, int] = field(default_factory=dict)
-    """Tokens that came out as guessed, by drafter; a token that several had guessed counts for each."""
+    """Guessed tokens that the text has taken, by drafter; one that several had guessed counts for each."""
     speculation: str = ""
-    """Why there was less speculation than was asked for; empty where there was not."""
+    """Why there was less speculation than was asked for: what the model cannot verify, a drafter that was
+    dropped; "": there was not less."""
 
 
 @dataclass(slots=True)

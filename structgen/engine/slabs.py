@@ -8,10 +8,12 @@ use lie in front; where one goes, the last takes its place.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
+
+from structgen.errors import StructgenError
 
 COLUMNS = 64
 """Columns by which a text's room grows."""
@@ -27,10 +29,12 @@ def room_for(length: int) -> int:
 class SlabCache:
     """What a model has read of one text: a row of a slab, the first `length` columns in use."""
 
-    __slots__ = ("__weakref__", "_slabs", "columns", "length", "row")
+    __slots__ = ("__weakref__", "_slabs", "columns", "length", "row", "tree")
 
     def __init__(self, slabs: Slabs, columns: int, length: int) -> None:
         self._slabs, self.columns, self.length = slabs, columns, length
+        self.tree: tuple[Tree, int] | None = None
+        """The trees of the last `decode_tree`, and the number of this text's first node among theirs."""
         self.row = slabs.enter(self, columns)
 
     @property
@@ -47,6 +51,19 @@ class SlabCache:
         slabs = getattr(self, "_slabs", None)
         if slabs is not None:
             slabs.stale = True
+
+
+class Tree:
+    """Keys and values of the nodes of a batch of draft trees, until it is known which of them are kept.
+
+    The caches own it: it goes with the last of them. `held` is None once the nodes can no longer be kept.
+    """
+
+    __slots__ = ("__weakref__", "held")
+
+    def __init__(self, held: Tensor) -> None:
+        """`held` is [layers, 2, nodes, groups, head]."""
+        self.held: Tensor | None = held
 
 
 class Slab:
@@ -81,6 +98,11 @@ class Slabs:
     def __iter__(self) -> Iterator[Slab]:
         return iter(self.by_columns.values())
 
+    def room_of_nodes(self, nodes: int) -> Tensor:
+        """Return memory for the keys and values of nodes of draft trees, [layers, 2, nodes, groups, head]."""
+        layers, sides, groups, head = self._shape
+        return self._like.new_empty((layers, sides, nodes, groups, head))
+
     def nbytes_of(self, columns: int) -> int:
         """Return the bytes of a row of so many columns."""
         layers, sides, groups, head = self._shape
@@ -99,15 +121,34 @@ class Slabs:
         slab.owners.append(weakref.ref(cache))
         return row
 
-    def make_room(self, cache: SlabCache) -> None:
-        """Give a cache room for one more column: where it is full, a row of a wider slab."""
-        if cache.length < cache.columns:
+    def make_room(self, cache: SlabCache, more: int = 1) -> None:
+        """Give a cache room for `more` columns: where it is full, a row of a wider slab."""
+        if cache.length + more <= cache.columns:
             return
-        old, row, columns = self.by_columns[cache.columns], cache.row, room_for(cache.length + 1)
+        old, row, columns = self.by_columns[cache.columns], cache.row, room_for(cache.length + more)
         cache.row = self.enter(cache, columns)
         self.by_columns[columns].held[:, :, cache.row, :, : cache.columns] = old.held[:, :, row]
         self._leave(old, row)
         cache.columns = columns
+
+    def keep(self, cache: SlabCache, path: Sequence[int]) -> None:
+        """Append the nodes of a path of a cache's tree: their keys and values become its next columns.
+
+        Raises StructgenError where the cache has no tree, or the pass has been called since.
+        """
+        tree, first = cache.tree or (None, 0)
+        if tree is None or tree.held is None:
+            raise StructgenError(
+                "There is no draft tree of this text to keep.",
+                where="keep",
+                cure="Call decode_tree, and keep before the next call of the model.",
+            )
+        self.make_room(cache, len(path))
+        nodes = torch.tensor([first + node for node in path], device=self._like.device)
+        place = self.by_columns[cache.columns].held[:, :, cache.row]
+        place[:, :, :, cache.length : cache.length + len(path)] = tree.held[:, :, nodes].transpose(2, 3)
+        cache.length += len(path)
+        cache.tree = None
 
     def copied(self, cache: SlabCache) -> SlabCache:
         """Return a copy of a cache."""

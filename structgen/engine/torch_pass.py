@@ -8,6 +8,7 @@ calls for all (`attention`, `slabs`).
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from structgen.engine.attention import Attention, fused_keeps_apart, turned
-from structgen.engine.slabs import SlabCache, Slabs, room_for
+from structgen.engine.attention import Attention, TreeAttention, fused_keeps_apart, turned
+from structgen.engine.models import DraftSupport
+from structgen.engine.slabs import SlabCache, Slabs, Tree, room_for
 from structgen.engine.weights import Weights
 
 BLOCK = 8
@@ -34,10 +36,18 @@ class TorchPass:
         self.slabs = Slabs(sizes.layers, sizes.groups, sizes.head, weights.embedding)
         self._seen: dict[int, _Seen] = {}
         """What was seen to keep rows apart, by the number of torch's threads."""
+        self._tree: weakref.ref[Tree] | None = None
+        """The trees of the last `decode_tree`, which the caches own."""
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Which drafts it verifies: trees."""
+        return DraftSupport("tree")
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[SlabCache]]:
         """Return the logits [prompts, V] behind prompts, and their caches. All rows share their products;
         each prompt attends to itself."""
+        self._forget_tree()
         self.slabs.sweep()
         caches = [SlabCache(self.slabs, room_for(len(one) + 1), len(one)) for one in prompts]
         return self._prefill(prompts, caches), caches
@@ -75,6 +85,7 @@ class TorchPass:
 
     def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
+        self._forget_tree()
         self.slabs.sweep()
         for cache in caches:
             self.slabs.make_room(cache)
@@ -90,13 +101,75 @@ class TorchPass:
 
     def _decode(self, tokens: list[int], caches: list[SlabCache]) -> Tensor:
         """Return the logits of texts that are sorted by their places."""
+        weights, (_, spare) = self._weights, self._block(len(tokens))
+        attention = Attention(
+            self.slabs,
+            caches,
+            weights.sizes.heads,
+            len(tokens) + spare,
+            weights.cos,
+            weights.sin,
+            self._kept_apart().fused,
+        )
+        return self._run(tokens, attention)
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[SlabCache],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
+
+        Each node is a row of the batch, which gets to the bit what `decode` would give it. Keys and values
+        of the nodes stay aside until `keep`, or until the next call. Cost: that of a step of so many texts,
+        and a copy of each text's columns for each of its nodes; `TreeAttention` says the memory.
+        """
+        self._forget_tree()
+        self.slabs.sweep()
+        for cache in caches:
+            self.slabs.make_room(cache)
+        weights, (_, spare) = self._weights, self._block(len(tokens))
+        attention = TreeAttention(
+            self.slabs,
+            caches,
+            parents,
+            counts,
+            weights.sizes.heads,
+            len(tokens) + spare,
+            weights.cos,
+            weights.sin,
+            self._kept_apart().fused,
+        )
+        logits = self._run(list(tokens), attention)
+        tree, first = Tree(attention.held), 0
+        for cache, count in zip(caches, counts, strict=True):
+            cache.tree = tree, first
+            first += count
+        self._tree = weakref.ref(tree)
+        return logits
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> None:
+        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`); the other nodes go.
+        Raises StructgenError where the last call was not that of the cache's tree."""
+        for path, cache in zip(paths, caches, strict=True):
+            self.slabs.keep(cache, path)
+        self._forget_tree()
+
+    def _forget_tree(self) -> None:
+        """Let the nodes of the last tree go."""
+        tree = self._tree() if self._tree is not None else None
+        if tree is not None:
+            tree.held = None
+        self._tree = None
+
+    def _run(self, tokens: list[int], attention: Attention | TreeAttention) -> Tensor:
+        """Return the logits behind rows of the batch, of which `attention` knows the texts."""
         weights, rows = self._weights, len(tokens)
         sizes, device = weights.sizes, weights.embedding.device
         block, spare = self._block(rows)
         x = weights.embedding[torch.tensor(tokens + [0] * spare, device=device)]
-        attention = Attention(
-            self.slabs, caches, sizes.heads, rows + spare, weights.cos, weights.sin, self._kept_apart().fused
-        )
         for number, layer in enumerate(weights.layers):
             qkv = _product(self._norm(x, layer.before), layer.qkv, block)
             y = attention(number, qkv.view(rows + spare, -1, sizes.head))
