@@ -8,8 +8,8 @@
 The parts:
 
     rows      r(n), what n rows of one text cost together beside one row (bench_rows.py)
-    counts    model calls per output token of 800 recorded answers, by drafters (speculation_counts.py), and the
-              same in the engine with passes that really run (speculation_engine_counts.py)
+    counts    model calls per output token of 800 recorded answers, by drafters (speculation_counts.py), and
+              the same in the engine with passes that really run (speculation_engine_counts.py)
     walls     wall and CPU seconds of four frozen workloads (speculation_workloads.py) at batch 1, 8 and 32:
               "off", "auto" and explicit settings in turns, on structgen/extract and at batch 1 on a Llama of
               100 million random weights that replays; and transformers' own assisted generation
@@ -18,8 +18,9 @@ PATH may stand in STRUCTGEN_MASKBENCH instead; without it the counts are left ou
 `--device cuda` only walls are measured, at batch 1, on a Llama of 1.24 billion random weights in bfloat16
 (`--dtype float32`) that replays what structgen/extract wrote on the CPU.
 
-Run the walls on a machine that does nothing else. Prints tables, and writes bench/results/speculation-PART-DATE.csv.
-The exit status is 1 where a text of our engine is another one with speculation than without.
+Run the walls on a machine that does nothing else. Prints tables, and writes
+bench/results/speculation-PART-DATE.csv. The exit status is 1 where a text of our engine is another one with
+speculation than without.
 """
 
 from __future__ import annotations
@@ -77,13 +78,13 @@ def counts(options: argparse.Namespace) -> int:
     import speculation_counts
     import speculation_engine_counts as engine_counts
 
-    count = options.answers or (8 if options.quick else None)
+    count = options.answers or (4 if options.quick else None)
     counted = speculation_counts.measure(options.path, count, 1 if options.quick else options.processes)
     table = speculation_counts.rows(counted)
     _write(options, "counts", speculation_counts.COLUMNS, table)
     print(speculation_counts.markdown(table))
     print("\nThe same with passes that run, in the engine\n")
-    ran = engine_counts.measure(options.path, 4 if options.quick else options.engine_answers)
+    ran = engine_counts.measure(options.path, 2 if options.quick else options.engine_answers)
     _write(options, "engine-counts", engine_counts.COLUMNS, ran)
     print(engine_counts.markdown(ran))
     return sum(int(str(row[-1])) for row in ran)
@@ -94,7 +95,7 @@ def walls(options: argparse.Namespace) -> int:
     import torch
     from speculation_models import llama_100m
     from speculation_walls import Bench, Cell, Writer, of_transformers
-    from speculation_workloads import CHANGED, NAMES, SAME, workloads
+    from speculation_workloads import CHANGED, HELD_OUT, NAMES, SAME, TWENTY, workloads
 
     from structgen.engine.models import load_model
     from structgen.resources import embedded_model
@@ -104,23 +105,28 @@ def walls(options: argparse.Namespace) -> int:
     model, tokenizer = load_model("structgen/extract", device="cpu")
     writer = Writer(model, tokenizer)
     cells: list[Cell] = []
-    rounds = 1 if options.quick else options.rounds
-    draft_model = "structgen/extract-draft"
-    extract = Bench("extract", model, writer, replays=False, draft_model=draft_model)
-    for batch in (1, 8, 32):
-        for name in NAMES:
-            count = (2 if options.quick else 8) if batch == 1 else batch
-            if not (options.quick and batch == 32):
-                cells += extract.measure(frozen[name], batch, count, rounds)
-    count, few = (1, 1) if options.quick else (4, max(1, rounds // 2))
-    if "100M" in options.models:
-        large = Bench("100M", llama_100m(), writer, replays=True)
+    extract = Bench("extract", model, writer, replays=False, draft_model="structgen/extract-draft")
+    large = Bench("100M", llama_100m(), writer, replays=True) if "100M" in options.models else None
+    if options.quick:
+        rounds = few = 1
+        for batch in (1, 8):
+            for name in (CHANGED, SAME, HELD_OUT):
+                cells += extract.measure(frozen[name], batch, batch, 1, None if batch == 1 else 3)
+        cells += extract.measure(frozen[TWENTY], 1, 1, 1, 3)
+    else:
+        rounds, few = options.rounds, max(1, options.rounds // 2)
+        for batch in (1, 8, 32):
+            for name in NAMES:
+                cells += extract.measure(frozen[name], batch, max(8, batch), rounds)
+    if large is not None:
         for name in (CHANGED, SAME) if options.quick else NAMES:
-            cells += large.measure(frozen[name], 1, count, few)
+            # the twenty records are long
+            count = 1 if options.quick or name == TWENTY else 4
+            cells += large.measure(frozen[name], 1, count, few, 3 if options.quick else None)
     if find_spec("transformers") is not None and "transformers" in options.models:
         folder, draft = (embedded_model(f"structgen/{one}") for one in ("extract", "extract-draft"))
         listed = [frozen[name] for name in NAMES]
-        cells += of_transformers(listed, 2 if options.quick else 8, rounds, folder, draft)
+        cells += of_transformers(listed, 1 if options.quick else 8, rounds, folder, draft)
     return _told(options, "walls", cells, torch.get_num_threads())
 
 
@@ -145,7 +151,9 @@ def on_device(options: argparse.Namespace) -> int:
     frozen = workloads()
     cells = []
     for name in NAMES:
-        cells += large.measure(frozen[name], 1, 2 if options.quick else 8, 1 if options.quick else options.rounds)
+        cells += large.measure(
+            frozen[name], 1, 1 if options.quick else 4, 1 if options.quick else options.rounds
+        )
     name = torch.cuda.get_device_name() if kind == "cuda" else options.device
     return _told(options, f"walls-{kind}", cells, f"{name}, {options.dtype}")
 
@@ -196,7 +204,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--answers", type=int, help="of the 800, the first so many")
     parser.add_argument("--engine-answers", type=int, default=60, help="whose passes really run")
     parser.add_argument("--processes", type=int, default=2, help="that count")
-    parser.add_argument("--rounds", type=int, default=11, help="of each workload, in which all modes take turns")
+    parser.add_argument(
+        "--rounds", type=int, default=11, help="of each workload, in which all modes take turns"
+    )
     parser.add_argument(
         "--models", nargs="*", default=["100M", "transformers"], choices=("100M", "transformers"),
         help="what is timed besides structgen/extract",

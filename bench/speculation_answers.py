@@ -2,30 +2,30 @@
 
     python bench/speculation_answers.py FOLDER --freeze     draw them anew, and write speculation_answers.json
 
-MaskBench itself is not in this repository. speculation_answers.json has the seed, and for each answer the name of
-its case, which instance is the answer, which other instance of the case serves as the earlier answer to the same
-schema, and a digest of the three texts; an answer whose digest differs is refused.
+MaskBench itself is not in this repository. speculation_answers.json has the seed, and for each answer the
+name of its case, which instance is the answer, which other instance of the case serves as the earlier answer
+to the same schema, and a digest of the texts; an answer whose digest differs is refused.
 
 An answer is drawn as follows. Cases with at least two valid instances, both of them objects or arrays, are
-shuffled by the seed; the answer is one of the first two valid instances, by the seed, and the other one is the
-earlier answer. A case is left out where the schema has more than 3,000 tokens, where the answer has fewer than 8
-tokens or more than 600 (in one line), or where the grammar of one of the spellings is refused or does not
-take both answers. The first 800 that are left are the frozen set.
+shuffled by the seed; the answer is one of the first two valid instances, by the seed, and the other one is
+the earlier answer. A case is left out where the schema has more than 3,000 tokens, where the answer has fewer
+than 8 tokens or more than 600 (in one line), or where the grammar of one of the spellings is refused or does
+not take both answers. The first 800 that are left are the frozen set.
 
 Four spellings of each answer, each under the grammar that a user would ask for:
 
     one line    json.dumps(answer, ensure_ascii=False)                            whitespace="oneline"
     compact     json.dumps(answer, ensure_ascii=False, separators=(",", ":"))     whitespace="compact"
-    free        the text of "one line"                                            whitespace="bounded", the default
+    free        the text of "one line"                                            whitespace="bounded"
     indented    json.dumps(answer, ensure_ascii=False, indent=2)                  whitespace="bounded"
 
-"free" is the one for which goals were set: the grammar takes any white space, and the model writes what most
-models write. "indented" is what a model does that likes long texts.
+"bounded" is the default. "free" is the one for which goals were set: the grammar leaves white space open, and
+the model writes what most models write. "indented" is what a model does that likes long texts.
 
-"Two fields changed": of the answers with at least 8 changeable values and 60 tokens (in one line), two values are
-replaced by others of the same type that the grammar takes; the answer as it was is the caller's text. A string
-gets other letters and digits in the same places, an integer is moved by 1 to 9, a boolean is turned round. The
-changed text's digest is frozen too.
+"Two fields changed": of the answers with at least 8 changeable values and 60 tokens (in one line), two values
+are replaced by others of the same type that the grammar takes; the answer as it was is the caller's text. A
+string gets other letters and digits in the same places, an integer is moved by 1 to 9, a boolean is turned
+round. The digest covers the changed text too.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def spelled(value: Any, spelling: str) -> bytes:
 
 
 def grammar_of(schema: str, spelling: str) -> sg.Grammar:
-    """Return the grammar of a schema's text for a spelling. Misspelt keywords of MaskBench are not told of."""
+    """Return the grammar of a schema's text for a spelling, without warnings of misspelt keywords."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sg.SchemaWarning)
         return sg.json_schema(schema, whitespace=_WHITE[spelling])
@@ -153,8 +153,8 @@ def answers(folder: Path, count: int | None = None) -> list[Answer]:
 
 
 def _cases(folder: Path, names: set[str]) -> Iterator[Case]:
-    for source, _ in select([folder]).picked:
-        yield from source.read(names)
+    for source, there in select([folder]).picked:
+        yield from source.read(names & set(there))
 
 
 def _valid(case: Case) -> list[Any]:
@@ -310,7 +310,9 @@ def main() -> int:
         return 0
     from structgen.maskbench.vocabularies import load
 
-    rows = draw_all(options.folder, load("llama3"), COUNT, lambda told: print(told, file=sys.stderr, flush=True))
+    rows = draw_all(
+        options.folder, load("llama3"), COUNT, lambda told: print(told, file=sys.stderr, flush=True)
+    )
     head = {"seed": SEED, "tokenizer": "llama3", "spellings": list(SPELLINGS)}
     lines = ",\n".join(json.dumps(row) for row in rows)
     FROZEN.write_text(f'{json.dumps(head)[:-1]}, "answers": [\n{lines}\n]}}\n', encoding="utf-8")

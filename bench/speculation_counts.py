@@ -1,14 +1,15 @@
 """Model calls per output token of recorded answers, counted without a model (part 2 of bench_speculation.py).
 
-Each answer of speculation_answers.py, its end token included, is written again by `speculation.replay`: the model is
-taken to choose exactly the recorded tokens, and the passes that it would have run are counted. Every row of a
-pass is free here, so each draft has as many nodes as its set may have and as are guessed at all.
+Each answer of speculation_answers.py, its end token included, is written again by `speculation.replay`: the
+model is taken to choose exactly the recorded tokens, and the passes that it would have run are counted. Every
+row of a pass is free here, so each draft has as many nodes as its set may have and as are guessed at all.
 
 The prompt is the schema's text; for "two fields changed" the document as it was stands behind it, for all
 drafters alike. The earlier answer to the same schema is one: the other instance of the case.
 
-llguidance is asked itself: at each place `compute_ff_tokens()` gives the tokens that it would inject. They are
-counted as a draft, so that those which the recorded answer has otherwise cost a pass instead of changing it.
+llguidance is asked itself: at each place `compute_ff_tokens()` gives the tokens that it would inject. They
+are counted as a draft, so that those which the recorded answer has otherwise cost a pass, and do not change
+it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from structgen.speculation.suffix_index import SuffixIndex
 
 SAME, CHANGED = "answers", "two fields changed"
 LOOKUP: Final = "prompt lookup, 10 tokens"
-"""What ratios are to: prompt lookup as transformers' documentation sets it (`prompt_lookup_num_tokens=10`)."""
+"""What ratios are to: prompt lookup as transformers' documentation has it, `prompt_lookup_num_tokens=10`."""
 LLGUIDANCE: Final = "llguidance's fast-forward tokens"
 
 
@@ -110,8 +111,8 @@ GOALS: Final[dict[tuple[str, str], tuple[float, float, float]]] = {
     (CHANGED, "tree of 16, caller's text"): (0.10, 0.10, 0.10),
     (CHANGED, "tree of 32, caller's text"): (0.10, 0.10, 0.10),
 }
-"""Calls per token of one line, compact and free white space; indented texts have none. They were set on another draw of answers, on which
-prompt lookup had these:"""
+"""Calls per token of one line, compact and free white space; indented texts have no goals. They were set on
+another draw of answers, on which prompt lookup had these:"""
 LOOKUP_THEN: Final = (0.51, 0.58, 0.51)
 
 
@@ -208,8 +209,8 @@ def _their_tokenizer() -> Any:
 
 
 def _of_llguidance(schema: str, spelling: str, tokens: Sequence[int]) -> tuple[int, int] | None:
-    """Return the calls and the injected tokens; None where llguidance refuses the schema or the answer. Its end
-    token costs no call where nothing else can follow."""
+    """Return the calls and the injected tokens; None where llguidance refuses the schema or the answer. Its
+    end token costs no call where nothing else can follow."""
     from llguidance import LLMatcher
 
     try:
@@ -252,7 +253,9 @@ def _counted(folder: Path, count: int | None, place: int) -> list[Count]:
     try:
         return list(counted(_answers(folder, count)[place], place))
     except Exception as error:
-        raise RuntimeError(f"answer {place}, {answers.frozen()['answers'][place]['name']}: {error}") from error
+        raise RuntimeError(
+            f"answer {place}, {answers.frozen()['answers'][place]['name']}: {error}"
+        ) from error
 
 
 def measure(folder: Path, count: int | None, processes: int) -> list[Count]:
@@ -266,9 +269,7 @@ def measure(folder: Path, count: int | None, processes: int) -> list[Count]:
         return found
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         size = 10
-        tasks = pool.map(
-            _counted, [folder] * len(places), [count] * len(places), places, chunksize=size
-        )
+        tasks = pool.map(_counted, [folder] * len(places), [count] * len(places), places, chunksize=size)
         for place, counts in enumerate(tasks):
             found += counts
             if (place + 1) % 100 == 0:
@@ -286,8 +287,8 @@ def rows(counts: Iterable[Count]) -> list[tuple[object, ...]]:
     """Return a row for each workload, spelling and set; see COLUMNS.
 
     `calls_per_token` is all calls over all tokens, `mean_of_answers` the mean over answers of their own.
-    llguidance's ratio is to prompt lookup on the answers that it takes. `goal_ratio` is the goal as a share of
-    prompt lookup's calls on the draw that goals were set on; reached where either is.
+    llguidance's ratio is to prompt lookup on the answers that it takes. `goal_ratio` is the goal as a share
+    of prompt lookup's calls on the draw that goals were set on; reached where either is.
     """
     cells: dict[tuple[str, str, str], dict[int, Count]] = defaultdict(dict)
     for one in counts:
@@ -305,7 +306,9 @@ def rows(counts: Iterable[Count]) -> list[tuple[object, ...]]:
                 goals = GOALS.get((workload, title))
                 goal = goals[at] if goals and at < len(goals) else None
                 goal_ratio = None if goal is None or workload == CHANGED else goal / LOOKUP_THEN[at]
-                reached = goal is not None and (share <= goal or (goal_ratio is not None and ratio <= goal_ratio))
+                reached = goal is not None and (
+                    share <= goal or (goal_ratio is not None and ratio <= goal_ratio)
+                )
                 found.append(
                     (
                         workload, spelling, title, len(mine),
@@ -347,7 +350,11 @@ def markdown(found: Sequence[Sequence[object]]) -> str:
             goal = " / ".join(f"{one['goal']}" for one in present if one["goal"] != "")
             share = " / ".join(f"{one['goal_ratio']:.2f}" for one in present if one["goal_ratio"] != "")
             told = [one["reached"] for one in present if one["reached"] != ""]
-            verdict = "" if not goal else f"{goal}{f'; ratio {share}' if share else ''}: {', '.join(map(str, told))}"
+            verdict = (
+                ""
+                if not goal
+                else f"{goal}{f'; ratio {share}' if share else ''}: {', '.join(map(str, told))}"
+            )
             only = f" ({present[0]['answers']} texts)" if title in ("none", LLGUIDANCE) else ""
             lines.append(f"| {workload}: {title}{only} | {shown} | {ratios} | {verdict} |")
     return "\n".join(lines)

@@ -1,13 +1,13 @@
 """Model calls per token in the engine itself, its passes really run (part 2 of bench_speculation.py).
 
-A Llama of two small layers and of random weights, with Llama 3's vocabulary, reads the prompts and the drafts; its
-logits are overridden by the recorded token (`speculation_models.Recorded`). The same answers are counted by
-`replay`, for the same sets of drafters.
+A Llama of two small layers and of random weights, with Llama 3's vocabulary, reads the prompts and the
+drafts; its logits are overridden by the recorded token (`speculation_models.Recorded`). The same answers are
+counted by `replay`, for the same sets of drafters.
 
 The engine counts the passes behind the prompt; the prompt's own pass, which chooses the first token, is added
 here. `replay` counts a pass for the first token too, and drafts there as well, which the engine cannot: it
-gives up to one pass less. "free rows" has the engine plan as `replay` does, a pass of many rows costing as much as one;
-"own costs" is the engine as it is, whose planner has learnt what rows cost on this machine and drafts less.
+then has up to one pass less. "free rows" has the engine plan as `replay` does, a pass of many rows costing as
+much as one; "own costs" is the engine as it is, whose planner knows what rows cost and drafts less.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class FreeRows:
         """Learn nothing."""
 
 
-def measure(folder: Path, count: int, spellings: Sequence[str] = ("one line", "free")) -> list[tuple[object, ...]]:
+def measure(
+    folder: Path, count: int, spellings: Sequence[str] = ("one line", "free")
+) -> list[tuple[object, ...]]:
     """Return a row for each workload, spelling and set, over the first `count` answers; see COLUMNS."""
     tokenizer = vocabularies.load("llama3")
     model = llama_small(tokenizer.vocab_size)
@@ -94,7 +96,7 @@ def measure(folder: Path, count: int, spellings: Sequence[str] = ("one line", "f
 
 
 class _Engine:
-    """Writes one answer after another, each by a new engine that keeps what the last one has learnt of costs."""
+    """Writes answers, each by a new engine that knows what the last one has learnt of costs."""
 
     def __init__(self, tokenizer: sg.Tokenizer, *, free: bool) -> None:
         self._tokenizer, self._speculator = tokenizer, FreeRows() if free else None
@@ -129,7 +131,12 @@ class _Engine:
 
 def markdown(found: Sequence[Sequence[object]]) -> str:
     """Return the table."""
-    lines = ["| " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+    lines = [
+        "| " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
+        "|---" * len(COLUMNS) + "|",
+    ]
     for row in found:
-        lines.append("| " + " | ".join(f"{one:.3f}" if isinstance(one, float) else str(one) for one in row) + " |")
+        lines.append(
+            "| " + " | ".join(f"{one:.3f}" if isinstance(one, float) else str(one) for one in row) + " |"
+        )
     return "\n".join(lines)

@@ -31,7 +31,12 @@ SEED: Final = 2025
 COUNT: Final = 32
 """Requests of a workload."""
 EARLIER: Final = 12
-CHANGED, SAME, TWENTY, HELD_OUT = "two fields changed", "same schema again", "twenty records", "held-out sentences"
+CHANGED, SAME, TWENTY, HELD_OUT = (
+    "two fields changed",
+    "same schema again",
+    "twenty records",
+    "held-out sentences",
+)
 NAMES: Final = (CHANGED, SAME, TWENTY, HELD_OUT)
 DUMPS: Final[dict[str, Any]] = {**sg.JSON_DUMPS, "escapes": "utf8"}
 DIGEST: Final = "faa58d3226ba65ee"
@@ -114,12 +119,27 @@ ORDER: Final = _object(
 )
 _FREE: Final = ["age", "city", "quantity", "price", "deadline"]
 """The fields of which two are changed."""
-_ITEMS: Final = ("lamp", "chair", "kettle", "bicycle", "blanket", "camera", "guitar", "tent", "mirror", "clock")
+_ITEMS: Final = (
+    "lamp",
+    "chair",
+    "kettle",
+    "bicycle",
+    "blanket",
+    "camera",
+    "guitar",
+    "tent",
+    "mirror",
+    "clock",
+)
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
 )  # fmt: skip
-_STARTS, _MIDDLES, _ENDS = "B D F G H J K L M N P R S T V Z".split(), "a e i o u ei or an il ar".split(), "n l r s t k".split()
+_STARTS, _MIDDLES, _ENDS = (
+    "B D F G H J K L M N P R S T V Z".split(),
+    "a e i o u ei or an il ar".split(),
+    "n l r s t k".split(),
+)
 
 
 def _name(draw: random.Random) -> str:
@@ -147,11 +167,12 @@ def _asked(order: dict[str, Any]) -> str:
     day, month, year = order["deadline"]
     paid = "has paid" if order["paid"] else "has not paid"
     gift = "it is a gift" if order["gift"] else "it is not a gift"
-    return extraction_prompt(
-        ORDER,
-        f"{order['customer']}, {order['age']}, of {order['city']} ordered {order['quantity']} {order['item']}s for "
-        f"${order['price']} from {order['seller']} by {day} {month} {year}. The customer {paid}, and {gift}.",
+    told = (
+        f"{order['customer']}, {order['age']}, of {order['city']}"
+        f" ordered {order['quantity']} {order['item']}s for ${order['price']}"
+        f" from {order['seller']} by {day} {month} {year}. The customer {paid}, and {gift}."
     )
+    return extraction_prompt(ORDER, told)
 
 
 # --- twenty records -----------------------------------------------------------------------------------------
@@ -171,7 +192,8 @@ def _twenty(draw: random.Random) -> Item:
         for _ in range(20)
     ]
     told = "; ".join(
-        f"{one['name']}, {one['age']}, of {one['city']}{', a member' if one['member'] else ''}" for one in people
+        f"{one['name']}, {one['age']}, of {one['city']}{', a member' if one['member'] else ''}"
+        for one in people
     )
     return Item(extraction_prompt(PEOPLE, f"{told}."), PEOPLE, answer=json.dumps(people))
 
