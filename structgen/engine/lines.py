@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from structgen.batch import RowStatus
 from structgen.draft_masks import DraftMasks
-from structgen.engine.choice import Words
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import fault_of
 from structgen.engine.texts import Text
@@ -33,14 +32,6 @@ class Lines:
         self._filler: ThreadPoolExecutor | None = None
         self.has_fault = False
         """Whether a machine failed in a way that it does not foresee."""
-
-    def of(self, rows: Sequence[Text]) -> Words:
-        """Return the masks of texts [rows, words]; the same memory where they stand one after the other."""
-        # a text that went while the model ran has left its line behind
-        lines = [text.line for text in rows]
-        if lines == list(range(lines[0], lines[0] + len(lines))):
-            return self.mask.array[lines[0] : lines[0] + len(lines)]
-        return self.mask.array[lines]
 
     def fill(self, rows: Sequence[Text]) -> None:
         """Write the masks behind the last tokens of texts that came, now, behind those that are there."""
@@ -136,16 +127,19 @@ class Filling:
 
     def _note(self, statuses: npt.NDArray[np.int8]) -> None:
         """Say which guesses have masks; have the texts fail whose own mask could not be worked out."""
-        found, at = statuses.tolist(), 0
+        at = 0
         for number, text in enumerate(self._rows):
-            last = at + (0 if text.guesses is None else len(text.guesses.draft))
+            after = at + 1 + (0 if text.guesses is None else len(text.guesses.draft))
             fault = self._masks.faults.get(number)
-            error = _error_of(found[at]) if fault is None else fault_of(fault, "The mask could not be filled")
+            error = _error_of(statuses[at]) if fault is None else fault_of(fault, _NOT_FILLED)
             if error is not None:
                 text.error = text.error or error
-            elif text.guesses is not None:
-                text.guesses.set_ready([status <= RowStatus.FREE for status in found[at + 1 : last + 1]])
-            at = last + 1
+            elif after > at + 1 and text.guesses is not None:
+                text.guesses.set_ready(statuses[at + 1 : after] <= RowStatus.FREE)
+            at = after
+
+
+_NOT_FILLED = "The mask could not be filled"
 
 
 def _error_of(status: int) -> StructgenError | None:
