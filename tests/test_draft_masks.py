@@ -406,6 +406,9 @@ def test_bad_input_is_told_before_anything_is_written() -> None:
         (sg.OptionError, "parent of node 1 is 1", ([97, 98], [-1, 1], [2], mask)),
         (sg.OptionError, "parent of node 0 is -2", ([97, 98], [-(1 << 70), 1], [2], mask)),
         (sg.OptionError, "for 1 nodes", ([97, 98], [-1, 0], [1], mask)),
+        (sg.OptionError, "by draft", ([97], [-1], [-1], mask)),
+        (sg.OptionError, "integer", ([97.5, 98], [-1, 0], [2], mask)),
+        (sg.OptionError, "integer", ([97, 98], np.zeros(2), [2], mask)),
         (sg.OptionError, "2 drafts for 1", ([97, 98], [-1, 0], [1, 1], mask)),
     ]
     for kind, words, arguments in bad:
