@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from structgen.compiled import CompiledGrammar, State
     from structgen.compiler import compile
     from structgen.dfa import Dfa
+    from structgen.draft_masks import fill_draft, fill_drafts
     from structgen.engine.doors import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.thinking import Thinking
