@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.compiled import CompiledGrammar, State
+from structgen.compiled import CompiledGrammar
 from structgen.errors import OptionError
 from structgen.speculation.canonical import canonical_tokens
 from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
@@ -87,20 +87,22 @@ class GrammarTree:
 
     def _texts(self, start: int, compiled: CompiledGrammar) -> list[tuple[float, bytes]]:
         """Return the texts up to where the grammar is open, with their chances."""
+        memo, most = memo_of(compiled), self._widest + len(_WHITE)
         found: list[tuple[float, bytes]] = []
         waiting = [(-1.0, b"", start)]
         for _ in range(self._work):
             if not waiting:
                 break
             chance, text, state = heapq.heappop(waiting)
-            following = [byte for byte in compiled.next_bytes(State(compiled, state)) if byte not in _WHITE]
+            allowed = memo.next_bytes(compiled, state)
+            following = [byte for byte in allowed if byte not in _WHITE] if len(allowed) <= most else []
             if not following:
-                following = list(compiled.next_bytes(State(compiled, state)))
-            if not 1 <= len(following) <= self._widest or compiled.may_end(state):
+                following = list(allowed)
+            if not 1 <= len(following) <= self._widest or memo.may_end(compiled, state):
                 found.append((-chance, text))
                 continue
             for byte in following:
-                after = compiled.bytes_index(state, bytes((byte,)))
+                after = memo.byte_after(compiled, state, byte)
                 heapq.heappush(waiting, (chance / len(following), text + bytes((byte,)), after))
         found += [(-chance, text) for chance, text, _ in waiting]
         return found

@@ -103,11 +103,11 @@ class SuffixAutomaton:
 
     def draft(self, state: int, view: View, most: int, branches: int) -> Draft:
         """Return the likeliest `most` continuations of a state's pieces that the grammar takes, at most
-        `branches` behind each node, twice as many under a grammar. A share is how often the text went on so.
+        `branches` behind each node. A share is how often the text went on so.
         Cost: 5 us, 0.1 us a node, and a step of the grammar for each."""
         if most < 1 or view.room < 1 or int(self._states[state, tables.MOVES]) < 0:
             return NO_DRAFT
-        more = 1 if view.matcher is None or branches == 1 else _MORE
+        more = 1 if view.matcher is None else _MORE
         room = more * most
         made, chances = np.empty((2, room), np.int32), np.empty(room, np.float32)
         count = tables.grow(
@@ -123,7 +123,8 @@ class SuffixAutomaton:
         )
         if not count:
             return NO_DRAFT
-        return allowed_part(Draft.made(made[0, :count], made[1, :count], chances[:count]), view, most)
+        grown = Draft.made(made[0, :count], made[1, :count], chances[:count])
+        return allowed_part(grown, view, most, branches)
 
     def copy_from(self, place: int, view: View, most: int) -> Draft:
         """Return the tokens behind a place of the text, as long as the grammar takes them."""

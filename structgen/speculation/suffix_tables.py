@@ -90,7 +90,9 @@ def split(head: Any, states: Any, moves: Any, table: Any, at: Any, token: Any) -
     twin = add_state(head, states, states[at, LENGTH] + 1, states[after, FIRST])
     move = np.int64(states[after, MOVES])
     while move >= 0:
-        add_move(head, states, moves, table, twin, np.int64(moves[move, TOKEN]), np.int64(moves[move, TARGET]))
+        add_move(
+            head, states, moves, table, twin, np.int64(moves[move, TOKEN]), np.int64(moves[move, TARGET])
+        )
         move = np.int64(moves[move, NEXT])
     states[twin, LINK] = states[after, LINK]
     states[twin, COUNT] = states[after, COUNT]
@@ -174,7 +176,9 @@ def follow(states: Any, moves: Any, table: Any, state: Any, length: Any, tokens:
     return (length << 32) + state
 
 
-@entry("int64(int32[:, ::1], int32[:, ::1], int64, int64, int64, int64, int32[::1], int32[::1], float32[::1])")
+@entry(
+    "int64(int32[:, ::1], int32[:, ::1], int64, int64, int64, int64, int32[::1], int32[::1], float32[::1])"
+)
 def grow(
     states: Any,
     moves: Any,
@@ -247,7 +251,12 @@ def grow(
         out_tokens[count] = token[likeliest]
         out_parents[count] = parent[likeliest]
         out_chances[count] = share[likeliest]
-        at, at_worth, at_node, at_depth = target[likeliest], worth[likeliest], np.int64(count), depth[likeliest]
+        at, at_worth, at_node, at_depth = (
+            target[likeliest],
+            worth[likeliest],
+            np.int64(count),
+            depth[likeliest],
+        )
         count += 1
     return count
 
