@@ -112,8 +112,10 @@ class Drafter(Protocol):
     drafter that raises, or gives no `Draft`, is not asked again for this request. A drafter that does not
     pay for its time is not asked in each pass; it observes all tokens.
 
-    One whose drafts hold nothing that the view refuses may say so with an attribute `cuts_itself = True`:
-    its drafts are not walked a second time.
+    Three attributes may say more. `cuts_itself = True`: its drafts hold nothing that the view refuses, and
+    are not walked a second time. `rank`, a number that `propose` may set: drafts of different ranks, as after
+    a short and a long match, are trusted apart. `first_trust`, set with it: how likely a guess of that rank
+    is, before the request has shown how often it is right.
     """
 
     @property

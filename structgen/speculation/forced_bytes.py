@@ -25,6 +25,7 @@ class ForcedBytes:
 
     name = "forced"
     cuts_itself = True
+    first_trust = 0.98
 
     def __init__(self) -> None:
         self._tokenizer: Tokenizer | None = None

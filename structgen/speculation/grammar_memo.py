@@ -24,7 +24,7 @@ class GrammarMemo:
     """Steps and drafts of one compiled grammar, at most some 7 MB. Where one of the tables is full it is
     emptied. Any number of threads may use it."""
 
-    __slots__ = ("__weakref__", "_bytes", "_byte_steps", "_drafts", "_ends", "steps")
+    __slots__ = ("__weakref__", "_byte_steps", "_bytes", "_drafts", "_ends", "steps")
 
     def __init__(self) -> None:
         self.steps: dict[int, int] = {}

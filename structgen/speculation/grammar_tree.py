@@ -31,6 +31,7 @@ class GrammarTree:
 
     name = "grammar"
     cuts_itself = True
+    first_trust = 0.8
 
     def __init__(self, widest: int = 3, work: int = 96) -> None:
         if widest < 1 or work < 1:

@@ -34,6 +34,11 @@ class SuffixAutomaton:
 
     __slots__ = ("_head", "_moves", "_room", "_states", "_table", "_text")
 
+    _states: npt.NDArray[np.int32]
+    _moves: npt.NDArray[np.int32]
+    _table: npt.NDArray[np.int32]
+    _text: npt.NDArray[np.int32]
+
     def __init__(self, tokens: Iterable[int] | npt.NDArray[np.int32] = ()) -> None:
         listed = _int32(tokens)
         self._room = 0
