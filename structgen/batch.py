@@ -19,7 +19,6 @@ from structgen.errors import (
     LimitError,
     MaskError,
     OptionError,
-    StructgenError,
     TokenError,
 )
 
@@ -190,70 +189,3 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
         except TokenError:
             status[i] = RowStatus.REFUSED
     return status
-
-
-def fill_draft(
-    matcher: Matcher,
-    token_ids: Sequence[int],
-    parents: Sequence[int],
-    mask: TokenMask,
-    rows: Sequence[int] | None = None,
-) -> npt.NDArray[np.int8]:
-    """Return a `RowStatus` for each of the n + 1 nodes of a draft tree, after their masks were written.
-
-    Row 0 is the root, the matcher's own state; node i (row i + 1) is token_ids[i] after node parents[i] (-1:
-    the root; parents come first). A node whose token is not allowed after its parent, or whose parent is
-    dead, is dead: REFUSED, its row all 0. After an end token: FINISHED, all 0. The matcher is unchanged.
-    """
-    count = len(token_ids)
-    if len(parents) != count:
-        raise OptionError(f"{len(parents)} parents for {count} tokens.", where="parents")
-    for i, parent in enumerate(parents):
-        if not -1 <= parent < i:
-            raise OptionError(
-                f"The parent of node {i} is {parent}.",
-                where="parents",
-                cure="Parents come before their children.",
-            )
-    chosen = range(count + 1) if rows is None else rows
-    _check_rows(mask, count + 1, chosen)
-    matcher.compiled.check_mask(mask)
-    status = _fill_tree(matcher, token_ids, parents, mask, chosen)
-    if (status == RowStatus.LIMIT).any() and matcher.renew():
-        status = _fill_tree(matcher, token_ids, parents, mask, chosen)
-    return status
-
-
-def _fill_tree(
-    matcher: Matcher, token_ids: Sequence[int], parents: Sequence[int], mask: TokenMask, rows: Sequence[int]
-) -> npt.NDArray[np.int8]:
-    count, compiled = len(token_ids), matcher.compiled
-    status = np.zeros(count + 1, np.int8)
-    states = [matcher.state_index]
-    for i in range(count):
-        above = states[parents[i] + 1]
-        states.append(-1 if above < 0 else _next(matcher, above, int(token_ids[i])))
-    for i, state in enumerate(states):
-        row = rows[i]
-        if state < 0:
-            mask.array[row] = 0
-            status[i] = RowStatus.REFUSED if state == -1 else RowStatus.LIMIT
-            continue
-        try:
-            compiled.fill_index(state, mask, row)
-        except FinishedError:
-            mask.array[row] = 0
-            status[i] = RowStatus.FINISHED
-        except LimitError:
-            mask.array[row] = 0
-            status[i] = RowStatus.LIMIT
-    return status
-
-
-def _next(matcher: Matcher, state: int, token: int) -> int:
-    try:
-        return matcher.compiled.next_index(state, token)
-    except LimitError:
-        return -2
-    except StructgenError:
-        return -1

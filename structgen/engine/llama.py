@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from structgen.engine.compiled_pass import CompiledPass
-from structgen.engine.models import Cache
+from structgen.engine.models import Cache, DraftSupport
 from structgen.engine.torch_pass import TorchPass
 from structgen.engine.weights import Weights
 
@@ -60,3 +60,24 @@ class Llama:
         """Return the logits [rows, V] behind one more token of each text."""
         with self._lock, torch.inference_mode():
             return self._pass.decode(tokens, caches)
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Which drafts `decode_tree` verifies."""
+        return self._pass.draft_support
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[Any],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind each node of a tree of each text (`VerifiesDrafts`)."""
+        with self._lock, torch.inference_mode():
+            return self._pass.decode_tree(tokens, parents, counts, caches)
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
+        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`)."""
+        with self._lock, torch.inference_mode():
+            self._pass.keep(paths, caches)

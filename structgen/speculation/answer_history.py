@@ -79,6 +79,11 @@ class AnswerHistory:
         """With the number of answers that came after it was made."""
 
     @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the tokenizer that all answers are of."""
+        return self._fingerprint
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all answers, as they are counted against the bounds."""
         with self._lock:

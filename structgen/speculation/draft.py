@@ -99,6 +99,26 @@ class Draft:
             found[parent + 1][token] = i
         return found
 
+    def child(self, node: int, token: int) -> int | None:
+        """Return the child of a node (-1: the root) that is a token; None where there is none."""
+        # drafts are short, and numpy takes longer to begin
+        for i, (above, guess) in enumerate(zip(self.parents.tolist(), self.tokens.tolist(), strict=True)):
+            if above == node and guess == token:
+                return i
+        return None
+
+    def likeliest_chain(self) -> Draft:
+        """Return the path that goes to the likeliest child of each node, as a chain."""
+        best: dict[int, int] = {}
+        for node, parent in enumerate(self.parents.tolist()):
+            if parent not in best or self.chances[node] > self.chances[best[parent]]:
+                best[parent] = node
+        path, node = list[int](), -1
+        while node in best:
+            node = best[node]
+            path.append(node)
+        return self.part(path)
+
     def path(self, node: int) -> list[int]:
         """Return the tokens from the root to a node."""
         found = []

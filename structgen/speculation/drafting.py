@@ -24,7 +24,7 @@ MOST_RANKS: Final = 32
 class _Member:
     """One drafter of a request, how far it is trusted, and what it proposed last."""
 
-    __slots__ = ("_trusts", "cuts_itself", "drafter", "pace", "proposed", "seconds", "trust")
+    __slots__ = ("_trusts", "cuts_itself", "drafter", "node", "pace", "proposed", "seconds", "trust")
 
     def __init__(self, drafter: Drafter) -> None:
         self.drafter, self.pace = drafter, Pace()
@@ -34,6 +34,8 @@ class _Member:
         self.cuts_itself: bool = getattr(drafter, "cuts_itself", False) is True
         self.proposed: Draft | None = None
         """None: it was not asked for this pass."""
+        self.node: int | None = -1
+        """Where the text stands in the proposal; None: it went elsewhere."""
         self.seconds = 0.0
         """What it took to ask it."""
 
@@ -47,7 +49,7 @@ class _Member:
 
     def take(self, draft: Draft) -> None:
         """Take note of a draft."""
-        self.proposed, self.trust = draft, self._trust()
+        self.proposed, self.node, self.trust = draft, -1, self._trust()
 
 
 class Drafting:
@@ -59,10 +61,16 @@ class Drafting:
     """
 
     def __init__(
-        self, drafters: Sequence[Drafter], facts: Facts, clock: Callable[[], float] = perf_counter
+        self,
+        drafters: Sequence[Drafter],
+        facts: Facts,
+        clock: Callable[[], float] = perf_counter,
+        *,
+        chain: bool = False,
     ) -> None:
         """Begin all drafters. One that raises is dropped, here and later; `dropped` says why. `clock`
-        returns seconds."""
+        returns seconds. `chain`: `candidates` returns drafts in which each node has one child."""
+        self._chain = chain
         self.dropped: dict[str, str] = {}
         self.accepted: dict[str, int] = {}
         """Drafted tokens that the text has taken, by the drafters that had proposed them; a token that
@@ -108,7 +116,16 @@ class Drafting:
         if not found:
             return NO_DRAFT
         drafts = [member.proposed for member in found if member.proposed is not None]
-        return fuse(drafts, [member.trust.mean for member in found])
+        fused = fuse(drafts, [member.trust.mean for member in found])
+        return fused.likeliest_chain() if self._chain else fused
+
+    def sources(self, token: int) -> list[str]:
+        """Return the names of the drafters that had proposed a token, behind the tokens that this was asked
+        about since `candidates`."""
+        for member in self._asked:
+            if member.node is not None and member.proposed is not None:
+                member.node = member.proposed.child(member.node, token)
+        return [member.drafter.name for member in self._asked if member.node is not None]
 
     def _proposal(self, member: _Member, view: View, most: int) -> Draft | None:
         """Return what a drafter proposes, cut to what may come; None where it cannot say."""

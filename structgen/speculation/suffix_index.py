@@ -71,9 +71,9 @@ class SuffixIndex:
         return cls(length, length, 1, "latest", name="copy")
 
     def begin(self, facts: Facts) -> None:
-        """Index the prompt. Cost: 0.2 us a token."""
-        self._waiting = []
-        self.index = SuffixAutomaton(facts.prompt[-self._most :])
+        """Take note of the prompt, which is indexed when a draft is first asked for: 0.3 us a token."""
+        self._waiting = list(facts.prompt[-self._most :])
+        self.index = SuffixAutomaton()
 
     def propose(self, view: View, most: int) -> Draft:
         """Return what came behind the longest suffix that came before."""
