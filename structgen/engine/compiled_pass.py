@@ -31,6 +31,8 @@ _ALIKE = 16
 """The fewest tokens in common for which prompts are read as alike."""
 _LINE = 16
 """Numbers by which the parts of the weights begin: whole lines of a cache."""
+_WORD = 8
+"""Bytes of the number of a parent."""
 _Numbers = npt.NDArray[np.float32]
 _Rows = npt.NDArray[np.int64]
 
@@ -46,7 +48,8 @@ class CompiledPass:
         self._sizes = np.array(
             (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
         )
-        self._epsilon, self._context = np.float32(sizes.epsilon), sizes.context
+        self._epsilon = np.float32(sizes.epsilon)
+        self._context, self._vocabulary = sizes.context, len(weights.head)
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         self.pages = Pages(sizes.layers, sizes.groups, sizes.head, sizes.context)
@@ -115,32 +118,24 @@ class CompiledPass:
         than MOST_NODES nodes, and for one that goes past the context; no cache is changed then. Memory: a
         page for every 32 nodes of a text, and at most one more.
         """
-        depths = _depths(tokens, parents, counts, caches, self._context)
+        rows = _tree_rows(tokens, parents, counts, caches, self._context)
         self.pages.sweep()
-        # the compiled code walks up the paths in it: the threads hold it, as they hold the caches
+        # the compiled code walks up the paths in them: the threads hold them, as they hold the caches
         numbers = np.array(parents, np.int64)
-        rows = np.empty((len(tokens), 6), np.int64)
-        rows[:, 0], rows[:, 1] = tokens, depths
         start = 0
         for count, cache in zip(counts, caches, strict=True):
             cache.grow(cache.length + count)
             cache.parents = list(parents[start : start + count])
-            own = rows[start : start + count]
-            own[:, 1] += cache.length
-            own[:, 2], own[:, 4] = cache.address, cache.length
-            own[:, 3] = np.arange(cache.length, cache.length + count)
-            own[:, 5] = numbers.ctypes.data + numbers.itemsize * start
             start += count
-        return self._run(rows, list(counts), (numbers, caches), every=True)
+        rows[:, 5] += numbers.ctypes.data
+        return self._run(rows, counts, (numbers, caches), every=True)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`). Raises OptionError
         for what is no path of it, and changes no cache then. Cost: moving the columns of those nodes that
         do not follow each other in the tree."""
         for path, cache in zip(paths, caches, strict=True):
-            if not path or [-1, *path[:-1]] != [
-                cache.parents[node] if 0 <= node < len(cache.parents) else None for node in path
-            ]:
+            if not _is_path(path, cache.parents):
                 raise OptionError(
                     f"The nodes {list(path)} are no path of a tree whose parents are {cache.parents}.",
                     where="paths",
@@ -154,20 +149,21 @@ class CompiledPass:
             cache.parents = []
             cache.length += len(path)
 
-    def _run(self, rows: _Rows, counts: list[int], held: object, every: bool = False) -> Tensor:
+    def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
         """Return the logits behind the last row of each text, of which `counts` says how many rows it has;
         or behind `every` row.
 
         Raises what went wrong in any thread, when all have ended. Each thread holds the caches: where an
         interrupt cuts the waiting, their pages are no other text's until it has ended.
         """
-        ends = np.cumsum(counts)
-        asked = np.arange(len(rows)) if every else ends - 1
-        logits = np.empty((len(asked), int(self._sizes[5])), np.float32)
+        every = every or len(rows) == len(counts)
+        asked = np.arange(len(rows)) if every else np.cumsum(counts) - 1
+        logits = np.empty((len(asked), self._vocabulary), np.float32)
         threads = min(torch.get_num_threads(), len(counts), len(rows) // _SHARE)
         if threads <= 1:
             self._run_part(rows, asked, logits)
             return torch.from_numpy(logits)
+        ends = np.cumsum(counts)
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
         stops = _dealt(ends, threads)
@@ -194,20 +190,15 @@ class CompiledPass:
 
     def _run_part(self, rows: _Rows, asked: _Rows, logits: _Numbers) -> None:
         """Run rows, and write the logits behind those whose numbers, ascending, are `asked`."""
+        model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
+        if len(rows) <= _TOGETHER:
+            run_rows(*model, rows, asked, logits)
+            return
         done = 0
         for start in range(0, len(rows), _TOGETHER):
             part = rows[start : start + _TOGETHER]
             stop = int(np.searchsorted(asked, start + len(part)))
-            run_rows(
-                self._sizes,
-                self._epsilon,
-                self._weights,
-                self._offsets,
-                *self._tables,
-                part,
-                asked[done:stop] - start,
-                logits[done:stop],
-            )
+            run_rows(*model, part, asked[done:stop] - start, logits[done:stop])
             done = stop
 
 
@@ -229,15 +220,25 @@ def _rows_of(
     return rows, counts
 
 
-def _depths(
+def _is_path(path: Sequence[int], parents: Sequence[int]) -> bool:
+    """Tell whether nodes begin with the first one of a tree, and each is the parent of the next."""
+    before = -1
+    for node in path:
+        if not before < node < len(parents) or parents[node] != before:
+            return False
+        before = node
+    return before >= 0
+
+
+def _tree_rows(
     tokens: Sequence[int],
     parents: Sequence[int],
     counts: Sequence[int],
     caches: Sequence[PagedCache],
     context: int,
-) -> list[int]:
-    """Return how many nodes are above each node of trees. Raises OptionError for what is none, for one of
-    too many nodes, and for one that does not fit into the context."""
+) -> _Rows:
+    """Return the rows of the nodes of trees, the address of the first parent left out. Raises OptionError for
+    what is no tree, for one of too many nodes, and for one that does not fit into the context."""
     if len(counts) != len(caches) or not len(tokens) == len(parents) == sum(counts):
         raise OptionError(
             f"There are {len(tokens)} tokens and {len(parents)} parents of {sum(counts)} nodes, for"
@@ -245,30 +246,31 @@ def _depths(
             where="counts",
             cure="Give a token and a parent for every node, and a tree for every text.",
         )
-    depths: list[int] = []
+    rows: list[tuple[int, int, int, int, int, int]] = []
     for count, cache in zip(counts, caches, strict=True):
-        start = len(depths)
         if not 1 <= count <= MOST_NODES:
             raise OptionError(
                 f"A tree has {count} nodes.", where="counts", cure=f"Give it 1 to {MOST_NODES} nodes."
             )
-        for node in range(count):
-            parent = parents[start + node]
-            if not (0 <= parent < node if node else parent == -1):
+        start, length, address = len(rows), cache.length, cache.address
+        places = [length] * count
+        for node, parent in enumerate(parents[start : start + count]):
+            if 0 <= parent < node:
+                places[node] = places[parent] + 1
+            elif node or parent != -1:
                 raise OptionError(
                     f"The parent of node {node} is {parent}.",
                     where="parents",
                     cure="The first node's parent is -1; each other one comes after its parent.",
                 )
-            depths.append(depths[start + parent] + 1 if node else 0)
-        deepest = cache.length + max(depths[start:])
-        if deepest >= context:
+            rows.append((tokens[start + node], places[node], address, length + node, length, _WORD * start))
+        if max(places) >= context:
             raise OptionError(
-                f"A path of a tree ends at place {deepest}, and the context has {context} places.",
+                f"A path of a tree ends at place {max(places)}, and the context has {context} places.",
                 where="parents",
                 cure="Cut the tree to what has room behind its text.",
             )
-    return depths
+    return np.array(rows, np.int64)
 
 
 def _alike(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:
