@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from structgen.speculation.drafter import Facts, View, allowed_part, part_of
 from structgen.speculation.grammar_memo import GrammarMemo, memo_of
 from structgen.speculation.json_layout import START, WHITE, JsonLayout, moved
 from structgen.tokenizer import Tokenizer
-
 
 
 class GrammarTree:
