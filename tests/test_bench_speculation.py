@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -227,6 +228,29 @@ def test_every_workload_is_measured_off_and_auto_first() -> None:
     for name in workloads.NAMES:
         titles = [mode.title for mode in walls.modes(name)]
         assert titles[:2] == [walls.OFF, walls.AUTO] and len(set(titles)) == len(titles) > 2
+
+
+@pytest.mark.slow
+def test_another_device_is_measured_at_batch_1_with_replayed_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bench_speculation
+    import speculation_models
+
+    def small(device: str, dtype: torch.dtype) -> Any:
+        return random_llama(64, 1, 128, 4096, context=2048, device=device, dtype=dtype)
+
+    monkeypatch.setattr(speculation_models, "llama_1b", small)
+    monkeypatch.setattr(workloads, "NAMES", (workloads.HELD_OUT,))
+    words = ["--device", "cpu:0", "--dtype", "bfloat16", "--quick", "--results", str(tmp_path)]
+    assert bench_speculation.main(words) == 0
+    assert "| 1B | held-out sentences | 1 | auto |" in capsys.readouterr().out
+    (file,) = tmp_path.iterdir()
+    assert file.name.startswith("speculation-walls-cpu-")
+    with file.open() as lines:
+        rows = {row["mode"]: row for row in csv.DictReader(lines)}
+    assert float(rows["auto"]["calls_per_token"]) < 0.9 < float(rows["off"]["calls_per_token"])
+    assert {row["differ"] for row in rows.values()} == {"0"}
 
 
 def test_without_maskbench_and_without_a_gpu_it_says_that_nothing_was_measured(
