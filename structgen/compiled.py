@@ -356,7 +356,7 @@ class CompiledGrammar(ABC):
             left = batch.run(self.walk_drafts, (self.draft_job(index, 0, 0, len(tokens)),))
         if left:
             self.read_left(batch, 0)
-        return batch.states[1:]
+        return np.frombuffer(batch.states, np.int32)[1:]
 
     def draft_job(self, index: int, node: int, place: int, count: int) -> Job:
         """Return what compiled code is told of a draft behind a state, by its number: the first of its nodes,
@@ -365,19 +365,21 @@ class CompiledGrammar(ABC):
 
     def read_left(self, batch: DraftBatch, draft: int) -> None:
         """Find the states of a draft that compiled code has left, one by one."""
-        first, place = batch.nodes[draft], batch.places[draft] + 1
-        states = batch.states[place : place + batch.counts[draft]]
-        for i in np.flatnonzero(states == drafts.NOT_YET).tolist():
-            above = int(batch.states[place + int(batch.parents[first + i])])
-            if above < 0:
-                states[i] = L.REFUSED
+        node, root = batch.nodes[draft], batch.places[draft]
+        states = batch.states
+        for i in range(batch.counts[draft]):
+            if states[root + 1 + i] != drafts.NOT_YET:
                 continue
-            try:
-                states[i] = self.next_index(above, int(batch.tokens[first + i]))
-            except LimitError:
-                states[i] = drafts.LIMITED
-            except StructgenError:
-                states[i] = L.REFUSED
+            above = states[root + 1 + batch.parents[node + i]]
+            after = L.REFUSED
+            if above >= 0:
+                try:
+                    after = self.next_index(above, batch.tokens[node + i])
+                except LimitError:
+                    after = drafts.LIMITED
+                except StructgenError:
+                    after = L.REFUSED
+            states[root + 1 + i] = after
 
     def index_of(self, state: State) -> int:
         """Return the number of a state. Raises OptionError where it is no state of this compiled grammar: its

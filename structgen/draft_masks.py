@@ -7,8 +7,8 @@ an engine calls in a thread while the model runs.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +17,7 @@ import numpy.typing as npt
 from structgen.batch import RowStatus, _spread
 from structgen.errors import FinishedError, LimitError, MaskError, OptionError
 from structgen.machine import drafts as D
-from structgen.machine.draft_batch import DraftBatch, Ints, Job
-from structgen.memory import address_of
+from structgen.machine.draft_batch import DraftBatch, Ints, Job, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +33,7 @@ class DraftMasks:
     other. An engine makes this before the model runs, and calls `fill_left` meanwhile.
     """
 
-    __slots__ = ("_batch", "_given", "_mask", "_matchers", "_rows", "faults")
+    __slots__ = ("_batch", "_left", "_mask", "_matchers", "_rows", "faults")
 
     def __init__(
         self,
@@ -53,37 +52,32 @@ class DraftMasks:
                 where="counts",
                 cure="Give the number of nodes of each matcher's draft, which may be 0.",
             )
-        self._batch = batch = DraftBatch(tokens, parents, counts)
         self._matchers, self._mask = matchers, mask
-        self._rows = _rows_of(mask, len(batch.states), rows)
         self.faults: dict[int, Exception] = {}
         """What machines have raised that has no status, by draft. Its rows that were left are all 0 then."""
         for matcher in matchers:
             if matcher is not None:
                 matcher.compiled.check_mask(mask)
-        self._given = (
-            0 if self._rows is None else address_of(self._rows),
-            mask.address,
-            mask.words,
-            mask.vocab_size,
-        )
-        self._fill_known()
+        self._rows = held = _rows_of(mask, len(tokens) + len(counts), rows)
+        where = 0 if held is None else held.buffer_info()[0]
+        self._batch = DraftBatch(tokens, parents, counts, (where, mask.address, mask.words, mask.vocab_size))
+        self._left = self._fill_known()
 
     @property
     def statuses(self) -> npt.NDArray[np.int8]:
         """[places]: a `RowStatus`, or -1 where the mask is left to `fill_left`."""
-        return self._batch.statuses
+        return np.frombuffer(self._batch.statuses, np.int8)
 
     @property
     def states(self) -> npt.NDArray[np.int32]:
         """[places]: the number of the state in its matcher's grammar; below 0 where there is none, or it is
         left."""
-        return self._batch.states
+        return np.frombuffer(self._batch.states, np.int32)
 
     @property
     def left(self) -> list[int]:
         """The drafts (by number) that have masks which are left."""
-        if not (self.statuses == D.ROW_LEFT).any():
+        if not self._left:
             return []
         return [draft for draft in range(len(self._matchers)) if self._batch.is_left(draft)]
 
@@ -92,29 +86,52 @@ class DraftMasks:
 
         Meanwhile the matchers may not be used. What has no status is in `faults` afterwards.
         """
-        _spread(self._fill_draft, self.left)
+        if not self._left:
+            return self.statuses
+        # drafts of one grammar would only wait for each other
+        groups: dict[int, list[int]] = {}
+        for draft in self.left:
+            matcher = self._matchers[draft]
+            assert matcher is not None, "masks of free texts are always known"
+            groups.setdefault(id(matcher.compiled.lock), []).append(draft)
+
+        def work(group: int) -> None:
+            for draft in groups[group]:
+                self._fill_draft(draft)
+
+        _spread(work, list(groups))
+        self._left = 0
         return self.statuses
 
-    def _fill_known(self) -> None:
-        batch = self._batch
+    def _fill_known(self) -> int:
+        """Write the masks that are known; return how many places are left, at least."""
+        batch, left = self._batch, 0
         jobs: dict[Callable[[int, int, int], int], list[Job]] = {}
-        with ExitStack() as held:
-            locks: dict[int, bool] = {}
+        locks: dict[int, bool] = {}
+        held = []
+        try:
             for i, matcher in enumerate(self._matchers):
                 if matcher is None:
                     free = (0, 0, batch.nodes[i], batch.places[i], batch.counts[i], -1, 0, 0)
                     jobs.setdefault(D.walk_free, []).append(free)
                     continue
                 lock = matcher.compiled.lock
-                if id(lock) not in locks:
+                is_ours = locks.get(id(lock))
+                if is_ours is None:
                     # whoever holds one lock may wait for no other of this rank (`forks`)
                     locks[id(lock)] = is_ours = lock.acquire(blocking=False)
                     if is_ours:
-                        held.callback(lock.release)
-                if locks[id(lock)]:
+                        held.append(lock)
+                if is_ours:
                     jobs.setdefault(matcher.compiled.walk_drafts, []).append(self._job(i, matcher))
+                else:
+                    left += 1
             for walk, its in jobs.items():
-                batch.run(walk, its, self._given)
+                left += batch.run(walk, its)
+        finally:
+            for lock in held:
+                lock.release()
+        return left
 
     def _job(self, draft: int, matcher: Matcher) -> Job:
         batch = self._batch
@@ -128,8 +145,9 @@ class DraftMasks:
         first, last = batch.places[draft], batch.places[draft + 1]
         try:
             self._work_out(draft, matcher)
-            if (batch.statuses[first:last] == RowStatus.LIMIT).any() and matcher.renew():
-                batch.states[first:last], batch.statuses[first:last] = D.NOT_YET, D.ROW_LEFT
+            if RowStatus.LIMIT in batch.statuses[first:last] and matcher.renew():
+                for place in range(first, last):
+                    batch.states[place], batch.statuses[place] = D.NOT_YET, D.ROW_LEFT
                 self._work_out(draft, matcher)
         except Exception as error:  # whatever a machine raises: the other drafts go on
             self.faults[draft] = error
@@ -143,12 +161,12 @@ class DraftMasks:
         if batch.states[first] == D.NOT_YET:
             # another thread was in the grammar, or it was compiled anew
             with compiled.lock:
-                batch.run(compiled.walk_drafts, [self._job(draft, matcher)], self._given)
+                batch.run(compiled.walk_drafts, (self._job(draft, matcher),))
         compiled.read_left(batch, draft)
         for place in range(first, last):
             if batch.statuses[place] != D.ROW_LEFT:
                 continue
-            state = int(batch.states[place])
+            state = batch.states[place]
             if state < 0:
                 self._close(place, RowStatus.REFUSED if state == -1 else RowStatus.LIMIT)
                 continue
@@ -162,7 +180,7 @@ class DraftMasks:
                 batch.statuses[place] = RowStatus.CONSTRAINED
 
     def _row(self, place: int) -> int:
-        return place if self._rows is None else int(self._rows[place])
+        return place if self._rows is None else self._rows[place]
 
     def _close(self, place: int, status: RowStatus) -> None:
         """Allow nothing in the row of a place."""
@@ -214,7 +232,7 @@ def fill_draft(
     return fill_drafts((matcher,), token_ids, parents, (len(token_ids),), mask, rows)
 
 
-def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> npt.NDArray[np.int32] | None:
+def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> array[int] | None:
     """Return the rows of places, None where they are 0, 1, ...; raises OptionError, MaskError."""
     if rows is None:
         if count:
@@ -222,11 +240,9 @@ def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> npt.NDArray[np.i
         return None
     if len(rows) != count:
         raise OptionError(f"{len(rows)} rows for {count} places.", where="rows", cure="Give one row each.")
-    if not count:
-        return None
-    given = np.asarray(rows, np.int64)
-    mask.row(int(given.min()))
-    mask.row(int(given.max()))
-    if np.bincount(given).max() > 1:
+    given = narrow(rows)
+    for row in given:
+        mask.row(row)
+    if len(set(given)) != count:
         raise MaskError("A row is named twice.", where="rows", cure="Give each place a row of its own.")
-    return given.astype(np.int32)
+    return given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 from structgen.compiled import CompiledGrammar, State
@@ -141,28 +141,6 @@ class Matcher:
         self._index = after
         self._states.append(after)
         self._tokens.append(token)
-
-    def advance_many(self, tokens: Sequence[int]) -> None:
-        """Take several tokens, one after the other; all of them, or none where one is refused.
-
-        Raises as `advance`. Cost: 12 us and 0.2 us a token, so that it pays from some 10 tokens on.
-        """
-        count = len(tokens)
-        states = self.compiled.after_tree(self._index, tokens, range(-1, count - 1))
-        if count and states.min() >= 0:
-            self._states.extend(states.tolist())
-            self._tokens.extend(int(token) for token in tokens)
-            self._index = self._states[-1]
-            if self.compiled.is_young:
-                self.compiled.look_ahead()
-            return
-        before = len(self._tokens)
-        try:
-            for token in tokens:
-                self.advance(token)
-        except StructgenError:
-            self.rollback(len(self._tokens) - before)
-            raise
 
     def _refuse(self, token: int) -> None:
         if self.is_finished:

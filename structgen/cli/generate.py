@@ -300,9 +300,9 @@ def generate(
 
         engine = Engine(model, max_rows=max_rows, device=device)
         if not isinstance(guesses, str):
-            from structgen.engine.draft_models import draft_model_of
+            from structgen.engine.draft_models import check_speculation
 
-            draft_model_of(guesses, engine.tokenizer)  # a wrong one is told once, and not for each prompt
+            check_speculation(guesses, engine.tokenizer)  # a wrong one is told once, and not for each prompt
         if prompts is not None and out is not None:
             _bulk(engine, prompts, out, request_of, start_over)
             return

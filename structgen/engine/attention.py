@@ -5,6 +5,7 @@ It is torch's fused operation where that was seen to keep texts apart, else prod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -114,14 +115,21 @@ class _Piece:
     mask: Tensor
     """For each node 0 over its own columns, minus infinity beyond."""
 
-    def columns(self, layer: int, side: int, of_nodes: Tensor) -> Tensor:
-        """Return the keys or values that each node attends over, [nodes of the piece, groups, room, head];
-        `of_nodes` are those of all nodes."""
-        found = self.slab.held[layer, side][self.taken]
-        if self.room > found.shape[2]:
-            found = F.pad(found, (0, 0, 0, self.room - found.shape[2]))
+    def columns(self, layer: int, of_nodes: Tensor, memory: Tensor) -> Tensor:
+        """Return the keys and the values that each node attends over, [2, nodes of the piece, groups, room,
+        head], which lie in `memory`; `of_nodes` are those of all nodes, [2, nodes, groups, head]."""
+        held = self.slab.held[layer]
+        sides, _, groups, columns, head = held.shape
+        shape = (sides, len(self.taken), groups, self.room, head)
+        found = memory[: math.prod(shape)].view(shape)
+        if columns == self.room:
+            torch.index_select(held, 1, self.taken, out=found)
+        else:
+            found[:, :, :, :columns] = held[:, self.taken]
+            found[:, :, :, columns:] = 0
         which, column, source = self.copies
-        found[which, :, column] = of_nodes[source]
+        for side, new in zip(found, of_nodes, strict=True):
+            side[which, :, column] = new[source]
         return found
 
 
@@ -189,6 +197,9 @@ class TreeAttention:
                 taken = torch.tensor([texts[node].row for node in part], device=device)
                 slab = slabs.by_columns[columns]
                 self._pieces.append(_Piece(slab, own, taken, room, (which, column, source), mask))
+        # all pieces and layers use the same: fresh memory costs more than the copy
+        most = max(len(piece.nodes) * piece.room for piece in self._pieces)
+        self._memory = self.held.new_empty(2 * groups * head * most)
 
     def __call__(self, layer: int, qkv: Tensor) -> Tensor:
         """Return what `Attention` does, for nodes; the slabs stay as they are."""
@@ -199,7 +210,7 @@ class TreeAttention:
         found = qkv.new_zeros((len(qkv), self._heads * qkv.shape[2]))
         attend = fused if self._fused else in_parts
         for piece in self._pieces:
-            keys, values = (piece.columns(layer, side, held[side]) for side in range(2))
+            keys, values = piece.columns(layer, held, self._memory)
             asked = x[piece.nodes, : self._heads, None]
             found[piece.nodes] = attend(asked, keys, values, piece.mask).flatten(1)
         return found

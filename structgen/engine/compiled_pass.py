@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from structgen.engine.attending import move_columns
+from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.forward import run_rows
 from structgen.engine.models import DraftSupport
-from structgen.engine.pages import MOST_NODES, PagedCache, Pages
+from structgen.engine.pages import PagedCache, Pages
 from structgen.engine.tiles import IS_FUSED, PANEL
 from structgen.engine.weights import Weights
-from structgen.errors import OptionError
 
 _TOGETHER = 64
 """Rows of a call: more of them fall out of the caches nearest to the core."""
@@ -115,7 +115,7 @@ class CompiledPass:
         than MOST_NODES nodes, and for one that goes past the context; no cache is changed then. Memory: a
         page for every 32 nodes of a text, and at most one more.
         """
-        depths = _depths(tokens, parents, counts, caches, self._context)
+        depths = depths_of(tokens, parents, counts, caches, self._context)
         self.pages.sweep()
         # the compiled code walks up the paths in it: the threads hold it, as they hold the caches
         numbers = np.array(parents, np.int64)
@@ -137,15 +137,7 @@ class CompiledPass:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`). Raises OptionError
         for what is no path of it, and changes no cache then. Cost: moving the columns of those nodes that
         do not follow each other in the tree."""
-        for path, cache in zip(paths, caches, strict=True):
-            if not path or [-1, *path[:-1]] != [
-                cache.parents[node] if 0 <= node < len(cache.parents) else None for node in path
-            ]:
-                raise OptionError(
-                    f"The nodes {list(path)} are no path of a tree whose parents are {cache.parents}.",
-                    where="paths",
-                    cure="Give the first node, a child of it, a child of that one, and so on, once a tree.",
-                )
+        check_paths(paths, caches)
         _, groups, head = self._sizes[:3]
         for path, cache in zip(paths, caches, strict=True):
             if path[-1] >= len(path):
@@ -227,48 +219,6 @@ def _rows_of(
         own[:, 3], own[:, 4] = own[:, 1], start
         done += end - start
     return rows, counts
-
-
-def _depths(
-    tokens: Sequence[int],
-    parents: Sequence[int],
-    counts: Sequence[int],
-    caches: Sequence[PagedCache],
-    context: int,
-) -> list[int]:
-    """Return how many nodes are above each node of trees. Raises OptionError for what is none, for one of
-    too many nodes, and for one that does not fit into the context."""
-    if len(counts) != len(caches) or not len(tokens) == len(parents) == sum(counts):
-        raise OptionError(
-            f"There are {len(tokens)} tokens and {len(parents)} parents of {sum(counts)} nodes, for"
-            f" {len(counts)} trees of {len(caches)} texts.",
-            where="counts",
-            cure="Give a token and a parent for every node, and a tree for every text.",
-        )
-    depths: list[int] = []
-    for count, cache in zip(counts, caches, strict=True):
-        start = len(depths)
-        if not 1 <= count <= MOST_NODES:
-            raise OptionError(
-                f"A tree has {count} nodes.", where="counts", cure=f"Give it 1 to {MOST_NODES} nodes."
-            )
-        for node in range(count):
-            parent = parents[start + node]
-            if not (0 <= parent < node if node else parent == -1):
-                raise OptionError(
-                    f"The parent of node {node} is {parent}.",
-                    where="parents",
-                    cure="The first node's parent is -1; each other one comes after its parent.",
-                )
-            depths.append(depths[start + parent] + 1 if node else 0)
-        deepest = cache.length + max(depths[start:])
-        if deepest >= context:
-            raise OptionError(
-                f"A path of a tree ends at place {deepest}, and the context has {context} places.",
-                where="parents",
-                cure="Cut the tree to what has room behind its text.",
-            )
-    return depths
 
 
 def _alike(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:

@@ -21,7 +21,7 @@ from typing import Any
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
 from structgen.engine import checks
-from structgen.engine.draft_models import draft_model_of, drafters_of
+from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.loop import Loop
 from structgen.engine.models import (
     DraftSupport,
@@ -189,7 +189,7 @@ class Engine:
         (`step`, or any call that waits) brings it on.
 
         Raises BudgetError, with the least max_tokens, where no document fits; OptionError where the prompt
-        does not fit the context.
+        does not fit the context, and where a draft model or a history is of another tokenizer.
         """
         prompt = self._prompt(request.prompt)
         closing = None
@@ -219,8 +219,10 @@ class Engine:
         handles = [Handle(request, sample) for sample in range(request.n)]
         support = draft_support_of(self.model)
         drafting = None
-        if request.drafts is not None and support.shape != "none":
-            drafting = self._drafting(request.drafts, prompt, matcher, support)
+        if request.drafts is not None:
+            check_speculation(request.drafts, self.tokenizer)
+            if support.shape != "none":
+                drafting = self._drafting(request.drafts, prompt, matcher, support)
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
@@ -234,8 +236,7 @@ class Engine:
     def _drafting(
         self, how: Speculation, prompt: list[int], matcher: Matcher | None, support: DraftSupport
     ) -> Callable[[], Drafting]:
-        """Return what begins the drafters of a text. Raises what `draft_model_of` does."""
-        draft_model_of(how, self.tokenizer)
+        """Return what begins the drafters of a text."""
         # the fingerprint of a large schema takes time, and only a history asks for it
         schema = "" if how.history is None or matcher is None else matcher.compiled.grammar.fingerprint
         facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)

@@ -1,4 +1,4 @@
-"""The drafters of a request, its draft model loaded: once in a process, and shared by all requests."""
+"""The drafters of a request: what they need fits the engine's tokenizer, and a draft model is loaded once."""
 
 from __future__ import annotations
 
@@ -45,6 +45,21 @@ def drafters_of(speculation: Speculation, tokenizer: Tokenizer) -> list[Drafter]
     if shared is None:
         return speculation.make()
     return speculation.make(shared.model, shared.lock)
+
+
+def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
+    """Raise OptionError where the history or the draft model of a request has other tokens than its engine.
+
+    Loads the draft model, the first time. Errors besides: those of `draft_model_of`.
+    """
+    history = speculation.history
+    if history is not None and history.fingerprint != tokenizer.fingerprint:
+        raise OptionError(
+            "The history holds answers of another tokenizer.",
+            where="history",
+            cure="Make it with the engine's own: sg.AnswerHistory(engine.tokenizer).",
+        )
+    draft_model_of(speculation, tokenizer)
 
 
 def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedModel | None:

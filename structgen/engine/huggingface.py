@@ -19,6 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.models import DraftSupport
 from structgen.errors import OptionError, StructgenError
 
@@ -34,10 +35,12 @@ class HuggingFaceCache:
     """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
     the batch that holds them now."""
 
-    __slots__ = ("_owner", "layers", "length")
+    __slots__ = ("_owner", "layers", "length", "parents")
 
     def __init__(self, layers: list[tuple[Tensor, Tensor]], length: int, owner: HuggingFace) -> None:
         self.layers, self.length, self._owner = layers, length, owner
+        self.parents: list[int] = []
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
 
     @property
     def nbytes(self) -> int:
@@ -209,8 +212,10 @@ class HuggingFace:
         """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
 
         Each text's row takes as many columns as the largest tree has nodes. Only the nodes' hidden states
-        reach the head. Raises OptionError for a draft of another shape than `draft_support` says.
+        reach the head. Raises OptionError for what is no tree, and for a draft of another shape than
+        `draft_support` says; no cache is changed then.
         """
+        depths_of(tokens, parents, counts, caches, self._context)
         shape, chain = self.draft_support.shape, [at - 1 for count in counts for at in range(count)]
         if shape == "none" or (shape == "chain" and list(parents) != chain):
             raise OptionError(
@@ -263,21 +268,23 @@ class HuggingFace:
         self._tree_at = self._own.shape[1]
         nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
         self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
+        start = 0
+        for cache, count in zip(caches, counts, strict=True):
+            cache.parents = list(parents[start : start + count])
+            start += count
         logits: Tensor = out.logits.flatten(0, 1)
         return logits if len(logits) == len(places) else logits[torch.tensor(places, device=logits.device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
 
-        Raises StructgenError where the last call was not that of the caches' trees.
+        Raises OptionError for what is no path of it, or where `decode` or `decode_tree` was called since;
+        no cache is changed then.
         """
+        check_paths(paths, caches)
+        if self._tree_at is None:
+            return
         row_of = {id(cache): row for row, cache in enumerate(self._rows)}
-        if self._tree_at is None or not all(id(cache) in row_of for cache in caches):
-            raise StructgenError(
-                "There is no draft tree of this text to keep.",
-                where="keep",
-                cure="Call decode_tree, and keep before the next call of the model.",
-            )
         first, at = self._tree_at, []
         for path, cache in zip(paths, caches, strict=True):
             at += [(row_of[id(cache)], first + node) for node in path]
@@ -293,6 +300,8 @@ class HuggingFace:
     def _end_tree(self, columns: int) -> None:
         """Let go the columns from `columns` on, where no text has a node that is kept."""
         self._own, self._tree_at = self._own[:, :columns], None
+        for cache in self._rows:
+            cache.parents = []
         for layer in self._batch.layers:
             layer.keys, layer.values = layer.keys[:, :, :columns], layer.values[:, :, :columns]
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from structgen.engine.compiled_pass import CompiledPass
-from structgen.engine.models import Cache, DraftSupport, VerifiesDrafts
+from structgen.engine.models import Cache, DraftSupport
 from structgen.engine.torch_pass import TorchPass
 from structgen.engine.weights import Weights
 
@@ -64,9 +64,7 @@ class Llama:
     @property
     def draft_support(self) -> DraftSupport:
         """Which drafts `decode_tree` verifies."""
-        without = DraftSupport("none", "its pass by operations of torch reads one token of a text a call")
-        found: DraftSupport = getattr(self._pass, "draft_support", without)
-        return found
+        return self._pass.draft_support
 
     def decode_tree(
         self,
@@ -77,9 +75,9 @@ class Llama:
     ) -> Tensor:
         """Return the logits [sum(counts), V] behind each node of a tree of each text (`VerifiesDrafts`)."""
         with self._lock, torch.inference_mode():
-            return cast(VerifiesDrafts, self._pass).decode_tree(tokens, parents, counts, caches)
+            return self._pass.decode_tree(tokens, parents, counts, caches)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`)."""
         with self._lock, torch.inference_mode():
-            cast(VerifiesDrafts, self._pass).keep(paths, caches)
+            self._pass.keep(paths, caches)

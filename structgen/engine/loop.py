@@ -416,7 +416,7 @@ class Loop:
         draftings = [text.begin_drafting() for text in rows]
         if not any(draftings):
             return [NO_DRAFT] * len(rows)
-        views = [text.view(self._model.context, self._ends) for text in rows]
+        views = [text.view(self._ends) for text in rows]
         return self._speculator.propose(draftings, views, [text.most_guesses for text in rows])
 
     def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from structgen.engine.draft_trees import MOST_NODES
 from structgen.engine.tiles import PANEL
 
 _ARENA: Final = 1 << 24
@@ -22,9 +23,6 @@ _ARENA: Final = 1 << 24
 _FEW: Final = 4
 _LINE: Final = 64
 """Bytes by which pages begin: whole lines of a cache."""
-MOST_NODES: Final = 1024
-"""The most nodes of a tree that is read behind a text. Their columns may lie beyond the model's context,
-though none of their places does: the list of a text's pages has room for so many more."""
 
 
 class PagedCache:
@@ -42,6 +40,7 @@ class PagedCache:
         self._held: list[int] = []
         self.parents: list[int] = []
         """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        # nodes of a tree may have columns beyond the model's context, though none of their places is
         self._list = np.zeros(pages.most + MOST_NODES // PANEL, np.int64)
         self.address: int = self._list.ctypes.data
         """Where the list of its pages lies."""

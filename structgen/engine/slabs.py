@@ -13,8 +13,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from structgen.errors import StructgenError
-
 COLUMNS = 64
 """Columns by which a text's room grows."""
 _FEW = 4
@@ -29,18 +27,24 @@ def room_for(length: int) -> int:
 class SlabCache:
     """What a model has read of one text: a row of a slab, the first `length` columns in use."""
 
-    __slots__ = ("__weakref__", "_slabs", "columns", "length", "row", "tree")
+    __slots__ = ("__weakref__", "_slabs", "columns", "length", "nodes", "parents", "row")
 
     def __init__(self, slabs: Slabs, columns: int, length: int) -> None:
         self._slabs, self.columns, self.length = slabs, columns, length
-        self.tree: tuple[Tree, int] | None = None
-        """The trees of the last `decode_tree`, and the number of this text's first node among theirs."""
+        self.parents: list[int] = []
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        self.nodes: Tensor | None = None
+        """Keys and values of those nodes, [layers, 2, nodes, groups, head]: a view of the whole batch's."""
         self.row = slabs.enter(self, columns)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
         return self._slabs.nbytes_of(self.columns)
+
+    def forget_tree(self) -> None:
+        """Let the nodes of the last tree go."""
+        self.nodes, self.parents = None, []
 
     def copy(self) -> SlabCache:
         """Return another that goes on from here by itself."""
@@ -51,19 +55,6 @@ class SlabCache:
         slabs = getattr(self, "_slabs", None)
         if slabs is not None:
             slabs.stale = True
-
-
-class Tree:
-    """Keys and values of the nodes of a batch of draft trees, until it is known which of them are kept.
-
-    The caches own it: it goes with the last of them. `held` is None once the nodes can no longer be kept.
-    """
-
-    __slots__ = ("__weakref__", "held")
-
-    def __init__(self, held: Tensor) -> None:
-        """`held` is [layers, 2, nodes, groups, head]."""
-        self.held: Tensor | None = held
 
 
 class Slab:
@@ -132,23 +123,14 @@ class Slabs:
         cache.columns = columns
 
     def keep(self, cache: SlabCache, path: Sequence[int]) -> None:
-        """Append the nodes of a path of a cache's tree: their keys and values become its next columns.
-
-        Raises StructgenError where the cache has no tree, or the pass has been called since.
-        """
-        tree, first = cache.tree or (None, 0)
-        if tree is None or tree.held is None:
-            raise StructgenError(
-                "There is no draft tree of this text to keep.",
-                where="keep",
-                cure="Call decode_tree, and keep before the next call of the model.",
-            )
+        """Append the nodes of a path of a cache's tree: their keys and values become its next columns."""
+        assert cache.nodes is not None, "the path was not checked"
         self.make_room(cache, len(path))
-        nodes = torch.tensor([first + node for node in path], device=self._like.device)
+        taken = cache.nodes[:, :, torch.tensor(path, device=cache.nodes.device)]
         place = self.by_columns[cache.columns].held[:, :, cache.row]
-        place[:, :, :, cache.length : cache.length + len(path)] = tree.held[:, :, nodes].transpose(2, 3)
+        place[:, :, :, cache.length : cache.length + len(path)] = taken.transpose(2, 3)
         cache.length += len(path)
-        cache.tree = None
+        cache.forget_tree()
 
     def copied(self, cache: SlabCache) -> SlabCache:
         """Return a copy of a cache."""

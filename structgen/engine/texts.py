@@ -194,6 +194,7 @@ class Text:
     def _end_drafting(self, reason: FinishReason) -> None:
         """End the drafters, and have a complete answer remembered where that was asked for."""
         if self.drafting is not None:
+            self.observe()
             self.drafting.end()
             dropped = [f"{name} was dropped: {why}" for name, why in self.drafting.dropped.items()]
             self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
@@ -208,11 +209,10 @@ class Text:
             except Exception as error:  # the answer is whole; it is not remembered
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
-    def view(self, context: int, ends: frozenset[int]) -> View:
-        """Return what drafters see of the text; `context` is the model's."""
-        room = context - len(self.prompt) - len(self.thought) - len(self.tokens)
-        if self.phase is None:
-            room = min(room, self._max_tokens - len(self.tokens))
+    def view(self, ends: frozenset[int]) -> View:
+        """Return what drafters see of the text; `ends` are the tokens that end one."""
+        # the engine has made sure that prompt, thoughts and max_tokens fit the context together
+        room = self._max_tokens - len(self.tokens)
         tokens = [*self.thought, *self.tokens] if self.thought else self.tokens
         return View(tokens, self.matcher, room, ends)
 
@@ -335,8 +335,8 @@ class Text:
         self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             self.usage.cache_bytes = int(self.cache.nbytes)
-        self.cache = self.logits = self.guesses = None
         self._end_drafting(reason)
+        self.cache = self.logits = self.guesses = None
         grammar = self.handle.request.grammar
         if isinstance(grammar, CompiledGrammar):
             grammar = grammar.grammar

@@ -8,7 +8,6 @@ calls for all (`attention`, `slabs`).
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from structgen.engine.attention import Attention, TreeAttention, fused_keeps_apart, turned
+from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.models import DraftSupport
-from structgen.engine.slabs import SlabCache, Slabs, Tree, room_for
+from structgen.engine.slabs import SlabCache, Slabs, room_for
 from structgen.engine.weights import Weights
 
 BLOCK = 8
@@ -36,8 +36,6 @@ class TorchPass:
         self.slabs = Slabs(sizes.layers, sizes.groups, sizes.head, weights.embedding)
         self._seen: dict[int, _Seen] = {}
         """What was seen to keep rows apart, by the number of torch's threads."""
-        self._tree: weakref.ref[Tree] | None = None
-        """The trees of the last `decode_tree`, which the caches own."""
 
     @property
     def draft_support(self) -> DraftSupport:
@@ -47,7 +45,6 @@ class TorchPass:
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[SlabCache]]:
         """Return the logits [prompts, V] behind prompts, and their caches. All rows share their products;
         each prompt attends to itself."""
-        self._forget_tree()
         self.slabs.sweep()
         caches = [SlabCache(self.slabs, room_for(len(one) + 1), len(one)) for one in prompts]
         return self._prefill(prompts, caches), caches
@@ -85,9 +82,9 @@ class TorchPass:
 
     def decode(self, tokens: Sequence[int], caches: Sequence[SlabCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
-        self._forget_tree()
         self.slabs.sweep()
         for cache in caches:
+            cache.forget_tree()
             self.slabs.make_room(cache)
         order = sorted(range(len(caches)), key=lambda i: (caches[i].columns, caches[i].row))
         logits = self._decode([tokens[i] for i in order], [caches[i] for i in order])
@@ -123,12 +120,14 @@ class TorchPass:
         """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
 
         Each node is a row of the batch, which gets to the bit what `decode` would give it. Keys and values
-        of the nodes stay aside until `keep`, or until the next call. Cost: that of a step of so many texts,
-        and a copy of each text's columns for each of its nodes; `TreeAttention` says the memory.
+        of the nodes stay aside until `keep`, or until the next call for the text. Cost: that of a step of so
+        many texts, and a copy of each text's columns for each of its nodes; `TreeAttention` says the memory.
+        Raises OptionError for what is no such tree, and changes no cache then.
         """
-        self._forget_tree()
+        depths_of(tokens, parents, counts, caches, self._weights.sizes.context)
         self.slabs.sweep()
         for cache in caches:
+            cache.forget_tree()
             self.slabs.make_room(cache)
         weights, (_, spare) = self._weights, self._block(len(tokens))
         attention = TreeAttention(
@@ -143,26 +142,19 @@ class TorchPass:
             self._kept_apart().fused,
         )
         logits = self._run(list(tokens), attention)
-        tree, first = Tree(attention.held), 0
+        first = 0
         for cache, count in zip(caches, counts, strict=True):
-            cache.tree = tree, first
+            own = slice(first, first + count)
+            cache.nodes, cache.parents = attention.held[:, :, own], list(parents[own])
             first += count
-        self._tree = weakref.ref(tree)
         return logits
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`); the other nodes go.
-        Raises StructgenError where the last call was not that of the cache's tree."""
+        Raises OptionError for what is no path of it, and changes no cache then."""
+        check_paths(paths, caches)
         for path, cache in zip(paths, caches, strict=True):
             self.slabs.keep(cache, path)
-        self._forget_tree()
-
-    def _forget_tree(self) -> None:
-        """Let the nodes of the last tree go."""
-        tree = self._tree() if self._tree is not None else None
-        if tree is not None:
-            tree.held = None
-        self._tree = None
 
     def _run(self, tokens: list[int], attention: Attention | TreeAttention) -> Tensor:
         """Return the logits behind rows of the batch, of which `attention` knows the texts."""

@@ -172,7 +172,7 @@ def _guesses(steps: Sequence[Step], tokenizer: Tokenizer) -> list[str]:
 
 
 def _names(step: Step) -> list[str]:
-    return [name for name in step.drafter.split(",") if name]
+    return [name for name in map(str.strip, step.drafter.split(",")) if name]
 
 
 def _look(names: Sequence[str], looks: Mapping[str, int]) -> str:

@@ -137,10 +137,12 @@ class CompiledText(CompiledRests):
             raise failed
 
     def _after_token(self, index: int, token: int) -> int:
-        if token in self._language.specials and index != self._finished:
+        if self._has_specials and self.vocabulary.token_slot[token] < 0:
             with self.lock:
-                after = self._language.step(self._configs[index], TOKEN + token)
-                found = -1 if after is None else self._ended(after)
+                found = -1
+                if token in self._language.specials and index != self._finished:
+                    after = self._language.step(self._configs[index], TOKEN + token)
+                    found = -1 if after is None else self._ended(after)
                 self._record(index, token, found)
                 return found
         one = self._inside.get(index)

@@ -1,9 +1,13 @@
-"""`DraftBatch`: draft trees laid out for compiled code (`machine.drafts`), and what it has found of them."""
+"""`DraftBatch`: draft trees laid out for compiled code (`machine.drafts`), and what it has found of them.
+
+The arrays are Python's own: a batch is made between two passes of a model, when nothing of it is in the
+processor's caches, and numpy's many ways to do one thing then cost ten times as much as what they do.
+"""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
-from itertools import accumulate, chain
 from typing import Final
 
 import numpy as np
@@ -11,9 +15,9 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError
 from structgen.machine import drafts as D
-from structgen.memory import address_of
 
 _MOST: Final = (1 << 31) - 1
+_UNREAD, _UNWRITTEN = array("i", (D.NOT_YET,)), array("b", (D.ROW_LEFT,))
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
 Job = tuple[int, int, int, int, int, int, int, int]
@@ -28,68 +32,67 @@ class DraftBatch:
     among the places.
     """
 
-    __slots__ = ("_block", "_words", "counts", "nodes", "parents", "places", "states", "statuses", "tokens")
+    __slots__ = ("_words", "counts", "nodes", "parents", "places", "states", "statuses", "tokens")
 
-    def __init__(self, tokens: Ints, parents: Ints, counts: Sequence[int]) -> None:
-        """`counts`: the nodes of each draft. Raises OptionError where these are no trees. Cost: some 6 us."""
-        total = sum(counts)
+    def __init__(
+        self,
+        tokens: Ints,
+        parents: Ints,
+        counts: Sequence[int],
+        mask: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ) -> None:
+        """`counts`: the nodes of each draft. `mask`: the addresses of the mask rows of all places (0: they
+        are 0, 1, ...) and of the mask (0: none is written), the words of a row, and the tokens that the mask
+        is for.
+
+        Raises OptionError where these are no trees. Cost: some 3 us.
+        """
+        self.counts = counts
+        self.nodes, self.places = nodes, places = [0], [0]
+        total = size = 0
+        for count in counts:
+            total, size = total + count, size + count + 1
+            nodes.append(total)
+            places.append(size)
         if len(tokens) != total or len(parents) != total:
             raise OptionError(
                 f"{len(tokens)} tokens and {len(parents)} parents for {total} nodes.",
                 where="parents",
                 cure="Give one token and one parent for each node.",
             )
-        drafts, size = len(counts), total + len(counts)
-        self.counts: Sequence[int] = counts
-        self.nodes = [0, *accumulate(counts)]
-        self.places = [node + i for i, node in enumerate(self.nodes)]
-        at = [0, drafts, drafts + total, drafts + 2 * total, drafts + 2 * total + size]
-        block = self._block = np.empty(at[4], np.int32)
-        block[: at[1]] = counts
-        self.tokens, self.parents, self.states = (block[at[i] : at[i + 1]] for i in (1, 2, 3))
-        self.tokens[:] = _narrow(tokens)
-        self.parents[:] = _narrow(parents)
-        self.states.fill(D.NOT_YET)
-        self.statuses: npt.NDArray[np.int8] = np.full(size, D.ROW_LEFT, np.int8)
-        first = address_of(block)
-        wrong = D.misplaced(first + 4 * at[2], first, drafts)
+        self.tokens, self.parents = narrow(tokens), narrow(parents)
+        self.states, self.statuses = _UNREAD * size, _UNWRITTEN * size
+        above, sizes = self.parents.buffer_info()[0], array("i", counts)
+        wrong = D.misplaced(above, sizes.buffer_info()[0], len(counts))
         if wrong >= 0:
-            draft = next(i for i in range(drafts) if wrong < self.nodes[i + 1])
+            draft = next(i for i in range(len(counts)) if wrong < nodes[i + 1])
             raise OptionError(
-                f"The parent of node {wrong - self.nodes[draft]} is {int(self.parents[wrong])}.",
-                where="parents" if drafts == 1 else f"parents of draft {draft}",
+                f"The parent of node {wrong - nodes[draft]} is {self.parents[wrong]}.",
+                where="parents" if len(counts) == 1 else f"parents of draft {draft}",
                 cure="Parents come before their children; -1 is the root.",
             )
-        self._words = [first + 4 * at[1], first + 4 * at[2], first + 4 * at[3], address_of(self.statuses)]
+        states, statuses = self.states.buffer_info()[0], self.statuses.buffer_info()[0]
+        self._words = (self.tokens.buffer_info()[0], above, states, statuses, *mask)
 
-    def run(
-        self,
-        walk: Callable[[int, int, int], int],
-        jobs: Sequence[Job],
-        mask: tuple[int, int, int, int] = (0, 0, 0, 0),
-    ) -> int:
+    def run(self, walk: Callable[[int, int, int], int], jobs: Sequence[Job]) -> int:
         """Have a machine do what it knows of some drafts; return how many of their places are left. Under the
-        locks of their grammars.
-
-        `mask`: the addresses of the mask rows (0: they are 0, 1, ...) and of the mask (0: there is none), the
-        words of a row, and the tokens that it is for.
-        """
-        held = np.array([*self._words, *mask, *chain.from_iterable(jobs)], np.int64)
-        at = address_of(held)
+        locks of their grammars. Threads may do this at once for different drafts."""
+        held = array("q", self._words)
+        for job in jobs:
+            held.extend(job)
+        at = held.buffer_info()[0]
         return walk(at, at + 8 * D.BATCH_WORDS, len(jobs))
 
     def is_left(self, draft: int) -> bool:
         """Return whether the mask of a place of a draft is still to be written."""
-        return bool((self.statuses[self.places[draft] : self.places[draft + 1]] == D.ROW_LEFT).any())
+        return D.ROW_LEFT in self.statuses[self.places[draft] : self.places[draft + 1]]
 
 
-def _narrow(values: Ints) -> npt.NDArray[np.int32]:
-    """Return integers as int32; those that are too large, or far below 0, are replaced by others that are no
-    token and no parent either."""
-    if isinstance(values, np.ndarray) and values.dtype == np.int32:
-        return values.astype(np.int32, copy=False)
+def narrow(values: Ints) -> array[int]:
+    """Return integers as an array of int32; those that are too large, or far below 0, are replaced by others
+    that are no token and no parent either."""
+    listed = values.tolist() if isinstance(values, np.ndarray) else values
     try:
-        wide = np.asarray(values, np.int64)
+        return array("i", listed)
     except OverflowError:
-        wide = np.array([min(max(int(value), -2), _MOST) for value in values], np.int64)
-    return np.clip(wide, -2, _MOST).astype(np.int32)
+        return array("i", [min(max(value, -2), _MOST) for value in listed])

@@ -25,6 +25,8 @@ _Numbers = npt.NDArray[np.float32]
 _Path = tuple[int, ...]
 """The tokens from the end of the text to a node."""
 _MOST_DEPTH: Final = 64
+_SEARCHED: Final = 8
+"""So many greatest numbers are looked for one by one; sorting a large vocabulary takes longer."""
 
 
 @runtime_checkable
@@ -212,16 +214,17 @@ class DraftModel:
         allowed = self._allowed(state, view)
         if allowed is None:
             return []
-        values = logits[allowed].astype(np.float64)
+        values = logits[allowed]
         top = values.max(initial=-np.inf)
         if not np.isfinite(top):
             return []
         weights = np.exp(values - top)
-        count = min(self._branches, len(values))
-        best = np.argpartition(-values, count - 1)[:count]
-        best = best[np.lexsort((allowed[best], -values[best]))]
-        total = weights.sum()
-        return [(int(allowed[at]), float(weights[at] / total)) for at in best if weights[at] > 0.0]
+        total = float(weights.sum(dtype=np.float64))
+        return [
+            (int(allowed[at]), float(weights[at]) / total)
+            for at in _greatest(values, self._branches)
+            if weights[at] > 0.0
+        ]
 
     def _allowed(self, state: int, view: View) -> npt.NDArray[np.int64] | None:
         """Return the tokens that the grammar allows in a state, ascending; None where that is not known."""
@@ -240,6 +243,18 @@ def _would_be_cut(paths: Sequence[tuple[float, _Path, int]], likely: Sequence[in
     """Return whether so many nodes are likelier than these that what follows these would not be taken."""
     least = paths[likely[0]][0]
     return sum(chance >= least for chance, _, _ in paths) > most
+
+
+def _greatest(values: _Numbers, count: int) -> list[int]:
+    """Return the places of the greatest numbers, the greatest first, of equal ones the first."""
+    if count > _SEARCHED:
+        places: list[int] = np.argsort(-values, kind="stable")[:count].tolist()
+        return places
+    left, found = values.copy(), []
+    for _ in range(min(count, len(values))):
+        found.append(int(left.argmax()))
+        left[found[-1]] = -np.inf
+    return found
 
 
 def _numbers(logits: Any) -> _Numbers:

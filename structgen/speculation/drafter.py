@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from structgen.errors import StructgenError
 from structgen.matcher import Matcher
-from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
+from structgen.speculation.draft import NO_DRAFT, Draft
+from structgen.speculation.flat_trees import allowed_nodes
+from structgen.speculation.grammar_memo import memo_of
 from structgen.tokenizer import Tokenizer
 
 REFUSED: Final = -1
@@ -41,8 +46,12 @@ class View:
     """How many more tokens the text may take: what is left of the budget and of the model's context."""
     ends: frozenset[int]
     """The tokens that end a text."""
-    _known: dict[tuple[int, int], int] = field(default_factory=dict, repr=False, compare=False)
-    """The states that were asked for: drafters often ask for the same ones."""
+    _steps: dict[int, int] = field(init=False, repr=False, compare=False)
+    """Steps of the grammar that were taken before, of all its documents."""
+
+    def __post_init__(self) -> None:
+        steps = {} if self.matcher is None else memo_of(self.matcher.compiled).steps
+        object.__setattr__(self, "_steps", steps)
 
     @property
     def start(self) -> int:
@@ -60,14 +69,37 @@ class View:
             if state != _FREE or token < 0:
                 return REFUSED
             return _ENDED if token in self.ends else _FREE
-        after = self._known.get((state, token))
+        key = (state << 32) + token
+        after = self._steps.get(key)
         if after is None:
+            compiled = self.matcher.compiled
             try:
-                after = self.matcher.compiled.next_index(state, token)
+                after = compiled.next_index(state, token)
             except StructgenError:
-                after = REFUSED
-            self._known[state, token] = after
+                return REFUSED
+            memo_of(compiled).keep_step(key, after)
         return after
+
+    def walked(self, draft: Draft) -> npt.NDArray[np.int64]:
+        """Return the number of the state behind each node of a draft, or REFUSED: where the grammar does not
+        take it, for which there is no room, or whose parent is refused. Cost: 0.3 us a node and step that
+        was taken before."""
+        states: list[int] = []
+        steps, start, room = self._steps, self.start, self.room
+        depths: list[int] = []
+        is_deep = len(draft) > room
+        for token, parent in zip(draft.tokens.tolist(), draft.parents.tolist(), strict=True):
+            above = start if parent < 0 else states[parent]
+            if is_deep:
+                depths.append(1 + (0 if parent < 0 else depths[parent]))
+                if depths[-1] > room:
+                    above = REFUSED
+            if above == REFUSED:
+                states.append(REFUSED)
+                continue
+            after = steps.get((above << 32) + token)
+            states.append(self.after(above, token) if after is None else after)
+        return np.array(states, np.int64)
 
 
 @runtime_checkable
@@ -76,7 +108,11 @@ class Drafter(Protocol):
     when it is made.
 
     The calls are: `begin` once; then for each pass of the model `propose` and `observe`; `end` once. A
-    drafter that raises, or gives no `Draft`, is not asked again for this request.
+    drafter that raises, or gives no `Draft`, is not asked again for this request. A drafter that does not
+    pay for its time is not asked in each pass; it observes all tokens.
+
+    One whose drafts hold nothing that the view refuses may say so with an attribute `cuts_itself = True`:
+    its drafts are not walked a second time.
     """
 
     @property
@@ -98,32 +134,25 @@ class Drafter(Protocol):
         """Learn that the text is over."""
 
 
-def allowed_part(draft: Draft, view: View) -> Draft:
+def allowed_part(draft: Draft, view: View, most: int | None = None) -> Draft:
     """Return the nodes of a draft that the grammar takes and for which there is room, with what was the share
-    of refused siblings given to the others. Cost: 1 us a node and state that was met before.
+    of refused siblings given to the others; of more than `most` nodes the likeliest. Cost: 5 us, and 0.4 us a
+    node and step of the grammar that was taken before.
     """
     if not len(draft) or view.room <= 0:
         return NO_DRAFT
-    states: list[int] = []
-    depths: list[int] = []
-    before: dict[int, float] = {}
-    left: dict[int, float] = {}
-    rows = list(zip(draft.tokens.tolist(), draft.parents.tolist(), draft.chances.tolist(), strict=True))
-    for token, parent, chance in rows:
-        above = view.start if parent < 0 else states[parent]
-        depth = 1 + (0 if parent < 0 else depths[parent])
-        is_open = above != REFUSED and depth <= view.room
-        state = view.after(above, token) if is_open else REFUSED
-        states.append(state)
-        depths.append(depth)
-        before[parent] = before.get(parent, 0.0) + chance
-        left[parent] = left.get(parent, 0.0) + (chance if state != REFUSED else 0.0)
-    if REFUSED not in states:
+    states = view.walked(draft)
+    count = len(draft)
+    bound = count if most is None else max(most, 0)
+    if count <= bound and states.min() >= 0:
         return draft
-    tree = DraftTree()
-    places = {-1: -1}
-    for i, (token, parent, chance) in enumerate(rows):
-        if states[i] != REFUSED:
-            share = chance * before[parent] / left[parent]
-            places[i] = tree.add(places[parent], token, share)
-    return tree.shared()
+    return part_of(draft, states, bound)
+
+
+def part_of(draft: Draft, states: npt.NDArray[np.int64], most: int) -> Draft:
+    """Return the nodes of a draft whose states are not REFUSED, at most `most` of them, the likeliest. A node
+    behind a refused one is refused, too."""
+    count = len(draft)
+    made, chances = np.empty((2, count), np.int32), np.empty(count, np.float32)
+    left = allowed_nodes(draft.tokens, draft.parents, draft.chances, states, most, made[0], made[1], chances)
+    return Draft.made(made[0, :left], made[1, :left], chances[:left]) if left else NO_DRAFT

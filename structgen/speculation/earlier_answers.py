@@ -21,6 +21,7 @@ class EarlierAnswers:
     """
 
     name = "earlier"
+    cuts_itself = True
 
     def __init__(self, history: AnswerHistory, shortest: int = 2, branches: int = 4) -> None:
         if shortest < 1 or branches < 1:
@@ -39,7 +40,7 @@ class EarlierAnswers:
         self._index = self._history.index(facts.tenant, facts.schema) if facts.schema else None
         self._taken = 0
         if self._index is not None:
-            self._state, self._length = self._index.follow(0, 0, START)
+            self._state, self._length = self._index.follow(0, 0, [START])
 
     def propose(self, view: View, most: int) -> Draft:
         """Return a tree of what came behind the suffix, by how often."""
@@ -48,11 +49,10 @@ class EarlierAnswers:
         return self._index.draft(self._state, view, most, self._branches)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Follow the answer in the index. Cost: 1 us a token."""
+        """Follow the answer in the index. Cost: 3 us."""
         self._taken += len(taken)
         if self._index is not None:
-            for token in taken:
-                self._state, self._length = self._index.follow(self._state, self._length, token)
+            self._state, self._length = self._index.follow(self._state, self._length, taken)
 
     def end(self) -> None:
         """Let go of the index."""

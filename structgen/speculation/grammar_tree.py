@@ -9,14 +9,16 @@ import heapq
 from collections.abc import Sequence
 from typing import Final
 
+import numpy as np
+
 from structgen.compiled import CompiledGrammar, State
 from structgen.errors import OptionError
 from structgen.speculation.canonical import canonical_tokens
 from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
-from structgen.speculation.drafter import Facts, View
+from structgen.speculation.drafter import Facts, View, allowed_part, part_of
+from structgen.speculation.grammar_memo import memo_of
 from structgen.tokenizer import Tokenizer
 
-MOST_KEPT: Final = 1024
 _WHITE: Final = frozenset(b" \t\n\r")
 
 
@@ -28,6 +30,7 @@ class GrammarTree:
     """
 
     name = "grammar"
+    cuts_itself = True
 
     def __init__(self, widest: int = 3, work: int = 96) -> None:
         if widest < 1 or work < 1:
@@ -36,33 +39,32 @@ class GrammarTree:
             )
         self._widest, self._work = widest, work
         self._tokenizer: Tokenizer | None = None
-        self._compiled: CompiledGrammar | None = None
-        self._known: dict[int, Draft] = {}
+        self._kind = ("grammar", widest, work)
 
     def begin(self, facts: Facts) -> None:
         """Learn the tokenizer."""
         self._tokenizer = facts.tokenizer
 
     def propose(self, view: View, most: int) -> Draft:
-        """Return the tree; none in a free text. Cost: 2 us a node in a state met before, else a step of the
-        grammar for each byte, and a call of the tokenizer for each of its texts."""
-        if view.matcher is None or self._tokenizer is None or view.matcher.is_finished or most < 1:
+        """Return the tree; none in a free text. Cost: 1 us in a state that any document of the grammar has
+        met before, else a step of the grammar for each byte, and a call of the tokenizer for each of its
+        texts."""
+        matcher = view.matcher
+        if matcher is None or self._tokenizer is None or most < 1 or view.room < 1:
             return NO_DRAFT
-        if self._compiled is not view.matcher.compiled or len(self._known) >= MOST_KEPT:
-            self._compiled, self._known = view.matcher.compiled, {}
-        draft = self._known.get(view.start)
+        memo = memo_of(matcher.compiled)
+        drafts = memo.drafts(self._kind)
+        draft = drafts.get((matcher.state_index, most))
         if draft is None:
-            draft = self._known[view.start] = self._grown(view, self._compiled, self._tokenizer)
-        if len(draft) <= min(most, view.room):
-            return draft
-        paths = [1.0]
-        depths = [0]
-        for parent, chance in zip(draft.parents.tolist(), draft.chances.tolist(), strict=True):
-            paths.append(paths[parent + 1] * chance)
-            depths.append(depths[parent + 1] + 1)
-        within = [node for node in range(len(draft)) if depths[node + 1] <= view.room]
-        # a child's path is no likelier than its parent's, and the sort keeps the order of equals
-        return draft.part(sorted(within, key=lambda node: -paths[node + 1])[:most])
+            if matcher.is_finished:
+                return NO_DRAFT
+            whole = drafts.get(matcher.state_index)
+            if whole is None:
+                whole = self._grown(view, matcher.compiled, self._tokenizer)
+                memo.keep_draft(self._kind, matcher.state_index, whole)
+            draft = part_of(whole, np.zeros(len(whole), np.int64), most) if len(whole) > most else whole
+            memo.keep_draft(self._kind, (matcher.state_index, most), draft)
+        return draft if len(draft) <= view.room else allowed_part(draft, view)
 
     def _grown(self, view: View, compiled: CompiledGrammar, tokenizer: Tokenizer) -> Draft:
         texts = self._texts(view.start, compiled)
@@ -107,5 +109,4 @@ class GrammarTree:
         """Learn nothing: the state says it all."""
 
     def end(self) -> None:
-        """Let go of what was remembered."""
-        self._compiled, self._known = None, {}
+        """Do nothing: what is remembered belongs to the compiled grammar."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("torch")
@@ -12,6 +14,8 @@ import structgen as sg
 from structgen.engine import draft_models
 from structgen.engine.draft_models import draft_model_of, drafters_of
 from structgen.resources import embedded_model
+from structgen.speculation.draft import NO_DRAFT
+from structgen.speculation.speculator import Speculator
 
 
 def embedded_tokenizer() -> sg.Tokenizer:
@@ -69,6 +73,42 @@ def test_a_model_with_too_few_logits_is_refused() -> None:
 def test_a_draft_model_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(sg.StructgenError, match=name):
         draft_model_of(sg.Speculation(draft_model=name), tokenizer())
+
+
+def test_a_request_with_a_history_or_a_draft_model_of_another_tokenizer_is_refused() -> None:
+    own = tokenizer()
+    engine = sg.Engine(Function(own.vocab_size), own)
+    history = sg.AnswerHistory(embedded_tokenizer())
+    for wrong in (
+        sg.Speculation(history=history),
+        sg.Speculation(draft_model="structgen/extract-draft"),
+    ):
+        with pytest.raises(sg.OptionError, match=r"^(history|draft_model): .*tokenizer"):
+            engine.submit(sg.Request("x", speculation=wrong))
+    assert not engine.step()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_draft_model_changes_the_calls_and_no_token(
+    temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_of_them(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[sg.Draft]:
+        rows = zip(draftings, views, mosts, strict=True)
+        return [NO_DRAFT if one is None else one.candidates(view, most) for one, view, most in rows]
+
+    # whatever a guess costs: how long passes take on this machine is not the test's affair
+    monkeypatch.setattr(Speculator, "propose", all_of_them)
+    engine = sg.Engine("structgen/extract")
+    schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
+    grammar = sg.json_schema(schema, **sg.JSON_DUMPS)
+    how, prompt = sg.Sampling(temperature=temperature, seed=3), "Ada Lovelace, 36, lives in London."
+    drafted = sg.Speculation(drafters=(), draft_model="structgen/extract-draft")
+    plain, guessed = engine.generate(
+        [sg.Request(prompt, grammar, how, speculation=one) for one in ("off", drafted)]
+    )
+    assert guessed.tokens == plain.tokens
+    assert 0 < guessed.usage.calls < plain.usage.calls and guessed.usage.speculation == ""
+    assert guessed.usage.accepted["model"] == sum(step.drafter == "model" for step in guessed.steps) > 0
 
 
 def test_few_draft_models_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

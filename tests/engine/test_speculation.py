@@ -3,6 +3,7 @@ drafts."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
 from collections import Counter
@@ -152,20 +153,40 @@ def _plain(count: int) -> list[Result]:
     return _engine().generate(_requests(count, lambda _: "off"))
 
 
+class Recorder(Scripted):
+    """Drafts nothing, and notes what is written, thoughts included."""
+
+    def __init__(self, into: list[int]) -> None:
+        super().__init__(())
+        self.into = into
+
+    def propose(self, view: View, most: int) -> Draft:
+        return NO_DRAFT
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        self.into.extend(taken)
+
+
+@functools.cache
+def _written(count: int) -> list[list[int]]:
+    """Return what plain decoding writes for the first sample of each request, thoughts included."""
+    scripts: list[list[int]] = []
+    for request in _requests(count, lambda _: "off"):
+        scripts.append([])
+        how = Speculation(drafters=(functools.partial(Recorder, scripts[-1]),))
+        request = dataclasses.replace(request, n=1, speculation=how)
+        (result,) = _engine().generate(request)
+        # the last token ends the text, and no drafter hears of it
+        scripts[-1] = [*scripts[-1], *result.tokens[-1:]]
+    return scripts
+
+
 def _scripted(count: int) -> list[Request]:
     """The same requests, each of which drafts what plain decoding wrote for its first sample."""
-    scripts, at = [], 0
-    for request in _requests(count, lambda _: "off"):
-        first = _plain(count)[at]
-        scripts.append([*_thought(first), *first.tokens])
-        at += request.n
+    scripts = _written(count)
     return _requests(
         count, lambda i: Speculation(drafters=(functools.partial(Scripted, scripts[i], i),), nodes=24)
     )
-
-
-def _thought(result: Result) -> list[int]:
-    return TOKENIZER.encode(result.thoughts.encode()) + TOKENIZER.encode(b"}") if result.thoughts else []
 
 
 @pytest.mark.usefixtures("keen")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import random
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,10 +15,10 @@ from small_models import write_llama  # noqa: E402
 
 from structgen.engine import attention, torch_pass  # noqa: E402
 from structgen.engine.models import VerifiesDrafts  # noqa: E402
-from structgen.engine.slabs import COLUMNS  # noqa: E402
+from structgen.engine.slabs import COLUMNS, Slabs  # noqa: E402
 from structgen.engine.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.weights import Weights  # noqa: E402
-from structgen.errors import StructgenError  # noqa: E402
+from structgen.errors import OptionError  # noqa: E402
 
 CPU, KIND = torch.device("cpu"), torch.float32
 
@@ -162,33 +160,54 @@ def test_a_tree_that_is_not_kept_leaves_its_text_as_it_was(weights: Weights) -> 
         assert torch.equal(model.decode([9], [cache])[0], plain.logits(text.prompt, [9]))
 
 
-def test_a_tree_is_kept_once_and_before_the_next_call(weights: Weights) -> None:
-    model = TorchPass(weights)
+def test_a_tree_is_kept_once_and_before_the_next_call_for_its_text(weights: Weights) -> None:
+    model, plain = TorchPass(weights), Plain(weights)
     one, other = Text(model, [1]).cache, Text(model, [2]).cache
     model.decode_tree([5, 6], [-1, -1], [1, 1], [one, other])
     model.keep([[0]], [one])
-    for cache in (one, other):
-        with pytest.raises(StructgenError, match="no draft tree"):
-            model.keep([[0]], [cache])
+    with pytest.raises(OptionError, match="are no path of a tree"):
+        model.keep([[0]], [one])
+    # prompts that are read between, and steps of other texts, change nothing
+    model.prefill([[1] * size for size in (3, 4, COLUMNS, 5, 6)])
+    model.decode([1], [one])
+    model.keep([[0]], [other])
+    assert torch.equal(model.decode([7], [other])[0], plain.logits([2], [6, 7]))
     model.decode_tree([5], [-1], [1], [one])
-    model.decode([1], [other])
-    with pytest.raises(StructgenError, match="no draft tree"):
+    model.decode([1], [one])
+    with pytest.raises(OptionError, match="are no path of a tree"):
         model.keep([[0]], [one])
 
 
-def test_nodes_do_not_outlive_the_next_call_or_their_texts(weights: Weights) -> None:
+def test_what_is_no_tree_or_no_path_changes_no_text(weights: Weights) -> None:
+    model, plain = TorchPass(weights), Plain(weights)
+    text = Text(model, [5, 6, 7])
+    for parents in ([-1, -1], [-1, 1], [-1, 0, 1], [0, 0]):
+        with pytest.raises(OptionError):
+            model.decode_tree([1, 2], parents, [2], [text.cache])
+    deep = 512 - 3 + 1
+    with pytest.raises(OptionError, match="ends at place 512"):
+        model.decode_tree([1] * deep, list(range(-1, deep - 1)), [deep], [text.cache])
+    model.decode_tree([1, 2, 3], [-1, 0, 0], [3], [text.cache])
+    for path in ([], [1], [0, 1, 2], [0, 3]):
+        with pytest.raises(OptionError, match="are no path of a tree"):
+            model.keep([path], [text.cache])
+    model.keep([[0, 2]], [text.cache])
+    assert torch.equal(model.decode([9], [text.cache])[0], plain.logits([5, 6, 7], [1, 3, 9]))
+
+
+@pytest.mark.parametrize("how", ["keep", "decode", "decode_tree"])
+def test_nodes_do_not_outlive_the_next_call_for_their_text(weights: Weights, how: str) -> None:
     model = TorchPass(weights)
-    one, other = Text(model, [1]).cache, Text(model, [2]).cache
-    model.decode_tree([5], [-1], [1], [one])
-    assert one.tree is not None
-    held = weakref.ref(one.tree[0].held)
-    model.decode([1], [other])
-    assert held() is None
-    model.decode_tree([5], [-1], [1], [one])
-    held = weakref.ref(one.tree[0].held)
-    del one
-    gc.collect()
-    assert held() is None
+    cache = Text(model, [1]).cache
+    model.decode_tree([5, 6, 7], [-1, 0, 1], [3], [cache])
+    assert cache.nodes.shape[2] == len(cache.parents) == 3
+    if how == "keep":
+        model.keep([[0]], [cache])
+    elif how == "decode":
+        model.decode([1], [cache])
+    else:
+        model.decode_tree([1], [-1], [1], [cache])
+    assert len(cache.parents) == (0 if cache.nodes is None else cache.nodes.shape[2]) <= 1
 
 
 def test_thousands_of_rollbacks_take_no_memory(weights: Weights) -> None:
@@ -238,12 +257,8 @@ def test_visible_columns_beyond_a_node_are_seen(weights: Weights, monkeypatch: p
 def test_a_keep_that_writes_the_wrong_nodes_is_seen(
     weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep = TorchPass.keep
-    monkeypatch.setattr(
-        TorchPass,
-        "keep",
-        lambda self, paths, caches: keep(self, [range(len(path)) for path in paths], caches),
-    )
+    keep = Slabs.keep
+    monkeypatch.setattr(Slabs, "keep", lambda self, cache, path: keep(self, cache, range(len(path))))
     _fails(weights)
 
 

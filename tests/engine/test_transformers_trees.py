@@ -17,7 +17,7 @@ from random_trees import path_down, random_tree  # noqa: E402
 from structgen.engine import huggingface  # noqa: E402
 from structgen.engine.huggingface import HuggingFace  # noqa: E402
 from structgen.engine.models import VerifiesDrafts  # noqa: E402
-from structgen.errors import OptionError, StructgenError  # noqa: E402
+from structgen.errors import OptionError  # noqa: E402
 
 WIDTH = 300
 SMALL: dict[str, Any] = {
@@ -188,10 +188,13 @@ def test_long_runs_part_from_plain_decoding_nowhere_but_between_equals(name: str
     assert partings.seen > 300 and partings.parted <= partings.seen // 100
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama"])
-def test_in_double_precision_what_is_filled_up_is_a_number(name: str) -> None:
-    """The eager back end adds minus infinity: a row that is masked wholly would be no number."""
-    _run(made(name, "eager", torch.float64), 1, 6, Partings())
+def test_in_double_precision_what_is_filled_up_is_a_number() -> None:
+    """The eager back end adds minus infinity there: a row that is masked wholly would be no number."""
+    model = made("llama", "eager", torch.float64)
+    _run(model, 1, 6, Partings())
+    texts = [[1, 2, 3, 4], [5, 6, 7]]
+    for text, (logits, _) in zip(texts, HuggingFace(model).prefill_many(texts), strict=True):
+        Partings().hold(logits, Plain(model).logits(text, []))
 
 
 @pytest.mark.parametrize(
@@ -275,12 +278,30 @@ def test_a_tree_is_kept_once_and_before_the_next_call() -> None:
     model.decode_tree([5, 6], [-1, -1], [1, 1], [one, other])
     model.keep([[0]], [one])
     for cache in (one, other):
-        with pytest.raises(StructgenError, match="no draft tree"):
+        with pytest.raises(OptionError, match="are no path of a tree"):
             model.keep([[0]], [cache])
     model.decode_tree([5], [-1], [1], [one])
     model.decode([5], [one])
-    with pytest.raises(StructgenError, match="no draft tree"):
+    with pytest.raises(OptionError, match="are no path of a tree"):
         model.keep([[0]], [one])
+
+
+def test_what_is_no_tree_or_no_path_changes_no_text() -> None:
+    model = HuggingFace(made("llama"))
+    _, cache = model.prefill([5, 6, 7])
+    for parents in ([-1, -1], [-1, 1], [-1, 0, 1], [0, 0]):
+        with pytest.raises(OptionError):
+            model.decode_tree([1, 2], parents, [2], [cache])
+    deep = SMALL["max_position_embeddings"] - 3 + 1
+    with pytest.raises(OptionError, match="ends at place 1024"):
+        model.decode_tree([1] * deep, list(range(-1, deep - 1)), [deep], [cache])
+    model.decode_tree([1, 2, 3], [-1, 0, 0], [3], [cache])
+    for path in ([], [1], [0, 1, 2], [0, 3]):
+        with pytest.raises(OptionError, match="are no path of a tree"):
+            model.keep([path], [cache])
+    model.keep([[0, 2]], [cache])
+    expected = model.prefill([5, 6, 7, 1, 3, 9])[0]
+    assert torch.allclose(model.decode([9], [cache])[0], expected, atol=1e-4)
 
 
 def test_the_head_computes_no_logits_of_what_is_filled_up() -> None:
@@ -363,6 +384,7 @@ def test_wrong_positions_are_seen(tried: Any, fault: str, monkeypatch: pytest.Mo
 
 def test_a_stale_cache_is_seen(tried: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     keep = HuggingFace.keep
+    monkeypatch.setattr(huggingface, "check_paths", lambda paths, caches: None)
     monkeypatch.setattr(
         HuggingFace,
         "keep",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from draft_cases import COSTS, PERSON, answer, compiled, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
-from structgen.speculation import forced_bytes, grammar_tree
+from structgen.speculation import grammar_memo
 from structgen.speculation.answer_history import AnswerHistory
 from structgen.speculation.caller_text import CallerText
 from structgen.speculation.draft import Draft
@@ -19,6 +21,7 @@ from structgen.speculation.drafter import Drafter, Facts, View
 from structgen.speculation.drafting import Drafting
 from structgen.speculation.earlier_answers import EarlierAnswers
 from structgen.speculation.forced_bytes import ForcedBytes
+from structgen.speculation.grammar_memo import memo_of
 from structgen.speculation.grammar_tree import GrammarTree
 from structgen.speculation.replay import replay
 from structgen.speculation.suffix_index import SuffixIndex
@@ -166,16 +169,56 @@ def test_the_text_is_taken_up_at_the_nearest_place() -> None:
     assert drafter.place == len(b"one a; two a")
 
 
-@pytest.mark.parametrize("module", [forced_bytes, grammar_tree])
-def test_what_is_remembered_of_states_is_bounded(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_KEPT", 3)
-    drafter = ForcedBytes() if module is forced_bytes else GrammarTree()
+@pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
+def test_what_is_remembered_of_a_grammar_is_bounded(
+    drafter: Drafter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_memo, "MOST_DRAFTS", 3)
+    monkeypatch.setattr(grammar_memo, "MOST_STEPS", 5)
     drafter.begin(facts())
-    matcher = sg.Matcher(compiled(PERSON))
+    grammar = compiled(PERSON).anew()
+    memo, sizes = memo_of(grammar), set()
+    matcher = sg.Matcher(grammar)
     for token in answer(PEOPLE[0]):
         drafter.propose(view(matcher), 8)
-        assert 1 <= len(drafter._known) <= 3
+        assert len(memo.steps) <= 5
+        sizes |= {len(drafts) for drafts in memo._drafts.values()}
         matcher.advance(token)
+    assert 1 <= max(sizes) <= 3
+
+
+def test_a_second_document_is_drafted_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the tokenizer nor the grammar is asked again, whoever the request is."""
+    grammar = compiled(PERSON).anew()
+    matcher = sg.Matcher(grammar)
+    places = [matcher.fork()]
+    for token in answer(PEOPLE[0])[:-1]:
+        matcher.advance(token)
+        places.append(matcher.fork())
+
+    def drafts() -> list[list[int]]:
+        drafters: list[Drafter] = [ForcedBytes(), GrammarTree()]
+        for one in drafters:
+            one.begin(facts())
+        return [one.propose(view(place), 8).tokens.tolist() for place in places for one in drafters]
+
+    first = drafts()
+    for name in ("forced", "next_bytes", "next_index", "bytes_index"):
+        monkeypatch.setattr(type(grammar), name, None)
+    assert drafts() == first
+    with pytest.raises(TypeError):
+        grammar.next_index(0, 0)
+
+
+def test_what_is_remembered_of_a_grammar_goes_with_it() -> None:
+    grammar = compiled(PERSON).anew()
+    gone = weakref.ref(memo_of(grammar))
+    drafter = ForcedBytes()
+    drafter.begin(facts())
+    drafter.propose(view(sg.Matcher(grammar)), 8)
+    del grammar
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
@@ -261,7 +304,7 @@ def test_a_limit_that_is_met_ends_the_draft_and_drops_nobody(
 ) -> None:
     """The grammar meets a limit at whatever a drafter asks; compiled anew, it is drafted from as before."""
     drafting = Drafting([ForcedBytes(), SuffixIndex(), GrammarTree()], facts(b'{"name": "Jo"} {'))
-    matcher = sg.Matcher(compiled(PERSON))
+    matcher = sg.Matcher(compiled(PERSON).anew())  # of which nothing is remembered
     before = matcher.tokens, matcher.state
 
     def full(*_: object) -> None:
