@@ -82,6 +82,8 @@ class Loop:
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._ran = 0.0
         """Seconds of the last pass."""
+        self._verifier = model if isinstance(model, VerifiesDrafts) else None
+        """The model, where it verifies drafts."""
         self._speculator = Speculator()
         self._lock = threading.Lock()
         self._driver = 0
@@ -250,10 +252,10 @@ class Loop:
         texts = [text for text in self._rows if text.guesses is not None]
         if not texts:
             return
-        assert isinstance(self._model, VerifiesDrafts)
+        assert self._verifier is not None
         paths = [text.guesses.path for text in texts if text.guesses is not None]
         try:
-            self._model.keep(paths, [text.cache for text in texts])
+            self._verifier.keep(paths, [text.cache for text in texts])
         except Exception as error:  # whatever the model raises: what the caches hold is not known any more
             for text in texts:
                 text.error = _failed(error)
@@ -427,14 +429,14 @@ class Loop:
             for place, text in enumerate(rows):
                 text.place = place
             return logits
-        assert isinstance(self._model, VerifiesDrafts)
+        assert self._verifier is not None
         tokens: list[int] = []
         parents: list[int] = []
         counts = [1 + len(draft) for draft in drafts]
         for text, draft in zip(rows, drafts, strict=True):
             tokens += [text.last, *draft.tokens.tolist()]
             parents += [-1, *(draft.parents + 1).tolist()]
-        logits = self._checked(self._model.decode_tree(tokens, parents, counts, caches), len(tokens))
+        logits = self._checked(self._verifier.decode_tree(tokens, parents, counts, caches), len(tokens))
         for text in rows:
             assert text.guesses is not None
             text.place = text.guesses.first

@@ -204,14 +204,20 @@ _DRAFTERS = {
     "suffix": Speculation(drafters=("suffix",)),
     "all": Speculation(edit='{"name": "ab", "age": 12, "tags": ["red"]}'),
     "chain": Speculation(chain=True, nodes=5),
-    "auto": "auto",
 }
 
 
+@pytest.mark.usefixtures("keen")
 @pytest.mark.parametrize("name", list(_DRAFTERS))
 def test_no_drafter_changes_a_token(name: str) -> None:
     max_rows = {"forced": 1, "grammar": 3, "suffix": 8}.get(name, 5)
     found = _engine(max_rows=max_rows).generate(_requests(24, lambda _: _DRAFTERS[name]))
+    for one, plain in zip(found, _plain(24), strict=True):
+        assert _of(one) == _of(plain)
+
+
+def test_drafts_that_are_planned_by_what_passes_cost_change_nothing() -> None:
+    found = _engine(max_rows=5).generate(_requests(24, lambda _: "auto"))
     for one, plain in zip(found, _plain(24), strict=True):
         assert _of(one) == _of(plain)
 
@@ -281,6 +287,7 @@ def test_a_text_cancelled_within_a_draft_ends_there_and_the_others_go_on() -> No
         assert _of(handle.result) == _of(one)
 
 
+@pytest.mark.usefixtures("keen")
 def test_steps_and_usage_say_who_guessed_what() -> None:
     (result,) = _engine().generate(Request("x", PERSON, Sampling(seed=1), max_tokens=60))
     names = Counter(name for step in result.steps for name in filter(None, step.drafter.split(", ")))
@@ -443,6 +450,7 @@ def test_drafts_end_with_the_context() -> None:
 # --- earlier answers ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("keen")
 def test_a_complete_answer_is_remembered_and_the_next_one_takes_fewer_passes() -> None:
     history = AnswerHistory(TOKENIZER)
     how = Speculation(history=history, tenant="a")
