@@ -110,7 +110,7 @@ def walls(options: argparse.Namespace) -> int:
     if options.quick:
         rounds = few = 1
         for batch in (1, 8):
-            for name in (CHANGED, SAME, HELD_OUT):
+            for name in (CHANGED, SAME, HELD_OUT) if batch == 1 else (HELD_OUT,):
                 cells += extract.measure(frozen[name], batch, batch, 1, None if batch == 1 else 3)
         cells += extract.measure(frozen[TWENTY], 1, 1, 1, 3)
     else:
@@ -125,7 +125,7 @@ def walls(options: argparse.Namespace) -> int:
             cells += large.measure(frozen[name], 1, count, few, 3 if options.quick else None)
     if find_spec("transformers") is not None and "transformers" in options.models:
         folder, draft = (embedded_model(f"structgen/{one}") for one in ("extract", "extract-draft"))
-        listed = [frozen[name] for name in NAMES]
+        listed = [frozen[name] for name in ((HELD_OUT,) if options.quick else NAMES)]
         cells += of_transformers(listed, 1 if options.quick else 8, rounds, folder, draft)
     return _told(options, "walls", cells, torch.get_num_threads())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -132,7 +133,7 @@ def test_prompt_lookup_is_counted_as_a_scan_of_the_text_counts_it(
     tokenizer: sg.Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counts, "_tokenizer", lambda: tokenizer)
-    value = {"a": "abc abc abd", "b": "abc abc abd", "c": "required", "n": 77}
+    value = {"a": "k78a m78b n78c m78b n78c m78b n78c", "n": 77}
     answer = answers.Answer("x", json.dumps(SCHEMA), value, {"a": "", "n": 0})
     chosen = [one for one in counts.SETS if one.title == counts.LOOKUP]
     found = [one for one in counts.counted(answer, 0, chosen, ["one line"]) if one.drafters == counts.LOOKUP]
@@ -195,14 +196,14 @@ def _behind(compiled: Any, token: int) -> sg.Matcher:
 
 def test_a_text_that_left_its_answer_has_the_models_own_logits() -> None:
     model = random_llama(64, 1, 128, 64, context=64)
-    told = Recorded(model, [([1, 2], [5, 6])])
+    told = Recorded(model, [([1, 2], [5, 6, 7, 8])])
     first, cache = told.prefill([1, 2])
     assert int(first.argmax()) == 5
     _, own = model.prefill([1, 2])
     tree = told.decode_tree([5, 6, 9], [-1, 0, 0], [3], [cache])
     expected = model.decode_tree([5, 6, 9], [-1, 0, 0], [3], [own])
-    assert int(tree[0].argmax()) == 6
-    assert torch.equal(tree[1:], expected[1:])
+    assert tree[:2].argmax(-1).tolist() == [6, 7]
+    assert torch.equal(tree[2], expected[2])
 
 
 # --- wall times ---------------------------------------------------------------------------------------------
@@ -227,6 +228,29 @@ def test_every_workload_is_measured_off_and_auto_first() -> None:
     for name in workloads.NAMES:
         titles = [mode.title for mode in walls.modes(name)]
         assert titles[:2] == [walls.OFF, walls.AUTO] and len(set(titles)) == len(titles) > 2
+
+
+@pytest.mark.slow
+def test_another_device_is_measured_at_batch_1_with_replayed_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bench_speculation
+    import speculation_models
+
+    def small(device: str, dtype: torch.dtype) -> Any:
+        return random_llama(64, 1, 128, 4096, context=2048, device=device, dtype=dtype)
+
+    monkeypatch.setattr(speculation_models, "llama_1b", small)
+    monkeypatch.setattr(workloads, "NAMES", (workloads.HELD_OUT,))
+    words = ["--device", "cpu:0", "--dtype", "bfloat16", "--quick", "--results", str(tmp_path)]
+    assert bench_speculation.main(words) == 0
+    assert "| 1B | held-out sentences | 1 | auto |" in capsys.readouterr().out
+    (file,) = tmp_path.iterdir()
+    assert file.name.startswith("speculation-walls-cpu-")
+    with file.open() as lines:
+        rows = {row["mode"]: row for row in csv.DictReader(lines)}
+    assert float(rows["auto"]["calls_per_token"]) < 0.9 < float(rows["off"]["calls_per_token"])
+    assert {row["differ"] for row in rows.values()} == {"0"}
 
 
 def test_without_maskbench_and_without_a_gpu_it_says_that_nothing_was_measured(
