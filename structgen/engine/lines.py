@@ -9,13 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from structgen.batch import RowStatus
+from structgen.batch import RowStatus, allow_all, fill_masks
 from structgen.draft_masks import DraftMasks
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import fault_of
 from structgen.engine.texts import Text
 from structgen.errors import LimitError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
+from structgen.matcher import Matcher
 from structgen.speculation.draft import NO_DRAFT, Draft
 
 _Done = tuple[npt.NDArray[np.int8], float]
@@ -82,14 +83,19 @@ class Filling:
             text.guesses = Guesses(draft, line, text.matcher, text.phase) if has_guesses else None
             line += 1 + len(draft)
         # the matchers of now: a text that is restarted while a thread works has another
-        self._masks = DraftMasks(
-            [text.matcher for text in rows],
-            np.concatenate([draft.tokens for draft in drafts]),
-            np.concatenate([draft.parents for draft in drafts]),
-            [len(draft) for draft in drafts],
-            lines.mask,
-            None if first == 0 else np.arange(first, line),
-        )
+        matchers = [text.matcher for text in rows]
+        self._masks: DraftMasks | _RootMasks
+        if has_guesses:
+            self._masks = DraftMasks(
+                matchers,
+                np.concatenate([draft.tokens for draft in drafts]),
+                np.concatenate([draft.parents for draft in drafts]),
+                [len(draft) for draft in drafts],
+                lines.mask,
+                None if first == 0 else np.arange(first, line),
+            )
+        else:
+            self._masks = _RootMasks(matchers, lines.mask, first)
         self.is_done = not self._masks.left
         """Whether all masks are there."""
         if self.is_done:
@@ -137,6 +143,36 @@ class Filling:
             elif after > at + 1 and text.guesses is not None:
                 text.guesses.set_ready(statuses[at + 1 : after] <= RowStatus.FREE)
             at = after
+
+
+class _RootMasks:
+    """The masks of texts without drafts, as `DraftMasks` has them: those that are known have been written. It
+    is made in 2 us and 0.5 us a text, where `DraftMasks` takes 25 us."""
+
+    def __init__(self, matchers: Sequence[Matcher | None], mask: TokenMask, first: int) -> None:
+        self._matchers, self._mask, self._first = matchers, mask, first
+        self.statuses: npt.NDArray[np.int8] = np.zeros(len(matchers), np.int8)
+        self.left: list[int] = []
+        self.faults: dict[int, Exception] = {}
+        for i, matcher in enumerate(matchers):
+            if matcher is None:
+                allow_all(mask, first + i)
+            elif not matcher.fill_known(mask, first + i):
+                self.left.append(i)
+
+    def fill_left(self) -> npt.NDArray[np.int8]:
+        """Work out and write what is left, on all cores. Where one machine fails in a way that has no status,
+        each mask is worked out by itself, so that the failure is of its own text."""
+        matchers, rows = [self._matchers[i] for i in self.left], [self._first + i for i in self.left]
+        try:
+            self.statuses[self.left] = fill_masks(matchers, self._mask, rows)
+        except Exception:  # whatever a machine raises
+            for i, matcher, row in zip(self.left, matchers, rows, strict=True):
+                try:
+                    self.statuses[i] = fill_masks([matcher], self._mask, [row])[0]
+                except Exception as error:
+                    self.faults[i] = error
+        return self.statuses
 
 
 _NOT_FILLED = "The mask could not be filled"

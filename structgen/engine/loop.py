@@ -417,7 +417,8 @@ class Loop:
         except Exception as error:  # the same
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
-        self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
+        if any(text.drafting is not None for text in rows):
+            self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):
             text.usage.model_seconds += ran
             text.usage.calls += 1
