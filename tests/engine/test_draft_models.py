@@ -113,6 +113,7 @@ def test_a_draft_model_changes_the_calls_and_no_token(
     assert guessed.usage.accepted["model"] == sum(step.drafter == "model" for step in guessed.steps) > 0
 
 
+@pytest.mark.slow  # transformers is loaded
 def test_a_folder_that_transformers_reads_drafts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It drafts for itself, so that what it drafts is right."""
     monkeypatch.setattr(draft_models._Loaded, "models", type(draft_models._Loaded.models)())
