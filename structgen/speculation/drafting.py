@@ -81,6 +81,7 @@ class Drafting:
         self._members: list[_Member] = []
         self._asked: list[_Member] = []
         """Those that were asked for this pass."""
+        self._kind = tuple(drafter.name for drafter in drafters)
         self._passes = 0
         self._token = self._row = self._rows = 0.0
         for drafter in drafters:
@@ -90,6 +91,11 @@ class Drafting:
                 self._drop(drafter, error)
             else:
                 self._members.append(_Member(drafter))
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """The names of the drafters that are asked."""
+        return self._kind
 
     @property
     def trusts(self) -> dict[str, float]:
