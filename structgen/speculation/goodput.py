@@ -1,7 +1,7 @@
 """`Goodput`: whether batches are written faster with drafts or without, found by trying both.
 
 What counts is seconds a token, everything included: asking drafters, the model's pass, masks, the choice of
-tokens. It is measured for passes of either kind. The faster kind is used. The other one is tried for two
+tokens. It is measured for passes of either kind. The faster kind is used. The other one is tried for a few
 passes now and then, so that a change is noticed: so rarely that trials take a hundredth of the time at most.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-TRIED: Final = 2
-"""Passes of a trial."""
+TRIED: Final = 6
+"""Passes of a trial with one text; with several, of which each says something, fewer."""
 SHORTEST_WAIT: Final = 32
 """Passes between two trials, at least; two more for each text of the batch, whose drafters are all asked."""
 LONGEST_WAIT: Final = 512
@@ -65,11 +65,11 @@ class Rate:
 class Goodput:
     """The choice between drafts and none, for batches of one kind."""
 
-    __slots__ = ("_drafted", "_is_cold", "_is_trial", "_left", "_plain", "_shortest", "is_drafting")
+    __slots__ = ("_drafted", "_is_cold", "_is_trial", "_left", "_plain", "_shortest", "_tried", "is_drafting")
 
     def __init__(self, texts: int = 1) -> None:
         """`texts`: how many are in a batch."""
-        self._shortest = SHORTEST_WAIT + 2 * texts
+        self._shortest, self._tried = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 2)
         self._drafted, self._plain = Rate(), Rate()
         self.is_drafting = False
         """Whether the next pass is to have drafts. The first one has none: drafts are compared with it."""
@@ -89,15 +89,15 @@ class Goodput:
         if self._left > 0:
             return
         if not self._drafted.passes:
-            self.is_drafting, self._left = True, TRIED
+            self.is_drafting, self._left = True, self._tried
             return
         if not self._is_trial:
             # the kind in use has had its time: the other one is tried
-            self._is_trial, self._left = True, TRIED
+            self._is_trial, self._left = True, self._tried
             self.is_drafting = not self.is_drafting
             (self._drafted if self.is_drafting else self._plain).fade(_KEPT_AT_TRIAL)
             return
         drafted, plain = self._drafted.seconds, self._plain.seconds
-        lost = TRIED * (max(drafted, plain) / min(drafted, plain) - 1.0)
+        lost = self._tried * (max(drafted, plain) / min(drafted, plain) - 1.0)
         self.is_drafting, self._is_trial = drafted <= (1.0 - _GAIN) * plain, False
         self._left = int(min(max(lost / _SHARE, self._shortest), LONGEST_WAIT))
