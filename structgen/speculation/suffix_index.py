@@ -21,6 +21,9 @@ _RANKS: Final = (2, 3, 4, 6, 9)
 _FIRST_TRUSTS: Final = (0.63, 0.73, 0.8, 0.82, 0.85, 0.92)
 """How often a guess was right in answers of MaskBench that came behind their schemas."""
 
+_SUFFIXES: Final = 2
+_SHORTER: Final = 0.5
+
 
 class SuffixIndex:
     """Drafts what came behind the longest suffix of prompt and answer that stands in them earlier too.
@@ -85,7 +88,14 @@ class SuffixIndex:
         self.rank = bisect_right(_RANKS, length)
         self.first_trust = _FIRST_TRUSTS[self.rank]
         if self._pick == "frequent":
-            return self.index.draft(state, view, most, self._branches)
+            weighted = [(state, 1.0)]
+            while len(weighted) < _SUFFIXES:
+                state, length = self.index.shorter(state)
+                if length < self._shortest:
+                    break
+                trust = _FIRST_TRUSTS[bisect_right(_RANKS, length)]
+                weighted.append((state, _SHORTER * trust / self.first_trust))
+            return self.index.draft_of(weighted, view, most, self._branches)
         first = int(self.index.column(FIRST)[state])
         place = first if self._pick == "first" else int(self.index.column(EARLIER)[state])
         # a place that is not known any more is one of a text that repeats itself hundreds of times
