@@ -119,10 +119,8 @@ class SuffixAutomaton:
         a step of the grammar for each."""
         return self.draft_of([(state, 1.0)], view, most, branches)
 
-    def draft_of(
-        self, weighted: Sequence[tuple[int, float]], view: View, most: int, branches: int
-    ) -> Draft:
-        """Return the same for several states together, whose shares count so much. Cost: 5 us more for each."""
+    def draft_of(self, weighted: Sequence[tuple[int, float]], view: View, most: int, branches: int) -> Draft:
+        """Return the same for several states together, whose shares have weights. Cost: 5 us for each."""
         if most < 1 or view.room < 1:
             return NO_DRAFT
         more = 1 if view.matcher is None else _MORE
@@ -142,10 +140,7 @@ class SuffixAutomaton:
                 chances,
             )
             grown.append(Draft.made(made[0, :count], made[1, :count], chances[:count]))
-        if len(grown) > 1:
-            whole = fuse(grown, [weight for _, weight in weighted])
-        else:
-            whole = grown[0]
+        whole = fuse(grown, [weight for _, weight in weighted]) if len(grown) > 1 else grown[0]
         return allowed_part(whole, view, most, branches)
 
     def copy_from(self, place: int, view: View, most: int) -> Draft:
