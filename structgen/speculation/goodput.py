@@ -13,7 +13,7 @@ TRIED: Final = 6
 """Passes of a trial with one text; with several, of which each says something, fewer."""
 SHORTEST_WAIT: Final = 32
 """Passes between two trials, at least; two more for each text of the batch, whose drafters are all asked."""
-LONGEST_WAIT: Final = 512
+LONGEST_WAIT: Final = 2048
 """Passes between two trials, at most."""
 _SHARE: Final = 0.01
 """The part of the time that trials may take."""

@@ -39,7 +39,7 @@ def test_a_change_is_noticed_within_the_longest_wait() -> None:
     def of(number: int, drafting: bool) -> tuple[int, float]:
         return (4 if number >= 500 else 1, 1.3e-3) if drafting else (1, 1e-3)
 
-    kinds, _ = run(of, 2000)
+    kinds, _ = run(of, 6000)
     assert not any(kinds[100:101]) and all(kinds[500 + 2 * LONGEST_WAIT : 500 + 2 * LONGEST_WAIT + 20])
 
 
