@@ -42,7 +42,8 @@ class PagedCache:
         self._held: list[int] = []
         self.parents: list[int] = []
         """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
-        self._list = np.zeros(pages.most + MOST_NODES // PANEL, np.int64)
+        # compiled code asks for the pages behind those that it reads, four at a time
+        self._list = np.zeros(pages.most + MOST_NODES // PANEL + 4, np.int64)
         self.address: int = self._list.ctypes.data
         """Where the list of its pages lies."""
 
