@@ -33,8 +33,10 @@ BATCHES = (1, 8, 32)
 """Texts of a batch."""
 LENGTHS = (100, 600)
 """Tokens of a text before the rows."""
-_FEWEST, _CALLS = 3, 3
-"""Turns of each case, whatever the time, and its calls in a turn."""
+_FEWEST = 3
+"""Turns of each case, whatever the time."""
+_TURN, _CALLS = 0.01, (2, 20)
+"""Seconds of a case's turn, and the fewest and the most calls in it."""
 
 
 class Row(NamedTuple):
@@ -117,8 +119,11 @@ def _measured(name: str, model: Llama, lengths: Sequence[int], seconds: float, b
     until, turns = time.monotonic() + seconds, 0
     while turns < _FEWEST or time.monotonic() < until:
         for case, call in cases.items():
+            since = time.process_time()
             call()
-            for _ in range(1, _CALLS):
+            fewest, most = _CALLS
+            calls = int(_TURN / max(time.process_time() - since, 1e-6))
+            for _ in range(min(max(calls, fewest), most)):
                 other.sum()
                 since = time.process_time()
                 call()

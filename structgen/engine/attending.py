@@ -127,11 +127,14 @@ def attend(rows, wide, heads, groups, head, layer, cos, sin, queries, scores, pa
                 exponentials(row, 0, seen, highest(row[:seen]), shares[one])
             # the queries are not needed any more: the sums take their room
             own[:] = np.float32(0.0)
+            page = load64(pages, 0)
             for column in range(0, shared, PANEL):
+                following = load64(pages, (column + PANEL) // PANEL) if column + PANEL < shared else page
                 add_weighted(
-                    shares.ctypes.data + 4 * column, some, step, min(PANEL, shared - column),
-                    load64(pages, column // PANEL) + values, head, own.ctypes.data,
+                    shares.ctypes.data + 4 * column, some, step, min(PANEL, shared - column), page + values,
+                    following - page, head, own.ctypes.data,
                 )  # fmt: skip
+                page = following
             for one in range(some):
                 i = (start + one) // each
                 seen, path, at = rows[i, PLACE] + 1, paths[i], shared
@@ -145,7 +148,7 @@ def attend(rows, wide, heads, groups, head, layer, cos, sin, queries, scores, pa
                         stop += 1
                     add_weighted(
                         shares[one].ctypes.data + 4 * at, 1, step, stop - at,
-                        load64(pages, column // PANEL) + values + 4 * head * (column % PANEL), head,
+                        load64(pages, column // PANEL) + values + 4 * head * (column % PANEL), 0, head,
                         own[one].ctypes.data,
                     )  # fmt: skip
                     at = stop

@@ -40,8 +40,9 @@ class PagedCache:
         self._held: list[int] = []
         self.parents: list[int] = []
         """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
-        # nodes of a tree may have columns beyond the model's context, though none of their places is
-        self._list = np.zeros(pages.most + MOST_NODES // PANEL, np.int64)
+        # nodes of a tree may have columns beyond the model's context, though none of their places is; and
+        # compiled code asks for the pages behind those that it reads, four at a time
+        self._list = np.zeros(pages.most + MOST_NODES // PANEL + 4, np.int64)
         self.address: int = self._list.ctypes.data
         """Where the list of its pages lies."""
 

@@ -70,10 +70,10 @@ def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
 
 
 def _write_tile(
-    builder: Any, rows: int, panels: int, half: bool, listed: bool, more: bool, ahead: int, given: Any
+    builder: Any, rows: int, panels: int, half: bool, listed: bool, more: bool, ahead: bool, given: Any
 ) -> None:
     """Write the loop that multiplies so many rows with so many panels; `_tiles` says what is `given`."""
-    x, x_step, weights, deep, apart, out, out_step, depth = given
+    x, x_step, weights, deep, apart, later, out, out_step, depth = given
     word = _WORD
     fused = cgutils.get_or_insert_function(
         builder.module, llvm.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{_LANES}f32"
@@ -85,14 +85,19 @@ def _write_tile(
     loop = builder.append_basic_block("depth")
     after = builder.append_basic_block("after")
     starts = [builder.add(x, builder.mul(x_step, word(row))) for row in range(rows)]
-    places = []
+    places, wanted = [], []
     for panel in range(panels):
         if listed:
-            entry = builder.add(weights, word(8 * panel))
-            place = builder.load(builder.inttoptr(entry, word.as_pointer()))
-            places.append(builder.add(place, apart))
+            this, following = (
+                builder.load(builder.inttoptr(builder.add(weights, word(8 * number)), word.as_pointer()))
+                for number in (panel, panel + panels)
+            )
+            ends_here = builder.icmp_signed("==", following, word(0))
+            places.append(builder.add(this, apart))
+            wanted.append(builder.add(builder.select(ends_here, this, following), apart))
         else:
             places.append(builder.add(weights, builder.mul(apart, word(panel))))
+            wanted.append(builder.add(places[-1], later))
     ends = []
     for row in range(rows):
         base = builder.add(out, builder.mul(out_step, word(row)))
@@ -109,13 +114,12 @@ def _write_tile(
         one.add_incoming(held, start)
     at = builder.mul(k, deep)
     columns: list[Any] = []
-    for place in places:
-        here = builder.add(place, at)
-        for line in range(0, ahead and (_LINE if half else 2 * _LINE), _LINE):
-            later = builder.inttoptr(builder.add(here, word(ahead // panels + line)), _BYTES)
+    for place, next_place in zip(places, wanted, strict=True):
+        for line in range(0, (_LINE if half else 2 * _LINE) if ahead else 0, _LINE):
+            pointer = builder.inttoptr(builder.add(builder.add(next_place, at), word(line)), _BYTES)
             # for reading, into all caches, of data
-            builder.call(prefetch, [later, _INT(0), _INT(3), _INT(1)])
-        columns += _columns(builder, here, half)
+            builder.call(prefetch, [pointer, _INT(0), _INT(3), _INT(1)])
+        columns += _columns(builder, builder.add(place, at), half)
     grown: list[Any] = []
     blank = llvm.Constant(_VECTOR, llvm.Undefined)
     first = llvm.Constant(_BITS, [0] * _LANES)
@@ -142,15 +146,16 @@ def _tiles(
     *,
     listed: bool = False,
     more: bool = False,
-    ahead: int = 0,
 ) -> Any:
     """Return an intrinsic that multiplies some rows with some panels; `shapes` lists which numbers of them it
     is for, and it does nothing for others.
 
-    tile(rows, panels, half, x, x_step, weights, deep, apart, out, out_step, depth): whether the weights are
-    bfloat16; addresses; bytes from a row to the next, from the columns at one depth to those at the next,
-    from panel to panel; and the depth, at least 1. `listed`: at `weights` lie the addresses of the panels, to
-    each of which `apart` is added. `more`: what is at `out` is added to. `ahead`: `_AHEAD`, or 0 for none.
+    tile(rows, panels, half, x, x_step, weights, deep, apart, later, out, out_step, depth): whether the
+    weights are bfloat16; addresses; bytes from a row to the next, from the columns at one depth to those at
+    the next, from panel to panel, from what is read to what is asked for; and the depth, at least 1.
+    `listed`: at `weights` lie the addresses of the panels, to each of which `apart` is added, and the panels
+    behind them are asked for, as far as the list goes, which ends with four 0s. `more`: what is at `out` is
+    added to. One row asks only for what a matrix has: it reads keys and values as fast as they come.
     """
 
     @intrinsic  # type: ignore[untyped-decorator]
@@ -164,6 +169,7 @@ def _tiles(
         weights: Any,
         deep: Any,
         apart: Any,
+        later: Any,
         out: Any,
         out_step: Any,
         depth: Any,
@@ -180,19 +186,20 @@ def _tiles(
                     block = builder.append_basic_block("tile")
                     chosen.add_case(word(2 * (8 * row_count + panel_count) + is_half), block)
                     builder.position_at_end(block)
+                    ahead = row_count > 1 or not (listed or more)
                     _write_tile(builder, row_count, panel_count, is_half, listed, more, ahead, given)
                     builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        return types.void(types.int64, types.int64, types.boolean, *[types.int64] * 8), codegen
+        return types.void(types.int64, types.int64, types.boolean, *[types.int64] * 9), codegen
 
     return tile
 
 
 _EVERY = range(1, MOST_ROWS + 1)
 _ALONE = [(rows, 1) for rows in _EVERY]
-_matrix_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= _TWO], (False, True), ahead=_AHEAD)
+_matrix_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= _TWO], (False, True))
 _listed_tile = _tiles([(1, 4), *_ALONE, *((rows, 2) for rows in _EVERY if rows <= _TWO)], listed=True)
 _added_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= _TWO_SUMMED], more=True)
 
@@ -249,8 +256,9 @@ def product(x, step, rows, depth, weights, columns, half, out):
         for tile in range(tiles):
             stop = rows * (tile + 1) // tiles
             _matrix_tile(
-                stop - row, together, half, x + row * step, step, w, deep, apart, o + row * wide, wide, depth
-            )
+                stop - row, together, half, x + row * step, step, w, deep, apart, _AHEAD // together,
+                o + row * wide, wide, depth,
+            )  # fmt: skip
             row = stop
         panel += together
 
@@ -264,19 +272,19 @@ def listed_product(x, rows, depth, pages, panels, apart, out, wide):
     while panel < panels:
         if panel + together > panels:
             together = 1
+        o = out + 4 * PANEL * panel
         _listed_tile(
-            rows, together, False, x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, out + 4 * PANEL * panel,
-            wide, depth,
-        )  # fmt: skip
+            rows, together, False, x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, 0, o, wide, depth
+        )
         panel += together
 
 
 @jit
-def add_weighted(shares, rows, step, count, values, columns, out):
+def add_weighted(shares, rows, step, count, values, later, columns, out):
     """Add to each of up to MOST_ROWS rows the sum of `count` rows of values, each times its share.
 
     A row has `columns` numbers (a multiple of PANEL). `shares`, `values` and `out` are addresses; `step` is
-    bytes from the shares of a row to those of the next.
+    bytes from the shares of a row to those of the next, `later` from the values to those that are read next.
     """
     wide = 4 * columns
     together = 2 if rows <= _TWO_SUMMED else 1
@@ -285,5 +293,6 @@ def add_weighted(shares, rows, step, count, values, columns, out):
         if column + together * PANEL > columns:
             together = 1
         o = out + 4 * column
-        _added_tile(rows, together, False, shares, step, values + 4 * column, wide, 4 * PANEL, o, wide, count)
+        v = values + 4 * column
+        _added_tile(rows, together, False, shares, step, v, wide, 4 * PANEL, later, o, wide, count)
         column += together * PANEL
