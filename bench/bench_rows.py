@@ -1,6 +1,6 @@
 """What do rows of one text cost together? r(n) = cost(n rows of one text in a pass) / cost(1 row).
 
-    python bench/bench_rows.py [--seconds 60] [--only embedded] [--lengths 100 600]
+    python bench/bench_rows.py [--seconds 60] [--only embedded] [--lengths 100 600] [--between 4]
 
 Two models: the embedded structgen/extract, and a Llama shape of 97 million random bfloat16 weights that is
 made in memory (12 layers, 768 wide, 12 heads, vocabulary 16,384). For each and each length of the text before
@@ -8,7 +8,10 @@ them, chains of n guesses are read with `decode_tree` and none is kept; one thre
 different texts, which `decode` reads: plain decoding must not pay for what drafts gain.
 
 All cases of a model take turns until the time is over, so that what else the machine does falls on all of
-them. A case's cost is the least process CPU time of its calls. Prints a table: milliseconds of a pass, and r.
+them. In its turn a case is called a few times; its cost is the least process CPU time of a call behind the
+first of a turn, so that it finds its weights where its own last call left them. With --between so many MB of
+other memory are read before each call, as the work between two passes of a model may do. Prints a table:
+milliseconds of a pass, and r.
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ BATCHES = (1, 8, 32)
 """Texts of a batch."""
 LENGTHS = (100, 600)
 """Tokens of a text before the rows."""
-_FEWEST = 5
-"""Calls of each case, whatever the time."""
+_FEWEST, _CALLS = 3, 3
+"""Turns of each case, whatever the time, and its calls in a turn."""
 
 
 class Row(NamedTuple):
@@ -80,18 +83,22 @@ MODELS: dict[str, Callable[[], Llama]] = {"embedded": embedded, "97M": large}
 
 
 def measure(
-    models: Iterable[str] = tuple(MODELS), lengths: Sequence[int] = LENGTHS, seconds: float = 30.0
+    models: Iterable[str] = tuple(MODELS),
+    lengths: Sequence[int] = LENGTHS,
+    seconds: float = 30.0,
+    between: int = 0,
 ) -> list[Row]:
-    """Return what passes cost, after so many seconds for each model. One thread of torch while it runs."""
+    """Return what passes cost, after so many seconds for each model. `between`: bytes of other memory that
+    are read before each call. One thread of torch while it runs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [row for name in models for row in _measured(name, MODELS[name](), lengths, seconds)]
+        return [row for name in models for row in _measured(name, MODELS[name](), lengths, seconds, between)]
     finally:
         torch.set_num_threads(threads)
 
 
-def _measured(name: str, model: Llama, lengths: Sequence[int], seconds: float) -> list[Row]:
+def _measured(name: str, model: Llama, lengths: Sequence[int], seconds: float, between: int) -> list[Row]:
     cases: dict[tuple[int, str, int], Callable[[], Any]] = {}
     for length in lengths:
         prompts = [[(7 * at + at * at + text) % 1000 for at in range(length)] for text in range(max(BATCHES))]
@@ -106,13 +113,17 @@ def _measured(name: str, model: Llama, lengths: Sequence[int], seconds: float) -
         for count in BATCHES:
             cases[length, "batch", count] = _batch(model, caches[:count])
     least = dict.fromkeys(cases, float("inf"))
-    until, calls = time.monotonic() + seconds, 0
-    while calls < _FEWEST or time.monotonic() < until:
+    other = torch.ones(between // 4)
+    until, turns = time.monotonic() + seconds, 0
+    while turns < _FEWEST or time.monotonic() < until:
         for case, call in cases.items():
-            since = time.process_time()
             call()
-            least[case] = min(least[case], time.process_time() - since)
-        calls += 1
+            for _ in range(1, _CALLS):
+                other.sum()
+                since = time.process_time()
+                call()
+                least[case] = min(least[case], time.process_time() - since)
+        turns += 1
     return [
         Row(name, length, kind, count, 1e3 * spent, spent / least[length, kind.replace("tree", "chain"), 1])
         for (length, kind, count), spent in least.items()
@@ -155,9 +166,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="of measuring, for all models together")
     parser.add_argument("--only", choices=MODELS, help="one of the models")
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
+    parser.add_argument("--between", type=int, default=0, help="MB of other memory read before each call")
     options = parser.parse_args()
     models = [options.only] if options.only else list(MODELS)
-    print(table(measure(models, options.lengths, options.seconds / len(models))))
+    seconds = options.seconds / len(models)
+    print(table(measure(models, options.lengths, seconds, options.between << 20)))
 
 
 if __name__ == "__main__":

@@ -240,7 +240,7 @@ def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> array[int] | Non
         return None
     if len(rows) != count:
         raise OptionError(f"{len(rows)} rows for {count} places.", where="rows", cure="Give one row each.")
-    given = narrow(rows)
+    given = narrow(rows, "rows")
     for row in given:
         mask.row(row)
     if len(set(given)) != count:

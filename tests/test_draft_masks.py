@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,10 @@ from structgen.draft_masks import DraftMasks
 from structgen.languages import compiled_text
 from structgen.languages.compiled_lark import CompiledLark
 from structgen.languages.compiled_text import CompiledText
+from structgen.languages.lark_questions import LarkQuestions
+from structgen.languages.steps import Steps
 from structgen.machine import drafts as compiled_drafts
+from structgen.machine import layout
 
 PIECES = [b'{"', b'": ', b'", "', b"ab", b"true", b"<t>{", b"}<", b"/t>", b"x)", b"if", b"\n    "]
 END, SPECIAL = 256 + len(PIECES), 257 + len(PIECES)
@@ -47,6 +52,7 @@ GRAMMARS: dict[str, Callable[[], sg.Grammar]] = {
     "schema": lambda: sg.json_schema(SCHEMA),
     "regex": lambda: sg.regex("[a-c]{2,5}(x|yy)*"),
     "contextual": lambda: sg.lark(STATEMENTS),
+    "rows": lambda: sg.lark(Path(__file__).parent.parent / "grammars" / "csv.lark"),
     "characters": lambda: sg.lark(STATEMENTS, lexer="characters"),
     "tagged schema": lambda: sg.sequence("<t>", sg.json_schema(SCHEMA), "</t>"),
     "special token": lambda: sg.sequence("<", sg.special(SPECIAL), sg.regex("[a-z]+")),
@@ -215,8 +221,12 @@ def test_what_is_known_takes_one_call_for_each_machine_and_no_step_in_python(cal
     assert calls == {"CompiledSchema": 1, "CompiledText": 1, "CompiledLark": 1, "free": 1}
 
 
-@pytest.mark.parametrize("name", MACHINES)
-def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(name: str, calls: Counter[str]) -> None:
+@pytest.mark.parametrize("name", [*MACHINES, "rows"])
+def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(
+    name: str, calls: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in (Steps, LarkQuestions):  # a question that is noted and forgotten has all asked again
+        monkeypatch.delattr(kind, "_ask_again")
     compiled = sg.compile(GRAMMARS[name](), TOKENIZER, store=False)
     tree = tree_of(compiled_of(name, 1).start, random.Random(6), 10)
     statuses, masks = one_by_one(compiled_of(name, 1).start, tree)
@@ -224,6 +234,8 @@ def test_nothing_is_asked_or_worked_out_before_the_rest_is_called_for(name: str,
     mask = sg.allocate_mask(11, SIZE)
     known = DraftMasks([sg.Matcher(compiled)], *tree, [10], mask)
     assert known.left == [0] and calls["python"] == 0
+    questions = int(compiled._tables.context[layout.C_NEEDS])
+    assert ctypes.c_int64.from_address(questions).value == 0
     assert known.fill_left().tolist() == statuses and (mask.array == masks).all() and not known.left
 
 
@@ -299,6 +311,7 @@ def test_the_state_behind_recorded_moves_is_found_after_they_were_forgotten(
         statuses, masks = one_by_one(state, tree)
         mask = sg.allocate_mask(11, SIZE)
         assert sg.fill_draft(matcher, *tree, mask).tolist() == statuses and (mask.array == masks).all()
+        assert matcher.compiled._tables.count(layout.T_EDGE) <= 4
 
 
 def test_a_machine_that_fails_stops_no_other_draft(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,6 +328,7 @@ def test_a_machine_that_fails_stops_no_other_draft(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(CompiledGrammar, "compute", fails)
     mask = sg.allocate_mask(2 + len(statuses), SIZE)
+    mask.array[...] = 5
     found = DraftMasks(*whole, mask)
     assert found.fill_left()[2:].tolist() == statuses and (mask.array[2:] == masks).all()
     assert list(found.faults) == [0] and not mask.array[:2].any()
@@ -368,6 +382,15 @@ def test_a_walk_says_where_a_limit_was_reached() -> None:
     assert min(found[:first]) >= 0 and set(found[first + 1 :]) == {-1}
 
 
+@pytest.mark.parametrize("name", [*MACHINES, None])
+def test_a_token_that_no_vocabulary_has_is_refused(name: str | None) -> None:
+    matcher = None if name is None else sg.Matcher(compiled_of(name))
+    tokens = [SIZE, -1, 1 << 40, -(1 << 70), SIZE - 1 + (1 << 32)]
+    mask = sg.allocate_mask(6, SIZE)
+    found = sg.fill_drafts([matcher], tokens, [-1] * 5, [5], mask)
+    assert found.tolist()[1:] == [sg.RowStatus.REFUSED] * 5 and not mask.array[1:].any()
+
+
 def test_bad_input_is_told_before_anything_is_written() -> None:
     matcher = sg.Matcher(compiled_of("regex"))
     mask = sg.allocate_mask(3, SIZE)
@@ -383,6 +406,9 @@ def test_bad_input_is_told_before_anything_is_written() -> None:
         (sg.OptionError, "parent of node 1 is 1", ([97, 98], [-1, 1], [2], mask)),
         (sg.OptionError, "parent of node 0 is -2", ([97, 98], [-(1 << 70), 1], [2], mask)),
         (sg.OptionError, "for 1 nodes", ([97, 98], [-1, 0], [1], mask)),
+        (sg.OptionError, "by draft", ([97], [-1], [-1], mask)),
+        (sg.OptionError, "integer", ([97.5, 98], [-1, 0], [2], mask)),
+        (sg.OptionError, "integer", ([97, 98], np.zeros(2), [2], mask)),
         (sg.OptionError, "2 drafts for 1", ([97, 98], [-1, 0], [1, 1], mask)),
     ]
     for kind, words, arguments in bad:

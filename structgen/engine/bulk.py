@@ -114,6 +114,7 @@ def shown_usage(usage: Usage) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens,
         "tokens": usage.tokens,
         "calls": usage.calls,
+        "tokens_per_call": round(usage.tokens_per_call, 3),
         "drafted": usage.drafted,
         "accepted": usage.accepted,
         "speculation": usage.speculation,

@@ -31,6 +31,8 @@ _ALIKE = 16
 """The fewest tokens in common for which prompts are read as alike."""
 _LINE = 16
 """Numbers by which the parts of the weights begin: whole lines of a cache."""
+_WORD = 8
+"""Bytes of the number of a parent."""
 _Numbers = npt.NDArray[np.float32]
 _Rows = npt.NDArray[np.int64]
 
@@ -46,7 +48,8 @@ class CompiledPass:
         self._sizes = np.array(
             (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
         )
-        self._epsilon, self._context = np.float32(sizes.epsilon), sizes.context
+        self._epsilon = np.float32(sizes.epsilon)
+        self._context, self._vocabulary = sizes.context, len(weights.head)
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         self.pages = Pages(sizes.layers, sizes.groups, sizes.head, sizes.context)
@@ -115,23 +118,17 @@ class CompiledPass:
         than MOST_NODES nodes, and for one that goes past the context; no cache is changed then. Memory: a
         page for every 32 nodes of a text, and at most one more.
         """
-        depths = depths_of(tokens, parents, counts, caches, self._context)
+        rows = _tree_rows(tokens, parents, counts, caches, self._context)
         self.pages.sweep()
-        # the compiled code walks up the paths in it: the threads hold it, as they hold the caches
+        # the compiled code walks up the paths in them: the threads hold them, as they hold the caches
         numbers = np.array(parents, np.int64)
-        rows = np.empty((len(tokens), 6), np.int64)
-        rows[:, 0], rows[:, 1] = tokens, depths
         start = 0
         for count, cache in zip(counts, caches, strict=True):
             cache.grow(cache.length + count)
             cache.parents = list(parents[start : start + count])
-            own = rows[start : start + count]
-            own[:, 1] += cache.length
-            own[:, 2], own[:, 4] = cache.address, cache.length
-            own[:, 3] = np.arange(cache.length, cache.length + count)
-            own[:, 5] = numbers.ctypes.data + numbers.itemsize * start
             start += count
-        return self._run(rows, list(counts), (numbers, caches), every=True)
+        rows[:, 5] += numbers.ctypes.data
+        return self._run(rows, counts, (numbers, caches), every=True)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`). Raises OptionError
@@ -146,20 +143,21 @@ class CompiledPass:
             cache.parents = []
             cache.length += len(path)
 
-    def _run(self, rows: _Rows, counts: list[int], held: object, every: bool = False) -> Tensor:
+    def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
         """Return the logits behind the last row of each text, of which `counts` says how many rows it has;
         or behind `every` row.
 
         Raises what went wrong in any thread, when all have ended. Each thread holds the caches: where an
         interrupt cuts the waiting, their pages are no other text's until it has ended.
         """
-        ends = np.cumsum(counts)
-        asked = np.arange(len(rows)) if every else ends - 1
-        logits = np.empty((len(asked), int(self._sizes[5])), np.float32)
+        every = every or len(rows) == len(counts)
+        asked = np.arange(len(rows)) if every else np.cumsum(counts) - 1
+        logits = np.empty((len(asked), self._vocabulary), np.float32)
         threads = min(torch.get_num_threads(), len(counts), len(rows) // _SHARE)
         if threads <= 1:
             self._run_part(rows, asked, logits)
             return torch.from_numpy(logits)
+        ends = np.cumsum(counts)
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
         stops = _dealt(ends, threads)
@@ -186,20 +184,15 @@ class CompiledPass:
 
     def _run_part(self, rows: _Rows, asked: _Rows, logits: _Numbers) -> None:
         """Run rows, and write the logits behind those whose numbers, ascending, are `asked`."""
+        model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
+        if len(rows) <= _TOGETHER:
+            run_rows(*model, rows, asked, logits)
+            return
         done = 0
         for start in range(0, len(rows), _TOGETHER):
             part = rows[start : start + _TOGETHER]
             stop = int(np.searchsorted(asked, start + len(part)))
-            run_rows(
-                self._sizes,
-                self._epsilon,
-                self._weights,
-                self._offsets,
-                *self._tables,
-                part,
-                asked[done:stop] - start,
-                logits[done:stop],
-            )
+            run_rows(*model, part, asked[done:stop] - start, logits[done:stop])
             done = stop
 
 
@@ -219,6 +212,26 @@ def _rows_of(
         own[:, 3], own[:, 4] = own[:, 1], start
         done += end - start
     return rows, counts
+
+
+def _tree_rows(
+    tokens: Sequence[int],
+    parents: Sequence[int],
+    counts: Sequence[int],
+    caches: Sequence[PagedCache],
+    context: int,
+) -> _Rows:
+    """Return the rows of the nodes of trees, the address of the first parent left out. Raises OptionError, as
+    `depths_of`."""
+    depths = depths_of(tokens, parents, counts, caches, context)
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    for count, cache in zip(counts, caches, strict=True):
+        start, length, address = len(rows), cache.length, cache.address
+        rows += [
+            (tokens[node], length + depths[node], address, length + node - start, length, _WORD * start)
+            for node in range(start, start + count)
+        ]
+    return np.array(rows, np.int64)
 
 
 def _alike(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from structgen.engine.attending import PAGES, PLACE, TOKEN, WHERE, attend, loose, take
 from structgen.engine.drawing import exponentials
-from structgen.engine.tiles import MOST_ROWS, PANEL, product
+from structgen.engine.tiles import MOST_ROWS, PANEL, floats, product, words
 from structgen.jit import entry, jit
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
@@ -88,38 +88,23 @@ def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores
         start = stop
 
 
-@entry(
-    "void(int64[::1], float32, float32[::1], int64[:, ::1], float32[:, ::1], float32[:, ::1],"
-    " float32[:, ::1], int64[:, ::1], int64[::1], float32[:, ::1])"
-)
-def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
-    """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
+@jit
+def run_layers(
+    sizes, epsilon, weights, offsets, cos, sin, rows, asked, x, narrow, wide, queries, scores, paths, logits
+):
+    """Run rows, whose embeddings are `x`, through all layers; as `run_rows`, which lends the room to work in.
 
-    `rows` has the columns that `attending` says, `sizes` and `offsets` those above; `weights` has all norms
-    and packed matrices, as `compiled_pass` lays them out; `cos` and `sin` (signed) are tables of all places.
-    Rows of one text come in their order, those of a tree after their parents: a row attends to columns that
-    earlier rows, or calls, have written.
-    Cost: each row some 2 flop a weight, at most of the speed of one core, and reading the columns of its
-    text.
+    Parts of these arrays are taken in the inner loops: here they are arrays without owners.
     """
+    weights, offsets, cos, sin = floats(weights), words(offsets), floats(cos), floats(sin)
+    rows, asked, x, narrow, wide = words(rows), words(asked), floats(x), floats(narrow), floats(wide)
+    queries, scores, paths = floats(queries), floats(scores), words(paths)
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width, inner, half = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0
     count, layers, base = len(rows), len(offsets) - 1, weights.ctypes.data
     columns = (heads + 2 * groups) * head
-    x = np.empty((count, width), np.float32)
-    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
-    wide = np.empty(count * max(columns, 2 * inner, width), np.float32)
-    every, part = np.arange(count), np.empty(inner, np.float32)
-    most = 0
-    for i in range(count):
-        most = max(most, rows[i, WHERE] + 1)
-        x[i] = embedding[rows[i, TOKEN]]
-    together = min(count, MOST_ROWS)
-    queries = np.empty((together * (heads // groups), head), np.float32)
-    # a row of scores begins in another line of the caches than those beside it
-    scores = np.empty((2, min(len(queries), MOST_ROWS), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
-    paths = np.empty((together, most), np.int64)
     here, there = narrow.ctypes.data, wide.ctypes.data
+    every, part = np.arange(count), np.empty(inner, np.float32)
     for layer in range(layers):
         at = offsets[layer]
         normalise(x, every, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
@@ -136,4 +121,51 @@ def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked,
     normalise(x, asked, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
     product(
         here, 4 * width, len(asked), width, base + 4 * at[QKV], sizes[VOCABULARY], half, logits.ctypes.data
+    )
+
+
+@entry(
+    "void(int64[::1], float32, float32[::1], int64[:, ::1], float32[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], int64[:, ::1], int64[::1], float32[:, ::1])"
+)
+def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
+    """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
+
+    `rows` has the columns that `attending` says, `sizes` and `offsets` those above; `weights` has all norms
+    and packed matrices, as `compiled_pass` lays them out; `cos` and `sin` (signed) are tables of all places.
+    Rows of one text come in their order, those of a tree after their parents: a row attends to columns that
+    earlier rows, or calls, have written. Cost: 2 flop a weight and row; up to eight rows read the weights,
+    and the columns that they share, once.
+    """
+    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    width, inner, count = sizes[WIDTH], sizes[INNER], len(rows)
+    columns = (heads + 2 * groups) * head
+    x = np.empty((count, width), np.float32)
+    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
+    wide = np.empty(count * max(columns, 2 * inner, width), np.float32)
+    most = 0
+    for i in range(count):
+        most = max(most, rows[i, WHERE] + 1)
+        x[i] = embedding[rows[i, TOKEN]]
+    together = min(count, MOST_ROWS)
+    queries = np.empty((together * (heads // groups), head), np.float32)
+    # a row of scores begins in another line of the caches than those beside it
+    scores = np.empty((2, min(len(queries), MOST_ROWS), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
+    paths = np.empty((together, most), np.int64)
+    run_layers(
+        sizes,
+        epsilon,
+        weights,
+        offsets,
+        cos,
+        sin,
+        rows,
+        asked,
+        x,
+        narrow,
+        wide,
+        queries,
+        scores,
+        paths,
+        logits,
     )

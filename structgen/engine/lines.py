@@ -9,14 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from structgen.batch import RowStatus
+from structgen.batch import RowStatus, allow_all, fill_masks
 from structgen.draft_masks import DraftMasks
-from structgen.engine.choice import Words
 from structgen.engine.guesses import Guesses
 from structgen.engine.requests import fault_of
 from structgen.engine.texts import Text
 from structgen.errors import LimitError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
+from structgen.matcher import Matcher
 from structgen.speculation.draft import NO_DRAFT, Draft
 
 _Done = tuple[npt.NDArray[np.int8], float]
@@ -33,14 +33,6 @@ class Lines:
         self._filler: ThreadPoolExecutor | None = None
         self.has_fault = False
         """Whether a machine failed in a way that it does not foresee."""
-
-    def of(self, rows: Sequence[Text]) -> Words:
-        """Return the masks of texts [rows, words]; the same memory where they stand one after the other."""
-        # a text that went while the model ran has left its line behind
-        lines = [text.line for text in rows]
-        if lines == list(range(lines[0], lines[0] + len(lines))):
-            return self.mask.array[lines[0] : lines[0] + len(lines)]
-        return self.mask.array[lines]
 
     def fill(self, rows: Sequence[Text]) -> None:
         """Write the masks behind the last tokens of texts that came, now, behind those that are there."""
@@ -91,14 +83,19 @@ class Filling:
             text.guesses = Guesses(draft, line, text.matcher, text.phase) if has_guesses else None
             line += 1 + len(draft)
         # the matchers of now: a text that is restarted while a thread works has another
-        self._masks = DraftMasks(
-            [text.matcher for text in rows],
-            np.concatenate([draft.tokens for draft in drafts]),
-            np.concatenate([draft.parents for draft in drafts]),
-            [len(draft) for draft in drafts],
-            lines.mask,
-            None if first == 0 else np.arange(first, line),
-        )
+        matchers = [text.matcher for text in rows]
+        self._masks: DraftMasks | _RootMasks
+        if has_guesses:
+            self._masks = DraftMasks(
+                matchers,
+                np.concatenate([draft.tokens for draft in drafts]),
+                np.concatenate([draft.parents for draft in drafts]),
+                [len(draft) for draft in drafts],
+                lines.mask,
+                None if first == 0 else np.arange(first, line),
+            )
+        else:
+            self._masks = _RootMasks(matchers, lines.mask, first)
         self.is_done = not self._masks.left
         """Whether all masks are there."""
         if self.is_done:
@@ -136,16 +133,49 @@ class Filling:
 
     def _note(self, statuses: npt.NDArray[np.int8]) -> None:
         """Say which guesses have masks; have the texts fail whose own mask could not be worked out."""
-        found, at = statuses.tolist(), 0
+        at = 0
         for number, text in enumerate(self._rows):
-            last = at + (0 if text.guesses is None else len(text.guesses.draft))
+            after = at + 1 + (0 if text.guesses is None else len(text.guesses.draft))
             fault = self._masks.faults.get(number)
-            error = _error_of(found[at]) if fault is None else fault_of(fault, "The mask could not be filled")
+            error = _error_of(statuses[at]) if fault is None else fault_of(fault, _NOT_FILLED)
             if error is not None:
                 text.error = text.error or error
-            elif text.guesses is not None:
-                text.guesses.set_ready([status <= RowStatus.FREE for status in found[at + 1 : last + 1]])
-            at = last + 1
+            elif after > at + 1 and text.guesses is not None:
+                text.guesses.set_ready(statuses[at + 1 : after] <= RowStatus.FREE)
+            at = after
+
+
+class _RootMasks:
+    """The masks of texts without drafts, as `DraftMasks` has them: those that are known have been written. It
+    is made in 2 us and 0.5 us a text, where `DraftMasks` takes 25 us."""
+
+    def __init__(self, matchers: Sequence[Matcher | None], mask: TokenMask, first: int) -> None:
+        self._matchers, self._mask, self._first = matchers, mask, first
+        self.statuses: npt.NDArray[np.int8] = np.zeros(len(matchers), np.int8)
+        self.left: list[int] = []
+        self.faults: dict[int, Exception] = {}
+        for i, matcher in enumerate(matchers):
+            if matcher is None:
+                allow_all(mask, first + i)
+            elif not matcher.fill_known(mask, first + i):
+                self.left.append(i)
+
+    def fill_left(self) -> npt.NDArray[np.int8]:
+        """Work out and write what is left, on all cores. Where one machine fails in a way that has no status,
+        each mask is worked out by itself, so that the failure is of its own text."""
+        matchers, rows = [self._matchers[i] for i in self.left], [self._first + i for i in self.left]
+        try:
+            self.statuses[self.left] = fill_masks(matchers, self._mask, rows)
+        except Exception:  # whatever a machine raises
+            for i, matcher, row in zip(self.left, matchers, rows, strict=True):
+                try:
+                    self.statuses[i] = fill_masks([matcher], self._mask, [row])[0]
+                except Exception as error:
+                    self.faults[i] = error
+        return self.statuses
+
+
+_NOT_FILLED = "The mask could not be filled"
 
 
 def _error_of(status: int) -> StructgenError | None:

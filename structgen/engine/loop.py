@@ -43,7 +43,7 @@ import torch
 from torch import Tensor
 
 from structgen.batch import allow_all
-from structgen.engine.choice import Chosen, Words, candidates, choose
+from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
 from structgen.engine.lines import Lines, forbid
 from structgen.engine.models import Model, ReadsMany, VerifiesDrafts
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
@@ -264,17 +264,18 @@ class Loop:
             text.guesses = None
 
     def _chosen(self, rows: Sequence[Text]) -> Chosen:
+        """Return a token for each text, and the next ones too where tokens were guessed."""
         logits, places = self._logits, [text.place for text in rows]
-        if -1 in places:
+        guesses = [text.guesses for text in rows]
+        if -1 in places:  # what came with a prompt does not lie among the others
             logits = torch.stack([self._logits_of(text) for text in rows])
-        elif len(places) == 1:
-            logits = logits[places[0] : places[0] + 1]
-        elif places != list(range(len(logits))):
-            logits = logits[places]
+            places, guesses = list(range(len(rows))), [None] * len(rows)
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
-            mask = self._lines.of(rows)
-        return choose(logits, mask, [text.row for text in rows])
+            mask = self._lines.mask.array
+        return choose_along(
+            logits, mask, [text.row for text in rows], places, [text.line for text in rows], guesses
+        )
 
     def _logits_of(self, text: Text) -> Tensor:
         if text.place >= 0:
@@ -283,30 +284,42 @@ class Loop:
         return text.logits
 
     def _commit(self, rows: Sequence[Text], chosen: Chosen) -> list[Text]:
-        """Take the tokens. Returns the texts whose token was guessed, and whose next one can be chosen."""
-        further = []
-        for i, text in enumerate(rows):
-            if chosen.faulty[i]:
-                text.error = StructgenError(
-                    "The model's logits are not numbers, or none of them is of a token that may come.",
-                    where=f"token {len(text.tokens)}",
-                    cure="Look at the model: its weights or its dtype.",
-                )
-                continue
+        """Take the tokens. Returns the texts whose last one was guessed, and whose next one can be chosen."""
+        further, start = [], 0
+        for text, end in zip(rows, chosen.ends, strict=True):
             try:
-                if text.phase is None:
-                    self._take(text, self._step(text, chosen, i, self._lines.mask.array[text.line]))
-                else:
-                    self._think(text, text.phase, chosen.tokens[i])
-                if text.go_on():
+                if self._take_all(text, chosen, start, end):
                     further.append(text)
-                text.tell()
             except StructgenError as error:
                 text.error = error
             except Exception as error:  # whatever a machine raises: the other texts go on, without it
                 text.error = fault_of(error, "The text could not take its next token")
                 raise _Fault from error
+            start = end
         return further
+
+    def _take_all(self, text: Text, chosen: Chosen, start: int, end: int) -> bool:
+        """Take the tokens from `start` to `end`, as far as each one was guessed and the text goes on. Returns
+        whether the next token can be chosen where the text then stands in its draft."""
+        for i in range(start, end):
+            if i > start and (text.reason() is not None or text.place != chosen.places[i]):
+                # another token was taken than the one that was chosen
+                return text.reason() is None
+            if chosen.faulty[i]:
+                raise StructgenError(
+                    "The model's logits are not numbers, or none of them is of a token that may come.",
+                    where=f"token {len(text.tokens)}",
+                    cure="Look at the model: its weights or its dtype.",
+                )
+            if text.phase is None:
+                self._take(text, self._step(text, chosen, i, self._lines.mask.array[text.line]))
+            else:
+                self._think(text, text.phase, chosen.tokens[i])
+            is_guessed = text.go_on()
+            text.tell()
+            if not is_guessed:
+                return False
+        return True
 
     def _step(self, text: Text, chosen: Chosen, row: int, words: Words) -> Step:
         step = Step(
@@ -404,7 +417,8 @@ class Loop:
         except Exception as error:  # the same
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
-        self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
+        if any(text.drafting is not None for text in rows):
+            self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):
             text.usage.model_seconds += ran
             text.usage.calls += 1

@@ -209,6 +209,11 @@ class Usage:
     """Why there was less speculation than was asked for: what the model cannot verify, a drafter that was
     dropped; "": there was not less."""
 
+    @property
+    def tokens_per_call(self) -> float:
+        """Tokens of thoughts and text for each of `calls`: about 1 without speculation; 0 without a call."""
+        return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
+
 
 @dataclass(slots=True)
 class Result:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numba
 from llvmlite import binding
 from llvmlite import ir as llvm
 from numba.core import cgutils, types
@@ -196,14 +197,33 @@ _listed_tile = _tiles([(1, 4), *_ALONE, *((rows, 2) for rows in _EVERY if rows <
 _added_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= _TWO_SUMMED], more=True)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def floats_at(typingctx: Any, address: Any) -> Any:
-    """Return an address as a pointer to single-precision numbers, for numba.carray."""
+def _pointer(kind: Any, held: Any) -> Any:
+    """Return an intrinsic that makes an address a pointer to such numbers, for numba.carray."""
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], _FLOAT.as_pointer())
+    @intrinsic  # type: ignore[untyped-decorator]
+    def at(typingctx: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], held.as_pointer())
 
-    return types.CPointer(types.float32)(types.int64), codegen  # type: ignore[attr-defined]
+        return types.CPointer(kind)(types.int64), codegen  # type: ignore[attr-defined]
+
+    return at
+
+
+floats_at, words_at = _pointer(types.float32, _FLOAT), _pointer(types.int64, _WORD)
+
+
+@jit
+def floats(array):
+    """Return an array of single-precision numbers without its owner, who must outlive it: parts of it are
+    then taken without counting, which in inner loops costs more than the work."""
+    return numba.carray(floats_at(array.ctypes.data), array.shape)
+
+
+@jit
+def words(array):
+    """Return an array of 64-bit integers without its owner, as `floats` does."""
+    return numba.carray(words_at(array.ctypes.data), array.shape)
 
 
 @jit

@@ -51,10 +51,9 @@ def write_trace(path: Path, result: Result, tokenizer: Tokenizer, title: str = "
 
 def speculation_told(usage: Usage) -> str:
     """Return in words how many passes of the model a text took, and what became of the guesses."""
-    written = usage.tokens + usage.thought_tokens
     told = f"{usage.calls:,} calls of the model behind the prompt"
     if usage.calls:
-        told += f" ({written / usage.calls:.2f} tokens a call)"
+        told += f" ({usage.tokens_per_call:.2f} tokens a call)"
     if usage.drafted:
         taken = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
         told += f"; {usage.drafted:,} guesses checked, taken: {taken}"

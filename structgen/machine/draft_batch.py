@@ -54,13 +54,14 @@ class DraftBatch:
             total, size = total + count, size + count + 1
             nodes.append(total)
             places.append(size)
-        if len(tokens) != total or len(parents) != total:
+        if len(tokens) != total or len(parents) != total or min(counts, default=0) < 0:
             raise OptionError(
-                f"{len(tokens)} tokens and {len(parents)} parents for {total} nodes.",
+                f"{len(tokens)} tokens and {len(parents)} parents for {total} nodes, "
+                f"{list(counts)} by draft.",
                 where="parents",
-                cure="Give one token and one parent for each node.",
+                cure="Give one token and one parent for each node, and for each draft how many it has.",
             )
-        self.tokens, self.parents = narrow(tokens), narrow(parents)
+        self.tokens, self.parents = narrow(tokens, "tokens"), narrow(parents, "parents")
         self.states, self.statuses = _UNREAD * size, _UNWRITTEN * size
         above, sizes = self.parents.buffer_info()[0], array("i", counts)
         wrong = D.misplaced(above, sizes.buffer_info()[0], len(counts))
@@ -88,11 +89,14 @@ class DraftBatch:
         return D.ROW_LEFT in self.statuses[self.places[draft] : self.places[draft + 1]]
 
 
-def narrow(values: Ints) -> array[int]:
+def narrow(values: Ints, where: str) -> array[int]:
     """Return integers as an array of int32; those that are too large, or far below 0, are replaced by others
-    that are no token and no parent either."""
+    that are no token and no parent either. Raises OptionError where there is anything else; `where`: what
+    they are."""
     listed = values.tolist() if isinstance(values, np.ndarray) else values
     try:
         return array("i", listed)
     except OverflowError:
         return array("i", [min(max(value, -2), _MOST) for value in listed])
+    except TypeError as error:
+        raise OptionError(f"{error}.", where=where, cure="Give a list or a row of integers.") from None

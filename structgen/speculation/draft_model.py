@@ -69,6 +69,7 @@ class DraftModel:
     """
 
     name = "model"
+    cuts_itself = True
 
     def __init__(
         self,

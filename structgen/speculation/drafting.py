@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import Final
 
 import numpy as np
 
@@ -14,14 +15,22 @@ from structgen.speculation.pace import Pace
 from structgen.speculation.planner import fuse
 from structgen.speculation.trust import Trust
 
+_FIRST: Final = 4.0
+"""Guesses that the first trust in a rank counts as."""
+MOST_RANKS: Final = 32
+"""Ranks of one drafter that are told apart."""
+
 
 class _Member:
     """One drafter of a request, how far it is trusted, and what it proposed last."""
 
-    __slots__ = ("cuts_itself", "drafter", "node", "pace", "proposed", "seconds", "trust")
+    __slots__ = ("_trusts", "cuts_itself", "drafter", "node", "pace", "proposed", "seconds", "trust")
 
     def __init__(self, drafter: Drafter) -> None:
-        self.drafter, self.trust, self.pace = drafter, Trust(), Pace()
+        self.drafter, self.pace = drafter, Pace()
+        self._trusts: dict[int, Trust] = {}
+        self.trust = self._trust()
+        """That in the drafts of the rank of the last one."""
         self.cuts_itself: bool = getattr(drafter, "cuts_itself", False) is True
         self.proposed: Draft | None = None
         """None: it was not asked for this pass."""
@@ -29,6 +38,18 @@ class _Member:
         """Where the text stands in the proposal; None: it went elsewhere."""
         self.seconds = 0.0
         """What it took to ask it."""
+
+    def _trust(self) -> Trust:
+        rank = int(getattr(self.drafter, "rank", 0)) % MOST_RANKS
+        found = self._trusts.get(rank)
+        if found is None:
+            likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
+            found = self._trusts[rank] = Trust(_FIRST * likely, _FIRST * (1.0 - likely))
+        return found
+
+    def take(self, draft: Draft) -> None:
+        """Take note of a draft."""
+        self.proposed, self.node, self.trust = draft, -1, self._trust()
 
 
 class Drafting:
@@ -86,9 +107,10 @@ class Drafting:
             if not member.pace.is_due(self._passes):
                 continue
             begun = self._clock()
-            member.proposed, member.node = self._proposal(member, view, most), -1
+            draft = self._proposal(member, view, most)
             member.seconds = self._clock() - begun
-            if member.proposed is not None:
+            if draft is not None:
+                member.take(draft)
                 self._asked.append(member)
         found = [member for member in self._asked if member.proposed]
         if not found:

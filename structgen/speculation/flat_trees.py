@@ -210,7 +210,7 @@ def plan_trees(
 
 
 @entry(
-    f"int64({_I4}, {_I4}, {_F4}, int64[::1], int64, int32[::1], int32[::1], float32[::1])",
+    f"int64({_I4}, {_I4}, {_F4}, int64[::1], int64, int64, int32[::1], int32[::1], float32[::1])",
 )
 def allowed_nodes(
     tokens: Any,
@@ -218,14 +218,16 @@ def allowed_nodes(
     chances: Any,
     states: Any,
     most: Any,
+    branches: Any,
     out_tokens: Any,
     out_parents: Any,
     out_chances: Any,
 ) -> Any:
     """Write the nodes of a tree whose states are 0 or more, with the share of refused siblings given to the
-    others; of more than `most` nodes the likeliest. Returns how many they are.
+    others; behind each node the first `branches` children, and of more than `most` nodes the likeliest.
+    Returns how many they are.
 
-    A node behind a refused one has a refused state, too. Cost: some 50 ns a node.
+    A node behind a refused one has a refused state, too. `states` is written to. Cost: some 50 ns a node.
     """
     total = len(tokens)
     before = np.zeros(total + 1, np.float64)
@@ -235,9 +237,14 @@ def allowed_nodes(
         if states[i] >= 0:
             left[parents[i] + 1] += chances[i]
     given = np.empty(total, np.float64)
+    children = np.zeros(total + 1, np.int64)
     kept = 0
     for i in range(total):
         given[i] = 0.0
+        if states[i] >= 0:
+            children[parents[i] + 1] += 1
+            if children[parents[i] + 1] > branches or (parents[i] >= 0 and states[parents[i]] < 0):
+                states[i] = -1
         if states[i] >= 0:
             share = np.float64(chances[i]) * before[parents[i] + 1] / left[parents[i] + 1]
             given[i] = max(share, LEAST_CHANCE)

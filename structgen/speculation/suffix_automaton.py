@@ -34,6 +34,11 @@ class SuffixAutomaton:
 
     __slots__ = ("_head", "_moves", "_room", "_states", "_table", "_text")
 
+    _states: npt.NDArray[np.int32]
+    _moves: npt.NDArray[np.int32]
+    _table: npt.NDArray[np.int32]
+    _text: npt.NDArray[np.int32]
+
     def __init__(self, tokens: Iterable[int] | npt.NDArray[np.int32] = ()) -> None:
         listed = _int32(tokens)
         self._room = 0
@@ -103,11 +108,11 @@ class SuffixAutomaton:
 
     def draft(self, state: int, view: View, most: int, branches: int) -> Draft:
         """Return the likeliest `most` continuations of a state's pieces that the grammar takes, at most
-        `branches` behind each node, twice as many under a grammar. A share is how often the text went on so.
+        `branches` behind each node. A share is how often the text went on so.
         Cost: 5 us, 0.1 us a node, and a step of the grammar for each."""
         if most < 1 or view.room < 1 or int(self._states[state, tables.MOVES]) < 0:
             return NO_DRAFT
-        more = 1 if view.matcher is None or branches == 1 else _MORE
+        more = 1 if view.matcher is None else _MORE
         room = more * most
         made, chances = np.empty((2, room), np.int32), np.empty(room, np.float32)
         count = tables.grow(
@@ -123,7 +128,8 @@ class SuffixAutomaton:
         )
         if not count:
             return NO_DRAFT
-        return allowed_part(Draft.made(made[0, :count], made[1, :count], chances[:count]), view, most)
+        grown = Draft.made(made[0, :count], made[1, :count], chances[:count])
+        return allowed_part(grown, view, most, branches)
 
     def copy_from(self, place: int, view: View, most: int) -> Draft:
         """Return the tokens behind a place of the text, as long as the grammar takes them."""

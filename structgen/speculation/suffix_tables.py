@@ -176,6 +176,12 @@ def follow(states: Any, moves: Any, table: Any, state: Any, length: Any, tokens:
     return (length << 32) + state
 
 
+@jit
+def seen(states: Any, state: Any) -> Any:
+    """Return how often a state's pieces came, at least once."""
+    return max(np.int64(states[state, COUNT]), np.int64(1))
+
+
 @entry(
     "int64(int32[:, ::1], int32[:, ::1], int64, int64, int64, int64, int32[::1], int32[::1], float32[::1])"
 )
@@ -212,7 +218,7 @@ def grow(
             while move >= 0:
                 after = np.int64(moves[move, TARGET])
                 if moves[move, TOKEN] >= 0:
-                    total += max(np.int64(states[after, COUNT]), 1)
+                    total += seen(states, after)
                     # insertion into the best so far: by count, of equals the latest
                     place = found
                     while place > 0:
@@ -231,7 +237,7 @@ def grow(
                 move = np.int64(moves[move, NEXT])
             for i in range(found):
                 after = np.int64(moves[best[i], TARGET])
-                share[waiting] = max(np.int64(states[after, COUNT]), 1) / total
+                share[waiting] = seen(states, after) / total
                 worth[waiting] = at_worth * share[waiting]
                 parent[waiting] = at_node
                 token[waiting] = moves[best[i], TOKEN]

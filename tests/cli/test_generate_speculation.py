@@ -57,8 +57,42 @@ def test_usage_is_told_beside_the_text_and_in_json(run: Callable[..., Any]) -> N
     assert "tokens, " in done.stderr and "calls of the model" in done.stderr
     assert done.stdout == '{"customer": "Zorvik", "paid": true}\n'
     usage = json.loads(run("--schema", "order.json", "--json").stdout)["usage"]
-    assert set(usage) == {"prompt_tokens", "tokens", "calls", "drafted", "accepted", "speculation"}
+    assert set(usage) == {
+        "prompt_tokens",
+        "tokens",
+        "calls",
+        "tokens_per_call",
+        "drafted",
+        "accepted",
+        "speculation",
+    }
     assert usage["tokens"] > 5
+    assert usage["tokens_per_call"] == pytest.approx(usage["tokens"] / usage["calls"], abs=1e-3)
+
+
+def test_a_file_of_prompts_may_go_on_with_other_guesses(run: Callable[..., Any]) -> None:
+    """Guesses change no document, so that the results are of the same run."""
+    from structgen.cli import app
+
+    Path("prompts").write_text('"Zorvik has paid."\n"Bo has not paid."\n')
+    command = ["generate", "--schema", "order.json", "--prompts", "prompts", "--out", "out"]
+    first = CliRunner().invoke(app(), [*command, "--speculation", "off"])
+    assert first.exit_code == 0, first.output
+    whole = Path("out").read_text()
+    Path("out").write_text(whole.splitlines(keepends=True)[0])
+    more = ["--edit", "old.json", "--draft-model", "structgen/extract-draft"]
+    second = CliRunner().invoke(app(), [*command, *more])
+    assert second.exit_code == 0, second.output
+    assert sorted(Path("out").read_text().splitlines()) == sorted(whole.splitlines())
+
+
+def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model(run: Callable[..., Any]) -> None:
+    from structgen.cli import app
+
+    Path("prompts").write_text('"Zorvik has paid."\n')
+    command = ["generate", "--prompts", "prompts", "--out", "out", "--draft-model", "no/folder"]
+    done = CliRunner().invoke(app(), command)
+    assert done.exit_code == 2 and not Path("out").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
 
-from small_models import Function, tokenizer
+from small_models import Function, tokenizer, write_llama
 
 import structgen as sg
 from structgen.engine import draft_models
 from structgen.engine.draft_models import draft_model_of, drafters_of
 from structgen.resources import embedded_model
 from structgen.speculation.draft import NO_DRAFT
+from structgen.speculation.replay import replay
 from structgen.speculation.speculator import Speculator
 
 
@@ -109,6 +111,25 @@ def test_a_draft_model_changes_the_calls_and_no_token(
     assert guessed.tokens == plain.tokens
     assert 0 < guessed.usage.calls < plain.usage.calls and guessed.usage.speculation == ""
     assert guessed.usage.accepted["model"] == sum(step.drafter == "model" for step in guessed.steps) > 0
+
+
+@pytest.mark.slow  # transformers is loaded
+def test_a_folder_that_transformers_reads_drafts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It drafts for itself, so that what it drafts is right."""
+    monkeypatch.setattr(draft_models._Loaded, "models", type(draft_models._Loaded.models)())
+    folder = write_llama(tmp_path / "llama", width=64, layers=1)
+    speculation = sg.Speculation(drafters=(), draft_model=folder)
+    shared = draft_model_of(speculation, tokenizer())
+    assert shared is not None
+    engine = sg.Engine(shared.model, shared.tokenizer)
+    grammar = sg.json_schema({"type": "array", "items": {"enum": ["alpha", "beta"]}, "minItems": 3})
+    (result,) = engine.generate(sg.Request("x", grammar, sg.Sampling(temperature=0), speculation="off"))
+    tokens = [step.token for step in result.steps]
+    (one,) = drafters_of(speculation, tokenizer())
+    facts = sg.Facts(tokenizer().encode(b"x"), tokenizer())
+    costs = [1 + 0.01 * rows for rows in range(32)]
+    found = replay(tokens, [one], facts, sg.Matcher(engine.compiled(grammar)), costs, 16)
+    assert not found.dropped and found.calls <= len(tokens) / 2
 
 
 def test_few_draft_models_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,10 +65,20 @@ def test_each_token_says_who_guessed_it_without_its_colour() -> None:
         "guessed by <own>",
     ]
     assert len(hints) == len(_guessed().steps)
-    styles = re.findall(r"style='(.*?)'", box[1])
-    # a band for each drafter, and another underline for another drafter
-    assert styles[1].count("color-mix") == 2 and "color-mix" not in styles[2]
-    assert len({style.partition("text-decoration")[2] for style in (styles[0], styles[2], styles[3])}) == 3
+    bands = [style.count("color-mix") for style in re.findall(r"style='(.*?)'", box[1])]
+    assert bands[:4] == [1, 2, 0, 1]
+
+
+def test_no_two_drafters_have_the_same_lines() -> None:
+    """Who sees no colours tells them apart by the kind of line, and where it is."""
+    result = _result()
+    names = ["forced", "grammar", "suffix", "text", "earlier", "model", "own"]
+    for step, name in zip(result.steps, names, strict=False):
+        step.drafter = name
+    assert len(result.steps) >= len(names)
+    legend = trace_page(result, TOKENIZER).partition("<ul class=legend>")[2]
+    lines = re.findall(r"text-decoration:([a-z ]+) 3px ([a-z]+) #", legend)
+    assert len(lines) == len(set(lines)) == len(names)
 
 
 def test_the_page_tells_calls_and_what_was_taken_of_whom() -> None:

@@ -22,7 +22,7 @@ hundreds of times, and then the longest ones are counted."""
 
 
 class SlowAutomaton:
-    """At most 2 states a token, some 600 bytes a token. A token may be any number; separators are negative."""
+    """At most 2 states a token, some 600 bytes a token. A token may be any number."""
 
     __slots__ = ("counts", "earlier", "firsts", "last", "latest", "lengths", "links", "moves", "text")
 

@@ -238,6 +238,8 @@ def test_wrong_settings_are_refused(wrong: Any) -> None:
 class Unmasked(DraftModel):
     """The same drafter, which does not know the grammar; what the grammar refuses is cut off its drafts."""
 
+    cuts_itself = False
+
     def propose(self, view: View, most: int) -> Draft:
         return super().propose(View(view.tokens, None, view.room, view.ends), most)
 

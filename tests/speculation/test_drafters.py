@@ -7,7 +7,6 @@ import json
 import random
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 from draft_cases import COSTS, PERSON, answer, compiled, facts, of_machine, paths, tokenizer, view
