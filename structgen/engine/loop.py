@@ -238,7 +238,7 @@ class Loop:
 
     def _decide(self) -> None:
         """Choose a token for each text, and another one for as long as the last one was guessed."""
-        going = self._rows
+        began, going = time.perf_counter(), self._rows
         while going:
             further = self._commit(going, self._chosen(going))
             self._settle()
@@ -246,6 +246,7 @@ class Loop:
         for text in self._rows:
             text.observe()
         self._keep()
+        self._speculator.took(time.perf_counter() - began)
 
     def _keep(self) -> None:
         """Have the model keep the nodes of drafts that texts went through."""
@@ -406,6 +407,7 @@ class Loop:
         rows = self._rows
         if not rows:
             return
+        started = time.perf_counter()
         drafts = self._drafts(rows)
         # other devices go on by themselves, and how long their passes last is not seen here
         filling = self._lines.begin(
@@ -425,6 +427,7 @@ class Loop:
             text.usage.drafted += len(draft)
             text.ran = ran
         filling.wait()
+        self._speculator.took(time.perf_counter() - started)
         self._settle()
 
     def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:

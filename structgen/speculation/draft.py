@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.errors import OptionError
-from structgen.speculation.flat_trees import LEAST_CHANCE, follow_path
+from structgen.speculation.flat_trees import LEAST_CHANCE, follow_path, likeliest_leaves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,6 +130,23 @@ class Draft:
     def accepted(self, taken: Sequence[int]) -> int:
         """Return how many of the tokens that the model chose, from the first on, stand in the tree."""
         return int(follow_path(self.tokens, self.parents, np.array(taken, np.int32))) >> 2
+
+    def leaves(self, most: int) -> list[int]:
+        """Return the nodes without children, the likeliest first, at most `most`. Cost: 3 us."""
+        found = np.empty(most, np.int64)
+        count = int(likeliest_leaves(self.parents, self.chances, found))
+        return [int(node) for node in found[:count]]
+
+    def behind(self, path: Sequence[int]) -> Draft:
+        """Return the tree that stands behind a path, with the path, whose chances are next to nothing: to be
+        fused with a tree that has the path already. Cost: 5 us."""
+        count, size = len(path), len(self.tokens)
+        tokens, parents = np.empty(count + size, np.int32), np.empty(count + size, np.int32)
+        chances = np.full(count + size, LEAST_CHANCE, np.float32)
+        tokens[:count], tokens[count:] = path, self.tokens
+        parents[:count], parents[count:] = np.arange(-1, count - 1), self.parents + count
+        chances[count:] = self.chances
+        return Draft.made(tokens, parents, chances)
 
     def beginning(self, count: int) -> Draft:
         """Return the tree of the first `count` nodes. Cost: 1 us, and nothing where there are no more."""

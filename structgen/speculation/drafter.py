@@ -47,6 +47,8 @@ class View:
     """How many more tokens the text may take: what is left of the budget and of the model's context."""
     ends: frozenset[int]
     """The tokens that end a text."""
+    state: int | None = None
+    """The number of the state that drafts go on from; None: the matcher's."""
     _steps: dict[int, int] = field(init=False, repr=False, compare=False)
     """Steps of the grammar that were taken before, of all its documents."""
 
@@ -56,7 +58,9 @@ class View:
 
     @property
     def start(self) -> int:
-        """The number of the present state, for `after`."""
+        """The number of the state that drafts go on from, for `after`."""
+        if self.state is not None:
+            return self.state
         return _FREE if self.matcher is None else self.matcher.state_index
 
     def after(self, state: int, token: int) -> int:
@@ -80,6 +84,18 @@ class View:
                 return REFUSED
             memo_of(compiled).keep_step(key, after)
         return after
+
+    def behind(self, path: Sequence[int]) -> View | None:
+        """Return the view of a text that has taken some more tokens; None where that is refused, the end, or
+        where there is no room behind it. The matcher does not move: `state` says where the text would be."""
+        state = self.start
+        for token in path:
+            if token in self.ends or state == REFUSED:
+                return None
+            state = self.after(state, token)
+        if state == REFUSED or self.room <= len(path):
+            return None
+        return View(self.tokens, self.matcher, self.room - len(path), self.ends, state)
 
     def walked(self, draft: Draft) -> npt.NDArray[np.int64]:
         """Return the number of the state behind each node of a draft, or REFUSED: where the grammar does not
@@ -116,6 +132,10 @@ class Drafter(Protocol):
     are not walked a second time. `rank`, a number that `propose` may set: drafts of different ranks, as after
     a short and a long match, are trusted apart. `first_trust`, set with it: how likely a guess of that rank
     is, before the request has shown how often it is right.
+
+    One that can guess what comes behind guesses of others, too, has a method
+    `propose_behind(view, path, most)`: `path` are the guessed tokens, and `view` stands behind them, but for
+    its `tokens`.
     """
 
     @property

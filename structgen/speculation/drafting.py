@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
@@ -17,39 +18,61 @@ from structgen.speculation.trust import Trust
 
 _FIRST: Final = 4.0
 """Guesses that the first trust in a rank counts as."""
+_LEAVES: Final = 1
+"""Leaves of a tree behind which drafters are asked once more."""
 MOST_RANKS: Final = 32
 """Ranks of one drafter that are told apart."""
 
 
 class _Member:
-    """One drafter of a request, how far it is trusted, and what it proposed last."""
+    """One drafter of a request, how far it is trusted, and whether it pays."""
 
-    __slots__ = ("_trusts", "cuts_itself", "drafter", "node", "pace", "proposed", "seconds", "trust")
+    __slots__ = ("_trusts", "behind", "cuts_itself", "drafter", "pace", "trust")
 
     def __init__(self, drafter: Drafter) -> None:
         self.drafter, self.pace = drafter, Pace()
         self._trusts: dict[int, Trust] = {}
-        self.trust = self._trust()
+        self.trust = self.trust_now()
         """That in the drafts of the rank of the last one."""
         self.cuts_itself: bool = getattr(drafter, "cuts_itself", False) is True
-        self.proposed: Draft | None = None
-        """None: it was not asked for this pass."""
-        self.node: int | None = -1
-        """Where the text stands in the proposal; None: it went elsewhere."""
-        self.seconds = 0.0
-        """What it took to ask it."""
+        self.behind: Callable[[View, Sequence[int], int], Draft] | None
+        self.behind = getattr(drafter, "propose_behind", None)
 
-    def _trust(self) -> Trust:
+    def trust_now(self) -> Trust:
+        """Return the trust in drafts of the rank that the drafter says now."""
         rank = int(getattr(self.drafter, "rank", 0)) % MOST_RANKS
         found = self._trusts.get(rank)
         if found is None:
             likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
             found = self._trusts[rank] = Trust(_FIRST * likely, _FIRST * (1.0 - likely))
+        self.trust = found
         return found
 
-    def take(self, draft: Draft) -> None:
-        """Take note of a draft."""
-        self.proposed, self.node, self.trust = draft, -1, self._trust()
+
+@dataclass(slots=True)
+class _Proposal:
+    """What a drafter proposed for a pass, behind a path of guesses."""
+
+    member: _Member
+    draft: Draft
+    trust: Trust
+    seconds: float
+    """What it took to ask."""
+    path: Sequence[int] = ()
+    followed: int = 0
+    """Tokens of the path that the text has taken since, as far as it was asked for."""
+    node: int | None = -1
+    """Where the text then stands in the draft; None: it went elsewhere."""
+
+    def follow(self, token: int) -> bool:
+        """Return whether one more token of the text stands in the draft."""
+        if self.node is not None and self.followed < len(self.path):
+            self.node = -1 if self.path[self.followed] == token else None
+            self.followed += 1
+            return False
+        if self.node is not None:
+            self.node = self.draft.child(self.node, token)
+        return self.node is not None
 
 
 class Drafting:
@@ -79,8 +102,11 @@ class Drafting:
         """Drafted tokens that the text has taken, each counted once."""
         self._clock = clock
         self._members: list[_Member] = []
-        self._asked: list[_Member] = []
-        """Those that were asked for this pass."""
+        self._kind = tuple(drafter.name for drafter in drafters)
+        self._deeper = Pace()
+        """Whether it pays to ask what comes behind the likeliest guesses."""
+        self._asked: list[_Proposal] = []
+        """What was proposed for this pass, what stands behind guesses last."""
         self._passes = 0
         self._token = self._row = self._rows = 0.0
         for drafter in drafters:
@@ -90,6 +116,11 @@ class Drafting:
                 self._drop(drafter, error)
             else:
                 self._members.append(_Member(drafter))
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """The names of the drafters that are asked."""
+        return self._kind
 
     @property
     def trusts(self) -> dict[str, float]:
@@ -108,29 +139,53 @@ class Drafting:
                 continue
             begun = self._clock()
             draft = self._proposal(member, view, most)
-            member.seconds = self._clock() - begun
             if draft is not None:
-                member.take(draft)
-                self._asked.append(member)
-        found = [member for member in self._asked if member.proposed]
+                trust = member.trust_now()
+                self._asked.append(_Proposal(member, draft, trust, self._clock() - begun))
+        fused = self._fused()
+        if len(fused) and most > 1 and self._deeper.is_due(self._passes):
+            self._ask_behind(fused, view, most)
+            if self._asked[-1].path:
+                fused = self._fused()
+        return fused.likeliest_chain() if self._chain else fused
+
+    def _fused(self) -> Draft:
+        found = [one for one in self._asked if len(one.draft)]
         if not found:
             return NO_DRAFT
-        drafts = [member.proposed for member in found if member.proposed is not None]
-        fused = fuse(drafts, [member.trust.mean for member in found])
-        return fused.likeliest_chain() if self._chain else fused
+        drafts = [one.draft.behind(one.path) if one.path else one.draft for one in found]
+        return fuse(drafts, [one.trust.mean for one in found])
+
+    def _ask_behind(self, fused: Draft, view: View, most: int) -> None:
+        """Ask the drafters what comes behind the likeliest leaves of the tree."""
+        able = [one.member for one in self._asked if one.member.behind is not None]
+        if not able:
+            return
+        for leaf in fused.leaves(_LEAVES):
+            path = fused.path(leaf)
+            there = view.behind(path)
+            if there is None:
+                continue
+            for member in able:
+                begun = self._clock()
+                draft = self._proposal(member, there, most, path)
+                if draft is not None and len(draft):
+                    trust = member.trust_now()
+                    self._asked.append(_Proposal(member, draft, trust, self._clock() - begun, path))
 
     def sources(self, token: int) -> list[str]:
         """Return the names of the drafters that had proposed a token, behind the tokens that this was asked
         about since `candidates`."""
-        for member in self._asked:
-            if member.node is not None and member.proposed is not None:
-                member.node = member.proposed.child(member.node, token)
-        return [member.drafter.name for member in self._asked if member.node is not None]
+        return list(dict.fromkeys([one.member.drafter.name for one in self._asked if one.follow(token)]))
 
-    def _proposal(self, member: _Member, view: View, most: int) -> Draft | None:
-        """Return what a drafter proposes, cut to what may come; None where it cannot say."""
+    def _proposal(self, member: _Member, view: View, most: int, path: Sequence[int] = ()) -> Draft | None:
+        """Return what a drafter proposes, behind a path, cut to what may come; None where it cannot say."""
         try:
-            draft = member.drafter.propose(view, most)
+            if not path:
+                draft = member.drafter.propose(view, most)
+            else:
+                assert member.behind is not None
+                draft = member.behind(view, path, most)
             if not isinstance(draft, Draft):
                 raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
         except LimitError:  # the grammar is full; it may be compiled anew later
@@ -150,23 +205,36 @@ class Drafting:
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Take note of the tokens that the text has taken since `candidates`, of which the first `accepted`
         were drafted. Without `candidates` before it: of tokens that were not drafted here."""
-        proposed = sum(len(member.proposed or ()) for member in self._asked)
+        proposed = sum(len(one.draft) for one in self._asked)
         tokens = np.array(taken, np.int32)
-        known = 0
-        """Accepted tokens that a drafter before this one had proposed: it is not paid for them again."""
-        for member in self._asked:
-            draft = member.proposed
-            assert draft is not None
-            right = member.trust.learn(draft, tokens)
+        known, spent_behind, by_name = 0, 0.0, dict[str, int]()
+        """Accepted tokens that proposals before this one had: nobody is paid for them again."""
+        first = 0
+        for one in self._asked:
+            size = len(one.path)
+            if tuple(taken[:size]) == tuple(one.path):
+                right = size + one.trust.learn(one.draft, tokens[size:])
+            else:
+                right = 0
             used = min(right, accepted)
-            name = member.drafter.name
-            self.accepted[name] = self.accepted.get(name, 0) + used
+            name = one.member.drafter.name
+            by_name[name] = by_name.get(name, 0) + max(used - size, 0)
             if self._token > 0.0:
-                spent = member.seconds + (self._rows * len(draft) / proposed if proposed else 0.0)
-                member.pace.asked(float(max(used - known, 0)), spent / self._token, self._passes)
-                if right > used and right * (self._token - self._row) > member.seconds:
-                    member.pace.hope()
+                spent = one.seconds + (self._rows * len(one.draft) / proposed if proposed else 0.0)
+                spent /= self._token
+                if one.path:
+                    spent_behind += spent
+                else:
+                    one.member.pace.asked(float(max(used - known, 0)), spent, self._passes)
+                    if right > used and right * (self._token - self._row) > one.seconds:
+                        one.member.pace.hope()
             known = max(known, used)
+            if not one.path:
+                first = known
+        if self._token > 0.0 and self._asked and self._asked[-1].path:
+            self._deeper.asked(float(known - first), spent_behind, self._passes)
+        for name, count in by_name.items():
+            self.accepted[name] = self.accepted.get(name, 0) + count
         if self._asked:
             self.saved += accepted
         self._asked = []

@@ -59,6 +59,17 @@ class EarlierAnswers:
         self.first_trust = _FIRST_TRUSTS[self.rank]
         return self._index.draft(self._state, view, most, self._branches)
 
+    def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
+        """Return what came behind the longest suffix of answer and path."""
+        if self._index is None:
+            return NO_DRAFT
+        state, length = self._index.follow(self._state, self._length, path)
+        if length < self._shortest:
+            return NO_DRAFT
+        self.rank = bisect_right(_RANKS, length)
+        self.first_trust = _FIRST_TRUSTS[self.rank]
+        return self._index.draft(state, view, most, self._branches)
+
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Follow the answer in the index. Cost: 3 us."""
         self._taken += len(taken)

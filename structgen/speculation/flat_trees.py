@@ -301,3 +301,27 @@ def follow_path(tokens: Any, parents: Any, taken: Any) -> Any:
         node, at = found, found + 1
         count += 1
     return 4 * count
+
+
+@entry(f"int64({_I4}, {_F4}, int64[::1])")
+def likeliest_leaves(parents: Any, chances: Any, out: Any) -> Any:
+    """Write the likeliest nodes without children, as many as there is room for; return how many they are."""
+    total = len(parents)
+    starts = np.zeros(2, np.int64)
+    starts[1] = total
+    worth = paths(parents, chances, starts)
+    for i in range(total):
+        if parents[i] >= 0:
+            worth[parents[i]] = -1.0
+    count = 0
+    while count < len(out):
+        best = -1
+        for i in range(total):
+            if worth[i] > 0.0 and (best < 0 or worth[i] > worth[best]):
+                best = i
+        if best < 0:
+            break
+        worth[best] = -1.0
+        out[count] = best
+        count += 1
+    return count

@@ -42,14 +42,18 @@ class ForcedBytes:
         if matcher is None or self._tokenizer is None or most < 1 or view.room < 1:
             return NO_DRAFT
         memo = memo_of(matcher.compiled)
-        draft = memo.drafts("forced").get(matcher.state_index)
+        draft = memo.drafts("forced").get(view.start)
         if draft is None:
             if matcher.is_finished:
                 return NO_DRAFT
-            data = _forced(memo, matcher.compiled, matcher.state_index)
+            data = _forced(memo, matcher.compiled, view.start)
             draft = Draft.chain(canonical_tokens(view, self._tokenizer, data))
-            memo.keep_draft("forced", matcher.state_index, draft)
+            memo.keep_draft("forced", view.start, draft)
         return draft.beginning(min(most, view.room))
+
+    def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
+        """Return the tokens that are forced behind a path."""
+        return self.propose(view, most)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Learn nothing: the state says it all."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from structgen.compiled import CompiledGrammar
 from structgen.errors import OptionError
+from structgen.matcher import Matcher
 from structgen.speculation.canonical import canonical_tokens
 from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
 from structgen.speculation.drafter import Facts, View, allowed_part, part_of
@@ -54,9 +55,27 @@ class GrammarTree:
         matcher = view.matcher
         if matcher is None or self._tokenizer is None or most < 1 or view.room < 1:
             return NO_DRAFT
-        compiled, state = matcher.compiled, matcher.state_index
+        memo = memo_of(matcher.compiled)
+        layout = self._laid_out(view, matcher.compiled) if memo.has_open_space else None
+        return self._drafted(view, matcher, self._tokenizer, layout, most)
+
+    def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
+        """Return the tree behind a path."""
+        matcher, tokenizer = view.matcher, self._tokenizer
+        if matcher is None or tokenizer is None or most < 1:
+            return NO_DRAFT
+        layout = None
+        if memo_of(matcher.compiled).has_open_space and matcher.compiled.has_events:
+            layout = self._layout.copy()
+            for token in path:
+                layout.read(tokenizer.token_bytes[token] or b"")
+        return self._drafted(view, matcher, tokenizer, layout, most)
+
+    def _drafted(
+        self, view: View, matcher: Matcher, tokenizer: Tokenizer, layout: JsonLayout | None, most: int
+    ) -> Draft:
+        compiled, state = matcher.compiled, view.start
         memo = memo_of(compiled)
-        layout = self._laid_out(view, compiled) if memo.has_open_space else None
         key: object = (state, None if layout is None else layout.key)
         drafts = memo.drafts(self._kind)
         draft = drafts.get((key, most))
@@ -65,7 +84,7 @@ class GrammarTree:
                 return NO_DRAFT
             whole = drafts.get(key)
             if whole is None:
-                whole = self._grown(view, compiled, self._tokenizer, layout)
+                whole = self._grown(view, compiled, tokenizer, layout)
                 memo.keep_draft(self._kind, key, whole)
             draft = part_of(whole, np.zeros(len(whole), np.int64), most) if len(whole) > most else whole
             memo.keep_draft(self._kind, (key, most), draft)

@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
-
-import numpy as np
 
 from structgen.speculation.costs import PassCosts
 from structgen.speculation.draft import NO_DRAFT, Draft
 from structgen.speculation.drafter import View
 from structgen.speculation.drafting import Drafting
-from structgen.speculation.pace import Pace
+from structgen.speculation.goodput import Goodput
 from structgen.speculation.planner import planned
 
-_LEAST_RISK: Final = 0.25
-"""The part of a pass that drafts may always cost."""
+_MOST_KINDS: Final = 64
+"""Kinds of batches (by size and drafters) that are told apart; the oldest is forgotten."""
 
 
 class Speculator:
     """Belongs to one engine: what a pass costs is learnt from all of its texts.
 
-    For each pass: `propose`; the pass runs; `ran` with its rows and seconds. What texts have taken is told to
-    each text's own `Drafting.observe`. Its methods are called by one thread at a time.
+    For each pass: `propose`; the pass runs; `ran` with its rows and seconds; the texts take tokens, which is
+    told to each text's own `Drafting.observe`; `took` with all seconds of it. Its methods are called by one
+    thread at a time.
 
     Drafting has to pay for itself, in three places. The planner takes a guess where the expected tokens for
     the time rise. A drafter whose accepted tokens saved less time than it took is asked more and more rarely
-    (`Pace`; in each text, by its `Drafting`). And where all drafting of a batch of about this size has lost
-    time, nobody is asked for a while: that is so under load, also for texts that have just come. No pass
-    risks more time than drafts have saved lately, but for a small part of a pass.
+    (`Pace`; in each text, by its `Drafting`). And batches of about the same size with the same drafters are
+    written with drafts only where that is faster, everything included (`Goodput`): so nobody is asked under
+    load.
     """
 
     def __init__(self, overhead: float = 1.5e-4, clock: Callable[[], float] = perf_counter) -> None:
         """`overhead`: seconds that a pass takes beside the model, in the loop. `clock` returns seconds."""
         self.costs = PassCosts(overhead)
         self._clock = clock
-        self._paces: dict[int, Pace] = {}
-        """By the number of texts, each power of two apart."""
-        self._passes = 0
-        self._asked: _Asked | None = None
+        self._goodputs: dict[object, Goodput] = {}
+        self._pass: _Pass | None = None
         """What is to be settled once the texts have taken their tokens."""
 
     def propose(
@@ -48,82 +45,76 @@ class Speculator:
     ) -> list[Draft]:
         """Return a draft for each text, of at most `mosts[i]` nodes; none for a text without a `Drafting`."""
         self._settle()
-        self._passes += 1
         count = len(draftings)
         drafts = [NO_DRAFT] * count
-        asked = [
-            i for i in range(count) if draftings[i] is not None and views[i] is not None and mosts[i] > 0
+        texts = [
+            (i, drafting, view)
+            for i, (drafting, view, most) in enumerate(zip(draftings, views, mosts, strict=True))
+            if drafting is not None and view is not None and most > 0
         ]
         curve = self.costs.curve
-        # a draft is compared with a pass without one: that is run first where nothing is known of it
-        if not asked or count > len(curve) or not self.costs.is_known(count):
+        if not texts or count > len(curve):
             return drafts
-        pace = self._paces.get(count.bit_length())
-        if pace is None:
-            pace = self._paces[count.bit_length()] = Pace(credit=float(count), most=8.0 * count)
-        if not pace.is_due(self._passes):
-            return drafts
+        kind = count.bit_length(), frozenset(drafting.kind for _, drafting, _ in texts)
+        goodput = self._goodputs.get(kind)
+        if goodput is None:
+            if len(self._goodputs) >= _MOST_KINDS:
+                del self._goodputs[next(iter(self._goodputs))]
+            goodput = self._goodputs[kind] = Goodput(count)
         token = float(curve[count - 1]) / count
-        risk = token * max(pace.account, _LEAST_RISK * count)
-        begun = self._clock()
-        spent = 0.0
-        texts: list[tuple[int, Drafting, int]] = []
-        for j in range(len(asked)):
-            i = asked[(j + self._passes) % len(asked)]  # none is always the last one
-            drafting, view = draftings[i], views[i]
-            assert drafting is not None and view is not None
+        self._pass = _Pass(goodput, goodput.is_drafting, count, token)
+        if not goodput.is_drafting:
+            return drafts
+        for i, drafting, view in texts:
+            self._pass.texts.append((drafting, drafting.saved))
             drafts[i] = drafting.candidates(view, mosts[i])
-            texts.append((i, drafting, drafting.saved))
-            spent = self._clock() - begun
-            if spent > risk:
-                break
-        rows = int(np.searchsorted(curve, curve[count - 1] + risk - spent, "right"))
-        drafts = planned(drafts, curve[: max(rows, count)], mosts, sum(mosts))
-        sizes = [(drafting, len(drafts[i]), saved) for i, drafting, saved in texts]
-        self._asked = _Asked(pace, sizes, self._passes, count, token, self._clock() - begun)
-        nodes = sum(map(len, drafts))
-        self._price(self._asked, float(curve[count + nodes - 1]))
+        drafts = planned(drafts, curve, mosts, sum(mosts))
+        self._pass.sizes = [len(drafts[i]) for i, _, _ in texts]
+        self._price(self._pass, float(curve[count + sum(map(len, drafts)) - 1]))
         return drafts
 
     def ran(self, rows: int, seconds: float) -> None:
-        """Learn what a pass of so many rows took."""
+        """Learn what the model's pass took, of so many rows."""
         self.costs.learn(rows, seconds)
-        if self._asked is not None:
-            self._price(self._asked, seconds + self.costs.overhead)
+        if self._pass is not None:
+            self._price(self._pass, seconds + self.costs.overhead)
 
-    def _price(self, asked: _Asked, seconds: float) -> None:
-        """Tell each text what its guesses cost, where the pass takes so long."""
+    def took(self, seconds: float) -> None:
+        """Learn that the pass took so many seconds more, of any work: also before it and behind it."""
+        if self._pass is not None:
+            self._pass.seconds += seconds
+
+    def _price(self, of: _Pass, seconds: float) -> None:
+        """Tell each text what its guesses cost, where the model's pass takes so long."""
         curve = self.costs.curve
-        asked.more = max(seconds - float(curve[asked.count - 1]), 0.0)
-        row = float(curve[min(asked.count, len(curve) - 1)] - curve[asked.count - 1])
-        nodes = sum(size for _, size, _ in asked.texts)
-        for drafting, size, _ in asked.texts:
-            drafting.priced(asked.token, row, asked.more * size / nodes if nodes else 0.0)
+        more = max(seconds - float(curve[of.count - 1]), 0.0)
+        row = float(curve[min(of.count, len(curve) - 1)] - curve[of.count - 1])
+        nodes = sum(of.sizes)
+        for (drafting, _), size in zip(of.texts, of.sizes, strict=True):
+            drafting.priced(of.token, row, more * size / nodes if nodes else 0.0)
 
     def _settle(self) -> None:
-        """Book what the last drafts saved and cost, now that the texts have observed what became of them."""
-        if self._asked is not None:
-            asked, self._asked = self._asked, None
-            saved = sum(drafting.saved - before for drafting, _, before in asked.texts)
-            nodes = sum(size for _, size, _ in asked.texts)
-            spent = asked.seconds + (asked.more if nodes else 0.0)
-            asked.pace.asked(float(saved), spent / asked.token, asked.now)
+        """Book what the last pass came to, now that the texts have observed what became of their guesses."""
+        if self._pass is not None:
+            last, self._pass = self._pass, None
+            saved = sum(drafting.saved - before for drafting, before in last.texts)
+            last.goodput.learn(last.drafting, last.count + saved, last.seconds)
 
 
 @dataclass(slots=True)
-class _Asked:
-    """What was asked for one pass."""
+class _Pass:
+    """A pass that is under way."""
 
-    pace: Pace
-    texts: list[tuple[Drafting, int, int]]
-    """Each with its nodes in the pass, and the tokens that drafts had saved it before."""
-    now: int
-    """The number of the pass."""
+    goodput: Goodput
+    drafting: bool
+    """Whether drafters were asked."""
     count: int
-    """All texts of the pass."""
+    """Its texts."""
     token: float
     """Seconds that a token takes without drafts."""
-    seconds: float
-    """What asking took."""
-    more: float = 0.0
-    """Seconds that the guesses added to the pass."""
+    texts: list[tuple[Drafting, int]] = field(default_factory=list)
+    """Those whose drafters were asked, each with the tokens that drafts had saved it before."""
+    sizes: list[int] = field(default_factory=list)
+    """The nodes of each of these."""
+    seconds: float = 0.0
+    """What the pass took so far."""

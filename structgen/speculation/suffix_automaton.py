@@ -8,7 +8,7 @@ piece.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from structgen.speculation import suffix_tables as tables
 from structgen.speculation.draft import NO_DRAFT, Draft
 from structgen.speculation.drafter import REFUSED, View, allowed_part
+from structgen.speculation.planner import fuse
 
 Pick = Literal["frequent", "latest", "first"]
 _ROOM: Final = 64
@@ -106,30 +107,41 @@ class SuffixAutomaton:
         found = int(tables.follow(self._states, self._moves, self._table, state, length, _int32(tokens)))
         return found & 0xFFFFFFFF, found >> 32
 
+    def shorter(self, state: int) -> tuple[int, int]:
+        """Return the state of the longest suffix of a state's pieces that ends at more places, and its
+        length; (0, 0) where that is the empty one."""
+        link = max(int(self._states[state, tables.LINK]), 0)
+        return link, int(self._states[link, tables.LENGTH])
+
     def draft(self, state: int, view: View, most: int, branches: int) -> Draft:
         """Return the likeliest `most` continuations of a state's pieces that the grammar takes, at most
-        `branches` behind each node. A share is how often the text went on so.
-        Cost: 5 us, 0.1 us a node, and a step of the grammar for each."""
-        if most < 1 or view.room < 1 or int(self._states[state, tables.MOVES]) < 0:
+        `branches` behind each node. A share is how often the text went on so. Cost: 5 us, 0.1 us a node, and
+        a step of the grammar for each."""
+        return self.draft_of([(state, 1.0)], view, most, branches)
+
+    def draft_of(self, weighted: Sequence[tuple[int, float]], view: View, most: int, branches: int) -> Draft:
+        """Return the same for several states together, whose shares have weights. Cost: 5 us for each."""
+        if most < 1 or view.room < 1:
             return NO_DRAFT
         more = 1 if view.matcher is None else _MORE
         room = more * most
-        made, chances = np.empty((2, room), np.int32), np.empty(room, np.float32)
-        count = tables.grow(
-            self._states,
-            self._moves,
-            state,
-            room,
-            more * branches,
-            min(view.room, room),
-            made[0],
-            made[1],
-            chances,
-        )
-        if not count:
-            return NO_DRAFT
-        grown = Draft.made(made[0, :count], made[1, :count], chances[:count])
-        return allowed_part(grown, view, most, branches)
+        grown: list[Draft] = []
+        for state, _ in weighted:
+            made, chances = np.empty((2, room), np.int32), np.empty(room, np.float32)
+            count = tables.grow(
+                self._states,
+                self._moves,
+                state,
+                room,
+                more * branches,
+                min(view.room, room),
+                made[0],
+                made[1],
+                chances,
+            )
+            grown.append(Draft.made(made[0, :count], made[1, :count], chances[:count]))
+        whole = fuse(grown, [weight for _, weight in weighted]) if len(grown) > 1 else grown[0]
+        return allowed_part(whole, view, most, branches)
 
     def copy_from(self, place: int, view: View, most: int) -> Draft:
         """Return the tokens behind a place of the text, as long as the grammar takes them."""

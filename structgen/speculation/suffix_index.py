@@ -21,6 +21,11 @@ _RANKS: Final = (2, 3, 4, 6, 9)
 _FIRST_TRUSTS: Final = (0.63, 0.73, 0.8, 0.82, 0.85, 0.92)
 """How often a guess was right in answers of MaskBench that came behind their schemas."""
 
+_SUFFIXES: Final = 2
+"""Suffixes that are followed: the longest that came before, and the longest that came at more places."""
+_SHORTER: Final = 0.5
+"""How much the guesses behind a shorter suffix count, beside how often such guesses are right."""
+
 
 class SuffixIndex:
     """Drafts what came behind the longest suffix of prompt and answer that stands in them earlier too.
@@ -82,14 +87,38 @@ class SuffixIndex:
         state, length = self.index.repeated(self._longest)
         if length < self._shortest or most < 1:
             return NO_DRAFT
-        self.rank = bisect_right(_RANKS, length)
-        self.first_trust = _FIRST_TRUSTS[self.rank]
+        self._rank(length)
         if self._pick == "frequent":
-            return self.index.draft(state, view, most, self._branches)
+            return self._likeliest(state, view, most)
         first = int(self.index.column(FIRST)[state])
         place = first if self._pick == "first" else int(self.index.column(EARLIER)[state])
         # a place that is not known any more is one of a text that repeats itself hundreds of times
         return self.index.copy_from(place if place >= 0 else first, view, most)
+
+    def propose_behind(self, view: View, path: Sequence[int], most: int) -> Draft:
+        """Return what came behind the longest suffix of text and path that came before."""
+        if self._pick != "frequent" or most < 1:
+            return NO_DRAFT
+        state, length = self.index.follow(*self.index.repeated(self._longest), path)
+        if length < self._shortest:
+            return NO_DRAFT
+        self._rank(length)
+        return self._likeliest(state, view, most)
+
+    def _rank(self, length: int) -> None:
+        self.rank = bisect_right(_RANKS, length)
+        self.first_trust = _FIRST_TRUSTS[self.rank]
+
+    def _likeliest(self, state: int, view: View, most: int) -> Draft:
+        """Return a tree by counts behind a suffix, and behind shorter ones."""
+        weighted = [(state, 1.0)]
+        while len(weighted) < _SUFFIXES:
+            state, length = self.index.shorter(state)
+            if length < self._shortest:
+                break
+            trust = _FIRST_TRUSTS[bisect_right(_RANKS, length)]
+            weighted.append((state, _SHORTER * trust / self.first_trust))
+        return self.index.draft_of(weighted, view, most, self._branches)
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         """Take note of the tokens. They are indexed when a draft is asked for next, so that a text for which

@@ -385,3 +385,72 @@ def test_a_replay_whose_rows_are_dear_is_plain_decoding() -> None:
     known = facts(json.dumps(PEOPLE).encode())
     found = replay(tokens, [ForcedBytes(), SuffixIndex()], known, sg.Matcher(compiled(RECORDS)), costs, 16)
     assert found.drafted == 0 and found.calls == len(tokens)
+
+
+def test_what_comes_behind_the_guesses_of_others_is_guessed_too() -> None:
+    """The key is forced, and its value stands in the prompt behind the same key."""
+    known = facts(b'Before: {"name": "Marta Ortiz", "kind": "supplier"}. Now: ')
+    matcher, wanted = sg.Matcher(compiled(PERSON)), answer({**PEOPLE[0], "kind": "supplier"})
+    for token in wanted[:1]:
+        matcher.advance(token)
+    alone = Drafting([ForcedBytes()], known)
+    alone.observe(wanted[:1], 0)
+    joined = Drafting([ForcedBytes(), SuffixIndex()], known)
+    joined.observe(wanted[:1], 0)
+    forced = alone.candidates(view(matcher, wanted[:1]), 16).accepted(wanted[1:])
+    draft = joined.candidates(view(matcher, wanted[:1]), 16)
+    assert draft.accepted(wanted[1:]) > forced + 2
+    for path in paths(draft):
+        assert matcher.accepts(path) == len(path)
+    taken = wanted[1 : 2 + draft.accepted(wanted[1:])]
+    guessed = [joined.sources(token) for token in taken[:-1]]
+    assert all(guessed) and "forced" in guessed[0] and guessed[-1] == ["suffix"]
+    joined.observe(taken, len(taken) - 1)
+    assert joined.saved == len(taken) - 1
+    assert joined.accepted["forced"] == forced
+    assert forced + joined.accepted["suffix"] >= len(taken) - 1
+
+
+def test_nothing_is_asked_behind_the_end_or_where_there_is_no_room() -> None:
+    matcher, wanted = sg.Matcher(compiled(PERSON)), answer(PEOPLE[0])
+    here = view(matcher, room=len(wanted) - 1)
+    there = here.behind(wanted[:-2])
+    assert there is not None and there.room == 1
+    twin = sg.Matcher(compiled(PERSON))
+    for token in wanted[:-2]:
+        twin.advance(token)
+    assert there.start == twin.state_index and matcher.tokens == ()
+    assert here.behind(wanted[:-1]) is None  # no room
+    assert view(matcher).behind([*wanted, 5]) is None  # the end
+    assert view(matcher).behind([0]) is None  # refused
+
+
+class Ranked:
+    """Guesses right after a long match, and wrong after a short one."""
+
+    name = "ranked"
+    rank = 0
+    first_trust = 0.5
+
+    def begin(self, facts: Facts) -> None:
+        pass
+
+    def propose(self, view: View, most: int) -> Draft:
+        self.rank = len(view.tokens) % 2
+        return Draft.chain([100 if self.rank else 101])
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+def test_ranks_of_drafts_are_trusted_apart() -> None:
+    drafting = Drafting([Ranked()], facts())
+    chances = []
+    for at in range(40):
+        chances.append(float(drafting.candidates(view(None, [100] * at), 4).chances[0]))
+        drafting.observe([100], 0)
+    assert chances[0] == chances[1] == 0.5
+    assert chances[-1] > 0.85 and chances[-2] < 0.15
