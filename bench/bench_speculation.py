@@ -26,7 +26,6 @@ speculation than without.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import platform
 import sys
@@ -57,15 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def rows(options: argparse.Namespace) -> None:
     """Measure r(n)."""
-    print("\nWhat rows of one text cost together\n")
-    if find_spec("bench_rows") is None:
-        print("not measured: there is no bench_rows.py")
-        return
     import bench_rows
 
+    print("\nWhat rows of one text cost together\n")
     found = bench_rows.measure(seconds=2.0 if options.quick else 60.0)
-    records_ = [row._asdict() if hasattr(row, "_asdict") else dataclasses.asdict(row) for row in found]
-    _write(options, "rows", list(records_[0]), [list(one.values()) for one in records_])
+    _write(options, "rows", bench_rows.Row._fields, found)
     print(bench_rows.table(found))
 
 
@@ -104,29 +99,28 @@ def walls(options: argparse.Namespace) -> int:
     frozen = workloads()
     model, tokenizer = load_model("structgen/extract", device="cpu")
     writer = Writer(model, tokenizer)
+    quick, few = options.quick, max(1, options.rounds // 2)
     cells: list[Cell] = []
-    extract = Bench("extract", model, writer, replays=False, draft_model="structgen/extract-draft")
-    large = Bench("100M", llama_100m(), writer, replays=True) if "100M" in options.models else None
-    if options.quick:
-        rounds = few = 1
-        for batch in (1, 8):
-            for name in (CHANGED, SAME, HELD_OUT) if batch == 1 else (HELD_OUT,):
-                cells += extract.measure(frozen[name], batch, batch, 1, None if batch == 1 else 3)
-        cells += extract.measure(frozen[TWENTY], 1, 1, 1, 3)
-    else:
-        rounds, few = options.rounds, max(1, options.rounds // 2)
-        for batch in (1, 8, 32):
+    if "extract" in options.models:
+        bench = Bench("extract", model, writer, replays=False, draft_model="structgen/extract-draft")
+        if quick:
             for name in NAMES:
-                cells += extract.measure(frozen[name], batch, max(8, batch), rounds)
-    if large is not None:
-        for name in (CHANGED, SAME) if options.quick else NAMES:
+                cells += bench.measure(frozen[name], 1, 1, 1, 3 if name == TWENTY else None)
+            cells += bench.measure(frozen[HELD_OUT], 8, 8, 1, 3)
+        else:
+            for batch in options.batches:
+                for name in NAMES:
+                    cells += bench.measure(frozen[name], batch, max(8, batch), options.rounds)
+    if "100M" in options.models:
+        bench = Bench("100M", llama_100m(), writer, replays=True)
+        for name in (CHANGED, SAME) if quick else NAMES:
             # the twenty records are long
-            count = 1 if options.quick or name == TWENTY else 4
-            cells += large.measure(frozen[name], 1, count, few, 3 if options.quick else None)
-    if find_spec("transformers") is not None and "transformers" in options.models:
+            count = 1 if quick or name == TWENTY else 4
+            cells += bench.measure(frozen[name], 1, count, few, 3 if quick else None)
+    if "transformers" in options.models and find_spec("transformers") is not None:
         folder, draft = (embedded_model(f"structgen/{one}") for one in ("extract", "extract-draft"))
-        listed = [frozen[name] for name in ((HELD_OUT,) if options.quick else NAMES)]
-        cells += of_transformers(listed, 1 if options.quick else 8, rounds, folder, draft)
+        listed = [frozen[name] for name in ((HELD_OUT,) if quick else NAMES)]
+        cells += of_transformers(listed, 1 if quick else 4, few, folder, draft)
     return _told(options, "walls", cells, torch.get_num_threads())
 
 
@@ -180,7 +174,7 @@ def _write(
         "quick": "yes" if options.quick else "",
     }
     lines = [[f"{one:.5g}" if isinstance(one, float) else one for one in row] for row in table]
-    records.write(options.results, f"speculation-{part}", about, columns, lines)
+    records.write(options.results, f"speculation-{part}", about, columns, lines, more=options.more)
 
 
 def _versions() -> str:
@@ -205,12 +199,17 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine-answers", type=int, default=60, help="whose passes really run")
     parser.add_argument("--processes", type=int, default=2, help="that count")
     parser.add_argument(
-        "--rounds", type=int, default=11, help="of each workload, in which all modes take turns"
+        "--rounds", type=int, default=7, help="in which all modes take turns; half for others"
     )
     parser.add_argument(
-        "--models", nargs="*", default=["100M", "transformers"], choices=("100M", "transformers"),
-        help="what is timed besides structgen/extract",
-    )  # fmt: skip
+        "--models",
+        nargs="+",
+        default=["extract", "100M", "transformers"],
+        choices=("extract", "100M", "transformers"),
+        help="what is timed",
+    )
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8, 32], help="of structgen/extract")
+    parser.add_argument("--more", action="store_true", help="add to the files of today, in place of anew")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", default="random-1b", choices=("random-1b",), help="on another device")
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"), help="the same")
