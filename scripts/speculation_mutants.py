@@ -14,6 +14,7 @@ from mutants import Mutant, main
 
 SAME = "engine/test_speculation.py::test_drafts_of_the_text_itself_change_nothing"
 LAW = "engine/test_speculation_laws.py::test_texts_are_drawn_from_the_law_of_plain_decoding"
+TREES = "engine/test_model_trees.py::test_trees_give_bit_by_bit_what_plain_decoding_gives"
 BITS = "engine/test_speculation.py::test_the_embedded_model_writes_the_same_bits"
 
 MUTANTS = (
@@ -58,6 +59,34 @@ MUTANTS = (
         "parents += [-1, *(draft.parents + 1).tolist()]",
         "parents += [*range(-1, len(draft))]",
         (SAME,),
+    ),
+    Mutant(
+        "positions of a draft have a gap behind the text",
+        "engine/compiled_pass.py",
+        "(tokens[node], length + depths[node], address",
+        "(tokens[node], length + depths[node] + (node > start), address",
+        (TREES,),
+    ),
+    Mutant(
+        "positions of a tree are its columns",
+        "engine/compiled_pass.py",
+        "(tokens[node], length + depths[node], address",
+        "(tokens[node], length + node - start, address",
+        (TREES,),
+    ),
+    Mutant(
+        "columns of refused guesses stay between those that are kept",
+        "engine/compiled_pass.py",
+        "            if path[-1] >= len(path):\n",
+        "            if path[-1] >= 10**9:\n",
+        (TREES,),
+    ),
+    Mutant(
+        "a text's cache is as long as its draft, whatever was kept",
+        "engine/compiled_pass.py",
+        "            cache.parents = []\n            cache.length += len(path)\n",
+        "            cache.length += len(cache.parents)\n            cache.parents = []\n",
+        (TREES,),
     ),
     Mutant(
         "a draft goes on behind the end of the thoughts, without the grammar",
