@@ -1,13 +1,14 @@
 """Examines a trained model: how many fields it fills right, with the constraint and without.
 
-    python models/evaluate.py NAME [--folder FOLDER] [--sentences FILE] [--examples 400] [--show 0]
+    python models/evaluate.py NAME [--folder FOLDER] [--sentences FILE] [--examples 400] [--show 0] [--fast]
 
 Three examinations: templated sentences with made-up names that training never had; sentences written by
 hand, which match no template (tests/data/extract/hand_written.jsonl); the same with every name of a person
 or a place replaced by random letters. A field is right when its value is: a list when all its items are, in
 their order. Text that is no JSON has no right field. Without the constraint decoding is greedy; with it
-too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows. The figures go to
-build/models/NAME.json.
+too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows. `infill` fills a canvas
+(decode.py), without the constraint: one or four tokens a step, the first ones or the surest. The figures go
+to build/models/NAME.json. `--fast` computes in the type of training, for a look at a checkpoint.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ import re
 import time
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from batches import LONGEST, Encoder
 from data.sentences import Example, Examples
 from decode import fill, greedy
 from model import Network, load
+from train import TYPE
 
 import structgen as sg
 
@@ -98,19 +101,44 @@ def right_fields(example: Example, text: str) -> dict[str, bool]:
     return found
 
 
-def answers(network: Network, encoder: Encoder, examples: list[Example], constrained: bool) -> list[str]:
+@dataclass(frozen=True)
+class Way:
+    """A way in which a model writes; `title` says it in a table."""
+
+    title: str
+    constrained: bool = False
+    at_once: int = 1
+    order: Literal["left", "sure"] = "left"
+    dtype: torch.dtype = torch.float32
+
+
+def ways(network: Network, fast: bool) -> list[Way]:
+    """Return the ways that are examined."""
+    if network.shape.causal:
+        return [Way("without the constraint"), Way("with the constraint", constrained=True)]
+    dtype = TYPE if fast else torch.float32
+    return [
+        Way("without the constraint" if (many, order) == (1, "left") else f"{many} a step, {words}",
+            False, many, order, dtype)
+        for order, words in (("left", "from the left"), ("sure", "surest first"))
+        for many in (1, 4)
+    ]  # fmt: skip
+
+
+def answers(network: Network, encoder: Encoder, examples: list[Example], way: Way) -> list[str]:
     """Return the document that a model writes for each example."""
     end, mask = encoder.special["<|end|>"], encoder.special["<|mask|>"]
     prompts = [encoder.prompt(example) for example in examples]
     if not network.shape.causal:
-        return [encoder.tokenizer.decode(fill(network, prompt, mask, end)) for prompt in prompts]
+        filled = fill(network, prompts, mask, end, at_once=way.at_once, order=way.order, dtype=way.dtype)
+        return [encoder.tokenizer.decode(output) for output in filled]
     tokenizer = sg.Tokenizer.from_huggingface(encoder.tokenizer, eos_token_id=end)
     texts = [""] * len(examples)
     order = sorted(range(len(examples)), key=lambda at: len(prompts[at]))
     for start in range(0, len(order), ROWS):
         group = order[start : start + ROWS]
         matchers = None
-        if constrained:
+        if way.constrained:
             matchers = [
                 sg.Matcher(sg.compile(sg.json_schema(examples[at].schema, **OPTIONS), tokenizer))
                 for at in group
@@ -122,13 +150,13 @@ def answers(network: Network, encoder: Encoder, examples: list[Example], constra
 
 
 def examined(
-    network: Network, encoder: Encoder, examples: list[Example], constrained: bool, shown: int = 0
+    network: Network, encoder: Encoder, examples: list[Example], way: Way, shown: int = 0
 ) -> dict[str, Any]:
     """Return shares: of right fields in all and by kind, of whole documents right, of texts that are JSON."""
     examples = [example for example in examples if len(encoder.prompt(example)) < LONGEST]
     by_kind: dict[str, list[bool]] = defaultdict(list)
     whole = valid = 0
-    for example, text in zip(examples, answers(network, encoder, examples, constrained), strict=True):
+    for example, text in zip(examples, answers(network, encoder, examples, way), strict=True):
         right = right_fields(example, text)
         for path, good in right.items():
             by_kind[example.kinds[path].split()[0]].append(good)
@@ -159,6 +187,7 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=400, help="templated sentences")
     parser.add_argument("--hand-written", type=int, default=10_000, help="at most so many of the others")
     parser.add_argument("--show", type=int, default=0, help="print so many documents that are not right")
+    parser.add_argument("--fast", action="store_true", help="masked models: compute in training's type")
     options = parser.parse_args()
     torch.set_num_threads(1)
     network, encoder = load(options.folder or FOLDER / options.name), Encoder()
@@ -170,12 +199,12 @@ def main() -> None:
     }
     figures: dict[str, Any] = {}
     for title, examples in sets.items():
-        for constrained in (False, True) if network.shape.causal else (False,):
+        for way in ways(network, options.fast):
             if not examples:
                 continue
             start = time.perf_counter()
-            found = examined(network, encoder, examples, constrained, options.show)
-            name = f"{title}, {'with' if constrained else 'without'} the constraint"
+            found = examined(network, encoder, examples, way, options.show)
+            name = f"{title}, {way.title}"
             figures[name] = found
             kinds = " ".join(f"{kind} {share:.3f}" for kind, share in found["by kind"].items())
             print(
@@ -183,7 +212,7 @@ def main() -> None:
                 f"JSON {found['json']:.3f} | {kinds} | {time.perf_counter() - start:.0f} s",
                 flush=True,
             )
-    if options.folder is None and options.sentences == SENTENCES:
+    if options.folder is None and options.sentences == SENTENCES and not options.fast:
         BUILD.mkdir(parents=True, exist_ok=True)
         (BUILD / f"{options.name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
