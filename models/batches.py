@@ -65,9 +65,10 @@ class Encoder:
         """Return a row for a model that fills masks, which has to fill what it does not need with padding.
 
         Either the whole document is unknown, and a random number of padding tokens follows its end; or its
-        values are, in holes that are often longer than they: padding stands behind each short value.
+        values are, in holes that are often longer than they: the end token and padding stand behind each
+        short value, as behind a document.
         """
-        pad = self.special["<|pad|>"]
+        pad, end = self.special["<|pad|>"], self.special["<|end|>"]
         if chance.random() >= TEMPLATES:
             prompt, answer = self.pair(example)
             draw = chance.random()
@@ -77,15 +78,16 @@ class Encoder:
         ids: list[int] = []
         holes: list[bool] = []
         exact, known = chance.random() < 0.3, chance.choice((0.0, 0.0, 0.3))
-        for text, is_value in pieces(example.answer, quotes_too=chance.random() < 0.25):
+        for text, is_value in pieces(example.answer, quotes_too=chance.random() < 0.5):
             found = self.tokenizer.encode(text).ids
             hole = is_value and chance.random() >= known
             if hole and not exact:
-                found = found + [pad] * chance.choice((0, 1, 2, 3, chance.randint(0, 12)))
+                empty = chance.choice((0, 1, 2, 3, chance.randint(0, 12)))
+                found = found + ([end] + [pad] * empty)[:empty]
             ids += found
             holes += [hole] * len(found)
-        if chance.random() < 0.7:
-            ids.append(self.special["<|end|>"])
+        if chance.random() < 0.9:
+            ids.append(end)
             holes.append(False)
         return self.prompt(example), ids, holes
 

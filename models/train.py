@@ -59,10 +59,12 @@ HELD_OUT_SEED, MANY = 99_000_000, 1024
 """Where held-out sentences are drawn from; and how many of them tell weights apart that differ little."""
 AGAIN, DECAY_AGAIN = 0.5, 0.97
 """What the rates are multiplied by where training goes on from weights, and the share in which they fall."""
+DECAY_INFILL = 0.25
+"""The share of the training in which the rates of `infill` fall."""
 SMOOTH = 0.002
 """By how much of the distance the running mean of the weights follows them in a step."""
-SAVED_EACH = 180
-"""Seconds of processor time between two checkpoints."""
+SAVED_EACH, WRITTEN_EACH = 180, 600
+"""Seconds of processor time between two checkpoints, and seconds that pass between them at most."""
 LATTER = {"extract": "documents", "extract-draft": "documents", "infill": "tokens of a half"}
 """What the second share of `held_out` is one of."""
 
@@ -246,13 +248,17 @@ def train(
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     started = last = clock()
+    written_at = time.time()
     before, mean, shown = state["seconds"], 0.0, state["step"]
 
     def learn(loss: Tensor) -> None:
         """Make one step of training."""
         nonlocal mean, shown
         share = done()
-        factor = rate_at(share) if start is None and name != "infill" else AGAIN * rate_at(share, DECAY_AGAIN)
+        if name == "infill":
+            factor = AGAIN * rate_at(share, DECAY_INFILL)
+        else:
+            factor = rate_at(share) if start is None else AGAIN * rate_at(share, DECAY_AGAIN)
         for optim, rate in zip(optims, (MUON_RATE, ADAM_RATE), strict=True):
             for group in optim.param_groups:
                 group["lr"] = rate * factor
@@ -292,8 +298,9 @@ def train(
             learn(loss_of(network, batch))
         now = clock()
         state["seconds"] = before + now - started
-        if now - last > SAVED_EACH or done() >= 1 or stopped:
-            last = now
+        due = now - last > SAVED_EACH or time.time() - written_at > WRITTEN_EACH
+        if due or done() >= 1 or stopped:
+            last, written_at = now, time.time()
             written = network
             if smooth is not None:
                 written = Network(network.shape)
