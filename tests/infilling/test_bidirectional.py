@@ -192,6 +192,11 @@ def test_another_canvas_begins_anew(model: BidirectionalLlama) -> None:
     filled_from_the_left(cached, canvas(20, 11))
     for ids in (canvas(20, 11), canvas(20, 6, seed=4), canvas(17, 5)):
         assert np.array_equal(cached.forward(ids), model.forward(ids))
+    # Its blocks begin where its own first mask is: 8 slots are two blocks of 4.
+    filled_from_the_left(cached, canvas(20, 11))
+    before = cached.whole_passes
+    filled_from_the_left(cached, canvas(20, 8, seed=4))
+    assert cached.whole_passes - before == 2
 
 
 @pytest.mark.parametrize(
