@@ -126,6 +126,16 @@ MASKED = (
 )
 
 
+def closed(schema: Any) -> Any:
+    """Return the schema with no keys in its objects that it does not name: a grammar that infilling takes."""
+    if isinstance(schema, list):
+        return [closed(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: closed(inner) for key, inner in schema.items()}
+    return found | {"additionalProperties": False} if isinstance(found.get("properties"), dict) else found
+
+
 def constrained_fill(folder: Path, examples: list[Example], prompts: list[list[int]], way: Way) -> list[str]:
     """Return the documents that `sg.infill` fills under the grammars of the schemas; the prompt is in tokens.
 
@@ -137,7 +147,7 @@ def constrained_fill(folder: Path, examples: list[Example], prompts: list[list[i
         for slots in (64, 128):
             text = sg.infill(
                 model,
-                grammar=sg.json_schema(example.schema, **OPTIONS),
+                grammar=sg.json_schema(closed(example.schema), **OPTIONS),
                 prompt=prompt,
                 slots=slots,
                 scheduler="low-confidence",

@@ -24,8 +24,8 @@ speculative decoding, whose use is to guess what structgen/extract will write.""
     "infill": """\
 A transformer that looks both ways and fills masked places (masked diffusion), with the tokenizer and the task
 of structgen/extract, from whose weights its training began. The logits of a place are for the next place
-(shifted by one, as in a causal model: `logits_shift: 1`), the mask token is `<|mask|>`, and what a canvas or a
-hole has room for behind its text is `<|end|>` and then `<|pad|>`. The weights have Llama's names, and
+(shifted by one, as in a causal model: `logits_shift: 1`), the mask token is `<|mask|>`, and what a canvas or
+a hole has room for behind its text is `<|end|>` and then `<|pad|>`. The weights have Llama's names, and
 config.json says `is_causal: false`: transformers has no class that runs it. structgen does
 (`structgen.infilling.presets.load_masked_model("structgen/infill")`, numpy alone), and models/model.py.
 
@@ -35,8 +35,8 @@ hidden once more. Padding was always to be predicted: where it is not, short ans
 }
 HOW = {
     "infill": """ A canvas has 64 slots, and is filled
-again with twice as many while no end is in it. In a step one token is written or four: the first masked slots,
-or those that the model is surest of.""",
+again with twice as many while no end is in it. In a step one token is written or four: the first masked
+slots, or those that the model is surest of.""",
 }
 """How a model writes in its examination, where that is not a token after a token."""
 NOTES = {
