@@ -298,7 +298,8 @@ def train(
             learn(loss_of(network, batch))
         now = clock()
         state["seconds"] = before + now - started
-        due = now - last > SAVED_EACH or time.time() - written_at > WRITTEN_EACH
+        # A checkpoint costs seconds: not where the processor gave hardly more since the last one.
+        due = now - last > SAVED_EACH or (now - last > 40 and time.time() - written_at > WRITTEN_EACH)
         if due or done() >= 1 or stopped:
             last, written_at = now, time.time()
             written = network
