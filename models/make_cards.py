@@ -87,6 +87,9 @@ def card(name: str) -> str:
     way = CAUSAL[0].title if shape.causal else MASKED[0].title
     templated = figures[f"templated, {way}"]["count"]
     by_hand = figures[f"hand-written, {way}"]["count"]
+    renamed = ""
+    if any("random names" in title for title in figures):
+        renamed = ", also with all names of people and places\nreplaced by random letters"
     minutes = f", {training['minutes']} minutes of one core" if "minutes" in training else ""
     again = f"python models/train.py {name} --start models/{name}"
     return f"""---
@@ -113,8 +116,7 @@ steps{minutes}.
 Shares of right fields (a field is right when its value is, exactly), of documents with all fields
 right, and of texts that are JSON; then of fields by kind. Greedy decoding. Templated: {templated}
 held-out sentences with made-up names that training never had. Hand-written: {by_hand} sentences that
-match no template (tests/data/extract/hand_written.jsonl), also with all names of people and places
-replaced by random letters. The constraint is the grammar of the schema, `sg.json_schema(schema,
+match no template (tests/data/extract/hand_written.jsonl){renamed}. The constraint is the grammar of the schema, `sg.json_schema(schema,
 **sg.JSON_DUMPS | {{"escapes": "utf8"}})`.{HOW.get(name, "")}
 
 {table(figures)}{NOTES.get(name, "")}
