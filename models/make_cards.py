@@ -117,7 +117,8 @@ Shares of right fields (a field is right when its value is, exactly), of documen
 right, and of texts that are JSON; then of fields by kind. Greedy decoding. Templated: {templated}
 held-out sentences with made-up names that training never had. Hand-written: {by_hand} sentences that
 match no template (tests/data/extract/hand_written.jsonl){renamed}.
-The constraint is the grammar of the schema, `sg.json_schema(schema, **sg.JSON_DUMPS | {{"escapes": "utf8"}})`.{HOW.get(name, "")}
+The constraint is the grammar of the schema, `sg.json_schema(schema, **sg.JSON_DUMPS | {{"escapes":
+"utf8"}})`.{HOW.get(name, "")}
 
 {table(figures)}{NOTES.get(name, "")}
 
