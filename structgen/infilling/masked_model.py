@@ -1,0 +1,48 @@
+"""What infilling asks of a model: one forward pass over a whole canvas of token ids."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+
+@runtime_checkable
+class MaskedModel(Protocol):
+    """A masked-diffusion language model. Anything with these members serves.
+
+    `forward` reads all ids at once and in both directions; masked slots hold `mask_id`. Which position a row
+    of the logits predicts is said by `shift`; the caller of `forward` undoes the shift, the model does not.
+    """
+
+    @property
+    def mask_id(self) -> int:
+        """The token id that stands in a masked slot."""
+        ...
+
+    @property
+    def shift(self) -> bool:
+        """False: row i of the logits predicts position i (LLaDA). True: row i predicts position i + 1, as in
+        models that grew out of causal ones (Dream, DiffuCoder); position 0 is then predicted by no row."""
+        ...
+
+    @property
+    def block_length(self) -> int | None:
+        """Slots of a block, for a model that was trained to fill blocks from left to right (SDAR, LLaDA 2);
+        None for a model that fills the whole canvas."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits; at least the tokenizer's vocabulary."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """The most ids that one pass reads, prompt included."""
+        ...
+
+    def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return float32 logits [L, V] for int ids [L], 1 <= L <= `context`."""
+        ...
