@@ -207,12 +207,18 @@ def test_an_answer_that_pays_ends_the_waiting() -> None:
     assert not pace.is_due(16) and pace.is_due(17)
     pace.asked(1.0, 0.1, 17)
     assert pace.is_due(18)
+    # whatever was lost before, the waiting begins anew
+    for _ in range(6):
+        pace.asked(0.0, 1.0, 20)
+    pace.asked(1.0, 0.1, 200)
+    pace.asked(0.0, 0.1, 201)
+    assert pace.is_due(203)
     # long success buys no long failure
     for _ in range(1000):
-        pace.asked(1.0, 0.1, 18)
+        pace.asked(1.0, 0.1, 300)
     failures = 0
-    while pace.is_due(18):
-        pace.asked(0.0, 0.5, 18)
+    while pace.is_due(300):
+        pace.asked(0.0, 0.5, 300)
         failures += 1
     assert failures < 10
 
@@ -237,3 +243,16 @@ def test_a_drafter_is_paid_for_what_no_earlier_one_had_proposed() -> None:
         drafting.observe(taken, 4)
     assert asked < 15
     assert drafting.saved == 400
+
+
+@pytest.mark.parametrize(("is_right", "least", "most"), [(True, 50, 50), (False, 5, 15)])
+def test_who_is_right_unheard_is_asked_again(is_right: bool, least: int, most: int) -> None:
+    """The planner takes none of the guesses; where they were right it will soon."""
+    world = World()
+    drafting = Drafting([Guesser(world, 1e-4, lambda _: is_right)], facts(), world.clock)
+    for at in range(50):
+        world.passes = at
+        drafting.candidates(view(None, [100 + i for i in range(at)]), 4)
+        drafting.priced(5e-4, 1e-5, 0.0)
+        drafting.observe([100 + at], 0)
+    assert least <= len(world.asked) <= most
