@@ -27,6 +27,7 @@ from structgen.speculation.answer_history import AnswerHistory
 from structgen.speculation.draft import NO_DRAFT
 from structgen.speculation.options import Speculation
 from structgen.speculation.planner import plan
+from structgen.speculation.speculator import Speculator
 from structgen.speculation.suffix_index import SuffixIndex
 
 MODES: Final[dict[tuple[str, str], Callable[[str, AnswerHistory], str | Speculation]]] = {
@@ -44,7 +45,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-class FreeRows:
+class FreeRows(Speculator):
     """Stands in for the engine's `Speculator`: every row of a pass is free, as it is for `replay`."""
 
     def propose(self, draftings: Sequence[Any], views: Sequence[Any], mosts: Sequence[int]) -> list[Any]:
@@ -57,7 +58,10 @@ class FreeRows:
                 found += plan([drafting.candidates(view, most)], [1.0] * (most + 1), most)
         return found
 
-    def ran(self, *about: Any, **more: Any) -> None:
+    def ran(self, rows: int, seconds: float) -> None:
+        """Learn nothing."""
+
+    def took(self, seconds: float) -> None:
         """Learn nothing."""
 
 
