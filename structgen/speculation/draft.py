@@ -99,14 +99,6 @@ class Draft:
             found[parent + 1][token] = i
         return found
 
-    def child(self, node: int, token: int) -> int | None:
-        """Return the child of a node (-1: the root) that is a token; None where there is none."""
-        # drafts are short, and numpy takes longer to begin
-        for i, (above, guess) in enumerate(zip(self.parents.tolist(), self.tokens.tolist(), strict=True)):
-            if above == node and guess == token:
-                return i
-        return None
-
     def likeliest_chain(self) -> Draft:
         """Return the path that goes to the likeliest child of each node, as a chain."""
         best: dict[int, int] = {}

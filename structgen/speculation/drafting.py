@@ -73,15 +73,20 @@ class _Proposal:
     """Tokens of the path that the text has taken since, as far as it was asked for."""
     node: int | None = -1
     """Where the text then stands in the draft; None: it went elsewhere."""
+    children: list[dict[int, int]] | None = None
+    """`Draft.children`, once it was asked for."""
 
     def follow(self, token: int) -> bool:
         """Return whether one more token of the text stands in the draft."""
-        if self.node is not None and self.followed < len(self.path):
+        if self.node is None:
+            return False
+        if self.followed < len(self.path):
             self.node = -1 if self.path[self.followed] == token else None
             self.followed += 1
             return False
-        if self.node is not None:
-            self.node = self.draft.child(self.node, token)
+        if self.children is None:
+            self.children = self.draft.children()
+        self.node = self.children[self.node + 1].get(token)
         return self.node is not None
 
 
