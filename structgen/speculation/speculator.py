@@ -77,7 +77,8 @@ class Speculator:
             spent = self._clock() - begun
             if spent > risk:
                 break
-        rows = int(np.searchsorted(curve, curve[count - 1] + risk - spent, "right"))
+        # what asking took is spent either way: it is no reason to leave the answer unused
+        rows = int(np.searchsorted(curve, curve[count - 1] + max(risk - spent, risk / 2.0), "right"))
         drafts = planned(drafts, curve[: max(rows, count)], mosts, sum(mosts))
         sizes = [(drafting, len(drafts[i]), saved) for i, drafting, saved in texts]
         self._asked = _Asked(pace, sizes, self._passes, count, token, self._clock() - begun)
