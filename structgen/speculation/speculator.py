@@ -19,6 +19,9 @@ from structgen.speculation.planner import planned
 _LEAST_RISK: Final = 0.25
 """The part of a pass that drafts may always cost."""
 
+_LEAST_NODES: Final = 2
+"""Nodes that a pass may always have: a probe without any could never show that drafts pay."""
+
 
 class Speculator:
     """Belongs to one engine: what a pass costs is learnt from all of its texts.
@@ -79,7 +82,7 @@ class Speculator:
                 break
         # what asking took is spent either way: it is no reason to leave the answer unused
         rows = int(np.searchsorted(curve, curve[count - 1] + max(risk - spent, risk / 2.0), "right"))
-        drafts = planned(drafts, curve[: max(rows, count)], mosts, sum(mosts))
+        drafts = planned(drafts, curve[: max(rows, count + _LEAST_NODES)], mosts, sum(mosts))
         sizes = [(drafting, len(drafts[i]), saved) for i, drafting, saved in texts]
         self._asked = _Asked(pace, sizes, self._passes, count, token, self._clock() - begun)
         nodes = sum(map(len, drafts))
