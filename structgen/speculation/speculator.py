@@ -19,6 +19,8 @@ from structgen.speculation.planner import planned
 _LEAST_RISK: Final = 0.25
 """The part of a pass that drafts may always cost."""
 
+_BATCH: Final = 4
+"""Texts from which on all drafting of a batch has an account of its own."""
 _LEAST_NODES: Final = 2
 """Nodes that a pass may always have: a probe without any could never show that drafts pay."""
 
@@ -31,7 +33,7 @@ class Speculator:
 
     Drafting has to pay for itself, in three places. The planner takes a guess where the expected tokens for
     the time rise. A drafter whose accepted tokens saved less time than it took is asked more and more rarely
-    (`Pace`; in each text, by its `Drafting`). And where all drafting of a batch of about this size has lost
+    (`Pace`; in each text, by its `Drafting`). And where all drafting of a batch of four texts or more has lost
     time, nobody is asked for a while: that is so under load, also for texts that have just come. No pass
     risks more time than drafts have saved lately, but for a small part of a pass.
     """
@@ -62,7 +64,9 @@ class Speculator:
         if not asked or count > len(curve) or not self.costs.is_known(count):
             return drafts
         pace = self._paces.get(count.bit_length())
-        if pace is None:
+        if count < _BATCH:  # the accounts of the texts themselves are enough
+            pace = Pace(credit=8.0 * count, most=8.0 * count)
+        elif pace is None:
             pace = self._paces[count.bit_length()] = Pace(credit=float(count), most=8.0 * count)
         if not pace.is_due(self._passes):
             return drafts
