@@ -33,9 +33,9 @@ class Speculator:
 
     Drafting has to pay for itself, in three places. The planner takes a guess where the expected tokens for
     the time rise. A drafter whose accepted tokens saved less time than it took is asked more and more rarely
-    (`Pace`; in each text, by its `Drafting`). And where all drafting of a batch of four texts or more has lost
-    time, nobody is asked for a while: that is so under load, also for texts that have just come. No pass
-    risks more time than drafts have saved lately, but for a small part of a pass.
+    (`Pace`; in each text, by its `Drafting`). And where all drafting of a batch of four texts or more has
+    lost time, nobody is asked for a while: that is so under load, also for texts that have just come. No such
+    pass risks more time than drafts have saved lately, but for a small part of a pass.
     """
 
     def __init__(self, overhead: float = 1.5e-4, clock: Callable[[], float] = perf_counter) -> None:
