@@ -41,8 +41,9 @@ class Pace:
         self._next, self._wait = 0, 1
 
     def asked(self, saved: float, spent: float, now: int) -> None:
-        """Take note of what the answer in pass `now` saved and cost, in tokens of plain decoding."""
-        gain = saved - spent
+        """Take note of what the answer in pass `now` saved and cost, in tokens of plain decoding. One answer
+        costs no more than the account may hold: the first ones load code, which happens once."""
+        gain = saved - min(spent, self._most)
         self._account = min(self._account + gain, self._most)
         if gain > 0.0:
             self._account, self._wait = max(self._account, 0.0), 1
