@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from structgen.frontends.regex import Regex
     from structgen.grammar import Grammar
     from structgen.grammar_explanation import GrammarExplanation
+    from structgen.infilling.door import infill
+    from structgen.infilling.no_filling import NoFillingError
+    from structgen.infilling.results import Infilled
     from structgen.languages.composition import either, sequence
     from structgen.languages.ebnf import ebnf
     from structgen.languages.escaped import in_json_string
@@ -96,12 +99,14 @@ __all__ = [
     "GrammarError",
     "GrammarExplanation",
     "InProcess",
+    "Infilled",
     "LarkGrammar",
     "LimitError",
     "Limits",
     "MaskError",
     "MaskStore",
     "Matcher",
+    "NoFillingError",
     "OptionError",
     "Outcome",
     "Partial",
@@ -143,6 +148,7 @@ __all__ = [
     "filled",
     "generate",
     "in_json_string",
+    "infill",
     "integrations",
     "json_schema",
     "lark",
@@ -185,6 +191,12 @@ def _home(name: str) -> str | None:
             return "structgen.explanation"
         case "GrammarExplanation":
             return "structgen.grammar_explanation"
+        case "infill":
+            return "structgen.infilling.door"
+        case "NoFillingError":
+            return "structgen.infilling.no_filling"
+        case "Infilled":
+            return "structgen.infilling.results"
         case "Regex":
             return "structgen.frontends.regex"
         case "LarkGrammar" | "lark":

@@ -96,8 +96,7 @@ class Lattice:
         self._scores = np.zeros((count, classes))
         self._means = np.zeros((count, classes))
         self._nulls = np.zeros((count, 2))
-        self._tops = np.zeros((count, classes, self._ranks))
-        self._top_tokens = np.zeros((count, classes, self._ranks), np.int32)
+        self._tops, self._top_tokens = self._no_tops()
         self._base = np.zeros(count)
         self._sums = np.zeros((count, len(automaton.set_start) - 1))
         self._stale = np.ones(count, np.uint8)
@@ -185,6 +184,14 @@ class Lattice:
                 where=f"slot {slot}",
                 cure="Look at the model: its weights, or its precision (try float32).",
             )
+
+    def _no_tops(self) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return the best tokens of each slot and class before there are logits: the first of each class."""
+        shape = (len(self), self.automaton.classes, self._ranks)
+        tops, tokens = np.full(shape, -math.inf), np.full(shape, -1, np.int32)
+        tops[:, :, 0] = 0.0
+        tokens[:, :, 0] = self.automaton.class_tokens[self.automaton.class_start[:-1]]
+        return tops, tokens
 
     def _changed(self, slot: int) -> None:
         self._forward, self._backward = min(self._forward, slot), max(self._backward, slot + 1)
@@ -491,8 +498,7 @@ class Lattice:
         a = self.automaton
         if k > self._ranks:
             self._ranks = k
-            self._tops = np.zeros((len(self), a.classes, k))
-            self._top_tokens = np.zeros((len(self), a.classes, k), np.int32)
+            self._tops, self._top_tokens = self._no_tops()
             for slot, row in enumerate(self._rows):
                 if row is not None and self._kind[slot] == loops.MASKED:
                     self._reduce(slot, row)
