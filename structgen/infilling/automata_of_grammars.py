@@ -67,8 +67,8 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
 
 def written_as_dumps(schema: Any) -> NetworkGrammar:
     """Return a JSON Schema's grammar as json.dumps with ensure_ascii=False writes its documents."""
-    found: NetworkGrammar = json_schema(schema, **{**JSON_DUMPS, "escapes": "utf8"})
-    return found
+    policies: dict[str, Any] = {**JSON_DUMPS, "escapes": "utf8"}
+    return json_schema(schema, **policies)
 
 
 def language_of(
@@ -96,7 +96,7 @@ def language_of(
 @lru_cache(maxsize=64)
 def _kept(grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int) -> TokenAutomaton:
     compiled: CompiledGrammar = compile(grammar, tokenizer)
-    return token_automaton(compiled.to_dfa(max_states, depth))
+    return token_automaton(compiled.to_dfa(max_states, depth, minimal=True))
 
 
 def _automaton(
@@ -120,12 +120,12 @@ def _automaton(
         raise OptionError(
             f"The grammar has no automaton, and infilling needs one: {error.what}",
             where=where,
-            cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write left to right "
-            "with sg.Engine.",
+            cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
+            "to right with sg.Engine.",
         ) from error
     if found.states * found.classes > _MOST_PAIRS:
         raise OptionError(
-            f"The automaton has {found.states:,} states and {found.classes:,} token classes, which is too many.",
+            f"The automaton has {found.states:,} states and {found.classes:,} token classes: too many.",
             where=where,
             cure="Bound the grammar, or lower depth=.",
         )

@@ -217,12 +217,15 @@ class Canvas:
     @property
     def is_open(self) -> Bools:
         """[slots]: which are masked."""
-        return self.tokens == OPEN
+        masked: Bools = self.tokens == OPEN
+        return masked
 
     def hole_tokens(self, piece: int) -> list[int]:
         """Return what stands in a piece, empty slots left out."""
         start = sum(map(len, self.pieces[:piece]))
-        return [token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0]
+        return [
+            token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0
+        ]
 
 
 def copied(lattice: Lattice) -> Lattice:

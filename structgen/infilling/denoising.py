@@ -81,7 +81,7 @@ class Denoiser:
         deadline: float | None = None,
         listen: Callable[[Step, Canvas], None] | None = None,
     ) -> tuple[list[Step], bool]:
-        """Fill a canvas with a feasible filling left; return its steps, and whether the deadline cut it short.
+        """Fill a canvas that is feasible; return its steps, and whether the deadline cut it short.
 
         `deadline` is a time of time.monotonic; the pass of the model that is under way is waited for.
         """

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, overload
-
+from typing import Any, Final, Literal, TypedDict, Unpack, overload
 
 from structgen.engine import checks
 from structgen.engine.models import tokenizer_of
@@ -37,12 +36,32 @@ _MOST_LENGTHS: Final = 64
 """Lengths of one hole that are compared by log Z."""
 
 
-@overload
-def infill(model: Any, template: str | None = None, **options: Any) -> Infilled: ...
+class Options(TypedDict, total=False):
+    """The keywords of `infill`, which tells what they mean."""
+
+    grammar: Any
+    holes: Mapping[str, Any] | None
+    given: Mapping[str, Any] | None
+    prompt: str | Sequence[int]
+    slots: int | Mapping[str, int]
+    length: Length
+    scheduler: str | Scheduler
+    tokens_per_step: int | None
+    temperature: float
+    seed: int
+    tokenizer: Tokenizer | Any | None
+    depth: int | None
+    max_states: int
+    timeout: float | None
+    listen: Callable[[Step, Canvas], None] | None
 
 
 @overload
-def infill(model: Any, template: list[str], **options: Any) -> list[Infilled]: ...
+def infill(model: Any, template: str | None = None, **options: Unpack[Options]) -> Infilled: ...
+
+
+@overload
+def infill(model: Any, template: list[str], **options: Unpack[Options]) -> list[Infilled]: ...
 
 
 def infill(
@@ -180,9 +199,7 @@ class _Problem:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
         languages = list(self.holes.values()) if self.whole is None else [self.whole]
-        exactness = next(
-            (one.exactness for one in languages if one.exactness != "exact-fsa"), "exact-fsa"
-        )
+        exactness = next((one.exactness for one in languages if one.exactness != "exact-fsa"), "exact-fsa")
         return Infilled(
             text,
             values,
@@ -299,8 +316,8 @@ class _Asked:
             raise OptionError(
                 f"The hole {name!r} has {'more than one type' if told else 'no type'}.",
                 where="template",
-                cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for the "
-                "whole text."
+                cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
+                "the whole text."
                 if not told
                 else "Say it once.",
             )
@@ -354,9 +371,7 @@ class _Asked:
             ) from error
 
 
-def _chosen_lengths(
-    problem: _Problem, denoiser: Denoiser, usage: Usage, deadline: float | None
-) -> _Problem:
+def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadline: float | None) -> _Problem:
     """Return the problem with the length of each hole chosen, one hole after another from the left: the
     length under which independent draws from the model's logits are valid with the greatest probability.
     Tried ones are exact, those still to be chosen at most as long as was said. After the deadline the first
@@ -420,9 +435,7 @@ def _model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 _MEMBERS: Final = ("mask_id", "shift", "block_length", "vocab_size", "context", "forward")
 
 
-def _prompt_ids(
-    prompt: str | Sequence[int], tokenizer: Tokenizer, model: MaskedModel
-) -> tuple[int, ...]:
+def _prompt_ids(prompt: str | Sequence[int], tokenizer: Tokenizer, model: MaskedModel) -> tuple[int, ...]:
     if isinstance(prompt, str):
         return tuple(tokenizer.encode(checks.encodable("prompt", prompt).encode()))
     ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
@@ -448,5 +461,3 @@ def _schema_of(grammar: Any) -> Any:
         where="grammar",
         cure="Give grammar= as a JSON Schema in a dict, or as a type.",
     )
-
-

@@ -15,10 +15,10 @@ Parts = list[Text | Hole]
 def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     """Return the template of an object's schema in which some fields are known.
 
-    Properties stand in the order in which the schema declares them, as json.dumps writes them. A field that is
-    given is fixed text; one that is required and not given is a hole, named by its path ("address.city"); one
-    that is neither is left out. Where a given value and the schema's property are both objects, the same goes
-    for what is inside. Whether the filled text satisfies the schema is left to the schema's own automaton.
+    Properties stand in the order in which the schema declares them, as json.dumps writes them. A field that
+    is given is fixed text; one that is required and not given is a hole, named by its path ("address.city");
+    one that is neither is left out. Where a given value and the schema's property are both objects, the same
+    goes for what is inside. Whether the filled text satisfies the schema is left to the schema's automaton.
     So blanks before a hole and the punctuation behind it are left to the hole, for tokens that join them with
     the value's first and last characters, as the model's tokenizer writes them.
 

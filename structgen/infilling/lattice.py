@@ -123,7 +123,8 @@ class Lattice:
     @property
     def is_open(self) -> Bools:
         """[slots]: which are masked still."""
-        return self._kind == loops.MASKED
+        masked: Bools = self._kind == loops.MASKED
+        return masked
 
     @property
     def tokens(self) -> Tokens:
@@ -319,12 +320,12 @@ class Lattice:
         shared = (self._kind, self._column, self._nullable, self._closes, a.transitions, a.edge_start)
         edges = (a.edge_to, a.edge_set, a.set_start, a.set_classes)
         sets = (self._f0, self._f1, self._b0, self._b1, self._scores, self._nulls, self._base, self._sums)
-        if forward and self._forward < len(self) or not len(self):
+        if (forward and self._forward < len(self)) or not len(self):
             self._a0[0] = -math.inf
             self._a0[0, a.start] = 0.0
             loops.sum_forward(self._forward, *shared, *edges, *sets, self._a0, self._a1)
             self._forward = len(self)
-        if backward and self._backward > 0 or not len(self):
+        if (backward and self._backward > 0) or not len(self):
             self._c0[-1] = np.where(a.accepting, 0.0, -math.inf)
             loops.sum_backward(self._backward - 1, *shared, *edges, *sets, self._c0, self._c1)
             self._backward = 0
@@ -566,5 +567,3 @@ def _log_sum(values: Floats) -> float:
     """Return the logarithm of the sum of exponentials."""
     top = float(values.max()) if len(values) else -math.inf
     return top if top == -math.inf else top + math.log(float(np.exp(values - top).sum()))
-
-

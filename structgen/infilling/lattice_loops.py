@@ -90,14 +90,6 @@ def _replace(old, new):
     return changed
 
 
-@jit
-def _is_empty(words):
-    for at in range(len(words)):
-        if words[at] != np.uint64(0):
-            return False
-    return True
-
-
 # --- the Boolean semiring -----------------------------------------------------------------------------------
 
 
@@ -153,8 +145,12 @@ def reach(
             next0[w] = np.uint64(0)
             next1[w] = np.uint64(0)
         if kind[i] == MASKED:
-            if i + 1 < slots and kind[i + 1] == MASKED and not nullable[i + 1] and not nullable[i] and _same(
-                b0[i + 1], b0[i + 2]
+            if (
+                i + 1 < slots
+                and kind[i + 1] == MASKED
+                and not nullable[i + 1]
+                and not nullable[i]
+                and _same(b0[i + 1], b0[i + 2])
             ):
                 for w in range(words):
                     next0[w] = b0[i + 1, w]
@@ -297,8 +293,8 @@ def reduce_row(row, scale, class_start, class_tokens, sums, means, best, best_to
     bits = np.empty(_LANES, np.int64)
     unknown = infinite = 0
     for v in range(len(row)):
-        unknown += np.int64(row[v] != row[v])
-        infinite += np.int64(row[v] == np.float32(math.inf))
+        unknown += 1 if row[v] != row[v] else 0
+        infinite += 1 if row[v] == np.float32(math.inf) else 0
     if unknown:
         return NO_NUMBER
     if infinite:
@@ -308,44 +304,80 @@ def reduce_row(row, scale, class_start, class_tokens, sums, means, best, best_to
         for k in range(ranks):
             best[c, k] = _NONE
             best_tokens[c, k] = -1
-        for at in range(first, end):
-            token = class_tokens[at]
-            x = row[token] * scale
-            if x > best[c, ranks - 1]:
-                k = ranks - 1
-                while k > 0 and best[c, k - 1] < x:
-                    best[c, k] = best[c, k - 1]
-                    best_tokens[c, k] = best_tokens[c, k - 1]
-                    k -= 1
-                best[c, k] = x
-                best_tokens[c, k] = token
-        top = best[c, 0]
-        if end - first == 1 or top == _NONE:
-            sums[c] = top
-            means[c] = top
+        if end - first == 1:
+            best[c, 0] = sums[c] = means[c] = row[class_tokens[first]] * scale
+            best_tokens[c, 0] = class_tokens[first]
             continue
-        total = moment = 0.0
-        if end - first < _FEW:
-            for at in range(first, end):
-                x = row[class_tokens[at]] * scale - top
-                if x > -700.0:
-                    y = math.exp(x)
-                    total += y
-                    moment += x * y
-        else:
-            for begin in range(first, end, _LANES):
-                count = min(_LANES, end - begin)
+        # Sums are relative to the greatest logit so far, and scaled down when a greater one comes.
+        top, total, moment = _NONE, 0.0, 0.0
+        for begin in range(first, end, _LANES):
+            count = min(_LANES, end - begin)
+            for j in range(count):
+                lanes[j] = row[class_tokens[begin + j]] * scale
+            here = _greatest(lanes, count)
+            if here == _NONE:
+                continue
+            if here > best[c, ranks - 1]:
                 for j in range(count):
-                    x = row[class_tokens[begin + j]] * scale - top
-                    lanes[j] = x if x > -700.0 else -700.0
-                    buffer[j] = lanes[j]
+                    if lanes[j] > best[c, ranks - 1]:
+                        _rank(best, best_tokens, c, lanes[j], class_tokens[begin + j])
+            if here > top:
+                if total > 0.0:
+                    down = top - here
+                    factor = math.exp(down)
+                    moment = (moment + down * total) * factor
+                    total *= factor
+                top = here
+            for j in range(count):
+                lanes[j] = max(lanes[j] - top, -700.0)
+                buffer[j] = lanes[j]
+            if count < _FEW:
+                for j in range(count):
+                    buffer[j] = math.exp(buffer[j])
+            else:
                 _exponentials(buffer, count, bits)
-                for j in range(count):
-                    total += buffer[j]
-                    moment += lanes[j] * buffer[j]
-        sums[c] = top + math.log(total)
-        means[c] = top + moment / total
+            a = b = d = e = 0.0
+            even = count & ~1
+            for j in range(0, even, 2):
+                a += buffer[j]
+                b += buffer[j + 1]
+                d += lanes[j] * buffer[j]
+                e += lanes[j + 1] * buffer[j + 1]
+            if even < count:
+                a += buffer[even]
+                d += lanes[even] * buffer[even]
+            total += a + b
+            moment += d + e
+        sums[c] = top if total == 0.0 else top + math.log(total)
+        means[c] = top if total == 0.0 else top + moment / total
     return 0
+
+
+@jit
+def _greatest(values, count):
+    """Return the greatest of the first `count` numbers."""
+    a = b = c = d = _NONE
+    whole = count & ~3
+    for j in range(0, whole, 4):
+        a = values[j] if values[j] > a else a
+        b = values[j + 1] if values[j + 1] > b else b
+        c = values[j + 2] if values[j + 2] > c else c
+        d = values[j + 3] if values[j + 3] > d else d
+    for j in range(whole, count):
+        a = values[j] if values[j] > a else a
+    return max(max(a, b), max(c, d))
+
+
+@jit
+def _rank(best, best_tokens, c, x, token):
+    """Put a token among the best of its class; the lower id first among equals."""
+    k = best.shape[1] - 1
+    while k > 0 and best[c, k - 1] < x:
+        best[c, k] = best[c, k - 1]
+        best_tokens[c, k] = best_tokens[c, k - 1]
+        k -= 1
+    best[c, k] = x
+    best_tokens[c, k] = token
 
 
 # --- the log-sum semiring -----------------------------------------------------------------------------------
@@ -835,14 +867,31 @@ def draw_classes(
 @entry("int64(float32[::1], float64, float64, int32[::1], int64, int64, float64)")
 def draw_token(row, scale, total, class_tokens, first, end, uniform):
     """Draw one of a class's tokens by the softmax of its logits; `total` is the class's score."""
+    lanes, shares = np.empty(_LANES), np.empty(_LANES)
+    bits = np.empty(_LANES, np.int64)
     left, found = uniform, -1
-    for at in range(first, end):
-        share = math.exp(row[class_tokens[at]] * scale - total)
-        if share > 0.0:
-            found = class_tokens[at]
-            left -= share
-            if left < 0.0:
-                break
+    for begin in range(first, end, _LANES):
+        count = min(_LANES, end - begin)
+        for j in range(count):
+            lanes[j] = row[class_tokens[begin + j]] * scale - total
+            shares[j] = min(lanes[j], 0.0)
+        _exponentials(shares, count, bits)
+        here = 0.0
+        for j in range(count):
+            shares[j] = shares[j] if lanes[j] > -700.0 else 0.0
+            here += shares[j]
+        if left >= here and here > 0.0:
+            left -= here
+            for j in range(count):
+                if shares[j] > 0.0:
+                    found = class_tokens[begin + j]
+            continue
+        for j in range(count):
+            if shares[j] > 0.0:
+                found = class_tokens[begin + j]
+                left -= shares[j]
+                if left < 0.0:
+                    return found
     return found
 
 

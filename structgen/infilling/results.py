@@ -33,7 +33,7 @@ class Infilled:
     tokenizer: Tokenizer = field(repr=False)
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
-        """Write a page that shows the canvas being filled, step by step: one HTML file, nothing outside it."""
+        """Write a page that shows the canvas being filled, step by step: one HTML file by itself."""
         from structgen.infilling.trace import trace_page
 
         Path(path).write_text(trace_page(self, title), encoding="utf-8")

@@ -2,8 +2,8 @@
 
 `{name}` is a hole, `{name: type}` one with a type, `{name: type, 12}` one of at most 12 slots. Types are str,
 int, float, bool and null, as JSON writes them, and /regular expressions/. Other braces are text: `{"a": 1}`
-holds no hole, for what follows a hole's brace is a name and then a colon or the closing brace. Text that looks
-like a hole is written with doubled braces: `{{name}}` is the text `{name}`.
+holds no hole, for what follows a hole's brace is a name and then a colon or the closing brace. Text that
+looks like a hole is written with doubled braces: `{{name}}` is the text `{name}`.
 """
 
 from __future__ import annotations

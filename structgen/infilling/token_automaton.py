@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.dfa import Dfa
+from structgen.dfa import Dfa, equivalent_states, representatives
 
 DEAD: Final = -1
 
@@ -63,17 +63,17 @@ class TokenAutomaton:
     @property
     def classes(self) -> int:
         """How many token classes there are."""
-        return self.transitions.shape[1]
+        return int(self.transitions.shape[1])
 
     @cached_property
     def state_words(self) -> int:
         """64-bit words of a set of states."""
-        return self.successors.shape[1]
+        return int(self.successors.shape[1])
 
     @cached_property
     def class_words(self) -> int:
         """64-bit words of a set of classes."""
-        return self.set_bits.shape[1]
+        return int(self.set_bits.shape[1])
 
     @property
     def nbytes(self) -> int:
@@ -97,46 +97,11 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
     Cost: a few passes over [states, classes] for each round of partition refinement, of which there are at
     most as many as the longest of the shortest texts that tell two states apart.
     """
-    blocks = _equivalent(dfa.transitions, dfa.accepting)
-    count = int(blocks.max()) + 1
-    chosen = np.zeros(count, np.int64)
-    chosen[blocks[::-1]] = np.arange(len(blocks) - 1, -1, -1)
-    renumbered = np.append(blocks, DEAD).astype(np.int32)
-    table = renumbered[dfa.transitions[chosen]]
+    chosen, blocks = representatives(equivalent_states(dfa.transitions, dfa.accepting))
+    table = np.append(blocks, DEAD).astype(np.int32)[dfa.transitions[chosen]]
     columns, of_column = _unique_columns(table)
     token_class = np.append(of_column, DEAD).astype(np.int32)[dfa.token_class]
     return _indexed(int(blocks[dfa.start]), columns, dfa.accepting[chosen], token_class)
-
-
-def _equivalent(table: Ints, accepting: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Return int64[states]: the number of each state's equivalence class (Moore's partition refinement).
-
-    A round compares hashes of rows, which could join what differs; so the last partition is checked exactly,
-    and where the check fails every state stays by itself.
-    """
-    chance = np.random.Generator(np.random.Philox(7))
-    weights = chance.integers(1, 1 << 63, table.shape[1], dtype=np.uint64) | np.uint64(1)
-    names = chance.integers(1, 1 << 63, len(table) + 1, dtype=np.uint64)
-    _, block = np.unique(accepting, return_inverse=True)
-    count = int(block.max()) + 1
-    while True:
-        named = np.append(names[block], np.uint64(0))
-        signature = np.zeros(len(table), np.uint64)
-        for column in range(table.shape[1]):
-            signature += named[table[:, column]] * weights[column]
-        signature = signature * np.uint64(0x9E3779B97F4A7C15) ^ names[block]
-        _, refined = np.unique(signature, return_inverse=True)
-        refined = refined.reshape(-1)
-        found = int(refined.max()) + 1
-        if found == count:
-            break
-        block, count = refined, found
-    first = np.zeros(count, np.int64)
-    first[block[::-1]] = np.arange(len(block) - 1, -1, -1)
-    lead = np.append(block, DEAD)[table]
-    if not (np.array_equal(lead, lead[first][block]) and np.array_equal(accepting, accepting[first][block])):
-        return np.arange(len(table))
-    return block
 
 
 def _unique_columns(table: Ints) -> tuple[Ints, npt.NDArray[np.int64]]:

@@ -133,7 +133,7 @@ def test_draws_follow_the_joint_law() -> None:
 
 def test_any_subset_of_a_valid_assignment_leaves_a_valid_filling() -> None:
     for seed in range(15):
-        lattice, twin, automaton = problem(seed)
+        lattice, twin, _ = problem(seed)
         if not twin.weights:
             continue
         _, assignment = lattice.best()[0]
@@ -147,7 +147,7 @@ def test_any_subset_of_a_valid_assignment_leaves_a_valid_filling() -> None:
 
 
 def test_a_step_reduces_only_the_rows_that_are_new() -> None:
-    lattice, twin, _ = problem(next(seed for seed in range(40) if len(problem(seed)[1].weights) > 5))
+    lattice, _twin, _ = problem(next(seed for seed in range(40) if len(problem(seed)[1].weights) > 5))
     assert lattice.slots_reduced == int(lattice.is_open.sum())
     before = lattice.slots_reduced
     lattice.marginals()
