@@ -56,7 +56,11 @@ class Dfa:
 
 
 class Readable(Protocol):
-    """States by number, as an explicit automaton is made of them."""
+    """States by number, as an explicit automaton is made of them.
+
+    It may have `byte_classes` besides: for each byte its class, bytes of one class being alike in every
+    state. Then one byte of each class is asked about.
+    """
 
     def may_end(self, index: int, /) -> bool: ...
     def next_bytes(self, index: int, /) -> bytes: ...
@@ -121,11 +125,18 @@ def _by_bytes(
     numbers, found = [start], {start: 0}
     rows: list[npt.NDArray[np.int32]] = []
     too_deep: dict[int, bool] = {}
+    classes: bytes | None = getattr(machine, "byte_classes", None)
+    alike: list[list[int]] = [[byte] for byte in range(256)]
+    if classes is not None:
+        alike = [[other for other in range(256) if classes[other] == one] for one in classes]
+    first = [byte for byte in range(256) if alike[byte][0] == byte]
     at = 0
     while at < len(numbers):
         row = np.full(256, DEAD, np.int32)
-        for byte in machine.next_bytes(numbers[at]):
+        for byte in machine.next_bytes(numbers[at]) if classes is None else first:
             after = machine.after(numbers[at], bytes((byte,)))
+            if after < 0:
+                continue
             known = found.get(after)
             if known is None:
                 if depth is not None:
@@ -143,7 +154,7 @@ def _by_bytes(
                     )
                 known = found[after] = len(numbers)
                 numbers.append(after)
-            row[byte] = known
+            row[alike[byte]] = known
         rows.append(row)
         at += 1
     return numbers, np.stack(rows)
@@ -183,11 +194,11 @@ def equivalent_states(
     _, block = np.unique(accepting, return_inverse=True)
     count = int(block.max()) + 1
     while True:
-        named = np.concatenate((names[block], np.zeros(1, np.uint64)))
-        signature = np.zeros(len(table), np.uint64)
-        for column, weight in zip(columns, weights, strict=True):
-            signature += named[column] * weight
-        signature = signature * np.uint64(0x9E3779B97F4A7C15) ^ named[:-1]
+        named: npt.NDArray[np.uint64] = np.concatenate((names[block], np.zeros(1, np.uint64)))
+        signature: npt.NDArray[np.uint64] = np.zeros(len(table), np.uint64)
+        for number in range(len(columns)):
+            signature += named[columns[number]] * weights[number]
+        signature = (signature * np.uint64(0x9E3779B97F4A7C15)) ^ names[block]
         _, refined = np.unique(signature, return_inverse=True)
         refined = refined.reshape(-1)
         found = int(refined.max()) + 1

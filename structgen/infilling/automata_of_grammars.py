@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
@@ -15,13 +15,17 @@ from structgen.errors import LimitError, OptionError
 from structgen.frontends.type_hints import read_type
 from structgen.grammar import Grammar
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
+from structgen.languages.ebnf import RulesGrammar
+from structgen.languages.lark_files import LarkGrammar
 from structgen.languages.regular import regex
 from structgen.schema.grammar import NetworkGrammar, json_schema
 from structgen.schema.policies import JSON_DUMPS
 from structgen.tokenizer import Tokenizer
 
-MAX_STATES = 50_000
+MAX_STATES: Final = 50_000
 """States of an explicit automaton before it is minimised, unless the caller says otherwise."""
+MAX_PARSER_STATES: Final = 10_000
+"""The same of Lark and EBNF grammars, whose states cost some hundred times more."""
 _MOST_PAIRS = 60_000_000
 """Pairs of states and classes of a minimal automaton, at 4 bytes each."""
 
@@ -72,7 +76,12 @@ def written_as_dumps(schema: Any) -> NetworkGrammar:
 
 
 def language_of(
-    given: Any, tokenizer: Tokenizer, where: str, *, depth: int | None = None, max_states: int = MAX_STATES
+    given: Any,
+    tokenizer: Tokenizer,
+    where: str,
+    *,
+    depth: int | None = None,
+    max_states: int | None = None,
 ) -> Language:
     """Return the language of what was given.
 
@@ -89,6 +98,9 @@ def language_of(
             cure="Give the grammar itself, or compile it for the model's tokenizer.",
         )
     plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
+    if max_states is None:
+        has_parser = isinstance(plain, RulesGrammar | LarkGrammar)
+        max_states = MAX_PARSER_STATES if has_parser else MAX_STATES
     automaton = _automaton(plain, tokenizer, depth, max_states, where)
     return Language(automaton, "exact-fsa" if depth is None else f"depth<={depth}", read)
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypedDict, Unpack, overload
 from structgen.engine import checks
 from structgen.engine.models import tokenizer_of
 from structgen.errors import OptionError, TokenizerError
-from structgen.infilling.automata_of_grammars import MAX_STATES, Language, language_of
+from structgen.infilling.automata_of_grammars import Language, language_of
 from structgen.infilling.canvas import Canvas, Conventions, Piece
 from structgen.infilling.denoising import Denoiser, Step, Usage
 from structgen.infilling.given_fields import parts_of_given, value_at
@@ -51,7 +51,7 @@ class Options(TypedDict, total=False):
     seed: int
     tokenizer: Tokenizer | Any | None
     depth: int | None
-    max_states: int
+    max_states: int | None
     timeout: float | None
     listen: Callable[[Step, Canvas], None] | None
 
@@ -80,7 +80,7 @@ def infill(
     seed: int = 0,
     tokenizer: Tokenizer | Any | None = None,
     depth: int | None = None,
-    max_states: int = MAX_STATES,
+    max_states: int | None = None,
     timeout: float | None = None,
     listen: Callable[[Step, Canvas], None] | None = None,
 ) -> Infilled | list[Infilled]:
@@ -110,7 +110,9 @@ def infill(
         0: the most probable valid filling of each step; above: an exact draw of it, given validity. The same
         seed gives the same canvas, alone and among others.
     depth, max_states
-        recursion is cut at `depth` open brackets; an automaton has at most `max_states` states.
+        recursion is cut at `depth` open brackets (JSON), or places of the parser's stack (other grammars);
+        an automaton has at most `max_states` states before it is minimised (default: 50,000; of Lark and
+        EBNF grammars 10,000).
     timeout
         seconds after which what is left is filled at once: the text is whole then, too.
     listen
@@ -126,7 +128,7 @@ def infill(
     seed = checks.whole("seed", seed, 0, (1 << 64) - 1)
     temperature = checks.number("temperature", temperature, 1e-6, 1e6, "0, or a number above it", 0.0)
     timeout = checks.seconds("timeout", timeout)
-    max_states = checks.whole("max_states", max_states, 1)
+    max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
     if length not in _LENGTHS:
         raise OptionError(
             f"length={length!r}.", where="length", cure=f"Choose one of {', '.join(map(repr, _LENGTHS))}."
@@ -225,7 +227,7 @@ class _Asked:
     slots: int | Mapping[str, int]
     length: str
     depth: int | None
-    max_states: int
+    max_states: int | None
 
     def problem(self, parts: list[Text | Hole], prompt: tuple[int, ...]) -> _Problem:
         """Return the problem of a template. Raises OptionError, and NoFillingError where nothing fits."""

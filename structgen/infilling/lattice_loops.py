@@ -249,19 +249,14 @@ def fill_class_masks(
 
 @jit
 def _exponentials(values, count, bits):
-    """Replace the first `count` numbers, none above 0, by their exponentials, to 1e-15; below e^-700 they
-    count as 0. A polynomial after powers of two, in lanes. `bits`: room of as many int64."""
+    """Replace the first `count` numbers, from -700 to 0, by their exponentials, to 1e-11. A polynomial after
+    powers of two, in lanes. `bits`: room of as many int64."""
     powers = bits.view(np.float64)
     for i in range(count):
-        x = values[i] if values[i] > -700.0 else -700.0
-        n = np.floor(x * 1.4426950408889634 + 0.5)
+        n = np.floor(values[i] * 1.4426950408889634 + 0.5)
         bits[i] = (np.int64(np.int32(n)) + 1023) << 52
-        r = (x - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
-        y = 1.6059043836821613e-10
-        y = y * r + 2.08767569878681e-09
-        y = y * r + 2.505210838544172e-08
-        y = y * r + 2.755731922398589e-07
-        y = y * r + 2.7557319223985893e-06
+        r = (values[i] - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
+        y = 2.7557319223985893e-06
         y = y * r + 2.48015873015873e-05
         y = y * r + 0.0001984126984126984
         y = y * r + 0.001388888888888889
@@ -270,10 +265,40 @@ def _exponentials(values, count, bits):
         y = y * r + 0.16666666666666666
         y = y * r + 0.5
         y = y * r + 1.0
-        y = y * r + 1.0
-        values[i] = y
+        values[i] = y * r + 1.0
     for i in range(count):
         values[i] = values[i] * powers[i]
+
+
+@jit
+def _greatest(values, count, folded):
+    """Return the greatest of the first `count` numbers; `folded`: room of as many, for halves laid over each
+    other, which run in lanes."""
+    half = (count + 1) >> 1
+    for j in range(count - half):
+        folded[j] = max(values[j], values[half + j])
+    if count & 1:
+        folded[half - 1] = values[half - 1]
+    while half > 1:
+        count, half = half, (half + 1) >> 1
+        for j in range(count - half):
+            folded[j] = max(folded[j], folded[half + j])
+    return folded[0]
+
+
+@jit
+def _total(values, count, folded):
+    """Return the sum of the first `count` numbers, in the same way."""
+    half = (count + 1) >> 1
+    for j in range(count - half):
+        folded[j] = values[j] + values[half + j]
+    if count & 1:
+        folded[half - 1] = values[half - 1]
+    while half > 1:
+        count, half = half, (half + 1) >> 1
+        for j in range(count - half):
+            folded[j] = folded[j] + folded[half + j]
+    return folded[0]
 
 
 @entry(
@@ -288,8 +313,8 @@ def reduce_row(row, scale, class_start, class_tokens, sums, means, best, best_to
     NO_NUMBER or INFINITE where some logit is NaN or plus infinity.
     """
     ranks = best.shape[1]
-    buffer = np.empty(_LANES)
-    lanes = np.empty(_LANES)
+    buffer, lanes, folded = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
+    totals, moments = np.empty(_LANES), np.empty(_LANES)
     bits = np.empty(_LANES, np.int64)
     unknown = infinite = 0
     for v in range(len(row)):
@@ -309,12 +334,16 @@ def reduce_row(row, scale, class_start, class_tokens, sums, means, best, best_to
             best_tokens[c, 0] = class_tokens[first]
             continue
         # Sums are relative to the greatest logit so far, and scaled down when a greater one comes.
-        top, total, moment = _NONE, 0.0, 0.0
+        top = _NONE
+        width = min(_LANES, end - first)
+        for j in range(width):
+            totals[j] = 0.0
+            moments[j] = 0.0
         for begin in range(first, end, _LANES):
             count = min(_LANES, end - begin)
             for j in range(count):
                 lanes[j] = row[class_tokens[begin + j]] * scale
-            here = _greatest(lanes, count)
+            here = _greatest(lanes, count, folded)
             if here == _NONE:
                 continue
             if here > best[c, ranks - 1]:
@@ -322,11 +351,12 @@ def reduce_row(row, scale, class_start, class_tokens, sums, means, best, best_to
                     if lanes[j] > best[c, ranks - 1]:
                         _rank(best, best_tokens, c, lanes[j], class_tokens[begin + j])
             if here > top:
-                if total > 0.0:
+                if top > _NONE:
                     down = top - here
                     factor = math.exp(down)
-                    moment = (moment + down * total) * factor
-                    total *= factor
+                    for j in range(width):
+                        moments[j] = (moments[j] + down * totals[j]) * factor
+                        totals[j] = totals[j] * factor
                 top = here
             for j in range(count):
                 lanes[j] = max(lanes[j] - top, -700.0)
@@ -336,36 +366,16 @@ def reduce_row(row, scale, class_start, class_tokens, sums, means, best, best_to
                     buffer[j] = math.exp(buffer[j])
             else:
                 _exponentials(buffer, count, bits)
-            a = b = d = e = 0.0
-            even = count & ~1
-            for j in range(0, even, 2):
-                a += buffer[j]
-                b += buffer[j + 1]
-                d += lanes[j] * buffer[j]
-                e += lanes[j + 1] * buffer[j + 1]
-            if even < count:
-                a += buffer[even]
-                d += lanes[even] * buffer[even]
-            total += a + b
-            moment += d + e
-        sums[c] = top if total == 0.0 else top + math.log(total)
-        means[c] = top if total == 0.0 else top + moment / total
+            for j in range(count):
+                totals[j] += buffer[j]
+                moments[j] += lanes[j] * buffer[j]
+        if top == _NONE:
+            sums[c] = means[c] = top
+            continue
+        total = _total(totals, width, folded)
+        sums[c] = top + math.log(total)
+        means[c] = top + _total(moments, width, folded) / total
     return 0
-
-
-@jit
-def _greatest(values, count):
-    """Return the greatest of the first `count` numbers."""
-    a = b = c = d = _NONE
-    whole = count & ~3
-    for j in range(0, whole, 4):
-        a = values[j] if values[j] > a else a
-        b = values[j + 1] if values[j + 1] > b else b
-        c = values[j + 2] if values[j + 2] > c else c
-        d = values[j + 3] if values[j + 3] > d else d
-    for j in range(whole, count):
-        a = values[j] if values[j] > a else a
-    return max(max(a, b), max(c, d))
 
 
 @jit
@@ -867,32 +877,28 @@ def draw_classes(
 @entry("int64(float32[::1], float64, float64, int32[::1], int64, int64, float64)")
 def draw_token(row, scale, total, class_tokens, first, end, uniform):
     """Draw one of a class's tokens by the softmax of its logits; `total` is the class's score."""
-    lanes, shares = np.empty(_LANES), np.empty(_LANES)
+    lanes, shares, folded = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
     bits = np.empty(_LANES, np.int64)
-    left, found = uniform, -1
+    left = uniform
     for begin in range(first, end, _LANES):
         count = min(_LANES, end - begin)
         for j in range(count):
             lanes[j] = row[class_tokens[begin + j]] * scale - total
-            shares[j] = min(lanes[j], 0.0)
+            shares[j] = min(max(lanes[j], -700.0), 0.0)
         _exponentials(shares, count, bits)
-        here = 0.0
-        for j in range(count):
-            shares[j] = shares[j] if lanes[j] > -700.0 else 0.0
-            here += shares[j]
-        if left >= here and here > 0.0:
+        here = _total(shares, count, folded)
+        if left >= here:
             left -= here
-            for j in range(count):
-                if shares[j] > 0.0:
-                    found = class_tokens[begin + j]
             continue
         for j in range(count):
-            if shares[j] > 0.0:
-                found = class_tokens[begin + j]
-                left -= shares[j]
-                if left < 0.0:
-                    return found
-    return found
+            left -= shares[j]
+            if left < 0.0 and lanes[j] > -700.0:
+                return class_tokens[begin + j]
+    # Only rounding comes here: the number was within 1e-11 of 1.
+    for at in range(end - 1, first - 1, -1):
+        if row[class_tokens[at]] * scale - total > -700.0:
+            return class_tokens[at]
+    return -1
 
 
 # --- the max-plus semiring ----------------------------------------------------------------------------------

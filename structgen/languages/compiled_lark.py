@@ -324,10 +324,11 @@ def _copied(data: int, size: int) -> bytes:
 class _Reader:
     """States as `dfa.explicit` reads them; the places of a stack count as brackets."""
 
-    __slots__ = ("_compiled",)
+    __slots__ = ("_compiled", "byte_classes")
 
     def __init__(self, compiled: CompiledLark) -> None:
         self._compiled = compiled
+        self.byte_classes = compiled._language.classes
 
     def may_end(self, index: int) -> bool:
         return self._compiled.may_end(index)

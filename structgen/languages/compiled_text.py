@@ -498,10 +498,11 @@ def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
 class _Reader:
     """States as `dfa.explicit` reads them; the places of a stack count as brackets."""
 
-    __slots__ = ("_compiled",)
+    __slots__ = ("_compiled", "byte_classes")
 
     def __init__(self, compiled: CompiledText) -> None:
         self._compiled = compiled
+        self.byte_classes = compiled._language.classes
 
     def may_end(self, index: int) -> bool:
         return self._compiled.may_end(index)
