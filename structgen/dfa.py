@@ -188,8 +188,8 @@ def equivalent_states(
     which there are at most as many as the longest of the shortest words that tell two states apart.
     """
     chance = np.random.Generator(np.random.Philox(7))
-    weights = 2 * chance.integers(1, 1 << 62, table.shape[1]).astype(np.uint64) + np.uint64(1)
-    names: npt.NDArray[np.uint64] = chance.integers(1, 1 << 62, len(table) + 1).astype(np.uint64)
+    weights = np.array(2 * chance.integers(1, 1 << 62, table.shape[1]) + 1, np.uint64)
+    names = np.array(chance.integers(1, 1 << 62, len(table) + 1), np.uint64)
     columns = np.ascontiguousarray(table.T)
     _, block = np.unique(accepting, return_inverse=True)
     count = int(block.max()) + 1

@@ -24,8 +24,8 @@ from structgen.tokenizer import Tokenizer
 
 MAX_STATES: Final = 50_000
 """States of an explicit automaton before it is minimised, unless the caller says otherwise."""
-MAX_PARSER_STATES: Final = 10_000
-"""The same of Lark and EBNF grammars, whose states cost some hundred times more."""
+MAX_PARSER_STATES: Final = 3_000
+"""The same of Lark and EBNF grammars without a depth: what their states cost grows with their stacks."""
 _MOST_PAIRS = 60_000_000
 """Pairs of states and classes of a minimal automaton, at 4 bytes each."""
 
@@ -99,7 +99,7 @@ def language_of(
         )
     plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
     if max_states is None:
-        has_parser = isinstance(plain, RulesGrammar | LarkGrammar)
+        has_parser = depth is None and isinstance(plain, RulesGrammar | LarkGrammar)
         max_states = MAX_PARSER_STATES if has_parser else MAX_STATES
     automaton = _automaton(plain, tokenizer, depth, max_states, where)
     return Language(automaton, "exact-fsa" if depth is None else f"depth<={depth}", read)

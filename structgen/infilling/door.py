@@ -112,7 +112,7 @@ def infill(
     depth, max_states
         recursion is cut at `depth` open brackets (JSON), or places of the parser's stack (other grammars);
         an automaton has at most `max_states` states before it is minimised (default: 50,000; of Lark and
-        EBNF grammars 10,000).
+        EBNF grammars without a depth 3,000).
     timeout
         seconds after which what is left is filled at once: the text is whole then, too.
     listen
