@@ -112,6 +112,29 @@ def test_after_commits_a_lattice_says_what_a_new_one_says() -> None:
     assert commits > 60
 
 
+def test_after_each_commit_masks_are_those_of_a_lattice_made_anew() -> None:
+    for seed in range(200):
+        lattice, _, automaton = problem(seed)
+        chance = np.random.default_rng(seed)
+        while lattice.is_feasible and lattice.is_open.any():
+            slot = int(chance.choice(np.flatnonzero(lattice.is_open)))
+            allowed = np.flatnonzero(lattice.token_mask(slot)).tolist()
+            lattice.commit(slot, int(chance.choice(allowed)) if allowed else NULL)
+            tokens = lattice.tokens.tolist()
+            anew = Lattice(
+                automaton,
+                [OPEN if one == NULL else one for one in tokens],
+                nullable=lattice._nullable,
+                closes=lattice._closes,
+            )
+            for other, token in enumerate(tokens):
+                if token == NULL:
+                    anew.commit(other, NULL)
+            for other in range(len(tokens)):
+                assert np.array_equal(lattice.class_mask(other), anew.class_mask(other))
+                assert lattice.null_allowed(other) == anew.null_allowed(other)
+
+
 def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
     # Two tokens lead to a state in which a text may go on, two others to one in which it may not.
     table = np.array([[1, 1, 2, 2], [1, -1, -1, -1], [-1, -1, -1, -1]], np.int32)
