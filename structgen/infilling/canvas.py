@@ -210,9 +210,10 @@ class Canvas:
         return [part.lattice.marginals() for part in self.parts]
 
     def log_validity(self) -> float:
-        """Return the logarithm of the probability that independent draws from the model's logits are
-        valid."""
-        return math.fsum(one.lattice.log_z() - one.lattice.log_total() for one in self.parts)
+        """Return the logarithm of the probability that independent draws from the model's logits are valid,
+        divided by the number of masked slots: without that, few slots would win for being few."""
+        total = math.fsum(one.lattice.log_z() - one.lattice.log_total() for one in self.parts)
+        return total / max(len(self.open_slots()), 1)
 
     @property
     def is_open(self) -> Bools:

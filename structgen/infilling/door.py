@@ -103,7 +103,7 @@ def infill(
     slots, length
         tokens that a hole has room for, for all holes or by name. With length "at most" a hole may leave
         some empty; "exact" fills all; "log z" compares all lengths up to that, at one pass of the model
-        each, by the probability that independent draws from its logits would be valid.
+        each, by the probability per slot that independent draws from its logits would be valid.
     scheduler, tokens_per_step
         which slots are filled together: a name (`schedulers.NAMES`) or an object.
     temperature, seed
@@ -375,7 +375,8 @@ class _Asked:
 
 def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadline: float | None) -> _Problem:
     """Return the problem with the length of each hole chosen, one hole after another from the left: the
-    length under which independent draws from the model's logits are valid with the greatest probability.
+    length under which independent draws from the model's logits are valid with the greatest probability per
+    slot.
     Tried ones are exact, those still to be chosen at most as long as was said. After the deadline the first
     length that is feasible is taken."""
     for number, piece in enumerate(problem.pieces):
