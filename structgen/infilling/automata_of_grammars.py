@@ -26,8 +26,8 @@ MAX_STATES: Final = 50_000
 """States of an explicit automaton before it is minimised, unless the caller says otherwise."""
 MAX_PARSER_STATES: Final = 3_000
 """The same of Lark and EBNF grammars without a depth: what their states cost grows with their stacks."""
-_MOST_PAIRS = 60_000_000
-"""Pairs of states and classes of a minimal automaton, at 4 bytes each."""
+_MOST_STATES: Final = 32_768
+"""States of a minimal automaton: two sets of states for each take some 270 MB then."""
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ def _automaton(
             cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
             "to right with sg.Engine.",
         ) from error
-    if found.states * found.classes > _MOST_PAIRS:
+    if found.states > _MOST_STATES:
         raise OptionError(
-            f"The automaton has {found.states:,} states and {found.classes:,} token classes: too many.",
+            f"The minimal automaton has {found.states:,} states, more than {_MOST_STATES:,}.",
             where=where,
             cure="Bound the grammar, or lower depth=.",
         )

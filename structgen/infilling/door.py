@@ -269,8 +269,10 @@ class _Asked:
                 where="prompt",
                 cure="Give a prompt, or begin the template with text.",
             )
-        if not all(part.lattice.is_feasible for part in canvas.parts):
-            refuse(pieces, *found.automata)
+        for part in canvas.parts:
+            if not part.lattice.is_feasible:
+                refuse(pieces, *found.automata)
+            part.lattice.check_room()
         return found
 
     def _language(self, given: Any, where: str) -> Language:

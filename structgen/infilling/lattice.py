@@ -31,6 +31,9 @@ NULL: Final = loops.NULL_TOKEN
 OPEN: Final = -1
 """Stands for a masked slot where fixed tokens are listed."""
 
+_MOST_BYTES: Final = 4 << 30
+"""Memory of one lattice."""
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Tokens = npt.NDArray[np.int32]
@@ -60,7 +63,7 @@ class Lattice:
         null. `end_token`: the token whose logit is that of a hole's first null, `pad_token` (default: the
         same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature.
         """
-        count, states = len(tokens), automaton.states
+        count = len(tokens)
         self.automaton = automaton
         self.scale = float(scale)
         self._end, self._pad = end_token, end_token if pad_token is None else pad_token
@@ -92,16 +95,13 @@ class Lattice:
                 self._b0[count, state >> 6] |= np.uint64(1) << np.uint64(state & 63)
         self._rows: list[npt.NDArray[np.float32] | None] = [None] * count
         self._ranks = 2
-        classes = automaton.classes
-        self._scores = np.zeros((count, classes))
-        self._means = np.zeros((count, classes))
-        self._nulls = np.zeros((count, 2))
-        self._tops, self._top_tokens = self._no_tops()
-        self._base = np.zeros(count)
-        self._sums = np.zeros((count, len(automaton.set_start) - 1))
         self._stale = np.ones(count, np.uint8)
-        self._a0, self._a1, self._c0, self._c1 = (np.full((count + 1, states), -math.inf) for _ in range(4))
         self._forward, self._backward = 0, count
+        self._nulls, self._base = np.zeros((count, 2)), np.zeros(count)
+        self._has_room = False
+        self._scores = self._means = self._sums = np.empty((0, 0))
+        self._tops, self._top_tokens = np.empty((0, 0, 0)), np.empty((0, 0, 0), np.int32)
+        self._a0 = self._a1 = self._c0 = self._c1 = np.empty((0, 0))
         self._best_of = 0
         self._best_forward = 0
         self._v0 = self._v1 = np.empty((0, 0, 0))
@@ -112,6 +112,31 @@ class Lattice:
 
     def __len__(self) -> int:
         return len(self._kind)
+
+    def check_room(self) -> None:
+        """Raise OptionError where the arrays of scores and sums would be too large."""
+        a, count = self.automaton, len(self)
+        # With those of the two best fillings.
+        room = count * (a.states * 240 + a.classes * 64 + len(a.set_start) * 8)
+        if room > _MOST_BYTES:
+            raise OptionError(
+                f"{count:,} slots times {a.states:,} states and {a.classes:,} token classes need about "
+                f"{room >> 20:,} MiB, more than {_MOST_BYTES >> 20:,}.",
+                where="slots",
+                cure="Give the holes fewer slots, bound the grammar, or lower depth=.",
+            )
+
+    def _make_room(self) -> None:
+        """Make the arrays of scores and sums, which the Boolean semiring does without."""
+        if self._has_room:
+            return
+        self.check_room()
+        a, count = self.automaton, len(self)
+        self._scores, self._means = np.zeros((count, a.classes)), np.zeros((count, a.classes))
+        self._tops, self._top_tokens = self._no_tops()
+        self._sums = np.zeros((count, len(a.set_start) - 1))
+        self._a0, self._a1, self._c0, self._c1 = (np.full((count + 1, a.states), -math.inf) for _ in range(4))
+        self._has_room = True
 
     @property
     def nbytes(self) -> int:
@@ -157,6 +182,7 @@ class Lattice:
         """
         if self._kind[slot] != loops.MASKED:
             return
+        self._make_room()
         row = np.ascontiguousarray(row, np.float32)
         self._rows[slot] = row
         self._reduce(slot, row)
@@ -298,6 +324,7 @@ class Lattice:
     # --- log-sum --------------------------------------------------------------------------------------------
 
     def _sum_sets(self) -> None:
+        self._make_room()
         self._settle()
         a = self.automaton
         loops.sum_sets(
@@ -495,6 +522,7 @@ class Lattice:
 
         Raises StructgenError where there is none that the model gives any probability.
         """
+        self._make_room()
         self._settle()
         a = self.automaton
         if k > self._ranks:

@@ -141,9 +141,8 @@ def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_cl
     set_bits = np.zeros((len(members), classes), np.bool_)
     for number, one in enumerate(members):
         set_bits[number, one] = True
-    sources, columns = np.nonzero(table >= 0)
-    leads = np.zeros((states, states), np.bool_)
-    leads[sources, table[sources, columns]] = True
+    to = np.array(targets, np.int32)
+    sources = np.repeat(np.arange(states, dtype=np.int32), np.diff(edge_start))
     return TokenAutomaton(
         start,
         table,
@@ -152,14 +151,21 @@ def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_cl
         class_start,
         np.ascontiguousarray(order),
         edge_start,
-        np.array(targets, np.int32),
+        to,
         np.array(labels, np.int32),
         set_start,
         np.concatenate(members) if members else np.empty(0, np.int32),
         packed(set_bits),
-        packed(leads),
-        packed(np.ascontiguousarray(leads.T)),
+        _pairs(states, sources, to),
+        _pairs(states, to, sources),
     )
+
+
+def _pairs(states: int, rows: Ints, members: Ints) -> Words:
+    """Return for each state the set of those that are paired with it, as bits."""
+    found = np.zeros((states, -(-states // 64)), np.uint64)
+    np.bitwise_or.at(found, (rows, members >> 6), np.uint64(1) << (members & 63).astype(np.uint64))
+    return found
 
 
 def packed(rows: npt.NDArray[np.bool_]) -> Words:

@@ -297,6 +297,16 @@ def test_a_grammar_without_an_automaton_is_refused_by_name() -> None:
         fill(grammar=sg.lark('start: "a" start "b" | "c"'), max_states=300)
 
 
+def test_a_lattice_too_large_for_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    from structgen.infilling import lattice
+
+    monkeypatch.setattr(lattice, "_MOST_BYTES", 10_000)
+    model = toy()
+    with pytest.raises(sg.OptionError, match="MiB"):
+        fill(model=model, grammar=SCHEMA, slots=60)
+    assert model.calls == 0
+
+
 def test_fixed_text_that_no_tokens_write_is_refused() -> None:
     tokens = list(tokenizer().token_bytes)
     tokens[1] = None

@@ -59,3 +59,15 @@ def test_the_command_fills_a_template(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert re.search(r'\{"age": -?\d+\}\n$', result.stdout)
     assert "\u2591" in result.stderr and page.is_file()
+
+
+def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("structgen.infilling.presets")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[2] / "docs" / "infilling.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, str(page), "exec"), names)
+    found = names["found"]
+    assert isinstance(found, sg.Infilled) and set(found.value) == {"name", "age", "city"}
+    assert (tmp_path / "page.html").is_file()
