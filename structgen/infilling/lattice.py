@@ -31,6 +31,8 @@ NULL: Final = loops.NULL_TOKEN
 OPEN: Final = -1
 """Stands for a masked slot where fixed tokens are listed."""
 
+_FIRST: Final = 64
+"""Logits that are compared first: those of a slot that was read anew differ there."""
 _MOST_BYTES: Final = 4 << 30
 """Memory of one lattice."""
 
@@ -175,7 +177,7 @@ class Lattice:
         self._changed(slot)
 
     def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
-        """Give a masked slot new logits: float32 [V]. They are kept, not copied.
+        """Give a masked slot new logits: float32 [V]. They are kept, not copied; equal ones cost a look.
 
         Raises StructgenError where one is NaN or plus infinity; minus infinity says that the model excludes
         the token.
@@ -184,6 +186,9 @@ class Lattice:
             return
         self._make_room()
         row = np.ascontiguousarray(row, np.float32)
+        old = self._rows[slot]
+        if old is not None and np.array_equal(old[:_FIRST], row[:_FIRST]) and np.array_equal(old, row):
+            return
         self._rows[slot] = row
         self._reduce(slot, row)
         self._nulls[slot] = -math.inf

@@ -193,6 +193,9 @@ def test_a_step_reduces_only_the_rows_that_are_new() -> None:
     lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), np.zeros(WIDTH, np.float32))
     lattice.log_z()
     assert lattice.slots_reduced == before + 1
+    for slot in np.flatnonzero(lattice.is_open).tolist():
+        lattice.set_logits(slot, lattice._rows[slot].copy())
+    assert lattice.slots_reduced == before + 1
 
 
 @pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "infinity")])
