@@ -12,6 +12,7 @@ SUITE ?=
 WALK ?=
 GRAMMARS ?=
 SAMPLERS ?=
+SPECULATION ?=
 MASKBENCH ?=
 GLOB ?=
 COUNT ?=
@@ -26,7 +27,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick golden golden-mutants sampling-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo quick golden golden-mutants sampling-mutants speculation-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -81,6 +82,9 @@ golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must tur
 sampling-mutants: $(VENV)/.installed-dev ## seed faults into a copy of the samplers: each must turn a test red; five minutes (MUTANTS='*tree*')
 	$(BIN)/python scripts/sampling_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
+speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed faults into a copy of the engine and its drafts: each must turn a test red (MUTANTS='*noise*')
+	$(BIN)/python scripts/speculation_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+
 # Files whose tests are fast and together meet most of the package.
 QUICK = $(addprefix tests/,test_golden.py test_import.py test_compile.py test_expected.py test_kept.py \
   schema/test_grammar.py schema/test_references.py parsing/test_lexer_traps.py languages/test_composition.py \
@@ -132,6 +136,12 @@ bench-samplers: $(VENV)/.installed-bench ## samplers on five frozen tasks: error
 
 bench-without: $(VENV)/.installed-dev ## masks under banned texts (MASKBENCH=folder)
 	$(BIN)/python bench/bench_without.py --maskbench $(MASKBENCH)
+
+bench-speculation: $(VENV)/.installed-bench ## r(n), model calls a token, wall time with speculation and without (MASKBENCH=folder SPECULATION="--quick")
+	$(BIN)/python bench/bench_speculation.py $(MASKBENCH) $(SPECULATION)
+
+bench-draft-masks: $(VENV)/.installed-dev ## masks of draft trees, in one compiled call and node by node
+	$(BIN)/python bench/bench_draft_masks.py
 
 library: $(VENV)/.installed-dev ## 500 files of the standard library under two grammars of Python, against lark
 	$(BIN)/python bench/bench_library.py

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from model import Network, Past
 
@@ -61,33 +63,68 @@ def greedy(
 @torch.no_grad()
 def fill(
     network: Network,
-    prompt: list[int],
+    prompts: list[list[int]],
     mask: int,
     end: int,
-    canvas: int = 48,
-    sure: float = 0.9,
-    ahead: int = 1,
-) -> list[int]:
-    """Return the document that a network which looks both ways fills into a canvas of masks after the prompt.
+    *,
+    at_once: int = 1,
+    order: Literal["left", "sure"] = "left",
+    canvas: int = 64,
+    dtype: torch.dtype = torch.float32,
+) -> list[list[int]]:
+    """Return the documents that a network which looks both ways fills into canvases of masks after prompts.
 
-    In each step, of the first `ahead` slots that are masked still, every one is written whose token the
-    network is sure of, and the surest at least. The canvas doubles as long as no end is written in it, up to
-    384 slots.
+    In each step `at_once` of a canvas's masked slots are written, each with its most probable token: the
+    first ones (`left`), or those whose tokens are most probable (`sure`). The canvas of a prompt doubles, and
+    is filled anew, as long as no end is written in it, up to 256 slots.
     """
-    while True:
-        ids = torch.tensor([prompt + [mask] * canvas])
-        while bool((ids == mask).any()):
-            # The logits of a place are for the next one; the prompt is never empty.
-            chances = torch.softmax(network(ids)[0].roll(1, 0), -1)
-            chances[:, mask] = 0.0
-            best, tokens = chances.max(-1)
-            masked = ids[0] == mask
-            best = best.masked_fill(~masked | (masked.cumsum(0) > ahead), -1.0)
-            chosen = best >= min(sure, float(best.max()))
-            ids[0, chosen] = tokens[chosen]
-        output: list[int] = ids[0, len(prompt) :].tolist()
-        if end in output:
-            return output[: output.index(end)]
-        if canvas >= 384:
-            return output
-        canvas *= 2
+    outputs: list[list[int]] = [[] for _ in prompts]
+    waiting = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
+    while waiting and canvas <= 256:
+        without_end: list[int] = []
+        for start in range(0, len(waiting), 32):
+            group = waiting[start : start + 32]
+            filled = _filled(network, [prompts[at] for at in group], mask, end, at_once, order, canvas, dtype)
+            for at, output in zip(group, filled, strict=True):
+                outputs[at] = output[: output.index(end)] if end in output else output
+                if end not in output:
+                    without_end.append(at)
+        waiting, canvas = without_end, 2 * canvas
+    return outputs
+
+
+def _filled(
+    network: Network,
+    prompts: list[list[int]],
+    mask: int,
+    end: int,
+    at_once: int,
+    order: Literal["left", "sure"],
+    canvas: int,
+    dtype: torch.dtype,
+) -> list[list[int]]:
+    """Return canvases of one size behind prompts, filled together; from the left only up to the end token."""
+    lengths = torch.tensor([len(prompt) + canvas for prompt in prompts])
+    width = int(lengths.max())
+    rows = [prompt + [mask] * canvas + [0] * (width - canvas - len(prompt)) for prompt in prompts]
+    ids, real = torch.tensor(rows), torch.arange(width)[None] < lengths[:, None]
+    running = torch.arange(len(prompts))
+    while len(running):
+        # The logits of a place are for the next one; a prompt is never empty.
+        hidden = network.hidden(ids[running], keep=real[running], dtype=dtype)[:, :-1]
+        places = (ids[running] == mask)[:, 1:]
+        logits = network.logits(hidden[places])
+        logits[:, mask] = -torch.inf
+        best, tokens = torch.softmax(logits, -1).max(-1)
+        if order == "left":
+            best = -places.nonzero()[:, 1].float()
+        ranks = torch.full(places.shape, -torch.inf).masked_scatter(places, best)
+        found = torch.zeros(places.shape, dtype=torch.long).masked_scatter(places, tokens)
+        chosen = ranks.topk(min(at_once, ranks.shape[1])).indices
+        chosen_places = torch.zeros_like(places).scatter(1, chosen, True) & places
+        ids[running, 1:] = torch.where(chosen_places, found, ids[running, 1:])
+        open_rows = (ids[running] == mask).any(-1)
+        if order == "left":
+            open_rows &= ~(ids[running] == end).any(-1)
+        running = running[open_rows]
+    return [ids[row, len(prompt) : len(prompt) + canvas].tolist() for row, prompt in enumerate(prompts)]

@@ -1,13 +1,16 @@
 """Examines a trained model: how many fields it fills right, with the constraint and without.
 
     python models/evaluate.py NAME [--folder FOLDER] [--sentences FILE] [--examples 400] [--show 0]
+        [--ways PATTERN] [--fast]
 
 Three examinations: templated sentences with made-up names that training never had; sentences written by
 hand, which match no template (tests/data/extract/hand_written.jsonl); the same with every name of a person
 or a place replaced by random letters. A field is right when its value is: a list when all its items are, in
 their order. Text that is no JSON has no right field. Without the constraint decoding is greedy; with it
-too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows. The figures go to
-build/models/NAME.json.
+too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows. `infill` fills a canvas
+(decode.py): one or four tokens a step, the first ones or the surest, and the surest under the constraint too
+(`sg.infill`). The figures go to build/models/NAME.json. `--fast` computes in the type of training where the
+constraint is not asked for, for a look at a checkpoint.
 """
 
 from __future__ import annotations
@@ -19,16 +22,19 @@ import re
 import time
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from batches import LONGEST, Encoder
 from data.sentences import Example, Examples
 from decode import fill, greedy
 from model import Network, load
+from train import TYPE
 
 import structgen as sg
+from structgen.infilling.presets import load_masked_model
 
 FOLDER = Path(__file__).parent
 BUILD = FOLDER.parent / "build" / "models"
@@ -98,19 +104,78 @@ def right_fields(example: Example, text: str) -> dict[str, bool]:
     return found
 
 
-def answers(network: Network, encoder: Encoder, examples: list[Example], constrained: bool) -> list[str]:
+@dataclass(frozen=True)
+class Way:
+    """A way in which a model writes; `title` says it in a table."""
+
+    title: str
+    constrained: bool = False
+    at_once: int = 1
+    order: Literal["left", "sure"] = "left"
+    dtype: torch.dtype = torch.float32
+
+
+CAUSAL = (Way("without the constraint"), Way("with the constraint", constrained=True))
+MASKED = (
+    Way("without the constraint, from the left"),
+    Way("without the constraint, from the left, 4 a step", at_once=4),
+    Way("without the constraint, surest first", order="sure"),
+    Way("without the constraint, surest first, 4 a step", at_once=4, order="sure"),
+    Way("with the constraint, surest first", constrained=True, order="sure"),
+    Way("with the constraint, surest first, 4 a step", constrained=True, at_once=4, order="sure"),
+)
+
+
+def closed(schema: Any) -> Any:
+    """Return the schema with no keys in its objects that it does not name: a grammar that infilling takes."""
+    if isinstance(schema, list):
+        return [closed(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: closed(inner) for key, inner in schema.items()}
+    return found | {"additionalProperties": False} if isinstance(found.get("properties"), dict) else found
+
+
+def constrained_fill(folder: Path, examples: list[Example], prompts: list[list[int]], way: Way) -> list[str]:
+    """Return the documents that `sg.infill` fills under the grammars of the schemas; the prompt is in tokens.
+
+    A document has 64 slots, or 128 where it leaves none of 64 empty.
+    """
+    model, tokenizer = load_masked_model(folder)
+    texts = []
+    for example, prompt in zip(examples, prompts, strict=True):
+        for slots in (64, 128):
+            text = sg.infill(
+                model,
+                grammar=sg.json_schema(closed(example.schema), **OPTIONS),
+                prompt=prompt,
+                slots=slots,
+                scheduler="low-confidence",
+                tokens_per_step=way.at_once,
+                tokenizer=tokenizer,
+            ).text
+            if len(tokenizer.encode(text.encode())) < slots:
+                break
+        texts.append(text)
+    return texts
+
+
+def answers(network: Network, folder: Path, encoder: Encoder, examples: list[Example], way: Way) -> list[str]:
     """Return the document that a model writes for each example."""
     end, mask = encoder.special["<|end|>"], encoder.special["<|mask|>"]
     prompts = [encoder.prompt(example) for example in examples]
     if not network.shape.causal:
-        return [encoder.tokenizer.decode(fill(network, prompt, mask, end)) for prompt in prompts]
+        if way.constrained:
+            return constrained_fill(folder, examples, prompts, way)
+        filled = fill(network, prompts, mask, end, at_once=way.at_once, order=way.order, dtype=way.dtype)
+        return [encoder.tokenizer.decode(output) for output in filled]
     tokenizer = sg.Tokenizer.from_huggingface(encoder.tokenizer, eos_token_id=end)
     texts = [""] * len(examples)
     order = sorted(range(len(examples)), key=lambda at: len(prompts[at]))
     for start in range(0, len(order), ROWS):
         group = order[start : start + ROWS]
         matchers = None
-        if constrained:
+        if way.constrained:
             matchers = [
                 sg.Matcher(sg.compile(sg.json_schema(examples[at].schema, **OPTIONS), tokenizer))
                 for at in group
@@ -122,13 +187,13 @@ def answers(network: Network, encoder: Encoder, examples: list[Example], constra
 
 
 def examined(
-    network: Network, encoder: Encoder, examples: list[Example], constrained: bool, shown: int = 0
+    network: Network, folder: Path, encoder: Encoder, examples: list[Example], way: Way, shown: int = 0
 ) -> dict[str, Any]:
     """Return shares: of right fields in all and by kind, of whole documents right, of texts that are JSON."""
     examples = [example for example in examples if len(encoder.prompt(example)) < LONGEST]
     by_kind: dict[str, list[bool]] = defaultdict(list)
     whole = valid = 0
-    for example, text in zip(examples, answers(network, encoder, examples, constrained), strict=True):
+    for example, text in zip(examples, answers(network, folder, encoder, examples, way), strict=True):
         right = right_fields(example, text)
         for path, good in right.items():
             by_kind[example.kinds[path].split()[0]].append(good)
@@ -159,9 +224,12 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=400, help="templated sentences")
     parser.add_argument("--hand-written", type=int, default=10_000, help="at most so many of the others")
     parser.add_argument("--show", type=int, default=0, help="print so many documents that are not right")
+    parser.add_argument("--ways", default="", help="only ways of writing whose title this pattern matches")
+    parser.add_argument("--fast", action="store_true", help="masked models: compute in training's type")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    network, encoder = load(options.folder or FOLDER / options.name), Encoder()
+    folder = options.folder or FOLDER / options.name
+    network, encoder = load(folder), Encoder()
     written, chance = hand_written(options.sentences)[: options.hand_written], random.Random(SEED)
     sets = {
         "templated": templated(options.examples),
@@ -170,12 +238,16 @@ def main() -> None:
     }
     figures: dict[str, Any] = {}
     for title, examples in sets.items():
-        for constrained in (False, True) if network.shape.causal else (False,):
+        for way in CAUSAL if network.shape.causal else MASKED:
             if not examples:
                 continue
+            if not re.search(options.ways, way.title):
+                continue
+            if options.fast:
+                way = replace(way, dtype=TYPE)
             start = time.perf_counter()
-            found = examined(network, encoder, examples, constrained, options.show)
-            name = f"{title}, {'with' if constrained else 'without'} the constraint"
+            found = examined(network, folder, encoder, examples, way, options.show)
+            name = f"{title}, {way.title}"
             figures[name] = found
             kinds = " ".join(f"{kind} {share:.3f}" for kind, share in found["by kind"].items())
             print(
@@ -183,7 +255,7 @@ def main() -> None:
                 f"JSON {found['json']:.3f} | {kinds} | {time.perf_counter() - start:.0f} s",
                 flush=True,
             )
-    if options.folder is None and options.sentences == SENTENCES:
+    if options.folder is None and options.sentences == SENTENCES and not (options.fast or options.ways):
         BUILD.mkdir(parents=True, exist_ok=True)
         (BUILD / f"{options.name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from evaluate import CAUSAL, MASKED
 from model import load, training_of
 from train import BUILD, FOLDER, SHAPES
 
@@ -23,13 +24,21 @@ speculative decoding, whose use is to guess what structgen/extract will write.""
     "infill": """\
 A transformer that looks both ways and fills masked places (masked diffusion), with the tokenizer and the task
 of structgen/extract, from whose weights its training began. The logits of a place are for the next place
-(shifted by one, as in a causal model: `logits_shift: 1`), the mask token is `<|mask|>`, and a canvas longer
-than the document is filled with `<|end|>` and then `<|pad|>`. The weights have Llama's names, and config.json
-says `is_causal: false`: transformers has no class that runs it, models/model.py of the structgen repository
-does. It was trained briefly: what it fills out of order often does not fit together. The examination fills a
-canvas of 48 places from the left, one in each step, doubled while no end is in it; without the constraint
-alone.""",
+(shifted by one, as in a causal model: `logits_shift: 1`), the mask token is `<|mask|>`, and what a canvas or
+a hole has room for behind its text is `<|end|>` and then `<|pad|>`. The weights have Llama's names, and
+config.json says `is_causal: false`: transformers has no class that runs it. structgen does
+(`structgen.infilling.presets.load_masked_model("structgen/infill")`, numpy alone), and models/model.py.
+
+Whole documents were hidden in training, their tails, stretches and random subsets of them, and the values of
+documents whose keys were given, with room to spare; of each, what a filling by confidence leaves for last was
+hidden once more. Padding was always to be predicted: where it is not, short answers win.""",
 }
+HOW = {
+    "infill": """ A canvas has 64 slots, and is filled
+again with twice as many while no end is in it. In a step one token is written or four: the first masked
+slots, or those that the model is surest of.""",
+}
+"""How a model writes in its examination, where that is not a token after a token."""
 NOTES = {
     "extract": """
 
@@ -75,8 +84,13 @@ def card(name: str) -> str:
     shape, weights = SHAPES[name], sum(value.numel() for value in network.parameters())
     training = training_of(FOLDER / name)
     figures = json.loads((BUILD / f"{name}.json").read_text(encoding="utf-8"))
-    templated = figures["templated, without the constraint"]["count"]
-    by_hand = figures["hand-written, without the constraint"]["count"]
+    way = CAUSAL[0].title if shape.causal else MASKED[0].title
+    templated = figures[f"templated, {way}"]["count"]
+    by_hand = figures[f"hand-written, {way}"]["count"]
+    renamed = ""
+    if any("random names" in title for title in figures):
+        renamed = ", also with all names of people and places\nreplaced by random letters"
+    minutes = f", {training['minutes']} minutes of one core" if "minutes" in training else ""
     again = f"python models/train.py {name} --start models/{name}"
     return f"""---
 license: apache-2.0
@@ -96,15 +110,15 @@ docs/models.md of structgen.
 Sentences made by models/data of the structgen repository from templates and word lists, from a seed; no text
 from elsewhere. Two names in three are made up, of syllables or random letters, so that they have to be
 copied. Training saw {training["tokens"] / 1e6:.1f} million tokens (padding included) in {training["step"]:,}
-steps.
+steps{minutes}.
 
 ## Figures
 Shares of right fields (a field is right when its value is, exactly), of documents with all fields
 right, and of texts that are JSON; then of fields by kind. Greedy decoding. Templated: {templated}
 held-out sentences with made-up names that training never had. Hand-written: {by_hand} sentences that
-match no template (tests/data/extract/hand_written.jsonl), also with all names of people and places
-replaced by random letters. The constraint is the grammar of the schema, `sg.json_schema(schema,
-**sg.JSON_DUMPS | {{"escapes": "utf8"}})`.
+match no template (tests/data/extract/hand_written.jsonl){renamed}.
+The constraint is the grammar of the schema, `sg.json_schema(schema, **sg.JSON_DUMPS | {{"escapes":
+"utf8"}})`.{HOW.get(name, "")}
 
 {table(figures)}{NOTES.get(name, "")}
 

@@ -1,25 +1,35 @@
 """Trains one of the embedded models and writes it into models/NAME.
 
     python models/train.py extract|extract-draft|infill [--minutes 60] [--resume | --start FOLDER]
-        [--compile] [--threads 1] [--hardest 1] [--average FOLDER]
+        [--compile] [--threads 1] [--hardest 1] [--until HH:MM] [--average FOLDER]
 
 Training lasts `--minutes` of processor time, divided by the threads: what else the machine does at the time
-changes nothing. A checkpoint in build/models is written every four minutes, and `--resume` goes on from it:
-with more minutes than it has run, for longer. Where there is no checkpoint, `--start models/NAME` goes on
-from weights, at lower rates that fall from the first step on. Examples are drawn as they are needed and
-hardly ever come again. With `--hardest 4` four times as many are drawn, and the quarter that costs the
-network most is learned: one that gets most of them right has little to learn from the others, and telling
-which those are takes less than learning them. `infill` starts from the weights of `extract`, which must be
-there. `--compile` has torch compile the layers, which needs a C++ compiler and a minute, and makes a step
-cheaper by a seventh. `--average FOLDER` trains nothing: it puts the mean of these weights and of those in
-models/NAME there, if that predicts held-out sentences better than either (one went on from the other).
+changes nothing. A checkpoint in build/models is written every three minutes of it, and `--resume` goes on
+from it: with more minutes than it has run, for longer. Where there is no checkpoint, `--start models/NAME`
+goes on from weights, at lower rates that fall from the first step on. With `--until 23:20` (UTC) it lasts
+until that time instead, however much of the processor it gets, and the rates fall to nothing by then.
+SIGTERM writes a checkpoint and ends it; `--write` puts what the last checkpoint holds into models/NAME.
+
+Examples are drawn as they are needed and hardly ever come again. With `--hardest 4` four times as many are
+drawn, and the quarter that costs the network most is learned: one that gets most of them right has little to
+learn from the others, and telling which those are takes less than learning them.
+
+`infill` starts from the weights of `extract`, which must be there, at the lower rates. Each of its batches is
+learned twice: with places hidden at random, and then with those hidden still that it was less sure of
+(masking.py). What is written of it is a running mean of the weights of the last steps.
+
+`--compile` has torch compile the layers, which needs a C++ compiler and a minute, and makes a step cheaper by
+a seventh. `--average FOLDER` trains nothing: it puts the mean of these weights and of those in models/NAME
+there, if that predicts held-out sentences better than either (one went on from the other).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +37,7 @@ import torch
 import torch.nn.functional as F
 from batches import LONGEST, SHORT, Batch, Encoder, batches, padded
 from data.sentences import Examples
+from masking import hidden_places, still_hidden
 from model import Network, Shape, load, save, training_of
 from torch import Tensor
 
@@ -48,6 +59,14 @@ HELD_OUT_SEED, MANY = 99_000_000, 1024
 """Where held-out sentences are drawn from; and how many of them tell weights apart that differ little."""
 AGAIN, DECAY_AGAIN = 0.5, 0.97
 """What the rates are multiplied by where training goes on from weights, and the share in which they fall."""
+DECAY_INFILL = 0.25
+"""The share of the training in which the rates of `infill` fall."""
+SMOOTH = 0.002
+"""By how much of the distance the running mean of the weights follows them in a step."""
+SAVED_EACH, WRITTEN_EACH = 180, 600
+"""Seconds of processor time between two checkpoints, and seconds that pass between them at most."""
+LATTER = {"extract": "documents", "extract-draft": "documents", "infill": "tokens of a half"}
+"""What the second share of `held_out` is one of."""
 
 
 def _numbers() -> torch.dtype:
@@ -65,26 +84,41 @@ def rate_at(share: float, decay: float = DECAY) -> float:
     return min(1.0, (share + 1e-4) / WARM_UP, max(0.0, 1 - share) / decay)
 
 
-def loss_of(network: Network, batch: Batch, mask: int, chance: torch.Generator) -> Tensor:
-    """Return the mean cross entropy of the tokens of the document that are to be predicted."""
-    if network.shape.causal:
-        ids, wanted, keep = batch.ids[:, :-1], batch.answer[:, 1:], None
-    else:
-        hide = hidden_places(batch.answer, chance)
-        # Shifted by one, as in the causal network from which it starts: a place tells the token of the next.
-        ids, wanted = batch.ids.masked_fill(hide, mask)[:, :-1], hide[:, 1:]
-        keep = batch.real[:, :-1]
-    places = wanted.flatten().nonzero()[:, 0]
+def loss_of(network: Network, batch: Batch) -> Tensor:
+    """Return the mean cross entropy of the tokens of the document, each given those before it."""
+    places = batch.answer[:, 1:].flatten().nonzero()[:, 0]
+    losses, _ = _losses(network, batch, batch.ids[:, :-1], places, None)
+    return losses.sum() / len(places)
+
+
+def masked_loss(
+    network: Network, batch: Batch, mask: int, hidden: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the cross entropy of hidden tokens, weighted, and how sure the network was at each place.
+
+    `hidden` and `weights` [rows, length] are those of masking.py; each row counts alike. The second result
+    has their shape: the probability of the most probable token at hidden places, 0 elsewhere.
+    """
+    # Shifted by one, as in the causal network from which it starts: a place tells the token of the next.
+    places = hidden[:, 1:].flatten().nonzero()[:, 0]
+    ids = batch.ids.masked_fill(hidden, mask)[:, :-1]
+    losses, logits = _losses(network, batch, ids, places, batch.real[:, :-1])
+    sure = torch.zeros(hidden[:, 1:].shape).flatten()
+    sure[places] = torch.softmax(logits.detach(), -1).max(-1).values
+    sure = F.pad(sure.view(hidden[:, 1:].shape), (1, 0))
+    return (losses * weights[:, 1:].flatten()[places]).sum() / len(hidden), sure
+
+
+def _losses(
+    network: Network, batch: Batch, ids: Tensor, places: Tensor, keep: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the cross entropy and the logits at places (indices into rows x length - 1) of ids."""
     # Their number is rounded up, so that few shapes are met.
     blank = -len(places) % 256
     hidden = network.hidden(ids, keep=keep, dtype=TYPE, places=F.pad(places, (0, blank)))
+    logits = network.logits(hidden)
     goal = F.pad(batch.ids[:, 1:].flatten()[places], (0, blank), value=-100)
-    losses = F.cross_entropy(network.logits(hidden), goal, reduction="none")
-    if network.shape.causal:
-        return losses.sum() / len(places)
-    # Each row counts alike: where all is masked, most of the loss is what nobody could know.
-    weights = (1 / wanted.sum(-1, keepdim=True)).expand(wanted.shape).flatten()[places]
-    return (losses[: len(places)] * weights).sum() / len(wanted)
+    return F.cross_entropy(logits, goal, reduction="none")[: len(places)], logits[: len(places)]
 
 
 @torch.no_grad()
@@ -101,52 +135,45 @@ def hardest(network: Network, batch: Batch, times: int) -> Batch:
     return Batch(batch.ids[kept], batch.answer[kept], batch.real[kept])
 
 
-def hidden_places(answer: Tensor, chance: torch.Generator) -> Tensor:
-    """Return which places of the document are masked, at least one of each row.
-
-    In two rows of five a random share of them (masked diffusion), in the others a hole: one stretch, which in
-    half the cases reaches to the end.
-    """
-    rows = len(answer)
-    share = torch.rand(rows, 1, generator=chance) ** 0.75
-    draw = torch.rand(answer.shape, generator=chance).masked_fill(~answer, 2.0)
-    spread = (draw < share) | (draw == draw.min(-1, keepdim=True).values)
-    order = answer.cumsum(-1) - 1
-    length = answer.sum(-1, keepdim=True)
-    start = (torch.rand(rows, 1, generator=chance) * length).long()
-    end = start + 1 + (torch.rand(rows, 1, generator=chance) * (length - start)).long()
-    end = torch.where(torch.rand(rows, 1, generator=chance) < 0.5, length, end)
-    hole = answer & (order >= start) & (order < end)
-    return torch.where(torch.rand(rows, 1, generator=chance) < 0.4, spread, hole)
-
-
 @torch.no_grad()
 def held_out(network: Network, encoder: Encoder, count: int = 128) -> tuple[float, float]:
-    """Return the shares of tokens and of whole documents that the network predicts after the right ones.
+    """Return the shares of tokens and of whole documents of held-out sentences that are predicted right.
 
-    Of held-out sentences. A document all of whose tokens are right is what greedy decoding writes.
+    Each token after the right ones: a document all of whose tokens are right is what greedy decoding writes.
+    A network that fills masks is asked for the first token of a tail that is hidden from a random place on;
+    its second share is that of tokens where half of the document is hidden.
     """
     source = Examples(HELD_OUT_SEED, unseen=True)
-    rows = sorted(
+    pairs = sorted(
         (encoder.pair(source.draw()) for _ in range(count)), key=lambda row: len(row[0]) + len(row[1])
     )
-    right = tokens = whole = 0
+    rows = [(prompt, answer, [True] * len(answer)) for prompt, answer in pairs]
+    chance = torch.Generator().manual_seed(HELD_OUT_SEED)
+    right = tokens = whole = half = 0
     for start in range(0, count, 32):
         batch = padded(rows[start : start + 32], encoder.special["<|pad|>"])
         if network.shape.causal:
             guess = network.logits(network.hidden(batch.ids[:, :-1], dtype=TYPE)).argmax(-1)
             good = (guess == batch.ids[:, 1:]) | ~batch.answer[:, 1:]
             total = int(batch.answer[:, 1:].sum())
-        else:
-            ids = batch.ids.masked_fill(batch.answer, encoder.special["<|mask|>"])
-            hidden = network.hidden(ids, keep=batch.real, dtype=TYPE)
-            guess = network.logits(hidden[:, :-1]).argmax(-1)
-            good = (guess == batch.ids[:, 1:]) | ~batch.answer[:, 1:]
-            total = int(batch.answer[:, 1:].sum())
-        right += total - int((~good).sum())
-        tokens += total
-        whole += int(good.all(-1).sum())
-    return right / tokens, whole / count
+            right += total - int((~good).sum())
+            tokens += total
+            whole += int(good.all(-1).sum())
+            half += len(good)
+            continue
+        order = batch.answer.cumsum(-1) - 1
+        first = (torch.rand(len(order), 1, generator=chance) * batch.answer.sum(-1, keepdim=True)).long()
+        tail = batch.answer & (order >= first)
+        spread = batch.answer & (torch.rand(order.shape, generator=chance) < 0.5)
+        for hidden, asked in ((tail, tail & (order == first)), (spread, spread)):
+            ids = batch.ids.masked_fill(hidden, encoder.special["<|mask|>"])
+            guess = network.logits(network.hidden(ids, keep=batch.real, dtype=TYPE)[:, :-1]).argmax(-1)
+            good_tokens = int(((guess == batch.ids[:, 1:]) & asked[:, 1:]).sum())
+            if asked is spread:
+                whole, half = whole + good_tokens, half + int(asked.sum())
+            else:
+                right, tokens = right + good_tokens, tokens + int(asked.sum())
+    return right / tokens, whole / half
 
 
 def optimizers(network: Network) -> list[torch.optim.Optimizer]:
@@ -169,35 +196,47 @@ def train(
     compiled: bool,
     start: Path | None = None,
     times: int = 1,
+    until: datetime | None = None,
 ) -> None:
-    """Train a model for so many minutes in all, and write it after each checkpoint."""
+    """Train a model for so many minutes in all, or until a time of day; write it after each checkpoint."""
     torch.manual_seed(seed)
     encoder = Encoder()
     network = Network(SHAPES[name])
     checkpoint = BUILD / f"{name}.pt"
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "tokens": 0, "draws": 0}
     optims = optimizers(network)
+    smooth: dict[str, Tensor] | None = None
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(state.pop("network"))
+        smooth = state.pop("smooth", None)
         for optim, saved in zip(optims, state.pop("optimizers"), strict=True):
             optim.load_state_dict(saved)
         state["draws"] += 1
     elif start is not None:
         network.load_state_dict(load(start).state_dict())
-        state |= training_of(start)
+        state |= {key: value for key, value in training_of(start).items() if key in state}
         state["draws"] = state["step"]
     elif name == "infill":
         network.load_state_dict(load(FOLDER / "extract").state_dict())
+    if smooth is None and name == "infill":
+        smooth = {key: value.clone() for key, value in network.state_dict().items()}
     chance = torch.Generator().manual_seed(seed + state["step"])
 
     begins = start is None and name != "infill"
+    began = state.setdefault("began", time.time())
 
     def longest() -> int:
         return SHORT if state["tokens"] < SHORT_TOKENS and begins else LONGEST
 
     def clock() -> float:
         return time.process_time() / torch.get_num_threads()
+
+    def done() -> float:
+        """Return the share of the training that is over."""
+        if until is None:
+            return float(state["seconds"]) / (minutes * 60)
+        return (time.time() - began) / (until.timestamp() - began)
 
     # A run that goes on draws from a seed of its own: no example of before comes again.
     source = batches(encoder, seed * 1000 + state["draws"], BATCH * times, longest, canvas=name == "infill")
@@ -206,19 +245,23 @@ def train(
         torch._dynamo.config.recompile_limit = 64
         for layer in network.model.layers:
             layer.compile(dynamic=True)
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     started = last = clock()
+    written_at = time.time()
     before, mean, shown = state["seconds"], 0.0, state["step"]
-    while state["seconds"] < minutes * 60:
-        share = state["seconds"] / (minutes * 60)
-        factor = rate_at(share) if start is None else AGAIN * rate_at(share, DECAY_AGAIN)
+
+    def learn(loss: Tensor) -> None:
+        """Make one step of training."""
+        nonlocal mean, shown
+        share = done()
+        if name == "infill":
+            factor = AGAIN * rate_at(share, DECAY_INFILL)
+        else:
+            factor = rate_at(share) if start is None else AGAIN * rate_at(share, DECAY_AGAIN)
         for optim, rate in zip(optims, (MUON_RATE, ADAM_RATE), strict=True):
             for group in optim.param_groups:
                 group["lr"] = rate * factor
-        batch = next(source)
-        state["tokens"] += batch.tokens
-        if times > 1:
-            batch = hardest(network, batch, times)
-        loss = loss_of(network, batch, encoder.special["<|mask|>"], chance)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         for optim in optims:
@@ -226,25 +269,59 @@ def train(
             optim.zero_grad()
         mean += loss.item()
         state["step"] += 1
-        now = clock()
-        state["seconds"] = before + now - started
-        if state["step"] % 25 == 0:
+        if smooth is not None:
+            for key, value in network.state_dict().items():
+                smooth[key].lerp_(value, max(SMOOTH, 1 / state["step"]))
+        if state["step"] % 50 == 0:
             print(
-                f"{name} step {state['step']} {state['seconds'] / 60:.1f} min {state['tokens'] / 1e6:.2f}M "
-                f"tokens loss {mean / (state['step'] - shown):.4f} rate {factor:.2f}",
+                f"{datetime.now(UTC):%H:%M:%S} {name} step {state['step']} {state['seconds'] / 60:.1f} min "
+                f"{state['tokens'] / 1e6:.2f}M tokens loss {mean / (state['step'] - shown):.4f} "
+                f"rate {factor:.3f}",
                 flush=True,
             )
             mean, shown = 0.0, state["step"]
-        if now - last > 240 or state["seconds"] >= minutes * 60:
-            last = now
-            tokens, whole = held_out(network, encoder)
-            print(f"{name} held out: tokens {tokens:.4f} documents {whole:.3f}", flush=True)
+
+    while done() < 1 and not stopped:
+        batch = next(source)
+        state["tokens"] += batch.tokens
+        if name == "infill":
+            mask = encoder.special["<|mask|>"]
+            hidden, weights = hidden_places(batch.answer, chance)
+            loss, sure = masked_loss(network, batch, mask, hidden, weights)
+            learn(loss)
+            state["tokens"] += batch.tokens
+            hidden, weights = still_hidden(hidden, sure, chance)
+            learn(masked_loss(network, batch, mask, hidden, weights)[0])
+        else:
+            if times > 1:
+                batch = hardest(network, batch, times)
+            learn(loss_of(network, batch))
+        now = clock()
+        state["seconds"] = before + now - started
+        # A checkpoint costs seconds: not where the processor gave hardly more since the last one.
+        due = now - last > SAVED_EACH or (now - last > 40 and time.time() - written_at > WRITTEN_EACH)
+        if due or done() >= 1 or stopped:
+            last, written_at = now, time.time()
+            written = network
+            if smooth is not None:
+                written = Network(network.shape)
+                written.load_state_dict(smooth)
+            shares = held_out(written, encoder)
+            print(f"{name} held out: tokens {shares[0]:.4f} {LATTER[name]} {shares[1]:.3f}", flush=True)
             BUILD.mkdir(parents=True, exist_ok=True)
             saved = {"network": network.state_dict(), "optimizers": [optim.state_dict() for optim in optims]}
+            if smooth is not None:
+                saved["smooth"] = smooth
             torch.save(state | saved, checkpoint.with_suffix(".new"))
             os.replace(checkpoint.with_suffix(".new"), checkpoint)
-            save(network, BUILD / name, encoder.special, {key: state[key] for key in ("step", "tokens")})
-    write(name)
+            training = {
+                "step": state["step"],
+                "tokens": state["tokens"],
+                "minutes": int(state["seconds"] / 60),
+            }
+            save(written, BUILD / name, encoder.special, training)
+    if not stopped:
+        write(name)
 
 
 def write(name: str) -> None:
@@ -280,6 +357,14 @@ def _tokens_of(training: dict[str, int]) -> int:
     return training["tokens"]
 
 
+def at_time(text: str) -> datetime:
+    """Return the next moment at which it is HH:MM in UTC."""
+    now = datetime.now(UTC)
+    hour, minute = map(int, text.split(":"))
+    found = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return found if found > now else found + timedelta(days=1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -292,6 +377,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="a folder with weights to go on from")
     parser.add_argument("--hardest", type=int, default=1, help="draw so many times what is learned")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--until", help="HH:MM in UTC: train until then, not for --minutes")
     parser.add_argument("--average", type=Path, help="a folder with weights to take the mean with")
     parser.add_argument("--write", action="store_true", help="only write what the last checkpoint holds")
     options = parser.parse_args()
@@ -313,6 +399,7 @@ def main() -> None:
             options.compile,
             options.start,
             options.hardest,
+            None if options.until is None else at_time(options.until),
         )
 
 

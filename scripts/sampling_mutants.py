@@ -8,45 +8,9 @@ the kind that leaves every text valid and shifts only how often it comes.
 
 from __future__ import annotations
 
-import argparse
-import os
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-
-_MAIN = """
-import sys
-from pathlib import Path
-import pytest
-import structgen.sampling
-package = sys.argv.pop(1)
-assert Path(structgen.sampling.__file__).is_relative_to(package), "not the copy"
-sys.exit(pytest.main())
-"""
-_PATIENCE = 300.0
-"""Seconds after which a run of tests that has not ended is red, too."""
-
-
-class Mutant(NamedTuple):
-    """A fault: in a file of structgen/sampling, a text that stands there once, and what is put in its
-    place."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-    """Tests of tests/sampling that are run, as pytest names them."""
-
+from mutants import Mutant, main
 
 LISTED = "test_enumerated.py::test_all_draws_of_two_walks_have_the_masses_of_the_target"
 PARTICLES = "test_enumerated.py::test_all_draws_of_particles_have_the_masses_of_the_target"
@@ -347,80 +311,5 @@ MUTANTS = (
 )
 
 
-def main() -> int:
-    """Return 0 where every mutant is red, 1 where one is green, 2 where one no longer fits its source or the
-    tests are red without a mutant."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", help="names of mutants, with * and ?; all without one")
-    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
-    options = parser.parse_args()
-    chosen = [
-        one for one in MUTANTS if not options.only or any(fnmatchcase(one.name, of) for of in options.only)
-    ]
-    failed, _ = tested(None, tuple(dict.fromkeys(test for one in chosen for test in one.tests)))
-    if failed:
-        print(f"The tests are red without a mutant: {failed}")
-        return 2
-    status = 0
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for mutant, (verdict, why, seconds) in zip(chosen, pool.map(judge, chosen), strict=True):
-            status = max(status, {"red": 0, "GREEN": 1, "STALE": 2}[verdict])
-            print(f"{verdict:<6} {mutant.name:<68} {mutant.file:<14} {why}  ({seconds:.0f} s)", flush=True)
-    return status
-
-
-def judge(mutant: Mutant) -> tuple[str, str, float]:
-    """Return "red", "GREEN", or "STALE" where the text is not in the source once; the test that turned red;
-    and the seconds it took."""
-    began = time.monotonic()
-    times = (ROOT / "structgen/sampling" / mutant.file).read_text(encoding="utf-8").count(mutant.old)
-    if times != 1:
-        return "STALE", f"the text stands there {times} times", 0.0
-    failed, said = tested(mutant, mutant.tests)
-    if failed:
-        return "red", failed, time.monotonic() - began
-    return "GREEN", said, time.monotonic() - began
-
-
-def tested(mutant: Mutant | None, tests: tuple[str, ...]) -> tuple[str, str]:
-    """Run tests over a copy that may have a mutant in it. Return the test that failed first, "" for none, and
-    the last line that pytest says."""
-    with tempfile.TemporaryDirectory(prefix="sampling-mutant-") as temporary:
-        package = Path(temporary) / "structgen"
-        package.mkdir()
-        # All but the samplers stay where they are, so that compiled code is not compiled anew.
-        for path in (ROOT / "structgen").iterdir():
-            if path.name != "sampling":
-                (package / path.name).symlink_to(path)
-        shutil.copytree(
-            ROOT / "structgen/sampling", package / "sampling", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        (package.parent / "models").symlink_to(ROOT / "models")
-        if mutant is not None:
-            file = package / "sampling" / mutant.file
-            file.write_text(
-                file.read_text(encoding="utf-8").replace(mutant.old, mutant.new), encoding="utf-8"
-            )
-        # -P: or the folder that it runs in would come first on the path, and with it the sound package.
-        command = [sys.executable, "-P", "-c", _MAIN, str(package), "-q", "-x", "-n", "0", "--tb=no", "-rfE"]
-        command += ["-p", "no:cacheprovider", *(f"tests/sampling/{test}" for test in tests)]
-        paths = os.pathsep.join((str(package.parent), str(ROOT / "kernels")))
-        try:
-            ran = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
-            )
-        except subprocess.TimeoutExpired:
-            return f"{tests[0]}: not ended after {_PATIENCE:.0f} s", ""
-    found = re.search(r"^(?:FAILED|ERROR) tests/sampling/(\S.*?)(?: - .*)?$", ran.stdout, re.M)
-    said = (ran.stdout.strip().splitlines() or ran.stderr.strip().splitlines() or [""])[-1]
-    # Of pytest's other exit codes, 5 says that no test has such a name.
-    return (found[1] if found else "" if ran.returncode == 0 else f"pytest: {said}"), said
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(MUTANTS, str(__doc__), "structgen/sampling", "tests/sampling"))

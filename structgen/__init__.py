@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from structgen import integrations as integrations
-    from structgen.batch import RowStatus, advance_all, fill_draft, fill_masks
+    from structgen.batch import RowStatus, advance_all, fill_masks
     from structgen.compiled import CompiledGrammar, State
     from structgen.compiler import compile
     from structgen.dfa import Dfa
+    from structgen.draft_masks import fill_draft, fill_drafts
     from structgen.engine.doors import Engine
     from structgen.engine.requests import FinishReason, Request, Result, Sampling
     from structgen.engine.thinking import Thinking
@@ -68,6 +69,10 @@ if TYPE_CHECKING:
     from structgen.schema.grammar import json_schema
     from structgen.schema.openai import OPENAI_STRICT
     from structgen.schema.policies import JSON_DUMPS, OPENAPI_FORMATS, WIDEST
+    from structgen.speculation.answer_history import AnswerHistory
+    from structgen.speculation.draft import Draft
+    from structgen.speculation.drafter import Drafter, Facts, View
+    from structgen.speculation.options import Speculation
     from structgen.tokenizer import Tokenizer
     from structgen.typed.decorator import filled, generate
     from structgen.typed.functions import Outcome
@@ -82,16 +87,20 @@ __all__ = [
     "OPENAI_STRICT",
     "OPENAPI_FORMATS",
     "WIDEST",
+    "AnswerHistory",
     "BudgetError",
     "Checker",
     "Closed",
     "CompiledGrammar",
     "Dfa",
+    "Draft",
+    "Drafter",
     "Engine",
     "Event",
     "EventKind",
     "Expected",
     "Explanation",
+    "Facts",
     "FinishReason",
     "FinishedError",
     "GenerationError",
@@ -121,6 +130,7 @@ __all__ = [
     "SchemaError",
     "SchemaWarning",
     "Score",
+    "Speculation",
     "State",
     "StoreWarning",
     "StructgenError",
@@ -134,6 +144,7 @@ __all__ = [
     "UnsatisfiableUnderPolicy",
     "UnsupportedError",
     "ValidatorError",
+    "View",
     "Written",
     "__version__",
     "advance_all",
@@ -144,6 +155,7 @@ __all__ = [
     "either",
     "explain",
     "fill_draft",
+    "fill_drafts",
     "fill_masks",
     "filled",
     "generate",
@@ -169,8 +181,10 @@ __all__ = [
 def _home(name: str) -> str | None:
     """Return the module that defines a public name; a function, so that importing builds no table."""
     match name:
-        case "RowStatus" | "advance_all" | "fill_draft" | "fill_masks":
+        case "RowStatus" | "advance_all" | "fill_masks":
             return "structgen.batch"
+        case "fill_draft" | "fill_drafts":
+            return "structgen.draft_masks"
         case "CompiledGrammar" | "State":
             return "structgen.compiled"
         case "compile":
@@ -249,6 +263,14 @@ def _home(name: str) -> str | None:
             return "structgen.schema.openai"
         case "JSON_DUMPS" | "OPENAPI_FORMATS" | "WIDEST":
             return "structgen.schema.policies"
+        case "AnswerHistory":
+            return "structgen.speculation.answer_history"
+        case "Draft":
+            return "structgen.speculation.draft"
+        case "Drafter" | "Facts" | "View":
+            return "structgen.speculation.drafter"
+        case "Speculation":
+            return "structgen.speculation.options"
         case "Tokenizer":
             return "structgen.tokenizer"
         case "filled" | "generate":

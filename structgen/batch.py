@@ -19,7 +19,6 @@ from structgen.errors import (
     LimitError,
     MaskError,
     OptionError,
-    StructgenError,
     TokenError,
 )
 
@@ -110,23 +109,6 @@ def fill_masks(
     return status
 
 
-def fill_known(matchers: Sequence[Matcher | None], mask: TokenMask) -> list[int]:
-    """Write the masks that are known to rows 0, 1, ... (None: every token is allowed); return the rows of
-    those that are left to `fill_masks`.
-
-    Cost: 0.5 us a row. No lock is taken, and nothing is worked out.
-    """
-    if matchers:
-        mask.row(len(matchers) - 1)
-    left = []
-    for i, matcher in enumerate(matchers):
-        if matcher is None:
-            allow_all(mask, i)
-        elif not matcher.fill_known(mask, i):
-            left.append(i)
-    return left
-
-
 def _spread(work: Callable[[int], None], items: list[int]) -> None:
     if len(items) < _TOGETHER or (os.cpu_count() or 1) == 1:
         for item in items:
@@ -190,70 +172,3 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
         except TokenError:
             status[i] = RowStatus.REFUSED
     return status
-
-
-def fill_draft(
-    matcher: Matcher,
-    token_ids: Sequence[int],
-    parents: Sequence[int],
-    mask: TokenMask,
-    rows: Sequence[int] | None = None,
-) -> npt.NDArray[np.int8]:
-    """Return a `RowStatus` for each of the n + 1 nodes of a draft tree, after their masks were written.
-
-    Row 0 is the root, the matcher's own state; node i (row i + 1) is token_ids[i] after node parents[i] (-1:
-    the root; parents come first). A node whose token is not allowed after its parent, or whose parent is
-    dead, is dead: REFUSED, its row all 0. After an end token: FINISHED, all 0. The matcher is unchanged.
-    """
-    count = len(token_ids)
-    if len(parents) != count:
-        raise OptionError(f"{len(parents)} parents for {count} tokens.", where="parents")
-    for i, parent in enumerate(parents):
-        if not -1 <= parent < i:
-            raise OptionError(
-                f"The parent of node {i} is {parent}.",
-                where="parents",
-                cure="Parents come before their children.",
-            )
-    chosen = range(count + 1) if rows is None else rows
-    _check_rows(mask, count + 1, chosen)
-    matcher.compiled.check_mask(mask)
-    status = _fill_tree(matcher, token_ids, parents, mask, chosen)
-    if (status == RowStatus.LIMIT).any() and matcher.renew():
-        status = _fill_tree(matcher, token_ids, parents, mask, chosen)
-    return status
-
-
-def _fill_tree(
-    matcher: Matcher, token_ids: Sequence[int], parents: Sequence[int], mask: TokenMask, rows: Sequence[int]
-) -> npt.NDArray[np.int8]:
-    count, compiled = len(token_ids), matcher.compiled
-    status = np.zeros(count + 1, np.int8)
-    states = [matcher.state_index]
-    for i in range(count):
-        above = states[parents[i] + 1]
-        states.append(-1 if above < 0 else _next(matcher, above, int(token_ids[i])))
-    for i, state in enumerate(states):
-        row = rows[i]
-        if state < 0:
-            mask.array[row] = 0
-            status[i] = RowStatus.REFUSED if state == -1 else RowStatus.LIMIT
-            continue
-        try:
-            compiled.fill_index(state, mask, row)
-        except FinishedError:
-            mask.array[row] = 0
-            status[i] = RowStatus.FINISHED
-        except LimitError:
-            mask.array[row] = 0
-            status[i] = RowStatus.LIMIT
-    return status
-
-
-def _next(matcher: Matcher, state: int, token: int) -> int:
-    try:
-        return matcher.compiled.next_index(state, token)
-    except LimitError:
-        return -2
-    except StructgenError:
-        return -1

@@ -49,6 +49,7 @@ class CompiledSchema(CompiledGrammar):
 
     grammar: NetworkGrammar
     take = staticmethod(walk.take_token)
+    walk_drafts = staticmethod(walk.walk_drafts)
     has_events = True
 
     def __init__(

@@ -7,6 +7,7 @@ drawn by `make test-all`, which takes the profile "deep".
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -16,6 +17,8 @@ from hypothesis import HealthCheck, settings
 # Tests start a hundred processes: each would compile our sources anew where bytecode is not kept.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "default",

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,12 +54,14 @@ def test_corners(schema: str, documents: str, said: str) -> None:
 
 
 SAMPLERS = (ROOT / "docs/samplers.md").read_text(encoding="utf-8")
+SPECULATION = (ROOT / "docs/speculation.md").read_text(encoding="utf-8")
 PAGES = {
     "json-schema": SCHEMAS,
     "limits": LIMITS,
     "grammars": GRAMMARS,
     "composition": COMPOSITION,
     "samplers": SAMPLERS,
+    "speculation": SPECULATION,
 }
 
 
@@ -81,6 +84,22 @@ def test_check_of_a_grammar_prints_what_is_shown(monkeypatch: pytest.MonkeyPatch
     block = re.search(r"\$ structgen (check --grammar [^\n]*)\n(.*?)```", GRAMMARS, re.S)
     assert block is not None
     assert CliRunner().invoke(app(), block[1].split()).stdout == block[2]
+
+
+def test_generate_with_guesses_prints_what_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(ROOT)
+    shown = re.findall(r"\$ structgen (generate [^\n]*)\n(.*?\n)(?=\$|```)", SPECULATION, re.S)
+    assert len(shown) == 2
+    for command, output in shown:
+        assert CliRunner().invoke(app(), shlex.split(command)).stdout == output
+
+
+def test_every_option_of_speculation_is_described_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", SPECULATION, re.M)
+    told = {name: default for name, default in rows if name in sg.Speculation.__dataclass_fields__}
+    for field in fields(sg.Speculation):
+        assert told[field.name].strip() == repr(field.default).replace("'", '"')
 
 
 def test_every_limit_is_described_with_its_default() -> None:

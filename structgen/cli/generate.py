@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
     from structgen.grammar import Grammar
     from structgen.languages.language import TextGrammar
     from structgen.schema.grammar import NetworkGrammar
+    from structgen.speculation.options import Speculation
+
+
+class Speculates(StrEnum):
+    """Whether the next tokens are guessed."""
+
+    AUTO = "auto"
+    OFF = "off"
 
 
 def generate(
@@ -150,6 +159,35 @@ def generate(
         int,
         typer.Option(min=0, help="With --json, --trace: the likeliest tokens of each step, so many."),
     ] = 0,
+    speculation: Annotated[
+        Speculates,
+        typer.Option(
+            help="Whether the next tokens are guessed, so that one pass of the model checks many: the tokens "
+            "of the text are the same, it is done sooner (docs/speculation.md)."
+        ),
+    ] = Speculates.AUTO,
+    edit: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the text that the answer is an edit of (-: standard input); guesses follow it.",
+            show_default=False,
+        ),
+    ] = None,
+    draft_model: Annotated[
+        str | None,
+        typer.Option(
+            help="A small model with the same tokenizer, which guesses too: a folder, or "
+            "structgen/extract-draft.",
+            show_default=False,
+        ),
+    ] = None,
+    usage: Annotated[
+        bool,
+        typer.Option(
+            "--usage",
+            help="Print to stderr what each text cost: tokens, passes of the model, guesses that were right.",
+        ),
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...", show_default=False)] = None,
     strict: Strict = False,
 ) -> None:
@@ -189,6 +227,10 @@ def generate(
                     "--trace": trace is not None,
                     "--stop": bool(stop),
                     "--logprobs": bool(logprobs),
+                    "--speculation": speculation != Speculates.AUTO,
+                    "--edit": edit is not None,
+                    "--draft-model": draft_model is not None,
+                    "--usage": usage,
                 },
                 any(one is not None for one in (schema, type_, grammar, ebnf, regex)),
             )
@@ -196,9 +238,9 @@ def generate(
             raise OptionError(
                 "One of --prompt and --prompts is needed.", where="--prompt", cure="Give one of them."
             )
-        if prompts is not None and (out is None or stream or trace is not None or n != 1):
+        if prompts is not None and (out is None or stream or trace is not None or usage or n != 1):
             raise OptionError(
-                "--prompts takes --out FILE, and no --stream, --trace or --n.",
+                "--prompts takes --out FILE, and no --stream, --trace, --usage or --n.",
                 where="--prompts",
                 cure="See --help.",
             )
@@ -239,13 +281,28 @@ def generate(
             told = text_grammar(ebnf, regex, start)
         # how many draws are made is no matter of one request
         samples = n if drawing is None else 1
+        guesses = _speculation(speculation, edit, draft_model, prompt)
         request_of = _requests(
-            model, told, samples, seed, temperature, max_tokens, logprobs, strict, stop or (), without or ()
+            model,
+            told,
+            samples,
+            seed,
+            temperature,
+            max_tokens,
+            logprobs,
+            strict,
+            stop or (),
+            without or (),
+            guesses,
         )
         request_of("x")  # wrong options are told before the model is loaded
         from structgen.engine import Engine
 
         engine = Engine(model, max_rows=max_rows, device=device)
+        if not isinstance(guesses, str):
+            from structgen.engine.draft_models import check_speculation
+
+            check_speculation(guesses, engine.tokenizer)  # a wrong one is told once, and not for each prompt
         if prompts is not None and out is not None:
             _bulk(engine, prompts, out, request_of, start_over)
             return
@@ -253,7 +310,7 @@ def generate(
         request = request_of(sys.stdin.read() if prompt == "-" else prompt)
         if drawing is not None:
             draw(engine, request, reader, seed, temperature, drawing, as_json)
-        failed = _one(engine, request, stream, as_json, trace, reader)
+        failed = _one(engine, request, stream, as_json, trace, usage, reader)
     except (StructgenError, OSError) as error:
         refuse(error, as_json)
     raise typer.Exit(int(failed))
@@ -270,6 +327,7 @@ def _requests(
     strict: bool,
     stop: Sequence[str],
     without: Sequence[str],
+    speculation: str | Speculation,
 ) -> Callable[[str], Request]:
     """Return what makes a request of a prompt."""
     import structgen as sg
@@ -304,9 +362,42 @@ def _requests(
             stop=stop,
             n=n,
             logprobs=logprobs,
+            speculation=speculation,
         )
 
     return made
+
+
+def _speculation(
+    wanted: Speculates, edit: Path | None, draft_model: str | None, prompt: str | None
+) -> str | Speculation:
+    """Return what a request says about guesses. Raises OptionError where the options exclude each other, and
+    OSError where the file of --edit cannot be read."""
+    if edit is None and draft_model is None:
+        return wanted.value
+    if wanted == Speculates.OFF:
+        raise OptionError(
+            "Nothing is guessed with --speculation off.",
+            where="--edit" if edit is not None else "--draft-model",
+            cure="Leave one of them out.",
+        )
+    if str(edit) == "-" and prompt == "-":
+        raise OptionError(
+            "Standard input is the prompt already.", where="--edit", cure="Name a file, or give the prompt."
+        )
+    from structgen.speculation.options import Speculation
+
+    text = ""
+    if edit is not None:
+        try:
+            text = sys.stdin.read() if str(edit) == "-" else edit.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise OptionError(
+                f"{edit} is no text in UTF-8: {error.reason} at byte {error.start}.",
+                where="--edit",
+                cure="Save it as UTF-8.",
+            ) from error
+    return Speculation(edit=text, draft_model=draft_model)
 
 
 def _named_type(name: str) -> TypeReader[Any]:
@@ -322,11 +413,12 @@ def _one(
     stream: bool,
     as_json: bool,
     trace: Path | None,
+    usage: bool,
     reader: TypeReader[Any] | None = None,
 ) -> bool:
     """Write the samples of one prompt; returns whether one ended in an error, or its type refuses it."""
-    from structgen.engine.bulk import shown, shown_steps
-    from structgen.engine.trace import write_trace
+    from structgen.engine.bulk import shown, shown_steps, shown_usage
+    from structgen.engine.trace import speculation_told, write_trace
 
     handles = engine.submit(request)
     if stream and not as_json:
@@ -338,6 +430,7 @@ def _one(
         assert result is not None
         if as_json:
             found = shown(result)
+            found["usage"] = shown_usage(result.usage)
             if request.logprobs:
                 found["steps"] = shown_steps(result, engine.tokenizer)
             echo_json_text(found)
@@ -352,6 +445,8 @@ def _one(
         if fault is not None:
             failed = True
             echo(f"{type(fault).__name__}: {fault}", err=True)
+        if usage:
+            echo(f"{result.usage.tokens:,} tokens, {speculation_told(result.usage)}", err=True)
         if trace is not None:
             write_trace(trace, result, engine.tokenizer, f"structgen generate: {result.finish_reason.value}")
     return failed

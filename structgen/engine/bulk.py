@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from structgen.engine.doors import Engine
-from structgen.engine.requests import Handle, Request, Result
+from structgen.engine.requests import Handle, Request, Result, Usage
 from structgen.engine.runs import Prompt, begin_run, check_run
 from structgen.errors import OptionError, StructgenError
 from structgen.tokenizer import Tokenizer
@@ -105,6 +105,19 @@ def shown(result: Result) -> dict[str, Any]:
         "logprob": result.logprob,
         "constrained_logprob": result.constrained_logprob,
         "error": None if result.error is None else str(result.error),
+    }
+
+
+def shown_usage(usage: Usage) -> dict[str, Any]:
+    """Return for JSON how many passes of the model a text took, and what became of the guesses."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "tokens": usage.tokens,
+        "calls": usage.calls,
+        "tokens_per_call": round(usage.tokens_per_call, 3),
+        "drafted": usage.drafted,
+        "accepted": usage.accepted,
+        "speculation": usage.speculation,
     }
 
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from structgen.engine.drawing import draw_rows
+from structgen.engine.drawing import draw_along
+from structgen.engine.guesses import Guesses
 from structgen.engine.noise import gumbel, position_key, sample_key, signed
 from structgen.engine.requests import Sampling
 
@@ -24,13 +25,15 @@ Words: TypeAlias = npt.NDArray[np.int32]
 """Token bits, as a `TokenMask` has them."""
 _EVERY = 1 << 40
 """More tokens than any vocabulary has: a top_k above it, which keeps all, would fit into no integer."""
+_NO_WORDS: Words = np.empty((1, 0), np.int32)
+_NO_GUESSES: npt.NDArray[np.int32] = np.empty((0, 3), np.int32)
 _TOGETHER = 32
 """Rows whose noise is made at once: a few numbers of 8 bytes for each of their tokens."""
 
 
 @dataclass(slots=True)
 class Chosen:
-    """What was chosen for each row."""
+    """What was chosen: for each text one token or several, one after the other."""
 
     tokens: list[int]
     logprob: list[float]
@@ -41,6 +44,10 @@ class Chosen:
     """The likeliest tokens, allowed or not."""
     faulty: list[int]
     """Not 0: the model gave no numbers (NaN) for this row, or nothing is allowed: the token means nothing."""
+    places: list[int]
+    """The rows of the logits that the tokens were chosen from."""
+    ends: list[int]
+    """For each text, how many tokens there are up to its last one."""
 
 
 class Row:
@@ -67,11 +74,26 @@ def choose(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
     Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
     Cost: on a CPU 2 ns a logit, and 10 us; elsewhere some twenty passes over the logits.
     """
-    return (
-        _chosen_here(logits, mask, rows)
-        if logits.device.type == "cpu"
-        else choose_anywhere(logits, mask, rows)
-    )
+    if logits.device.type != "cpu":
+        return choose_anywhere(logits, mask, rows)
+    every = range(len(rows))
+    return _chosen_here(logits, mask, rows, every, every, [None] * len(rows))
+
+
+def choose_along(
+    logits: Tensor,
+    mask: Words | None,
+    rows: Sequence[Row],
+    places: Sequence[int],
+    lines: Sequence[int],
+    guesses: Sequence[Guesses | None],
+) -> Chosen:
+    """Return what `choose` does for the rows `places` of the logits and `lines` of the mask, of as many
+    texts; on a CPU, where a text's token is one of its guesses, also the next one and so on, until a token is
+    no guess. A text with penalties, which change with each token, gets one token."""
+    if logits.device.type != "cpu":
+        return choose_anywhere(logits[places], None if mask is None else mask[lines], rows, places)
+    return _chosen_here(logits, mask, rows, places, lines, guesses)
 
 
 def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
@@ -90,31 +112,47 @@ def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[in
 # --- in the memory of the CPU -------------------------------------------------------------------------------
 
 
-def _chosen_here(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
+def _chosen_here(
+    logits: Tensor,
+    mask: Words | None,
+    rows: Sequence[Row],
+    places: Sequence[int],
+    lines: Sequence[int],
+    guesses: Sequence[Guesses | None],
+) -> Chosen:
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
-    count = len(rows)
-    words = np.empty((count, 0), np.int32) if mask is None else np.ascontiguousarray(mask)
-    which = np.full(count, -1)
+    words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
     adjusted: list[npt.NDArray[np.float64]] = []
-    for i, row in enumerate(rows):
+    texts: list[tuple[int, int, int, int, int, int]] = []
+    drafts: list[npt.NDArray[np.int32]] = []
+    count = 0
+    for row, place, line, own in zip(rows, places, lines, guesses, strict=True):
+        which, node, first = -1, 0, count
         if row.is_penalised:
-            which[i] = len(adjusted)
-            adjusted.append(_penalised(raw[i], row))
-    numbers, figures = np.empty((count, 4), np.int64), np.empty((count, 3))
-    draw_rows(
+            which = len(adjusted)
+            adjusted.append(_penalised(raw[place], row))
+        elif own is not None and len(own.draft):
+            node, count = own.path[-1], count + len(own.draft)
+            drafts.append(own.table)
+        texts.append((place, line, which, node, first, count))
+    most = len(rows) + count
+    numbers, figures, ends = np.empty((most, 5), np.int64), np.empty((most, 3)), np.empty(len(rows), np.int64)
+    draw_along(
         raw,
         words,
-        np.array(adjusted) if adjusted else np.empty((0, raw.shape[1])),
-        which,
-        np.array([row.stream for row in rows], np.uint64),
-        np.array([row.position for row in rows], np.uint64),
+        np.array(texts, np.int64),
+        np.array([(row.stream, row.position) for row in rows], np.uint64),
         np.array([row.options for row in rows]),
+        np.array(adjusted) if adjusted else np.empty((1, 0)),
+        np.concatenate(drafts) if drafts else _NO_GUESSES,
         numbers,
         figures,
+        ends,
     )
-    tokens, allowed, wanted, faulty = numbers.T.tolist()
-    logprob, constrained, removed = figures.T.tolist()
-    return Chosen(tokens, logprob, constrained, removed, allowed, wanted, faulty)
+    done = int(ends[-1])
+    tokens, allowed, wanted, faulty, chosen_at = numbers[:done].T.tolist()
+    logprob, constrained, removed = figures[:done].T.tolist()
+    return Chosen(tokens, logprob, constrained, removed, allowed, wanted, faulty, chosen_at, ends.tolist())
 
 
 def _penalised(raw: npt.NDArray[np.float32], row: Row) -> npt.NDArray[np.float64]:
@@ -139,8 +177,11 @@ def allowed_of(mask: Tensor, size: int) -> Tensor:
     return torch.nn.functional.pad(allowed, (0, size - allowed.shape[1]))
 
 
-def choose_anywhere(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
-    """Return what `choose` does, by operations of torch alone, whatever the device."""
+def choose_anywhere(
+    logits: Tensor, mask: Words | None, rows: Sequence[Row], places: Sequence[int] | None = None
+) -> Chosen:
+    """Return what `choose` does, by operations of torch alone, whatever the device. `places` are told as the
+    rows of the logits."""
     raw = logits.float()
     device, size = raw.device, raw.shape[-1]
     allowed = None if mask is None else allowed_of(torch.from_numpy(mask).to(device), size)
@@ -162,7 +203,12 @@ def choose_anywhere(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> 
     removed = (-torch.expm1(left - whole)).clamp(0, 1) + 0.0
     numbers = torch.stack((tokens, counts, raw.argmax(-1), faulty)).tolist()
     figures = torch.stack((taken - whole, taken - left, removed)).tolist()
-    return Chosen(numbers[0], *figures, *numbers[1:])
+    every = range(len(rows))
+    at = every if places is None else places
+    found, sizes, likeliest, faults = numbers
+    logprob, constrained, shares = figures
+    ends = [one + 1 for one in every]
+    return Chosen(found, logprob, constrained, shares, sizes, likeliest, faults, list(at), ends)
 
 
 def _penalise(logits: Tensor, row: Row) -> None:

@@ -15,7 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from structgen.engine.attending import move_columns
+from structgen.engine.draft_trees import check_paths, depths_of
 from structgen.engine.forward import run_rows
+from structgen.engine.models import DraftSupport
 from structgen.engine.pages import PagedCache, Pages
 from structgen.engine.tiles import IS_FUSED, PANEL
 from structgen.engine.weights import Weights
@@ -28,6 +31,8 @@ _ALIKE = 16
 """The fewest tokens in common for which prompts are read as alike."""
 _LINE = 16
 """Numbers by which the parts of the weights begin: whole lines of a cache."""
+_WORD = 8
+"""Bytes of the number of a parent."""
 _Numbers = npt.NDArray[np.float32]
 _Rows = npt.NDArray[np.int64]
 
@@ -44,6 +49,7 @@ class CompiledPass:
             (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
         )
         self._epsilon = np.float32(sizes.epsilon)
+        self._context, self._vocabulary = sizes.context, len(weights.head)
         self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         self.pages = Pages(sizes.layers, sizes.groups, sizes.head, sizes.context)
@@ -83,36 +89,85 @@ class CompiledPass:
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
         self.pages.sweep()
-        for cache in caches:
-            cache.grow(cache.length + 1)
-        rows = [(token, cache.length, cache.address) for token, cache in zip(tokens, caches, strict=True)]
+        rows = []
+        for token, cache in zip(tokens, caches, strict=True):
+            place = cache.length
+            cache.grow(place + 1)
+            cache.parents = []
+            rows.append((token, place, cache.address, place, place, 0))
         logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
         for cache in caches:
             cache.length += 1
         return logits
 
-    def _run(self, rows: _Rows, counts: list[int], caches: Sequence[PagedCache]) -> Tensor:
-        """Return the logits behind the last row of each text, of which `counts` says how many rows it has.
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Trees: a node attends to the columns of its own path, in their order."""
+        return DraftSupport("tree")
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[PagedCache],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind each node of a tree of each text (`VerifiesDrafts`).
+
+        They are those of `decode` to the bit. Raises OptionError for what is no such tree, for one of more
+        than MOST_NODES nodes, and for one that goes past the context; no cache is changed then. Memory: a
+        page for every 32 nodes of a text, and at most one more.
+        """
+        rows = _tree_rows(tokens, parents, counts, caches, self._context)
+        self.pages.sweep()
+        # the compiled code walks up the paths in them: the threads hold them, as they hold the caches
+        numbers = np.array(parents, np.int64)
+        start = 0
+        for count, cache in zip(counts, caches, strict=True):
+            cache.grow(cache.length + count)
+            cache.parents = list(parents[start : start + count])
+            start += count
+        rows[:, 5] += numbers.ctypes.data
+        return self._run(rows, counts, (numbers, caches), every=True)
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
+        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`). Raises OptionError
+        for what is no path of it, and changes no cache then. Cost: moving the columns of those nodes that
+        do not follow each other in the tree."""
+        check_paths(paths, caches)
+        _, groups, head = self._sizes[:3]
+        for path, cache in zip(paths, caches, strict=True):
+            if path[-1] >= len(path):
+                columns = np.array(path, np.int64) + cache.length
+                move_columns(cache.address, columns, cache.length, self.pages.layers, groups, head)
+            cache.parents = []
+            cache.length += len(path)
+
+    def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
+        """Return the logits behind the last row of each text, of which `counts` says how many rows it has;
+        or behind `every` row.
 
         Raises what went wrong in any thread, when all have ended. Each thread holds the caches: where an
         interrupt cuts the waiting, their pages are no other text's until it has ended.
         """
-        logits = np.empty((len(counts), int(self._sizes[5])), np.float32)
-        ends = np.cumsum(counts)
+        every = every or len(rows) == len(counts)
+        asked = np.arange(len(rows)) if every else np.cumsum(counts) - 1
+        logits = np.empty((len(asked), self._vocabulary), np.float32)
         threads = min(torch.get_num_threads(), len(counts), len(rows) // _SHARE)
         if threads <= 1:
-            self._run_part(rows, ends, logits)
+            self._run_part(rows, asked, logits)
             return torch.from_numpy(logits)
+        ends = np.cumsum(counts)
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
         stops = _dealt(ends, threads)
         futures, start = [], 0
-        for stop in stops[:-1]:
-            futures.append(self._others.submit(self._run_texts, rows, ends, start, stop, logits, caches))
+        for stop in (int(ends[stop - 1]) for stop in stops[:-1]):
+            futures.append(self._others.submit(self._run_stretch, rows, asked, start, stop, logits, held))
             start = stop
         failed: BaseException | None = None
         try:
-            self._run_texts(rows, ends, start, len(counts), logits, caches)
+            self._run_stretch(rows, asked, start, len(rows), logits, held)
         finally:
             for future in futures:
                 failed = future.exception() or failed
@@ -120,35 +175,25 @@ class CompiledPass:
             raise failed
         return torch.from_numpy(logits)
 
-    def _run_texts(
-        self,
-        rows: _Rows,
-        ends: _Rows,
-        start: int,
-        stop: int,
-        logits: _Numbers,
-        held: Sequence[PagedCache],
+    def _run_stretch(
+        self, rows: _Rows, asked: _Rows, start: int, stop: int, logits: _Numbers, held: object
     ) -> None:
-        """Run the rows of the texts from `start` to `stop`, whose caches are among those that are held."""
-        first = int(ends[start - 1]) if start else 0
-        self._run_part(rows[first : ends[stop - 1]], ends[start:stop] - first, logits[start:stop])
+        """Run the rows from `start` to `stop`, the caches of whose texts are among what is held."""
+        first, last = np.searchsorted(asked, (start, stop))
+        self._run_part(rows[start:stop], asked[first:last] - start, logits[first:last])
 
-    def _run_part(self, rows: _Rows, ends: _Rows, logits: _Numbers) -> None:
+    def _run_part(self, rows: _Rows, asked: _Rows, logits: _Numbers) -> None:
+        """Run rows, and write the logits behind those whose numbers, ascending, are `asked`."""
+        model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
+        if len(rows) <= _TOGETHER:
+            run_rows(*model, rows, asked, logits)
+            return
         done = 0
         for start in range(0, len(rows), _TOGETHER):
             part = rows[start : start + _TOGETHER]
-            asked = int(np.searchsorted(ends, start + len(part), side="right"))
-            run_rows(
-                self._sizes,
-                self._epsilon,
-                self._weights,
-                self._offsets,
-                *self._tables,
-                part,
-                ends[done:asked] - (start + 1),
-                logits[done:asked],
-            )
-            done = asked
+            stop = int(np.searchsorted(asked, start + len(part)))
+            run_rows(*model, part, asked[done:stop] - start, logits[done:stop])
+            done = stop
 
 
 def _rows_of(
@@ -160,12 +205,33 @@ def _rows_of(
 ) -> tuple[_Rows, list[int]]:
     """Return the rows of stretches of prompts, and how many each has."""
     counts = [end - start for start, end in zip(starts, ends, strict=True)]
-    rows, done = np.empty((sum(counts), 3), np.int64), 0
+    rows, done = np.zeros((sum(counts), 6), np.int64), 0
     for at, start, end in zip(which, starts, ends, strict=True):
         own = rows[done : done + end - start]
         own[:, 0], own[:, 1], own[:, 2] = prompts[at][start:end], np.arange(start, end), caches[at].address
+        own[:, 3], own[:, 4] = own[:, 1], start
         done += end - start
     return rows, counts
+
+
+def _tree_rows(
+    tokens: Sequence[int],
+    parents: Sequence[int],
+    counts: Sequence[int],
+    caches: Sequence[PagedCache],
+    context: int,
+) -> _Rows:
+    """Return the rows of the nodes of trees, the address of the first parent left out. Raises OptionError, as
+    `depths_of`."""
+    depths = depths_of(tokens, parents, counts, caches, context)
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    for count, cache in zip(counts, caches, strict=True):
+        start, length, address = len(rows), cache.length, cache.address
+        rows += [
+            (tokens[node], length + depths[node], address, length + node - start, length, _WORD * start)
+            for node in range(start, start + count)
+        ]
+    return np.array(rows, np.int64)
 
 
 def _alike(prompts: Sequence[Sequence[int]]) -> list[tuple[list[int], int]]:

@@ -21,14 +21,25 @@ from typing import Any
 from structgen.compiled import CompiledGrammar
 from structgen.compiler import compile
 from structgen.engine import checks
+from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.loop import Loop
-from structgen.engine.models import Model, given_model, load_model, tokenizer_of
+from structgen.engine.models import (
+    DraftSupport,
+    Model,
+    draft_support_of,
+    given_model,
+    load_model,
+    tokenizer_of,
+)
 from structgen.engine.requests import Handle, Request, Result
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Closing, Phase, Thinking, closing_of
 from structgen.errors import BudgetError, OptionError
 from structgen.grammar import Grammar
 from structgen.matcher import Matcher
+from structgen.speculation.drafter import Facts
+from structgen.speculation.drafting import Drafting
+from structgen.speculation.options import Speculation
 from structgen.tokenizer import Tokenizer
 
 _GRAMMARS = 256
@@ -178,7 +189,7 @@ class Engine:
         (`step`, or any call that waits) brings it on.
 
         Raises BudgetError, with the least max_tokens, where no document fits; OptionError where the prompt
-        does not fit the context.
+        does not fit the context, and where a draft model or a history is of another tokenizer.
         """
         prompt = self._prompt(request.prompt)
         closing = None
@@ -206,12 +217,31 @@ class Engine:
         if request.thinking is not None and closing is not None:
             thoughts = partial(Phase, request.thinking, closing, self.tokenizer)
         handles = [Handle(request, sample) for sample in range(request.n)]
+        support = draft_support_of(self.model)
+        drafting = None
+        if request.drafts is not None:
+            check_speculation(request.drafts, self.tokenizer)
+            if support.shape != "none":
+                drafting = self._drafting(request.drafts, prompt, matcher, support)
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
-            texts.append(Text(handle, prompt, self.tokenizer, own, least, thoughts))
+            text = Text(handle, prompt, self.tokenizer, own, least, thoughts, drafting)
+            if request.drafts is not None:
+                text.usage.speculation = support.reason
+            texts.append(text)
         self._loop.add(texts)
         return handles
+
+    def _drafting(
+        self, how: Speculation, prompt: list[int], matcher: Matcher | None, support: DraftSupport
+    ) -> Callable[[], Drafting]:
+        """Return what begins the drafters of a text."""
+        # the fingerprint of a large schema takes time, and only a history asks for it
+        schema = "" if how.history is None or matcher is None else matcher.compiled.grammar.fingerprint
+        facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
+        chain = how.chain or support.shape == "chain"
+        return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain)
 
     def compiled(self, grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
         """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.

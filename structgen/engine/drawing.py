@@ -16,8 +16,16 @@ from structgen.jit import entry, jit
 
 LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of the figures that come out."""
-TOKEN, ALLOWED, WANTED, FAULTY = range(4)
-"""Columns of the numbers that come out."""
+TOKEN, ALLOWED, WANTED, FAULTY, CHOSEN_AT = range(5)
+"""Columns of the numbers that come out; the last is the row of the logits."""
+PLACE, LINE, WHICH, NODE, FIRST, LAST = range(6)
+"""Columns of a text: its rows of the logits, of the masks and of the penalised logits (-1: none); the number
+of the node of its draft where it stands (0: the root), and which of all guesses are its own."""
+STREAM, POSITION = range(2)
+"""Columns of the noise of a text: `noise.sample_key`, and the place of the next token."""
+GUESS, PARENT, READY = range(3)
+"""Columns of a guess: the token, its parent among the text's guesses (-1: the root), whether its mask is
+there."""
 TEMPERATURE, TOP_P, MIN_P, TOP_K = range(4)
 """Columns of the options of a row."""
 
@@ -312,60 +320,103 @@ def candidates(raw, words, scores, has_scores, ids, out):
     return count
 
 
-@entry(
-    "void(float32[:, ::1], int32[:, ::1], float64[:, ::1], int64[::1], uint64[::1], uint64[::1],"
-    " float64[:, ::1], int64[:, ::1], float64[:, ::1])"
-)
-def draw_rows(logits, masks, penalised, which, streams, positions, options, numbers, figures):
-    """Choose a token for each row of logits, and say what became of its probabilities.
+@jit
+def draw_row(raw, words, scores_of, has_scores, key, how, part, ids, scores, numbers, figures):
+    """Choose a token of a row of logits, write what became of its probabilities, and return it.
 
-    `masks` has a row for each, or no columns where all tokens are allowed; `penalised` has the rows with
-    penalties, `which` says where a row's is (-1: nowhere); `streams` are those of `noise.sample_key`,
-    `options` the columns above. The answers go to `numbers` and `figures`. Cost: 2 ns a token on one core,
-    and for a draw some more for each allowed one.
+    `words` is its mask, `scores_of` its logits after penalties if it `has_scores`, `key` that of its noise,
+    `how` its options; `part`, `ids` and `scores` are room to work in, `numbers` and `figures` what is
+    written.
+    """
+    size = len(raw)
+    top = highest(raw)
+    every, some, count = sums_of(raw, words, part, top)
+    wanted = 0
+    while wanted < size - 1 and raw[wanted] != top:
+        wanted += 1
+    faulty = not math.isfinite(every) or count == 0
+    found = 0
+    if how[TEMPERATURE] > 0.0 or has_scores or not is_allowed(words, wanted) or some <= _FAINT * every:
+        found = candidates(raw, words, scores_of, has_scores, ids, scores)
+    token, whole, left, removed = wanted, np.nan, np.nan, np.nan
+    if not faulty:
+        whole = np.float64(top) + math.log(every)
+        if len(words) == 0:
+            left, removed = whole, 0.0
+        elif some > _FAINT * every:
+            left, removed = np.float64(top) + math.log(some), max(0.0, 1.0 - some / every)
+        else:
+            high = -np.inf
+            for i in range(found):
+                high = max(high, np.float64(raw[ids[i]]))
+            left = high + math.log(exact_total(raw, words, high))
+            removed = 1.0
+            faulty = not math.isfinite(left)
+    if not faulty:
+        if how[TEMPERATURE] == 0.0:
+            if found > 0:
+                token = ids[first_highest(scores, found)]
+        else:
+            if how[TEMPERATURE] != 1.0:
+                for i in range(found):
+                    scores[i] /= how[TEMPERATURE]
+            if how[TOP_K] > 0.0 or how[TOP_P] < 1.0 or how[MIN_P] > 0.0:
+                found = filtered(how, ids, scores, found)
+            token = drawn(key, ids, scores, found)
+    numbers[TOKEN], numbers[ALLOWED] = token, count
+    numbers[WANTED], numbers[FAULTY] = wanted, faulty
+    figures[LOGPROB], figures[CONSTRAINED] = raw[token] - whole, raw[token] - left
+    figures[REMOVED] = removed
+    return token
+
+
+@jit
+def child_of(guesses, first, last, node, token):
+    """Return the number of the node that is a token behind a node of a text's draft, and has a mask; -1 where
+    there is none. The draft is guesses[first:last]."""
+    for i in range(first, last):
+        if guesses[i, PARENT] == node - 1 and guesses[i, GUESS] == token:
+            return i - first + 1 if guesses[i, READY] != 0 else -1
+    return -1
+
+
+@entry(
+    "void(float32[:, ::1], int32[:, ::1], int64[:, ::1], uint64[:, ::1], float64[:, ::1], float64[:, ::1],"
+    " int32[:, ::1], int64[:, ::1], float64[:, ::1], int64[::1])"
+)
+def draw_along(logits, masks, texts, noise, options, penalised, guesses, numbers, figures, ends):
+    """Choose a token for each text; and where it is a guess of the text's draft, whose logits and mask lie
+    ready, the next one too, and so on.
+
+    `texts`, `noise`, `options` (one row for each text) and `guesses` have the columns above; `masks` has no
+    columns where all tokens are allowed; `penalised` has the logits of texts with penalties, which depend on
+    what the text holds: of those one token is chosen. The answers of a text go to the next rows of `numbers`
+    and `figures`, `ends` says how many there are up to its last one. Cost: 2 ns a token of the vocabulary
+    on one core, and for a draw some more for each allowed one.
     """
     size = logits.shape[1]
     part = np.empty(_WORD, np.float32)
     ids, scores = np.empty(size, np.int64), np.empty(size, np.float64)
-    for row in range(len(logits)):
-        raw, words, how = logits[row], masks[row], options[row]
-        top = highest(raw)
-        every, some, count = sums_of(raw, words, part, top)
-        wanted = 0
-        while wanted < size - 1 and raw[wanted] != top:
-            wanted += 1
-        has_scores = which[row] >= 0
-        faulty = not math.isfinite(every) or count == 0
-        found = 0
-        if how[TEMPERATURE] > 0.0 or has_scores or not is_allowed(words, wanted) or some <= _FAINT * every:
-            found = candidates(raw, words, penalised[max(which[row], 0)], has_scores, ids, scores)
-        token, whole, left, removed = wanted, np.nan, np.nan, np.nan
-        if not faulty:
-            whole = np.float64(top) + math.log(every)
-            if len(words) == 0:
-                left, removed = whole, 0.0
-            elif some > _FAINT * every:
-                left, removed = np.float64(top) + math.log(some), max(0.0, 1.0 - some / every)
-            else:
-                high = -np.inf
-                for i in range(found):
-                    high = max(high, np.float64(raw[ids[i]]))
-                left = high + math.log(exact_total(raw, words, high))
-                removed = 1.0
-                faulty = not math.isfinite(left)
-        if not faulty:
-            if how[TEMPERATURE] == 0.0:
-                if found > 0:
-                    token = ids[first_highest(scores, found)]
-            else:
-                if how[TEMPERATURE] != 1.0:
-                    for i in range(found):
-                        scores[i] /= how[TEMPERATURE]
-                if how[TOP_K] > 0.0 or how[TOP_P] < 1.0 or how[MIN_P] > 0.0:
-                    found = filtered(how, ids, scores, found)
-                key = mixed(streams[row] + positions[row] + _GOLDEN)
-                token = drawn(key, ids, scores, found)
-        numbers[row, TOKEN], numbers[row, ALLOWED] = token, count
-        numbers[row, WANTED], numbers[row, FAULTY] = wanted, faulty
-        figures[row, LOGPROB], figures[row, CONSTRAINED] = raw[token] - whole, raw[token] - left
-        figures[row, REMOVED] = removed
+    at = 0
+    for text in range(len(texts)):
+        place, line, node = texts[text, PLACE], texts[text, LINE], texts[text, NODE]
+        first, last = texts[text, FIRST], texts[text, LAST]
+        which = texts[text, WHICH]
+        position = noise[text, POSITION]
+        while True:
+            words = masks[line] if masks.shape[1] > 0 else masks[0]
+            key = mixed(noise[text, STREAM] + position + _GOLDEN)
+            numbers[at, CHOSEN_AT] = place
+            token = draw_row(
+                logits[place], words, penalised[max(which, 0)], which >= 0, key, options[text],
+                part, ids, scores, numbers[at], figures[at],
+            )  # fmt: skip
+            at += 1
+            if which >= 0 or numbers[at - 1, FAULTY] != 0:
+                break
+            after = child_of(guesses, first, last, node, token)
+            if after < 0:
+                break
+            place, line = place + after - node, line + after - node
+            node, position = after, position + np.uint64(1)
+        ends[text] = at

@@ -13,13 +13,11 @@ import math
 
 import numpy as np
 
-from structgen.engine.attending import attend, loose, take
+from structgen.engine.attending import PAGES, PLACE, TOKEN, WHERE, attend, loose, take
 from structgen.engine.drawing import exponentials
-from structgen.engine.tiles import PANEL, product
+from structgen.engine.tiles import MOST_ROWS, PANEL, floats, product, words
 from structgen.jit import entry, jit
 
-TOKEN, PLACE, PAGES = range(3)
-"""Columns of a row: its token, its place in the text, the address of the list of its text's pages."""
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
 """Columns of the offsets of a layer's weights. The row after the last layer's has the last norm and the
 head."""
@@ -72,50 +70,46 @@ def gate(wide, count, inner, part, out):
 
 
 @jit
-def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, out):
+def attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, paths, out):
     """Take a column for each row, and write what its queries attend to; `wide` has queries, keys, values."""
-    columns = (heads + 2 * groups) * head
+    parts = heads + 2 * groups
     begins = layer * 8 * groups * PANEL * head
-    for i in range(len(rows)):
-        place, pages = rows[i, PLACE], rows[i, PAGES]
-        own = wide[i * columns : (i + 1) * columns].reshape(heads + 2 * groups, head)
-        take(own, heads, pages, place, begins, cos, sin)
-        own_out = out[i * heads * head : (i + 1) * heads * head]
-        attend(own, heads, pages, place, begins, cos, sin, queries, scores, own_out)
+    start, every = 0, len(rows)
+    while start < every:
+        stop = start + 1
+        while stop < every and stop - start < MOST_ROWS and rows[stop, PAGES] == rows[start, PAGES]:
+            stop += 1
+        count, some = stop - start, rows[start:stop]
+        own = wide[start * parts * head : stop * parts * head].reshape(count, parts, head)
+        for i in range(count):
+            take(own[i], heads, some[i, PAGES], some[i, PLACE], some[i, WHERE], begins, cos, sin)
+        own_out = out[start * heads * head : stop * heads * head].reshape(count, heads * head)
+        attend(some, own, heads, groups, head, begins, cos, sin, queries, scores, paths, own_out)
+        start = stop
 
 
-@entry(
-    "void(int64[::1], float32, float32[::1], int64[:, ::1], float32[:, ::1], float32[:, ::1],"
-    " float32[:, ::1], int64[:, ::1], int64[::1], float32[:, ::1])"
-)
-def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
-    """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
+@jit
+def run_layers(
+    sizes, epsilon, weights, offsets, cos, sin, rows, asked, x, narrow, wide, queries, scores, paths, logits
+):
+    """Run rows, whose embeddings are `x`, through all layers; as `run_rows`, which lends the room to work in.
 
-    `sizes` and `offsets` have the columns above, `weights` all norms and packed matrices, as `compiled_pass`
-    lays them out, `cos` and `sin` (signed) are tables of all places. Rows of one text come in their order.
-    Cost: each row some 2 flop a weight, at most of the speed of one core, and reading the columns of its
-    text.
+    Parts of these arrays are taken in the inner loops: here they are arrays without owners.
     """
+    weights, offsets, cos, sin = floats(weights), words(offsets), floats(cos), floats(sin)
+    rows, asked, x, narrow, wide = words(rows), words(asked), floats(x), floats(narrow), floats(wide)
+    queries, scores, paths = floats(queries), floats(scores), words(paths)
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width, inner, half = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0
     count, layers, base = len(rows), len(offsets) - 1, weights.ctypes.data
     columns = (heads + 2 * groups) * head
-    x = np.empty((count, width), np.float32)
-    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
-    wide = np.empty(count * max(columns, 2 * inner, width), np.float32)
-    every, part = np.arange(count), np.empty(inner, np.float32)
-    most = 0
-    for i in range(count):
-        most = max(most, rows[i, PLACE] + 1)
-        x[i] = embedding[rows[i, TOKEN]]
-    queries = np.empty((heads, head), np.float32)
-    scores = np.empty((2, most + PANEL), np.float32)
     here, there = narrow.ctypes.data, wide.ctypes.data
+    every, part = np.arange(count), np.empty(inner, np.float32)
     for layer in range(layers):
         at = offsets[layer]
         normalise(x, every, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
         product(here, 4 * width, count, width, base + 4 * at[QKV], columns, half, there)
-        attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, narrow)
+        attend_all(rows, layer, wide, heads, groups, head, cos, sin, queries, scores, paths, narrow)
         product(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
         add(x, wide)
         normalise(x, every, weights[at[BETWEEN] : at[BETWEEN] + width], epsilon, narrow)
@@ -127,4 +121,51 @@ def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked,
     normalise(x, asked, weights[at[BEFORE] : at[BEFORE] + width], epsilon, narrow)
     product(
         here, 4 * width, len(asked), width, base + 4 * at[QKV], sizes[VOCABULARY], half, logits.ctypes.data
+    )
+
+
+@entry(
+    "void(int64[::1], float32, float32[::1], int64[:, ::1], float32[:, ::1], float32[:, ::1],"
+    " float32[:, ::1], int64[:, ::1], int64[::1], float32[:, ::1])"
+)
+def run_rows(sizes, epsilon, weights, offsets, embedding, cos, sin, rows, asked, logits):
+    """Run rows, whose columns are above; the logits of those that are `asked` for go to `logits`.
+
+    `rows` has the columns that `attending` says, `sizes` and `offsets` those above; `weights` has all norms
+    and packed matrices, as `compiled_pass` lays them out; `cos` and `sin` (signed) are tables of all places.
+    Rows of one text come in their order, those of a tree after their parents: a row attends to columns that
+    earlier rows, or calls, have written. Cost: 2 flop a weight and row; up to eight rows read the weights,
+    and the columns that they share, once.
+    """
+    heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
+    width, inner, count = sizes[WIDTH], sizes[INNER], len(rows)
+    columns = (heads + 2 * groups) * head
+    x = np.empty((count, width), np.float32)
+    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
+    wide = np.empty(count * max(columns, 2 * inner, width), np.float32)
+    most = 0
+    for i in range(count):
+        most = max(most, rows[i, WHERE] + 1)
+        x[i] = embedding[rows[i, TOKEN]]
+    together = min(count, MOST_ROWS)
+    queries = np.empty((together * (heads // groups), head), np.float32)
+    # a row of scores begins in another line of the caches than those beside it
+    scores = np.empty((2, min(len(queries), MOST_ROWS), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32)
+    paths = np.empty((together, most), np.int64)
+    run_layers(
+        sizes,
+        epsilon,
+        weights,
+        offsets,
+        cos,
+        sin,
+        rows,
+        asked,
+        x,
+        narrow,
+        wide,
+        queries,
+        scores,
+        paths,
+        logits,
     )

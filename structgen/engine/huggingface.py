@@ -3,31 +3,44 @@
 The texts of a batch share one padded cache, appended to on the right: a mask says which columns are a text's
 own, and positions are given, so that nothing is realigned when texts differ in length. The batch is put
 together anew when texts come or go.
+
+A draft tree is appended in the same way: each node is a column of its text's row, its position is its depth,
+and a mask for each node shows it the text and the node's ancestors. The columns of rejected nodes stay where
+they are, masked out, until they are many; then the columns that are still in use are moved together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from structgen.engine.draft_trees import check_paths, depths_of
+from structgen.engine.models import DraftSupport
 from structgen.errors import OptionError, StructgenError
 
 _PASS = 16_384
 """Tokens of prompts that are read in one pass."""
+_GARBAGE = 64
+"""Columns of rejected nodes that may stay in a batch; a fourth of its longest text, where that is more."""
+_MASKED = ("sdpa", "eager")
+"""Attention back ends of transformers that take a mask for each pair of a query and a column."""
 
 
 class HuggingFaceCache:
     """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
     the batch that holds them now."""
 
-    __slots__ = ("_owner", "layers", "length")
+    __slots__ = ("_owner", "layers", "length", "parents")
 
     def __init__(self, layers: list[tuple[Tensor, Tensor]], length: int, owner: HuggingFace) -> None:
         self.layers, self.length, self._owner = layers, length, owner
+        self.parents: list[int] = []
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
 
     @property
     def nbytes(self) -> int:
@@ -59,6 +72,9 @@ class HuggingFace:
         self._batch: Any = None
         self._own: Tensor = torch.empty(0)
         """bool [rows, columns]: the columns of the batch that belong to each row."""
+        self._tree_at: int | None = None
+        """The first of the batch's last columns that hold nodes of which it is not known who is kept."""
+        self._support: DraftSupport | None = None
 
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
@@ -102,6 +118,9 @@ class HuggingFace:
         Prompts of nearly the same length are read in one pass, filled up on the left; few enough that the
         filling is a fourth at most, and a pass at most 16,384 tokens, unless one prompt has more.
         """
+        if self._model.dtype == torch.float64 and _backend(self._model) == "eager":
+            # its mask is minus infinity in single precision, and what is filled up would be no number
+            return [self.prefill(prompt) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
         found: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
         while order:
@@ -148,8 +167,7 @@ class HuggingFace:
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""
-        if len(caches) != len(self._rows) or any(a is not b for a, b in zip(caches, self._rows, strict=True)):
-            self._gather(list(caches))
+        self._batch_of(caches)
         device = self._model.device
         own = torch.cat((self._own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
         # while the model runs nobody's keys are known; after a pass that failed they are not either
@@ -166,6 +184,176 @@ class HuggingFace:
             cache.length += 1
         self._own, self._rows = own, list(caches)
         return out.logits[:, -1]
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Which drafts the model verifies: what its configuration allows, and a trial confirms.
+
+        Cost: the first time some ten passes over a few tokens.
+        """
+        if self._support is None:
+            shape, reason = _allowed(self._model)
+            while shape != "none":
+                fault = self._fault(shape)
+                if not fault:
+                    break
+                reason = f"{reason} In the trial of a {shape}, {fault}.".strip()
+                shape = "chain" if shape == "tree" else "none"
+            self._support = DraftSupport(shape, reason)
+        return self._support
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[HuggingFaceCache],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
+
+        Each text's row takes as many columns as the largest tree has nodes. Only the nodes' hidden states
+        reach the head. Raises OptionError for what is no tree, and for a draft of another shape than
+        `draft_support` says; no cache is changed then.
+        """
+        depths_of(tokens, parents, counts, caches, self._context)
+        shape, chain = self.draft_support.shape, [at - 1 for count in counts for at in range(count)]
+        if shape == "none" or (shape == "chain" and list(parents) != chain):
+            raise OptionError(
+                f"{type(self._model).__name__} does not verify such a draft: {self.draft_support.reason}",
+                where="decode_tree",
+                cure="Look at draft_support first, and decode without drafts where it says none.",
+            )
+        return self._verified(tokens, parents, counts, caches, shape)
+
+    def _verified(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[HuggingFaceCache],
+        shape: str,
+    ) -> Tensor:
+        """Return the logits of the nodes of trees, or of chains for which the model makes its own mask."""
+        self._batch_of(caches)
+        device, rows, most = self._model.device, len(caches), max(counts)
+        ids = torch.zeros(rows, most, dtype=torch.int64)
+        positions = torch.zeros(rows, most, dtype=torch.int64)
+        # what is filled up sees itself alone: a row of a mask that shows nothing can be no number
+        sees = torch.eye(most, dtype=torch.bool).repeat(rows, 1, 1)
+        places: list[int] = []
+        done = 0
+        for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
+            ids[row, :count] = torch.tensor(tokens[done : done + count])
+            for node, parent in enumerate(parents[done : done + count]):
+                if parent >= 0:
+                    sees[row, node] |= sees[row, parent]
+            positions[row, :count] = sees[row, :count].sum(-1) + (cache.length - 1)
+            places += range(row * most, row * most + count)
+            done += count
+        if shape == "tree":
+            shown = self._own[:, None].expand(-1, most, -1)
+            mask = _additive(torch.cat((shown, sees.to(device)), 2), self._model.dtype)[:, None]
+        else:
+            filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
+            mask = torch.cat((self._own, filled.to(device)), 1).long()
+        self._rows = []
+        with torch.inference_mode(), _only(self._model, places, rows * most):
+            out = self._model(
+                ids.to(device),
+                attention_mask=mask,
+                position_ids=positions.to(device),
+                past_key_values=self._batch,
+                use_cache=True,
+            )
+        self._tree_at = self._own.shape[1]
+        nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
+        self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
+        start = 0
+        for cache, count in zip(caches, counts, strict=True):
+            cache.parents = list(parents[start : start + count])
+            start += count
+        logits: Tensor = out.logits.flatten(0, 1)
+        return logits if len(logits) == len(places) else logits[torch.tensor(places, device=logits.device)]
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
+        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
+
+        Raises OptionError for what is no path of it, or where `decode` or `decode_tree` was called since;
+        no cache is changed then.
+        """
+        check_paths(paths, caches)
+        if self._tree_at is None:
+            return
+        row_of = {id(cache): row for row, cache in enumerate(self._rows)}
+        first, at = self._tree_at, []
+        for path, cache in zip(paths, caches, strict=True):
+            at += [(row_of[id(cache)], first + node) for node in path]
+            cache.length += len(path)
+        with torch.inference_mode():
+            row, column = torch.tensor(at, dtype=torch.int64, device=self._own.device).view(-1, 2).T
+            self._own[row, column] = True
+            self._end_tree(max([first, *(column + 1 for _, column in at)]))
+            longest = max(cache.length for cache in self._rows)
+            if self._own.shape[1] - longest >= max(_GARBAGE, longest // 4):
+                self._compact(longest)
+
+    def _end_tree(self, columns: int) -> None:
+        """Let go the columns from `columns` on, where no text has a node that is kept."""
+        self._own, self._tree_at = self._own[:, :columns], None
+        for cache in self._rows:
+            cache.parents = []
+        for layer in self._batch.layers:
+            layer.keys, layer.values = layer.keys[:, :, :columns], layer.values[:, :, :columns]
+
+    def _compact(self, longest: int) -> None:
+        """Move the columns in use to the right end of each row, and let the others go."""
+        order = self._own.byte().argsort(dim=1, stable=True)[:, -longest:]
+        self._own = self._own.gather(1, order)
+        for layer in self._batch.layers:
+            at = order.to(layer.keys.device)[:, None, :, None]
+            layer.keys = layer.keys.take_along_dim(at, 2)
+            layer.values = layer.values.take_along_dim(at, 2)
+
+    def _fault(self, shape: str) -> str:
+        """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:
+        the model's error, or that the logits are not those of the same texts read as prompts."""
+        texts, tokens, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [8, 9, 10, 11, 12, 13], [4, 2], [14, 15]
+        parents = [-1, 0, 0, 1, -1, 0] if shape == "tree" else [-1, 0, 1, 2, -1, 0]
+        paths = [[0, 2], [0]] if shape == "tree" else [[0, 1], [0]]
+        read: list[list[int]] = []
+        kept, first = [], 0
+        for text, count, path in zip(texts, counts, paths, strict=True):
+            for node in range(first, first + count):
+                above = parents[node]
+                read.append([*(read[first + above] if above >= 0 else text), tokens[node]])
+            kept.append(read[first + path[-1]])
+            first += count
+        read += [[*text, end] for text, end in zip(kept, ends, strict=True)]
+
+        def known(tokens: list[int]) -> list[int]:
+            return [token % self._vocab_size for token in tokens]
+
+        try:
+            caches = [self.prefill(known(text))[1] for text in texts]
+            nodes = self._verified(known(tokens), parents, counts, caches, shape)
+            self.keep(paths, caches)
+            found = torch.cat((nodes, self.decode(known(ends), caches))).double()
+            expected = torch.stack([self.prefill(known(text))[0] for text in read]).double()
+        except Exception as error:
+            return f"the model failed ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        off = (found - expected).norm(dim=1) / (expected - expected.mean(1, keepdim=True)).norm(dim=1)
+        # numbers of half precision are rounded otherwise for another number of rows
+        limit = max(1e-3, 16 * torch.finfo(self._model.dtype).eps)
+        return (
+            "" if bool((off <= limit).all()) else f"logits differed by {float(off.max()):.2g} of their spread"
+        )
+
+    def _batch_of(self, caches: Sequence[HuggingFaceCache]) -> None:
+        """Have the batch be one of these texts, in this order."""
+        if self._tree_at is not None:
+            self._end_tree(self._tree_at)
+        if len(caches) != len(self._rows) or any(a is not b for a, b in zip(caches, self._rows, strict=True)):
+            self._gather(list(caches))
 
     def nbytes_of(self, cache: HuggingFaceCache) -> int:
         """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
@@ -210,3 +398,76 @@ def _padded(part: Tensor, longest: int) -> Tensor:
 
 def _layers(cache: Any) -> list[tuple[Tensor, Tensor]]:
     return [(layer.keys, layer.values) for layer in cache.layers]
+
+
+_Shape = Literal["tree", "chain", "none"]
+
+
+def _allowed(model: Any) -> tuple[_Shape, str]:
+    """Return which drafts a model may verify by what it says of itself, and why not more."""
+    from transformers import DynamicCache
+
+    name, config = type(model).__name__, model.config.get_text_config()
+    try:
+        layers = DynamicCache(config=model.config).layers
+    except (TypeError, KeyError, AttributeError) as error:
+        return "none", f"transformers does not say what cache {name} needs ({type(error).__name__}: {error})."
+    kinds = sorted({type(layer).__name__ for layer in layers} - {"DynamicLayer"})
+    if getattr(model, "_is_stateful", False) or any("Linear" in kind for kind in kinds):
+        return "none", f"{name} has recurrent layers: a token that they have read cannot be taken back."
+    local = "local" in (getattr(config, "attention_layers", None) or ())
+    if local or any(getattr(layer, "is_sliding", False) for layer in layers):
+        told = (
+            f"{name} has sliding windows: they count the columns of the cache, rejected guesses among them."
+        )
+        return "none", told
+    if kinds:
+        return "none", f"{name} has layers whose cache takes no mask of ours: {', '.join(kinds)}."
+    backend = _backend(model)
+    if backend not in _MASKED:
+        return "chain", f"The attention back end {backend} takes no mask for each node."
+    settings = getattr(config, "attn_config", None)
+    if (
+        getattr(config, "alibi", False)
+        or getattr(settings, "alibi", False)
+        or config.model_type in ("bloom", "mpt")
+    ):
+        return (
+            "chain",
+            f"{name} has position biases (ALiBi) that it makes from the columns, not from positions.",
+        )
+    return "tree", ""
+
+
+def _backend(model: Any) -> str:
+    """Return the name of a model's attention back end."""
+    return getattr(model.config.get_text_config(), "_attn_implementation", None) or "eager"
+
+
+def _additive(shown: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a mask to add to attention scores: 0 where a column is shown, the least number elsewhere."""
+    nothing = torch.zeros((), dtype=dtype, device=shown.device)
+    return nothing.where(shown, torch.finfo(dtype).min)
+
+
+@contextmanager
+def _only(model: Any, places: list[int], of: int) -> Iterator[None]:
+    """Have a model's head compute the logits of these places of the batch alone, laid out one by one.
+
+    Rows of a batch that differ in their nodes would else be filled up to [rows, nodes, vocabulary].
+    """
+
+    def chosen(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if not given or given[0].dim() != 3 or given[0].shape[:2].numel() != of:
+            return None
+        hidden = given[0].flatten(0, 1)
+        return (hidden[torch.tensor(places, device=hidden.device)][None], *given[1:])
+
+    if len(places) == of:
+        yield
+        return
+    hook = model.get_output_embeddings().register_forward_pre_hook(chosen)
+    try:
+        yield
+    finally:
+        hook.remove()

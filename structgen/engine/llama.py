@@ -7,7 +7,8 @@ In the memory of the CPU the forward pass is compiled (`compiled_pass`), and key
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from structgen.engine.compiled_pass import CompiledPass
-from structgen.engine.models import Cache
+from structgen.engine.models import Cache, DraftSupport
 from structgen.engine.torch_pass import TorchPass
 from structgen.engine.weights import Weights
 
@@ -27,6 +28,11 @@ class Llama:
         self._vocab_size, self._context = len(weights.head), weights.sizes.context
         self._pass: CompiledPass | TorchPass = (
             CompiledPass(weights) if CompiledPass.serves(weights) else TorchPass(weights)
+        )
+        # compiled code records nothing for gradients: what turns that off takes a twentieth of a small pass
+        compiled = isinstance(self._pass, CompiledPass)
+        self._unrecorded: Callable[[], AbstractContextManager[object]] = (
+            nullcontext if compiled else torch.inference_mode
         )
         self._lock = threading.Lock()
 
@@ -52,11 +58,32 @@ class Llama:
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, Cache]]:
         """Return the logits [V] behind each prompt, and its cache; the prompts are read in one pass."""
-        with self._lock, torch.inference_mode():
+        with self._lock, self._unrecorded():
             logits, caches = self._pass.prefill(prompts)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""
-        with self._lock, torch.inference_mode():
+        with self._lock, self._unrecorded():
             return self._pass.decode(tokens, caches)
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Which drafts `decode_tree` verifies."""
+        return self._pass.draft_support
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[Any],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind each node of a tree of each text (`VerifiesDrafts`)."""
+        with self._lock, self._unrecorded():
+            return self._pass.decode_tree(tokens, parents, counts, caches)
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Any]) -> None:
+        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`)."""
+        with self._lock, self._unrecorded():
+            self._pass.keep(paths, caches)

@@ -5,6 +5,12 @@
     commit     the tokens are taken: matchers advance, texts grow, some end
     run        the model reads the tokens; meanwhile a thread fills the next masks
 
+With speculation (structgen.speculation) the model reads a draft behind each token, too: a tree of guesses.
+The logits and the mask of each node lie ready then. A text whose chosen token is a guess goes on at that node
+with choose and commit, until its token is none of the guesses: the same choices by the same code, from the
+same logits and with the same noise as without a draft, in fewer passes. The model then keeps the nodes that
+the text went through.
+
 One thread at a time drives a step; whoever waits for a result drives until it is there.
 
 States of a text, and what an exception does to it:
@@ -37,15 +43,17 @@ import torch
 from torch import Tensor
 
 from structgen.batch import allow_all
-from structgen.engine.choice import Chosen, Words, candidates, choose
+from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
 from structgen.engine.lines import Lines, forbid
-from structgen.engine.models import Model, ReadsMany
+from structgen.engine.models import Model, ReadsMany, VerifiesDrafts
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Phase
 from structgen.errors import OptionError, StructgenError
 from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.matcher import Matcher
+from structgen.speculation.draft import NO_DRAFT, Draft
+from structgen.speculation.speculator import Speculator
 from structgen.tokenizer import Tokenizer
 
 _SHORT = 2e-4
@@ -74,6 +82,9 @@ class Loop:
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._ran = 0.0
         """Seconds of the last pass."""
+        self._verifier = model if isinstance(model, VerifiesDrafts) else None
+        """The model, where it verifies drafts."""
+        self._speculator = Speculator()
         self._lock = threading.Lock()
         self._driver = 0
         """The thread that is in a step."""
@@ -120,7 +131,7 @@ class Loop:
             self._is_cut = True
             self._admit()
             if self._rows:
-                self._commit(self._chosen())
+                self._decide()
                 self._run()
             self._is_cut = self._lines.has_fault
         except _Fault:
@@ -176,7 +187,7 @@ class Loop:
         if fresh:
             self._read(fresh)
             self._rows += fresh
-            self._lines.fill(self._rows)
+            self._lines.fill(fresh)
             self._settle()
             if self._lines.has_fault:
                 raise _Fault
@@ -225,17 +236,47 @@ class Loop:
             raise StructgenError(f"It gave {given} where logits of the shape {wanted} were asked for.")
         return logits
 
-    def _chosen(self) -> Chosen:
-        rows = self._rows
+    def _decide(self) -> None:
+        """Choose a token for each text, and another one for as long as the last one was guessed."""
+        began, going = time.perf_counter(), self._rows
+        while going:
+            further = self._commit(going, self._chosen(going))
+            self._settle()
+            going = [text for text in further if text.handle.result is None]
+        for text in self._rows:
+            text.observe()
+        self._keep()
+        self._speculator.took(time.perf_counter() - began)
+
+    def _keep(self) -> None:
+        """Have the model keep the nodes of drafts that texts went through."""
+        texts = [text for text in self._rows if text.guesses is not None]
+        if not texts:
+            return
+        assert self._verifier is not None
+        paths = [text.guesses.path for text in texts if text.guesses is not None]
+        try:
+            self._verifier.keep(paths, [text.cache for text in texts])
+        except Exception as error:  # whatever the model raises: what the caches hold is not known any more
+            for text in texts:
+                text.error = _failed(error)
+            self._settle()
+        for text in texts:
+            text.guesses = None
+
+    def _chosen(self, rows: Sequence[Text]) -> Chosen:
+        """Return a token for each text, and the next ones too where tokens were guessed."""
         logits, places = self._logits, [text.place for text in rows]
-        if -1 in places:
+        guesses = [text.guesses for text in rows]
+        if -1 in places:  # what came with a prompt does not lie among the others
             logits = torch.stack([self._logits_of(text) for text in rows])
-        elif places != list(range(len(logits))):
-            logits = logits[places]
+            places, guesses = list(range(len(rows))), [None] * len(rows)
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
-            mask = self._lines.of(rows)
-        return choose(logits, mask, [text.row for text in rows])
+            mask = self._lines.mask.array
+        return choose_along(
+            logits, mask, [text.row for text in rows], places, [text.line for text in rows], guesses
+        )
 
     def _logits_of(self, text: Text) -> Tensor:
         if text.place >= 0:
@@ -243,28 +284,43 @@ class Loop:
         assert text.logits is not None
         return text.logits
 
-    def _commit(self, chosen: Chosen) -> None:
-        """Take the tokens."""
-        for i, text in enumerate(self._rows):
-            if chosen.faulty[i]:
-                text.error = StructgenError(
-                    "The model's logits are not numbers, or none of them is of a token that may come.",
-                    where=f"token {len(text.tokens)}",
-                    cure="Look at the model: its weights or its dtype.",
-                )
-                continue
+    def _commit(self, rows: Sequence[Text], chosen: Chosen) -> list[Text]:
+        """Take the tokens. Returns the texts whose last one was guessed, and whose next one can be chosen."""
+        further, start = [], 0
+        for text, end in zip(rows, chosen.ends, strict=True):
             try:
-                if text.phase is None:
-                    self._take(text, self._step(text, chosen, i, self._lines.mask.array[text.line]))
-                else:
-                    self._think(text, text.phase, chosen.tokens[i])
-                text.tell()
+                if self._take_all(text, chosen, start, end):
+                    further.append(text)
             except StructgenError as error:
                 text.error = error
             except Exception as error:  # whatever a machine raises: the other texts go on, without it
                 text.error = fault_of(error, "The text could not take its next token")
                 raise _Fault from error
-        self._settle()
+            start = end
+        return further
+
+    def _take_all(self, text: Text, chosen: Chosen, start: int, end: int) -> bool:
+        """Take the tokens from `start` to `end`, as far as each one was guessed and the text goes on. Returns
+        whether the next token can be chosen where the text then stands in its draft."""
+        for i in range(start, end):
+            if i > start and (text.reason() is not None or text.place != chosen.places[i]):
+                # another token was taken than the one that was chosen
+                return text.reason() is None
+            if chosen.faulty[i]:
+                raise StructgenError(
+                    "The model's logits are not numbers, or none of them is of a token that may come.",
+                    where=f"token {len(text.tokens)}",
+                    cure="Look at the model: its weights or its dtype.",
+                )
+            if text.phase is None:
+                self._take(text, self._step(text, chosen, i, self._lines.mask.array[text.line]))
+            else:
+                self._think(text, text.phase, chosen.tokens[i])
+            is_guessed = text.go_on()
+            text.tell()
+            if not is_guessed:
+                return False
+        return True
 
     def _step(self, text: Text, chosen: Chosen, row: int, words: Words) -> Step:
         step = Step(
@@ -351,34 +407,73 @@ class Loop:
         rows = self._rows
         if not rows:
             return
+        started = time.perf_counter()
+        drafts = self._drafts(rows)
         # other devices go on by themselves, and how long their passes last is not seen here
-        filling = self._lines.begin(rows, apart=self._ran > _SHORT or self._logits.device.type != "cpu")
-        tokens, caches = [text.last for text in rows], [text.cache for text in rows]
+        filling = self._lines.begin(
+            rows, drafts, apart=self._ran > _SHORT or self._logits.device.type != "cpu"
+        )
         began = time.perf_counter()
         try:
-            self._logits = self._checked(self._model.decode(tokens, caches), len(rows))
-            for place, text in enumerate(rows):
-                text.place = place
+            self._logits = self._read_tokens(rows, drafts)
         except Exception as error:  # the same
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
-        for text in rows:
+        if any(text.drafting is not None for text in rows):
+            self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
+        for text, draft in zip(rows, drafts, strict=True):
             text.usage.model_seconds += ran
+            text.usage.calls += 1
+            text.usage.drafted += len(draft)
             text.ran = ran
         filling.wait()
+        self._speculator.took(time.perf_counter() - started)
         self._settle()
+
+    def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:
+        """Return what is guessed behind the last token of each text."""
+        draftings = [text.begin_drafting() for text in rows]
+        if not any(draftings):
+            return [NO_DRAFT] * len(rows)
+        views = [text.view(self._ends) for text in rows]
+        return self._speculator.propose(draftings, views, [text.most_guesses for text in rows])
+
+    def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
+        """Return the logits behind the last tokens of texts and behind their guesses, text by text."""
+        caches = [text.cache for text in rows]
+        if not any(map(len, drafts)):
+            logits = self._checked(self._model.decode([text.last for text in rows], caches), len(rows))
+            for place, text in enumerate(rows):
+                text.place = place
+            return logits
+        assert self._verifier is not None
+        tokens: list[int] = []
+        parents: list[int] = []
+        counts = [1 + len(draft) for draft in drafts]
+        for text, draft in zip(rows, drafts, strict=True):
+            tokens += [text.last, *draft.tokens.tolist()]
+            parents += [-1, *(draft.parents + 1).tolist()]
+        logits = self._checked(self._verifier.decode_tree(tokens, parents, counts, caches), len(tokens))
+        for text in rows:
+            assert text.guesses is not None
+            text.place = text.guesses.first
+        return logits
 
     def _recover(self, rows: list[Text], error: Exception) -> None:
         """Go on after a forward pass that failed. What the caches hold is not known any more: where memory
-        ran out, the text that came last gives its own up, and the others are read anew."""
+        ran out, the texts are read anew and have no drafts from then on; where they had none, the text that
+        came last gives its memory up."""
         if not _is_memory(error):
             for text in rows:
                 text.error = _failed(error)
             return
+        had_drafts = any(text.guesses is not None for text in rows)
         for text in rows:
-            text.cache = None
-        rows[-1].error = _failed(error)
-        for text in rows[:-1]:
+            text.cache = text.guesses = None
+            text.forgo_drafts("there was no memory for them")
+        if not had_drafts:
+            rows[-1].error = _failed(error)
+        for text in rows if had_drafts else rows[:-1]:
             self._read([text])
 
 

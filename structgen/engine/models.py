@@ -109,6 +109,13 @@ class VerifiesDrafts(Protocol):
         ...
 
 
+def draft_support_of(model: Model) -> DraftSupport:
+    """Return which drafts a model verifies: none where it does not say."""
+    if isinstance(model, VerifiesDrafts):
+        return model.draft_support
+    return DraftSupport("none", f"a {type(model).__name__} verifies no drafts: it has no decode_tree")
+
+
 def load_model(
     name: str | Path, *, device: str | None = None, dtype: str | None = None
 ) -> tuple[Model, Tokenizer]:

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from structgen.engine.draft_trees import MOST_NODES
 from structgen.engine.tiles import PANEL
 
 _ARENA: Final = 1 << 24
@@ -25,14 +26,23 @@ _LINE: Final = 64
 
 
 class PagedCache:
-    """What a model has read of one text: the first `length` columns of its pages."""
+    """What a model has read of one text: the first `length` columns of its pages.
 
-    __slots__ = ("_held", "_list", "_pages", "address", "length")
+    The columns behind those may hold a tree of guesses, which `parents` describes: node j has column
+    `length + j`. They are no part of the text, and the next token or tree overwrites them. Their pages stay
+    with the cache, at most one for every 32 nodes of its largest tree and one more.
+    """
+
+    __slots__ = ("_held", "_list", "_pages", "address", "length", "parents")
 
     def __init__(self, pages: Pages, length: int = 0) -> None:
         self._pages, self.length = pages, length
         self._held: list[int] = []
-        self._list = np.zeros(pages.most, np.int64)
+        self.parents: list[int] = []
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        # nodes of a tree may have columns beyond the model's context, though none of their places is; and
+        # compiled code asks for the pages behind those that it reads, four at a time
+        self._list = np.zeros(pages.most + MOST_NODES // PANEL + 4, np.int64)
         self.address: int = self._list.ctypes.data
         """Where the list of its pages lies."""
 
@@ -84,6 +94,7 @@ class Pages:
     """The pages of a model, known by their addresses. One thread at a time works with them."""
 
     def __init__(self, layers: int, groups: int, head: int, context: int) -> None:
+        self.layers = layers
         self.page_bytes = 4 * layers * 2 * groups * PANEL * head
         self.most = -(-context // PANEL)
         """The pages of the longest text."""

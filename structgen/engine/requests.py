@@ -14,6 +14,7 @@ from structgen.engine import checks
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, StructgenError
 from structgen.grammar import Grammar
+from structgen.speculation.options import AUTO, Speculation, checked_speculation
 
 
 class FinishReason(Enum):
@@ -96,6 +97,9 @@ class Request:
     """So many of the likeliest tokens of each step are kept (`Step.likeliest`, `Step.likeliest_allowed`)."""
     thinking: Thinking | None = None
     """Free text before the document, with a budget of its own."""
+    speculation: str | Speculation = "auto"
+    """How the next tokens are guessed, so that one pass of the model checks many: "auto", "off" (one token a
+    pass), or an `sg.Speculation`. It changes how long the text takes, and none of its tokens."""
 
     def __post_init__(self) -> None:
         is_text = isinstance(self.prompt, str)
@@ -110,6 +114,7 @@ class Request:
             ("n", checks.whole("n", self.n, 1, _MOST_SAMPLES)),
             ("logprobs", checks.whole("logprobs", self.logprobs, 0)),
             ("timeout", checks.seconds("timeout", self.timeout)),
+            ("speculation", checked_speculation(self.speculation)),
         ):
             object.__setattr__(self, name, value)
         if not isinstance(self.grammar, Grammar | CompiledGrammar | None):
@@ -139,6 +144,13 @@ class Request:
             )
 
     @property
+    def drafts(self) -> Speculation | None:
+        """How tokens are drafted; None: not at all."""
+        if isinstance(self.speculation, Speculation):
+            return self.speculation
+        return AUTO if self.speculation == "auto" else None
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """The strings at which a text ends."""
         return tuple(self.stop)
@@ -162,13 +174,15 @@ class Step:
     steered: bool = False
     """Whether another token was chosen, which would not have fitted."""
     model_seconds: float = 0.0
-    """Of the forward pass before it, for the whole batch."""
+    """Of the forward pass before it, for the whole batch; 0 for a token that was drafted, and needed none."""
     mask_seconds: float = 0.0
-    """Of filling the masks of that batch, meanwhile."""
+    """Of filling the masks of that batch, meanwhile; 0 for a token that was drafted."""
     likeliest: tuple[tuple[int, float], ...] = ()
     """The likeliest tokens (`Request.logprobs` of them) and their log-probabilities, allowed or not."""
     likeliest_allowed: tuple[tuple[int, float], ...] = ()
     """The same among the tokens allowed, given the mask."""
+    drafter: str = ""
+    """The names of the drafters that had guessed the token, with commas between them; "": none had."""
 
 
 @dataclass(slots=True)
@@ -185,6 +199,20 @@ class Usage:
     waited_seconds: float = 0.0
     """What the batch waited for masks, those it worked out by itself and handing others over included."""
     cache_bytes: int = 0
+    calls: int = 0
+    """Passes of the model behind the prompt; without speculation one for each token but the first."""
+    drafted: int = 0
+    """Guessed tokens that the model has checked."""
+    accepted: dict[str, int] = field(default_factory=dict)
+    """Guessed tokens that the text has taken, by drafter; one that several had guessed counts for each."""
+    speculation: str = ""
+    """Why there was less speculation than was asked for: what the model cannot verify, a drafter that was
+    dropped; "": there was not less."""
+
+    @property
+    def tokens_per_call(self) -> float:
+        """Tokens of thoughts and text for each of `calls`: about 1 without speculation; 0 without a call."""
+        return (self.tokens + self.thought_tokens) / self.calls if self.calls else 0.0
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ use lie in front; where one goes, the last takes its place.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -27,16 +27,24 @@ def room_for(length: int) -> int:
 class SlabCache:
     """What a model has read of one text: a row of a slab, the first `length` columns in use."""
 
-    __slots__ = ("__weakref__", "_slabs", "columns", "length", "row")
+    __slots__ = ("__weakref__", "_slabs", "columns", "length", "nodes", "parents", "row")
 
     def __init__(self, slabs: Slabs, columns: int, length: int) -> None:
         self._slabs, self.columns, self.length = slabs, columns, length
+        self.parents: list[int] = []
+        """The parents of the nodes of the tree that was read last, where nothing was kept or read since."""
+        self.nodes: Tensor | None = None
+        """Keys and values of those nodes, [layers, 2, nodes, groups, head]: a view of the whole batch's."""
         self.row = slabs.enter(self, columns)
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory."""
         return self._slabs.nbytes_of(self.columns)
+
+    def forget_tree(self) -> None:
+        """Let the nodes of the last tree go."""
+        self.nodes, self.parents = None, []
 
     def copy(self) -> SlabCache:
         """Return another that goes on from here by itself."""
@@ -81,6 +89,11 @@ class Slabs:
     def __iter__(self) -> Iterator[Slab]:
         return iter(self.by_columns.values())
 
+    def room_of_nodes(self, nodes: int) -> Tensor:
+        """Return memory for the keys and values of nodes of draft trees, [layers, 2, nodes, groups, head]."""
+        layers, sides, groups, head = self._shape
+        return self._like.new_empty((layers, sides, nodes, groups, head))
+
     def nbytes_of(self, columns: int) -> int:
         """Return the bytes of a row of so many columns."""
         layers, sides, groups, head = self._shape
@@ -99,15 +112,25 @@ class Slabs:
         slab.owners.append(weakref.ref(cache))
         return row
 
-    def make_room(self, cache: SlabCache) -> None:
-        """Give a cache room for one more column: where it is full, a row of a wider slab."""
-        if cache.length < cache.columns:
+    def make_room(self, cache: SlabCache, more: int = 1) -> None:
+        """Give a cache room for `more` columns: where it is full, a row of a wider slab."""
+        if cache.length + more <= cache.columns:
             return
-        old, row, columns = self.by_columns[cache.columns], cache.row, room_for(cache.length + 1)
+        old, row, columns = self.by_columns[cache.columns], cache.row, room_for(cache.length + more)
         cache.row = self.enter(cache, columns)
         self.by_columns[columns].held[:, :, cache.row, :, : cache.columns] = old.held[:, :, row]
         self._leave(old, row)
         cache.columns = columns
+
+    def keep(self, cache: SlabCache, path: Sequence[int]) -> None:
+        """Append the nodes of a path of a cache's tree: their keys and values become its next columns."""
+        assert cache.nodes is not None, "the path was not checked"
+        self.make_room(cache, len(path))
+        taken = cache.nodes[:, :, torch.tensor(path, device=cache.nodes.device)]
+        place = self.by_columns[cache.columns].held[:, :, cache.row]
+        place[:, :, :, cache.length : cache.length + len(path)] = taken.transpose(2, 3)
+        cache.length += len(path)
+        cache.forget_tree()
 
     def copied(self, cache: SlabCache) -> SlabCache:
         """Return a copy of a cache."""

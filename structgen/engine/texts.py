@@ -18,11 +18,14 @@ from torch import Tensor
 
 from structgen.compiled import CompiledGrammar
 from structgen.engine.choice import Row
+from structgen.engine.guesses import Guesses
 from structgen.engine.requests import FinishReason, Handle, Result, Step, Usage, fault_of
 from structgen.engine.thinking import Phase
 from structgen.errors import StructgenError
 from structgen.matcher import Matcher
 from structgen.schema.grammar import JsonSchemaGrammar
+from structgen.speculation.drafter import View
+from structgen.speculation.drafting import Drafting
 from structgen.tokenizer import Tokenizer
 
 
@@ -30,11 +33,12 @@ class Text:
     """One text that is being written. `least` is what the shortest end of it takes.
 
     It begins with a matcher at the start of the grammar (None: free text) and with thoughts, if `thoughts`
-    returns them for the matcher.
+    returns them for the matcher. `drafting` begins its drafters (None: it has none).
     """
 
     __slots__ = (
         "_compiled",
+        "_drafting_of",
         "_held",
         "_least",
         "_max_tokens",
@@ -45,14 +49,18 @@ class Text:
         "began",
         "cache",
         "decoder",
+        "drafting",
         "error",
         "filled",
+        "guesses",
         "handle",
         "last",
         "least",
         "line",
         "logits",
         "matcher",
+        "most_guesses",
+        "observed",
         "phase",
         "place",
         "prompt",
@@ -76,11 +84,12 @@ class Text:
         matcher: Matcher | None,
         least: int,
         thoughts: Callable[[Matcher | None], Phase] | None = None,
+        drafting: Callable[[], Drafting] | None = None,
     ) -> None:
         request = handle.request
         self.handle, self.prompt, self._tokenizer = handle, prompt, tokenizer
         self._compiled = None if matcher is None else matcher.compiled
-        self._least, self._thoughts_of = least, thoughts
+        self._least, self._thoughts_of, self._drafting_of = least, thoughts, drafting
         self.began = time.monotonic()
         self.thought: list[int] = []
         """The tokens of the thoughts, so far."""
@@ -88,6 +97,8 @@ class Text:
         self.error: StructgenError | None = None
         self.usage = Usage(prompt_tokens=len(prompt))
         self.ran = self.filled = 0.0
+        self.most_guesses = 0 if request.drafts is None else request.drafts.nodes
+        """Nodes of a draft, at most."""
         self._max_tokens = request.max_tokens
         self._stops = request.stops
         self._held = max((len(stop) for stop in self._stops), default=1) - 1
@@ -102,6 +113,12 @@ class Text:
         """The logits behind the prompt, while `place` is -1."""
         self.place = -1
         """The row of the logits of the engine's last step."""
+        self.drafting: Drafting | None = None
+        """The drafters, once the first draft was asked for."""
+        self.guesses: Guesses | None = None
+        """The draft that is being verified."""
+        self.observed = 0
+        """Tokens that the drafters were told of."""
         self.line = 0
         """The row of the engine's masks."""
         self.phase: Phase | None = None
@@ -142,6 +159,83 @@ class Text:
                 self.least = -1 if self.matcher.is_finished else self.matcher.tokens_to_finish()
         except Exception as error:  # whatever a machine raises: the other texts go on
             self.error = self.error or fault_of(error, "The text could not be read again")
+
+    def begin_drafting(self) -> Drafting | None:
+        """Return the drafters, told of all tokens so far; None where the text has none. Cost: what drafters
+        take to read the prompt, the first time."""
+        if self.drafting is None and self._drafting_of is not None:
+            try:
+                drafting = self._drafting_of()
+            except Exception as error:  # whatever a drafter raises: the text is written without them
+                self._drafting_of = None
+                self.forgo_drafts(f"no drafter could be made: {type(error).__name__}: {error}")
+                return None
+            self.observed = 0
+            self.drafting = drafting
+            self.observe()
+        return self.drafting
+
+    def forgo_drafts(self, why: str) -> None:
+        """Have no more drafts."""
+        if self.most_guesses:
+            self.most_guesses = 0
+            self.usage.speculation = f"no more drafts: {why}"
+
+    def observe(self) -> None:
+        """Tell the drafters of the tokens that they have not heard of."""
+        if self.drafting is None:
+            return
+        every = [*self.thought, *self.tokens] if self.thought else self.tokens
+        taken = every[self.observed :]
+        if taken:
+            self.drafting.observe(taken, 0 if self.guesses is None else self.guesses.count)
+            self.observed += len(taken)
+
+    def _end_drafting(self, reason: FinishReason) -> None:
+        """End the drafters, and have a complete answer remembered where that was asked for."""
+        if self.drafting is not None:
+            self.observe()
+            self.drafting.end()
+            dropped = [f"{name} was dropped: {why}" for name, why in self.drafting.dropped.items()]
+            self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
+            self.drafting = None
+        how = self.handle.request.drafts
+        complete = reason in (FinishReason.STOP, FinishReason.STEERED)
+        if how is not None and how.history is not None and self._compiled is not None and complete:
+            try:
+                how.history.add(
+                    how.tenant, self._compiled.grammar.fingerprint, [step.token for step in self.steps]
+                )
+            except Exception as error:  # the answer is whole; it is not remembered
+                self.usage.speculation = f"the answer could not be remembered: {error}"
+
+    def view(self, ends: frozenset[int]) -> View:
+        """Return what drafters see of the text; `ends` are the tokens that end one."""
+        # the engine has made sure that prompt, thoughts and max_tokens fit the context together
+        room = self._max_tokens - len(self.tokens)
+        tokens = [*self.thought, *self.tokens] if self.thought else self.tokens
+        return View(tokens, self.matcher, room, ends)
+
+    def go_on(self) -> bool:
+        """Go to the node of the draft that the token just decided was guessed as. Returns whether the next
+        token can be chosen there, without a pass of the model."""
+        guesses = self.guesses
+        if guesses is None:
+            return False
+        token = self.steps[-1].token if self.phase is None and self.steps else self.last
+        if not guesses.holds(token):
+            return False
+        if self.drafting is not None:
+            names = self.drafting.sources(token)
+            for name in names:
+                self.usage.accepted[name] = self.usage.accepted.get(name, 0) + 1
+            if self.steps:
+                self.steps[-1].drafter = ", ".join(names)
+        if not guesses.follow(token, self.matcher, self.phase):
+            return False
+        self.place = self.line = guesses.row
+        self.ran = self.filled = 0.0
+        return True
 
     @property
     def compiled(self) -> CompiledGrammar | None:
@@ -241,7 +335,8 @@ class Text:
         self.usage.tokens, self.usage.thought_tokens = len(self.tokens), len(self.thought)
         if self.cache is not None:
             self.usage.cache_bytes = int(self.cache.nbytes)
-        self.cache = self.logits = None
+        self._end_drafting(reason)
+        self.cache = self.logits = self.guesses = None
         grammar = self.handle.request.grammar
         if isinstance(grammar, CompiledGrammar):
             grammar = grammar.grammar

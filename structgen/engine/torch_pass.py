@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from structgen.engine.attention import Attention, fused_keeps_apart, turned
+from structgen.engine.attention import Attention, TreeAttention, fused_keeps_apart, turned
+from structgen.engine.draft_trees import check_paths, depths_of
+from structgen.engine.models import DraftSupport
 from structgen.engine.slabs import SlabCache, Slabs, room_for
 from structgen.engine.weights import Weights
 
@@ -34,6 +36,11 @@ class TorchPass:
         self.slabs = Slabs(sizes.layers, sizes.groups, sizes.head, weights.embedding)
         self._seen: dict[int, _Seen] = {}
         """What was seen to keep rows apart, by the number of torch's threads."""
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        """Which drafts it verifies: trees."""
+        return DraftSupport("tree")
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, list[SlabCache]]:
         """Return the logits [prompts, V] behind prompts, and their caches. All rows share their products;
@@ -77,6 +84,7 @@ class TorchPass:
         """Return the logits [rows, V] behind one more token of each text, which its cache then holds."""
         self.slabs.sweep()
         for cache in caches:
+            cache.forget_tree()
             self.slabs.make_room(cache)
         order = sorted(range(len(caches)), key=lambda i: (caches[i].columns, caches[i].row))
         logits = self._decode([tokens[i] for i in order], [caches[i] for i in order])
@@ -90,13 +98,70 @@ class TorchPass:
 
     def _decode(self, tokens: list[int], caches: list[SlabCache]) -> Tensor:
         """Return the logits of texts that are sorted by their places."""
+        weights, (_, spare) = self._weights, self._block(len(tokens))
+        attention = Attention(
+            self.slabs,
+            caches,
+            weights.sizes.heads,
+            len(tokens) + spare,
+            weights.cos,
+            weights.sin,
+            self._kept_apart().fused,
+        )
+        return self._run(tokens, attention)
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[SlabCache],
+    ) -> Tensor:
+        """Return the logits [sum(counts), V] behind the nodes of a tree for each text (`VerifiesDrafts`).
+
+        Each node is a row of the batch, which gets to the bit what `decode` would give it. Keys and values
+        of the nodes stay aside until `keep`, or until the next call for the text. Cost: that of a step of so
+        many texts, and a copy of each text's columns for each of its nodes; `TreeAttention` says the memory.
+        Raises OptionError for what is no such tree, and changes no cache then.
+        """
+        depths_of(tokens, parents, counts, caches, self._weights.sizes.context)
+        self.slabs.sweep()
+        for cache in caches:
+            cache.forget_tree()
+            self.slabs.make_room(cache)
+        weights, (_, spare) = self._weights, self._block(len(tokens))
+        attention = TreeAttention(
+            self.slabs,
+            caches,
+            parents,
+            counts,
+            weights.sizes.heads,
+            len(tokens) + spare,
+            weights.cos,
+            weights.sin,
+            self._kept_apart().fused,
+        )
+        logits = self._run(list(tokens), attention)
+        first = 0
+        for cache, count in zip(caches, counts, strict=True):
+            own = slice(first, first + count)
+            cache.nodes, cache.parents = attention.held[:, :, own], list(parents[own])
+            first += count
+        return logits
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[SlabCache]) -> None:
+        """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`); the other nodes go.
+        Raises OptionError for what is no path of it, and changes no cache then."""
+        check_paths(paths, caches)
+        for path, cache in zip(paths, caches, strict=True):
+            self.slabs.keep(cache, path)
+
+    def _run(self, tokens: list[int], attention: Attention | TreeAttention) -> Tensor:
+        """Return the logits behind rows of the batch, of which `attention` knows the texts."""
         weights, rows = self._weights, len(tokens)
         sizes, device = weights.sizes, weights.embedding.device
         block, spare = self._block(rows)
         x = weights.embedding[torch.tensor(tokens + [0] * spare, device=device)]
-        attention = Attention(
-            self.slabs, caches, sizes.heads, rows + spare, weights.cos, weights.sin, self._kept_apart().fused
-        )
         for number, layer in enumerate(weights.layers):
             qkv = _product(self._norm(x, layer.before), layer.qkv, block)
             y = attention(number, qkv.view(rows + spare, -1, sizes.head))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from structgen.engine.requests import Result, Step
+from structgen.engine.requests import Result, Step, Usage
 from structgen.tokenizer import Tokenizer
 
 # ruff: noqa: E501 (markup)
@@ -28,12 +30,36 @@ td, th { text-align: right; padding: .1rem .5rem; border-bottom: 1px solid var(-
 td.token, th.token { text-align: left; font-family: ui-monospace, monospace; white-space: pre; }
 small { color: var(--faint); } .key { color: var(--faint); } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; }
 dt { color: var(--faint); } dd { margin: 0; }
+.guessed span, .legend span { text-decoration-line: underline; text-decoration-thickness: 3px; text-underline-offset: 3px;
+  text-decoration-skip-ink: none; border-radius: 2px; }
+.legend { padding: 0; } .legend li { display: inline-block; margin-right: 1.5rem; } .legend span { font-family: ui-monospace, monospace;
+  padding: 0 .4rem; }
 """
+
+_COLOURS: Final = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")
+"""Those that colour-blind readers tell apart (Okabe and Ito, Color universal design, 2008)."""
+_LINES: Final = ("solid", "dashed", "dotted", "double", "wavy")
+"""Underlines, so that drafters are told apart without colours too."""
+_KNOWN: Final = ("forced", "grammar", "suffix", "text", "earlier", "model")
+"""Drafters that look the same on every page; others are numbered as they come."""
 
 
 def write_trace(path: Path, result: Result, tokenizer: Tokenizer, title: str = "A generation") -> None:
     """Write the page: the text token by token, where the model wanted to go, what the mask removed, times."""
     path.write_text(trace_page(result, tokenizer, title), encoding="utf-8")
+
+
+def speculation_told(usage: Usage) -> str:
+    """Return in words how many passes of the model a text took, and what became of the guesses."""
+    told = f"{usage.calls:,} calls of the model behind the prompt"
+    if usage.calls:
+        told += f" ({usage.tokens_per_call:.2f} tokens a call)"
+    if usage.drafted:
+        taken = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
+        told += f"; {usage.drafted:,} guesses checked, taken: {taken}"
+    if usage.speculation:
+        told += f"; {usage.speculation}"
+    return told
 
 
 def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation") -> str:
@@ -49,6 +75,7 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
             f"{sum(step.wanted != step.token for step in steps)} times another token was likeliest",
         ),
         ("steered", f"{sum(step.steered for step in steps)} tokens chosen again to fit max_tokens"),
+        ("calls", speculation_told(usage)),
         ("model", f"{usage.model_seconds:.3f} s"),
         ("masks", f"{usage.mask_seconds:.3f} s beside the model, {usage.waited_seconds:.3f} s waited for"),
         ("cache", f"{usage.cache_bytes:,} bytes"),
@@ -62,6 +89,7 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         *(_piece(step, tokenizer) for step in steps),
         "</div><p class=key>The redder a token, the more the mask took from the model there; blue below: no other "
         "token could come; red frame: chosen again to fit the budget. Hover for figures.</p>",
+        *_guesses(steps, tokenizer),
         "<h2>Mass removed by the mask</h2><div class=chart>",
         *(
             f"<i style='height:{max(1, round(90 * step.removed))}px' title='{step.removed:.3f}'></i>"
@@ -70,7 +98,8 @@ def trace_page(result: Result, tokenizer: Tokenizer, title: str = "A generation"
         "</div><h2>In all</h2><dl>",
         *(f"<dt>{name}</dt><dd>{html.escape(value)}</dd>" for name, value in facts),
         "</dl><h2>Token by token</h2><table><tr><th>#</th><th class=token>token</th><th class=token>likeliest</th>"
-        "<th>p</th><th>p given mask</th><th>allowed</th><th>removed</th><th>model ms</th><th>masks ms</th></tr>",
+        "<th>p</th><th>p given mask</th><th>allowed</th><th>removed</th><th>model ms</th><th>masks ms</th>"
+        "<th class=token>guessed by</th></tr>",
         *(_line(i, step, tokenizer) for i, step in enumerate(steps)),
         "</table></html>\n",
     ]
@@ -106,6 +135,59 @@ def _piece(step: Step, tokenizer: Tokenizer) -> str:
     )
 
 
+def _guesses(steps: Sequence[Step], tokenizer: Tokenizer) -> list[str]:
+    """Return the part of the page that shows which drafters had guessed each token; nothing without them."""
+    found = {name for step in steps for name in _names(step)}
+    if not found:
+        return []
+    others = dict.fromkeys(name for step in steps for name in _names(step) if name not in _KNOWN)
+    looks = {name: place for place, name in enumerate((*_KNOWN, *others))}
+    shown = [name for name in looks if name in found]
+    parts = ["<h2>Who guessed each token</h2><div class='text guessed'>"]
+    for step in steps:
+        names = sorted(_names(step), key=looks.__getitem__)
+        hint = f"guessed by {' and '.join(names)}" if names else "guessed by nobody: the model's choice alone"
+        parts.append(
+            f"<span style='{_look(names, looks)}' title=\"{html.escape(hint, quote=True)}\">"
+            f"{html.escape(_shown(step.token, tokenizer))}</span>"
+        )
+    parts.append("</div><ul class=legend>")
+    for name in shown:
+        with_others = sum(name in _names(step) for step in steps)
+        alone = sum(_names(step) == [name] for step in steps)
+        parts.append(
+            f"<li><span style='{_look([name], looks)}'>{html.escape(name)}</span> "
+            f"{with_others:,} tokens, {alone:,} of them guessed by no other</li>"
+        )
+    nobody = sum(not step.drafter for step in steps)
+    parts.append(
+        f"<li><span style='{_look([], looks)}'>no line</span> {nobody:,} tokens that nobody had guessed</li></ul>"
+    )
+    parts.append(
+        "<p class=key>A guess is taken only where the model chooses the same token. Each stretch of guessed tokens, and "
+        "the token behind it, came from one pass of the model.</p>"
+    )
+    return parts
+
+
+def _names(step: Step) -> list[str]:
+    return [name for name in map(str.strip, step.drafter.split(",")) if name]
+
+
+def _look(names: Sequence[str], looks: Mapping[str, int]) -> str:
+    """Return the style of a token: a band of colour for each drafter, and the underline of the first."""
+    if not names:
+        return "text-decoration-line:none"
+    places = [looks[name] for name in names]
+    tints = [f"color-mix(in srgb, {_COLOURS[place % len(_COLOURS)]} 40%, transparent)" for place in places]
+    edges = [round(100 * at / len(tints)) for at in range(len(tints) + 1)]
+    bands = ", ".join(f"{tint} {edges[at]}% {edges[at + 1]}%" for at, tint in enumerate(tints))
+    first = places[0]
+    where = "underline" if first % (2 * len(_LINES)) < len(_LINES) else "underline overline"
+    line = f"{_LINES[first % len(_LINES)]} {_COLOURS[first % len(_COLOURS)]}"
+    return f"background:linear-gradient({bands});text-decoration:{where} 3px {line}"
+
+
 def _pairs(found: tuple[tuple[int, float], ...], tokenizer: Tokenizer) -> str:
     return ", ".join(f"{_shown(token, tokenizer)!r} {math.exp(p):.3f}" for token, p in found)
 
@@ -128,5 +210,5 @@ def _line(number: int, step: Step, tokenizer: Tokenizer) -> str:
     return (
         f"<tr><td>{number}</td><td class=token>{_visible(step.token, tokenizer)}</td><td class=token>{wanted}</td>"
         + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
+        + f"<td class=token>{html.escape(', '.join(_names(step)))}</td></tr>"
     )

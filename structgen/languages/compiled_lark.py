@@ -50,6 +50,7 @@ class CompiledLark(FollowedMasks):
     """
 
     take = staticmethod(lark_masks.take_token)
+    walk_drafts = staticmethod(lark_masks.walk_drafts)
 
     def __init__(
         self,

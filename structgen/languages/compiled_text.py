@@ -32,8 +32,9 @@ from structgen.masks.store import MaskStore
 from structgen.tokenizer import Tokenizer
 
 _NONE: npt.NDArray[np.int32] = np.empty(0, np.int32)
+_NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 _MOVES = 1 << 16
-"""Tokens and the states inside parts in which they were taken that are remembered."""
+"""Tokens and the states in which they were taken, inside parts or special ones, that are recorded."""
 
 
 class CompiledText(CompiledRests):
@@ -45,6 +46,7 @@ class CompiledText(CompiledRests):
 
     grammar: TextGrammar
     take = staticmethod(stepping.take_token)
+    walk_drafts = staticmethod(stepping.walk_drafts)
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class CompiledText(CompiledRests):
         super().__init__(grammar, tokenizer, limits, store)
         self._language: Language = grammar.language(self.limits, Target(tokenizer, self.store))
         _check_specials(self._language.specials, tokenizer)
+        self._has_specials = bool(self._language.specials)
         self._row: npt.NDArray[np.int64] = np.full(L.N_STRIDE, -1, np.int64)
         """The next row of a state."""
         self._numbers: dict[Config, int] = {}
@@ -69,8 +72,6 @@ class CompiledText(CompiledRests):
         self._leaving = Leaving(self.address, self.vocabulary)
         self._inside: dict[int, Inside] = {}
         """Of the states that stand inside one part, and nowhere else: where."""
-        self._moves: dict[tuple[int, int], int] = {}
-        """What follows them and a token."""
         self._behinds: dict[Config, tuple[int, bytes]] = {}
         """Of configurations behind parts: their number, and the bytes that may come next."""
         self._bits: npt.NDArray[np.int32] | None = None
@@ -136,10 +137,14 @@ class CompiledText(CompiledRests):
             raise failed
 
     def _after_token(self, index: int, token: int) -> int:
-        if token in self._language.specials and index != self._finished:
+        if self._has_specials and self.vocabulary.token_slot[token] < 0:
             with self.lock:
-                after = self._language.step(self._configs[index], TOKEN + token)
-                return -1 if after is None else self._ended(after)
+                found = -1
+                if token in self._language.specials and index != self._finished:
+                    after = self._language.step(self._configs[index], TOKEN + token)
+                    found = -1 if after is None else self._ended(after)
+                self._record(index, token, found)
+                return found
         one = self._inside.get(index)
         if one is not None:
             with self.lock:
@@ -153,19 +158,25 @@ class CompiledText(CompiledRests):
 
     def _after_inside(self, index: int, one: Inside, token: int) -> int:
         """As `_after_token`, in a state that stands inside a part and nowhere else."""
-        known = self._moves.get((index, token))
-        if known is not None:
+        known: int = stepping.known_move(self.address, index, token)
+        if known != stepping.UNKNOWN:
             return known
-        if len(self._moves) > _MOVES:
-            self._moves.clear()
         leaves = one.behind is not None and self._leaving.passes(one, self._of_behind(one.behind)[1], token)
         state = None if leaves else one.part.after(one.state, token)
         if state is None:
             found = self._retry(stepping.read_token, index, token)
         else:
             found = -1 if state < 0 else self._ended(self._language.moved(self._configs[index], state))
-        self._moves[index, token] = found
+        self._record(index, token, found)
         return found
+
+    def _record(self, index: int, token: int, after: int) -> None:
+        """Have compiled code know what follows a state and a token that it does not read itself."""
+        tables = self._tables
+        if tables.count(L.T_EDGE) >= min(_MOVES, self.limits.parser_states):
+            tables.load(L.T_EDGE, _NO_ROWS)
+        tables.room(L.T_EDGE, 1)
+        stepping.record_move(self.address, index, token, after)
 
     def _of_behind(self, config: Config) -> tuple[int, bytes]:
         """Return the number of a configuration behind a part, and the bytes that may come next there."""
@@ -469,7 +480,7 @@ class CompiledText(CompiledRests):
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
         own = self._tables.nbytes() + self._steps.nbytes + self._leaving.nbytes
         parts = sum(one.compiled.nbytes for one in self._language.masked)
-        return int(own + 500 * len(self._configs) + 150 * len(self._moves) + parts)
+        return int(own + 500 * len(self._configs) + parts)
 
     @property
     def sizes(self) -> dict[str, int]:

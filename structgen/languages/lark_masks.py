@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import numba
 
-from structgen.jit import entry
+from structgen.jit import entry, jit
 from structgen.languages.lark_layout import *
 from structgen.languages.lark_proofs import live, may_end
 from structgen.languages.lark_records import adopt, forget_looks, walk_below
 from structgen.languages.lark_steps import fresh, node_of, pair, place_of, put, step
+from structgen.machine.drafts import (
+    J_CONTEXT,
+    J_COUNT,
+    J_FINISHED,
+    J_STATE,
+    JOB_WORDS,
+    is_end,
+    settle_place,
+    state_above,
+    state_or_left,
+    token_of,
+)
 from structgen.machine.filling import remember
 from structgen.machine.layout import *
 from structgen.machine.rows import copy, find, intern, row_of
@@ -41,35 +53,79 @@ def take_bytes(c, index, data, count):
     return node_of(c, s)
 
 
-@entry("int64(int64, int64, int64)")
-def take_token(c, index, token):
+@jit
+def after_token(c, index, token):
     """Return the state after a token, if it is live; REFUSED; ASKED; or UNKNOWN_FREE."""
     s = load64(c, C_SCRATCH)
     copy(row_of(c, T_NODE, N_STRIDE, index), s)
     if load32(load64(c, C_SLOT), token) < 0 or load64(s, MODE) == M_FINISHED:
-        return REFUSED
+        return numba.int64(REFUSED)
     if load64(s, MODE) != M_DOC:
-        return UNKNOWN_FREE
+        return numba.int64(UNKNOWN_FREE)
     offsets, data = load64(c, C_TOKEN_OFFSET), load64(c, C_TOKEN_DATA)
     start, end = load64(offsets, token), load64(offsets, token + 1)
     for i in range(end - start):
         d = load64(c, C_SCRATCH) + 64 * (1 - (i & 1))
         code = step(c, s, d, load8(data, start + i))
         if code != YES:
-            return REFUSED if code == NO else (ASKED if code == ASK else UNKNOWN_FREE)
+            return numba.int64(REFUSED if code == NO else (ASKED if code == ASK else UNKNOWN_FREE))
         s = d
     found = find(c, T_NODE, 8, s)
     if found >= 0:
         d = row_of(c, T_NODE, N_STRIDE, found)
         if load64(d, N_LIST) >= 0 or load64(d, N_ROW) == KEPT:
-            return found  # its mask is known, or lies in a file: it was live
+            return numba.int64(found)  # its mask is known, or lies in a file: it was live
     code = live(c, s)
     if code != YES:
-        return REFUSED if code == NO else ASKED
+        return numba.int64(REFUSED if code == NO else ASKED)
     found = node_of(c, s)
     if found >= 0:
         adopt(c, found)
-    return found
+    return numba.int64(found)
+
+
+@entry("int64(int64, int64, int64)")
+def take_token(c, index, token):
+    """As `after_token`."""
+    return after_token(c, index, token)
+
+
+@jit
+def draft_state(c, job, index, token):
+    """Return the state after a token of a draft, REFUSED, or another code where it must be asked for."""
+    d = row_of(c, T_NODE, N_STRIDE, index)
+    if not is_end(c, token):
+        return after_token(c, index, token)
+    if load64(d, MODE) != M_DOC:
+        return numba.int64(REFUSED if load64(d, MODE) == M_FINISHED else UNKNOWN_FREE)
+    code = may_end(c, d)
+    if code != YES:
+        return numba.int64(REFUSED if code == NO else ASKED)
+    finished = load64(job, J_FINISHED)
+    return finished if finished >= 0 else numba.int64(ASKED)
+
+
+@entry("int64(int64, int64, int64)")
+def walk_drafts(batch, jobs, count):
+    """Do what is known of the draft trees of many jobs (`machine.drafts`). Returns how many places are
+    left."""
+    left = numba.int64(0)
+    for i in range(count):
+        job = jobs + 8 * JOB_WORDS * i
+        c = load64(job, J_CONTEXT)
+        needs = load64(c, C_NEEDS)
+        noted = load64(needs, 0)
+        store64(needs, 0, MOST_NOTED)  # there is no room for questions: none is noted
+        left += settle_place(batch, job, 0, load64(job, J_STATE))
+        for node in range(load64(job, J_COUNT)):
+            state, token = state_above(batch, job, node), token_of(batch, job, node)
+            if state >= 0:
+                state = (
+                    state_or_left(draft_state(c, job, state, token)) if token >= 0 else numba.int64(REFUSED)
+                )
+            left += settle_place(batch, job, 1 + node, state)
+        store64(needs, 0, noted)
+    return left
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

@@ -6,10 +6,25 @@ after it, REFUSED, or UNKNOWN: then the question (number, class) is noted, and P
 
 from __future__ import annotations
 
+import numba
+
 from structgen.jit import entry, jit
+from structgen.machine.drafts import (
+    J_CONTEXT,
+    J_COUNT,
+    J_FINISHED,
+    J_SPECIALS,
+    J_STATE,
+    JOB_WORDS,
+    is_end,
+    settle_place,
+    state_above,
+    state_or_left,
+    token_of,
+)
 from structgen.machine.filling import remember
 from structgen.machine.layout import *
-from structgen.machine.rows import row_of
+from structgen.machine.rows import find, intern, row_of
 from structgen.machine.runs import emit
 from structgen.memory import load8, load32, load64, store8, store32, store64
 
@@ -95,11 +110,85 @@ def read(c, index, token):
     return ASKED if index == QUESTIONED else index
 
 
+@jit
+def recorded(c, index, token):
+    """Return the number after a token, or REFUSED, as it was recorded (`record_move`); UNKNOWN where it was
+    not."""
+    t = load64(c, C_TEMPORARY) + 8 * 8
+    store64(t, 0, index)
+    store64(t, 1, token)
+    store64(t, 2, 0)
+    found = find(c, T_EDGE, 3, t)
+    return numba.int64(UNKNOWN) if found < 0 else load64(row_of(c, T_EDGE, 4, found), 3)
+
+
+@jit
+def after_token(c, index, token):
+    """Return the number after a token that has a text, or REFUSED; ASKED with questions noted; UNKNOWN where
+    the state stands inside a part, and what follows was not recorded."""
+    if load8(load64(c, C_INSIDE), index) != 0:
+        return recorded(c, index, token)
+    return numba.int64(read(c, index, token))
+
+
 @entry("int64(int64, int64, int64)")
 def take_token(c, index, token):
-    """Return the number after a token that has a text, or REFUSED; ASKED with questions noted, or with none
-    where the state stands inside a part."""
-    return ASKED if load8(load64(c, C_INSIDE), index) != 0 else read(c, index, token)
+    """As `after_token`."""
+    return after_token(c, index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def known_move(c, index, token):
+    """As `recorded`."""
+    return recorded(c, index, token)
+
+
+@entry("int64(int64, int64, int64, int64)")
+def record_move(c, index, token, after):
+    """Record the number after a token that is not read byte by byte, or REFUSED; there is room. Returns 0."""
+    t = load64(c, C_TEMPORARY) + 8 * 8
+    store64(t, 0, index)
+    store64(t, 1, token)
+    store64(t, 2, 0)
+    store64(t, 3, after)
+    intern(c, T_EDGE, 3, t)
+    return 0
+
+
+@jit
+def draft_state(c, job, index, token):
+    """Return the number after a token of a draft, REFUSED, or another code where it must be asked for."""
+    if is_end(c, token):
+        if load8(load64(c, C_FINAL), index) == 0:
+            return numba.int64(REFUSED)
+        finished = load64(job, J_FINISHED)
+        return finished if finished >= 0 else numba.int64(UNKNOWN)
+    if load32(load64(c, C_SLOT), token) < 0 and load64(job, J_SPECIALS) != 0:
+        return recorded(c, index, token)
+    return after_token(c, index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def walk_drafts(batch, jobs, count):
+    """Do what is known of the draft trees of many jobs (`machine.drafts`). Returns how many places are
+    left."""
+    left = numba.int64(0)
+    for i in range(count):
+        job = jobs + 8 * JOB_WORDS * i
+        c = load64(job, J_CONTEXT)
+        needs = load64(c, C_NEEDS)
+        noted = load64(needs, 0)
+        store64(needs, 0, MOST)  # there is no room for questions: none is noted
+        left += settle_place(batch, job, 0, load64(job, J_STATE))
+        for node in range(load64(job, J_COUNT)):
+            state, token = state_above(batch, job, node), token_of(batch, job, node)
+            if state >= 0:
+                state = (
+                    state_or_left(draft_state(c, job, state, token)) if token >= 0 else numba.int64(REFUSED)
+                )
+            left += settle_place(batch, job, 1 + node, state)
+        store64(needs, 0, noted)
+    return left
 
 
 @entry("int64(int64, int64, int64)")

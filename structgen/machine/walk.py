@@ -5,6 +5,17 @@ from __future__ import annotations
 import numba
 
 from structgen.jit import entry, jit
+from structgen.machine.drafts import (
+    J_CONTEXT,
+    J_COUNT,
+    J_STATE,
+    JOB_WORDS,
+    is_end,
+    settle_place,
+    state_above,
+    state_or_left,
+    token_of,
+)
 from structgen.machine.layout import *
 from structgen.machine.rows import copy, hash_words, intern, row_of, settle
 from structgen.machine.step import accepting, step
@@ -45,19 +56,62 @@ def take_bytes(c, index, data, count):
     return code
 
 
-@entry("int64(int64, int64, int64)")
-def take_token(c, index, token):
+@jit
+def after_token(c, index, token):
     """Return the state after a token that is not an end token, -1 when it is refused,
     -3 with questions noted."""
     if load32(load64(c, C_SLOT), token) < 0:
-        return REFUSED
+        return numba.int64(REFUSED)
     store64(c, C_PRECISE, 1)
     offsets = load64(c, C_TOKEN_OFFSET)
     start, end = load64(offsets, token), load64(offsets, token + 1)
     code = run(c, index, load64(c, C_TOKEN_DATA) + start, end - start)
     if code == -1 and load64(load64(c, C_NEEDS), 0) > 0:
-        return ASKED
+        return numba.int64(ASKED)
     return code
+
+
+@jit
+def finished(c, index):
+    """Return the state after an end token, -1 where the document may not end,
+    or -3 when room must be made."""
+    if not accepting(c, row_of(c, T_NODE, N_STRIDE, index)):
+        return numba.int64(REFUSED)
+    d = load64(c, C_SCRATCH)
+    store64(d, TEXT, 0)
+    settle(d, M_FINISHED, 0, 0, NO_FRAME)
+    code = intern_node(c, d)
+    return numba.int64(ASKED) if code < 0 else code
+
+
+@entry("int64(int64, int64, int64)")
+def take_token(c, index, token):
+    """As `after_token`."""
+    return after_token(c, index, token)
+
+
+@entry("int64(int64, int64, int64)")
+def walk_drafts(batch, jobs, count):
+    """Do what is known of the draft trees of many jobs (`drafts`). Returns how many places are left."""
+    left = numba.int64(0)
+    for i in range(count):
+        job = jobs + 8 * JOB_WORDS * i
+        c = load64(job, J_CONTEXT)
+        needs = load64(c, C_NEEDS)
+        store64(needs, 0, 0)
+        left += settle_place(batch, job, 0, load64(job, J_STATE))
+        for node in range(load64(job, J_COUNT)):
+            state, token = state_above(batch, job, node), token_of(batch, job, node)
+            if state >= 0:
+                if token < 0:
+                    state = numba.int64(REFUSED)
+                elif is_end(c, token):
+                    state = state_or_left(finished(c, state))
+                else:
+                    state = state_or_left(after_token(c, state, token))
+                store64(needs, 0, 0)  # who works out what is left asks again
+            left += settle_place(batch, job, 1 + node, state)
+    return left
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -100,15 +154,8 @@ def start_node(c):
 
 @entry("int64(int64, int64)")
 def finish_node(c, index):
-    """Return the state after an end token, -1 where the document may not end,
-    or -3 when room must be made."""
-    if not accepting(c, row_of(c, T_NODE, N_STRIDE, index)):
-        return REFUSED
-    d = load64(c, C_SCRATCH)
-    store64(d, TEXT, 0)
-    settle(d, M_FINISHED, 0, 0, NO_FRAME)
-    code = intern_node(c, d)
-    return ASKED if code < 0 else code
+    """As `finished`."""
+    return finished(c, index)
 
 
 @entry("int64(int64, int64, int64, int64)")

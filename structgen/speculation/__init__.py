@@ -2,11 +2,12 @@
 
 A `Drafter` (one file, one class) guesses: `ForcedBytes` what the grammar leaves no choice about,
 `GrammarTree` what it leaves a small choice about, `SuffixIndex` what prompt and answer hold already,
-`EarlierAnswers` what a tenant's answers to the same schema said, `CallerText` the text that is being edited.
-`Drafting` joins the drafters of one request: it cuts each `Draft` to what the `Matcher` takes, fuses them by
-prefix, and learns how often each is right. `plan` chooses, over the trees of all requests, the nodes that are
-worth their rows. `replay` counts the passes of the model that a recorded text would have taken.
+`EarlierAnswers` what a tenant's answers to the same schema said, `CallerText` the text that is being edited,
+`DraftModel` what a small model finds likeliest under the mask. `Speculation` is what a request says about
+them. `Drafting` joins the drafters of one text: it cuts each `Draft` to what the `Matcher` takes, fuses them
+by prefix, and learns how often each is right. The planner chooses, over the trees of all texts, the nodes
+that are worth their rows. `replay` counts the passes of the model that a recorded text would have taken.
 
-The engine does not use the package yet: it decodes one token a pass. The part that verifies drafts belongs to
-its loop, above this package, which needs numpy and matchers alone, no torch (docs/speculation.md).
+The engine's loop verifies the drafts, above this package, which needs numpy and matchers alone, no torch
+(docs/speculation.md).
 """

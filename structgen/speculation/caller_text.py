@@ -28,6 +28,7 @@ class CallerText:
     """
 
     name = "text"
+    cuts_itself = True
 
     def __init__(self, agreeing: int = 3) -> None:
         if not 1 <= agreeing <= _LONGEST:

@@ -7,13 +7,16 @@ al. 2024).
 
 from __future__ import annotations
 
-import heapq
-import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from structgen.errors import OptionError
-from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree
+from structgen.speculation.draft import NO_DRAFT, Draft
+from structgen.speculation.flat_trees import fuse_trees, plan_trees
 
 _SUREST: Final = 0.999
 """No guess is held to be surer."""
@@ -22,15 +25,16 @@ _SUREST: Final = 0.999
 def fuse(drafts: Sequence[Draft], trusts: Sequence[float]) -> Draft:
     """Return the union of trees: each path of one of them, once. A node's chance is its share times how far
     its drafter is trusted, the largest of all drafters that propose it; siblings' chances add up to at most
-    1. Cost: 2 us a node."""
-    tree = DraftTree()
-    for draft, trust in zip(drafts, trusts, strict=True):
-        places = [-1]
-        for token, parent, chance in zip(
-            draft.tokens.tolist(), draft.parents.tolist(), draft.chances.tolist(), strict=True
-        ):
-            places.append(tree.add(places[parent + 1], token, chance * trust))
-    return tree.shared(_SUREST) if len(tree) else NO_DRAFT
+    1. Cost: 10 us, and 50 ns a node."""
+    tokens, parents, chances, starts = _joined(drafts)
+    total = len(tokens)
+    if not total:
+        return NO_DRAFT
+    made = np.empty((2, total), np.int32)
+    out = np.empty(total, np.float32)
+    trust = np.array(trusts, np.float64)
+    count = fuse_trees(tokens, parents, chances, starts, trust, _SUREST, made[0], made[1], out)
+    return Draft.made(made[0, :count], made[1, :count], out[:count])
 
 
 def plan(trees: Sequence[Draft], costs: Sequence[float], most: int) -> list[Draft]:
@@ -39,44 +43,66 @@ def plan(trees: Sequence[Draft], costs: Sequence[float], most: int) -> list[Draf
     `costs[i]` is what a pass of i + 1 rows takes, in any unit; each request has one row without a guess, each
     node one more. Of all parts of the trees, the chosen ones give the most expected tokens for their cost; of
     equally good ones the smaller. So there is no draft where rows are dear: with many requests at once, and
-    where `costs` does not reach. Cost: 3 us a node.
+    where `costs` does not reach. Raises OptionError where a cost is no finite number above 0. Cost: 20 us,
+    and 0.1 us a node.
     """
-    for i, cost in enumerate(costs):
-        if not (cost > 0.0 and math.isfinite(cost)):
-            raise OptionError(
-                f"A pass of {i + 1} rows costs {cost}.", where="costs", cure="Give finite numbers above 0."
-            )
+    curve = np.array(costs, np.float64)
+    wrong = np.flatnonzero(~(np.isfinite(curve) & (curve > 0.0)))
+    if len(wrong):
+        i = int(wrong[0])
+        raise OptionError(
+            f"A pass of {i + 1} rows costs {curve[i]}.", where="costs", cure="Give finite numbers above 0."
+        )
+    return planned(trees, curve, [most] * len(trees), most)
+
+
+def planned(
+    trees: Sequence[Draft], costs: npt.NDArray[np.float64], mosts: Sequence[int], most: int
+) -> list[Draft]:
+    """Return what `plan` does, for costs that are known to be sound, with a bound for each tree and for
+    all."""
     count = len(trees)
-    if not 1 <= count <= len(costs):
+    if not (1 <= count <= len(costs) and any(map(len, trees))):
         return [NO_DRAFT] * count
-    below = [_nodes_below(tree) for tree in trees]
-    waiting: list[tuple[float, int, int]] = []
+    tokens, parents, chances, starts = _joined(trees)
+    total = len(tokens)
+    made = np.empty((2, total), np.int32)
+    out = np.empty(total, np.float32)
+    ends = np.empty(count + 1, np.int64)
+    plan_trees(
+        tokens,
+        parents,
+        chances,
+        starts,
+        np.array(mosts, np.int64),
+        costs,
+        max(most, 0),
+        ends,
+        made[0],
+        made[1],
+        out,
+    )
+    places = ends.tolist()
+    return [
+        Draft.made(made[0, begin:end], made[1, begin:end], out[begin:end]) if end > begin else NO_DRAFT
+        for begin, end in pairwise(places)
+    ]
 
-    def open_(request: int, node: int, chance: float) -> None:
-        for child in below[request][node + 1]:
-            heapq.heappush(waiting, (-chance * float(trees[request].chances[child]), request, child))
 
-    for request in range(count):
-        open_(request, -1, 1.0)
-    order: list[tuple[int, int]] = []
-    expected = float(count)
-    best, best_at = expected / costs[count - 1], 0
-    while waiting and len(order) < min(most, len(costs) - count):
-        chance, request, node = heapq.heappop(waiting)
-        order.append((request, node))
-        open_(request, node, -chance)
-        expected -= chance
-        rate = expected / costs[count + len(order) - 1]
-        if rate > best:
-            best, best_at = rate, len(order)
-    chosen: list[list[int]] = [[] for _ in range(count)]
-    for request, node in order[:best_at]:
-        chosen[request].append(node)
-    return [tree.part(nodes) if nodes else NO_DRAFT for tree, nodes in zip(trees, chosen, strict=True)]
-
-
-def _nodes_below(tree: Draft) -> list[list[int]]:
-    found: list[list[int]] = [[] for _ in range(len(tree) + 1)]
-    for node, parent in enumerate(tree.parents.tolist()):
-        found[parent + 1].append(node)
-    return found
+def _joined(
+    drafts: Sequence[Draft],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return the nodes of trees behind one another, and where each tree begins and ends."""
+    if not drafts:
+        drafts = [NO_DRAFT]
+    starts = np.zeros(len(drafts) + 1, np.int64)
+    at = 0
+    for i, draft in enumerate(drafts, 1):
+        at += len(draft)
+        starts[i] = at
+    return (
+        np.concatenate([draft.tokens for draft in drafts]),
+        np.concatenate([draft.parents for draft in drafts]),
+        np.concatenate([draft.chances for draft in drafts]),
+        starts,
+    )

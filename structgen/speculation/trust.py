@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from structgen.errors import OptionError
 from structgen.speculation.draft import Draft
+from structgen.speculation.flat_trees import WRONG, follow_path
+
+REMEMBERED: Final = 32.0
+"""Guesses that count, the latest ones most."""
 
 
 class Trust:
     """The mean of a beta distribution: `good` and `bad` are what is counted before the first guess.
 
     A guess is a place that the text has reached and at which the drafter had proposed something; it is right
-    where the model chose one of its tokens. Guesses count whether or not the planner took them.
+    where the model chose one of its tokens. Guesses count whether or not the planner took them. Old ones
+    count less and less, so that a drafter that has begun to be right is soon trusted.
     """
 
     __slots__ = ("bad", "good")
@@ -27,14 +36,14 @@ class Trust:
         """How likely it is that the next guess is right."""
         return self.good / (self.good + self.bad)
 
-    def learn(self, draft: Draft, taken: Sequence[int]) -> None:
-        """Count the guesses of a draft against the tokens that the text has taken."""
-        tables, node = draft.children(), -1
-        for token in taken:
-            if not (table := tables[node + 1]):
-                return
-            if token not in table:
-                self.bad += 1
-                return
-            self.good += 1
-            node = table[token]
+    def learn(self, draft: Draft, taken: Sequence[int] | npt.NDArray[np.int32]) -> int:
+        """Count the guesses of a draft against the tokens that the text has taken; return how many of these,
+        from the first on, stand in the draft."""
+        found = int(follow_path(draft.tokens, draft.parents, np.asarray(taken, np.int32)))
+        right = found >> 2
+        self.good += right
+        self.bad += found & WRONG == WRONG
+        if self.good + self.bad > REMEMBERED:
+            scale = REMEMBERED / (self.good + self.bad)
+            self.good, self.bad = self.good * scale, self.bad * scale
+        return right

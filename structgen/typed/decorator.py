@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, Protocol, TypeVar, o
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError, UnsupportedError
+from structgen.speculation.options import Speculation
 from structgen.typed.forms import Form, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, Filled, TypedFunction
 from structgen.typed.options import Options
@@ -59,6 +60,7 @@ def generate(
     timeout: float | None = None,
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
+    speculation: str | Speculation = "auto",
 ) -> Decorator:
     """Return a decorator: the function's docstring is the prompt, its return annotation what comes back.
 
@@ -83,6 +85,9 @@ def generate(
         options of `sg.json_schema` for the documents, such as whitespace.
     thinking
         free text before the document (`sg.Thinking`), which is in `detailed(...).result.thoughts`.
+    speculation
+        how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
+        `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
     type that has no schema, StructgenError for a model that is not there.
@@ -96,6 +101,7 @@ def generate(
         timeout,
         policies,
         thinking,
+        speculation,
     )
     writer = writer_of(model, options)
     frame = sys._getframe(1)

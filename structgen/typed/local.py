@@ -120,6 +120,7 @@ class Local:
             max_tokens=most,
             timeout=options.timeout,
             thinking=options.thinking,
+            speculation=options.speculation,
         )
 
     @staticmethod

@@ -10,6 +10,7 @@ from structgen.engine import checks
 from structgen.engine.requests import Sampling
 from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
+from structgen.speculation.options import Speculation, checked_speculation
 
 DEFAULT_MAX_TOKENS = 512
 """Tokens of a document where nothing is said; fewer where the model's context leaves fewer."""
@@ -27,6 +28,7 @@ class Options:
     timeout: float | None = None
     policies: Mapping[str, Any] | None = None
     thinking: Thinking | None = None
+    speculation: str | Speculation = "auto"
 
     def __post_init__(self) -> None:
         for name, value in (("max_tokens", self.max_tokens), ("attempts", self.attempts)):
@@ -34,6 +36,7 @@ class Options:
                 continue
             object.__setattr__(self, name, checks.whole(name, value, 1))
         object.__setattr__(self, "timeout", checks.seconds("timeout", self.timeout))
+        checked_speculation(self.speculation)
         if not isinstance(self.thinking, Thinking | None):
             raise OptionError(
                 f"thinking is a {type(self.thinking).__name__}.",

@@ -298,6 +298,12 @@ def check_options(options: Options) -> None:
             raise OptionError(
                 f"{name} cannot be had from a server.", where=name, cure="Leave it out, or use an engine."
             )
+    if options.speculation != "auto":
+        raise OptionError(
+            "Whether a server speculates is the server's own affair.",
+            where="speculation",
+            cure="Leave it out, or use an engine.",
+        )
 
 
 def wrapped(schema: dict[str, Any]) -> dict[str, Any]:

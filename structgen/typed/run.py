@@ -11,6 +11,7 @@ from structgen.engine.thinking import Thinking
 from structgen.errors import OptionError
 from structgen.grammar import Grammar
 from structgen.schema.policies import JSON_DUMPS
+from structgen.speculation.options import Speculation
 from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained
 from structgen.typed.options import Options
@@ -38,6 +39,7 @@ def run(
     timeout: float | None = None,
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
+    speculation: str | Speculation = "auto",
 ) -> T: ...
 @overload
 def run(
@@ -54,6 +56,7 @@ def run(
     timeout: float | None = None,
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
+    speculation: str | Speculation = "auto",
 ) -> Outcome[T]: ...
 @overload
 def run(
@@ -70,6 +73,7 @@ def run(
     timeout: float | None = None,
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
+    speculation: str | Speculation = "auto",
 ) -> Any: ...
 def run(
     model: str | Path | Engine,
@@ -85,6 +89,7 @@ def run(
     timeout: float | None = None,
     policies: Mapping[str, Any] | None = None,
     thinking: Thinking | None = None,
+    speculation: str | Speculation = "auto",
 ) -> Any:
     """Return what a model makes of a prompt: an object of the target; with `detailed`, its `Outcome`.
 
@@ -104,6 +109,7 @@ def run(
         timeout,
         policies,
         thinking,
+        speculation,
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name

@@ -15,7 +15,15 @@ import structgen
 
 PACKAGE = Path(structgen.__file__).parent
 FILES = frozenset(
-    map(str, [*(PACKAGE / "engine").glob("*.py"), PACKAGE / "batch.py", PACKAGE / "matcher.py"])
+    map(
+        str,
+        [
+            *(PACKAGE / "engine").glob("*.py"),
+            *(PACKAGE / "speculation").glob("*.py"),
+            PACKAGE / "batch.py",
+            PACKAGE / "matcher.py",
+        ],
+    )
 )
 Place = tuple[str, int]
 """A file and a line."""

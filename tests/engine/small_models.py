@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import structgen as sg
+from structgen.engine.models import DraftSupport
 
 TOKENIZER_FILE = Path(__file__).parent.parent / "data" / "bpe" / "tokenizer.json"
 
@@ -112,3 +113,39 @@ def write_llama(
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_text((TOKENIZER_FILE.parent / name).read_text())
     return folder
+
+
+class TreeFunction(Function):
+    """The same, which verifies drafts; it notes the nodes of each pass in `trees`."""
+
+    def __init__(self, vocab_size: int, context: int = 4096) -> None:
+        super().__init__(vocab_size, context)
+        self.trees: list[list[int]] = []
+        self._paths: dict[int, list[list[int]]] = {}
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        return DraftSupport("tree")
+
+    def decode_tree(
+        self,
+        tokens: Sequence[int],
+        parents: Sequence[int],
+        counts: Sequence[int],
+        caches: Sequence[Read],
+    ) -> Tensor:
+        self.trees.append(list(counts))
+        rows, first = [], 0
+        for count, cache in zip(counts, caches, strict=True):
+            paths: list[list[int]] = []
+            for node in range(first, first + count):
+                above = paths[parents[node]] if parents[node] >= 0 else []
+                paths.append([*above, tokens[node]])
+                rows.append(self.logits([*cache.tokens, *paths[-1]]))
+            self._paths[id(cache)] = paths
+            first += count
+        return torch.stack(rows)
+
+    def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[Read]) -> None:
+        for path, cache in zip(paths, caches, strict=True):
+            cache.tokens += self._paths[id(cache)][path[-1]]

@@ -17,7 +17,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from interrupting import Injected, Place, Tracer, tracing  # noqa: E402
-from small_models import Function, Read, tokenizer  # noqa: E402
+from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
@@ -54,6 +54,16 @@ class Remembering(Function):
 
     def logits(self, tokens: Sequence[int]) -> Any:
         return self._of(self.vocab_size, tuple(tokens[-3:]))
+
+
+class RememberingTrees(TreeFunction):
+    """The same, which verifies drafts."""
+
+    def __init__(self) -> None:
+        super().__init__(TOKENIZER.vocab_size)
+
+    def logits(self, tokens: Sequence[int]) -> Any:
+        return Remembering._of(self.vocab_size, tuple(tokens[-3:]))
 
 
 def _requests() -> list[Request]:
@@ -186,17 +196,31 @@ def test_an_exception_at_a_line_of_a_step_leaves_the_other_texts_as_they_are() -
         _check(_engine(), place, draw.randrange(times), _errors()[number % 2], _expected())
 
 
+def _tree_engine() -> Engine:
+    return Engine(RememberingTrees(), TOKENIZER, max_rows=3)
+
+
+@pytest.mark.usefixtures("short")
+def test_an_exception_at_a_line_of_a_step_with_drafts_leaves_the_other_texts_as_they_are() -> None:
+    draw = random.Random(6)
+    for number, (place, times) in enumerate(draw.sample(_places(_tree_engine), 12)):
+        _check(_tree_engine(), place, draw.randrange(times), _errors()[number % 2], _expected())
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("engine", [_engine, _tree_engine])
 @pytest.mark.parametrize("which", ["first", "last", "any"])
-def test_an_exception_at_every_line_of_a_step_leaves_the_other_texts_as_they_are(which: str) -> None:
+def test_an_exception_at_every_line_of_a_step_leaves_the_other_texts_as_they_are(
+    which: str, engine: Callable[[], Engine]
+) -> None:
     draw = random.Random(which)
     came = 0
-    places = _places(_engine)
+    places = _places(engine)
     for place, times in places:
         time = {"first": 0, "last": times - 1, "any": draw.randrange(times)}[which]
         for error in _errors():
-            came += _check(_engine(), place, time, error, _expected())
+            came += _check(engine(), place, time, error, _expected())
     assert len(places) > 300 and came > 1.8 * len(places)
 
 

@@ -19,7 +19,7 @@ from small_models import Function, Read, tokenizer  # noqa: E402
 
 import structgen as sg  # noqa: E402
 from structgen.engine import Engine, FinishReason, Request, Sampling  # noqa: E402
-from structgen.engine.lines import Lines  # noqa: E402
+from structgen.engine.lines import Filling  # noqa: E402
 
 TOKENIZER = tokenizer()
 PERSON = sg.json_schema(
@@ -427,13 +427,13 @@ def test_masks_are_handed_to_a_thread_where_a_pass_lasts_long_enough(
 ) -> None:
     monkeypatch.setattr("structgen.engine.loop._SHORT", short)
     threads = set()
-    work_out = Lines._work_out
+    work_out = Filling.work_out
 
-    def noted(self: Lines, *rest: Any) -> Any:
+    def noted(self: Filling, *rest: Any) -> Any:
         threads.add(threading.current_thread())
         return work_out(self, *rest)
 
-    monkeypatch.setattr(Lines, "_work_out", noted)
+    monkeypatch.setattr(Filling, "work_out", noted)
     grammar = sg.compile(PERSON, TOKENIZER, store=False)
     (result,) = Engine(_Slow(TOKENIZER.vocab_size), TOKENIZER).generate(Request("a", grammar, max_tokens=80))
     assert (len(threads) > 1) == (short == 0.0)

@@ -23,7 +23,7 @@ GRAMMAR = sg.json_schema({"type": "array", "items": {"enum": ["<b>", "x & y"]}, 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def _result(**options: int) -> sg.Result:
+def _result(**options: object) -> sg.Result:
     engine = sg.Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
     (result,) = engine.generate(
         sg.Request("page", GRAMMAR, sg.Sampling(seed=4), max_tokens=60, **options)  # type: ignore[arg-type]
@@ -41,9 +41,63 @@ def test_the_page_shows_where_the_model_wanted_to_go() -> None:
             assert html.escape(shown) + "<small>" in page
 
 
+def _guessed() -> sg.Result:
+    """Return a result whose first tokens were guessed: by one drafter, by two, by nobody, by one of one's
+    own whose name is markup."""
+    result = _result()
+    for step, names in zip(result.steps, ["forced", "forced,model", "", "<own>"], strict=False):
+        step.drafter = names
+    result.usage.calls, result.usage.drafted = 4, 9
+    result.usage.accepted = {"forced": 2, "model": 1, "<own>": 1}
+    result.usage.speculation = "it drafts <chains>"
+    return result
+
+
+def test_each_token_says_who_guessed_it_without_its_colour() -> None:
+    page = trace_page(_guessed(), TOKENIZER)
+    box = re.search(r"<div class='text guessed'>(.*?)</div>", page, re.S)
+    assert box is not None
+    hints = [html.unescape(hint) for hint in re.findall(r'title="(.*?)"', box[1])]
+    assert hints[:4] == [
+        "guessed by forced",
+        "guessed by forced and model",
+        "guessed by nobody: the model's choice alone",
+        "guessed by <own>",
+    ]
+    assert len(hints) == len(_guessed().steps)
+    bands = [style.count("color-mix") for style in re.findall(r"style='(.*?)'", box[1])]
+    assert bands[:4] == [1, 2, 0, 1]
+
+
+def test_no_two_drafters_have_the_same_lines() -> None:
+    """Who sees no colours tells them apart by the kind of line, and where it is."""
+    result = _result()
+    names = ["forced", "grammar", "suffix", "text", "earlier", "model", "own"]
+    for step, name in zip(result.steps, names, strict=False):
+        step.drafter = name
+    assert len(result.steps) >= len(names)
+    legend = trace_page(result, TOKENIZER).partition("<ul class=legend>")[2]
+    lines = re.findall(r"text-decoration:([a-z ]+) 3px ([a-z]+) #", legend)
+    assert len(lines) == len(set(lines)) == len(names)
+
+
+def test_the_page_tells_calls_and_what_was_taken_of_whom() -> None:
+    result = _guessed()
+    page = trace_page(result, TOKENIZER)
+    each = result.usage.tokens / 4
+    assert f"4 calls of the model behind the prompt ({each:.2f} tokens a call)" in page
+    assert html.escape("9 guesses checked, taken: forced 2, model 1, <own> 1; it drafts <chains>") in page
+    assert "<own>" not in page and "2 tokens, 1 of them guessed by no other" in page
+
+
+def test_without_guesses_the_page_has_no_part_about_them() -> None:
+    result = _result(speculation="off")
+    assert "Who guessed" not in trace_page(result, TOKENIZER)
+
+
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_a_browser_shows_the_tokens_and_tells_of_no_error(tmp_path: Path) -> None:
-    result, page, shot = _result(logprobs=2), tmp_path / "trace.html", tmp_path / "shot.png"
+    result, page, shot = _guessed(), tmp_path / "trace.html", tmp_path / "shot.png"
     write_trace(page, result, TOKENIZER)
     common = [
         str(BROWSER),

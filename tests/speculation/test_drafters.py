@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
+import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 from draft_cases import COSTS, PERSON, answer, compiled, facts, of_machine, paths, tokenizer, view
 
 import structgen as sg
-from structgen.speculation import forced_bytes, grammar_tree
+from structgen.speculation import grammar_memo
 from structgen.speculation.answer_history import AnswerHistory
 from structgen.speculation.caller_text import CallerText
 from structgen.speculation.draft import Draft
@@ -19,6 +20,7 @@ from structgen.speculation.drafter import Drafter, Facts, View
 from structgen.speculation.drafting import Drafting
 from structgen.speculation.earlier_answers import EarlierAnswers
 from structgen.speculation.forced_bytes import ForcedBytes
+from structgen.speculation.grammar_memo import memo_of
 from structgen.speculation.grammar_tree import GrammarTree
 from structgen.speculation.replay import replay
 from structgen.speculation.suffix_index import SuffixIndex
@@ -166,16 +168,56 @@ def test_the_text_is_taken_up_at_the_nearest_place() -> None:
     assert drafter.place == len(b"one a; two a")
 
 
-@pytest.mark.parametrize("module", [forced_bytes, grammar_tree])
-def test_what_is_remembered_of_states_is_bounded(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_KEPT", 3)
-    drafter = ForcedBytes() if module is forced_bytes else GrammarTree()
+@pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
+def test_what_is_remembered_of_a_grammar_is_bounded(
+    drafter: Drafter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_memo, "MOST_DRAFTS", 3)
+    monkeypatch.setattr(grammar_memo, "MOST_STEPS", 5)
     drafter.begin(facts())
-    matcher = sg.Matcher(compiled(PERSON))
+    grammar = compiled(PERSON).anew()
+    memo, sizes = memo_of(grammar), set()
+    matcher = sg.Matcher(grammar)
     for token in answer(PEOPLE[0]):
         drafter.propose(view(matcher), 8)
-        assert 1 <= len(drafter._known) <= 3
+        assert len(memo.steps) <= 5
+        sizes |= {len(drafts) for drafts in memo._drafts.values()}
         matcher.advance(token)
+    assert 1 <= max(sizes) <= 3
+
+
+def test_a_second_document_is_drafted_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the tokenizer nor the grammar is asked again, whoever the request is."""
+    grammar = compiled(PERSON).anew()
+    matcher = sg.Matcher(grammar)
+    places = [matcher.fork()]
+    for token in answer(PEOPLE[0])[:-1]:
+        matcher.advance(token)
+        places.append(matcher.fork())
+
+    def drafts() -> list[list[int]]:
+        drafters: list[Drafter] = [ForcedBytes(), GrammarTree()]
+        for one in drafters:
+            one.begin(facts())
+        return [one.propose(view(place), 8).tokens.tolist() for place in places for one in drafters]
+
+    first = drafts()
+    for name in ("forced", "next_bytes", "next_index", "bytes_index"):
+        monkeypatch.setattr(type(grammar), name, None)
+    assert drafts() == first
+    with pytest.raises(TypeError):
+        grammar.next_index(0, 0)
+
+
+def test_what_is_remembered_of_a_grammar_goes_with_it() -> None:
+    grammar = compiled(PERSON).anew()
+    gone = weakref.ref(memo_of(grammar))
+    drafter = ForcedBytes()
+    drafter.begin(facts())
+    drafter.propose(view(sg.Matcher(grammar)), 8)
+    del grammar
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
@@ -261,7 +303,7 @@ def test_a_limit_that_is_met_ends_the_draft_and_drops_nobody(
 ) -> None:
     """The grammar meets a limit at whatever a drafter asks; compiled anew, it is drafted from as before."""
     drafting = Drafting([ForcedBytes(), SuffixIndex(), GrammarTree()], facts(b'{"name": "Jo"} {'))
-    matcher = sg.Matcher(compiled(PERSON))
+    matcher = sg.Matcher(compiled(PERSON).anew())  # of which nothing is remembered
     before = matcher.tokens, matcher.state
 
     def full(*_: object) -> None:
@@ -343,3 +385,72 @@ def test_a_replay_whose_rows_are_dear_is_plain_decoding() -> None:
     known = facts(json.dumps(PEOPLE).encode())
     found = replay(tokens, [ForcedBytes(), SuffixIndex()], known, sg.Matcher(compiled(RECORDS)), costs, 16)
     assert found.drafted == 0 and found.calls == len(tokens)
+
+
+def test_what_comes_behind_the_guesses_of_others_is_guessed_too() -> None:
+    """The key is forced, and its value stands in the prompt behind the same key."""
+    known = facts(b'Before: {"name": "Marta Ortiz", "kind": "supplier"}. Now: ')
+    matcher, wanted = sg.Matcher(compiled(PERSON)), answer({**PEOPLE[0], "kind": "supplier"})
+    for token in wanted[:1]:
+        matcher.advance(token)
+    alone = Drafting([ForcedBytes()], known)
+    alone.observe(wanted[:1], 0)
+    joined = Drafting([ForcedBytes(), SuffixIndex()], known)
+    joined.observe(wanted[:1], 0)
+    forced = alone.candidates(view(matcher, wanted[:1]), 16).accepted(wanted[1:])
+    draft = joined.candidates(view(matcher, wanted[:1]), 16)
+    assert draft.accepted(wanted[1:]) > forced + 2
+    for path in paths(draft):
+        assert matcher.accepts(path) == len(path)
+    taken = wanted[1 : 2 + draft.accepted(wanted[1:])]
+    guessed = [joined.sources(token) for token in taken[:-1]]
+    assert all(guessed) and "forced" in guessed[0] and guessed[-1] == ["suffix"]
+    joined.observe(taken, len(taken) - 1)
+    assert joined.saved == len(taken) - 1
+    assert joined.accepted["forced"] == forced
+    assert forced + joined.accepted["suffix"] >= len(taken) - 1
+
+
+def test_nothing_is_asked_behind_the_end_or_where_there_is_no_room() -> None:
+    matcher, wanted = sg.Matcher(compiled(PERSON)), answer(PEOPLE[0])
+    here = view(matcher, room=len(wanted) - 1)
+    there = here.behind(wanted[:-2])
+    assert there is not None and there.room == 1
+    twin = sg.Matcher(compiled(PERSON))
+    for token in wanted[:-2]:
+        twin.advance(token)
+    assert there.start == twin.state_index and matcher.tokens == ()
+    assert here.behind(wanted[:-1]) is None  # no room
+    assert view(matcher).behind([*wanted, 5]) is None  # the end
+    assert view(matcher).behind([0]) is None  # refused
+
+
+class Ranked:
+    """Guesses right after a long match, and wrong after a short one."""
+
+    name = "ranked"
+    rank = 0
+    first_trust = 0.5
+
+    def begin(self, facts: Facts) -> None:
+        pass
+
+    def propose(self, view: View, most: int) -> Draft:
+        self.rank = len(view.tokens) % 2
+        return Draft.chain([100 if self.rank else 101])
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+def test_ranks_of_drafts_are_trusted_apart() -> None:
+    drafting = Drafting([Ranked()], facts())
+    chances = []
+    for at in range(40):
+        chances.append(float(drafting.candidates(view(None, [100] * at), 4).chances[0]))
+        drafting.observe([100], 0)
+    assert chances[0] == chances[1] == 0.5
+    assert chances[-1] > 0.85 and chances[-2] < 0.15

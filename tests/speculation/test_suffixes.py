@@ -8,11 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 from draft_cases import facts, paths, view
+from slow_automaton import SlowAutomaton
 
 from structgen.errors import OptionError
+from structgen.speculation.draft import Draft
 from structgen.speculation.drafter import Facts
 from structgen.speculation.suffix_automaton import SuffixAutomaton
 from structgen.speculation.suffix_index import SuffixIndex
+from structgen.speculation.suffix_tables import COUNT, EARLIER, FIRST, LATEST, LENGTH, LINK
 
 
 def places(text: Sequence[int], piece: Sequence[int]) -> list[int]:
@@ -35,17 +38,63 @@ def test_the_longest_suffix_is_that_of_brute_force() -> None:
         text = [chooser.randrange(letters) for _ in range(chooser.randrange(1, 40))]
         index = SuffixAutomaton()
         for count, token in enumerate(text, 1):
-            index.extend(token)
+            index.extend([token])
             written = text[:count]
             for most in (1, 3, 64):
                 state, length = index.repeated(most)
                 assert length == longest(written, most)
                 if length:
                     ends = places(written, written[-length:])
-                    assert index.firsts[state] == ends[0]
-                    assert index.latest[state] == ends[-1] and index.earlier[state] == ends[-2]
-                    assert index.counts[state] == len(ends)
-        assert len(index.lengths) <= 2 * len(text) + 1
+                    assert index.column(FIRST)[state] == ends[0]
+                    assert index.column(LATEST)[state] == ends[-1]
+                    assert index.column(EARLIER)[state] == ends[-2]
+                    assert index.column(COUNT)[state] == len(ends)
+        assert len(index.column(LENGTH)) <= 2 * len(text) + 1
+
+
+def test_the_compiled_automaton_is_the_slow_one() -> None:
+    """State by state, for texts of few and of many letters, with separators, added in pieces of any size."""
+    chooser = random.Random(11)
+    drafted = 0
+    for turn in range(60):
+        letters = chooser.choice([1, 2, 4, 40, 2**31 - 200])
+        text = [100 + chooser.randrange(letters) for _ in range(chooser.randrange(1, 300))]
+        if turn % 3 == 0:
+            text = text * 3
+        if turn % 4 == 0:
+            text[len(text) // 2] = -1
+        slow, fast = SlowAutomaton(text), SuffixAutomaton()
+        at = 0
+        while at < len(text):
+            size = chooser.randrange(1, 40)
+            fast.extend(text[at : at + size])
+            at += size
+        assert fast.text.tolist() == list(slow.text)
+        for column, wanted in (
+            (LENGTH, slow.lengths),
+            (LINK, slow.links),
+            (COUNT, slow.counts),
+            (FIRST, slow.firsts),
+            (LATEST, slow.latest),
+            (EARLIER, slow.earlier),
+        ):
+            assert fast.column(column).tolist() == wanted
+        for longest in (1, 2, 64):
+            assert fast.repeated(longest) == slow.repeated(longest)
+        if max(slow.counts) > 250 or -1 in text:
+            continue  # of more places than are counted the order of equals is open; so are separators' shares
+        for state in chooser.sample(range(len(slow.lengths)), min(20, len(slow.lengths))):
+            room = chooser.choice([2, 1000])
+            most, branches = chooser.randrange(1, 12), chooser.randrange(1, 5)
+            found = fast.draft(state, view(None, room=room), most, branches)
+            wanted_draft = slow.draft(state, view(None, room=room), most, branches)
+            assert shares_of(found) == pytest.approx(shares_of(wanted_draft))
+            drafted += len(found)
+    assert drafted > 1000
+
+
+def shares_of(draft: Draft) -> dict[tuple[int, ...], float]:
+    return {tuple(draft.path(node)): float(draft.chances[node]) for node in range(len(draft))}
 
 
 def test_another_text_is_followed_as_by_brute_force() -> None:
@@ -55,12 +104,12 @@ def test_another_text_is_followed_as_by_brute_force() -> None:
         other = [chooser.randrange(4) for _ in range(30)]
         index, state, length = SuffixAutomaton(text), 0, 0
         for count, token in enumerate(other, 1):
-            state, length = index.follow(state, length, token)
+            state, length = index.follow(state, length, [token])
             written = other[:count]
             expected = next((n for n in range(count, 0, -1) if places(text, written[-n:])), 0)
             assert length == expected
             if expected:
-                assert index.counts[state] == len(places(text, written[-expected:]))
+                assert index.column(COUNT)[state] == len(places(text, written[-expected:]))
 
 
 def test_shares_are_how_often_the_text_went_on_so() -> None:
@@ -100,10 +149,11 @@ def test_the_memory_of_the_index_is_bounded() -> None:
     tracemalloc.start()
     for _ in range(40):
         index.observe([chooser.randrange(50) for _ in range(50)], 0)
-        assert len(index.index.text) <= 200 and len(index.index.lengths) <= 401
+        index.propose(view(None), 1)
+        assert len(index.index) <= 200
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert size < 200 * 1200
+    assert size < 200 * 1000 and index.index.nbytes <= 200 * 320
     repeated = [7, 8, 9, 7, 8]
     index.observe(repeated, 0)
     assert 9 in [path[0] for path in paths(index.propose(view(None), 8))]

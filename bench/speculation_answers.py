@@ -1,0 +1,324 @@
+"""The recorded answers of bench_speculation.py: 800 answers of MaskBench to 800 schemas, frozen.
+
+    python bench/speculation_answers.py FOLDER --freeze     draw them anew, and write speculation_answers.json
+
+MaskBench itself is not in this repository. speculation_answers.json has the seed, and for each answer the
+name of its case, which instance is the answer, which other instance of the case serves as the earlier answer
+to the same schema, and a digest of the texts; an answer whose digest differs is refused.
+
+An answer is drawn as follows. Cases with at least two valid instances, both of them objects or arrays, are
+shuffled by the seed; the answer is one of the first two valid instances, by the seed, and the other one is
+the earlier answer. A case is left out where the schema has more than 3,000 tokens, where the answer has fewer
+than 8 tokens or more than 600 (in one line), or where the grammar of one of the spellings is refused or does
+not take both answers. The first 800 that are left are the frozen set.
+
+Four spellings of each answer, each under the grammar that a user would ask for:
+
+    one line    json.dumps(answer, ensure_ascii=False)                            whitespace="oneline"
+    compact     json.dumps(answer, ensure_ascii=False, separators=(",", ":"))     whitespace="compact"
+    free        the text of "one line"                                            whitespace="bounded"
+    indented    json.dumps(answer, ensure_ascii=False, indent=2)                  whitespace="bounded"
+
+"bounded" is the default. "free" is the one for which goals were set: the grammar leaves white space open, and
+the model writes what most models write. "indented" is what a model does that likes long texts.
+
+"Two fields changed": of the answers with at least 8 changeable values and 60 tokens (in one line), two values
+are replaced by others of the same type that the grammar takes; the answer as it was is the caller's text. A
+string gets other letters and digits in the same places, an integer is moved by 1 to 9, a boolean is turned
+round. The digest covers the changed text too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import structgen as sg
+from structgen.maskbench.readers import Case, select
+
+FROZEN: Final = Path(__file__).with_name("speculation_answers.json")
+SEED: Final = 25
+COUNT: Final = 800
+MOST_PROMPT, LEAST_ANSWER, MOST_ANSWER = 3_000, 8, 600
+"""Tokens of a schema's text, and of an answer in one line."""
+CHANGEABLE, LEAST_CHANGED = 8, 60
+"""Values and tokens of a document of which two fields are changed, at least."""
+
+SPELLINGS: Final[dict[str, dict[str, Any]]] = {
+    "one line": {},
+    "compact": {"separators": (",", ":")},
+    "free": {},
+    "indented": {"indent": 2},
+}
+"""Options of json.dumps."""
+_WHITE: Final = {"one line": "oneline", "compact": "compact", "free": "bounded", "indented": "bounded"}
+
+
+def spelled(value: Any, spelling: str) -> bytes:
+    """Return an answer as a text."""
+    return json.dumps(value, ensure_ascii=False, **SPELLINGS[spelling]).encode()
+
+
+def grammar_of(schema: str, spelling: str) -> sg.Grammar:
+    """Return the grammar of a schema's text for a spelling, without warnings of misspelt keywords."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sg.SchemaWarning)
+        return sg.json_schema(schema, whitespace=_WHITE[spelling])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One recorded answer."""
+
+    name: str
+    schema: str
+    """The schema's text, one line: the prompt."""
+    value: Any = field(repr=False)
+    earlier: Any = field(repr=False)
+    """Another answer to the same schema."""
+    changed: Any = field(default=None, repr=False)
+    """The answer with two values changed; None where it is too short for that."""
+
+
+def prompt_of(answer: Answer, *, with_document: str = "") -> str:
+    """Return the prompt: the schema's text; for an edit, the document as it was behind it."""
+    return f"{answer.schema}\n{with_document}\n" if with_document else f"{answer.schema}\n"
+
+
+# --- the frozen list ----------------------------------------------------------------------------------------
+
+
+@cache
+def frozen() -> dict[str, Any]:
+    """Return what speculation_answers.json holds."""
+    found: dict[str, Any] = json.loads(FROZEN.read_text(encoding="utf-8"))
+    return found
+
+
+def digest(answer: Answer) -> str:
+    """Return the digest of everything that an answer consists of."""
+    values = answer.value, answer.earlier, answer.changed
+    parts = answer.schema, *(json.dumps(value) for value in values)
+    return blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
+class AnswersError(sg.StructgenError):
+    """The folder is not the MaskBench that the answers were frozen from."""
+
+
+def answers(folder: Path, count: int | None = None) -> list[Answer]:
+    """Return the frozen answers, in the frozen (random) order; the first `count` of them.
+
+    Raises AnswersError where the folder lacks a case, or has another text in its place.
+    """
+    rows = frozen()["answers"][:count]
+    cases = {case.name: case for case in _cases(folder, {row["name"] for row in rows})}
+    found = []
+    for row in rows:
+        case = cases.get(row["name"])
+        values = [] if case is None else _valid(case)
+        if case is None or max(row["answer"], row["earlier"]) >= len(values):
+            raise AnswersError(
+                f"There is no case {row['name']} with the frozen instances.",
+                where=str(folder),
+                cure="Give the folder of MaskBench's data (github.com/guidance-ai/jsonschemabench).",
+            )
+        changed = row["changed"]
+        value = values[row["answer"]]
+        answer = Answer(
+            case.name,
+            case.schema,
+            value,
+            values[row["earlier"]],
+            None if changed is None else _replaced(value, [tuple(path) for path in changed], case.name),
+        )
+        if digest(answer) != row["digest"]:
+            raise AnswersError(
+                f"Case {row['name']} has another text than the one that was frozen.",
+                where=str(folder),
+                cure="Use the version of MaskBench that bench/results names, or freeze the answers anew.",
+            )
+        found.append(answer)
+    return found
+
+
+def _cases(folder: Path, names: set[str]) -> Iterator[Case]:
+    for source, there in select([folder]).picked:
+        yield from source.read(names & set(there))
+
+
+def _valid(case: Case) -> list[Any]:
+    return [json.loads(instance.text) for instance in case.instances if instance.valid]
+
+
+# --- two fields changed -------------------------------------------------------------------------------------
+
+Path_ = tuple[Any, ...]
+
+
+def leaves(value: Any) -> list[Path_]:
+    """Return the paths of the values that can be changed, in the order of the document."""
+    found: list[Path_] = []
+    stack: list[tuple[Path_, Any]] = [((), value)]
+    while stack:
+        path, one = stack.pop()
+        if isinstance(one, dict):
+            stack.extend(reversed([((*path, key), below) for key, below in one.items()]))
+        elif isinstance(one, list):
+            stack.extend(reversed([((*path, at), below) for at, below in enumerate(one)]))
+        elif _other(one, random.Random(0)) is not None:
+            found.append(path)
+    return found
+
+
+def _other(value: Any, draw: random.Random) -> Any:
+    """Return another value of the same type; None where there is none to be made."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str) and any(letter.isascii() and letter.isalnum() for letter in value):
+        return "".join(_other_letter(letter, draw) for letter in value)
+    if isinstance(value, int):
+        return value + draw.randint(1, 9)
+    return None
+
+
+def _other_letter(letter: str, draw: random.Random) -> str:
+    for letters in ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"):
+        if letter in letters:
+            return draw.choice(letters)
+    return letter
+
+
+def _at(value: Any, path: Path_) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _replaced(value: Any, paths: Sequence[Path_], name: str) -> Any:
+    """Return a copy of a document in which the values at some paths are others, drawn by the paths."""
+    made = copy.deepcopy(value)
+    for path in paths:
+        draw = random.Random(f"{SEED} {name} {path}")
+        _at(made, path[:-1])[path[-1]] = _other(_at(made, path), draw)
+    return made
+
+
+def changed_paths(value: Any, name: str, takes: Callable[[Any], bool]) -> list[Path_] | None:
+    """Return the paths of two values whose change the grammar takes; None where two are not found among ten
+    that are tried."""
+    paths = leaves(value)
+    if len(paths) < CHANGEABLE:
+        return None
+    random.Random(f"{SEED} {name} changed").shuffle(paths)
+    found: list[Path_] = []
+    for path in paths[:10]:
+        made = _replaced(value, [path], name)
+        if made != value and takes(made):
+            found.append(path)
+        if len(found) == 2:
+            return found
+    return None
+
+
+# --- freezing -----------------------------------------------------------------------------------------------
+
+
+def draw_all(folder: Path, tokenizer: sg.Tokenizer, count: int, told: Callable[[str], None]) -> list[Any]:
+    """Return the rows of the frozen file."""
+    names = sorted(name for _, names in select([folder]).picked for name in names)
+    random.Random(SEED).shuffle(names)
+    rows: list[Any] = []
+    looked = 0
+    for start in range(0, len(names), 500):
+        part = names[start : start + 500]
+        cases = {case.name: case for case in _cases(folder, set(part))}
+        for name in part:
+            looked += 1
+            row = _row(cases[name], tokenizer)
+            if row is not None:
+                rows.append(row)
+                if len(rows) % 50 == 0:
+                    told(f"{len(rows)} of {looked} cases")
+            if len(rows) == count:
+                return rows
+    return rows
+
+
+def _row(case: Case, tokenizer: sg.Tokenizer) -> dict[str, Any] | None:
+    values = _valid(case)
+    draw = random.Random(f"{SEED} {case.name}")
+    if case.problem or len(values) < 2 or not all(isinstance(one, dict | list) for one in values[:2]):
+        return None
+    order = [0, 1]
+    draw.shuffle(order)
+    value, earlier = values[order[0]], values[order[1]]
+    length = len(tokenizer.encode(spelled(value, "one line")))
+    if not LEAST_ANSWER <= length <= MOST_ANSWER:
+        return None
+    if len(tokenizer.encode(case.schema.encode())) > MOST_PROMPT:
+        return None
+    try:
+        compiled = {name: sg.compile(grammar_of(case.schema, name), tokenizer) for name in SPELLINGS}
+
+        def takes(one: Any) -> bool:
+            return all(_takes(compiled[name], tokenizer, spelled(one, name)) for name in SPELLINGS)
+
+        if not (takes(value) and takes(earlier)):
+            return None
+        paths = changed_paths(value, case.name, takes) if length >= LEAST_CHANGED else None
+    except (sg.StructgenError, UnicodeEncodeError):  # refused, or a lone surrogate
+        return None
+    changed = None if paths is None else _replaced(value, paths, case.name)
+    answer = Answer(case.name, case.schema, value, earlier, changed)
+    return {
+        "name": case.name,
+        "answer": order[0],
+        "earlier": order[1],
+        "changed": None if paths is None else [list(path) for path in paths],
+        "digest": digest(answer),
+    }
+
+
+def _takes(compiled: sg.CompiledGrammar, tokenizer: sg.Tokenizer, text: bytes) -> bool:
+    matcher = sg.Matcher(compiled)
+    try:
+        for token in tokenizer.encode(text):
+            matcher.advance(token)
+    except sg.StructgenError:
+        return False
+    return matcher.is_complete
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--freeze", action="store_true", help="write speculation_answers.json anew")
+    options = parser.parse_args()
+    if not options.freeze:
+        print(f"{len(answers(options.folder))} answers are those that were frozen")
+        return 0
+    from structgen.maskbench.vocabularies import load
+
+    rows = draw_all(
+        options.folder, load("llama3"), COUNT, lambda told: print(told, file=sys.stderr, flush=True)
+    )
+    head = {"seed": SEED, "tokenizer": "llama3", "spellings": list(SPELLINGS)}
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    FROZEN.write_text(f'{json.dumps(head)[:-1]}, "answers": [\n{lines}\n]}}\n', encoding="utf-8")
+    print(f"{len(rows)} answers, {sum(row['changed'] is not None for row in rows)} with two fields changed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,360 @@
+"""Model calls per output token of recorded answers, counted without a model (part 2 of bench_speculation.py).
+
+Each answer of speculation_answers.py, its end token included, is written again by `speculation.replay`: the
+model is taken to choose exactly the recorded tokens, and the passes that it would have run are counted. Every
+row of a pass is free here, so each draft has as many nodes as its set may have and as are guessed at all.
+
+The prompt is the schema's text; for "two fields changed" the document as it was stands behind it, for all
+drafters alike. The earlier answer to the same schema is one: the other instance of the case.
+
+llguidance is asked itself: at each place `compute_ff_tokens()` gives the tokens that it would inject. They
+are counted as a draft, so that those which the recorded answer has otherwise cost a pass, and do not change
+it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import speculation_answers as answers
+from speculation_answers import Answer
+
+import structgen as sg
+from structgen.maskbench import vocabularies
+from structgen.speculation.answer_history import AnswerHistory
+from structgen.speculation.caller_text import CallerText
+from structgen.speculation.draft import NO_DRAFT, Draft
+from structgen.speculation.drafter import Drafter, Facts, View
+from structgen.speculation.drafting import Drafting
+from structgen.speculation.earlier_answers import EarlierAnswers
+from structgen.speculation.forced_bytes import ForcedBytes
+from structgen.speculation.grammar_tree import GrammarTree
+from structgen.speculation.replay import replay
+from structgen.speculation.suffix_index import SuffixIndex
+
+SAME, CHANGED = "answers", "two fields changed"
+LOOKUP: Final = "prompt lookup, 10 tokens"
+"""What ratios are to: prompt lookup as transformers' documentation has it, `prompt_lookup_num_tokens=10`."""
+LLGUIDANCE: Final = "llguidance's fast-forward tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Drafters:
+    """A set of drafters, and how many nodes a draft of theirs may have."""
+
+    title: str
+    make: Callable[[AnswerHistory], list[Drafter]]
+    nodes: int
+    chain: bool = False
+    workloads: tuple[str, ...] = (SAME,)
+
+
+class Chain:
+    """The likeliest chain of what some drafters propose together, as a drafter."""
+
+    name = "chain"
+
+    def __init__(self, drafters: Sequence[Drafter]) -> None:
+        self._drafters = drafters
+        self._drafting: Drafting | None = None
+
+    def begin(self, facts: Facts) -> None:
+        """Begin the drafters."""
+        self._drafting = Drafting(self._drafters, facts, chain=True)
+
+    def propose(self, view: View, most: int) -> Draft:
+        """Return the chain."""
+        return NO_DRAFT if self._drafting is None else self._drafting.candidates(view, most)
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        """Tell the drafters."""
+        if self._drafting is not None:
+            self._drafting.observe(taken, accepted)
+
+    def end(self) -> None:
+        """End the drafters."""
+        if self._drafting is not None:
+            self._drafting.end()
+
+
+def _usual() -> list[Drafter]:
+    """Return the drafters of `speculation="auto"`."""
+    return [ForcedBytes(), GrammarTree(), SuffixIndex()]
+
+
+SETS: Final = (
+    Drafters("forced tokens", lambda _: [ForcedBytes()], 64),
+    Drafters("prompt lookup, 5 tokens", lambda _: [SuffixIndex.prompt_lookup()], 5),
+    Drafters(LOOKUP, lambda _: [SuffixIndex.prompt_lookup()], 10, False, (SAME, CHANGED)),
+    Drafters("prompt lookup, 16 tokens", lambda _: [SuffixIndex.prompt_lookup()], 16),
+    Drafters("chain of 5", lambda _: _usual(), 5, True),
+    Drafters("tree of 16", lambda _: _usual(), 16, False, (SAME, CHANGED)),
+    Drafters("chain of 5, earlier answer", lambda known: [*_usual(), EarlierAnswers(known)], 5, True),
+    Drafters("tree of 16, earlier answer", lambda known: [*_usual(), EarlierAnswers(known)], 16),
+    Drafters("tree of 16, caller's text", lambda _: [*_usual(), CallerText()], 16, False, (CHANGED,)),
+    Drafters("tree of 32, caller's text", lambda _: [*_usual(), CallerText()], 32, False, (CHANGED,)),
+)
+TITLES: Final = ("none", LLGUIDANCE, *(one.title for one in SETS))
+GOALS: Final[dict[tuple[str, str], tuple[float, float, float]]] = {
+    (SAME, "chain of 5"): (0.44, 0.51, 0.52),
+    (SAME, "tree of 16"): (0.39, 0.46, 0.39),
+    (SAME, "tree of 16, earlier answer"): (0.20, 0.22, 0.20),
+    (CHANGED, "tree of 16, caller's text"): (0.10, 0.10, 0.10),
+    (CHANGED, "tree of 32, caller's text"): (0.10, 0.10, 0.10),
+}
+"""Calls per token of one line, compact and free white space; indented texts have no goals. They were set on
+another draw of answers, on which prompt lookup had these:"""
+LOOKUP_THEN: Final = (0.51, 0.58, 0.51)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one answer took, in one spelling, with one set of drafters."""
+
+    answer: int
+    """Its place in the frozen list."""
+    spelling: str
+    workload: str
+    drafters: str
+    tokens: int
+    calls: int
+    drafted: int
+
+
+def facts_of(
+    answer: Answer, workload: str, spelling: str, tokenizer: sg.Tokenizer
+) -> tuple[Facts, list[int], list[int]]:
+    """Return what is known of a request, the tokens of its answer, and those of the earlier answer."""
+    end = tokenizer.eos_token_ids[0]
+    before = answers.spelled(answer.value, spelling)
+    if workload == CHANGED:
+        prompt = answers.prompt_of(answer, with_document=before.decode())
+        written = answers.spelled(answer.changed, spelling)
+    else:
+        prompt, written = answers.prompt_of(answer), before
+    earlier = answers.spelled(answer.earlier, spelling)
+    facts = Facts(
+        tokenizer.encode(prompt.encode()),
+        tokenizer,
+        text=before if workload == CHANGED else b"",
+        schema=answer.name,
+        tenant="bench",
+    )
+    return facts, [*tokenizer.encode(written), end], [*tokenizer.encode(earlier), end]
+
+
+def counted(
+    answer: Answer,
+    place: int,
+    sets: Sequence[Drafters] = SETS,
+    spellings: Iterable[str] = tuple(answers.SPELLINGS),
+) -> Iterator[Count]:
+    """Yield the counts of an answer, in all spellings, workloads and sets."""
+    tokenizer = _tokenizer()
+    for spelling in spellings:
+        compiled = sg.compile(answers.grammar_of(answer.schema, spelling), tokenizer)
+        for workload in (SAME, CHANGED):
+            if workload == CHANGED and answer.changed is None:
+                continue
+            facts, tokens, earlier = facts_of(answer, workload, spelling, tokenizer)
+            history = AnswerHistory(tokenizer)
+            history.add(facts.tenant, facts.schema, earlier)
+            about = place, spelling, workload
+            yield Count(*about, "none", len(tokens), len(tokens), 0)
+            for one in sets:
+                if workload not in one.workloads:
+                    continue
+                drafters = one.make(history)
+                made = [Chain(drafters)] if one.chain else drafters
+                matcher = sg.Matcher(compiled)
+                found = replay(tokens, made, facts, matcher, [1.0] * (one.nodes + 1), one.nodes)
+                if found.dropped:
+                    raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {found.dropped}")
+                yield Count(*about, one.title, found.tokens, found.calls, found.drafted)
+            if workload == SAME and find_spec("llguidance") is not None:
+                theirs = _of_llguidance(answer.schema, spelling, tokens)
+                if theirs is not None:
+                    yield Count(*about, LLGUIDANCE, len(tokens), *theirs)
+
+
+# --- llguidance ---------------------------------------------------------------------------------------------
+
+_WHITE: Final[dict[str, dict[str, Any]]] = {
+    "one line": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
+    "compact": {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"},
+    "free": {"whitespace_flexible": True},
+    "indented": {"whitespace_flexible": True},
+}
+
+
+@cache
+def _their_tokenizer() -> Any:
+    from llguidance import LLTokenizer
+    from llguidance._tokenizer import TokenizerWrapper
+
+    from structgen.maskbench.peers import _Vocabulary
+
+    tokenizer = _tokenizer()
+    wrapper: Any = TokenizerWrapper(_Vocabulary(tokenizer))  # type: ignore[arg-type]
+    return LLTokenizer(wrapper, n_vocab=tokenizer.vocab_size, eos_token=list(tokenizer.eos_token_ids))
+
+
+def _of_llguidance(schema: str, spelling: str, tokens: Sequence[int]) -> tuple[int, int] | None:
+    """Return the calls and the injected tokens; None where llguidance refuses the schema or the answer. Its
+    end token costs no call where nothing else can follow."""
+    from llguidance import LLMatcher
+
+    try:
+        grammar = LLMatcher.grammar_from_json_schema(schema, overrides=_WHITE[spelling])
+    except ValueError:
+        return None
+    matcher = LLMatcher(_their_tokenizer(), grammar, log_level=0)
+    calls = drafted = at = 0
+    while at < len(tokens):
+        if matcher.is_stopped() and not matcher.is_error() and at == len(tokens) - 1:
+            break  # it stops by itself where nothing but the end can follow
+        if matcher.is_error() or matcher.is_stopped():
+            return None
+        forced = matcher.compute_ff_tokens()
+        accepted = 0
+        while accepted < min(len(forced), len(tokens) - at) and forced[accepted] == tokens[at + accepted]:
+            accepted += 1
+        taken = list(tokens[at : at + accepted + 1])
+        ends_here = at + len(taken) == len(tokens)
+        if matcher.try_consume_tokens(taken) < len(taken) - ends_here:
+            return None
+        calls, drafted, at = calls + 1, drafted + len(forced), at + len(taken)
+    return calls, drafted
+
+
+# --- all answers --------------------------------------------------------------------------------------------
+
+
+@cache
+def _tokenizer() -> sg.Tokenizer:
+    return vocabularies.load("llama3")
+
+
+@cache
+def _answers(folder: Path, count: int | None) -> list[Answer]:
+    return answers.answers(folder, count)
+
+
+def _counted(folder: Path, count: int | None, place: int) -> list[Count]:
+    try:
+        return list(counted(_answers(folder, count)[place], place))
+    except Exception as error:
+        raise RuntimeError(
+            f"answer {place}, {answers.frozen()['answers'][place]['name']}: {error}"
+        ) from error
+
+
+def measure(folder: Path, count: int | None, processes: int) -> list[Count]:
+    """Return the counts of the first `count` answers (None: all), counted in several processes."""
+    vocabularies.ready("llama3")
+    places = range(len(answers.frozen()["answers"][:count]))
+    found: list[Count] = []
+    if processes == 1:
+        for place in places:
+            found += _counted(folder, count, place)
+        return found
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        size = 10
+        tasks = pool.map(_counted, [folder] * len(places), [count] * len(places), places, chunksize=size)
+        for place, counts in enumerate(tasks):
+            found += counts
+            if (place + 1) % 100 == 0:
+                print(f"{place + 1} of {len(places)} answers", file=sys.stderr, flush=True)
+    return found
+
+
+COLUMNS: Final = (
+    "workload", "spelling", "drafters", "answers", "tokens", "calls", "drafted",
+    "calls_per_token", "mean_of_answers", "ratio_to_prompt_lookup", "goal", "goal_ratio", "reached",
+)  # fmt: skip
+
+
+def rows(counts: Iterable[Count]) -> list[tuple[object, ...]]:
+    """Return a row for each workload, spelling and set; see COLUMNS.
+
+    `calls_per_token` is all calls over all tokens, `mean_of_answers` the mean over answers of their own.
+    llguidance's ratio is to prompt lookup on the answers that it takes. `goal_ratio` is the goal as a share
+    of prompt lookup's calls on the draw that goals were set on; reached where either is.
+    """
+    cells: dict[tuple[str, str, str], dict[int, Count]] = defaultdict(dict)
+    for one in counts:
+        cells[one.workload, one.spelling, one.drafters][one.answer] = one
+    found: list[tuple[object, ...]] = []
+    for workload in (SAME, CHANGED):
+        for title in TITLES:
+            for at, spelling in enumerate(answers.SPELLINGS):
+                mine = cells.get((workload, spelling, title))
+                if not mine:
+                    continue
+                base = cells[workload, spelling, LOOKUP]
+                share = _share(mine.values())
+                ratio = share / _share(base[place] for place in mine)
+                goals = GOALS.get((workload, title))
+                goal = goals[at] if goals and at < len(goals) else None
+                goal_ratio = None if goal is None or workload == CHANGED else goal / LOOKUP_THEN[at]
+                reached = goal is not None and (
+                    share <= goal or (goal_ratio is not None and ratio <= goal_ratio)
+                )
+                found.append(
+                    (
+                        workload, spelling, title, len(mine),
+                        sum(one.tokens for one in mine.values()),
+                        sum(one.calls for one in mine.values()),
+                        sum(one.drafted for one in mine.values()),
+                        share,
+                        sum(one.calls / one.tokens for one in mine.values()) / len(mine),
+                        ratio,
+                        "" if goal is None else goal,
+                        "" if goal_ratio is None else goal_ratio,
+                        "" if goal is None else "yes" if reached else "no",
+                    )
+                )  # fmt: skip
+    return found
+
+
+def _share(counts: Iterable[Count]) -> float:
+    listed = list(counts)
+    return sum(one.calls for one in listed) / sum(one.tokens for one in listed)
+
+
+def markdown(found: Sequence[Sequence[object]]) -> str:
+    """Return the table: a line for each workload and set, the spellings beside one another."""
+    cells = {tuple(row[:3]): dict(zip(COLUMNS, row, strict=True)) for row in found}
+    names = list(answers.SPELLINGS)
+    lines = [
+        f"| calls per token | {' | '.join(names)} | ratio to prompt lookup | goals |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for workload in (SAME, CHANGED):
+        for title in TITLES:
+            row = [cells.get((workload, name, title)) for name in names]
+            present = [one for one in row if one is not None]
+            if not present:
+                continue
+            shown = " | ".join("" if one is None else f"{one['calls_per_token']:.3f}" for one in row)
+            ratios = " / ".join(f"{one['ratio_to_prompt_lookup']:.2f}" for one in present)
+            goal = " / ".join(f"{one['goal']}" for one in present if one["goal"] != "")
+            share = " / ".join(f"{one['goal_ratio']:.2f}" for one in present if one["goal_ratio"] != "")
+            told = [one["reached"] for one in present if one["reached"] != ""]
+            verdict = (
+                ""
+                if not goal
+                else f"{goal}{f'; ratio {share}' if share else ''}: {', '.join(map(str, told))}"
+            )
+            only = f" ({present[0]['answers']} texts)" if title in ("none", LLGUIDANCE) else ""
+            lines.append(f"| {workload}: {title}{only} | {shown} | {ratios} | {verdict} |")
+    return "\n".join(lines)

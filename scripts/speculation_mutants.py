@@ -1,0 +1,154 @@
+"""Faults of speculation, seeded one at a time into a copy of structgen: each must turn a test red.
+
+    python scripts/speculation_mutants.py [name ...]
+
+A mutant that stays green is a test that is missing. Most are faults that released engines had: guesses that
+are accepted twice, noise that is used again, caches that keep what was refused.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from mutants import Mutant, main
+
+SAME = "engine/test_speculation.py::test_drafts_of_the_text_itself_change_nothing"
+LAW = "engine/test_speculation_laws.py::test_texts_are_drawn_from_the_law_of_plain_decoding"
+TREES = "engine/test_model_trees.py::test_trees_give_bit_by_bit_what_plain_decoding_gives"
+BITS = "engine/test_speculation.py::test_the_embedded_model_writes_the_same_bits"
+
+MUTANTS = (
+    Mutant(
+        "a guessed token is drawn with the noise of the token before",
+        "engine/texts.py",
+        "        self.place = self.line = guesses.row\n",
+        "        self.place = self.line = guesses.row\n        self.row.position -= 1\n",
+        (SAME,),
+    ),
+    Mutant(
+        "all tokens of a text are drawn with the same noise, with drafts and without",
+        "engine/choice.py",
+        "np.array([row.position for row in rows], np.uint64)",
+        "np.array([0 for row in rows], np.uint64)",
+        (LAW,),
+    ),
+    Mutant(
+        "an accepted guess is kept twice",
+        "engine/guesses.py",
+        "self.path.append(node + 1)",
+        "self.path += [node + 1, node + 1]",
+        (SAME, BITS),
+    ),
+    Mutant(
+        "refused guesses stay in the cache",
+        "engine/loop.py",
+        "paths = [text.guesses.path for text in texts if text.guesses is not None]",
+        "paths = [[*range(len(text.guesses.draft) + 1)] for text in texts if text.guesses is not None]",
+        (BITS, SAME),
+    ),
+    Mutant(
+        "accepted guesses are not in the cache",
+        "engine/loop.py",
+        "paths = [text.guesses.path for text in texts if text.guesses is not None]",
+        "paths = [text.guesses.path[:1] for text in texts if text.guesses is not None]",
+        (BITS, SAME),
+    ),
+    Mutant(
+        "a tree is read as a chain",
+        "engine/loop.py",
+        "parents += [-1, *(draft.parents + 1).tolist()]",
+        "parents += [*range(-1, len(draft))]",
+        (SAME,),
+    ),
+    Mutant(
+        "positions of a draft have a gap behind the text",
+        "engine/compiled_pass.py",
+        "(tokens[node], length + depths[node], address",
+        "(tokens[node], length + depths[node] + (node > start), address",
+        (TREES,),
+    ),
+    Mutant(
+        "positions of a tree are its columns",
+        "engine/compiled_pass.py",
+        "(tokens[node], length + depths[node], address",
+        "(tokens[node], length + node - start, address",
+        (TREES,),
+    ),
+    Mutant(
+        "columns of refused guesses stay between those that are kept",
+        "engine/compiled_pass.py",
+        "            if path[-1] >= len(path):\n",
+        "            if path[-1] >= 10**9:\n",
+        (TREES,),
+    ),
+    Mutant(
+        "a text's cache is as long as its draft, whatever was kept",
+        "engine/compiled_pass.py",
+        "            cache.parents = []\n            cache.length += len(path)\n",
+        "            cache.length += len(cache.parents)\n            cache.parents = []\n",
+        (TREES,),
+    ),
+    Mutant(
+        "a draft goes on behind the end of the thoughts, without the grammar",
+        "engine/guesses.py",
+        " or matcher is not self._matcher or phase is not self._phase",
+        "",
+        (SAME,),
+    ),
+    Mutant(
+        "a guess takes the logits of its parent",
+        "engine/texts.py",
+        "        self.place = self.line = guesses.row\n",
+        "        self.line = guesses.row\n",
+        (SAME,),
+    ),
+    Mutant(
+        "a guess takes the mask of its parent",
+        "engine/texts.py",
+        "        self.place = self.line = guesses.row\n",
+        "        self.place = guesses.row\n",
+        (SAME,),
+    ),
+    Mutant(
+        "a draft goes past the context",
+        "engine/texts.py",
+        "        room = self._max_tokens - len(self.tokens)\n",
+        "        room = 100\n",
+        ("engine/test_speculation.py::test_drafts_end_with_the_context",),
+    ),
+    Mutant(
+        "texts that come take the lines of drafts that wait",
+        "engine/lines.py",
+        "first, self._used = self._used, self._used + len(rows)",
+        "first, self._used = 0, len(rows)",
+        (SAME,),
+    ),
+    Mutant(
+        "a text that was read anew goes on in its old draft",
+        "engine/loop.py",
+        "            text.cache = text.guesses = None\n",
+        "            text.cache = None\n",
+        ("engine/test_speculation.py::test_texts_go_on_without_drafts_where_there_is_no_memory_for_them",),
+    ),
+    Mutant(
+        "drafters hear of tokens twice",
+        "engine/texts.py",
+        "            self.observed += len(taken)\n",
+        "",
+        ("engine/test_speculation.py::test_drafts_of_the_text_itself_change_nothing",),
+    ),
+    Mutant(
+        "an answer is remembered for every tenant",
+        "engine/texts.py",
+        "                    how.tenant, self._compiled.grammar.fingerprint",
+        '                    "b", self._compiled.grammar.fingerprint',
+        (
+            "engine/test_speculation.py::"
+            "test_a_complete_answer_is_remembered_and_the_next_one_takes_fewer_passes",
+        ),
+    ),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(main(MUTANTS, str(__doc__), "structgen", "tests"))

@@ -1,0 +1,113 @@
+"""The drafters of a request: what they need fits the engine's tokenizer, and a draft model is loaded once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from structgen.engine.models import Model, given_model, load_model
+from structgen.errors import OptionError
+from structgen.speculation.drafter import Drafter
+from structgen.speculation.options import Speculation
+from structgen.tokenizer import Tokenizer
+
+MOST_MODELS: Final = 4
+"""Draft models that are kept in a process; the one that was not used for longest goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedModel:
+    """A draft model, and the lock that is held while it is asked."""
+
+    model: Model
+    tokenizer: Tokenizer
+    given: Any
+    """What it was made of: while it is held, no other object gets its id."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Loaded:
+    """The draft models of the process, the one that was used last at the end."""
+
+    models: ClassVar[OrderedDict[str | tuple[int, int], SharedModel]] = OrderedDict()
+    lock: ClassVar[threading.Lock] = threading.Lock()
+
+
+def drafters_of(speculation: Speculation, tokenizer: Tokenizer) -> list[Drafter]:
+    """Return new drafters for one text of an engine with this tokenizer.
+
+    Cost: some microseconds, but the first time that a draft model is named: loading it. Errors: those of
+    `Speculation.make` and `draft_model_of`.
+    """
+    shared = draft_model_of(speculation, tokenizer)
+    if shared is None:
+        return speculation.make()
+    return speculation.make(shared.model, shared.lock)
+
+
+def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
+    """Raise OptionError where the history or the draft model of a request has other tokens than its engine.
+
+    Loads the draft model, the first time. Errors besides: those of `draft_model_of`.
+    """
+    history = speculation.history
+    if history is not None and history.fingerprint != tokenizer.fingerprint:
+        raise OptionError(
+            "The history holds answers of another tokenizer.",
+            where="history",
+            cure="Make it with the engine's own: sg.AnswerHistory(engine.tokenizer).",
+        )
+    draft_model_of(speculation, tokenizer)
+
+
+def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedModel | None:
+    """Return the draft model that a request names, loaded the first time and then shared; None where it names
+    none.
+
+    Raises OptionError where its tokens are not those of `tokenizer`; StructgenError where there is no such
+    model, or torch is not installed.
+    """
+    wanted = speculation.draft_model
+    if wanted is None:
+        return None
+    key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else str(wanted)
+    with _Loaded.lock:
+        found = _Loaded.models.pop(key, None)
+        if found is None:
+            own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
+            found = SharedModel(*own, wanted)
+        _Loaded.models[key] = found
+        if len(_Loaded.models) > MOST_MODELS:
+            _Loaded.models.popitem(last=False)
+    _check_tokens(found, tokenizer)
+    return found
+
+
+def _check_tokens(found: SharedModel, tokenizer: Tokenizer) -> None:
+    """Raise OptionError unless each token writes the same bytes in both vocabularies. Special tokens may be
+    there in one alone, and end tokens may differ: they decide nothing but how good the guesses are."""
+    cure = "Give a draft model with the tokenizer of the model, or leave draft_model out."
+    theirs, ours = found.tokenizer.token_bytes, tokenizer.token_bytes
+    if theirs != ours:
+        most = max(len(theirs), len(ours))
+        pairs = zip(theirs + (None,) * (most - len(theirs)), ours + (None,) * (most - len(ours)), strict=True)
+        wrong = next((token for token, (one, other) in enumerate(pairs) if one != other), None)
+        if wrong is not None:
+            one, other = (of[wrong] if wrong < len(of) else None for of in (theirs, ours))
+            raise OptionError(
+                f"It has another tokenizer: token {wrong} is {_said(one)} there, and {_said(other)} here.",
+                where="draft_model",
+                cure=cure,
+            )
+    if found.model.vocab_size < min(len(theirs), len(ours)):
+        raise OptionError(
+            f"It has logits for {found.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
+            where="draft_model",
+            cure=cure,
+        )
+
+
+def _said(token: bytes | None) -> str:
+    return "special or missing" if token is None else repr(token)

@@ -1,0 +1,390 @@
+"""Masked-diffusion models by name: which token is the mask, which row predicts which slot, how blocks lie.
+
+`load_masked_model` reads `structgen/infill`, or a local folder of one of the published families. What it
+must know of a folder stands in its config.json, or in FAMILIES, or is said by the caller. The classes of the
+published models come as Python files in their folders (transformers has none of them); these are run only
+where the caller says `trust_remote_code=True`. Nothing is downloaded.
+
+`FunctionModel` makes a `MaskedModel` of any function of ids to logits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import OptionError, StructgenError
+from structgen.infilling.bidirectional import BidirectionalLlama
+from structgen.infilling.masked_model import MaskedModel
+from structgen.resources import MODELS, embedded_model
+from structgen.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """What is to be known of a masked-diffusion model beside its weights."""
+
+    family: str
+    """The name under which it was published."""
+    mask_id: int
+    shift: bool
+    """True: row i of its logits predicts position i + 1."""
+    block_length: int | None
+    """Slots of a block for a model that fills blocks from left to right; None for the whole canvas."""
+    end_ids: tuple[int, ...]
+    """Tokens that end an answer."""
+    pad_id: int | None
+    """The token that fills what an answer does not need; None where that is not known."""
+    attention: Literal["full", "blocks", "added blocks"] = "full"
+    """full: each position reads all. blocks: it reads its block and those before, counted from position 0;
+    the model takes this as a mask of True and False, or (`added blocks`) of 0 and minus infinity."""
+
+
+FAMILIES: dict[str, Convention] = {
+    "LLaDAModelLM": Convention("LLaDA", 126336, False, None, (126081, 126348), 126081),
+    "LLaDAMoEModelLM": Convention("LLaDA-MoE", 156895, False, 32, (156892,), 156892),
+    "LLaDA2MoeModelLM": Convention("LLaDA 2", 156895, False, 32, (156892,), 156892, "added blocks"),
+    "DreamModel": Convention("Dream and DiffuCoder", 151666, True, None, (151643, 151645), 151643),
+    "SDARForCausalLM": Convention("SDAR", 151669, False, 4, (151643, 151645), 151643, "blocks"),
+    "SDARMoeForCausalLM": Convention("SDAR-MoE", 151669, False, 4, (151643, 151645), 151643, "blocks"),
+}
+"""By the architecture that config.json names. Sources: the config.json and generation code published with
+each family, and SGLang's table of diffusion models. What config.json itself says comes first."""
+
+_BLOCK_NAMES = ("block_length", "block_size", "bd_size")
+_CONTEXT_NAMES = ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length")
+
+
+class FunctionModel:
+    """A `MaskedModel` around a function of ids [L] to logits [L, V].
+
+    The logits are made float32; a NaN, another shape than [L, vocab_size] and ids beyond `context` are
+    errors (OptionError). The function is not asked whether it reads both directions.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[[npt.NDArray[np.int64]], npt.ArrayLike],
+        *,
+        mask_id: int,
+        vocab_size: int,
+        shift: bool = False,
+        block_length: int | None = None,
+        context: int = 1 << 30,
+        null_id: int | None = None,
+    ) -> None:
+        """Hold the function and what is to be known of it; `null_id` is the token that fills what a hole
+        does not need, behind its value.
+
+        Raises OptionError for a mask outside the vocabulary and a block or a context of nothing."""
+        if not 0 <= mask_id < vocab_size:
+            raise OptionError(
+                f"The mask id {mask_id} is outside a vocabulary of {vocab_size}.",
+                where="mask_id",
+                cure="Pass the id of the token that stands in masked slots, and the width of the logits.",
+            )
+        for name, value in (("block_length", block_length), ("context", context)):
+            if value is not None and value < 1:
+                raise OptionError(f"{name}={value}.", where=name, cure="Pass 1 or more, or leave it out.")
+        self.mask_id, self.vocab_size, self.shift = mask_id, vocab_size, shift
+        self.block_length, self.context, self.null_id = block_length, context, null_id
+        self._forward = forward
+
+    def forward(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return float32 logits [L, V] for int ids [L]."""
+        canvas = np.asarray(ids, np.int64)
+        if canvas.ndim != 1 or not 1 <= len(canvas) <= self.context:
+            raise OptionError(
+                f"ids of shape {canvas.shape}; the model reads 1 to {self.context}.",
+                where="ids",
+                cure="Shorten the prompt or the canvas.",
+            )
+        logits = np.asarray(self._forward(canvas), np.float32)
+        if logits.shape != (len(canvas), self.vocab_size):
+            raise OptionError(
+                f"forward returned logits of shape {logits.shape} for {len(canvas)} ids.",
+                where="forward",
+                cure=f"Return [{len(canvas)}, {self.vocab_size}]: one row per id, without a batch dimension.",
+            )
+        if np.isnan(logits).any():
+            row = int(np.isnan(logits).any(1).argmax())
+            raise OptionError(
+                f"forward returned NaN in row {row}.",
+                where="forward",
+                cure="Compute in float32 or bfloat16; float16 overflows in some models.",
+            )
+        return logits
+
+
+def load_masked_model(
+    name: str | Path,
+    *,
+    mask_id: int | None = None,
+    shift: bool | None = None,
+    block_length: int | None = None,
+    trust_remote_code: bool = False,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> tuple[MaskedModel, Tokenizer]:
+    """Return a masked-diffusion model and its tokenizer: `structgen/infill`, or a local folder.
+
+    `mask_id`, `shift` and `block_length` replace what the family or config.json says; for an architecture
+    that is unknown here, `mask_id` and `shift` are needed. `device` as torch spells it (default: cuda where
+    there is one, else cpu) and `dtype` (float32 or bfloat16; default float32 on a CPU, else bfloat16) are
+    for a folder: the embedded model is computed in float32 on the CPU, without torch.
+
+    Errors, each a StructgenError: no such folder; a causal model, by its name; code in the folder that the
+    caller has not said to trust; torch, transformers or safetensors missing; a mask outside the vocabulary.
+    """
+    if str(name).startswith("structgen/"):
+        for option, value in (("device", device), ("dtype", dtype)):
+            if value not in (None, "cpu", "float32"):
+                raise OptionError(
+                    f"{option}={value!r}; the embedded model is computed in float32 on the CPU.",
+                    where=option,
+                    cure="Leave it out.",
+                )
+        return _embedded(str(name), mask_id, shift, block_length)
+    folder = Path(name)
+    config = _config(folder)
+    if "StructgenInfill" in config.get("architectures", ()):
+        model = BidirectionalLlama.read(folder)
+        return _said(model, mask_id, shift, block_length), Tokenizer.from_huggingface(str(folder))
+    convention = convention_of(config, str(folder), mask_id=mask_id, shift=shift, block_length=block_length)
+    if not trust_remote_code and "auto_map" in config:
+        raise OptionError(
+            f"{config['architectures'][0]} is Python code in the folder, which would be run here.",
+            where=str(folder),
+            cure="Read it, and pass trust_remote_code=True if you trust it; or wrap your own forward in "
+            "FunctionModel.",
+        )
+    return _transformers_model(folder, convention, trust_remote_code, device, dtype), (
+        Tokenizer.from_huggingface(str(folder))
+    )
+
+
+def convention_of(
+    config: dict[str, Any],
+    where: str = "config.json",
+    *,
+    mask_id: int | None = None,
+    shift: bool | None = None,
+    block_length: int | None = None,
+) -> Convention:
+    """Return the convention of a model by its config.json; what the caller says comes first.
+
+    After that counts what the config says (`mask_token_id`, `block_length` or `block_size`, `eos_token_id`,
+    `pad_token_id`), then FAMILIES. Raises OptionError for a causal model, for a diffusion model without a
+    mask token, and for an unknown architecture where the caller does not say `mask_id` and `shift`.
+    """
+    named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
+    architecture = str(named[0])
+    known = FAMILIES.get(architecture)
+    if known is None and "diffusiongemma" in architecture.lower():
+        raise OptionError(
+            f"{architecture} starts from uniform noise; it has no mask token.",
+            where=where,
+            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_families()}.",
+        )
+    if known is None:
+        if mask_id is None or shift is None:
+            raise _refusal(architecture, where)
+        known = Convention(architecture, mask_id, shift, None, (), None)
+    ends = config.get("eos_token_id")
+    found = replace(
+        known,
+        mask_id=_first(mask_id, config.get("mask_token_id"), known.mask_id),
+        shift=known.shift if shift is None else shift,
+        block_length=_first(block_length, *(config.get(key) for key in _BLOCK_NAMES), known.block_length),
+        end_ids=known.end_ids if ends is None else tuple([ends] if isinstance(ends, int) else ends),
+        pad_id=_first(config.get("pad_token_id"), known.pad_id),
+    )
+    if found.block_length is not None and found.block_length < 1:
+        raise OptionError(
+            f"Blocks of {found.block_length} slots.", where="block_length", cure="Use 1 or more."
+        )
+    return found
+
+
+def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
+    """Return which positions [L, L] each position reads in a model of blocks: its own block and those
+    before."""
+    block = np.arange(length) // block_length
+    seen: npt.NDArray[np.bool_] = block[:, None] >= block[None]
+    return seen
+
+
+def _first(*values: int | None) -> Any:
+    """Return the first value that is given."""
+    return next((value for value in values if value is not None), None)
+
+
+def _families() -> str:
+    return ", ".join(convention.family for convention in FAMILIES.values())
+
+
+def _refusal(architecture: str, where: str) -> OptionError:
+    """Return the error for an architecture that is not known to fill masks."""
+    if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+        return OptionError(
+            f"{architecture} is a causal model: it reads from left to right and fills no masks.",
+            where=where,
+            cure="Write with it through sg.Engine; for infilling load structgen/infill, or one of "
+            f"{_families()}. A masked model that bears such a name needs mask_id= and shift=.",
+        )
+    return OptionError(
+        f"{architecture} is not known as a masked-diffusion model.",
+        where=where,
+        cure=f"Pass mask_id= and shift= if it is one; known are {_families()}.",
+    )
+
+
+def _embedded(
+    name: str, mask_id: int | None, shift: bool | None, block_length: int | None
+) -> tuple[MaskedModel, Tokenizer]:
+    """Return the embedded model of a name."""
+    folder = embedded_model(name)
+    if name.removeprefix("structgen/") in MODELS and name != "structgen/infill":
+        raise OptionError(
+            f"{name} is a causal model: it reads from left to right and fills no masks.",
+            where="model",
+            cure="Use structgen/infill; write with this one through sg.Engine.",
+        )
+    model = _said(BidirectionalLlama.read(folder), mask_id, shift, block_length)
+    return model, Tokenizer.from_huggingface(str(folder))
+
+
+def _said(
+    model: BidirectionalLlama, mask_id: int | None, shift: bool | None, block_length: int | None
+) -> MaskedModel:
+    """Return the model with what the caller says of it in place of its own."""
+    if mask_id is None and shift is None and block_length is None:
+        return model
+    return FunctionModel(
+        model.forward,
+        mask_id=model.mask_id if mask_id is None else mask_id,
+        vocab_size=model.vocab_size,
+        shift=model.shift if shift is None else shift,
+        block_length=block_length,
+        context=model.context,
+        null_id=model.null_id,
+    )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return the config.json of a folder. Raises StructgenError."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise StructgenError(
+            f"{str(folder)!r} is no folder with a model: there is no config.json.",
+            where="model",
+            cure="Name a local folder, or structgen/infill; nothing is downloaded.",
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StructgenError(
+            f"It cannot be read: {error}", where=str(path), cure="Copy the model's folder anew."
+        ) from error
+    if not isinstance(config, dict):
+        raise StructgenError("It is no JSON object.", where=str(path), cure="Copy the model's folder anew.")
+    return config
+
+
+def _transformers_model(
+    folder: Path, convention: Convention, trusted: bool, device: str | None, dtype: str | None
+) -> FunctionModel:
+    """Return the model of a folder, run by transformers with the code in the folder."""
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        raise StructgenError(
+            "A model of a folder is run by torch and transformers.",
+            where=str(folder),
+            cure="pip install torch transformers",
+        ) from error
+    if dtype not in (None, "float32", "bfloat16"):
+        raise OptionError(f"dtype={dtype!r}.", where="dtype", cure="Use float32 or bfloat16.")
+    try:
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
+        told = str(error).partition("\n")[0]
+        raise OptionError(
+            f"torch has no device {device!r} here: {told}.", where="device", cure="Use cpu, or leave it out."
+        ) from error
+    kind = getattr(torch, dtype or ("float32" if where.type == "cpu" else "bfloat16"))
+    # Some families register their class for one of these, some for both; the second has the head for sure.
+    classes = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("auto_map", {})
+    auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
+    try:
+        loaded = getattr(transformers, auto).from_pretrained(
+            folder, dtype=kind, trust_remote_code=trusted, local_files_only=True
+        )
+    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
+        raise StructgenError(
+            f"transformers cannot read the model: {error}",
+            where=str(folder),
+            cure="Check the folder, and the release of transformers that the model's code asks for.",
+        ) from error
+    return transformers_model(loaded.eval().to(where), convention, str(folder))
+
+
+def transformers_model(model: Any, convention: Convention, where: str = "model") -> FunctionModel:
+    """Return a `MaskedModel` around a loaded model of transformers, in a given convention.
+
+    Raises OptionError where the convention's mask is outside the vocabulary, and where the model turns out
+    to be causal: two passes over two ids show whether the first position reads the second.
+    """
+    import torch
+
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    context = _first(*(getattr(config, key, None) for key in _CONTEXT_NAMES), 1 << 30)
+
+    def attention(length: int) -> dict[str, Tensor]:
+        """Return the argument that says which positions read which, where it is not all."""
+        if convention.attention == "full" or convention.block_length is None:
+            return {}
+        seen = torch.from_numpy(blocks_seen(length, convention.block_length))[None, None].to(model.device)
+        if convention.attention == "blocks":
+            return {"attention_mask": seen}
+        added = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
+        return {"attention_mask": added.masked_fill(~seen, -torch.inf)}
+
+    def forward(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            given = torch.from_numpy(ids)[None].to(model.device)
+            logits = model(input_ids=given, **attention(len(ids))).logits[0]
+        found: npt.NDArray[np.float32] = logits.float().cpu().numpy()
+        return found
+
+    width = forward(np.full(1, 0, np.int64)).shape[-1]
+    made = FunctionModel(
+        forward,
+        mask_id=convention.mask_id,
+        vocab_size=width,
+        shift=convention.shift,
+        block_length=convention.block_length,
+        context=int(context),
+        null_id=convention.pad_id,
+    )
+    # A block of one slot reads nothing behind it.
+    if convention.block_length != 1 and np.array_equal(
+        made.forward(np.array([convention.mask_id, 0]))[0], made.forward(np.array([convention.mask_id, 1]))[0]
+    ):
+        raise OptionError(
+            f"{type(model).__name__} is a causal model: its first position does not read the second.",
+            where=where,
+            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_families()}.",
+        )
+    return made

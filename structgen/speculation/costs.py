@@ -1,0 +1,165 @@
+"""`PassCosts`: how long a pass of the model takes, by its number of rows, learnt while the engine runs.
+
+The planner needs the whole curve, also for sizes that were never run. Each size has the median of its last
+passes. Between sizes the curve is interpolated, and it never falls: rows that are not needed can be added to
+a pass, so that a smaller one is worth no more than a larger one.
+
+A size that the planner holds to be dear is not run any more, so that nobody would notice when it has become
+cheap. Its measurement therefore grows stale, and is forgotten; the curve then says there what its neighbours
+say, or the first guess, and the planner may try the size once. The more often a size was measured, the longer
+its measurement lasts: a size that stays dear is tried every thousand passes or so.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from statistics import median_low
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import OptionError
+
+MOST_ROWS: Final = 512
+"""Rows of the largest pass that the curve knows."""
+KEPT: Final = 8
+"""Passes of one size whose times are kept."""
+LASTS: Final = 64
+"""A size that was measured n times is forgotten after 64 n passes of other sizes ..."""
+LASTS_AT_MOST: Final = 1024
+"""... and after 1,024 at most."""
+_UPDATED: Final = 16
+"""Passes after which the curve is worked out anew. A size that is new to it does not wait."""
+_DEARER: Final = 0.08
+"""First guess: what each row after the first adds, in passes of one row."""
+_FIRST_SECONDS: Final = 1e-3
+"""First guess: what a pass of one row takes."""
+_DOUBTED: Final = 2.0
+"""A single measurement of a size counts for at most twice what the rest of the curve says: one pass may have
+waited for another process."""
+
+
+def _bucket_sizes(most: int) -> list[int]:
+    """Return the sizes that are measured apart: all up to 16, then eight for each doubling."""
+    found, step = list(range(1, 17)), 2
+    while found[-1] < most:
+        found += [found[-1] + step * i for i in range(1, 9)]
+        step *= 2
+    return [size for size in found if size < most] + [most]
+
+
+class _Size:
+    """The passes of one size: their latest times, how many there were, and when the last one was."""
+
+    __slots__ = ("count", "last", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds: deque[float] = deque(maxlen=KEPT)
+        self.count = self.last = 0
+
+    @property
+    def lasts(self) -> int:
+        return min(LASTS * self.count, LASTS_AT_MOST)
+
+
+class PassCosts:
+    """What a pass takes, in seconds, for each number of rows. Memory: 8 numbers for each of some 60 sizes.
+
+    `overhead` is what a pass costs besides, whatever its rows: the loop around the model, in seconds. A
+    draft saves that too.
+    """
+
+    def __init__(self, overhead: float = 1.5e-4, most_rows: int = MOST_ROWS) -> None:
+        if not 0.0 <= overhead < 60.0 or most_rows < 1:
+            raise OptionError(
+                f"overhead={overhead}, most_rows={most_rows}.",
+                where="PassCosts",
+                cure="Give seconds from 0 on, less than a minute, and at least one row.",
+            )
+        self.overhead = overhead
+        self._buckets = _bucket_sizes(most_rows)
+        self._sizes: dict[int, _Size] = {}
+        self._passes = 0
+        self._updated = 0
+        self._rows = np.arange(1, most_rows + 1)
+        self._guess = _FIRST_SECONDS * (1.0 + _DEARER * (self._rows - 1.0))
+        self._curve = self._worked_out()
+
+    @property
+    def curve(self) -> npt.NDArray[np.float64]:
+        """What a pass of 1, 2, 3, ... rows takes, overhead included: finite, above 0, never falling."""
+        return self._curve
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Take note of a pass. Times that are no numbers above 0, and sizes that the curve does not know, are
+        left out. Cost: 1 us, and 50 us every 16 passes."""
+        if not (1 <= rows <= len(self._rows) and 0.0 < seconds < float("inf")):
+            return
+        self._passes += 1
+        bucket = self._buckets[bisect_left(self._buckets, rows)]
+        # a pass of 33 rows says something of 36
+        scale = 1.0 + _DEARER * (bucket - 1.0)
+        seconds *= scale / (1.0 + _DEARER * (rows - 1.0))
+        size = self._sizes.get(bucket)
+        is_new = size is None or not size.seconds
+        if size is None:
+            size = self._sizes[bucket] = _Size()
+        if is_new and self._is_measured:
+            seconds = min(seconds, _DOUBTED * self._said(bucket))
+        size.seconds.append(seconds)
+        size.count, size.last = size.count + 1, self._passes
+        if is_new or self._passes >= self._updated + _UPDATED:
+            self._curve = self._worked_out()
+
+    @property
+    def _is_measured(self) -> bool:
+        return any(size.seconds for size in self._sizes.values())
+
+    def _said(self, rows: int) -> float:
+        """Return what the curve says of a size, without the overhead."""
+        return float(self._curve[min(rows, len(self._curve)) - 1]) - self.overhead
+
+    def is_known(self, rows: int) -> bool:
+        """Return whether a pass of about so many rows was measured lately: between two thirds and all."""
+        at = bisect_left(self._buckets, rows)
+        while at >= 0 and 3 * self._buckets[at] >= 2 * rows:
+            size = self._sizes.get(self._buckets[at])
+            if size is not None and size.seconds and self._passes - size.last <= size.lasts:
+                return True
+            at -= 1
+        return False
+
+    def _worked_out(self) -> npt.NDArray[np.float64]:
+        self._updated = self._passes
+        sizes, ratios, weights = [], [], []
+        for bucket in sorted(self._sizes):
+            size = self._sizes[bucket]
+            if self._passes - size.last > size.lasts:
+                size.seconds.clear()
+            if size.seconds:
+                sizes.append(bucket)
+                ratios.append(median_low(size.seconds))
+                weights.append(len(size.seconds))
+        if not sizes:
+            return np.asarray(self._guess + self.overhead, np.float64)
+        measured = np.array(rising(ratios, weights)) / np.interp(sizes, self._rows, self._guess)
+        found = self._guess * np.interp(self._rows, sizes, measured)
+        curve: npt.NDArray[np.float64] = np.maximum.accumulate(found) + self.overhead
+        return curve
+
+
+def rising(values: Sequence[float], weights: Sequence[float]) -> list[float]:
+    """Return the numbers nearest to some, by weighted squares, of which none is below the one before it
+    (isotonic regression: neighbours that fall are pooled; Barlow et al. 1972). Linear."""
+    pools: list[tuple[float, float, int]] = []
+    for value, weight in zip(values, weights, strict=True):
+        count = 1
+        while pools and pools[-1][0] > value:
+            before, heavy, many = pools.pop()
+            value = (before * heavy + value * weight) / (heavy + weight)
+            weight, count = weight + heavy, count + many
+        pools.append((value, weight, count))
+    return [value for value, _, count in pools for _ in range(count)]

@@ -1,0 +1,121 @@
+"""How the writer of a JSON text lays it out: where a grammar leaves white space open, a model is consistent.
+
+White space is learnt by the kind of place: behind `{`, `[`, `,`, `:`, and before a closing bracket. A line
+break is followed by as many units of indentation as containers are open.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+WHITE: Final = frozenset(b" \t\n\r")
+_OPENING, _CLOSING, _BETWEEN = frozenset(b"{["), frozenset(b"}]"), frozenset(b",:")
+_QUOTE, _BACKSLASH, _CLOSE, _COMMA, _COLON = b'"\\},:'
+_OUTSIDE, _INSIDE, _ESCAPED = 0, 1, 2
+
+Place = tuple[int, int, int]
+"""The containers that are open; the bracket, comma or colon with nothing but white space behind it, or 0; and
+whether this is in a string, and there behind a backslash."""
+START: Final[Place] = (0, 0, _OUTSIDE)
+
+
+def moved(place: Place, byte: int) -> Place:
+    """Return the place behind one more byte."""
+    depth, _, string = place
+    if string == _ESCAPED:
+        return depth, 0, _INSIDE
+    if string == _INSIDE:
+        return depth, 0, {_QUOTE: _OUTSIDE, _BACKSLASH: _ESCAPED}.get(byte, _INSIDE)
+    if byte in WHITE:
+        return place
+    if byte in _OPENING:
+        return depth + 1, byte, _OUTSIDE
+    if byte in _BETWEEN:
+        return depth, byte, _OUTSIDE
+    if byte in _CLOSING:
+        return depth - 1, 0, _OUTSIDE
+    return depth, 0, _INSIDE if byte == _QUOTE else _OUTSIDE
+
+
+def _kind(place: Place, byte: int) -> tuple[int, int]:
+    """Return the kind of place between what is written and a byte that comes next, 0 where nobody puts white
+    space, and the units of indentation that a line break has there."""
+    depth, context, _ = place
+    if byte in _CLOSING:
+        return (0 if context in _OPENING else _CLOSE), depth - 1
+    return context, depth
+
+
+class JsonLayout:
+    """Learns the white space of one text from its bytes. Memory: a few numbers."""
+
+    __slots__ = ("_known", "_run", "_unit", "place", "signature")
+
+    def __init__(self) -> None:
+        self.place = START
+        self._run = b""
+        """The white space written last, with nothing behind it."""
+        self._known: dict[int, bytes] = {}
+        self._unit = b""
+        self.signature: object = ()
+        """Two layouts of equal signatures put the same white space in equal places."""
+
+    def copy(self) -> JsonLayout:
+        """Return another that goes on from here by itself."""
+        made = JsonLayout()
+        made.place, made._run, made._unit = self.place, self._run, self._unit
+        made._known, made.signature = dict(self._known), self.signature
+        return made
+
+    def read(self, data: bytes) -> None:
+        """Learn from the next bytes of the text. Cost: 0.2 us a byte."""
+        for byte in data:
+            if self.place[2] == _OUTSIDE:
+                if byte in WHITE:
+                    self._run += bytes((byte,))
+                    continue
+                self._learn(byte)
+                self._run = b""
+            self.place = moved(self.place, byte)
+
+    def _learn(self, byte: int) -> None:
+        kind, level = _kind(self.place, byte)
+        if not kind:
+            return
+        run, unit = self._run, self._unit
+        if run.startswith(b"\n") and run[1:].strip(b" \t") == b"":
+            if level > 0 and (len(run) - 1) % level == 0:
+                unit = run[1 : 1 + (len(run) - 1) // level]
+            run = b"\n"
+        if self._known.get(kind) != run or unit != self._unit:
+            self._known[kind], self._unit = run, unit
+            self.signature = (unit, tuple(sorted(self._known.items())))
+
+    @property
+    def key(self) -> object:
+        """What the white space to come depends on."""
+        return self.signature, self.place, self._run
+
+    def before(self, place: Place, byte: int, at_start: bool) -> bytes:
+        """Return the white space that the writer would put at a place before a byte. `at_start`: the place is
+        the end of the text, which may have some of it already."""
+        kind, level = _kind(place, byte)
+        if not kind:
+            return b""
+        run = self._known.get(kind)
+        if run is None:
+            run = self._guessed(kind)
+        if run == b"\n":
+            run += self._unit * max(level, 0)
+        if at_start:
+            return run[len(self._run) :] if run.startswith(self._run) else b""
+        return run
+
+    def _guessed(self, kind: int) -> bytes:
+        """Return the white space of a kind of place that the text has not come to yet."""
+        if kind != _COLON and b"\n" in self._known.values():
+            return b"\n"
+        if kind in _BETWEEN:  # ", " goes with ": "
+            other = self._known.get(_COMMA if kind == _COLON else _COLON, b"")
+            return b"" if other == b"\n" else other
+        return b""

@@ -1,0 +1,217 @@
+"""Trees of guesses in the compiled pass: each node's logits are those of plain decoding, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from small_models import write_llama  # noqa: E402
+
+from structgen.engine.compiled_pass import CompiledPass  # noqa: E402
+from structgen.engine.draft_trees import MOST_NODES  # noqa: E402
+from structgen.engine.llama import Llama  # noqa: E402
+from structgen.engine.models import DraftSupport, VerifiesDrafts  # noqa: E402
+from structgen.engine.pages import PagedCache  # noqa: E402
+from structgen.errors import OptionError  # noqa: E402
+
+PAGE = 32
+"""Columns of a page."""
+CONTEXT = 512
+"""Of the models of these tests."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Llama:
+    """Two heads that share their keys and values: a tile holds the queries of four nodes."""
+    folder = write_llama(tmp_path_factory.mktemp("trees"), width=128, groups=1)
+    return Llama.read(folder, torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["heads share", "each head for itself"])
+def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Llama:
+    """Three heads: the queries of some nodes fill no whole tiles, or each head has keys of its own."""
+    folder = write_llama(tmp_path_factory.mktemp("trees"), width=192, groups=request.param, half=True)
+    return Llama.read(folder, torch.device("cpu"), torch.float32)
+
+
+def prompt_of(length: int, seed: int = 0) -> list[int]:
+    return [(7 * at + at * at + seed) % 500 for at in range(length)]
+
+
+def random_tree(random: Random, count: int, bend: float) -> list[int]:
+    """Return parents; each node goes on from the one before it, or with chance `bend` from any."""
+    return [
+        -1 if node == 0 else random.randrange(node) if random.random() < bend else node - 1
+        for node in range(count)
+    ]
+
+
+def path_to(parents: Sequence[int], node: int) -> list[int]:
+    path = [node]
+    while parents[path[-1]] >= 0:
+        path.append(parents[path[-1]])
+    return path[::-1]
+
+
+def joined(lists: Sequence[list[int]]) -> list[int]:
+    return [one for each in lists for one in each]
+
+
+def plain(model: Llama, cache: Any, tokens: Sequence[int], parents: Sequence[int]) -> Any:
+    """Return the logits behind each node: its path is decoded token by token, from a copy of the cache."""
+    found = []
+    for node in range(len(parents)):
+        twin = cache.copy()
+        for step in path_to(parents, node):
+            logits = model.decode([tokens[step]], [twin])
+        found.append(logits[0])
+    return torch.stack(found)
+
+
+def test_the_compiled_pass_verifies_trees(model: Llama) -> None:
+    assert isinstance(model._pass, CompiledPass) and isinstance(model, VerifiesDrafts)
+    assert model.draft_support == DraftSupport("tree")
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [
+        ((1,), (9,)),
+        ((PAGE - 1, PAGE, PAGE + 1), (7, 1, 12)),
+        ((3 * PAGE - 4,), (70,)),
+        ((5, 61, 64, 100, 33), (16, 3, 8, 40, 2)),
+    ],
+    ids=["short", "at the border of a page", "of three pages", "many"],
+)
+def test_trees_give_bit_by_bit_what_plain_decoding_gives(
+    any_model: Llama, lengths: tuple[int, ...], sizes: tuple[int, ...]
+) -> None:
+    model = any_model
+    random = Random(sum(lengths))
+    caches = [model.prefill(prompt_of(length, length))[1] for length in lengths]
+    twins = [model.prefill(prompt_of(length, length))[1] for length in lengths]
+    for _ in range(3):
+        trees = [random_tree(random, size, random.choice((0.0, 0.3, 0.9))) for size in sizes]
+        tokens = [[random.randrange(500) for _ in tree] for tree in trees]
+        found = model.decode_tree(joined(tokens), joined(trees), sizes, caches)
+        expected = [plain(model, *one) for one in zip(twins, tokens, trees, strict=True)]
+        assert torch.equal(found, torch.cat(expected))
+        # some texts keep a path, and the others are as they were
+        chosen = [at for at in range(len(trees)) if random.random() < 0.7]
+        paths = [path_to(trees[at], random.randrange(len(trees[at]))) for at in chosen]
+        model.keep(paths, [caches[at] for at in chosen])
+        for at, path in zip(chosen, paths, strict=True):
+            for node in path:
+                model.decode([tokens[at][node]], [twins[at]])
+        assert [cache.length for cache in caches] == [twin.length for twin in twins]
+        steps = [model.decode([7] * len(caches), held) for held in (caches, twins)]
+        assert torch.equal(*steps)
+
+
+def test_a_copy_made_before_a_path_is_kept_goes_on_by_itself(model: Llama) -> None:
+    _, cache = model.prefill(prompt_of(PAGE - 2))
+    _, other = model.prefill(prompt_of(PAGE - 2))
+    parents = [-1, 0, 0, 2, 3, 1]
+    model.decode_tree([1, 2, 3, 4, 5, 6], parents, [6], [cache])
+    twin = cache.copy()
+    model.keep([[0, 2, 3, 4]], [cache])
+    for token in (9, 8, 7):
+        expected = model.decode([token], [other])
+        assert torch.equal(model.decode([token], [twin]), expected)
+    _, other = model.prefill(prompt_of(PAGE - 2))
+    for token in (1, 3, 4, 5):
+        model.decode([token], [other])
+    assert torch.equal(model.decode([9], [cache]), model.decode([9], [other]))
+
+
+def test_a_tree_may_be_larger_than_what_is_left_of_the_context(model: Llama) -> None:
+    _, cache = model.prefill(prompt_of(CONTEXT - 2))
+    parents = [-1, *([0] * (MOST_NODES - 1))]
+    tokens = [node % 500 for node in range(MOST_NODES)]
+    found = model.decode_tree(tokens, parents, [MOST_NODES], [cache])
+    assert torch.equal(found[[0, 1, -1]], plain(model, cache, [0, 1, tokens[-1]], [-1, 0, 0]))
+    model.keep([[0, MOST_NODES - 1]], [cache])
+    assert cache.length == CONTEXT
+
+
+@pytest.mark.parametrize(
+    ("tokens", "parents", "counts", "said"),
+    [
+        ([1, 2], [-1], [2], "2 tokens and 1 parents"),
+        ([1, 2], [-1, 0], [1, 1], "2 trees of 1 texts"),
+        ([1, 2], [-1, 0], [3], "of 3 nodes"),
+        ([1, 2], [0, 0], [2], "The parent of node 0 is 0"),
+        ([1, 2], [-1, -1], [2], "The parent of node 1 is -1"),
+        ([1, 2, 3], [-1, 2, 0], [3], "The parent of node 1 is 2"),
+        ([], [], [0], "A tree has 0 nodes"),
+        ([1] * 1025, [-1, *([0] * 1024)], [1025], "A tree has 1025 nodes"),
+        ([1, 2, 3], [-1, 0, 1], [3], "ends at place 512"),
+    ],
+)
+def test_what_is_no_tree_is_refused(
+    model: Llama, tokens: list[int], parents: list[int], counts: list[int], said: str
+) -> None:
+    _, cache = model.prefill(prompt_of(CONTEXT - 2))
+    with pytest.raises(OptionError, match=said):
+        model.decode_tree(tokens, parents, counts, [cache])
+    assert cache.length == CONTEXT - 2 and torch.isfinite(model.decode([1], [cache])).all()
+
+
+@pytest.mark.parametrize("path", [[], [1], [0, 2], [0, 1, 1], [0, -1], [0, 9]])
+def test_what_is_no_path_is_refused(model: Llama, path: list[int]) -> None:
+    _, cache = model.prefill(prompt_of(3))
+    model.decode_tree([1, 2, 3], [-1, 0, 1], [3], [cache])
+    with pytest.raises(OptionError, match="are no path of a tree"):
+        model.keep([path], [cache])
+    assert cache.length == 3
+    model.keep([[0, 1, 2]], [cache])
+    with pytest.raises(OptionError, match="are no path of a tree"):
+        model.keep([[0]], [cache])
+
+
+def _roll_back(folder: Path, times: int) -> None:
+    """Read trees and keep a random path or none, in texts that come, are copied and end; count the pages."""
+    model = Llama.read(write_llama(folder, width=64, layers=1, inner=32), torch.device("cpu"), torch.float32)
+    pages, random = model._pass.pages, Random(times)  # type: ignore[union-attr]
+    caches: list[PagedCache] = []
+    most = 12
+    for turn in range(times):
+        if len(caches) < 3:
+            caches.append(model.prefill(prompt_of(random.randrange(1, 3 * PAGE)))[1])  # type: ignore[arg-type]
+        which = random.sample(range(len(caches)), random.randrange(1, len(caches) + 1))
+        trees = [random_tree(random, random.randrange(1, most + 1), 0.5) for _ in which]
+        tokens = [node % 500 for tree in trees for node in range(len(tree))]
+        texts = [caches[at] for at in which]
+        model.decode_tree(tokens, joined(trees), list(map(len, trees)), texts)
+        if random.random() < 0.6:
+            model.keep([path_to(tree, random.randrange(len(tree))) for tree in trees], texts)
+        if random.random() < 0.1:
+            caches.append(caches[which[0]].copy())
+        caches = [one for one in caches if one.length < 4 * PAGE and random.random() < 0.99][-6:]
+        del texts
+        pages.sweep()
+        held = {page for cache in caches for page in cache._held}
+        assert held == set(pages._holders)
+        assert sum(len(cache._held) for cache in caches) == sum(pages._holders.values())
+        assert all(len(cache._held) <= -(-(cache.length + most) // PAGE) for cache in caches), turn
+    caches.clear()
+    pages.sweep()
+    assert (
+        not pages._holders and sum(len(one.free) for one in pages._arenas) * pages.page_bytes == pages.nbytes
+    )
+
+
+def test_roll_backs_leak_no_page(tmp_path: Path) -> None:
+    _roll_back(tmp_path, 2_000)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_roll_backs_leak_no_page(tmp_path: Path) -> None:
+    _roll_back(tmp_path, 100_000)

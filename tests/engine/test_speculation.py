@@ -1,0 +1,475 @@
+"""With speculation an engine writes the same tokens as without, in fewer passes of the model, whatever the
+drafts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from small_models import Function, Read, TreeFunction, tokenizer  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine import Engine, FinishReason, Handle, Request, Result, Sampling  # noqa: E402
+from structgen.engine.models import DraftSupport  # noqa: E402
+from structgen.speculation.answer_history import AnswerHistory  # noqa: E402
+from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
+from structgen.speculation.drafter import Drafter, Facts, View  # noqa: E402
+from structgen.speculation.options import Speculation  # noqa: E402
+from structgen.speculation.speculator import Speculator  # noqa: E402
+
+TOKENIZER = tokenizer()
+END = TOKENIZER.eos_token_ids[0]
+PERSON = sg.json_schema(
+    {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "maxLength": 8},
+            "age": {"type": "integer", "minimum": 0, "maximum": 120},
+            "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
+        },
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    },
+    whitespace="oneline",
+)
+NUMBERS = sg.json_schema({"type": "array", "items": {"type": "integer"}, "minItems": 3}, whitespace="compact")
+DATES = sg.regex(r"(on \d{4}-\d\d-\d\d; ){1,3}")
+SUMS = sg.lark('start: NUMBER (("+"|"-") NUMBER)*\nNUMBER: /[0-9]{1,3}/')
+GRAMMARS = (PERSON, NUMBERS, DATES, SUMS)
+
+
+class Remembered(TreeFunction):
+    """The same function, worked out once for each end of a text."""
+
+    @staticmethod
+    @functools.cache
+    def _of(vocab_size: int, end: tuple[int, ...]) -> Any:
+        return 3 * torch.randn(vocab_size, generator=torch.Generator().manual_seed(hash(end) & 0xFFFFFFFF))
+
+    def logits(self, tokens: Sequence[int]) -> Any:
+        return self._of(self.vocab_size, tuple(tokens[-3:]))
+
+
+def _engine(**options: Any) -> Engine:
+    return Engine(Remembered(TOKENIZER.vocab_size), TOKENIZER, **options)
+
+
+class Scripted:
+    """Drafts the text that plain decoding writes, as a tree with wrong guesses beside each right one, some of
+    which no document has and some of which go past its end."""
+
+    name = "script"
+
+    def __init__(self, tokens: Sequence[int], seed: int = 0, deep: int = 6) -> None:
+        self._tokens, self._draw, self._deep = [*tokens, END, END, 7], random.Random(seed), deep
+        self._at = 0
+
+    def begin(self, facts: Facts) -> None:
+        self._at = 0
+
+    def propose(self, view: View, most: int) -> Draft:
+        tree, node = DraftTree(), -1
+        for token in self._tokens[self._at : self._at + self._draw.randrange(self._deep + 1)]:
+            if len(tree) + 3 > most:
+                break
+            wrong = [tree.add(node, self._draw.randrange(1400), 0.1) for _ in range(self._draw.randrange(3))]
+            if wrong:
+                tree.add(wrong[0], self._draw.randrange(1400), 0.5)
+            node = tree.add(node, token, 0.8)
+        return tree.shared() if len(tree) else NO_DRAFT
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        self._at += len(taken)
+
+    def end(self) -> None:
+        self._at = 0
+
+
+@pytest.fixture
+def keen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every guess verified, whatever it costs."""
+
+    def propose(
+        self: Speculator, draftings: Sequence[Any], views: Sequence[View], mosts: Sequence[int]
+    ) -> list[Draft]:
+        return [
+            NO_DRAFT if drafting is None else drafting.candidates(view, most)
+            for drafting, view, most in zip(draftings, views, mosts, strict=True)
+        ]
+
+    monkeypatch.setattr(Speculator, "propose", propose)
+
+
+def _requests(count: int, speculation: Callable[[int], Any]) -> list[Request]:
+    """Requests of all kinds: drawn and likeliest, filtered, penalised, with thoughts, stops, budgets."""
+    made = []
+    for i in range(count):
+        draw = random.Random(i)
+        grammar = None if i % 6 == 5 else GRAMMARS[i % 4]
+        sampling = Sampling(
+            temperature=draw.choice([0.0, 0.5, 1.0]),
+            seed=i,
+            top_p=draw.choice([1.0, 0.9]),
+            top_k=draw.choice([0, 30]),
+            repetition_penalty=draw.choice([1.0, 1.3]),
+            frequency_penalty=draw.choice([0.0, 0.4]),
+        )
+        made.append(
+            Request(
+                f"text {i}",
+                grammar,
+                sampling,
+                max_tokens=draw.randrange(24, 60),
+                steer_early=draw.choice([0, 0, 4]),
+                stop=() if grammar is not None else ("e", "zz"),
+                n=2 if i % 9 == 8 else 1,
+                logprobs=draw.choice([0, 0, 2]),
+                thinking=sg.Thinking(until="}", max_tokens=6) if i % 5 == 4 else None,
+                speculation=speculation(i),
+            )
+        )
+    return made
+
+
+def _of(result: Result | None) -> object:
+    assert result is not None
+    steps = [
+        (s.token, s.logprob, s.constrained, s.removed, s.allowed, s.wanted, s.steered, s.likeliest_allowed)
+        for s in result.steps
+    ]
+    return result.tokens, result.text, result.thoughts, result.finish_reason, str(result.error), steps
+
+
+@functools.cache
+def _plain(count: int) -> list[Result]:
+    return _engine().generate(_requests(count, lambda _: "off"))
+
+
+class Recorder(Scripted):
+    """Drafts nothing, and notes what is written, thoughts included."""
+
+    def __init__(self, into: list[int]) -> None:
+        super().__init__(())
+        self.into = into
+
+    def propose(self, view: View, most: int) -> Draft:
+        return NO_DRAFT
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        self.into.extend(taken)
+
+
+@functools.cache
+def _written(count: int) -> list[list[int]]:
+    """Return what plain decoding writes for the first sample of each request, thoughts included."""
+    scripts: list[list[int]] = []
+    for request in _requests(count, lambda _: "off"):
+        scripts.append([])
+        how = Speculation(drafters=(functools.partial(Recorder, scripts[-1]),))
+        request = dataclasses.replace(request, n=1, speculation=how)
+        (result,) = _engine().generate(request)
+        # the last token ends the text, and no drafter hears of it
+        scripts[-1] = [*scripts[-1], *result.tokens[-1:]]
+    return scripts
+
+
+def _scripted(count: int) -> list[Request]:
+    """The same requests, each of which drafts what plain decoding wrote for its first sample."""
+    scripts = _written(count)
+    return _requests(
+        count, lambda i: Speculation(drafters=(functools.partial(Scripted, scripts[i], i),), nodes=24)
+    )
+
+
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("max_rows", [1, 3, 8, 32])
+def test_drafts_of_the_text_itself_change_nothing(max_rows: int) -> None:
+    found = _engine(max_rows=max_rows).generate(_scripted(24))
+    for one, plain in zip(found, _plain(24), strict=True):
+        assert _of(one) == _of(plain)
+    assert sum(one.usage.calls for one in found) < 0.6 * sum(len(one.steps) for one in found)
+
+
+_DRAFTERS = {
+    "forced": Speculation(drafters=("forced",)),
+    "grammar": Speculation(drafters=("grammar",)),
+    "suffix": Speculation(drafters=("suffix",)),
+    "all": Speculation(edit='{"name": "ab", "age": 12, "tags": ["red"]}'),
+    "chain": Speculation(chain=True, nodes=5),
+}
+
+
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("name", list(_DRAFTERS))
+def test_no_drafter_changes_a_token(name: str) -> None:
+    max_rows = {"forced": 1, "grammar": 3, "suffix": 8}.get(name, 5)
+    found = _engine(max_rows=max_rows).generate(_requests(24, lambda _: _DRAFTERS[name]))
+    for one, plain in zip(found, _plain(24), strict=True):
+        assert _of(one) == _of(plain)
+
+
+def test_drafts_that_are_planned_by_what_passes_cost_change_nothing() -> None:
+    found = _engine(max_rows=5).generate(_requests(24, lambda _: "auto"))
+    for one, plain in zip(found, _plain(24), strict=True):
+        assert _of(one) == _of(plain)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("max_rows", [1, 3, 8, 32])
+def test_drafts_change_nothing_in_500_requests(max_rows: int) -> None:
+    found = _engine(max_rows=max_rows).generate(_scripted(500))
+    for one, plain in zip(found, _plain(500), strict=True):
+        assert _of(one) == _of(plain)
+
+
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_the_embedded_model_writes_the_same_bits(temperature: float) -> None:
+    engine = Engine("structgen/extract", max_rows=3)
+    requests = [
+        Request(f"{i} people.", PERSON, Sampling(temperature, seed=i), max_tokens=60, speculation="off")
+        for i in range(4)
+    ]
+    plain = engine.generate(requests)
+    for make in (lambda tokens: "auto", lambda tokens: Speculation((lambda: Scripted(tokens),), 24)):
+        drafted = [
+            Request(r.prompt, r.grammar, r.sampling, max_tokens=60, speculation=make(p.tokens))  # type: ignore[no-untyped-call]
+            for r, p in zip(requests, plain, strict=True)
+        ]
+        found = engine.generate(drafted)
+        assert [_of(one) for one in found] == [_of(one) for one in plain]
+        assert sum(one.usage.calls for one in found) < sum(one.usage.calls for one in plain)
+
+
+@pytest.mark.usefixtures("keen")
+def test_a_stream_has_the_same_pieces() -> None:
+    def heard(requests: list[Request]) -> list[list[str | None]]:
+        engine = _engine(max_rows=4)
+        handles = [handle for request in requests for handle in engine.submit(request)]
+        pieces: list[list[str | None]] = [[] for _ in handles]
+        for handle, own in zip(handles, pieces, strict=True):
+            handle.listen(own.append)
+        engine.drive(handles)
+        return pieces
+
+    assert heard(_scripted(8)) == heard(_requests(8, lambda _: "off"))
+
+
+@pytest.mark.usefixtures("keen")
+def test_a_text_cancelled_within_a_draft_ends_there_and_the_others_go_on() -> None:
+    requests = _scripted(8)
+    engine = _engine()
+    handles = [handle for request in requests for handle in engine.submit(request)]
+    first: Handle = handles[0]
+    heard: list[str | None] = []
+
+    def want(piece: str | None) -> None:
+        heard.append(piece)
+        if len(heard) == 3:
+            first.cancel()
+
+    first.listen(want)
+    engine.drive(handles)
+    plain = _plain(8)
+    assert first.result is not None and first.result.finish_reason is FinishReason.CANCELLED
+    assert first.result.tokens == plain[0].tokens[: len(first.result.tokens)]
+    assert first.result.text == "".join(filter(None, heard))
+    for handle, one in zip(handles[1:], plain[1:], strict=True):
+        assert _of(handle.result) == _of(one)
+
+
+@pytest.mark.usefixtures("keen")
+def test_steps_and_usage_say_who_guessed_what() -> None:
+    (result,) = _engine().generate(Request("x", PERSON, Sampling(seed=1), max_tokens=60))
+    names = Counter(name for step in result.steps for name in filter(None, step.drafter.split(", ")))
+    assert dict(names) == result.usage.accepted and names["forced"] > 0
+    guessed = sum(bool(step.drafter) for step in result.steps)
+    # the first token is the prompt's; an end that was guessed needed no pass either
+    assert result.usage.calls == len(result.steps) - 1 - guessed + bool(result.steps[-1].drafter)
+    assert result.usage.drafted >= guessed and result.usage.speculation == ""
+
+
+def test_off_is_a_token_a_pass() -> None:
+    engine = _engine()
+    (result,) = engine.generate(Request("x", PERSON, Sampling(seed=1), max_tokens=60, speculation="off"))
+    assert result.usage.calls == len(result.steps) - 1 and result.usage.drafted == 0
+    assert isinstance(engine.model, TreeFunction) and not engine.model.trees
+
+
+# --- who cannot, and who fails ------------------------------------------------------------------------------
+
+
+def test_a_model_without_trees_writes_a_token_a_pass_and_says_why() -> None:
+    engine = Engine(Function(TOKENIZER.vocab_size), TOKENIZER)
+    (result,) = engine.generate(Request("x", PERSON, Sampling(seed=1), max_tokens=60))
+    assert result.usage.calls == len(result.steps) - 1
+    assert "verifies no drafts" in result.usage.speculation
+
+
+class Chains(Remembered):
+    """Verifies chains alone."""
+
+    @property
+    def draft_support(self) -> DraftSupport:
+        return DraftSupport("chain", "of a window that slides")
+
+    def decode_tree(self, tokens: Any, parents: Any, counts: Sequence[int], caches: Any) -> Any:
+        at = 0
+        for count in counts:
+            assert list(parents[at : at + count]) == list(range(-1, count - 1))
+            at += count
+        return super().decode_tree(tokens, parents, counts, caches)
+
+
+@pytest.mark.usefixtures("keen")
+def test_a_model_of_chains_gets_chains() -> None:
+    engine = Engine(Chains(TOKENIZER.vocab_size), TOKENIZER)
+    found = engine.generate(_scripted(12))
+    assert [_of(one) for one in found] == [_of(one) for one in _plain(12)]
+    assert engine.model.trees and found[0].usage.speculation == "of a window that slides"  # type: ignore[attr-defined]
+
+
+class Raising(Scripted):
+    """Raises in one of its calls."""
+
+    def __init__(self, where: str, tokens: Sequence[int]) -> None:
+        super().__init__(tokens)
+        self.where = where
+
+    def _maybe(self, where: str) -> None:
+        if self.where == where:
+            raise ZeroDivisionError("of the drafter")
+
+    def begin(self, facts: Facts) -> None:
+        self._maybe("begin")
+
+    def propose(self, view: View, most: int) -> Draft:
+        self._maybe("propose")
+        return super().propose(view, most)
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        self._maybe("observe")
+        super().observe(taken, accepted)
+
+    def end(self) -> None:
+        self._maybe("end")
+
+
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("where", ["make", "begin", "propose", "observe", "end"])
+def test_a_drafter_that_raises_is_dropped_and_the_result_says_so(where: str) -> None:
+    (plain,) = _engine().generate(Request("x", PERSON, Sampling(seed=4), max_tokens=50, speculation="off"))
+
+    def make() -> Drafter:
+        if where == "make":
+            raise ZeroDivisionError("of the drafter")
+        return Raising(where, plain.tokens)
+
+    request = Request("x", PERSON, Sampling(seed=4), max_tokens=50, speculation=Speculation((make,)))
+    (result,) = _engine().generate(request)
+    assert _of(result) == _of(plain)
+    assert "ZeroDivisionError: of the drafter" in result.usage.speculation
+
+
+class Failing(Remembered):
+    """Fails in its second tree, or when it is to keep one, or gives a row too few."""
+
+    how = "decode_tree"
+
+    def decode_tree(self, *given: Any) -> Any:
+        found = super().decode_tree(*given)
+        if len(self.trees) == 2 and self.how == "decode_tree":
+            raise ZeroDivisionError("of the model")
+        if len(self.trees) == 2 and self.how == "memory":
+            raise MemoryError
+        return found[:-1] if len(self.trees) == 2 and self.how == "rows" else found
+
+    def keep(self, paths: Any, caches: Any) -> None:
+        if len(self.trees) == 2 and self.how == "keep":
+            raise ZeroDivisionError("of the model")
+        super().keep(paths, caches)
+
+
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("how", ["decode_tree", "keep", "rows"])
+def test_a_model_that_fails_at_a_draft_fails_the_texts_in_it_alone(how: str) -> None:
+    engine = Engine(Failing(TOKENIZER.vocab_size), TOKENIZER, max_rows=4)
+    engine.model.how = how  # type: ignore[attr-defined]
+    found = engine.generate(_scripted(8))
+    failed = [one for one in found if one.finish_reason is FinishReason.ERROR]
+    assert failed and all("model" in str(one.error) for one in failed)
+    for one, plain in zip(found, _plain(8), strict=True):
+        if one.error is None:
+            assert _of(one) == _of(plain)
+        else:
+            assert one.tokens == plain.tokens[: len(one.tokens)]
+
+
+@pytest.mark.usefixtures("keen")
+def test_texts_go_on_without_drafts_where_there_is_no_memory_for_them() -> None:
+    engine = Engine(Failing(TOKENIZER.vocab_size), TOKENIZER, max_rows=4)
+    engine.model.how = "memory"  # type: ignore[attr-defined]
+    found = engine.generate(_scripted(8))
+    assert [_of(one) for one in found] == [_of(one) for one in _plain(8)]
+    assert sum("no memory" in one.usage.speculation for one in found) == 4
+
+
+@pytest.mark.usefixtures("keen")
+def test_drafts_end_with_the_context() -> None:
+    model = Remembered(TOKENIZER.vocab_size, context=64)
+    prompt = TOKENIZER.encode(b"x")
+    free = Request("x", None, Sampling(seed=1), max_tokens=64 - len(prompt), speculation="off")
+    (plain,) = Engine(model, TOKENIZER).generate(free)
+    reads: list[int] = []
+
+    class Watched(Remembered):
+        def decode_tree(self, tokens: Any, parents: Any, counts: Any, caches: Sequence[Read]) -> Any:
+            depths: list[int] = []
+            for parent in parents:
+                depths.append(1 if parent < 0 else depths[parent] + 1)
+            reads.append(len(caches[0].tokens) + max(depths))
+            return super().decode_tree(tokens, parents, counts, caches)
+
+    engine = Engine(Watched(TOKENIZER.vocab_size, context=64), TOKENIZER)
+    script = Speculation((lambda: Scripted(plain.tokens + [5] * 20, deep=20),), 40)
+    (found,) = engine.generate(
+        Request("x", None, Sampling(seed=1), max_tokens=64 - len(prompt), speculation=script)
+    )
+    assert found.tokens == plain.tokens and reads and max(reads) <= 64
+
+
+# --- earlier answers ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("keen")
+def test_a_complete_answer_is_remembered_and_the_next_one_takes_fewer_passes() -> None:
+    history = AnswerHistory(TOKENIZER)
+    how = Speculation(history=history, tenant="a")
+    request = Request("x", PERSON, Sampling(temperature=0.0), max_tokens=60, speculation=how)
+    engine = _engine()
+    (first,), (second,) = engine.generate(request), engine.generate(request)
+    assert history.answers("a", PERSON.fingerprint) == [[step.token for step in first.steps]]
+    assert history.answers("b", PERSON.fingerprint) == []
+    assert _of(first) == _of(second)
+    assert second.usage.calls < first.usage.calls and second.usage.accepted["earlier"] > 0
+
+
+def test_an_answer_that_is_not_complete_is_not_remembered() -> None:
+    history = AnswerHistory(TOKENIZER)
+    engine = _engine()
+    request = Request("x", PERSON, max_tokens=60, speculation=Speculation(history=history))
+    (handle,) = engine.submit(request)
+    for _ in range(3):
+        engine.step()
+    handle.cancel()
+    engine.drive([handle])
+    assert history.answers("", PERSON.fingerprint) == []

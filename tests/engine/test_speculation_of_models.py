@@ -1,0 +1,85 @@
+"""Real passes under the engine's verifier: with drafts the engine writes the same tokens in fewer passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from small_models import write_llama  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine import Engine, Request, Sampling  # noqa: E402
+from structgen.engine.huggingface import HuggingFace  # noqa: E402
+from structgen.engine.llama import Llama  # noqa: E402
+from structgen.engine.models import given_model, load_model  # noqa: E402
+from structgen.engine.torch_pass import TorchPass  # noqa: E402
+from structgen.speculation.draft import NO_DRAFT, Draft  # noqa: E402
+from structgen.speculation.speculator import Speculator  # noqa: E402
+
+PERSON = sg.json_schema(
+    {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "maxLength": 8},
+            "age": {"type": "integer", "minimum": 0, "maximum": 120},
+            "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "maxItems": 3},
+        },
+        "required": ["name", "age", "tags"],
+        "additionalProperties": False,
+    },
+    whitespace="oneline",
+)
+
+
+@pytest.fixture(scope="module", params=["torch", "transformers"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    # matrices that are no whole panels are run by torch
+    folder = write_llama(tmp_path_factory.mktemp("llama"), inner=100)
+    if request.param == "transformers":
+        found, tokenizer = load_model(folder, device="cpu")
+        assert isinstance(found, HuggingFace)
+        return found, tokenizer
+    llama = Llama.read(folder, torch.device("cpu"), torch.float32)
+    assert isinstance(llama._pass, TorchPass)
+    return given_model(llama, load_model(folder, device="cpu")[1])
+
+
+@pytest.fixture
+def keen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every guess verified, whatever it costs: how long passes last is not for this test to say."""
+
+    def propose(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[Draft]:
+        return [
+            NO_DRAFT if drafting is None else drafting.candidates(view, most)
+            for drafting, view, most in zip(draftings, views, mosts, strict=True)
+        ]
+
+    monkeypatch.setattr(Speculator, "propose", propose)
+
+
+@pytest.mark.usefixtures("keen")
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_drafts_change_no_token(model: Any, temperature: float) -> None:
+    engine = Engine(model[0], tokenizer=model[1], max_rows=3)
+    plain, drafted = (
+        engine.generate(
+            [
+                Request(
+                    f"{'text ' * i}{i}",
+                    PERSON if i % 3 else None,
+                    Sampling(temperature, seed=i),
+                    max_tokens=24 + 3 * i,
+                    speculation=speculation,  # type: ignore[arg-type]
+                )
+                for i in range(7)
+            ]
+        )
+        for speculation in ("off", sg.Speculation(nodes=8))
+    )
+    assert [result.tokens for result in drafted] == [result.tokens for result in plain]
+    assert all(result.usage.speculation == "" for result in drafted)
+    assert sum(result.usage.calls for result in drafted) < sum(result.usage.calls for result in plain)

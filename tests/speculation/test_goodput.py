@@ -1,0 +1,60 @@
+"""The choice between drafts and none finds the faster of both, and its trials take next to no time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from structgen.speculation.goodput import LONGEST_WAIT, Goodput
+
+Pass = Callable[[int, bool], tuple[int, float]]
+"""The tokens and seconds of a pass, by its number and whether it has drafts."""
+
+
+def run(of: Pass, passes: int, goodput: Goodput | None = None) -> tuple[list[bool], float]:
+    """Return for each pass whether it had drafts, and seconds a token of all."""
+    goodput = goodput or Goodput()
+    kinds, tokens, seconds = [], 0, 0.0
+    for number in range(passes):
+        kinds.append(goodput.is_drafting)
+        some, spent = of(number, goodput.is_drafting)
+        goodput.learn(goodput.is_drafting, some, spent)
+        tokens, seconds = tokens + some, seconds + spent
+    return kinds, seconds / tokens
+
+
+def test_drafts_are_used_where_they_are_faster() -> None:
+    kinds, rate = run(lambda _, drafting: (3, 1.5e-3) if drafting else (1, 1e-3), 1000)
+    assert sum(kinds) > 950 and rate < 0.52e-3
+
+
+@pytest.mark.parametrize("slower", [1.01, 1.5, 4.0])
+def test_trials_take_a_hundredth_of_the_time_at_most(slower: float) -> None:
+    _, rate = run(lambda _, drafting: (1, slower * 1e-3) if drafting else (1, 1e-3), 5000)
+    assert rate < 1.012e-3
+
+
+def test_a_change_is_noticed_within_the_longest_wait() -> None:
+    def of(number: int, drafting: bool) -> tuple[int, float]:
+        return (4 if number >= 500 else 1, 1.3e-3) if drafting else (1, 1e-3)
+
+    kinds, _ = run(of, 6000)
+    assert not any(kinds[100:101]) and all(kinds[500 + 2 * LONGEST_WAIT : 500 + 2 * LONGEST_WAIT + 20])
+
+
+def test_what_loads_code_once_is_not_held_against_drafts() -> None:
+    kinds, _ = run(lambda at, drafting: (3, 1.0 if at == 1 else 1.5e-3) if drafting else (1, 1e-3), 200)
+    assert sum(kinds) > 150
+
+
+def test_one_pass_that_waited_for_another_process_changes_little() -> None:
+    kinds, _ = run(lambda at, drafting: (3, 0.2 if at == 90 else 1.5e-3) if drafting else (1, 1e-3), 200)
+    assert sum(kinds[100:]) > 80
+
+
+def test_a_pass_without_tokens_or_time_says_nothing() -> None:
+    goodput = Goodput()
+    for tokens, seconds in ((0, 1.0), (1, 0.0), (1, float("nan")), (1, float("inf"))):
+        goodput.learn(False, tokens, seconds)
+    assert not goodput.is_drafting

@@ -1,0 +1,120 @@
+"""What a request may say about speculation: everything else is refused by the name of its field."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from draft_cases import tokenizer
+
+import structgen as sg
+from structgen.speculation.options import MOST_EDIT
+
+
+class Own:
+    """A drafter of somebody's own."""
+
+    name = "own"
+
+    def begin(self, facts: sg.Facts) -> None:
+        pass
+
+    def propose(self, view: sg.View, most: int) -> sg.Draft:
+        return sg.Draft.chain([])
+
+    def observe(self, taken: Any, accepted: int) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("drafters", ("forced", "speed")),
+        ("drafters", (Own(),)),
+        ("drafters", ("suffix", "suffix")),
+        ("drafters", 5),
+        ("drafters", b"forced"),
+        ("nodes", 0),
+        ("nodes", 257),
+        ("nodes", True),
+        ("nodes", 2.0),
+        ("chain", 1),
+        ("edit", b"old"),
+        ("edit", "\ud800"),
+        ("edit", "x" * (MOST_EDIT + 1)),
+        ("history", {}),
+        ("tenant", None),
+        ("tenant", "\ud800"),
+        ("draft_model", ""),
+        ("draft_model", 5),
+        ("draft_model", (object(),)),
+        ("draft_model", (object(), None)),
+    ],
+    ids=lambda value: ascii(value)[:24],
+)
+def test_a_wrong_value_is_refused_by_the_name_of_its_field(field: str, value: Any) -> None:
+    with pytest.raises(sg.OptionError) as caught:
+        sg.Speculation(**{field: value})
+    assert caught.value.where is not None and caught.value.where.startswith(field)
+    assert caught.value.cure and len(str(caught.value)) < 400
+
+
+def test_an_unknown_drafter_is_told_the_known_ones() -> None:
+    with pytest.raises(sg.OptionError, match=r"drafters\[1\]: 'speed' .*forced, grammar, suffix"):
+        sg.Speculation(drafters=("forced", "speed"))
+
+
+def test_drafters_are_made_anew_for_each_text_in_the_order_of_the_options() -> None:
+    speculation = sg.Speculation(
+        drafters=("suffix", Own), edit="old", history=sg.AnswerHistory(tokenizer()), tenant="a"
+    )
+    first, second = speculation.make(), speculation.make()
+    assert [one.name for one in first] == ["suffix", "own", "text", "earlier"]
+    assert all(one is not other for one, other in zip(first, second, strict=True))
+
+
+def test_one_name_alone_is_taken_and_no_name_at_all() -> None:
+    assert [one.name for one in sg.Speculation(drafters="forced").make()] == ["forced"]
+    assert sg.Speculation(drafters=()).make() == []
+
+
+def _raises() -> Own:
+    raise ValueError("no luck")
+
+
+@pytest.mark.parametrize(("make", "told"), [(_raises, "ValueError: no luck"), (dict, "no name and no begin")])
+def test_a_function_that_makes_no_drafter_is_refused(make: Any, told: str) -> None:
+    with pytest.raises(sg.OptionError, match=f"^drafters: .*{told}"):
+        sg.Speculation(drafters=(make,)).make()
+
+
+def test_a_draft_model_that_is_not_loaded_is_never_left_out_in_silence() -> None:
+    with pytest.raises(sg.OptionError, match="draft_model"):
+        sg.Speculation(draft_model="structgen/extract-draft").make()
+
+
+@pytest.mark.parametrize("value", ["auto", "off", sg.Speculation(nodes=3)], ids=str)
+def test_a_request_takes_auto_off_and_options(value: Any) -> None:
+    assert sg.Request("x", speculation=value).speculation == value
+
+
+@pytest.mark.parametrize("value", ["on", "", None, True, {"nodes": 3}, ["auto"]], ids=str)
+def test_a_request_refuses_all_else(value: Any) -> None:
+    with pytest.raises(sg.OptionError, match=r'^speculation: .* Give "auto", "off" or'):
+        sg.Request("x", speculation=value)
+
+
+def test_what_a_drafter_of_ones_own_needs_is_public_and_brings_no_torch() -> None:
+    names = "Speculation AnswerHistory Draft Drafter Facts View".split()
+    code = (
+        f"import sys, structgen; [getattr(structgen, name) for name in {names}]; "
+        "structgen.Speculation().make(); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert isinstance(Own(), sg.Drafter)
