@@ -119,12 +119,18 @@ def _automaton(
     except LimitError as error:
         if error.limit != "max_states":
             raise
-        cure = "Give depth=, which cuts recursion, " if depth is None else "Lower depth=, "
+        if isinstance(grammar, NetworkGrammar):
+            more = (
+                "bound strings and arrays, or say additionalProperties: false (keys that a schema does not "
+                "name may not come twice, which makes endlessly many states)."
+            )
+        else:
+            more = "or bound its repetitions."
         raise OptionError(
             f"The grammar has no automaton of at most {max_states:,} states; infilling needs one.",
             where=where,
-            cure=f"{cure}raise max_states=, bound strings and arrays, or say additionalProperties: false "
-            "(keys that a schema does not name may not come twice, which makes endlessly many states).",
+            cure=f"{'Give depth=, which cuts recursion' if depth is None else 'Lower depth='}, raise "
+            f"max_states=, {more}",
         ) from error
     except OptionError as error:
         if error.where == "depth":

@@ -1,9 +1,9 @@
 """Templates: text with named holes.
 
-`{name}` is a hole, `{name: type}` one with a type, `{name: type, 12}` one of at most 12 slots. Types are str,
-int, float, bool and null, as JSON writes them, and /regular expressions/. Other braces are text: `{"a": 1}`
-holds no hole, for what follows a hole's brace is a name and then a colon or the closing brace. Text that
-looks like a hole is written with doubled braces: `{{name}}` is the text `{name}`.
+`{name}` is a hole, `{name: type}` one with a type, `{name, 12}` and `{name: type, 12}` one of 12 slots. Types
+are str, int, float, bool and null, as JSON writes them, and /regular expressions/. Other braces are text:
+`{"a": 1}` holds no hole, for what follows a hole's brace is a name and then a colon, a comma or the closing
+brace. Text that looks like a hole is written with doubled braces: `{{name}}` is the text `{name}`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from structgen.errors import OptionError
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _HOLE = re.compile(
-    rf"\{{\{{(?P<text>{_NAME}(?::[^{{}}]*)?)\}}\}}"
+    rf"\{{\{{(?P<text>{_NAME}(?:\s*[:,][^{{}}]*)?)\}}\}}"
     rf"|\{{(?P<name>{_NAME})"
     r"(?:\s*:\s*(?:/(?P<pattern>(?:[^/\\]|\\.)+)/|(?P<type>[A-Za-z_]+))?\s*)?"
     r"(?:,\s*(?P<slots>\d+)\s*)?\}",

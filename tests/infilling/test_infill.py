@@ -317,3 +317,4 @@ def test_fixed_text_that_no_tokens_write_is_refused() -> None:
 
 def test_doubled_braces_are_text() -> None:
     assert re.fullmatch(r'\{a\} \{"b": -?\d+\}', fill('{{a}} {"b": {n: /[0-9]/, 1}}').text)
+    assert re.fullmatch(r"\{x, y\}\{k: v\}[01]", fill("{{x, y}}{{k: v}}{n: /[01]/, 1}").text)
