@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from functools import cache
 
+import lark
 import pytest
-from toy_models import byte_tokenizer
+from toy_models import Toy, byte_tokenizer
 
 import structgen as sg
 from structgen.compiled import CompiledGrammar
@@ -97,3 +98,24 @@ def test_a_grammar_with_special_tokens_has_no_automaton() -> None:
     grammar = sg.sequence(sg.literal("a"), sg.special(tokenizer().vocab_size - 2))
     with pytest.raises(sg.OptionError, match="special tokens"):
         language_of(grammar, tokenizer(), "grammar")
+
+
+@pytest.mark.parametrize("scheduler", ["auto", "low-confidence", "first-hitting"])
+def test_what_is_infilled_under_a_cut_grammar_is_parsed_by_lark(scheduler: str) -> None:
+    source = 'start: "[" [start (", " start)*] "]" | NUMBER\nNUMBER: /[1-9][0-9]?/'
+    grammar, parser = sg.lark(source), lark.Lark(source, parser="lalr")
+    for seed in range(4):
+        found = sg.infill(
+            Toy(tokenizer()),
+            grammar=grammar,
+            tokenizer=tokenizer(),
+            prompt="p",
+            slots=20,
+            length="exact",
+            depth=6,
+            temperature=1.0,
+            seed=seed,
+            scheduler=scheduler,
+        )
+        parser.parse(found.text)
+        assert found.exactness == "depth<=6" and found.text.count("[") > 0
