@@ -24,13 +24,19 @@ MOST_RANKS: Final = 32
 """Ranks of one drafter that are told apart."""
 
 
+_LATEST: Final = 0.25
+"""What the latest pass counts for in the tokens that a drafter guesses right."""
+
+
 class _Member:
     """One drafter of a request, how far it is trusted, and whether it pays."""
 
-    __slots__ = ("_trusts", "behind", "cuts_itself", "drafter", "pace", "trust")
+    __slots__ = ("_trusts", "behind", "cuts_itself", "drafter", "pace", "right", "trust")
 
     def __init__(self, drafter: Drafter) -> None:
         self.drafter, self.pace = drafter, Pace()
+        self.right = 0.0
+        """Tokens that it guessed right in a pass: a mean in which the latest passes count most."""
         self._trusts: dict[int, Trust] = {}
         self.trust = self.trust_now()
         """That in the drafts of the rank of the last one."""
@@ -47,6 +53,10 @@ class _Member:
             found = self._trusts[rank] = Trust(_FIRST * likely, _FIRST * (1.0 - likely))
         self.trust = found
         return found
+
+
+def _by_right(member: _Member) -> float:
+    return -member.right
 
 
 @dataclass(slots=True)
@@ -134,7 +144,8 @@ class Drafting:
         self._token = 0.0
         if most <= 0 or view.room <= 0:
             return NO_DRAFT
-        for member in self._members.copy():
+        # who guesses most comes first: the others are paid for what they add to it
+        for member in sorted(self._members, key=_by_right):
             if not member.pace.is_due(self._passes):
                 continue
             begun = self._clock()
@@ -216,6 +227,8 @@ class Drafting:
                 right = size + one.trust.learn(one.draft, tokens[size:])
             else:
                 right = 0
+            if not size:
+                one.member.right += _LATEST * (right - one.member.right)
             used = min(right, accepted)
             name = one.member.drafter.name
             by_name[name] = by_name.get(name, 0) + max(used - size, 0)
