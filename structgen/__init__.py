@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from structgen.frontends.regex import Regex
     from structgen.grammar import Grammar
     from structgen.grammar_explanation import GrammarExplanation
+    from structgen.infilling.door import infill
+    from structgen.infilling.no_filling import NoFillingError
+    from structgen.infilling.results import Infilled
     from structgen.languages.composition import either, sequence
     from structgen.languages.ebnf import ebnf
     from structgen.languages.escaped import in_json_string
@@ -105,12 +108,14 @@ __all__ = [
     "GrammarError",
     "GrammarExplanation",
     "InProcess",
+    "Infilled",
     "LarkGrammar",
     "LimitError",
     "Limits",
     "MaskError",
     "MaskStore",
     "Matcher",
+    "NoFillingError",
     "OptionError",
     "Outcome",
     "Partial",
@@ -155,6 +160,7 @@ __all__ = [
     "filled",
     "generate",
     "in_json_string",
+    "infill",
     "integrations",
     "json_schema",
     "lark",
@@ -199,6 +205,12 @@ def _home(name: str) -> str | None:
             return "structgen.explanation"
         case "GrammarExplanation":
             return "structgen.grammar_explanation"
+        case "infill":
+            return "structgen.infilling.door"
+        case "NoFillingError":
+            return "structgen.infilling.no_filling"
+        case "Infilled":
+            return "structgen.infilling.results"
         case "Regex":
             return "structgen.frontends.regex"
         case "LarkGrammar" | "lark":

@@ -234,8 +234,9 @@ class CompiledGrammar(ABC):
         """How far the grammar is expanded: states of the machine and of automata, and bytes."""
 
     @abstractmethod
-    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa)."""
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa); with
+        `minimal`, states with the same continuations are one."""
 
     def look_ahead(self) -> None:
         """Expand the first places of the grammar, once: whoever has taken a first token has the model work

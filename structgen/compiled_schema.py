@@ -173,8 +173,9 @@ class CompiledSchema(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         return Explainer(self._machine, escapes=self.grammar.policies.escapes).expected(index)
 
-    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa).
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa); with
+        `minimal`, states with the same continuations are one.
 
         `depth`: documents with more open brackets are left out; None: none are. Raises LimitError, naming
         max_states, where there are more states (a recursive schema without a depth; keys that the schema does
@@ -190,6 +191,7 @@ class CompiledSchema(CompiledGrammar):
                 lambda number: State(self, number),
                 max_states,
                 depth,
+                minimal,
             )
 
     # --- completion -----------------------------------------------------------------------------------------

@@ -30,12 +30,13 @@ def app() -> typer.Typer:
     from structgen.cli.check import check
     from structgen.cli.explain import explain
     from structgen.cli.generate import generate
+    from structgen.cli.infill import infill
     from structgen.cli.maskbench import maskbench
     from structgen.cli.sample_report import sample_report
     from structgen.cli.store import store
     from structgen.cli.warmup import warmup
 
-    commands: tuple[Any, ...] = (check, explain, generate, maskbench, sample_report, warmup)
+    commands: tuple[Any, ...] = (check, explain, generate, infill, maskbench, sample_report, warmup)
     door = typer.Typer(cls=Door, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     door.callback()(_root)
     for command in commands:

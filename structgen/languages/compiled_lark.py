@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from structgen.compiled import State
+from structgen.dfa import Dfa, explicit
 from structgen.expected import Expected
 from structgen.grammar import Grammar
 from structgen.jit import load
@@ -264,6 +266,24 @@ class CompiledLark(FollowedMasks):
     def _after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         return np.array([self._after_token(index, int(token)) for token in tokens], np.int64)
 
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa); with
+        `minimal`, states with the same continuations are one.
+
+        `depth`: texts whose parser stack has more places at some point are left out. Raises LimitError,
+        naming max_states, where there are more states (a recursive grammar without a depth).
+        """
+        with self.lock:
+            return explicit(
+                _Reader(self),
+                self._start,
+                self.tokenizer,
+                lambda n: State(self, n),
+                max_states,
+                depth,
+                minimal,
+            )
+
     # --- size -----------------------------------------------------------------------------------------------
 
     @property
@@ -300,3 +320,34 @@ def _copied(data: int, size: int) -> bytes:
     import ctypes
 
     return ctypes.string_at(data, size)
+
+
+class _Reader:
+    """States as `dfa.explicit` reads them; the places of a stack count as brackets."""
+
+    __slots__ = ("_compiled", "byte_classes")
+
+    def __init__(self, compiled: CompiledLark) -> None:
+        self._compiled = compiled
+        self.byte_classes = compiled._language.classes
+
+    def may_end(self, index: int) -> bool:
+        return self._compiled.may_end(index)
+
+    def next_bytes(self, index: int) -> bytes:
+        return self._compiled._next_bytes(index)
+
+    def after(self, index: int, data: bytes) -> int:
+        return self._compiled.bytes_index(index, data)
+
+    def open_brackets(self, index: int) -> int:
+        compiled = self._compiled
+        reading = compiled._reading(index)
+        below = compiled._reader.parser.below
+        highest = 0
+        for one in reading.branches():
+            height, stack = 0, one.place.stack
+            while stack:
+                height, stack = height + 1, below[stack]
+            highest = max(highest, height)
+        return highest

@@ -334,15 +334,19 @@ class CompiledText(CompiledRests):
         found = self._language.expected(self._configs[index])
         return [*found, Expected("the end of the text")] if self.may_end(index) else found
 
-    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa).
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+        """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa); with
+        `minimal`, states with the same continuations are one.
 
-        `depth` counts the brackets of JSON: it must be None. Raises LimitError, naming max_states, where
-        there are more states.
+        `depth`, for context-free grammars: texts whose parser stack has more places at some point are left
+        out. Raises LimitError, naming max_states, where there are more states; OptionError for a depth where
+        there is no stack, and where special tokens or token counts have a part.
         """
-        if depth is not None:
+        if depth is not None and not self._language.has_stack:
             raise OptionError(
-                "Only the brackets of JSON texts are counted.", where="depth", cure="Leave it out."
+                "Only brackets of JSON texts and the stacks of context-free grammars are counted.",
+                where="depth",
+                cure="Leave it out.",
             )
         if self._language.specials or self._language.counts:
             raise OptionError(
@@ -350,7 +354,13 @@ class CompiledText(CompiledRests):
             )
         with self.lock:
             return explicit(
-                _Reader(self), self._start, self.tokenizer, lambda n: State(self, n), max_states, None
+                _Reader(self),
+                self._start,
+                self.tokenizer,
+                lambda n: State(self, n),
+                max_states,
+                depth,
+                minimal,
             )
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
@@ -497,12 +507,13 @@ def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
 
 
 class _Reader:
-    """States as `dfa.explicit` reads them; no brackets are counted."""
+    """States as `dfa.explicit` reads them; the places of a stack count as brackets."""
 
-    __slots__ = ("_compiled",)
+    __slots__ = ("_compiled", "byte_classes")
 
     def __init__(self, compiled: CompiledText) -> None:
         self._compiled = compiled
+        self.byte_classes = compiled._language.classes
 
     def may_end(self, index: int) -> bool:
         return self._compiled.may_end(index)
@@ -514,4 +525,4 @@ class _Reader:
         return self._compiled.bytes_index(index, data)
 
     def open_brackets(self, index: int) -> int:
-        return 0
+        return self._compiled._language.height(self._compiled._configs[index])

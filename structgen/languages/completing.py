@@ -62,7 +62,7 @@ class CompiledRests(CompiledGrammar):
     def _forget_large(self) -> None:
         """Nothing was made: a walk leaves only its tokens."""
 
-    def to_dfa(self, max_states: int, depth: int | None = None) -> Dfa:
+    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Raises OptionError: only some languages have an explicit automaton."""
         raise OptionError(f"{self.grammar!r} has no explicit automaton over bytes.", where="to_dfa")
 

@@ -41,6 +41,8 @@ class ContextFree(Language):
     for symbols that are not defined, and where there is no word.
     """
 
+    has_stack = True
+
     def __init__(
         self,
         rules: Iterable[Rule],
@@ -127,6 +129,9 @@ class ContextFree(Language):
             key = (self.stacks.states[node], bundle)
             same[key] = self.stacks.merge(same[key], node) if key in same else node
         return complete, tuple(sorted((node, bundle) for (_, bundle), node in same.items()))
+
+    def height(self, config: Config) -> int:
+        return max((self.stacks.height(node) for node, _ in cast(Tops, config)[1]), default=0)
 
     def accepts(self, config: Config) -> bool:
         return cast(Tops, config)[0]

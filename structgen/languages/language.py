@@ -64,6 +64,13 @@ class Language(ABC):
     has_places: bool = False
     """Whether `places` does anything."""
 
+    has_stack: bool = False
+    """Whether `height` says anything."""
+
+    def height(self, config: Config) -> int:
+        """Return how many places the parser's stack has at most; 0 where there is none."""
+        return 0
+
     @abstractmethod
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no word."""

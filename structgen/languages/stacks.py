@@ -106,6 +106,7 @@ class Stacks:
         self._numbers: dict[tuple[int, tuple[int, ...]], int] = {(0, ()): ROOT}
         self._merged: dict[tuple[int, int], int] = {}
         self._reduced: dict[int, tuple[int, ...]] = {}
+        self._heights: list[int] = []
 
     def __len__(self) -> int:
         return len(self.states)
@@ -122,6 +123,14 @@ class Stacks:
             self.states[number:], self.below[number:] = (state,), (below,)
             self._numbers[key] = number
         return number
+
+    def height(self, node: int) -> int:
+        """Return how many places the highest of a node's stacks has above the root."""
+        heights = self._heights
+        for number in range(len(heights), node + 1):
+            # What lies under a node was made before it.
+            heights.append(max((heights[one] + 1 for one in self.below[number]), default=0))
+        return heights[node]
 
     def push(self, node: int, symbol: int) -> int:
         """Return a stack with a symbol read on top of it."""

@@ -1,0 +1,233 @@
+"""`structgen infill`: a masked-diffusion model fills the holes of a template."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from structgen.cli.languages import EbnfFile, GrammarFile, RegexPattern, Start, lark_grammar, text_grammar
+from structgen.cli.output import echo, echo_json, payload
+from structgen.cli.policies import refuse
+from structgen.errors import OptionError, StructgenError
+
+if TYPE_CHECKING:
+    from structgen.infilling.canvas import Canvas
+    from structgen.infilling.denoising import Step
+    from structgen.infilling.results import Infilled
+
+
+def infill(
+    model: Annotated[
+        str,
+        typer.Option(help="A folder with a masked-diffusion model, or structgen/infill, which is embedded."),
+    ] = "structgen/infill",
+    template: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of text with holes: {name}, {name: int}, {name: /regex/, 8}; - is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="The whole text is a document of this JSON Schema.", show_default=False),
+    ] = None,
+    grammar: GrammarFile = None,
+    start: Start = None,
+    ebnf: EbnfFile = None,
+    regex: RegexPattern = None,
+    given: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --schema: a JSON file with the fields that are known; the others are holes.",
+            show_default=False,
+        ),
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="The prompt.")] = "",
+    slots: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N|NAME=N",
+            help="Tokens that each hole, or the one of that name, has room for. May be given several times.  "
+            "[default: 16]",
+            show_default=False,
+        ),
+    ] = None,
+    length: Annotated[
+        str, typer.Option(help="at most, exact, log z: how many of the slots are used.")
+    ] = "at most",
+    scheduler: Annotated[
+        str,
+        typer.Option(
+            help="auto, low-confidence, blocks, threshold, factor, entropy-bound, prophet, freedave, "
+            "first-hitting (docs/infilling.md)."
+        ),
+    ] = "auto",
+    tokens_per_step: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="With low-confidence, blocks, freedave: slots of a step.", show_default=False
+        ),
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable filling.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same canvas.")] = 0,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=0, help="Recursion is cut behind so many open brackets.", show_default=False),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Seconds; the rest is then filled at once.", show_default=False),
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print the canvas behind each step, on stderr.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object with text, values and usage.")
+    ] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page that shows the canvas being filled, step by step.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Have a masked-diffusion model fill the holes of a template, exactly within a schema or a grammar.
+
+    For structgen/infill and a schema, the schema is put into the prompt.
+
+    Exit status: 0 done, 2 nothing fits, or wrong usage.
+    """
+    try:
+        found = _filled(
+            model,
+            _read(template),
+            _grammar(schema, grammar, start, ebnf, regex),
+            None if given is None else _json(given),
+            prompt,
+            stream,
+            {
+                "slots": _slots(slots or []),
+                "length": length,
+                "scheduler": scheduler,
+                "tokens_per_step": tokens_per_step,
+                "temperature": temperature,
+                "seed": seed,
+                "depth": depth,
+                "timeout": timeout,
+            },
+        )
+        if trace is not None:
+            found.write_trace(trace)
+    except (StructgenError, OSError) as error:
+        refuse(error, as_json)
+    if as_json:
+        usage = {name: getattr(found.usage, name) for name in found.usage.__slots__}
+        echo_json(
+            {
+                "text": found.text,
+                "values": found.values,
+                "finish_reason": found.finish_reason,
+                "exactness": found.exactness,
+                "usage": usage,
+            }
+        )
+    else:
+        payload(found.text)
+
+
+def _filled(
+    model: str,
+    template: str | None,
+    grammar: Any,
+    given: Any,
+    prompt: str,
+    stream: bool,
+    options: dict[str, Any],
+) -> Infilled:
+    import structgen as sg
+    from structgen.infilling.automata_of_grammars import written_as_dumps
+    from structgen.prompting import extraction_prompt
+
+    if given is not None and not isinstance(given, dict):
+        raise OptionError("It is no JSON object.", where="--given", cure="Write the known fields: {...}.")
+    if model.startswith("structgen/") and isinstance(grammar, dict) and prompt:
+        prompt = extraction_prompt(written_as_dumps(grammar), prompt)
+
+    def listen(step: Step, canvas: Canvas) -> None:
+        said = "".join(_slot(token, tokenizer) for token in step.canvas)
+        echo(f"{step.number:>4}  {said}", err=True)
+
+    if stream:
+        from structgen.infilling.presets import load_masked_model
+
+        loaded, tokenizer = load_masked_model(model)
+        return sg.infill(
+            loaded,
+            template,
+            grammar=grammar,
+            given=given,
+            prompt=prompt,
+            tokenizer=tokenizer,
+            listen=listen,
+            **options,
+        )
+    return sg.infill(model, template, grammar=grammar, given=given, prompt=prompt, **options)
+
+
+def _slot(token: int, tokenizer: Any) -> str:
+    if token < 0:
+        return "\u2591" if token == -1 else ""
+    return str(tokenizer.decode([token]).decode("utf-8", "replace"))
+
+
+def _read(template: Path | None) -> str | None:
+    if template is None:
+        return None
+    if str(template) == "-":
+        return sys.stdin.read()
+    return template.read_text(encoding="utf-8").removesuffix("\n")
+
+
+def _grammar(
+    schema: Path | None, grammar: Path | None, start: str | None, ebnf: Path | None, regex: str | None
+) -> Any:
+    """Return the grammar of the whole text, a schema as a dict; None where there is none."""
+    if sum(one is not None for one in (schema, grammar, ebnf, regex)) > 1:
+        raise OptionError(
+            "--schema, --grammar, --ebnf and --regex exclude each other.", where="--schema", cure="Give one."
+        )
+    if schema is not None:
+        return _json(schema)
+    if grammar is not None:
+        return lark_grammar(grammar, start, None, None)
+    return text_grammar(ebnf, regex, start) if ebnf is not None or regex is not None else None
+
+
+def _json(file: Path) -> Any:
+    import json
+
+    try:
+        return json.loads(file.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise OptionError(f"It is not JSON: {error}.", where=str(file), cure="Mend the file.") from error
+
+
+def _slots(options: list[str]) -> int | dict[str, int]:
+    """Return what --slots says: a number for all holes, or numbers by name."""
+    found: dict[str, int] = {}
+    for option in options:
+        name, equals, count = option.rpartition("=")
+        if not count.isdecimal() or bool(name) != bool(equals) or (not name and len(options) > 1):
+            raise OptionError(
+                f"{option!r} says no number of slots.",
+                where="--slots",
+                cure="Write a number for all holes, or NAME=NUMBER for each.",
+            )
+        if not name:
+            return int(count)
+        found[name] = int(count)
+    return found or 16

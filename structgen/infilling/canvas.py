@@ -1,0 +1,239 @@
+"""The canvas: what the model reads, and the lattices that say what may stand in it.
+
+A canvas is a prompt, then the pieces of a template: fixed text, tokenised by itself, and holes of some slots.
+With a grammar of the whole, one lattice goes over all pieces. Where each hole has a grammar of its own, each
+name has a lattice, and holes with the same name share it: their logits are added, which is exact for slots
+that must hold the same token.
+
+A token never crosses the edge of a hole.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.infilling.lattice import NULL, OPEN, Bools, Floats, Lattice, Tokens
+from structgen.infilling.token_automaton import TokenAutomaton
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of the canvas: fixed tokens, or a hole."""
+
+    tokens: tuple[int, ...] = ()
+    text: str = ""
+    name: str = ""
+    """Of a hole; "": this is fixed text."""
+    slots: int = 0
+    """Of a hole: how many."""
+    least: int = 0
+    """Of a hole: how many at least hold a token. The rest may stay empty, at the hole's end."""
+
+    def __len__(self) -> int:
+        return self.slots if self.name else len(self.tokens)
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How the model reads a canvas."""
+
+    mask_id: int
+    end_id: int
+    """Stands behind the canvas, and in the first empty slot of a hole at its end."""
+    pad_id: int
+    """Stands in the other empty slots there."""
+    shift: bool
+
+
+@dataclass
+class Part:
+    """A lattice and where its slots are in the canvas: [occurrences, slots]."""
+
+    lattice: Lattice
+    at: npt.NDArray[np.int64]
+
+
+@dataclass
+class Canvas:
+    """Slots and what stands in them. `tokens` has a token, NULL or OPEN for each slot of the template."""
+
+    prompt: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    conventions: Conventions
+    parts: list[Part]
+    tokens: Tokens
+    tail: int
+    """The first slot of a hole at the very end that may have empty slots; without one, how many slots there
+    are."""
+    seconds: float = field(default=0.0, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        prompt: Sequence[int],
+        pieces: Sequence[Piece],
+        conventions: Conventions,
+        whole: TokenAutomaton | None,
+        holes: dict[str, TokenAutomaton],
+        scale: float,
+    ) -> Canvas:
+        """Return a new canvas: under one automaton for the whole, or under one for each hole's name."""
+        tokens = np.array(
+            [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
+        )
+        starts = np.cumsum([0, *map(len, pieces)])
+        parts = []
+        ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id, "scale": scale}
+        if whole is not None:
+            nullable, closes = np.zeros(len(tokens), np.bool_), np.zeros(len(tokens), np.bool_)
+            for piece, start in zip(pieces, starts.tolist(), strict=False):
+                if piece.name and piece.least < piece.slots:
+                    nullable[start + piece.least : start + piece.slots] = True
+                    closes[start + piece.slots - 1] = True
+            lattice = Lattice(whole, tokens, nullable=nullable, closes=closes, **ends)  # type: ignore[arg-type]
+            parts.append(Part(lattice, np.arange(len(tokens))[None]))
+        else:
+            for name in dict.fromkeys(one.name for one in pieces if one.name):
+                same = [at for at, one in enumerate(pieces) if one.name == name]
+                piece = pieces[same[0]]
+                nullable = np.arange(piece.slots) >= piece.least
+                closes = nullable & (np.arange(piece.slots) == piece.slots - 1)
+                lattice = Lattice(
+                    holes[name],
+                    [OPEN] * piece.slots,
+                    nullable=nullable,
+                    closes=closes,
+                    **ends,  # type: ignore[arg-type]
+                )
+                at = np.stack([np.arange(starts[one], starts[one] + piece.slots) for one in same])
+                parts.append(Part(lattice, at))
+        last = pieces[-1]
+        tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
+        return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
+
+    def copy(self) -> Canvas:
+        """Return another canvas that goes on from here by itself; logits are shared."""
+        return Canvas(
+            self.prompt,
+            self.pieces,
+            self.conventions,
+            [Part(copied(one.lattice), one.at) for one in self.parts],
+            self.tokens.copy(),
+            self.tail,
+        )
+
+    # --- for the model --------------------------------------------------------------------------------------
+
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Return what the model reads: the prompt, then the slots, masked ones with the mask's id.
+
+        Slots that are known to be empty are left out, but for those at the very end, where the end token and
+        pads stand. An end token stands behind a canvas whose end is not of that kind.
+        """
+        kept = self._kept()
+        said = self.tokens[kept].astype(np.int64)
+        said[said == OPEN] = self.conventions.mask_id
+        nulls = np.flatnonzero(said == NULL)
+        said[nulls] = self.conventions.pad_id
+        said[nulls[:1]] = self.conventions.end_id
+        behind = [self.conventions.end_id] if self.tail == len(self.tokens) else []
+        return np.concatenate([np.array(self.prompt, np.int64), said, np.array(behind, np.int64)])
+
+    def _kept(self) -> npt.NDArray[np.int64]:
+        """Return the slots that the model is shown."""
+        shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
+        return np.flatnonzero(shown)
+
+    def read(self, logits: npt.NDArray[np.float32]) -> None:
+        """Take the model's logits [ids, V] for the masked slots. Raises StructgenError for NaN."""
+        kept = self._kept()
+        row_of = np.full(len(self.tokens), -1)
+        row_of[kept] = np.arange(len(kept)) + len(self.prompt) - int(self.conventions.shift)
+        for part in self.parts:
+            for slot in np.flatnonzero(part.lattice.is_open).tolist():
+                rows = row_of[part.at[:, slot]]
+                row = logits[rows[0]]
+                for other in rows[1:]:
+                    row = row + logits[other]
+                part.lattice.set_logits(slot, row)
+
+    # --- for the loop ---------------------------------------------------------------------------------------
+
+    def open_slots(self) -> list[tuple[int, int]]:
+        """Return the masked slots as (part, slot), each name's once, in the order of the canvas."""
+        found = [
+            (int(part.at[0, slot]), number, slot)
+            for number, part in enumerate(self.parts)
+            for slot in np.flatnonzero(part.lattice.is_open).tolist()
+        ]
+        return [(number, slot) for _, number, slot in sorted(found)]
+
+    def commit(self, part: int, slot: int, token: int) -> None:
+        """Write a token or NULL into a masked slot, in every hole of that name."""
+        self.parts[part].lattice.commit(slot, token)
+        self.tokens[self.parts[part].at[:, slot]] = token
+
+    def commit_forced(self) -> list[tuple[int, int]]:
+        """Write what every valid filling has in common; return (position, token) of each slot."""
+        written = []
+        for number, part in enumerate(self.parts):
+            for slot, token in part.lattice.forced():
+                self.commit(number, slot, token)
+                written.append((int(part.at[0, slot]), token))
+        return written
+
+    def best(self, k: int = 1) -> list[tuple[float, list[Tokens]]]:
+        """Return the most probable valid filling, an assignment for each part; with k = 2 the second, too,
+        if there is one: it differs from the best in one part."""
+        found = [part.lattice.best(k) for part in self.parts]
+        value = math.fsum(one[0][0] for one in found)
+        first = [one[0][1] for one in found]
+        result = [(value, first)]
+        behind = [(one[0][0] - one[1][0], at) for at, one in enumerate(found) if len(one) > 1]
+        if behind:
+            gap, at = min(behind)
+            result.append((value - gap, [*first[:at], found[at][1][1], *first[at + 1 :]]))
+        return result
+
+    def sample(self, chance: np.random.Generator) -> list[Tokens]:
+        """Return an exact draw of a valid filling, an assignment for each part."""
+        return [part.lattice.sample(chance.random((len(part.lattice), 3))) for part in self.parts]
+
+    def marginals(self) -> list[tuple[Floats, Floats]]:
+        """Return each part's constrained marginals."""
+        return [part.lattice.marginals() for part in self.parts]
+
+    def log_validity(self) -> float:
+        """Return the logarithm of the probability that independent draws from the model's logits are valid,
+        divided by the number of masked slots: without that, few slots would win for being few."""
+        total = math.fsum(one.lattice.log_z() - one.lattice.log_total() for one in self.parts)
+        return total / max(len(self.open_slots()), 1)
+
+    @property
+    def is_open(self) -> Bools:
+        """[slots]: which are masked."""
+        masked: Bools = self.tokens == OPEN
+        return masked
+
+    def hole_tokens(self, piece: int) -> list[int]:
+        """Return what stands in a piece, empty slots left out."""
+        start = sum(map(len, self.pieces[:piece]))
+        return [
+            token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0
+        ]
+
+
+def copied(lattice: Lattice) -> Lattice:
+    """Return a lattice that goes on by itself; the automaton and the rows of logits are shared."""
+    other = copy.copy(lattice)
+    for name, value in vars(lattice).items():
+        if isinstance(value, np.ndarray):
+            setattr(other, name, value.copy())
+    other._rows = list(lattice._rows)
+    return other

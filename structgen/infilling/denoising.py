@@ -1,0 +1,243 @@
+"""The denoising loop: read the canvas, propose a valid filling, commit some of it, until no slot is masked.
+
+Every step commits at least one slot of one valid filling, so a canvas with L masked slots is done within L
+steps, with a text of the grammar. A deadline is kept the same way: all that is left of a valid filling is
+committed at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import OptionError
+from structgen.infilling.canvas import Canvas
+from structgen.infilling.lattice import NULL, Tokens
+from structgen.infilling.masked_model import MaskedModel
+from structgen.infilling.schedulers import Scheduler, View
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A slot as it was filled."""
+
+    position: int
+    """In the canvas, the prompt not counted."""
+    token: int | None
+    """None: the slot stays empty."""
+    probability: float
+    """Of the token at its slot, given that the whole canvas is valid; 1 where nothing else could stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the loop. Step 0 is what was sure before the first pass of the model."""
+
+    number: int
+    committed: tuple[Committed, ...]
+    canvas: tuple[int, ...]
+    """What stands in each slot afterwards: a token, -1 (masked) or -2 (empty)."""
+    gap: float
+    """How much the best filling was ahead of the second, in nats; 0 where nobody asked."""
+    model_seconds: float
+    """Of the pass of the model before it; 0 where a draft's logits were there already."""
+    lattice_seconds: float
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a canvas cost."""
+
+    steps: int = 0
+    passes: int = 0
+    """Of the model: canvases that are read together count once."""
+    canvases: int = 0
+    """Canvases that the model read."""
+    model_seconds: float = 0.0
+    lattice_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    """Making automata, before the first step; remembered ones cost nothing."""
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """How canvases are filled: a model, a scheduler, a temperature."""
+
+    model: MaskedModel
+    scheduler: Scheduler
+    temperature: float
+    seed: int
+
+    def fill(
+        self,
+        canvas: Canvas,
+        usage: Usage,
+        *,
+        deadline: float | None = None,
+        listen: Callable[[Step, Canvas], None] | None = None,
+    ) -> tuple[list[Step], bool]:
+        """Fill a canvas that is feasible; return its steps, and whether the deadline cut it short.
+
+        `deadline` is a time of time.monotonic; the pass of the model that is under way is waited for.
+        """
+        began = time.perf_counter()
+        slots = len(canvas.open_slots())
+        sure = tuple(Committed(*one, 1.0) for one in _told(canvas.commit_forced()))
+        usage.lattice_seconds += time.perf_counter() - began
+        steps = [Step(0, sure, tuple(canvas.tokens.tolist()), 0.0, 0.0, time.perf_counter() - began)]
+        if listen is not None:
+            listen(steps[0], canvas)
+        drafts = int(getattr(self.scheduler, "drafts", 0))
+        has_logits = False
+        while canvas.open_slots():
+            late = deadline is not None and time.monotonic() >= deadline
+            if late:
+                self._finish(canvas, steps, usage, listen)
+                return steps, True
+            guessed = self._guess(canvas, drafts, usage.steps, slots) if drafts and has_logits else []
+            began = time.perf_counter()
+            logits = self._read([canvas, *guessed], usage)
+            seconds, has_logits = time.perf_counter() - began, True
+            for number, rows in enumerate(logits):
+                began = time.perf_counter()
+                canvas.read(rows)
+                committed, gap = self._step(canvas, usage.steps, slots)
+                usage.steps += 1
+                took = time.perf_counter() - began
+                usage.lattice_seconds += took
+                step = Step(usage.steps, committed, tuple(canvas.tokens.tolist()), gap, seconds, took)
+                steps.append(step)
+                if listen is not None:
+                    listen(step, canvas)
+                seconds = 0.0
+                if not canvas.open_slots() or number == len(guessed):
+                    break
+                if not np.array_equal(canvas.tokens, guessed[number].tokens):
+                    break
+        return steps, False
+
+    def _step(self, canvas: Canvas, number: int, slots: int) -> tuple[tuple[Committed, ...], float]:
+        """Commit some of a proposed filling; return what was committed, and the gap if it was asked for."""
+        proposal = self._proposal(canvas, number)
+        marginals = canvas.marginals()
+        chances = [
+            part.lattice.probabilities(one, found)
+            for part, one, found in zip(canvas.parts, proposal, marginals, strict=True)
+        ]
+        where = canvas.open_slots()
+        asked: list[float] = []
+
+        def gap() -> float:
+            found = canvas.best(2)
+            asked.append(found[0][0] - found[1][0] if len(found) > 1 else float("inf"))
+            return asked[0]
+
+        def entropy() -> npt.NDArray[np.float64]:
+            all_of = [
+                part.lattice.entropies(found) for part, found in zip(canvas.parts, marginals, strict=True)
+            ]
+            return np.array([all_of[part][slot] for part, slot in where])
+
+        view = View(
+            number,
+            slots,
+            np.array([canvas.parts[part].at[0, slot] for part, slot in where]),
+            np.array([chances[part][slot] for part, slot in where]),
+            np.array([proposal[part][slot] == NULL for part, slot in where]),
+            entropy,
+            gap,
+            self._chance(number, 1),
+            self.model.block_length,
+        )
+        chosen = np.asarray(self.scheduler.choose(view), np.bool_)
+        if chosen.shape != (len(where),):
+            raise OptionError(
+                f"The scheduler chose with an array of shape {chosen.shape} among {len(where)} masked slots.",
+                where="scheduler",
+                cure="choose(view) returns a truth value for each masked slot.",
+            )
+        if not chosen.any():
+            chosen[int(np.argmax(view.confidence))] = True
+        committed = []
+        for (part, slot), is_chosen in zip(where, chosen.tolist(), strict=True):
+            if is_chosen:
+                token, chance = int(proposal[part][slot]), float(chances[part][slot])
+                canvas.commit(part, slot, token)
+                committed.append((int(canvas.parts[part].at[0, slot]), token, chance))
+        committed += [(at, token, 1.0) for at, token in canvas.commit_forced()]
+        return (
+            tuple(Committed(at, None if token == NULL else token, p) for at, token, p in sorted(committed)),
+            asked[0] if asked else 0.0,
+        )
+
+    def _proposal(self, canvas: Canvas, number: int) -> list[Tokens]:
+        """Return one valid filling: the best, or with a temperature an exact draw."""
+        if self.temperature == 0.0:
+            return canvas.best()[0][1]
+        return canvas.sample(self._chance(number, 0))
+
+    def _chance(self, number: int, purpose: int) -> np.random.Generator:
+        """Return the random numbers of a step: a function of the seed and the step alone, so that a canvas
+        comes out the same alone and among others, and a draft draws what the step will."""
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, number, purpose])))
+
+    def _guess(self, canvas: Canvas, drafts: int, number: int, slots: int) -> list[Canvas]:
+        """Return the canvases of the next steps as the logits that are known let expect them."""
+        guessed: list[Canvas] = []
+        last = canvas
+        for ahead in range(drafts):
+            last = last.copy()
+            self._step(last, number + ahead, slots)
+            if not last.open_slots():
+                break
+            guessed.append(last)
+        return guessed
+
+    def _read(self, canvases: Sequence[Canvas], usage: Usage) -> list[npt.NDArray[np.float32]]:
+        """Return the model's logits for some canvases, which count as one pass."""
+        began = time.perf_counter()
+        several: Any = getattr(self.model, "forward_many", None)
+        ids = [one.ids() for one in canvases]
+        if several is not None and len(ids) > 1:
+            found = list(several(ids))
+        else:
+            found = [self.model.forward(one) for one in ids]
+        for one, logits in zip(ids, found, strict=True):
+            if getattr(logits, "shape", None) != (len(one), self.model.vocab_size):
+                raise OptionError(
+                    f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {len(one)} ids.",
+                    where="model",
+                    cure=f"It returns float32 logits [{len(one)}, {self.model.vocab_size}].",
+                )
+        usage.passes += 1
+        usage.canvases += len(ids)
+        usage.model_seconds += time.perf_counter() - began
+        return [np.asarray(one, np.float32) for one in found]
+
+    def _finish(
+        self, canvas: Canvas, steps: list[Step], usage: Usage, listen: Callable[[Step, Canvas], None] | None
+    ) -> None:
+        """Commit all of the best filling by the logits that are known."""
+        began = time.perf_counter()
+        committed = []
+        proposal = canvas.best()[0][1]
+        for part, slot in canvas.open_slots():
+            token = int(proposal[part][slot])
+            canvas.commit(part, slot, token)
+            committed.append((int(canvas.parts[part].at[0, slot]), token))
+        usage.steps += 1
+        took = time.perf_counter() - began
+        usage.lattice_seconds += took
+        told = tuple(Committed(*one, float("nan")) for one in _told(committed))
+        steps.append(Step(usage.steps, told, tuple(canvas.tokens.tolist()), 0.0, 0.0, took))
+        if listen is not None:
+            listen(steps[-1], canvas)
+
+
+def _told(written: list[tuple[int, int]]) -> list[tuple[int, int | None]]:
+    return [(at, None if token == NULL else token) for at, token in sorted(written)]

@@ -1,0 +1,122 @@
+"""A JSON Schema with some fields known, as a template: the known ones are fixed text, the others holes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from structgen.errors import OptionError
+from structgen.infilling.template import Hole, Text
+
+Parts = list[Text | Hole]
+
+
+def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
+    """Return the template of an object's schema in which some fields are known.
+
+    Properties stand in the order in which the schema declares them, as json.dumps writes them. A field that
+    is given is fixed text; one that is required and not given is a hole, named by its path ("address.city");
+    one that is neither is left out. Where a given value and the schema's property are both objects, the same
+    goes for what is inside. Whether the filled text satisfies the schema is left to the schema's automaton.
+    So blanks before a hole and the punctuation behind it are left to the hole, for tokens that join them with
+    the value's first and last characters, as the model's tokenizer writes them.
+
+    Raises OptionError where the schema's root names no properties, or a given field is none of them.
+    """
+    found: Parts = []
+    _object(_resolved(schema, schema), schema, given, (), found)
+    joined: Parts = []
+    for one in found:
+        last = joined[-1] if joined else None
+        if isinstance(one, Text) and isinstance(last, Text):
+            joined[-1] = Text(last.text + one.text)
+        else:
+            joined.append(one)
+    fixed: Parts = []
+    for at, one in enumerate(joined):
+        if isinstance(one, Text):
+            text = one.text
+            if at:
+                text = text.lstrip(",}")
+            if at + 1 < len(joined):
+                text = text.rstrip(" ")
+            if not text:
+                continue
+            one = Text(text)
+        fixed.append(one)
+    return fixed
+
+
+def value_at(document: Any, path: str) -> Any:
+    """Return the value in a document that fills the hole of a path."""
+    for name in _names(document, path):
+        document = document[name]
+    return document
+
+
+def _names(document: Any, path: str) -> list[str]:
+    """Return the property names of a path; names may hold dots themselves."""
+    if path in document:
+        return [path]
+    for name, inner in document.items():
+        if path.startswith(f"{name}.") and isinstance(inner, Mapping):
+            return [name, *_names(inner, path[len(name) + 1 :])]
+    raise KeyError(path)
+
+
+def _object(shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], found: Parts) -> None:
+    properties = shape.get("properties") if isinstance(shape, Mapping) else None
+    where = "given" + "".join(f"[{name!r}]" for name in path)
+    if not isinstance(properties, Mapping) or not properties:
+        raise OptionError(
+            "The schema names no properties there.",
+            where=where,
+            cure="Write a template instead: sg.infill(model, '{...}', grammar=schema).",
+        )
+    unknown = [name for name in given if name not in properties]
+    if unknown:
+        raise OptionError(
+            f"{unknown[0]!r} is no property of the schema.",
+            where=where,
+            cure=f"Give some of {', '.join(map(repr, properties))}.",
+        )
+    required = shape.get("required", ())
+    separator = "{"
+    for name, inner in properties.items():
+        if name not in given and name not in required:
+            continue
+        found.append(Text(f"{separator}{json.dumps(name, ensure_ascii=False)}: "))
+        separator = ", "
+        if name not in given:
+            found.append(Hole(".".join((*path, name))))
+            continue
+        resolved = _resolved(inner, root)
+        value = given[name]
+        if isinstance(value, Mapping) and isinstance(resolved, Mapping) and resolved.get("properties"):
+            _object(resolved, root, value, (*path, name), found)
+        else:
+            found.append(Text(_written(value, (*path, name))))
+    found.append(Text("{}" if separator == "{" else "}"))
+
+
+def _written(value: Any, path: Sequence[str]) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"The value is not JSON: {error}.", where=f"given {'.'.join(path)}", cure="Give a value of JSON."
+        ) from error
+
+
+def _resolved(shape: Any, root: Any) -> Any:
+    """Return a schema behind local references; what else refers is left as it is."""
+    for _ in range(64):
+        reference = shape.get("$ref") if isinstance(shape, Mapping) else None
+        if not isinstance(reference, str) or not reference.startswith("#/"):
+            return shape
+        shape = root
+        for key in reference[2:].split("/"):
+            key = key.replace("~1", "/").replace("~0", "~")
+            shape = shape.get(key) if isinstance(shape, Mapping) else None
+    return shape

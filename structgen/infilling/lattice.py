@@ -1,0 +1,602 @@
+"""A lattice: slots times states of an automaton, and exact inference in it.
+
+What comes in: an automaton over token classes, slots that are fixed or masked, and the logits of the masked
+ones. What goes out, each by one forward-backward pass in its semiring:
+
+- Boolean: the tokens that each slot may hold in some valid filling (`token_mask`);
+- log-sum: the probability that independent draws from the slots' logits are valid (`log_z`), and each slot's
+  distribution given that they are (`marginals`, `token_marginals`);
+- max-plus: the k most probable valid fillings (`best`);
+- backward sums and draws from left to right: exact samples of the joint law (`sample`).
+
+The law is the product of the slots' softmax distributions, given validity. It is exact for one step of a
+masked-diffusion model; nothing is claimed of the model's joint distribution over several steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from structgen.errors import OptionError, StructgenError
+from structgen.infilling import lattice_loops as loops
+from structgen.infilling.token_automaton import DEAD, TokenAutomaton, unpacked
+
+NULL: Final = loops.NULL_TOKEN
+"""Stands for a null in assignments: the slot stays empty."""
+OPEN: Final = -1
+"""Stands for a masked slot where fixed tokens are listed."""
+
+_FIRST: Final = 64
+"""Logits that are compared first: those of a slot that was read anew differ there."""
+_MOST_BYTES: Final = 4 << 30
+"""Memory of one lattice."""
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Tokens = npt.NDArray[np.int32]
+
+
+class Lattice:
+    """One canvas part whose slots are read by one automaton. Slots are committed, never released.
+
+    A step costs what it touches: sets of states are brought up to date from the changed slots outwards,
+    until nothing changes; logits are reduced for the slots that are given new ones; sums and best ways are
+    filled behind the first changed slot (forward) or before the last (backward), when they are asked for.
+    """
+
+    def __init__(
+        self,
+        automaton: TokenAutomaton,
+        tokens: Sequence[int] | Tokens,
+        *,
+        nullable: Sequence[bool] | Bools | None = None,
+        closes: Sequence[bool] | Bools | None = None,
+        end_token: int = OPEN,
+        pad_token: int | None = None,
+        scale: float = 1.0,
+    ) -> None:
+        """`tokens`: for each slot the token that stands there, OPEN for a masked one. `nullable`: slots that
+        may stay empty; `closes`: the last slots of holes with such slots, in which no token comes behind a
+        null. `end_token`: the token whose logit is that of a hole's first null, `pad_token` (default: the
+        same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature.
+        """
+        count = len(tokens)
+        self.automaton = automaton
+        self.scale = float(scale)
+        self._end, self._pad = end_token, end_token if pad_token is None else pad_token
+        self._tokens = np.array(tokens, np.int32)
+        self._kind = np.where(self._tokens == OPEN, loops.MASKED, loops.FIXED).astype(np.int8)
+        self._column = np.zeros(count, np.int32)
+        fixed = self._kind == loops.FIXED
+        self._column[fixed] = automaton.token_class[self._tokens[fixed]]
+        self._is_void = bool((self._column[fixed] < 0).any())
+        self._column[self._column < 0] = 0
+        self._nullable = np.zeros(count, np.uint8)
+        self._closes = np.zeros(count, np.uint8)
+        if nullable is not None:
+            self._nullable[:] = nullable
+        if closes is not None:
+            self._closes[:] = closes
+        if count and self._nullable[-1] and not self._closes[-1]:
+            raise OptionError("The last slot may be empty and closes no hole.", where="closes")
+        words, class_words = automaton.state_words, automaton.class_words
+        self._f0, self._f1, self._b0, self._b1 = (np.zeros((count + 1, words), np.uint64) for _ in range(4))
+        self._masks = np.zeros((count, class_words), np.uint64)
+        self._null_allowed = np.zeros(count, np.uint8)
+        self._touched = np.ones(count, np.uint8)
+        self._first_changed, self._last_changed = 0, count - 1
+        if not self._is_void:
+            self._f0[0, automaton.start >> 6] |= np.uint64(1) << np.uint64(automaton.start & 63)
+            accepting = np.flatnonzero(automaton.accepting)
+            for state in accepting.tolist():
+                self._b0[count, state >> 6] |= np.uint64(1) << np.uint64(state & 63)
+        self._rows: list[npt.NDArray[np.float32] | None] = [None] * count
+        self._ranks = 2
+        self._stale = np.ones(count, np.uint8)
+        self._forward, self._backward = 0, count
+        self._nulls, self._base = np.zeros((count, 2)), np.zeros(count)
+        self._has_room = False
+        self._scores = self._means = self._sums = np.empty((0, 0))
+        self._tops, self._top_tokens = np.empty((0, 0, 0)), np.empty((0, 0, 0), np.int32)
+        self._a0 = self._a1 = self._c0 = self._c1 = np.empty((0, 0))
+        self._best_of = 0
+        self._best_forward = 0
+        self._v0 = self._v1 = np.empty((0, 0, 0))
+        self._o0 = self._o1 = np.empty((0, 0, 0), np.int64)
+        self._t0 = self._t1 = np.empty((0, 0, 0), np.int32)
+        self.slots_reduced = 0
+        """How many rows of logits were reduced to class scores so far, for tests of how much a step does."""
+
+    def __len__(self) -> int:
+        return len(self._kind)
+
+    def check_room(self) -> None:
+        """Raise OptionError where the arrays of scores and sums would be too large."""
+        a, count = self.automaton, len(self)
+        # With those of the two best fillings.
+        room = count * (a.states * 240 + a.classes * 64 + len(a.set_start) * 8)
+        if room > _MOST_BYTES:
+            raise OptionError(
+                f"{count:,} slots times {a.states:,} states and {a.classes:,} token classes need about "
+                f"{room >> 20:,} MiB, more than {_MOST_BYTES >> 20:,}.",
+                where="slots",
+                cure="Give the holes fewer slots, bound the grammar, or lower depth=.",
+            )
+
+    def _make_room(self) -> None:
+        """Make the arrays of scores and sums, which the Boolean semiring does without."""
+        if self._has_room:
+            return
+        self.check_room()
+        a, count = self.automaton, len(self)
+        self._scores, self._means = np.zeros((count, a.classes)), np.zeros((count, a.classes))
+        self._tops, self._top_tokens = self._no_tops()
+        self._sums = np.zeros((count, len(a.set_start) - 1))
+        self._a0, self._a1, self._c0, self._c1 = (np.full((count + 1, a.states), -math.inf) for _ in range(4))
+        self._has_room = True
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the lattice's arrays, logits apart."""
+        return sum(one.nbytes for one in vars(self).values() if isinstance(one, np.ndarray))
+
+    # --- slots ----------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> Bools:
+        """[slots]: which are masked still."""
+        masked: Bools = self._kind == loops.MASKED
+        return masked
+
+    @property
+    def tokens(self) -> Tokens:
+        """[slots]: what stands there: a token, NULL or OPEN."""
+        return self._tokens.copy()
+
+    def commit(self, slot: int, token: int) -> None:
+        """Write a token, or NULL, into a masked slot. Whether a valid filling is left is not looked at: that
+        is sure of any slots of one valid assignment, or of one slot by its mask."""
+        if self._kind[slot] != loops.MASKED:
+            raise OptionError(f"Slot {slot} is not masked.", where="slot")
+        column = 0
+        if token == NULL:
+            self._kind[slot] = loops.NULL
+        else:
+            self._kind[slot] = loops.FIXED
+            column = int(self.automaton.token_class[token])
+            if column < 0:
+                raise OptionError(f"Token {token} stands in no text of the grammar.", where="token")
+        self._column[slot], self._tokens[slot] = column, token
+        self._first_changed = min(self._first_changed, slot)
+        self._last_changed = max(self._last_changed, slot)
+        self._changed(slot)
+
+    def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
+        """Give a masked slot new logits: float32 [V]. They are kept, not copied; equal ones cost a look.
+
+        Raises StructgenError where one is NaN or plus infinity; minus infinity says that the model excludes
+        the token.
+        """
+        if self._kind[slot] != loops.MASKED:
+            return
+        self._make_room()
+        row = np.ascontiguousarray(row, np.float32)
+        old = self._rows[slot]
+        if old is not None and np.array_equal(old[:_FIRST], row[:_FIRST]) and np.array_equal(old, row):
+            return
+        self._rows[slot] = row
+        self._reduce(slot, row)
+        self._nulls[slot] = -math.inf
+        if self._end >= 0:
+            self._nulls[slot] = row[self._end] * self.scale, row[self._pad] * self.scale
+        self._stale[slot] = 1
+        self._changed(slot)
+
+    def _reduce(self, slot: int, row: npt.NDArray[np.float32]) -> None:
+        self.slots_reduced += 1
+        code = loops.reduce_row(
+            row,
+            self.scale,
+            self.automaton.class_start,
+            self.automaton.class_tokens,
+            self._scores[slot],
+            self._means[slot],
+            self._tops[slot],
+            self._top_tokens[slot],
+        )
+        if code:
+            told = "NaN" if code == loops.NO_NUMBER else "infinity"
+            raise StructgenError(
+                f"The model gave {told} as a logit.",
+                where=f"slot {slot}",
+                cure="Look at the model: its weights, or its precision (try float32).",
+            )
+
+    def _no_tops(self) -> tuple[Floats, npt.NDArray[np.int32]]:
+        """Return the best tokens of each slot and class before there are logits: the first of each class."""
+        shape = (len(self), self.automaton.classes, self._ranks)
+        tops, tokens = np.full(shape, -math.inf), np.full(shape, -1, np.int32)
+        tops[:, :, 0] = 0.0
+        tokens[:, :, 0] = self.automaton.class_tokens[self.automaton.class_start[:-1]]
+        return tops, tokens
+
+    def _changed(self, slot: int) -> None:
+        self._forward, self._backward = min(self._forward, slot), max(self._backward, slot + 1)
+        self._best_forward = min(self._best_forward, slot)
+
+    # --- Boolean --------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Bring sets of states and masks up to date."""
+        if self._last_changed < self._first_changed:
+            return
+        a = self.automaton
+        loops.reach(
+            self._kind,
+            self._column,
+            self._nullable,
+            self._closes,
+            a.transitions,
+            a.successors,
+            a.predecessors,
+            self._f0,
+            self._f1,
+            self._b0,
+            self._b1,
+            self._touched,
+            self._first_changed,
+            self._last_changed,
+        )
+        self._stale |= self._touched
+        loops.fill_class_masks(
+            self._kind,
+            self._column,
+            self._nullable,
+            self._closes,
+            a.transitions,
+            a.edge_start,
+            a.edge_to,
+            a.edge_set,
+            a.set_bits,
+            self._f0,
+            self._f1,
+            self._b0,
+            self._b1,
+            self._touched,
+            self._masks,
+            self._null_allowed,
+        )
+        self._first_changed, self._last_changed = len(self), -1
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether some filling of the masked slots is valid."""
+        if self._is_void:
+            return False
+        self._settle()
+        return bool((self._f0[-1] & self._b0[-1]).any())
+
+    def first_obstacle(self) -> int | None:
+        """Return the first slot behind which no way from the start goes on; `len(self)` where ways reach the
+        end and none may end there; None where the canvas is feasible."""
+        if self.is_feasible:
+            return None
+        if self._is_void:
+            fixed = np.flatnonzero(self._kind == loops.FIXED)
+            unknown = [at for at in fixed.tolist() if self.automaton.token_class[self._tokens[at]] < 0]
+            return int(unknown[0])
+        alive = (self._f0 | self._f1).any(axis=1)
+        return int(np.argmin(alive)) - 1 if not alive.all() else len(self)
+
+    def class_mask(self, slot: int) -> Bools:
+        """Return which token classes may stand in a slot: bool [classes]."""
+        self._settle()
+        return unpacked(self._masks[slot], self.automaton.classes)
+
+    def null_allowed(self, slot: int) -> bool:
+        """Return whether a slot may stay empty."""
+        self._settle()
+        return bool(self._null_allowed[slot])
+
+    def token_mask(self, slot: int) -> Bools:
+        """Return which tokens a slot holds in some valid filling: bool [V of the tokenizer]."""
+        column = self.automaton.token_class
+        return np.where(column == DEAD, False, self.class_mask(slot)[column])
+
+    def forced(self) -> list[tuple[int, int]]:
+        """Return the masked slots that hold the same in every valid filling, with the token or NULL."""
+        if not self.is_feasible:
+            return []
+        found = []
+        a = self.automaton
+        masked = np.flatnonzero(self._kind == loops.MASKED)
+        few = np.bitwise_count(self._masks[masked]).sum(axis=1) if len(masked) else masked
+        for slot, count in zip(masked.tolist(), few.tolist(), strict=True):
+            if count == 0 and self._null_allowed[slot]:
+                found.append((slot, NULL))
+            elif count == 1 and not self._null_allowed[slot]:
+                column = int(np.argmax(self.class_mask(slot)))
+                first, end = int(a.class_start[column]), int(a.class_start[column + 1])
+                if end - first == 1:
+                    found.append((slot, int(a.class_tokens[first])))
+        return found
+
+    # --- log-sum --------------------------------------------------------------------------------------------
+
+    def _sum_sets(self) -> None:
+        self._make_room()
+        self._settle()
+        a = self.automaton
+        loops.sum_sets(
+            self._stale,
+            self._kind,
+            self._masks,
+            self._null_allowed,
+            a.set_start,
+            a.set_classes,
+            self._scores,
+            self._nulls,
+            self._base,
+            self._sums,
+        )
+
+    def _sum(self, *, forward: bool, backward: bool) -> None:
+        """Bring sums of the log-sum semiring up to date."""
+        self._sum_sets()
+        a = self.automaton
+        shared = (self._kind, self._column, self._nullable, self._closes, a.transitions, a.edge_start)
+        edges = (a.edge_to, a.edge_set, a.set_start, a.set_classes)
+        sets = (self._f0, self._f1, self._b0, self._b1, self._scores, self._nulls, self._base, self._sums)
+        if (forward and self._forward < len(self)) or not len(self):
+            self._a0[0] = -math.inf
+            self._a0[0, a.start] = 0.0
+            loops.sum_forward(self._forward, *shared, *edges, *sets, self._a0, self._a1)
+            self._forward = len(self)
+        if (backward and self._backward > 0) or not len(self):
+            self._c0[-1] = np.where(a.accepting, 0.0, -math.inf)
+            loops.sum_backward(self._backward - 1, *shared, *edges, *sets, self._c0, self._c1)
+            self._backward = 0
+
+    def log_z(self) -> float:
+        """Return the logarithm of the summed weight of all valid fillings: over fillings, the sum of the
+        exponentials of the masked slots' logits (times scale). Minus infinity where there is none.
+
+        With `log_total` it is the probability that independent draws are valid: exp(log_z - log_total).
+        """
+        if not self.is_feasible:
+            return -math.inf
+        self._sum(forward=True, backward=False)
+        live = self._a0[-1][self.automaton.accepting]
+        return _log_sum(live)
+
+    def log_total(self) -> float:
+        """Return the same over all fillings, valid or not: the sum of the slots' log-sum-exp over the whole
+        vocabulary."""
+        total = 0.0
+        for slot in np.flatnonzero(self.is_open).tolist():
+            row = self._rows[slot]
+            if row is None:
+                raise OptionError("The slot has no logits.", where=f"slot {slot}")
+            total += _log_sum(row.astype(np.float64) * self.scale)
+        return total
+
+    def _checked_log_z(self) -> float:
+        found = self.log_z()
+        if found == -math.inf:
+            raise StructgenError(
+                "No filling is valid that the model gives any probability.",
+                cure="Look at the slots that are fixed, and at logits of minus infinity.",
+            )
+        return found
+
+    def marginals(self, wanted: Bools | None = None) -> tuple[Floats, Floats]:
+        """Return the probability of each class, and of a null, at each masked slot, given that the whole is
+        valid: [slots, classes] and [slots]; zeros at other slots and where `wanted` is False."""
+        log_z = self._checked_log_z()
+        self._sum(forward=True, backward=True)
+        a = self.automaton
+        chances, nulls = np.zeros((len(self), a.classes)), np.zeros(len(self))
+        chosen = np.ones(len(self), np.uint8) if wanted is None else wanted.astype(np.uint8)
+        loops.fill_marginals(
+            self._kind,
+            self._nullable,
+            self._closes,
+            chosen,
+            a.edge_start,
+            a.edge_to,
+            a.edge_set,
+            a.set_start,
+            a.set_classes,
+            self._f0,
+            self._f1,
+            self._b0,
+            self._b1,
+            self._scores,
+            self._nulls,
+            self._base,
+            self._sums,
+            self._a0,
+            self._a1,
+            self._c0,
+            self._c1,
+            log_z,
+            chances,
+            nulls,
+        )
+        return chances, nulls
+
+    def token_marginals(self, slot: int) -> tuple[Floats, float]:
+        """Return the probability of each token [V of the tokenizer], and of a null, at one masked slot."""
+        wanted = np.zeros(len(self), np.bool_)
+        wanted[slot] = True
+        chances, nulls = self.marginals(wanted)
+        row, column = self._rows[slot], self.automaton.token_class
+        if row is None:
+            raise OptionError("The slot has no logits.", where=f"slot {slot}")
+        safe = np.maximum(column, 0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            share = np.exp(row[: len(column)].astype(np.float64) * self.scale - self._scores[slot][safe])
+            found = chances[slot][safe] * share
+        return np.where((column == DEAD) | (chances[slot][safe] == 0.0), 0.0, found), float(nulls[slot])
+
+    def probabilities(self, assignment: Tokens, found: tuple[Floats, Floats]) -> Floats:
+        """Return the constrained probability of an assignment's token at each masked slot, 1 at the others;
+        `found` is what `marginals` says."""
+        chances, nulls = found
+        chosen = np.ones(len(self))
+        for slot in np.flatnonzero(self.is_open).tolist():
+            token = int(assignment[slot])
+            row = self._rows[slot]
+            if token == NULL or row is None:
+                chosen[slot] = nulls[slot]
+                continue
+            column = int(self.automaton.token_class[token])
+            share = math.exp(float(row[token]) * self.scale - self._scores[slot, column])
+            chosen[slot] = chances[slot, column] * share
+        return np.minimum(chosen, 1.0)
+
+    def entropies(self, found: tuple[Floats, Floats]) -> Floats:
+        """Return the entropy of the constrained distribution over tokens at each slot, in nats, 0 at fixed
+        ones; `found` is what `marginals` says."""
+        chances, nulls = found
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # A token's probability is that of its class times e^(logit - the class's score).
+            each = chances * (np.log(chances) + self._means - self._scores)
+            null = nulls * np.log(nulls)
+        total: Floats = -np.where(chances > 0.0, each, 0.0).sum(axis=1) - np.where(nulls > 0.0, null, 0.0)
+        return np.maximum(np.where(self.is_open, total, 0.0), 0.0)
+
+    # --- sampling -------------------------------------------------------------------------------------------
+
+    def sample(self, uniforms: Floats) -> Tokens:
+        """Return one exact draw from the joint law of valid fillings: a token or NULL for each slot.
+
+        `uniforms`: float64 [slots, 3] of independent uniform numbers from 0 to 1, in which a seed counts.
+        """
+        self._checked_log_z()
+        self._sum(forward=False, backward=True)
+        a = self.automaton
+        drawn = np.full(len(self), NULL, np.int32)
+        loops.draw_classes(
+            a.start,
+            self._kind,
+            self._column,
+            self._nullable,
+            self._closes,
+            a.transitions,
+            a.edge_start,
+            a.edge_to,
+            a.edge_set,
+            a.set_start,
+            a.set_classes,
+            self._f0,
+            self._f1,
+            self._b0,
+            self._b1,
+            self._scores,
+            self._nulls,
+            self._base,
+            self._sums,
+            self._c0,
+            self._c1,
+            np.ascontiguousarray(uniforms[:, :2]),
+            drawn,
+        )
+        for slot in np.flatnonzero(self.is_open & (drawn != NULL)).tolist():
+            column, row = int(drawn[slot]), self._rows[slot]
+            first, end = int(a.class_start[column]), int(a.class_start[column + 1])
+            if row is None:
+                raise OptionError("The slot has no logits.", where=f"slot {slot}")
+            total, uniform = float(self._scores[slot, column]), float(uniforms[slot, 2])
+            drawn[slot] = loops.draw_token(row, self.scale, total, a.class_tokens, first, end, uniform)
+        fixed = self._kind == loops.FIXED
+        drawn[fixed] = self._tokens[fixed]
+        return drawn
+
+    # --- max-plus -------------------------------------------------------------------------------------------
+
+    def best(self, k: int = 1) -> list[tuple[float, Tokens]]:
+        """Return the k most probable valid fillings, or as many as there are: the sum of the masked slots'
+        logits (times scale), and a token or NULL for each slot. Best first; equally good ones in an order
+        that is the same each time.
+
+        Raises StructgenError where there is none that the model gives any probability.
+        """
+        self._make_room()
+        self._settle()
+        a = self.automaton
+        if k > self._ranks:
+            self._ranks = k
+            self._tops, self._top_tokens = self._no_tops()
+            for slot, row in enumerate(self._rows):
+                if row is not None and self._kind[slot] == loops.MASKED:
+                    self._reduce(slot, row)
+        if self._best_of != k:
+            shape = (len(self) + 1, a.states, k)
+            self._v0, self._v1 = np.full(shape, -math.inf), np.full(shape, -math.inf)
+            self._o0, self._o1 = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+            self._t0, self._t1 = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+            self._best_of, self._best_forward = k, 0
+        if self._best_forward < len(self) or not len(self):
+            self._v0[0, a.start, 0] = 0.0
+            loops.best_forward(
+                self._best_forward,
+                self._kind,
+                self._column,
+                self._nullable,
+                self._closes,
+                a.transitions,
+                a.edge_start,
+                a.edge_to,
+                a.edge_set,
+                a.set_start,
+                a.set_classes,
+                self._f0,
+                self._f1,
+                self._b0,
+                self._b1,
+                self._tops,
+                self._top_tokens,
+                self._nulls,
+                self._v0,
+                self._v1,
+                self._o0,
+                self._o1,
+                self._t0,
+                self._t1,
+            )
+            self._best_forward = len(self)
+        accepting = np.flatnonzero(a.accepting)
+        ways = [
+            (-float(self._v0[-1, state, rank]), state, rank)
+            for state in accepting.tolist()
+            for rank in range(k)
+            if self._v0[-1, state, rank] > -math.inf
+        ]
+        if self._is_void or not ways:
+            self._checked_log_z()
+        return [(-value, self._way(state, rank)) for value, state, rank in sorted(ways)[:k]]
+
+    def _way(self, state: int, rank: int) -> Tokens:
+        """Return the assignment along the way to a node of the last layer."""
+        found = np.full(len(self), NULL, np.int32)
+        flag, k = 0, self._best_of
+        for layer in range(len(self), 0, -1):
+            values = (self._o1, self._t1) if flag else (self._o0, self._t0)
+            found[layer - 1] = values[1][layer, state, rank]
+            origin, rank = divmod(int(values[0][layer, state, rank]), k)
+            state, flag = divmod(origin, 2)
+        fixed = self._kind == loops.FIXED
+        found[fixed] = self._tokens[fixed]
+        return found
+
+
+def _log_sum(values: Floats) -> float:
+    """Return the logarithm of the sum of exponentials."""
+    top = float(values.max()) if len(values) else -math.inf
+    return top if top == -math.inf else top + math.log(float(np.exp(values - top).sum()))

@@ -1,0 +1,13 @@
+"""The error for a template that cannot be filled."""
+
+from __future__ import annotations
+
+from structgen.errors import StructgenError
+
+
+class NoFillingError(StructgenError):
+    """A template has no valid filling; `fixed` is the fixed text that prevents it, "" where a hole does."""
+
+    def __init__(self, what: str, *, fixed: str = "", where: str = "", cure: str = "") -> None:
+        self.fixed = fixed
+        super().__init__(what, where=where, cure=cure)

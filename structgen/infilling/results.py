@@ -1,0 +1,44 @@
+"""What `infill` returns: a filled template, its holes' values, and how it came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from structgen.infilling.canvas import Canvas
+from structgen.infilling.denoising import Step, Usage
+from structgen.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Infilled:
+    """A filled template. It is always a text of the grammar, also when a deadline cut the work short."""
+
+    text: str
+    values: dict[str, Any]
+    """Of each hole: a value of JSON where the hole is typed so, else its text. Under a grammar of the whole,
+    the holes' texts."""
+    value: Any
+    """The whole as a value of JSON, where its grammar is a JSON Schema or a type; else the text."""
+    finish_reason: str
+    """"done", or "deadline": what was left was filled at once, by the logits that were known."""
+    exactness: str
+    """"exact-fsa", or "depth<=D" where recursion was cut."""
+    tokens: tuple[int, ...]
+    """The tokens of the text."""
+    steps: tuple[Step, ...]
+    usage: Usage
+    canvas: Canvas = field(repr=False)
+    tokenizer: Tokenizer = field(repr=False)
+
+    def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
+        """Write a page that shows the canvas being filled, step by step: one HTML file by itself."""
+        from structgen.infilling.trace import trace_page
+
+        Path(path).write_text(trace_page(self, title), encoding="utf-8")
+
+
+def text_of(tokens: list[int], tokenizer: Tokenizer) -> str:
+    """Return the text of tokens; bytes that are no UTF-8 as replacement characters."""
+    return tokenizer.decode(tokens).decode("utf-8", "replace")

@@ -1,0 +1,23 @@
+"""The default: the slots that are sure, all of them once the whole canvas is, in the model's own blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from structgen.infilling.schedulers import Bools, Scheduler, View
+from structgen.infilling.schedulers.blocks import Blocks
+from structgen.infilling.schedulers.prophet import Prophet
+from structgen.infilling.schedulers.threshold import Threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Prophet around the confidence threshold of 0.9; for a model that was trained with blocks, only inside
+    the first block that is not filled."""
+
+    whole: Scheduler = field(default_factory=lambda: Prophet(Threshold()))
+    blocks: Scheduler = field(default_factory=lambda: Blocks(Threshold()))
+
+    def choose(self, view: View) -> Bools:
+        """Return what the scheduler for this kind of model chooses."""
+        return (self.whole if view.block_length is None else self.blocks).choose(view)

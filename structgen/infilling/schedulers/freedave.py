@@ -1,0 +1,31 @@
+"""FreeDave: several steps of another scheduler for one pass of the model, with the same canvas at the end.
+
+Wu and Zhang, Free Draft-and-Verification (FreeDave), 2025. From logits that are known, the scheduler's next
+steps are guessed: nested canvases, each with more slots filled. One pass of the model reads them together.
+Then the steps are taken with the true logits; as long as a step ends in the canvas that was guessed, the
+logits of the next one are there already. What comes out is what the inner scheduler gives by itself, for any
+scheduler, also with a temperature: a step's random numbers depend on its number alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from structgen.engine import checks
+from structgen.infilling.schedulers import Bools, Scheduler, View
+from structgen.infilling.schedulers.low_confidence import LowConfidence
+
+
+@dataclass(frozen=True, slots=True)
+class FreeDave:
+    """Another scheduler, with `drafts` of its next canvases read beside each one."""
+
+    inner: Scheduler = field(default_factory=LowConfidence)
+    drafts: int = 4
+
+    def __post_init__(self) -> None:
+        checks.whole("drafts", self.drafts, 1, 64)
+
+    def choose(self, view: View) -> Bools:
+        """Return what the other scheduler chooses; the denoising loop makes the drafts."""
+        return self.inner.choose(view)

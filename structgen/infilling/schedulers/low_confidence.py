@@ -1,0 +1,26 @@
+"""Low-confidence remasking: a fixed number of the surest slots in each step.
+
+Nie et al., Large Language Diffusion Models (LLaDA), 2025; Chang et al., MaskGIT, 2022. What is not committed
+stays masked, which is what "remasking" comes to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from structgen.engine import checks
+from structgen.infilling.schedulers import Bools, View
+
+
+@dataclass(frozen=True, slots=True)
+class LowConfidence:
+    """The static schedule: a canvas of L masked slots takes ceil(L / tokens_per_step) steps at most."""
+
+    tokens_per_step: int = 1
+
+    def __post_init__(self) -> None:
+        checks.whole("tokens_per_step", self.tokens_per_step, 1)
+
+    def choose(self, view: View) -> Bools:
+        """Return the surest slots."""
+        return view.most(view.confidence, self.tokens_per_step)

@@ -1,0 +1,32 @@
+"""Prophet: everything at once, when the answer has settled.
+
+Li et al., Diffusion Language Models Know the Answer Before Decoding (Prophet), 2025. There the gap is between
+the two likeliest tokens slot by slot; here it is between the two most probable valid fillings of the whole
+canvas, which is what "settled" is about. The thresholds fall with the share of slots that are filled, as in
+the authors' release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from structgen.infilling.schedulers import Bools, Scheduler, View
+from structgen.infilling.schedulers.low_confidence import LowConfidence
+
+
+@dataclass(frozen=True, slots=True)
+class Prophet:
+    """All slots once the gap reaches the threshold of the present third; until then another scheduler."""
+
+    inner: Scheduler = field(default_factory=LowConfidence)
+    gaps: tuple[float, float, float] = (7.5, 5.0, 2.5)
+    """In nats, for the first, the second and the last third of the slots."""
+
+    def choose(self, view: View) -> Bools:
+        """Return all slots, or what the other scheduler chooses."""
+        filled = 1.0 - len(view.positions) / max(view.slots, 1)
+        if view.gap >= self.gaps[min(int(3 * filled), 2)]:
+            return np.ones(len(view.positions), np.bool_)
+        return self.inner.choose(view)

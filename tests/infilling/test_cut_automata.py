@@ -1,0 +1,121 @@
+"""Automata of recursive grammars, cut at a depth: every text that is short of the depth, and no other."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+
+import lark
+import pytest
+from toy_models import Toy, byte_tokenizer
+
+import structgen as sg
+from structgen.compiled import CompiledGrammar
+from structgen.infilling.automata_of_grammars import language_of
+from structgen.infilling.token_automaton import token_automaton
+
+
+@cache
+def tokenizer() -> sg.Tokenizer:
+    return byte_tokenizer()
+
+
+def stated(compiled: CompiledGrammar, text: bytes) -> bool:
+    state: sg.State | None = compiled.start
+    for byte in text:
+        state = None if state is None else compiled.step_bytes(state, bytes((byte,)))
+    return state is not None and compiled.accepts_end(state)
+
+
+GRAMMARS = {
+    "ebnf": (lambda: sg.ebnf('root ::= "(" root? ")" | "x" | root ";" root'), b"(x;)"),
+    "lark": (lambda: sg.lark('start: "(" start ")" | "[" (start ";")* "]"'), b"(;[])"),
+    "characters": (lambda: sg.lark('start: "(" start ")" | "x"', lexer="characters"), b"(x)"),
+}
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_a_cut_automaton_takes_every_text_below_its_depth_and_no_other(name: str) -> None:
+    make, alphabet = GRAMMARS[name]
+    compiled = sg.compile(make(), tokenizer(), store=False)
+    taken: dict[int, set[bytes]] = {}
+    for depth in (2, 4, 6):
+        automaton = token_automaton(compiled.to_dfa(5_000, depth, minimal=True))
+        taken[depth] = {
+            text
+            for size in range(6)
+            for letters in itertools.product(alphabet, repeat=size)
+            if automaton.accepts(list(text := bytes(letters)))
+        }
+        assert all(stated(compiled, text) for text in taken[depth])
+    assert taken[2] <= taken[4] <= taken[6] and taken[2] < taken[6]
+    short = {
+        text
+        for size in range(4)
+        for letters in itertools.product(alphabet, repeat=size)
+        if stated(compiled, text := bytes(letters))
+    }
+    assert short <= taken[6]
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_without_a_depth_a_recursive_grammar_is_refused_with_the_cure(name: str) -> None:
+    make, _ = GRAMMARS[name]
+    with pytest.raises(sg.OptionError, match=r"no automaton of at most 300 states.*Give depth="):
+        language_of(make(), tokenizer(), "grammar", max_states=300)
+    assert language_of(make(), tokenizer(), "grammar", depth=4).exactness == "depth<=4"
+
+
+def test_a_lark_grammar_without_recursion_has_an_automaton() -> None:
+    grammar = sg.lark('start: WORD ("," WORD)*\nWORD: /[a-c]+/\n%ignore " "')
+    compiled = sg.compile(grammar, tokenizer(), store=False)
+    automaton = token_automaton(compiled.to_dfa(5_000, minimal=True))
+    for size in range(6):
+        for letters in itertools.product(b"a, ", repeat=size):
+            assert automaton.accepts(list(letters)) == stated(compiled, bytes(letters))
+
+
+def test_a_minimal_automaton_takes_the_same_tokens() -> None:
+    schema = {"enum": ["ab", "abc", 12, [1, None]]}
+    compiled = sg.compile(sg.json_schema(schema, whitespace="compact"), tokenizer(), store=False)
+    whole, minimal = compiled.to_dfa(5_000), compiled.to_dfa(5_000, minimal=True)
+    assert len(minimal) < len(whole)
+    pairs = {(0, 0)}
+    pending = [(0, 0)]
+    while pending:
+        one, other = pending.pop()
+        assert whole.accepting[one] == minimal.accepting[other]
+        for token in range(tokenizer().vocab_size):
+            after = whole.step(one, token), minimal.step(other, token)
+            assert (after[0] < 0) == (after[1] < 0)
+            if after[0] >= 0 and after not in pairs:
+                pairs.add(after)
+                pending.append(after)
+    assert len({other for _, other in pairs}) == len(minimal)
+
+
+def test_a_grammar_with_special_tokens_has_no_automaton() -> None:
+    grammar = sg.sequence(sg.literal("a"), sg.special(tokenizer().vocab_size - 2))
+    with pytest.raises(sg.OptionError, match="special tokens"):
+        language_of(grammar, tokenizer(), "grammar")
+
+
+@pytest.mark.parametrize("scheduler", ["auto", "low-confidence", "first-hitting"])
+def test_what_is_infilled_under_a_cut_grammar_is_parsed_by_lark(scheduler: str) -> None:
+    source = 'start: "[" [start (", " start)*] "]" | NUMBER\nNUMBER: /[1-9][0-9]?/'
+    grammar, parser = sg.lark(source), lark.Lark(source, parser="lalr")
+    for seed in range(4):
+        found = sg.infill(
+            Toy(tokenizer()),
+            grammar=grammar,
+            tokenizer=tokenizer(),
+            prompt="p",
+            slots=20,
+            length="exact",
+            depth=6,
+            temperature=1.0,
+            seed=seed,
+            scheduler=scheduler,
+        )
+        parser.parse(found.text)
+        assert found.exactness == "depth<=6" and found.text.count("[") > 0

@@ -1,0 +1,320 @@
+"""`infill`: whatever the scheduler, the text is valid; seeds, deadlines, shifts, lengths, given fields."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import cache
+
+import jsonschema
+import numpy as np
+import pytest
+from toy_models import Telling, Toy, byte_tokenizer
+
+import structgen as sg
+from structgen.infilling.canvas import Canvas
+from structgen.infilling.denoising import Step
+from structgen.infilling.schedulers import NAMES, View
+from structgen.infilling.schedulers.freedave import FreeDave
+from structgen.infilling.schedulers.low_confidence import LowConfidence
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "integer", "minimum": 0, "maximum": 120},
+        "tag": {"type": "string", "maxLength": 4},
+        "on": {"type": "boolean"},
+        "inner": {
+            "type": "object",
+            "properties": {"x": {"enum": ["ab", "\u20ac", None]}},
+            "required": ["x"],
+            "additionalProperties": False,
+        },
+    },
+    "required": ["id", "tag", "on", "inner"],
+    "additionalProperties": False,
+}
+
+
+@cache
+def tokenizer() -> sg.Tokenizer:
+    return byte_tokenizer()
+
+
+def toy(**options: object) -> Toy:
+    return Toy(tokenizer(), **options)
+
+
+def fill(template: object = None, model: object = None, **options: object) -> sg.Infilled:
+    return sg.infill(model or toy(), template, **{"tokenizer": tokenizer(), "prompt": "p", **options})
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("scheduler", NAMES)
+def test_every_scheduler_ends_within_the_slots_with_a_document(scheduler: str, temperature: float) -> None:
+    found = fill(grammar=SCHEMA, slots=60, scheduler=scheduler, temperature=temperature)
+    jsonschema.validate(json.loads(found.text), SCHEMA)
+    assert found.value == json.loads(found.text)
+    assert 1 <= found.usage.steps <= 60
+    assert found.finish_reason == "done" and found.exactness == "exact-fsa"
+
+
+class Whimsical:
+    """Commits any subset, by the seed."""
+
+    def choose(self, view: View) -> np.ndarray:
+        return view.chance.random(len(view.positions)) < 0.3
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_subset_of_a_proposal_may_be_committed(seed: int) -> None:
+    left: list[bool] = []
+
+    def listen(step: Step, canvas: Canvas) -> None:
+        left.append(all(part.lattice.is_feasible for part in canvas.parts))
+
+    found = fill(
+        "{a: /(ab|b\u20ac)+c?/, 12} {b: int, 4}",
+        scheduler=Whimsical(),
+        temperature=1.5,
+        seed=seed,
+        listen=listen,
+    )
+    assert all(left)
+    assert re.fullmatch(r"(ab|b\u20ac)+c? -?(0|[1-9]\d*)", found.text)
+
+
+@pytest.mark.parametrize("shift", [False, True])
+def test_position_i_predicts_token_i(shift: bool) -> None:
+    told = list(b"qwertyui")
+    model = Telling(tokenizer(), len(b"prompt"), told, shift=shift)
+    found = fill("{word: /[a-z]*/, 8}", model, prompt="prompt", length="exact")
+    assert found.text == "qwertyui"
+
+
+def test_the_same_seed_gives_the_same_canvas_alone_and_among_others() -> None:
+    options = {"tokenizer": tokenizer(), "prompt": "p", "temperature": 1.0, "seed": 5}
+    templates = ["{a: /[a-z]{1,9}/}", "<{b: str}>", "{c: int}-{d: float}"]
+    together = sg.infill(toy(), templates, **options)
+    for template, one in zip(templates, together, strict=True):
+        alone = sg.infill(toy(), template, **options)
+        assert (alone.tokens, alone.steps[-1].canvas) == (one.tokens, one.steps[-1].canvas)
+    assert sg.infill(toy(), templates[0], **{**options, "seed": 6}).text != together[0].text
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("rate", [1, 3])
+def test_freedave_gives_the_static_schedules_canvas_in_fewer_passes(rate: int, temperature: float) -> None:
+    class Settled(Toy):
+        """Logits that depend on the canvas's first masked slots only a little."""
+
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            base = np.random.default_rng(len(ids)).standard_normal((len(ids), self.vocab_size))
+            return (4.0 * base + 0.1 * super().forward(ids)).astype(np.float32)
+
+    options = {"slots": 24, "temperature": temperature, "length": "exact"}
+    static = fill("{a: /[a-z ]*/}", Settled(tokenizer()), scheduler=LowConfidence(rate), **options)
+    drafted = fill("{a: /[a-z ]*/}", Settled(tokenizer()), scheduler=FreeDave(LowConfidence(rate)), **options)
+    assert [one.canvas for one in drafted.steps] == [one.canvas for one in static.steps]
+    assert drafted.usage.steps == static.usage.steps == static.usage.passes
+    assert drafted.usage.passes < static.usage.passes
+
+
+def test_a_deadline_leaves_a_whole_text() -> None:
+    found = fill(grammar=SCHEMA, slots=60, scheduler="low-confidence", timeout=0.0)
+    jsonschema.validate(json.loads(found.text), SCHEMA)
+    assert found.finish_reason == "deadline" and found.usage.passes == 0
+
+
+def test_what_every_filling_has_in_common_is_written_before_the_model_is_asked() -> None:
+    model = toy()
+    found = fill("{a: /wxyz?/, 4}", model, length="exact")
+    assert found.text == "wxyz" and model.calls == 0 and found.usage.steps == 0
+    assert [one.token for one in found.steps[0].committed] == list(b"wxyz")
+
+
+def test_a_name_that_stands_twice_holds_the_same_value() -> None:
+    for seed in range(4):
+        found = fill(
+            "<{tag: /[a-z]{1,4}/, 4}>{body: int, 2}</{tag}>", temperature=2.0, seed=seed, scheduler="factor"
+        )
+        assert re.fullmatch(r"<([a-z]{1,4})>-?\d+</\1>", found.text)
+
+
+def test_a_tie_has_the_product_law() -> None:
+    class Fixed(Toy):
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            logits = np.zeros((len(ids), self.vocab_size), np.float32)
+            first, second = np.flatnonzero(ids == self.mask_id)
+            logits[first, [97, 98]] = 2.0, 0.0
+            logits[second, [97, 98]] = 0.0, 1.0
+            return logits
+
+    chances = []
+
+    def listen(step: Step, canvas: Canvas) -> None:
+        chances.extend(one.probability for one in step.committed)
+
+    found = fill("{x: /[ab]/, 1}-{x}", Fixed(tokenizer()), length="exact", listen=listen)
+    assert found.text == "a-a"
+    assert chances == pytest.approx([math.exp(2) / (math.exp(2) + math.exp(1))], rel=1e-6)
+
+
+@pytest.mark.parametrize("length", ["at most", "exact", "log z"])
+def test_lengths_of_a_hole(length: str) -> None:
+    found = fill("{a: /(abc)*/, 9}|", length=length)
+    assert re.fullmatch(r"(abc)*\|", found.text)
+    if length == "exact":
+        assert len(found.tokens) == 10
+    masked = found.steps[0].canvas
+    assert len(masked) <= 10
+
+
+def test_log_z_chooses_the_length_that_the_model_wants() -> None:
+    model = Telling(tokenizer(), 1, list(b'"abc"'), shift=False)
+    assert fill("{a: str, 9}", model, length="log z").text == '"abc"'
+
+
+def test_nulls_stand_only_at_a_holes_end_and_are_not_read_inside() -> None:
+    seen: list[np.ndarray] = []
+
+    class Seeing(Toy):
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            seen.append(ids.copy())
+            return super().forward(ids)
+
+    found = fill("({a: /[a-z]{2}/, 6})", Seeing(tokenizer()), scheduler="low-confidence")
+    canvas = list(found.steps[-1].canvas)
+    assert re.fullmatch(r"\([a-z]{2}\)", found.text)
+    inside = canvas[1:-1]
+    first = inside.index(-2)
+    assert all(token == -2 for token in inside[first:]) and all(token >= 0 for token in inside[:first])
+    ends = set(tokenizer().eos_token_ids)
+    assert all(not ends & set(ids[:-1].tolist()) for ids in seen) and all(ids[-1] in ends for ids in seen)
+
+
+def test_given_fields_are_kept_and_the_others_filled() -> None:
+    given = {"tag": "ab", "inner": {"x": None}}
+    found = fill(grammar=SCHEMA, given=given, temperature=1.0)
+    jsonschema.validate(found.value, SCHEMA)
+    assert found.value["tag"] == "ab" and found.value["inner"] == {"x": None}
+    assert set(found.values) == {"id", "on"} and found.values["id"] == found.value["id"]
+    nested = fill(grammar=SCHEMA, given={"inner": {}, "id": 3, "on": True, "tag": ""})
+    assert set(nested.values) == {"inner.x"} and nested.values["inner.x"] in ("ab", "\u20ac", None)
+
+
+def test_a_schema_cuts_recursion_at_a_depth() -> None:
+    tree = {"type": "array", "items": {"$ref": "#"}, "maxItems": 2}
+    found = fill(grammar=tree, depth=3, slots=12)
+    assert found.exactness == "depth<=3" and isinstance(found.value, list)
+    with pytest.raises(sg.OptionError, match=r"no automaton of at most .* Give depth="):
+        fill(grammar=tree, max_states=500)
+
+
+REFUSED = [
+    ({"template": "{a: str}<|mask|>"}, sg.OptionError, "mask token"),
+    ({"template": "{a: int, 0}"}, sg.OptionError, "no length"),
+    ({"template": "{a: int}", "slots": {"a": 0}}, sg.OptionError, "nothing could stand there"),
+    ({"template": "{a: int}", "slots": 5000}, sg.OptionError, "context"),
+    ({"template": "{a}"}, sg.OptionError, "no type"),
+    ({"template": "{a: text}"}, sg.OptionError, "has the type 'text'"),
+    ({"template": "{a: int, many}"}, sg.OptionError, "is no hole"),
+    ({"template": "nothing"}, sg.OptionError, "no hole"),
+    ({}, sg.OptionError, "Neither a template nor a grammar"),
+    ({"template": "{a: int}{a: str}"}, sg.OptionError, "more than one type"),
+    ({"template": "{a: int, 3}{a: int, 4}"}, sg.OptionError, "3 and 4 slots"),
+    ({"template": "{a}{a}", "grammar": "x*"}, sg.OptionError, "stands twice"),
+    ({"template": "{a: int}", "grammar": "x*"}, sg.OptionError, "type of its own"),
+    ({"template": "{a: int}", "holes": {"b": "x"}}, sg.OptionError, "no hole 'b'"),
+    ({"template": "{a}", "holes": {"a": 3}}, sg.OptionError, "neither a grammar nor a type"),
+    ({"template": "{a: /[a-z]{9}[0-9]{9}/, 3}"}, sg.NoFillingError, "3 slots and needs 8"),
+    ({"template": "ab{a}", "grammar": "x[a-z]*"}, sg.NoFillingError, "fixed text 'ab' prevents"),
+    ({"template": "x{a}y", "grammar": "x[a-z]*z"}, sg.NoFillingError, "ends with 'y'"),
+    ({"template": "x{a}", "grammar": "x"}, sg.OptionError, None),
+    ({"grammar": SCHEMA, "given": {"id": "no"}}, sg.NoFillingError, "prevents"),
+    ({"grammar": SCHEMA, "given": {"other": 1}}, sg.OptionError, "no property"),
+    ({"grammar": "x*", "given": {"other": 1}}, sg.OptionError, "needs the schema"),
+    ({"grammar": SCHEMA, "scheduler": "quick"}, sg.OptionError, "no scheduler"),
+    ({"grammar": SCHEMA, "scheduler": "factor", "tokens_per_step": 2}, sg.OptionError, "fixed number"),
+    ({"grammar": SCHEMA, "length": "long"}, sg.OptionError, "length="),
+    ({"grammar": SCHEMA, "seed": -1}, sg.OptionError, "seed"),
+    ({"grammar": SCHEMA, "temperature": math.nan}, sg.OptionError, "temperature"),
+]
+
+
+@pytest.mark.parametrize(("options", "kind", "said"), REFUSED)
+def test_bad_input_is_refused_before_the_model_is_asked(
+    options: dict[str, object], kind: type[Exception], said: str | None
+) -> None:
+    model = toy()
+    if said is None:
+        assert fill(model=model, **options).text == "x"  # an empty hole is a filling
+        return
+    with pytest.raises(kind, match=said):
+        fill(model=model, **options)
+    assert model.calls == 0
+
+
+def test_a_prompt_with_a_mask_is_refused() -> None:
+    with pytest.raises(sg.OptionError, match="is the mask"):
+        fill("{a: int}", prompt=[toy().mask_id])
+
+
+def test_a_causal_model_is_refused() -> None:
+    class Causal:
+        vocab_size, context = 300, 100
+
+        def prefill(self) -> None: ...
+        def decode(self) -> None: ...
+
+    with pytest.raises(sg.OptionError, match="causal"):
+        fill("{a: int}", Causal())
+
+
+def test_logits_that_are_nan_are_an_error_that_names_the_slot() -> None:
+    class Broken(Toy):
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            logits = super().forward(ids)
+            logits[3, 7] = math.nan
+            return logits
+
+    with pytest.raises(sg.StructgenError, match="NaN"):
+        fill("{a: str}", Broken(tokenizer()))
+
+
+def test_logits_of_another_shape_are_an_error() -> None:
+    class Wide(Toy):
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            return super().forward(ids)[None]
+
+    with pytest.raises(sg.OptionError, match="forward returned"):
+        fill("{a: str}", Wide(tokenizer()))
+
+
+def test_a_grammar_without_an_automaton_is_refused_by_name() -> None:
+    with pytest.raises(sg.OptionError, match="no automaton"):
+        fill(grammar=sg.lark('start: "a" start "b" | "c"'), max_states=300)
+
+
+def test_a_lattice_too_large_for_memory_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    from structgen.infilling import lattice
+
+    monkeypatch.setattr(lattice, "_MOST_BYTES", 10_000)
+    model = toy()
+    with pytest.raises(sg.OptionError, match="MiB"):
+        fill(model=model, grammar=SCHEMA, slots=60)
+    assert model.calls == 0
+
+
+def test_fixed_text_that_no_tokens_write_is_refused() -> None:
+    tokens = list(tokenizer().token_bytes)
+    tokens[1] = None
+    words = sg.Tokenizer.from_bytes(tokens, tokenizer().eos_token_ids)
+    with pytest.raises(sg.NoFillingError, match="cannot be tokenised"):
+        fill("<\x01{a: /[ab]/, 1}", tokenizer=words)
+
+
+def test_doubled_braces_are_text() -> None:
+    assert re.fullmatch(r'\{a\} \{"b": -?\d+\}', fill('{{a}} {"b": {n: /[0-9]/, 1}}').text)
+    assert re.fullmatch(r"\{x, y\}\{k: v\}[01]", fill("{{x, y}}{{k: v}}{n: /[01]/, 1}").text)

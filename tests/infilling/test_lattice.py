@@ -1,0 +1,224 @@
+"""Masks, sums, best fillings and draws of a lattice, against all fillings listed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from enumerated import Enumerated, random_automaton
+
+from structgen.dfa import Dfa
+from structgen.errors import StructgenError
+from structgen.infilling.lattice import NULL, OPEN, Lattice
+from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
+
+END, PAD = 5, 6
+WIDTH = 7
+"""Six tokens of texts at most, and the end and the pad, which the automata refuse."""
+
+
+def problem(seed: int, spread: float = 2.0) -> tuple[Lattice, Enumerated, TokenAutomaton]:
+    """Return a lattice and its twin: three to five slots, some fixed, some in holes that may stay empty."""
+    chance = np.random.default_rng(seed)
+    automaton = random_automaton(chance, int(chance.integers(2, 6)), 5)
+    automaton = TokenAutomaton(
+        **{
+            **{name: getattr(automaton, name) for name in automaton.__dataclass_fields__},
+            "token_class": np.append(automaton.token_class, [-1, -1]).astype(np.int32),
+        }
+    )
+    count = int(chance.integers(3, 6))
+    tokens = [OPEN if chance.random() < 0.75 else int(chance.integers(0, 5)) for _ in range(count)]
+    nullable, closes = [False] * count, [False] * count
+    if chance.random() < 0.6:
+        first = int(chance.integers(0, count))
+        last = int(chance.integers(first, count))
+        for slot in range(first, last + 1):
+            nullable[slot], tokens[slot] = True, OPEN
+        closes[last] = True
+    logits = (spread * chance.standard_normal((count, WIDTH))).astype(np.float32)
+    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, end_token=END, pad_token=PAD)
+    for slot in range(count):
+        lattice.set_logits(slot, logits[slot])
+    return lattice, Enumerated(automaton, tokens, logits, nullable, closes, END, PAD), automaton
+
+
+def check(lattice: Lattice, twin: Enumerated) -> None:
+    """Compare everything that a lattice says with its twin."""
+    assert lattice.is_feasible == bool(twin.weights)
+    assert lattice.log_z() == pytest.approx(twin.log_z(), rel=1e-9, abs=1e-9)
+    if not twin.weights:
+        with pytest.raises(StructgenError, match="No filling"):
+            lattice.best()
+        return
+    marginals = lattice.marginals()
+    entropies = lattice.entropies(marginals)
+    for slot in np.flatnonzero(lattice.is_open).tolist():
+        mask, (chances, null) = lattice.token_mask(slot), lattice.token_marginals(slot)
+        known = [twin.marginal(slot, token) for token in range(WIDTH)]
+        assert [bool(one) for one in mask] == [
+            any(some[slot] == token for some in twin.weights) for token in range(WIDTH)
+        ]
+        assert lattice.null_allowed(slot) == any(some[slot] == NULL for some in twin.weights)
+        assert chances == pytest.approx(known, rel=1e-9, abs=1e-12)
+        assert null == pytest.approx(twin.marginal(slot, NULL), rel=1e-9, abs=1e-12)
+        entropy = -math.fsum(one * math.log(one) for one in [*known, twin.marginal(slot, NULL)] if one > 0)
+        assert entropies[slot] == pytest.approx(entropy, abs=1e-9)
+    ordered = sorted(twin.weights.values(), reverse=True)
+    for k in (1, 2, 5):
+        found = lattice.best(k)
+        assert [value for value, _ in found] == pytest.approx(ordered[:k], rel=1e-9, abs=1e-9)
+        assert len({tuple(one.tolist()) for _, one in found}) == len(found)
+        for value, assignment in found:
+            assert twin.weights[tuple(assignment.tolist())] == pytest.approx(value, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_lattice_says_what_the_list_of_all_fillings_says(seed: int) -> None:
+    lattice, twin, _ = problem(seed)
+    check(lattice, twin)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_gaps_of_a_thousand_nats_neither_overflow_nor_vanish(seed: int) -> None:
+    lattice, twin, _ = problem(seed, spread=1000.0)
+    check(lattice, twin)
+
+
+def test_after_commits_a_lattice_says_what_a_new_one_says() -> None:
+    commits = 0
+    for seed in range(60):
+        lattice, twin, _ = problem(seed)
+        chance = np.random.default_rng(seed)
+        while lattice.is_feasible and lattice.is_open.any():
+            lattice.marginals()  # so that something is there to be brought up to date
+            # Any token of the slot's mask, not only the best: what it excludes may lie anywhere.
+            slot = int(chance.choice(np.flatnonzero(lattice.is_open)))
+            token = int(chance.choice(sorted({some[slot] for some in twin.weights})))
+            before = 0.0 if token == NULL else float(lattice._rows[slot][token])
+            null = lattice._nulls[slot].tolist()
+            lattice.commit(slot, token)
+            changed = {}
+            for some, weight in twin.weights.items():
+                if some[slot] == token:
+                    is_first = slot == 0 or some[slot - 1] != NULL or bool(lattice._closes[slot - 1])
+                    taken = before if token != NULL else null[0 if is_first else 1]
+                    changed[some] = weight - taken
+            twin.weights = changed
+            check(lattice, twin)
+            commits += 1
+    assert commits > 60
+
+
+def test_after_each_commit_masks_are_those_of_a_lattice_made_anew() -> None:
+    for seed in range(100):
+        lattice, _, automaton = problem(seed)
+        chance = np.random.default_rng(seed)
+        while lattice.is_feasible and lattice.is_open.any():
+            slot = int(chance.choice(np.flatnonzero(lattice.is_open)))
+            allowed = np.flatnonzero(lattice.token_mask(slot)).tolist()
+            lattice.commit(slot, int(chance.choice(allowed)) if allowed else NULL)
+            tokens = lattice.tokens.tolist()
+            anew = Lattice(
+                automaton,
+                [OPEN if one == NULL else one for one in tokens],
+                nullable=lattice._nullable,
+                closes=lattice._closes,
+            )
+            for other, token in enumerate(tokens):
+                if token == NULL:
+                    anew.commit(other, NULL)
+            for other in range(len(tokens)):
+                assert np.array_equal(lattice.class_mask(other), anew.class_mask(other))
+                assert lattice.null_allowed(other) == anew.null_allowed(other)
+
+
+def test_the_draws_of_an_edge_and_of_its_token_are_independent() -> None:
+    # Two tokens lead to a state in which a text may go on, two others to one in which it may not.
+    table = np.array([[1, 1, 2, 2], [1, -1, -1, -1], [-1, -1, -1, -1]], np.int32)
+    accepting = np.array([False, True, True])
+    automaton = token_automaton(Dfa(0, table, np.arange(4, dtype=np.int32), accepting, ()))
+    lattice = Lattice(automaton, [OPEN])
+    lattice.set_logits(0, np.zeros(4, np.float32))
+    draws = [int(lattice.sample(one)[0]) for one in np.random.default_rng(0).random((400, 1, 3))]
+    assert min(np.bincount(draws, minlength=4)) > 70
+
+
+def test_draws_follow_the_joint_law() -> None:
+    seeds = [seed for seed in range(40) if 3 <= len(problem(seed)[1].weights) <= 60][:3]
+    draws = 4000
+    for seed in seeds:
+        lattice, twin, _ = problem(seed)
+        chance = np.random.default_rng(seed)
+        counted: dict[tuple[int, ...], int] = {}
+        for uniforms in chance.random((draws, len(lattice), 3)):
+            drawn = tuple(lattice.sample(uniforms).tolist())
+            counted[drawn] = counted.get(drawn, 0) + 1
+        z = twin.log_z()
+        assert set(counted) <= set(twin.weights)
+        variation = 0.5 * sum(
+            abs(counted.get(some, 0) / draws - math.exp(weight - z)) for some, weight in twin.weights.items()
+        )
+        # The expected distance of an exact sampler is at most sum sqrt(p (1 - p) / (2 pi n)).
+        expected = sum(
+            math.sqrt(math.exp(one - z) * (1 - math.exp(one - z)) / (2 * math.pi * draws))
+            for one in twin.weights.values()
+        )
+        assert variation < 2.0 * expected + 0.01
+
+
+def test_any_subset_of_a_valid_assignment_leaves_a_valid_filling() -> None:
+    for seed in range(6):
+        lattice, twin, _ = problem(seed)
+        if not twin.weights:
+            continue
+        _, assignment = lattice.best()[0]
+        slots = np.flatnonzero(lattice.is_open).tolist()
+        for size in range(1, len(slots) + 1):
+            for some in itertools.combinations(slots, size):
+                again, _, _ = problem(seed)
+                for slot in some:
+                    again.commit(slot, int(assignment[slot]))
+                assert again.is_feasible
+
+
+def test_a_step_reduces_only_the_rows_that_are_new() -> None:
+    lattice, _twin, _ = problem(next(seed for seed in range(40) if len(problem(seed)[1].weights) > 5))
+    assert lattice.slots_reduced == int(lattice.is_open.sum())
+    before = lattice.slots_reduced
+    lattice.marginals()
+    lattice.best(2)
+    lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), np.zeros(WIDTH, np.float32))
+    lattice.log_z()
+    assert lattice.slots_reduced == before + 1
+    for slot in np.flatnonzero(lattice.is_open).tolist():
+        lattice.set_logits(slot, lattice._rows[slot].copy())
+    assert lattice.slots_reduced == before + 1
+
+
+@pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "infinity")])
+def test_logits_that_are_no_numbers_are_refused(value: float, word: str) -> None:
+    lattice, _, _ = problem(1)
+    row = np.zeros(WIDTH, np.float32)
+    row[3] = value
+    with pytest.raises(StructgenError, match=word):
+        lattice.set_logits(int(np.flatnonzero(lattice.is_open)[0]), row)
+
+
+def test_minus_infinity_excludes_a_token() -> None:
+    for seed in range(30):
+        lattice, twin, _ = problem(seed)
+        slots = np.flatnonzero(lattice.is_open).tolist()
+        if len(twin.weights) < 4 or not slots:
+            continue
+        slot = slots[0]
+        token = lattice.best()[0][1][slot]
+        if token == NULL:
+            continue
+        row = lattice._rows[slot].copy()
+        row[token] = -math.inf
+        lattice.set_logits(slot, row)
+        twin.weights = {some: one for some, one in twin.weights.items() if some[slot] != token}
+        assert lattice.log_z() == pytest.approx(twin.log_z(), rel=1e-9)

@@ -1,0 +1,139 @@
+"""What each scheduler commits, against its definition; the law of what first-hitting writes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from toy_models import Toy, byte_tokenizer
+
+import structgen as sg
+from structgen.infilling.canvas import Canvas
+from structgen.infilling.denoising import Step
+from structgen.infilling.schedulers import Scheduler, View
+from structgen.infilling.schedulers.blocks import Blocks
+from structgen.infilling.schedulers.entropy_bound import EntropyBound
+from structgen.infilling.schedulers.factor import Factor
+from structgen.infilling.schedulers.first_hitting import FirstHitting
+from structgen.infilling.schedulers.low_confidence import LowConfidence
+from structgen.infilling.schedulers.prophet import Prophet
+from structgen.infilling.schedulers.threshold import Threshold
+
+
+def view(
+    confidence: list[float], gap: float = 0.0, slots: int = 0, entropy: list[float] | None = None
+) -> View:
+    count = len(confidence)
+    return View(
+        0,
+        slots or count,
+        np.arange(count),
+        np.array(confidence),
+        np.zeros(count, np.bool_),
+        lambda: np.array(entropy or [0.0] * count),
+        lambda: gap,
+        np.random.default_rng(0),
+    )
+
+
+def chosen(scheduler: Scheduler, seen: View) -> list[int]:
+    return np.flatnonzero(scheduler.choose(seen)).tolist()
+
+
+def test_low_confidence_takes_the_surest_and_the_left_one_of_equals() -> None:
+    assert chosen(LowConfidence(2), view([0.5, 0.9, 0.5, 0.4])) == [0, 1]
+
+
+def test_the_threshold_takes_all_that_reach_it() -> None:
+    assert chosen(Threshold(0.5), view([0.5, 0.49, 0.9])) == [0, 2]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_factor_takes_the_most_slots_that_its_inequality_allows(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    confidence = (1 - chance.random(6) ** 3).tolist()
+    ordered = sorted(confidence, reverse=True)
+    fits = [n for n in range(1, 7) if (n + 1) * (1 - ordered[n - 1]) < 1.0]
+    assert len(chosen(Factor(1.0), view(confidence))) == max(fits, default=1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_entropy_bound_takes_the_most_slots_within_it(seed: int) -> None:
+    entropy = (np.random.default_rng(seed).random(7) * 0.2).tolist()
+    sets = (
+        some
+        for size in range(1, 8)
+        for some in itertools.combinations(entropy, size)
+        if sum(some) - max(some) <= 0.15
+    )
+    found = chosen(EntropyBound(0.15), view([0.5] * 7, entropy=entropy))
+    assert len(found) == max(map(len, sets))
+    assert max(entropy[one] for one in found) <= min(
+        [*(e for at, e in enumerate(entropy) if at not in found), 9]
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "gap", "is_all"), [(9, 7.4, 0), (9, 7.5, 1), (5, 5.0, 1), (5, 4.9, 0), (2, 2.5, 1)]
+)
+def test_prophet_takes_all_once_the_gap_reaches_the_threshold_of_its_third(
+    left: int, gap: float, is_all: bool
+) -> None:
+    found = chosen(Prophet(), view([0.5] * left, gap=gap, slots=9))
+    assert len(found) == (left if is_all else 1)
+
+
+def test_blocks_are_filled_from_the_left_one_after_another() -> None:
+    tokenizer = byte_tokenizer()
+    order: list[int] = []
+
+    def listen(step: Step, canvas: Canvas) -> None:
+        order.extend(one.position // 4 for one in step.committed)
+
+    sg.infill(
+        Toy(tokenizer),
+        "{a: /[a-z]*/, 14}",
+        tokenizer=tokenizer,
+        prompt="p",
+        length="exact",
+        scheduler=Blocks(LowConfidence(2), 4),
+        listen=listen,
+    )
+    assert order == sorted(order) and set(order) == {0, 1, 2, 3}
+
+
+def test_first_hitting_draws_the_product_law_given_validity() -> None:
+    tokenizer = byte_tokenizer()
+    logits = np.random.default_rng(3).standard_normal((3, 3))
+
+    class Fixed(Toy):
+        """Logits that do not depend on the canvas: then every order of slots gives one law."""
+
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            rows = np.zeros((len(ids), self.vocab_size), np.float32)
+            rows[1:4, [97, 98, 99]] = logits
+            return rows
+
+    texts = ["aab", "aba", "bca", "caa", "cab"]
+    weights = np.array([math.exp(sum(logits[at][ord(one) - 97] for at, one in enumerate(t))) for t in texts])
+    counted: Counter[str] = Counter()
+    draws = 600
+    for seed in range(draws):
+        found = sg.infill(
+            Fixed(tokenizer),
+            "{a: /aab|aba|bca|ca[ab]/, 3}",
+            tokenizer=tokenizer,
+            prompt="p",
+            length="exact",
+            temperature=1.0,
+            scheduler=FirstHitting(),
+            seed=seed,
+        )
+        counted[found.text] += 1
+    # The token "ab" has no place in three slots of one letter each.
+    law = weights / weights.sum()
+    variation = 0.5 * sum(abs(counted[t] / draws - p) for t, p in zip(texts, law, strict=True))
+    assert set(counted) <= set(texts) and variation < 0.06

@@ -1,0 +1,73 @@
+"""The page of a canvas being filled, and the command that fills one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from toy_models import Toy, byte_tokenizer
+from typer.testing import CliRunner
+
+import structgen as sg
+from structgen.cli import app
+
+
+def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Path) -> None:
+    tokenizer = byte_tokenizer()
+    found = sg.infill(
+        Toy(tokenizer),
+        "<b>{a: /[<>&]{4}/, 6}</b>",
+        tokenizer=tokenizer,
+        prompt="p",
+        scheduler="low-confidence",
+    )
+    found.write_trace(tmp_path / "page.html", "A < B")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<div class=row>") == len(found.steps)
+    assert "A &lt; B" in page and "<b>" not in page
+    shown = re.findall(r"<span class=fixed>(.*?)</span>", page.partition("Step by step")[0])
+    assert "".join(shown) == "&lt;b&gt;&lt;/b&gt;"
+    boxes = [row.count("<i></i>") for row in re.findall(r"<div class=row>.*?</div></div>", page)]
+    assert boxes == sorted(boxes, reverse=True) and boxes[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--slots", "a"], "says no number of slots"),
+        (["--schema", "s.json", "--regex", "x"], "exclude each other"),
+        (["--model", "structgen/extract", "--regex", "x"], "causal"),
+        (["--template", "t.txt", "--scheduler", "quick"], "no scheduler"),
+    ],
+)
+def test_wrong_options_are_refused(
+    options: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.txt").write_text("{a: int}\n")
+    result = CliRunner().invoke(app(), ["infill", *options])
+    assert result.exit_code == 2 and said in result.output
+
+
+def test_the_command_fills_a_template(tmp_path: Path) -> None:
+    pytest.importorskip("structgen.infilling.presets")
+    file, page = tmp_path / "t.txt", tmp_path / "page.html"
+    file.write_text('{"age": {age: int, 2}}\n')
+    options = ["--template", str(file), "--prompt", "Ada is 36.\n", "--stream", "--trace", str(page)]
+    result = CliRunner().invoke(app(), ["infill", *options])
+    assert result.exit_code == 0, result.output
+    assert re.search(r'\{"age": -?\d+\}\n$', result.stdout)
+    assert "\u2591" in result.stderr and page.is_file()
+
+
+def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("structgen.infilling.presets")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[2] / "docs" / "infilling.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, str(page), "exec"), names)
+    found = names["found"]
+    assert isinstance(found, sg.Infilled) and set(found.value) == {"name", "age", "city"}
+    assert (tmp_path / "page.html").is_file()
