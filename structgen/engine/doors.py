@@ -273,8 +273,8 @@ class Engine:
         return found
 
     def step(self) -> bool:
-        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether there was
-        anything to do."""
+        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
+        there was anything to do."""
         return self._loop.step()
 
     def drive(self, handles: Sequence[Handle]) -> None:

@@ -99,8 +99,8 @@ class Loop:
             self._lines.close()
 
     def step(self) -> bool:
-        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether there was
-        anything to do.
+        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
+        there was anything to do.
 
         Raises OptionError where a listener calls it, which would wait for itself.
         """
