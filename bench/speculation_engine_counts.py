@@ -48,6 +48,10 @@ COLUMNS: Final = (
 class FreeRows(Speculator):
     """Stands in for the engine's `Speculator`: every row of a pass is free, as it is for `replay`."""
 
+    def wants_drafts(self, count: int, kinds: Any) -> bool:
+        """Have every pass drafted."""
+        return True
+
     def propose(self, draftings: Sequence[Any], views: Sequence[Any], mosts: Sequence[int]) -> list[Any]:
         """Return all that is guessed, up to each text's bound."""
         found = []

@@ -24,7 +24,6 @@ from structgen.engine import checks
 from structgen.engine.draft_models import check_speculation, drafters_of
 from structgen.engine.loop import Loop
 from structgen.engine.models import (
-    DraftSupport,
     Model,
     draft_support_of,
     given_model,
@@ -217,31 +216,32 @@ class Engine:
         if request.thinking is not None and closing is not None:
             thoughts = partial(Phase, request.thinking, closing, self.tokenizer)
         handles = [Handle(request, sample) for sample in range(request.n)]
-        support = draft_support_of(self.model)
-        drafting = None
-        if request.drafts is not None:
-            check_speculation(request.drafts, self.tokenizer)
-            if support.shape != "none":
-                drafting = self._drafting(request.drafts, prompt, matcher, support)
+        drafting, less = self._drafting(request.drafts, prompt, matcher)
         texts = []
         for handle in handles:
             own = matcher if matcher is None or handle.sample == 0 else matcher.fork()
             text = Text(handle, prompt, self.tokenizer, own, least, thoughts, drafting)
-            if request.drafts is not None:
-                text.usage.speculation = support.reason
+            text.usage.speculation = less
             texts.append(text)
         self._loop.add(texts)
         return handles
 
     def _drafting(
-        self, how: Speculation, prompt: list[int], matcher: Matcher | None, support: DraftSupport
-    ) -> Callable[[], Drafting]:
-        """Return what begins the drafters of a text."""
+        self, how: Speculation | None, prompt: list[int], matcher: Matcher | None
+    ) -> tuple[Callable[[], Drafting] | None, str]:
+        """Return what begins the drafters of a text, None where it has none, and why it has less of them than
+        was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
+        if how is None:
+            return None, ""
+        check_speculation(how, self.tokenizer)
+        support = draft_support_of(self.model)
+        if support.shape == "none":
+            return None, support.reason
         # the fingerprint of a large schema takes time, and only a history asks for it
         schema = "" if how.history is None or matcher is None else matcher.compiled.grammar.fingerprint
         facts = Facts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
         chain = how.chain or support.shape == "chain"
-        return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain)
+        return lambda: Drafting(drafters_of(how, self.tokenizer), facts, chain=chain), support.reason
 
     def compiled(self, grammar: Grammar | CompiledGrammar) -> CompiledGrammar:
         """Return a grammar compiled for this engine's tokenizer; the last 256 are kept for later requests.
@@ -273,7 +273,8 @@ class Engine:
         return found
 
     def step(self) -> bool:
-        """Bring every text on by one token. Returns whether there was anything to do."""
+        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
+        there was anything to do."""
         return self._loop.step()
 
     def drive(self, handles: Sequence[Handle]) -> None:

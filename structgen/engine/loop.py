@@ -99,7 +99,8 @@ class Loop:
             self._lines.close()
 
     def step(self) -> bool:
-        """Bring every text on by one token. Returns whether there was anything to do.
+        """Bring every text on by one token or, where tokens were guessed, by several. Returns whether
+        there was anything to do.
 
         Raises OptionError where a listener calls it, which would wait for itself.
         """
@@ -244,7 +245,8 @@ class Loop:
             self._settle()
             going = [text for text in further if text.handle.result is None]
         for text in self._rows:
-            text.observe()
+            if text.guesses is not None:
+                text.observe()
         self._keep()
         self._speculator.took(time.perf_counter() - began)
 
@@ -419,7 +421,7 @@ class Loop:
         except Exception as error:  # the same
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
-        if any(text.drafting is not None for text in rows):
+        if any(text.most_guesses for text in rows):
             self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):
             text.usage.model_seconds += ran
@@ -432,9 +434,10 @@ class Loop:
 
     def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:
         """Return what is guessed behind the last token of each text."""
-        draftings = [text.begin_drafting() for text in rows]
-        if not any(draftings):
+        kinds = frozenset(text.kind for text in rows if text.most_guesses)
+        if not kinds or not self._speculator.wants_drafts(len(rows), kinds):
             return [NO_DRAFT] * len(rows)
+        draftings = [text.begin_drafting() if text.most_guesses else None for text in rows]
         views = [text.view(self._ends) for text in rows]
         return self._speculator.propose(draftings, views, [text.most_guesses for text in rows])
 

@@ -54,6 +54,7 @@ class Text:
         "filled",
         "guesses",
         "handle",
+        "kind",
         "last",
         "least",
         "line",
@@ -97,8 +98,9 @@ class Text:
         self.error: StructgenError | None = None
         self.usage = Usage(prompt_tokens=len(prompt))
         self.ran = self.filled = 0.0
-        self.most_guesses = 0 if request.drafts is None else request.drafts.nodes
+        self.most_guesses = 0 if request.drafts is None or drafting is None else request.drafts.nodes
         """Nodes of a draft, at most."""
+        self.kind = None if request.drafts is None else request.drafts.kind
         self._max_tokens = request.max_tokens
         self._stops = request.stops
         self._held = max((len(stop) for stop in self._stops), default=1) - 1
@@ -162,7 +164,8 @@ class Text:
 
     def begin_drafting(self) -> Drafting | None:
         """Return the drafters, told of all tokens so far; None where the text has none. Cost: what drafters
-        take to read the prompt, the first time."""
+        take to read the prompt, the first time; then what they take for the tokens that they have not heard
+        of."""
         if self.drafting is None and self._drafting_of is not None:
             try:
                 drafting = self._drafting_of()
@@ -172,7 +175,7 @@ class Text:
                 return None
             self.observed = 0
             self.drafting = drafting
-            self.observe()
+        self.observe()
         return self.drafting
 
     def forgo_drafts(self, why: str) -> None:

@@ -124,7 +124,7 @@ class PassCosts:
 
     def is_known(self, rows: int) -> bool:
         """Return whether a pass of about so many rows was measured lately: between two thirds and all."""
-        at = bisect_left(self._buckets, rows)
+        at = min(bisect_left(self._buckets, rows), len(self._buckets) - 1)
         while at >= 0 and 3 * self._buckets[at] >= 2 * rows:
             size = self._sizes.get(self._buckets[at])
             if size is not None and size.seconds and self._passes - size.last <= size.lasts:

@@ -117,7 +117,6 @@ class Drafting:
         """Drafted tokens that the text has taken, each counted once."""
         self._clock = clock
         self._members: list[_Member] = []
-        self._kind = tuple(drafter.name for drafter in drafters)
         self._deeper = Pace()
         """Whether it pays to ask what comes behind the likeliest guesses."""
         self._asked: list[_Proposal] = []
@@ -131,11 +130,6 @@ class Drafting:
                 self._drop(drafter, error)
             else:
                 self._members.append(_Member(drafter))
-
-    @property
-    def kind(self) -> tuple[str, ...]:
-        """The names of the drafters that are asked."""
-        return self._kind
 
     @property
     def trusts(self) -> dict[str, float]:

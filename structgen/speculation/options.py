@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from os import PathLike
@@ -72,6 +72,12 @@ class Speculation:
         if not isinstance(self.history, AnswerHistory | None):
             raise _wrong("history", self.history, "Make one with sg.AnswerHistory(tokenizer).")
         _check_draft_model(self.draft_model)
+
+    @property
+    def kind(self) -> Hashable:
+        """What tells apart how requests are drafted, whatever the texts: which drafters they have."""
+        has = bool(self.edit), self.history is not None, self.draft_model is not None
+        return self.drafters, self.nodes, self.chain, has
 
     def make(self, model: CausalModel | None = None, lock: Lock | None = None) -> list[Drafter]:
         """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers, the

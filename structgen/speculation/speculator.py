@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
@@ -14,6 +14,7 @@ from structgen.speculation.drafting import Drafting
 from structgen.speculation.goodput import Goodput
 from structgen.speculation.planner import planned
 
+_SELDOM: Final = 8
 _MOST_KINDS: Final = 64
 """Kinds of batches (by size and drafters) that are told apart; the oldest is forgotten."""
 
@@ -21,9 +22,9 @@ _MOST_KINDS: Final = 64
 class Speculator:
     """Belongs to one engine: what a pass costs is learnt from all of its texts.
 
-    For each pass: `propose`; the pass runs; `ran` with its rows and seconds; the texts take tokens, which is
-    told to each text's own `Drafting.observe`; `took` with all seconds of it. Its methods are called by one
-    thread at a time.
+    For each pass: `wants_drafts`; if so, `propose`; the pass runs; `ran` with its rows and seconds; the texts
+    take tokens, which is told to each text's own `Drafting.observe`; `took` with all seconds of it. Its
+    methods are called by one thread at a time.
 
     Drafting has to pay for itself, in three places. The planner takes a guess where the expected tokens for
     the time rise. A drafter whose accepted tokens saved less time than it took is asked more and more rarely
@@ -37,47 +38,55 @@ class Speculator:
         self.costs = PassCosts(overhead)
         self._clock = clock
         self._goodputs: dict[object, Goodput] = {}
+        self._passes = 0
         self._pass: _Pass | None = None
         """What is to be settled once the texts have taken their tokens."""
 
-    def propose(
-        self, draftings: Sequence[Drafting | None], views: Sequence[View | None], mosts: Sequence[int]
-    ) -> list[Draft]:
-        """Return a draft for each text, of at most `mosts[i]` nodes; none for a text without a `Drafting`."""
+    def wants_drafts(self, count: int, kinds: Hashable) -> bool:
+        """Return whether the next pass, of `count` texts, is to have drafts. `kinds` says what drafters the
+        texts have. It begins the pass: `propose` may follow, then `ran` and `took`."""
         self._settle()
-        count = len(draftings)
-        drafts = [NO_DRAFT] * count
-        texts = [
-            (i, drafting, view)
-            for i, (drafting, view, most) in enumerate(zip(draftings, views, mosts, strict=True))
-            if drafting is not None and view is not None and most > 0
-        ]
         curve = self.costs.curve
-        if not texts or count > len(curve):
-            return drafts
-        kind = count.bit_length(), frozenset(drafting.kind for _, drafting, _ in texts)
+        if count > len(curve):
+            return False
+        kind = count.bit_length(), kinds
         goodput = self._goodputs.get(kind)
         if goodput is None:
             if len(self._goodputs) >= _MOST_KINDS:
                 del self._goodputs[next(iter(self._goodputs))]
             goodput = self._goodputs[kind] = Goodput(count)
-        token = float(curve[count - 1]) / count
-        self._pass = _Pass(goodput, goodput.is_drafting, count, token)
-        if not goodput.is_drafting:
+        self._pass = _Pass(goodput, goodput.is_drafting, count, float(curve[count - 1]) / count)
+        return goodput.is_drafting
+
+    def propose(
+        self, draftings: Sequence[Drafting | None], views: Sequence[View | None], mosts: Sequence[int]
+    ) -> list[Draft]:
+        """Return a draft for each text, of at most `mosts[i]` nodes; none for a text without a `Drafting`."""
+        count = len(draftings)
+        drafts = [NO_DRAFT] * count
+        if self._pass is None:
             return drafts
-        for i, drafting, view in texts:
-            self._pass.texts.append((drafting, drafting.saved))
-            drafts[i] = drafting.candidates(view, mosts[i])
+        curve, asked = self.costs.curve, list[int]()
+        self._pass.texts = []
+        for i, (drafting, view, most) in enumerate(zip(draftings, views, mosts, strict=True)):
+            if drafting is not None and view is not None and most > 0:
+                self._pass.texts.append((drafting, drafting.saved))
+                drafts[i] = drafting.candidates(view, most)
+                asked.append(i)
         drafts = planned(drafts, curve, mosts, sum(mosts))
-        self._pass.sizes = [len(drafts[i]) for i, _, _ in texts]
+        self._pass.sizes = [len(drafts[i]) for i in asked]
         self._price(self._pass, float(curve[count + sum(map(len, drafts)) - 1]))
         return drafts
 
     def ran(self, rows: int, seconds: float) -> None:
-        """Learn what the model's pass took, of so many rows."""
-        self.costs.learn(rows, seconds)
-        if self._pass is not None:
+        """Learn what the model's pass took, of so many rows; of passes without drafts one in eight is enough
+        to know."""
+        self._passes += 1
+        if self._pass is not None and self._pass.drafting:
+            self.costs.learn(rows, seconds)
             self._price(self._pass, seconds + self.costs.overhead)
+        elif self._passes % _SELDOM == 0 or not self.costs.is_known(rows):
+            self.costs.learn(rows, seconds)
 
     def took(self, seconds: float) -> None:
         """Learn that the pass took so many seconds more, of any work: also before it and behind it."""

@@ -99,6 +99,7 @@ def test_a_draft_model_changes_the_calls_and_no_token(
         return [NO_DRAFT if one is None else one.candidates(view, most) for one, view, most in rows]
 
     # whatever a guess costs: how long passes take on this machine is not the test's affair
+    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
     monkeypatch.setattr(Speculator, "propose", all_of_them)
     engine = sg.Engine("structgen/extract")
     schema = {"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}

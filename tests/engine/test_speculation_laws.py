@@ -102,6 +102,7 @@ def keen(monkeypatch: pytest.MonkeyPatch) -> None:
     def propose(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[Draft]:
         return [one.candidates(view, most) for one, view, most in zip(draftings, views, mosts, strict=True)]
 
+    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
     monkeypatch.setattr(Speculator, "propose", propose)
 
 

@@ -58,6 +58,7 @@ def keen(monkeypatch: pytest.MonkeyPatch) -> None:
             for drafting, view, most in zip(draftings, views, mosts, strict=True)
         ]
 
+    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
     monkeypatch.setattr(Speculator, "propose", propose)
 
 
