@@ -91,13 +91,18 @@ def test_a_model_of_ones_own_fills_any_type(seed: int) -> None:
     assert answer.batch([f"prompt {seed}", "b"])[0] == found
 
 
-def test_a_coroutine_function() -> None:
+def test_coroutines_fill_what_each_fills_alone() -> None:
     @sg.generate(model=infilling(scheduler="threshold"))
-    async def answer() -> Answer:
-        """Say something."""
+    async def answer(text: str) -> Answer:
+        """Say {text}"""
         return sg.filled()
 
-    assert isinstance(asyncio.run(answer()), Answer)
+    async def together() -> None:
+        found = await asyncio.gather(*(answer(f"prompt {number}") for number in range(6)))
+        assert found == [await answer(f"prompt {number}") for number in range(6)]
+        assert all(isinstance(one, Answer) for one in found)
+
+    asyncio.run(together())
 
 
 def test_a_second_attempt_draws_another_canvas() -> None:
