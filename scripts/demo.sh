@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `make demo` shows: a document and an object from a sentence, a text of a Lark grammar, the library, `structgen check` on good
-# and bad texts, and `structgen maskbench`.
+# What `make demo` shows: a document and an object from a sentence, an object with a known field that is filled in any order, a text of a Lark
+# grammar, the library, `structgen check` on good and bad texts, and `structgen maskbench`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BIN=${BIN:-.venv/bin}
@@ -13,6 +13,9 @@ show() {
 show "$BIN/structgen" warmup
 show "$BIN/structgen" generate --device cpu --schema examples/order.schema.json \
   --prompt "Zorvik ordered 3 lamps and 2 chairs on 4 May 2026 and has paid; deliver to Mandelport."
+# The slots of the canvas are filled two a step, the surest first (examples/person.given.json has the city).
+show "$BIN/structgen" infill --schema examples/person.schema.json --given examples/person.given.json --slots 10 \
+  --scheduler low-confidence --tokens-per-step 2 --stream --prompt "Maria Keller is 34 years old and lives in Hamburg."
 show "$BIN/python" examples/person.py
 show "$BIN/python" examples/first_mask.py
 show "$BIN/structgen" generate --device cpu --grammar grammars/dates.lark --prompt "The meeting is on 4 May." --max-tokens 40

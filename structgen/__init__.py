@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from structgen.tokenizer import Tokenizer
     from structgen.typed.decorator import filled, generate
     from structgen.typed.functions import Outcome
+    from structgen.typed.infilled import Infilling
     from structgen.typed.partial import Partial
     from structgen.typed.run import run
 
@@ -109,6 +110,7 @@ __all__ = [
     "GrammarExplanation",
     "InProcess",
     "Infilled",
+    "Infilling",
     "LarkGrammar",
     "LimitError",
     "Limits",
@@ -277,6 +279,8 @@ def _home(name: str) -> str | None:
             return "structgen.typed.decorator"
         case "Outcome":
             return "structgen.typed.functions"
+        case "Infilling":
+            return "structgen.typed.infilled"
         case "Partial":
             return "structgen.typed.partial"
         case "run":

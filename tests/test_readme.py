@@ -66,9 +66,16 @@ def test_the_example_prints_what_the_readme_says() -> None:
 
 def test_a_document_is_generated_as_the_readme_says() -> None:
     pytest.importorskip("torch")
-    block = re.search(r"\$ structgen (generate [^\n]*)\n(.*?)\$ python", README, re.DOTALL)
+    block = re.search(r"\$ structgen (generate [^\n]*)\n(.*?)\$ structgen", README, re.DOTALL)
     assert block is not None
     assert run("-c", "from structgen.cli import main; main()", *shlex.split(block[1])) == block[2]
+
+
+def test_an_object_is_infilled_as_the_readme_says() -> None:
+    block = re.search(r"\$ structgen (infill [^\n]*)\n(.*?)\.\.\.\n(.*?)\$ python", README, re.DOTALL)
+    assert block is not None
+    said = run("-c", "from structgen.cli import main; main()", *shlex.split(block[1]))
+    assert said.startswith(block[3] + block[2])  # run() puts what is on stdout before what is on stderr
 
 
 @pytest.mark.parametrize("keyword", sorted(HANDLED))

@@ -34,7 +34,8 @@ class Sizes:
             raise StructgenError(
                 f"{where} is a {config.get('architectures')}, no LlamaForCausalLM.",
                 where=str(where),
-                cure="Load it by its path, through transformers; the engine runs causal models alone.",
+                cure="The engine runs causal models alone; load another architecture by its path, through "
+                "transformers. A model that fills masks goes to sg.infill.",
             )
         heads = config["num_attention_heads"]
         rope = config.get("rope_parameters") or config

@@ -135,7 +135,7 @@ def infill(
         )
     chosen = named(scheduler, tokens_per_step=tokens_per_step)
     began = time.monotonic()
-    reads, words = _model_of(model, tokenizer)
+    reads, words = model_of(model, tokenizer)
     asked = _Asked(reads, words, grammar, dict(holes or {}), slots, length, depth, max_states)
     if given is not None:
         if template is not None:
@@ -410,7 +410,7 @@ def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadlin
     return problem
 
 
-def _model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
+def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
     """Return the model and its tokenizer. Raises OptionError for a causal one."""
     if isinstance(model, str | Path):
         from structgen.infilling.presets import load_masked_model

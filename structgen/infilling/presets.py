@@ -172,6 +172,18 @@ def load_masked_model(
     )
 
 
+def fills_masks(name: str | Path) -> bool:
+    """Tell whether a model that is named is known to fill masks: `structgen/infill`, or a local folder of a
+    family in FAMILIES, by its config.json. A folder without a legible one is none."""
+    if str(name).startswith("structgen/"):
+        return str(name) == "structgen/infill"
+    try:
+        named = json.loads((Path(name) / "config.json").read_text(encoding="utf-8"))["architectures"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return isinstance(named, list) and any(one in ("StructgenInfill", *FAMILIES) for one in named)
+
+
 def convention_of(
     config: dict[str, Any],
     where: str = "config.json",

@@ -16,6 +16,7 @@ from structgen.errors import OptionError, UnsupportedError
 from structgen.speculation.options import Speculation
 from structgen.typed.forms import Form, form_of_type
 from structgen.typed.functions import Asked, AsyncTypedFunction, Filled, TypedFunction
+from structgen.typed.infilled import Infilling, is_infilling, no_stream
 from structgen.typed.options import Options
 from structgen.typed.prompts import Message, Template
 from structgen.typed.writers import writer_of
@@ -51,7 +52,7 @@ def filled(prompt: str | Sequence[Message] | None = None) -> NoReturn:
 
 def generate(
     *,
-    model: str | Path | Engine,
+    model: str | Path | Engine | Infilling,
     sampling: Sampling | None = None,
     max_tokens: int | None = None,
     attempts: int = 3,
@@ -66,12 +67,13 @@ def generate(
 
     model
         a name (`structgen/extract`), a folder that transformers reads, `openai:URL#NAME`, or an `sg.Engine`.
-        By name it is loaded at the first call, and shared in the process.
+        By name it is loaded at the first call, and shared in the process. A masked-diffusion model
+        (`structgen/infill`, a folder of a known family, an `sg.Infilling`) fills the document in any order.
     sampling
         how tokens are chosen; the likeliest, where nothing is said.
     max_tokens
         of a document, which is complete within them; 512 where nothing is said, fewer where the model's
-        context leaves fewer.
+        context leaves fewer. With infilling: the slots of the canvas; 64 where nothing is said.
     attempts
         how often a document is asked for that the type's own validators refuse.
     outline
@@ -84,13 +86,14 @@ def generate(
     policies
         options of `sg.json_schema` for the documents, such as whitespace.
     thinking
-        free text before the document (`sg.Thinking`), which is in `detailed(...).result.thoughts`.
+        free text before the document (`sg.Thinking`), which is in `detailed(...).result.thoughts`. Not with
+        infilling.
     speculation
         how the next tokens are guessed, so that one pass of the model checks many: "auto", "off", or an
         `sg.Speculation`. It changes how long a call takes, and none of its tokens; draws have none.
 
     Errors, at decoration: OptionError for a docstring that names no parameter, UnsupportedError for a return
-    type that has no schema, StructgenError for a model that is not there.
+    type that has no schema and for Iterator[T] with infilling, StructgenError for a model that is not there.
     """
     options = Options(
         sampling if sampling is not None else Sampling(temperature=0.0),
@@ -103,7 +106,7 @@ def generate(
         thinking,
         speculation,
     )
-    writer = writer_of(model, options)
+    writer, streams = writer_of(model, options), not is_infilling(model)
     frame = sys._getframe(1)
 
     def decorated(function: Callable[..., Any]) -> Any:
@@ -116,7 +119,7 @@ def generate(
         signature = inspect.signature(function)
         docstring = function.__doc__
         template = Template(docstring, signature) if docstring and docstring.strip() else None
-        form = _form(function, frame.f_locals, options.policies)
+        form = _form(function, frame.f_locals, options.policies, streams)
         asked = Asked(function, template, form, writer, options)
         if inspect.iscoroutinefunction(function):
             return AsyncTypedFunction(asked)
@@ -126,10 +129,10 @@ def generate(
 
 
 def _form(
-    function: Callable[..., Any], names: Mapping[str, Any], policies: Mapping[str, Any] | None
+    function: Callable[..., Any], names: Mapping[str, Any], policies: Mapping[str, Any] | None, streams: bool
 ) -> Callable[[], Form]:
     """Return what gives the form of a function's return type: read now, or at the first call where the
-    annotation names what is not defined yet."""
+    annotation names what is not defined yet. `streams`: whether the model can hand out items as they come."""
     annotation = getattr(function, "__annotations__", {}).get("return", inspect.Parameter.empty)
     if annotation is inspect.Parameter.empty:
         raise UnsupportedError(
@@ -143,6 +146,8 @@ def _form(
     def read() -> Form:
         if not known:
             form = form_of_type(_resolved(annotation, function, names), policies)
+            if form.items and not streams:
+                raise no_stream()
             if form.items and not form.asynchronous and inspect.iscoroutinefunction(function):
                 raise UnsupportedError(
                     f"The coroutine function {function.__qualname__} returns an Iterator.",

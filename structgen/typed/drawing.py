@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from structgen.errors import OptionError, UnsupportedError
 from structgen.typed.forms import Form
+from structgen.typed.infilled import Infiller
 from structgen.typed.local import Local
 from structgen.typed.options import Options
 from structgen.typed.prompts import Source
@@ -57,9 +58,18 @@ class Sampler(Generic[P, D]):
 def _checked(writer: object, form: Form, options: Options) -> Local:
     """Return the writer as an engine of this process.
 
-    Raises UnsupportedError for a server, items one by one, free text and thoughts: of none of these is the
-    law that `sg.sample` draws from.
+    Raises UnsupportedError for infilling, a server, items one by one, free text and thoughts: of none of
+    these is the law that `sg.sample` draws from.
     """
+    if isinstance(writer, Infiller):
+        raise UnsupportedError(
+            "A masked-diffusion model gives no probabilities of whole documents, so its own distribution "
+            "cannot be drawn from.",
+            keyword="sample",
+            where="model",
+            cure="Call the function with sampling=sg.Sampling(temperature=1.0, seed=...) for each draw, "
+            "or use a causal model.",
+        )
     if not isinstance(writer, Local):
         raise UnsupportedError(
             "A server gives texts, not the probability of each token behind each prefix, so the model's own "

@@ -14,6 +14,7 @@ from structgen.schema.policies import JSON_DUMPS
 from structgen.speculation.options import Speculation
 from structgen.typed.forms import form_of
 from structgen.typed.functions import Outcome, obtained
+from structgen.typed.infilled import Infilling, is_infilling
 from structgen.typed.options import Options
 from structgen.typed.prompts import Message, given_source
 from structgen.typed.writers import writer_of
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 @overload
 def run(
-    model: str | Path | Engine,
+    model: str | Path | Engine | Infilling,
     prompt: str | Sequence[Message],
     target: type[T],
     *,
@@ -43,7 +44,7 @@ def run(
 ) -> T: ...
 @overload
 def run(
-    model: str | Path | Engine,
+    model: str | Path | Engine | Infilling,
     prompt: str | Sequence[Message],
     target: type[T],
     *,
@@ -60,7 +61,7 @@ def run(
 ) -> Outcome[T]: ...
 @overload
 def run(
-    model: str | Path | Engine,
+    model: str | Path | Engine | Infilling,
     prompt: str | Sequence[Message],
     target: Grammar | Mapping[str, Any] | object = None,
     *,
@@ -76,7 +77,7 @@ def run(
     speculation: str | Speculation = "auto",
 ) -> Any: ...
 def run(
-    model: str | Path | Engine,
+    model: str | Path | Engine | Infilling,
     prompt: str | Sequence[Message],
     target: Any = None,
     *,
@@ -113,8 +114,9 @@ def run(
     )
     writer = writer_of(model, options)
     name = str(model) if isinstance(model, str | Path) else model.name
-    # what these models were trained to write
-    usual = {**JSON_DUMPS, "escapes": "utf8"} if name.startswith("structgen/") else None
+    # what the embedded models were trained to write, and what sg.infill fills
+    as_dumps = name.startswith("structgen/") or is_infilling(model)
+    usual = {**JSON_DUMPS, "escapes": "utf8"} if as_dumps else None
     form = form_of(target, policies, usual)
     if form.items:
         raise OptionError(

@@ -1,4 +1,4 @@
-"""What writes texts: an engine of this process, or a server."""
+"""What writes texts: an engine of this process, a masked-diffusion model, or a server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 from structgen.engine.requests import Result
 from structgen.errors import OptionError
 from structgen.typed.forms import Form
+from structgen.typed.infilled import Infilling, check_options, infiller_of, is_infilling
 from structgen.typed.local import Local, check_name, local_model
 from structgen.typed.options import Options
 from structgen.typed.prompts import Source
@@ -57,18 +58,27 @@ def writer_of(model: object, options: Options) -> Callable[[], Writer]:
     """Return what gives the writer of a model, which is loaded when it is first asked for.
 
     Errors: StructgenError where there is no model of this name, as far as can be told at once; OptionError
-    for options that a server does not have.
+    for options that a server or infilling does not have.
     """
     if isinstance(model, str | Path):
         name = str(model)
         if name.startswith("openai:"):
-            from structgen.typed.remote import Remote, check_options
+            from structgen.typed import remote as server
 
-            check_options(options)
-            remote = Remote(name)
+            server.check_options(options)
+            remote = server.Remote(name)
             return lambda: remote
         check_name(name)
+        if is_infilling(name):
+            check_options(options)
+            return lambda: infiller_of(name)
         return lambda: local_model(name)
+    if isinstance(model, Infilling):
+        if model.name:
+            check_name(model.name)
+        check_options(options)
+        filler = infiller_of(model)
+        return lambda: filler
     from structgen.engine import Engine
 
     if isinstance(model, Engine):
@@ -77,5 +87,5 @@ def writer_of(model: object, options: Options) -> Callable[[], Writer]:
     raise OptionError(
         f"A {type(model).__name__} is no model.",
         where="model",
-        cure="Pass a name, a folder, or an sg.Engine.",
+        cure="Pass a name, a folder, an sg.Engine, or sg.Infilling(model, tokenizer).",
     )

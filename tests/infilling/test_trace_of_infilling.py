@@ -65,9 +65,10 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pytest.importorskip("structgen.infilling.presets")
     monkeypatch.chdir(tmp_path)
     page = Path(__file__).parents[2] / "docs" / "infilling.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    names: dict[str, object] = {}
+    code = "".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    names: dict[str, object] = {"__name__": __name__}  # a module that dataclasses find
     exec(compile(code, str(page), "exec"), names)
     found = names["found"]
     assert isinstance(found, sg.Infilled) and set(found.value) == {"name", "age", "city"}
     assert (tmp_path / "page.html").is_file()
+    assert isinstance(names["maria"], names["Person"])  # type: ignore[arg-type]

@@ -1,0 +1,261 @@
+"""Writing by infilling: the document is a canvas of masked slots that a masked-diffusion model fills."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from structgen.engine.requests import FinishReason, Result, Sampling, Usage
+from structgen.errors import OptionError, UnsupportedError
+from structgen.typed.asking import Asking
+from structgen.typed.forms import Form
+from structgen.typed.options import Options
+from structgen.typed.prompts import Source
+
+if TYPE_CHECKING:
+    from structgen.infilling.door import Length
+    from structgen.infilling.masked_model import MaskedModel
+    from structgen.infilling.results import Infilled
+    from structgen.infilling.schedulers import Scheduler
+    from structgen.tokenizer import Tokenizer
+
+SLOTS: Final = 64
+"""Of a document, unless the caller says max_tokens; fewer where the model's context leaves fewer."""
+_MOST_MODELS: Final = 2
+"""Models that are kept by name in a process."""
+_UNKNOWN: Final = ("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty")
+"""What of `sg.Sampling` is about the next token, given those before."""
+
+
+@dataclass(frozen=True)
+class Infilling:
+    """A masked-diffusion model for `sg.generate` and `sg.run`, with those options of `sg.infill` that a typed
+    function does not have itself. A model's bare name stands for one with the defaults."""
+
+    model: MaskedModel | str | Path | Any
+    """`structgen/infill`, a folder of a known family, or anything with the members of `MaskedModel`."""
+    tokenizer: Tokenizer | Any | None = None
+    """Of a model that is no name."""
+    scheduler: str | Scheduler = "auto"
+    tokens_per_step: int | None = None
+    length: Length = "at most"
+    depth: int | None = None
+    """Recursion of the type is cut at so many open brackets."""
+    max_states: int | None = None
+
+    def __post_init__(self) -> None:
+        from structgen.infilling.schedulers import named
+
+        named(self.scheduler, tokens_per_step=self.tokens_per_step)
+
+    @property
+    def name(self) -> str:
+        """The model's name; "" of a model that has none."""
+        return str(self.model) if isinstance(self.model, str | Path) else ""
+
+
+class Infiller:
+    """A masked-diffusion model, and how it is asked."""
+
+    lost: tuple[str, ...] = (
+        "Streams: no part of a document is final before the whole is.",
+        "Log-probabilities of tokens, and draws from the model's own distribution of documents.",
+    )
+
+    def __init__(self, how: Infilling) -> None:
+        self.how = how
+        self._asking = Asking(how.name)
+        self._loaded: tuple[Any, Tokenizer] | None = None
+        self._lock = threading.Lock()
+
+    def prompt(self, form: Form, source: Source, options: Options) -> str:
+        """Return the text of a prompt, the chat template applied."""
+        return self._asking.prompt(form, source, options)
+
+    @staticmethod
+    def check(form: Form, text: str) -> str | None:
+        """Return None: the lattice has seen to it."""
+        return None
+
+    def write(
+        self, form: Form, sources: Sequence[Source], options: Options, attempt: int = 0
+    ) -> list[Result]:
+        """Return a document for each source, one after another.
+
+        Errors: those of `sg.infill`, told in the words of a typed function.
+        """
+        return [self._written(form, one, options, attempt) for one in sources]
+
+    async def awrite(self, form: Form, source: Source, options: Options, attempt: int = 0) -> Result:
+        """Return a document, made in a thread."""
+        return await asyncio.to_thread(self._written, form, source, options, attempt)
+
+    def stream(
+        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+    ) -> Iterator[str]:
+        """Raise UnsupportedError: slots are not filled from left to right."""
+        raise no_stream()
+
+    def astream(
+        self, form: Form, source: Source, options: Options, done: Callable[[Result], None]
+    ) -> AsyncIterator[str]:
+        """Raise UnsupportedError: slots are not filled from left to right."""
+        raise no_stream()
+
+    def _written(self, form: Form, source: Source, options: Options, attempt: int) -> Result:
+        from structgen.infilling.door import infill
+        from structgen.infilling.no_filling import NoFillingError
+
+        if form.grammar is None:
+            raise UnsupportedError(
+                "Free text has no grammar to fill slots under.",
+                keyword="str",
+                where="return",
+                cure="Annotate a type that has a schema; sg.infill fills templates of text.",
+            )
+        model, tokenizer = self._model()
+        prompt = self._asking.tokens(form, source, options, tokenizer)
+        room = model.context - len(prompt) - 1  # the end token stands behind the canvas
+        if room < 1:
+            raise OptionError(
+                f"The prompt has {len(prompt):,} tokens, and the model's context is {model.context:,}.",
+                where="prompt",
+                cure="Shorten the prompt.",
+            )
+        slots = min(options.max_tokens or SLOTS, room)
+        how, drawn = self.how, options.sampling_of(attempt)
+        try:
+            found = infill(
+                model,
+                grammar=form.grammar,
+                prompt=prompt,
+                slots=slots,
+                length=how.length,
+                scheduler=how.scheduler,
+                tokens_per_step=how.tokens_per_step,
+                temperature=drawn.temperature,
+                seed=drawn.seed,
+                tokenizer=tokenizer,
+                depth=how.depth,
+                max_states=how.max_states,
+                timeout=options.timeout,
+            )
+        except NoFillingError as error:
+            raise NoFillingError(
+                f"No document fits into {slots} slots: {error.what}",
+                where="max_tokens",
+                cure=f"Give as many with max_tokens=; the context leaves room for {room:,}.",
+            ) from error
+        except OptionError as error:
+            if error.where != "grammar":
+                raise
+            raise OptionError(
+                error.what,
+                where="return",
+                cure=f"depth= and max_states= are said in model=sg.Infilling(model, depth=...). {error.cure}",
+            ) from error
+        return _result(found, len(prompt))
+
+    def _model(self) -> tuple[Any, Tokenizer]:
+        """Return the model and its tokenizer, loaded when they are first asked for."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> tuple[Any, Tokenizer]:
+        from structgen.infilling.door import model_of
+        from structgen.infilling.presets import load_masked_model
+
+        given = self.how
+        if not given.name:
+            return model_of(given.model, given.tokenizer)
+        try:
+            model, tokenizer = load_masked_model(given.name)
+        except OptionError as error:
+            raise OptionError(
+                error.what,
+                where=error.where,
+                cure=f"{error.cure} What load_masked_model returns goes into sg.Infilling(model, tokenizer).",
+            ) from error
+        return model_of(model, tokenizer if given.tokenizer is None else given.tokenizer)
+
+
+def _result(found: Infilled, prompt: int) -> Result:
+    """Return the engine's kind of result. Where a deadline brought about the end, that is STEERED."""
+    cost = found.usage
+    usage = Usage(
+        prompt_tokens=prompt,
+        tokens=len(found.tokens),
+        model_seconds=cost.model_seconds,
+        mask_seconds=cost.lattice_seconds,
+        calls=cost.passes,
+    )
+    is_late = found.finish_reason == "deadline"
+    return Result(
+        found.text,
+        FinishReason.STEERED if is_late else FinishReason.STOP,
+        list(found.tokens),
+        [],
+        usage,
+        is_json=not isinstance(found.value, str) or found.value != found.text,
+    )
+
+
+def no_stream() -> UnsupportedError:
+    """Return the error for a stream."""
+    return UnsupportedError(
+        "A masked-diffusion model fills a document in any order: there is no beginning to stream.",
+        keyword="stream",
+        where="model",
+        cure="Call the function for the whole, with list[T] in place of Iterator[T]; sg.infill(listen=...) "
+        "tells each canvas.",
+    )
+
+
+def check_options(options: Options) -> None:
+    """Raise OptionError for an option that infilling does not have."""
+    plain = Sampling()
+    for name in _UNKNOWN:
+        if getattr(options.sampling, name) != getattr(plain, name):
+            raise OptionError(
+                f"{name} is about the next token behind those before it; slots are filled in any order.",
+                where="sampling",
+                cure="Leave it out; temperature and seed are there.",
+            )
+    if options.thinking is not None:
+        raise OptionError(
+            "A masked-diffusion model writes no thoughts before the document.",
+            where="thinking",
+            cure="Leave it out, or give the type a field for them.",
+        )
+    if options.speculation not in ("auto", "off"):
+        raise OptionError(
+            "Speculation guesses next tokens, and infilling has none.",
+            where="speculation",
+            cure='Leave it out; sg.Infilling(model, scheduler="freedave") saves passes of the model.',
+        )
+
+
+@lru_cache(maxsize=_MOST_MODELS)
+def _by_name(name: str) -> Infiller:
+    return Infiller(Infilling(name))
+
+
+def infiller_of(model: Infilling | str) -> Infiller:
+    """Return the writer of a model; one by its bare name is shared in the process. Nothing is loaded yet."""
+    return _by_name(model) if isinstance(model, str) else Infiller(model)
+
+
+def is_infilling(model: object) -> bool:
+    """Tell whether a model, as `sg.generate` takes it, fills masks, without loading it."""
+    if isinstance(model, str | Path):
+        from structgen.infilling.presets import fills_masks
+
+        return not str(model).startswith("openai:") and fills_masks(model)
+    return isinstance(model, Infilling)
