@@ -351,10 +351,12 @@ def find_threshold(
         # other threads read what was written
         tl.debug_barrier()
         lowest = tl.full((), -2139095040, tl.int64)  # the order of the least finite number
+        # no candidate's order is below this one: rounding moves the bound by one number at most
+        least = tl.maximum(ordered(bound.to(tl.float32)).to(tl.int64) - 2, lowest)
         rank = lowest - 1
         if top_k > 0:
             # the least number above which fewer than k stand
-            low = lowest - 1
+            low = least - 1
             high = ordered(top32).to(tl.int64)
             while low < high:
                 middle = (low + high) >> 1
@@ -362,17 +364,14 @@ def find_threshold(
                     high = middle
                 else:
                     low = middle + 1
-            if low >= lowest:
+            if low >= least:
                 rank = low
                 tied = (top_k - count_above(mine, count, low, TILE)).to(tl.int32)
                 each = tl.exp((unordered(low.to(tl.int32)).to(tl.float64) - top) / temperature)
-                # an overlong share of equals is cut where their rows end
-                equal = count_above(mine, count, low - 1, TILE) - count_above(mine, count, low, TILE)
-                tied = tl.minimum(tied, equal)
                 whole = mass_above(mine, count, low, top, temperature, TILE) + tied.to(tl.float64) * each
         if top_p < 1.0:
             # the least number above which less than the wanted mass stands
-            low = tl.maximum(rank, lowest)
+            low = tl.maximum(rank, least)
             high = ordered(top32).to(tl.int64)
             while low < high:
                 middle = (low + high) >> 1
