@@ -74,7 +74,9 @@ def advance(
     classes = token_class if token_class.ndim == 2 else token_class[None]
     if automata is None and classes.shape[0] != 1:
         raise KernelError(
-            f"There are {classes.shape[0]} automata.", where="automata", cure="Say which one each line follows."
+            f"There are {classes.shape[0]} automata.",
+            where="automata",
+            cure="Say which one each line follows.",
         )
     if state_rows is not None and not (
         1 <= state_rows.shape[1] <= MOST_ROWS and state_rows.shape[0] == transitions.shape[0]

@@ -136,7 +136,9 @@ def integers(
         try:
             values = torch.tensor(values) if len(values) else torch.zeros(0, dtype=torch.int64)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise KernelError(f"It holds no integers {list(shape)}: {error}.", where=name, cure=cure) from error
+            raise KernelError(
+                f"It holds no integers {list(shape)}: {error}.", where=name, cure=cure
+            ) from error
     if values.dtype not in INTEGERS or tuple(values.shape) != shape:
         raise KernelError(
             f"It is {said(values)}, and int32 or int64 {list(shape)} is needed.", where=name, cure=cure

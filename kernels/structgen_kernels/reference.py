@@ -27,6 +27,9 @@ from torch import Tensor
 TILE = 1024
 """Tokens of a tile of the draw. It is part of the definition: another one draws other tokens."""
 
+COLDEST, HOTTEST = 1e-30, 1e30
+"""A temperature below the first counts as 0, which takes the likeliest token; one above the second as that."""
+
 GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """The constants of SplitMix64."""
@@ -203,8 +206,8 @@ def draw(scores: Tensor, temperature: Tensor, keys: Tensor) -> Tensor:
     """Return the int64 tokens [n] drawn from float64 logits [n, V] in two levels, as the module says; at
     temperature 0 the greatest. Logits of minus infinity are never drawn, if there are others."""
     width = scores.shape[1]
-    is_greedy = temperature <= 0
-    heat = torch.where(is_greedy, 1.0, temperature.double())[:, None]
+    is_greedy = ~(temperature >= COLDEST)
+    heat = torch.where(is_greedy, 1.0, temperature.double().clamp(max=HOTTEST))[:, None]
     tiles = -(-width // TILE)
     tiled = torch.nn.functional.pad(scores / heat, (0, tiles * TILE - width), value=NEVER)
     tiled = tiled.unflatten(1, (tiles, TILE))
@@ -218,9 +221,7 @@ def draw(scores: Tensor, temperature: Tensor, keys: Tensor) -> Tensor:
     return token.gather(1, best[:, None]).squeeze(1)
 
 
-def filtered(
-    scores: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, min_p: Tensor
-) -> Tensor:
+def filtered(scores: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, min_p: Tensor) -> Tensor:
     """Return float64 logits [n, V] with minus infinity where top-k, top-p and min-p leave a token out.
 
     Top-k keeps the k greatest (of equal ones the smallest ids); of these, in descending order, top-p keeps
@@ -228,10 +229,11 @@ def filtered(
     likely as the likeliest. The likeliest is always kept. A temperature of 0, which takes the likeliest, is
     not filtered.
     """
-    is_plain = (temperature <= 0) | ((top_k <= 0) & (top_p >= 1) & (min_p <= 0))
+    is_greedy = ~(temperature >= COLDEST)
+    is_plain = is_greedy | ((top_k <= 0) & (top_p >= 1) & (min_p <= 0))
     if bool(is_plain.all()):
         return scores
-    heat = torch.where(temperature <= 0, 1.0, temperature.double())[:, None]
+    heat = torch.where(is_greedy, 1.0, temperature.double().clamp(max=HOTTEST))[:, None]
     best, order = scores.sort(dim=-1, descending=True, stable=True)
     places = torch.arange(scores.shape[1], device=scores.device)
     k = top_k[:, None]

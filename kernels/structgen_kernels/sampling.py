@@ -18,18 +18,16 @@ from structgen_kernels.checks import (
     as_bytes,
     check_logits,
     check_mask,
-    integers,
     numbers,
     runs_triton,
 )
 from structgen_kernels.errors import KernelError
 from structgen_kernels.masking import checked_indices, chosen_rows
-from structgen_kernels.reference import TILE, Sampled
+from structgen_kernels.reference import HOTTEST, TILE, Sampled
 
 _TOGETHER = 128
 """Rows whose thresholds are found at once: each needs 4 bytes of scratch for each token."""
 _WORD = 2**63
-_LARGEST = torch.finfo(torch.float64).max
 
 
 def masked_sample(
@@ -63,7 +61,7 @@ def masked_sample(
     Cost on a GPU: one read of the logits and 1 % without filters; three with them, of which the second and
     third skip tiles that hold nothing likely. Scratch: 20 bytes for each 1,024 logits, and with filters 4
     bytes a token for at most 128 rows. Nothing waits for the GPU; options on the GPU are not checked, and a
-    temperature below 0 counts as 0. Numbers are computed in float32, noise and scores in float64. Raises
+    temperature below 1e-30 counts as 0, one above 1e30 as that. Numbers are computed in float32, noise and scores in float64. Raises
     KernelError for a wrong type, device, shape, stride or value.
     """
     check_logits(logits)
@@ -87,18 +85,27 @@ def masked_sample(
     chosen = chosen_rows(logits, rows, count, name)
     is_filtered = not (_is(top_k, 0) and _is(top_p, 1) and _is(min_p, 0))
     heat = numbers(
-        temperature, count, device, "temperature", torch.float64, 0.0, _LARGEST, "0 takes the likeliest token."
+        temperature, count, device, "temperature", torch.float64, 0.0, HOTTEST, "0 takes the likeliest token."
     )
     most = numbers(top_k, count, device, "top_k", torch.int64, 0, 2**62, "0 switches it off.")
     nucleus = numbers(top_p, count, device, "top_p", torch.float64, 0.0, 1.0, "1 switches it off.")
     least = numbers(min_p, count, device, "min_p", torch.float64, 0.0, 1.0, "0 switches it off.")
-    key = numbers(seed, count, device, "seed", torch.int64, -_WORD, _WORD - 1, "Use reference.sample_key(...).")
+    key = numbers(
+        seed, count, device, "seed", torch.int64, -_WORD, _WORD - 1, "Use reference.sample_key(...)."
+    )
     place = numbers(
         position, count, device, "position", torch.int64, 0, _WORD - 1, "Count the tokens of the text from 0."
     )
     if runs_triton(device):
         return _launch(
-            logits, chosen, mask, store, indices, overlays, (heat, most, nucleus, least, key, place), is_filtered
+            logits,
+            chosen,
+            mask,
+            store,
+            indices,
+            overlays,
+            (heat, most, nucleus, least, key, place),
+            is_filtered,
         )
     if store is not None and indices is not None:
         mask = reference.united(store, indices, overlays)
@@ -121,7 +128,14 @@ def _launch(
 ) -> Sampled:
     import triton
 
-    from structgen_kernels.triton_sampling import COLUMNS, GROUP, draw_token, find_threshold, tile_sums
+    from structgen_kernels.triton_sampling import (
+        COLUMNS,
+        GROUP,
+        THRESHOLD_WARPS,
+        draw_token,
+        find_threshold,
+        tile_sums,
+    )
 
     temperature, top_k, top_p, min_p, seed, position = options
     count, width, device = len(temperature), logits.shape[1], logits.device
@@ -147,8 +161,19 @@ def _launch(
         TILE=TILE,
     )
     tile_sums[(count * groups,)](
-        logits, which, *masks, temperature, sums, count, logits.shape[0], width, tiles, groups, *layout,
-        GROUP=GROUP, **kind,
+        logits,
+        which,
+        *masks,
+        temperature,
+        sums,
+        count,
+        logits.shape[0],
+        width,
+        tiles,
+        groups,
+        *layout,
+        GROUP=GROUP,
+        **kind,
     )
     padded = triton.next_power_of_2(tiles)
     thresholds = ties = sums
@@ -159,12 +184,48 @@ def _launch(
         candidates = torch.empty((together, tiles * TILE), dtype=torch.float32, device=device)
         for first in range(0, count, together):
             find_threshold[(min(together, count - first),)](
-                logits, which, *masks, temperature, top_k, top_p, min_p, sums, candidates, thresholds, ties,
-                first, count, logits.shape[0], width, tiles, *layout, TILES=padded, **kind,
+                logits,
+                which,
+                *masks,
+                temperature,
+                top_k,
+                top_p,
+                min_p,
+                sums,
+                candidates,
+                thresholds,
+                ties,
+                first,
+                count,
+                logits.shape[0],
+                width,
+                tiles,
+                *layout,
+                TILES=padded,
+                num_warps=THRESHOLD_WARPS,
+                **kind,
             )
     draw_token[(count,)](
-        logits, which, *masks, temperature, min_p, seed, position, sums, thresholds, ties, tokens, log_z,
-        log_z_allowed, count, logits.shape[0], width, tiles, *layout, IS_FILTERED=is_filtered, TILES=padded,
+        logits,
+        which,
+        *masks,
+        temperature,
+        min_p,
+        seed,
+        position,
+        sums,
+        thresholds,
+        ties,
+        tokens,
+        log_z,
+        log_z_allowed,
+        count,
+        logits.shape[0],
+        width,
+        tiles,
+        *layout,
+        IS_FILTERED=is_filtered,
+        TILES=padded,
         **kind,
     )
     return Sampled(tokens, log_z, log_z_allowed)

@@ -67,7 +67,9 @@ def verify(
     if not on_device:
         listed = counts.tolist() if isinstance(counts, Tensor) else list(counts)
         if sum(listed) != nodes:
-            raise KernelError(f"They add up to {sum(listed)}, and there are {nodes} nodes.", where="counts", cure=cure)
+            raise KernelError(
+                f"They add up to {sum(listed)}, and there are {nodes} nodes.", where="counts", cure=cure
+            )
         most_nodes = max(listed, default=0) if most_nodes is None else most_nodes
     assert most_nodes is not None
     if not 0 <= most_nodes <= _MOST_NODES:

@@ -22,10 +22,15 @@ from structgen_kernels.triton_masking import allowed_bytes
 
 GROUP = 4
 """Tiles that one program of `tile_sums` reads; a choice of speed, which changes no token."""
+THRESHOLD_WARPS = 8
+"""Warps of a program of `find_threshold`: with four its registers spill on sm_90."""
 COLUMNS = 5
 """Numbers of a tile: greatest logit (NaN: the tile is faulty), the sum of e^(logit - greatest), the greatest
 allowed logit, the sum over the allowed, and the same at the row's temperature."""
 
+# as in `reference`: lower temperatures count as 0, and higher ones as the highest
+_COLDEST = tl.constexpr(1e-30)
+_HOTTEST = tl.constexpr(1e30)
 _GOLDEN = tl.constexpr(0x9E3779B97F4A7C15)
 _FIRST = tl.constexpr(0xBF58476D1CE4E5B9)
 _SECOND = tl.constexpr(0x94D049BB133111EB)
@@ -191,9 +196,9 @@ def tile_sums(
         allowed_top = inner_max(masked)
         zero = tl.where(allowed_top == float("-inf"), 0.0, allowed_top)
         allowed_total = inner_sum(tl.exp(masked - zero[:, None, None]))
-    temperature = tl.load(temperatures + line).to(tl.float32)
+    temperature = tl.minimum(tl.load(temperatures + line), _HOTTEST).to(tl.float32)
     heated = allowed_total
-    if (temperature > 0.0) & (temperature != 1.0):
+    if (temperature >= _COLDEST) & (temperature != 1.0):
         heated = inner_sum(tl.exp((masked - zero[:, None, None]) / temperature))
     place = sums + line.to(tl.int64) * tiles + tile
     column = tl.full((), 1, tl.int64) * lines * tiles
@@ -230,14 +235,15 @@ def count_above(candidates, count, order, CHUNK: tl.constexpr):
 
 
 @triton.jit
-def mass_above(candidates, count, order, top, heat, CHUNK: tl.constexpr):
-    """Return the mass of the candidates that are greater than the number of an order, in float64."""
+def mass_above(candidates, count, order, top, chill, CHUNK: tl.constexpr):
+    """Return the mass of the candidates that are greater than the number of an order, in float64;
+    `chill` is 1 over the temperature: a division of float64 is a call, beside which registers spill."""
     mass = tl.zeros((), tl.float64)
     for start in range(0, count, CHUNK):
         place = start + tl.arange(0, CHUNK)
         x = tl.load(candidates + place, mask=place < count, other=float("-inf"))
         is_above = (ordered(x) > order) & (place < count)
-        mass += tl.sum(tl.where(is_above, tl.exp((x.to(tl.float64) - top) / heat), 0.0), 0)
+        mass += tl.sum(tl.where(is_above, tl.exp((x.to(tl.float64) - top) * chill), 0.0), 0)
     return mass
 
 
@@ -287,7 +293,7 @@ def find_threshold(
     """
     local = tl.program_id(0)
     line = first_line + local
-    temperature = tl.load(temperatures + line)
+    temperature = tl.minimum(tl.load(temperatures + line), _HOTTEST)
     top_k = tl.load(top_ks + line)
     top_p = tl.load(top_ps + line)
     min_p = tl.load(min_ps + line)
@@ -299,10 +305,11 @@ def find_threshold(
     top32 = tl.max(tops, 0)
     threshold = tl.full((), float("-inf"), tl.float32)
     tied = tl.full((), 2147483647, tl.int32)
-    if (temperature > 0.0) & ((top_k > 0) | (top_p < 1.0)) & (top32 > float("-inf")):
+    if (temperature >= _COLDEST) & ((top_k > 0) | (top_p < 1.0)) & (top32 > float("-inf")):
         top = top32.to(tl.float64)
+        chill = 1.0 / temperature
         zero = tl.where(tops == float("-inf"), top, tops.to(tl.float64))
-        whole = tl.sum(heated.to(tl.float64) * tl.exp((zero - top) / temperature), 0)
+        whole = tl.sum(heated.to(tl.float64) * tl.exp((zero - top) * chill), 0)
         bound = tl.full((), float("-inf"), tl.float64)
         if min_p > 0.0:
             bound = top + temperature * tl.log(min_p)
@@ -367,20 +374,20 @@ def find_threshold(
             if low >= least:
                 rank = low
                 tied = (top_k - count_above(mine, count, low, TILE)).to(tl.int32)
-                each = tl.exp((unordered(low.to(tl.int32)).to(tl.float64) - top) / temperature)
-                whole = mass_above(mine, count, low, top, temperature, TILE) + tied.to(tl.float64) * each
+                each = tl.exp((unordered(low.to(tl.int32)).to(tl.float64) - top) * chill)
+                whole = mass_above(mine, count, low, top, chill, TILE) + tied.to(tl.float64) * each
         if top_p < 1.0:
             # the least number above which less than the wanted mass stands
             low = tl.maximum(rank, least)
             high = ordered(top32).to(tl.int64)
             while low < high:
                 middle = (low + high) >> 1
-                if mass_above(mine, count, middle, top, temperature, TILE) < top_p * whole:
+                if mass_above(mine, count, middle, top, chill, TILE) < top_p * whole:
                     high = middle
                 else:
                     low = middle + 1
-            mass = mass_above(mine, count, low, top, temperature, TILE)
-            each = tl.exp((unordered(low.to(tl.int32)).to(tl.float64) - top) / temperature)
+            mass = mass_above(mine, count, low, top, chill, TILE)
+            each = tl.exp((unordered(low.to(tl.int32)).to(tl.float64) - top) * chill)
             # of equals, those before which less than the wanted mass stands
             few = tl.maximum(tl.ceil((top_p * whole - mass) / each), 1.0)
             few = tl.minimum(few, 2147483647.0).to(tl.int32)
@@ -392,14 +399,14 @@ def find_threshold(
 
 
 @triton.jit
-def is_kept(x, threshold, tied, before, top, temperature, min_p):
+def is_kept(x, threshold, tied, before, top, chill, min_p):
     """Return which of a tile's logits the filters keep, as int32: those above the threshold, and as many of
     its equals as `tied` says, of which `before` stand in earlier tiles; and how many equals the tile has."""
     is_equal = (x == threshold).to(tl.int32)
     rank = before + tl.cumsum(is_equal, 0) - is_equal
     kept = (x > threshold) | ((is_equal != 0) & (rank < tied))
     # the likeliest is kept whatever min_p is
-    share = tl.exp((x.to(tl.float64) - top) / temperature)
+    share = tl.exp((x.to(tl.float64) - top) * chill)
     kept = kept & (share >= tl.minimum(min_p, 1.0)) & (x > float("-inf"))
     return kept.to(tl.int32), tl.sum(is_equal, 0)
 
@@ -441,7 +448,7 @@ def draw_token(
 ):
     """Write the token of a row, and the logarithms of the sums of its exponentials. One program a row."""
     line = tl.program_id(0)
-    temperature = tl.load(temperatures + line).to(tl.float64)
+    temperature = tl.minimum(tl.load(temperatures + line), _HOTTEST)
     key = noise_key(seeds, positions, line)
     tile = tl.arange(0, TILES)
     inside = tile < tiles
@@ -476,8 +483,8 @@ def draw_token(
     if is_faulty | (allowed_top == float("-inf")):
         tl.store(drawn + line, tl.full((), -1, tl.int64))
     else:
-        is_greedy = (temperature > 0.0) == 0
-        heat = tl.where(is_greedy, 1.0, temperature)
+        is_greedy = (temperature >= _COLDEST) == 0
+        chill = 1.0 / tl.where(is_greedy, 1.0, temperature)
         start = row_start(logits, rows, line, row_stride, logit_rows, HAS_ROWS)
         within = tl.arange(0, TILE)
         threshold = tl.full((), float("-inf"), tl.float32)
@@ -491,7 +498,7 @@ def draw_token(
 
         # the tile
         noise = gumbel(noise_word(key, -1 - tile.to(tl.int64)))
-        levels = finite_tops / heat + tl.log(tl.where(is_empty, 1.0, heated)) + noise
+        levels = finite_tops * chill + tl.log(tl.where(is_empty, 1.0, heated)) + noise
         levels = tl.where(is_greedy, finite_tops, levels)
         best = tl.argmax(tl.where(is_empty, float("-inf"), levels), 0, tie_break_left=True).to(tl.int32)
         if IS_FILTERED:
@@ -519,11 +526,11 @@ def draw_token(
                             HAS_MASK,
                             ROWS,
                         )
-                        kept, equals = is_kept(x, threshold, tied, seen, allowed_top, heat, min_p)
-                        exps = tl.exp((x - tile_top) / heat.to(tl.float32))
+                        kept, equals = is_kept(x, threshold, tied, seen, allowed_top, chill, min_p)
+                        exps = tl.exp((x - tile_top) * chill.to(tl.float32))
                         total = tl.sum(tl.where(kept != 0, exps, 0.0), 0).to(tl.float64)
                         index = tl.full((), -1, tl.int64) - j
-                        level = tile_top.to(tl.float64) / heat + tl.log(tl.where(total > 0.0, total, 1.0))
+                        level = tile_top.to(tl.float64) * chill + tl.log(tl.where(total > 0.0, total, 1.0))
                         level = level + gumbel(noise_word(key, index))
                         if (total > 0.0) & (level > highest):
                             highest = level
@@ -550,12 +557,12 @@ def draw_token(
             HAS_MASK,
             ROWS,
         )
-        score = x.to(tl.float64) / heat
+        score = x.to(tl.float64) * chill
         noisy = score + gumbel(noise_word(key, token.to(tl.int64) + 1))
         noisy = tl.where(is_greedy, score, noisy)
         is_out = x == float("-inf")
         if IS_FILTERED:
-            kept, _ = is_kept(x, threshold, tied, before, allowed_top, heat, min_p)
+            kept, _ = is_kept(x, threshold, tied, before, allowed_top, chill, min_p)
             is_out = is_out | ((kept == 0) & (is_greedy == 0))
         noisy = tl.where(is_out, float("-inf"), noisy)
         choice = tl.argmax(noisy, 0, tie_break_left=True).to(tl.int64)

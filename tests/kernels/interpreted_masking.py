@@ -149,8 +149,12 @@ def test_unions_of_store_rows_are_those_of_the_twin(dtype: torch.dtype, count: i
     # the union by hand
     rows = torch.cat((store, overlays))
     for line in range(9):
-        union = np.bitwise_or.reduce([rows[i].numpy() for i in indices[line].tolist() if i >= 0] or [rows[0].numpy() * 0])
-        assert torch.equal(ours[line : line + 1], slowly_masked(logits[line : line + 1], torch.from_numpy(union)[None]))
+        union = np.bitwise_or.reduce(
+            [rows[i].numpy() for i in indices[line].tolist() if i >= 0] or [rows[0].numpy() * 0]
+        )
+        assert torch.equal(
+            ours[line : line + 1], slowly_masked(logits[line : line + 1], torch.from_numpy(union)[None])
+        )
 
 
 def test_a_line_that_names_no_row_allows_nothing_and_lines_may_be_for_some_rows() -> None:

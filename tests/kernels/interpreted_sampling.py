@@ -40,15 +40,35 @@ def check_equal(ours: Sampled, theirs: Sampled) -> None:
         torch.testing.assert_close(mine, other, rtol=0, atol=2e-6, equal_nan=True)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("width", [1, 33, TILE, 3999])
+@pytest.mark.parametrize(
+    ("dtype", "width"),
+    [
+        (torch.float32, 1),
+        (torch.float16, 33),
+        (torch.float32, TILE),
+        (torch.float64, TILE + 1),
+        (torch.bfloat16, 3999),
+    ],
+    ids=str,
+)
 def test_kernel_and_twin_draw_the_same_over_types_widths_and_masks(dtype: torch.dtype, width: int) -> None:
     torch.manual_seed(width)
-    logits = (3 * torch.randn(5, width)).to(dtype)
+    logits = (3 * torch.randn(3, width)).to(dtype)
+    heats = torch.tensor([1.0, 0.7, 0.0], dtype=torch.float64)
     for at, share in enumerate((None, 0.02, 0.5, 1.0)):
-        mask = None if share is None else masks(5, width, share)
-        options = dict(temperature=(1.0, 0.7, 2.0, 0.0)[at], seed=reference.sample_key(at), position=at)
+        mask = None if share is None else masks(3, width, share)
+        options = dict(temperature=heats.roll(at), seed=reference.sample_key(at), position=at)
         check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
+
+
+def test_temperatures_from_hardly_any_to_great_ones() -> None:
+    torch.manual_seed(0)
+    logits, mask = 5 * torch.randn(6, 1100), masks(6, 1100, 0.9)
+    heats = torch.tensor([1e-320, 1e-31, 1e-29, 1e-3, 50.0, 1e30], dtype=torch.float64)
+    for filters in (dict(), dict(top_k=20, min_p=0.01)):
+        ours = masked_sample(logits, mask, temperature=heats, **filters)
+        check_equal(ours, twin(logits, mask, temperature=heats, **filters))
+        assert torch.equal(ours.tokens[:4], reference.apply_mask_(logits.clone(), mask)[:4].argmax(-1))
 
 
 def test_each_row_has_its_own_options_and_a_draw_does_not_depend_on_the_batch() -> None:
@@ -110,7 +130,12 @@ def test_the_twin_filters_as_a_loop_over_sorted_tokens_does() -> None:
         width = int(random.integers(1, 40))
         scores = np.round(random.normal(size=width), 1)
         scores[random.random(width) < 0.2] = -np.inf
-        k, p, m, heat = int(random.integers(0, 9)), random.choice([0.5, 0.9, 1.0]), random.choice([0, 0.1]), 0.7
+        k, p, m, heat = (
+            int(random.integers(0, 9)),
+            random.choice([0.5, 0.9, 1.0]),
+            random.choice([0, 0.1]),
+            0.7,
+        )
         order = sorted(range(width), key=lambda i: (-scores[i], i))
         order = [i for i in order if scores[i] > -np.inf][: k or None]
         shares = [math.exp((scores[i] - scores[order[0]]) / heat) for i in order]
@@ -137,7 +162,7 @@ def test_a_row_with_nothing_possible_gets_no_token() -> None:
     logits[4, 3] = float("inf")
     logits[5] = never
     logits[5, 1499] = -3.0  # one possible
-    for options in (dict(temperature=0.0), dict(), dict(top_k=3), dict(top_p=0.5, min_p=0.1)):
+    for options in (dict(temperature=0.0), dict(), dict(top_k=3, top_p=0.5)):
         ours = masked_sample(logits, mask, **options)
         check_equal(ours, twin(logits, mask, **options))
         assert ours.tokens[:6].tolist() == [-1, -1, -1, -1, -1, 1499] and ours.tokens[6] >= 0
@@ -233,13 +258,13 @@ def test_the_words_of_the_noise_are_those_of_splitmix64_bit_for_bit() -> None:
 
 @pytest.mark.parametrize(
     ("by", "draws"),
-    [("twin", 3000), ("kernel", 300), pytest.param("kernel", 3000, marks=pytest.mark.slow)],
+    [("twin", 2000), pytest.param("kernel", 3000, marks=pytest.mark.slow)],
 )
 def test_draws_follow_the_softmax_of_the_allowed(by: str, draws: int) -> None:
     """Chi-square over single tokens, in tiles of very different weight, at a temperature and under a mask."""
-    width, heat = TILE + 200, 0.8
+    width, heat = TILE + 64, 0.8
     logits = torch.full((width,), -6.0)
-    special = torch.tensor([0, 1, 30, 500, TILE - 1, TILE, TILE + 7, TILE + 199])
+    special = torch.tensor([0, 1, 30, 500, TILE - 1, TILE, TILE + 7, TILE + 63])
     logits[special] = torch.tensor([2.0, 9.0, 0.5, 1.0, 2.5, 1.0, 0.0, 2.0])
     mask = torch.full((draws, -(-width // 32)), -1, dtype=torch.int32)
     mask[:, 0] = ~(1 << 1)  # token 1, the likeliest, is not allowed
@@ -264,6 +289,7 @@ def test_draws_follow_the_softmax_of_the_allowed(by: str, draws: int) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (dict(temperature=1e31), "temperature: It is 1e\\+31"),
         (dict(temperature=-1.0), "temperature: It is -1.0"),
         (dict(temperature=float("nan")), "temperature: It is nan"),
         (dict(temperature=[1.0, float("inf")]), "temperature: It holds inf"),
@@ -273,7 +299,10 @@ def test_draws_follow_the_softmax_of_the_allowed(by: str, draws: int) -> None:
         (dict(min_p=[0.5, -0.5]), "min_p: It holds -0.5"),
         (dict(position=-1), "position: It is -1"),
         (dict(seed=2**64), "seed"),
-        (dict(mask=torch.zeros(2, 2, dtype=torch.int32), store=torch.zeros(2, 2, dtype=torch.int32)), "Give one"),
+        (
+            dict(mask=torch.zeros(2, 2, dtype=torch.int32), store=torch.zeros(2, 2, dtype=torch.int32)),
+            "Give one",
+        ),
         (dict(indices=torch.zeros(2, 1, dtype=torch.int32)), "Give one"),
         (dict(mask=torch.zeros(3, 2, dtype=torch.int32)), "3 rows, and the logits have 2"),
         (dict(logits=torch.zeros(2, 64, dtype=torch.int64)), "logits.*int64"),

@@ -97,7 +97,9 @@ def test_kernel_and_twin_step_alike(count: int, several: bool) -> None:
     transitions, token_class, state_rows = tables(count)
     random = np.random.default_rng(count)
     states = torch.from_numpy(random.integers(-1, 9, count))
-    tokens = torch.from_numpy(random.integers(-2, 42, (6, count)).astype(np.int32)).t()  # strides of their own
+    tokens = torch.from_numpy(
+        random.integers(-2, 42, (6, count)).astype(np.int32)
+    ).t()  # strides of their own
     automata = torch.from_numpy(random.integers(0, 3, count)) if several else None
     classes = token_class if several else token_class[1]
     ours = advance(states, tokens, transitions, classes, automata, state_rows)
@@ -114,7 +116,9 @@ def test_kernel_and_twin_step_alike(count: int, several: bool) -> None:
             column = int(of[token]) if 0 <= token < 40 else -1
             state = int(transitions[state, column]) if state >= 0 and column >= 0 else -1
             assert int(ours.states[line, step]) == state
-            assert ours.indices[line, step].tolist() == (state_rows[state].tolist() if state >= 0 else [-1] * 3)
+            assert ours.indices[line, step].tolist() == (
+                state_rows[state].tolist() if state >= 0 else [-1] * 3
+            )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,10 @@ def test_kernel_and_twin_step_alike(count: int, several: bool) -> None:
 def test_bad_tables_are_named_and_mended(change: dict[str, object], words: str) -> None:
     transitions, token_class, _ = tables(0)
     good: dict[str, object] = dict(
-        states=torch.tensor([0]), tokens=torch.tensor([1]), transitions=transitions, token_class=token_class[0]
+        states=torch.tensor([0]),
+        tokens=torch.tensor([1]),
+        transitions=transitions,
+        token_class=token_class[0],
     )
     with pytest.raises(KernelError, match=words) as raised:
         advance(**(good | change))  # type: ignore[arg-type]
