@@ -28,7 +28,7 @@ Numbers: TypeAlias = Tensor | float | Sequence[float]
 
 
 def runs_triton(device: torch.device) -> bool:
-    """Return whether a launcher runs its Triton kernel for tensors on `device`, rather than its twin in torch.
+    """Return whether a launcher runs its Triton kernel for tensors on `device`, not its twin in torch.
 
     On a GPU that is so where Triton is installed; where it is not, a RuntimeWarning says so once. In main
     memory it is so only under Triton's interpreter (`TRITON_INTERPRET=1`), which is for tests.

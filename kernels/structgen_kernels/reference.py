@@ -8,8 +8,8 @@ index into a 64-bit word, its upper 53 bits into a uniform number, and that into
 but two logarithms for each of 128,000 tokens cost ten times what reading them costs. So a draw has two
 levels. The vocabulary is cut into tiles of TILE tokens. First a tile is drawn: its score is the logarithm of
 the sum of its tokens' exponentials, plus the noise of index -(tile + 1). Then a token of that tile is drawn:
-its score is its logit over the temperature, plus the noise of index token + 1. Noise is thus made for V / TILE
-tiles and TILE tokens, not for V tokens. Scores and noise are added in float64; of equal ones the first wins.
+its score is its logit over the temperature, plus the noise of index token + 1. Noise is thus made for
+V / TILE tiles and TILE tokens, not for V tokens. Scores and noise are added in float64; of equal ones the first wins.
 
     scores   | tile 0         | tile 1         | tile 2         | ...
                log-sum-exp      log-sum-exp      log-sum-exp
@@ -28,7 +28,7 @@ TILE = 1024
 """Tokens of a tile of the draw. It is part of the definition: another one draws other tokens."""
 
 COLDEST, HOTTEST = 1e-30, 1e30
-"""A temperature below the first counts as 0, which takes the likeliest token; one above the second as that."""
+"""A temperature below the first counts as 0, which takes the likeliest; one above the second as it."""
 
 GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
@@ -126,7 +126,7 @@ def gumbel(word: Tensor) -> Tensor:
 
 
 def allowed_of(mask: Tensor, width: int) -> Tensor:
-    """Return bool [rows, width] of a mask's bits, int32 [rows, words]; tokens past its end are not allowed."""
+    """Return bool [rows, width] of a mask's bits, int32 [rows, words]; False past its end."""
     bits = torch.arange(32, dtype=torch.int32, device=mask.device)
     allowed = ((mask.unsqueeze(-1) >> bits) & 1).ne(0).flatten(1)[:, :width]
     return torch.nn.functional.pad(allowed, (0, width - allowed.shape[1]))

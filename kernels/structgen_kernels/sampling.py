@@ -52,17 +52,17 @@ def masked_sample(
     `indices`, with `overlays`, as for `apply_store_mask_`; with neither all tokens are allowed. `rows`: the
     rows of the logits that the n lines are for. The options are one number for all lines or a tensor [n]:
     `temperature` (0 takes the likeliest token, of equals the smallest), `top_k` (0: off), `top_p` (1: off),
-    `min_p` (0: off), `seed` (the key of a sample's noise, `reference.sample_key(seed, sample)`) and `position`
-    (of the token in the text). Equal key, position and logits give the same token in any batch.
+    `min_p` (0: off), `seed` (the key of a sample's noise, `reference.sample_key(seed, sample)`) and
+    `position` (of the token in the text). Equal key, position and logits give the same token in any batch.
 
-    A line whose allowed tokens are all minus infinity, or that has none, gets token -1 and log Z of the allowed
-    minus infinity. A line with a logit that is NaN or plus infinity gets token -1 and NaN for both.
+    A line whose allowed tokens are all minus infinity, or that has none, gets token -1 and log Z of the
+    allowed minus infinity. A line with a logit that is NaN or plus infinity gets token -1 and NaN for both.
 
     Cost on a GPU: one read of the logits and 1 % without filters; three with them, of which the second and
     third skip tiles that hold nothing likely. Scratch: 20 bytes for each 1,024 logits, and with filters 4
     bytes a token for at most 128 rows. Nothing waits for the GPU; options on the GPU are not checked, and a
-    temperature below 1e-30 counts as 0, one above 1e30 as that. Numbers are computed in float32, noise and scores in float64. Raises
-    KernelError for a wrong type, device, shape, stride or value.
+    temperature below 1e-30 counts as 0, one above 1e30 as that. Numbers are computed in float32,
+    noise and scores in float64. Raises KernelError for a wrong type, device, shape, stride or value.
     """
     check_logits(logits)
     device, count = logits.device, logits.shape[0]
@@ -152,14 +152,21 @@ def _launch(
     extra = table if overlays is None else overlays
     which = logits if rows is None else rows
     masks = (as_bytes(table), as_bytes(extra), table if indices is None else indices)
-    layout = (logits.stride(0), logits.stride(1), table.shape[0], 0 if overlays is None else extra.shape[0])
-    layout = (*layout, 4 * table.stride(0), 4 * extra.stride(0), 4 * table.shape[1])
-    kind = dict(
-        HAS_ROWS=rows is not None,
-        HAS_MASK=mask is not None or store is not None,
-        ROWS=0 if indices is None else indices.shape[1],
-        TILE=TILE,
+    layout = (
+        logits.stride(0),
+        logits.stride(1),
+        table.shape[0],
+        0 if overlays is None else extra.shape[0],
+        4 * table.stride(0),
+        4 * extra.stride(0),
+        4 * table.shape[1],
     )
+    kind = {
+        "HAS_ROWS": rows is not None,
+        "HAS_MASK": mask is not None or store is not None,
+        "ROWS": 0 if indices is None else indices.shape[1],
+        "TILE": TILE,
+    }
     tile_sums[(count * groups,)](
         logits,
         which,

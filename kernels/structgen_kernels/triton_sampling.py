@@ -6,7 +6,7 @@ Without filters there are two: `tile_sums` reads the logits once and leaves five
 
     logits row   | tile 0 | tile 1 | tile 2 | ... | tile T-1 |      TILE = 1024 tokens each
                      |        |        |               |            tile_sums: a program reads GROUP tiles
-    sums [5, T]    5 floats  5 ...                                  max, sum, allowed max, sum, sum at temperature
+    sums [5, T]    5 floats  5 ...                              max, sum, allowed max, sum, sum at temperature
                       \\        |       /               /
                   log-sum-exp + Gumbel noise: the greatest          draw_token: a program a row
                                |
@@ -155,8 +155,8 @@ def tile_sums(
     GROUP: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Write the five numbers of each tile to `sums` [5, lines, tiles]. One program reads GROUP tiles of a row,
-    as [GROUP, TILE / 8, 8] logits beside [GROUP, TILE / 8] bytes of the mask."""
+    """Write the five numbers of each tile to `sums` [5, lines, tiles]. One program reads GROUP tiles of a
+    row, as [GROUP, TILE / 8, 8] logits beside [GROUP, TILE / 8] bytes of the mask."""
     program = tl.program_id(0)
     line = program // groups
     tile = (program % groups) * GROUP + tl.arange(0, GROUP)
@@ -501,8 +501,8 @@ def draw_token(
         levels = finite_tops * chill + tl.log(tl.where(is_empty, 1.0, heated)) + noise
         levels = tl.where(is_greedy, finite_tops, levels)
         best = tl.argmax(tl.where(is_empty, float("-inf"), levels), 0, tie_break_left=True).to(tl.int32)
-        if IS_FILTERED:
-            if is_greedy == 0:
+        if IS_FILTERED:  # noqa: SIM102
+            if is_greedy == 0:  # IS_FILTERED is known when compiling, this is not
                 # the third read: the sums of the tokens that are kept
                 highest = tl.full((), float("-inf"), tl.float64)
                 seen = tl.zeros((), tl.int32)

@@ -14,7 +14,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 WIDTH, WORDS = 128_256, 4_008
-"""The vocabulary of Llama 3: its rows of bfloat16 and its rows of mask bytes begin at multiples of 16 bytes."""
+"""The vocabulary of Llama 3: its rows of bfloat16 and its rows of mask bytes begin at multiples of 16."""
 
 ALIGNED = [["tt.divisibility", 16]]
 
@@ -35,8 +35,8 @@ class Compiled:
 def compiled(kernel: Any, arch: int, folder: Path, warps: int = 4, **arguments: Any) -> Compiled:
     """Compile a kernel for an architecture as a launch with these arguments would.
 
-    An argument is a pointer type ("*bf16"), an integer or a float; integers are specialised as Triton does: 1 becomes a
-    constant, a multiple of 16 is known to be one.
+    An argument is a pointer type ("*bf16"), an integer or a float; integers are specialised as Triton does:
+    1 becomes a constant, a multiple of 16 is known to be one.
     """
     constants = {p.name for p in kernel.params if p.is_constexpr}
     signature, values, attributes = {}, {}, {}
@@ -60,23 +60,23 @@ def compiled(kernel: Any, arch: int, folder: Path, warps: int = 4, **arguments: 
 
 def layout(rows: int = 0, has_rows: bool = False) -> dict[str, Any]:
     """Return the arguments that all kernels on logits share."""
-    return dict(
-        rows="*i64",
-        store="*u8",
-        overlays="*u8",
-        indices="*i32",
-        logit_rows=256,
-        width=WIDTH,
-        row_stride=WIDTH,
-        column_stride=1,
-        store_rows=5000,
-        overlay_rows=3,
-        store_stride=4 * WORDS,
-        overlay_stride=4 * WORDS,
-        row_bytes=4 * WORDS,
-        HAS_ROWS=has_rows,
-        ROWS=rows,
-    )
+    return {
+        "rows": "*i64",
+        "store": "*u8",
+        "overlays": "*u8",
+        "indices": "*i32",
+        "logit_rows": 256,
+        "width": WIDTH,
+        "row_stride": WIDTH,
+        "column_stride": 1,
+        "store_rows": 5000,
+        "overlay_rows": 3,
+        "store_stride": 4 * WORDS,
+        "overlay_stride": 4 * WORDS,
+        "row_bytes": 4 * WORDS,
+        "HAS_ROWS": has_rows,
+        "ROWS": rows,
+    }
 
 
 def integers_of(dtype: torch.dtype) -> tuple[str, int]:

@@ -167,25 +167,25 @@ def test_a_line_that_names_no_row_allows_nothing_and_lines_may_be_for_some_rows(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(logits=torch.zeros(2, 64, dtype=torch.int32)), "logits.*not int32"),
-        (dict(logits=torch.zeros(64)), r"logits.*\[rows, V\]"),
-        (dict(logits=torch.zeros(2, 0)), "no tokens"),
-        (dict(logits=torch.zeros(1, 64).expand(2, 64)), "share memory"),
-        (dict(mask=torch.zeros(2, 2, dtype=torch.int64)), "mask.*not int64"),
-        (dict(mask=torch.zeros(2, dtype=torch.int32)), r"mask.*not int32 \[2\]"),
-        (dict(mask=torch.zeros(3, 2, dtype=torch.int32)), "3 rows, and the logits have 2"),
-        (dict(mask=torch.zeros(2, 4, dtype=torch.int32)[:, ::2]), "side by side"),
-        (dict(mask=torch.zeros(2, 2, dtype=torch.int32, device="meta")), "mask: It is on meta"),
-        (dict(rows=[0]), r"rows.*int64 \[1\]"),
-        (dict(rows=[0, 2]), "rows: It holds 2"),
-        (dict(rows=[0, -1]), "rows: It holds -1"),
-        (dict(rows=[1, 1]), "named twice"),
-        (dict(rows=[0.5, 1.5]), "rows"),
-        (dict(rows=torch.tensor([0.0, 1.0])), "rows.*float32"),
+        ({"logits": torch.zeros(2, 64, dtype=torch.int32)}, "logits.*not int32"),
+        ({"logits": torch.zeros(64)}, r"logits.*\[rows, V\]"),
+        ({"logits": torch.zeros(2, 0)}, "no tokens"),
+        ({"logits": torch.zeros(1, 64).expand(2, 64)}, "share memory"),
+        ({"mask": torch.zeros(2, 2, dtype=torch.int64)}, "mask.*not int64"),
+        ({"mask": torch.zeros(2, dtype=torch.int32)}, r"mask.*not int32 \[2\]"),
+        ({"mask": torch.zeros(3, 2, dtype=torch.int32)}, "3 rows, and the logits have 2"),
+        ({"mask": torch.zeros(2, 4, dtype=torch.int32)[:, ::2]}, "side by side"),
+        ({"mask": torch.zeros(2, 2, dtype=torch.int32, device="meta")}, "mask: It is on meta"),
+        ({"rows": [0]}, r"rows.*int64 \[1\]"),
+        ({"rows": [0, 2]}, "rows: It holds 2"),
+        ({"rows": [0, -1]}, "rows: It holds -1"),
+        ({"rows": [1, 1]}, "named twice"),
+        ({"rows": [0.5, 1.5]}, "rows"),
+        ({"rows": torch.tensor([0.0, 1.0])}, "rows.*float32"),
     ],
 )
 def test_bad_input_is_named_and_mended(change: dict[str, object], words: str) -> None:
-    good: dict[str, object] = dict(logits=torch.zeros(2, 64), mask=torch.zeros(2, 2, dtype=torch.int32))
+    good: dict[str, object] = {"logits": torch.zeros(2, 64), "mask": torch.zeros(2, 2, dtype=torch.int32)}
     with pytest.raises(KernelError, match=words) as raised:
         apply_mask_(**(good | change))  # type: ignore[arg-type]
     assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")
@@ -194,23 +194,23 @@ def test_bad_input_is_named_and_mended(change: dict[str, object], words: str) ->
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(indices=torch.tensor([[0], [3]])), "indices: It holds 3; the values are -1 to 2"),
-        (dict(indices=torch.tensor([[0], [-2]])), "indices: It holds -2"),
-        (dict(indices=torch.zeros(2, 9, dtype=torch.int64)), "9 rows; 1 to 8"),
-        (dict(indices=torch.zeros(2, 0, dtype=torch.int64)), "0 rows; 1 to 8"),
-        (dict(indices=torch.zeros(2, 1)), "indices.*float32"),
-        (dict(indices=[[0], [1]]), "indices.*list"),
-        (dict(indices=torch.tensor([[0]])), "1 rows, and the logits have 2"),
-        (dict(overlays=torch.zeros(1, 3, dtype=torch.int32)), "3 words, and those of the store have 2"),
-        (dict(store=torch.zeros(3, 2)), "store.*float32"),
+        ({"indices": torch.tensor([[0], [3]])}, "indices: It holds 3; the values are -1 to 2"),
+        ({"indices": torch.tensor([[0], [-2]])}, "indices: It holds -2"),
+        ({"indices": torch.zeros(2, 9, dtype=torch.int64)}, "9 rows; 1 to 8"),
+        ({"indices": torch.zeros(2, 0, dtype=torch.int64)}, "0 rows; 1 to 8"),
+        ({"indices": torch.zeros(2, 1)}, "indices.*float32"),
+        ({"indices": [[0], [1]]}, "indices.*list"),
+        ({"indices": torch.tensor([[0]])}, "1 rows, and the logits have 2"),
+        ({"overlays": torch.zeros(1, 3, dtype=torch.int32)}, "3 words, and those of the store have 2"),
+        ({"store": torch.zeros(3, 2)}, "store.*float32"),
     ],
 )
 def test_bad_indices_are_named_and_mended(change: dict[str, object], words: str) -> None:
-    good: dict[str, object] = dict(
-        logits=torch.zeros(2, 64),
-        store=torch.zeros(3, 2, dtype=torch.int32),
-        indices=torch.tensor([[0], [1]]),
-    )
+    good: dict[str, object] = {
+        "logits": torch.zeros(2, 64),
+        "store": torch.zeros(3, 2, dtype=torch.int32),
+        "indices": torch.tensor([[0], [1]]),
+    }
     with pytest.raises(KernelError, match=words) as raised:
         apply_store_mask_(**(good | change))  # type: ignore[arg-type]
     assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")

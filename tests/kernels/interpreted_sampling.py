@@ -15,7 +15,7 @@ from structgen_kernels.sampling import numbers
 from structgen_kernels.triton_sampling import noise_key, noise_word
 from torch import Tensor
 
-PLAIN = dict(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, seed=0, position=0)
+PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0, "position": 0}
 KINDS = {"top_k": torch.int64, "seed": torch.int64, "position": torch.int64}
 
 
@@ -57,7 +57,7 @@ def test_kernel_and_twin_draw_the_same_over_types_widths_and_masks(dtype: torch.
     heats = torch.tensor([1.0, 0.7, 0.0], dtype=torch.float64)
     for at, share in enumerate((None, 0.02, 0.5, 1.0)):
         mask = None if share is None else masks(3, width, share)
-        options = dict(temperature=heats.roll(at), seed=reference.sample_key(at), position=at)
+        options = {"temperature": heats.roll(at), "seed": reference.sample_key(at), "position": at}
         check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
 
 
@@ -65,7 +65,7 @@ def test_temperatures_from_hardly_any_to_great_ones() -> None:
     torch.manual_seed(0)
     logits, mask = 5 * torch.randn(6, 1100), masks(6, 1100, 0.9)
     heats = torch.tensor([1e-320, 1e-31, 1e-29, 1e-3, 50.0, 1e30], dtype=torch.float64)
-    for filters in (dict(), dict(top_k=20, min_p=0.01)):
+    for filters in ({}, {"top_k": 20, "min_p": 0.01}):
         ours = masked_sample(logits, mask, temperature=heats, **filters)
         check_equal(ours, twin(logits, mask, temperature=heats, **filters))
         assert torch.equal(ours.tokens[:4], reference.apply_mask_(logits.clone(), mask)[:4].argmax(-1))
@@ -74,14 +74,14 @@ def test_temperatures_from_hardly_any_to_great_ones() -> None:
 def test_each_row_has_its_own_options_and_a_draw_does_not_depend_on_the_batch() -> None:
     torch.manual_seed(1)
     logits, mask = 2 * torch.randn(6, 1500), masks(6, 1500, 0.5)
-    options = dict(
-        temperature=torch.tensor([0.0, 1.0, 0.5, 1.0, 3.0, 1.0]),
-        top_k=[0, 0, 40, 0, 7, 1],
-        top_p=[1.0, 1.0, 1.0, 0.8, 0.5, 1.0],
-        min_p=[0.0, 0.1, 0.0, 0.0, 0.02, 0.0],
-        seed=torch.arange(6),
-        position=torch.arange(6) + 10,
-    )
+    options = {
+        "temperature": torch.tensor([0.0, 1.0, 0.5, 1.0, 3.0, 1.0]),
+        "top_k": [0, 0, 40, 0, 7, 1],
+        "top_p": [1.0, 1.0, 1.0, 0.8, 0.5, 1.0],
+        "min_p": [0.0, 0.1, 0.0, 0.0, 0.02, 0.0],
+        "seed": torch.arange(6),
+        "position": torch.arange(6) + 10,
+    }
     ours = masked_sample(logits, mask, **options)
     options = {name: torch.as_tensor(value) for name, value in options.items()}
     check_equal(ours, twin(logits, mask, **options))
@@ -95,15 +95,15 @@ def test_each_row_has_its_own_options_and_a_draw_does_not_depend_on_the_batch() 
 def test_filters_keep_what_the_twin_keeps(kind: str) -> None:
     torch.manual_seed(5)
     filters = [
-        dict(top_k=1),
-        dict(top_k=5),
-        dict(top_k=700),
-        dict(top_k=10**12),
-        dict(top_p=0.0),
-        dict(top_p=0.3),
-        dict(top_p=0.95),
-        dict(min_p=0.2),
-        dict(top_k=60, top_p=0.7, min_p=0.01),
+        {"top_k": 1},
+        {"top_k": 5},
+        {"top_k": 700},
+        {"top_k": 10**12},
+        {"top_p": 0.0},
+        {"top_p": 0.3},
+        {"top_p": 0.95},
+        {"min_p": 0.2},
+        {"top_k": 60, "top_p": 0.7, "min_p": 0.01},
     ]
     width, rows = 1300, len(filters)
     logits = torch.randn(rows, width)
@@ -119,7 +119,7 @@ def test_filters_keep_what_the_twin_keeps(kind: str) -> None:
         name: torch.tensor([one.get(name, off) for one in filters])
         for name, off in (("top_k", 0), ("top_p", 1.0), ("min_p", 0.0))
     }
-    options |= dict(temperature=0.8, seed=torch.arange(rows) * 7, position=3)
+    options |= {"temperature": 0.8, "seed": torch.arange(rows) * 7, "position": 3}
     mask = masks(rows, width, 0.7)
     check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
 
@@ -162,7 +162,7 @@ def test_a_row_with_nothing_possible_gets_no_token() -> None:
     logits[4, 3] = float("inf")
     logits[5] = never
     logits[5, 1499] = -3.0  # one possible
-    for options in (dict(temperature=0.0), dict(), dict(top_k=3, top_p=0.5)):
+    for options in ({"temperature": 0.0}, {}, {"top_k": 3, "top_p": 0.5}):
         ours = masked_sample(logits, mask, **options)
         check_equal(ours, twin(logits, mask, **options))
         assert ours.tokens[:6].tolist() == [-1, -1, -1, -1, -1, 1499] and ours.tokens[6] >= 0
@@ -187,7 +187,7 @@ def test_views_of_any_strides(view) -> None:  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
     logits = view(torch.randn(12, 4))
     mask = masks(len(logits), logits.shape[1], 0.5)
-    for options in (dict(), dict(top_k=4)):
+    for options in ({}, {"top_k": 4}):
         check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
 
 
@@ -195,7 +195,7 @@ def test_views_of_any_strides(view) -> None:  # type: ignore[no-untyped-def]
 def test_batches_of_any_size(count: int) -> None:
     torch.manual_seed(0)
     logits, mask = torch.randn(count, 40), masks(count, 40, 0.5)
-    options = dict(seed=torch.arange(count))
+    options = {"seed": torch.arange(count)}
     check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
 
 
@@ -204,7 +204,7 @@ def test_thresholds_are_found_a_few_rows_at_a_time(count: int, monkeypatch: pyte
     monkeypatch.setattr(sampling, "_TOGETHER", 2)
     torch.manual_seed(0)
     logits, mask = torch.randn(count, 40), masks(count, 40, 0.5)
-    options = dict(seed=torch.arange(count), top_k=4)
+    options = {"seed": torch.arange(count), "top_k": 4}
     check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
 
 
@@ -213,7 +213,7 @@ def test_masks_of_a_store_serve_as_masks_do() -> None:
     store, overlays, logits = masks(5, 1500, 0.3, 1), masks(2, 1500, 0.3, 2), torch.randn(4, 1500)
     indices = torch.tensor([[0, 6], [4, -1], [-1, -1], [5, 1]], dtype=torch.int32)
     mask = reference.united(store, indices, overlays)
-    for options in (dict(), dict(top_p=0.6)):
+    for options in ({}, {"top_p": 0.6}):
         ours = masked_sample(logits, store=store, indices=indices, overlays=overlays, **options)
         check_equal(ours, twin(logits, mask, **options))
     ours = masked_sample(logits, store=store, indices=indices[:2, 0], rows=[3, 1])
@@ -224,7 +224,7 @@ def test_rows_that_lie_past_two_to_the_31st_element_are_read() -> None:
     stride = 2**30 + 5
     logits = torch.empty(2 * stride + 70, dtype=torch.float16).as_strided((3, 70), (stride, 1))
     logits.copy_(torch.randn(3, 70))
-    for options in (dict(), dict(top_k=3)):
+    for options in ({}, {"top_k": 3}):
         check_equal(masked_sample(logits, **options), twin(logits.clone(), None, **options))
 
 
@@ -268,7 +268,7 @@ def test_draws_follow_the_softmax_of_the_allowed(by: str, draws: int) -> None:
     logits[special] = torch.tensor([2.0, 9.0, 0.5, 1.0, 2.5, 1.0, 0.0, 2.0])
     mask = torch.full((draws, -(-width // 32)), -1, dtype=torch.int32)
     mask[:, 0] = ~(1 << 1)  # token 1, the likeliest, is not allowed
-    options = dict(temperature=heat, position=torch.arange(draws), seed=reference.sample_key(3))
+    options = {"temperature": heat, "position": torch.arange(draws), "seed": reference.sample_key(3)}
     draw = twin if by == "twin" else masked_sample
     drawn = draw(logits.expand(draws, -1), mask, **options).tokens
     weight = torch.exp(logits.double() / heat)
@@ -289,27 +289,27 @@ def test_draws_follow_the_softmax_of_the_allowed(by: str, draws: int) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(temperature=1e31), "temperature: It is 1e\\+31"),
-        (dict(temperature=-1.0), "temperature: It is -1.0"),
-        (dict(temperature=float("nan")), "temperature: It is nan"),
-        (dict(temperature=[1.0, float("inf")]), "temperature: It holds inf"),
-        (dict(temperature=torch.ones(3)), r"temperature.*float32 \[3\]"),
-        (dict(top_k=-1), "top_k: It is -1"),
-        (dict(top_p=1.5), "top_p: It is 1.5"),
-        (dict(min_p=[0.5, -0.5]), "min_p: It holds -0.5"),
-        (dict(position=-1), "position: It is -1"),
-        (dict(seed=2**64), "seed"),
+        ({"temperature": 1e31}, "temperature: It is 1e\\+31"),
+        ({"temperature": -1.0}, "temperature: It is -1.0"),
+        ({"temperature": float("nan")}, "temperature: It is nan"),
+        ({"temperature": [1.0, float("inf")]}, "temperature: It holds inf"),
+        ({"temperature": torch.ones(3)}, r"temperature.*float32 \[3\]"),
+        ({"top_k": -1}, "top_k: It is -1"),
+        ({"top_p": 1.5}, "top_p: It is 1.5"),
+        ({"min_p": [0.5, -0.5]}, "min_p: It holds -0.5"),
+        ({"position": -1}, "position: It is -1"),
+        ({"seed": 2**64}, "seed"),
         (
-            dict(mask=torch.zeros(2, 2, dtype=torch.int32), store=torch.zeros(2, 2, dtype=torch.int32)),
+            {"mask": torch.zeros(2, 2, dtype=torch.int32), "store": torch.zeros(2, 2, dtype=torch.int32)},
             "Give one",
         ),
-        (dict(indices=torch.zeros(2, 1, dtype=torch.int32)), "Give one"),
-        (dict(mask=torch.zeros(3, 2, dtype=torch.int32)), "3 rows, and the logits have 2"),
-        (dict(logits=torch.zeros(2, 64, dtype=torch.int64)), "logits.*int64"),
+        ({"indices": torch.zeros(2, 1, dtype=torch.int32)}, "Give one"),
+        ({"mask": torch.zeros(3, 2, dtype=torch.int32)}, "3 rows, and the logits have 2"),
+        ({"logits": torch.zeros(2, 64, dtype=torch.int64)}, "logits.*int64"),
     ],
 )
 def test_bad_options_are_named_and_mended(change: dict[str, object], words: str) -> None:
-    good: dict[str, object] = dict(logits=torch.zeros(2, 64))
+    good: dict[str, object] = {"logits": torch.zeros(2, 64)}
     with pytest.raises(KernelError, match=words) as raised:
         masked_sample(**(good | change))  # type: ignore[arg-type]
     assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def random_trees(seed: int) -> tuple[list[int], Tensor, Tensor, Tensor]:
-    """Return the counts, tokens, parents and sampled tokens of some trees; half of the samples are a child's."""
+    """Return the counts, tokens, parents and sampled tokens of some trees; most samples are a child's."""
     random = np.random.default_rng(seed)
     counts, tokens, parents, sampled = [], [], [], []
     for _ in range(12):
@@ -67,17 +67,17 @@ def test_parents_in_a_circle_end_the_walk() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(sampled=torch.zeros(3)), "sampled.*float32"),
-        (dict(tokens=torch.zeros(4, dtype=torch.int32)), r"tokens.*\[4\]"),
-        (dict(parents=torch.zeros(3, 1, dtype=torch.int32)), r"parents.*\[3, 1\]"),
-        (dict(counts=[2]), "add up to 2, and there are 3"),
-        (dict(counts=[4, -1]), "counts: It holds -1"),
-        (dict(most_nodes=5000), "5000 nodes; at most 4096"),
+        ({"sampled": torch.zeros(3)}, "sampled.*float32"),
+        ({"tokens": torch.zeros(4, dtype=torch.int32)}, r"tokens.*\[4\]"),
+        ({"parents": torch.zeros(3, 1, dtype=torch.int32)}, r"parents.*\[3, 1\]"),
+        ({"counts": [2]}, "add up to 2, and there are 3"),
+        ({"counts": [4, -1]}, "counts: It holds -1"),
+        ({"most_nodes": 5000}, "5000 nodes; at most 4096"),
     ],
 )
 def test_bad_trees_are_named_and_mended(change: dict[str, object], words: str) -> None:
     three = torch.zeros(3, dtype=torch.int32)
-    good: dict[str, object] = dict(sampled=three, tokens=three, parents=three, counts=[3])
+    good: dict[str, object] = {"sampled": three, "tokens": three, "parents": three, "counts": [3]}
     with pytest.raises(KernelError, match=words) as raised:
         verify(**(good | change))  # type: ignore[arg-type]
     assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")
@@ -124,24 +124,24 @@ def test_kernel_and_twin_step_alike(count: int, several: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(states=torch.tensor([9])), "states: It holds 9; the values are -1 to 8"),
-        (dict(tokens=torch.tensor([1.0])), "tokens.*float32"),
-        (dict(tokens=torch.tensor([1, 2])), "1 states and tokens"),
-        (dict(token_class=torch.zeros(2, 40, dtype=torch.int32)), "2 automata"),
-        (dict(automata=torch.tensor([1])), "automata: It holds 1"),
-        (dict(state_rows=torch.zeros(4, 1, dtype=torch.int32)), "9 states have 1 to 8 rows"),
-        (dict(transitions=torch.zeros(9, dtype=torch.int32)), r"transitions.*\[S, C\]"),
-        (dict(transitions=torch.zeros(9, 5, dtype=torch.int32, device="meta")), "transitions: It is on meta"),
+        ({"states": torch.tensor([9])}, "states: It holds 9; the values are -1 to 8"),
+        ({"tokens": torch.tensor([1.0])}, "tokens.*float32"),
+        ({"tokens": torch.tensor([1, 2])}, "1 states and tokens"),
+        ({"token_class": torch.zeros(2, 40, dtype=torch.int32)}, "2 automata"),
+        ({"automata": torch.tensor([1])}, "automata: It holds 1"),
+        ({"state_rows": torch.zeros(4, 1, dtype=torch.int32)}, "9 states have 1 to 8 rows"),
+        ({"transitions": torch.zeros(9, dtype=torch.int32)}, r"transitions.*\[S, C\]"),
+        ({"transitions": torch.zeros(9, 5, dtype=torch.int32, device="meta")}, "transitions: It is on meta"),
     ],
 )
 def test_bad_tables_are_named_and_mended(change: dict[str, object], words: str) -> None:
     transitions, token_class, _ = tables(0)
-    good: dict[str, object] = dict(
-        states=torch.tensor([0]),
-        tokens=torch.tensor([1]),
-        transitions=transitions,
-        token_class=token_class[0],
-    )
+    good: dict[str, object] = {
+        "states": torch.tensor([0]),
+        "tokens": torch.tensor([1]),
+        "transitions": transitions,
+        "token_class": token_class[0],
+    }
     with pytest.raises(KernelError, match=words) as raised:
         advance(**(good | change))  # type: ignore[arg-type]
     assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")

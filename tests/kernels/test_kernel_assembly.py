@@ -1,5 +1,5 @@
-"""The Triton kernels compiled for an A100 (sm_80) and an H100 (sm_90), which need not be there: logits are read and
-written 16 bytes at a time, and nothing spills to local memory."""
+"""The Triton kernels compiled for an A100 (sm_80) and an H100 (sm_90), which need not be there: logits are
+read and written 16 bytes at a time, and nothing spills to local memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from structgen_kernels import reference, triton_automata, triton_masking, triton
 
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 
-SAMPLING = dict(temperatures="*fp64", sums="*fp32", lines=256, tiles=126, HAS_MASK=True, TILE=reference.TILE)
+SAMPLING = {
+    "temperatures": "*fp64",
+    "sums": "*fp32",
+    "lines": 256,
+    "tiles": 126,
+    "HAS_MASK": True,
+    "TILE": reference.TILE,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -184,11 +191,11 @@ def test_verification_and_automata_use_no_local_memory(tmp_path: Path) -> None:
 
 
 def test_kernels_compile_for_a_single_line(tmp_path: Path) -> None:
-    """A batch of one makes constants of several arguments, on which other methods are defined than on numbers."""
+    """A batch of one makes constants of several arguments, which have other methods than numbers."""
     one = dict(layout(1, True), logit_rows=1, width=1, store_rows=1, overlay_rows=1, row_stride=1)
     sampling = dict(SAMPLING, lines=1, tiles=1)
     compiled(triton_sampling.tile_sums, 90, tmp_path, logits="*fp16", groups=1, GROUP=4, **sampling, **one)
-    options = dict(min_ps="*fp64", thresholds="*fp32", ties="*i32", TILES=1)
+    options = {"min_ps": "*fp64", "thresholds": "*fp32", "ties": "*i32", "TILES": 1}
     compiled(
         triton_sampling.find_threshold,
         90,
