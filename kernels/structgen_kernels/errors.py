@@ -1,0 +1,14 @@
+"""The errors of this package; each message says what was wrong, where, and last how to mend it."""
+
+from __future__ import annotations
+
+
+class KernelError(ValueError):
+    """An argument has a wrong type, device, shape, stride or value.
+
+    `where` is the name of the argument, `cure` the sentence that says how to mend it; it ends the message.
+    """
+
+    def __init__(self, what: str, *, where: str, cure: str) -> None:
+        self.what, self.where, self.cure = what, where, cure
+        super().__init__(f"{where}: {what} {cure}")

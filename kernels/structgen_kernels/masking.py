@@ -1,0 +1,181 @@
+"""Token masks applied to logits in place: the launchers, which check their arguments and run a kernel.
+
+A mask row is int32 [ceil(V / 32)]: bit `t % 32` of word `t // 32` is 1 where token t is allowed. That is the
+layout of vLLM, SGLang, XGrammar and llguidance. A row of logits lies beside it like this (drawing of a tile:
+`triton_masking.mask_kernel`):
+
+    words    |      word 0       |      word 1       | ...
+    bytes    | 0  | 1  | 2  | 3  | 4  | 5  | 6  | 7  | ...
+    logits   |0..7|8..15|        |32..39| ...
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from structgen_kernels import reference
+from structgen_kernels.checks import (
+    INTEGERS,
+    MOST_ROWS,
+    Integers,
+    as_bytes,
+    check_logits,
+    check_mask,
+    check_written,
+    integers,
+    runs_triton,
+    said,
+)
+from structgen_kernels.errors import KernelError
+
+_AS_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def apply_mask_(logits: Tensor, mask: Tensor, rows: Integers | None = None) -> Tensor:
+    """Write minus infinity to the logits of tokens that a mask does not allow; returns `logits`.
+
+    `logits`: float16, bfloat16, float32 or float64 [B, V], of any strides. `mask`: int32 [n, words] on the
+    same device; row i is for row i of the logits, or for row `rows[i]` where `rows` are given (each at most
+    once). Without `rows`, n is B. Tokens past the end of a mask row are not allowed; bits past V are ignored.
+
+    Cost on a GPU: reads the mask; writes the logits of bytes that forbid something, and reads those that
+    also allow something. Nothing waits for the GPU. `rows` in main memory are checked; of `rows` on the GPU,
+    numbers that are no row are skipped. Raises KernelError for a wrong type, device, shape or stride.
+    """
+    check_logits(logits)
+    check_written(logits)
+    check_mask(mask, logits.device, "mask")
+    chosen = chosen_rows(logits, rows, mask.shape[0], "mask")
+    if runs_triton(logits.device):
+        _launch(logits, chosen, mask, None, None)
+        return logits
+    return reference.apply_mask_(logits, mask, chosen)
+
+
+def apply_store_mask_(
+    logits: Tensor,
+    store: Tensor,
+    indices: Tensor,
+    overlays: Tensor | None = None,
+    rows: Integers | None = None,
+) -> Tensor:
+    """Write minus infinity to the logits of tokens that no row named by `indices` allows; returns `logits`.
+
+    `store`: int32 [S, words], the mask rows that stay on the GPU (`compiled.store.rows(tokenizer)`, uploaded
+    once). `indices`: int32 or int64 [n, K] with K from 1 to 8 (or [n], one each): the mask of line i is the
+    union of the rows `indices[i]`; numbers below S name rows of the store, S + j names row j of `overlays`
+    (int32 [m, words], masks made for this step), and -1 names none. A line of -1 alone allows nothing.
+    `rows` and `logits` are as for `apply_mask_`.
+
+    Cost on a GPU: as `apply_mask_`, with K rows of the store read instead of one mask; only `indices` and
+    `overlays` change from step to step, so a CUDA graph that was captured once serves all steps. Indices in
+    main memory are checked; of those on the GPU, numbers that are no row name none. Raises KernelError.
+    """
+    check_logits(logits)
+    check_written(logits)
+    check_mask(store, logits.device, "store")
+    indices = checked_indices(indices, store, overlays, logits.device)
+    chosen = chosen_rows(logits, rows, indices.shape[0], "indices")
+    if runs_triton(logits.device):
+        _launch(logits, chosen, store, overlays, indices)
+        return logits
+    return reference.apply_store_mask_(logits, store, indices, overlays, chosen)
+
+
+def chosen_rows(logits: Tensor, rows: Integers | None, count: int, name: str) -> Tensor | None:
+    """Return the rows of `logits` that `count` lines of the argument `name` are for; None: all, in order."""
+    if rows is None:
+        if count != logits.shape[0]:
+            raise KernelError(
+                f"It has {count} rows, and the logits have {logits.shape[0]}.",
+                where=name,
+                cure="Give one for each row of the logits, or say with rows=... which rows they are for.",
+            )
+        return None
+    chosen = integers(
+        rows,
+        (count,),
+        logits.device,
+        "rows",
+        0,
+        logits.shape[0],
+        f"Give a row of the logits for each of the {count} rows of {name}.",
+    )
+    if chosen.device.type == "cpu" and len(chosen.unique()) != len(chosen):
+        raise KernelError(
+            "A row is named twice.", where="rows", cure="Name each row of the logits at most once."
+        )
+    return chosen
+
+
+def checked_indices(indices: Tensor, store: Tensor, overlays: Tensor | None, device: torch.device) -> Tensor:
+    """Return indices [n, K] into a mask store and its overlays, on `device`; raises KernelError."""
+    if overlays is not None:
+        check_mask(overlays, device, "overlays")
+        if overlays.shape[1] != store.shape[1]:
+            raise KernelError(
+                f"Its rows have {overlays.shape[1]} words, and those of the store have {store.shape[1]}.",
+                where="overlays",
+                cure="Make both for the same vocabulary.",
+            )
+    if not isinstance(indices, Tensor) or indices.dtype not in INTEGERS or indices.ndim not in (1, 2):
+        raise KernelError(
+            f"Indices are int32 or int64 [n, K], not {said(indices)}.",
+            where="indices",
+            cure="Pass torch.tensor([[row, ...], ...]); fill up with -1.",
+        )
+    if indices.ndim == 1:
+        indices = indices[:, None]
+    if not 1 <= indices.shape[1] <= MOST_ROWS:
+        raise KernelError(
+            f"A line has {indices.shape[1]} rows; 1 to {MOST_ROWS} are united.",
+            where="indices",
+            cure="Unite some of them beforehand, in a row of the overlays.",
+        )
+    size = store.shape[0] + (0 if overlays is None else overlays.shape[0])
+    return integers(
+        indices,
+        (indices.shape[0], indices.shape[1]),
+        device,
+        "indices",
+        -1,
+        size,
+        f"The store and its overlays have {size} rows; -1 names none.",
+    )
+
+
+def _launch(
+    logits: Tensor, rows: Tensor | None, store: Tensor, overlays: Tensor | None, indices: Tensor | None
+) -> None:
+    from structgen_kernels.triton_masking import TILE, mask_kernel
+
+    count = (store if indices is None else indices).shape[0]
+    if count == 0:
+        return
+    width = logits.shape[1]
+    words = logits.view(_AS_INTEGERS[logits.element_size()])
+    never = torch.tensor(float("-inf"), dtype=logits.dtype).view(words.dtype).item()
+    tiles = -(-width // TILE)
+    extra = store if overlays is None else overlays
+    mask_kernel[(count * tiles,)](
+        words,
+        words if rows is None else rows,
+        as_bytes(store),
+        as_bytes(extra),
+        store if indices is None else indices,
+        logits.shape[0],
+        width,
+        tiles,
+        logits.stride(0),
+        logits.stride(1),
+        store.shape[0],
+        0 if overlays is None else overlays.shape[0],
+        4 * store.stride(0),
+        4 * extra.stride(0),
+        4 * store.shape[1],
+        HAS_ROWS=rows is not None,
+        ROWS=0 if indices is None else indices.shape[1],
+        NEVER=never,
+        TILE=TILE,
+    )

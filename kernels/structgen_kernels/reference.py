@@ -1,0 +1,306 @@
+"""What every kernel computes, in plain torch: the definition, the twin for tests, and the way without Triton.
+
+**Noise.** The noise of a draw is a function of a key and an index. The key is that of one position of one
+sample; SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014) turns key and
+index into a 64-bit word, its upper 53 bits into a uniform number, and that into Gumbel noise.
+
+**The draw.** Adding Gumbel noise to every score and taking the greatest draws from the softmax of the scores,
+but two logarithms for each of 128,000 tokens cost ten times what reading them costs. So a draw has two
+levels. The vocabulary is cut into tiles of TILE tokens. First a tile is drawn: its score is the logarithm of
+the sum of its tokens' exponentials, plus the noise of index -(tile + 1). Then a token of that tile is drawn:
+its score is its logit over the temperature, plus the noise of index token + 1. Noise is thus made for
+V / TILE tiles and TILE tokens, not for V tokens. Scores and noise are added in float64; of equal ones the first wins.
+
+    scores   | tile 0         | tile 1         | tile 2         | ...
+               log-sum-exp      log-sum-exp      log-sum-exp
+               + Gumbel         + Gumbel (max)   + Gumbel
+                                | token, token, token, ... | each + Gumbel: the greatest is drawn
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TILE = 1024
+"""Tokens of a tile of the draw. It is part of the definition: another one draws other tokens."""
+
+COLDEST, HOTTEST = 1e-30, 1e30
+"""A temperature below the first counts as 0, which takes the likeliest; one above the second as it."""
+
+GOLDEN = 0x9E3779B97F4A7C15
+FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+"""The constants of SplitMix64."""
+
+NEVER = float("-inf")
+_WORD = (1 << 64) - 1
+_TOGETHER = 32
+"""Rows whose scores are made at once: some 50 bytes for each of their tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What `masked_sample` returns for n rows."""
+
+    tokens: Tensor
+    """int64 [n]: the token drawn; -1 where no token is possible, or the row is faulty."""
+    log_z: Tensor
+    """float64 [n]: the logarithm of the sum of the exponentials of all logits, at temperature 1; NaN where
+    the row is faulty (a logit is NaN or plus infinity)."""
+    log_z_allowed: Tensor
+    """float64 [n]: the same of the allowed tokens, before filters; minus infinity where none is possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What `verify` returns for R trees."""
+
+    paths: Tensor
+    """int32 [R, most nodes]: the nodes that are accepted, from the first node on; -1 behind the last."""
+    lengths: Tensor
+    """int32 [R]: how many nodes are accepted, the first one included."""
+    tokens: Tensor
+    """int64 [R]: the token chosen behind the last accepted node; -1 where none was possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What `advance` returns."""
+
+    states: Tensor
+    """int32, shaped like the tokens: the state after each token; -1 where it is not allowed."""
+    indices: Tensor | None
+    """int32 [*tokens, K]: the rows of the mask store for each state, -1 alone for a dead one."""
+
+
+# --- noise ------------------------------------------------------------------------------------------------
+
+
+def signed(word: int) -> int:
+    """Return the signed integer with the bits of a 64-bit word."""
+    return word - (1 << 64) if word >> 63 else word
+
+
+def shifted(word: Tensor, bits: int) -> Tensor:
+    """Return int64 words shifted to the right logically; torch's own shift copies the sign."""
+    return (word >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def mixed(word: Tensor) -> Tensor:
+    """Return SplitMix64's mix of int64 words."""
+    word = (word ^ shifted(word, 30)) * signed(FIRST)
+    word = (word ^ shifted(word, 27)) * signed(SECOND)
+    return word ^ shifted(word, 31)
+
+
+def sample_key(seed: int, sample: int = 0) -> int:
+    """Return the 64-bit key of one sample's noise, as a signed integer: the `seed` of `masked_sample`."""
+    key = 0
+    for part in (seed, sample):
+        key = (key + (part & _WORD) + GOLDEN) & _WORD
+        key = ((key ^ (key >> 30)) * FIRST) & _WORD
+        key = ((key ^ (key >> 27)) * SECOND) & _WORD
+        key ^= key >> 31
+    return signed(key)
+
+
+def position_keys(seeds: Tensor, positions: Tensor) -> Tensor:
+    """Return the int64 keys of the noise at positions of samples whose keys are given."""
+    return mixed(seeds + positions + signed(GOLDEN))
+
+
+def words(keys: Tensor, index: Tensor) -> Tensor:
+    """Return the 64-bit words, as int64, of keys and indices (token + 1, or -(tile + 1))."""
+    return mixed(keys + index * signed(GOLDEN))
+
+
+def gumbel(word: Tensor) -> Tensor:
+    """Return float64 Gumbel noise of 64-bit words."""
+    uniform = (shifted(word, 11).to(torch.float64) + 0.5) * 2.0**-53
+    return -torch.log(-torch.log(uniform))
+
+
+# --- masks ------------------------------------------------------------------------------------------------
+
+
+def allowed_of(mask: Tensor, width: int) -> Tensor:
+    """Return bool [rows, width] of a mask's bits, int32 [rows, words]; False past its end."""
+    bits = torch.arange(32, dtype=torch.int32, device=mask.device)
+    allowed = ((mask.unsqueeze(-1) >> bits) & 1).ne(0).flatten(1)[:, :width]
+    return torch.nn.functional.pad(allowed, (0, width - allowed.shape[1]))
+
+
+def united(store: Tensor, indices: Tensor, overlays: Tensor | None) -> Tensor:
+    """Return the masks int32 [n, words] that are unions of rows of a store and its overlays."""
+    rows = store if overlays is None else torch.cat((store, overlays))
+    # one row more, which allows nothing: that is what an index that names no row stands for
+    rows = torch.cat((rows, rows.new_zeros(1, rows.shape[1])))
+    none = rows.shape[0] - 1
+    index = indices.long()
+    index = torch.where((index < 0) | (index >= none), none, index)
+    union = rows[index[:, 0]]
+    for k in range(1, index.shape[1]):
+        union = union | rows[index[:, k]]
+    return union
+
+
+def apply_mask_(logits: Tensor, mask: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Write minus infinity where a mask does not allow a token; see `masking.apply_mask_`."""
+    allowed = allowed_of(mask, logits.shape[1])
+    if rows is None:
+        return logits.masked_fill_(~allowed, NEVER)
+    if logits.shape[0] == 0:
+        return logits
+    rows = rows.long()
+    there = (rows >= 0) & (rows < logits.shape[0])
+    at = rows[there]
+    logits[at] = logits[at].masked_fill(~allowed[there], NEVER)
+    return logits
+
+
+def apply_store_mask_(
+    logits: Tensor, store: Tensor, indices: Tensor, overlays: Tensor | None = None, rows: Tensor | None = None
+) -> Tensor:
+    """Write minus infinity where no row that is named allows a token; see `masking.apply_store_mask_`."""
+    return apply_mask_(logits, united(store, indices, overlays), rows)
+
+
+# --- the draw ---------------------------------------------------------------------------------------------
+
+
+def masked_sample(
+    logits: Tensor,
+    mask: Tensor | None,
+    rows: Tensor | None,
+    temperature: Tensor,
+    top_k: Tensor,
+    top_p: Tensor,
+    min_p: Tensor,
+    seed: Tensor,
+    position: Tensor,
+) -> Sampled:
+    """Return the tokens drawn for rows of logits; see `sampling.masked_sample`. The options are [n]."""
+    count, device = len(temperature), logits.device
+    tokens = torch.empty(count, dtype=torch.int64, device=device)
+    log_z = torch.empty(count, dtype=torch.float64, device=device)
+    log_z_allowed = torch.empty_like(log_z)
+    for start in range(0, count, _TOGETHER):
+        part = slice(start, min(start + _TOGETHER, count))
+        raw = (logits[part] if rows is None else logits[rows[part].long()]).float().double()
+        faulty = (raw.isnan() | (raw == float("inf"))).any(-1)
+        raw = raw.masked_fill(faulty[:, None], NEVER)
+        masked = raw if mask is None else raw.masked_fill(~allowed_of(mask[part], raw.shape[1]), NEVER)
+        nan = torch.full_like(log_z[part], float("nan"))
+        log_z[part] = torch.where(faulty, nan, torch.logsumexp(raw, -1))
+        log_z_allowed[part] = torch.where(faulty, nan, torch.logsumexp(masked, -1))
+        kept = filtered(masked, temperature[part], top_k[part], top_p[part], min_p[part])
+        keys = position_keys(seed[part], position[part])
+        drawn = draw(kept, temperature[part], keys)
+        tokens[part] = torch.where(kept.isinf().all(-1), -1, drawn)
+    return Sampled(tokens, log_z, log_z_allowed)
+
+
+def draw(scores: Tensor, temperature: Tensor, keys: Tensor) -> Tensor:
+    """Return the int64 tokens [n] drawn from float64 logits [n, V] in two levels, as the module says; at
+    temperature 0 the greatest. Logits of minus infinity are never drawn, if there are others."""
+    width = scores.shape[1]
+    is_greedy = ~(temperature >= COLDEST)
+    heat = torch.where(is_greedy, 1.0, temperature.double().clamp(max=HOTTEST))[:, None]
+    tiles = -(-width // TILE)
+    tiled = torch.nn.functional.pad(scores / heat, (0, tiles * TILE - width), value=NEVER)
+    tiled = tiled.unflatten(1, (tiles, TILE))
+    noise = gumbel(words(keys[:, None], -1 - torch.arange(tiles, device=keys.device)))
+    levels = torch.logsumexp(tiled, -1) + noise
+    tile = torch.where(is_greedy[:, None], tiled.amax(-1), levels).argmax(-1)
+    within = tiled.gather(1, tile[:, None, None].expand(-1, 1, TILE)).squeeze(1)
+    token = tile[:, None] * TILE + torch.arange(TILE, device=keys.device)
+    noisy = within + gumbel(words(keys[:, None], token + 1))
+    best = torch.where(is_greedy[:, None], within, noisy).argmax(-1)
+    return token.gather(1, best[:, None]).squeeze(1)
+
+
+def filtered(scores: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, min_p: Tensor) -> Tensor:
+    """Return float64 logits [n, V] with minus infinity where top-k, top-p and min-p leave a token out.
+
+    Top-k keeps the k greatest (of equal ones the smallest ids); of these, in descending order, top-p keeps
+    those before which less than `top_p` of the mass stands; min-p keeps those at least `min_p` times as
+    likely as the likeliest. The likeliest is always kept. A temperature of 0, which takes the likeliest, is
+    not filtered.
+    """
+    is_greedy = ~(temperature >= COLDEST)
+    is_plain = is_greedy | ((top_k <= 0) & (top_p >= 1) & (min_p <= 0))
+    if bool(is_plain.all()):
+        return scores
+    heat = torch.where(is_greedy, 1.0, temperature.double().clamp(max=HOTTEST))[:, None]
+    best, order = scores.sort(dim=-1, descending=True, stable=True)
+    places = torch.arange(scores.shape[1], device=scores.device)
+    k = top_k[:, None]
+    best = best.masked_fill((k > 0) & (places >= k), NEVER)
+    top = best[:, :1]
+    share = torch.exp((best - torch.where(top.isinf(), 0.0, top)) / heat)
+    before = share.cumsum(-1) - share
+    whole = share.sum(-1, keepdim=True)
+    is_kept = (before < top_p.double()[:, None] * whole) | (top_p >= 1)[:, None]
+    is_kept &= share >= min_p.double()[:, None]
+    is_kept[:, 0] = True
+    kept = torch.full_like(scores, NEVER).scatter(1, order, best.masked_fill(~is_kept, NEVER))
+    return torch.where(is_plain[:, None], scores, kept)
+
+
+# --- drafts and automata ----------------------------------------------------------------------------------
+
+
+def verify(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, most: int) -> Verified:
+    """Return the accepted paths of draft trees, node by node; see `trees.verify`."""
+    trees = len(starts) - 1
+    paths = torch.full((trees, most), -1, dtype=torch.int32)
+    lengths = torch.zeros(trees, dtype=torch.int32)
+    last = torch.full((trees,), -1, dtype=torch.int64)
+    chosen, guessed, behind, bounds = (t.tolist() for t in (sampled, tokens, parents, starts))
+    for tree in range(trees):
+        start, end = bounds[tree], min(bounds[tree + 1], bounds[tree] + most)
+        node: int | None = 0 if start < end else None
+        while node is not None:
+            paths[tree, lengths[tree]] = node
+            lengths[tree] += 1
+            want = last[tree] = chosen[start + node]
+            children = (
+                i
+                for i in range(node + 1, end - start)
+                if behind[start + i] == node and guessed[start + i] == want
+            )
+            node = next(children, None)
+    device = sampled.device
+    return Verified(paths.to(device), lengths.to(device), last.to(device))
+
+
+def advance(
+    states: Tensor,
+    tokens: Tensor,
+    transitions: Tensor,
+    token_class: Tensor,
+    automata: Tensor | None,
+    state_rows: Tensor | None,
+) -> Advanced:
+    """Return the states of automata after tokens [n, L]; see `automata.advance`."""
+    which = torch.zeros_like(states) if automata is None else automata
+    state = states.long()
+    after = torch.empty(tokens.shape, dtype=torch.int32, device=tokens.device)
+    for step in range(tokens.shape[1]):
+        token = tokens[:, step].long()
+        is_alive = (state >= 0) & (state < transitions.shape[0])
+        is_alive &= (token >= 0) & (token < token_class.shape[1])
+        is_alive &= (which >= 0) & (which < token_class.shape[0])
+        column = token_class[torch.where(is_alive, which, 0).long(), torch.where(is_alive, token, 0)].long()
+        is_alive &= (column >= 0) & (column < transitions.shape[1])
+        following = transitions[torch.where(is_alive, state, 0), torch.where(is_alive, column, 0)].long()
+        state = torch.where(is_alive, following, -1)
+        after[:, step] = state
+    if state_rows is None:
+        return Advanced(after, None)
+    index = after.long()
+    is_there = (index >= 0) & (index < state_rows.shape[0])
+    indices = state_rows[torch.where(is_there, index, 0)].to(torch.int32)
+    return Advanced(after, torch.where(is_there[..., None], indices, -1))

@@ -1,0 +1,147 @@
+"""Draft trees and automata, kernel against twin. Run by test_kernels.py with TRITON_INTERPRET=1."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from structgen_kernels import KernelError, advance, reference, verify
+from torch import Tensor
+
+
+def random_trees(seed: int) -> tuple[list[int], Tensor, Tensor, Tensor]:
+    """Return the counts, tokens, parents and sampled tokens of some trees; most samples are a child's."""
+    random = np.random.default_rng(seed)
+    counts, tokens, parents, sampled = [], [], [], []
+    for _ in range(12):
+        count = int(random.integers(1, 20))
+        parent = [-1] + [int(random.integers(max(0, i - 4), i)) for i in range(1, count)]
+        token = [int(random.integers(0, 6)) for _ in range(count)]
+        for node in range(count):
+            children = [i for i in range(count) if parent[i] == node]
+            guessed = children and random.random() < 0.8
+            sampled.append(token[random.choice(children)] if guessed else int(random.integers(-1, 6)))
+        counts.append(count)
+        tokens += token
+        parents += parent
+    return counts, torch.tensor(tokens), torch.tensor(parents), torch.tensor(sampled)
+
+
+def same(ours: reference.Verified, theirs: reference.Verified) -> bool:
+    return all(
+        torch.equal(getattr(ours, name), getattr(theirs, name)) for name in ("paths", "lengths", "tokens")
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kernel_and_twin_accept_the_same_paths(seed: int) -> None:
+    counts, tokens, parents, sampled = random_trees(seed)
+    starts = torch.tensor([0, *np.cumsum(counts)])
+    for dtype in (torch.int32, torch.int64):
+        ours = verify(sampled.to(dtype), tokens.to(dtype), parents.to(dtype), counts)
+        assert same(ours, reference.verify(sampled, tokens, parents, starts, max(counts)))
+    assert int(ours.lengths.max()) > 2
+
+
+def test_a_path_follows_the_children_that_hold_the_sampled_tokens() -> None:
+    tokens, parents = torch.tensor([3, 7, 9, 5, 8, 4, 4]), torch.tensor([-1, 0, 0, 1, 1, -1, 0])
+    sampled = torch.tensor([7, 8, 0, 0, 6, 4, -1])
+    found = verify(sampled, tokens, parents, [5, 2])
+    assert found.paths.tolist() == [[0, 1, 4, -1, -1], [0, 1, -1, -1, -1]]
+    assert found.lengths.tolist() == [3, 2] and found.tokens.tolist() == [6, -1]
+
+
+def test_trees_without_nodes_and_no_trees() -> None:
+    none = torch.zeros(0, dtype=torch.int64)
+    assert verify(none, none, none, []).lengths.tolist() == []
+    one = torch.tensor([4])
+    found = verify(one, one, torch.tensor([-1]), [0, 1, 0])
+    assert found.lengths.tolist() == [0, 1, 0] and found.tokens.tolist() == [-1, 4, -1]
+
+
+def test_parents_in_a_circle_end_the_walk() -> None:
+    found = verify(torch.tensor([1, 1]), torch.tensor([1, 1]), torch.tensor([1, 0]), [2])
+    assert found.paths.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sampled": torch.zeros(3)}, "sampled.*float32"),
+        ({"tokens": torch.zeros(4, dtype=torch.int32)}, r"tokens.*\[4\]"),
+        ({"parents": torch.zeros(3, 1, dtype=torch.int32)}, r"parents.*\[3, 1\]"),
+        ({"counts": [2]}, "add up to 2, and there are 3"),
+        ({"counts": [4, -1]}, "counts: It holds -1"),
+        ({"most_nodes": 5000}, "5000 nodes; at most 4096"),
+    ],
+)
+def test_bad_trees_are_named_and_mended(change: dict[str, object], words: str) -> None:
+    three = torch.zeros(3, dtype=torch.int32)
+    good: dict[str, object] = {"sampled": three, "tokens": three, "parents": three, "counts": [3]}
+    with pytest.raises(KernelError, match=words) as raised:
+        verify(**(good | change))  # type: ignore[arg-type]
+    assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")
+
+
+def tables(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    random = np.random.default_rng(seed)
+    transitions = torch.from_numpy(random.integers(-1, 9, (9, 5)).astype(np.int32))
+    token_class = torch.from_numpy(random.integers(-1, 5, (3, 40)).astype(np.int32))
+    state_rows = torch.from_numpy(random.integers(-1, 100, (9, 3)).astype(np.int32))
+    return transitions, token_class, state_rows
+
+
+@pytest.mark.parametrize("count", [0, 1, 257])
+@pytest.mark.parametrize("several", [False, True])
+def test_kernel_and_twin_step_alike(count: int, several: bool) -> None:
+    transitions, token_class, state_rows = tables(count)
+    random = np.random.default_rng(count)
+    states = torch.from_numpy(random.integers(-1, 9, count))
+    tokens = torch.from_numpy(
+        random.integers(-2, 42, (6, count)).astype(np.int32)
+    ).t()  # strides of their own
+    automata = torch.from_numpy(random.integers(0, 3, count)) if several else None
+    classes = token_class if several else token_class[1]
+    ours = advance(states, tokens, transitions, classes, automata, state_rows)
+    twin = reference.advance(states, tokens, transitions, classes.reshape(-1, 40), automata, state_rows)
+    assert torch.equal(ours.states, twin.states)
+    assert ours.indices is not None and torch.equal(ours.indices, twin.indices)
+    one = advance(states, tokens[:, 0], transitions, classes, automata)
+    assert one.indices is None and torch.equal(one.states, ours.states[:, 0])
+    # a loop in Python
+    for line in range(min(count, 40)):
+        state = int(states[line])
+        for step, token in enumerate(tokens[line].tolist()):
+            of = token_class[int(automata[line]) if automata is not None else 1]
+            column = int(of[token]) if 0 <= token < 40 else -1
+            state = int(transitions[state, column]) if state >= 0 and column >= 0 else -1
+            assert int(ours.states[line, step]) == state
+            assert ours.indices[line, step].tolist() == (
+                state_rows[state].tolist() if state >= 0 else [-1] * 3
+            )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"states": torch.tensor([9])}, "states: It holds 9; the values are -1 to 8"),
+        ({"tokens": torch.tensor([1.0])}, "tokens.*float32"),
+        ({"tokens": torch.tensor([1, 2])}, "1 states and tokens"),
+        ({"token_class": torch.zeros(2, 40, dtype=torch.int32)}, "2 automata"),
+        ({"automata": torch.tensor([1])}, "automata: It holds 1"),
+        ({"state_rows": torch.zeros(4, 1, dtype=torch.int32)}, "9 states have 1 to 8 rows"),
+        ({"transitions": torch.zeros(9, dtype=torch.int32)}, r"transitions.*\[S, C\]"),
+        ({"transitions": torch.zeros(9, 5, dtype=torch.int32, device="meta")}, "transitions: It is on meta"),
+    ],
+)
+def test_bad_tables_are_named_and_mended(change: dict[str, object], words: str) -> None:
+    transitions, token_class, _ = tables(0)
+    good: dict[str, object] = {
+        "states": torch.tensor([0]),
+        "tokens": torch.tensor([1]),
+        "transitions": transitions,
+        "token_class": token_class[0],
+    }
+    with pytest.raises(KernelError, match=words) as raised:
+        advance(**(good | change))  # type: ignore[arg-type]
+    assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")
