@@ -3,11 +3,11 @@
     python bench/bench_kernels.py                      the whole table
     python bench/bench_kernels.py --rows 256 --quick   one batch size, fewer runs
 
-The floor of a case is the time of a copy on the same GPU, in the same run, that moves as many bytes: for masking
-the mask, the 32-byte sectors that are written whole, and twice those of which a part stays; for sampling one read
-of logits and mask. Peers that are not installed are left out, and said to be. Every run masks logits that
-were restored before it; restoring is not timed, and the caches are swept in between. Prints tables, and
-writes bench/results/kernels-DATE.csv. Without a GPU it says so and measures nothing.
+The floor of a case is the time of a copy on the same GPU, in the same run, that moves as many bytes: for
+masking the mask, the 32-byte sectors that are written whole, and twice those of which a part stays; for
+sampling one read of logits and mask. Peers that are not installed are left out, and said to be. Every run
+masks logits that were restored before it; restoring is not timed, and the caches are swept in between.
+Prints tables, and writes bench/results/kernels-DATE.csv. Without a GPU it says so and measures nothing.
 """
 
 from __future__ import annotations

@@ -29,12 +29,13 @@ def advance(
 ) -> Advanced:
     """Return the states of n automata after tokens, and the rows of the mask store for them.
 
-    `states`: int32 or int64 [n], -1 for a dead one. `tokens`: int32 or int64 [n], or [n, L] to step L times;
-    the states behind each token come back in the same shape. `transitions`: int32 or int64 [S, C], the state
-    after a class of tokens, -1 where there is none. `token_class`: int32 or int64 [V], -1 for a token that is
-    allowed nowhere; or [A, V] for several automata whose states share the numbers 0 to S - 1, with
-    `automata` [n] saying which one a line follows. `state_rows`: int32 or int64 [S, K], K from 1 to 8: the rows
-    of the mask store whose union is a state's mask, -1 for none; with it the result has `indices` [*tokens, K].
+    `states`: int32 or int64 [n], -1 for a dead one. `tokens`: int32 or int64 [n], or [n, L] to step L
+    times; the states behind each token come back in the same shape. `transitions`: int32 or int64 [S, C],
+    the state after a class of tokens, -1 where there is none. `token_class`: int32 or int64 [V], -1 for a
+    token that is allowed nowhere; or [A, V] for several automata whose states share the numbers 0 to S -
+    1, with `automata` [n] saying which one a line follows. `state_rows`: int32 or int64 [S, K], K from 1
+    to 8: the rows of the mask store whose union is a state's mask, -1 for none; with it the result has
+    `indices` [*tokens, K].
 
     A state, token or automaton that is out of range gives -1 and rows -1, which allow nothing; nothing is
     read out of the tables. Numbers in main memory are checked. Cost: two dependent reads a token. Raises
@@ -82,8 +83,8 @@ def advance(
         1 <= state_rows.shape[1] <= MOST_ROWS and state_rows.shape[0] == transitions.shape[0]
     ):
         raise KernelError(
-            f"Its shape is {list(state_rows.shape)}; {transitions.shape[0]} states have 1 to {MOST_ROWS} rows "
-            "each.",
+            f"Its shape is {list(state_rows.shape)}; {transitions.shape[0]} states have 1 to "
+            f"{MOST_ROWS} rows each.",
             where="state_rows",
             cure="Give one line of rows for each state.",
         )

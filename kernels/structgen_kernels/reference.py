@@ -4,12 +4,13 @@
 sample; SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014) turns key and
 index into a 64-bit word, its upper 53 bits into a uniform number, and that into Gumbel noise.
 
-**The draw.** Adding Gumbel noise to every score and taking the greatest draws from the softmax of the scores,
-but two logarithms for each of 128,000 tokens cost ten times what reading them costs. So a draw has two
-levels. The vocabulary is cut into tiles of TILE tokens. First a tile is drawn: its score is the logarithm of
-the sum of its tokens' exponentials, plus the noise of index -(tile + 1). Then a token of that tile is drawn:
-its score is its logit over the temperature, plus the noise of index token + 1. Noise is thus made for
-V / TILE tiles and TILE tokens, not for V tokens. Scores and noise are added in float64; of equal ones the first wins.
+**The draw.** Adding Gumbel noise to every score and taking the greatest draws from the softmax of the
+scores, but two logarithms for each of 128,000 tokens cost ten times what reading them costs. So a draw
+has two levels. The vocabulary is cut into tiles of TILE tokens. First a tile is drawn: its score is the
+logarithm of the sum of its tokens' exponentials, plus the noise of index -(tile + 1). Then a token of
+that tile is drawn: its score is its logit over the temperature, plus the noise of index token + 1. Noise
+is thus made for V / TILE tiles and TILE tokens, not for V tokens. Scores and noise are added in float64;
+of equal ones the first wins.
 
     scores   | tile 0         | tile 1         | tile 2         | ...
                log-sum-exp      log-sum-exp      log-sum-exp

@@ -29,11 +29,12 @@ def verify(
 ) -> Verified:
     """Return the accepted path of each of R draft trees, and the token that was sampled behind it.
 
-    The trees lie one behind the other, as `decode_tree` reads them; tree r has the next `counts[r]` nodes.
-    `sampled`, `tokens` and `parents` are int32 or int64 [N] on one device: the token sampled at each node
-    (-1: none was possible), the token that each node holds, and the number of its parent within the tree (-1 for
-    the first node, which is decided already; a parent's number is smaller). `most_nodes` bounds the nodes of
-    a tree; it must be given where `counts` lie on a GPU, and nodes past it are left out. At most 4,096.
+    The trees lie one behind the other, as `decode_tree` reads them; tree r has the next `counts[r]`
+    nodes. `sampled`, `tokens` and `parents` are int32 or int64 [N] on one device: the token sampled at
+    each node (-1: none was possible), the token that each node holds, and the number of its parent within
+    the tree (-1 for the first node, which is decided already; a parent's number is smaller). `most_nodes`
+    bounds the nodes of a tree; it must be given where `counts` lie on a GPU, and nodes past it are left
+    out. At most 4,096.
 
     Of children with equal tokens the first counts. A tree of no nodes has length 0 and token -1. Numbers
     that are no node's are never read, whatever `parents` holds. Cost: one program a tree, a step a node
