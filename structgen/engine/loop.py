@@ -85,6 +85,8 @@ class Loop:
         self._verifier = model if isinstance(model, VerifiesDrafts) else None
         """The model, where it verifies drafts."""
         self._speculator = Speculator()
+        self._idle = 0
+        """Passes for which the speculator is not asked whether to draft."""
         self._lock = threading.Lock()
         self._driver = 0
         """The thread that is in a step."""
@@ -434,8 +436,13 @@ class Loop:
 
     def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:
         """Return what is guessed behind the last token of each text."""
+        if self._idle > 0:
+            self._idle -= 1
+            self._speculator.rest()
+            return [NO_DRAFT] * len(rows)
         kinds = frozenset(text.kind for text in rows if text.most_guesses)
         if not kinds or not self._speculator.wants_drafts(len(rows), kinds):
+            self._idle = self._speculator.idle if kinds else 0
             return [NO_DRAFT] * len(rows)
         draftings = [text.begin_drafting() if text.most_guesses else None for text in rows]
         views = [text.view(self._ends) for text in rows]

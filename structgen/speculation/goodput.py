@@ -91,13 +91,19 @@ class Goodput:
         self._spent, self._written = 0.0, 0
         """Seconds and tokens of the trial so far."""
 
-    def learn(self, drafting: bool, tokens: int, seconds: float) -> None:
-        """Take note of a pass that wrote so many tokens in so many seconds, and choose for the next one."""
+    @property
+    def is_settled(self) -> bool:
+        """Whether no trial is under way."""
+        return not self._is_trial
+
+    def learn(self, drafting: bool, tokens: int, seconds: float, passes: int = 1) -> None:
+        """Take note of a pass that wrote so many tokens in so many seconds, and choose for the next one;
+        `passes`: it stands for so many."""
         if tokens < 1 or not 0.0 < seconds < float("inf"):
             return
         if (self._drafted if drafting else self._plain).learn(tokens, seconds):
             self._spent, self._written = self._spent + seconds, self._written + tokens
-        self._left -= 1
+        self._left -= passes
         if self._left > 0:
             return
         if not len(self._drafted):

@@ -14,6 +14,8 @@ from structgen.speculation.drafting import Drafting
 from structgen.speculation.goodput import Goodput
 from structgen.speculation.planner import planned
 
+_IDLE: Final = 7
+"""Passes without drafts that follow one that was measured, and are not: measuring takes time, too."""
 _SELDOM: Final = 8
 _MOST_KINDS: Final = 64
 """Kinds of batches (by size and drafters) that are told apart; the oldest is forgotten."""
@@ -38,6 +40,8 @@ class Speculator:
         self.costs = PassCosts(overhead)
         self._clock = clock
         self._goodputs: dict[object, Goodput] = {}
+        self.idle = 0
+        """For so many passes there is no need to ask `wants_drafts` again: it would say no."""
         self._passes = 0
         self._pass: _Pass | None = None
         """What is to be settled once the texts have taken their tokens."""
@@ -56,6 +60,7 @@ class Speculator:
                 del self._goodputs[next(iter(self._goodputs))]
             goodput = self._goodputs[kind] = Goodput(count)
         self._pass = _Pass(goodput, goodput.is_drafting, count, float(curve[count - 1]) / count)
+        self.idle = _IDLE if goodput.is_settled and not goodput.is_drafting else 0
         return goodput.is_drafting
 
     def propose(
@@ -93,6 +98,10 @@ class Speculator:
         if self._pass is not None:
             self._pass.seconds += seconds
 
+    def rest(self) -> None:
+        """Have the next pass not measured."""
+        self._settle()
+
     def _price(self, of: _Pass, seconds: float) -> None:
         """Tell each text what its guesses cost, where the model's pass takes so long."""
         curve = self.costs.curve
@@ -107,7 +116,7 @@ class Speculator:
         if self._pass is not None:
             last, self._pass = self._pass, None
             saved = sum(drafting.saved - before for drafting, before in last.texts)
-            last.goodput.learn(last.drafting, last.count + saved, last.seconds)
+            last.goodput.learn(last.drafting, last.count + saved, last.seconds, 1 + self.idle)
 
 
 @dataclass(slots=True)

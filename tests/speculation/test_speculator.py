@@ -88,11 +88,17 @@ def written(
     drafters = [Guesser(world, seconds, knows, guesses) for _ in range(texts)]
     draftings = [Drafting([one], facts(), world.clock) for one in drafters]
     tokens: list[list[int]] = [[] for _ in range(texts)]
+    idle = 0
     while going := [at for at in range(texts) if len(tokens[at]) < length]:
         views, started = [view(None, tokens[at], length - len(tokens[at])) for at in going], world.now
         drafts = [NO_DRAFT] * len(going)
-        if speculator.wants_drafts(len(going), "guesser"):
+        if idle > 0:
+            idle -= 1
+            speculator.rest()
+        elif speculator.wants_drafts(len(going), "guesser"):
             drafts = speculator.propose([draftings[at] for at in going], views, [16] * len(going))
+        else:
+            idle = speculator.idle
         rows = len(going) + sum(map(len, drafts))
         seconds_of_pass = world.cost(rows)
         world.now += overhead + seconds_of_pass
