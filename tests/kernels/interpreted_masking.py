@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
-from structgen_kernels import KernelError, apply_mask_, apply_store_mask_, reference
+from structgen_kernels import KernelError, apply_mask_, apply_store_mask_, checks, reference
 from structgen_kernels.checks import runs_triton
 from torch import Tensor
 
@@ -40,6 +42,16 @@ def slowly_masked(logits: Tensor, mask: Tensor) -> Tensor:
 
 def test_the_kernel_runs_under_the_interpreter() -> None:
     assert runs_triton(torch.device("cpu"))
+
+
+def test_a_gpu_without_triton_takes_the_twin_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_has_triton", lambda: False)
+    checks._say_without_triton.cache_clear()
+    with pytest.warns(RuntimeWarning, match=r"pip install 'structgen-toolkit\[triton\]'"):
+        assert not runs_triton(torch.device("cuda"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not runs_triton(torch.device("cuda"))
 
 
 def test_the_twin_masks_as_the_bits_say() -> None:
