@@ -27,7 +27,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick golden golden-mutants sampling-mutants speculation-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-infill walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo quick golden golden-mutants sampling-mutants speculation-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -142,6 +142,10 @@ bench-speculation: $(VENV)/.installed-bench ## r(n), model calls a token, wall t
 
 bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
+
+bench-kernels: $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
+	$(PIP) install -e ".[triton]" -c constraints.txt
+	$(BIN)/python bench/bench_kernels.py
 
 bench-draft-masks: $(VENV)/.installed-dev ## masks of draft trees, in one compiled call and node by node
 	$(BIN)/python bench/bench_draft_masks.py
