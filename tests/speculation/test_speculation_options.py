@@ -52,8 +52,8 @@ class Own:
         ("tenant", "\ud800"),
         ("draft_model", ""),
         ("draft_model", 5),
-        ("draft_model", (object(),)),
-        ("draft_model", (object(), None)),
+        ("draft_model", ("a model",)),
+        ("draft_model", ("a model", None)),
     ],
     ids=lambda value: ascii(value)[:24],
 )
