@@ -26,10 +26,10 @@ MUTANTS = (
         (SAME,),
     ),
     Mutant(
-        "all tokens of a text are drawn with the same noise, with drafts and without",
+        "every pass draws with the noise of the first place",
         "engine/choice.py",
-        "np.array([row.position for row in rows], np.uint64)",
-        "np.array([0 for row in rows], np.uint64)",
+        "(row.stream, row.position) for row in rows",
+        "(row.stream, 0) for row in rows",
         (LAW,),
     ),
     Mutant(
@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant(
         "a draft goes on behind the end of the thoughts, without the grammar",
         "engine/guesses.py",
-        " or matcher is not self._matcher or phase is not self._phase",
+        "            or matcher is not self._matcher\n            or phase is not self._phase\n",
         "",
         (SAME,),
     ),
