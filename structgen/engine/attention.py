@@ -113,7 +113,7 @@ class _Piece:
     """For each pair of a node and an ancestor of it, itself included: which node of the piece, the column,
     and the ancestor's number in the batch."""
     mask: Tensor
-    """For each node 0 over its own columns, minus infinity beyond."""
+    """For each node: 0 at the columns that it attends to, minus infinity at all others."""
 
     def columns(self, layer: int, of_nodes: Tensor, memory: Tensor) -> Tensor:
         """Return the keys and the values that each node attends over, [2, nodes of the piece, groups, room,

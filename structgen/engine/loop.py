@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ from torch import Tensor
 from structgen.batch import allow_all
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
 from structgen.engine.lines import Lines, forbid
-from structgen.engine.models import Model, ReadsMany, VerifiesDrafts
+from structgen.engine.models import Model, ReadsMany, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Phase
@@ -82,11 +82,9 @@ class Loop:
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._ran = 0.0
         """Seconds of the last pass."""
-        self._verifier = model if isinstance(model, VerifiesDrafts) else None
+        self._verifier = verifier_of(model)
         """The model, where it verifies drafts."""
         self._speculator = Speculator()
-        self._idle = 0
-        """Passes for which the speculator is not asked whether to draft."""
         self._lock = threading.Lock()
         self._driver = 0
         """The thread that is in a step."""
@@ -436,13 +434,13 @@ class Loop:
 
     def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:
         """Return what is guessed behind the last token of each text."""
-        if self._idle > 0:
-            self._idle -= 1
-            self._speculator.rest()
+        if not any(text.most_guesses for text in rows):
             return [NO_DRAFT] * len(rows)
-        kinds = frozenset(text.kind for text in rows if text.most_guesses)
-        if not kinds or not self._speculator.wants_drafts(len(rows), kinds):
-            self._idle = self._speculator.idle if kinds else 0
+
+        def kinds() -> Hashable:
+            return frozenset(text.kind for text in rows if text.most_guesses)
+
+        if not self._speculator.wants_drafts(len(rows), kinds):
             return [NO_DRAFT] * len(rows)
         draftings = [text.begin_drafting() if text.most_guesses else None for text in rows]
         views = [text.view(self._ends) for text in rows]

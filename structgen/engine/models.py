@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import getattr_static
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from structgen.errors import OptionError, StructgenError
 from structgen.resources import embedded_model
@@ -109,10 +110,21 @@ class VerifiesDrafts(Protocol):
         ...
 
 
+def verifier_of(model: Model) -> VerifiesDrafts | None:
+    """Return the model where it has what verifies drafts. `draft_support` is not asked where the model
+    defines it: to say what it verifies may take a model some passes."""
+    missing = object()
+    for name in ("draft_support", "decode_tree", "keep"):
+        if getattr_static(model, name, missing) is missing and not hasattr(model, name):
+            return None
+    return cast(VerifiesDrafts, model)
+
+
 def draft_support_of(model: Model) -> DraftSupport:
-    """Return which drafts a model verifies: none where it does not say."""
-    if isinstance(model, VerifiesDrafts):
-        return model.draft_support
+    """Return which drafts a model verifies: none where it does not say. Cost: what the model takes to say."""
+    verifier = verifier_of(model)
+    if verifier is not None:
+        return verifier.draft_support
     return DraftSupport("none", f"a {type(model).__name__} verifies no drafts: it has no decode_tree")
 
 

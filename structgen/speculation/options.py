@@ -76,8 +76,10 @@ class Speculation:
     @property
     def kind(self) -> Hashable:
         """What tells apart how requests are drafted, whatever the texts: which drafters they have."""
+        # functions by their names: each request may have its own, and some cannot be hashed
+        names = tuple(one if isinstance(one, str) else _name_of(one) for one in self.drafters)
         has = bool(self.edit), self.history is not None, self.draft_model is not None
-        return self.drafters, self.nodes, self.chain, has
+        return names, self.nodes, self.chain, has
 
     def make(self, model: CausalModel | None = None, lock: Lock | None = None) -> list[Drafter]:
         """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers, the
@@ -166,7 +168,7 @@ def _check_draft_model(value: Any) -> None:
 
 
 def _made(make: Callable[[], Drafter]) -> Drafter:
-    name = getattr(make, "__qualname__", repr(make))
+    name = _name_of(make)
     try:
         made: Any = make()
     except Exception as error:  # whatever the caller's function raises: the request is refused with it
@@ -183,6 +185,10 @@ def _made(make: Callable[[], Drafter]) -> Drafter:
             cure="Make an object with all five members of sg.Drafter.",
         )
     return made
+
+
+def _name_of(make: Callable[[], Drafter]) -> str:
+    return str(getattr(make, "__qualname__", type(make).__qualname__))
 
 
 def _shown(value: Any) -> str:

@@ -40,27 +40,32 @@ class Speculator:
         self.costs = PassCosts(overhead)
         self._clock = clock
         self._goodputs: dict[object, Goodput] = {}
-        self.idle = 0
-        """For so many passes there is no need to ask `wants_drafts` again: it would say no."""
+        self._idle = 0
+        """So many passes have no drafts, and are not measured."""
         self._passes = 0
         self._pass: _Pass | None = None
         """What is to be settled once the texts have taken their tokens."""
 
-    def wants_drafts(self, count: int, kinds: Hashable) -> bool:
-        """Return whether the next pass, of `count` texts, is to have drafts. `kinds` says what drafters the
-        texts have. It begins the pass: `propose` may follow, then `ran` and `took`."""
+    def wants_drafts(self, count: int, kinds: Callable[[], Hashable]) -> bool:
+        """Return whether the next pass, of `count` texts, is to have drafts. `kinds` returns what drafters
+        the texts have; it is asked where that is needed. This begins the pass: `propose` may follow, then
+        `ran` and `took`."""
         self._settle()
+        if self._idle > 0:
+            self._idle -= 1
+            return False
         curve = self.costs.curve
         if count > len(curve):
             return False
-        kind = count.bit_length(), kinds
+        kind = count.bit_length(), kinds()
         goodput = self._goodputs.get(kind)
         if goodput is None:
             if len(self._goodputs) >= _MOST_KINDS:
                 del self._goodputs[next(iter(self._goodputs))]
             goodput = self._goodputs[kind] = Goodput(count)
-        self._pass = _Pass(goodput, goodput.is_drafting, count, float(curve[count - 1]) / count)
-        self.idle = _IDLE if goodput.is_settled and not goodput.is_drafting else 0
+        self._idle = _IDLE if goodput.is_settled and not goodput.is_drafting else 0
+        token = float(curve[count - 1]) / count
+        self._pass = _Pass(goodput, goodput.is_drafting, count, token, 1 + self._idle)
         return goodput.is_drafting
 
     def propose(
@@ -98,10 +103,6 @@ class Speculator:
         if self._pass is not None:
             self._pass.seconds += seconds
 
-    def rest(self) -> None:
-        """Have the next pass not measured."""
-        self._settle()
-
     def _price(self, of: _Pass, seconds: float) -> None:
         """Tell each text what its guesses cost, where the model's pass takes so long."""
         curve = self.costs.curve
@@ -116,7 +117,7 @@ class Speculator:
         if self._pass is not None:
             last, self._pass = self._pass, None
             saved = sum(drafting.saved - before for drafting, before in last.texts)
-            last.goodput.learn(last.drafting, last.count + saved, last.seconds, 1 + self.idle)
+            last.goodput.learn(last.drafting, last.count + saved, last.seconds, last.passes)
 
 
 @dataclass(slots=True)
@@ -130,6 +131,8 @@ class _Pass:
     """Its texts."""
     token: float
     """Seconds that a token takes without drafts."""
+    passes: int
+    """For how many passes it stands: itself, and those behind it that are not measured."""
     texts: list[tuple[Drafting, int]] = field(default_factory=list)
     """Those whose drafters were asked, each with the tokens that drafts had saved it before."""
     sizes: list[int] = field(default_factory=list)

@@ -325,6 +325,34 @@ def test_off_is_a_token_a_pass() -> None:
     assert isinstance(engine.model, TreeFunction) and not engine.model.trees
 
 
+def test_a_model_is_asked_what_it_verifies_only_where_drafts_are_wanted() -> None:
+    asked = []
+
+    class Asked(Remembered):
+        @property
+        def draft_support(self) -> DraftSupport:
+            asked.append(1)
+            return super().draft_support
+
+    engine = Engine(Asked(TOKENIZER.vocab_size), TOKENIZER)
+    engine.generate(Request("x", PERSON, max_tokens=40, speculation="off"))
+    assert not asked
+    engine.generate(Request("x", PERSON, max_tokens=40))
+    assert asked
+
+
+def test_a_function_of_drafters_need_not_be_hashable() -> None:
+    class Make:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self) -> Drafter:
+            return Scripted(())
+
+    request = Request("x", PERSON, Sampling(seed=1), max_tokens=40, speculation=Speculation((Make(),)))
+    (result,) = _engine().generate(request)
+    assert result.error is None and result.value
+
+
 # --- who cannot, and who fails ------------------------------------------------------------------------------
 
 
