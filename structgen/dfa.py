@@ -18,7 +18,7 @@ from structgen.errors import LimitError, OptionError, UnsatisfiableSchema
 from structgen.ir import DEAD
 
 if TYPE_CHECKING:
-    from structgen.compiled import State
+    from structgen.compiled import CompiledGrammar, State
     from structgen.tokenizer import Tokenizer
 
 
@@ -66,6 +66,25 @@ class Readable(Protocol):
     def next_bytes(self, index: int, /) -> bytes: ...
     def after(self, index: int, data: bytes, /) -> int: ...
     def open_brackets(self, index: int, /) -> int: ...
+
+
+class ParserStates:
+    """The states of a grammar with a parser, by number, as `explicit` reads them. `height` returns the places
+    of a state's stack, which count as brackets."""
+
+    __slots__ = ("_compiled", "byte_classes", "open_brackets")
+
+    def __init__(self, compiled: CompiledGrammar, byte_classes: bytes, height: Callable[[int], int]) -> None:
+        self._compiled, self.byte_classes, self.open_brackets = compiled, byte_classes, height
+
+    def may_end(self, index: int) -> bool:
+        return self._compiled.may_end(index)
+
+    def next_bytes(self, index: int) -> bytes:
+        return self._compiled._next_bytes(index)
+
+    def after(self, index: int, data: bytes) -> int:
+        return self._compiled.bytes_index(index, data)
 
 
 def explicit(

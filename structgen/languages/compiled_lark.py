@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.compiled import State
-from structgen.dfa import Dfa, explicit
+from structgen.dfa import Dfa, ParserStates, explicit
 from structgen.expected import Expected
 from structgen.grammar import Grammar
 from structgen.jit import load
@@ -275,7 +275,7 @@ class CompiledLark(FollowedMasks):
         """
         with self.lock:
             return explicit(
-                _Reader(self),
+                ParserStates(self, self._language.classes, self._height),
                 self._start,
                 self.tokenizer,
                 lambda n: State(self, n),
@@ -283,6 +283,17 @@ class CompiledLark(FollowedMasks):
                 depth,
                 minimal,
             )
+
+    def _height(self, index: int) -> int:
+        """Return how many places the stack of a state has: the most of all its branches."""
+        reading, below = self._reading(index), self._reader.parser.below
+        highest = 0
+        for one in reading.branches():
+            height, stack = 0, one.place.stack
+            while stack:
+                height, stack = height + 1, below[stack]
+            highest = max(highest, height)
+        return highest
 
     # --- size -----------------------------------------------------------------------------------------------
 
@@ -320,34 +331,3 @@ def _copied(data: int, size: int) -> bytes:
     import ctypes
 
     return ctypes.string_at(data, size)
-
-
-class _Reader:
-    """States as `dfa.explicit` reads them; the places of a stack count as brackets."""
-
-    __slots__ = ("_compiled", "byte_classes")
-
-    def __init__(self, compiled: CompiledLark) -> None:
-        self._compiled = compiled
-        self.byte_classes = compiled._language.classes
-
-    def may_end(self, index: int) -> bool:
-        return self._compiled.may_end(index)
-
-    def next_bytes(self, index: int) -> bytes:
-        return self._compiled._next_bytes(index)
-
-    def after(self, index: int, data: bytes) -> int:
-        return self._compiled.bytes_index(index, data)
-
-    def open_brackets(self, index: int) -> int:
-        compiled = self._compiled
-        reading = compiled._reading(index)
-        below = compiled._reader.parser.below
-        highest = 0
-        for one in reading.branches():
-            height, stack = 0, one.place.stack
-            while stack:
-                height, stack = height + 1, below[stack]
-            highest = max(highest, height)
-        return highest

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.compiled import State
-from structgen.dfa import Dfa, explicit
+from structgen.dfa import Dfa, ParserStates, explicit
 from structgen.errors import OptionError, StructgenError
 from structgen.expected import Expected
 from structgen.languages import stepping
@@ -354,7 +354,7 @@ class CompiledText(CompiledRests):
             )
         with self.lock:
             return explicit(
-                _Reader(self),
+                ParserStates(self, self._language.classes, self._height),
                 self._start,
                 self.tokenizer,
                 lambda n: State(self, n),
@@ -362,6 +362,10 @@ class CompiledText(CompiledRests):
                 depth,
                 minimal,
             )
+
+    def _height(self, index: int) -> int:
+        """Return how many places the stack of a state has."""
+        return self._language.height(self._configs[index])
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """As CompiledGrammar's, of the parts that have masks of their own."""
@@ -504,25 +508,3 @@ def _check_specials(specials: frozenset[int], tokenizer: Tokenizer) -> None:
             where=f"special token {token}",
             cure="Name a token that has no text, by its id.",
         )
-
-
-class _Reader:
-    """States as `dfa.explicit` reads them; the places of a stack count as brackets."""
-
-    __slots__ = ("_compiled", "byte_classes")
-
-    def __init__(self, compiled: CompiledText) -> None:
-        self._compiled = compiled
-        self.byte_classes = compiled._language.classes
-
-    def may_end(self, index: int) -> bool:
-        return self._compiled.may_end(index)
-
-    def next_bytes(self, index: int) -> bytes:
-        return self._compiled._next_bytes(index)
-
-    def after(self, index: int, data: bytes) -> int:
-        return self._compiled.bytes_index(index, data)
-
-    def open_brackets(self, index: int) -> int:
-        return self._compiled._language.height(self._compiled._configs[index])
