@@ -42,6 +42,22 @@ class Batch:
         return self.ids.numel()
 
 
+@dataclass
+class Canvases:
+    """Prompts [rows, columns] and canvases [rows, slots] of ids, both padded on the right; `answer` marks the
+    slots that may be hidden, `prompt_real` and `real` what is no padding."""
+
+    prompt: Tensor
+    prompt_real: Tensor
+    ids: Tensor
+    answer: Tensor
+    real: Tensor
+
+    def read(self, copies: int) -> int:
+        """Return how many tokens a network reads, padding included, of so many copies of each canvas."""
+        return len(self.ids) * (self.prompt.shape[1] + copies * self.ids.shape[1])
+
+
 class Encoder:
     """Turns examples into ids."""
 
@@ -127,35 +143,80 @@ def pieces(value: Any, *, quotes_too: bool) -> list[tuple[str, bool]]:
     return found
 
 
-def batches(
-    encoder: Encoder, seed: int, tokens: int, longest: Callable[[], int], *, canvas: bool = False
-) -> Iterator[Batch]:
-    """Yield batches of at most so many tokens, of examples no longer than `longest()`, like lengths together.
-
-    With `canvas` they are rows for a model that fills masks (`Encoder.canvas`).
-    """
+def batches(encoder: Encoder, seed: int, tokens: int, longest: Callable[[], int]) -> Iterator[Batch]:
+    """Yield batches of at most so many tokens, of examples no longer than `longest()`, by length."""
     source, chance = Examples(seed, shares=TRAINING), random.Random(seed)
-    pad = encoder.special["<|pad|>"]
+
+    def row() -> _Row:
+        prompt, answer = encoder.pair(source.draw())
+        return prompt, answer, [True] * len(answer)
+
+    def size(prompt: int, answer: int) -> int:
+        return prompt + answer
+
     while True:
-        rows: list[_Row] = []
-        most = longest()
-        while len(rows) < _CHUNK:
-            if canvas:
-                row = encoder.canvas(source.draw(), chance)
-            else:
-                prompt, answer = encoder.pair(source.draw())
-                row = prompt, answer, [True] * len(answer)
-            if len(row[0]) + len(row[1]) <= most and any(row[2]):
-                rows.append(row)
-        rows.sort(key=lambda row: len(row[0]) + len(row[1]))
-        groups: list[list[_Row]] = [[]]
-        for row in rows:
-            if (len(groups[-1]) + 1) * (len(row[0]) + len(row[1])) > tokens:
-                groups.append([])
-            groups[-1].append(row)
-        chance.shuffle(groups)
-        for group in groups:
-            yield padded(group, pad)
+        for group in _groups(row, longest(), tokens, size, chance):
+            yield padded(group, encoder.special["<|pad|>"])
+
+
+def canvases(encoder: Encoder, seed: int, tokens: int, copies: int) -> Iterator[Canvases]:
+    """Yield rows for a model that fills masks (`Encoder.canvas`), by length. A batch has at most so many
+    tokens, where each prompt is read once and each canvas in so many copies."""
+    source, chance = Examples(seed, shares=TRAINING), random.Random(seed)
+
+    def size(prompt: int, canvas: int) -> int:
+        return prompt + copies * canvas
+
+    while True:
+        for group in _groups(lambda: encoder.canvas(source.draw(), chance), LONGEST, tokens, size, chance):
+            yield stacked(group, encoder.special["<|pad|>"])
+
+
+def _groups(
+    draw: Callable[[], _Row],
+    longest: int,
+    tokens: int,
+    size: Callable[[int, int], int],
+    chance: random.Random,
+) -> list[list[_Row]]:
+    """Return groups of some thousand rows that are no longer than `longest`, in a random order.
+
+    A group has at most so many tokens, where a row has `size(prompt, canvas)` tokens.
+    """
+    rows: list[_Row] = []
+    while len(rows) < _CHUNK:
+        row = draw()
+        if len(row[0]) + len(row[1]) <= longest and any(row[2]):
+            rows.append(row)
+    rows.sort(key=lambda row: size(len(row[0]), len(row[1])))
+    groups: list[list[_Row]] = [[]]
+    for row in rows:
+        if (len(groups[-1]) + 1) * size(len(row[0]), len(row[1])) > tokens:
+            groups.append([])
+        groups[-1].append(row)
+    chance.shuffle(groups)
+    return groups
+
+
+def stacked(rows: list[_Row], pad: int) -> Canvases:
+    """Return rows as one batch, prompts and canvases padded on the right by themselves."""
+    # Few different lengths: for each, matrix products are compiled anew.
+    wide, slots = (-(-max(len(row[part]) for row in rows) // 8) * 8 for part in (0, 1))
+    shape, canvas = (len(rows), wide), (len(rows), slots)
+    batch = Canvases(
+        torch.full(shape, pad),
+        torch.zeros(shape, dtype=torch.bool),
+        torch.full(canvas, pad),
+        torch.zeros(canvas, dtype=torch.bool),
+        torch.zeros(canvas, dtype=torch.bool),
+    )
+    for at, (prompt, ids, asked) in enumerate(rows):
+        batch.prompt[at, : len(prompt)] = torch.tensor(prompt)
+        batch.prompt_real[at, : len(prompt)] = True
+        batch.ids[at, : len(ids)] = torch.tensor(ids)
+        batch.answer[at, : len(ids)] = torch.tensor(asked)
+        batch.real[at, : len(ids)] = True
+    return batch
 
 
 def padded(rows: list[_Row], pad: int) -> Batch:

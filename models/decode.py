@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from model import Network, Past
+from model import Network, Past, first_masked
 
 import structgen as sg
 
@@ -72,7 +72,7 @@ def fill(
     canvas: int = 64,
     dtype: torch.dtype = torch.float32,
 ) -> list[list[int]]:
-    """Return the documents that a network which looks both ways fills into canvases of masks after prompts.
+    """Return the documents that a network fills into canvases of masks after prompts.
 
     In each step `at_once` of a canvas's masked slots are written, each with its most probable token: the
     first ones (`left`), or those whose tokens are most probable (`sure`). The canvas of a prompt doubles, and
@@ -111,7 +111,8 @@ def _filled(
     running = torch.arange(len(prompts))
     while len(running):
         # The logits of a place are for the next one; a prompt is never empty.
-        hidden = network.hidden(ids[running], keep=real[running], dtype=dtype)[:, :-1]
+        first = first_masked(ids[running], mask)
+        hidden = network.hidden(ids[running], first=first, keep=real[running], dtype=dtype)[:, :-1]
         places = (ids[running] == mask)[:, 1:]
         logits = network.logits(hidden[places])
         logits[:, mask] = -torch.inf

@@ -1,4 +1,4 @@
-"""The networks, in plain torch: a Llama (RMSNorm, rotary positions, SwiGLU), causal or looking both ways.
+"""The networks, in plain torch: a Llama (RMSNorm, rotary positions, SwiGLU), causal or filling masks.
 
 Parameters have the names that transformers' `LlamaForCausalLM` gives them, so that a saved file is one of
 its.
@@ -68,6 +68,11 @@ class Past:
             k, v = torch.cat((self.held[layer][0], k), 2), torch.cat((self.held[layer][1], v), 2)
         self.held[layer] = k, v
         return k, v
+
+    def repeat(self, copies: int) -> None:
+        """Put so many copies of each row in its place."""
+        for layer, (k, v) in self.held.items():
+            self.held[layer] = k.repeat_interleave(copies, 0), v.repeat_interleave(copies, 0)
 
 
 class Attention(nn.Module):
@@ -153,6 +158,12 @@ class Body(nn.Module):
         self.norm = Norm(shape.width, shape.epsilon)
 
 
+def first_masked(ids: Tensor, mask: int) -> Tensor:
+    """Return the first place of each row [rows, length] that holds the mask token; the length without one."""
+    masked = ids == mask
+    return torch.where(masked.any(-1), masked.int().argmax(-1), ids.shape[1])
+
+
 class Network(nn.Module):
     """The whole network; the embedding is the output matrix too."""
 
@@ -171,20 +182,22 @@ class Network(nn.Module):
         self,
         ids: Tensor,
         *,
+        first: Tensor | None = None,
         keep: Tensor | None = None,
         dtype: torch.dtype = torch.float32,
         places: Tensor | None = None,
     ) -> Tensor:
         """Return the last hidden states [rows, length, width]; `keep` False marks places nobody looks at.
 
-        With `places`, indices into rows x length, those of these places alone [places, width]: the last layer
-        then computes little else.
+        Attention is causal. In a network that fills masks, `first` [rows] is the first masked place of each
+        row: from the place before it on, which predicts it, each place reads all others.
+        With `places`, indices into rows x length, the result is of these places alone, [places, width]: the
+        last layer then computes little else.
         """
         length = ids.shape[1]
-        bias = torch.zeros(length, length)
-        if self.shape.causal:
-            bias = torch.full((length, length), -1e9).triu(1)
-        bias = bias[None, None]
+        bias = torch.full((length, length), -1e9).triu(1)[None, None]
+        if first is not None:
+            bias = bias.masked_fill((torch.arange(length) >= first[:, None] - 1)[:, None, :, None], 0.0)
         if keep is not None:
             bias = bias.masked_fill(~keep[:, None, None, :], -1e9)
         return self.step(ids, torch.arange(length)[None], bias, dtype=dtype, places=places)
@@ -216,13 +229,13 @@ class Network(nn.Module):
         """Return float32 logits of hidden states."""
         return F.linear(hidden, self.model.embed_tokens.weight.to(hidden.dtype)).float()
 
-    def forward(self, ids: Tensor, keep: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, keep: Tensor | None = None, first: Tensor | None = None) -> Tensor:
         """Return float32 logits [rows, length, vocabulary]."""
-        return self.logits(self.hidden(ids, keep=keep))
+        return self.logits(self.hidden(ids, keep=keep, first=first))
 
 
 def config_of(shape: Shape, special: dict[str, int]) -> dict[str, Any]:
-    """Return config.json: that of transformers' Llama, and for a network that looks both ways, what it is."""
+    """Return config.json: that of transformers' Llama, and for a network that fills masks its conventions."""
     config: dict[str, Any] = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -254,6 +267,7 @@ def config_of(shape: Shape, special: dict[str, int]) -> dict[str, Any]:
         config |= {
             "architectures": ["StructgenInfill"],
             "is_causal": False,
+            "causal_prefix": True,
             "logits_shift": 1,
             "mask_token_id": special["<|mask|>"],
             "use_cache": False,

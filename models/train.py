@@ -14,9 +14,9 @@ Examples are drawn as they are needed and hardly ever come again. With `--hardes
 drawn, and the quarter that costs the network most is learned: one that gets most of them right has little to
 learn from the others, and telling which those are takes less than learning them.
 
-`infill` starts from the weights of `extract`, which must be there, at the lower rates. Each of its batches is
-learned twice: with places hidden at random, and then with those hidden still that it was less sure of
-(masking.py). What is written of it is a running mean of the weights of the last steps.
+`infill` starts from the weights of `extract`, which must be there, at the lower rates. Each prompt is read
+once for several copies of its canvas, in which other slots are hidden (masking.py). What is written is a
+running mean of the weights of the last steps.
 
 `--compile` has torch compile the layers, which needs a C++ compiler and a minute, and makes a step cheaper by
 a seventh. `--average FOLDER` trains nothing: it puts the mean of these weights and of those in models/NAME
@@ -35,10 +35,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from batches import LONGEST, SHORT, Batch, Encoder, batches, padded
+from batches import LONGEST, SHORT, Batch, Canvases, Encoder, batches, canvases, padded
 from data.sentences import Examples
-from masking import hidden_places, still_hidden
-from model import Network, Shape, load, save, training_of
+from masking import hidden_places
+from model import Network, Past, Shape, first_masked, load, save, training_of
 from torch import Tensor
 
 FOLDER = Path(__file__).parent
@@ -48,8 +48,10 @@ SHAPES = {
     "extract-draft": Shape(layers=2, width=128, inner=320, vocabulary=2048),
     "infill": Shape(layers=4, width=192, inner=512, vocabulary=2048, causal=False),
 }
-BATCH = 4096
+BATCH, BATCH_INFILL = 4096, 8192
 """Tokens of a batch."""
+COPIES = 4
+"""Copies of a canvas with other slots hidden, which share the pass over the prompt."""
 MUON_RATE, ADAM_RATE = 3e-3, 3e-3
 WARM_UP, DECAY = 0.01, 0.4
 """Shares of the training in which the rate rises and falls to nothing."""
@@ -87,38 +89,57 @@ def rate_at(share: float, decay: float = DECAY) -> float:
 def loss_of(network: Network, batch: Batch) -> Tensor:
     """Return the mean cross entropy of the tokens of the document, each given those before it."""
     places = batch.answer[:, 1:].flatten().nonzero()[:, 0]
-    losses, _ = _losses(network, batch, batch.ids[:, :-1], places, None)
-    return losses.sum() / len(places)
+    # Their number is rounded up, so that few shapes are met.
+    blank = -len(places) % 256
+    hidden = network.hidden(batch.ids[:, :-1], dtype=TYPE, places=F.pad(places, (0, blank)))
+    goal = F.pad(batch.ids[:, 1:].flatten()[places], (0, blank), value=-100)
+    losses = F.cross_entropy(network.logits(hidden), goal, reduction="none")
+    return losses[: len(places)].sum() / len(places)
 
 
 def masked_loss(
-    network: Network, batch: Batch, mask: int, hidden: Tensor, weights: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the cross entropy of hidden tokens, weighted, and how sure the network was at each place.
+    network: Network,
+    batch: Canvases,
+    mask: int,
+    hidden: Tensor,
+    weights: Tensor,
+    dtype: torch.dtype = TYPE,
+) -> Tensor:
+    """Return the cross entropy of hidden tokens, weighted; each copy of a canvas counts alike.
 
-    `hidden` and `weights` [rows, length] are those of masking.py; each row counts alike. The second result
-    has their shape: the probability of the most probable token at hidden places, 0 elsewhere.
+    `hidden` and `weights` [rows, copies, slots] are those of masking.py. The copies of a canvas share the
+    pass over its prompt, which reads no canvas. Logits are shifted by one, as in the causal network from
+    which training starts, so each copy begins with the last token of the prompt, which predicts the first.
     """
-    # Shifted by one, as in the causal network from which it starts: a place tells the token of the next.
-    places = hidden[:, 1:].flatten().nonzero()[:, 0]
-    ids = batch.ids.masked_fill(hidden, mask)[:, :-1]
-    losses, logits = _losses(network, batch, ids, places, batch.real[:, :-1])
-    sure = torch.zeros(hidden[:, 1:].shape).flatten()
-    sure[places] = torch.softmax(logits.detach(), -1).max(-1).values
-    sure = F.pad(sure.view(hidden[:, 1:].shape), (1, 0))
-    return (losses * weights[:, 1:].flatten()[places]).sum() / len(hidden), sure
+    rows, copies, slots = hidden.shape
+    columns, lengths = batch.prompt.shape[1], batch.prompt_real.sum(-1, keepdim=True)
+    past = Past()
+    causal = torch.full((columns, columns), -1e9).triu(1)[None, None]
+    # Only the keys and values of the prompt are needed: the last layer goes on for one place.
+    nothing = torch.zeros(1, dtype=torch.long)
+    network.step(batch.prompt, torch.arange(columns)[None], causal, past, dtype, nothing)
+    past.repeat(copies)
 
+    last = batch.prompt.gather(1, lengths - 1)[:, None].expand(rows, copies, 1)
+    shown = batch.ids[:, None].expand_as(hidden).masked_fill(hidden, mask)
+    ids = torch.cat((last, shown), -1).flatten(0, 1)
+    positions = (lengths - 1 + torch.arange(slots + 1)).repeat_interleave(copies, 0)
+    places = torch.arange(slots + 1)
+    reads_all = places >= hidden.flatten(0, 1).int().argmax(-1, keepdim=True)
+    inside = (places[:, None] >= places) | reads_all[:, :, None]
+    inside &= F.pad(batch.real, (1, 0), value=True).repeat_interleave(copies, 0)[:, None]
+    # The last token of the prompt stands in each copy, and is read there alone.
+    before = (torch.arange(columns) < lengths - 1).repeat_interleave(copies, 0)
+    seen = torch.cat((before[:, None].expand(-1, slots + 1, -1), inside), -1)
+    bias = torch.zeros(seen.shape).masked_fill(~seen, -1e9)[:, None]
 
-def _losses(
-    network: Network, batch: Batch, ids: Tensor, places: Tensor, keep: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Return the cross entropy and the logits at places (indices into rows x length - 1) of ids."""
+    asked = F.pad(hidden, (0, 1)).flatten().nonzero()[:, 0]
     # Their number is rounded up, so that few shapes are met.
-    blank = -len(places) % 256
-    hidden = network.hidden(ids, keep=keep, dtype=TYPE, places=F.pad(places, (0, blank)))
-    logits = network.logits(hidden)
-    goal = F.pad(batch.ids[:, 1:].flatten()[places], (0, blank), value=-100)
-    return F.cross_entropy(logits, goal, reduction="none")[: len(places)], logits[: len(places)]
+    blank = -len(asked) % 256
+    states = network.step(ids, positions, bias, past, dtype, F.pad(asked, (0, blank)))
+    goal = F.pad(batch.ids[:, None].expand_as(hidden)[hidden], (0, blank), value=-100)
+    losses = F.cross_entropy(network.logits(states), goal, reduction="none")[: len(asked)]
+    return (losses * weights[hidden]).sum() / (rows * copies)
 
 
 @torch.no_grad()
@@ -167,7 +188,9 @@ def held_out(network: Network, encoder: Encoder, count: int = 128) -> tuple[floa
         spread = batch.answer & (torch.rand(order.shape, generator=chance) < 0.5)
         for hidden, asked in ((tail, tail & (order == first)), (spread, spread)):
             ids = batch.ids.masked_fill(hidden, encoder.special["<|mask|>"])
-            guess = network.logits(network.hidden(ids, keep=batch.real, dtype=TYPE)[:, :-1]).argmax(-1)
+            masked = first_masked(ids, encoder.special["<|mask|>"])
+            states = network.hidden(ids, first=masked, keep=batch.real, dtype=TYPE)
+            guess = network.logits(states[:, :-1]).argmax(-1)
             good_tokens = int(((guess == batch.ids[:, 1:]) & asked[:, 1:]).sum())
             if asked is spread:
                 whole, half = whole + good_tokens, half + int(asked.sum())
@@ -239,7 +262,9 @@ def train(
         return (time.time() - began) / (until.timestamp() - began)
 
     # A run that goes on draws from a seed of its own: no example of before comes again.
-    source = batches(encoder, seed * 1000 + state["draws"], BATCH * times, longest, canvas=name == "infill")
+    seed = seed * 1000 + state["draws"]
+    canvas_source = canvases(encoder, seed, BATCH_INFILL, COPIES)
+    source = batches(encoder, seed, BATCH * times, longest)
     if compiled:
         # Once for each layer, with gradients and without, where a length is 1 and where it is not.
         torch._dynamo.config.recompile_limit = 64
@@ -282,17 +307,17 @@ def train(
             mean, shown = 0.0, state["step"]
 
     while done() < 1 and not stopped:
-        batch = next(source)
-        state["tokens"] += batch.tokens
         if name == "infill":
+            canvas = next(canvas_source)
+            state["tokens"] += canvas.read(COPIES)
+            answer = canvas.answer[:, None].expand(-1, COPIES, -1)
+            hidden, weights = hidden_places(answer.flatten(0, 1), chance)
+            shape = answer.shape
             mask = encoder.special["<|mask|>"]
-            hidden, weights = hidden_places(batch.answer, chance)
-            loss, sure = masked_loss(network, batch, mask, hidden, weights)
-            learn(loss)
-            state["tokens"] += batch.tokens
-            hidden, weights = still_hidden(hidden, sure, chance)
-            learn(masked_loss(network, batch, mask, hidden, weights)[0])
+            learn(masked_loss(network, canvas, mask, hidden.view(shape), weights.view(shape)))
         else:
+            batch = next(source)
+            state["tokens"] += batch.tokens
             if times > 1:
                 batch = hardest(network, batch, times)
             learn(loss_of(network, batch))

@@ -62,14 +62,16 @@ def infill(
     scheduler: Annotated[
         str,
         typer.Option(
-            help="auto, low-confidence, blocks, threshold, factor, entropy-bound, prophet, freedave, "
-            "first-hitting (docs/infilling.md)."
+            help="auto, low-confidence, left-to-right, blocks, threshold, factor, entropy-bound, prophet, "
+            "freedave, first-hitting (docs/infilling.md)."
         ),
     ] = "auto",
     tokens_per_step: Annotated[
         int | None,
         typer.Option(
-            min=1, help="With low-confidence, blocks, freedave: slots of a step.", show_default=False
+            min=1,
+            help="With low-confidence, left-to-right, blocks, freedave: slots of a step.",
+            show_default=False,
         ),
     ] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most probable filling.")] = 0.0,

@@ -150,18 +150,29 @@ class Canvas:
         shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
         return np.flatnonzero(shown)
 
-    def read(self, logits: npt.NDArray[np.float32]) -> None:
-        """Take the model's logits [ids, V] for the masked slots. Raises StructgenError for NaN."""
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Return the rows of the model's logits that predict masked slots, ascending."""
+        row_of = self._row_of()
+        wanted: npt.NDArray[np.int64] = np.unique(row_of[self.tokens == OPEN])
+        return wanted
+
+    def read(self, logits: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> None:
+        """Take the model's logits [len(rows), V] of the rows `rows()`. Raises StructgenError for NaN."""
+        row_of = self._row_of()
+        for part in self.parts:
+            for slot in np.flatnonzero(part.lattice.is_open).tolist():
+                found = np.searchsorted(rows, row_of[part.at[:, slot]])
+                row = logits[found[0]]
+                for other in found[1:]:
+                    row = row + logits[other]
+                part.lattice.set_logits(slot, row)
+
+    def _row_of(self) -> npt.NDArray[np.int64]:
+        """Return the row of the logits that predicts each slot; for hidden slots, nothing of use."""
         kept = self._kept()
         row_of = np.full(len(self.tokens), -1)
         row_of[kept] = np.arange(len(kept)) + len(self.prompt) - int(self.conventions.shift)
-        for part in self.parts:
-            for slot in np.flatnonzero(part.lattice.is_open).tolist():
-                rows = row_of[part.at[:, slot]]
-                row = logits[rows[0]]
-                for other in rows[1:]:
-                    row = row + logits[other]
-                part.lattice.set_logits(slot, row)
+        return row_of
 
     # --- for the loop ---------------------------------------------------------------------------------------
 

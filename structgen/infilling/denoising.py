@@ -103,9 +103,9 @@ class Denoiser:
             began = time.perf_counter()
             logits = self._read([canvas, *guessed], usage)
             seconds, has_logits = time.perf_counter() - began, True
-            for number, rows in enumerate(logits):
+            for number, (found, rows) in enumerate(logits):
                 began = time.perf_counter()
-                canvas.read(rows)
+                canvas.read(found, rows)
                 committed, gap = self._step(canvas, usage.steps, slots)
                 usage.steps += 1
                 took = time.perf_counter() - began
@@ -198,26 +198,35 @@ class Denoiser:
             guessed.append(last)
         return guessed
 
-    def _read(self, canvases: Sequence[Canvas], usage: Usage) -> list[npt.NDArray[np.float32]]:
-        """Return the model's logits for some canvases, which count as one pass."""
+    def _read(
+        self, canvases: Sequence[Canvas], usage: Usage
+    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+        """Return the model's logits for the masked slots of some canvases, which count as one pass, and the
+        rows that they are of."""
         began = time.perf_counter()
+        ids, rows = [one.ids() for one in canvases], [one.rows() for one in canvases]
+        some: Any = getattr(self.model, "forward_rows", None)
         several: Any = getattr(self.model, "forward_many", None)
-        ids = [one.ids() for one in canvases]
-        if several is not None and len(ids) > 1:
-            found = list(several(ids))
+        found: list[Any]
+        if some is not None:
+            found = [some(one, asked) for one, asked in zip(ids, rows, strict=True)]
+            lengths = [len(asked) for asked in rows]
         else:
-            found = [self.model.forward(one) for one in ids]
-        for one, logits in zip(ids, found, strict=True):
-            if getattr(logits, "shape", None) != (len(one), self.model.vocab_size):
+            is_one = several is None or len(ids) == 1
+            found = [self.model.forward(one) for one in ids] if is_one else list(several(ids))
+            lengths = [len(one) for one in ids]
+            rows = [np.arange(length) for length in lengths]
+        for length, logits in zip(lengths, found, strict=True):
+            if getattr(logits, "shape", None) != (length, self.model.vocab_size):
                 raise OptionError(
-                    f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {len(one)} ids.",
+                    f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {length} rows.",
                     where="model",
-                    cure=f"It returns float32 logits [{len(one)}, {self.model.vocab_size}].",
+                    cure=f"It returns float32 logits [{length}, {self.model.vocab_size}].",
                 )
         usage.passes += 1
         usage.canvases += len(ids)
         usage.model_seconds += time.perf_counter() - began
-        return [np.asarray(one, np.float32) for one in found]
+        return [(np.asarray(one, np.float32), asked) for one, asked in zip(found, rows, strict=True)]
 
     def _finish(
         self, canvas: Canvas, steps: list[Step], usage: Usage, listen: Callable[[Step, Canvas], None] | None

@@ -399,7 +399,7 @@ def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadlin
                 continue
             if best is not None and deadline is not None and time.monotonic() >= deadline:
                 break
-            canvas.read(denoiser._read([canvas], usage)[0])
+            canvas.read(*denoiser._read([canvas], usage)[0])
             value = canvas.log_validity()
             if best is None or value > best[0]:
                 best = value, tried

@@ -64,8 +64,10 @@ def canvas(length: int, masked: int, seed: int = 1) -> np.ndarray:
     return ids
 
 
-def plainly(weights: dict[str, np.ndarray], ids: np.ndarray) -> np.ndarray:
+def plainly(weights: dict[str, np.ndarray], ids: np.ndarray, *, causal_prefix: bool = False) -> np.ndarray:
     """Return the logits, position by position and head by head, in float64: the definition, written out."""
+    masked = np.flatnonzero(ids == MASK)
+    first = int(masked[0]) if len(masked) else len(ids)
     w = {name: value.astype(np.float64) for name, value in weights.items()}
     head, heads, length = CONFIG["head_dim"], CONFIG["num_attention_heads"], len(ids)
 
@@ -93,9 +95,10 @@ def plainly(weights: dict[str, np.ndarray], ids: np.ndarray) -> np.ndarray:
         read = np.zeros((length, heads, head))
         for i in range(length):
             for h in range(heads):
-                scores = [turned(q[i, h], i) @ turned(k[j, h], j) / np.sqrt(head) for j in range(length)]
+                seen = i + 1 if causal_prefix and (i < first - 1 or first == length) else length
+                scores = [turned(q[i, h], i) @ turned(k[j, h], j) / np.sqrt(head) for j in range(seen)]
                 shares = np.exp(scores) / np.exp(scores).sum()
-                read[i, h] = shares @ v[:, h]
+                read[i, h] = shares @ v[:seen, h]
         x = x + np.array([own["self_attn.o_proj.weight"] @ row.ravel() for row in read])
         for i in range(length):
             row = norm(x[i], own["post_attention_layernorm.weight"])
@@ -110,6 +113,52 @@ def test_the_logits_are_those_of_the_definition_written_out(model: Bidirectional
     found = model.forward(ids)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+CAUSAL = CONFIG | {"causal_prefix": True}
+
+
+@pytest.mark.parametrize(("length", "masked"), [(11, 5), (9, 9), (9, 8), (12, 0), (50, 9)])
+def test_the_prefix_reads_only_what_is_on_its_left(length: int, masked: int) -> None:
+    ids = canvas(length, masked)
+    wanted = plainly(tensors(), ids, causal_prefix=True)
+    found = BidirectionalLlama(CAUSAL, tensors()).forward(ids)
+    np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_rows_that_are_asked_for_are_those_of_the_whole_pass() -> None:
+    model, ids = BidirectionalLlama(CAUSAL, tensors()), canvas(50, 9)
+    whole = model.forward(ids)
+    for rows in ([40, 41, 49], [49], [3, 45], []):
+        found = model.forward_rows(ids, rows)
+        np.testing.assert_allclose(found, whole[rows], atol=1e-5 * np.abs(whole).max())
+    with pytest.raises(OptionError, match="each from 0 to"):
+        model.forward_rows(ids, [50])
+
+
+def test_logits_do_not_depend_on_the_prefixes_that_were_read_before() -> None:
+    model = BidirectionalLlama(CAUSAL, tensors())
+    other = canvas(60, 4)
+    changed = canvas(60, 20)
+    changed[33] = 5 if changed[33] != 5 else 6
+    for ids in (canvas(60, 20), other, canvas(60, 20), changed, canvas(60, 26), canvas(40, 4, seed=3), other):
+        rows = np.arange(len(ids) - 4, len(ids)) - 1
+        fresh = BidirectionalLlama(CAUSAL, tensors())
+        assert np.array_equal(model.forward_rows(ids, rows), fresh.forward_rows(ids, rows))
+
+
+def test_a_known_prefix_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, read = BidirectionalLlama(CAUSAL, tensors()), []
+    states = BidirectionalLlama._states
+
+    def counted(self: Any, ids: Any, start: int, stop: int, *rest: Any) -> Any:
+        read.append((start, stop))
+        return states(self, ids, start, stop, *rest)
+
+    monkeypatch.setattr(BidirectionalLlama, "_states", counted)
+    model.forward_rows(canvas(60, 20), [50])
+    model.forward_rows(canvas(60, 20), [51])
+    assert read == [(0, 32), (32, 60), (32, 60)]
 
 
 def test_it_is_a_masked_model(model: BidirectionalLlama) -> None:

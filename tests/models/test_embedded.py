@@ -142,5 +142,6 @@ def test_infill_fills_masks_from_both_sides(plain: Any) -> None:
     hidden = [*document[:at], config("structgen/infill")["mask_token_id"], *document[at + 1 :]]
     with torch.no_grad():
         # The logits of a place are for the next one.
-        logits = plain.load(folder)(torch.tensor([prompt + hidden + list(tokenizer.eos_token_ids)]))[0]
+        ids = torch.tensor([prompt + hidden + list(tokenizer.eos_token_ids)])
+        logits = plain.load(folder)(ids, first=torch.tensor([len(prompt) + at]))[0]
     assert int(logits[len(prompt) + at - 1].argmax()) == document[at]

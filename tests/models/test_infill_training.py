@@ -12,11 +12,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 
-from batches import Encoder, pieces  # noqa: E402
+from batches import Encoder, canvases, pieces  # noqa: E402
 from data.sentences import Examples, written  # noqa: E402
 from decode import fill  # noqa: E402
-from masking import hidden_places, still_hidden  # noqa: E402
-from model import load  # noqa: E402
+from masking import hidden_places  # noqa: E402
+from model import Network, Shape, first_masked, load  # noqa: E402
+from train import masked_loss  # noqa: E402
 
 from structgen import resources  # noqa: E402
 from structgen.infilling.bidirectional import BidirectionalLlama  # noqa: E402
@@ -26,8 +27,10 @@ FOLDER = resources.embedded_model("structgen/infill")
 
 def test_structgen_computes_what_the_training_code_does() -> None:
     ids = np.random.default_rng(4).integers(0, 2048, 90)
+    ids[50:60] = ids[70] = Encoder().special["<|mask|>"]
     with torch.no_grad():
-        wanted = load(FOLDER)(torch.from_numpy(ids)[None])[0].numpy()
+        given = torch.from_numpy(ids)[None]
+        wanted = load(FOLDER)(given, first=first_masked(given, ids[50]))[0].numpy()
     found = BidirectionalLlama.read(FOLDER).forward(ids)
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
 
@@ -48,20 +51,40 @@ def test_only_the_canvas_is_hidden_and_each_row_counts_alike() -> None:
     assert ((hidden[:, 1:] & ~hidden[:, :-1]).sum(-1) > 2).any()
 
 
-def test_the_surest_places_are_filled_first() -> None:
-    chance = torch.Generator().manual_seed(3)
-    hidden = torch.rand(200, 30, generator=chance) < 0.5
-    hidden[:, 3] = True
-    sure = torch.rand(200, 30, generator=chance)
-    stays, weights = still_hidden(hidden, sure, chance)
-    assert stays.any(-1).all()
-    assert not (stays & ~hidden).any()
-    assert (stays != hidden).any(-1).float().mean() > 0.8
-    for row in range(200):
-        filled = hidden[row] & ~stays[row]
-        if filled.any():
-            assert sure[row][filled].min() >= sure[row][stays[row]].max()
-    assert torch.allclose(weights.sum(-1), torch.ones(200))
+def test_a_near_token_counts_more_where_a_tail_is_hidden() -> None:
+    answer = torch.ones(300, 20, dtype=torch.bool)
+    hidden, weights = hidden_places(answer, torch.Generator().manual_seed(3))
+    first = hidden.int().argmax(-1)
+    tails = [row for row in range(300) if hidden[row, first[row] :].all() and first[row] < 15]
+    falling = [row for row in tails if weights[row, first[row]] > weights[row, first[row] + 5]]
+    assert len(falling) > 80
+    for row in falling:
+        assert torch.allclose(weights[row, first[row]], 2 * weights[row, first[row] + 2])
+
+
+def test_copies_of_a_canvas_cost_what_each_does_alone() -> None:
+    encoder, mask = Encoder(), Encoder().special["<|mask|>"]
+    torch.manual_seed(5)
+    network = Network(Shape(layers=2, width=128, inner=64, vocabulary=2048, causal=False))
+    for parameter in network.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    batch = next(canvases(encoder, 6, 1500, 3))
+    answer = batch.answer[:, None].expand(-1, 3, -1)
+    hidden, weights = (
+        found.view(answer.shape) for found in hidden_places(answer.flatten(0, 1), torch.Generator())
+    )
+    wanted = 0.0
+    with torch.no_grad():
+        found = float(masked_loss(network, batch, mask, hidden, weights, torch.float32))
+        for row in range(len(batch.ids)):
+            prompt, real = batch.prompt[row][batch.prompt_real[row]], batch.real[row]
+            for copy in range(3):
+                chosen = hidden[row, copy][real]
+                ids = torch.cat((prompt, batch.ids[row][real].masked_fill(chosen, mask)))[None]
+                logits = network(ids, first=first_masked(ids, mask))[0, len(prompt) - 1 : -1]
+                losses = torch.nn.functional.cross_entropy(logits, batch.ids[row][real], reduction="none")
+                wanted += float((losses * weights[row, copy][real])[chosen].sum())
+    assert found == pytest.approx(wanted / (3 * len(batch.ids)), rel=1e-4)
 
 
 def test_pieces_are_the_document_and_its_values() -> None:
@@ -95,7 +118,7 @@ class Telling:
     def __init__(self) -> None:
         self.steps = 0
 
-    def hidden(self, ids: Any, keep: Any, dtype: Any) -> Any:
+    def hidden(self, ids: Any, first: Any, keep: Any, dtype: Any) -> Any:
         self.steps += 1
         return torch.arange(ids.shape[1])[None].expand(ids.shape)
 

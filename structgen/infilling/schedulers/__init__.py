@@ -86,6 +86,7 @@ class Scheduler(Protocol):
 NAMES = (
     "auto",
     "low-confidence",
+    "left-to-right",
     "blocks",
     "threshold",
     "factor",
@@ -100,7 +101,8 @@ NAMES = (
 def named(scheduler: str | Scheduler, *, tokens_per_step: int | None = None) -> Scheduler:
     """Return a scheduler by its name with its usual constants, or the one that is given.
 
-    `tokens_per_step` is for those with a fixed rate: low-confidence, blocks and freedave (default 1).
+    `tokens_per_step` is for those with a fixed rate: low-confidence, left-to-right, blocks and freedave
+    (default 1).
     Raises OptionError for an unknown name.
     """
     rate: dict[str, Any] = {} if tokens_per_step is None else {"tokens_per_step": tokens_per_step}
@@ -114,9 +116,9 @@ def named(scheduler: str | Scheduler, *, tokens_per_step: int | None = None) -> 
         found: Scheduler = scheduler
     else:
         found = _by_name(scheduler, rate)
-    if rate and scheduler not in ("low-confidence", "blocks", "freedave"):
+    if rate and scheduler not in ("low-confidence", "left-to-right", "blocks", "freedave"):
         raise OptionError(
-            "Only low-confidence, blocks and freedave commit a fixed number of tokens in each step.",
+            "Only low-confidence, left-to-right, blocks and freedave commit a fixed number of tokens a step.",
             where="tokens_per_step",
             cure="Leave it out, or choose one of them with scheduler=.",
         )
@@ -133,6 +135,10 @@ def _by_name(name: str, rate: dict[str, Any]) -> Scheduler:
             from structgen.infilling.schedulers.low_confidence import LowConfidence
 
             return LowConfidence(**rate)
+        case "left-to-right":
+            from structgen.infilling.schedulers.left_to_right import LeftToRight
+
+            return LeftToRight(**rate)
         case "blocks":
             from structgen.infilling.schedulers.blocks import Blocks
             from structgen.infilling.schedulers.low_confidence import LowConfidence
