@@ -194,6 +194,15 @@ class CompiledSchema(CompiledGrammar):
                 minimal,
             )
 
+    @property
+    def has_depth(self) -> bool:
+        """Brackets are counted."""
+        return True
+
+    def depth_of(self, index: int) -> int:
+        """Return how many brackets are open in a state."""
+        return self._machine.open_brackets(index)
+
     # --- completion -----------------------------------------------------------------------------------------
 
     @property

@@ -15,9 +15,7 @@ from structgen.errors import LimitError, OptionError
 from structgen.frontends.type_hints import read_type
 from structgen.grammar import Grammar
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
-from structgen.languages.ebnf import RulesGrammar
-from structgen.languages.lark_files import LarkGrammar
-from structgen.languages.regular import regex
+from structgen.languages.regular import RegularGrammar, regex
 from structgen.schema.grammar import NetworkGrammar, json_schema
 from structgen.schema.policies import JSON_DUMPS
 from structgen.tokenizer import Tokenizer
@@ -25,7 +23,8 @@ from structgen.tokenizer import Tokenizer
 MAX_STATES: Final = 50_000
 """States of an explicit automaton before it is minimised, unless the caller says otherwise."""
 MAX_PARSER_STATES: Final = 3_000
-"""The same of Lark and EBNF grammars without a depth: what their states cost grows with their stacks."""
+"""The same, without a depth, of Lark and EBNF grammars and of composed ones: what their states cost grows with
+their stacks."""
 _MOST_STATES: Final = 32_768
 """States of a minimal automaton: two sets of states for each take some 270 MB then."""
 
@@ -99,8 +98,8 @@ def language_of(
         )
     plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
     if max_states is None:
-        has_parser = depth is None and isinstance(plain, RulesGrammar | LarkGrammar)
-        max_states = MAX_PARSER_STATES if has_parser else MAX_STATES
+        is_cheap = depth is not None or isinstance(plain, NetworkGrammar | RegularGrammar)
+        max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
     automaton = _automaton(plain, tokenizer, depth, max_states, where)
     return Language(automaton, "exact-fsa" if depth is None else f"depth<={depth}", read)
 
