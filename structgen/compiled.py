@@ -240,8 +240,8 @@ class CompiledGrammar(ABC):
 
     @property
     def has_depth(self) -> bool:
-        """Whether `to_dfa(depth=)` has something to count: brackets of JSON texts, places of a parser's stack,
-        in the grammar itself or in a part of it."""
+        """Whether `to_dfa(depth=)` has something to count, in the grammar or in a part of it: brackets of
+        JSON texts, places of a parser's stack."""
         return False
 
     def depth_of(self, index: int) -> int:

@@ -23,8 +23,8 @@ from structgen.tokenizer import Tokenizer
 MAX_STATES: Final = 50_000
 """States of an explicit automaton before it is minimised, unless the caller says otherwise."""
 MAX_PARSER_STATES: Final = 3_000
-"""The same, without a depth, of Lark and EBNF grammars and of composed ones: what their states cost grows with
-their stacks."""
+"""The same, without a depth, of Lark and EBNF grammars and of composed ones: what their states cost grows
+with their stacks."""
 _MOST_STATES: Final = 32_768
 """States of a minimal automaton: two sets of states for each take some 270 MB then."""
 

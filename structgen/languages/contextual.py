@@ -324,7 +324,7 @@ class ContextualLanguage(Language):
         return self.reader.lexer.is_parted(lexeme, terminal, word, self.separator[0])
 
     def height(self, config: Config) -> int:
-        """Return how many places the parser's stack has: of all ways in which the lexer may go on, the most."""
+        """Return how many places the parser's stack has: the most of all ways to read the text."""
         assert isinstance(config, Reading)
         below, highest = self.reader.parser.below, 0
         for one in config.branches():

@@ -68,8 +68,8 @@ class Language(ABC):
     """Whether `height` says anything."""
 
     def height(self, config: Config) -> int:
-        """Return how many places the parser's stack has, in a JSON text how many brackets are open; of several
-        places of the configuration the most; 0 where nothing is counted."""
+        """Return how many places the parser's stack has, in a JSON text how many brackets are open: the most
+        of all places of the configuration; 0 where nothing is counted."""
         return 0
 
     @abstractmethod
