@@ -25,7 +25,7 @@ MAX_STATES: Final = 50_000
 MAX_PARSER_STATES: Final = 3_000
 """The same, without a depth, of Lark and EBNF grammars and of composed ones: what their states cost grows
 with their stacks."""
-_MOST_STATES: Final = 32_768
+MOST_STATES: Final = 32_768
 """States of a minimal automaton: two sets of states for each take some 270 MB then."""
 
 
@@ -140,9 +140,9 @@ def _automaton(
             cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
             "to right with sg.Engine.",
         ) from error
-    if found.states > _MOST_STATES:
+    if found.states > MOST_STATES:
         raise OptionError(
-            f"The minimal automaton has {found.states:,} states, more than {_MOST_STATES:,}.",
+            f"The minimal automaton has {found.states:,} states, more than {MOST_STATES:,}.",
             where=where,
             cure="Bound the grammar, or lower depth=.",
         )

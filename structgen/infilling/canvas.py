@@ -1,7 +1,8 @@
 """The canvas: what the model reads, and the lattices that say what may stand in it.
 
 A canvas is a prompt, then the pieces of a template: fixed text, tokenised by itself, and holes of some slots.
-With a grammar of the whole, one lattice goes over all pieces. Where each hole has a grammar of its own, each
+With a grammar of the whole, one lattice goes over all pieces; holes with a type of their own stand between
+marks there (`intersection`). Where each hole has a grammar of its own, each
 name has a lattice, and holes with the same name share it: their logits are added, which is exact for slots
 that must hold the same token.
 
@@ -14,12 +15,16 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.infilling.lattice import NULL, OPEN, Bools, Floats, Lattice, Tokens
 from structgen.infilling.token_automaton import TokenAutomaton
+
+if TYPE_CHECKING:
+    from structgen.infilling.intersection import Marks
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,10 @@ class Canvas:
         whole: TokenAutomaton | None,
         holes: dict[str, TokenAutomaton],
         scale: float,
+        marks: Marks | None = None,
     ) -> Canvas:
-        """Return a new canvas: under one automaton for the whole, or under one for each hole's name."""
+        """Return a new canvas: under one automaton for the whole, which has `marks` where some holes have
+        types of their own, or under one automaton for each hole's name."""
         tokens = np.array(
             [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
         )
@@ -91,13 +98,7 @@ class Canvas:
         parts = []
         ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id, "scale": scale}
         if whole is not None:
-            nullable, closes = np.zeros(len(tokens), np.bool_), np.zeros(len(tokens), np.bool_)
-            for piece, start in zip(pieces, starts.tolist(), strict=False):
-                if piece.name and piece.least < piece.slots:
-                    nullable[start + piece.least : start + piece.slots] = True
-                    closes[start + piece.slots - 1] = True
-            lattice = Lattice(whole, tokens, nullable=nullable, closes=closes, **ends)  # type: ignore[arg-type]
-            parts.append(Part(lattice, np.arange(len(tokens))[None]))
+            parts.append(whole_part(pieces, whole, marks, **ends))
         else:
             for name in dict.fromkeys(one.name for one in pieces if one.name):
                 same = [at for at, one in enumerate(pieces) if one.name == name]
@@ -227,6 +228,37 @@ class Canvas:
         return [
             token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0
         ]
+
+
+def whole_part(
+    pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None = None, **options: Any
+) -> Part:
+    """Return one lattice over all pieces; a mark's slot is nowhere in the canvas (-1)."""
+    tokens: list[int] = []
+    columns: list[int] = []
+    at: list[int] = []
+    nullable: list[bool] = []
+    closes: list[bool] = []
+
+    def put(piece: Piece, token: int, number: int, column: int = -1) -> None:
+        tokens.append(token)
+        columns.append(column)
+        at.append(start + number if column < 0 else -1)
+        nullable.append(bool(piece.name) and column < 0 and number >= piece.least)
+        closes.append(nullable[-1] and number == piece.slots - 1)
+
+    start = 0
+    for piece in pieces:
+        is_marked = marks is not None and piece.name in marks.before
+        if marks is not None and is_marked:
+            put(piece, NULL, 0, marks.before[piece.name])
+        for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
+            put(piece, token, number)
+        if marks is not None and is_marked:
+            put(piece, NULL, 0, marks.behind)
+        start += len(piece)
+    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
+    return Part(lattice, np.array(at, np.int64).reshape(1, -1))
 
 
 def copied(lattice: Lattice) -> Lattice:

@@ -59,11 +59,14 @@ class Lattice:
         end_token: int = OPEN,
         pad_token: int | None = None,
         scale: float = 1.0,
+        columns: Sequence[int] | Tokens | None = None,
     ) -> None:
         """`tokens`: for each slot the token that stands there, OPEN for a masked one. `nullable`: slots that
         may stay empty; `closes`: the last slots of holes with such slots, in which no token comes behind a
         null. `end_token`: the token whose logit is that of a hole's first null, `pad_token` (default: the
-        same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature.
+        same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature. `columns`: for
+        each slot the column of the automaton's table that stands there, or -1; it is for marks, which are no
+        tokens (`intersection`), and such a slot is not masked.
         """
         count = len(tokens)
         self.automaton = automaton
@@ -74,6 +77,9 @@ class Lattice:
         self._column = np.zeros(count, np.int32)
         fixed = self._kind == loops.FIXED
         self._column[fixed] = automaton.token_class[self._tokens[fixed]]
+        if columns is not None:
+            marked = np.asarray(columns, np.int32) >= 0
+            self._column[marked] = np.asarray(columns, np.int32)[marked]
         self._is_void = bool((self._column[fixed] < 0).any())
         self._column[self._column < 0] = 0
         self._nullable = np.zeros(count, np.uint8)
@@ -222,7 +228,9 @@ class Lattice:
         shape = (len(self), self.automaton.classes, self._ranks)
         tops, tokens = np.full(shape, -math.inf), np.full(shape, -1, np.int32)
         tops[:, :, 0] = 0.0
-        tokens[:, :, 0] = self.automaton.class_tokens[self.automaton.class_start[:-1]]
+        first = self.automaton.class_start[:-1]
+        has_tokens = first < self.automaton.class_start[1:]  # a mark has none
+        tokens[:, has_tokens, 0] = self.automaton.class_tokens[first[has_tokens]]
         return tops, tokens
 
     def _changed(self, slot: int) -> None:
@@ -288,7 +296,8 @@ class Lattice:
             return None
         if self._is_void:
             fixed = np.flatnonzero(self._kind == loops.FIXED)
-            unknown = [at for at in fixed.tolist() if self.automaton.token_class[self._tokens[at]] < 0]
+            column = self.automaton.token_class
+            unknown = [at for at in fixed.tolist() if self._tokens[at] >= 0 > column[self._tokens[at]]]
             return int(unknown[0])
         alive = (self._f0 | self._f1).any(axis=1)
         return int(np.argmin(alive)) - 1 if not alive.all() else len(self)

@@ -104,6 +104,23 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
     return _indexed(int(blocks[dfa.start]), columns, dfa.accepting[chosen], token_class)
 
 
+def marked_automaton(
+    start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
+) -> tuple[TokenAutomaton, list[int], int]:
+    """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
+    only slots that are fixed to them follow them (`Lattice(columns=...)`). Also their columns in the result,
+    the last one by itself.
+    """
+    chosen, blocks = representatives(equivalent_states(table, accepting))
+    merged = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
+    columns, of_column = _unique_columns(merged[:, :-marks])
+    classes = np.append(of_column, DEAD).astype(np.int32)[token_class]
+    wide = np.ascontiguousarray(np.concatenate((columns, merged[:, -marks:]), axis=1))
+    found = _indexed(int(blocks[start]), wide, accepting[chosen], classes, marks)
+    at = list(range(columns.shape[1], wide.shape[1]))
+    return found, at[:-1], at[-1]
+
+
 def _unique_columns(table: Ints) -> tuple[Ints, npt.NDArray[np.int64]]:
     """Return the different columns that lead somewhere, and for each old column its number, -1 for none."""
     live = np.flatnonzero((table >= 0).any(axis=0))
@@ -113,8 +130,10 @@ def _unique_columns(table: Ints) -> tuple[Ints, npt.NDArray[np.int64]]:
     return np.ascontiguousarray(columns.T), numbers
 
 
-def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints) -> TokenAutomaton:
-    """Return the automaton with its edges, class sets and bits."""
+def _indexed(
+    start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int = 0
+) -> TokenAutomaton:
+    """Return the automaton with its edges, class sets and bits; no edge is of the last `marks` columns."""
     states, classes = table.shape
     order = np.argsort(token_class, kind="stable").astype(np.int32)
     order = order[np.searchsorted(token_class[order], 0) :]
@@ -125,7 +144,7 @@ def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_cl
     known: dict[bytes, int] = {}
     members: list[Ints] = []
     for state in range(states):
-        row = table[state]
+        row = table[state, : classes - marks]
         by_target = np.argsort(row, kind="stable").astype(np.int32)
         by_target = by_target[np.searchsorted(row[by_target], 0) :]
         cuts = np.flatnonzero(np.diff(row[by_target])) + 1

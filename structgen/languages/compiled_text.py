@@ -340,7 +340,8 @@ class CompiledText(CompiledRests):
 
         `depth`: texts are left out that need more places of a parser's stack at some point, or more open
         brackets in a part that is a JSON text. Raises LimitError, naming max_states, where there are more
-        states; OptionError for a depth where there is no stack, and where special tokens or token counts have a part.
+        states; OptionError for a depth where there is no stack, and where special tokens or token counts have
+        a part.
         """
         if depth is not None and not self._language.has_stack:
             raise OptionError(
