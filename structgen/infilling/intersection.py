@@ -120,7 +120,7 @@ def _behind_any(table: Ints, reached: npt.NDArray[np.bool_]) -> npt.NDArray[np.b
     found = reached.copy()
     while len(fresh):
         after = np.unique(table[fresh])
-        fresh = after[after >= 0]
+        fresh = after[after >= 0].astype(np.int64)
         fresh = fresh[~found[fresh]]
         found[fresh] = True
     return found
