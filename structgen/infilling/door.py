@@ -134,6 +134,7 @@ def infill(
     timeout = checks.seconds("timeout", timeout)
     max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
     depth = None if depth is None else checks.whole("depth", depth, 0)
+    _check_kinds(template, holes, given, prompt, slots, listen)
     if length not in _LENGTHS:
         raise OptionError(
             f"length={length!r}.", where="length", cure=f"Choose one of {', '.join(map(repr, _LENGTHS))}."
@@ -156,11 +157,17 @@ def infill(
             )
     elif template is not None:
         parts = parts_of(checks.encodable("template", template))
-    else:
+    elif grammar is not None:
         parts = [Hole("text")]
-    if grammar is None and given is None and template is None:
+    else:
         raise OptionError(
             "Neither a template nor a grammar says what to fill.", where="template", cure="Give one."
+        )
+    if not any(isinstance(one, Hole) for one in parts):
+        raise OptionError(
+            "The template has no hole." if given is None else "All required fields are given.",
+            where="template" if given is None else "given",
+            cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
     usage = Usage()
     problem = asked.problem(parts, _prompt_ids(prompt, words, reads))
@@ -259,15 +266,20 @@ class _Asked:
         whole = languages.get("grammar")
         holes = {name: languages[f"hole {name!r}"] for name in types}
         pieces = tuple(self._piece(one, parts) for one in parts)
-        if not names:
-            raise OptionError(
-                "The template has no hole.", where="template", cure="Write {name} where something is to come."
-            )
         ends = self.tokenizer.eos_token_ids
         pad = getattr(self.model, "null_id", None)
         conventions = Conventions(
             self.model.mask_id, ends[0], ends[0] if pad is None else int(pad), bool(self.model.shift)
         )
+        # The end token stands behind a canvas, or in its last hole where that may leave slots empty.
+        long = len(prompt) + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
+        if long > self.model.context:
+            raise OptionError(
+                f"The prompt and the canvas are {long:,} tokens, and the model's context is "
+                f"{self.model.context:,}.",
+                where="slots",
+                cure="Give the holes fewer slots, or shorten the prompt.",
+            )
         marks = None
         if whole is not None and holes:
             most = min(MAX_STATES if self.max_states is None else self.max_states, MOST_STATES)
@@ -276,22 +288,13 @@ class _Asked:
             both, marks = intersection(whole.automaton, outline, automata, most)
             whole = replace(whole, automaton=both)
         found = _Problem(prompt, pieces, conventions, whole, holes, marks, self.tokenizer)
-        canvas = found.canvas()
-        long = len(canvas.ids())
-        if long > self.model.context:
-            raise OptionError(
-                f"The prompt and the canvas are {long:,} tokens, and the model's context is "
-                f"{self.model.context:,}.",
-                where="slots",
-                cure="Give the holes fewer slots, or shorten the prompt.",
-            )
         if self.model.shift and not prompt and names and isinstance(parts[0], Hole):
             raise OptionError(
                 "The model's logits are shifted by one: nothing predicts the first token.",
                 where="prompt",
                 cure="Give a prompt, or begin the template with text.",
             )
-        for part in canvas.parts:
+        for part in found.canvas().parts:
             if not part.lattice.is_feasible:
                 found.refuse()
             part.lattice.check_room()
@@ -392,7 +395,6 @@ class _Asked:
                 where="slots",
                 cure="Give it a slot at least.",
             )
-        count = min(count, self.model.context + 1)
         return Piece(name=one.name, slots=count, least=count if self.length == "exact" else 0)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
@@ -447,6 +449,27 @@ def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadlin
             problem.refuse()
         problem = best[1]
     return problem
+
+
+def _check_kinds(
+    template: object, holes: object, given: object, prompt: object, slots: object, listen: object
+) -> None:
+    """Raise OptionError for what is of a kind that `infill` does not take."""
+    kinds = {
+        "template": (template, template is None or isinstance(template, str), "a text, or a list of texts"),
+        "holes": (holes, holes is None or isinstance(holes, Mapping), "a dict of types by the holes' names"),
+        "given": (given, given is None or isinstance(given, Mapping), "a dict of the fields that are known"),
+        "prompt": (prompt, isinstance(prompt, str | Sequence), "a text, or a sequence of token ids"),
+        "slots": (
+            slots,
+            isinstance(slots, int | Mapping) and not isinstance(slots, bool),
+            "a whole number, or a dict of numbers by the holes' names",
+        ),
+        "listen": (listen, listen is None or callable(listen), "a function of a step and a canvas"),
+    }
+    for name, (value, is_right, wanted) in kinds.items():
+        if not is_right:
+            raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=f"Give {wanted}.")
 
 
 def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:

@@ -246,6 +246,19 @@ REFUSED = [
     ({"grammar": SCHEMA, "length": "long"}, sg.OptionError, "length="),
     ({"grammar": SCHEMA, "seed": -1}, sg.OptionError, "seed"),
     ({"grammar": SCHEMA, "temperature": math.nan}, sg.OptionError, "temperature"),
+    ({"grammar": SCHEMA, "given": ["id"]}, sg.OptionError, "given is a list. Give a dict"),
+    (
+        {"grammar": SCHEMA, "given": {"id": 7, "tag": "", "on": True, "inner": {"x": None}}},
+        sg.OptionError,
+        "All required fields are given",
+    ),
+    ({"template": ("{a: int}",)}, sg.OptionError, "template is a tuple. Give a text, or a list"),
+    ({"template": [7]}, sg.OptionError, "template is a int"),
+    ({"template": "{a}", "holes": "a"}, sg.OptionError, "holes is a str"),
+    ({"template": "{a: int}", "prompt": None}, sg.OptionError, "prompt is a NoneType"),
+    ({"template": "{a: int}", "slots": 2.5}, sg.OptionError, "slots is a float"),
+    ({"template": "{a: int}", "slots": 10**12}, sg.OptionError, "are 1,000,000,000,001 tokens"),
+    ({"template": "{a: int}", "listen": 3}, sg.OptionError, "listen is a int. Give a function"),
 ]
 
 
