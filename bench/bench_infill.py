@@ -16,8 +16,8 @@ with Context-Free Grammars, 2025, re-implemented over our automata): each propos
 some filling is left if every run of masks may hold any number of tokens; what fails is masked and the next
 is proposed. It does not know how many masks there are, so some of what it accepts are dead ends: canvases
 that no filling makes valid. Columns: tokens a step, steps, passes of the model, share of valid documents (as
-jsonschema says), of right fields, of dead ends, process CPU seconds a document, and those of the lattice or
-of the checks.
+jsonschema says), of right fields, of dead ends, process CPU seconds a document, and seconds by the clock of
+the lattice, or CPU seconds of the checks.
 
 Examination: see infill_examination.py. All of it takes some 20 minutes of one core.
 

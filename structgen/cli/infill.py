@@ -46,6 +46,15 @@ def infill(
             show_default=False,
         ),
     ] = None,
+    hole: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="The type of a hole: a schema (.json), a Lark grammar (.lark), EBNF (.gbnf, .ebnf). May be "
+            "given several times.",
+            show_default=False,
+        ),
+    ] = None,
     prompt: Annotated[str, typer.Option(help="The prompt.")] = "",
     slots: Annotated[
         list[str] | None,
@@ -77,6 +86,15 @@ def infill(
     depth: Annotated[
         int | None,
         typer.Option(min=0, help="Recursion is cut behind so many open brackets.", show_default=False),
+    ] = None,
+    max_states: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="States of an automaton, at most.  [default: 50000; of Lark and EBNF grammars without "
+            "--depth 3000]",
+            show_default=False,
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
@@ -116,7 +134,9 @@ def infill(
                 "tokens_per_step": tokens_per_step,
                 "temperature": temperature,
                 "seed": seed,
+                "holes": _holes(hole or []),
                 "depth": depth,
+                "max_states": max_states,
                 "timeout": timeout,
             },
         )
@@ -205,6 +225,29 @@ def _grammar(
     if grammar is not None:
         return lark_grammar(grammar, start, None, None)
     return text_grammar(ebnf, regex, start) if ebnf is not None or regex is not None else None
+
+
+def _holes(options: list[str]) -> dict[str, Any]:
+    """Return the types that --hole says, schemas as dicts."""
+    import structgen as sg
+
+    found: dict[str, Any] = {}
+    for option in options:
+        name, _equals, file = option.partition("=")
+        match Path(file).suffix:
+            case ".json":
+                found[name] = _json(Path(file))
+            case ".lark":
+                found[name] = sg.lark(Path(file))
+            case ".gbnf" | ".ebnf":
+                found[name] = sg.ebnf(Path(file))
+            case _:
+                raise OptionError(
+                    f"{option!r} says no type of a hole.",
+                    where="--hole",
+                    cure="Write NAME=FILE; the file's name ends in .json, .lark, .gbnf or .ebnf.",
+                )
+    return found
 
 
 def _json(file: Path) -> Any:

@@ -93,9 +93,14 @@ def test_position_i_predicts_token_i(shift: bool) -> None:
     assert found.text == "qwertyui"
 
 
-def test_the_same_seed_gives_the_same_canvas_alone_and_among_others() -> None:
-    options = {"tokenizer": tokenizer(), "prompt": "p", "temperature": 1.0, "seed": 5}
-    templates = ["{a: /[a-z]{1,9}/}", "<{b: str}>", "{c: int}-{d: float}"]
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"scheduler": "freedave"}, {"length": "log z", "slots": 5}, {"scheduler": "first-hitting"}],
+    ids=str,
+)
+def test_the_same_seed_gives_the_same_canvas_alone_and_among_others(how: dict[str, object]) -> None:
+    options = {"tokenizer": tokenizer(), "prompt": "p", "temperature": 1.0, "seed": 5, **how}
+    templates = ["{a: /[a-z]{1,9}/}", "<{b: str}>", "{c: int}-{d: /[0-9]{2,4}/}"]
     together = sg.infill(toy(), templates, **options)
     for template, one in zip(templates, together, strict=True):
         alone = sg.infill(toy(), template, **options)
