@@ -87,7 +87,8 @@ class TokenAutomaton:
         """[V]: 1 for the tokens of the wide class; of no length where there is none."""
         if self.wide_class < 0:
             return np.empty(0, np.uint8)
-        return (self.token_class == self.wide_class).astype(np.uint8)
+        found: npt.NDArray[np.uint8] = (self.token_class == self.wide_class).astype(np.uint8)
+        return found
 
     @property
     def nbytes(self) -> int:
