@@ -304,18 +304,17 @@ class _Asked:
         """Return the language of each grammar, by what it is of. The depth goes to those that have anything
         to count; where none has, an OptionError says so."""
         found: dict[str, Language] = {}
-        refused = None
+        refused: list[OptionError] = []
         for where, given in wanted.items():
             try:
                 found[where] = self._language(given, where, self.depth)
-                refused = None
             except OptionError as error:
                 if error.where != "depth" or len(wanted) == 1:
                     raise
-                refused = error
+                refused.append(error)
                 found[where] = self._language(given, where, None)
-        if refused is not None and all(one.exactness == "exact-fsa" for one in found.values()):
-            raise refused
+        if refused and len(refused) == len(wanted):
+            raise refused[0]
         return found
 
     def _language(self, given: Any, where: str, depth: int | None) -> Language:

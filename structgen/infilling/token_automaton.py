@@ -41,10 +41,8 @@ class TokenAutomaton:
     """Tokens ordered by class, then by id."""
     edge_start: Ints
     """[states + 1]: where the edges of a source state begin."""
-    edge_to: Ints
-    """[edges]: the target state."""
-    edge_set: Ints
-    """[edges]: the class set that labels the edge."""
+    edges: Ints
+    """[edges, 2]: the target state, and the class set that labels the edge."""
     set_start: Ints
     """[class sets + 1]: where the classes of a class set begin in `set_classes`."""
     set_classes: Ints
@@ -74,6 +72,23 @@ class TokenAutomaton:
     def class_words(self) -> int:
         """64-bit words of a set of classes."""
         return int(self.set_bits.shape[1])
+
+    @cached_property
+    def wide_class(self) -> int:
+        """A class with more than a third of the vocabulary: of it a row of logits is read in its order, which
+        is faster than to gather its tokens. -1 where there is none. At most one is called so, the largest."""
+        sizes = np.diff(self.class_start)
+        if not len(sizes) or 3 * int(sizes.max()) <= len(self.token_class):
+            return -1
+        return int(sizes.argmax())
+
+    @cached_property
+    def wide_tokens(self) -> npt.NDArray[np.uint8]:
+        """[V]: 1 for the tokens of the wide class; of no length where there is none."""
+        if self.wide_class < 0:
+            return np.empty(0, np.uint8)
+        found: npt.NDArray[np.uint8] = (self.token_class == self.wide_class).astype(np.uint8)
+        return found
 
     @property
     def nbytes(self) -> int:
@@ -160,7 +175,8 @@ def _indexed(
     set_bits = np.zeros((len(members), classes), np.bool_)
     for number, one in enumerate(members):
         set_bits[number, one] = True
-    to = np.array(targets, np.int32)
+    edges = np.ascontiguousarray(np.array([targets, labels], np.int32).T)
+    to = edges[:, 0]
     sources = np.repeat(np.arange(states, dtype=np.int32), np.diff(edge_start))
     return TokenAutomaton(
         start,
@@ -170,8 +186,7 @@ def _indexed(
         class_start,
         np.ascontiguousarray(order),
         edge_start,
-        to,
-        np.array(labels, np.int32),
+        edges,
         set_start,
         np.concatenate(members) if members else np.empty(0, np.int32),
         packed(set_bits),
