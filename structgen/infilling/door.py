@@ -226,19 +226,25 @@ class _Problem:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
         languages = [*([] if self.whole is None else [self.whole]), *self.holes.values()]
-        exactness = next((one.exactness for one in languages if one.exactness != "exact-fsa"), "exact-fsa")
         return Infilled(
             text,
             values,
             value,
             "deadline" if is_late else "done",
-            exactness,
+            _exactness(languages),
             tuple(tokens),
             tuple(steps),
             usage,
             canvas,
             self.tokenizer,
         )
+
+
+def _exactness(languages: list[Language]) -> str:
+    """Return what is said of the exactness of some languages, each note once."""
+    notes = sorted({note for one in languages for note in one.exactness.split(", ")})
+    is_cut = notes[0].startswith("depth")
+    return ", ".join(note for note in notes if not (is_cut and note == "exact-fsa"))
 
 
 @dataclass(frozen=True)

@@ -175,3 +175,5 @@ def test_a_depth_goes_to_the_grammars_that_have_anything_to_count() -> None:
     assert re.fullmatch(r"x+ \[.*\]", found.text) and found.exactness == "depth<=2"
     inside = fill('{"k": {b}}', grammar='\\{"k": .*\\}', holes={"b": tree}, depth=2, slots=8)
     assert isinstance(inside.values["b"], list) and inside.exactness == "depth<=2"
+    with pytest.raises(sg.OptionError, match="Only brackets"):
+        fill("{a: /x+/, 3} {b: /y/}", depth=2)
