@@ -207,9 +207,15 @@ def _slot(token: int, tokenizer: Any) -> str:
 def _read(template: Path | None) -> str | None:
     if template is None:
         return None
-    if str(template) == "-":
-        return sys.stdin.read()
-    return template.read_text(encoding="utf-8").removesuffix("\n")
+    try:
+        text = sys.stdin.read() if str(template) == "-" else template.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"It is no text in UTF-8: {error.reason} at byte {error.start}.",
+            where=f"--template {template}",
+            cure="Save it in UTF-8.",
+        ) from error
+    return text.removesuffix("\n")
 
 
 def _grammar(
