@@ -62,6 +62,23 @@ class Part:
 
     lattice: Lattice
     at: npt.NDArray[np.int64]
+    plain: Lattice | None = None
+    """The same at temperature 1, where the lattice is at another."""
+
+    @property
+    def told(self) -> Lattice:
+        """The lattice at temperature 1, brought up to date: of it schedulers are told. How sure the model is
+        does not depend on the temperature at which fillings are drawn."""
+        if self.plain is None:
+            return self.lattice
+        tokens, rows = self.lattice.tokens, self.lattice._rows
+        for slot in np.flatnonzero(self.plain.is_open).tolist():
+            row = rows[slot]
+            if tokens[slot] != OPEN:
+                self.plain.commit(slot, int(tokens[slot]))
+            elif row is not None and row is not self.plain._rows[slot]:
+                self.plain.set_logits(slot, row)
+        return self.plain
 
 
 @dataclass
@@ -114,6 +131,10 @@ class Canvas:
                 )
                 at = np.stack([np.arange(starts[one], starts[one] + piece.slots) for one in same])
                 parts.append(Part(lattice, at))
+        if scale != 1.0:
+            for part in parts:
+                part.plain = copied(part.lattice)
+                part.plain.scale = 1.0
         last = pieces[-1]
         tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
         return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
@@ -124,7 +145,10 @@ class Canvas:
             self.prompt,
             self.pieces,
             self.conventions,
-            [Part(copied(one.lattice), one.at) for one in self.parts],
+            [
+                Part(copied(one.lattice), one.at, None if one.plain is None else copied(one.plain))
+                for one in self.parts
+            ],
             self.tokens.copy(),
             self.tail,
         )
@@ -192,7 +216,7 @@ class Canvas:
     def best(self, k: int = 1) -> list[tuple[float, list[Tokens]]]:
         """Return the most probable valid filling, an assignment for each part; with k = 2 the second, too,
         if there is one: it differs from the best in one part."""
-        found = [part.lattice.best(k) for part in self.parts]
+        found = [part.told.best(k) for part in self.parts]
         value = math.fsum(one[0][0] for one in found)
         first = [one[0][1] for one in found]
         result = [(value, first)]
@@ -207,8 +231,8 @@ class Canvas:
         return [part.lattice.sample(chance.random((len(part.lattice), 3))) for part in self.parts]
 
     def marginals(self) -> list[tuple[Floats, Floats]]:
-        """Return each part's constrained marginals."""
-        return [part.lattice.marginals() for part in self.parts]
+        """Return each part's constrained marginals, at temperature 1."""
+        return [part.told.marginals() for part in self.parts]
 
     def log_validity(self) -> float:
         """Return the logarithm of the probability that independent draws from the model's logits are valid,

@@ -108,6 +108,15 @@ def test_the_same_seed_gives_the_same_canvas_alone_and_among_others(how: dict[st
     assert sg.infill(toy(), templates[0], **{**options, "seed": 6}).text != together[0].text
 
 
+@pytest.mark.parametrize("scheduler", NAMES)
+def test_a_temperature_near_zero_gives_the_canvas_of_zero_step_by_step(scheduler: str) -> None:
+    options = {"slots": 14, "scheduler": scheduler, "grammar": "[a-z ]*|{[a-z]+}"}
+    zero, near = fill(**options), fill(temperature=1e-5, **options)
+    assert [one.canvas for one in near.steps] == [one.canvas for one in zero.steps]
+    told, wanted = ([c.probability for s in one.steps for c in s.committed] for one in (near, zero))
+    assert told == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("rate", [1, 3])
 def test_freedave_gives_the_static_schedules_canvas_in_fewer_passes(rate: int, temperature: float) -> None:

@@ -81,7 +81,7 @@ def test_masks_sums_and_the_best_filling_are_those_of_all_fillings_of_both(name:
     pieces = TEMPLATES[name]
     outline = tuple(one.name or one.tokens for one in pieces)
     feasible = 0
-    for seed in range(30):
+    for seed in range(16):
         chance = np.random.default_rng(seed)
         whole = random_automaton(chance, 4, TOKENS)
         types = {one: random_automaton(chance, 3, TOKENS) for one in "ab" if one in outline}
@@ -116,7 +116,7 @@ def test_masks_sums_and_the_best_filling_are_those_of_all_fillings_of_both(name:
             assert null == pytest.approx(
                 math.fsum(math.exp(w - log_z) for f, w in wanted.items() if f[at[slot]] == NULL), abs=1e-6
             )
-    assert feasible >= 5
+    assert feasible >= 3
 
 
 SCHEMA = {
@@ -148,7 +148,7 @@ def test_the_whole_is_a_document_and_each_hole_is_of_its_type(scheduler: str, le
 def test_a_hole_with_a_json_type_has_a_value_and_the_whole_is_parsed_by_lark() -> None:
     source = 'start: item (";" item)*\nitem: /[a-z]+/ "=" (/-?[0-9]+/ | /"[^"\\\\\\\\]*"/)'
     parser = lark.Lark(source, parser="lalr")
-    for seed in range(4):
+    for seed in range(2):
         found = fill(
             "{rest};b={n: int, 4};c={text: str, 6}",
             grammar=sg.lark(source),
