@@ -1,47 +1,59 @@
-"""How fast is a lattice, and what do schedulers make of a masked-diffusion model, with a grammar and without?
+"""How fast is a lattice, and what does a masked-diffusion model write, with a grammar and without?
 
-    python bench/bench_infill.py [--only lattice|schedulers] [--vocabulary FILE] [--prompts 20] [--slots 40]
+    python bench/bench_infill.py [--only lattice|schedulers|examination] [--quick] [--vocabulary FILE]
+        [--prompts 60] [--templated 500] [--hand-written 80] [--part 1/1]
 
-Lattice: 256 masked slots, one thread, process CPU time, the least of several runs. The vocabulary is
-mistral_common's tekken (131,072 tokens, the largest that is installed with `make dev` tools), or that of
-`--vocabulary`, a tokenizer.json. Rows: a flat schema, a nested one, generic JSON (a Lark grammar cut at 8
-places of the parser's stack, some four brackets); the Boolean pass at first and after one commit, marginals,
-the best and the two best fillings, a sample, and logits to class scores beside one pass of a log-sum-exp of
-numpy's over the same float32 logits.
+Lattice: 256 masked slots, one thread, process CPU time, the least and the median of several runs. The
+vocabulary is mistral_common's tekken (131,072 tokens, the largest that is installed with `make dev` tools),
+or that of `--vocabulary`, a tokenizer.json. Grammars: a flat schema, a nested one, any JSON value at depth 4
+(the schema `true`), and a Lark grammar of JSON cut at 8 places of the parser's stack, some four brackets.
+Rows: the Boolean pass at first and after one commit, marginals, the best and the two best fillings, a sample;
+and logits to class scores, at a slot in the middle and at the first, where few classes may stand, in turn
+with one pass over the same float32 logits: numpy's sum, its maximum, and a log-sum-exp made of its functions.
+Each is given the rows of all slots one after the other, as a step gives them.
 
 Schedulers: structgen/infill on sentences written by hand (tests/data/extract), one canvas for the document.
 Beside ours stand the model without a grammar, and the published way (Constrained Decoding of Diffusion LLMs
 with Context-Free Grammars, 2025, re-implemented over our automata): each proposed token is checked by whether
 some filling is left if every run of masks may hold any number of tokens; what fails is masked and the next
 is proposed. It does not know how many masks there are, so some of what it accepts are dead ends: canvases
-that no filling makes valid. Columns: tokens a step, steps, share of valid documents, of right fields, of dead
-ends, seconds a document of which the lattice.
+that no filling makes valid. Columns: tokens a step, steps, passes of the model, share of valid documents (as
+jsonschema says), of right fields, of dead ends, process CPU seconds a document, and seconds by the clock of
+the lattice, or CPU seconds of the checks.
 
-Writes bench/results/infill-lattice-DATE.csv and infill-schedulers-DATE.csv.
+Examination: see infill_examination.py. All of it takes some 20 minutes of one core.
+
+Writes bench/results/infill-lattice-DATE.csv, infill-schedulers-DATE.csv and infill-examination-DATE.csv.
 """
+
+# ruff: noqa: E402 (how many threads numpy has is said before it is imported)
 
 from __future__ import annotations
 
+import os
+
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 import argparse
-import json
 import time
 from collections.abc import Callable
+from importlib.metadata import version as package_version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import infill_examination
 import numpy as np
+from infill_examination import by_confidence, end_tokens, hand_written, said, templated, weights
 from records import add_results, load, version, write
 
 import structgen as sg
-from structgen.infilling.automata_of_grammars import language_of, written_as_dumps
+from structgen.infilling.automata_of_grammars import language_of
 from structgen.infilling.lattice import OPEN, Lattice
 from structgen.infilling.presets import load_masked_model
 from structgen.infilling.token_automaton import TokenAutomaton
-from structgen.prompting import extraction_prompt
 
-ROOT = Path(__file__).parent.parent
-SENTENCES = ROOT / "tests" / "data" / "extract" / "hand_written.jsonl"
 SLOTS = 256
 TEXT = {"type": "string"}
 
@@ -83,42 +95,58 @@ def largest_vocabulary() -> sg.Tokenizer:
     return sg.Tokenizer.from_tekken(Path(found.origin).parent / "data" / "tekken_240911.json")
 
 
-def least(run: Callable[[], object], times: int) -> float:
-    """Return the least process CPU time of some runs, in milliseconds."""
+def times(run: Callable[[], object], count: int) -> list[float]:
+    """Return the process CPU times of some runs, in milliseconds."""
     taken = []
-    for _ in range(times):
+    for _ in range(count):
         began = time.process_time()
         run()
-        taken.append(time.process_time() - began)
-    return 1e3 * min(taken)
+        taken.append(1e3 * (time.process_time() - began))
+    return taken
 
 
 def lattice_rows(tokenizer: sg.Tokenizer) -> list[list[object]]:
     """Measure each grammar."""
     rows: list[list[object]] = []
     logits = (4 * np.random.default_rng(0).standard_normal((SLOTS, tokenizer.vocab_size))).astype(np.float32)
-    for name, given, depth in (("flat", FLAT, None), ("nested", NESTED, None), ("json", sg.lark(JSON), 8)):
+    grammars: list[tuple[str, Any, int | None]] = [
+        ("flat", FLAT, None),
+        ("nested", NESTED, None),
+        ("any value", True, 4),
+        ("json", sg.lark(JSON), 8),
+    ]
+    for name, given, depth in grammars:
         began = time.process_time()
         automaton = language_of(given, tokenizer, name, depth=depth).automaton
-        built = time.process_time() - began
-        print(f"{name}: {automaton.states:,} states, {automaton.classes} classes, built in {built:.1f} s")
-        rows += [
-            [name, what, f"{value:.4f}", automaton.states, automaton.classes, tokenizer.vocab_size, load()]
-            for what, value in _measured(automaton, logits).items()
-        ]
-        for row in rows[-9:]:
-            print(f"  {row[1]:<28}{row[2]:>10} ms")
+        built = 1e3 * (time.process_time() - began)
+        print(f"{name}: {automaton.states:,} states, {automaton.classes} classes")
+        for what, taken in {"the automaton": [built], **_measured(automaton, logits)}.items():
+            row = [name, what, f"{min(taken):.4f}", f"{np.median(taken):.4f}"]
+            rows.append([*row, automaton.states, automaton.classes, tokenizer.vocab_size, load()])
+            print(f"  {what:<28}{row[2]:>10} ms, median {row[3]:>10}", flush=True)
     return rows
 
 
-def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, float]:
+def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, list[float]]:
     fresh = [Lattice(automaton, [OPEN] * SLOTS) for _ in range(9)]
-    found = {"Boolean, first": least(lambda: fresh.pop().is_feasible, 8)}
-    lattice, row = fresh[0], logits[0]
-    found["logits to classes, a slot"] = least(lambda: lattice._reduce(0, row), 40)
-    found["one log-sum-exp, a slot"] = least(lambda: np.log(np.exp(row - row.max()).sum()), 40)
+    found = {"Boolean, first": times(lambda: fresh.pop().is_feasible, 8)}
+    lattice = fresh[0]
     for slot in range(SLOTS):
         lattice.set_logits(slot, logits[slot])
+    ways: dict[str, Callable[[np.ndarray], object]] = {
+        "logits to classes, a slot": lambda row: lattice._reduce(SLOTS // 2, row),
+        "the same, the first slot": lambda row: lattice._reduce(0, row),
+        "one sum, a slot": lambda row: row.sum(),
+        "one maximum, a slot": lambda row: row.max(),
+        "one log-sum-exp, a slot": lambda row: np.log(np.exp(row - row.max()).sum()),
+    }
+    for turn in range(SLOTS):
+        for number, (what, run) in enumerate(ways.items()):
+            # 37: so that no way finds a row in the cache that another has just read
+            row = logits[(turn + 37 * number) % SLOTS]
+            found.setdefault(what, []).extend(times(lambda run=run, row=row: run(row), 1))  # type: ignore[misc]
+    for slot in (0, SLOTS // 2):
+        lattice._reduce(slot, logits[slot])
 
     def sums() -> None:
         lattice._stale[:] = 1
@@ -129,11 +157,11 @@ def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, float]
         lattice._best_forward = 0
         lattice.best(k)
 
-    found["marginals"] = least(sums, 5)
-    found["best filling"] = least(lambda: best(1), 5)
-    found["two best fillings"] = least(lambda: best(2), 5)
+    found["marginals"] = times(sums, 5)
+    found["best filling"] = times(lambda: best(1), 5)
+    found["two best fillings"] = times(lambda: best(2), 5)
     uniforms = np.random.default_rng(1).random((SLOTS, 3))
-    found["sample"] = least(lambda: lattice.sample(uniforms), 5)
+    found["sample, sums known"] = times(lambda: lattice.sample(uniforms), 9)
     _, filling = lattice.best()[0]
     order = iter(np.random.default_rng(2).permutation(SLOTS).tolist())
 
@@ -142,11 +170,7 @@ def _measured(automaton: TokenAutomaton, logits: np.ndarray) -> dict[str, float]
         lattice.commit(slot, int(filling[slot]))
         lattice._settle()
 
-    steps = []
-    for _ in range(64):
-        steps.append(least(step, 1))
-    found["Boolean, a step (median)"] = float(np.median(steps))
-    found["Boolean, a step (most)"] = max(steps)
+    found["Boolean, a step"] = times(step, 64)
     return found
 
 
@@ -185,61 +209,42 @@ class Checked:
         return bool((at & self.automaton.accepting).any())
 
 
-def unconstrained(
-    model: Any, prompt: list[int], slots: int, rate: int, ends: set[int], check: Checked | None
-) -> tuple[list[int], int, bool, float]:
-    """Fill a canvas by the model's confidence alone, `rate` slots a step; with a check, only with what it
-    accepts. Returns the tokens, the steps, whether nothing more was accepted, and the seconds of checks."""
+def checked(
+    model: Any, prompt: list[int], slots: int, rate: int, ends: set[int], check: Checked
+) -> tuple[list[int], int, float]:
+    """Fill a canvas by the model's confidence, `rate` slots a step, only with what the check accepts. Returns
+    the tokens (OPEN: nothing more was accepted), the steps, and the seconds of checks."""
     canvas, steps, seconds = [OPEN] * slots, 0, 0.0
-    is_dead = False
     while OPEN in canvas:
         ids = np.array([*prompt, *(model.mask_id if one == OPEN else one for one in canvas)], np.int64)
         logits = model.forward(ids)[len(prompt) - int(model.shift) :][:slots].astype(np.float64)
         logits[:, model.mask_id] = -np.inf
         chances = np.exp(logits - logits.max(axis=1, keepdims=True))
         chances /= chances.sum(axis=1, keepdims=True)
-        began = time.perf_counter()
+        began = time.process_time()
         left = rate
         while left and OPEN in canvas:
             masked = [at for at, one in enumerate(canvas) if one == OPEN]
             at = max(masked, key=lambda one: chances[one].max())
             token = int(chances[at].argmax())
-            if chances[at, token] <= 0.0:
-                is_dead = True  # every token of every slot was refused
-                return canvas, steps, True, seconds
+            if chances[at, token] <= 0.0:  # every token of every slot was refused
+                return canvas, steps, seconds + time.process_time() - began
             canvas[at] = token
-            if check is not None and not check.takes(canvas, ends):
+            if not check.takes(canvas, ends):
                 canvas[at] = OPEN
                 chances[at, token] = 0.0
                 continue
             left -= 1
-        seconds += time.perf_counter() - began
+        seconds += time.process_time() - began
         steps += 1
-    return canvas, steps, is_dead, seconds
+    return canvas, steps, seconds
 
 
-def right_fields(example: dict[str, Any], text: str) -> tuple[int, int]:
-    """Return how many of an example's fields a text has right, and how many there are."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    right = 0
-    for path in example["kinds"]:
-        wanted, given = example["answer"], document
-        for key in path.split("."):
-            wanted = wanted[key]
-            given = given.get(key, ...) if isinstance(given, dict) else ...
-        right += given == wanted and isinstance(given, bool) == isinstance(wanted, bool)
-    return right, len(example["kinds"])
-
-
-def scheduler_rows(count: int, slots: int) -> list[list[object]]:
+def scheduler_rows(count: int) -> list[list[object]]:
     """Run every scheduler over the same prompts."""
     model, tokenizer = load_masked_model("structgen/infill")
-    lines = SENTENCES.read_text(encoding="utf-8").splitlines()
-    examples = [json.loads(line) for line in lines[:: max(1, len(lines) // count)]][:count]
-    ends = {*tokenizer.eos_token_ids, getattr(model, "null_id", None)} - {None}
+    questions = hand_written(count)
+    ends = end_tokens(model, tokenizer)
     ways: list[tuple[str, int | None]] = [
         ("no grammar", 1),
         ("no grammar", 4),
@@ -250,7 +255,7 @@ def scheduler_rows(count: int, slots: int) -> list[list[object]]:
         ("low-confidence", 1),
         ("low-confidence", 4),
         ("low-confidence", 16),
-        ("low-confidence", slots),
+        ("low-confidence", 128),
         ("blocks", 4),
         ("threshold", None),
         ("factor", None),
@@ -265,39 +270,39 @@ def scheduler_rows(count: int, slots: int) -> list[list[object]]:
     print("".join(f"{head:<16}" if head == "way" else f"{head:>8}" for head in heads))
     for way, rate in ways:
         steps = passes = valid = right = fields = dead = 0
-        own = 0.0
-        began = time.perf_counter()
-        for example in examples:
-            schema = example["schema"]
-            prompt = tokenizer.encode(extraction_prompt(written_as_dumps(schema), example["text"]).encode())
-            automaton = language_of(schema, tokenizer, "schema").automaton
-            if way in ("no grammar", "checked"):
-                check = Checked(automaton) if way == "checked" else None
-                tokens, taken, _, seconds = unconstrained(model, prompt, slots, rate or 1, ends, check)
-                end = next((at for at, one in enumerate(tokens) if one in ends), slots)
-                text = tokens[:end]
-                is_valid = OPEN not in text and automaton.accepts(text)
-                dead += way == "checked" and not is_valid
-                said = tokenizer.decode([one for one in text if one >= 0]).decode("utf-8", "replace")
-                steps, passes, own = steps + taken, passes + taken, own + seconds
+        own = taken_in_all = 0.0
+        for one in questions:
+            prompt, slots = one.prompt(tokenizer), one.slots(tokenizer)
+            automaton = language_of(one.grammar, tokenizer, "schema").automaton
+            check = Checked(automaton) if way == "checked" else None
+            began = time.process_time()
+            if way == "no grammar":
+                tokens, taken = by_confidence(model, prompt, slots, rate or 1, ends)
+                text, taken_passes = said(tokens, ends, tokenizer), taken
+            elif check is not None:
+                tokens, taken, seconds = checked(model, prompt, slots, rate or 1, ends, check)
+                text, taken_passes, own = said(tokens, ends, tokenizer), taken, own + seconds
+                end = next((at for at, token in enumerate(tokens) if token in ends), slots)
+                dead += OPEN in tokens or not automaton.accepts(tokens[:end])
             else:
                 options: dict[str, Any] = {} if rate is None else {"tokens_per_step": rate}
                 found = sg.infill(
                     model,
-                    grammar=schema,
+                    grammar=one.grammar,
                     prompt=prompt,
                     slots=slots,
                     scheduler=way,
                     tokenizer=tokenizer,
                     **options,
                 )
-                said, is_valid = found.text, automaton.accepts(list(found.tokens))
-                steps, passes = steps + found.usage.steps, passes + found.usage.passes
+                text, taken, taken_passes = found.text, found.usage.steps, found.usage.passes
                 own += found.usage.lattice_seconds
-            good, all_of = right_fields(example, said)
-            valid, right, fields = valid + is_valid, right + good, fields + all_of
-        seconds = time.perf_counter() - began
-        n = len(examples)
+            taken_in_all += time.process_time() - began
+            good = one.right(text)
+            steps, passes, valid = steps + taken, passes + taken_passes, valid + one.is_valid(text)
+            right, fields = right + sum(good), fields + len(good)
+        seconds = taken_in_all
+        n = len(questions)
         row: list[object] = [
             way,
             rate or "",
@@ -321,19 +326,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=("lattice", "schedulers"))
+    parser.add_argument("--only", choices=("lattice", "schedulers", "examination"))
     parser.add_argument("--vocabulary", type=Path, help="a tokenizer.json in place of tekken")
-    parser.add_argument("--prompts", type=int, default=20)
-    parser.add_argument("--slots", type=int, default=40)
+    parser.add_argument("--quick", action="store_true", help="few prompts: does it work?")
+    parser.add_argument("--prompts", type=int, help="of the table by scheduler (60)")
+    parser.add_argument("--templated", type=int, help="of the examination (500)")
+    parser.add_argument("--hand-written", type=int, help="of the examination (80)")
+    parser.add_argument("--part", default="1/1", help="of the examination: ask only every Nth question, K/N")
     add_results(parser)
     options = parser.parse_args()
     about = {"version": version()}
-    if options.only != "schedulers":
+    if options.only in (None, "lattice"):
         given = options.vocabulary
         tokenizer = largest_vocabulary() if given is None else sg.Tokenizer.from_huggingface(given)
-        names = ("grammar", "what", "milliseconds", "states", "classes", "vocabulary", "load")
+        names = ("grammar", "what", "milliseconds", "median", "states", "classes", "vocabulary", "load")
         write(options.results, "infill-lattice", about, names, lattice_rows(tokenizer))
-    if options.only != "lattice":
+    about |= {"weights": weights(), "jsonschema": package_version("jsonschema"), "numpy": np.__version__}
+    if options.only in (None, "schedulers"):
         names = (
             "way",
             "tokens_per_step",
@@ -347,8 +356,20 @@ def main() -> None:
             "prompts",
             "load",
         )
-        rows = scheduler_rows(options.prompts, options.slots)
+        rows = scheduler_rows(options.prompts or (6 if options.quick else 60))
         write(options.results, "infill-schedulers", about, names, rows)
+    if options.only in (None, "examination"):
+        some = 12 if options.quick else 500
+        questions = templated(options.templated or some)
+        questions += hand_written(options.hand_written or (8 if options.quick else 80))
+        number, _, count = options.part.partition("/")
+        model, tokenizer = load_masked_model("structgen/infill")
+        found = infill_examination.rows(
+            infill_examination.examine(model, tokenizer, questions, (int(number), int(count or 1)))
+        )
+        print(infill_examination.table(found))
+        rows = [[*row, load()] for row in found]
+        write(options.results, "infill-examination", about, (*infill_examination.NAMES, "load"), rows)
 
 
 if __name__ == "__main__":

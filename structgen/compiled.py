@@ -238,6 +238,17 @@ class CompiledGrammar(ABC):
         """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa); with
         `minimal`, states with the same continuations are one."""
 
+    @property
+    def has_depth(self) -> bool:
+        """Whether `to_dfa(depth=)` has something to count, in the grammar or in a part of it: brackets of
+        JSON texts, places of a parser's stack."""
+        return False
+
+    def depth_of(self, index: int) -> int:
+        """Return what `to_dfa(depth=)` counts in a state, by its number: open brackets of a JSON text, or
+        places of the parser's stack; of several ways to read the text, and of several parts, the most."""
+        return 0
+
     def look_ahead(self) -> None:
         """Expand the first places of the grammar, once: whoever has taken a first token has the model work
         meanwhile."""

@@ -173,19 +173,29 @@ class CompiledSchema(CompiledGrammar):
     def _expected(self, index: int) -> list[Expected]:
         return Explainer(self._machine, escapes=self.grammar.policies.escapes).expected(index)
 
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+    def to_dfa(
+        self,
+        max_states: int,
+        depth: int | None = None,
+        *,
+        minimal: bool = False,
+        repeated_keys: bool = False,
+    ) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa); with
         `minimal`, states with the same continuations are one.
 
-        `depth`: documents with more open brackets are left out; None: none are. Raises LimitError, naming
-        max_states, where there are more states (a recursive schema without a depth; keys that the schema does
-        not name). Cost: some microseconds for each state and byte, 0.1 us a byte of the vocabulary.
+        `depth`: documents with more open brackets are left out; None: none are. `repeated_keys`: the
+        automaton takes besides the documents in which keys come again that the schema does not name. Without
+        that, objects with such keys have endlessly many states. Raises LimitError, naming max_states, where
+        there are more states (such objects; a recursive schema without a depth). Cost: some microseconds for
+        each state and byte, 0.1 us a byte of the vocabulary.
         """
         from structgen.dfa import explicit
+        from structgen.schema_states import SchemaStates
 
         with self.lock:
             return explicit(
-                self._machine,
+                SchemaStates(self._machine, merges=minimal, repeated_keys=repeated_keys),
                 self.start.index,
                 self.tokenizer,
                 lambda number: State(self, number),
@@ -193,6 +203,15 @@ class CompiledSchema(CompiledGrammar):
                 depth,
                 minimal,
             )
+
+    @property
+    def has_depth(self) -> bool:
+        """Brackets are counted."""
+        return True
+
+    def depth_of(self, index: int) -> int:
+        """Return how many brackets are open in a state."""
+        return self._machine.open_brackets(index)
 
     # --- completion -----------------------------------------------------------------------------------------
 

@@ -56,35 +56,37 @@ class Dfa:
 
 
 class Readable(Protocol):
-    """States by number, as an explicit automaton is made of them.
-
-    It may have `byte_classes` besides: for each byte its class, bytes of one class being alike in every
-    state. Then one byte of each class is asked about.
-    """
+    """States by number, as an explicit automaton is made of them."""
 
     def may_end(self, index: int, /) -> bool: ...
-    def next_bytes(self, index: int, /) -> bytes: ...
-    def after(self, index: int, data: bytes, /) -> int: ...
+    def followers(self, index: int, /) -> npt.NDArray[np.int64]:
+        """Return int64[256]: the state after each byte, -1 where the byte is refused."""
+        ...
+
     def open_brackets(self, index: int, /) -> int: ...
 
 
 class ParserStates:
-    """The states of a grammar with a parser, by number, as `explicit` reads them. `height` returns the places
-    of a state's stack, which count as brackets."""
+    """The states of a grammar with a parser, by number, as `explicit` reads them.
 
-    __slots__ = ("_compiled", "byte_classes", "open_brackets")
+    `byte_classes`: for each byte the first byte that is like it in every state; one byte of each class is
+    asked about. `height` returns the places of a state's stack, which count as brackets.
+    """
+
+    __slots__ = ("_compiled", "_first", "_inverse", "open_brackets")
 
     def __init__(self, compiled: CompiledGrammar, byte_classes: bytes, height: Callable[[int], int]) -> None:
-        self._compiled, self.byte_classes, self.open_brackets = compiled, byte_classes, height
+        classes = np.frombuffer(byte_classes, np.uint8)
+        _, self._first, self._inverse = np.unique(classes, return_index=True, return_inverse=True)
+        self._compiled, self.open_brackets = compiled, height
 
     def may_end(self, index: int) -> bool:
         return self._compiled.may_end(index)
 
-    def next_bytes(self, index: int) -> bytes:
-        return self._compiled._next_bytes(index)
-
-    def after(self, index: int, data: bytes) -> int:
-        return self._compiled.bytes_index(index, data)
+    def followers(self, index: int) -> npt.NDArray[np.int64]:
+        found = [self._compiled.bytes_index(index, bytes((byte,))) for byte in self._first.tolist()]
+        states: npt.NDArray[np.int64] = np.array(found, np.int64)[self._inverse.reshape(-1)]
+        return states
 
 
 def explicit(
@@ -144,16 +146,11 @@ def _by_bytes(
     numbers, found = [start], {start: 0}
     rows: list[npt.NDArray[np.int32]] = []
     too_deep: dict[int, bool] = {}
-    classes: bytes | None = getattr(machine, "byte_classes", None)
-    alike: list[list[int]] = [[byte] for byte in range(256)]
-    if classes is not None:
-        alike = [[other for other in range(256) if classes[other] == one] for one in classes]
-    first = [byte for byte in range(256) if alike[byte][0] == byte]
     at = 0
     while at < len(numbers):
+        states = machine.followers(numbers[at])
         row = np.full(256, DEAD, np.int32)
-        for byte in machine.next_bytes(numbers[at]) if classes is None else first:
-            after = machine.after(numbers[at], bytes((byte,)))
+        for byte, after in enumerate(states.tolist()):
             if after < 0:
                 continue
             known = found.get(after)
@@ -173,7 +170,7 @@ def _by_bytes(
                     )
                 known = found[after] = len(numbers)
                 numbers.append(after)
-            row[alike[byte]] = known
+            row[byte] = known
         rows.append(row)
         at += 1
     return numbers, np.stack(rows)
@@ -198,18 +195,20 @@ def _live(table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]) -> npt
 
 
 def equivalent_states(
-    table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_]
+    table: npt.NDArray[np.int32], accepting: npt.NDArray[np.bool_] | npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int64]:
     """Return int64[states]: the number of each state's equivalence class (Moore's partition refinement).
+
+    `accepting` may also be a number for each state: what a text that ends there is.
 
     A round compares hashes of rows, which could join what differs; so the last partition is checked exactly,
     and where the check fails every state stays by itself. Cost: a pass over the table for each round, of
     which there are at most as many as the longest of the shortest words that tell two states apart.
     """
     chance = np.random.Generator(np.random.Philox(7))
-    weights = np.array(2 * chance.integers(1, 1 << 62, table.shape[1]) + 1, np.uint64)
+    weights = np.array(2 * chance.integers(1, 1 << 62, max(table.shape[1], 1)) + 1, np.uint64)
     names = np.array(chance.integers(1, 1 << 62, len(table) + 1), np.uint64)
-    columns = np.ascontiguousarray(table.T)
+    columns = np.unique(table.T, axis=0)  # many bytes are alike in every state
     _, block = np.unique(accepting, return_inverse=True)
     count = int(block.max()) + 1
     while True:

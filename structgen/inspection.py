@@ -188,6 +188,29 @@ class Inspection:
         self._retry(segment.after_each, index, address_of(wanted), address_of(states))
         return [(byte, int(states[byte])) for byte in np.flatnonzero(states >= 0).tolist()]
 
+    def after_all(
+        self, index: int, merged: npt.NDArray[np.int32], *, repeated_keys: bool
+    ) -> npt.NDArray[np.int64]:
+        """Return int64[256]: the state after each byte, -1 where it is refused. `merged`, and what
+        `repeated_keys` forgets: see machine.segment.after_all."""
+        states = np.empty(256, np.int64)
+        self._retry(
+            segment.after_all, index, int(repeated_keys), address_of(merged), len(merged), address_of(states)
+        )
+        return states
+
+    def numerals(self, indices: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return those of some states that are in the midst of a numeral, and what each of these is in: the
+        state of the automaton of numerals."""
+        rows = self._tables.rows(L.T_NODE)[indices]
+        inside = rows[:, L.MODE] == L.M_NUMBER
+        return indices[inside], rows[inside, L.LEX]
+
+    def outcomes_of_numerals(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Return what a numeral that ends in each of some states of its automaton is, -1 where none ends."""
+        found: npt.NDArray[np.int32] = self._numbers.outcome[states]
+        return found
+
     def after_tokens(self, index: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some allowed tokens (see machine.segment.after_tokens)."""
         wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)

@@ -46,6 +46,15 @@ def infill(
             show_default=False,
         ),
     ] = None,
+    hole: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="The type of a hole: a schema (.json), a Lark grammar (.lark), EBNF (.gbnf, .ebnf). May be "
+            "given several times.",
+            show_default=False,
+        ),
+    ] = None,
     prompt: Annotated[str, typer.Option(help="The prompt.")] = "",
     slots: Annotated[
         list[str] | None,
@@ -79,6 +88,15 @@ def infill(
     depth: Annotated[
         int | None,
         typer.Option(min=0, help="Recursion is cut behind so many open brackets.", show_default=False),
+    ] = None,
+    max_states: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="States of an automaton, at most.  [default: 50000; of Lark and EBNF grammars without "
+            "--depth 3000]",
+            show_default=False,
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
@@ -118,7 +136,9 @@ def infill(
                 "tokens_per_step": tokens_per_step,
                 "temperature": temperature,
                 "seed": seed,
+                "holes": _holes(hole or []),
                 "depth": depth,
+                "max_states": max_states,
                 "timeout": timeout,
             },
         )
@@ -189,9 +209,15 @@ def _slot(token: int, tokenizer: Any) -> str:
 def _read(template: Path | None) -> str | None:
     if template is None:
         return None
-    if str(template) == "-":
-        return sys.stdin.read()
-    return template.read_text(encoding="utf-8").removesuffix("\n")
+    try:
+        text = sys.stdin.read() if str(template) == "-" else template.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"It is no text in UTF-8: {error.reason} at byte {error.start}.",
+            where=f"--template {template}",
+            cure="Save it in UTF-8.",
+        ) from error
+    return text.removesuffix("\n")
 
 
 def _grammar(
@@ -207,6 +233,29 @@ def _grammar(
     if grammar is not None:
         return lark_grammar(grammar, start, None, None)
     return text_grammar(ebnf, regex, start) if ebnf is not None or regex is not None else None
+
+
+def _holes(options: list[str]) -> dict[str, Any]:
+    """Return the types that --hole says, schemas as dicts."""
+    import structgen as sg
+
+    found: dict[str, Any] = {}
+    for option in options:
+        name, _equals, file = option.partition("=")
+        match Path(file).suffix:
+            case ".json":
+                found[name] = _json(Path(file))
+            case ".lark":
+                found[name] = sg.lark(Path(file))
+            case ".gbnf" | ".ebnf":
+                found[name] = sg.ebnf(Path(file))
+            case _:
+                raise OptionError(
+                    f"{option!r} says no type of a hole.",
+                    where="--hole",
+                    cure="Write NAME=FILE; the file's name ends in .json, .lark, .gbnf or .ebnf.",
+                )
+    return found
 
 
 def _json(file: Path) -> Any:

@@ -10,23 +10,42 @@ from functools import lru_cache
 from typing import Any, Final
 
 from structgen.compiled import CompiledGrammar
+from structgen.compiled_schema import CompiledSchema
 from structgen.compiler import compile
 from structgen.errors import LimitError, OptionError
 from structgen.frontends.type_hints import read_type
 from structgen.grammar import Grammar
 from structgen.infilling.token_automaton import TokenAutomaton, token_automaton
-from structgen.languages.ebnf import RulesGrammar
-from structgen.languages.lark_files import LarkGrammar
-from structgen.languages.regular import regex
-from structgen.schema.grammar import NetworkGrammar, json_schema
+from structgen.languages.regular import RegularGrammar, regex
+from structgen.schema.grammar import JsonSchemaGrammar, NetworkGrammar, json_schema
 from structgen.schema.policies import JSON_DUMPS
 from structgen.tokenizer import Tokenizer
 
 MAX_STATES: Final = 50_000
 """States of an explicit automaton before it is minimised, unless the caller says otherwise."""
 MAX_PARSER_STATES: Final = 3_000
-"""The same of Lark and EBNF grammars without a depth: what their states cost grows with their stacks."""
-_MOST_STATES: Final = 32_768
+"""The same, without a depth, of Lark and EBNF grammars and of composed ones: what their states cost grows
+with their stacks."""
+REPEATED_KEYS: Final = ", keys may repeat"
+"""What exactness says besides where it is so."""
+_NEEDS_MEMBERS: Final = frozenset(
+    {
+        "disallow",
+        "else",
+        "if",
+        "maxContains",
+        "minProperties",
+        "not",
+        "oneOf",
+        "propertyDependencies",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "uniqueItems",
+    }
+)
+"""Keywords under which a value can become invalid when a member is dropped that the schema does not name."""
+MOST_STATES: Final = 32_768
 """States of a minimal automaton: two sets of states for each take some 270 MB then."""
 
 
@@ -37,7 +56,9 @@ class Language:
     automaton: TokenAutomaton
     exactness: str
     """"exact-fsa": exactly the grammar's texts. "depth<=D": those of them that need no more than D brackets
-    (JSON), or D places on the parser's stack (other grammars), at any point."""
+    (JSON), or D places on the parser's stack (other grammars), at any point. "..., keys may repeat": besides,
+    texts in which an object has a key twice that the schema does not name; json.loads keeps the last, and the
+    value is valid."""
     read: Callable[[str], Any] | None
     """What makes a value of a text; None: the text is the value."""
 
@@ -99,30 +120,58 @@ def language_of(
         )
     plain = grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
     if max_states is None:
-        has_parser = depth is None and isinstance(plain, RulesGrammar | LarkGrammar)
-        max_states = MAX_PARSER_STATES if has_parser else MAX_STATES
-    automaton = _automaton(plain, tokenizer, depth, max_states, where)
-    return Language(automaton, "exact-fsa" if depth is None else f"depth<={depth}", read)
+        is_cheap = depth is not None or isinstance(plain, NetworkGrammar | RegularGrammar)
+        max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
+    automaton, repeats_keys = _automaton(plain, tokenizer, depth, max_states, where)
+    exactness = "exact-fsa" if depth is None else f"depth<={depth}"
+    return Language(automaton, exactness + REPEATED_KEYS * repeats_keys, read)
 
 
 @lru_cache(maxsize=64)
-def _kept(grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int) -> TokenAutomaton:
+def _kept(
+    grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
+) -> tuple[TokenAutomaton, bool]:
+    """Return the automaton, and whether it takes texts with repeated keys besides."""
     compiled: CompiledGrammar = compile(grammar, tokenizer)
-    return token_automaton(compiled.to_dfa(max_states, depth, minimal=True))
+    try:
+        return token_automaton(compiled.to_dfa(max_states, depth, minimal=True)), False
+    except LimitError as error:
+        if error.limit != "max_states" or not _may_repeat_keys(grammar):
+            raise
+    assert isinstance(compiled, CompiledSchema)
+    return token_automaton(compiled.to_dfa(max_states, depth, minimal=True, repeated_keys=True)), True
+
+
+def _may_repeat_keys(grammar: Grammar) -> bool:
+    """Return whether a text of a JSON Schema stays valid when of a repeated key, which the schema does not
+    name, only the last member counts. That is so of schemas whose keywords all say the same of each member,
+    or of members by their names: dropping a member makes nothing invalid."""
+    if not isinstance(grammar, JsonSchemaGrammar):
+        return False
+    pending: list[Any] = [json.loads(grammar.canonical)]
+    keys: set[str] = set()
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            keys |= one.keys()
+        if isinstance(one, dict | list):
+            pending += one.values() if isinstance(one, dict) else one
+    return not keys & _NEEDS_MEMBERS
 
 
 def _automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
-) -> TokenAutomaton:
+) -> tuple[TokenAutomaton, bool]:
     try:
-        found = _kept(grammar, tokenizer, depth, max_states)
+        found, repeats_keys = _kept(grammar, tokenizer, depth, max_states)
     except LimitError as error:
         if error.limit != "max_states":
             raise
         if isinstance(grammar, NetworkGrammar):
             more = (
                 "bound strings and arrays, or say additionalProperties: false (keys that a schema does not "
-                "name may not come twice, which makes endlessly many states)."
+                "name may not come twice, which makes endlessly many states; they may where the "
+                f"schema has none of {', '.join(sorted(_NEEDS_MEMBERS))})."
             )
         else:
             more = "or bound its repetitions."
@@ -141,13 +190,13 @@ def _automaton(
             cure="Give a JSON Schema, a regular expression, a choice or an EBNF grammar, or write from left "
             "to right with sg.Engine.",
         ) from error
-    if found.states > _MOST_STATES:
+    if found.states > MOST_STATES:
         raise OptionError(
-            f"The minimal automaton has {found.states:,} states, more than {_MOST_STATES:,}.",
+            f"The minimal automaton has {found.states:,} states, more than {MOST_STATES:,}.",
             where=where,
             cure="Bound the grammar, or lower depth=.",
         )
-    return found
+    return found, repeats_keys
 
 
 def _json_value(text: str) -> Any:

@@ -1,7 +1,8 @@
 """The canvas: what the model reads, and the lattices that say what may stand in it.
 
 A canvas is a prompt, then the pieces of a template: fixed text, tokenised by itself, and holes of some slots.
-With a grammar of the whole, one lattice goes over all pieces. Where each hole has a grammar of its own, each
+With a grammar of the whole, one lattice goes over all pieces; holes with a type of their own stand between
+marks there (`intersection`). Where each hole has a grammar of its own, each
 name has a lattice, and holes with the same name share it: their logits are added, which is exact for slots
 that must hold the same token.
 
@@ -14,12 +15,16 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from structgen.infilling.lattice import NULL, OPEN, Bools, Floats, Lattice, Tokens
 from structgen.infilling.token_automaton import TokenAutomaton
+
+if TYPE_CHECKING:
+    from structgen.infilling.intersection import Marks
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,23 @@ class Part:
 
     lattice: Lattice
     at: npt.NDArray[np.int64]
+    plain: Lattice | None = None
+    """The same at temperature 1, where the lattice is at another."""
+
+    @property
+    def told(self) -> Lattice:
+        """The lattice at temperature 1, brought up to date: of it schedulers are told. How sure the model is
+        does not depend on the temperature at which fillings are drawn."""
+        if self.plain is None:
+            return self.lattice
+        tokens, rows = self.lattice.tokens, self.lattice._rows
+        for slot in np.flatnonzero(self.plain.is_open).tolist():
+            row = rows[slot]
+            if tokens[slot] != OPEN:
+                self.plain.commit(slot, int(tokens[slot]))
+            elif row is not None and row is not self.plain._rows[slot]:
+                self.plain.set_logits(slot, row)
+        return self.plain
 
 
 @dataclass
@@ -82,8 +104,10 @@ class Canvas:
         whole: TokenAutomaton | None,
         holes: dict[str, TokenAutomaton],
         scale: float,
+        marks: Marks | None = None,
     ) -> Canvas:
-        """Return a new canvas: under one automaton for the whole, or under one for each hole's name."""
+        """Return a new canvas: under one automaton for the whole, which has `marks` where some holes have
+        types of their own, or under one automaton for each hole's name."""
         tokens = np.array(
             [token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32
         )
@@ -91,13 +115,7 @@ class Canvas:
         parts = []
         ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id, "scale": scale}
         if whole is not None:
-            nullable, closes = np.zeros(len(tokens), np.bool_), np.zeros(len(tokens), np.bool_)
-            for piece, start in zip(pieces, starts.tolist(), strict=False):
-                if piece.name and piece.least < piece.slots:
-                    nullable[start + piece.least : start + piece.slots] = True
-                    closes[start + piece.slots - 1] = True
-            lattice = Lattice(whole, tokens, nullable=nullable, closes=closes, **ends)  # type: ignore[arg-type]
-            parts.append(Part(lattice, np.arange(len(tokens))[None]))
+            parts.append(whole_part(pieces, whole, marks, **ends))
         else:
             for name in dict.fromkeys(one.name for one in pieces if one.name):
                 same = [at for at, one in enumerate(pieces) if one.name == name]
@@ -113,6 +131,10 @@ class Canvas:
                 )
                 at = np.stack([np.arange(starts[one], starts[one] + piece.slots) for one in same])
                 parts.append(Part(lattice, at))
+        if scale != 1.0:
+            for part in parts:
+                part.plain = copied(part.lattice)
+                part.plain.scale = 1.0
         last = pieces[-1]
         tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
         return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
@@ -123,7 +145,10 @@ class Canvas:
             self.prompt,
             self.pieces,
             self.conventions,
-            [Part(copied(one.lattice), one.at) for one in self.parts],
+            [
+                Part(copied(one.lattice), one.at, None if one.plain is None else copied(one.plain))
+                for one in self.parts
+            ],
             self.tokens.copy(),
             self.tail,
         )
@@ -202,7 +227,7 @@ class Canvas:
     def best(self, k: int = 1) -> list[tuple[float, list[Tokens]]]:
         """Return the most probable valid filling, an assignment for each part; with k = 2 the second, too,
         if there is one: it differs from the best in one part."""
-        found = [part.lattice.best(k) for part in self.parts]
+        found = [part.told.best(k) for part in self.parts]
         value = math.fsum(one[0][0] for one in found)
         first = [one[0][1] for one in found]
         result = [(value, first)]
@@ -217,8 +242,8 @@ class Canvas:
         return [part.lattice.sample(chance.random((len(part.lattice), 3))) for part in self.parts]
 
     def marginals(self) -> list[tuple[Floats, Floats]]:
-        """Return each part's constrained marginals."""
-        return [part.lattice.marginals() for part in self.parts]
+        """Return each part's constrained marginals, at temperature 1."""
+        return [part.told.marginals() for part in self.parts]
 
     def log_validity(self) -> float:
         """Return the logarithm of the probability that independent draws from the model's logits are valid,
@@ -238,6 +263,37 @@ class Canvas:
         return [
             token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0
         ]
+
+
+def whole_part(
+    pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None = None, **options: Any
+) -> Part:
+    """Return one lattice over all pieces; a mark's slot is nowhere in the canvas (-1)."""
+    tokens: list[int] = []
+    columns: list[int] = []
+    at: list[int] = []
+    nullable: list[bool] = []
+    closes: list[bool] = []
+
+    def put(piece: Piece, token: int, number: int, column: int = -1) -> None:
+        tokens.append(token)
+        columns.append(column)
+        at.append(start + number if column < 0 else -1)
+        nullable.append(bool(piece.name) and column < 0 and number >= piece.least)
+        closes.append(nullable[-1] and number == piece.slots - 1)
+
+    start = 0
+    for piece in pieces:
+        is_marked = marks is not None and piece.name in marks.before
+        if marks is not None and is_marked:
+            put(piece, NULL, 0, marks.before[piece.name])
+        for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
+            put(piece, token, number)
+        if marks is not None and is_marked:
+            put(piece, NULL, 0, marks.behind)
+        start += len(piece)
+    lattice = Lattice(automaton, tokens, nullable=nullable, closes=closes, columns=columns, **options)
+    return Part(lattice, np.array(at, np.int64).reshape(1, -1))
 
 
 def copied(lattice: Lattice) -> Lattice:

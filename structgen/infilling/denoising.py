@@ -126,7 +126,7 @@ class Denoiser:
         proposal = self._proposal(canvas, number)
         marginals = canvas.marginals()
         chances = [
-            part.lattice.probabilities(one, found)
+            part.told.probabilities(one, found)
             for part, one, found in zip(canvas.parts, proposal, marginals, strict=True)
         ]
         where = canvas.open_slots()
@@ -138,9 +138,7 @@ class Denoiser:
             return asked[0]
 
         def entropy() -> npt.NDArray[np.float64]:
-            all_of = [
-                part.lattice.entropies(found) for part, found in zip(canvas.parts, marginals, strict=True)
-            ]
+            all_of = [part.told.entropies(found) for part, found in zip(canvas.parts, marginals, strict=True)]
             return np.array([all_of[part][slot] for part, slot in where])
 
         view = View(

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, Unpack, overload
+from typing import Any, Final, Literal, NoReturn, TypedDict, Unpack, overload
 
 from structgen.engine import checks
 from structgen.engine.models import tokenizer_of
 from structgen.errors import OptionError, TokenizerError
-from structgen.infilling.automata_of_grammars import Language, language_of
+from structgen.infilling.automata_of_grammars import MAX_STATES, MOST_STATES, Language, language_of
 from structgen.infilling.canvas import Canvas, Conventions, Piece
 from structgen.infilling.denoising import Denoiser, Step, Usage
 from structgen.infilling.given_fields import parts_of_given, value_at
+from structgen.infilling.intersection import Marks, intersection
 from structgen.infilling.masked_model import MaskedModel
 from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.obstacles import refuse
@@ -95,8 +96,11 @@ def infill(
         filled one after another, each as if it were alone.
     grammar
         of the whole text: a JSON Schema as a dict (as json.dumps writes its documents), a regular
-        expression, a grammar, or a Python type. Then holes have no types of their own. Without it each hole
-        has one, in the template or in `holes`; a name that stands twice means the same value.
+        expression, a grammar, or a Python type. A hole may have a type of its own besides: the whole text is
+        in the grammar then, and the hole's text in its type.
+    holes
+        types by name, in place of those in the template. Without `grammar` each hole has a type, and a name
+        that stands twice means the same value; with it no name stands twice.
     given
         fields of the object that `grammar`, a schema as a dict or a type, describes: they are fixed, the
         other required ones are holes.
@@ -110,9 +114,9 @@ def infill(
         0: the most probable valid filling of each step; above: an exact draw of it, given validity. The same
         seed gives the same canvas, alone and among others.
     depth, max_states
-        recursion is cut at `depth` open brackets (JSON), or places of the parser's stack (other grammars);
-        an automaton has at most `max_states` states before it is minimised (default: 50,000; of Lark and
-        EBNF grammars without a depth 3,000).
+        recursion is cut at `depth` open brackets (JSON), or places of the parser's stack (other grammars), in
+        all grammars that have either; an automaton has at most `max_states` states before it is minimised
+        (default: 50,000; of Lark, EBNF and composed grammars without a depth 3,000).
     timeout
         seconds after which what is left is filled at once: the text is whole then, too.
     listen
@@ -129,6 +133,8 @@ def infill(
     temperature = checks.number("temperature", temperature, 1e-6, 1e6, "0, or a number above it", 0.0)
     timeout = checks.seconds("timeout", timeout)
     max_states = None if max_states is None else checks.whole("max_states", max_states, 1)
+    depth = None if depth is None else checks.whole("depth", depth, 0)
+    _check_kinds(template, holes, given, prompt, slots, listen)
     if length not in _LENGTHS:
         raise OptionError(
             f"length={length!r}.", where="length", cure=f"Choose one of {', '.join(map(repr, _LENGTHS))}."
@@ -143,13 +149,25 @@ def infill(
                 "A template says itself what is given.", where="given", cure="Leave one of them out."
             )
         parts = parts_of_given(_schema_of(grammar), given)
+        if holes:
+            raise OptionError(
+                "With given= the schema says what the other fields may hold.",
+                where="holes",
+                cure="Put it into the schema, or write a template with grammar=schema.",
+            )
     elif template is not None:
         parts = parts_of(checks.encodable("template", template))
-    else:
+    elif grammar is not None:
         parts = [Hole("text")]
-    if grammar is None and given is None and template is None:
+    else:
         raise OptionError(
             "Neither a template nor a grammar says what to fill.", where="template", cure="Give one."
+        )
+    if not any(isinstance(one, Hole) for one in parts):
+        raise OptionError(
+            "The template has no hole." if given is None else "All required fields are given.",
+            where="template" if given is None else "given",
+            cure="Write {name} where something is to come." if given is None else "Leave some of them out.",
         )
     usage = Usage()
     problem = asked.problem(parts, _prompt_ids(prompt, words, reads))
@@ -171,7 +189,10 @@ class _Problem:
     pieces: tuple[Piece, ...]
     conventions: Conventions
     whole: Language | None
+    """Its automaton is the grammar's, or where holes have types besides, that of both (`intersection`)."""
     holes: dict[str, Language]
+    marks: Marks | None
+    """Of such holes' edges."""
     tokenizer: Tokenizer
 
     @property
@@ -181,7 +202,11 @@ class _Problem:
 
     def canvas(self, scale: float = 1.0) -> Canvas:
         """Return a new canvas."""
-        return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, scale)
+        return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, scale, self.marks)
+
+    def refuse(self) -> NoReturn:
+        """Raise NoFillingError, which says what prevents every filling."""
+        refuse(self.pieces, *self.automata, self.marks)
 
     def result(
         self, canvas: Canvas, steps: list[Step], usage: Usage, is_late: bool, is_given: bool
@@ -200,20 +225,26 @@ class _Problem:
         if is_given:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
-        languages = list(self.holes.values()) if self.whole is None else [self.whole]
-        exactness = next((one.exactness for one in languages if one.exactness != "exact-fsa"), "exact-fsa")
+        languages = [*([] if self.whole is None else [self.whole]), *self.holes.values()]
         return Infilled(
             text,
             values,
             value,
             "deadline" if is_late else "done",
-            exactness,
+            _exactness(languages),
             tuple(tokens),
             tuple(steps),
             usage,
             canvas,
             self.tokenizer,
         )
+
+
+def _exactness(languages: list[Language]) -> str:
+    """Return what is said of the exactness of some languages, each note once."""
+    notes = sorted({note for one in languages for note in one.exactness.split(", ")})
+    is_cut = notes[0].startswith("depth")
+    return ", ".join(note for note in notes if not (is_cut and note == "exact-fsa"))
 
 
 @dataclass(frozen=True)
@@ -233,29 +264,21 @@ class _Asked:
         """Return the problem of a template. Raises OptionError, and NoFillingError where nothing fits."""
         names = [one.name for one in parts if isinstance(one, Hole)]
         self._check_names(names)
-        whole: Language | None = None
-        holes: dict[str, Language] = {}
+        types = self._types(parts)
+        wanted = {f"hole {name!r}": given for name, given in types.items()}
         if self.grammar is not None:
-            whole = self._language(self.grammar, "grammar")
-            self._check_whole(parts)
-        else:
-            for one in parts:
-                if isinstance(one, Hole) and one.name not in holes:
-                    same = [other for other in parts if isinstance(other, Hole) and other.name == one.name]
-                    holes[one.name] = self._language(self._type_of(same), f"hole {one.name!r}")
+            wanted["grammar"] = self.grammar
+        languages = self._languages(wanted)
+        whole = languages.get("grammar")
+        holes = {name: languages[f"hole {name!r}"] for name in types}
         pieces = tuple(self._piece(one, parts) for one in parts)
-        if not names:
-            raise OptionError(
-                "The template has no hole.", where="template", cure="Write {name} where something is to come."
-            )
         ends = self.tokenizer.eos_token_ids
         pad = getattr(self.model, "null_id", None)
         conventions = Conventions(
             self.model.mask_id, ends[0], ends[0] if pad is None else int(pad), bool(self.model.shift)
         )
-        found = _Problem(prompt, pieces, conventions, whole, holes, self.tokenizer)
-        canvas = found.canvas()
-        long = len(canvas.ids())
+        # The end token stands behind a canvas, or in its last hole where that may leave slots empty.
+        long = len(prompt) + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
         if long > self.model.context:
             raise OptionError(
                 f"The prompt and the canvas are {long:,} tokens, and the model's context is "
@@ -263,20 +286,45 @@ class _Asked:
                 where="slots",
                 cure="Give the holes fewer slots, or shorten the prompt.",
             )
+        marks = None
+        if whole is not None and holes:
+            most = min(MAX_STATES if self.max_states is None else self.max_states, MOST_STATES)
+            automata = tuple((name, one.automaton) for name, one in holes.items())
+            outline = tuple(one.name or one.tokens for one in pieces)
+            both, marks = intersection(whole.automaton, outline, automata, most)
+            whole = replace(whole, automaton=both)
+        found = _Problem(prompt, pieces, conventions, whole, holes, marks, self.tokenizer)
         if self.model.shift and not prompt and names and isinstance(parts[0], Hole):
             raise OptionError(
                 "The model's logits are shifted by one: nothing predicts the first token.",
                 where="prompt",
                 cure="Give a prompt, or begin the template with text.",
             )
-        for part in canvas.parts:
+        for part in found.canvas().parts:
             if not part.lattice.is_feasible:
-                refuse(pieces, *found.automata)
+                found.refuse()
             part.lattice.check_room()
         return found
 
-    def _language(self, given: Any, where: str) -> Language:
-        return language_of(given, self.tokenizer, where, depth=self.depth, max_states=self.max_states)
+    def _languages(self, wanted: dict[str, Any]) -> dict[str, Language]:
+        """Return the language of each grammar, by what it is of. The depth goes to those that have anything
+        to count; where none has, an OptionError says so."""
+        found: dict[str, Language] = {}
+        refused: list[OptionError] = []
+        for where, given in wanted.items():
+            try:
+                found[where] = self._language(given, where, self.depth)
+            except OptionError as error:
+                if error.where != "depth" or len(wanted) == 1:
+                    raise
+                refused.append(error)
+                found[where] = self._language(given, where, None)
+        if refused and len(refused) == len(wanted):
+            raise refused[0]
+        return found
+
+    def _language(self, given: Any, where: str, depth: int | None) -> Language:
+        return language_of(given, self.tokenizer, where, depth=depth, max_states=self.max_states)
 
     def _check_names(self, names: list[str]) -> None:
         known = {
@@ -292,38 +340,38 @@ class _Asked:
                         cure=f"Its holes are {', '.join(map(repr, dict.fromkeys(names))) or 'none'}.",
                     )
 
-    def _check_whole(self, parts: list[Text | Hole]) -> None:
-        seen = set()
-        for one in parts:
-            if not isinstance(one, Hole):
-                continue
-            if one.type or one.pattern or one.name in self.holes:
+    def _types(self, parts: list[Text | Hole]) -> dict[str, Any]:
+        """Return the type of each hole by its name, in their order. Under a grammar of the whole a hole may
+        have none, and no name stands twice."""
+        types: dict[str, Any] = {}
+        for name in dict.fromkeys(one.name for one in parts if isinstance(one, Hole)):
+            same = [one for one in parts if isinstance(one, Hole) and one.name == name]
+            if self.grammar is not None and len(same) > 1:
                 raise OptionError(
-                    f"The hole {one.name!r} has a type of its own, and the whole text a grammar.",
-                    where="grammar",
-                    cure="Leave one of them out; what the hole may hold can be said in the grammar.",
-                )
-            if one.name in seen:
-                raise OptionError(
-                    f"The hole {one.name!r} stands twice, and a grammar of the whole does not say that both "
-                    "hold the same.",
+                    f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
+                    "no value from one place to another.",
                     where="template",
                     cure="Give the holes different names, or types of their own in place of grammar=.",
                 )
-            seen.add(one.name)
+            is_typed = name in self.holes or any(one.type or one.pattern for one in same)
+            if self.grammar is None or is_typed:
+                types[name] = self._type_of(same)
+        return types
 
     def _type_of(self, same: list[Hole]) -> Any:
         """Return what was said of the type of holes with one name."""
         name = same[0].name
         told = {(one.type, one.pattern) for one in same if one.type or one.pattern}
-        if len(told) + (name in self.holes) != 1:
+        if not told and name not in self.holes:
             raise OptionError(
-                f"The hole {name!r} has {'more than one type' if told else 'no type'}.",
+                f"The hole {name!r} has no type.",
                 where="template",
                 cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
-                "the whole text."
-                if not told
-                else "Say it once.",
+                "the whole text.",
+            )
+        if len(told) + (name in self.holes) > 1:
+            raise OptionError(
+                f"The hole {name!r} has more than one type.", where="template", cure="Say it once."
             )
         if name in self.holes:
             return self.holes[name]
@@ -352,7 +400,6 @@ class _Asked:
                 where="slots",
                 cure="Give it a slot at least.",
             )
-        count = min(count, self.model.context + 1)
         return Piece(name=one.name, slots=count, least=count if self.length == "exact" else 0)
 
     def _tokens(self, text: str) -> tuple[int, ...]:
@@ -404,10 +451,30 @@ def _chosen_lengths(problem: _Problem, denoiser: Denoiser, usage: Usage, deadlin
             if best is None or value > best[0]:
                 best = value, tried
         if best is None:
-            refuse(problem.pieces, *problem.automata)
-        else:
-            problem = best[1]
+            problem.refuse()
+        problem = best[1]
     return problem
+
+
+def _check_kinds(
+    template: object, holes: object, given: object, prompt: object, slots: object, listen: object
+) -> None:
+    """Raise OptionError for what is of a kind that `infill` does not take."""
+    kinds = {
+        "template": (template, template is None or isinstance(template, str), "a text, or a list of texts"),
+        "holes": (holes, holes is None or isinstance(holes, Mapping), "a dict of types by the holes' names"),
+        "given": (given, given is None or isinstance(given, Mapping), "a dict of the fields that are known"),
+        "prompt": (prompt, isinstance(prompt, str | Sequence), "a text, or a sequence of token ids"),
+        "slots": (
+            slots,
+            isinstance(slots, int | Mapping) and not isinstance(slots, bool),
+            "a whole number, or a dict of numbers by the holes' names",
+        ),
+        "listen": (listen, listen is None or callable(listen), "a function of a step and a canvas"),
+    }
+    for name, (value, is_right, wanted) in kinds.items():
+        if not is_right:
+            raise OptionError(f"{name} is a {type(value).__name__}.", where=name, cure=f"Give {wanted}.")
 
 
 def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:

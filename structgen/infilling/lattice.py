@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from structgen.errors import OptionError, StructgenError
 from structgen.infilling import lattice_loops as loops
-from structgen.infilling.token_automaton import DEAD, TokenAutomaton, unpacked
+from structgen.infilling.token_automaton import DEAD, TokenAutomaton, packed, unpacked
 
 NULL: Final = loops.NULL_TOKEN
 """Stands for a null in assignments: the slot stays empty."""
@@ -59,61 +59,63 @@ class Lattice:
         end_token: int = OPEN,
         pad_token: int | None = None,
         scale: float = 1.0,
+        columns: Sequence[int] | Tokens | None = None,
     ) -> None:
         """`tokens`: for each slot the token that stands there, OPEN for a masked one. `nullable`: slots that
         may stay empty; `closes`: the last slots of holes with such slots, in which no token comes behind a
         null. `end_token`: the token whose logit is that of a hole's first null, `pad_token` (default: the
-        same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature.
+        same) that of its later ones. `scale`: what logits are multiplied by, 1 / temperature. `columns`: for
+        each slot the column of the automaton's table that stands there, or -1; it is for marks, which are no
+        tokens (`intersection`), and such a slot is not masked.
         """
         count = len(tokens)
         self.automaton = automaton
         self.scale = float(scale)
         self._end, self._pad = end_token, end_token if pad_token is None else pad_token
         self._tokens = np.array(tokens, np.int32)
-        self._kind = np.where(self._tokens == OPEN, loops.MASKED, loops.FIXED).astype(np.int8)
-        self._column = np.zeros(count, np.int32)
-        fixed = self._kind == loops.FIXED
-        self._column[fixed] = automaton.token_class[self._tokens[fixed]]
-        self._is_void = bool((self._column[fixed] < 0).any())
-        self._column[self._column < 0] = 0
-        self._nullable = np.zeros(count, np.uint8)
-        self._closes = np.zeros(count, np.uint8)
+        column = np.where(self._tokens < 0, -1, automaton.token_class[self._tokens])
+        if columns is not None:
+            column = np.where(np.asarray(columns) < 0, column, columns)
+        fixed = self._tokens != OPEN
+        self._is_void = bool((column[fixed] < 0).any())
+        self._slots = np.zeros((count, 4), np.int32)
+        self._slots[:, loops.KIND] = np.where(fixed, loops.FIXED, loops.MASKED)
+        self._slots[:, loops.COLUMN] = np.where(fixed, np.maximum(column, 0), 0)
         if nullable is not None:
-            self._nullable[:] = nullable
+            self._slots[:, loops.NULLABLE] = nullable
         if closes is not None:
-            self._closes[:] = closes
+            self._slots[:, loops.CLOSES] = closes
         if count and self._nullable[-1] and not self._closes[-1]:
             raise OptionError("The last slot may be empty and closes no hole.", where="closes")
-        words, class_words = automaton.state_words, automaton.class_words
-        self._f0, self._f1, self._b0, self._b1 = (np.zeros((count + 1, words), np.uint64) for _ in range(4))
-        self._masks = np.zeros((count, class_words), np.uint64)
+        # The Boolean semiring: which states are live at each layer, and which classes at each slot.
+        self._sets = np.zeros((4, count + 1, automaton.state_words), np.uint64)
+        self._masks = np.zeros((count, automaton.class_words), np.uint64)
         self._null_allowed = np.zeros(count, np.uint8)
         self._touched = np.ones(count, np.uint8)
         self._first_changed, self._last_changed = 0, count - 1
         if not self._is_void:
-            self._f0[0, automaton.start >> 6] |= np.uint64(1) << np.uint64(automaton.start & 63)
-            accepting = np.flatnonzero(automaton.accepting)
-            for state in accepting.tolist():
-                self._b0[count, state >> 6] |= np.uint64(1) << np.uint64(state & 63)
+            self._sets[loops.F0, 0] = packed(np.arange(automaton.states) == automaton.start)
+            self._sets[loops.B0, count] = packed(automaton.accepting)
+        # Logits as scores of classes. What needs room for each class or state is made when it is needed.
         self._rows: list[npt.NDArray[np.float32] | None] = [None] * count
         self._ranks = 2
         self._stale = np.ones(count, np.uint8)
-        self._forward, self._backward = 0, count
         self._nulls, self._base = np.zeros((count, 2)), np.zeros(count)
         self._has_room = False
-        self._scores = self._means = self._sums = np.empty((0, 0))
+        self._scores = self._means = self._sums = self._blocks = np.empty((0, 0))
         self._tops, self._top_tokens = np.empty((0, 0, 0)), np.empty((0, 0, 0), np.int32)
-        self._a0 = self._a1 = self._c0 = self._c1 = np.empty((0, 0))
+        # Sums over ways from the start (a) and to the end (c); the k best ways. Each is known up to a layer.
+        self._forward, self._backward = 0, count
+        self._a = self._c = np.empty((0, 0, 0))
         self._best_of = 0
         self._best_forward = 0
-        self._v0 = self._v1 = np.empty((0, 0, 0))
-        self._o0 = self._o1 = np.empty((0, 0, 0), np.int64)
-        self._t0 = self._t1 = np.empty((0, 0, 0), np.int32)
+        self._values = np.empty((0, 0, 0, 0))
+        self._origins, self._chosen = np.empty((0, 0, 0, 0), np.int64), np.empty((0, 0, 0, 0), np.int32)
         self.slots_reduced = 0
         """How many rows of logits were reduced to class scores so far, for tests of how much a step does."""
 
     def __len__(self) -> int:
-        return len(self._kind)
+        return len(self._slots)
 
     def check_room(self) -> None:
         """Raise OptionError where the arrays of scores and sums would be too large."""
@@ -136,8 +138,9 @@ class Lattice:
         a, count = self.automaton, len(self)
         self._scores, self._means = np.zeros((count, a.classes)), np.zeros((count, a.classes))
         self._tops, self._top_tokens = self._no_tops()
+        self._blocks = np.zeros((count, -(-len(a.wide_tokens) // loops.BLOCK)))
         self._sums = np.zeros((count, len(a.set_start) - 1))
-        self._a0, self._a1, self._c0, self._c1 = (np.full((count + 1, a.states), -math.inf) for _ in range(4))
+        self._a, self._c = (np.full((2, count + 1, a.states), -math.inf) for _ in range(2))
         self._has_room = True
 
     @property
@@ -145,7 +148,30 @@ class Lattice:
         """Bytes of the lattice's arrays, logits apart."""
         return sum(one.nbytes for one in vars(self).values() if isinstance(one, np.ndarray))
 
+    @property
+    def _graph(self) -> tuple[npt.NDArray[np.int32], ...]:
+        """What the passes read of the automaton."""
+        a = self.automaton
+        return a.transitions, a.edge_start, a.edges, a.set_start, a.set_classes
+
+    @property
+    def _weights(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """What the passes of the log-sum semiring read of the logits."""
+        return self._scores, self._nulls, self._base, self._sums
+
     # --- slots ----------------------------------------------------------------------------------------------
+
+    @property
+    def _kind(self) -> npt.NDArray[np.int32]:
+        return self._slots[:, loops.KIND]
+
+    @property
+    def _nullable(self) -> npt.NDArray[np.int32]:
+        return self._slots[:, loops.NULLABLE]
+
+    @property
+    def _closes(self) -> npt.NDArray[np.int32]:
+        return self._slots[:, loops.CLOSES]
 
     @property
     def is_open(self) -> Bools:
@@ -171,13 +197,14 @@ class Lattice:
             column = int(self.automaton.token_class[token])
             if column < 0:
                 raise OptionError(f"Token {token} stands in no text of the grammar.", where="token")
-        self._column[slot], self._tokens[slot] = column, token
+        self._slots[slot, loops.COLUMN], self._tokens[slot] = column, token
         self._first_changed = min(self._first_changed, slot)
         self._last_changed = max(self._last_changed, slot)
         self._changed(slot)
 
     def set_logits(self, slot: int, row: npt.NDArray[np.float32]) -> None:
         """Give a masked slot new logits: float32 [V]. They are kept, not copied; equal ones cost a look.
+        Only classes that the slot may hold are scored: commits never allow another.
 
         Raises StructgenError where one is NaN or plus infinity; minus infinity says that the model excludes
         the token.
@@ -198,16 +225,22 @@ class Lattice:
         self._changed(slot)
 
     def _reduce(self, slot: int, row: npt.NDArray[np.float32]) -> None:
+        self._settle()
         self.slots_reduced += 1
+        a = self.automaton
         code = loops.reduce_row(
             row,
             self.scale,
-            self.automaton.class_start,
-            self.automaton.class_tokens,
+            self._masks[slot],
+            a.wide_class,
+            a.wide_tokens,
+            a.class_start,
+            a.class_tokens,
             self._scores[slot],
             self._means[slot],
             self._tops[slot],
             self._top_tokens[slot],
+            self._blocks[slot],
         )
         if code:
             told = "NaN" if code == loops.NO_NUMBER else "infinity"
@@ -222,7 +255,9 @@ class Lattice:
         shape = (len(self), self.automaton.classes, self._ranks)
         tops, tokens = np.full(shape, -math.inf), np.full(shape, -1, np.int32)
         tops[:, :, 0] = 0.0
-        tokens[:, :, 0] = self.automaton.class_tokens[self.automaton.class_start[:-1]]
+        first = self.automaton.class_start[:-1]
+        has_tokens = first < self.automaton.class_start[1:]  # a mark has none
+        tokens[:, has_tokens, 0] = self.automaton.class_tokens[first[has_tokens]]
         return tops, tokens
 
     def _changed(self, slot: int) -> None:
@@ -237,36 +272,23 @@ class Lattice:
             return
         a = self.automaton
         loops.reach(
-            self._kind,
-            self._column,
-            self._nullable,
-            self._closes,
+            self._slots,
+            self._sets,
             a.transitions,
             a.successors,
             a.predecessors,
-            self._f0,
-            self._f1,
-            self._b0,
-            self._b1,
             self._touched,
             self._first_changed,
             self._last_changed,
         )
         self._stale |= self._touched
         loops.fill_class_masks(
-            self._kind,
-            self._column,
-            self._nullable,
-            self._closes,
+            self._slots,
+            self._sets,
             a.transitions,
             a.edge_start,
-            a.edge_to,
-            a.edge_set,
+            a.edges,
             a.set_bits,
-            self._f0,
-            self._f1,
-            self._b0,
-            self._b1,
             self._touched,
             self._masks,
             self._null_allowed,
@@ -279,7 +301,7 @@ class Lattice:
         if self._is_void:
             return False
         self._settle()
-        return bool((self._f0[-1] & self._b0[-1]).any())
+        return bool((self._sets[loops.F0, -1] & self._sets[loops.B0, -1]).any())
 
     def first_obstacle(self) -> int | None:
         """Return the first slot behind which no way from the start goes on; `len(self)` where ways reach the
@@ -288,9 +310,10 @@ class Lattice:
             return None
         if self._is_void:
             fixed = np.flatnonzero(self._kind == loops.FIXED)
-            unknown = [at for at in fixed.tolist() if self.automaton.token_class[self._tokens[at]] < 0]
+            column = self.automaton.token_class
+            unknown = [at for at in fixed.tolist() if self._tokens[at] >= 0 > column[self._tokens[at]]]
             return int(unknown[0])
-        alive = (self._f0 | self._f1).any(axis=1)
+        alive = (self._sets[loops.F0] | self._sets[loops.F1]).any(axis=1)
         return int(np.argmin(alive)) - 1 if not alive.all() else len(self)
 
     def class_mask(self, slot: int) -> Bools:
@@ -328,38 +351,29 @@ class Lattice:
 
     # --- log-sum --------------------------------------------------------------------------------------------
 
-    def _sum_sets(self) -> None:
+    def _sum(self, *, forward: bool, backward: bool) -> None:
+        """Bring sums of the log-sum semiring up to date."""
         self._make_room()
         self._settle()
         a = self.automaton
         loops.sum_sets(
             self._stale,
-            self._kind,
+            self._slots,
             self._masks,
             self._null_allowed,
             a.set_start,
             a.set_classes,
-            self._scores,
-            self._nulls,
-            self._base,
-            self._sums,
+            *self._weights,
         )
-
-    def _sum(self, *, forward: bool, backward: bool) -> None:
-        """Bring sums of the log-sum semiring up to date."""
-        self._sum_sets()
-        a = self.automaton
-        shared = (self._kind, self._column, self._nullable, self._closes, a.transitions, a.edge_start)
-        edges = (a.edge_to, a.edge_set, a.set_start, a.set_classes)
-        sets = (self._f0, self._f1, self._b0, self._b1, self._scores, self._nulls, self._base, self._sums)
+        shared = (self._slots, self._sets, *self._graph, *self._weights)
         if (forward and self._forward < len(self)) or not len(self):
-            self._a0[0] = -math.inf
-            self._a0[0, a.start] = 0.0
-            loops.sum_forward(self._forward, *shared, *edges, *sets, self._a0, self._a1)
+            self._a[0, 0] = -math.inf
+            self._a[0, 0, a.start] = 0.0
+            loops.sum_forward(self._forward, *shared, self._a)
             self._forward = len(self)
         if (backward and self._backward > 0) or not len(self):
-            self._c0[-1] = np.where(a.accepting, 0.0, -math.inf)
-            loops.sum_backward(self._backward - 1, *shared, *edges, *sets, self._c0, self._c1)
+            self._c[0, -1] = np.where(a.accepting, 0.0, -math.inf)
+            loops.sum_backward(self._backward - 1, *shared, self._c)
             self._backward = 0
 
     def log_z(self) -> float:
@@ -371,7 +385,7 @@ class Lattice:
         if not self.is_feasible:
             return -math.inf
         self._sum(forward=True, backward=False)
-        live = self._a0[-1][self.automaton.accepting]
+        live = self._a[0, -1][self.automaton.accepting]
         return _log_sum(live)
 
     def log_total(self) -> float:
@@ -399,31 +413,15 @@ class Lattice:
         valid: [slots, classes] and [slots]; zeros at other slots and where `wanted` is False."""
         log_z = self._checked_log_z()
         self._sum(forward=True, backward=True)
-        a = self.automaton
-        chances, nulls = np.zeros((len(self), a.classes)), np.zeros(len(self))
-        chosen = np.ones(len(self), np.uint8) if wanted is None else wanted.astype(np.uint8)
+        chances, nulls = np.zeros((len(self), self.automaton.classes)), np.zeros(len(self))
         loops.fill_marginals(
-            self._kind,
-            self._nullable,
-            self._closes,
-            chosen,
-            a.edge_start,
-            a.edge_to,
-            a.edge_set,
-            a.set_start,
-            a.set_classes,
-            self._f0,
-            self._f1,
-            self._b0,
-            self._b1,
-            self._scores,
-            self._nulls,
-            self._base,
-            self._sums,
-            self._a0,
-            self._a1,
-            self._c0,
-            self._c1,
+            np.ones(len(self), np.uint8) if wanted is None else wanted.astype(np.uint8),
+            self._slots,
+            self._sets,
+            *self._graph,
+            *self._weights,
+            self._a,
+            self._c,
             log_z,
             chances,
             nulls,
@@ -456,6 +454,9 @@ class Lattice:
                 chosen[slot] = nulls[slot]
                 continue
             column = int(self.automaton.token_class[token])
+            if chances[slot, column] == 0.0:
+                chosen[slot] = 0.0  # and the class may have no score
+                continue
             share = math.exp(float(row[token]) * self.scale - self._scores[slot, column])
             chosen[slot] = chances[slot, column] * share
         return np.minimum(chosen, 1.0)
@@ -484,39 +485,35 @@ class Lattice:
         drawn = np.full(len(self), NULL, np.int32)
         loops.draw_classes(
             a.start,
-            self._kind,
-            self._column,
-            self._nullable,
-            self._closes,
-            a.transitions,
-            a.edge_start,
-            a.edge_to,
-            a.edge_set,
-            a.set_start,
-            a.set_classes,
-            self._f0,
-            self._f1,
-            self._b0,
-            self._b1,
-            self._scores,
-            self._nulls,
-            self._base,
-            self._sums,
-            self._c0,
-            self._c1,
+            self._slots,
+            self._sets,
+            *self._graph,
+            *self._weights,
+            self._c,
             np.ascontiguousarray(uniforms[:, :2]),
             drawn,
         )
         for slot in np.flatnonzero(self.is_open & (drawn != NULL)).tolist():
-            column, row = int(drawn[slot]), self._rows[slot]
-            first, end = int(a.class_start[column]), int(a.class_start[column + 1])
-            if row is None:
-                raise OptionError("The slot has no logits.", where=f"slot {slot}")
-            total, uniform = float(self._scores[slot, column]), float(uniforms[slot, 2])
-            drawn[slot] = loops.draw_token(row, self.scale, total, a.class_tokens, first, end, uniform)
+            drawn[slot] = self._drawn_token(slot, int(drawn[slot]), float(uniforms[slot, 2]))
         fixed = self._kind == loops.FIXED
         drawn[fixed] = self._tokens[fixed]
         return drawn
+
+    def _drawn_token(self, slot: int, column: int, uniform: float) -> int:
+        """Return a draw of one token of a class at a slot."""
+        a, row = self.automaton, self._rows[slot]
+        if row is None:
+            raise OptionError("The slot has no logits.", where=f"slot {slot}")
+        first, end = int(a.class_start[column]), int(a.class_start[column + 1])
+        if end - first == 1:
+            return int(a.class_tokens[first])
+        if column == a.wide_class:
+            top = float(self._tops[slot, column, 0])
+            found = loops.draw_wide_token(row, self.scale, top, a.wide_tokens, self._blocks[slot], uniform)
+        else:
+            score = float(self._scores[slot, column])
+            found = loops.draw_token(row, self.scale, score, a.class_tokens, first, end, uniform)
+        return int(found)
 
     # --- max-plus -------------------------------------------------------------------------------------------
 
@@ -537,46 +534,31 @@ class Lattice:
                 if row is not None and self._kind[slot] == loops.MASKED:
                     self._reduce(slot, row)
         if self._best_of != k:
-            shape = (len(self) + 1, a.states, k)
-            self._v0, self._v1 = np.full(shape, -math.inf), np.full(shape, -math.inf)
-            self._o0, self._o1 = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-            self._t0, self._t1 = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+            shape = (2, len(self) + 1, a.states, k)
+            self._values, self._origins = np.full(shape, -math.inf), np.zeros(shape, np.int64)
+            self._chosen = np.zeros(shape, np.int32)
             self._best_of, self._best_forward = k, 0
         if self._best_forward < len(self) or not len(self):
-            self._v0[0, a.start, 0] = 0.0
+            self._values[0, 0, a.start, 0] = 0.0
             loops.best_forward(
                 self._best_forward,
-                self._kind,
-                self._column,
-                self._nullable,
-                self._closes,
-                a.transitions,
-                a.edge_start,
-                a.edge_to,
-                a.edge_set,
-                a.set_start,
-                a.set_classes,
-                self._f0,
-                self._f1,
-                self._b0,
-                self._b1,
+                self._slots,
+                self._sets,
+                *self._graph,
                 self._tops,
                 self._top_tokens,
                 self._nulls,
-                self._v0,
-                self._v1,
-                self._o0,
-                self._o1,
-                self._t0,
-                self._t1,
+                self._values,
+                self._origins,
+                self._chosen,
             )
             self._best_forward = len(self)
         accepting = np.flatnonzero(a.accepting)
         ways = [
-            (-float(self._v0[-1, state, rank]), state, rank)
+            (-float(self._values[0, -1, state, rank]), state, rank)
             for state in accepting.tolist()
             for rank in range(k)
-            if self._v0[-1, state, rank] > -math.inf
+            if self._values[0, -1, state, rank] > -math.inf
         ]
         if self._is_void or not ways:
             self._checked_log_z()
@@ -587,9 +569,8 @@ class Lattice:
         found = np.full(len(self), NULL, np.int32)
         flag, k = 0, self._best_of
         for layer in range(len(self), 0, -1):
-            values = (self._o1, self._t1) if flag else (self._o0, self._t0)
-            found[layer - 1] = values[1][layer, state, rank]
-            origin, rank = divmod(int(values[0][layer, state, rank]), k)
+            found[layer - 1] = self._chosen[flag, layer, state, rank]
+            origin, rank = divmod(int(self._origins[flag, layer, state, rank]), k)
             state, flag = divmod(origin, 2)
         fixed = self._kind == loops.FIXED
         found[fixed] = self._tokens[fixed]

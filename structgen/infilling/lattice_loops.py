@@ -1,11 +1,25 @@
 """The passes over a lattice, compiled: Boolean, log-sum, max-plus, and sampling.
 
-A layer stands before each slot and one behind the last. A lattice node is a layer, a state of the automaton
-and a flag: 0 where a token may still come in the present hole, 1 behind its first null. Nulls are the slots
-that a hole leaves empty; they keep the state, and at the end of the hole the flag falls back to 0.
+A layer stands before each slot and one behind the last. A node of the lattice is a layer, a state of the
+automaton and a flag: 0 where a token may still come in the present hole, 1 behind its first null. Nulls are
+the slots that a hole leaves empty. They keep the state, and at the end of the hole the flag falls back to 0.
 
-Sums run over linear numbers, scaled slot by slot; where a sum comes out so small that rounding to zero could
-have had a part in it (below `_FAINT`), the slot is done again with logarithms.
+All passes read the same arrays. N slots, S states, C token classes, U class sets, E edges:
+
+    slots           int32 [N, 4]: KIND, COLUMN (the class of a fixed token), NULLABLE, CLOSES
+    sets            uint64 [4, N + 1, words]: sets of states as bits. F0, F1: reached from the start, by flag;
+                    B0, B1: some way from there ends well. A node is live if it is in both.
+    table           int32 [S, C]: the state after a class, -1 where there is none
+    edge_start      int32 [S + 1]: where the edges of a state begin
+    edges           int32 [E, 2]: an edge's target state, and the class set that labels it
+    set_start       int32 [U + 1]: where the classes of a class set begin in set_classes
+    masks           uint64 [N, words]: the classes that a slot holds in some valid filling, as bits
+    scores          float64 [N, C]: logarithm of the summed exponentials of a class's logits
+    nulls           float64 [N, 2]: the logit of a hole's first null, and of a later one
+    base, sums      float64 [N], [N, U]: e^base times sums is the sum over a class set's tokens
+
+Sums of the log-sum semiring run over linear numbers, scaled slot by slot. Where a sum comes out so small that
+rounding to zero could have had a part in it (below `_FAINT`), the slot is done again with logarithms.
 """
 
 from __future__ import annotations
@@ -21,18 +35,43 @@ from structgen.jit import entry, jit
 
 MASKED, FIXED, NULL = range(3)
 """Kinds of slots: any token may come; one token stands there; nothing stands there."""
+KIND, COLUMN, NULLABLE, CLOSES = range(4)
+"""Columns of `slots`."""
+F0, F1, B0, B1 = range(4)
+"""The four families of `sets`."""
 NO_NUMBER, INFINITE = 1, 2
 """What `reduce_row` says of logits that are no numbers."""
 NULL_TOKEN = -2
 """Stands for a null in assignments."""
+BLOCK = 512
+"""Tokens of a block, of which `reduce_row` notes the sum, for draws of one token."""
 
 _FAINT = 1e-250
 """A sum of linear numbers below this may lack what was rounded to zero: a term below 1e-308."""
 _NONE = -math.inf
 _ONE = np.uint64(1)
-_LANES = 256
+_LOWEST = np.float32(-math.inf)
+_HIGHEST = np.float32(math.inf)
 _FEW = 12
-"""Tokens of a class below which the exponentials are taken one by one."""
+"""Tokens of a class up to which its exponentials are taken one by one, to the last bit."""
+_LANES = 64
+"""Partial maxima of a class whose logits are gathered."""
+_CHUNK = 8192
+"""Logits that are gathered at once."""
+_LOG2_E = math.log2(math.e)
+_ROUND = 1.5 * 2.0**52 + 1023
+"""Added to a number z, it leaves the nearest integer, plus the bias of exponents, in the lowest bits."""
+
+_BITS, _INTS, _TABLE = "uint64[:, ::1]", "int32[::1]", "int32[:, ::1]"
+_SLOTS, _SETS = _TABLE, "uint64[:, :, ::1]"
+_GRAPH = f"{_TABLE}, {_INTS}, {_TABLE}, {_INTS}, {_INTS}"
+"""table, edge_start, edges, set_start, set_classes"""
+_FLOATS, _ROWS, _LAYERS = "float64[::1]", "float64[:, ::1]", "float64[:, :, ::1]"
+_WEIGHTS = f"{_ROWS}, {_ROWS}, {_FLOATS}, {_ROWS}"
+"""scores, nulls, base, sums"""
+
+
+# --- instructions that numba has no name for ----------------------------------------------------------------
 
 
 @intrinsic
@@ -43,6 +82,40 @@ def _trailing_zeros(typingctx, word):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def _times_plus(typingctx, a, b, c):
+    """Return a * b + c, rounded once."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return types.float64(types.float64, types.float64, types.float64), generate
+
+
+@intrinsic
+def _plus(typingctx, a, b):
+    """Return a + b; a loop of such sums may add in another order, hence in lanes."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fadd(*arguments, flags=("reassoc", "nsz"))
+
+    return types.float64(types.float64, types.float64), generate
+
+
+@intrinsic
+def _low_bits_as_exponent(typingctx, number):
+    """Return the float64 whose exponent bits are the lowest bits of a float64, and whose other bits are 0."""
+
+    def generate(context, builder, signature, arguments):
+        word = builder.bitcast(arguments[0], ir.IntType(64))
+        return builder.bitcast(builder.shl(word, ir.Constant(ir.IntType(64), 52)), ir.DoubleType())
+
+    return types.float64(types.float64), generate
+
+
+# --- sets as bits -------------------------------------------------------------------------------------------
 
 
 @jit
@@ -58,15 +131,30 @@ def _put(words, number):
 
 
 @jit
+def _list_word(word, at, out, count):
+    """Write the numbers of the bits of word `at` behind the first `count` of `out`; return the new count."""
+    while word != np.uint64(0):
+        out[count] = 64 * at + np.int64(_trailing_zeros(word))
+        count += 1
+        word &= word - _ONE
+    return count
+
+
+@jit
 def _members(words, out):
     """Write the numbers of the set bits to `out`, ascending; return how many there are."""
     count = 0
     for at in range(len(words)):
-        word = words[at]
-        while word != np.uint64(0):
-            out[count] = 64 * at + np.int64(_trailing_zeros(word))
-            count += 1
-            word &= word - _ONE
+        count = _list_word(words[at], at, out, count)
+    return count
+
+
+@jit
+def _live(sets, flag, i, out):
+    """Write the live states of layer i with a flag to `out`, ascending; return how many there are."""
+    count = 0
+    for at in range(sets.shape[2]):
+        count = _list_word(sets[F0 + flag, i, at] & sets[B0 + flag, i, at], at, out, count)
     return count
 
 
@@ -90,84 +178,109 @@ def _replace(old, new):
     return changed
 
 
+@jit
+def _takes_null(slots, i):
+    """Return whether a slot is empty, or may stay so."""
+    return slots[i, KIND] == NULL or (slots[i, KIND] == MASKED and slots[i, NULLABLE] != 0)
+
+
+@jit
+def _target(slots, i, flag):
+    """Return the flag behind a null in slot i: 1, but 0 where the hole ends."""
+    return 0 if slots[i, CLOSES] else 1
+
+
 # --- the Boolean semiring -----------------------------------------------------------------------------------
 
 
-@entry(
-    "void(int8[::1], int32[::1], uint8[::1], uint8[::1], int32[:, ::1], uint64[:, ::1], uint64[:, ::1],"
-    " uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint8[::1], int64, int64)"
-)
-def reach(
-    kind, column, nullable, closes, table, successors, predecessors, f0, f1, b0, b1, touched, first, last
-):
-    """Bring the reachable (f) and the completable (b) states of each layer up to date, after slots `first` to
-    `last` have changed. Each pass ends where it finds what was there before. Notes in `touched` each slot
-    whose mask may have changed."""
-    slots, words = len(kind), f0.shape[1]
-    states = len(table)
-    listed = np.empty(states + 64, np.int64)
+@entry(f"void({_SLOTS}, {_SETS}, {_TABLE}, {_BITS}, {_BITS}, uint8[::1], int64, int64)")
+def reach(slots, sets, table, successors, predecessors, touched, first, last):
+    """Bring `sets` up to date after slots `first` to `last` have changed.
+
+    `successors`, `predecessors`: uint64 [S, words], the states one token away. Each direction ends where it
+    finds what was there before. Notes in `touched` [N] each slot whose mask may have changed. Cost: for each
+    layer that changes, its states times the words of a set.
+    """
+    _reach_forward(slots, sets, table, successors, touched, first, last)
+    _reach_backward(slots, sets, table, predecessors, touched, first, last)
+
+
+@jit
+def _unite(words, numbers, rows, out):
+    """Add the rows of some numbers, given as bits, to `out`."""
+    for k in range(_members(words, numbers)):
+        row = rows[numbers[k]]
+        for w in range(len(out)):
+            out[w] |= row[w]
+
+
+@jit
+def _reach_forward(slots, sets, table, successors, touched, first, last):
+    f0, f1 = sets[F0], sets[F1]
+    words = f0.shape[1]
+    listed = np.empty(64 * words, np.int64)
     next0, next1 = np.empty(words, np.uint64), np.empty(words, np.uint64)
-    for i in range(first, slots):
-        for w in range(words):
-            next0[w] = np.uint64(0)
-            next1[w] = np.uint64(0)
-        if kind[i] == MASKED:
-            if i > 0 and kind[i - 1] == MASKED and closes[i - 1] == 0 and _same(f0[i], f0[i - 1]):
-                for w in range(words):
-                    next0[w] = f0[i, w]
+    for i in range(first, len(slots)):
+        next0[:] = np.uint64(0)
+        next1[:] = np.uint64(0)
+        if slots[i, KIND] == MASKED:
+            is_settled = i > 0 and slots[i - 1, KIND] == MASKED and slots[i - 1, CLOSES] == 0
+            if is_settled and _same(f0[i], f0[i - 1]):
+                next0[:] = f0[i]
             else:
-                for k in range(_members(f0[i], listed)):
-                    row = listed[k]
-                    for w in range(words):
-                        next0[w] |= successors[row, w]
-        elif kind[i] == FIXED:
+                _unite(f0[i], listed, successors, next0)
+        elif slots[i, KIND] == FIXED:
             for k in range(_members(f0[i], listed)):
-                after = table[listed[k], column[i]]
+                after = table[listed[k], slots[i, COLUMN]]
                 if after >= 0:
                     _put(next0, after)
-        if kind[i] == NULL or (kind[i] == MASKED and nullable[i]):
+        if _takes_null(slots, i):
             for w in range(words):
                 next1[w] = f0[i, w] | f1[i, w]
-        if closes[i]:
+        if slots[i, CLOSES]:
             for w in range(words):
                 next0[w] |= next1[w]
-                next1[w] = np.uint64(0)
-        touched[i] = 1 if i <= last else touched[i]
+            next1[:] = np.uint64(0)
+        if i <= last:
+            touched[i] = 1
         moved = _replace(f0[i + 1], next0)
         moved = _replace(f1[i + 1], next1) or moved
-        if moved and i + 1 < slots:
+        if moved and i + 1 < len(slots):
             touched[i + 1] = 1
         if not moved and i >= last:
             break
+
+
+@jit
+def _reach_backward(slots, sets, table, predecessors, touched, first, last):
+    b0, b1 = sets[B0], sets[B1]
+    words = b0.shape[1]
+    listed = np.empty(64 * words, np.int64)
+    next0, next1 = np.empty(words, np.uint64), np.empty(words, np.uint64)
     for i in range(last, -1, -1):
-        to1 = b0[i + 1] if closes[i] else b1[i + 1]
-        for w in range(words):
-            next0[w] = np.uint64(0)
-            next1[w] = np.uint64(0)
-        if kind[i] == MASKED:
-            if (
-                i + 1 < slots
-                and kind[i + 1] == MASKED
-                and not nullable[i + 1]
-                and not nullable[i]
-                and _same(b0[i + 1], b0[i + 2])
-            ):
-                for w in range(words):
-                    next0[w] = b0[i + 1, w]
+        next0[:] = np.uint64(0)
+        next1[:] = np.uint64(0)
+        if slots[i, KIND] == MASKED:
+            is_settled = (
+                i + 1 < len(slots)
+                and slots[i + 1, KIND] == MASKED
+                and not slots[i + 1, NULLABLE]
+                and not slots[i, NULLABLE]
+            )
+            if is_settled and _same(b0[i + 1], b0[i + 2]):
+                next0[:] = b0[i + 1]
             else:
-                for k in range(_members(b0[i + 1], listed)):
-                    row = listed[k]
-                    for w in range(words):
-                        next0[w] |= predecessors[row, w]
-        elif kind[i] == FIXED:
-            for s in range(states):
-                after = table[s, column[i]]
+                _unite(b0[i + 1], listed, predecessors, next0)
+        elif slots[i, KIND] == FIXED:
+            for s in range(len(table)):
+                after = table[s, slots[i, COLUMN]]
                 if after >= 0 and _has(b0[i + 1], after):
                     _put(next0, s)
-        if kind[i] == NULL or (kind[i] == MASKED and nullable[i]):
+        if _takes_null(slots, i):
+            behind = sets[B0 + _target(slots, i, 0), i + 1]
             for w in range(words):
-                next0[w] |= to1[w]
-                next1[w] = to1[w]
+                next0[w] |= behind[w]
+                next1[w] = behind[w]
         moved = _replace(b0[i], next0)
         moved = _replace(b1[i], next1) or moved
         if moved and i > 0:
@@ -176,213 +289,89 @@ def reach(
             break
 
 
-@entry(
-    "void(int8[::1], int32[::1], uint8[::1], uint8[::1], int32[:, ::1], int32[::1], int32[::1], int32[::1],"
-    " uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint8[::1],"
-    " uint64[:, ::1], uint8[::1])"
-)
-def fill_class_masks(
-    kind,
-    column,
-    nullable,
-    closes,
-    table,
-    edge_start,
-    edge_to,
-    edge_set,
-    set_bits,
-    f0,
-    f1,
-    b0,
-    b1,
-    touched,
-    masks,
-    null_allowed,
-):
-    """Write the allowed classes of each touched slot as bits, and whether a null may stand there."""
-    slots, words = masks.shape
-    listed = np.empty(len(table) + 64, np.int64)
+@entry(f"void({_SLOTS}, {_SETS}, {_TABLE}, {_INTS}, {_TABLE}, {_BITS}, uint8[::1], {_BITS}, uint8[::1])")
+def fill_class_masks(slots, sets, table, edge_start, edges, set_bits, touched, masks, null_allowed):
+    """Write the allowed classes of each touched slot to `masks`, and whether a null may stand there to
+    `null_allowed` [N]. No slot is touched any longer. `set_bits`: uint64 [U, words], the class sets.
+
+    Cost: for each touched slot the edges of its states.
+    """
+    f0, f1, b0 = sets[F0], sets[F1], sets[B0]
+    words = masks.shape[1]
+    listed = np.empty(64 * sets.shape[2], np.int64)
     used = np.full(len(set_bits), -1, np.int64)
-    for i in range(slots):
+    for i in range(len(slots)):
         if not touched[i]:
             continue
-        to1 = b0[i + 1] if closes[i] else b1[i + 1]
+        touched[i] = 0
         null_allowed[i] = 0
-        if kind[i] == NULL or (kind[i] == MASKED and nullable[i]):
-            for w in range(f0.shape[1]):
-                if (f0[i, w] | f1[i, w]) & to1[w] != np.uint64(0):
+        if _takes_null(slots, i):
+            behind = sets[B0 + _target(slots, i, 0), i + 1]
+            for w in range(sets.shape[2]):
+                if (f0[i, w] | f1[i, w]) & behind[w] != np.uint64(0):
                     null_allowed[i] = 1
                     break
-        if (
-            i > 0
-            and kind[i] == MASKED
-            and kind[i - 1] == MASKED
-            and _same(f0[i], f0[i - 1])
-            and _same(b0[i + 1], b0[i])
-        ):
-            for w in range(words):
-                masks[i, w] = masks[i - 1, w]
+        is_settled = i > 0 and slots[i, KIND] == MASKED and slots[i - 1, KIND] == MASKED
+        if is_settled and _same(f0[i], f0[i - 1]) and _same(b0[i + 1], b0[i]):
+            masks[i] = masks[i - 1]
             continue
-        for w in range(words):
-            masks[i, w] = np.uint64(0)
-        if kind[i] == FIXED:
+        masks[i] = np.uint64(0)
+        if slots[i, KIND] == FIXED:
             for k in range(_members(f0[i], listed)):
-                after = table[listed[k], column[i]]
+                after = table[listed[k], slots[i, COLUMN]]
                 if after >= 0 and _has(b0[i + 1], after):
-                    _put(masks[i], column[i])
+                    _put(masks[i], slots[i, COLUMN])
                     break
-        elif kind[i] == MASKED:
+        elif slots[i, KIND] == MASKED:
             for k in range(_members(f0[i], listed)):
                 s = listed[k]
                 for e in range(edge_start[s], edge_start[s + 1]):
-                    u = edge_set[e]
-                    if used[u] != i and _has(b0[i + 1], edge_to[e]):
+                    u = edges[e, 1]
+                    if used[u] != i and _has(b0[i + 1], edges[e, 0]):
                         used[u] = i
                         for w in range(words):
                             masks[i, w] |= set_bits[u, w]
-    for i in range(slots):
-        touched[i] = 0
 
 
 # --- logits to scores of classes ----------------------------------------------------------------------------
 
 
 @jit
-def _exponentials(values, count, bits):
-    """Replace the first `count` numbers, from -700 to 0, by their exponentials, to 1e-11. A polynomial after
-    powers of two, in lanes. `bits`: room of as many int64."""
-    powers = bits.view(np.float64)
-    for i in range(count):
-        n = np.floor(values[i] * 1.4426950408889634 + 0.5)
-        bits[i] = (np.int64(np.int32(n)) + 1023) << 52
-        r = (values[i] - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10
-        y = 2.7557319223985893e-06
-        y = y * r + 2.48015873015873e-05
-        y = y * r + 0.0001984126984126984
-        y = y * r + 0.001388888888888889
-        y = y * r + 0.008333333333333333
-        y = y * r + 0.041666666666666664
-        y = y * r + 0.16666666666666666
-        y = y * r + 0.5
-        y = y * r + 1.0
-        values[i] = y * r + 1.0
-    for i in range(count):
-        values[i] = values[i] * powers[i]
+def _two_to(z):
+    """Return 2^z for z up to 1,000, to 6e-11 of it; z below -1,000 counts as that.
 
-
-@jit
-def _greatest(values, count, folded):
-    """Return the greatest of the first `count` numbers; `folded`: room of as many, for halves laid over each
-    other, which run in lanes."""
-    half = (count + 1) >> 1
-    for j in range(count - half):
-        folded[j] = max(values[j], values[half + j])
-    if count & 1:
-        folded[half - 1] = values[half - 1]
-    while half > 1:
-        count, half = half, (half + 1) >> 1
-        for j in range(count - half):
-            folded[j] = max(folded[j], folded[half + j])
-    return folded[0]
-
-
-@jit
-def _total(values, count, folded):
-    """Return the sum of the first `count` numbers, in the same way."""
-    half = (count + 1) >> 1
-    for j in range(count - half):
-        folded[j] = values[j] + values[half + j]
-    if count & 1:
-        folded[half - 1] = values[half - 1]
-    while half > 1:
-        count, half = half, (half + 1) >> 1
-        for j in range(count - half):
-            folded[j] = folded[j] + folded[half + j]
-    return folded[0]
-
-
-@entry(
-    "int64(float32[::1], float64, int32[::1], int32[::1], float64[::1], float64[::1], float64[:, ::1],"
-    " int32[:, ::1])"
-)
-def reduce_row(row, scale, class_start, class_tokens, sums, means, best, best_tokens):
-    """Reduce the logits of one slot to scores of classes, each logit times `scale` = 1 / temperature.
-
-    Of each class: the logarithm of the sum of exponentials, the mean of the logits under their softmax
-    (for entropies), and the k best tokens with their logits, lower ids first among equals. Returns 0, or
-    NO_NUMBER or INFINITE where some logit is NaN or plus infinity.
+    z is rounded to an integer, which becomes the exponent; of the rest, between -1/2 and 1/2, a polynomial is
+    taken: the one that agrees with 2^z at the Chebyshev points.
     """
-    ranks = best.shape[1]
-    buffer, lanes, folded = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-    totals, moments = np.empty(_LANES), np.empty(_LANES)
-    bits = np.empty(_LANES, np.int64)
-    unknown = infinite = 0
+    z = z if z > -1000.0 else -1000.0
+    rounded = z + _ROUND
+    rest = z - (rounded - _ROUND)
+    y = _times_plus(1.5303708861878998e-05, rest, 0.00015469742403451862)
+    y = _times_plus(y, rest, 0.0013333478450584264)
+    y = _times_plus(y, rest, 0.009618025572164828)
+    y = _times_plus(y, rest, 0.0555041090633914)
+    y = _times_plus(y, rest, 0.24022651213805887)
+    y = _times_plus(y, rest, 0.693147180556833)
+    y = _times_plus(y, rest, 0.9999999999595298)
+    return y * _low_bits_as_exponent(rounded)
+
+
+@jit
+def _bad(row):
+    """Return how many logits are NaN or plus infinity."""
+    count = np.int32(0)
     for v in range(len(row)):
-        unknown += 1 if row[v] != row[v] else 0
-        infinite += 1 if row[v] == np.float32(math.inf) else 0
-    if unknown:
-        return NO_NUMBER
-    if infinite:
-        return INFINITE
-    for c in range(len(sums)):
-        first, end = class_start[c], class_start[c + 1]
-        for k in range(ranks):
-            best[c, k] = _NONE
-            best_tokens[c, k] = -1
-        if end - first == 1:
-            best[c, 0] = sums[c] = means[c] = row[class_tokens[first]] * scale
-            best_tokens[c, 0] = class_tokens[first]
-            continue
-        # Sums are relative to the greatest logit so far, and scaled down when a greater one comes.
-        top = _NONE
-        width = min(_LANES, end - first)
-        for j in range(width):
-            totals[j] = 0.0
-            moments[j] = 0.0
-        for begin in range(first, end, _LANES):
-            count = min(_LANES, end - begin)
-            for j in range(count):
-                lanes[j] = row[class_tokens[begin + j]] * scale
-            here = _greatest(lanes, count, folded)
-            if here == _NONE:
-                continue
-            if here > best[c, ranks - 1]:
-                for j in range(count):
-                    if lanes[j] > best[c, ranks - 1]:
-                        _rank(best, best_tokens, c, lanes[j], class_tokens[begin + j])
-            if here > top:
-                if top > _NONE:
-                    down = top - here
-                    factor = math.exp(down)
-                    for j in range(width):
-                        moments[j] = (moments[j] + down * totals[j]) * factor
-                        totals[j] = totals[j] * factor
-                top = here
-            for j in range(count):
-                lanes[j] = max(lanes[j] - top, -700.0)
-                buffer[j] = lanes[j]
-            if count < _FEW:
-                for j in range(count):
-                    buffer[j] = math.exp(buffer[j])
-            else:
-                _exponentials(buffer, count, bits)
-            for j in range(count):
-                totals[j] += buffer[j]
-                moments[j] += lanes[j] * buffer[j]
-        if top == _NONE:
-            sums[c] = means[c] = top
-            continue
-        total = _total(totals, width, folded)
-        sums[c] = top + math.log(total)
-        means[c] = top + _total(moments, width, folded) / total
-    return 0
+        count += np.int32(0) if row[v] < _HIGHEST else np.int32(1)
+    return count
 
 
 @jit
 def _rank(best, best_tokens, c, x, token):
-    """Put a token among the best of its class; the lower id first among equals."""
+    """Put a token among the best of its class, if it is; the lower id first among equals."""
     k = best.shape[1] - 1
-    while k > 0 and best[c, k - 1] < x:
+    if best[c, k] > x or (best[c, k] == x and 0 <= best_tokens[c, k] < token) or x == _NONE:
+        return
+    while k > 0 and (best[c, k - 1] < x or (best[c, k - 1] == x and best_tokens[c, k - 1] > token)):
         best[c, k] = best[c, k - 1]
         best_tokens[c, k] = best_tokens[c, k - 1]
         k -= 1
@@ -390,36 +379,202 @@ def _rank(best, best_tokens, c, x, token):
     best_tokens[c, k] = token
 
 
-# --- the log-sum semiring -----------------------------------------------------------------------------------
+@jit
+def _at_rank(tops, ranks, room):
+    """Return the number at a rank, 1 the greatest, among `tops`; minus infinity where there are fewer. So
+    many numbers are at least as great, and the greatest of all that `tops` are maxima of are among those.
+    `room`: as many places as the rank."""
+    for r in range(ranks):
+        room[r] = _LOWEST
+    for j in range(len(tops)):
+        if tops[j] > room[ranks - 1]:
+            r = ranks - 1
+            while r > 0 and room[r - 1] < tops[j]:
+                room[r] = room[r - 1]
+                r -= 1
+            room[r] = tops[j]
+    return room[ranks - 1]
 
 
 @entry(
-    "void(uint8[::1], int8[::1], uint64[:, ::1], uint8[::1], int32[::1], int32[::1], float64[:, ::1],"
-    " float64[:, ::1], float64[::1], float64[:, ::1])"
+    f"int64(float32[::1], float64, uint64[::1], int64, uint8[::1], {_INTS}, {_INTS}, {_FLOATS}, {_FLOATS},"
+    f" {_ROWS}, {_TABLE}, {_FLOATS})"
 )
-def sum_sets(stale, kind, masks, null_allowed, set_start, set_classes, scores, nulls, base, sums):
-    """Sum the scores of each class set at the stale slots: `sums` is linear, to be multiplied by e^base.
+def reduce_row(
+    row, scale, allowed, wide, inside, class_start, class_tokens, scores, means, best, best_tokens, blocks
+):
+    """Reduce the logits of one slot, float32 [V], to scores of the allowed classes.
 
-    `base` is the greatest score of an allowed class, or of a null; sets with classes that are not allowed
-    are on no live edge, and their sums mean nothing. No slot is stale any longer.
+    Each logit counts times `scale`, 1 / temperature. `allowed`: the classes, as bits. `wide`: a class that
+    holds much of the vocabulary, -1 where there is none; `inside`: uint8 [V], its tokens. What comes out, for
+    each class: `scores`, the logarithm of the sum of exponentials; `means`, the mean of the logits under
+    their softmax (for entropies); `best` [C, k] and `best_tokens`, the k best tokens with their logits, lower
+    ids first among equals. Minus infinity and -1 stand for what there is not. `blocks`: the sums of the wide
+    class's exponentials, relative to its greatest, over each BLOCK tokens of the vocabulary. Returns 0, or
+    NO_NUMBER or INFINITE where some logit is NaN or plus infinity.
+
+    Scores and means have an error of up to 6e-11, those of classes of _FEW tokens none but rounding. Cost:
+    three passes over the row, of which the one with exponentials takes three quarters; and a few ns for
+    each token of another class.
     """
-    classes = scores.shape[1]
-    linear = np.empty(classes)
-    for i in range(len(kind)):
-        if not stale[i] or kind[i] != MASKED:
+    if _bad(row):
+        for v in range(len(row)):
+            if row[v] != row[v]:
+                return NO_NUMBER
+        return INFINITE
+    values = np.empty(_CHUNK, np.float32)
+    tops, room = np.empty(_LANES, np.float32), np.empty(best.shape[1], np.float32)
+    best[:] = _NONE
+    best_tokens[:] = -1
+    for c in range(len(scores)):
+        scores[c] = means[c] = _NONE
+        if not _has(allowed, c):
+            continue
+        first, end = class_start[c], class_start[c + 1]
+        if end - first == 1:
+            token = class_tokens[first]
+            scores[c] = means[c] = row[token] * scale
+            _rank(best, best_tokens, c, scores[c], token)
+        elif c == wide:
+            _reduce_wide(row, scale, c, inside, scores, means, best, best_tokens, blocks, room)
+        elif end - first <= _FEW:
+            _reduce_few(row, scale, c, class_tokens[first:end], scores, means, best, best_tokens)
+        else:
+            tokens = class_tokens[first:end]
+            _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values, tops, room)
+    return 0
+
+
+@jit
+def _reduce_few(row, scale, c, tokens, scores, means, best, best_tokens):
+    """Reduce a class of few tokens."""
+    for j in range(len(tokens)):
+        _rank(best, best_tokens, c, row[tokens[j]] * scale, tokens[j])
+    top = best[c, 0]
+    if top == _NONE:
+        return
+    total = moment = 0.0
+    for j in range(len(tokens)):
+        x = row[tokens[j]] * scale - top
+        if x > -700.0:
+            y = math.exp(x)
+            total += y
+            moment += x * y
+    scores[c] = top + math.log(total)
+    means[c] = top + moment / total
+
+
+@jit
+def _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values, tops, room):
+    """Reduce a class whose logits are gathered, chunk by chunk: once for the greatest, once for the sums."""
+    for j in range(_LANES):
+        tops[j] = _LOWEST
+    for begin in range(0, len(tokens), _CHUNK):
+        count = min(_CHUNK, len(tokens) - begin)
+        _gather(row, tokens, begin, count, values)
+        _raise_tops(values, count, tops)
+    bound = _at_rank(tops, len(room), room)
+    top = room[0] * scale
+    if top == _NONE:
+        return
+    total = moment = 0.0
+    for begin in range(0, len(tokens), _CHUNK):
+        count = min(_CHUNK, len(tokens) - begin)
+        if len(tokens) > _CHUNK:
+            _gather(row, tokens, begin, count, values)
+        for j in range(count):
+            if values[j] >= bound:
+                _rank(best, best_tokens, c, values[j] * scale, tokens[begin + j])
+        for j in range(count):
+            z = _times_plus(np.float64(values[j]), scale * _LOG2_E, -top * _LOG2_E)
+            z = z if z > -1000.0 else -1000.0
+            y = _two_to(z)
+            total = _plus(total, y)
+            moment = _plus(moment, z * y)
+    scores[c] = top + math.log(total)
+    means[c] = top + moment / total / _LOG2_E
+
+
+@jit
+def _gather(row, tokens, begin, count, values):
+    for j in range(count):
+        values[j] = row[tokens[begin + j]]
+
+
+@jit
+def _raise_tops(values, count, tops):
+    """Raise each of the partial maxima to the values that stand len(tops) apart."""
+    whole = count - count % _LANES
+    for begin in range(0, whole, _LANES):
+        for j in range(_LANES):
+            x = values[begin + j]
+            tops[j] = x if x > tops[j] else tops[j]
+    for j in range(whole, count):
+        tops[j - whole] = max(tops[j - whole], values[j])
+
+
+@jit
+def _reduce_wide(row, scale, c, inside, scores, means, best, best_tokens, blocks, room):
+    """Reduce a class that holds much of the vocabulary: the whole row is read, in its order."""
+    size = len(inside)
+    tops = np.empty(BLOCK, np.float32)
+    for j in range(BLOCK):
+        tops[j] = _LOWEST
+    whole = size - size % BLOCK
+    for begin in range(0, whole, BLOCK):
+        for j in range(BLOCK):
+            x = row[begin + j] if inside[begin + j] else _LOWEST
+            tops[j] = x if x > tops[j] else tops[j]
+    for v in range(whole, size):
+        if inside[v]:
+            tops[v - whole] = max(tops[v - whole], row[v])
+    bound = _at_rank(tops, len(room), room)
+    top = room[0] * scale
+    if top == _NONE:
+        return
+    for j in range(BLOCK):
+        if tops[j] >= bound and tops[j] > _LOWEST:
+            for v in range(j, size, BLOCK):
+                if inside[v] and row[v] >= bound:
+                    _rank(best, best_tokens, c, row[v] * scale, v)
+    total = moment = 0.0
+    for b in range(len(blocks)):
+        here = 0.0
+        for v in range(b * BLOCK, min((b + 1) * BLOCK, size)):
+            x = row[v] if inside[v] else _LOWEST
+            z = _times_plus(np.float64(x), scale * _LOG2_E, -top * _LOG2_E)
+            z = z if z > -1000.0 else -1000.0
+            y = _two_to(z)
+            here = _plus(here, y)
+            moment = _plus(moment, z * y)
+        blocks[b] = here
+        total += here
+    scores[c] = top + math.log(total)
+    means[c] = top + moment / total / _LOG2_E
+
+
+# --- the log-sum semiring -----------------------------------------------------------------------------------
+
+
+@entry(f"void(uint8[::1], {_SLOTS}, {_BITS}, uint8[::1], {_INTS}, {_INTS}, {_WEIGHTS})")
+def sum_sets(stale, slots, masks, null_allowed, set_start, set_classes, scores, nulls, base, sums):
+    """Sum the scores of each class set at the stale slots [N], which are stale no longer.
+
+    `base` becomes the greatest score of an allowed class, or of a null. Class sets with classes that are not
+    allowed are on no live edge, and their sums mean nothing. Cost: the members of all class sets a slot.
+    """
+    linear = np.empty(scores.shape[1])
+    for i in range(len(slots)):
+        if not stale[i] or slots[i, KIND] != MASKED:
             continue
         stale[i] = 0
-        top = _NONE
-        for c in range(classes):
+        top = max(nulls[i, 0], nulls[i, 1]) if null_allowed[i] else _NONE
+        for c in range(len(linear)):
             if _has(masks[i], c) and scores[i, c] > top:
                 top = scores[i, c]
-        if null_allowed[i]:
-            top = max(top, nulls[i, 0], nulls[i, 1])
-        if top == _NONE:
-            top = 0.0
-        base[i] = top
-        for c in range(classes):
-            linear[c] = math.exp(scores[i, c] - top) if _has(masks[i], c) else 0.0
+        base[i] = top if top > _NONE else 0.0
+        for c in range(len(linear)):
+            linear[c] = math.exp(scores[i, c] - base[i]) if _has(masks[i], c) else 0.0
         for u in range(len(set_start) - 1):
             total = 0.0
             for at in range(set_start[u], set_start[u + 1]):
@@ -428,7 +583,7 @@ def sum_sets(stale, kind, masks, null_allowed, set_start, set_classes, scores, n
 
 
 @jit
-def _log_sum(i, u, base, sums, set_start, set_classes, scores):
+def _log_of_set(i, u, set_start, set_classes, scores, base, sums):
     """Return the logarithm of a class set's sum at a slot."""
     if sums[i, u] > _FAINT:
         return math.log(sums[i, u]) + base[i]
@@ -451,418 +606,295 @@ def _join(a, b):
     return a if b == _NONE else a + math.log1p(math.exp(b - a))
 
 
-@entry(
-    "void(int64, int8[::1], int32[::1], uint8[::1], uint8[::1], int32[:, ::1], int32[::1], int32[::1],"
-    " int32[::1], int32[::1], int32[::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1],"
-    " float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])"
-)
-def sum_forward(
-    first,
-    kind,
-    column,
-    nullable,
-    closes,
-    table,
-    edge_start,
-    edge_to,
-    edge_set,
-    set_start,
-    set_classes,
-    f0,
-    f1,
-    b0,
-    b1,
-    scores,
-    nulls,
-    base,
-    sums,
-    a0,
-    a1,
-):
-    """Fill the forward sums of the layers behind `first`: the logarithm of the summed weight of all ways from
-    the start to a node; of live nodes alone."""
-    slots, states = len(kind), len(table)
-    listed = np.empty(states + 64, np.int64)
-    weight = np.empty(states)
-    set_logs = np.empty(sums.shape[1])
-    stamp = np.full(sums.shape[1], -1, np.int64)
-    tops = np.empty(states)
-    for i in range(first, slots):
-        to1 = b0[i + 1] if closes[i] else b1[i + 1]
-        for s in range(states):
-            a0[i + 1, s] = _NONE
-            a1[i + 1, s] = _NONE
-        count = _members(f0[i], listed)
-        if kind[i] == FIXED:
-            for k in range(count):
-                s = listed[k]
-                after = table[s, column[i]]
-                if after >= 0 and _has(b0[i], s) and _has(b0[i + 1], after):
-                    a0[i + 1, after] = _join(a0[i + 1, after], a0[i, s])
-        elif kind[i] == MASKED:
-            top = _NONE
-            for k in range(count):
-                if _has(b0[i], listed[k]):
-                    top = max(top, a0[i, listed[k]])
-            if top > _NONE:
-                for s in range(states):
-                    weight[s] = 0.0
-                for k in range(count):
-                    s = listed[k]
-                    if not _has(b0[i], s):
-                        continue
-                    here = math.exp(a0[i, s] - top)
-                    for e in range(edge_start[s], edge_start[s + 1]):
-                        if _has(b0[i + 1], edge_to[e]):
-                            weight[edge_to[e]] += here * sums[i, edge_set[e]]
-                faint = False
-                for s in range(states):
-                    if weight[s] > _FAINT:
-                        a0[i + 1, s] = math.log(weight[s]) + top + base[i]
-                    elif _has(f0[i + 1], s) and _has(b0[i + 1], s):
-                        faint = True
-                if faint:
-                    _forward_slowly(
-                        i,
-                        count,
-                        listed,
-                        edge_start,
-                        edge_to,
-                        edge_set,
-                        set_start,
-                        set_classes,
-                        b0,
-                        scores,
-                        base,
-                        sums,
-                        a0,
-                        set_logs,
-                        stamp,
-                        tops,
-                        weight,
-                    )
-        if kind[i] == NULL or (kind[i] == MASKED and nullable[i]):
-            begun = nulls[i, 0] if kind[i] == MASKED else 0.0
-            further = nulls[i, 1] if kind[i] == MASKED else 0.0
-            for s in range(states):
-                if not _has(to1, s):
-                    continue
-                if _has(f0[i], s) and _has(b0[i], s):
-                    a1[i + 1, s] = a0[i, s] + begun
-                if _has(f1[i], s) and _has(b1[i], s):
-                    a1[i + 1, s] = _join(a1[i + 1, s], a1[i, s] + further)
-        if closes[i]:
-            for s in range(states):
-                if a1[i + 1, s] > _NONE:
-                    a0[i + 1, s] = _join(a0[i + 1, s], a1[i + 1, s])
-                    a1[i + 1, s] = _NONE
+@jit
+def _null_weight(slots, nulls, i, flag):
+    """Return what a null in slot i adds: its logit, the later one behind another null; 0 in an empty slot."""
+    return nulls[i, flag] if slots[i, KIND] == MASKED else 0.0
 
 
 @jit
-def _forward_slowly(
-    i,
-    count,
-    listed,
-    edge_start,
-    edge_to,
-    edge_set,
-    set_start,
-    set_classes,
-    b0,
-    scores,
-    base,
-    sums,
-    a0,
-    set_logs,
-    stamp,
-    tops,
-    weight,
+def _greatest(values, states, count):
+    """Return the greatest of the values of some states."""
+    top = _NONE
+    for k in range(count):
+        if values[states[k]] > top:
+            top = values[states[k]]
+    return top
+
+
+@jit
+def _linear(values, states, count, top, out):
+    """Write e^(value - top) of some states to `out`, 0 for all others."""
+    out[:] = 0.0
+    for k in range(count):
+        out[states[k]] = math.exp(values[states[k]] - top)
+
+
+@entry(f"void(int64, {_SLOTS}, {_SETS}, {_GRAPH}, {_WEIGHTS}, {_LAYERS})")
+def sum_forward(
+    first, slots, sets, table, edge_start, edges, set_start, set_classes, scores, nulls, base, sums, a
 ):
-    """Fill the forward sums behind one slot with logarithms: the greatest term of each node first."""
-    states = len(tops)
-    for s in range(states):
-        tops[s] = _NONE
-        weight[s] = 0.0
+    """Fill a [2, N + 1, S] behind layer `first`: by flag, the logarithm of the summed weight of all ways from
+    the start to a node; minus infinity for nodes that are not live.
+
+    Cost: 1 to 2 ns for each masked slot and edge of its live states.
+    """
+    states = len(table)
+    here, ahead = np.empty(64 * sets.shape[2], np.int64), np.empty(64 * sets.shape[2], np.int64)
+    weight = np.empty(states)
+    for i in range(first, len(slots)):
+        a[0, i + 1] = _NONE
+        a[1, i + 1] = _NONE
+        count = _live(sets, 0, i, here)
+        if slots[i, KIND] == FIXED:
+            for k in range(count):
+                after = table[here[k], slots[i, COLUMN]]
+                if after >= 0 and _has(sets[B0, i + 1], after):
+                    a[0, i + 1, after] = _join(a[0, i + 1, after], a[0, i, here[k]])
+        elif slots[i, KIND] == MASKED:
+            top = _greatest(a[0, i], here, count)
+            if top > _NONE:
+                weight[:] = 0.0
+                for k in range(count):
+                    s = here[k]
+                    share = math.exp(a[0, i, s] - top)
+                    for e in range(edge_start[s], edge_start[s + 1]):
+                        # what comes to a node that is not live is not read
+                        weight[edges[e, 0]] += share * sums[i, edges[e, 1]]
+                is_faint = False
+                for k in range(_live(sets, 0, i + 1, ahead)):
+                    s = ahead[k]
+                    if weight[s] > _FAINT:
+                        a[0, i + 1, s] = math.log(weight[s]) + top + base[i]
+                    else:
+                        is_faint = True
+                if is_faint:
+                    _sum_with_logarithms(
+                        i,
+                        here[:count],
+                        sets,
+                        edge_start,
+                        edges,
+                        set_start,
+                        set_classes,
+                        scores,
+                        base,
+                        sums,
+                        a,
+                    )
+        if _takes_null(slots, i):
+            to = _target(slots, i, 0)
+            for flag in range(2):
+                added = _null_weight(slots, nulls, i, flag)
+                for k in range(_live(sets, flag, i, here)):
+                    s = here[k]
+                    if _has(sets[B0 + to, i + 1], s):
+                        a[to, i + 1, s] = _join(a[to, i + 1, s], a[flag, i, s] + added)
+
+
+@jit
+def _sum_with_logarithms(i, here, sets, edge_start, edges, set_start, set_classes, scores, base, sums, a):
+    """Fill the forward sums behind slot i with logarithms: the greatest term of each node first."""
+    states = a.shape[2]
+    tops, total = np.full(states, _NONE), np.zeros(states)
+    logs = np.empty(sums.shape[1])
+    for u in range(len(logs)):
+        logs[u] = _log_of_set(i, u, set_start, set_classes, scores, base, sums)
     for turn in range(2):
-        for k in range(count):
-            s = listed[k]
-            if not _has(b0[i], s) or a0[i, s] == _NONE:
-                continue
+        for k in range(len(here)):
+            s = here[k]
             for e in range(edge_start[s], edge_start[s + 1]):
-                after, u = edge_to[e], edge_set[e]
-                if not _has(b0[i + 1], after):
+                after = edges[e, 0]
+                found = a[0, i, s] + logs[edges[e, 1]]
+                if found == _NONE or not _has(sets[B0, i + 1], after):
                     continue
-                if stamp[u] != i:
-                    stamp[u] = i
-                    set_logs[u] = _log_sum(i, u, base, sums, set_start, set_classes, scores)
-                found = a0[i, s] + set_logs[u]
                 if turn == 0:
                     tops[after] = max(tops[after], found)
-                elif found > _NONE:
-                    weight[after] += math.exp(found - tops[after])
+                else:
+                    total[after] += math.exp(found - tops[after])
     for s in range(states):
-        a0[i + 1, s] = tops[s] + math.log(weight[s]) if weight[s] > 0.0 else _NONE
+        a[0, i + 1, s] = tops[s] + math.log(total[s]) if total[s] > 0.0 else _NONE
 
 
-@entry(
-    "void(int64, int8[::1], int32[::1], uint8[::1], uint8[::1], int32[:, ::1], int32[::1], int32[::1],"
-    " int32[::1], int32[::1], int32[::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1],"
-    " float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])"
-)
+@entry(f"void(int64, {_SLOTS}, {_SETS}, {_GRAPH}, {_WEIGHTS}, {_LAYERS})")
 def sum_backward(
-    last,
-    kind,
-    column,
-    nullable,
-    closes,
-    table,
-    edge_start,
-    edge_to,
-    edge_set,
-    set_start,
-    set_classes,
-    f0,
-    f1,
-    b0,
-    b1,
-    scores,
-    nulls,
-    base,
-    sums,
-    c0,
-    c1,
+    last, slots, sets, table, edge_start, edges, set_start, set_classes, scores, nulls, base, sums, c
 ):
-    """Fill the backward sums of the layers up to `last`: the logarithm of the summed weight of all ways from
-    a node to the end; of live nodes alone."""
-    states = len(table)
-    listed = np.empty(states + 64, np.int64)
-    linear = np.empty(states)
+    """Fill c [2, N + 1, S] up to layer `last`: by flag, the logarithm of the summed weight of all ways from a
+    node to the end; minus infinity for nodes that are not live. Cost: as `sum_forward`."""
+    here, ahead = np.empty(64 * sets.shape[2], np.int64), np.empty(64 * sets.shape[2], np.int64)
+    linear = np.empty(len(table))
     for i in range(last, -1, -1):
-        after1 = c0[i + 1] if closes[i] else c1[i + 1]
-        for s in range(states):
-            c0[i, s] = _NONE
-            c1[i, s] = _NONE
-        count = _members(f0[i], listed)
-        if kind[i] == FIXED:
+        c[0, i] = _NONE
+        c[1, i] = _NONE
+        count = _live(sets, 0, i, here)
+        if slots[i, KIND] == FIXED:
             for k in range(count):
-                s = listed[k]
-                after = table[s, column[i]]
-                if after >= 0 and _has(b0[i], s) and _has(b0[i + 1], after):
-                    c0[i, s] = c0[i + 1, after]
-        elif kind[i] == MASKED:
-            top = _NONE
-            for s in range(states):
-                if _has(f0[i + 1], s) and _has(b0[i + 1], s):
-                    top = max(top, c0[i + 1, s])
+                after = table[here[k], slots[i, COLUMN]]
+                if after >= 0 and _has(sets[B0, i + 1], after):
+                    c[0, i, here[k]] = c[0, i + 1, after]
+        elif slots[i, KIND] == MASKED:
+            live = _live(sets, 0, i + 1, ahead)
+            top = _greatest(c[0, i + 1], ahead, live)
             if top > _NONE:
-                for s in range(states):
-                    is_live = _has(f0[i + 1], s) and _has(b0[i + 1], s)
-                    linear[s] = math.exp(c0[i + 1, s] - top) if is_live else 0.0
+                _linear(c[0, i + 1], ahead, live, top, linear)
                 for k in range(count):
-                    s = listed[k]
-                    if not _has(b0[i], s):
-                        continue
+                    s = here[k]
                     total = 0.0
                     for e in range(edge_start[s], edge_start[s + 1]):
-                        # linear is 0 where the target is not live
-                        total += linear[edge_to[e]] * sums[i, edge_set[e]]
+                        total += linear[edges[e, 0]] * sums[i, edges[e, 1]]
                     if total > _FAINT:
-                        c0[i, s] = math.log(total) + top + base[i]
-                    else:
-                        for e in range(edge_start[s], edge_start[s + 1]):
-                            after = edge_to[e]
-                            if _has(b0[i + 1], after):
-                                found = _log_sum(i, edge_set[e], base, sums, set_start, set_classes, scores)
-                                c0[i, s] = _join(c0[i, s], found + c0[i + 1, after])
-        if kind[i] == NULL or (kind[i] == MASKED and nullable[i]):
-            begun = nulls[i, 0] if kind[i] == MASKED else 0.0
-            further = nulls[i, 1] if kind[i] == MASKED else 0.0
-            for s in range(states):
-                if after1[s] == _NONE:
-                    continue
-                if _has(f0[i], s) and _has(b0[i], s):
-                    c0[i, s] = _join(c0[i, s], after1[s] + begun)
-                if _has(f1[i], s) and _has(b1[i], s):
-                    c1[i, s] = after1[s] + further
+                        c[0, i, s] = math.log(total) + top + base[i]
+                        continue
+                    for e in range(edge_start[s], edge_start[s + 1]):
+                        after = edges[e, 0]
+                        if _has(sets[B0, i + 1], after):
+                            found = _log_of_set(i, edges[e, 1], set_start, set_classes, scores, base, sums)
+                            c[0, i, s] = _join(c[0, i, s], found + c[0, i + 1, after])
+        if _takes_null(slots, i):
+            to = _target(slots, i, 0)
+            for flag in range(2):
+                added = _null_weight(slots, nulls, i, flag)
+                for k in range(_live(sets, flag, i, here)):
+                    s = here[k]
+                    if c[to, i + 1, s] > _NONE:
+                        c[flag, i, s] = _join(c[flag, i, s], c[to, i + 1, s] + added)
 
 
 @entry(
-    "void(int8[::1], uint8[::1], uint8[::1], uint8[::1], int32[::1], int32[::1], int32[::1], int32[::1],"
-    " int32[::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], float64[:, ::1],"
-    " float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1],"
-    " float64[:, ::1], float64, float64[:, ::1], float64[::1])"
+    f"void(uint8[::1], {_SLOTS}, {_SETS}, {_GRAPH}, {_WEIGHTS}, {_LAYERS}, {_LAYERS}, float64, {_ROWS},"
+    f" {_FLOATS})"
 )
 def fill_marginals(
-    kind,
-    nullable,
-    closes,
     wanted,
+    slots,
+    sets,
+    table,
     edge_start,
-    edge_to,
-    edge_set,
+    edges,
     set_start,
     set_classes,
-    f0,
-    f1,
-    b0,
-    b1,
     scores,
     nulls,
     base,
     sums,
-    a0,
-    a1,
-    c0,
-    c1,
+    a,
+    c,
     log_z,
     chances,
     null_chances,
 ):
-    """Write the probability of each class, and of a null, at each wanted masked slot, given that the whole
-    canvas is valid."""
-    slots, states = len(kind), f0.shape[1] * 64
-    listed = np.empty(states + 64, np.int64)
-    weight = np.empty(sums.shape[1])
-    linear = np.empty(c0.shape[1])
-    for i in range(slots):
-        if not wanted[i] or kind[i] != MASKED:
+    """Write the probability of each class to `chances` [N, C], and of a null to `null_chances` [N], at each
+    wanted masked slot, given that the whole canvas is valid. Both are zeros before. Cost: as `sum_forward`.
+    """
+    here, ahead = np.empty(64 * sets.shape[2], np.int64), np.empty(64 * sets.shape[2], np.int64)
+    linear, weight = np.empty(len(table)), np.empty(sums.shape[1])
+    for i in range(len(slots)):
+        if not wanted[i] or slots[i, KIND] != MASKED:
             continue
-        for c in range(chances.shape[1]):
-            chances[i, c] = 0.0
-        null_chances[i] = 0.0
-        count = _members(f0[i], listed)
-        top, bottom = _NONE, _NONE
-        for k in range(count):
-            if _has(b0[i], listed[k]):
-                top = max(top, a0[i, listed[k]])
-        for s in range(c0.shape[1]):
-            is_live = _has(f0[i + 1], s) and _has(b0[i + 1], s)
-            linear[s] = c0[i + 1, s] if is_live else _NONE
-            bottom = max(bottom, linear[s])
+        count, live = _live(sets, 0, i, here), _live(sets, 0, i + 1, ahead)
+        top, bottom = _greatest(a[0, i], here, count), _greatest(c[0, i + 1], ahead, live)
         # Every term is measured against log Z: what is lost by rounding to zero is below 1e-300 of the whole.
         shift = top + bottom + base[i] - log_z
         if top > _NONE and bottom > _NONE and shift < 600.0:
-            factor = math.exp(shift)
-            for s in range(c0.shape[1]):
-                linear[s] = math.exp(linear[s] - bottom)
-            for u in range(len(weight)):
-                weight[u] = 0.0
+            _linear(c[0, i + 1], ahead, live, bottom, linear)
+            weight[:] = 0.0
             for k in range(count):
-                s = listed[k]
-                if not _has(b0[i], s):
-                    continue
-                here = math.exp(a0[i, s] - top)
+                s = here[k]
+                share = math.exp(a[0, i, s] - top)
                 for e in range(edge_start[s], edge_start[s + 1]):
-                    weight[edge_set[e]] += here * linear[edge_to[e]]
+                    weight[edges[e, 1]] += share * linear[edges[e, 0]]
             for u in range(len(weight)):
                 if weight[u] > 0.0:
                     for at in range(set_start[u], set_start[u + 1]):
-                        c = set_classes[at]
-                        chances[i, c] += weight[u] * math.exp(scores[i, c] - base[i]) * factor
+                        chances[i, set_classes[at]] += weight[u]
+            factor = math.exp(shift)
+            for k in range(chances.shape[1]):
+                if chances[i, k] > 0.0:
+                    chances[i, k] *= math.exp(scores[i, k] - base[i]) * factor
         elif top > _NONE and bottom > _NONE:
             for k in range(count):
-                s = listed[k]
-                if not _has(b0[i], s):
-                    continue
+                s = here[k]
                 for e in range(edge_start[s], edge_start[s + 1]):
-                    after, u = edge_to[e], edge_set[e]
-                    if linear[after] == _NONE:
+                    after, u = edges[e, 0], edges[e, 1]
+                    if c[0, i + 1, after] == _NONE:
                         continue
-                    around = a0[i, s] + linear[after] - log_z
+                    around = a[0, i, s] + c[0, i + 1, after] - log_z
                     for at in range(set_start[u], set_start[u + 1]):
-                        c = set_classes[at]
-                        chances[i, c] += math.exp(around + scores[i, c])
-        if nullable[i]:
-            after1 = c0[i + 1] if closes[i] else c1[i + 1]
-            for s in range(c0.shape[1]):
-                if after1[s] == _NONE:
-                    continue
-                if _has(f0[i], s) and _has(b0[i], s):
-                    null_chances[i] += math.exp(a0[i, s] + nulls[i, 0] + after1[s] - log_z)
-                if _has(f1[i], s) and _has(b1[i], s):
-                    null_chances[i] += math.exp(a1[i, s] + nulls[i, 1] + after1[s] - log_z)
+                        chances[i, set_classes[at]] += math.exp(around + scores[i, set_classes[at]])
+        if slots[i, NULLABLE]:
+            to = _target(slots, i, 0)
+            for flag in range(2):
+                for k in range(_live(sets, flag, i, here)):
+                    s = here[k]
+                    if c[to, i + 1, s] > _NONE:
+                        null_chances[i] += math.exp(a[flag, i, s] + nulls[i, flag] + c[to, i + 1, s] - log_z)
 
 
-@entry(
-    "void(int64, int8[::1], int32[::1], uint8[::1], uint8[::1], int32[:, ::1], int32[::1], int32[::1],"
-    " int32[::1], int32[::1], int32[::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1],"
-    " float64[:, ::1], float64[:, ::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[:, ::1],"
-    " float64[:, ::1], int32[::1])"
-)
+# --- sampling -----------------------------------------------------------------------------------------------
+
+
+@entry(f"void(int64, {_SLOTS}, {_SETS}, {_GRAPH}, {_WEIGHTS}, {_LAYERS}, {_ROWS}, {_INTS})")
 def draw_classes(
     start,
-    kind,
-    column,
-    nullable,
-    closes,
+    slots,
+    sets,
     table,
     edge_start,
-    edge_to,
-    edge_set,
+    edges,
     set_start,
     set_classes,
-    f0,
-    f1,
-    b0,
-    b1,
     scores,
     nulls,
     base,
     sums,
-    c0,
-    c1,
+    c,
     uniforms,
     drawn,
 ):
-    """Draw a class for each slot (NULL_TOKEN: a null) from the joint law of valid canvases. The backward sums
-    are there already, so that the draw goes from left to right. `uniforms`: [slots, 2], from 0 to 1."""
+    """Draw a class for each slot (NULL_TOKEN: a null) from the joint law of valid canvases, into `drawn` [N].
+
+    The backward sums are there already, so that the draw goes from left to right: an edge or a null by its
+    weight, then a class of the edge. `uniforms`: [N, 2], from 0 to 1. Cost: for each slot the edges of one
+    state and the classes of one class set.
+    """
     state, flag = start, 0
     weight = np.empty(table.shape[0] + table.shape[1] + 2)
-    for i in range(len(kind)):
-        after1 = c0[i + 1] if closes[i] else c1[i + 1]
-        if kind[i] == FIXED:
-            drawn[i] = column[i]
-            state = table[state, column[i]]
+    for i in range(len(slots)):
+        if slots[i, KIND] == FIXED:
+            drawn[i] = slots[i, COLUMN]
+            state = table[state, slots[i, COLUMN]]
             continue
-        if kind[i] == NULL or flag == 1:
-            drawn[i] = NULL_TOKEN
-            flag = 0 if closes[i] else 1
-            continue
-        first, end = edge_start[state], edge_start[state + 1]
-        top = _NONE
-        for e in range(first, end):
-            weight[e - first] = _NONE
-            if _has(b0[i + 1], edge_to[e]):
-                found = _log_sum(i, edge_set[e], base, sums, set_start, set_classes, scores)
-                weight[e - first] = found + c0[i + 1, edge_to[e]]
-                top = max(top, weight[e - first])
-        null = _NONE
-        if nullable[i]:
-            null = nulls[i, 0] + after1[state]
-            top = max(top, null)
-        total = math.exp(null - top)
-        for k in range(end - first):
-            weight[k] = math.exp(weight[k] - top)
-            total += weight[k]
-        left = uniforms[i, 0] * total - math.exp(null - top)
-        if left < 0.0:
-            drawn[i] = NULL_TOKEN
-            flag = 0 if closes[i] else 1
-            continue
+        # A null, unless something else is drawn.
+        drawn[i] = NULL_TOKEN
         chosen = -1
-        for k in range(end - first):
-            if weight[k] > 0.0:
-                chosen = k
-                left -= weight[k]
-                if left < 0.0:
-                    break
+        if slots[i, KIND] == MASKED and flag == 0:
+            first, end = edge_start[state], edge_start[state + 1]
+            null = nulls[i, 0] + c[_target(slots, i, 0), i + 1, state] if slots[i, NULLABLE] else _NONE
+            top = null
+            for e in range(first, end):
+                weight[e - first] = _NONE
+                if _has(sets[B0, i + 1], edges[e, 0]):
+                    found = _log_of_set(i, edges[e, 1], set_start, set_classes, scores, base, sums)
+                    weight[e - first] = found + c[0, i + 1, edges[e, 0]]
+                    top = max(top, weight[e - first])
+            total = math.exp(null - top)
+            for k in range(end - first):
+                weight[k] = math.exp(weight[k] - top)
+                total += weight[k]
+            left = uniforms[i, 0] * total - math.exp(null - top)
+            if left >= 0.0:
+                for k in range(end - first):
+                    if weight[k] > 0.0:
+                        chosen = first + k
+                        left -= weight[k]
+                        if left < 0.0:
+                            break
         if chosen < 0:
-            # only rounding comes here: nothing but the null has weight
-            drawn[i] = NULL_TOKEN
-            flag = 0 if closes[i] else 1
+            flag = _target(slots, i, 0)
             continue
-        u = edge_set[first + chosen]
-        whole = _log_sum(i, u, base, sums, set_start, set_classes, scores)
+        u = edges[chosen, 1]
+        whole = _log_of_set(i, u, set_start, set_classes, scores, base, sums)
         left = uniforms[i, 1]
         for at in range(set_start[u], set_start[u + 1]):
             share = math.exp(scores[i, set_classes[at]] - whole)
@@ -871,165 +903,175 @@ def draw_classes(
                 left -= share
                 if left < 0.0:
                     break
-        state = edge_to[first + chosen]
+        state = edges[chosen, 0]
 
 
-@entry("int64(float32[::1], float64, float64, int32[::1], int64, int64, float64)")
-def draw_token(row, scale, total, class_tokens, first, end, uniform):
-    """Draw one of a class's tokens by the softmax of its logits; `total` is the class's score."""
-    lanes, shares, folded = np.empty(_LANES), np.empty(_LANES), np.empty(_LANES)
-    bits = np.empty(_LANES, np.int64)
+@entry(f"int64(float32[::1], float64, float64, {_INTS}, int64, int64, float64)")
+def draw_token(row, scale, score, class_tokens, first, end, uniform):
+    """Draw one of a class's tokens by the softmax of its logits; `score` is the class's.
+
+    Cost: the tokens up to the one that is drawn. Where only rounding is left, the last with any probability.
+    """
     left = uniform
-    for begin in range(first, end, _LANES):
-        count = min(_LANES, end - begin)
-        for j in range(count):
-            lanes[j] = row[class_tokens[begin + j]] * scale - total
-            shares[j] = min(max(lanes[j], -700.0), 0.0)
-        _exponentials(shares, count, bits)
-        here = _total(shares, count, folded)
-        if left >= here:
-            left -= here
-            continue
-        for j in range(count):
-            left -= shares[j]
-            if left < 0.0 and lanes[j] > -700.0:
-                return class_tokens[begin + j]
-    # Only rounding comes here: the number was within 1e-11 of 1.
-    for at in range(end - 1, first - 1, -1):
-        if row[class_tokens[at]] * scale - total > -700.0:
-            return class_tokens[at]
-    return -1
+    last = -1
+    for at in range(first, end):
+        z = (row[class_tokens[at]] * scale - score) * _LOG2_E
+        if z > -1000.0:
+            last = class_tokens[at]
+            left -= _two_to(z)
+            if left < 0.0:
+                break
+    return last
+
+
+@entry(f"int64(float32[::1], float64, float64, uint8[::1], {_FLOATS}, float64)")
+def draw_wide_token(row, scale, top, inside, blocks, uniform):
+    """Draw a token of the wide class, whose greatest logit is `top`; `blocks` is what `reduce_row` wrote.
+
+    Cost: the blocks, then the tokens of one of them. Where only rounding is left, the last token with any
+    probability in the last block with any.
+    """
+    total = 0.0
+    for b in range(len(blocks)):
+        total += blocks[b]
+    left = uniform * total
+    chosen = 0
+    for b in range(len(blocks)):
+        if blocks[b] > 1e-290:  # else of nothing but what _two_to gives for minus infinity
+            chosen = b
+            if left < blocks[b]:
+                break
+            left -= blocks[b]
+    last = -1
+    for v in range(chosen * BLOCK, min((chosen + 1) * BLOCK, len(inside))):
+        z = (row[v] * scale - top) * _LOG2_E
+        if inside[v] and z > -1000.0:
+            last = v
+            left -= _two_to(z)
+            if left < 0.0:
+                break
+    return last
 
 
 # --- the max-plus semiring ----------------------------------------------------------------------------------
 
 
 @jit
-def _insert(values, origin, token, s, value, source, what):
+def _insert(values, origins, tokens, s, value, origin, token):
     """Put a way into a node's list of the best, if it is among them; the earlier one first among equals."""
-    ranks = values.shape[1]
-    if not value > values[s, ranks - 1]:
+    k = values.shape[1] - 1
+    if not value > values[s, k]:
         return
-    k = ranks - 1
     while k > 0 and values[s, k - 1] < value:
         values[s, k] = values[s, k - 1]
-        origin[s, k] = origin[s, k - 1]
-        token[s, k] = token[s, k - 1]
+        origins[s, k] = origins[s, k - 1]
+        tokens[s, k] = tokens[s, k - 1]
         k -= 1
     values[s, k] = value
-    origin[s, k] = source
-    token[s, k] = what
+    origins[s, k] = origin
+    tokens[s, k] = token
+
+
+@jit
+def _best_of_set(i, u, set_start, set_classes, tops, top_tokens, values, tokens):
+    """Write the k best tokens of a class set at a slot, with their logits."""
+    ranks = values.shape[1]
+    values[u] = _NONE
+    for at in range(set_start[u], set_start[u + 1]):
+        c = set_classes[at]
+        for r in range(ranks):
+            x = tops[i, c, r]
+            if not x > values[u, ranks - 1]:
+                break
+            k = ranks - 1
+            while k > 0 and values[u, k - 1] < x:
+                values[u, k] = values[u, k - 1]
+                tokens[u, k] = tokens[u, k - 1]
+                k -= 1
+            values[u, k] = x
+            tokens[u, k] = top_tokens[i, c, r]
 
 
 @entry(
-    "void(int64, int8[::1], int32[::1], uint8[::1], uint8[::1], int32[:, ::1], int32[::1], int32[::1],"
-    " int32[::1], int32[::1], int32[::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1], uint64[:, ::1],"
-    " float64[:, :, ::1], int32[:, :, ::1], float64[:, ::1], float64[:, :, ::1], float64[:, :, ::1],"
-    " int64[:, :, ::1], int64[:, :, ::1], int32[:, :, ::1], int32[:, :, ::1])"
+    f"void(int64, {_SLOTS}, {_SETS}, {_GRAPH}, {_LAYERS}, int32[:, :, ::1], {_ROWS}, float64[:, :, :, ::1],"
+    " int64[:, :, :, ::1], int32[:, :, :, ::1])"
 )
 def best_forward(
     first,
-    kind,
-    column,
-    nullable,
-    closes,
+    slots,
+    sets,
     table,
     edge_start,
-    edge_to,
-    edge_set,
+    edges,
     set_start,
     set_classes,
-    f0,
-    f1,
-    b0,
-    b1,
     tops,
     top_tokens,
     nulls,
-    v0,
-    v1,
-    o0,
-    o1,
-    t0,
-    t1,
+    values,
+    origins,
+    tokens,
 ):
-    """Fill the k best ways to each live node of the layers behind `first`.
+    """Fill the k best ways to each live node of the layers behind `first`, the best first.
 
-    v: their weights; o: where each comes from, (state * 2 + flag) * ranks + rank; t: the token (NULL_TOKEN:
-    a null; a class in a fixed slot).
+    `tops`, `top_tokens` [N, C, k]: the best tokens of each class. What is filled, [2, N + 1, S, k], by flag:
+    `values`, the weights of the ways; `origins`, where each comes from: (state * 2 + flag) * k + rank;
+    `tokens`, its last token (NULL_TOKEN: a null; a class in a fixed slot). Cost: 2 to 3 ns for each masked
+    slot, edge of its live states, and rank.
     """
-    slots, states = len(kind), len(table)
-    sets, ranks = len(set_start) - 1, v0.shape[2]
-    listed = np.empty(states + 64, np.int64)
-    stamp = np.full(sets, -1, np.int64)
-    set_tops = np.empty((sets, ranks))
-    set_tokens = np.empty((sets, ranks), np.int32)
-    for i in range(first, slots):
-        to1 = b0[i + 1] if closes[i] else b1[i + 1]
-        for s in range(states):
-            for k in range(ranks):
-                v0[i + 1, s, k] = _NONE
-                v1[i + 1, s, k] = _NONE
-        count = _members(f0[i], listed)
-        for k in range(count):
-            s = listed[k]
-            if not _has(b0[i], s):
-                continue
-            if kind[i] == FIXED:
-                after = table[s, column[i]]
-                if after >= 0 and _has(b0[i + 1], after):
+    ranks = values.shape[3]
+    here = np.empty(64 * sets.shape[2], np.int64)
+    stamp = np.full(len(set_start) - 1, -1, np.int64)
+    set_tops = np.empty((len(stamp), ranks))
+    set_tokens = np.empty((len(stamp), ranks), np.int32)
+    for i in range(first, len(slots)):
+        values[0, i + 1] = _NONE
+        values[1, i + 1] = _NONE
+        before, after = values[0, i], values[0, i + 1]
+        behind = sets[B0, i + 1]
+        for k in range(_live(sets, 0, i, here)):
+            s = here[k]
+            if slots[i, KIND] == FIXED:
+                column = slots[i, COLUMN]
+                t = table[s, column]
+                if t >= 0 and _has(behind, t):
                     for r in range(ranks):
-                        source = 2 * s * ranks + r
-                        _insert(v0[i + 1], o0[i + 1], t0[i + 1], after, v0[i, s, r], source, column[i])
-            elif kind[i] == MASKED:
+                        origin = 2 * s * ranks + r
+                        _insert(after, origins[0, i + 1], tokens[0, i + 1], t, before[s, r], origin, column)
+            elif slots[i, KIND] == MASKED and before[s, 0] > _NONE:
                 for e in range(edge_start[s], edge_start[s + 1]):
-                    after, u = edge_to[e], edge_set[e]
-                    if not _has(b0[i + 1], after):
+                    t, u = edges[e, 0], edges[e, 1]
+                    if not _has(behind, t):
                         continue
                     if stamp[u] != i:
                         stamp[u] = i
-                        for r in range(ranks):
-                            set_tops[u, r] = _NONE
-                        for at in range(set_start[u], set_start[u + 1]):
-                            c = set_classes[at]
-                            for r in range(ranks):
-                                x = tops[i, c, r]
-                                if not x > set_tops[u, ranks - 1]:
-                                    break
-                                j = ranks - 1
-                                while j > 0 and set_tops[u, j - 1] < x:
-                                    set_tops[u, j] = set_tops[u, j - 1]
-                                    set_tokens[u, j] = set_tokens[u, j - 1]
-                                    j -= 1
-                                set_tops[u, j] = x
-                                set_tokens[u, j] = top_tokens[i, c, r]
+                        _best_of_set(i, u, set_start, set_classes, tops, top_tokens, set_tops, set_tokens)
                     for r in range(ranks):
-                        source = 2 * s * ranks + r
-                        if not v0[i, s, r] + set_tops[u, 0] > v0[i + 1, after, ranks - 1]:
+                        if not before[s, r] + set_tops[u, 0] > after[t, ranks - 1]:
                             break
+                        origin = 2 * s * ranks + r
                         for j in range(ranks):
-                            x = v0[i, s, r] + set_tops[u, j]
-                            if not x > v0[i + 1, after, ranks - 1]:
+                            x = before[s, r] + set_tops[u, j]
+                            if not x > after[t, ranks - 1]:
                                 break
-                            _insert(v0[i + 1], o0[i + 1], t0[i + 1], after, x, source, set_tokens[u, j])
-        if kind[i] == NULL or (kind[i] == MASKED and nullable[i]):
-            begun = nulls[i, 0] if kind[i] == MASKED else 0.0
-            further = nulls[i, 1] if kind[i] == MASKED else 0.0
-            for s in range(states):
-                if not _has(to1, s):
-                    continue
-                for r in range(ranks):
-                    if _has(f0[i], s) and _has(b0[i], s):
-                        x = v0[i, s, r] + begun
-                        source = 2 * s * ranks + r
-                        if closes[i]:
-                            _insert(v0[i + 1], o0[i + 1], t0[i + 1], s, x, source, NULL_TOKEN)
-                        else:
-                            _insert(v1[i + 1], o1[i + 1], t1[i + 1], s, x, source, NULL_TOKEN)
-                    if _has(f1[i], s) and _has(b1[i], s):
-                        x = v1[i, s, r] + further
-                        source = (2 * s + 1) * ranks + r
-                        if closes[i]:
-                            _insert(v0[i + 1], o0[i + 1], t0[i + 1], s, x, source, NULL_TOKEN)
-                        else:
-                            _insert(v1[i + 1], o1[i + 1], t1[i + 1], s, x, source, NULL_TOKEN)
+                            _insert(
+                                after, origins[0, i + 1], tokens[0, i + 1], t, x, origin, set_tokens[u, j]
+                            )
+        if _takes_null(slots, i):
+            to = _target(slots, i, 0)
+            for flag in range(2):
+                added = _null_weight(slots, nulls, i, flag)
+                for k in range(_live(sets, flag, i, here)):
+                    s = here[k]
+                    if not _has(sets[B0 + to, i + 1], s):
+                        continue
+                    for r in range(ranks):
+                        _insert(
+                            values[to, i + 1],
+                            origins[to, i + 1],
+                            tokens[to, i + 1],
+                            s,
+                            values[flag, i, s, r] + added,
+                            (2 * s + flag) * ranks + r,
+                            NULL_TOKEN,
+                        )

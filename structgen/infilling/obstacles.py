@@ -3,53 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-import numpy as np
-
-from structgen.infilling.canvas import Piece
-from structgen.infilling.lattice import OPEN, Lattice
+from structgen.infilling.canvas import Piece, whole_part
 from structgen.infilling.no_filling import NoFillingError
 from structgen.infilling.token_automaton import TokenAutomaton
+
+if TYPE_CHECKING:
+    from structgen.infilling.intersection import Marks
 
 _SHOWN = 40
 _MORE = 256
 """Slots that a hole is given to see whether more of them would help."""
 
 
-def refuse(pieces: Sequence[Piece], whole: TokenAutomaton | None, holes: dict[str, TokenAutomaton]) -> None:
+def refuse(
+    pieces: Sequence[Piece],
+    whole: TokenAutomaton | None,
+    holes: dict[str, TokenAutomaton],
+    marks: Marks | None = None,
+) -> NoReturn:
     """Raise NoFillingError for a canvas without a valid filling, which says what prevents it."""
-    if whole is not None:
-        raise _of_whole(pieces, whole)
     for name, automaton in holes.items():
-        piece = next(one for one in pieces if one.name == name)
-        if not _is_feasible([piece], automaton):
-            raise _too_short(name, piece, _least_slots([piece], 0, automaton))
+        _check_type(pieces, name, automaton)
+    if whole is not None:
+        raise _of_whole(pieces, whole, marks)
     raise AssertionError("every hole has a filling")
 
 
-def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton) -> NoFillingError:
-    lattice = _lattice(pieces, automaton)
-    at = lattice.first_obstacle()
-    assert at is not None
+def _check_type(pieces: Sequence[Piece], name: str, automaton: TokenAutomaton) -> None:
+    """Raise NoFillingError where a hole has too few slots for its own type."""
+    piece = next(one for one in pieces if one.name == name)
+    if not _is_feasible([piece], automaton):
+        raise _too_short(name, piece, _least_slots([piece], 0, automaton))
+
+
+def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None) -> NoFillingError:
     for number, piece in enumerate(pieces):
         if piece.name:
-            more = _least_slots(pieces, number, automaton)
+            more = _least_slots(pieces, number, automaton, marks)
             if more is not None:
                 return _too_short(piece.name, piece, more)
-    several = [Piece(name=one.name, slots=_MORE) if one.name else one for one in pieces]
-    grown = _lattice(several, automaton)
-    if grown.is_feasible:
+    pieces = [Piece(name=one.name, slots=_MORE) if one.name else one for one in pieces]
+    grown = whole_part(pieces, automaton, marks).lattice
+    at = grown.first_obstacle()
+    if at is None:
         return NoFillingError(
             "The holes have too few slots together for any text of the grammar.",
             where="slots",
             cure="Give them more slots.",
         )
-    at, pieces = grown.first_obstacle() or at, several
     start = 0
     for piece in pieces:
-        if at < start + len(piece):
+        is_typed = marks is not None and piece.name in marks.before
+        size = len(piece) + 2 * is_typed
+        if at < start + size:
             break
-        start += len(piece)
+        start += size
     else:
         fixed = next((one.text for one in reversed(pieces) if one.text), "")
         return NoFillingError(
@@ -60,11 +70,15 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton) -> NoFillingEr
         )
     if piece.name:
         before = _before(pieces, piece)
+        behind = f"Behind {_shown(before[-_SHOWN:])} the" if before else "The"
         return NoFillingError(
-            f"Behind {_shown(before[-_SHOWN:])} the grammar has no text that fills the hole {piece.name!r}.",
+            f"{behind} grammar has no text that fills the hole {piece.name!r}"
+            + (" and is of the hole's type." if is_typed else "."),
             fixed=before,
             where="template",
-            cure="Change the text before the hole.",
+            cure="Change the hole's type, or the text before it."
+            if is_typed
+            else "Change the text before the hole.",
         )
     return NoFillingError(
         f"The fixed text {_shown(piece.text)} prevents every filling: no text of the grammar has it there"
@@ -105,15 +119,16 @@ def _too_short(name: str, piece: Piece, least: int | None) -> NoFillingError:
     )
 
 
-def _least_slots(pieces: Sequence[Piece], number: int, automaton: TokenAutomaton) -> int | None:
+def _least_slots(
+    pieces: Sequence[Piece], number: int, automaton: TokenAutomaton, marks: Marks | None = None
+) -> int | None:
     """Return the fewest slots with which one hole, all others as they are, has a filling; None: with
     `_MORE` there is none."""
     name = pieces[number].name
 
     def feasible(slots: int) -> bool:
-        return _is_feasible(
-            [*pieces[:number], Piece(name=name, slots=slots), *pieces[number + 1 :]], automaton
-        )
+        several = [*pieces[:number], Piece(name=name, slots=slots), *pieces[number + 1 :]]
+        return _is_feasible(several, automaton, marks)
 
     if not feasible(_MORE):
         return None
@@ -124,17 +139,5 @@ def _least_slots(pieces: Sequence[Piece], number: int, automaton: TokenAutomaton
     return low
 
 
-def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton) -> bool:
-    return _lattice(pieces, automaton).is_feasible
-
-
-def _lattice(pieces: Sequence[Piece], automaton: TokenAutomaton) -> Lattice:
-    tokens = np.array([token for one in pieces for token in (one.tokens or (OPEN,) * one.slots)], np.int32)
-    nullable, closes = np.zeros(len(tokens), np.bool_), np.zeros(len(tokens), np.bool_)
-    start = 0
-    for piece in pieces:
-        if piece.name and piece.least < piece.slots:
-            nullable[start + piece.least : start + piece.slots] = True
-            closes[start + piece.slots - 1] = True
-        start += len(piece)
-    return Lattice(automaton, tokens, nullable=nullable, closes=closes)
+def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks | None = None) -> bool:
+    return whole_part(pieces, automaton, marks).lattice.is_feasible

@@ -41,10 +41,8 @@ class TokenAutomaton:
     """Tokens ordered by class, then by id."""
     edge_start: Ints
     """[states + 1]: where the edges of a source state begin."""
-    edge_to: Ints
-    """[edges]: the target state."""
-    edge_set: Ints
-    """[edges]: the class set that labels the edge."""
+    edges: Ints
+    """[edges, 2]: the target state, and the class set that labels the edge."""
     set_start: Ints
     """[class sets + 1]: where the classes of a class set begin in `set_classes`."""
     set_classes: Ints
@@ -75,6 +73,23 @@ class TokenAutomaton:
         """64-bit words of a set of classes."""
         return int(self.set_bits.shape[1])
 
+    @cached_property
+    def wide_class(self) -> int:
+        """A class with more than a third of the vocabulary: of it a row of logits is read in its order, which
+        is faster than to gather its tokens. -1 where there is none. At most one is called so, the largest."""
+        sizes = np.diff(self.class_start)
+        if not len(sizes) or 3 * int(sizes.max()) <= len(self.token_class):
+            return -1
+        return int(sizes.argmax())
+
+    @cached_property
+    def wide_tokens(self) -> npt.NDArray[np.uint8]:
+        """[V]: 1 for the tokens of the wide class; of no length where there is none."""
+        if self.wide_class < 0:
+            return np.empty(0, np.uint8)
+        found: npt.NDArray[np.uint8] = (self.token_class == self.wide_class).astype(np.uint8)
+        return found
+
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
@@ -104,6 +119,23 @@ def token_automaton(dfa: Dfa) -> TokenAutomaton:
     return _indexed(int(blocks[dfa.start]), columns, dfa.accepting[chosen], token_class)
 
 
+def marked_automaton(
+    start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int
+) -> tuple[TokenAutomaton, list[int], int]:
+    """Return the minimal automaton of a table whose last `marks` columns are *marks*: no token has them, and
+    only slots that are fixed to them follow them (`Lattice(columns=...)`). Also their columns in the result,
+    the last one by itself.
+    """
+    chosen, blocks = representatives(equivalent_states(table, accepting))
+    merged = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
+    columns, of_column = _unique_columns(merged[:, :-marks])
+    classes = np.append(of_column, DEAD).astype(np.int32)[token_class]
+    wide = np.ascontiguousarray(np.concatenate((columns, merged[:, -marks:]), axis=1))
+    found = _indexed(int(blocks[start]), wide, accepting[chosen], classes, marks)
+    at = list(range(columns.shape[1], wide.shape[1]))
+    return found, at[:-1], at[-1]
+
+
 def _unique_columns(table: Ints) -> tuple[Ints, npt.NDArray[np.int64]]:
     """Return the different columns that lead somewhere, and for each old column its number, -1 for none."""
     live = np.flatnonzero((table >= 0).any(axis=0))
@@ -113,8 +145,10 @@ def _unique_columns(table: Ints) -> tuple[Ints, npt.NDArray[np.int64]]:
     return np.ascontiguousarray(columns.T), numbers
 
 
-def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints) -> TokenAutomaton:
-    """Return the automaton with its edges, class sets and bits."""
+def _indexed(
+    start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_class: Ints, marks: int = 0
+) -> TokenAutomaton:
+    """Return the automaton with its edges, class sets and bits; no edge is of the last `marks` columns."""
     states, classes = table.shape
     order = np.argsort(token_class, kind="stable").astype(np.int32)
     order = order[np.searchsorted(token_class[order], 0) :]
@@ -125,7 +159,7 @@ def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_cl
     known: dict[bytes, int] = {}
     members: list[Ints] = []
     for state in range(states):
-        row = table[state]
+        row = table[state, : classes - marks]
         by_target = np.argsort(row, kind="stable").astype(np.int32)
         by_target = by_target[np.searchsorted(row[by_target], 0) :]
         cuts = np.flatnonzero(np.diff(row[by_target])) + 1
@@ -141,7 +175,8 @@ def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_cl
     set_bits = np.zeros((len(members), classes), np.bool_)
     for number, one in enumerate(members):
         set_bits[number, one] = True
-    to = np.array(targets, np.int32)
+    edges = np.ascontiguousarray(np.array([targets, labels], np.int32).T)
+    to = edges[:, 0]
     sources = np.repeat(np.arange(states, dtype=np.int32), np.diff(edge_start))
     return TokenAutomaton(
         start,
@@ -151,8 +186,7 @@ def _indexed(start: int, table: Ints, accepting: npt.NDArray[np.bool_], token_cl
         class_start,
         np.ascontiguousarray(order),
         edge_start,
-        to,
-        np.array(labels, np.int32),
+        edges,
         set_start,
         np.concatenate(members) if members else np.empty(0, np.int32),
         packed(set_bits),

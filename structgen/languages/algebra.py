@@ -33,10 +33,15 @@ class _Parts(Language):
         self.outer = common_classes([part.outer or part.classes for part in self.parts])
         self.specials = frozenset(token for part in self.parts for token in part.specials)
         self.counts = any(part.counts for part in self.parts)
+        self.has_stack = any(part.has_stack for part in self.parts)
         self._over: dict[tuple[Language, Config], bool] = {}
 
     def part(self, place: Place) -> Language:
         return self.parts[place[0]]
+
+    def height(self, config: Config) -> int:
+        places = cast("frozenset[Place]", config)
+        return max((self.part(one).height(one[1]) for one in places if one[1] is not _BETWEEN), default=0)
 
     def expected(self, config: Config) -> list[Expected]:
         found: dict[Expected, None] = {}

@@ -86,6 +86,7 @@ class BoundLanguage(Language):
     """Its texts; a configuration is a set of live items."""
 
     has_places = True
+    has_stack = True
 
     def __init__(self, tables: ParserTables, bound: Mapping[int, Language], limits: Limits) -> None:
         """`tables`: with stand-ins for the bound terminals."""
@@ -169,6 +170,24 @@ class BoundLanguage(Language):
         after = language.moved(item.config, index)
         behind = self._behind(item) if language.accepts(after) else NOTHING
         return behind | {item._replace(config=after)}
+
+    def height(self, config: Config) -> int:
+        """Return how many places the stack of an item has, or what its bound text counts: the most of all."""
+        below, highest = self.reader.reader.parser.below, 0
+        pending, seen = list(cast(Items, config)), set(cast(Items, config))
+        while pending:
+            item = pending.pop()
+            height, stack = 0, item.place.stack
+            while stack:
+                height, stack = height + 1, below[stack]
+            highest = max(highest, height)
+            if isinstance(item, Inside):
+                highest = max(highest, self.reader.bound[item.terminal].height(item.config))
+                continue
+            for other in {one for base in item.bases for one in base} - seen:
+                seen.add(other)
+                pending.append(other)
+        return highest
 
     def accepts(self, config: Config) -> bool:
         """Return whether what was read is a text."""

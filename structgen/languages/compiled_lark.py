@@ -275,7 +275,7 @@ class CompiledLark(FollowedMasks):
         """
         with self.lock:
             return explicit(
-                ParserStates(self, self._language.classes, self._height),
+                ParserStates(self, self._language.classes, self.depth_of),
                 self._start,
                 self.tokenizer,
                 lambda n: State(self, n),
@@ -284,16 +284,14 @@ class CompiledLark(FollowedMasks):
                 minimal,
             )
 
-    def _height(self, index: int) -> int:
+    @property
+    def has_depth(self) -> bool:
+        """Places of the parser's stack are counted."""
+        return True
+
+    def depth_of(self, index: int) -> int:
         """Return how many places the stack of a state has: the most of all its branches."""
-        reading, below = self._reading(index), self._reader.parser.below
-        highest = 0
-        for one in reading.branches():
-            height, stack = 0, one.place.stack
-            while stack:
-                height, stack = height + 1, below[stack]
-            highest = max(highest, height)
-        return highest
+        return self._language.height(self._reading(index))
 
     # --- size -----------------------------------------------------------------------------------------------
 

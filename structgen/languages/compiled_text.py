@@ -338,9 +338,10 @@ class CompiledText(CompiledRests):
         """Return the explicit automaton of all states over classes of tokens (structgen.dfa.Dfa); with
         `minimal`, states with the same continuations are one.
 
-        `depth`, for context-free grammars: texts whose parser stack has more places at some point are left
-        out. Raises LimitError, naming max_states, where there are more states; OptionError for a depth where
-        there is no stack, and where special tokens or token counts have a part.
+        `depth`: texts are left out that need more places of a parser's stack at some point, or more open
+        brackets in a part that is a JSON text. Raises LimitError, naming max_states, where there are more
+        states; OptionError for a depth where there is no stack, and where special tokens or token counts have
+        a part.
         """
         if depth is not None and not self._language.has_stack:
             raise OptionError(
@@ -354,7 +355,7 @@ class CompiledText(CompiledRests):
             )
         with self.lock:
             return explicit(
-                ParserStates(self, self._language.classes, self._height),
+                ParserStates(self, self._language.classes, self.depth_of),
                 self._start,
                 self.tokenizer,
                 lambda n: State(self, n),
@@ -363,8 +364,13 @@ class CompiledText(CompiledRests):
                 minimal,
             )
 
-    def _height(self, index: int) -> int:
-        """Return how many places the stack of a state has."""
+    @property
+    def has_depth(self) -> bool:
+        """Whether the grammar has rules, or a part that is a JSON text or has a parser."""
+        return self._language.has_stack
+
+    def depth_of(self, index: int) -> int:
+        """Return how many places the stack of a state has, or how many brackets are open in a JSON text."""
         return self._language.height(self._configs[index])
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:

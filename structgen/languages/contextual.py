@@ -32,6 +32,8 @@ _MOST_LINES = 16
 class ContextualLanguage(Language):
     """The texts that lark accepts, as a `Language`."""
 
+    has_stack = True
+
     def __init__(
         self,
         tables: ParserTables,
@@ -320,6 +322,17 @@ class ContextualLanguage(Language):
 
     def _is_parted(self, lexeme: int, word: bytes, terminal: int) -> bool:
         return self.reader.lexer.is_parted(lexeme, terminal, word, self.separator[0])
+
+    def height(self, config: Config) -> int:
+        """Return how many places the parser's stack has: the most of all ways to read the text."""
+        assert isinstance(config, Reading)
+        below, highest = self.reader.parser.below, 0
+        for one in config.branches():
+            height, stack = 0, one.place.stack
+            while stack:
+                height, stack = height + 1, below[stack]
+            highest = max(highest, height)
+        return highest
 
     def accepts(self, config: Config) -> bool:
         """Return whether lark accepts what was read."""

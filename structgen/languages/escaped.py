@@ -113,7 +113,7 @@ class EscapedLanguage(Language):
         """`inner`: its masks inside strings, where its words have masks of their own."""
         self.of, self._escapes = of, JsonEscapes(escapes)
         self._inner = inner
-        self.counts = of.counts
+        self.counts, self.has_stack = of.counts, of.has_stack
         told = frozenset(b'"\\/bfnrtu' + HEX)
         marks = bytes(byte if byte in told else 255 if byte >= 0x20 else 254 for byte in range(256))
         self.classes = common_classes((of.classes, marks))
@@ -171,6 +171,9 @@ class EscapedLanguage(Language):
             if after is not None and self._through(after, ranges[1:]):
                 return True
         return False
+
+    def height(self, config: Config) -> int:
+        return self.of.height(cast(Place, config)[0])
 
     def accepts(self, config: Config) -> bool:
         at, read = cast(Place, config)

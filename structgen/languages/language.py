@@ -68,7 +68,8 @@ class Language(ABC):
     """Whether `height` says anything."""
 
     def height(self, config: Config) -> int:
-        """Return how many places the parser's stack has at most; 0 where there is none."""
+        """Return how many places the parser's stack has, in a JSON text how many brackets are open: the most
+        of all places of the configuration; 0 where nothing is counted."""
         return 0
 
     @abstractmethod

@@ -31,6 +31,7 @@ class Masked(Language, Part):
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
         """`last`: the bytes that its texts may end with, or more."""
         self.compiled, self.last = compiled, last
+        self.has_stack = compiled.has_depth
 
     def start(self) -> Config:
         return self.compiled.start.index
@@ -40,6 +41,9 @@ class Masked(Language, Part):
             return None
         after = self.compiled.bytes_index(cast(int, config), _BYTE[symbol])
         return None if after < 0 else after
+
+    def height(self, config: Config) -> int:
+        return self.compiled.depth_of(cast(int, config))
 
     def accepts(self, config: Config) -> bool:
         return self.compiled.may_end(cast(int, config))

@@ -43,7 +43,7 @@ class Meet(Language):
             self.specials = of.specials
         self.filter = RegularLanguage(formula, "a text that the regular expression takes", limits)
         self.classes = common_classes((of.classes, self.filter.classes))
-        self.counts = of.counts
+        self.counts, self.has_stack = of.counts, of.has_stack
         self._some = [self.classes.index(kind) for kind in sorted(set(self.classes))]
         self._some += [TOKEN + token for token in sorted(self.specials)]
         self._most = limits.oracle_steps
@@ -73,6 +73,9 @@ class Meet(Language):
             return None
         left = self.of.step(pair[0], symbol)
         return None if left is None else (left, right)
+
+    def height(self, config: Config) -> int:
+        return self.of.height(cast(Pair, config)[0])
 
     def accepts(self, config: Config) -> bool:
         left, right = cast(Pair, config)

@@ -52,6 +52,42 @@ def after_each(c, index, wanted, target):
     return ASKED if asked else 0
 
 
+@entry("int64(int64, int64, int64, int64, int64, int64)")
+def after_all(c, index, forgets, merged, count, target):
+    """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused.
+
+    `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
+    one that is not complete, so that the same key may come again. (In an item whose value matters to later
+    ones keys are kept.) `merged` (int32[count]): for states of the automata of numerals the one that stands
+    for all that are equivalent to it, -1 where that is not known. Returns 0, or -3 with questions noted.
+    Cost: 256 steps, most of which end at once.
+    """
+    store64(c, C_PRECISE, 1)
+    asked = False
+    for byte in range(256):
+        store64(target, byte, -1)
+        d = load64(c, C_SCRATCH)
+        code = step(c, row_of(c, T_NODE, N_STRIDE, index), d, byte)
+        if code == YES:
+            mode = load64(d, MODE)
+            if forgets and load64(d, TEXT) & CAPTURE == 0:
+                if mode == M_KEY:
+                    store64(d, SEEN, 0)
+                    store64(d, TEXT, 0)
+                if mode == M_KEY or (mode >= M_OBJECT and mode <= M_KEYS):
+                    store64(d, EXTRAS, 0)
+            if mode == M_NUMBER:
+                state = load64(d, LEX)
+                if state < count and load32(merged, state) >= 0:
+                    store64(d, LEX, load32(merged, state))
+            found = intern_node(c, d)
+            asked = asked or found < 0
+            store64(target, byte, found)
+        elif code == ASK:
+            asked = True
+    return ASKED if asked else 0
+
+
 @entry("int64(int64, int64, int64, int64, int64)")
 def after_tokens(c, index, tokens, count, target):
     """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).

@@ -58,6 +58,50 @@ def test_a_cut_automaton_takes_every_text_below_its_depth_and_no_other(name: str
     assert short <= taken[6]
 
 
+ROUND = 'start: "(" start? ")" | "[" start? "]"'
+TREE = {"type": "array", "items": {"$ref": "#"}, "maxItems": 1}
+PARTS = {
+    "sequence": (sg.lark(ROUND), lambda part: sg.sequence("x", part, "y"), lambda text: b"x" + text + b"y"),
+    "sequence of a schema": (
+        sg.json_schema(TREE, whitespace="compact"),
+        lambda part: sg.sequence("x", part),
+        lambda text: b"x" + text,
+    ),
+    "either": (sg.lark(ROUND), lambda part: sg.either("x", part), lambda text: text),
+    "repetition": (sg.lark(ROUND), lambda part: sg.sequence(part, part), lambda text: b"()" + text),
+    "intersection": (
+        sg.ebnf('root ::= "(" root? ")" | "[" root? "]"'),
+        lambda part: part & sg.regex(r"[()\[\]]{0,12}"),
+        lambda text: text,
+    ),
+    "without": (sg.lark(ROUND), lambda part: sg.without(part, ["x"]), lambda text: text),
+    "in a string": (sg.lark(ROUND), sg.in_json_string, lambda text: b'"' + text + b'"'),
+    "bound": (
+        sg.lark(ROUND),
+        lambda part: sg.lark('start: "x" T\n%declare T', bind={"T": part}),
+        lambda text: b"x" + text,
+    ),
+    "rules with a bound terminal": (
+        sg.lark(ROUND + ' | "x"'),
+        lambda part: sg.lark(ROUND + " | T\n%declare T", bind={"T": sg.literal("x")}),
+        lambda text: text,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_depth_cuts_a_part_as_it_cuts_the_grammar_by_itself(name: str) -> None:
+    part, compose, written = PARTS[name]
+    whole = language_of(compose(part), tokenizer(), "grammar", depth=3)
+    alone = language_of(part, tokenizer(), "grammar", depth=3).automaton
+    texts = [bytes(one) for size in range(1, 9) for one in itertools.product(b"([", repeat=size // 2)]
+    texts = [one + bytes({40: 41, 91: 93}[byte] for byte in reversed(one)) for one in texts]
+    taken = [alone.accepts(list(one)) for one in texts]
+    assert any(taken) and not all(taken)
+    assert [whole.automaton.accepts(list(written(one))) for one in texts] == taken
+    assert whole.exactness == "depth<=3"
+
+
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_without_a_depth_a_recursive_grammar_is_refused_with_the_cure(name: str) -> None:
     make, _ = GRAMMARS[name]

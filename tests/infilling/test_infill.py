@@ -93,14 +93,28 @@ def test_position_i_predicts_token_i(shift: bool) -> None:
     assert found.text == "qwertyui"
 
 
-def test_the_same_seed_gives_the_same_canvas_alone_and_among_others() -> None:
-    options = {"tokenizer": tokenizer(), "prompt": "p", "temperature": 1.0, "seed": 5}
-    templates = ["{a: /[a-z]{1,9}/}", "<{b: str}>", "{c: int}-{d: float}"]
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"scheduler": "freedave"}, {"length": "log z", "slots": 5}, {"scheduler": "first-hitting"}],
+    ids=str,
+)
+def test_the_same_seed_gives_the_same_canvas_alone_and_among_others(how: dict[str, object]) -> None:
+    options = {"tokenizer": tokenizer(), "prompt": "p", "temperature": 1.0, "seed": 5, **how}
+    templates = ["{a: /[a-z]{1,9}/}", "<{b: str}>", "{c: int}-{d: /[0-9]{2,4}/}"]
     together = sg.infill(toy(), templates, **options)
     for template, one in zip(templates, together, strict=True):
         alone = sg.infill(toy(), template, **options)
         assert (alone.tokens, alone.steps[-1].canvas) == (one.tokens, one.steps[-1].canvas)
     assert sg.infill(toy(), templates[0], **{**options, "seed": 6}).text != together[0].text
+
+
+@pytest.mark.parametrize("scheduler", NAMES)
+def test_a_temperature_near_zero_gives_the_canvas_of_zero_step_by_step(scheduler: str) -> None:
+    options = {"slots": 14, "scheduler": scheduler, "grammar": "[a-z ]*|{[a-z]+}"}
+    zero, near = fill(**options), fill(temperature=1e-5, **options)
+    assert [one.canvas for one in near.steps] == [one.canvas for one in zero.steps]
+    told, wanted = ([c.probability for s in one.steps for c in s.committed] for one in (near, zero))
+    assert told == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -225,7 +239,13 @@ REFUSED = [
     ({"template": "{a: int}{a: str}"}, sg.OptionError, "more than one type"),
     ({"template": "{a: int, 3}{a: int, 4}"}, sg.OptionError, "3 and 4 slots"),
     ({"template": "{a}{a}", "grammar": "x*"}, sg.OptionError, "stands twice"),
-    ({"template": "{a: int}", "grammar": "x*"}, sg.OptionError, "type of its own"),
+    ({"template": "{a: int}", "grammar": "x*"}, sg.NoFillingError, "'a' and is of the hole's type"),
+    ({"template": "xx{a: int, 3}y", "grammar": "x*1{5}y"}, sg.NoFillingError, "3 slots and needs 5"),
+    ({"template": "x{a: /[0-9]{9}/, 2}", "grammar": ".*"}, sg.NoFillingError, "2 slots and needs 5"),
+    ({"grammar": SCHEMA, "given": {"id": 1}, "holes": {"on": "x"}}, sg.OptionError, "the schema says"),
+    ({"template": "{a: int}", "depth": -1}, sg.OptionError, "depth"),
+    ({"template": "{a: int}", "depth": 2.5}, sg.OptionError, "depth"),
+    ({"template": "{a: /x+/}", "depth": 2}, sg.OptionError, "Only brackets .* Leave it out"),
     ({"template": "{a: int}", "holes": {"b": "x"}}, sg.OptionError, "no hole 'b'"),
     ({"template": "{a}", "holes": {"a": 3}}, sg.OptionError, "neither a grammar nor a type"),
     ({"template": "{a: /[a-z]{9}[0-9]{9}/, 3}"}, sg.NoFillingError, "3 slots and needs 8"),
@@ -240,6 +260,19 @@ REFUSED = [
     ({"grammar": SCHEMA, "length": "long"}, sg.OptionError, "length="),
     ({"grammar": SCHEMA, "seed": -1}, sg.OptionError, "seed"),
     ({"grammar": SCHEMA, "temperature": math.nan}, sg.OptionError, "temperature"),
+    ({"grammar": SCHEMA, "given": ["id"]}, sg.OptionError, "given is a list. Give a dict"),
+    (
+        {"grammar": SCHEMA, "given": {"id": 7, "tag": "", "on": True, "inner": {"x": None}}},
+        sg.OptionError,
+        "All required fields are given",
+    ),
+    ({"template": ("{a: int}",)}, sg.OptionError, "template is a tuple. Give a text, or a list"),
+    ({"template": [7]}, sg.OptionError, "template is a int"),
+    ({"template": "{a}", "holes": "a"}, sg.OptionError, "holes is a str"),
+    ({"template": "{a: int}", "prompt": None}, sg.OptionError, "prompt is a NoneType"),
+    ({"template": "{a: int}", "slots": 2.5}, sg.OptionError, "slots is a float"),
+    ({"template": "{a: int}", "slots": 10**12}, sg.OptionError, "are 1,000,000,000,001 tokens"),
+    ({"template": "{a: int}", "listen": 3}, sg.OptionError, "listen is a int. Give a function"),
 ]
 
 

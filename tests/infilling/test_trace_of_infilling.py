@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -39,6 +40,10 @@ def test_the_page_shows_each_step_and_escapes_what_the_model_wrote(tmp_path: Pat
         (["--schema", "s.json", "--regex", "x"], "exclude each other"),
         (["--model", "structgen/extract", "--regex", "x"], "causal"),
         (["--template", "t.txt", "--scheduler", "quick"], "no scheduler"),
+        (["--template", "t.txt", "--hole", "a=x.txt"], "says no type of a hole"),
+        (["--template", "t.txt", "--hole", "b=s.json"], "no hole 'b'"),
+        (["--template", "b.txt"], "no text in UTF-8"),
+        (["--regex", "[ab]*", "--max-states", "1", "--depth", "2"], "Leave it out"),
     ],
 )
 def test_wrong_options_are_refused(
@@ -46,6 +51,8 @@ def test_wrong_options_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("t.txt").write_text("{a: int}\n")
+    Path("b.txt").write_bytes(b"\xff{a: int}")
+    Path("s.json").write_text('{"enum": [1, 2]}')
     result = CliRunner().invoke(app(), ["infill", *options])
     assert result.exit_code == 2 and said in result.output
 
@@ -59,6 +66,28 @@ def test_the_command_fills_a_template(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert re.search(r'\{"age": -?\d+\}\n$', result.stdout)
     assert "\u2591" in result.stderr and page.is_file()
+
+
+def test_a_template_from_standard_input_is_read_as_one_from_a_file() -> None:
+    pytest.importorskip("structgen.infilling.presets")
+    result = CliRunner().invoke(app(), ["infill", "--template", "-"], input="Hi {n: /[0-9]/, 1}\n")
+    assert re.fullmatch(r"Hi \d\n", result.stdout)
+
+
+def test_the_command_fills_holes_with_types_from_files_under_a_grammar_of_the_whole(tmp_path: Path) -> None:
+    pytest.importorskip("structgen.infilling.presets")
+    for name, text in {
+        "t.txt": '{"size": {n}, "kind": "{kind}"}',
+        "n.json": '{"type": "integer", "minimum": 3, "maximum": 12}',
+        "kind.lark": 'start: ("x" | "y")+',
+    }.items():
+        (tmp_path / name).write_text(text)
+    options = ["--template", str(tmp_path / "t.txt"), "--regex", r'\{"size": 1.*, "kind": "..?"\}', "--json"]
+    options += ["--hole", f"n={tmp_path / 'n.json'}", "--hole", f"kind={tmp_path / 'kind.lark'}"]
+    result = CliRunner().invoke(app(), ["infill", *options, "--prompt", "Eleven. ", "--slots", "4"])
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout)["values"]
+    assert values["n"] in (10, 11, 12) and re.fullmatch("[xy]{1,2}", values["kind"])
 
 
 def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
