@@ -102,7 +102,9 @@ EXAMPLES = {
 
 def test_a_schema_that_counts_members_keeps_its_keys_apart_or_is_refused() -> None:
     with pytest.raises(sg.OptionError, match=r"minProperties.*$"):
-        language_of({"type": "object", "minProperties": 2}, byte_tokenizer(), "grammar", depth=1, max_states=2_000)
+        language_of(
+            {"type": "object", "minProperties": 2}, byte_tokenizer(), "grammar", depth=1, max_states=2_000
+        )
 
 
 def test_a_closed_schema_is_exact() -> None:
