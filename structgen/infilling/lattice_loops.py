@@ -338,12 +338,11 @@ def fill_class_masks(slots, sets, table, edge_start, edges, set_bits, touched, m
 
 @jit
 def _two_to(z):
-    """Return 2^z for z up to 1,000, to 6e-11 of it; z below -1,000 counts as that.
+    """Return 2^z for z from -1,000 to 1,000, to 6e-11 of it.
 
     z is rounded to an integer, which becomes the exponent; of the rest, between -1/2 and 1/2, a polynomial is
     taken: the one that agrees with 2^z at the Chebyshev points.
     """
-    z = z if z > -1000.0 else -1000.0
     rounded = z + _ROUND
     rest = z - (rounded - _ROUND)
     y = _times_plus(1.5303708861878998e-05, rest, 0.00015469742403451862)
@@ -422,7 +421,7 @@ def reduce_row(
             if row[v] != row[v]:
                 return NO_NUMBER
         return INFINITE
-    values = np.empty(_CHUNK, np.float32)
+    values, everything = np.empty(_CHUNK, np.float32), np.ones(_CHUNK, np.uint8)
     tops, room = np.empty(_LANES, np.float32), np.empty(best.shape[1], np.float32)
     best[:] = _NONE
     best_tokens[:] = -1
@@ -441,8 +440,25 @@ def reduce_row(
             _reduce_few(row, scale, c, class_tokens[first:end], scores, means, best, best_tokens)
         else:
             tokens = class_tokens[first:end]
-            _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values, tops, room)
+            _reduce_some(
+                row, scale, c, tokens, scores, means, best, best_tokens, values, everything, tops, room
+            )
     return 0
+
+
+@jit
+def _sums(row, inside, scale, top):
+    """Return the sum of e^x over the logits inside, where x is a logit times `scale`, less `top`; and the sum
+    of x e^x. Runs in lanes: the sums are not in order, and what is not inside is taken too, at 2^-1000."""
+    total = moment = 0.0
+    for v in range(len(row)):
+        x = row[v] if inside[v] else _LOWEST
+        z = _times_plus(np.float64(x), scale * _LOG2_E, -top * _LOG2_E)
+        z = z if z > -1000.0 else -1000.0
+        y = _two_to(z)
+        total = _plus(total, y)
+        moment = _plus(moment, z * y)
+    return total, moment / _LOG2_E
 
 
 @jit
@@ -465,14 +481,14 @@ def _reduce_few(row, scale, c, tokens, scores, means, best, best_tokens):
 
 
 @jit
-def _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values, tops, room):
+def _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values, everything, tops, room):
     """Reduce a class whose logits are gathered, chunk by chunk: once for the greatest, once for the sums."""
     for j in range(_LANES):
         tops[j] = _LOWEST
+    padded = 0
     for begin in range(0, len(tokens), _CHUNK):
-        count = min(_CHUNK, len(tokens) - begin)
-        _gather(row, tokens, begin, count, values)
-        _raise_tops(values, count, tops)
+        padded = _gather(row, tokens, begin, min(_CHUNK, len(tokens) - begin), values)
+        _raise_tops(values, padded, tops)
     bound = _at_rank(tops, len(room), room)
     top = room[0] * scale
     if top == _NONE:
@@ -481,36 +497,35 @@ def _reduce_some(row, scale, c, tokens, scores, means, best, best_tokens, values
     for begin in range(0, len(tokens), _CHUNK):
         count = min(_CHUNK, len(tokens) - begin)
         if len(tokens) > _CHUNK:
-            _gather(row, tokens, begin, count, values)
+            padded = _gather(row, tokens, begin, count, values)
         for j in range(count):
             if values[j] >= bound:
                 _rank(best, best_tokens, c, values[j] * scale, tokens[begin + j])
-        for j in range(count):
-            z = _times_plus(np.float64(values[j]), scale * _LOG2_E, -top * _LOG2_E)
-            z = z if z > -1000.0 else -1000.0
-            y = _two_to(z)
-            total = _plus(total, y)
-            moment = _plus(moment, z * y)
+        here, more = _sums(values[:padded], everything[:padded], scale, top)
+        total += here
+        moment += more
     scores[c] = top + math.log(total)
-    means[c] = top + moment / total / _LOG2_E
+    means[c] = top + moment / total
 
 
 @jit
 def _gather(row, tokens, begin, count, values):
+    """Gather logits, and behind them minus infinity up to a multiple of _LANES; return how many there are."""
     for j in range(count):
         values[j] = row[tokens[begin + j]]
+    padded = (count + _LANES - 1) // _LANES * _LANES
+    for j in range(count, padded):
+        values[j] = _LOWEST
+    return padded
 
 
 @jit
 def _raise_tops(values, count, tops):
-    """Raise each of the partial maxima to the values that stand len(tops) apart."""
-    whole = count - count % _LANES
-    for begin in range(0, whole, _LANES):
+    """Raise each of the partial maxima to the values that stand _LANES apart."""
+    for begin in range(0, count, _LANES):
         for j in range(_LANES):
             x = values[begin + j]
             tops[j] = x if x > tops[j] else tops[j]
-    for j in range(whole, count):
-        tops[j - whole] = max(tops[j - whole], values[j])
 
 
 @jit
@@ -539,18 +554,12 @@ def _reduce_wide(row, scale, c, inside, scores, means, best, best_tokens, blocks
                     _rank(best, best_tokens, c, row[v] * scale, v)
     total = moment = 0.0
     for b in range(len(blocks)):
-        here = 0.0
-        for v in range(b * BLOCK, min((b + 1) * BLOCK, size)):
-            x = row[v] if inside[v] else _LOWEST
-            z = _times_plus(np.float64(x), scale * _LOG2_E, -top * _LOG2_E)
-            z = z if z > -1000.0 else -1000.0
-            y = _two_to(z)
-            here = _plus(here, y)
-            moment = _plus(moment, z * y)
-        blocks[b] = here
-        total += here
+        end = min((b + 1) * BLOCK, size)
+        blocks[b], more = _sums(row[b * BLOCK : end], inside[b * BLOCK : end], scale, top)
+        total += blocks[b]
+        moment += more
     scores[c] = top + math.log(total)
-    means[c] = top + moment / total / _LOG2_E
+    means[c] = top + moment / total
 
 
 # --- the log-sum semiring -----------------------------------------------------------------------------------
