@@ -55,8 +55,8 @@ single precision the logarithms of their shares of the tile are too coarse."""
 
 @jit
 def exponential(x):
-    """Return e^x of a number at most 0, to seven digits; what is below e^-87 counts as e^-87. A polynomial after
-    powers of two (Cephes' expf), so that loops over it run in lanes."""
+    """Return e^x of a number at most 0, to seven digits; what is below e^-87 counts as e^-87. A polynomial
+    after powers of two (Cephes' expf), so that loops over it run in lanes."""
     if x < np.float32(-87.0):
         x = np.float32(-87.0)
     n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
@@ -73,7 +73,8 @@ def exponential(x):
     return np.float32(y * bits.view(np.float32))
 
 
-# an index without a sign needs no look whether it counts from the end, and only so does a loop run in lanes
+# An index with a sign may count from the end. Numba asks that for each element, which keeps loops from
+# running in lanes. So indices that are sums are made unsigned.
 
 
 @jit
@@ -177,7 +178,7 @@ def reach_of(scores, shares, count, top, most, mass):
         sizes[step] += 1
         if mass < np.inf:
             masses[step] += shares[i]
-    found, whole = 0, 0.0
+    found, whole = np.int64(0), 0.0
     for step in range(_STEPS - 1):
         found += sizes[step]
         whole += masses[step]
@@ -287,8 +288,8 @@ def sum_of_allowed(bits, values, start, count):
 
 @jit
 def gathered(scores, words, start, length, out):
-    """Write the allowed scores of a tile side by side; returns how many numbers there are. Of a word with many
-    bits all are written, minus infinity for the tokens that are not allowed."""
+    """Write the allowed scores of a tile side by side; returns how many numbers there are. Of a word of the
+    mask with many bits all scores are written, minus infinity for those that are not allowed."""
     count = 0
     for first in range(start, start + length, _WORD):
         width = min(_WORD, start + length - first)
@@ -543,8 +544,9 @@ def draw_along(logits, masks, texts, noise, options, penalised, guesses, numbers
     `texts`, `noise`, `options` (one row for each text) and `guesses` have the columns above; `masks` has no
     columns where all tokens are allowed; `penalised` has the logits of texts with penalties, which depend on
     what the text holds: of those one token is chosen. The answers of a text go to the next rows of `numbers`
-    and `figures`, `ends` says how many there are up to its last one. Cost: 2 ns a token of the vocabulary
-    on one core, and for a draw some more for each allowed one.
+    and `figures`, `ends` says how many there are up to its last one. Cost: 0.8 ns a token of the vocabulary
+    on one core, twice that at temperatures other than 1, and 3 us for a draw; with top-k, top-p or penalties
+    up to 20 ns for each allowed token.
     """
     size = logits.shape[1]
     room = (np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.empty(TILE))

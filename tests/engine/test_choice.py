@@ -12,9 +12,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from structgen_kernels.reference import gumbel, position_keys, sample_key, words  # noqa: E402
+
 from structgen.engine.choice import Row, candidates, choose, choose_anywhere  # noqa: E402
 from structgen.engine.requests import Sampling  # noqa: E402
-from structgen_kernels.reference import gumbel, position_keys, sample_key, words  # noqa: E402
 
 SIZE = 12
 LOGITS = torch.linspace(-2.0, 1.5, SIZE)
