@@ -83,20 +83,16 @@ def hold(logits: Any, mask: npt.NDArray[np.int32] | None, heat: float, first: in
     count, width = logits.shape
     rows = [Row(Sampling(temperature=heat, seed=5), i, first + i, (), ()) for i in range(count)]
     ours = torch.tensor(choose(logits, mask, rows).tokens)
-    seeds = torch.tensor([row.stream for row in rows])
-    positions = torch.tensor([row.position for row in rows])
-    plain = torch.tensor([heat]).double(), torch.tensor([0]), torch.tensor([1.0]), torch.tensor([0.0])
-    options = [one.expand(count) for one in plain]
-    words = None if mask is None else torch.from_numpy(mask)
-    theirs = reference.masked_sample(logits, words, None, *options, seeds, positions).tokens
+    keys = reference.position_keys(
+        torch.tensor([row.stream for row in rows]), torch.tensor([row.position for row in rows])
+    )
+    scores = logits.double()
+    if mask is not None:
+        scores.masked_fill_(~reference.allowed_of(torch.from_numpy(mask), width), -math.inf)
+    theirs = reference.draw(scores, torch.full((count,), heat, dtype=torch.float64), keys)
     differ = (ours != theirs).nonzero().flatten().tolist()
     for i in differ:
-        scores = logits[i].double().numpy() / heat
-        if mask is not None:
-            bits = np.unpackbits(mask[i].view(np.uint8), bitorder="little")[:width].astype(bool)
-            scores[~bits] = -math.inf
-        key = int(reference.position_keys(seeds[i], positions[i]))
-        assert near_tie(scores, key) < CLOSE, (i, int(ours[i]), int(theirs[i]))
+        assert near_tie(scores[i].numpy() / heat, int(keys[i])) < CLOSE, (i, int(ours[i]), int(theirs[i]))
     return len(differ)
 
 
