@@ -179,11 +179,11 @@ def reach_of(scores, shares, count, top, most, mass):
         if mass < np.inf:
             masses[step] += shares[i]
     found, whole = np.int64(0), 0.0
-    for step in range(_STEPS - 1):
-        found += sizes[step]
-        whole += masses[step]
+    for at in range(_STEPS - 1):
+        found += sizes[at]
+        whole += masses[at]
         if found >= most or whole > mass:
-            return step + 1.0
+            return at + 1.0
     return np.inf
 
 
