@@ -54,6 +54,9 @@ class Engine:
     the end tokens of its generation_config count too. Raises OptionError for what is neither.
     `max_rows` texts are written at a time, the others wait. The compiled forms of the last 256 grammars are
     kept.
+    `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
+    `structgen_kernels`; by default where that is not the CPU. False: masks are sent from main memory in each
+    step.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class Engine:
         max_rows: int = 32,
         device: str | None = None,
         dtype: str | None = None,
+        device_masks: bool | None = None,
     ) -> None:
         max_rows = checks.whole("max_rows", max_rows, 1)
+        device_masks = checks.flag("device_masks", device_masks)
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
         self.model: Model
@@ -81,7 +86,7 @@ class Engine:
                 cure="Use the model's own tokenizer.",
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
-        self._loop = Loop(self.model, tokenizer, max_rows)
+        self._loop = Loop(self.model, tokenizer, max_rows, device_masks)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
         """What was asked for least recently comes first."""
         self._of_grammars = threading.Lock()

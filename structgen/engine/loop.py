@@ -4,6 +4,7 @@
     choose     logits and masks, which lie ready, become tokens (choice.choose)
     commit     the tokens are taken: matchers advance, texts grow, some end
     run        the model reads the tokens; meanwhile a thread fills the next masks
+    stage      on a GPU: the masks go to the device while its pass runs (device_masks)
 
 With speculation (structgen.speculation) the model reads a draft behind each token, too: a tree of guesses.
 The logits and the mask of each node lie ready then. A text whose chosen token is a guess goes on at that node
@@ -44,6 +45,8 @@ from torch import Tensor
 
 from structgen.batch import allow_all
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
+from structgen.engine.device_choice import DeviceChoice
+from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.lines import Lines, forbid
 from structgen.engine.models import Model, ReadsMany, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
@@ -64,7 +67,11 @@ than most of them do."""
 class Loop:
     """The texts that a model is writing, `max_rows` at a time, and those that wait. Threads may share it."""
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
+    def __init__(
+        self, model: Model, tokenizer: Tokenizer, max_rows: int, device_masks: bool | None = None
+    ) -> None:
+        """`device_masks`: whether tokens are chosen by `DeviceChoice`; by default where the logits do not lie
+        in main memory."""
         self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._wider = model.vocab_size > tokenizer.vocab_size
@@ -82,6 +89,9 @@ class Loop:
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._ran = 0.0
         """Seconds of the last pass."""
+        self._device_masks = device_masks
+        self._there: tuple[DeviceMasks, DeviceChoice] | None = None
+        """The masks and the choice on the device of the logits, once there was something to choose there."""
         self._verifier = verifier_of(model)
         """The model, where it verifies drafts."""
         self._speculator = Speculator()
@@ -172,6 +182,7 @@ class Loop:
         # a thread may still be filling masks of then: it keeps the memory and the matchers that it has
         self._lines.close(wait=False)
         self._lines = Lines(self._max_rows, self._tokenizer.vocab_size)
+        self._there = None
         for text in texts:
             text.restart()
         self._rows = []
@@ -190,6 +201,7 @@ class Loop:
             self._rows += fresh
             self._lines.fill(fresh)
             self._settle()
+            self._stage()
             if self._lines.has_fault:
                 raise _Fault
 
@@ -273,6 +285,11 @@ class Loop:
         if -1 in places:  # what came with a prompt does not lie among the others
             logits = torch.stack([self._logits_of(text) for text in rows])
             places, guesses = list(range(len(rows))), [None] * len(rows)
+        if self._there is not None:
+            stays = getattr(self._model, "keeps_logits", False) and logits is self._logits
+            return self._there[1].choose(
+                logits, [text.row for text in rows], places, [text.line for text in rows], stays=stays
+            )
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = self._lines.mask.array
@@ -356,7 +373,14 @@ class Loop:
         """Return the choice among the tokens of thoughts without some."""
         allow_all(self._narrow, 0)
         forbid(self._narrow, 0, (*phase.ends, *banned))
-        return choose(self._logits_of(text)[None], self._narrow.array, [text.row]).tokens[0]
+        return self._chosen_under_narrow(text).tokens[0]
+
+    def _chosen_under_narrow(self, text: Text) -> Chosen:
+        """Return the choice for one text under the mask that was just written to `_narrow`."""
+        logits = self._logits_of(text)[None]
+        if self._there is not None:
+            return self._there[1].choose_under(logits, self._narrow.array, [text.row])
+        return choose(logits, self._narrow.array, [text.row])
 
     def _take(self, text: Text, step: Step) -> None:
         """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
@@ -380,7 +404,7 @@ class Loop:
         """Return the choice again, among the tokens after which the document can be completed in time: what
         the same noise would have chosen under that mask."""
         matcher.fill_mask(self._narrow, budget=room)
-        again = choose(self._logits_of(text)[None], self._narrow.array, [text.row])
+        again = self._chosen_under_narrow(text)
         step = self._step(text, again, 0, self._narrow.array[0])
         step.steered = True
         return step
@@ -430,6 +454,27 @@ class Loop:
             text.ran = ran
         filling.wait()
         self._speculator.took(time.perf_counter() - started)
+        self._settle()
+        self._stage()
+
+    def _stage(self) -> None:
+        """Send the masks of all rows to the device of the logits, where tokens are chosen there; the device's
+        pass goes on meanwhile."""
+        rows = self._rows
+        if not rows or self._device_masks is False:
+            return
+        device = self._logits_of(rows[0]).device
+        if device.type == "cpu" and not self._device_masks:
+            return
+        if self._there is None:
+            masks = DeviceMasks(self._tokenizer, device)
+            self._there = masks, DeviceChoice(masks)
+        try:
+            if not self._there[0].stage(rows, self._lines.mask, wider=self._wider):
+                self._lines.has_fault = True
+        except torch.OutOfMemoryError as error:
+            for text in rows:
+                text.error = _failed(error)
         self._settle()
 
     def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:
