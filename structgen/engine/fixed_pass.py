@@ -29,6 +29,9 @@ from structgen.errors import StructgenError
 
 _COLUMNS = 128
 """Columns that a step has at least; more come by doubling."""
+_CONTEXT = 4096
+"""The most tokens of a text, unless another number is given or the model has fewer: all slots have room for
+them."""
 _PASS = 16_384
 """Tokens of prompts that are read in one pass."""
 
@@ -60,8 +63,9 @@ class FixedCache:
 class FixedLlama:
     """A Llama for at most `rows` texts of at most `context` tokens at a time; threads take turns.
 
-    Memory: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values, at once. `context`:
-    the model's own where it is left out. `graphs`: where steps are captured (by default: on CUDA).
+    Memory: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values, at once, `rows`
+    rounded up to a power of two. `context`: by default 4,096, or the model's own where that is less.
+    `graphs`: where steps are captured (by default: on CUDA). Raises StructgenError where memory is missing.
     """
 
     def __init__(
@@ -69,7 +73,7 @@ class FixedLlama:
     ) -> None:
         sizes, like = weights.sizes, weights.embedding
         self._weights = weights
-        self._context = min(context or sizes.context, sizes.context)
+        self._context = min(context or _CONTEXT, sizes.context)
         self._graphs = Graphs(like.device) if graphs is None else graphs
         room = bucket(rows)
         self._rows = rows

@@ -129,13 +129,14 @@ def draft_support_of(model: Model) -> DraftSupport:
 
 
 def load_model(
-    name: str | Path, *, device: str | None = None, dtype: str | None = None
+    name: str | Path, *, device: str | None = None, dtype: str | None = None, fixed_rows: int = 0
 ) -> tuple[Model, Tokenizer]:
     """Return a model and its tokenizer: `structgen/extract` and the other embedded ones, or a local folder
     that transformers' AutoModelForCausalLM reads.
 
     `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
-    (default: float32 on a CPU, bfloat16 elsewhere). Nothing is downloaded. Errors: `StructgenError` where the
+    (default: float32 on a CPU, bfloat16 elsewhere). With `fixed_rows` it is a `FixedLlama` of so many rows,
+    for CUDA graphs. Nothing is downloaded. Errors: `StructgenError` where the
     folder is missing or is no model, where torch or transformers is not installed.
     """
     try:
@@ -158,14 +159,20 @@ def load_model(
         from structgen.engine.llama import Llama
 
         folder = embedded_model(str(name))
-        return Llama.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
-    folder = Path(name)
+        if not fixed_rows:
+            return Llama.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
+    else:
+        folder = Path(name)
     if not (folder / "config.json").is_file():
         raise StructgenError(
             f"{str(name)!r} is no folder with a model: there is no config.json.",
             where="model",
             cure="Name a local folder, or structgen/extract; nothing is downloaded.",
         )
+    if fixed_rows:
+        from structgen.engine.fixed_pass import FixedLlama
+
+        return FixedLlama.read(folder, where, kind, fixed_rows), Tokenizer.from_huggingface(str(folder))
     from structgen.engine.huggingface import HuggingFace
 
     return HuggingFace.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
