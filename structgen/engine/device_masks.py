@@ -335,15 +335,18 @@ class DeviceMasks:
             self.choices = Choices.of(self._sent)
         parts = Choices(*(part.numpy() for part in Choices.of(self._staged)))
         parts.indices[:lines], parts.indices[lines:] = pairs, NO_ROW
+        at, rows = [text.line for text in texts], [text.row for text in texts]
+        parts.stream[at] = [signed(row.stream) for row in rows]
+        parts.position[at] = [row.position for row in rows]
+        options = np.array([row.options for row in rows], np.float64).reshape(-1, 4)
+        parts.temperature[at], parts.top_p[at], parts.min_p[at] = options[:, 0], options[:, 1], options[:, 2]
+        parts.top_k[at] = options[:, 3]
         for text in texts:
-            row, line = text.row, text.line
-            temperature, top_p, min_p, top_k = row.options
-            every = slice(line, last_line(text) + 1)
-            parts.stream[every], parts.position[every] = signed(row.stream), row.position
-            parts.top_k[every], parts.temperature[every] = int(top_k), temperature
-            parts.top_p[every], parts.min_p[every] = top_p, min_p
             if text.guesses is not None and len(text.guesses.draft):
-                parts.position[line + 1 : every.stop] += _depths(text.guesses.draft.parents)
+                nodes = slice(text.line + 1, last_line(text) + 1)
+                for part in parts[1:]:
+                    part[nodes] = part[text.line]
+                parts.position[nodes] += _depths(text.guesses.draft.parents)
         self._sent.copy_(self._staged, non_blocking=True)
 
 

@@ -47,7 +47,7 @@ from structgen.batch import allow_all
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
-from structgen.engine.lines import Lines, forbid
+from structgen.engine.lines import Filling, Lines, forbid
 from structgen.engine.models import Model, ReadsMany, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.texts import Text
@@ -435,16 +435,21 @@ class Loop:
             return
         started = time.perf_counter()
         drafts = self._drafts(rows)
-        # other devices go on by themselves, and how long their passes last is not seen here
-        filling = self._lines.begin(
-            rows, drafts, apart=self._ran > _SHORT or self._logits.device.type != "cpu"
-        )
+        filling: Filling | None = None
+        if self._there is None or not getattr(self._model, "keeps_logits", False):
+            # other devices go on by themselves, and how long their passes last is not seen here
+            filling = self._lines.begin(
+                rows, drafts, apart=self._ran > _SHORT or self._logits.device.type != "cpu"
+            )
         began = time.perf_counter()
         try:
             self._logits = self._read_tokens(rows, drafts)
         except Exception as error:  # the same
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
+        if filling is None:
+            # the pass was started as one graph, in no time: masks are filled while the device is at it
+            filling = self._lines.begin(rows, drafts, apart=False)
         if any(text.most_guesses for text in rows):
             self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):

@@ -30,6 +30,7 @@ from structgen.engine.torch_pass import TorchPass  # noqa: E402
 from structgen.engine.weights import Weights  # noqa: E402
 
 CPU = torch.device("cpu")
+_MISSING = "torch has no CUDA device here (torch.cuda.is_available() is False)"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +45,17 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> Any:
     if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("torch has no CUDA device here (torch.cuda.is_available() is False)")
+        pytest.skip(_MISSING)
+    return torch.device(request.param)
+
+
+@pytest.fixture(
+    params=[pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)]
+)
+def device_of_slow_test(request: pytest.FixtureRequest) -> Any:
+    """A test that reads models by transformers takes seconds: on the CPU it is for `make test-all`."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip(_MISSING)
     return torch.device(request.param)
 
 
@@ -113,7 +124,9 @@ def test_the_nodes_of_a_draft_tree_have_the_logits_of_plain_decoding(device: Any
         assert torch.allclose(model.decode([2], caches[:1]), model.decode([2], plain[:1]), atol=2e-3)
 
 
-def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(device: Any, folder: Path) -> None:
+def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(
+    device_of_slow_test: Any, folder: Path
+) -> None:
     transformers = pytest.importorskip("transformers")
     wanted = [
         sg.Request("a", PERSON, sg.Sampling(temperature=0.0), max_tokens=40),
@@ -123,7 +136,7 @@ def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(device: Any, f
         sg.Request("c", DATES, sg.Sampling(temperature=0.0), max_tokens=40),
     ]
     found = []
-    for where in (device, CPU):
+    for where in (device_of_slow_test, CPU):
         model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(where)
         results = sg.Engine(model, TOKENIZER, device_masks=True).generate(wanted)
         found.append([(result.thoughts, result.tokens) for result in results])
