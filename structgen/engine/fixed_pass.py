@@ -55,17 +55,23 @@ class FixedCache:
         """Return another that goes on from here by itself."""
         return self._model.copied(self)
 
-    def __del__(self) -> None:
+    def release(self) -> None:
+        """Give the slot back; the cache is not used any more."""
         if self.slot >= 0:
             self._model.give_slot(self.slot)
+            self.slot = -1
+
+    def __del__(self) -> None:
+        self.release()
 
 
 class FixedLlama:
     """A Llama for at most `rows` texts of at most `context` tokens at a time; threads take turns.
 
-    Memory: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values, at once, `rows`
-    rounded up to a power of two. `context`: by default 4,096, or the model's own where that is less.
-    `graphs`: where steps are captured (by default: on CUDA). Raises StructgenError where memory is missing.
+    Memory, at once: 2 * layers * rows * (context + 1) * groups * head numbers for keys and values, and
+    2 * rows * V for logits; `rows` is rounded up to a power of two. `context`: by default 4,096, or the
+    model's own where that is less. `graphs`: where steps are captured (by default: on CUDA). Raises
+    StructgenError where memory is missing.
     """
 
     def __init__(
@@ -91,13 +97,17 @@ class FixedLlama:
         self._positions, self._order = torch.zeros_like(self._tokens), torch.zeros_like(self._tokens)
         self._every = torch.arange(room, device=like.device)
         self._columns = torch.arange(self._context + 1, device=like.device)
+        self._logits = like.new_empty((2, room, self.vocab_size))
+        """Logits of the last step, which are still read, and of the next one. They lie outside of what graphs
+        use for their intermediate results, and which they share."""
+        self._turn = 0
+        """Which of the two was written last."""
         self._free = list(range(rows - 1, -1, -1))
         """Slots without a text, the smallest last."""
         self._lock = threading.Lock()
 
     keeps_logits = True
-    """The logits of steps of as many texts lie in the same memory, with room for the next power of two of
-    rows (`DeviceChoice.choose`)."""
+    """As `TakesBack` says: two places take turns, and so the choice is captured for either."""
 
     @classmethod
     def read(cls, folder: Path, device: torch.device, dtype: torch.dtype, rows: int) -> FixedLlama:
@@ -202,27 +212,43 @@ class FixedLlama:
         return self._head(x[last.to(device)]), caches
 
     def decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
-        """Return the logits [rows, V] behind one more token of each text. They are overwritten by the
-        next step."""
+        """Return the logits [rows, V] behind one more token of each text. They are overwritten by the step
+        after the next one."""
         with self._lock, torch.inference_mode():
-            self._close_up(caches)
-            rows = bucket(1 + max(cache.slot for cache in caches))
-            columns = min(max(_COLUMNS, bucket(1 + max(cache.length for cache in caches))), self._context)
-            staged = torch.empty((3, rows), dtype=torch.int64, pin_memory=self._held.is_cuda)
-            staged[0], staged[1], staged[2] = 0, self._context, 0
-            slots = [cache.slot for cache in caches]
-            staged[0, slots] = torch.tensor(list(tokens))
-            staged[1, slots] = torch.tensor([cache.length for cache in caches])
-            staged[2, : len(caches)] = torch.tensor(slots)
-            for part, new in zip((self._tokens, self._positions, self._order), staged, strict=True):
-                part[:rows].copy_(new, non_blocking=True)
-            logits = self._graphs.run((rows, columns), lambda: self._step(rows, columns))
-            for cache in caches:
-                cache.length += 1
-            return logits[: len(caches)]
+            self._turn = 1 - self._turn
+            return self._decode(tokens, caches)
 
-    def _step(self, rows: int, columns: int) -> Tensor:
-        """Return the logits [rows, V] of what the static buffers say, in the order that they say."""
+    def decode_instead(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
+        """Return the logits [rows, V] behind other tokens in place of the last one of each text, as a copy.
+        The logits of the last step stay as they are."""
+        with self._lock, torch.inference_mode():
+            for cache in caches:
+                cache.length -= 1
+            self._turn = 1 - self._turn
+            logits = self._decode(tokens, caches).clone()
+            self._turn = 1 - self._turn
+            return logits
+
+    def _decode(self, tokens: Sequence[int], caches: Sequence[FixedCache]) -> Tensor:
+        self._close_up(caches)
+        rows = bucket(1 + max(cache.slot for cache in caches))
+        columns = min(max(_COLUMNS, bucket(1 + max(cache.length for cache in caches))), self._context)
+        staged = torch.empty((3, rows), dtype=torch.int64, pin_memory=self._held.is_cuda)
+        staged[0], staged[1], staged[2] = 0, self._context, 0
+        slots = [cache.slot for cache in caches]
+        staged[0, slots] = torch.tensor(list(tokens))
+        staged[1, slots] = torch.tensor([cache.length for cache in caches])
+        staged[2, : len(caches)] = torch.tensor(slots)
+        for part, new in zip((self._tokens, self._positions, self._order), staged, strict=True):
+            part[:rows].copy_(new, non_blocking=True)
+        out = self._logits[self._turn, :rows]
+        logits = self._graphs.run((rows, columns, self._turn), lambda: self._step(rows, columns, out))
+        for cache in caches:
+            cache.length += 1
+        return logits[: len(caches)]
+
+    def _step(self, rows: int, columns: int, out: Tensor) -> Tensor:
+        """Write the logits [rows, V] of what the static buffers say, in the order that they say, to `out`."""
         weights, sizes = self._weights, self._weights.sizes
         positions = self._positions[:rows]
         places = positions.clamp(max=self._context - 1)
@@ -239,7 +265,8 @@ class FixedLlama:
             scores = grouped @ keys[:rows, :, :columns].transpose(2, 3) * sizes.head**-0.5 + never
             read = torch.softmax(scores, -1) @ values[:rows, :, :columns]
             x = self._behind(x, read.reshape(rows, -1), layer)
-        return self._head(x[self._order[:rows]])
+        last = self._norm(x[self._order[:rows]], weights.norm)
+        return torch.mm(last, weights.head.t(), out=out)
 
     def _queries(self, x: Tensor, layer: Layer, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries [n, heads, head], keys and values [n, groups, head] of hidden states [n, width]."""

@@ -46,7 +46,8 @@ class Graphs:
         key from then on.
 
         Two functions of one key must read and write the same tensors, and running one twice must do what
-        running it once does. The result is overwritten by the next run of any key: all captures share memory.
+        running it once does. All captures share the memory of their intermediate results: what they return is
+        overwritten by the next run of any key, unless the function writes it to memory of its own.
         """
         replay = self._known.get(key)
         if replay is None:

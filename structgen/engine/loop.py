@@ -6,6 +6,9 @@
     run        the model reads the tokens; meanwhile a thread fills the next masks
     stage      on a GPU: the masks go to the device while its pass runs (device_masks)
 
+Where the model can take tokens back (`TakesBack`), run begins before commit: on a GPU everything between two
+choices is then done while the device is at its pass.
+
 With speculation (structgen.speculation) the model reads a draft behind each token, too: a tree of guesses.
 The logits and the mask of each node lie ready then. A text whose chosen token is a guess goes on at that node
 with choose and commit, until its token is none of the guesses: the same choices by the same code, from the
@@ -38,6 +41,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -48,7 +52,7 @@ from structgen.engine.choice import Chosen, Words, candidates, choose, choose_al
 from structgen.engine.device_choice import DeviceChoice
 from structgen.engine.device_masks import DeviceMasks
 from structgen.engine.lines import Filling, Lines, forbid
-from structgen.engine.models import Model, ReadsMany, verifier_of
+from structgen.engine.models import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Phase
@@ -90,6 +94,8 @@ class Loop:
         self._ran = 0.0
         """Seconds of the last pass."""
         self._device_masks = device_masks
+        self._ahead: _Ahead | None = None
+        """The pass that runs while tokens are committed, where the model can take them back."""
         self._there: tuple[DeviceMasks, DeviceChoice] | None = None
         """The masks and the choice on the device of the logits, once there was something to choose there."""
         self._verifier = verifier_of(model)
@@ -182,8 +188,9 @@ class Loop:
         # a thread may still be filling masks of then: it keeps the memory and the matchers that it has
         self._lines.close(wait=False)
         self._lines = Lines(self._max_rows, self._tokenizer.vocab_size)
-        self._there = None
+        self._there = self._ahead = None
         for text in texts:
+            _release(text)
             text.restart()
         self._rows = []
 
@@ -253,7 +260,10 @@ class Loop:
         """Choose a token for each text, and another one for as long as the last one was guessed."""
         began, going = time.perf_counter(), self._rows
         while going:
-            further = self._commit(going, self._chosen(going))
+            chosen = self._chosen(going)
+            if self._there is not None and isinstance(self._model, TakesBack):
+                self._ahead = self._started(self._model, going, chosen.tokens)
+            further = self._commit(going, chosen)
             self._settle()
             going = [text for text in further if text.handle.result is None]
         for text in self._rows:
@@ -261,6 +271,32 @@ class Loop:
                 text.observe()
         self._keep()
         self._speculator.took(time.perf_counter() - began)
+
+    def _started(self, model: TakesBack, rows: Sequence[Text], tokens: Sequence[int]) -> _Ahead:
+        """Have the model read tokens that were chosen and are not committed yet: the device's pass runs while
+        they are. Texts may end with them, or take other ones: `_read_ahead` sees to that."""
+        read = [max(token, 0) for token in tokens]  # of a row of faulty logits there is none
+        try:
+            logits = self._checked(model.decode(read, [text.cache for text in rows]), len(rows))
+        except Exception as error:  # whatever the model raises: it is handled once the tokens are committed
+            return _Ahead(rows, read, error=error)
+        return _Ahead(rows, read, logits)
+
+    def _read_ahead(self, model: TakesBack, ahead: _Ahead, rows: Sequence[Text]) -> Tensor:
+        """Return the logits of a pass that was started before its tokens were committed. Texts that took
+        other tokens (they were steered, or their thoughts were closed) read these now."""
+        if ahead.error is not None:
+            raise ahead.error
+        assert ahead.logits is not None
+        places = {id(text): place for place, text in enumerate(ahead.rows)}
+        for text in rows:
+            text.place = places[id(text)]
+        late = [text for text in rows if text.last != ahead.tokens[text.place]]
+        if late:
+            logits = model.decode_instead([text.last for text in late], [text.cache for text in late])
+            for text, own in zip(late, self._checked(logits, len(late)), strict=True):
+                text.logits, text.place = own, -1
+        return ahead.logits
 
     def _keep(self) -> None:
         """Have the model keep the nodes of drafts that texts went through."""
@@ -435,20 +471,25 @@ class Loop:
             return
         started = time.perf_counter()
         drafts = self._drafts(rows)
+        ahead, self._ahead = self._ahead, None
         filling: Filling | None = None
-        if self._there is None or not getattr(self._model, "keeps_logits", False):
+        if ahead is None:
             # other devices go on by themselves, and how long their passes last is not seen here
             filling = self._lines.begin(
                 rows, drafts, apart=self._ran > _SHORT or self._logits.device.type != "cpu"
             )
         began = time.perf_counter()
         try:
-            self._logits = self._read_tokens(rows, drafts)
+            if ahead is None:
+                self._logits = self._read_tokens(rows, drafts)
+            else:
+                assert isinstance(self._model, TakesBack)
+                self._logits = self._read_ahead(self._model, ahead, rows)
         except Exception as error:  # the same
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
         if filling is None:
-            # the pass was started as one graph, in no time: masks are filled while the device is at it
+            # masks are filled while the device is at the pass
             filling = self._lines.begin(rows, drafts, apart=False)
         if any(text.most_guesses for text in rows):
             self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
@@ -527,12 +568,30 @@ class Loop:
             return
         had_drafts = any(text.guesses is not None for text in rows)
         for text in rows:
-            text.cache = text.guesses = None
+            _release(text)
+            text.guesses = None
             text.forgo_drafts("there was no memory for them")
         if not had_drafts:
             rows[-1].error = _failed(error)
         for text in rows if had_drafts else rows[:-1]:
             self._read([text])
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """A pass of tokens that were not committed when it was started."""
+
+    rows: Sequence[Text]
+    tokens: list[int]
+    logits: Tensor | None = None
+    error: Exception | None = None
+
+
+def _release(text: Text) -> None:
+    """Let go of a text's cache after something failed: the frames of the exception may still hold it."""
+    if isinstance(text.cache, Released):
+        text.cache.release()
+    text.cache = None
 
 
 class _Fault(Exception):

@@ -29,6 +29,15 @@ class Cache(Protocol):
         ...
 
 
+@runtime_checkable
+class Released(Protocol):
+    """What a cache may have besides, where a model has room for few of them."""
+
+    def release(self) -> None:
+        """Give the room back; the cache is not used any more."""
+        ...
+
+
 class Model(Protocol):
     """A causal language model, one forward pass a step. Anything with these members serves.
 
@@ -61,6 +70,24 @@ class ReadsMany(Protocol):
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
         """Return for each prompt what `prefill` does."""
+        ...
+
+
+@runtime_checkable
+class TakesBack(Protocol):
+    """What a model may have besides, so that it reads tokens before it is certain that they are taken."""
+
+    keeps_logits: bool
+    """Whether the logits of a step lie in memory that stays, with room for the next power of two of rows.
+    They are then overwritten by the step after the next one."""
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+        """As `Model.decode`."""
+        ...
+
+    def decode_instead(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+        """Return the logits [rows, V] behind other tokens in place of the last one of each text. Those of the
+        last step stay as they are."""
         ...
 
 

@@ -15,7 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from request_kinds import TOKENIZER, Wide, requests  # noqa: E402
+from request_kinds import DATES, NUMBERS, TOKENIZER, Wide, requests  # noqa: E402
 from small_models import tokenizer, write_llama  # noqa: E402
 
 import structgen as sg  # noqa: E402
@@ -170,6 +170,68 @@ def test_an_engine_writes_the_same_with_a_model_of_fixed_shapes(folder: Path, we
     plain, fixed = (sg.Engine(model, TOKENIZER, device_masks=True, max_rows=3) for model in models)
     found = [[result.tokens for result in engine.generate(wanted)] for engine in (plain, fixed)]
     assert found[0] == found[1]
+
+
+def test_tokens_that_were_read_ahead_are_taken_back(
+    folder: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass is started before its tokens are committed; steered texts and thoughts take other ones."""
+    late: list[int] = []
+    instead = FixedLlama.decode_instead
+
+    def counted(self: FixedLlama, tokens: Any, caches: Any) -> Any:
+        late.append(len(tokens))
+        return instead(self, tokens, caches)
+
+    monkeypatch.setattr(FixedLlama, "decode_instead", counted)
+    wanted = [
+        sg.Request("a", NUMBERS, sg.Sampling(seed=1), max_tokens=9),
+        sg.Request("b", NUMBERS, sg.Sampling(seed=2), max_tokens=9, logprobs=2),
+        sg.Request("c", DATES, sg.Sampling(seed=3), max_tokens=60, thinking=sg.Thinking(max_tokens=3)),
+        sg.Request("d", None, sg.Sampling(seed=4), max_tokens=12),
+    ]
+    plain, fixed = (
+        sg.Engine(model, TOKENIZER, device_masks=True).generate(wanted)
+        for model in (Llama.read(folder, CPU, torch.float32), FixedLlama(weights, 4))
+    )
+    assert [result.tokens for result in fixed] == [result.tokens for result in plain]
+    assert [result.thoughts for result in fixed] == [result.thoughts for result in plain]
+    for one, other in zip(fixed[1].steps, plain[1].steps, strict=True):
+        # of the step's own logits, not of those that are written meanwhile
+        assert [token for token, _ in one.likeliest] == [token for token, _ in other.likeliest]
+    assert sum(late) > 5
+
+
+@pytest.mark.parametrize("error", [MemoryError("seeded"), KeyboardInterrupt(), ZeroDivisionError("seeded")])
+def test_a_pass_ahead_that_fails_is_handled_as_any_other(weights: Weights, error: BaseException) -> None:
+    class Failing(FixedLlama):
+        left = 6
+
+        def decode(self, tokens: Any, caches: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                raise error
+            return super().decode(tokens, caches)
+
+    wanted = [
+        sg.Request("a", DATES, sg.Sampling(seed=1), max_tokens=60),
+        sg.Request("b", NUMBERS, sg.Sampling(seed=2), max_tokens=30),
+    ]
+    whole = sg.Engine(FixedLlama(weights, 2), TOKENIZER, device_masks=True).generate(wanted)
+    engine = sg.Engine(Failing(weights, 2), TOKENIZER, device_masks=True)
+    handles = [handle for request in wanted for handle in engine.submit(request)]
+    try:
+        engine.drive(handles)
+    except KeyboardInterrupt:
+        engine.drive(handles)
+    first, second = (handle.result for handle in handles)
+    assert first is not None and second is not None
+    if isinstance(error, ZeroDivisionError):
+        assert first.error is not None and second.error is not None
+        assert len(engine.generate(wanted)) == 2
+        return
+    assert first.tokens == whole[0].tokens
+    assert second.error is not None if isinstance(error, MemoryError) else second.tokens == whole[1].tokens
 
 
 def test_graphs_are_asked_for_with_the_name_of_a_model(folder: Path) -> None:
