@@ -476,7 +476,10 @@ class Loop:
         if ahead is None:
             # other devices go on by themselves, and how long their passes last is not seen here
             filling = self._lines.begin(
-                rows, drafts, apart=self._ran > _SHORT or self._logits.device.type != "cpu"
+                rows,
+                drafts,
+                apart=self._ran > _SHORT or self._logits.device.type != "cpu",
+                leave=self._is_there if self._there is not None else None,
             )
         began = time.perf_counter()
         try:
@@ -490,7 +493,7 @@ class Loop:
         self._ran = ran = time.perf_counter() - began
         if filling is None:
             # masks are filled while the device is at the pass
-            filling = self._lines.begin(rows, drafts, apart=False)
+            filling = self._lines.begin(rows, drafts, apart=False, leave=self._is_there)
         if any(text.most_guesses for text in rows):
             self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):
@@ -502,6 +505,10 @@ class Loop:
         self._speculator.took(time.perf_counter() - started)
         self._settle()
         self._stage()
+
+    def _is_there(self, text: Text) -> bool:
+        """Return whether a text's mask is on the device, and not needed here."""
+        return self._there is not None and not text.handle.request.logprobs and self._there[0].knows(text)
 
     def _stage(self) -> None:
         """Send the masks of all rows to the device of the logits, where tokens are chosen there; the device's
