@@ -34,7 +34,7 @@ from structgen.engine.noise import signed
 from structgen.engine.requests import fault_of
 from structgen.engine.texts import Text
 from structgen.errors import LimitError, OptionError, StructgenError
-from structgen.masks.mask import TokenMask
+from structgen.masks.mask import TokenMask, allocate_mask
 from structgen.masks.store import MaskStore
 from structgen.tokenizer import Tokenizer
 
@@ -179,7 +179,8 @@ class DeviceMasks:
         self._new_staged, self._overlays_staged = _Staged(words, is_cuda), _Staged(words, is_cuda)
         self._staged = torch.zeros((8, 0), dtype=torch.int64)
         self._sent = torch.zeros((8, 0), dtype=torch.int64, device=device)
-        self.overlays = torch.zeros((1, words), dtype=torch.int32, device=device)
+        with self._apart():  # what fills memory has to come before the copies to it, in their stream
+            self.overlays = torch.zeros((1, words), dtype=torch.int32, device=device)
         """int32 [m, words]: overlay j has the number `capacity + j`."""
         self.choices = Choices.of(self._sent)
         """What the device knows of each line."""
@@ -188,13 +189,16 @@ class DeviceMasks:
         self.is_masked = self.is_filtered = False
         """Whether any line has a mask; whether any has a filter (top-k, top-p, min-p)."""
         self._has_fault = False
+        every = allocate_mask(1, tokenizer.vocab_size)
+        allow_all(every, 0)
+        self._every: Words = every.array[0]
 
     def knows(self, text: Text) -> bool:
-        """Return whether a text's mask is in the table already, so that it need not be filled in main memory.
+        """Return whether a text's mask need not be filled in main memory: it is in the table, or allows all.
         Cost: 0.3 us."""
         matcher = text.matcher
         if matcher is None:
-            return text.phase is None and self.table.find(_FREE) is not None
+            return text.phase is None
         pairs = self._pairs.get(matcher.compiled)
         return pairs is not None and matcher.state_index in pairs
 
@@ -262,8 +266,9 @@ class DeviceMasks:
         overlaid: list[int] = []
         for text in texts:
             line = text.line
+            words = self._every if text.matcher is None and text.phase is None else mask.array[line]
             try:
-                pair = self._pair(text, mask.array[line])
+                pair = self._pair(text, words)
             except Full:
                 if has_room:
                     raise
@@ -281,7 +286,7 @@ class DeviceMasks:
                 overlaid.append(line)
             else:
                 pairs[line] = pair
-                self.allowed[line] = self._count(pair, mask.array[line])
+                self.allowed[line] = self._count(pair, words)
             overlaid += range(line + 1, last_line(text) + 1)
         for line in overlaid:
             self.allowed[line] = _ones(mask.array[line])
