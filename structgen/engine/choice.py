@@ -1,7 +1,8 @@
 """From logits to tokens: penalties, temperature, mask, filters, a draw; no row feels the others.
 
-It is written twice: for logits in the memory of a CPU compiled (`drawing`), for others in torch. Both take
-the same tokens; the tests hold them together.
+It is written twice: compiled for logits in the memory of a CPU (`drawing`), and with `structgen_kernels` for
+logits elsewhere, which runs Triton kernels on a GPU and torch on other devices. Both draw as
+`structgen_kernels.reference` defines it (docs/kernels.md, "The draw"); the tests hold them together.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+from structgen_kernels import masked_sample
+from structgen_kernels.reference import draw, filtered, position_keys, sample_key
 from torch import Tensor
 
 from structgen.engine.drawing import draw_along
 from structgen.engine.guesses import Guesses
-from structgen.engine.noise import gumbel, position_key, sample_key, signed
 from structgen.engine.requests import Sampling
 
 NEVER = float("-inf")
@@ -27,8 +29,6 @@ _EVERY = 1 << 40
 """More tokens than any vocabulary has: a top_k above it, which keeps all, would fit into no integer."""
 _NO_WORDS: Words = np.empty((1, 0), np.int32)
 _NO_GUESSES: npt.NDArray[np.int32] = np.empty((0, 3), np.int32)
-_TOGETHER = 32
-"""Rows whose noise is made at once: a few numbers of 8 bytes for each of their tokens."""
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ def choose(logits: Tensor, mask: Words | None, rows: Sequence[Row]) -> Chosen:
     """Return a token for each row of float logits [rows, V]; `mask` is [rows, words] or None.
 
     Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
-    Cost: on a CPU 2 ns a logit, and 10 us; elsewhere some twenty passes over the logits.
+    Cost: on a CPU 1 to 2 ns a logit, and 10 us; elsewhere that of `choose_anywhere`.
     """
     if logits.device.type != "cpu":
         return choose_anywhere(logits, mask, rows)
@@ -141,7 +141,7 @@ def _chosen_here(
         raw,
         words,
         np.array(texts, np.int64),
-        np.array([(row.stream, row.position) for row in rows], np.uint64),
+        np.array([(row.stream, row.position) for row in rows], np.int64).view(np.uint64),
         np.array([row.options for row in rows]),
         np.array(adjusted) if adjusted else np.empty((1, 0)),
         np.concatenate(drafts) if drafts else _NO_GUESSES,
@@ -180,35 +180,66 @@ def allowed_of(mask: Tensor, size: int) -> Tensor:
 def choose_anywhere(
     logits: Tensor, mask: Words | None, rows: Sequence[Row], places: Sequence[int] | None = None
 ) -> Chosen:
-    """Return what `choose` does, by operations of torch alone, whatever the device. `places` are told as the
-    rows of the logits."""
-    raw = logits.float()
-    device, size = raw.device, raw.shape[-1]
-    allowed = None if mask is None else allowed_of(torch.from_numpy(mask).to(device), size)
-    whole = torch.logsumexp(raw, -1)
-    masked = raw if allowed is None else raw.masked_fill(~allowed, NEVER)
-    left = whole if allowed is None else torch.logsumexp(masked, -1)
-    scores = masked.double()
+    """Return what `choose` does, whatever the device, for the rows `places` of the logits, or for all.
+
+    Cost on a GPU: two reads of the logits, four where a row has a filter; a row with penalties some twenty
+    passes more.
+    """
+    device, size = logits.device, logits.shape[-1]
+    every = list(range(len(logits)))
+    at = every if places is None else list(places)
+    raw = logits if at == every else logits[at]
+    options = torch.tensor([row.options for row in rows], dtype=torch.float64).reshape(len(rows), 4)
+    heat, top_p, min_p, top_k = options.unbind(-1)
+    filters: dict[str, Tensor] = {}
+    if any(row.is_filtered for row in rows):
+        filters = {"top_k": top_k.long(), "top_p": top_p, "min_p": min_p}
+    keys = torch.tensor([row.stream for row in rows], dtype=torch.int64)
+    position = torch.tensor([row.position for row in rows], dtype=torch.int64)
+    words = None if mask is None else torch.from_numpy(np.ascontiguousarray(mask)).to(device)
+    found = masked_sample(raw, words, temperature=heat, seed=keys, position=position, **filters)
+    likeliest = raw.argmax(-1)
+    faulty = found.tokens < 0
+    tokens = torch.where(faulty, likeliest, found.tokens)
     for i, row in enumerate(rows):
         if row.is_penalised:
-            _penalise(scores[i], row)
-    tokens = scores.argmax(-1)
-    drawing = [i for i, row in enumerate(rows) if row.options[0] > 0]
-    for start in range(0, len(drawing), _TOGETHER):
-        which = drawing[start : start + _TOGETHER]
-        tokens[which] = _draw(scores[which], [rows[i] for i in which])
-    taken = raw.gather(1, tokens.unsqueeze(1)).squeeze(1)
-    counts = torch.full_like(tokens, size) if allowed is None else allowed.sum(-1)
-    faulty = (torch.isnan(whole) | ~torch.isfinite(left)).long()
-    removed = (-torch.expm1(left - whole)).clamp(0, 1) + 0.0
-    numbers = torch.stack((tokens, counts, raw.argmax(-1), faulty)).tolist()
-    figures = torch.stack((taken - whole, taken - left, removed)).tolist()
-    every = range(len(rows))
-    at = every if places is None else places
-    found, sizes, likeliest, faults = numbers
-    logprob, constrained, shares = figures
-    ends = [one + 1 for one in every]
-    return Chosen(found, logprob, constrained, shares, sizes, likeliest, faults, list(at), ends)
+            one = slice(i, i + 1)
+            tokens[i] = _penalised_token(raw[i], None if words is None else words[one], row, options[one])
+    taken = raw.gather(1, tokens.unsqueeze(1)).squeeze(1).double()
+    left = found.log_z_allowed
+    removed = (-torch.expm1(left - found.log_z)).clamp(0, 1) + 0.0
+    figures = torch.stack((taken - found.log_z, taken - left, removed)).masked_fill(faulty, float("nan"))
+    counts = torch.full_like(tokens, size) if words is None else _counts(words, size)
+    chosen, sizes, wanted, faults = torch.stack((tokens, counts, likeliest, faulty.long())).tolist()
+    logprob, constrained, shares = figures.tolist()
+    ends = list(range(1, len(rows) + 1))
+    return Chosen(chosen, logprob, constrained, shares, sizes, wanted, faults, at, ends)
+
+
+def _counts(words: Tensor, size: int) -> Tensor:
+    """Return how many of `size` tokens each row of a mask, int32 [rows, words], allows."""
+    words = words[:, : -(-size // 32)].clone()
+    if size % 32 and words.shape[1] * 32 > size:
+        words[:, -1] &= (1 << size % 32) - 1
+    # sums of 2, 4 and 8 bits side by side; the upper byte of the product is the sum of the four bytes
+    words -= (words >> 1) & 0x55555555
+    words = (words & 0x33333333) + ((words >> 2) & 0x33333333)
+    words = (words + (words >> 4)) & 0x0F0F0F0F
+    return ((words * 0x01010101) >> 24).sum(-1)
+
+
+def _penalised_token(raw: Tensor, mask: Tensor | None, row: Row, options: Tensor) -> Tensor:
+    """Return the token of a row with penalties, which are in float64; where none is possible, any."""
+    scores = raw.float().double()
+    if mask is not None:
+        scores.masked_fill_(~allowed_of(mask, len(scores))[0], NEVER)
+    _penalise(scores, row)
+    heat, top_p, min_p, top_k = options.to(raw.device).unbind(-1)
+    seeds, positions = (
+        torch.tensor([one], dtype=torch.int64, device=raw.device) for one in (row.stream, row.position)
+    )
+    kept = filtered(scores[None], heat, top_k.long(), top_p, min_p)
+    return draw(kept, heat, position_keys(seeds, positions))[0]
 
 
 def _penalise(logits: Tensor, row: Row) -> None:
@@ -221,29 +252,3 @@ def _penalise(logits: Tensor, row: Row) -> None:
     if (how.presence_penalty or how.frequency_penalty) and row.text:
         ids, counts = torch.unique(torch.tensor(list(row.text), device=logits.device), return_counts=True)
         logits[ids] -= how.presence_penalty + how.frequency_penalty * counts
-
-
-def _draw(scores: Tensor, rows: Sequence[Row]) -> Tensor:
-    """Return the tokens of rows [rows, V] that are drawn."""
-    device = scores.device
-    options = torch.tensor([row.options for row in rows], dtype=torch.float64, device=device)
-    scores = scores / options[:, :1]
-    some = [i for i, row in enumerate(rows) if row.is_filtered]
-    if some:
-        scores[some] = _filtered(scores[some], options[some])
-    keys = torch.tensor([signed(position_key(row.stream, row.position)) for row in rows], device=device)
-    noisy = scores + gumbel(keys[:, None], torch.arange(scores.shape[-1], device=device))
-    return noisy.masked_fill(torch.isinf(scores), NEVER).argmax(-1)
-
-
-def _filtered(scores: Tensor, options: Tensor) -> Tensor:
-    """Return the scores that top-k, top-p and min-p leave, minus infinity for the rest."""
-    best, order = scores.sort(dim=-1, descending=True, stable=True)
-    top_p, min_p, top_k = options[:, 1:2], options[:, 2:3], options[:, 3:4]
-    places = torch.arange(scores.shape[-1], device=scores.device)
-    best = best.masked_fill((top_k > 0) & (places >= top_k), NEVER)
-    share = torch.softmax(best, -1)
-    # the token that reaches the mass is kept
-    kept = (share.cumsum(-1) - share < top_p) & (share >= min_p * share[:, :1])
-    kept[:, 0] = True
-    return torch.full_like(scores, NEVER).scatter(1, order, best.masked_fill(~kept, NEVER))
