@@ -9,7 +9,12 @@ The cost of masks is the median step under a grammar against the median step of 
 engine, both at temperature 1, in the same rounds; "ordinary" and "hard" are the schemas of engine_runs.py.
 The peers' processors run in transformers' loop as their documentation has it, over the ordinary schema.
 Random weights: `--model random` is a Llama of 1.2 billion in bfloat16, the default on cuda.
-Prints a table and the goals, and writes bench/results/engine-DEVICE-MODEL-DATE.csv.
+The GPU's own rows (`--only device` for these alone) are of a Llama of the 1B shape, 256 texts at a time, in
+bfloat16, with a vocabulary of 128,256: structured throughput beside unconstrained, CUDA graphs beside the
+same steps kernel by kernel, and masks on the device beside masks from main memory (engine_device.py). Without
+the device they are printed as not measured; `--device cpu --only device --shape tiny` tries the script.
+Prints a table and the goals, and writes bench/results/engine-DEVICE-MODEL-DATE.csv and
+engine-device-DEVICE-SHAPE-DATE.csv.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import engine_device
 import torch
 from engine_runs import FREE, HARD, ORDINARY, Ours, Setting, Theirs, nbytes, near_ties, peers, setting
 from records import add_results, load, write
@@ -140,7 +146,12 @@ def show(console: Console, found: Figures, told: list[tuple[str, float, str, boo
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ...")
+    parser.add_argument("--only", choices=("loop", "device"), help="one of the two parts")
+    parser.add_argument(
+        "--shape", choices=tuple(engine_device.SHAPES), default="1b", help="of the GPU's rows"
+    )
+    parser.add_argument("--rows", type=int, default=256, help="texts at a time in the GPU's rows")
     parser.add_argument("--model", default="", help="extract, random, tiny, or a folder")
     parser.add_argument("--batches", default="", help="default 1,8,32; on cuda 1,32,256")
     parser.add_argument("--tokens", type=int, default=128)
@@ -150,7 +161,72 @@ def main() -> int:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    before, device = load(), torch.device(options.device)
+    try:
+        device = torch.device(options.device)
+    except RuntimeError as error:
+        parser.error(f"--device {options.device}: {str(error).partition(chr(10))[0]}")
+    missing = _missing(device)
+    if options.only != "device" and not missing:
+        measure_loop(options, device)
+    elif missing:
+        print(f"not measured on {options.device}: {missing}")
+    if options.only != "loop":
+        measure_device(options, device, missing)
+    return 0
+
+
+def _missing(device: torch.device) -> str:
+    """Return why torch has no such device; "" where it has one."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        return str(error).partition("\n")[0]
+    return ""
+
+
+def measure_device(options: argparse.Namespace, device: torch.device, missing: str) -> None:
+    """Run the GPU's own rows, or say that they are not measured."""
+    console, batch = Console(), options.rows
+    if not missing and device.type == "cpu" and options.shape == "1b":
+        missing = "they are of a GPU, and the device is the CPU"
+    rows = []
+    if not missing:
+        rows = engine_device.measure(options.shape, device, batch, options.tokens, options.repeats)
+        table = Table(title=f"{options.shape}, {batch} texts, sampled", title_justify="left")
+        for column in ("system", "text", "measure", "value"):
+            table.add_column(column, justify="right" if column == "value" else "left")
+        for _, system, text, name, value in rows:
+            if system:
+                table.add_row(system, text, name, f"{value:,.2f}")
+        console.print(table)
+        about = {**_about(options, device), "model": options.shape}
+        question = f"engine-device-{device.type}-{options.shape}"
+        print(write(options.results, question, about, engine_device.COLUMNS, rows))
+    is_goal = device.type == "cuda" and options.shape == "1b" and batch >= 256
+    for line in engine_device.told(rows, batch, missing, is_goal=is_goal):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _about(options: argparse.Namespace, device: torch.device) -> dict[str, object]:
+    """Return what is the same in all rows."""
+    versions = " ".join(f"{name} {version(name)}" for name in ("torch", "transformers", *peers()))
+    return {
+        "load": load(),
+        "python": platform.python_version(),
+        "versions": f"structgen {our_version()}, {versions}",
+        "device": options.device
+        if device.type != "cuda"
+        else f"{options.device}, {torch.cuda.get_device_name(device)}",
+        "dtype": "float32" if device.type == "cpu" else "bfloat16",
+        "threads": torch.get_num_threads(),
+        "tokens": options.tokens,
+        "repeats": options.repeats,
+    }
+
+
+def measure_loop(options: argparse.Namespace, device: torch.device) -> None:
+    """Run the engine beside transformers' own loop."""
+    before = load()
     on_cpu = device.type == "cpu"
     model = options.model or ("extract" if on_cpu else "random")
     batches = [int(batch) for batch in (options.batches or ("1,8,32" if on_cpu else "1,32,256")).split(",")]
@@ -166,22 +242,15 @@ def main() -> int:
     print(
         f"alone and in a batch {differ} texts differ, {near} from a near tie (1e-3) on, {elsewhere} elsewhere"
     )
-    versions = " ".join(f"{name} {version(name)}" for name in ("torch", "transformers", *peers()))
-    about = {
-        "load": f"{before} -> {load()}",
-        "python": platform.python_version(),
-        "versions": f"structgen {our_version()}, {versions}",
-        "device": options.device if on_cpu else f"{options.device}, {torch.cuda.get_device_name()}",
+    about = _about(options, device)
+    about |= {
+        "load": f"{before} -> {about['load']}",
         "model": model,
         "dtype": str(next(where.theirs.parameters()).dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "tokens": options.tokens,
-        "repeats": options.repeats,
     }
     question = f"engine-{device.type}-{Path(model).name}"
     rows = [(*key, round(value, 4)) for *key, value in found.rows]
     print(f"load {about['load']}; {write(options.results, question, about, COLUMNS, rows)}")
-    return 0
 
 
 if __name__ == "__main__":

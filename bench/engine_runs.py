@@ -140,6 +140,7 @@ class Endless:
     def __init__(self, model: Any, ends: Sequence[int]) -> None:
         self._model, self._ends = model, torch.tensor(list(ends))
         self.vocab_size, self.context = model.vocab_size, model.context
+        self.keeps_logits = getattr(model, "keeps_logits", False)
 
     def prefill(self, tokens: Sequence[int]) -> tuple[torch.Tensor, Any]:
         logits, cache = self._model.prefill(tokens)
@@ -152,8 +153,10 @@ class Endless:
         return self._ended(self._model.decode(tokens, caches))
 
     def _ended(self, logits: torch.Tensor) -> torch.Tensor:
+        self._ends = self._ends.to(logits.device)
         with torch.inference_mode():
-            return logits.index_fill_(-1, self._ends.to(logits.device), -torch.inf)
+            # in place: where the model's logits stay in the same memory, so do these
+            return logits.index_fill_(-1, self._ends, -torch.inf)
 
 
 class Ours:
@@ -161,10 +164,10 @@ class Ours:
 
     name = "structgen"
 
-    def __init__(self, where: Setting, rows: int) -> None:
+    def __init__(self, where: Setting, rows: int, device_masks: bool | None = None) -> None:
         self.where = where
         model = Endless(where.model, where.tokenizer.eos_token_ids)
-        self.engine = sg.Engine(model, where.tokenizer, max_rows=rows)
+        self.engine = sg.Engine(model, where.tokenizer, max_rows=rows, device_masks=device_masks)
         dumps = {**sg.JSON_DUMPS, "escapes": "utf8"}
         self.grammars = {name: sg.json_schema(schema, **dumps) for name, schema in SCHEMAS.items()}
 

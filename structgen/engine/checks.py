@@ -46,6 +46,13 @@ def number(
     return found
 
 
+def flag(name: str, value: Any) -> bool | None:
+    """Return True or False, or None where it is left out."""
+    if value is not None and not isinstance(value, bool):
+        raise _wrong(name, value, "True or False, or leave it out")
+    return value
+
+
 def seconds(name: str, value: Any) -> float | None:
     """Return seconds, or None where there is no limit."""
     takes = "seconds, at least 0, or None for no limit"

@@ -54,6 +54,12 @@ class Engine:
     the end tokens of its generation_config count too. Raises OptionError for what is neither.
     `max_rows` texts are written at a time, the others wait. The compiled forms of the last 256 grammars are
     kept.
+    `device_masks`: whether masks are kept and tokens are chosen on the device of the logits, by
+    `structgen_kernels`; by default where that is not the CPU. False: masks are sent from main memory in each
+    step.
+    `graphs`: a Llama that is loaded by its name or folder runs in steps of fixed shapes (`FixedLlama`), which
+    are CUDA graphs on a GPU. It has room for `max_rows` texts of up to 4,096 tokens at once, verifies no
+    drafts, and logits may differ in the last bits between batches.
     """
 
     def __init__(
@@ -64,15 +70,25 @@ class Engine:
         max_rows: int = 32,
         device: str | None = None,
         dtype: str | None = None,
+        device_masks: bool | None = None,
+        graphs: bool = False,
     ) -> None:
         max_rows = checks.whole("max_rows", max_rows, 1)
+        device_masks = checks.flag("device_masks", device_masks)
         self.name = str(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
         self.model: Model
         if isinstance(model, str | Path):
-            self.model, own = load_model(model, device=device, dtype=dtype)
+            fixed_rows = max_rows if checks.flag("graphs", graphs) else 0
+            self.model, own = load_model(model, device=device, dtype=dtype, fixed_rows=fixed_rows)
             tokenizer = own if tokenizer is None else tokenizer_of(tokenizer)
         else:
+            if graphs:
+                raise OptionError(
+                    "graphs=True is for a Llama that is loaded by its name or folder.",
+                    where="graphs",
+                    cure="Leave it out, or hand over a structgen.engine.fixed_pass.FixedLlama.",
+                )
             self.model, tokenizer = given_model(model, tokenizer, device=device, dtype=dtype)
         if tokenizer.vocab_size > self.model.vocab_size:
             raise OptionError(
@@ -81,7 +97,7 @@ class Engine:
                 cure="Use the model's own tokenizer.",
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
-        self._loop = Loop(self.model, tokenizer, max_rows)
+        self._loop = Loop(self.model, tokenizer, max_rows, device_masks)
         self._compiled: dict[Grammar, CompiledGrammar] = {}
         """What was asked for least recently comes first."""
         self._of_grammars = threading.Lock()

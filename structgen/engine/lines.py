@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -38,20 +38,35 @@ class Lines:
         """Write the masks behind the last tokens of texts that came, now, behind those that are there."""
         self._filling(rows, [NO_DRAFT] * len(rows), apart=False).wait()
 
-    def begin(self, rows: Sequence[Text], drafts: Sequence[Draft], *, apart: bool) -> Filling:
+    def begin(
+        self,
+        rows: Sequence[Text],
+        drafts: Sequence[Draft],
+        *,
+        apart: bool,
+        leave: Callable[[Text], bool] | None = None,
+    ) -> Filling:
         """Write the masks that are known, behind the last token of each text and behind each guess, and have
         the others worked out `apart`, meanwhile by a thread, or now. A text stands at the root of its draft
-        then; where no text has one, there are no `Guesses`."""
+        then; where no text has one, there are no `Guesses`. The masks of texts without a draft that `leave`
+        is true of are not written: they are elsewhere."""
         self._used = 0
-        return self._filling(rows, drafts, apart=apart)
+        return self._filling(rows, drafts, apart=apart, leave=leave)
 
-    def _filling(self, rows: Sequence[Text], drafts: Sequence[Draft], *, apart: bool) -> Filling:
+    def _filling(
+        self,
+        rows: Sequence[Text],
+        drafts: Sequence[Draft],
+        *,
+        apart: bool,
+        leave: Callable[[Text], bool] | None = None,
+    ) -> Filling:
         first, self._used = self._used, self._used + len(rows) + sum(map(len, drafts))
         if self._used > len(self.mask.array):
             wider = allocate_mask(2 * self._used, self.mask.vocab_size)
             wider.array[:first] = self.mask.array[:first]
             self.mask = wider
-        filling = Filling(self, rows, drafts, first)
+        filling = Filling(self, rows, drafts, first, leave)
         if not filling.is_done:
             if not apart:
                 filling.end(*filling.work_out())
@@ -72,7 +87,14 @@ class Lines:
 class Filling:
     """Masks that are being written; those that are known are there."""
 
-    def __init__(self, lines: Lines, rows: Sequence[Text], drafts: Sequence[Draft], first: int) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        rows: Sequence[Text],
+        drafts: Sequence[Draft],
+        first: int,
+        leave: Callable[[Text], bool] | None = None,
+    ) -> None:
         began = time.perf_counter()
         self._rows, self._lines = rows, lines
         self.future: Future[_Done] | None = None
@@ -95,7 +117,8 @@ class Filling:
                 None if first == 0 else np.arange(first, line),
             )
         else:
-            self._masks = _RootMasks(matchers, lines.mask, first)
+            left_out = None if leave is None else [leave(text) for text in rows]
+            self._masks = _RootMasks(matchers, lines.mask, first, left_out)
         self.is_done = not self._masks.left
         """Whether all masks are there."""
         if self.is_done:
@@ -149,12 +172,20 @@ class _RootMasks:
     """The masks of texts without drafts, as `DraftMasks` has them: those that are known have been written. It
     is made in 2 us and 0.5 us a text, where `DraftMasks` takes 25 us."""
 
-    def __init__(self, matchers: Sequence[Matcher | None], mask: TokenMask, first: int) -> None:
+    def __init__(
+        self,
+        matchers: Sequence[Matcher | None],
+        mask: TokenMask,
+        first: int,
+        left_out: Sequence[bool] | None = None,
+    ) -> None:
         self._matchers, self._mask, self._first = matchers, mask, first
         self.statuses: npt.NDArray[np.int8] = np.zeros(len(matchers), np.int8)
         self.left: list[int] = []
         self.faults: dict[int, Exception] = {}
         for i, matcher in enumerate(matchers):
+            if left_out is not None and left_out[i]:
+                continue
             if matcher is None:
                 allow_all(mask, first + i)
             elif not matcher.fill_known(mask, first + i):

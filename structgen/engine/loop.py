@@ -4,6 +4,10 @@
     choose     logits and masks, which lie ready, become tokens (choice.choose)
     commit     the tokens are taken: matchers advance, texts grow, some end
     run        the model reads the tokens; meanwhile a thread fills the next masks
+    stage      on a GPU: the masks go to the device while its pass runs (device_masks)
+
+Where the model can take tokens back (`TakesBack`), run begins before commit: on a GPU everything between two
+choices is then done while the device is at its pass.
 
 With speculation (structgen.speculation) the model reads a draft behind each token, too: a tree of guesses.
 The logits and the mask of each node lie ready then. A text whose chosen token is a guess goes on at that node
@@ -37,6 +41,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,8 +49,10 @@ from torch import Tensor
 
 from structgen.batch import allow_all
 from structgen.engine.choice import Chosen, Words, candidates, choose, choose_along
-from structgen.engine.lines import Lines, forbid
-from structgen.engine.models import Model, ReadsMany, verifier_of
+from structgen.engine.device_choice import DeviceChoice
+from structgen.engine.device_masks import DeviceMasks
+from structgen.engine.lines import Filling, Lines, forbid
+from structgen.engine.models import Model, ReadsMany, Released, TakesBack, verifier_of
 from structgen.engine.requests import FinishReason, Handle, Step, fault_of
 from structgen.engine.texts import Text
 from structgen.engine.thinking import Phase
@@ -64,7 +71,11 @@ than most of them do."""
 class Loop:
     """The texts that a model is writing, `max_rows` at a time, and those that wait. Threads may share it."""
 
-    def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
+    def __init__(
+        self, model: Model, tokenizer: Tokenizer, max_rows: int, device_masks: bool | None = None
+    ) -> None:
+        """`device_masks`: whether tokens are chosen by `DeviceChoice`; by default where the logits do not lie
+        in main memory."""
         self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
         self._ends = frozenset(tokenizer.eos_token_ids)
         self._wider = model.vocab_size > tokenizer.vocab_size
@@ -82,6 +93,11 @@ class Loop:
         """What the last step gave, a row for each text that it was of (`Text.place`)."""
         self._ran = 0.0
         """Seconds of the last pass."""
+        self._device_masks = device_masks
+        self._ahead: _Ahead | None = None
+        """The pass that runs while tokens are committed, where the model can take them back."""
+        self._there: tuple[DeviceMasks, DeviceChoice] | None = None
+        """The masks and the choice on the device of the logits, once there was something to choose there."""
         self._verifier = verifier_of(model)
         """The model, where it verifies drafts."""
         self._speculator = Speculator()
@@ -172,7 +188,9 @@ class Loop:
         # a thread may still be filling masks of then: it keeps the memory and the matchers that it has
         self._lines.close(wait=False)
         self._lines = Lines(self._max_rows, self._tokenizer.vocab_size)
+        self._there = self._ahead = None
         for text in texts:
+            _release(text)
             text.restart()
         self._rows = []
 
@@ -190,6 +208,7 @@ class Loop:
             self._rows += fresh
             self._lines.fill(fresh)
             self._settle()
+            self._stage()
             if self._lines.has_fault:
                 raise _Fault
 
@@ -241,7 +260,10 @@ class Loop:
         """Choose a token for each text, and another one for as long as the last one was guessed."""
         began, going = time.perf_counter(), self._rows
         while going:
-            further = self._commit(going, self._chosen(going))
+            chosen = self._chosen(going)
+            if self._there is not None and isinstance(self._model, TakesBack):
+                self._ahead = self._started(self._model, going, chosen.tokens)
+            further = self._commit(going, chosen)
             self._settle()
             going = [text for text in further if text.handle.result is None]
         for text in self._rows:
@@ -249,6 +271,32 @@ class Loop:
                 text.observe()
         self._keep()
         self._speculator.took(time.perf_counter() - began)
+
+    def _started(self, model: TakesBack, rows: Sequence[Text], tokens: Sequence[int]) -> _Ahead:
+        """Have the model read tokens that were chosen and are not committed yet: the device's pass runs while
+        they are. Texts may end with them, or take other ones: `_read_ahead` sees to that."""
+        read = [max(token, 0) for token in tokens]  # of a row of faulty logits there is none
+        try:
+            logits = self._checked(model.decode(read, [text.cache for text in rows]), len(rows))
+        except Exception as error:  # whatever the model raises: it is handled once the tokens are committed
+            return _Ahead(rows, read, error=error)
+        return _Ahead(rows, read, logits)
+
+    def _read_ahead(self, model: TakesBack, ahead: _Ahead, rows: Sequence[Text]) -> Tensor:
+        """Return the logits of a pass that was started before its tokens were committed. Texts that took
+        other tokens (they were steered, or their thoughts were closed) read these now."""
+        if ahead.error is not None:
+            raise ahead.error
+        assert ahead.logits is not None
+        places = {id(text): place for place, text in enumerate(ahead.rows)}
+        for text in rows:
+            text.place = places[id(text)]
+        late = [text for text in rows if text.last != ahead.tokens[text.place]]
+        if late:
+            logits = model.decode_instead([text.last for text in late], [text.cache for text in late])
+            for text, own in zip(late, self._checked(logits, len(late)), strict=True):
+                text.logits, text.place = own, -1
+        return ahead.logits
 
     def _keep(self) -> None:
         """Have the model keep the nodes of drafts that texts went through."""
@@ -273,6 +321,11 @@ class Loop:
         if -1 in places:  # what came with a prompt does not lie among the others
             logits = torch.stack([self._logits_of(text) for text in rows])
             places, guesses = list(range(len(rows))), [None] * len(rows)
+        if self._there is not None:
+            stays = getattr(self._model, "keeps_logits", False) and logits is self._logits
+            return self._there[1].choose(
+                logits, [text.row for text in rows], places, [text.line for text in rows], stays=stays
+            )
         mask = None
         if self._wider or any(text.matcher is not None or text.phase is not None for text in rows):
             mask = self._lines.mask.array
@@ -356,7 +409,14 @@ class Loop:
         """Return the choice among the tokens of thoughts without some."""
         allow_all(self._narrow, 0)
         forbid(self._narrow, 0, (*phase.ends, *banned))
-        return choose(self._logits_of(text)[None], self._narrow.array, [text.row]).tokens[0]
+        return self._chosen_under_narrow(text).tokens[0]
+
+    def _chosen_under_narrow(self, text: Text) -> Chosen:
+        """Return the choice for one text under the mask that was just written to `_narrow`."""
+        logits = self._logits_of(text)[None]
+        if self._there is not None:
+            return self._there[1].choose_under(logits, self._narrow.array, [text.row])
+        return choose(logits, self._narrow.array, [text.row])
 
     def _take(self, text: Text, step: Step) -> None:
         """Take one token of one text: it may end, or another may have to be chosen so that it still can."""
@@ -380,7 +440,7 @@ class Loop:
         """Return the choice again, among the tokens after which the document can be completed in time: what
         the same noise would have chosen under that mask."""
         matcher.fill_mask(self._narrow, budget=room)
-        again = choose(self._logits_of(text)[None], self._narrow.array, [text.row])
+        again = self._chosen_under_narrow(text)
         step = self._step(text, again, 0, self._narrow.array[0])
         step.steered = True
         return step
@@ -411,16 +471,29 @@ class Loop:
             return
         started = time.perf_counter()
         drafts = self._drafts(rows)
-        # other devices go on by themselves, and how long their passes last is not seen here
-        filling = self._lines.begin(
-            rows, drafts, apart=self._ran > _SHORT or self._logits.device.type != "cpu"
-        )
+        ahead, self._ahead = self._ahead, None
+        filling: Filling | None = None
+        if ahead is None:
+            # other devices go on by themselves, and how long their passes last is not seen here
+            filling = self._lines.begin(
+                rows,
+                drafts,
+                apart=self._ran > _SHORT or self._logits.device.type != "cpu",
+                leave=self._is_there if self._there is not None else None,
+            )
         began = time.perf_counter()
         try:
-            self._logits = self._read_tokens(rows, drafts)
+            if ahead is None:
+                self._logits = self._read_tokens(rows, drafts)
+            else:
+                assert isinstance(self._model, TakesBack)
+                self._logits = self._read_ahead(self._model, ahead, rows)
         except Exception as error:  # the same
             self._recover(rows, error)
         self._ran = ran = time.perf_counter() - began
+        if filling is None:
+            # masks are filled while the device is at the pass
+            filling = self._lines.begin(rows, drafts, apart=False, leave=self._is_there)
         if any(text.most_guesses for text in rows):
             self._speculator.ran(len(rows) + sum(map(len, drafts)), ran)
         for text, draft in zip(rows, drafts, strict=True):
@@ -430,6 +503,31 @@ class Loop:
             text.ran = ran
         filling.wait()
         self._speculator.took(time.perf_counter() - started)
+        self._settle()
+        self._stage()
+
+    def _is_there(self, text: Text) -> bool:
+        """Return whether a text's mask is on the device, and not needed here."""
+        return self._there is not None and not text.handle.request.logprobs and self._there[0].knows(text)
+
+    def _stage(self) -> None:
+        """Send the masks of all rows to the device of the logits, where tokens are chosen there; the device's
+        pass goes on meanwhile."""
+        rows = self._rows
+        if not rows or self._device_masks is False:
+            return
+        device = self._logits_of(rows[0]).device
+        if device.type == "cpu" and not self._device_masks:
+            return
+        if self._there is None:
+            masks = DeviceMasks(self._tokenizer, device)
+            self._there = masks, DeviceChoice(masks)
+        try:
+            if not self._there[0].stage(rows, self._lines.mask, wider=self._wider):
+                self._lines.has_fault = True
+        except torch.OutOfMemoryError as error:
+            for text in rows:
+                text.error = _failed(error)
         self._settle()
 
     def _drafts(self, rows: Sequence[Text]) -> Sequence[Draft]:
@@ -477,12 +575,30 @@ class Loop:
             return
         had_drafts = any(text.guesses is not None for text in rows)
         for text in rows:
-            text.cache = text.guesses = None
+            _release(text)
+            text.guesses = None
             text.forgo_drafts("there was no memory for them")
         if not had_drafts:
             rows[-1].error = _failed(error)
         for text in rows if had_drafts else rows[:-1]:
             self._read([text])
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """A pass of tokens that were not committed when it was started."""
+
+    rows: Sequence[Text]
+    tokens: list[int]
+    logits: Tensor | None = None
+    error: Exception | None = None
+
+
+def _release(text: Text) -> None:
+    """Let go of a text's cache after something failed: the frames of the exception may still hold it."""
+    if isinstance(text.cache, Released):
+        text.cache.release()
+    text.cache = None
 
 
 class _Fault(Exception):

@@ -29,6 +29,15 @@ class Cache(Protocol):
         ...
 
 
+@runtime_checkable
+class Released(Protocol):
+    """What a cache may have besides, where a model has room for few of them."""
+
+    def release(self) -> None:
+        """Give the room back; the cache is not used any more."""
+        ...
+
+
 class Model(Protocol):
     """A causal language model, one forward pass a step. Anything with these members serves.
 
@@ -61,6 +70,24 @@ class ReadsMany(Protocol):
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> Sequence[tuple[Tensor, Any]]:
         """Return for each prompt what `prefill` does."""
+        ...
+
+
+@runtime_checkable
+class TakesBack(Protocol):
+    """What a model may have besides, so that it reads tokens before it is certain that they are taken."""
+
+    keeps_logits: bool
+    """Whether the logits of a step lie in memory that stays, with room for the next power of two of rows.
+    They are then overwritten by the step after the next one."""
+
+    def decode(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+        """As `Model.decode`."""
+        ...
+
+    def decode_instead(self, tokens: Sequence[int], caches: Sequence[Any]) -> Tensor:
+        """Return the logits [rows, V] behind other tokens in place of the last one of each text. Those of the
+        last step stay as they are."""
         ...
 
 
@@ -129,13 +156,14 @@ def draft_support_of(model: Model) -> DraftSupport:
 
 
 def load_model(
-    name: str | Path, *, device: str | None = None, dtype: str | None = None
+    name: str | Path, *, device: str | None = None, dtype: str | None = None, fixed_rows: int = 0
 ) -> tuple[Model, Tokenizer]:
     """Return a model and its tokenizer: `structgen/extract` and the other embedded ones, or a local folder
     that transformers' AutoModelForCausalLM reads.
 
     `device` as torch spells it (default: cuda where there is one, else cpu); `dtype` float32 or bfloat16
-    (default: float32 on a CPU, bfloat16 elsewhere). Nothing is downloaded. Errors: `StructgenError` where the
+    (default: float32 on a CPU, bfloat16 elsewhere). With `fixed_rows` it is a `FixedLlama` of so many rows,
+    for CUDA graphs. Nothing is downloaded. Errors: `StructgenError` where the
     folder is missing or is no model, where torch or transformers is not installed.
     """
     try:
@@ -158,14 +186,20 @@ def load_model(
         from structgen.engine.llama import Llama
 
         folder = embedded_model(str(name))
-        return Llama.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
-    folder = Path(name)
+        if not fixed_rows:
+            return Llama.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))
+    else:
+        folder = Path(name)
     if not (folder / "config.json").is_file():
         raise StructgenError(
             f"{str(name)!r} is no folder with a model: there is no config.json.",
             where="model",
             cure="Name a local folder, or structgen/extract; nothing is downloaded.",
         )
+    if fixed_rows:
+        from structgen.engine.fixed_pass import FixedLlama
+
+        return FixedLlama.read(folder, where, kind, fixed_rows), Tokenizer.from_huggingface(str(folder))
     from structgen.engine.huggingface import HuggingFace
 
     return HuggingFace.read(folder, where, kind), Tokenizer.from_huggingface(str(folder))

@@ -1,0 +1,188 @@
+"""From logits to tokens where the logits lie: mask, temperature, filters and draw by `structgen_kernels`.
+
+`masked_sample` reads the logits once (three times with filters), finds each text's mask by its rows in the
+device's table (`device_masks`), and gives the token and two sums; the other figures of a step are a few
+numbers more. All of them come to main memory in one copy, for which the choice waits: the only time in a step
+that it waits for the device.
+
+    logits [n, V] --masked_sample(table, overlays, indices, options)--> token, log Z, log Z of the allowed
+           |------gather-----> logit of the token       |-----argmax-----> the likeliest token
+
+Where the model's logits stay in the same memory (`FixedLlama`), all this is captured as a CUDA graph: a step
+changes the numbers that it reads, and replays it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import torch
+from structgen_kernels import masked_sample
+from torch import Tensor
+
+from structgen.engine.choice import Chosen, Row, Words, _penalise
+from structgen.engine.device_masks import Choices, DeviceMasks
+from structgen.engine.graphs import Graphs, bucket
+from structgen.engine.noise import signed
+
+_Options: TypeAlias = dict[str, Any]
+"""Arguments of `masked_sample`, all but the logits and their rows."""
+
+
+class DeviceChoice:
+    """The choice of tokens by what `masks` has staged. The draw is that of `structgen_kernels.reference`."""
+
+    def __init__(self, masks: DeviceMasks, graphs: Graphs | None = None) -> None:
+        self._masks = masks
+        self._graphs = Graphs(masks.device) if graphs is None else graphs
+        self._addresses: tuple[int, ...] = ()
+        """Where the tables lie that the graphs read."""
+
+    def choose(
+        self,
+        logits: Tensor,
+        rows: Sequence[Row],
+        places: Sequence[int],
+        lines: Sequence[int],
+        *,
+        stays: bool = False,
+    ) -> Chosen:
+        """Return a token for each text from row `places[i]` of the logits [m, V] and line `lines[i]` of what
+        was staged.
+
+        `stays`: the logits lie in the same memory in each step of as many texts, with room for the next power
+        of two of rows. A text's penalties are applied first. Cost: one read of the logits for the draw (three
+        with filters) and one for the likeliest token; for texts with penalties a copy of their logits.
+        """
+        masks, count, every = self._masks, len(rows), list(range(len(rows)))
+        masks.wait()
+        with torch.inference_mode():
+            choices = masks.choices
+            in_order = list(lines) == every
+            if list(places) == every and in_order and stays:
+                figures = self._replayed(logits, bucket(count))[:, :count]
+            else:
+                at = _index(places, logits) if list(places) != every or len(logits) != count else None
+                which = slice(count) if in_order else _index(lines, logits)
+                figures = _figures(logits, at, self._options(Choices(*(part[which] for part in choices))))
+            some = [i for i, row in enumerate(rows) if row.is_penalised]
+            if some:
+                own = Choices(*(part[_index([lines[i] for i in some], logits)] for part in choices))
+                own_rows = _index([places[i] for i in some], logits)
+                figures = figures.clone()
+                figures[:, _index(some, logits)] = _figures_after_penalties(
+                    logits[own_rows], [rows[i] for i in some], self._options(own)
+                )
+        allowed = [masks.allowed[line] for line in lines] if masks.is_masked else [logits.shape[1]] * count
+        return _chosen(figures, allowed, places)
+
+    def choose_under(self, logits: Tensor, mask: Words, rows: Sequence[Row]) -> Chosen:
+        """Return a token for each row of logits [n, V] under masks in main memory, [n, words]: by the same
+        draw and the same noise as `choose`, but with a copy of the masks and of the logits."""
+        with torch.inference_mode():
+            options = torch.tensor([row.options for row in rows], dtype=torch.float64)
+            noise = torch.tensor([(signed(row.stream), row.position) for row in rows])
+            figures = _figures_after_penalties(
+                logits,
+                rows,
+                {
+                    "mask": torch.from_numpy(mask).to(logits.device),
+                    "temperature": options[:, 0],
+                    "top_p": options[:, 1],
+                    "min_p": options[:, 2],
+                    "top_k": options[:, 3].long(),
+                    "seed": noise[:, 0],
+                    "position": noise[:, 1],
+                },
+            )
+        allowed = [int.from_bytes(words.tobytes(), "little").bit_count() for words in mask]
+        return _chosen(figures, allowed, range(len(rows)))
+
+    def _options(self, choices: Choices) -> _Options:
+        """Return how lines are drawn; filters and masks are left out where no line has one."""
+        masks = self._masks
+        found: _Options = {
+            "temperature": choices.temperature,
+            "seed": choices.stream,
+            "position": choices.position,
+        }
+        if masks.is_filtered:
+            found |= {"top_k": choices.top_k, "top_p": choices.top_p, "min_p": choices.min_p}
+        if masks.is_masked:
+            found |= {"store": masks.table.rows, "overlays": masks.overlays, "indices": choices.indices}
+        return found
+
+    def _replayed(self, logits: Tensor, count: int) -> Tensor:
+        """Return the figures of the first `count` lines; those of lines without a text mean nothing."""
+        masks = self._masks
+        tables = masks.choices.indices, masks.table.rows, masks.overlays
+        if (addresses := tuple(table.data_ptr() for table in tables)) != self._addresses:
+            # a table has grown: what was captured reads memory that is not written any more
+            self._graphs.forget()
+            self._addresses = addresses
+        key = count, masks.is_filtered, masks.is_masked, logits.data_ptr()
+        wide = logits.as_strided((count, logits.shape[1]), logits.stride())
+        options = self._options(Choices(*(part[:count] for part in masks.choices)))
+        return self._graphs.run(key, lambda: _figures(wide, None, options))
+
+
+def _index(numbers: Sequence[int], like: Tensor) -> Tensor:
+    return torch.tensor(list(numbers), dtype=torch.int64).to(like.device, non_blocking=True)
+
+
+def _figures(logits: Tensor, at: Tensor | None, options: _Options) -> Tensor:
+    """Return float64 [5, n] of the rows `at` of logits (None: of all): the token, log Z, log Z of the
+    allowed, the token's logit, and the likeliest token, allowed or not."""
+    sampled = masked_sample(logits, rows=at, **options)
+    likeliest = logits.argmax(-1)
+    return torch.stack(
+        (
+            sampled.tokens.double(),
+            sampled.log_z,
+            sampled.log_z_allowed,
+            _logits_of(logits, at, sampled.tokens),
+            (likeliest if at is None else likeliest[at]).double(),
+        )
+    )
+
+
+def _figures_after_penalties(logits: Tensor, rows: Sequence[Row], options: _Options) -> Tensor:
+    """Return the same, for a token that is drawn from logits after penalties; the figures are of those before
+    them."""
+    scores = logits.float().clone()
+    for score, row in zip(scores, rows, strict=True):
+        if row.is_penalised:
+            _penalise(score, row)
+    figures = _figures(logits, None, {**options, "temperature": 0.0})
+    tokens = masked_sample(scores, **options).tokens
+    figures[0], figures[3] = tokens.double(), _logits_of(logits, None, tokens)
+    return figures
+
+
+def _logits_of(logits: Tensor, at: Tensor | None, tokens: Tensor) -> Tensor:
+    """Return the float64 logits of tokens; of -1, which is none, that of the first."""
+    places = torch.arange(len(tokens), device=logits.device) if at is None else at
+    return logits[places, tokens.clamp(min=0)].double()
+
+
+def _chosen(figures: Tensor, allowed: list[int], places: Sequence[int]) -> Chosen:
+    tokens, whole, left, taken, wanted = figures.tolist()
+    return Chosen(
+        [int(token) for token in tokens],
+        [logit - log_z for logit, log_z in zip(taken, whole, strict=True)],
+        [logit - log_z for logit, log_z in zip(taken, left, strict=True)],
+        [_removed(some, every) for some, every in zip(left, whole, strict=True)],
+        allowed,
+        [int(token) for token in wanted],
+        [int(token < 0 or not math.isfinite(some)) for token, some in zip(tokens, left, strict=True)],
+        list(places),
+        list(range(1, len(places) + 1)),
+    )
+
+
+def _removed(some: float, every: float) -> float:
+    """Return the share of the tokens that are not allowed, of the logarithms of two sums."""
+    share = -math.expm1(some - every)
+    return share if math.isnan(share) else min(max(share, 0.0), 1.0) + 0.0

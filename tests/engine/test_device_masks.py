@@ -1,0 +1,286 @@
+"""Masks as rows on the device of the logits give the tokens that masks from main memory give.
+
+The CPU is the device here: the same code as on a GPU, with `structgen_kernels`' twins in torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import request_kinds  # noqa: E402
+from request_kinds import DATES, NUMBERS, PERSON, TOKENIZER, Wide, requests  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine import device_masks, loop  # noqa: E402
+from structgen.engine.device_choice import DeviceChoice  # noqa: E402
+from structgen.engine.device_masks import DeviceMasks, RowTable  # noqa: E402
+from structgen.speculation.draft import NO_DRAFT, Draft, DraftTree  # noqa: E402
+from structgen.speculation.drafter import Facts, View  # noqa: E402
+from structgen.speculation.options import Speculation  # noqa: E402
+from structgen.speculation.speculator import Speculator  # noqa: E402
+
+CPU = torch.device("cpu")
+
+
+def _written(count: int = 24, **options: Any) -> list[sg.Result]:
+    return sg.Engine(Wide(), TOKENIZER, **options).generate(requests(count))
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[sg.Result]:
+    """What is written with whole masks from main memory, row by row."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "choose_along", request_kinds.choose_along)
+        patch.setattr(loop, "choose", request_kinds.choose)
+        return _written(max_rows=5, device_masks=False)
+
+
+@pytest.mark.parametrize(
+    "max_rows", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(8, marks=pytest.mark.slow), 32]
+)
+def test_tokens_are_those_of_masks_from_main_memory(expected: list[sg.Result], max_rows: int) -> None:
+    for one, other in zip(_written(max_rows=max_rows, device_masks=True), expected, strict=True):
+        assert one.error is None and other.error is None
+        assert (one.tokens, one.thoughts, one.finish_reason) == (
+            other.tokens,
+            other.thoughts,
+            other.finish_reason,
+        )
+        for step, wanted in zip(one.steps, other.steps, strict=True):
+            assert (step.allowed, step.wanted, step.steered) == (
+                wanted.allowed,
+                wanted.wanted,
+                wanted.steered,
+            )
+            figures = wanted.logprob, wanted.constrained, wanted.removed
+            assert (step.logprob, step.constrained, step.removed) == pytest.approx(figures, abs=1e-4)
+
+
+def test_the_requests_are_of_all_kinds(expected: list[sg.Result]) -> None:
+    assert {result.finish_reason.name for result in expected} >= {"STOP", "STEERED", "MAX_TOKENS"}
+    assert any(result.thoughts for result in expected)
+
+
+def test_greedy_texts_are_those_of_an_engine_without_a_device() -> None:
+    wanted = [
+        sg.Request(f"{i}", grammar, sg.Sampling(temperature=0.0), max_tokens=40)
+        for i, grammar in enumerate([PERSON, None, NUMBERS, DATES])
+    ]
+    here, there = (
+        [result.tokens for result in sg.Engine(Wide(), TOKENIZER, device_masks=flag).generate(wanted)]
+        for flag in (False, True)
+    )
+    assert here == there
+
+
+def _masks_of(engine: sg.Engine) -> DeviceMasks:
+    there = engine._loop._there
+    assert there is not None
+    return there[0]
+
+
+def test_rows_are_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second round sends no row and no whole mask, only a few numbers a text."""
+    overlays: list[int] = []
+    send = DeviceMasks._send_overlays
+
+    def noted(self: DeviceMasks, lines: list[int], *rest: Any) -> None:
+        overlays.append(len(lines))
+        send(self, lines, *rest)
+
+    monkeypatch.setattr(DeviceMasks, "_send_overlays", noted)
+    engine = sg.Engine(Wide(), TOKENIZER, device_masks=True)
+    wanted = [sg.Request("x", DATES, sg.Sampling(seed=i), max_tokens=60, speculation="off") for i in range(6)]
+    engine.generate(wanted)
+    first = _masks_of(engine).table.sent
+    filled: list[int] = []
+    fill = sg.Matcher.fill_known
+    monkeypatch.setattr(
+        sg.Matcher, "fill_known", lambda self, mask, row: filled.append(row) or fill(self, mask, row)
+    )
+    engine.generate(wanted)
+    # in main memory there are the masks behind the prompts alone
+    assert len(filled) <= len(wanted)
+    # a date has few kinds of places
+    assert 5 < first < 60 and _masks_of(engine).table.sent == first
+    assert len(overlays) > 40 and sum(overlays) == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, pytest.param(70, marks=pytest.mark.slow)])
+def test_a_table_without_room_changes_no_token(
+    expected: list[sg.Result], monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    words = (TOKENIZER.vocab_size + 31) // 32
+    limited = lambda tokenizer, device: DeviceMasks(tokenizer, device, 4 * words * rows)  # noqa: E731
+    monkeypatch.setattr(loop, "DeviceMasks", limited)
+    found = _written(9, max_rows=8, device_masks=True)
+    assert [result.tokens for result in found] == [result.tokens for result in expected[:9]]
+
+
+def test_the_table_grows_by_doubling_up_to_its_limit() -> None:
+    table = RowTable(2, CPU, 8 * 200)
+    rows = np.arange(400, dtype=np.int32).reshape(200, 2)
+    for number, row in enumerate(rows):
+        assert table.find(number) is None and table.add(number, row) == number
+        assert len(table.rows) == next(size for size in (64, 128, 200) if size > number)
+        if number % 50 == 49:
+            table.send(torch.empty((50, 2), dtype=torch.int32))
+    assert torch.equal(table.rows, torch.from_numpy(rows))
+    with pytest.raises(device_masks.Full):
+        table.add("more", rows[0])
+    table.clear()
+    assert table.add("more", rows[0]) == 0
+
+
+def test_no_memory_for_a_table_is_said_once_and_masks_come_from_main_memory(
+    expected: list[sg.Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: RowTable, rows: int) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+
+    monkeypatch.setattr(RowTable, "_allocated", refuse)
+    with pytest.warns(RuntimeWarning, match="no memory for a table of 64 masks") as caught:
+        found = _written(9, max_rows=8, device_masks=True)
+    assert [result.tokens for result in found] == [result.tokens for result in expected[:9]]
+    told = [str(one.message) for one in caught if one.category is RuntimeWarning]
+    assert len(told) == 1 and told[0].endswith(
+        "Write fewer texts at a time (max_rows), or free memory there."
+    )
+
+
+def test_a_store_of_another_tokenizer_is_refused() -> None:
+    other = sg.Tokenizer([bytes([i]) for i in range(256)] + [None], eos_token_ids=[256])
+    masks = DeviceMasks(TOKENIZER, CPU)
+    with pytest.raises(sg.OptionError, match="mask store is of") as caught:
+        masks._store_of(sg.compile(NUMBERS, other))
+    assert str(caught.value).endswith("Compile the grammar for the engine's tokenizer.")
+
+
+@pytest.mark.parametrize("wrong", [1, "yes", 0.5])
+def test_the_option_is_true_or_false(wrong: Any) -> None:
+    with pytest.raises(sg.OptionError, match="device_masks"):
+        sg.Engine(Wide(), TOKENIZER, device_masks=wrong)
+
+
+def test_a_machine_that_fails_ends_its_own_text_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = sg.Engine(Wide(), TOKENIZER, device_masks=True)
+    plain = engine.generate([sg.Request("b", NUMBERS, sg.Sampling(seed=1), max_tokens=30)])
+    broken = engine.compiled(DATES)
+
+    def fail(index: int) -> Any:
+        raise ZeroDivisionError("seeded")
+
+    monkeypatch.setattr(broken, "mask_rows", fail)
+    bad, good = engine.generate(
+        [
+            sg.Request("a", broken, sg.Sampling(seed=1), max_tokens=60),
+            sg.Request("b", NUMBERS, sg.Sampling(seed=1), max_tokens=30),
+        ]
+    )
+    assert bad.error is not None and "seeded" in str(bad.error)
+    assert good.error is None and good.tokens == plain[0].tokens
+
+
+def test_logits_that_are_no_numbers_end_the_text_with_an_error() -> None:
+    class Faulty(Wide):
+        def logits(self, tokens: Any) -> Any:
+            found = super().logits(tokens)
+            return found * float("nan") if len(tokens) > 12 else found
+
+    (result,) = sg.Engine(Faulty(), TOKENIZER, device_masks=True).generate(
+        sg.Request("a text", None, max_tokens=40)
+    )
+    assert result.error is not None and "not numbers" in str(result.error)
+
+
+def test_an_interrupt_between_staging_and_choosing_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = requests(8)
+    whole = [result.tokens for result in sg.Engine(Wide(), TOKENIZER, device_masks=True).generate(wanted)]
+    engine, calls = sg.Engine(Wide(), TOKENIZER, device_masks=True), 0
+    choose = DeviceChoice.choose
+
+    def interrupted(self: DeviceChoice, *arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % 9 == 5:
+            raise KeyboardInterrupt
+        return choose(self, *arguments, **named)
+
+    monkeypatch.setattr(DeviceChoice, "choose", interrupted)
+    handles = [handle for request in wanted for handle in engine.submit(request)]
+    while not all(handle.is_done for handle in handles):
+        try:
+            engine.drive(handles)
+        except KeyboardInterrupt:
+            continue
+    assert [handle.result.tokens for handle in handles if handle.result] == whole
+
+
+def test_nothing_is_said_where_all_goes_well() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _written(6, device_masks=True)
+
+
+def test_drafts_change_no_token(expected: list[sg.Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The masks of nodes are whole masks of the step; each accepted guess is drawn at its own place."""
+    monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
+    monkeypatch.setattr(Speculator, "propose", _all_proposed)
+    model = Wide()
+    wanted = [
+        dataclasses.replace(
+            request, speculation=Speculation(drafters=(partial(Scripted, result.tokens, deep=3),), nodes=8)
+        )
+        for request, result in zip(requests(10), expected, strict=False)
+        if request.thinking is None
+    ]
+    found = sg.Engine(model, TOKENIZER, max_rows=4, device_masks=True).generate(wanted)
+    plain = [
+        result.tokens for request, result in zip(requests(10), expected, strict=False) if not request.thinking
+    ]
+    assert [result.tokens for result in found] == plain
+    assert sum(sum(result.usage.accepted.values()) for result in found) > 20
+    assert model.trees
+
+
+def _all_proposed(
+    self: Speculator, draftings: Sequence[Any], views: Sequence[View], mosts: Sequence[int]
+) -> list[Draft]:
+    return [
+        NO_DRAFT if drafting is None else drafting.candidates(view, most)
+        for drafting, view, most in zip(draftings, views, mosts, strict=True)
+    ]
+
+
+class Scripted:
+    """Guesses the tokens that are to come, and a wrong one beside each."""
+
+    name = "script"
+
+    def __init__(self, tokens: Sequence[int], deep: int) -> None:
+        self._tokens, self._deep, self._at = list(tokens), deep, 0
+
+    def begin(self, facts: Facts) -> None:
+        self._at = 0
+
+    def propose(self, view: View, most: int) -> Draft:
+        tree, node = DraftTree(), -1
+        for token in self._tokens[self._at : self._at + self._deep]:
+            tree.add(node, (token + 7) % TOKENIZER.vocab_size, 0.1)
+            node = tree.add(node, token, 0.8)
+        return tree.shared() if len(tree) else NO_DRAFT
+
+    def observe(self, taken: Sequence[int], accepted: int) -> None:
+        self._at += len(taken)
+
+    def end(self) -> None:
+        self._at = 0

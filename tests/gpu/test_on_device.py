@@ -1,0 +1,256 @@
+"""The engine, models of transformers, draft trees, infilling, the logits processor and the kernels give on a
+GPU what they give on the CPU.
+
+`pytest -m gpu` runs these on a GPU. Each test runs on the CPU, too, in `make test`: then both sides are the
+CPU's, and what is tested is that the test itself works.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+sys.path.append(str(Path(__file__).parents[1] / "engine"))
+import structgen_kernels  # noqa: E402
+from request_kinds import DATES, PERSON, TOKENIZER, Wide, requests  # noqa: E402
+from small_models import write_llama  # noqa: E402
+from structgen_kernels import reference  # noqa: E402
+
+import structgen as sg  # noqa: E402
+from structgen.engine.fixed_pass import FixedLlama  # noqa: E402
+from structgen.engine.graphs import Graphs  # noqa: E402
+from structgen.engine.torch_pass import TorchPass  # noqa: E402
+from structgen.engine.weights import Weights  # noqa: E402
+
+CPU = torch.device("cpu")
+_MISSING = "torch has no CUDA device here (torch.cuda.is_available() is False)"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The models are tiny: a second thread would only wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> Any:
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip(_MISSING)
+    return torch.device(request.param)
+
+
+@pytest.fixture(
+    params=[pytest.param("cpu", marks=pytest.mark.slow), pytest.param("cuda", marks=pytest.mark.gpu)]
+)
+def device_of_slow_test(request: pytest.FixtureRequest) -> Any:
+    """A test that reads models by transformers takes seconds: on the CPU it is for `make test-all`."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip(_MISSING)
+    return torch.device(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_llama(tmp_path_factory.mktemp("gpu") / "llama", width=128, groups=1)
+
+
+class Elsewhere(Wide):
+    """A function of the text, worked out on the CPU, whose logits lie on a device."""
+
+    def __init__(self, device: Any) -> None:
+        super().__init__()
+        self._device = device
+
+    def logits(self, tokens: Any) -> Any:
+        return super().logits(tokens).to(self._device)
+
+
+def test_an_engine_writes_what_one_on_the_cpu_writes(device: Any) -> None:
+    """Requests of all kinds, thoughts and drafts among them; logits are equal to the bit."""
+    there, here = (
+        sg.Engine(Elsewhere(where), TOKENIZER, max_rows=5, device_masks=True).generate(requests(7))
+        for where in (device, CPU)
+    )
+    assert [(one.tokens, one.thoughts) for one in there] == [(one.tokens, one.thoughts) for one in here]
+
+
+def test_host_masks_serve_a_device_too(device: Any) -> None:
+    wanted = [sg.Request(f"{i}", DATES, sg.Sampling(temperature=0.0), max_tokens=60) for i in range(3)]
+    there, here = (
+        sg.Engine(Elsewhere(where), TOKENIZER, device_masks=False).generate(wanted) for where in (device, CPU)
+    )
+    assert [one.tokens for one in there] == [one.tokens for one in here]
+
+
+@pytest.mark.parametrize("kind", ["torch", "fixed"])
+def test_a_llama_gives_the_logits_of_the_cpu(device: Any, folder: Path, kind: str) -> None:
+    prompts, tokens = [[1, 2, 3], [5], list(range(40))], ([7, 8, 9], [4, 4, 2])
+    found = []
+    for where in (device, CPU):
+        weights = Weights.read(folder, where, torch.float32)
+        model: Any = TorchPass(weights) if kind == "torch" else FixedLlama(weights, 3, 128)
+        with torch.inference_mode():
+            if kind == "torch":
+                logits, caches = model.prefill(prompts)
+            else:
+                pairs = model.prefill_many(prompts)
+                logits, caches = torch.stack([one for one, _ in pairs]), [cache for _, cache in pairs]
+            rows = [logits.cpu(), *(model.decode(step, caches).cpu().clone() for step in tokens)]
+        found.append(torch.stack(rows))
+    assert torch.allclose(*found, atol=5e-3)
+
+
+def test_the_nodes_of_a_draft_tree_have_the_logits_of_plain_decoding(device: Any, folder: Path) -> None:
+    model = TorchPass(Weights.read(folder, device, torch.float32))
+    with torch.inference_mode():
+        _, caches = model.prefill([[1, 2, 3], [5, 6]])
+        plain = [cache.copy() for cache in caches]
+        # behind each text a token, two guesses beside each other, and one behind the second
+        found = model.decode_tree([7, 8, 9, 4, 7, 8], [-1, 0, 0, 2, -1, 0], [4, 2], caches)
+        model.keep([[0, 2, 3], [0]], caches)
+        rows = [model.decode([7, 7], plain), model.decode([9, 8], plain), model.decode([4, 1], plain)]
+        assert torch.allclose(found[[0, 2, 3]], torch.stack([row[0] for row in rows]), atol=2e-3)
+        assert torch.allclose(found[[4, 5]], torch.stack([row[1] for row in rows[:2]]), atol=2e-3)
+        assert torch.allclose(model.decode([2], caches[:1]), model.decode([2], plain[:1]), atol=2e-3)
+
+
+def test_a_model_of_transformers_writes_what_it_writes_on_the_cpu(
+    device_of_slow_test: Any, folder: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    wanted = [
+        sg.Request("a", PERSON, sg.Sampling(temperature=0.0), max_tokens=40),
+        sg.Request(
+            "b", None, sg.Sampling(temperature=0.0), max_tokens=12, thinking=sg.Thinking(max_tokens=4)
+        ),
+        sg.Request("c", DATES, sg.Sampling(temperature=0.0), max_tokens=40),
+    ]
+    found = []
+    for where in (device_of_slow_test, CPU):
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).to(where)
+        results = sg.Engine(model, TOKENIZER, device_masks=True).generate(wanted)
+        found.append([(result.thoughts, result.tokens) for result in results])
+    assert found[0] == found[1]
+
+
+def test_the_logits_processor_masks_on_a_device(device: Any) -> None:
+    pytest.importorskip("transformers")
+    from structgen.integrations.transformers import LogitsProcessor
+
+    prompt = torch.tensor([[1, 2], [3, 4]])
+    scores = torch.randn(2, TOKENIZER.vocab_size + 5, generator=torch.Generator().manual_seed(0))
+    there, here = (
+        LogitsProcessor([DATES, None], TOKENIZER)(prompt.to(where), scores.to(where))
+        for where in (device, CPU)
+    )
+    assert there.device.type == device.type and torch.equal(there.cpu(), here)
+
+
+def test_a_template_is_filled_by_a_model_on_a_device(device: Any) -> None:
+    transformers = pytest.importorskip("transformers")
+    from structgen.infilling.presets import convention_of, transformers_model
+
+    torch.manual_seed(3)
+    config = transformers.BertConfig(
+        vocab_size=TOKENIZER.vocab_size + 1,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    model = transformers.BertForMaskedLM(config).eval()
+    convention = convention_of({"architectures": ["Own"]}, mask_id=TOKENIZER.vocab_size, shift=False)
+    texts = []
+    for where in (device, CPU):
+        wrapped = transformers_model(model.to(where), convention)
+        texts.append(sg.infill(wrapped, "on {day: /[0-9]{2}/, 4}!", tokenizer=TOKENIZER).text)
+    assert texts[0] == texts[1] and re.fullmatch(r"on [0-9]{2}!", texts[0])
+
+
+def test_the_kernels_give_what_their_twins_give(device: Any) -> None:
+    random = torch.Generator().manual_seed(5)
+    logits = 3 * torch.randn(6, 3000, generator=random)
+    store = torch.randint(-(1 << 31), 1 << 31, (5, 94), generator=random).to(torch.int32)
+    indices = torch.tensor([[0, -1], [1, 2], [3, 4], [4, -1], [-1, -1], [2, 0]], dtype=torch.int32)
+    mask = reference.united(store, indices, None)
+    masked = structgen_kernels.apply_mask_(logits.to(device), mask.to(device))
+    assert torch.equal(masked.cpu(), reference.apply_mask_(logits.clone(), mask))
+    united = structgen_kernels.apply_store_mask_(logits.to(device), store.to(device), indices.to(device))
+    assert torch.equal(united.cpu(), masked.cpu())
+    for options in ({}, {"top_k": 40, "top_p": 0.9, "min_p": 0.01}):
+        there, here = (
+            structgen_kernels.masked_sample(
+                logits.to(where),
+                store=store.to(where),
+                indices=indices.to(where),
+                seed=torch.arange(6),
+                position=9,
+                **options,
+            )
+            for where in (device, CPU)
+        )
+        assert there.tokens.tolist() == here.tokens.tolist() and there.tokens[4] == -1
+        assert torch.allclose(there.log_z.cpu(), here.log_z, atol=1e-4)
+        assert torch.allclose(there.log_z_allowed.cpu()[:4], here.log_z_allowed[:4], atol=1e-4)
+    tokens, parents = torch.tensor([3, 7, 9, 5, 8]), torch.tensor([-1, 0, 0, 1, 1])
+    sampled = torch.tensor([7, 8, 0, 0, 6])
+    found = structgen_kernels.verify(sampled.to(device), tokens.to(device), parents.to(device), [5])
+    assert found.paths.tolist() == [[0, 1, 4, -1, -1][: found.paths.shape[1]]] and found.tokens.tolist() == [
+        6
+    ]
+    transitions = torch.tensor([[1, -1], [0, 1]], dtype=torch.int32)
+    classes = torch.tensor([[0, 1, 1, 0]], dtype=torch.int32)
+    moved = structgen_kernels.advance(
+        torch.tensor([0, 1], dtype=torch.int32, device=device),
+        torch.tensor([[0, 1], [2, 3]], device=device),
+        transitions.to(device),
+        classes.to(device),
+    )
+    assert moved.states.tolist() == [[1, 1], [1, 0]]
+
+
+def test_replayed_graphs_write_what_steps_by_themselves_write(device: Any, folder: Path) -> None:
+    """On a GPU the forward pass and the choice are captured for each bucket, and replayed with changed
+    numbers; without capture the same functions run kernel by kernel."""
+    weights = Weights.read(folder, device, torch.float32)
+    wanted, captured = requests(6), Graphs(device)
+    eager = Graphs(device, lambda function: function)
+    texts = []
+    for graphs in (captured, eager):
+        engine = sg.Engine(FixedLlama(weights, 4, graphs=graphs), TOKENIZER, max_rows=4, device_masks=True)
+        texts.append([result.tokens for result in engine.generate(wanted)])
+    assert texts[0] == texts[1]
+    if device.type == "cuda":
+        assert not Graphs._has_warned
+
+
+def test_masks_are_uploaded_once(device: Any) -> None:
+    engine = sg.Engine(Elsewhere(device), TOKENIZER, device_masks=True)
+    for _ in range(2):
+        engine.generate([sg.Request("x", DATES, sg.Sampling(seed=i), max_tokens=60) for i in range(3)])
+    there = engine._loop._there
+    assert there is not None
+    table = there[0].table
+    assert table.rows.device.type == device.type and 0 < table.sent == len(table._slots)
+    words = table.rows[: table.sent].cpu().numpy()
+    assert len(np.unique(words, axis=0)) == table.sent
+
+
+def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
+    for wrong in ("cuda", "cuda:97", "gpu", "cuda:x"):
+        if wrong == "cuda" and torch.cuda.is_available():
+            continue
+        with pytest.raises(sg.StructgenError, match="torch has no device") as caught:
+            sg.Engine(folder, device=wrong)
+        assert str(caught.value).endswith("Use cpu, or leave it out.")
