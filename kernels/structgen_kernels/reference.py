@@ -43,15 +43,30 @@ _TOGETHER = 32
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What `masked_sample` returns for n rows."""
+    """What `masked_sample` returns for n rows. A row is faulty where a logit is NaN or plus infinity."""
 
     tokens: Tensor
     """int64 [n]: the token drawn; -1 where no token is possible, or the row is faulty."""
     log_z: Tensor
     """float64 [n]: the logarithm of the sum of the exponentials of all logits, at temperature 1; NaN where
-    the row is faulty (a logit is NaN or plus infinity)."""
+    the row is faulty."""
     log_z_allowed: Tensor
     """float64 [n]: the same of the allowed tokens, before filters; minus infinity where none is possible."""
+    log_probs: Tensor
+    """float64 [n]: the logit of the drawn token less `log_z`: its log-probability among all tokens. Minus
+    infinity where no token is possible, NaN where the row is faulty."""
+    allowed: Tensor
+    """int64 [n]: how many tokens the mask allows, whatever their logits are."""
+    likeliest: Tensor
+    """int64 [n]: the token with the greatest logit, allowed or not, of equals the smallest; -1 where the row
+    is faulty, or has minus infinity alone."""
+
+    @property
+    def log_probs_allowed(self) -> Tensor:
+        """float64 [n]: the log-probability of the drawn token among the allowed ones; as `log_probs` where
+        there is no token. Cost: a few operations on n numbers."""
+        among = self.log_probs + (self.log_z - self.log_z_allowed)
+        return torch.where(self.tokens < 0, self.log_probs, among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,25 +197,35 @@ def masked_sample(
     seed: Tensor,
     position: Tensor,
 ) -> Sampled:
-    """Return the tokens drawn for rows of logits; see `sampling.masked_sample`. The options are [n]."""
+    """Return a token for each line, and what else `Sampled` holds; see `sampling.masked_sample`. Every option
+    is a tensor [lines]."""
     count, device = len(temperature), logits.device
-    tokens = torch.empty(count, dtype=torch.int64, device=device)
-    log_z = torch.empty(count, dtype=torch.float64, device=device)
-    log_z_allowed = torch.empty_like(log_z)
+    whole, left, log_probs = (torch.empty(count, dtype=torch.float64, device=device) for _ in range(3))
+    tokens, allowed, likeliest = (torch.empty(count, dtype=torch.int64, device=device) for _ in range(3))
+    chosen = torch.arange(count, device=device) if rows is None else rows.long()
     for start in range(0, count, _TOGETHER):
         part = slice(start, min(start + _TOGETHER, count))
-        raw = (logits[part] if rows is None else logits[rows[part].long()]).float().double()
-        faulty = (raw.isnan() | (raw == float("inf"))).any(-1)
+        is_row = (chosen[part] >= 0) & (chosen[part] < logits.shape[0])
+        raw = logits[torch.where(is_row, chosen[part], 0)].float().double()
+        faulty = ~is_row | (raw.isnan() | (raw == float("inf"))).any(-1)
         raw = raw.masked_fill(faulty[:, None], NEVER)
-        masked = raw if mask is None else raw.masked_fill(~allowed_of(mask[part], raw.shape[1]), NEVER)
-        nan = torch.full_like(log_z[part], float("nan"))
-        log_z[part] = torch.where(faulty, nan, torch.logsumexp(raw, -1))
-        log_z_allowed[part] = torch.where(faulty, nan, torch.logsumexp(masked, -1))
+        is_allowed = torch.ones_like(raw, dtype=torch.bool)
+        if mask is not None:
+            is_allowed = allowed_of(mask[part], raw.shape[1])
+        masked = raw.masked_fill(~is_allowed, NEVER)
         kept = filtered(masked, temperature[part], top_k[part], top_p[part], min_p[part])
-        keys = position_keys(seed[part], position[part])
-        drawn = draw(kept, temperature[part], keys)
-        tokens[part] = torch.where(kept.isinf().all(-1), -1, drawn)
-    return Sampled(tokens, log_z, log_z_allowed)
+        drawn = draw(kept, temperature[part], position_keys(seed[part], position[part]))
+        is_none = kept.isinf().all(-1)
+        nan = torch.full_like(whole[part], float("nan"))
+        sums = torch.logsumexp(raw, -1)
+        logit = raw.gather(1, drawn[:, None]).squeeze(1)
+        tokens[part] = torch.where(is_none, -1, drawn)
+        whole[part] = torch.where(faulty, nan, sums)
+        left[part] = torch.where(faulty, nan, torch.logsumexp(masked, -1))
+        log_probs[part] = torch.where(faulty, nan, torch.where(is_none, NEVER, logit - sums))
+        allowed[part] = is_allowed.sum(-1)
+        likeliest[part] = torch.where(raw.isinf().all(-1), -1, raw.argmax(-1))
+    return Sampled(tokens, whole, left, log_probs, allowed, likeliest)
 
 
 def draw(scores: Tensor, temperature: Tensor, keys: Tensor) -> Tensor:
@@ -270,7 +295,7 @@ def verify(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, mos
             children = (
                 i
                 for i in range(node + 1, end - start)
-                if behind[start + i] == node and guessed[start + i] == want
+                if want >= 0 and behind[start + i] == node and guessed[start + i] == want
             )
             node = next(children, None)
     device = sampled.device
