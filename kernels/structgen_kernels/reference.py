@@ -278,6 +278,20 @@ def filtered(scores: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, 
 # --- drafts and automata ----------------------------------------------------------------------------------
 
 
+def placed(parents: Tensor, starts: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Return the tree of each node and how many parents lead up to the first node; see `trees.sample_tree`.
+    Nodes past the first `most` of a tree, or that are no tree's, have 0."""
+    owners, depths = torch.zeros(len(parents), dtype=torch.int64), torch.zeros(len(parents), dtype=torch.int64)
+    behind, bounds = parents.tolist(), starts.tolist()
+    for tree, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for node in range(min(end - start, most, len(parents) - start)):
+            # a parent comes before its children
+            above = behind[start + node]
+            depth = int(depths[start + above]) + 1 if 0 <= above < node else 0
+            owners[start + node], depths[start + node] = tree, depth
+    return owners.to(parents.device), depths.to(parents.device)
+
+
 def verify(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, most: int) -> Verified:
     """Return the accepted paths of draft trees, node by node; see `trees.verify`."""
     trees = len(starts) - 1
@@ -286,7 +300,7 @@ def verify(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, mos
     last = torch.full((trees,), -1, dtype=torch.int64)
     chosen, guessed, behind, bounds = (t.tolist() for t in (sampled, tokens, parents, starts))
     for tree in range(trees):
-        start, end = bounds[tree], min(bounds[tree + 1], bounds[tree] + most)
+        start, end = bounds[tree], min(bounds[tree + 1], bounds[tree] + most, len(sampled))
         node: int | None = 0 if start < end else None
         while node is not None:
             paths[tree, lengths[tree]] = node

@@ -161,6 +161,7 @@ def _launch(
     from structgen_kernels.triton_sampling import (
         COLUMNS,
         GROUP,
+        SUMS_WARPS,
         THRESHOLD_WARPS,
         draw_token,
         find_threshold,
@@ -184,7 +185,17 @@ def _launch(
     padded = triton.next_power_of_2(tiles)
     sums = torch.empty((COLUMNS, lines, tiles), dtype=torch.float32, device=device)
     tile_sums[(lines * groups,)](
-        of, masks, options.temperature, sums, lines, tiles, groups, ROWS=united, GROUP=GROUP, TILE=TILE
+        of,
+        masks,
+        options.temperature,
+        sums,
+        lines,
+        tiles,
+        groups,
+        ROWS=united,
+        GROUP=GROUP,
+        TILE=TILE,
+        num_warps=SUMS_WARPS,
     )
     has_threshold = options.top_k is not None or options.top_p is not None
     is_filtered = has_threshold or options.min_p is not None

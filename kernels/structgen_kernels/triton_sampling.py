@@ -23,8 +23,9 @@ from structgen_kernels.triton_masking import allowed_bytes, first_of_row, is_set
 
 GROUP = 4
 """Tiles that one program of `tile_sums` reads; a choice of speed, which changes no token."""
-THRESHOLD_WARPS = 8
-"""Warps of a program of `find_threshold`: with four its registers spill on sm_90."""
+SUMS_WARPS = THRESHOLD_WARPS = 8
+"""Warps of a program of `tile_sums` and `find_threshold`. With four the first needs twice the registers, so that
+half as many reads are under way at once, and the registers of the second spill on sm_90."""
 COLUMNS = 6
 """Numbers of a tile, in this order: the greatest logit (NaN: the tile is faulty) and the sum of
 e^(logit - greatest); of the allowed tokens the greatest logit, the same sum, the sum at the temperature of
@@ -169,14 +170,14 @@ def tile_sums(
     else:
         bits = allowed_bytes(masks, line, byte, ROWS)
         is_allowed = is_set(bits[:, :, None], bit[None, None, :])
+        allowed_total = inner_sum(tl.where(is_allowed, exps, 0.0))
         masked = tl.where(is_allowed, raw, float("-inf"))
         allowed_top = inner_max(masked)
         allowed_zero = or_zero(allowed_top)
         gap = tl.where(allowed_top == float("-inf"), 0.0, zero - allowed_zero)
-        if tl.max(gap, 0) < _FAR:
-            allowed_total = inner_sum(tl.where(is_allowed, exps, 0.0)) * tl.exp(gap)
-        else:
-            # beside the greatest logit the allowed ones would vanish
+        allowed_total *= tl.exp(tl.minimum(gap, _FAR))
+        if tl.max(gap, 0) > _FAR:
+            # beside the greatest logit of all the allowed ones have vanished
             allowed_total = inner_sum(tl.exp(masked - allowed_zero[:, None, None]))
         inside = tl.minimum(tl.maximum(width - byte * 8, 0), 8)
         count = tl.sum(ones(bits & ((1 << inside) - 1)), 1)
