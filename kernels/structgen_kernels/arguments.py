@@ -18,7 +18,7 @@ class Logits(NamedTuple):
     base: Tensor
     rows: Tensor | None
     """[lines]: the row of each line; None: line i is for row i."""
-    count: int
+    row_count: int
     width: int
     row_stride: int
     column_stride: int

@@ -21,6 +21,7 @@ of equal ones the first wins.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -281,9 +282,12 @@ def filtered(scores: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, 
 def placed(parents: Tensor, starts: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Return the tree of each node and how many parents lead up to the first node; see `trees.sample_tree`.
     Nodes past the first `most` of a tree, or that are no tree's, have 0."""
-    owners, depths = torch.zeros(len(parents), dtype=torch.int64), torch.zeros(len(parents), dtype=torch.int64)
+    owners, depths = (
+        torch.zeros(len(parents), dtype=torch.int64),
+        torch.zeros(len(parents), dtype=torch.int64),
+    )
     behind, bounds = parents.tolist(), starts.tolist()
-    for tree, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for tree, (start, end) in enumerate(pairwise(bounds)):
         for node in range(min(end - start, most, len(parents) - start)):
             # a parent comes before its children
             above = behind[start + node]

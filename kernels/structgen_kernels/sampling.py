@@ -100,9 +100,7 @@ def masked_sample(
         count = count_of(rows)
     chosen = chosen_rows(logits, rows, count, name, is_written=False)
 
-    def each(
-        value: Numbers, name: str, dtype: torch.dtype, low: float, high: float, cure: str
-    ) -> Tensor:
+    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float, cure: str) -> Tensor:
         return numbers(value, count, device, name, dtype, low, high, cure)
 
     share, whole = torch.float64, torch.int64

@@ -4,7 +4,7 @@ The model reads all nodes of a tree in one pass. A token is drawn at each node, 
 the noise of the node's position, and the draws are followed from the first node: while the token drawn at a
 node is a child's, that child is accepted. Without a draft the same draws would have been made one by one.
 
-    logits and masks of the nodes --masked_sample--> a token at each node --verify--> path, the token behind it
+    logits, masks of the nodes --masked_sample--> a token at each node --verify--> path, token behind it
 
 `sample_tree` does both; `verify` the second alone.
 """
@@ -121,9 +121,7 @@ def sample_tree(
     starts, most = _bounds(counts, most_nodes, nodes, device)
     owners, depths = _placed(parents, starts, most)
 
-    def each(
-        value: Numbers, name: str, dtype: torch.dtype, low: float, high: float
-    ) -> Tensor | float:
+    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float) -> Tensor | float:
         if isinstance(value, (int, float)):
             return value
         cure = "Give one number for each tree."
@@ -167,7 +165,7 @@ def _check_nodes(given: dict[str, Tensor]) -> None:
 def _bounds(
     counts: Sequence[int] | Tensor, most_nodes: int | None, nodes: int, device: torch.device
 ) -> tuple[Tensor, int]:
-    """Return where the nodes of each tree begin, int64 [R + 1] on the device, and the most that a tree has."""
+    """Return where each tree's nodes begin, int64 [R + 1] on the device, and the most that a tree has."""
     on_device = isinstance(counts, Tensor) and counts.device.type != "cpu"
     if on_device and most_nodes is None:
         raise KernelError(

@@ -17,7 +17,7 @@ def first_of_row(logits, line):
     is_row = row >= 0
     if logits.rows is not None:
         row = tl.load(logits.rows + row).to(tl.int64)
-        is_row = (row >= 0) & (row < logits.count)
+        is_row = (row >= 0) & (row < logits.row_count)
         row = tl.where(is_row, row, 0)
     return logits.base + row * logits.row_stride, is_row
 
@@ -60,9 +60,7 @@ def is_set(bits, bit):
 
 
 @triton.jit
-def mask_kernel(
-    logits, masks, tiles, ROWS: tl.constexpr, NEVER: tl.constexpr, TILE: tl.constexpr
-):
+def mask_kernel(logits, masks, tiles, ROWS: tl.constexpr, NEVER: tl.constexpr, TILE: tl.constexpr):
     """Write minus infinity where a mask does not allow a token. `logits.base` has integers with the bits of
     the floats, and NEVER is the integer with the bits of minus infinity: every float type is masked without
     arithmetic.

@@ -24,8 +24,8 @@ from structgen_kernels.triton_masking import allowed_bytes, first_of_row, is_set
 GROUP = 4
 """Tiles that one program of `tile_sums` reads; a choice of speed, which changes no token."""
 SUMS_WARPS = THRESHOLD_WARPS = 8
-"""Warps of a program of `tile_sums` and `find_threshold`. With four the first needs twice the registers, so that
-half as many reads are under way at once, and the registers of the second spill on sm_90."""
+"""Warps of a program of `tile_sums` and `find_threshold`. With four a thread of the first needs twice the
+registers, so that fewer reads are under way at once, and the registers of the second spill on sm_90."""
 COLUMNS = 6
 """Numbers of a tile, in this order: the greatest logit (NaN: the tile is faulty) and the sum of
 e^(logit - greatest); of the allowed tokens the greatest logit, the same sum, the sum at the temperature of
@@ -188,7 +188,9 @@ def tile_sums(
         chill = (1.4426950408889634 / temperature).to(tl.float32)
         heated = inner_sum(tl.exp2((masked - allowed_zero[:, None, None]) * chill))
     inside = tile < tiles
-    tl.store(sums_of_line(sums, line, lines, tiles, _TOP) + tile, tl.where(is_faulty, float("nan"), top), inside)
+    tl.store(
+        sums_of_line(sums, line, lines, tiles, _TOP) + tile, tl.where(is_faulty, float("nan"), top), inside
+    )
     tl.store(sums_of_line(sums, line, lines, tiles, _SUM) + tile, total, inside)
     allowed_top = tl.where(is_faulty, float("-inf"), allowed_top)
     tl.store(sums_of_line(sums, line, lines, tiles, _ALLOWED_TOP) + tile, allowed_top, inside)
@@ -302,9 +304,7 @@ def find_threshold(
     tile = tl.arange(0, TILES)
     allowed_tops = sums_of_line(sums, line, lines, tiles, _ALLOWED_TOP)
     tops = tl.load(allowed_tops + tile, mask=tile < tiles, other=float("-inf"))
-    heated = tl.load(
-        sums_of_line(sums, line, lines, tiles, _HEATED_SUM) + tile, mask=tile < tiles, other=0.0
-    )
+    heated = tl.load(sums_of_line(sums, line, lines, tiles, _HEATED_SUM) + tile, mask=tile < tiles, other=0.0)
     top32 = tl.max(tops, 0)
     threshold = tl.full((), float("-inf"), tl.float32)
     tied = tl.full((), _EVERY, tl.int32)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from structgen_kernels import KernelError, advance, masked_sample, reference, sample_tree, verify
-from structgen_kernels import trees
+from structgen_kernels import KernelError, advance, masked_sample, reference, sample_tree, trees, verify
 from torch import Tensor
 
 
@@ -103,10 +102,10 @@ def test_draws_along_a_tree_are_those_of_plain_decoding(seed: int) -> None:
 
     def plain(text: int, path: tuple[int, ...]) -> int:
         logits, indices = read(path)
-        depth = len(path) - 2
-        one = slice(text, text + 1)
-        options = {"temperature": heat[one], "seed": keys[one], "position": places[one] + depth, "top_k": 20}
-        return int(masked_sample(logits, store=store, indices=indices, **options).tokens)
+        one, place = slice(text, text + 1), places[text : text + 1] + len(path) - 2
+        mask = reference.united(store, indices, None)
+        filters = torch.tensor([20]), torch.ones(1), torch.zeros(1)
+        return int(reference.masked_sample(logits, mask, None, heat[one], *filters, keys[one], place).tokens)
 
     counts, tokens, parents, paths, expected = [], [], [], [], []
     for text in range(texts):
@@ -160,7 +159,12 @@ def test_draws_along_a_tree_are_those_of_plain_decoding(seed: int) -> None:
 )
 def test_bad_trees_of_logits_are_named_and_mended(change: dict[str, object], words: str) -> None:
     nodes = torch.tensor([0, 0, 1])
-    good: dict[str, object] = {"logits": torch.zeros(3, 9), "tokens": nodes, "parents": nodes - 1, "counts": [3]}
+    good: dict[str, object] = {
+        "logits": torch.zeros(3, 9),
+        "tokens": nodes,
+        "parents": nodes - 1,
+        "counts": [3],
+    }
     with pytest.raises(KernelError, match=words) as raised:
         sample_tree(**(good | change))  # type: ignore[arg-type]
     assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")
@@ -247,3 +251,49 @@ def test_bad_tables_are_named_and_mended(change: dict[str, object], words: str) 
     with pytest.raises(KernelError, match=words) as raised:
         advance(**(good | change))  # type: ignore[arg-type]
     assert str(raised.value).endswith(raised.value.cure) and raised.value.cure.endswith(".")
+
+
+def test_a_grammar_is_decoded_on_the_device_as_with_a_matcher_on_the_cpu() -> None:
+    """The automaton of a regular expression: advance, mask and draw are kernels, and nothing comes back to
+    the host; beside it a matcher makes each mask anew."""
+    sg = pytest.importorskip("structgen")
+    end = 259
+    tokenizer = sg.Tokenizer.from_bytes([bytes([b]) for b in range(256)] + [b"ab", b"bc", b"ca", None], end)
+    compiled = sg.compile(sg.regex("(ab|bc){2,3}(ca)*x?"), tokenizer)
+    dfa = compiled.to_dfa(100)
+    mask = sg.allocate_mask(len(dfa), tokenizer.vocab_size)
+    for row, state in enumerate(dfa.states):
+        sg.Matcher(compiled, state).fill_mask(mask, row)
+    store = mask.torch().clone()
+    transitions, classes = torch.from_numpy(dfa.transitions.copy()), torch.from_numpy(dfa.token_class.copy())
+    state_rows = torch.arange(len(dfa), dtype=torch.int32)[:, None]
+    lines, steps = 4, 9
+    logits = torch.randn(steps, lines, 264, generator=torch.Generator().manual_seed(0))
+    keys = torch.tensor([reference.sample_key(5, line) for line in range(lines)])
+
+    states = torch.full((lines,), dfa.start, dtype=torch.int32)
+    indices, written = states[:, None], []
+    for step in range(steps):
+        drawn = masked_sample(logits[step], store=store, indices=indices, seed=keys, position=step)
+        found = advance(states, drawn.tokens, transitions, classes, None, state_rows)
+        assert found.indices is not None
+        states, indices = found.states, found.indices
+        written.append(drawn.tokens)
+    ours = torch.stack(written, 1)
+
+    for line in range(lines):
+        matcher, one = sg.Matcher(compiled), sg.allocate_mask(1, tokenizer.vocab_size)
+        expected = []
+        while not matcher.is_finished and len(expected) < steps:
+            matcher.fill_mask(one)
+            place = torch.tensor([len(expected)])
+            off = torch.zeros(1, dtype=torch.int64), torch.ones(1), torch.zeros(1)
+            raw = logits[len(expected), line : line + 1]
+            drawn = reference.masked_sample(
+                raw, one.torch(), None, torch.ones(1), *off, keys[line, None], place
+            )
+            expected.append(int(drawn.tokens))
+            matcher.advance(expected[-1])
+        # after its end a line draws no token
+        assert ours[line].tolist() == expected + [-1] * (steps - len(expected))
+    assert end in ours and (ours == -1).any()

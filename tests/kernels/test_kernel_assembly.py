@@ -152,6 +152,8 @@ def test_kernels_compile_for_a_single_line(tmp_path: Path) -> None:
     """A batch of one, or a vocabulary of one, makes constants of several arguments."""
     one, bit = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.int32)
     launched(90, tmp_path, lambda: apply_store_mask_(one, bit, bit, bit, rows=[0]))
-    launched(90, tmp_path, lambda: masked_sample(one, store=bit, indices=bit, overlays=bit, top_k=1, min_p=1.0))
+    launched(
+        90, tmp_path, lambda: masked_sample(one, store=bit, indices=bit, overlays=bit, top_k=1, min_p=1.0)
+    )
     launched(90, tmp_path, lambda: sample_tree(one, bit[0], bit[0] - 1, [1]))
     launched(90, tmp_path, lambda: advance(bit[0], bit[0], bit, bit, bit[0], bit))
