@@ -12,8 +12,9 @@ is twice the floor, where nearly all are it is far less.
 
 A time is the median of many runs. Before each run the logits are restored and 256 MB are swept through the
 cache; neither is timed. Peers that are not installed are left out, and said to be. What each way to mask and
-`masked_sample` gave is compared with plain torch ("right"); where it differs the script ends with 1. Prints a table and what it amounts to, and writes
-bench/results/kernels-DATE.csv. Without a GPU it says so and measures nothing.
+`masked_sample` gave is compared with plain torch ("right"); where it differs the script ends with 1. Prints
+a table and what it amounts to, and writes bench/results/kernels-DATE.csv. Without a GPU it says so and
+measures nothing.
 """
 
 from __future__ import annotations
