@@ -7,21 +7,13 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from interpreting import masks
 from structgen_kernels import KernelError, apply_mask_, apply_store_mask_, checks, masking, reference
 from structgen_kernels.checks import runs_triton
 from torch import Tensor
 
 FLOATS = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-def masks(rows: int, width: int, share: float, seed: int = 0) -> Tensor:
-    """Return random mask rows; every fourth row has long runs of allowed and forbidden tokens."""
-    random = np.random.default_rng(seed)
-    words = -(-width // 32)
-    bits = random.random((rows, words * 32)) < share
-    bits[::4] = np.repeat(random.random((len(bits[::4]), words)) < share, 32, axis=1)
-    return torch.from_numpy(np.packbits(bits, axis=1, bitorder="little").view(np.int32).copy())
 
 
 def raw(logits: Tensor) -> Tensor:
@@ -163,11 +155,11 @@ def test_rows_that_lie_past_two_to_the_31st_element_are_masked() -> None:
 
 
 def test_rows_of_a_store_past_two_to_the_31st_byte_are_read() -> None:
-    stride = 2**29 + 5
-    rows = torch.empty(stride + 3, dtype=torch.int32).as_strided((2, 3), (stride, 1))
-    rows.copy_(masks(2, 70, 0.5))
-    logits, indices = torch.randn(2, 70), torch.tensor([[1], [3]])
-    expected = slowly_masked(logits, rows[[1, 1]])
+    stride = 2**28 + 5
+    rows = torch.empty(2 * stride + 3, dtype=torch.int32).as_strided((3, 3), (stride, 1))
+    rows.copy_(masks(3, 70, 0.5))
+    logits, indices = torch.randn(2, 70), torch.tensor([[2], [5]])
+    expected = slowly_masked(logits, rows[[2, 2]])
     assert torch.equal(apply_store_mask_(logits, rows, indices, rows), expected)
 
 
@@ -206,12 +198,11 @@ def test_numbers_that_name_no_row_allow_nothing_and_rows_that_are_not_there_are_
     """On a GPU indices and rows are not checked; the kernel is launched past the check here."""
     store = torch.full((2, 2), -1, dtype=torch.int32)
     logits = torch.zeros(3, 64)
-    masking._launch(logits, torch.tensor([2, 9, -1]), store, store, torch.tensor([[4, -7], [0, 0], [0, 0]]))
+    rows, indices = torch.tensor([2, 9, -1]), torch.tensor([[4, -7]] * 3)
+    masking._launch(logits, rows, store, store, indices)
     assert torch.isinf(logits[2]).all() and not torch.isinf(logits[:2]).any()
     twin = torch.zeros(3, 64)
-    reference.apply_store_mask_(
-        twin, store, torch.tensor([[4, -7], [0, 0], [0, 0]]), store, torch.tensor([2, 9, -1])
-    )
+    reference.apply_store_mask_(twin, store, indices, store, rows)
     assert torch.equal(logits, twin)
 
 

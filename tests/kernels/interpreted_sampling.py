@@ -9,6 +9,7 @@ import pytest
 import torch
 import triton
 import triton.language as tl
+from interpreting import masks
 from structgen_kernels import KernelError, masked_sample, reference, sampling
 from structgen_kernels.reference import TILE, Sampled
 from structgen_kernels.sampling import numbers
@@ -17,12 +18,6 @@ from torch import Tensor
 
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": 0, "position": 0}
 KINDS = {"top_k": torch.int64, "seed": torch.int64, "position": torch.int64}
-
-
-def masks(rows: int, width: int, share: float, seed: int = 0) -> Tensor:
-    random = np.random.default_rng(seed)
-    bits = random.random((rows, -(-width // 32) * 32)) < share
-    return torch.from_numpy(np.packbits(bits, axis=1, bitorder="little").view(np.int32).copy())
 
 
 def twin(logits: Tensor, mask: Tensor | None, rows: Tensor | None = None, **options: object) -> Sampled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import interpreting  # noqa: F401  (makes the interpreter fast)
 import numpy as np
 import pytest
 import torch
