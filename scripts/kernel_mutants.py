@@ -153,7 +153,7 @@ INTERPRETED = (
         "triton_sampling.py",
         "(temperature != 1.0)",
         "(temperature > 1.0)",
-        (FILTERS, SAME_DRAWS),
+        (f"{SAMPLES}test_a_tile_is_drawn_by_its_sum_at_the_temperature",),
     ),
     Mutant(
         "bits past the end of the logits are counted",
@@ -181,7 +181,7 @@ INTERPRETED = (
         "triton_sampling.py",
         "(is_equal != 0) & (rank < tied)",
         "(is_equal != 0) & (rank <= tied)",
-        (FILTERS,),
+        (f"{SAMPLES}test_of_equal_tokens_top_k_keeps_the_smallest_ids",),
     ),
     Mutant(
         "ties in earlier tiles are forgotten",
@@ -279,9 +279,8 @@ COMPILED = (
     Mutant(
         "the mask is read once for each logit",
         "triton_sampling.py",
-        "        bits = allowed_bytes(masks, line, byte, ROWS)\n        is_allowed = is_set(bits[:, :, None], bit",
-        "        bits = allowed_bytes(masks, line, byte, ROWS)\n        is_allowed = is_set("
-        "allowed_bytes(masks, line, (token + 0 * bit) // 8, ROWS), bit",
+        "is_allowed = is_set(bits[:, :, None], bit[None, None, :])",
+        "is_allowed = is_set(allowed_bytes(masks, line, token // 8, ROWS), bit[None, None, :])",
         (f"{ASSEMBLY}test_a_draw_reads_each_logit_once_in_16_bytes_and_then_two_tiles",),
     ),
     Mutant(

@@ -1,7 +1,7 @@
-"""Runs tests over copies of structgen, each of which has one seeded fault: every fault must turn a test red.
+"""Runs tests over copies of structgen, each of which has one seeded fault: each must turn a test red.
 
-The scripts beside this one list the faults. A copy, of structgen and of its kernels, is made of links, but for
-the file that has the fault, so that nothing else is compiled anew.
+The scripts beside this one list the faults. A copy, of structgen and of its kernels, is made of links, but
+for the file that has the fault, so that nothing else is compiled anew.
 """
 
 from __future__ import annotations

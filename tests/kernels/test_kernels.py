@@ -39,12 +39,8 @@ def test_there_are_files_for_masks_samples_and_steps() -> None:
     assert FILES == ["interpreted_masking.py", "interpreted_sampling.py", "interpreted_steps.py"]
 
 
-def test_interpreted_kernels_that_mask_and_step_equal_their_twins() -> None:
-    run_interpreted(["interpreted_masking.py", "interpreted_steps.py"], "not slow")
-
-
-def test_interpreted_kernels_that_sample_equal_their_twins() -> None:
-    run_interpreted(["interpreted_sampling.py"], "not slow")
+def test_interpreted_kernels_equal_their_twins() -> None:
+    run_interpreted(FILES, "not slow")
 
 
 @pytest.mark.slow
