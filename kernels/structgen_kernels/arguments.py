@@ -28,7 +28,8 @@ class Masks(NamedTuple):
     """Rows of a mask store and of its overlays as bytes, and which of them each line unites. Strides are in
     bytes."""
 
-    store: Tensor
+    store: Tensor | None
+    """None: there are no masks."""
     overlays: Tensor | None
     indices: Tensor | None
     """[lines, K]: the rows of each line; None: the mask of line i is row i of the store."""
@@ -40,7 +41,10 @@ class Masks(NamedTuple):
 
     @property
     def united(self) -> int:
-        """K, the rows that a line unites; 0 where the mask of line i is row i of the store."""
+        """K, the rows that a line unites; 0 where the mask of line i is row i of the store, -1 without masks.
+        Kernels know it when they are compiled."""
+        if self.store is None:
+            return -1
         return 0 if self.indices is None else self.indices.shape[1]
 
 
@@ -49,8 +53,11 @@ def logits_argument(logits: Tensor, rows: Tensor | None) -> Logits:
     return Logits(logits, rows, logits.shape[0], logits.shape[1], logits.stride(0), logits.stride(1))
 
 
-def masks_argument(store: Tensor, overlays: Tensor | None, indices: Tensor | None) -> Masks:
-    """Return checked masks as the kernels take them; for masks that are not in a store, the masks alone."""
+def masks_argument(store: Tensor | None, overlays: Tensor | None, indices: Tensor | None) -> Masks:
+    """Return checked masks as the kernels take them: a store with indices into it, or masks as the store
+    alone."""
+    if store is None:
+        return Masks(None, None, None, 0, 0, 0, 0, 0)
     return Masks(
         as_bytes(store),
         None if overlays is None else as_bytes(overlays),

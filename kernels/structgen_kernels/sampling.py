@@ -175,8 +175,7 @@ def _launch(
     if lines == 0:
         return found
     table = store if mask is None else mask
-    masks = None if table is None else masks_argument(table, overlays, indices)
-    united = 0 if masks is None else masks.united
+    masks = masks_argument(table, overlays, indices)
     of = logits_argument(logits, rows)
     tiles = -(-of.width // TILE)
     groups = -(-tiles // GROUP)
@@ -190,7 +189,7 @@ def _launch(
         lines,
         tiles,
         groups,
-        ROWS=united,
+        ROWS=masks.united,
         GROUP=GROUP,
         TILE=TILE,
         num_warps=SUMS_WARPS,
@@ -220,7 +219,7 @@ def _launch(
                 first,
                 lines,
                 tiles,
-                ROWS=united,
+                ROWS=masks.united,
                 TILES=padded,
                 TILE=TILE,
                 num_warps=THRESHOLD_WARPS,
@@ -243,7 +242,7 @@ def _launch(
         likeliest,
         lines,
         tiles,
-        ROWS=united,
+        ROWS=masks.united,
         IS_FILTERED=is_filtered,
         TILES=padded,
         TILE=TILE,

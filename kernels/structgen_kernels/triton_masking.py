@@ -27,7 +27,7 @@ def allowed_bytes(masks, line, byte, ROWS: tl.constexpr):
     """Return bytes of the mask of a line, int32 of the shape of `byte`: bit t of byte b is token 8 b + t.
     Bytes past the end of a mask row are 0. `masks` is an `arguments.Masks`.
 
-    With ROWS = 0 the mask is row `line` of the store. Otherwise it is the union of the ROWS rows that the
+    With ROWS = 0 the mask is row `line` of the store. With more it is the union of the ROWS rows that the
     line's indices name: a number below `store_rows` is a row of the store, the numbers that follow are rows
     of the overlays, and any other number names no row.
     """

@@ -161,7 +161,7 @@ def tile_sums(
     total = inner_sum(exps)
     # a logit that is NaN or plus infinity makes the sum NaN, and nothing else does
     is_faulty = total != total
-    if masks is None:
+    if ROWS < 0:
         masked = raw
         allowed_top = top
         allowed_zero = zero
@@ -205,10 +205,10 @@ def tile_sums(
 @triton.jit
 def read_tile(logits, start, token, masks, line, ROWS: tl.constexpr):
     """Return the float32 logits of tokens of a row that begins at `start`; minus infinity for tokens past its
-    end, and for those that the mask does not allow. `masks` may be None."""
+    end, and for those that the mask does not allow. With ROWS = -1 there is no mask."""
     place = start + token.to(tl.int64) * logits.column_stride
     x = tl.load(place, mask=token < logits.width, other=float("-inf")).to(tl.float32)
-    if masks is not None:
+    if ROWS >= 0:
         bits = allowed_bytes(masks, line, token // 8, ROWS)
         x = tl.where(is_set(bits, token % 8), x, float("-inf"))
     return x
@@ -456,7 +456,7 @@ def draw_token(
 
     # the likeliest of all tokens, from the first tile that has it
     best = tl.argmax(tops, 0, tie_break_left=True).to(tl.int32)
-    x = read_tile(logits, start, best * TILE + within, None, line, 0)
+    x = read_tile(logits, start, best * TILE + within, masks, line, -1)
     first = best.to(tl.int64) * TILE + tl.argmax(x, 0, tie_break_left=True).to(tl.int64)
     tl.store(likeliest + line, tl.where(is_faulty | (top == float("-inf")), -1, first))
 

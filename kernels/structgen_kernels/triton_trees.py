@@ -2,12 +2,11 @@
 
 Both have one program for each tree. The tree's nodes lie side by side in one tile of NODES, a power of two:
 
-    node       0     1     2     3     4
-    parent    -1     0     0     1     1               0
-    token      .     7     9     5     8             /   \\
-    depth      0     1     1     2     2            1     2
-                                                  /   \\
-                                                 3     4
+    node       0     1     2     3     4                0
+    parent    -1     0     0     1     1              /   \\
+    token      .     7     9     5     8             1     2
+    depth      0     1     1     2     2            / \\
+                                                   3   4
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def launched(arch: int, folder: Path, call: Callable[[], object]) -> dict[str, C
         made[self.fn.__name__] = run(self, *args, grid=grid, warmup=True, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(triton.runtime.driver, "_active", Architecture(arch))
+        patch.setattr(triton.runtime.jit, "driver", SimpleNamespace(active=Architecture(arch)))
         patch.setattr(JITFunction, "run", compiles)
         for launcher in LAUNCHERS:
             patch.setattr(launcher, "runs_triton", lambda device: True)
