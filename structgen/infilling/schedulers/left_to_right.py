@@ -16,8 +16,8 @@ from structgen.infilling.schedulers import Bools, View
 @dataclass(frozen=True, slots=True)
 class LeftToRight:
     """The surest `tokens_per_step` of the first `window` masked slots. By default the window is twice as many
-    less one, so that one token a step is the first one. A canvas of L masked slots takes ceil(L / tokens_per_step)
-    steps at most."""
+    less one, so that one token a step is the first one. A canvas of L masked slots takes at most
+    ceil(L / tokens_per_step) steps."""
 
     tokens_per_step: int = 1
     window: int | None = None
