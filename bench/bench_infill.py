@@ -1,7 +1,8 @@
 """How fast is a lattice, and what does a masked-diffusion model write, with a grammar and without?
 
     python bench/bench_infill.py [--only lattice|schedulers|examination] [--quick] [--vocabulary FILE]
-        [--prompts 60] [--templated 500] [--hand-written 80] [--part 1/1]
+        [--prompts 60] [--templated 500] [--hand-written 80]
+        [--scheduler left-to-right|low-confidence] [--part 1/1]
 
 Lattice: 256 masked slots, one thread, process CPU time, the least and the median of several runs. The
 vocabulary is mistral_common's tekken (131,072 tokens, the largest that is installed with `make dev` tools),
@@ -256,6 +257,8 @@ def scheduler_rows(count: int) -> list[list[object]]:
         ("low-confidence", 4),
         ("low-confidence", 16),
         ("low-confidence", 128),
+        ("left-to-right", 1),
+        ("left-to-right", 4),
         ("blocks", 4),
         ("threshold", None),
         ("factor", None),
@@ -332,6 +335,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, help="of the table by scheduler (60)")
     parser.add_argument("--templated", type=int, help="of the examination (500)")
     parser.add_argument("--hand-written", type=int, help="of the examination (80)")
+    parser.add_argument("--scheduler", choices=infill_examination.SCHEDULERS, default="left-to-right")
     parser.add_argument("--part", default="1/1", help="of the examination: ask only every Nth question, K/N")
     add_results(parser)
     options = parser.parse_args()
@@ -364,9 +368,9 @@ def main() -> None:
         questions += hand_written(options.hand_written or (8 if options.quick else 80))
         number, _, count = options.part.partition("/")
         model, tokenizer = load_masked_model("structgen/infill")
-        found = infill_examination.rows(
-            infill_examination.examine(model, tokenizer, questions, (int(number), int(count or 1)))
-        )
+        part = int(number), int(count or 1)
+        answers = infill_examination.examine(model, tokenizer, questions, options.scheduler, part)
+        found = infill_examination.rows(answers, options.scheduler)
         print(infill_examination.table(found))
         rows = [[*row, load()] for row in found]
         write(options.results, "infill-examination", about, (*infill_examination.NAMES, "load"), rows)

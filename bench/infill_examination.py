@@ -2,8 +2,9 @@
 
 500 templated sentences from a seed that neither training nor its own evaluation draws from, with made-up
 names that training never has, and the sentences written by hand (tests/data/extract/hand_written.jsonl). Each
-document is filled with the grammar and without, 1, 2, 4 and 8 tokens a step and all at once, the surest ones
-first (low confidence) both times: the same schedule, so that the two are paired. A canvas has 64 slots, or
+document is filled with the grammar and without, 1, 2, 4 and 8 tokens a step and all at once, by the same
+schedule both times, so that the two are paired: "left-to-right" (the surest n of the first 2 n - 1 masked
+slots) or "low-confidence" (the surest of all). A canvas has 64 slots, or
 96, 128, ... where the right document leaves fewer than four of them empty; as many for both. Without the
 grammar the text is what stands before the first end token, and a canvas is done when no mask stands before
 it.
@@ -45,10 +46,11 @@ RATES = (1, 2, 4, 8, 0)
 """Tokens a step; 0: all at once."""
 _DRAWS = 2000
 _SHARES = ("valid", "valid_without", "right", "right_without")
+SCHEDULERS = ("left-to-right", "low-confidence")
 NAMES = (
-    "sentences", "tokens_per_step", "prompts", "fields", "valid", "valid_without", "right", "right_without",
-    "difference", "low", "high", "right_with_alone", "right_without_alone", "steps", "steps_without",
-    "passes", "passes_without", "seconds", "seconds_without", "compile_seconds",
+    "scheduler", "sentences", "tokens_per_step", "prompts", "fields", "valid", "valid_without", "right",
+    "right_without", "difference", "low", "high", "right_with_alone", "right_without_alone", "steps",
+    "steps_without", "passes", "passes_without", "seconds", "seconds_without", "compile_seconds",
 )  # fmt: skip
 
 
@@ -167,7 +169,7 @@ class Answer:
     text: str
 
 
-def answers(model: Any, tokenizer: sg.Tokenizer, one: Question) -> Iterator[Answer]:
+def answers(model: Any, tokenizer: sg.Tokenizer, one: Question, scheduler: str) -> Iterator[Answer]:
     """Fill a question's canvas at each rate, with the grammar and without."""
     prompt, slots, ends = one.prompt(tokenizer), one.slots(tokenizer), end_tokens(model, tokenizer)
     began = time.process_time()
@@ -180,13 +182,15 @@ def answers(model: Any, tokenizer: sg.Tokenizer, one: Question) -> Iterator[Answ
             grammar=one.grammar,
             prompt=prompt,
             slots=slots,
-            scheduler="low-confidence",
+            scheduler=scheduler,
             tokens_per_step=rate or slots,
             tokenizer=tokenizer,
         )
         yield _answer(one, rate, "with", found.text, found.usage.steps, found.usage.passes, began, compiled)
         began = time.process_time()
-        canvas, steps = by_confidence(model, prompt, slots, rate or slots, ends)
+        canvas, steps = by_confidence(
+            model, prompt, slots, rate or slots, ends, is_left=scheduler == "left-to-right"
+        )
         text = said(canvas, ends, tokenizer)
         yield _answer(one, rate, "without", text, steps, steps, began, 0.0)
 
@@ -217,10 +221,11 @@ def end_tokens(model: Any, tokenizer: sg.Tokenizer) -> set[int]:
 
 
 def by_confidence(
-    model: Any, prompt: list[int], slots: int, rate: int, ends: set[int]
+    model: Any, prompt: list[int], slots: int, rate: int, ends: set[int], *, is_left: bool = False
 ) -> tuple[list[int], int]:
-    """Fill a canvas without a grammar, the `rate` surest slots a step, until no mask stands before the first
-    end token. Return what stands in the slots (OPEN: still masked), and the steps."""
+    """Fill a canvas without a grammar, the `rate` surest slots a step (`is_left`: of the first masked ones,
+    as "left-to-right" does), until no mask stands before the first end token. Return what stands in the slots
+    (OPEN: still masked), and the steps."""
     canvas, steps = np.full(slots, OPEN), 0
     while True:
         at_end = np.flatnonzero(np.isin(canvas, list(ends)))
@@ -232,7 +237,7 @@ def by_confidence(
         logits[:, model.mask_id] = -np.inf
         top = logits.max(axis=1)
         chance = 1.0 / np.exp(logits - top[:, None]).sum(axis=1)
-        masked = np.flatnonzero(canvas == OPEN)
+        masked = np.flatnonzero(canvas == OPEN)[: 2 * rate - 1 if is_left else None]
         chosen = masked[np.argsort(-chance[masked], kind="stable")[:rate]]
         canvas[chosen] = logits[chosen].argmax(axis=1)
         steps += 1
@@ -245,12 +250,16 @@ def said(canvas: list[int], ends: set[int], tokenizer: sg.Tokenizer) -> str:
 
 
 def examine(
-    model: Any, tokenizer: sg.Tokenizer, questions: list[Question], part: tuple[int, int] = (1, 1)
+    model: Any,
+    tokenizer: sg.Tokenizer,
+    questions: list[Question],
+    scheduler: str,
+    part: tuple[int, int] = (1, 1),
 ) -> list[Answer]:
     """Return the answers to all questions that were measured, here or in a run before; tells progress on
     stderr. Of several parts only the questions of one are asked."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    file = KEPT / f"infill-examination-{weights()}-{revision()}.jsonl"
+    file = KEPT / f"infill-examination-{scheduler}-{weights()}-{revision()}.jsonl"
     kept = [Answer(**one) for one in _lines(file)]
     complete = 2 * len(RATES)
     counted: dict[tuple[str, int], int] = {}
@@ -262,7 +271,7 @@ def examine(
     found = [one for one in kept if (one.of, one.number) in done]
     began = time.monotonic()
     for number, question in enumerate(left):
-        new = list(answers(model, tokenizer, question))
+        new = list(answers(model, tokenizer, question, scheduler))
         found += new
         with file.open("a", encoding="utf-8") as out:
             out.write("".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in new))
@@ -287,7 +296,7 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
             continue  # the last line of a run that was cut off
 
 
-def rows(found: list[Answer]) -> list[list[object]]:
+def rows(found: list[Answer], scheduler: str) -> list[list[object]]:
     """Return a row for each kind of sentences and each rate, and for all sentences together."""
     by = {(one.of, one.number, one.rate, one.way): one for one in found}
     made: list[list[object]] = []
@@ -299,7 +308,7 @@ def rows(found: list[Answer]) -> list[list[object]]:
                 for one in found
                 if one.rate == rate and one.way == "with" and kind in (one.of, "all")
             ]
-            made.append([kind, rate or "all", *_row(pairs)])
+            made.append([scheduler, kind, rate or "all", *_row(pairs)])
     return made
 
 

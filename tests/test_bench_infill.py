@@ -57,6 +57,21 @@ def test_a_canvas_is_done_when_no_mask_stands_before_the_end(bench: Any, rate: i
     assert (taken, model.calls) == (steps, steps)
 
 
+def test_from_the_left_the_window_is_that_of_the_scheduler(bench: Any) -> None:
+    class Late(Model):
+        """Surest of the last slots."""
+
+        def forward(self, ids: np.ndarray) -> np.ndarray:
+            logits = super().forward(ids)
+            seen.append(np.flatnonzero(ids != self.mask_id).tolist())
+            return logits * np.arange(1, len(ids) + 1, dtype=np.float32)[:, None]
+
+    seen: list[list[int]] = []
+    canvas, _ = bench.by_confidence(Late(b"[123]", 0), [], 8, 2, {END}, is_left=True)
+    assert bench.said(canvas, {END}, tokenizer()) == "[123]"
+    assert seen[1] == [1, 2]
+
+
 QUESTION = {
     "of": "hand-written",
     "number": 0,
@@ -92,7 +107,7 @@ def test_rows_pair_the_two_ways_by_sentence_and_rate(bench: Any) -> None:
         found.append(answer(bench, 1, rate, "with", [False]))
         found.append(answer(bench, 1, rate, "without", [True]))
         found.append(answer(bench, 0, rate, "without", [True, False, False]))
-    made = [dict(zip(bench.NAMES, row, strict=True)) for row in bench.rows(found)]
+    made = [dict(zip(bench.NAMES, row, strict=True)) for row in bench.rows(found, "left-to-right")]
     assert [row["tokens_per_step"] for row in made] == [1, 2, 4, 8, "all"]
     first = made[0]
     assert (first["prompts"], first["fields"], first["right"], first["right_without"]) == (
@@ -118,7 +133,7 @@ def test_the_interval_covers_the_difference_as_often_as_it_says(bench: Any) -> N
 def test_a_run_that_was_cut_off_goes_on(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def answers(model: Any, words: Any, one: Any) -> list[Any]:
+    def answers(model: Any, words: Any, one: Any, scheduler: str) -> list[Any]:
         asked.append(one.number)
         return [
             answer(bench, one.number, rate, way, [True])
@@ -129,11 +144,11 @@ def test_a_run_that_was_cut_off_goes_on(bench: Any, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(bench, "KEPT", tmp_path)
     monkeypatch.setattr(bench, "answers", answers)
     questions = [bench.Question(**{**QUESTION, "of": "templated", "number": at}) for at in range(5)]
-    bench.examine(None, None, questions, (1, 2))
+    bench.examine(None, None, questions, "left-to-right", (1, 2))
     (file,) = tmp_path.iterdir()
     lines = file.read_text().splitlines()
     file.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:30])
-    found = bench.examine(None, None, questions)
+    found = bench.examine(None, None, questions, "left-to-right")
     assert asked == [0, 2, 4, 1, 3, 4]
     assert len(found) == 5 * len(json.loads("[" + ",".join(lines[:10]) + "]"))
 
