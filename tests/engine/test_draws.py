@@ -25,7 +25,7 @@ from structgen.engine.requests import Sampling  # noqa: E402
 from structgen.jit import entry  # noqa: E402
 
 TILE = reference.TILE
-CLOSE = 1e-5
+CLOSE = 2e-6
 """More than the sum of a tile can be wrong, relative to itself."""
 
 
@@ -110,6 +110,21 @@ def test_the_compiled_draw_is_the_kernels_draw(heat: float, share: float | None)
         mask[5::7, : TILE // 32] = 0
         mask[:, -1] |= 1
     assert hold(logits, mask, heat, 0) == 0
+
+
+def test_tokens_that_differ_come_from_tiles_that_lie_next_to_each_other() -> None:
+    """The logits of the second tile are moved so that the levels of both tiles are 1e-9 to 1e-3 apart."""
+    draw = np.random.default_rng(4)
+    count = 600
+    logits = torch.from_numpy(draw.standard_normal((count, 2 * TILE), np.float32))
+    samples = torch.tensor([reference.sample_key(5, i) for i in range(count)])
+    keys = reference.position_keys(samples, torch.arange(count))
+    noises = reference.gumbel(reference.words(keys[:, None], torch.tensor([-1, -2])))
+    levels = torch.logsumexp(logits.double().unflatten(1, (2, TILE)), -1) + noises
+    gaps = torch.from_numpy(10.0 ** draw.uniform(-9, -3, count) * draw.choice([-1, 1], count))
+    logits[:, TILE:] += (levels[:, 0] - levels[:, 1] + gaps).float()[:, None]
+    # `hold` asserts that each that differs is a near-tie
+    assert 0 < hold(logits, None, 1.0, 0) < count / 4
 
 
 @pytest.mark.slow
