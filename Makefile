@@ -27,7 +27,7 @@ BLESS ?=
 MUTANTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick golden golden-mutants sampling-mutants speculation-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill walks-grammars library suite walks hostile silent-loss maskbench models clean
+.PHONY: help demo triton quick golden golden-mutants sampling-mutants speculation-mutants kernel-mutants test test-all lint fmt bench-masks bench-coverage bench-engine bench-budgets bench-grammars bench-composed bench-syncode bench-samplers bench-without bench-speculation bench-draft-masks bench-kernels bench-infill walks-grammars library suite walks hostile silent-loss maskbench models clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -54,6 +54,13 @@ $(VENV)/.installed-engine: $(VENV)/.installed
 	$(PIP) install --no-deps torch -c constraints.txt $(TORCH)
 	$(PIP) install -e ".[tokenizers,torch,typed]" -c constraints.txt
 	@touch $@
+
+# Triton beside a build of torch without CUDA; a build with CUDA brings its own.
+$(VENV)/.installed-kernels: $(VENV)/.installed-engine
+	$(PIP) install -e ".[triton]" -c constraints.txt
+	@touch $@
+
+triton: $(VENV)/.installed-kernels ## install Triton (1 GB), without which `make test` skips the tests of the kernels
 
 demo: $(VENV)/.installed-engine ## install, then the main job on inputs of this repository
 	@BIN=$(BIN) bash scripts/demo.sh
@@ -82,6 +89,9 @@ golden-mutants: $(VENV)/.installed-dev ## seed faults into a copy: each must tur
 sampling-mutants: $(VENV)/.installed-dev ## seed faults into a copy of the samplers: each must turn a test red; five minutes (MUTANTS='*tree*')
 	$(BIN)/python scripts/sampling_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
+kernel-mutants: $(VENV)/.installed-kernels $(VENV)/.installed-dev ## seed faults into a copy of the kernels: each must turn a test red (MUTANTS='*tile*')
+	$(BIN)/python scripts/kernel_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
+
 speculation-mutants: $(VENV)/.installed-engine $(VENV)/.installed-dev ## seed faults into a copy of the engine and its drafts: each must turn a test red (MUTANTS='*noise*')
 	$(BIN)/python scripts/speculation_mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
@@ -101,6 +111,7 @@ lint: $(VENV)/.installed-dev ## format, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict structgen
+	$(BIN)/mypy --strict kernels/structgen_kernels
 	$(BIN)/lint-imports
 
 fmt: $(VENV)/.installed-dev ## put the format right, and what the linter can mend
@@ -143,8 +154,7 @@ bench-speculation: $(VENV)/.installed-bench ## r(n), model calls a token, wall t
 bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
 
-bench-kernels: $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
-	$(PIP) install -e ".[triton]" -c constraints.txt
+bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
 	$(BIN)/python bench/bench_kernels.py
 
 bench-draft-masks: $(VENV)/.installed-dev ## masks of draft trees, in one compiled call and node by node

@@ -1,13 +1,20 @@
 """Masking and sampling kernels on one GPU: microseconds beside the memory floor and the peers.
 
-    python bench/bench_kernels.py                      the whole table
+    python bench/bench_kernels.py                      the whole table, some five minutes
     python bench/bench_kernels.py --rows 256 --quick   one batch size, fewer runs
+    python bench/bench_kernels.py --smoke              each code path once on the CPU, at a tiny size
 
-The floor of a case is the time of a copy on the same GPU, in the same run, that moves as many bytes: for
-masking the mask, the 32-byte sectors that are written whole, and twice those of which a part stays; for
-sampling one read of logits and mask. Peers that are not installed are left out, and said to be. Every run
-masks logits that were restored before it; restoring is not timed, and the caches are swept in between.
-Prints tables, and writes bench/results/kernels-DATE.csv. Without a GPU it says so and measures nothing.
+Two floors stand beside each time. Both are times of a copy on the same GPU, in the same run, that moves as
+many bytes. "floor": masking reads the mask and writes all logits; sampling reads logits and mask once.
+"moved" (masking): the mask, each sector of 32 bytes that is forbidden whole, and twice each sector of which a
+part is forbidden, as that part alone cannot be written. Where half of the tokens are allowed at random that
+is twice the floor, where nearly all are it is far less.
+
+A time is the median of many runs. Before each run the logits are restored and 256 MB are swept through the
+cache; neither is timed. Peers that are not installed are left out, and said to be. What each way to mask and
+`masked_sample` gave is compared with plain torch ("right"); where it differs the script ends with 1. Prints
+a table and what it amounts to, and writes bench/results/kernels-DATE.csv. Without a GPU it says so and
+measures nothing.
 """
 
 from __future__ import annotations
@@ -16,65 +23,173 @@ import argparse
 import csv
 import datetime
 import statistics
+import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import torch
-from structgen_kernels import apply_mask_, apply_store_mask_, masked_sample
+from structgen_kernels import (
+    advance,
+    apply_mask_,
+    apply_store_mask_,
+    masked_sample,
+    reference,
+    sample_tree,
+)
 from torch import Tensor
 
-WIDTH = 128_256
 ALLOWED = 0.001, 0.5, 0.999
 SECTOR = 32
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+HEAT = 0.8
+COMPARED = 64
+"""Rows of which the tokens are compared with the twin's."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the functions run, and how large and how often."""
+
+    device: torch.device
+    width: int
+    rows: tuple[int, ...]
+    runs: int
+
+    @property
+    def name(self) -> str:
+        """The name of the device."""
+        return torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU (smoke)"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table and of the file; a floor of 0 says that there is none."""
+
+    what: str
+    by: str
+    dtype: str
+    rows: int
+    allowed: float
+    us: float
+    floor_us: float
+    moved_us: float
+    right: bool
+
+    def __str__(self) -> str:
+        floors = "".join(
+            f"  {self.us / floor:6.2f}x of {floor:8.1f} us {name}"
+            for name, floor in (("floor", self.floor_us), ("moved", self.moved_us))
+            if floor
+        )
+        wrong = "" if self.right else "  WRONG"
+        case = f"{self.dtype:>9} B={self.rows:<5}{100 * self.allowed:5.1f} % allowed"
+        return f"{case}  {self.what:6} {self.by:29}{self.us:10.1f} us{floors}{wrong}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rows", type=int, nargs="*", default=[1, 8, 64, 256, 1024])
+    parser.add_argument("--rows", type=int, nargs="*", default=[1, 4, 16, 64, 256, 1024])
     parser.add_argument("--dtypes", nargs="*", choices=[*DTYPES], default=[*DTYPES])
     parser.add_argument("--quick", action="store_true", help="20 runs of each instead of 200")
+    parser.add_argument("--smoke", action="store_true", help="run each code path once on the CPU")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args(argv)
-    if not torch.cuda.is_available():
-        print("not measured: torch sees no GPU here")
+    if options.smoke:
+        with torch.compiler.set_stance("force_eager"):
+            found = table(Place(torch.device("cpu"), 2050, (1, 8), 1), options.dtypes)
+    elif not torch.cuda.is_available():
+        print("not measured: no GPU")
         return 0
-    runs = 20 if options.quick else 200
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, V = {WIDTH:,}, medians of {runs} runs")
-    peers = masking_peers()
-    found: list[dict[str, object]] = []
-    for name in options.dtypes:
-        for rows in options.rows:
-            logits = 4 * torch.randn(rows, WIDTH, device="cuda", dtype=torch.float32)
+    else:
+        place = Place(torch.device("cuda"), 128_256, tuple(options.rows), 20 if options.quick else 200)
+        found = table(place, options.dtypes)
+    name = "CPU (smoke)" if options.smoke else torch.cuda.get_device_name()
+    print(f"written: {write(options.results, 'kernels-smoke' if options.smoke else 'kernels', name, found)}")
+    return 0 if all(row.right for row in found) else 1
+
+
+def table(place: Place, dtypes: Iterable[str]) -> list[Row]:
+    """Measure and print all cases, and what they amount to."""
+    print(f"{place.name}, {versions()}, V = {place.width:,}, medians of {place.runs} runs")
+    peers = masking_peers(place)
+    found: list[Row] = []
+    for name in dtypes:
+        for rows in place.rows:
+            logits = 4 * torch.randn(rows, place.width, device=place.device)
             logits = logits.to(DTYPES[name])
             for share in ALLOWED:
-                mask = random_mask(rows, share)
-                case = {"dtype": name, "rows": rows, "allowed": share}
-                found += measure_masking(case, logits, mask, peers, runs)
-                found += measure_sampling(case, logits, mask, runs)
+                mask = random_mask(place, rows, share)
+                case = name, rows, share
+                for row in (
+                    *measure_masking(place, case, logits, mask, peers),
+                    *measure_sampling(place, case, logits, mask),
+                ):
+                    print(row, flush=True)
+                    found.append(row)
+            for row in measure_steps(place, (name, rows, 0.5), logits, random_mask(place, rows, 0.5)):
+                print(row, flush=True)
+                found.append(row)
             del logits
-    write(found)
-    return 0
+    for line in amounts(found, peers):
+        print(line)
+    return found
 
 
-def random_mask(rows: int, share: float) -> Tensor:
-    """Return an int32 mask [rows, words] on the GPU of which a random share of the bits is set."""
+def amounts(found: list[Row], peers: Iterable[str]) -> list[str]:
+    """Return the figures that are aimed at, in words."""
+    lines = []
+    large = [row for row in found if row.what == "mask" and row.by == "apply_mask_" and row.rows >= 256]
+    if large:
+        worst = max(row.us / row.moved_us for row in large)
+        lines.append(f"apply_mask_, B >= 256: at most {worst:.2f}x of what must be moved (aim 1.3)")
+    times = {(row.what, row.by, row.dtype, row.rows, row.allowed): row.us for row in found}
+
+    def ratios(what: str, slow: str, fast: str) -> list[float]:
+        cases = [key[2:] for key in times if key[:2] == (what, fast)]
+        return [times[(what, slow, *case)] / times[(what, fast, *case)] for case in cases]
+
+    for peer in peers:
+        faster = ratios("mask", peer, "apply_mask_")
+        lines.append(
+            f"apply_mask_ is faster than {peer} in {sum(one > 1 for one in faster)} of {len(faster)} cases, "
+            f"by {min(faster):.2f} to {max(faster):.1f}x"
+        )
+    faster = ratios("sample", "mask, softmax, multinomial", "masked_sample")
+    lines.append(f"masked_sample is {min(faster):.1f} to {max(faster):.1f}x faster than the chain (aim 5)")
+    reads = [row.us / row.floor_us for row in found if row.by == "masked_sample" and row.rows >= 256]
+    if reads:
+        lines.append(f"masked_sample, B >= 256: at most {max(reads):.2f}x of one read (aim 1.5)")
+    return lines
+
+
+# --- cases ------------------------------------------------------------------------------------------------
+
+
+def random_mask(place: Place, rows: int, share: float) -> Tensor:
+    """Return an int32 mask [rows, words] on the device, of which a random share of the bits is set."""
     random = np.random.default_rng(0)
-    bits = random.random((rows, WIDTH), dtype=np.float32) < share
+    bits = random.random((rows, -(-place.width // 32) * 32), dtype=np.float32) < share
     packed = np.packbits(bits, axis=1, bitorder="little")
-    return torch.from_numpy(packed.view(np.int32).copy()).cuda()
+    return torch.from_numpy(packed.view(np.int32).copy()).to(place.device)
 
 
-def masking_peers() -> dict[str, Callable[[Tensor, Tensor], object]]:
+def masking_peers(place: Place) -> dict[str, Callable[[Tensor, Tensor], object]]:
     """Return the peers' functions that mask in place, by name."""
     peers: dict[str, Callable[[Tensor, Tensor], object]] = {"masked_fill_": plain}
-    try:
-        from xgrammar.kernels.apply_token_bitmask_inplace_triton import apply_token_bitmask_inplace_triton
+    if place.device.type == "cuda":
+        try:
+            from xgrammar.kernels import apply_token_bitmask_inplace_triton as xgrammar_kernel
 
-        peers["xgrammar (Triton)"] = apply_token_bitmask_inplace_triton
-    except (ImportError, RuntimeError) as error:
-        print(f"left out: xgrammar's kernel ({error})")
+            peers["xgrammar (Triton)"] = xgrammar_kernel.apply_token_bitmask_inplace_triton
+        except (ImportError, RuntimeError) as error:
+            print(f"left out: xgrammar's kernel ({error})")
+    else:
+        print("left out: xgrammar's kernel, which asks for a GPU")
     try:
         from llguidance.torch import apply_token_bitmask_inplace
 
@@ -91,127 +206,186 @@ def plain(logits: Tensor, mask: Tensor) -> Tensor:
     return logits.masked_fill_(forbidden, float("-inf"))
 
 
-def median_microseconds(run: Callable[[], object], before: Callable[[], object], runs: int) -> float:
-    """Return the median time of `run` on the GPU. `before` runs ahead of each, and 256 MB are swept through
-    the cache in between, so that the logits come from memory."""
-    sweep = torch.empty(256 << 20, dtype=torch.int8, device="cuda")
-    for _ in range(3):
-        before()
-        run()
-    times = []
-    for _ in range(runs):
-        before()
-        sweep.zero_()
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        run()
-        end.record()
-        end.synchronize()
-        times.append(1000 * start.elapsed_time(end))
-    return statistics.median(times)
-
-
-def copied(count: int, runs: int) -> float:
-    """Return the microseconds of a copy that moves `count` bytes, half of them read and half written."""
-    source = torch.empty(max(1, count // 2), dtype=torch.int8, device="cuda")
-    target = torch.empty_like(source)
-    return median_microseconds(lambda: target.copy_(source), lambda: None, runs)
-
-
-def moved(mask: Tensor, size: int) -> int:
-    """Return the bytes that masking in place moves for elements of `size` bytes."""
-    bits = np.unpackbits(mask.cpu().numpy().view(np.uint8), axis=1, bitorder="little")[:, :WIDTH]
-    kept = bits.reshape(len(bits), -1, SECTOR // size).sum(-1)
-    whole, part = int((kept == 0).sum()), int(((kept > 0) & (kept < SECTOR // size)).sum())
-    return mask.numel() * 4 + SECTOR * (whole + 2 * part)
-
-
 def measure_masking(
-    case: dict[str, object],
+    place: Place,
+    case: tuple[str, int, float],
     logits: Tensor,
     mask: Tensor,
     peers: dict[str, Callable[[Tensor, Tensor], object]],
-    runs: int,
-) -> list[dict[str, object]]:
+) -> list[Row]:
+    """Return a row for each way to mask in place."""
     work = logits.clone()
 
     def restore() -> object:
         return work.copy_(logits)
 
-    floor = copied(moved(mask, logits.element_size()), runs)
-    index = torch.arange(len(mask), dtype=torch.int32, device="cuda")[:, None]
+    floor = copied(place, logits.numel() * logits.element_size() + 4 * mask.numel())
+    least = copied(place, moved(place, mask, logits.element_size()))
+    index = torch.arange(len(mask), dtype=torch.int32, device=place.device)[:, None]
     ways: dict[str, Callable[[], object]] = {
         "apply_mask_": lambda: apply_mask_(work, mask),
         "apply_store_mask_": lambda: apply_store_mask_(work, mask, index),
     }
     for name, peer in peers.items():
         ways[name] = lambda peer=peer: peer(work, mask)
-    restore()
-    expected = plain(work, mask).clone()
+    expected = plain(restore().clone(), mask)  # type: ignore[attr-defined]
     found = []
     for name, run in ways.items():
         restore()
         run()
-        right = torch.equal(work.nan_to_num(), expected.nan_to_num())
-        found.append(said(case, "mask", name, median_microseconds(run, restore, runs), floor, right))
+        right = torch.equal(work, expected)
+        found.append(Row("mask", name, *case, microseconds(place, run, restore), floor, least, right))
     return found
 
 
-def measure_sampling(
-    case: dict[str, object], logits: Tensor, mask: Tensor, runs: int
-) -> list[dict[str, object]]:
-    floor = copied(logits.numel() * logits.element_size() + 4 * mask.numel(), runs)
+def measure_sampling(place: Place, case: tuple[str, int, float], logits: Tensor, mask: Tensor) -> list[Row]:
+    """Return a row for each way to draw a token under a mask. Options lie on the device, as in an engine."""
     rows = len(logits)
-    heat = torch.full((rows,), 0.8, dtype=torch.float64, device="cuda")
-    zeros, ones = torch.zeros_like(heat), torch.ones_like(heat)
-    whole = torch.zeros(rows, dtype=torch.int64, device="cuda")
+    floor = copied(place, logits.numel() * logits.element_size() + 4 * mask.numel())
+    work = logits.clone()
+    heat = torch.full((rows,), HEAT, dtype=torch.float64, device=place.device)
+    whole = torch.arange(rows, device=place.device)
 
-    def chain() -> object:
-        scores = plain(logits.clone(), mask).float() / 0.8
-        return torch.multinomial(torch.softmax(scores, -1), 1)
+    def restore() -> object:
+        return work.copy_(logits)
 
-    def ours() -> object:
-        return masked_sample(logits, mask, temperature=heat, seed=whole, position=whole)
+    def chain(apply: Callable[[Tensor, Tensor], Tensor]) -> object:
+        return torch.multinomial(torch.softmax(apply(work, mask).float() / HEAT, -1), 1)
 
-    def filtered() -> object:
-        return masked_sample(
-            logits,
-            mask,
-            temperature=heat,
-            seed=whole,
-            position=whole,
-            top_k=whole + 50,
-            top_p=ones * 0.95,
-            min_p=zeros,
-        )
+    def ours(**filters: Tensor) -> reference.Sampled:
+        return masked_sample(logits, mask, temperature=heat, seed=whole, position=whole, **filters)
 
-    ways = {"masked_sample": ours, "masked_sample, filters": filtered, "mask, softmax, multinomial": chain}
+    some = {"top_k": whole * 0 + 50, "top_p": heat * 0 + 0.95}
+    ways: dict[str, Callable[[], object]] = {
+        "masked_sample": ours,
+        "masked_sample, min_p": lambda: ours(min_p=heat * 0 + 0.05),
+        "masked_sample, top_k, top_p": lambda: ours(**some),
+        "mask, softmax, multinomial": lambda: chain(plain),
+        "apply_mask_, softmax, multin.": lambda: chain(apply_mask_),
+    }
+    part = slice(0, COMPARED)
+    none, every = torch.zeros_like(whole[part]), torch.ones_like(heat[part])
+    off = none, every, torch.zeros_like(every)
+    twin = reference.masked_sample(logits[part], mask[part], None, heat[part], *off, whole[part], whole[part])
+    drawn = ours()
+    # of equal logits all tokens are the twin's, but for near ties, of which there are fewer than one in 10^5
+    right = torch.equal(drawn.tokens[part], twin.tokens)
+    right &= torch.allclose(drawn.log_z_allowed[part], twin.log_z_allowed, rtol=0, atol=1e-5)
     found = []
     for name, run in ways.items():
-        found.append(said(case, "sample", name, median_microseconds(run, lambda: None, runs), floor, True))
+        took = microseconds(place, run, restore)
+        found.append(Row("sample", name, *case, took, floor, 0.0, right or name != "masked_sample"))
     return found
 
 
-def said(
-    case: dict[str, object], what: str, name: str, time: float, floor: float, right: bool
-) -> dict[str, object]:
-    """Print a line of the table, and return it as a row of the file."""
-    print(
-        f"{case['dtype']:>9} B={case['rows']:<5} {100 * float(str(case['allowed'])):5.1f} % allowed "
-        f" {what:6} "
-        f"{name:28} {time:9.1f} us  {time / floor:6.2f}x of {floor:.1f} us{'' if right else '  WRONG'}"
-    )
-    return {**case, "what": what, "by": name, "us": f"{time:.2f}", "floor_us": f"{floor:.2f}", "right": right}
+def measure_steps(place: Place, case: tuple[str, int, float], logits: Tensor, mask: Tensor) -> list[Row]:
+    """Return rows for draft trees of eight nodes each (where there are as many rows), and for automata."""
+    rows, device = len(logits), place.device
+    random = np.random.default_rng(0)
+    found = []
+    whole = torch.arange(rows, device=device)
+    states, classes, count = 1000, 200, 1
+    transitions = torch.from_numpy(random.integers(0, states, (states, classes)).astype(np.int32)).to(device)
+    token_class = torch.from_numpy(random.integers(0, classes, place.width).astype(np.int32)).to(device)
+    table = torch.from_numpy(random.integers(0, states, (states, count)).astype(np.int32)).to(device)
+
+    def step() -> object:
+        return advance(whole % states, whole, transitions, token_class, None, table)
+
+    found.append(Row("step", "advance", *case, microseconds(place, step, lambda: None), 0.0, 0.0, True))
+    if rows % 8 == 0:
+        parents = torch.tensor([-1, 0, 1, 2, 0, 4, 1, 6], device=device).repeat(rows // 8)
+        counts = [8] * (rows // 8)
+        floor = copied(place, logits.numel() * logits.element_size() + 4 * mask.numel())
+
+        def tree() -> object:
+            return sample_tree(logits, whole, parents, counts, mask)
+
+        took = microseconds(place, tree, lambda: None)
+        found.append(Row("tree", "sample_tree", *case, took, floor, 0.0, True))
+    return found
 
 
-def write(found: list[dict[str, object]]) -> None:
-    path = Path(__file__).parent / "results" / f"kernels-{datetime.date.today()}.csv"
-    with path.open("w", newline="") as file:
-        rows = [{**row, "device": torch.cuda.get_device_name(), "torch": torch.__version__} for row in found]
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"written: {path}")
+# --- times ------------------------------------------------------------------------------------------------
+
+
+def microseconds(place: Place, run: Callable[[], object], before: Callable[[], object]) -> float:
+    """Return the median time of `run`. `before` runs ahead of each, and then the caches are swept."""
+    if place.device.type != "cuda":
+        times = []
+        for _ in range(place.runs):
+            before()
+            began = time.perf_counter()
+            run()
+            times.append(1e6 * (time.perf_counter() - began))
+        return statistics.median(times)
+    sweep = torch.empty(256 << 20, dtype=torch.int8, device=place.device)
+    for _ in range(3):
+        before()
+        run()
+    events = []
+    for _ in range(place.runs):
+        before()
+        # this keeps the GPU busy while the launches that follow are prepared
+        sweep.zero_()
+        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start.record()
+        run()
+        end.record()
+        end.synchronize()
+        events.append(1000 * start.elapsed_time(end))
+    return statistics.median(events)
+
+
+def copied(place: Place, count: int) -> float:
+    """Return the microseconds of a copy that moves `count` bytes, half of them read and half written."""
+    source = torch.empty(max(1, count // 2), dtype=torch.int8, device=place.device)
+    target = torch.empty_like(source)
+    return microseconds(place, lambda: target.copy_(source), lambda: None)
+
+
+def moved(place: Place, mask: Tensor, size: int) -> int:
+    """Return the bytes that masking in place moves for elements of `size` bytes."""
+    each = SECTOR // size
+    bits = np.unpackbits(mask.cpu().numpy().view(np.uint8), axis=1, bitorder="little")
+    bits = bits[:, : place.width // each * each]
+    kept = bits.reshape(len(bits), -1, each).sum(-1, dtype=np.uint8)
+    whole, part = int((kept == 0).sum()), int(((kept > 0) & (kept < each)).sum())
+    return mask.numel() * 4 + SECTOR * (whole + 2 * part)
+
+
+# --- results ----------------------------------------------------------------------------------------------
+
+
+def versions() -> str:
+    """Return the versions of what is measured, and the commit."""
+    found = [f"CUDA {torch.version.cuda}"]
+    for package in ("torch", "triton", "xgrammar", "llguidance"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        said = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        found.append(f"structgen {said}")
+    except (OSError, subprocess.CalledProcessError):
+        found.append("structgen of no checkout")
+    return ", ".join(found)
+
+
+def write(folder: Path, question: str, device: str, found: list[Row]) -> Path:
+    """Write the rows, and in each what it was measured on. Returns the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{question}-{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.csv"
+    about = (path.stem[-10:], device, versions())
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file, lineterminator="\n")
+        out.writerow(("date", "device", "versions", *(field.name for field in fields(Row))))
+        for row in found:
+            values = asdict(row).values()
+            out.writerow((*about, *(f"{v:.3f}" if isinstance(v, float) else v for v in values)))
+    return path
 
 
 if __name__ == "__main__":

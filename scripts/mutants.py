@@ -1,7 +1,7 @@
 """Runs tests over copies of structgen, each of which has one seeded fault: every fault must turn a test red.
 
-The scripts beside this one list the faults. A copy is made of links, but for the file that has the fault, so
-that nothing else is compiled anew.
+The scripts beside this one list the faults. A copy, of structgen and of its kernels, is made of links, but for
+the file that has the fault, so that nothing else is compiled anew.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _MAIN = """
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 import pytest
-import structgen
-package = sys.argv.pop(1)
-assert Path(structgen.__file__).is_relative_to(package), "not the copy"
+copy = sys.argv.pop(1)
+for package in ("structgen", "structgen_kernels"):
+    assert Path(find_spec(package).origin).is_relative_to(copy), "not the copy"
 sys.exit(pytest.main())
 """
 _PATIENCE = 300.0
@@ -62,6 +63,8 @@ def main(mutants: Sequence[Mutant], said: str, package: str, tests: str) -> int:
         for one in mutants
         if not options.only or any(fnmatchcase(one.name, of) for of in options.only)
     ]
+    if not listed:
+        return 0
     failed, _ = tested(None, tuple(dict.fromkeys(test for one in listed for test in one.tests)))
     if failed:
         print(f"The tests are red without a mutant: {failed}")
@@ -93,11 +96,13 @@ def tested(mutant: Mutant | None, tests: tuple[str, ...]) -> tuple[str, str]:
     with tempfile.TemporaryDirectory(prefix="mutant-") as temporary:
         package = Path(temporary) / "structgen"
         _link(ROOT / "structgen", package, mutant)
+        kernels = package.parent / "kernels"
+        _link(ROOT / "kernels", kernels, mutant)
         (package.parent / "models").symlink_to(ROOT / "models")
         # -P: or the folder that it runs in would come first on the path, and with it the sound package.
-        command = [sys.executable, "-P", "-c", _MAIN, str(package), "-q", "-x", "-n", "0", "--tb=no", "-rfE"]
+        command = [sys.executable, "-P", "-c", _MAIN, temporary, "-q", "-x", "-n", "0", "--tb=no", "-rfE"]
         command += ["-p", "no:cacheprovider", *tests]
-        paths = os.pathsep.join((str(package.parent), str(ROOT / "kernels")))
+        paths = os.pathsep.join((str(package.parent), str(kernels)))
         try:
             ran = subprocess.run(
                 command,

@@ -10,7 +10,7 @@ from structgen_kernels.errors import KernelError
 from structgen_kernels.masking import apply_mask_, apply_store_mask_
 from structgen_kernels.reference import Advanced, Sampled, Verified
 from structgen_kernels.sampling import masked_sample
-from structgen_kernels.trees import verify
+from structgen_kernels.trees import sample_tree, verify
 
 __all__ = [
     "Advanced",
@@ -21,5 +21,6 @@ __all__ = [
     "apply_mask_",
     "apply_store_mask_",
     "masked_sample",
+    "sample_tree",
     "verify",
 ]

@@ -1,9 +1,13 @@
 """Automata that are stepped on the device: for regular languages a decoding loop needs no host between steps.
 
-`compiled.explicit()` of a grammar with few states gives the tables: a token's class, and the state after a
-class. With the rows of the mask store for each state, the step after a draw is one kernel:
+`compiled.to_dfa(max_states)` of a grammar with few states gives the tables: the class of each token, and the
+state after a token of a class. With the rows of the mask store for each state, the step after a draw is one
+kernel:
 
     token --advance--> state, rows of the store --masked_sample--> next token
+
+The automaton has no transitions for end tokens. A line that has drawn one is dead (-1): its rows allow
+nothing, so from then on it draws token -1 and stays dead.
 """
 
 from __future__ import annotations
@@ -123,8 +127,8 @@ def _launch(
             tokens,
             transitions.contiguous(),
             token_class.contiguous(),
-            states if automata is None else automata,
-            states if state_rows is None else state_rows.contiguous(),
+            automata,
+            None if state_rows is None else state_rows.contiguous(),
             after,
             indices,
             count,
@@ -133,10 +137,8 @@ def _launch(
             transitions.shape[1],
             token_class.shape[0],
             token_class.shape[1],
-            transitions.shape[0],
             tokens.stride(0),
             tokens.stride(1),
-            HAS_AUTOMATA=automata is not None,
             ROWS=rows,
             BLOCK=_BLOCK,
         )

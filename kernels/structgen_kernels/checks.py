@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 import os
 import warnings
 from collections.abc import Sequence
@@ -78,14 +79,24 @@ def check_logits(logits: Tensor) -> None:
 
 
 def check_written(logits: Tensor) -> None:
-    """Raise KernelError where elements of `logits`, which are written in place, share memory."""
-    for size, stride in zip(logits.shape, logits.stride(), strict=True):
-        if size > 1 and stride == 0:
-            raise KernelError(
-                f"The strides are {logits.stride()}: elements share memory, which cannot be masked in place.",
-                where="logits",
-                cure="Pass logits.contiguous().",
-            )
+    """Raise KernelError where `logits`, which are written in place, hold an element twice or belong to a
+    graph of autograd, which a kernel cannot tell of what it writes."""
+    (rows, width), (row, column) = logits.shape, logits.stride()
+    # two elements share memory where r rows up is c columns to the side: the least such r and c are these
+    common = math.gcd(row, column)
+    r, c = (column // common, row // common) if common else (1, 1)
+    if (r < rows and c < width) or (common == 0 and rows * width > 1):
+        raise KernelError(
+            f"The strides are {logits.stride()}: elements share memory, which cannot be masked in place.",
+            where="logits",
+            cure="Pass logits.contiguous().",
+        )
+    if logits.requires_grad and torch.is_grad_enabled():
+        raise KernelError(
+            "They require gradients, and autograd would not know that they were masked.",
+            where="logits",
+            cure="Pass logits.detach(), or run the model under torch.inference_mode().",
+        )
 
 
 def check_mask(mask: Tensor, device: torch.device, name: str) -> None:
@@ -109,13 +120,6 @@ def check_mask(mask: Tensor, device: torch.device, name: str) -> None:
             where=name,
             cure=f"Pass {name}.contiguous().",
         )
-
-
-def as_bytes(mask: Tensor) -> Tensor:
-    """Return the bytes of a checked mask, uint8 [rows, 4 * words], over the same memory."""
-    if mask.stride(1) != 1:  # a single word a row: its stride means nothing, but `view` asks for 1
-        mask = mask.as_strided(mask.shape, (mask.stride(0), 1))
-    return mask.view(torch.uint8)
 
 
 def integers(
@@ -174,22 +178,35 @@ def numbers(
 ) -> Tensor:
     """Return one number for each of `count` rows, of `dtype` on `device`; a single number serves all rows.
 
-    Values in main memory are checked to lie between `low` and `high`, both included.
+    Values in main memory are checked to lie between `low` and `high`, both included. A tensor that has the
+    type and the device already is not copied.
     """
+    is_whole = not dtype.is_floating_point
     if isinstance(values, (int, float)):
-        if not low <= values <= high:
-            raise KernelError(f"It is {values}; the values are {low} to {high}.", where=name, cure=cure)
+        if not low <= values <= high or (is_whole and values != int(values)):
+            whole = "whole numbers " if is_whole else ""
+            raise KernelError(
+                f"It is {values}; the values are {whole}{low} to {high}.", where=name, cure=cure
+            )
         return torch.full((count,), values, dtype=dtype, device=device)
     if not isinstance(values, Tensor):
-        values = torch.tensor(list(values), dtype=dtype)
-    if tuple(values.shape) != (count,):
+        try:
+            listed = list(values)
+            values = torch.tensor(listed) if listed else torch.zeros(0, dtype=dtype)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise KernelError(f"It holds no numbers: {error}.", where=name, cure=cure) from error
+    kinds = INTEGERS if is_whole else (*INTEGERS, *FLOATS)
+    if tuple(values.shape) != (count,) or values.dtype not in kinds:
+        what = "whole number" if is_whole else "number"
         raise KernelError(
-            f"It is {said(values)}, and one number for each of {count} rows is needed.", where=name, cure=cure
+            f"It is {said(values)}, and one {what} for each of {count} rows is needed.", where=name, cure=cure
         )
     if values.device.type == "cpu":
-        if values.numel() and not bool(((values >= low) & (values <= high)).all()):
-            wrong = values[~((values >= low) & (values <= high))][0].item()
-            raise KernelError(f"It holds {wrong}; the values are {low} to {high}.", where=name, cure=cure)
+        wrong = values[~((values >= low) & (values <= high))]
+        if len(wrong):
+            raise KernelError(
+                f"It holds {wrong[0].item()}; the values are {low} to {high}.", where=name, cure=cure
+            )
     elif values.device != device:
         raise KernelError(
             f"It is on {values.device} and the logits are on {device}.",

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from structgen_kernels import reference
+from structgen_kernels.arguments import logits_argument, masks_argument
 from structgen_kernels.checks import (
     INTEGERS,
     MOST_ROWS,
     Integers,
-    as_bytes,
     check_logits,
     check_mask,
     check_written,
@@ -29,7 +29,13 @@ from structgen_kernels.checks import (
 )
 from structgen_kernels.errors import KernelError
 
-_AS_INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+_AS_INTEGERS = {
+    torch.float16: (torch.int16, -0x0400),
+    torch.bfloat16: (torch.int16, -0x0080),
+    torch.float32: (torch.int32, -0x0080_0000),
+    torch.float64: (torch.int64, -0x0010_0000_0000_0000),
+}
+"""For each float type the integer type of its size, and the integer with the bits of minus infinity."""
 
 
 def apply_mask_(logits: Tensor, mask: Tensor, rows: Integers | None = None) -> Tensor:
@@ -39,9 +45,11 @@ def apply_mask_(logits: Tensor, mask: Tensor, rows: Integers | None = None) -> T
     same device; row i is for row i of the logits, or for row `rows[i]` where `rows` are given (each at most
     once). Without `rows`, n is B. Tokens past the end of a mask row are not allowed; bits past V are ignored.
 
-    Cost on a GPU: reads the mask; writes the logits of bytes that forbid something, and reads those that
-    also allow something. Nothing waits for the GPU. `rows` in main memory are checked; of `rows` on the GPU,
-    numbers that are no row are skipped. Raises KernelError for a wrong type, device, shape or stride.
+    Cost on a GPU: one kernel, which reads the mask, writes the logits beside each byte of the mask that
+    forbids a token, and reads those of them beside which it also allows one. Nothing waits for the GPU.
+    `rows` in main memory are checked. Of `rows` on the GPU, numbers that are no row are skipped; a row that
+    is named twice there may keep a token that only one of its masks allows. Raises KernelError for a wrong
+    type, device, shape or stride, and for logits whose elements share memory or require gradients.
     """
     check_logits(logits)
     check_written(logits)
@@ -83,8 +91,11 @@ def apply_store_mask_(
     return reference.apply_store_mask_(logits, store, indices, overlays, chosen)
 
 
-def chosen_rows(logits: Tensor, rows: Integers | None, count: int, name: str) -> Tensor | None:
-    """Return the rows of `logits` that `count` lines of the argument `name` are for; None: all, in order."""
+def chosen_rows(
+    logits: Tensor, rows: Integers | None, count: int, name: str, is_written: bool = True
+) -> Tensor | None:
+    """Return the rows of `logits` that `count` lines of the argument `name` are for; None: all, in order.
+    A row that is written may be named once."""
     if rows is None:
         if count != logits.shape[0]:
             raise KernelError(
@@ -93,16 +104,9 @@ def chosen_rows(logits: Tensor, rows: Integers | None, count: int, name: str) ->
                 cure="Give one for each row of the logits, or say with rows=... which rows they are for.",
             )
         return None
-    chosen = integers(
-        rows,
-        (count,),
-        logits.device,
-        "rows",
-        0,
-        logits.shape[0],
-        f"Give a row of the logits for each of the {count} rows of {name}.",
-    )
-    if chosen.device.type == "cpu" and len(chosen.unique()) != len(chosen):
+    cure = f"Give a row of the logits for each of the {count} rows of {name}."
+    chosen = integers(rows, (count,), logits.device, "rows", 0, logits.shape[0], cure)
+    if is_written and chosen.device.type == "cpu" and len(chosen.unique()) != len(chosen):
         raise KernelError(
             "A row is named twice.", where="rows", cure="Name each row of the logits at most once."
         )
@@ -150,32 +154,17 @@ def _launch(
 ) -> None:
     from structgen_kernels.triton_masking import TILE, mask_kernel
 
-    count = (store if indices is None else indices).shape[0]
-    if count == 0:
+    lines = (store if indices is None else indices).shape[0]
+    if lines == 0:
         return
-    width = logits.shape[1]
-    words = logits.view(_AS_INTEGERS[logits.element_size()])
-    never = torch.tensor(float("-inf"), dtype=logits.dtype).view(words.dtype).item()
-    tiles = -(-width // TILE)
-    extra = store if overlays is None else overlays
-    mask_kernel[(count * tiles,)](
-        words,
-        words if rows is None else rows,
-        as_bytes(store),
-        as_bytes(extra),
-        store if indices is None else indices,
-        logits.shape[0],
-        width,
+    as_integer, never = _AS_INTEGERS[logits.dtype]
+    masks = masks_argument(store, overlays, indices)
+    tiles = -(-logits.shape[1] // TILE)
+    mask_kernel[(lines * tiles,)](
+        logits_argument(logits.view(as_integer), rows),
+        masks,
         tiles,
-        logits.stride(0),
-        logits.stride(1),
-        store.shape[0],
-        0 if overlays is None else overlays.shape[0],
-        4 * store.stride(0),
-        4 * extra.stride(0),
-        4 * store.shape[1],
-        HAS_ROWS=rows is not None,
-        ROWS=0 if indices is None else indices.shape[1],
+        ROWS=masks.united,
         NEVER=never,
         TILE=TILE,
     )

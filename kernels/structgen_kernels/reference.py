@@ -21,6 +21,7 @@ of equal ones the first wins.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -43,15 +44,30 @@ _TOGETHER = 32
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What `masked_sample` returns for n rows."""
+    """What `masked_sample` returns for n rows. A row is faulty where a logit is NaN or plus infinity."""
 
     tokens: Tensor
     """int64 [n]: the token drawn; -1 where no token is possible, or the row is faulty."""
     log_z: Tensor
     """float64 [n]: the logarithm of the sum of the exponentials of all logits, at temperature 1; NaN where
-    the row is faulty (a logit is NaN or plus infinity)."""
+    the row is faulty."""
     log_z_allowed: Tensor
     """float64 [n]: the same of the allowed tokens, before filters; minus infinity where none is possible."""
+    log_probs: Tensor
+    """float64 [n]: the logit of the drawn token less `log_z`: its log-probability among all tokens. Minus
+    infinity where no token is possible, NaN where the row is faulty."""
+    allowed: Tensor
+    """int64 [n]: how many tokens the mask allows, whatever their logits are."""
+    likeliest: Tensor
+    """int64 [n]: the token with the greatest logit, allowed or not, of equals the smallest; -1 where the row
+    is faulty, or has minus infinity alone."""
+
+    @property
+    def log_probs_allowed(self) -> Tensor:
+        """float64 [n]: the log-probability of the drawn token among the allowed ones; as `log_probs` where
+        there is no token. Cost: a few operations on n numbers."""
+        among = self.log_probs + (self.log_z - self.log_z_allowed)
+        return torch.where(self.tokens < 0, self.log_probs, among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,25 +198,35 @@ def masked_sample(
     seed: Tensor,
     position: Tensor,
 ) -> Sampled:
-    """Return the tokens drawn for rows of logits; see `sampling.masked_sample`. The options are [n]."""
+    """Return a token for each line, and what else `Sampled` holds; see `sampling.masked_sample`. Every option
+    is a tensor [lines]."""
     count, device = len(temperature), logits.device
-    tokens = torch.empty(count, dtype=torch.int64, device=device)
-    log_z = torch.empty(count, dtype=torch.float64, device=device)
-    log_z_allowed = torch.empty_like(log_z)
+    whole, left, log_probs = (torch.empty(count, dtype=torch.float64, device=device) for _ in range(3))
+    tokens, allowed, likeliest = (torch.empty(count, dtype=torch.int64, device=device) for _ in range(3))
+    chosen = torch.arange(count, device=device) if rows is None else rows.long()
     for start in range(0, count, _TOGETHER):
         part = slice(start, min(start + _TOGETHER, count))
-        raw = (logits[part] if rows is None else logits[rows[part].long()]).float().double()
-        faulty = (raw.isnan() | (raw == float("inf"))).any(-1)
+        is_row = (chosen[part] >= 0) & (chosen[part] < logits.shape[0])
+        raw = logits[torch.where(is_row, chosen[part], 0)].float().double()
+        faulty = ~is_row | (raw.isnan() | (raw == float("inf"))).any(-1)
         raw = raw.masked_fill(faulty[:, None], NEVER)
-        masked = raw if mask is None else raw.masked_fill(~allowed_of(mask[part], raw.shape[1]), NEVER)
-        nan = torch.full_like(log_z[part], float("nan"))
-        log_z[part] = torch.where(faulty, nan, torch.logsumexp(raw, -1))
-        log_z_allowed[part] = torch.where(faulty, nan, torch.logsumexp(masked, -1))
+        is_allowed = torch.ones_like(raw, dtype=torch.bool)
+        if mask is not None:
+            is_allowed = allowed_of(mask[part], raw.shape[1])
+        masked = raw.masked_fill(~is_allowed, NEVER)
         kept = filtered(masked, temperature[part], top_k[part], top_p[part], min_p[part])
-        keys = position_keys(seed[part], position[part])
-        drawn = draw(kept, temperature[part], keys)
-        tokens[part] = torch.where(kept.isinf().all(-1), -1, drawn)
-    return Sampled(tokens, log_z, log_z_allowed)
+        drawn = draw(kept, temperature[part], position_keys(seed[part], position[part]))
+        is_none = kept.isinf().all(-1)
+        nan = torch.full_like(whole[part], float("nan"))
+        sums = torch.logsumexp(raw, -1)
+        logit = raw.gather(1, drawn[:, None]).squeeze(1)
+        tokens[part] = torch.where(is_none, -1, drawn)
+        whole[part] = torch.where(faulty, nan, sums)
+        left[part] = torch.where(faulty, nan, torch.logsumexp(masked, -1))
+        log_probs[part] = torch.where(faulty, nan, torch.where(is_none, NEVER, logit - sums))
+        allowed[part] = is_allowed.sum(-1)
+        likeliest[part] = torch.where(raw.isinf().all(-1), -1, raw.argmax(-1))
+    return Sampled(tokens, whole, left, log_probs, allowed, likeliest)
 
 
 def draw(scores: Tensor, temperature: Tensor, keys: Tensor) -> Tensor:
@@ -253,6 +279,23 @@ def filtered(scores: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor, 
 # --- drafts and automata ----------------------------------------------------------------------------------
 
 
+def placed(parents: Tensor, starts: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Return the tree of each node and how many parents lead up to the first node; see `trees.sample_tree`.
+    Nodes past the first `most` of a tree, or that are no tree's, have 0."""
+    owners, depths = (
+        torch.zeros(len(parents), dtype=torch.int64),
+        torch.zeros(len(parents), dtype=torch.int64),
+    )
+    behind, bounds = parents.tolist(), starts.tolist()
+    for tree, (start, end) in enumerate(pairwise(bounds)):
+        for node in range(min(end - start, most, len(parents) - start)):
+            # a parent comes before its children
+            above = behind[start + node]
+            depth = int(depths[start + above]) + 1 if 0 <= above < node else 0
+            owners[start + node], depths[start + node] = tree, depth
+    return owners.to(parents.device), depths.to(parents.device)
+
+
 def verify(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, most: int) -> Verified:
     """Return the accepted paths of draft trees, node by node; see `trees.verify`."""
     trees = len(starts) - 1
@@ -261,7 +304,7 @@ def verify(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, mos
     last = torch.full((trees,), -1, dtype=torch.int64)
     chosen, guessed, behind, bounds = (t.tolist() for t in (sampled, tokens, parents, starts))
     for tree in range(trees):
-        start, end = bounds[tree], min(bounds[tree + 1], bounds[tree] + most)
+        start, end = bounds[tree], min(bounds[tree + 1], bounds[tree] + most, len(sampled))
         node: int | None = 0 if start < end else None
         while node is not None:
             paths[tree, lengths[tree]] = node
@@ -270,7 +313,7 @@ def verify(sampled: Tensor, tokens: Tensor, parents: Tensor, starts: Tensor, mos
             children = (
                 i
                 for i in range(node + 1, end - start)
-                if behind[start + i] == node and guessed[start + i] == want
+                if want >= 0 and behind[start + i] == node and guessed[start + i] == want
             )
             node = next(children, None)
     device = sampled.device

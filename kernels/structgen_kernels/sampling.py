@@ -1,26 +1,21 @@
 """Sampling under token masks in one read of the logits: the launcher of the kernels in `triton_sampling`.
 
 Mask, temperature, softmax and draw are usually four passes or more over [B, V] floats. Here every tile of a
-row is read once and leaves five numbers; tile and token are drawn as `reference` defines it:
+row is read once and leaves six numbers; tile and token are drawn as `reference` defines it:
 
-    logits [B, V] --read once--> sums [5, B, V / 1024] --> tile --> token, log Z, log Z of the allowed
+    logits [B, V] --read once--> sums [6, B, V / 1024] --> tile --> token, log Z, log Z of the allowed
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from structgen_kernels import reference
-from structgen_kernels.checks import (
-    Integers,
-    Numbers,
-    as_bytes,
-    check_logits,
-    check_mask,
-    numbers,
-    runs_triton,
-)
+from structgen_kernels.arguments import logits_argument, masks_argument
+from structgen_kernels.checks import Integers, Numbers, check_logits, check_mask, numbers, runs_triton
 from structgen_kernels.errors import KernelError
 from structgen_kernels.masking import checked_indices, chosen_rows
 from structgen_kernels.reference import HOTTEST, TILE, Sampled
@@ -28,6 +23,17 @@ from structgen_kernels.reference import HOTTEST, TILE, Sampled
 _TOGETHER = 128
 """Rows whose thresholds are found at once: each needs 4 bytes of scratch for each token."""
 _WORD = 2**63
+
+
+class _Options(NamedTuple):
+    """How each line is drawn, [lines] each; a filter that is off for all lines is None."""
+
+    temperature: Tensor
+    top_k: Tensor | None
+    top_p: Tensor | None
+    min_p: Tensor | None
+    seed: Tensor
+    position: Tensor
 
 
 def masked_sample(
@@ -45,28 +51,38 @@ def masked_sample(
     seed: Numbers = 0,
     position: Numbers = 0,
 ) -> Sampled:
-    """Return a token for each row of logits, and the logarithms of the sums of exponentials before and under
-    the mask, both at temperature 1 and before filters.
+    """Return a token for each row of logits; the logarithms of the sums of exponentials before and under the
+    mask and the log-probability of the token, all at temperature 1 and before filters; how many tokens are
+    allowed, and which of all is the likeliest.
 
     `logits`: float [B, V], not changed. The mask is `mask`, as for `apply_mask_`, or rows of a `store` by
     `indices`, with `overlays`, as for `apply_store_mask_`; with neither all tokens are allowed. `rows`: the
-    rows of the logits that the n lines are for. The options are one number for all lines or a tensor [n]:
-    `temperature` (0 takes the likeliest token, of equals the smallest), `top_k` (0: off), `top_p` (1: off),
-    `min_p` (0: off), `seed` (the key of a sample's noise, `reference.sample_key(seed, sample)`) and
-    `position` (of the token in the text). Equal key, position and logits give the same token in any batch.
+    rows of the logits that the n lines are for; a row may be named often. The options are one number for all
+    lines or a tensor [n]: `temperature` (0 takes the likeliest allowed token, of equals the smallest),
+    `top_k` (0: off), `top_p` (1: off), `min_p` (0: off), `seed` (the key of a sample's noise,
+    `reference.sample_key(seed, sample)`) and `position` (of the token in the text). Equal key, position and
+    logits give the same token in any batch.
 
     A line whose allowed tokens are all minus infinity, or that has none, gets token -1 and log Z of the
-    allowed minus infinity. A line with a logit that is NaN or plus infinity gets token -1 and NaN for both.
+    allowed minus infinity. A line with a logit that is NaN or plus infinity gets token -1 and NaN for the
+    logarithms, and so does a line for a row that is not there (which only `rows` on the GPU can name).
 
-    Cost on a GPU: one read of the logits and 1 % without filters; three with them, of which the second and
-    third skip tiles that hold nothing likely. Scratch: 20 bytes for each 1,024 logits, and with filters 4
-    bytes a token for at most 128 rows. Nothing waits for the GPU; options on the GPU are not checked, and a
-    temperature below 1e-30 counts as 0, one above 1e30 as that. Numbers are computed in float32,
-    noise and scores in float64. Raises KernelError for a wrong type, device, shape, stride or value.
+    Cost on a GPU, in reads of all logits:
+
+        no filters           1, and two tiles a row (2 / 125 for V = 128,256)
+        min_p                at most 2
+        top_k or top_p       at most 3
+
+    The second and third read skip tiles that hold no token above the threshold, which are most of them where
+    the model is sure of something. Scratch: 24 bytes for each 1,024 logits, and with top_k or top_p 4 bytes a
+    token for at most 128 rows. Nothing waits for the GPU, and options that lie there are not checked: a
+    temperature below 1e-30 counts as 0, one above 1e30 as that. An option that is a number, not a tensor,
+    costs a launch of its own; so does a tensor that is not float64 (temperature, top_p, min_p) or int64.
+    Sums of tiles are in float32, all else in float64; no gradients flow. Raises KernelError for a wrong
+    type, device, shape, stride or value.
     """
     check_logits(logits)
-    device, count = logits.device, logits.shape[0]
-    name = "rows"
+    logits, device, count, name = logits.detach(), logits.device, logits.shape[0], "rows"
     if store is not None or indices is not None or overlays is not None:
         if store is None or indices is None or mask is not None:
             raise KernelError(
@@ -81,39 +97,52 @@ def masked_sample(
         check_mask(mask, device, "mask")
         count, name = mask.shape[0], "mask"
     elif rows is not None:
-        count = len(rows)
-    chosen = chosen_rows(logits, rows, count, name)
-    is_filtered = not (_is(top_k, 0) and _is(top_p, 1) and _is(min_p, 0))
-    heat = numbers(
-        temperature, count, device, "temperature", torch.float64, 0.0, HOTTEST, "0 takes the likeliest token."
-    )
-    most = numbers(top_k, count, device, "top_k", torch.int64, 0, 2**62, "0 switches it off.")
-    nucleus = numbers(top_p, count, device, "top_p", torch.float64, 0.0, 1.0, "1 switches it off.")
-    least = numbers(min_p, count, device, "min_p", torch.float64, 0.0, 1.0, "0 switches it off.")
-    key = numbers(
-        seed, count, device, "seed", torch.int64, -_WORD, _WORD - 1, "Use reference.sample_key(...)."
-    )
-    place = numbers(
-        position, count, device, "position", torch.int64, 0, _WORD - 1, "Count the tokens of the text from 0."
+        count = count_of(rows)
+    chosen = chosen_rows(logits, rows, count, name, is_written=False)
+
+    def each(value: Numbers, name: str, dtype: torch.dtype, low: float, high: float, cure: str) -> Tensor:
+        return numbers(value, count, device, name, dtype, low, high, cure)
+
+    share, whole = torch.float64, torch.int64
+    options = _Options(
+        each(temperature, "temperature", share, 0.0, HOTTEST, "0 takes the likeliest token."),
+        None if _is(top_k, 0) else each(top_k, "top_k", whole, 0, 2**62, "0 switches it off."),
+        None if _is(top_p, 1) else each(top_p, "top_p", share, 0.0, 1.0, "1 switches it off."),
+        None if _is(min_p, 0) else each(min_p, "min_p", share, 0.0, 1.0, "0 switches it off."),
+        each(seed, "seed", whole, -_WORD, _WORD - 1, "Use reference.sample_key(...)."),
+        each(position, "position", whole, 0, _WORD - 1, "Count the tokens of the text from 0."),
     )
     if runs_triton(device):
-        return _launch(
-            logits,
-            chosen,
-            mask,
-            store,
-            indices,
-            overlays,
-            (heat, most, nucleus, least, key, place),
-            is_filtered,
-        )
+        return _launch(logits, chosen, mask, store, indices, overlays, options)
     if store is not None and indices is not None:
         mask = reference.united(store, indices, overlays)
-    return reference.masked_sample(logits, mask, chosen, heat, most, nucleus, least, key, place)
+    return reference.masked_sample(logits, mask, chosen, *_with_neutral(options))
+
+
+def count_of(rows: Integers) -> int:
+    """Return how many rows are named."""
+    try:
+        return len(rows)
+    except TypeError as error:
+        raise KernelError(
+            f"It is a {type(rows).__name__} without a length.",
+            where="rows",
+            cure="Give a list of rows, or an integer tensor [n].",
+        ) from error
 
 
 def _is(values: Numbers, neutral: float) -> bool:
     return isinstance(values, (int, float)) and values == neutral
+
+
+def _with_neutral(options: _Options) -> _Options:
+    """Return options of which none is None."""
+    like = options.temperature
+    return options._replace(
+        top_k=torch.zeros_like(options.seed) if options.top_k is None else options.top_k,
+        top_p=torch.ones_like(like) if options.top_p is None else options.top_p,
+        min_p=torch.zeros_like(like) if options.min_p is None else options.min_p,
+    )
 
 
 def _launch(
@@ -123,116 +152,100 @@ def _launch(
     store: Tensor | None,
     indices: Tensor | None,
     overlays: Tensor | None,
-    options: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
-    is_filtered: bool,
+    options: _Options,
 ) -> Sampled:
     import triton
 
     from structgen_kernels.triton_sampling import (
         COLUMNS,
         GROUP,
+        SUMS_WARPS,
         THRESHOLD_WARPS,
         draw_token,
         find_threshold,
         tile_sums,
     )
 
-    temperature, top_k, top_p, min_p, seed, position = options
-    count, width, device = len(temperature), logits.shape[1], logits.device
-    tokens = torch.empty(count, dtype=torch.int64, device=device)
-    log_z = torch.empty(count, dtype=torch.float64, device=device)
-    log_z_allowed = torch.empty_like(log_z)
-    if count == 0:
-        return Sampled(tokens, log_z, log_z_allowed)
-    tiles = -(-width // TILE)
-    groups = -(-tiles // GROUP)
-    sums = torch.empty((COLUMNS, count, tiles), dtype=torch.float32, device=device)
-    table = store if mask is None else mask
-    table = torch.empty((0, 1), dtype=torch.int32, device=device) if table is None else table
-    extra = table if overlays is None else overlays
-    which = logits if rows is None else rows
-    masks = (as_bytes(table), as_bytes(extra), table if indices is None else indices)
-    layout = (
-        logits.stride(0),
-        logits.stride(1),
-        table.shape[0],
-        0 if overlays is None else extra.shape[0],
-        4 * table.stride(0),
-        4 * extra.stride(0),
-        4 * table.shape[1],
+    lines, device = len(options.temperature), logits.device
+    log_z, log_z_allowed, log_probs = (
+        torch.empty(lines, dtype=torch.float64, device=device) for _ in range(3)
     )
-    kind = {
-        "HAS_ROWS": rows is not None,
-        "HAS_MASK": mask is not None or store is not None,
-        "ROWS": 0 if indices is None else indices.shape[1],
-        "TILE": TILE,
-    }
-    tile_sums[(count * groups,)](
-        logits,
-        which,
-        *masks,
-        temperature,
+    tokens, allowed, likeliest = (torch.empty(lines, dtype=torch.int64, device=device) for _ in range(3))
+    found = Sampled(tokens, log_z, log_z_allowed, log_probs, allowed, likeliest)
+    if lines == 0:
+        return found
+    table = store if mask is None else mask
+    masks = None if table is None else masks_argument(table, overlays, indices)
+    united = 0 if masks is None else masks.united
+    of = logits_argument(logits, rows)
+    tiles = -(-of.width // TILE)
+    groups = -(-tiles // GROUP)
+    padded = triton.next_power_of_2(tiles)
+    sums = torch.empty((COLUMNS, lines, tiles), dtype=torch.float32, device=device)
+    tile_sums[(lines * groups,)](
+        of,
+        masks,
+        options.temperature,
         sums,
-        count,
-        logits.shape[0],
-        width,
+        lines,
         tiles,
         groups,
-        *layout,
+        ROWS=united,
         GROUP=GROUP,
-        **kind,
+        TILE=TILE,
+        num_warps=SUMS_WARPS,
     )
-    padded = triton.next_power_of_2(tiles)
-    thresholds = ties = sums
+    has_threshold = options.top_k is not None or options.top_p is not None
+    is_filtered = has_threshold or options.min_p is not None
+    thresholds = ties = None
     if is_filtered:
-        thresholds = torch.empty(count, dtype=torch.float32, device=device)
-        ties = torch.empty(count, dtype=torch.int32, device=device)
-        together = min(count, _TOGETHER)
+        options = _with_neutral(options)
+    if has_threshold:
+        thresholds = torch.empty(lines, dtype=torch.float32, device=device)
+        ties = torch.empty(lines, dtype=torch.int32, device=device)
+        together = min(lines, _TOGETHER)
         candidates = torch.empty((together, tiles * TILE), dtype=torch.float32, device=device)
-        for first in range(0, count, together):
-            find_threshold[(min(together, count - first),)](
-                logits,
-                which,
-                *masks,
-                temperature,
-                top_k,
-                top_p,
-                min_p,
+        for first in range(0, lines, together):
+            find_threshold[(min(together, lines - first),)](
+                of,
+                masks,
+                options.temperature,
+                options.top_k,
+                options.top_p,
+                options.min_p,
                 sums,
                 candidates,
                 thresholds,
                 ties,
                 first,
-                count,
-                logits.shape[0],
-                width,
+                lines,
                 tiles,
-                *layout,
+                ROWS=united,
                 TILES=padded,
+                TILE=TILE,
                 num_warps=THRESHOLD_WARPS,
-                **kind,
             )
-    draw_token[(count,)](
-        logits,
-        which,
-        *masks,
-        temperature,
-        min_p,
-        seed,
-        position,
+    draw_token[(lines,)](
+        of,
+        masks,
+        options.temperature,
+        options.min_p,
+        options.seed,
+        options.position,
         sums,
         thresholds,
         ties,
         tokens,
         log_z,
         log_z_allowed,
-        count,
-        logits.shape[0],
-        width,
+        log_probs,
+        allowed,
+        likeliest,
+        lines,
         tiles,
-        *layout,
+        ROWS=united,
         IS_FILTERED=is_filtered,
         TILES=padded,
-        **kind,
+        TILE=TILE,
     )
-    return Sampled(tokens, log_z, log_z_allowed)
+    return found

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from structgen_kernels import KernelError, apply_mask_, apply_store_mask_, checks, reference
+from structgen_kernels import KernelError, apply_mask_, apply_store_mask_, checks, masking, reference
 from structgen_kernels.checks import runs_triton
 from torch import Tensor
 
@@ -107,12 +107,26 @@ def test_views_of_any_strides_are_masked_and_nothing_around_them(view) -> None: 
     assert torch.equal(base, expected)
 
 
-@pytest.mark.parametrize("words", [1, 2, 5])
-def test_tokens_past_the_end_of_a_mask_are_not_allowed(words: int) -> None:
-    logits = torch.randn(3, 100)
-    mask = torch.full((3, words), -1, dtype=torch.int32)
-    apply_mask_(logits, mask)
-    assert torch.isinf(logits[:, 32 * words :]).all() and torch.isfinite(logits[:, : 32 * words]).all()
+@pytest.mark.parametrize(
+    ("shape", "strides"),
+    [((2, 3), (3, 2)), ((2, 9), (12, 8)), ((1, 64), (0, 1)), ((2, 1), (1, 0)), ((0, 9), (0, 0))],
+)
+def test_strides_that_leave_each_element_its_own_memory_are_taken(
+    shape: tuple[int, int], strides: tuple[int, int]
+) -> None:
+    logits = torch.zeros(200).as_strided(shape, strides)
+    apply_mask_(logits, torch.zeros(shape[0], 2, dtype=torch.int32))
+    assert torch.isinf(logits).all()
+
+
+@pytest.mark.parametrize("words", [0, 1, 2, 5])
+def test_tokens_past_the_end_of_a_mask_are_not_allowed_and_bits_past_the_logits_ignored(words: int) -> None:
+    base = torch.randn(3, 110)
+    kept, logits = base.clone(), base[:, :100]
+    apply_mask_(logits, torch.full((3, words), -1, dtype=torch.int32))
+    assert torch.isinf(logits[:, 32 * words :]).all()
+    assert torch.equal(logits[:, : 32 * words], kept[:, : min(32 * words, 100)])
+    assert torch.equal(base[:, 100:], kept[:, 100:])
 
 
 def test_a_mask_may_be_a_view_with_its_own_row_stride() -> None:
@@ -148,6 +162,15 @@ def test_rows_that_lie_past_two_to_the_31st_element_are_masked() -> None:
     assert columns.tolist() == [[1.0, never, 1.0], [1.0, 1.0, never]]
 
 
+def test_rows_of_a_store_past_two_to_the_31st_byte_are_read() -> None:
+    stride = 2**29 + 5
+    rows = torch.empty(stride + 3, dtype=torch.int32).as_strided((2, 3), (stride, 1))
+    rows.copy_(masks(2, 70, 0.5))
+    logits, indices = torch.randn(2, 70), torch.tensor([[1], [3]])
+    expected = slowly_masked(logits, rows[[1, 1]])
+    assert torch.equal(apply_store_mask_(logits, rows, indices, rows), expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_unions_of_store_rows_are_those_of_the_twin(dtype: torch.dtype, count: int) -> None:
@@ -174,6 +197,22 @@ def test_a_line_that_names_no_row_allows_nothing_and_lines_may_be_for_some_rows(
     logits = torch.zeros(4, 64)
     apply_store_mask_(logits, store, torch.tensor([-1, 1], dtype=torch.int32), rows=[3, 1])
     assert torch.isinf(logits[3]).all() and not torch.isinf(logits[:3]).any()
+    # a store may have no rows yet
+    apply_store_mask_(logits, store[:0], torch.full((4, 2), -1), store)
+    assert torch.isinf(logits).all()
+
+
+def test_numbers_that_name_no_row_allow_nothing_and_rows_that_are_not_there_are_skipped() -> None:
+    """On a GPU indices and rows are not checked; the kernel is launched past the check here."""
+    store = torch.full((2, 2), -1, dtype=torch.int32)
+    logits = torch.zeros(3, 64)
+    masking._launch(logits, torch.tensor([2, 9, -1]), store, store, torch.tensor([[4, -7], [0, 0], [0, 0]]))
+    assert torch.isinf(logits[2]).all() and not torch.isinf(logits[:2]).any()
+    twin = torch.zeros(3, 64)
+    reference.apply_store_mask_(
+        twin, store, torch.tensor([[4, -7], [0, 0], [0, 0]]), store, torch.tensor([2, 9, -1])
+    )
+    assert torch.equal(logits, twin)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +222,13 @@ def test_a_line_that_names_no_row_allows_nothing_and_lines_may_be_for_some_rows(
         ({"logits": torch.zeros(64)}, r"logits.*\[rows, V\]"),
         ({"logits": torch.zeros(2, 0)}, "no tokens"),
         ({"logits": torch.zeros(1, 64).expand(2, 64)}, "share memory"),
+        ({"logits": torch.zeros(2, 1).expand(2, 64)}, "share memory"),
+        ({"logits": torch.zeros(1, 1).expand(2, 64)}, "share memory"),
+        ({"logits": torch.zeros(99).as_strided((2, 64), (6, 1))}, "share memory"),
+        ({"logits": torch.zeros(999).as_strided((3, 64), (12, 8))}, "share memory"),
+        ({"logits": torch.zeros(2, 64, requires_grad=True)}, "require gradients"),
+        ({"logits": np.zeros((2, 64))}, "logits.*not a ndarray"),
+        ({"mask": np.zeros((2, 2), np.int32)}, "mask.*not a ndarray"),
         ({"mask": torch.zeros(2, 2, dtype=torch.int64)}, "mask.*not int64"),
         ({"mask": torch.zeros(2, dtype=torch.int32)}, r"mask.*not int32 \[2\]"),
         ({"mask": torch.zeros(3, 2, dtype=torch.int32)}, "3 rows, and the logits have 2"),
@@ -215,6 +261,10 @@ def test_bad_input_is_named_and_mended(change: dict[str, object], words: str) ->
         ({"indices": torch.tensor([[0]])}, "1 rows, and the logits have 2"),
         ({"overlays": torch.zeros(1, 3, dtype=torch.int32)}, "3 words, and those of the store have 2"),
         ({"store": torch.zeros(3, 2)}, "store.*float32"),
+        ({"store": torch.zeros(3, 2, dtype=torch.int32, device="meta")}, "store: It is on meta"),
+        ({"overlays": torch.zeros(1, 2)}, "overlays.*float32"),
+        ({"indices": torch.zeros(2, 1, dtype=torch.int32, device="meta")}, "indices: It is on meta"),
+        ({"indices": torch.zeros(2, 1, 1, dtype=torch.int32)}, r"indices.*\[2, 1, 1\]"),
     ],
 )
 def test_bad_indices_are_named_and_mended(change: dict[str, object], words: str) -> None:

@@ -35,8 +35,10 @@ def twin(logits: Tensor, mask: Tensor | None, rows: Tensor | None = None, **opti
 
 
 def check_equal(ours: Sampled, theirs: Sampled) -> None:
-    assert torch.equal(ours.tokens, theirs.tokens)
-    for mine, other in ((ours.log_z, theirs.log_z), (ours.log_z_allowed, theirs.log_z_allowed)):
+    for name in ("tokens", "allowed", "likeliest"):
+        assert torch.equal(getattr(ours, name), getattr(theirs, name)), name
+    for name in ("log_z", "log_z_allowed", "log_probs", "log_probs_allowed"):
+        mine, other = getattr(ours, name), getattr(theirs, name)
         torch.testing.assert_close(mine, other, rtol=0, atol=2e-6, equal_nan=True)
 
 
@@ -149,6 +151,7 @@ def test_the_twin_filters_as_a_loop_over_sorted_tokens_does() -> None:
         assert {i for i in range(width) if left[i] > -np.inf} == kept
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in subtract")
 def test_a_row_with_nothing_possible_gets_no_token() -> None:
     never = float("-inf")
     logits = torch.zeros(7, 1500)
@@ -182,16 +185,85 @@ def test_logits_far_apart_keep_the_sum_of_the_allowed() -> None:
     assert ours.tokens[0] > 0
 
 
-@pytest.mark.parametrize("view", [lambda t: t[:, 1:], lambda t: t[::2, ::3], lambda t: t.t()])
+def test_figures_of_a_draw_are_those_of_numpy() -> None:
+    torch.manual_seed(2)
+    width = 1100
+    logits, mask = 3 * torch.randn(3, width), masks(3, width + 40, 0.4)
+    logits[1, [7, 900]] = 50.0  # two likeliest
+    logits[2] = float("-inf")
+    logits[2, 5:9] = torch.tensor([1.0, 2.0, 2.0, 0.0])
+    mask[2, 0] = -1
+    for by in (masked_sample, twin):
+        found = by(logits, mask)
+        for row in range(3):
+            raw = logits[row].double().numpy()
+            bits = np.unpackbits(mask[row].numpy().view(np.uint8), bitorder="little")[:width].astype(bool)
+            token = int(found.tokens[row])
+            assert bits[token] and found.allowed[row] == bits.sum()
+            assert found.likeliest[row] == raw.argmax() == (raw.argmax(), 7, 6)[row]
+            share = np.exp(raw - raw.max())
+            log_prob = math.log(share[token] / share.sum())
+            assert found.log_probs[row].item() == pytest.approx(log_prob, abs=2e-6)
+            among = math.log(share[token] / share[bits].sum())
+            assert found.log_probs_allowed[row].item() == pytest.approx(among, abs=2e-6)
+
+
+@pytest.mark.parametrize("words", [0, 1, 3, 9])
+def test_masks_may_be_narrower_and_wider_than_the_logits(words: int) -> None:
+    torch.manual_seed(words)
+    logits, mask = torch.randn(2, 70), torch.full((2, words), -1, dtype=torch.int32)
+    ours = masked_sample(logits, mask)
+    check_equal(ours, twin(logits, mask))
+    assert ours.allowed.tolist() == [min(32 * words, 70)] * 2
+    assert (ours.tokens < min(32 * words, 70)).all() and (ours.tokens.max() >= 0) == (words > 0)
+
+
+def test_allowed_logits_far_below_the_others_keep_the_digits_of_their_sum() -> None:
+    gaps = [0.0, 30.0, 59.0, 61.0, 87.0, 110.0, 4000.0]
+    torch.manual_seed(0)
+    logits = torch.randn(len(gaps), 1056)
+    logits[:, 0] = 4.0 + torch.tensor(gaps)
+    mask = torch.full((len(gaps), 33), -1, dtype=torch.int32)
+    mask[:, 0] = ~1
+    ours = masked_sample(logits, mask, temperature=0.9)
+    check_equal(ours, twin(logits, mask, temperature=0.9))
+    rest = torch.logsumexp(logits[:, 1:].double(), -1)
+    torch.testing.assert_close(ours.log_z_allowed, rest, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda t: t[:, 1:], lambda t: t[::2, ::3], lambda t: t.t()],
+    ids=["misaligned", "every second row, every third column", "transposed"],
+)
 def test_views_of_any_strides(view) -> None:  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
-    logits = view(torch.randn(12, 4))
+    logits = view(torch.randn(6, 4))
     mask = masks(len(logits), logits.shape[1], 0.5)
-    for options in ({}, {"top_k": 4}):
+    for options in ({}, {"top_k": 2}):
         check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
 
 
-@pytest.mark.parametrize("count", [0, 1, 33, pytest.param(257, marks=pytest.mark.slow)])
+def test_logits_that_require_gradients_or_are_expanded_are_read() -> None:
+    logits = torch.randn(1, 40, requires_grad=True).expand(2, 40)
+    drawn = masked_sample(logits, seed=torch.arange(2))
+    assert not drawn.log_z.requires_grad
+    check_equal(drawn, twin(logits.detach(), None, seed=torch.arange(2)))
+
+
+def test_min_p_alone_skips_the_tiles_that_it_leaves_out() -> None:
+    torch.manual_seed(3)
+    logits = torch.randn(4, 2 * TILE)
+    logits[0, :TILE] -= 20  # a tile that is skipped
+    logits[1, TILE:] -= 2  # a tile of which some are kept
+    logits[2] = 0.0  # all are equal
+    logits[3] = torch.linspace(-3, 0, 2 * TILE).bfloat16()
+    options = {"min_p": [0.3, 0.05, 1.0, 0.5], "seed": torch.arange(4)}
+    drawn = twin(logits, None, **options | {"min_p": torch.tensor(options["min_p"])})
+    check_equal(masked_sample(logits, **options), drawn)
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, pytest.param(257, marks=pytest.mark.slow)])
 def test_batches_of_any_size(count: int) -> None:
     torch.manual_seed(0)
     logits, mask = torch.randn(count, 40), masks(count, 40, 0.5)
@@ -199,7 +271,7 @@ def test_batches_of_any_size(count: int) -> None:
     check_equal(masked_sample(logits, mask, **options), twin(logits, mask, **options))
 
 
-@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize("count", [0, 3])
 def test_thresholds_are_found_a_few_rows_at_a_time(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "_TOGETHER", 2)
     torch.manual_seed(0)
@@ -216,8 +288,9 @@ def test_masks_of_a_store_serve_as_masks_do() -> None:
     for options in ({}, {"top_p": 0.6}):
         ours = masked_sample(logits, store=store, indices=indices, overlays=overlays, **options)
         check_equal(ours, twin(logits, mask, **options))
-    ours = masked_sample(logits, store=store, indices=indices[:2, 0], rows=[3, 1])
-    check_equal(ours, twin(logits, store[[0, 4]], torch.tensor([3, 1])))
+    # lines may be for some rows, and several for one row
+    ours = masked_sample(logits, store=store, indices=indices[:2, 0], rows=[3, 3])
+    check_equal(ours, twin(logits, store[[0, 4]], torch.tensor([3, 3])))
 
 
 def test_rows_that_lie_past_two_to_the_31st_element_are_read() -> None:
@@ -226,6 +299,9 @@ def test_rows_that_lie_past_two_to_the_31st_element_are_read() -> None:
     logits.copy_(torch.randn(3, 70))
     for options in ({}, {"top_k": 3}):
         check_equal(masked_sample(logits, **options), twin(logits.clone(), None, **options))
+    columns = torch.empty(3 * stride, dtype=torch.float16).as_strided((2, 3), (1, stride))
+    columns.copy_(torch.randn(2, 3))
+    check_equal(masked_sample(columns), twin(columns.clone(), None))
 
 
 @triton.jit
@@ -298,7 +374,16 @@ def test_draws_follow_the_softmax_of_the_allowed(by: str, draws: int) -> None:
         ({"top_p": 1.5}, "top_p: It is 1.5"),
         ({"min_p": [0.5, -0.5]}, "min_p: It holds -0.5"),
         ({"position": -1}, "position: It is -1"),
-        ({"seed": 2**64}, "seed"),
+        ({"seed": 2**64}, "seed: It is 18446744073709551616"),
+        ({"seed": 0.5}, "seed: It is 0.5; the values are whole numbers"),
+        ({"seed": torch.tensor([0.0, 1.0])}, "seed.*float32"),
+        ({"seed": [2**64, 0]}, "seed: It holds no numbers"),
+        ({"top_k": [1.0, 2.0]}, "top_k.*float32"),
+        ({"temperature": ["hot", "cold"]}, "temperature: It holds no numbers"),
+        ({"temperature": None}, "temperature: It holds no numbers"),
+        ({"temperature": torch.ones(2, dtype=torch.float64, device="meta")}, "temperature: It is on meta"),
+        ({"rows": 3}, "rows: It is a int without a length"),
+        ({"rows": [0, 5]}, "rows: It holds 5"),
         (
             {"mask": torch.zeros(2, 2, dtype=torch.int32), "store": torch.zeros(2, 2, dtype=torch.int32)},
             "Give one",

@@ -1,5 +1,8 @@
 """The Triton kernels compiled for an A100 (sm_80) and an H100 (sm_90), which need not be there: logits are
-read and written 16 bytes at a time, and nothing spills to local memory."""
+read and written 16 bytes at a time, and nothing spills to local memory.
+
+Each test calls a launcher, so what is compiled is what a launch would compile for these arguments.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,18 @@ pytest.importorskip("triton", reason="needs triton: pip install 'structgen-toolk
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("a process that interprets cannot compile", allow_module_level=True)
 
-from compiled_kernels import WIDTH, Compiled, compiled, integers_of, layout  # noqa: E402
-from structgen_kernels import reference, triton_automata, triton_masking, triton_sampling, triton_trees  # noqa: E402
+from compiled_kernels import Compiled, empty, launched  # noqa: E402
+from structgen_kernels import advance, apply_mask_, apply_store_mask_, masked_sample, sample_tree  # noqa: E402
+from structgen_kernels.reference import TILE  # noqa: E402
+from structgen_kernels.triton_masking import TILE as MASKED  # noqa: E402
+from structgen_kernels.triton_sampling import COLUMNS, GROUP, SUMS_WARPS  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 
-SAMPLING = {
-    "temperatures": "*fp64",
-    "sums": "*fp32",
-    "lines": 256,
-    "tiles": 126,
-    "HAS_MASK": True,
-    "TILE": reference.TILE,
-}
+ROWS, WIDTH = 256, 128_256
+"""A batch, and the vocabulary of Llama 3: its rows of bfloat16 and of mask bytes begin at multiples of 16."""
+WHOLE = "v4.b32"
+"""An access of 16 bytes."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,193 +36,124 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "triton"))
 
 
-def check_memory(made: Compiled) -> None:
+def logits_of(dtype: torch.dtype) -> torch.Tensor:
+    return empty(ROWS, WIDTH, dtype=dtype)
+
+
+def words(rows: int = ROWS) -> torch.Tensor:
+    return empty(rows, WIDTH // 32, dtype=torch.int32)
+
+
+def check_memory(made: Compiled, registers: int = 128) -> None:
     # registers that spill are counted as stack
     assert made.usage["LOCAL"] == made.usage["STACK"] == 0 and ".local" not in made.ptx
-    # fewer registers than would leave an SM with under four programs of 128 threads
-    assert 0 < made.usage["REG"] <= 128
+    # a multiprocessor has 65,536 registers: with 128, four programs of 128 threads have room on it
+    assert 0 < made.usage["REG"] <= registers
 
 
 @pytest.mark.parametrize(
-    ("arch", "dtype", "rows"),
+    ("arch", "dtype", "united"),
     [
         (80, torch.bfloat16, 0),
-        (80, torch.float32, 8),
         (90, torch.float16, 0),
-        (90, torch.bfloat16, 8),
         (90, torch.float32, 0),
+        (80, torch.float32, 8),
+        (90, torch.bfloat16, 8),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("has_rows", [False, True])
+@pytest.mark.parametrize("some_rows", [False, True], ids=["all rows", "some rows"])
 def test_masking_reads_and_writes_16_bytes_at_a_time(
-    arch: int, dtype: torch.dtype, rows: int, has_rows: bool, tmp_path: Path
+    arch: int, dtype: torch.dtype, united: int, some_rows: bool, tmp_path: Path
 ) -> None:
-    pointer, never = integers_of(dtype)
-    tile = triton_masking.TILE
-    made = compiled(
-        triton_masking.mask_kernel,
-        arch,
-        tmp_path,
-        logits=pointer,
-        tiles=-(-WIDTH // tile),
-        NEVER=never,
-        TILE=tile,
-        **layout(rows, has_rows),
-    )
+    rows = torch.arange(ROWS) if some_rows else None
+    logits = logits_of(dtype)
+    if united:
+        indices = torch.zeros(ROWS, united, dtype=torch.int32)
+        made = launched(
+            arch, tmp_path, lambda: apply_store_mask_(logits, words(5000), indices, words(3), rows)
+        )["mask_kernel"]
+    else:
+        made = launched(arch, tmp_path, lambda: apply_mask_(logits, words(), rows))["mask_kernel"]
     check_memory(made)
     # each of the 128 threads has its share of the tile in accesses of 16 bytes; nothing else is written
-    shares = tile * dtype.itemsize // 16 // 128
-    assert made.accesses("st.global") == ["v4.b32"] * shares
-    assert made.accesses("ld.global").count("v4.b32") == shares
-    # the mask is read in words, not bit by bit: one a thread and row
-    others = [width for width in made.accesses("ld.global") if width != "v4.b32"]
-    assert set(others) <= {"b32", "b64"} and len(others) <= max(1, 2 * rows) + 1
+    shares = MASKED * dtype.itemsize // 16 // 128
+    assert made.accesses("st.global") == [WHOLE] * shares
+    assert made.accesses("ld.global").count(WHOLE) == shares
+    # the mask is read in words, not bit by bit: one for each thread and row, beside the row's index
+    others = [width for width in made.accesses("ld.global") if width != WHOLE]
+    assert set(others) <= {"b32", "b64"} and len(others) <= max(1, 2 * united) + some_rows
 
 
-@pytest.mark.parametrize(("arch", "pointer", "size"), [(80, "*bf16", 2), (90, "*bf16", 2), (90, "*fp32", 4)])
-def test_sums_read_each_logit_once_in_16_bytes(arch: int, pointer: str, size: int, tmp_path: Path) -> None:
-    made = compiled(
-        triton_sampling.tile_sums,
+@pytest.mark.parametrize(
+    ("arch", "dtype"), [(80, torch.bfloat16), (90, torch.bfloat16), (90, torch.float32)], ids=str
+)
+def test_a_draw_reads_each_logit_once_in_16_bytes_and_then_two_tiles(
+    arch: int, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    options = {
+        name: torch.ones(ROWS, dtype=kind)
+        for name, kind in (
+            ("temperature", torch.float64),
+            ("seed", torch.int64),
+            ("position", torch.int64),
+        )
+    }
+    made = launched(arch, tmp_path, lambda: masked_sample(logits_of(dtype), words(), **options))
+    assert list(made) == ["tile_sums", "draw_token"]
+    sums, draw = made["tile_sums"], made["draw_token"]
+    check_memory(sums, registers=80)  # three programs of 256 threads
+    shares = GROUP * TILE * dtype.itemsize // 16 // (32 * SUMS_WARPS)
+    assert sums.accesses("ld.global").count(WHOLE) == shares
+    assert len(sums.accesses("ld.global")) == shares + 2  # the mask and the temperature, too
+    assert len(sums.accesses("st.global")) == COLUMNS
+    check_memory(draw)
+    # the tile of the likeliest token, and the tile that is drawn
+    assert draw.accesses("ld.global").count(WHOLE) == 2 * TILE * dtype.itemsize // 16 // 128
+    assert len(draw.accesses("st.global")) == 6
+
+
+@pytest.mark.parametrize(("arch", "united"), [(80, 2), (90, 8)])
+def test_filters_use_no_local_memory(arch: int, united: int, tmp_path: Path) -> None:
+    indices = torch.zeros(ROWS, united, dtype=torch.int32)
+    made = launched(
         arch,
         tmp_path,
-        logits=pointer,
-        groups=32,
-        GROUP=triton_sampling.GROUP,
-        **SAMPLING,
-        **layout(),
+        lambda: masked_sample(
+            logits_of(torch.bfloat16), store=words(5000), indices=indices, top_k=50, top_p=0.9, min_p=0.1
+        ),
     )
-    check_memory(made)
-    shares = triton_sampling.GROUP * reference.TILE * size // 16 // 128
-    assert made.accesses("ld.global").count("v4.b32") == shares
-    assert len(made.accesses("ld.global")) == shares + 2  # and the mask, and the temperature
-    assert len(made.accesses("st.global")) == triton_sampling.COLUMNS
+    assert list(made) == ["tile_sums", "find_threshold", "draw_token"]
+    for kernel in made.values():
+        check_memory(kernel, registers=168 if kernel is made["draw_token"] else 128)
 
 
-@pytest.mark.parametrize(("arch", "is_filtered"), [(80, True), (90, False), (90, True)])
-def test_the_draw_uses_no_local_memory(arch: int, is_filtered: bool, tmp_path: Path) -> None:
-    made = compiled(
-        triton_sampling.draw_token,
-        arch,
-        tmp_path,
-        logits="*bf16",
-        min_ps="*fp64",
-        seeds="*i64",
-        positions="*i64",
-        thresholds="*fp32",
-        ties="*i32",
-        drawn="*i64",
-        log_z="*fp64",
-        log_z_allowed="*fp64",
-        IS_FILTERED=is_filtered,
-        TILES=128,
-        **SAMPLING,
-        **layout(),
+def test_min_p_alone_needs_no_threshold_and_so_one_read_less(tmp_path: Path) -> None:
+    made = launched(90, tmp_path, lambda: masked_sample(logits_of(torch.float16), min_p=0.1))
+    assert list(made) == ["tile_sums", "draw_token"]
+    for kernel in made.values():
+        check_memory(kernel)
+
+
+def test_trees_and_automata_use_no_local_memory(tmp_path: Path) -> None:
+    nodes = torch.zeros(ROWS, dtype=torch.int32)
+    made = launched(
+        90, tmp_path, lambda: sample_tree(logits_of(torch.bfloat16), nodes, nodes, [8] * (ROWS // 8), words())
     )
-    check_memory(made)
-    assert made.accesses("ld.global").count("v4.b32") == (2 if is_filtered else 1)
-
-
-@pytest.mark.parametrize(("arch", "pointer", "rows"), [(80, "*bf16", 2), (90, "*fp32", 8)])
-def test_thresholds_use_no_local_memory(arch: int, pointer: str, rows: int, tmp_path: Path) -> None:
-    check_memory(
-        compiled(
-            triton_sampling.find_threshold,
-            arch,
-            tmp_path,
-            triton_sampling.THRESHOLD_WARPS,
-            logits=pointer,
-            top_ks="*i64",
-            top_ps="*fp64",
-            min_ps="*fp64",
-            thresholds="*fp32",
-            ties="*i32",
-            candidates="*fp32",
-            first_line=0,
-            TILES=128,
-            **SAMPLING,
-            **layout(rows),
-        )
-    )
-
-
-def test_verification_and_automata_use_no_local_memory(tmp_path: Path) -> None:
-    check_memory(
-        compiled(
-            triton_trees.verify_kernel,
-            90,
-            tmp_path,
-            sampled="*i64",
-            tokens="*i32",
-            parents="*i32",
-            starts="*i64",
-            paths="*i32",
-            lengths="*i32",
-            last="*i64",
-            most=64,
-            NODES=64,
-        )
-    )
-    check_memory(
-        compiled(
-            triton_automata.advance_kernel,
-            90,
-            tmp_path,
-            states="*i32",
-            tokens="*i64",
-            transitions="*i32",
-            token_class="*i32",
-            automata="*i64",
-            state_rows="*i32",
-            after="*i32",
-            indices="*i32",
-            lines=256,
-            length=1,
-            state_count=900,
-            class_count=77,
-            automaton_count=2,
-            width=WIDTH,
-            row_count=900,
-            line_stride=1,
-            step_stride=1,
-            HAS_AUTOMATA=True,
-            ROWS=2,
-            BLOCK=128,
-        )
-    )
+    assert list(made) == ["place_kernel", "tile_sums", "draw_token", "verify_kernel"]
+    table, classes = torch.zeros(900, 77, dtype=torch.int32), torch.zeros(2, WIDTH, dtype=torch.int32)
+    rows = torch.zeros(900, 2, dtype=torch.int32)
+    made |= launched(80, tmp_path, lambda: advance(nodes, nodes, table, classes, nodes, rows))
+    for kernel in made.values():
+        check_memory(kernel)
 
 
 def test_kernels_compile_for_a_single_line(tmp_path: Path) -> None:
-    """A batch of one makes constants of several arguments, which have other methods than numbers."""
-    one = dict(layout(1, True), logit_rows=1, width=1, store_rows=1, overlay_rows=1, row_stride=1)
-    sampling = dict(SAMPLING, lines=1, tiles=1)
-    compiled(triton_sampling.tile_sums, 90, tmp_path, logits="*fp16", groups=1, GROUP=4, **sampling, **one)
-    options = {"min_ps": "*fp64", "thresholds": "*fp32", "ties": "*i32", "TILES": 1}
-    compiled(
-        triton_sampling.find_threshold,
-        90,
-        tmp_path,
-        logits="*fp16",
-        top_ks="*i64",
-        top_ps="*fp64",
-        candidates="*fp32",
-        first_line=1,
-        **options,
-        **sampling,
-        **one,
+    """A batch of one, or a vocabulary of one, makes constants of several arguments."""
+    one, bit = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.int32)
+    launched(90, tmp_path, lambda: apply_store_mask_(one, bit, bit, bit, rows=[0]))
+    launched(
+        90, tmp_path, lambda: masked_sample(one, store=bit, indices=bit, overlays=bit, top_k=1, min_p=1.0)
     )
-    compiled(
-        triton_sampling.draw_token,
-        90,
-        tmp_path,
-        logits="*fp64",
-        seeds="*i64",
-        positions="*i64",
-        drawn="*i64",
-        log_z="*fp64",
-        log_z_allowed="*fp64",
-        IS_FILTERED=True,
-        **options,
-        **sampling,
-        **one,
-    )
+    launched(90, tmp_path, lambda: sample_tree(one, bit[0], bit[0] - 1, [1]))
+    launched(90, tmp_path, lambda: advance(bit[0], bit[0], bit, bit, bit[0], bit))

@@ -26,7 +26,8 @@ pytestmark = pytest.mark.skipif(
 def run_interpreted(files: list[str], which: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", which]
     command += [str(FOLDER / file) for file in files]
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    # the tensors are small: threads would cost more than they save
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     # what this process says of its own run is not for the one below
     for name in [name for name in environment if name.startswith("PYTEST_")]:
         del environment[name]

@@ -1,0 +1,70 @@
+"""What the kernels take for logits and for masks: tensors with their sizes and strides, in one tuple each.
+
+Triton takes a named tuple as one argument and compiles it field by field. A field that is None is known to be
+None when the kernel is compiled. This module needs no Triton.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Logits(NamedTuple):
+    """Rows of logits, and the row that each line of a launch is for. Strides are in elements."""
+
+    base: Tensor
+    rows: Tensor | None
+    """[lines]: the row of each line; None: line i is for row i."""
+    row_count: int
+    width: int
+    row_stride: int
+    column_stride: int
+
+
+class Masks(NamedTuple):
+    """Rows of a mask store and of its overlays as bytes, and which of them each line unites. Strides are in
+    bytes."""
+
+    store: Tensor
+    overlays: Tensor | None
+    indices: Tensor | None
+    """[lines, K]: the rows of each line; None: the mask of line i is row i of the store."""
+    store_rows: int
+    overlay_rows: int
+    store_stride: int
+    overlay_stride: int
+    row_bytes: int
+
+    @property
+    def united(self) -> int:
+        """K, the rows that a line unites; 0 where the mask of line i is row i of the store."""
+        return 0 if self.indices is None else self.indices.shape[1]
+
+
+def logits_argument(logits: Tensor, rows: Tensor | None) -> Logits:
+    """Return checked logits [B, V] as the kernels take them, for the rows that are named."""
+    return Logits(logits, rows, logits.shape[0], logits.shape[1], logits.stride(0), logits.stride(1))
+
+
+def masks_argument(store: Tensor, overlays: Tensor | None, indices: Tensor | None) -> Masks:
+    """Return checked masks as the kernels take them; for masks that are not in a store, the masks alone."""
+    return Masks(
+        as_bytes(store),
+        None if overlays is None else as_bytes(overlays),
+        indices,
+        store.shape[0],
+        0 if overlays is None else overlays.shape[0],
+        4 * store.stride(0),
+        0 if overlays is None else 4 * overlays.stride(0),
+        4 * store.shape[1],
+    )
+
+
+def as_bytes(mask: Tensor) -> Tensor:
+    """Return the bytes of a checked mask, uint8 [rows, 4 * words], over the same memory."""
+    if mask.stride(1) != 1:  # a row of one word: its stride means nothing, but `view` asks for 1
+        mask = mask.as_strided(mask.shape, (mask.stride(0), 1))
+    return mask.view(torch.uint8)
