@@ -1,12 +1,10 @@
 """From logits to tokens where the logits lie: mask, temperature, filters and draw by `structgen_kernels`.
 
 `masked_sample` reads the logits once (three times with filters), finds each text's mask by its rows in the
-device's table (`device_masks`), and gives the token and two sums; the other figures of a step are a few
-numbers more. All of them come to main memory in one copy, for which the choice waits: the only time in a step
-that it waits for the device.
+device's table (`device_masks`), and gives the token and all figures of a step. They come to main memory in
+one copy, for which the choice waits: the only time in a step that it waits for the device.
 
-    logits [n, V] --masked_sample(table, overlays, indices, options)--> token, log Z, log Z of the allowed
-           |------gather-----> logit of the token       |-----argmax-----> the likeliest token
+    logits [n, V] --masked_sample(table, overlays, indices, options)--> figures [6, n] --copy--> Chosen
 
 Where the model's logits stay in the same memory (`FixedLlama`), all this is captured as a CUDA graph: a step
 changes the numbers that it reads, and replays it.
@@ -25,7 +23,6 @@ from torch import Tensor
 from structgen.engine.choice import Chosen, Row, Words, _penalise
 from structgen.engine.device_masks import Choices, DeviceMasks
 from structgen.engine.graphs import Graphs, bucket
-from structgen.engine.noise import signed
 
 _Options: TypeAlias = dict[str, Any]
 """Arguments of `masked_sample`, all but the logits and their rows."""
@@ -53,8 +50,8 @@ class DeviceChoice:
         was staged.
 
         `stays`: the logits lie in the same memory in each step of as many texts, with room for the next power
-        of two of rows. A text's penalties are applied first. Cost: one read of the logits for the draw (three
-        with filters) and one for the likeliest token; for texts with penalties a copy of their logits.
+        of two of rows. A text's penalties are applied first. Cost: that of `masked_sample`; for texts with
+        penalties twice, and a copy of their logits.
         """
         masks, count, every = self._masks, len(rows), list(range(len(rows)))
         masks.wait()
@@ -75,15 +72,14 @@ class DeviceChoice:
                 figures[:, _index(some, logits)] = _figures_after_penalties(
                     logits[own_rows], [rows[i] for i in some], self._options(own)
                 )
-        allowed = [masks.allowed[line] for line in lines] if masks.is_masked else [logits.shape[1]] * count
-        return _chosen(figures, allowed, places)
+        return _chosen(figures, places)
 
     def choose_under(self, logits: Tensor, mask: Words, rows: Sequence[Row]) -> Chosen:
         """Return a token for each row of logits [n, V] under masks in main memory, [n, words]: by the same
         draw and the same noise as `choose`, but with a copy of the masks and of the logits."""
         with torch.inference_mode():
             options = torch.tensor([row.options for row in rows], dtype=torch.float64)
-            noise = torch.tensor([(signed(row.stream), row.position) for row in rows])
+            noise = torch.tensor([(row.stream, row.position) for row in rows])
             figures = _figures_after_penalties(
                 logits,
                 rows,
@@ -97,8 +93,7 @@ class DeviceChoice:
                     "position": noise[:, 1],
                 },
             )
-        allowed = [int.from_bytes(words.tobytes(), "little").bit_count() for words in mask]
-        return _chosen(figures, allowed, range(len(rows)))
+        return _chosen(figures, range(len(rows)))
 
     def _options(self, choices: Choices) -> _Options:
         """Return how lines are drawn; filters and masks are left out where no line has one."""
@@ -133,19 +128,11 @@ def _index(numbers: Sequence[int], like: Tensor) -> Tensor:
 
 
 def _figures(logits: Tensor, at: Tensor | None, options: _Options) -> Tensor:
-    """Return float64 [5, n] of the rows `at` of logits (None: of all): the token, log Z, log Z of the
-    allowed, the token's logit, and the likeliest token, allowed or not."""
-    sampled = masked_sample(logits, rows=at, **options)
-    likeliest = logits.argmax(-1)
-    return torch.stack(
-        (
-            sampled.tokens.double(),
-            sampled.log_z,
-            sampled.log_z_allowed,
-            _logits_of(logits, at, sampled.tokens),
-            (likeliest if at is None else likeliest[at]).double(),
-        )
-    )
+    """Return float64 [6, n] of the rows `at` of logits (None: of all): the token, log Z, log Z of the
+    allowed, the token's log-probability, how many are allowed, and the likeliest token, allowed or not."""
+    found = masked_sample(logits, rows=at, **options)
+    parts = found.tokens, found.log_z, found.log_z_allowed, found.log_probs, found.allowed, found.likeliest
+    return torch.stack([part.double() for part in parts])
 
 
 def _figures_after_penalties(logits: Tensor, rows: Sequence[Row], options: _Options) -> Tensor:
@@ -157,26 +144,21 @@ def _figures_after_penalties(logits: Tensor, rows: Sequence[Row], options: _Opti
             _penalise(score, row)
     figures = _figures(logits, None, {**options, "temperature": 0.0})
     tokens = masked_sample(scores, **options).tokens
-    figures[0], figures[3] = tokens.double(), _logits_of(logits, None, tokens)
+    taken = logits[torch.arange(len(tokens), device=logits.device), tokens.clamp(min=0)]
+    figures[0], figures[3] = tokens, taken.double() - figures[1]
     return figures
 
 
-def _logits_of(logits: Tensor, at: Tensor | None, tokens: Tensor) -> Tensor:
-    """Return the float64 logits of tokens; of -1, which is none, that of the first."""
-    places = torch.arange(len(tokens), device=logits.device) if at is None else at
-    return logits[places, tokens.clamp(min=0)].double()
-
-
-def _chosen(figures: Tensor, allowed: list[int], places: Sequence[int]) -> Chosen:
-    tokens, whole, left, taken, wanted = figures.tolist()
+def _chosen(figures: Tensor, places: Sequence[int]) -> Chosen:
+    tokens, every, some, logprob, allowed, likeliest = figures.tolist()
     return Chosen(
         [int(token) for token in tokens],
-        [logit - log_z for logit, log_z in zip(taken, whole, strict=True)],
-        [logit - log_z for logit, log_z in zip(taken, left, strict=True)],
-        [_removed(some, every) for some, every in zip(left, whole, strict=True)],
-        allowed,
-        [int(token) for token in wanted],
-        [int(token < 0 or not math.isfinite(some)) for token, some in zip(tokens, left, strict=True)],
+        logprob,
+        [share + whole - left for share, whole, left in zip(logprob, every, some, strict=True)],
+        [_removed(left, whole) for left, whole in zip(some, every, strict=True)],
+        [int(count) for count in allowed],
+        [int(token) for token in likeliest],
+        [int(token < 0) for token in tokens],
         list(places),
         list(range(1, len(places) + 1)),
     )

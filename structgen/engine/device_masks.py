@@ -30,7 +30,6 @@ from torch import Tensor
 
 from structgen.batch import allow_all
 from structgen.compiled import CompiledGrammar
-from structgen.engine.noise import signed
 from structgen.engine.requests import fault_of
 from structgen.engine.texts import Text
 from structgen.errors import LimitError, OptionError, StructgenError
@@ -169,8 +168,6 @@ class DeviceMasks:
         """The number of the mask store of each grammar; a row is known by it and its own number."""
         self._numbers: WeakKeyDictionary[MaskStore, int] = WeakKeyDictionary()
         self._unused = count()
-        self._counts: dict[Pair, int] = {}
-        """How many tokens a union of two rows allows."""
         self._pairs: dict[CompiledGrammar, dict[int, Pair]] = {}
         """The rows of the masks of states, by grammar and state; all of them are in the table."""
         is_cuda = device.type == "cuda"
@@ -184,8 +181,6 @@ class DeviceMasks:
         """int32 [m, words]: overlay j has the number `capacity + j`."""
         self.choices = Choices.of(self._sent)
         """What the device knows of each line."""
-        self.allowed: list[int] = []
-        """How many tokens the mask of each line allows."""
         self.is_masked = self.is_filtered = False
         """Whether any line has a mask; whether any has a filter (top-k, top-p, min-p)."""
         self._has_fault = False
@@ -219,7 +214,6 @@ class DeviceMasks:
         self._has_fault = False
         with self._apart():
             pairs = np.full((lines, 2), NO_ROW, np.int64)
-            self.allowed = [0] * lines
             if self.is_masked:
                 self._send_overlays(self._name_all(texts, mask, pairs), pairs, mask)
                 if self.table.new:
@@ -257,7 +251,7 @@ class DeviceMasks:
                 elif text.matcher is None and text.phase is None:
                     allow_all(mask, text.line)
             self.table.clear()
-            self._counts, self._pairs = {}, {}
+            self._pairs = {}
             return self._name(texts, mask, pairs, has_room=False)
 
     def _name(
@@ -286,10 +280,7 @@ class DeviceMasks:
                 overlaid.append(line)
             else:
                 pairs[line] = pair
-                self.allowed[line] = self._count(pair, words)
             overlaid += range(line + 1, last_line(text) + 1)
-        for line in overlaid:
-            self.allowed[line] = _ones(mask.array[line])
         return overlaid
 
     def _pair(self, text: Text, words: Words) -> Pair | None:
@@ -342,12 +333,6 @@ class DeviceMasks:
         self._stores[compiled] = number
         return number
 
-    def _count(self, pair: Pair, words: Words) -> int:
-        found = self._counts.get(pair)
-        if found is None:
-            found = self._counts[pair] = _ones(words)
-        return found
-
     # --- copies ---------------------------------------------------------------------------------------------
 
     def _send_overlays(self, overlaid: Sequence[int], pairs: npt.NDArray[np.int64], mask: TokenMask) -> None:
@@ -372,7 +357,7 @@ class DeviceMasks:
         parts = Choices(*(part.numpy() for part in Choices.of(self._staged)))
         parts.indices[:lines], parts.indices[lines:] = pairs, NO_ROW
         at, rows = [text.line for text in texts], [text.row for text in texts]
-        parts.stream[at] = [signed(row.stream) for row in rows]
+        parts.stream[at] = [row.stream for row in rows]
         parts.position[at] = [row.position for row in rows]
         options = np.array([row.options for row in rows], np.float64).reshape(-1, 4)
         parts.temperature[at], parts.top_p[at], parts.min_p[at] = options[:, 0], options[:, 1], options[:, 2]
@@ -425,7 +410,3 @@ def _depths(parents: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         if parent >= 0:
             found[node] += found[parent]
     return found
-
-
-def _ones(words: Words) -> int:
-    return int.from_bytes(words.tobytes(), "little").bit_count()

@@ -1,4 +1,4 @@
-"""Requests of every kind that an engine knows, and a choice of tokens that knows nothing of devices."""
+"""Requests of every kind that an engine knows, and a model whose logits are wider than the vocabulary."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from small_models import TreeFunction, tokenizer
-from structgen_kernels import masked_sample
 
 import structgen as sg
-from structgen.engine.choice import Chosen, Row
-from structgen.engine.noise import signed
 from structgen.speculation.options import Speculation
 
 TOKENIZER = tokenizer()
@@ -77,61 +73,3 @@ def requests(count: int = 24) -> list[sg.Request]:
             )
         )
     return found
-
-
-def choose_along(
-    logits: torch.Tensor,
-    mask: Any,
-    rows: Sequence[Row],
-    places: Sequence[int],
-    lines: Sequence[int],
-    guesses: Sequence[Any],
-) -> Chosen:
-    """Return what `structgen.engine.choice.choose_along` does, row by row: each with a whole mask from main
-    memory, penalties in numpy, and the draw by the definition in `structgen_kernels.reference`."""
-    found = Chosen([], [], [], [], [], [], [], list(places), list(range(1, len(rows) + 1)))
-    for row, place, line in zip(rows, places, lines, strict=True):
-        raw = logits[place].float()
-        width = raw.shape[0]
-        bits = np.ones(width, bool)
-        if mask is not None:
-            bits = np.unpackbits(mask[line].view(np.uint8), bitorder="little", count=width).astype(bool)
-            bits = np.pad(bits, (0, width - len(bits)))
-        temperature, top_p, min_p, top_k = row.options
-        drawn = masked_sample(
-            _penalised(raw, row).masked_fill(~torch.from_numpy(bits), -torch.inf)[None],
-            temperature=temperature,
-            top_p=top_p,
-            min_p=min_p,
-            top_k=int(top_k),
-            seed=signed(row.stream),
-            position=row.position,
-        )
-        token = int(drawn.tokens[0])
-        shares = torch.softmax(raw.double(), -1)
-        some = float(shares[torch.from_numpy(bits)].sum())
-        found.tokens.append(token)
-        found.logprob.append(float(shares[token].log()))
-        found.constrained.append(float(shares[token].log()) - float(np.log(some)))
-        found.removed.append(1 - some)
-        found.allowed.append(int(bits.sum()))
-        found.wanted.append(int(raw.argmax()))
-        found.faulty.append(0)
-    return found
-
-
-def choose(logits: torch.Tensor, mask: Any, rows: Sequence[Row]) -> Chosen:
-    """Return what `structgen.engine.choice.choose` does, in the same way."""
-    every = range(len(rows))
-    return choose_along(logits, mask, rows, every, every, [None] * len(rows))
-
-
-def _penalised(raw: torch.Tensor, row: Row) -> torch.Tensor:
-    how, logits = row.sampling, raw.double().numpy().copy()
-    for token in {*row.prompt, *row.text}:
-        if how.repetition_penalty != 1.0:
-            old = logits[token]
-            logits[token] = old / how.repetition_penalty if old > 0 else old * how.repetition_penalty
-    for token in set(row.text):
-        logits[token] -= how.presence_penalty + how.frequency_penalty * list(row.text).count(token)
-    return torch.from_numpy(logits)

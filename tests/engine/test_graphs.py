@@ -271,7 +271,5 @@ def test_the_choice_forgets_graphs_of_tables_that_moved() -> None:
     choice: DeviceChoice = there[1]
     choice._graphs.run("old", lambda: torch.zeros(1))
     choice._addresses = (0, 0, 0)
-    masks = there[0]
-    masks.allowed = [0]
     choice._replayed(torch.zeros(64, engine.model.vocab_size), 1)
     assert "old" not in choice._graphs._known
