@@ -8,9 +8,10 @@ hand, which match no template (tests/data/extract/hand_written.jsonl); the same 
 or a place replaced by random letters. A field is right when its value is: a list when all its items are, in
 their order. Text that is no JSON has no right field. Without the constraint decoding is greedy; with it
 too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows. `infill` fills a canvas
-(decode.py): one or four tokens a step, the first ones or the surest, and the surest under the constraint too
-(`sg.infill`). The figures go to build/models/NAME.json. `--fast` computes in the type of training where the
-constraint is not asked for, for a look at a checkpoint.
+(decode.py, and `sg.infill` under the constraint): one or four tokens a step, the first ones or the surest.
+Four from the left are the first four without the constraint, and the surest four of the first seven under it.
+The figures go to build/models/NAME.json. `--fast` computes in the type of training where the constraint is not
+asked for, for a look at a checkpoint.
 """
 
 from __future__ import annotations
@@ -119,8 +120,9 @@ CAUSAL = (Way("without the constraint"), Way("with the constraint", constrained=
 MASKED = (
     Way("without the constraint, from the left"),
     Way("without the constraint, from the left, 4 a step", at_once=4),
+    Way("with the constraint, from the left", constrained=True),
+    Way("with the constraint, from the left, 4 a step", constrained=True, at_once=4),
     Way("without the constraint, surest first", order="sure"),
-    Way("without the constraint, surest first, 4 a step", at_once=4, order="sure"),
     Way("with the constraint, surest first", constrained=True, order="sure"),
     Way("with the constraint, surest first, 4 a step", constrained=True, at_once=4, order="sure"),
 )
@@ -150,7 +152,7 @@ def constrained_fill(folder: Path, examples: list[Example], prompts: list[list[i
                 grammar=sg.json_schema(closed(example.schema), **OPTIONS),
                 prompt=prompt,
                 slots=slots,
-                scheduler="low-confidence",
+                scheduler="left-to-right" if way.order == "left" else "low-confidence",
                 tokens_per_step=way.at_once,
                 tokenizer=tokenizer,
             ).text

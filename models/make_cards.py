@@ -22,21 +22,24 @@ lists and nested objects.""",
 The small sibling of structgen/extract, with the same tokenizer and the same task: a draft model for
 speculative decoding, whose use is to guess what structgen/extract will write.""",
     "infill": """\
-A transformer that looks both ways and fills masked places (masked diffusion), with the tokenizer and the task
-of structgen/extract, from whose weights its training began. The logits of a place are for the next place
+A transformer that fills masked places in any order (masked diffusion), with the tokenizer and the task of
+structgen/extract, from whose weights its training began. From the place before the first mask on, each place
+reads all others; the places before read only what is on their left (`causal_prefix`), so a canvas that is
+filled in many steps has its prompt read once. The logits of a place are for the next place
 (shifted by one, as in a causal model: `logits_shift: 1`), the mask token is `<|mask|>`, and what a canvas or
 a hole has room for behind its text is `<|end|>` and then `<|pad|>`. The weights have Llama's names, and
 config.json says `is_causal: false`: transformers has no class that runs it. structgen does
 (`structgen.infilling.presets.load_masked_model("structgen/infill")`, numpy alone), and models/model.py.
 
 Whole documents were hidden in training, their tails, stretches and random subsets of them, and the values of
-documents whose keys were given, with room to spare; of each, what a filling by confidence leaves for last was
-hidden once more. Padding was always to be predicted: where it is not, short answers win.""",
+documents whose keys were given, with room to spare. Padding was always to be predicted: where it is not,
+short answers win.""",
 }
 HOW = {
     "infill": """ A canvas has 64 slots, and is filled
-again with twice as many while no end is in it. In a step one token is written or four: the first masked
-slots, or those that the model is surest of.""",
+again with twice as many while no end is in it. In a step one token is written or four: those that the model
+is surest of, among all masked slots or among the first ones (the first four; under the constraint, four
+of the first seven).""",
 }
 """How a model writes in its examination, where that is not a token after a token."""
 NOTES = {
