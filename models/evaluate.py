@@ -9,9 +9,9 @@ or a place replaced by random letters. A field is right when its value is: a lis
 their order. Text that is no JSON has no right field. Without the constraint decoding is greedy; with it
 too, among the tokens that the grammar of `sg.json_schema(schema, **OPTIONS)` allows. `infill` fills a canvas
 (decode.py, and `sg.infill` under the constraint): one or four tokens a step, the first ones or the surest.
-Four from the left are the first four without the constraint, and the surest four of the first seven under it.
-The figures go to build/models/NAME.json. `--fast` computes in the type of training where the constraint is not
-asked for, for a look at a checkpoint.
+Four from the left are the first four without the constraint, and the surest four of the first seven under
+it. The figures go to build/models/NAME.json. `--fast` computes in the type of training where the constraint
+is not asked for, for a look at a checkpoint.
 """
 
 from __future__ import annotations
