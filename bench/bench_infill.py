@@ -9,9 +9,9 @@ vocabulary is mistral_common's tekken (131,072 tokens, the largest that is insta
 or that of `--vocabulary`, a tokenizer.json. Grammars: a flat schema, a nested one, any JSON value at depth 4
 (the schema `true`), and a Lark grammar of JSON cut at 8 places of the parser's stack, some four brackets.
 Rows: the Boolean pass at first and after one commit, marginals, the best and the two best fillings, a sample;
-and logits to class scores, at a slot in the middle and at the first, where few classes may stand, in turn
-with one pass over the same float32 logits: numpy's sum, its maximum, and a log-sum-exp made of its functions.
-Each is given the rows of all slots one after the other, as a step gives them.
+and logits to class scores, in a slot in the middle and in the first, which few classes fit, in turn with
+one pass over the same float32 logits: numpy's sum, its maximum, and a log-sum-exp made of its functions. Each
+is given the rows of all slots one after the other, as a step gives them.
 
 Schedulers: structgen/infill on sentences written by hand (tests/data/extract), one canvas for the document.
 Beside ours stand the model without a grammar, and the published way (Constrained Decoding of Diffusion LLMs
