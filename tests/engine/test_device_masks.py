@@ -57,6 +57,8 @@ def test_tokens_are_those_of_masks_from_main_memory(expected: list[sg.Result], m
                 wanted.wanted,
                 wanted.steered,
             )
+            listed = [token for token, _ in wanted.likeliest_allowed]
+            assert [token for token, _ in step.likeliest_allowed] == listed
             figures = wanted.logprob, wanted.constrained, wanted.removed
             assert (step.logprob, step.constrained, step.removed) == pytest.approx(figures, abs=1e-4)
 

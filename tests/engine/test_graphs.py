@@ -84,7 +84,7 @@ def test_static_buffers_with_changed_numbers_give_what_fresh_ones_give(weights: 
             text.append(token)
 
 
-@pytest.mark.parametrize("max_rows", [3, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("max_rows", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_a_replayed_choice_is_the_choice_itself(monkeypatch: pytest.MonkeyPatch, max_rows: int) -> None:
     """The model's logits lie in one static tensor; what is captured first is run for all steps of its key."""
 
@@ -108,9 +108,13 @@ def test_a_replayed_choice_is_the_choice_itself(monkeypatch: pytest.MonkeyPatch,
         replays += 1
         return run(self, key, function)
 
-    wanted = sg.Engine(Wide(), TOKENIZER, max_rows=max_rows, device_masks=True).generate(requests(10))
+    wanted = sg.Engine(Wide(), TOKENIZER, max_rows=max_rows, device_masks=True).generate(
+        requests(5 if max_rows == 1 else 10)
+    )
     monkeypatch.setattr(Graphs, "run", counted)
-    found = sg.Engine(Fixed(), TOKENIZER, max_rows=max_rows, device_masks=True).generate(requests(10))
+    found = sg.Engine(Fixed(), TOKENIZER, max_rows=max_rows, device_masks=True).generate(
+        requests(5 if max_rows == 1 else 10)
+    )
     assert [result.tokens for result in found] == [result.tokens for result in wanted]
     for one, other in zip(found, wanted, strict=True):
         assert [step.logprob for step in one.steps] == [step.logprob for step in other.steps]
