@@ -18,6 +18,7 @@ GLOB ?=
 COUNT ?=
 MINUTES ?= 60
 DEVICE ?= cpu
+PART ?=
 # Where `make demo` finds torch: builds without CUDA. With TORCH= it is PyPI's, which on Linux brings CUDA along.
 TORCH ?= --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
 MODEL ?=
@@ -124,8 +125,8 @@ bench-masks: $(VENV)/.installed-bench ## masks, commits and compilation beside t
 bench-coverage: $(VENV)/.installed-dev ## every schema of MaskBench under the widest policies (STRUCTGEN_MASKBENCH=folder)
 	$(BIN)/python bench/bench_coverage.py
 
-bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random)
-	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)"
+bench-engine: $(VENV)/.installed-bench ## masks in a decode step, throughput beside transformers' (DEVICE=cuda, MODEL=random, PART=device: the GPU's own rows)
+	$(BIN)/python bench/bench_engine.py --device $(DEVICE) --model "$(MODEL)" $(if $(PART),--only $(PART))
 
 bench-budgets: $(VENV)/.installed-dev ## documents within random budgets: each valid, each in time (MASKBENCH=folder)
 	$(BIN)/python bench/bench_budgets.py $(MASKBENCH)
@@ -151,7 +152,7 @@ bench-without: $(VENV)/.installed-dev ## masks under banned texts (MASKBENCH=fol
 bench-speculation: $(VENV)/.installed-bench ## r(n), model calls a token, wall time with speculation and without (MASKBENCH=folder SPECULATION="--quick")
 	$(BIN)/python bench/bench_speculation.py $(MASKBENCH) $(SPECULATION)
 
-bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals (INFILL="--only lattice")
+bench-infill: $(VENV)/.installed-bench ## lattices of 256 slots; schedulers beside no grammar and checked proposals; an examination of 580 prompts (INFILL="--only lattice")
 	$(BIN)/python bench/bench_infill.py $(INFILL)
 
 bench-kernels: $(VENV)/.installed-kernels $(VENV)/.installed-bench ## masking and sampling kernels on a GPU, beside the memory floor and the peers
